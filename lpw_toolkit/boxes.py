@@ -1,0 +1,51 @@
+"""Geometry of (N, 4) boxes `x1 y1 x2 y2`: pixels, half-open, x to the right and y down."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float64]
+
+
+def area(boxes: Boxes) -> NDArray[np.float64]:
+    """Areas (N,) in square pixels; 0 for a box without extent."""
+    return np.clip(boxes[:, 2] - boxes[:, 0], 0, None) * np.clip(boxes[:, 3] - boxes[:, 1], 0, None)
+
+
+def intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Overlap areas (N, M) of every box of `a` (N, 4) with every box of `b` (M, 4)."""
+    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
+    return np.clip(width, 0, None) * np.clip(height, 0, None)
+
+
+def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Intersection over union (N, M) in [0, 1]; 0 where both boxes are empty."""
+    overlap = intersection(a, b)
+    union = area(a)[:, None] + area(b)[None, :] - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+
+
+def iou_pairs(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Intersection over union (N,) of row i of `a` with row i of `b`."""
+    width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
+    height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
+    overlap = np.clip(width, 0, None) * np.clip(height, 0, None)
+    union = area(a) + area(b) - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+
+
+def clip(boxes: Boxes, width: int, height: int) -> Boxes:
+    """The parts of `boxes` inside a frame of `width` x `height` pixels; a box outside becomes empty."""
+    limit = np.array([width, height, width, height], dtype=np.float64)
+    return np.clip(boxes, 0.0, limit)
+
+
+def nms(boxes: Boxes, scores: NDArray[np.float64], iou_threshold: float) -> NDArray[np.intp]:
+    """Row numbers kept by greedy non-maximum suppression, best score first (ties: lower row first)."""
+    order = np.argsort(-scores, kind="stable")
+    overlap = iou(boxes[order], boxes[order]) > iou_threshold
+    keep = np.ones(len(order), dtype=bool)
+    for row in range(len(order)):
+        if keep[row]:
+            keep[row + 1 :] &= ~overlap[row, row + 1 :]
+    return order[keep]

@@ -1,0 +1,29 @@
+"""The only place that lists a folder: sorted, number-aware, the same on every file system and in every locale."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts `2.jpg` before `10.jpg`; ties (`1` and `01`) are broken by the text itself."""
+    parts = _DIGITS.split(name)
+    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p)
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The entries of `folder` in natural order of their names. Errors: OSError, as the system gives it."""
+    return sorted(folder.iterdir(), key=lambda p: natural_key(p.name))
+
+
+def iter_files(root: Path, *, hidden: bool = False) -> Iterator[Path]:
+    """Every non-folder below `root`, depth first in natural order. Folder links are not followed (no loops)."""
+    for entry in list_folder(root):
+        if entry.name.startswith(".") and not hidden:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from iter_files(entry, hidden=hidden)
+        elif not entry.is_dir():
+            yield entry

@@ -1,0 +1,136 @@
+"""The one way to write: temporary file beside the target, fsync, rename, fsync of the folder.
+
+Every write, fsync, rename and unlink passes `fault_point`, so that a test can count them and break each one
+(`LPW_FAULT=point:n` or `LPW_FAULT=point:n:ENOSPC`); without that variable the call costs one dictionary look-up.
+"""
+
+import errno
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+from lpw_toolkit.errors import LpwError
+
+TEMPORARY_SUFFIX = ".tmp~"
+_hits: Counter[str] = Counter()
+_hits_lock = threading.Lock()
+
+
+def fault_point(point: str) -> None:
+    """Counts one passage of `point`; under `LPW_FAULT` the n-th passage kills the process or raises that errno.
+
+    `any` as the point counts all points together. With `LPW_FAULT_LOG=file` each passage is appended there.
+    """
+    fault = os.environ.get("LPW_FAULT")
+    log = os.environ.get("LPW_FAULT_LOG")
+    if not fault and not log:
+        return
+    with _hits_lock:
+        _hits[point] += 1
+        _hits["any"] += 1
+        hits = dict(_hits)
+    if log:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.write(descriptor, f"{point}\n".encode())
+        os.close(descriptor)
+    if fault:
+        name, count, *code = fault.split(":")
+        if name in (point, "any") and hits[name] == int(count):
+            if not code:
+                os.kill(os.getpid(), signal.SIGKILL)
+            number = getattr(errno, code[0])
+            raise OSError(number, os.strerror(number))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` under its final name and without fsync: for files that a later marker will vouch for.
+
+    A file that could not be written whole is removed. Errors: OSError.
+    """
+    fault_point("write")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` durable. A failed fsync is an error, never retried."""
+    fault_point("fsync")
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_all() -> None:
+    """Makes every file written so far durable with one call: cheaper than an fsync for each of thousands of crops."""
+    fault_point("fsync")
+    os.sync()
+
+
+def sync_file(path: Path) -> None:
+    """Makes the content of `path` durable."""
+    fault_point("fsync")
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename_into_place(temporary: Path, path: Path) -> None:
+    """Second half of a publication: `temporary` is complete; make it durable and give it its name."""
+    sync_file(temporary)
+    fault_point("rename")
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def publish_bytes(path: Path, data: bytes) -> None:
+    """Makes `path` hold `data`, whole and durable, or leaves what was there.
+
+    Errors: OSError (disk full, read-only, …) after the temporary file is gone again.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        write_file(temporary, data)
+        rename_into_place(temporary, path)
+    except OSError:
+        remove_file(temporary)
+        raise
+
+
+def publish_text(path: Path, text: str) -> None:
+    """`publish_bytes` of UTF-8 text."""
+    publish_bytes(path, text.encode("utf-8"))
+
+
+def remove_file(path: Path) -> None:
+    """Removes `path` if it is there."""
+    fault_point("unlink")
+    path.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> Path:
+    """Makes `path` with its parents. Errors: LpwError where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LpwError(path, describe_os_error(error), "a folder that can be made", "choose another place") from error
+    return path
+
+
+def describe_os_error(error: OSError) -> str:
+    """What the system said, in a few words and without the errno number."""
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,1 @@
+"""The learning side: RQEN and the methods it is compared with."""
