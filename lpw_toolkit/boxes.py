@@ -8,7 +8,9 @@ Boxes = NDArray[np.float64]
 
 def area(boxes: Boxes) -> NDArray[np.float64]:
     """Areas (N,) in square pixels; 0 for a box without extent."""
-    return np.clip(boxes[:, 2] - boxes[:, 0], 0, None) * np.clip(boxes[:, 3] - boxes[:, 1], 0, None)
+    sides: Boxes = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    areas: NDArray[np.float64] = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 def intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
@@ -21,8 +23,7 @@ def intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     """Intersection over union (N, M) in [0, 1]; 0 where both boxes are empty."""
     overlap = intersection(a, b)
-    union = area(a)[:, None] + area(b)[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return _divide(overlap, area(a)[:, None] + area(b)[None, :] - overlap)
 
 
 def iou_pairs(a: Boxes, b: Boxes) -> NDArray[np.float64]:
@@ -30,7 +31,10 @@ def iou_pairs(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
     height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
     overlap = np.clip(width, 0, None) * np.clip(height, 0, None)
-    union = area(a) + area(b) - overlap
+    return _divide(overlap, area(a) + area(b) - overlap)
+
+
+def _divide(overlap: NDArray[np.float64], union: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
 
 

@@ -93,7 +93,7 @@ def rename_into_place(temporary: Path, path: Path) -> None:
     """Second half of a publication: `temporary` is complete; make it durable and give it its name."""
     sync_file(temporary)
     fault_point("rename")
-    os.replace(temporary, path)
+    temporary.replace(path)
     sync_folder(path.parent)
 
 

@@ -1,0 +1,183 @@
+"""A dataset is a folder: open it, read its tables and images, and the one way in which a new one is closed.
+
+`dataset.json` is written last, by rename: its presence means that the folder is complete. What is true of this machine
+only (where the videos lie, how far a check came) is kept in `.lpw/` and is no part of the dataset.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from lpw_toolkit import __version__
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.listing import iter_files, list_folder
+from lpw_toolkit.publish import describe_os_error, publish_text
+from lpw_toolkit.schema import FORMAT_VERSION, FRAMES, SCHEMAS, TRACKLETS
+from lpw_toolkit.tables import digest_rows, read_table
+
+MANIFEST = "dataset.json"
+LOCAL = ".lpw"
+_MAX_MANIFEST_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A complete dataset folder.
+
+    Attributes:
+        root: the folder.
+        manifest: what `dataset.json` says.
+    """
+
+    root: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name the dataset gives itself."""
+        return str(self.manifest["name"])
+
+    @cached_property
+    def tracklets(self) -> pa.Table:
+        """The table of tracklets (schema.TRACKLETS). Errors: MismatchError."""
+        return read_table(self.root / "tracklets.parquet", TRACKLETS)
+
+    @cached_property
+    def frames(self) -> pa.Table:
+        """The table of images (schema.FRAMES), sorted by (tracklet_id, position). Errors: MismatchError."""
+        return read_table(self.root / "frames.parquet", FRAMES)
+
+    @property
+    def images_root(self) -> Path:
+        """The folder that `image.path` is relative to."""
+        return self.root / str(self.manifest.get("images_root", "."))
+
+    def image_file(self, path: str) -> Path:
+        """Where the image named `path` lies. Errors: MismatchError for a path that leaves the dataset."""
+        if not is_inner_path(path):
+            raise MismatchError(
+                self.root / "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
+            )
+        return self.images_root / path
+
+    def read_image(self, path: str, sha256: bytes) -> bytes:
+        """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those of the index."""
+        file = self.image_file(path)
+        do = "restore the file or build the dataset again"
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise CorruptCropError(file, describe_os_error(error), "a readable image", do) from error
+        found = hashlib.sha256(data).digest()
+        if found != sha256:
+            raise CorruptCropError(file, f"SHA-256 {found.hex()[:12]}…", f"{sha256.hex()[:12]}…", do)
+        return data
+
+
+def is_inner_path(path: str) -> bool:
+    """Whether a POSIX path from a table is relative, stays inside and has no NUL or backslash."""
+    pure = PurePosixPath(path)
+    return bool(path) and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path and "\\" not in path
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Opens the dataset at `root`.
+
+    Errors: LpwError when no complete dataset is there, MismatchError when its manifest is damaged or of another version.
+    """
+    file = root / MANIFEST
+    if not root.is_dir():
+        raise LpwError(root, "no such folder", "a dataset folder", "name a folder made by `lpw build-tracklets`")
+    if not file.is_file():
+        unfinished = (root / LOCAL).is_dir()
+        do = "run the same build command again: it goes on where it stopped" if unfinished else "build one first"
+        raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
+    return Dataset(root, _read_manifest(file))
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    do = "restore it or build the dataset again"
+    try:
+        if file.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise ValueError("too large")
+        manifest = json.loads(file.read_text("utf-8"))
+        version = manifest["format_version"]
+        if not isinstance(manifest["tables"], dict) or not isinstance(manifest["name"], str):
+            raise TypeError("tables or name")
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "a readable manifest", do) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise MismatchError(file, f"a damaged manifest ({error})", "the JSON that lpw writes", do) from error
+    if version != FORMAT_VERSION:
+        raise MismatchError(file, f"format version {version}", f"{FORMAT_VERSION}", "use the lpw version that wrote it")
+    return dict(manifest)
+
+
+def find_dataset(folder: Path) -> Path:
+    """The one dataset in or just below `folder`. Errors: LpwError when there is none, or several (they are listed)."""
+    if (folder / MANIFEST).is_file():
+        return folder
+    found = [entry for entry in list_folder(folder) if entry.is_dir() and (entry / MANIFEST).is_file()]
+    if len(found) == 1:
+        return found[0]
+    got = ", ".join(entry.name for entry in found) or "none"
+    raise LpwError("dataset", got, "exactly one dataset in or just below this folder", "name the dataset")
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes. Errors: OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def iter_tables(root: Path) -> Iterator[tuple[str, pa.Schema]]:
+    """Name (POSIX, relative) and schema of every table file in the dataset at `root`, sorted."""
+    for name in ("tracklets", "frames"):
+        yield f"{name}.parquet", SCHEMAS[name]
+    for folder, schema in (("detections", SCHEMAS["detections"]), ("timeline", SCHEMAS["timeline"])):
+        if (root / folder).is_dir():
+            for file in iter_files(root / folder):
+                if file.suffix == ".parquet":
+                    yield file.relative_to(root).as_posix(), schema
+
+
+def close_dataset(root: Path, facts: dict[str, Any]) -> Dataset:
+    """Completes the folder `root`, whose tables and images are all written: counts, digests, then `dataset.json`.
+
+    Args:
+        facts: name, parent, sources, settings, licence and consent notes (see the data contract).
+
+    Errors: MismatchError when a table is not what it should be, OSError.
+    """
+    tracklets = read_table(root / "tracklets.parquet", TRACKLETS)
+    frames = read_table(root / "frames.parquet", FRAMES)
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "tool": f"lpw-toolkit {__version__}",
+        **facts,
+        "counts": count_rows(tracklets, frames),
+        "tables": {
+            name: {"bytes": (root / name).stat().st_size, "sha256": sha256_file(root / name)}
+            for name, _ in iter_tables(root)
+        },
+        "digest": digest_rows({"tracklets": tracklets, "frames": frames}),
+    }
+    publish_text(root / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return Dataset(root, manifest)
+
+
+def count_rows(tracklets: pa.Table, frames: pa.Table) -> dict[str, int]:
+    """Numbers of tracklets, images, persons (identified ones), cameras and scenes."""
+    return {
+        "n_tracklets": tracklets.num_rows,
+        "n_images": frames.num_rows,
+        "n_persons": len(tracklets["person_id"].drop_null().unique()),
+        "n_cameras": len(tracklets["camera_id"].unique()),
+        "n_scenes": len(tracklets["scene_id"].drop_null().unique()),
+    }

@@ -1,0 +1,88 @@
+"""Progress of anything longer than a second: a bar on a terminal, plain lines elsewhere, JSON lines for machines."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+Style = Literal["auto", "json", "none"]
+_LINE_EVERY_S = 10.0
+_style: Style = "auto"
+
+
+class Progress(Protocol):
+    """What a running task reports to."""
+
+    def advance(self, n: int = 1) -> None:
+        """Says that `n` more units are done."""
+
+
+def set_style(style: Style) -> None:
+    """Chooses how progress is shown from now on: `auto`, `json` (lines on standard error) or `none`."""
+    global _style
+    _style = style
+
+
+@contextmanager
+def show_progress(title: str, total: int | None, unit: str) -> Iterator[Progress]:
+    """Shows how far `title` has come on standard error, with rate and time left.
+
+    Args:
+        total: number of units to come, None where it is not known.
+        unit: what is counted, for example `frames`.
+    """
+    if _style == "auto" and sys.stderr.isatty():
+        bar = _Bar(title, total, unit)
+        try:
+            yield bar
+        finally:
+            bar.close()
+        return
+    lines = _Lines(title, total, unit, as_json=_style == "json", silent=_style == "none")
+    yield lines
+    lines.close()
+
+
+class _Bar:
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, desc=title, unit=f" {unit}", delay=1.0, dynamic_ncols=True, leave=False)
+
+    def advance(self, n: int = 1) -> None:
+        self._bar.update(n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    def __init__(self, title: str, total: int | None, unit: str, *, as_json: bool, silent: bool) -> None:
+        self._title, self._total, self._unit, self._json, self._silent = title, total, unit, as_json, silent
+        self._start = self._last = time.monotonic()
+        self._done = 0
+
+    def advance(self, n: int = 1) -> None:
+        self._done += n
+        if time.monotonic() - self._last >= _LINE_EVERY_S:
+            self._last = time.monotonic()
+            self._print()
+
+    def close(self) -> None:
+        if time.monotonic() - self._start > 1.0:
+            self._print()
+
+    def _print(self) -> None:
+        if self._silent:
+            return
+        rate = self._done / max(time.monotonic() - self._start, 1e-9)
+        left = (self._total - self._done) / rate if self._total and rate else None
+        if self._json:
+            fields = {"progress": self._title, "done": self._done, "total": self._total, "unit": self._unit}
+            print(json.dumps({**fields, "per_s": round(rate, 1), "left_s": left and round(left)}), file=sys.stderr)  # noqa: T201
+            return
+        share = f"/{self._total}" if self._total else ""
+        rest = f", {left:.0f} s left" if left else ""
+        print(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}", file=sys.stderr)  # noqa: T201

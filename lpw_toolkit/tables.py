@@ -1,0 +1,132 @@
+"""Parquet in and out: written with page checksums through `publish`, read with verification and with limits first."""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.publish import describe_os_error, publish_bytes
+from lpw_toolkit.schema import check
+
+#: Most that one table may unpack to: a hostile footer asks for gigabytes with a few hundred bytes.
+MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT = 400, 64 << 20
+ROW_GROUP_ROWS = 65_536
+
+
+def encode_table(table: pa.Table, schema: pa.Schema, *, group_by: str | None = None) -> bytes:
+    """`table` as Parquet bytes: zstd, page checksums, row groups that end where the column `group_by` changes.
+
+    The schema's own metadata stays; further keys of `table.schema.metadata` are kept beside it.
+    """
+    check(table, schema)
+    merged = {**(table.schema.metadata or {}), **(schema.metadata or {})}
+    table = table.cast(schema.with_metadata(merged)).combine_chunks()
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_checksum=True) as writer:
+        start = 0
+        for stop in _group_ends(table, group_by):
+            writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
+            start = stop
+    return sink.getvalue()
+
+
+def write_table(path: Path, table: pa.Table, schema: pa.Schema, *, group_by: str | None = None) -> None:
+    """Publishes `table` at `path` (see `encode_table`). Errors: MismatchError on a wrong schema, OSError."""
+    publish_bytes(path, encode_table(table, schema, group_by=group_by))
+
+
+def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:
+    """The table at `path`, verified page by page and against `schema`; `columns` narrows what is returned.
+
+    Errors: MismatchError naming the file when it is missing, damaged, not ours, or unpacks to far more than its size.
+    """
+    do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
+    try:
+        _check_limits(path)
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+    except OSError as error:
+        raise MismatchError(path, describe_os_error(error), "a readable Parquet file", do) from error
+    except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
+        raise MismatchError(path, f"a damaged file ({error})", "a whole Parquet file", do) from error
+    check(table, schema, path)
+    return table.select(columns) if columns else table
+
+
+def _check_limits(path: Path) -> None:
+    metadata = pq.read_metadata(path)
+    unpacked = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    size = path.stat().st_size
+    if unpacked < 0 or metadata.num_rows < 0 or unpacked > max(size * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT):
+        raise ValueError(f"{size} bytes that claim to unpack to {unpacked}")
+    if metadata.num_rows > max(size * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT):
+        raise ValueError(f"{size} bytes that claim {metadata.num_rows} rows")
+
+
+def _group_ends(table: pa.Table, group_by: str | None) -> list[int]:
+    n_rows = table.num_rows
+    if group_by is None or n_rows == 0:
+        return [*range(ROW_GROUP_ROWS, n_rows, ROW_GROUP_ROWS), n_rows]
+    borders = np.append(run_starts(table[group_by])[1:], n_rows)
+    ends: list[int] = []
+    for target in range(ROW_GROUP_ROWS, n_rows, ROW_GROUP_ROWS):
+        end = int(borders[np.searchsorted(borders, target)])
+        if not ends or end > ends[-1]:
+            ends.append(end)
+    return ends if ends and ends[-1] == n_rows else [*ends, n_rows]
+
+
+def run_starts(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Row numbers (R,) at which a run of equal values of `column` starts; empty for an empty column."""
+    if len(column) == 0:
+        return np.zeros(0, dtype=np.int64)
+    codes = column.combine_chunks().dictionary_encode()
+    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
+    numbers = codes.indices.to_numpy(zero_copy_only=False)
+    return np.concatenate([[0], np.flatnonzero(np.diff(numbers)) + 1]).astype(np.int64)
+
+
+def to_numpy(table: pa.Table, column: str) -> NDArray[Any]:
+    """One column as an array; nulls of float columns become NaN."""
+    return table[column].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def boxes_of(table: pa.Table) -> NDArray[np.float64]:
+    """The columns x1 y1 x2 y2 as boxes (N, 4), float64 pixels."""
+    return np.stack([to_numpy(table, side).astype(np.float64) for side in ("x1", "y1", "x2", "y2")], axis=1)
+
+
+def digest_rows(tables: dict[str, pa.Table]) -> str:
+    """SHA-256 (hex) over names, columns, nulls and values of the tables' rows, whatever file wrote them.
+
+    Image bytes inside the tables do not count (their SHA-256 column does), so packing a dataset keeps its digest.
+    """
+    total = hashlib.sha256()
+    for name in sorted(tables):
+        for column in tables[name].schema.names:
+            total.update(f"{name}.{column}:{tables[name].num_rows}\n".encode())
+            _digest_column(total, tables[name][column].combine_chunks())
+    return total.hexdigest()
+
+
+def _digest_column(total: "hashlib._Hash", array: pa.Array) -> None:
+    if pa.types.is_struct(array.type):
+        array = pc.struct_field(array, "path")
+    total.update(np.ascontiguousarray(array.is_null().to_numpy(zero_copy_only=False)).tobytes())
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        values = array.cast(pa.binary()) if pa.types.is_string(kind) else array
+        values = values.cast(pa.large_binary()).fill_null(b"")
+        lengths = pc.binary_length(values).to_numpy(zero_copy_only=False).astype("<i8")
+        total.update(lengths.tobytes())
+        total.update(b"".join(values.to_pylist()))
+        return
+    filled = array.cast(pa.uint8()) if pa.types.is_boolean(kind) else array
+    numbers = filled.fill_null(0).to_numpy(zero_copy_only=False)
+    total.update(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
