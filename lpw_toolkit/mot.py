@@ -1,0 +1,217 @@
+"""MOT Challenge text: `frame,id,left,top,width,height,score,...`, one box per line, frames from 1.
+
+Source: Leal-Taixé et al., "MOTChallenge 2015", section 3.3 (data format).
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit import publish, schema
+from lpw_toolkit.errors import LpwError
+
+ScoreForm = Literal["fraction", "percent", "log_odds"]
+_COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
+_MAX_FRAME = 2**31 - 1
+_MAX_PX = 1e6  # beyond any video; keeps areas exact in float64 and sides exact to 0.1 px in float32
+_DO = "correct or remove the line"
+
+
+@dataclass(frozen=True)
+class BoxRows:
+    """Boxes with a track number: ground truth or the output of a tracker, sorted by frame.
+
+    Attributes:
+        frame_index: (N,) 0-based frame.
+        track: (N,) track or person number as the file has it.
+        boxes: (N, 4) `x1 y1 x2 y2` in pixels, half-open.
+        flag: (N,) seventh column: in ground truth 0 means "does not count"; in tracks a score.
+    """
+
+    frame_index: NDArray[np.int32]
+    track: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    flag: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.frame_index)
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "BoxRows":
+        """The rows that a mask or an index array picks."""
+        return BoxRows(self.frame_index[rows], self.track[rows], self.boxes[rows], self.flag[rows])
+
+
+def read_boxes(path: Path) -> BoxRows:
+    """Reads ground truth or tracks, sorted by (frame, line). An empty file gives no rows.
+
+    Errors: LpwError naming file and line (see `read_detections`); ids must be whole numbers.
+    """
+    values, lines = _read_values(path)
+    _refuse(path, lines, values[:, 1] != np.round(values[:, 1]), values[:, 1], "id", "a whole number")
+    values = values[np.argsort(values[:, 0], kind="stable")]
+    return BoxRows(
+        (values[:, 0] - 1).astype(np.int32), values[:, 1].astype(np.int64), _corners(values), values[:, 6].copy()
+    )
+
+
+def read_detections(
+    path: Path, *, fps: float | None = None, video_id: str = "", scores: ScoreForm = "fraction"
+) -> pa.Table:
+    """Reads MOT detections as a `schema.DETECTIONS` table, sorted by (frame, line); MOT frame 1 is frame_index 0.
+
+    Args:
+        fps: frames per second; gives `pts_s` = frame_index / fps, else it is null.
+        video_id: written into every row.
+        scores: what the file's seventh column holds: fractions in [0, 1], percents in [0, 100], or log-odds of any
+            size (older public sets), which pass a sigmoid.
+
+    Errors: LpwError naming file and line: a wrong number of columns, text, NaN, infinity, a frame below 1, a width or
+    height of 0 or less, a score outside its range. An empty file is an empty table.
+    """
+    if fps is not None and not (np.isfinite(fps) and fps > 0):
+        raise LpwError("fps", f"{fps}", "a number above 0", "give the frame rate of the video")
+    values, lines = _read_values(path)
+    score = values[:, 6]
+    if scores == "log_odds":
+        score = 1 / (1 + np.exp(-np.clip(score, -60, 60)))
+    else:
+        limit = 100.0 if scores == "percent" else 1.0
+        do = "say what they are (scores = percent or log_odds), or bring them into 0-1"
+        _refuse(path, lines, (score < 0) | (score > limit), score, "score", f"0 to {limit:g}", do)
+        score = score / limit
+    order = np.argsort(values[:, 0], kind="stable")
+    values, score = values[order], score[order]
+    return make_detections((values[:, 0] - 1).astype(np.int32), _corners(values), score, fps=fps, video_id=video_id)
+
+
+def make_detections(
+    frame_index: NDArray[np.int32],
+    boxes: NDArray[np.float64],
+    score: NDArray[np.float64],
+    *,
+    fps: float | None = None,
+    video_id: str = "",
+) -> pa.Table:
+    """A `schema.DETECTIONS` table of N boxes (N, 4), in the order given."""
+    n = len(frame_index)
+    pts = pa.nulls(n, pa.float64()) if fps is None else pa.array(frame_index / fps, pa.float64())
+    sides = [pa.array(boxes[:, i].astype(np.float32)) for i in range(4)]
+    columns = [pa.array([video_id] * n, pa.string()), pa.array(frame_index, pa.int32()), pts, *sides]
+    return pa.Table.from_arrays([*columns, pa.array(score.astype(np.float32))], schema=schema.DETECTIONS)
+
+
+def box_array(detections: pa.Table) -> NDArray[np.float64]:
+    """The boxes (N, 4) of a detections table, `x1 y1 x2 y2` in pixels."""
+    return np.stack([detections[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1).astype(np.float64)
+
+
+def track_rows(detections: pa.Table, tracks: NDArray[np.int32]) -> BoxRows:
+    """The linked boxes (track >= 0) of a detections table, as `read_boxes` would give them."""
+    rows = np.flatnonzero(tracks >= 0)
+    rows = rows[np.lexsort((tracks[rows], detections["frame_index"].to_numpy()[rows]))]
+    return BoxRows(
+        detections["frame_index"].to_numpy()[rows],
+        tracks[rows].astype(np.int64),
+        box_array(detections)[rows],
+        detections["score"].to_numpy()[rows].astype(np.float64),
+    )
+
+
+def write_tracks(path: Path, detections: pa.Table, tracks: NDArray[np.int32]) -> None:
+    """Publishes the linked boxes as MOT text, sorted by (frame, track); track 0 becomes id 1.
+
+    Args:
+        tracks: (N,) as `link.link` gives it; rows with -1 are left out.
+
+    Errors: OSError.
+    """
+    rows = track_rows(detections, tracks)
+    size = rows.boxes[:, 2:] - rows.boxes[:, :2]
+    table = np.column_stack([rows.frame_index + 1, rows.track + 1, rows.boxes[:, :2], size, rows.flag])
+    text = io.StringIO()
+    np.savetxt(text, table, fmt="%d,%d,%.3f,%.3f,%.3f,%.3f,%.6g,-1,-1,-1")
+    publish.publish_text(path, text.getvalue())
+
+
+def _corners(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([values[:, 2:4], values[:, 2:4] + values[:, 4:6]], axis=1)
+
+
+def _read_values(path: Path) -> tuple[NDArray[np.float64], str]:
+    """The first seven columns (N, 7) in file order, checked, and the text that they came from."""
+    text = _read_text(path)
+    if not text.strip():
+        return np.zeros((0, 7)), text
+    try:
+        frame = pd.read_csv(io.StringIO(text), header=None, dtype=np.float64, float_precision="round_trip")
+        values = frame.to_numpy()
+    except (ValueError, pd.errors.ParserError, OverflowError):
+        values = _parse_lines(path, text)
+    if values.shape[1] < len(_COLUMNS) or not np.isfinite(values).all():
+        values = _parse_lines(path, text)
+    values = values[:, :7]
+    frame, size = values[:, 0], values[:, 4:6].min(axis=1)
+    _refuse(path, text, (frame < 1) | (frame > _MAX_FRAME) | (frame != np.round(frame)), frame, "frame", "1, 2, 3, …")
+    _refuse(path, text, size <= 0, size, "width or height", "more than 0 px")
+    far = np.abs(values[:, 2:6]).max(axis=1)
+    _refuse(path, text, far > _MAX_PX, far, "box", f"coordinates within {_MAX_PX:.0f} px")
+    return values, text
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise LpwError(path, publish.describe_os_error(error), "a readable MOT text file", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise LpwError(path, "bytes that are no text", "MOT text (comma-separated)", "check the path") from error
+
+
+def _parse_lines(path: Path, text: str) -> NDArray[np.float64]:
+    """The slow way, line by line: names the line at fault, or accepts odd values right of the seventh column."""
+    rows: list[list[float]] = []
+    n_columns = None
+    for number, line in _iter_lines(text):
+        cells = [cell.strip() for cell in line.split(",")]
+        n_columns = n_columns or len(cells)
+        thing = f"{path}, line {number}"
+        if len(cells) < len(_COLUMNS) or len(cells) != n_columns:
+            expected = f"{max(n_columns, len(_COLUMNS))} comma-separated columns ({','.join(_COLUMNS)},…)"
+            raise LpwError(thing, f"{len(cells)} columns", expected, _DO)
+        rows.append([_parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False)])
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(_COLUMNS))
+
+
+def _parse_cell(thing: str, name: str, cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise LpwError(thing, f"{name} {cell[:40]!r}", "a finite number", _DO)
+    return value
+
+
+def _iter_lines(text: str) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in enumerate(io.StringIO(text), start=1) if line.strip()]
+
+
+def _refuse(
+    path: Path,
+    text: str,
+    bad: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    name: str,
+    expected: str,
+    do: str = _DO,
+) -> None:
+    """Raises for the first row marked `bad`, with its line number."""
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise LpwError(f"{path}, line {_iter_lines(text)[row][0]}", f"{name} {values[row]:g}", expected, do)
