@@ -17,7 +17,8 @@ def intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     """Overlap areas (N, M) of every box of `a` (N, 4) with every box of `b` (M, 4)."""
     width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
     height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
-    return np.clip(width, 0, None) * np.clip(height, 0, None)
+    overlap: NDArray[np.float64] = np.clip(width, 0, None) * np.clip(height, 0, None)
+    return overlap
 
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:

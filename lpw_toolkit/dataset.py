@@ -89,7 +89,7 @@ def is_inner_path(path: str) -> bool:
 def open_dataset(root: Path) -> Dataset:
     """Opens the dataset at `root`.
 
-    Errors: LpwError when no complete dataset is there, MismatchError when its manifest is damaged or of another version.
+    Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new.
     """
     file = root / MANIFEST
     if not root.is_dir():
