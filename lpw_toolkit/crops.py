@@ -1,0 +1,150 @@
+"""Refine the boxes of a tracklet, cut them out of their frames, resize, encode.
+
+Source: RQEN paper, LPW dataset section: boxes are "fine-tuned so that the area of the pedestrian is dominant".
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit import boxes as geometry
+from lpw_toolkit.boxes import Boxes
+from lpw_toolkit.errors import LpwError
+
+LPW_SIZE_PX = (256, 128)
+MAX_CUT_FRAC = 0.14
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How boxes become images.
+
+    Attributes:
+        size_px: height and width of every crop; None keeps the pixels of the source.
+        jpeg_quality: 1 to 100.
+        smooth_frames: standard deviation of the smoothing kernel along the tracklet; 0 leaves the boxes as they are.
+            3: best mean IoU with truth on PETS09-S2L1 (.753 raw -> .783) and TUD-Stadtmitte (.777 -> .791).
+        min_height_px, min_width_px: smaller boxes are dropped: there is no person to see in them.
+        min_aspect, max_aspect: height over width outside of this is no standing or walking person.
+        min_inside_frac: share of a box that must lie in the frame.
+    """
+
+    size_px: tuple[int, int] | None = LPW_SIZE_PX
+    jpeg_quality: int = 95
+    smooth_frames: float = 3.0
+    min_height_px: float = 24.0
+    min_width_px: float = 8.0
+    min_aspect: float = 0.8
+    max_aspect: float = 6.0
+    min_inside_frac: float = 0.5
+
+    def __post_init__(self) -> None:
+        do = "choose another value"
+        if not 1 <= self.jpeg_quality <= 100:
+            raise LpwError("jpeg_quality", str(self.jpeg_quality), "1 to 100", do)
+        if self.size_px is not None and not all(1 <= side <= 4096 for side in self.size_px):
+            raise LpwError("size", str(self.size_px), "height and width of 1 to 4096 pixels", do)
+        if not 0 <= self.smooth_frames <= 1000:
+            raise LpwError("smooth_frames", str(self.smooth_frames), "0 to 1000", do)
+        if not 0 < self.min_aspect < self.max_aspect:
+            raise LpwError("min_aspect", str(self.min_aspect), f"above 0 and below max_aspect {self.max_aspect}", do)
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration as plain values, for the record."""
+        return asdict(self) | {"size_px": list(self.size_px) if self.size_px else "native"}
+
+
+def refine(
+    raw: Boxes, frame_index: NDArray[np.int64], frame_px: tuple[int, int], config: CropConfig
+) -> tuple[Boxes, NDArray[np.bool_]]:
+    """Refines the boxes of one tracklet.
+
+    Args:
+        raw: detector boxes (N, 4) in pixels of the source frame, one per frame.
+        frame_index: their frames (N,), ascending.
+        frame_px: width and height of the source frame.
+
+    Returns:
+        Boxes (N, 4) inside the frame, smoothed along the tracklet, and a mask (N,) of those with a plausible shape.
+    """
+    smooth = smooth_boxes(raw, frame_index, config.smooth_frames) if config.smooth_frames else raw
+    inside = geometry.clip(smooth, *frame_px)
+    width, height = inside[:, 2] - inside[:, 0], inside[:, 3] - inside[:, 1]
+    aspect = height / np.maximum(width, 1e-9)
+    plausible = (height >= config.min_height_px) & (width >= config.min_width_px)
+    plausible &= (aspect >= config.min_aspect) & (aspect <= config.max_aspect)
+    plausible &= geometry.area(inside) >= config.min_inside_frac * geometry.area(smooth)
+    return inside, plausible
+
+
+def smooth_boxes(raw: Boxes, frame_index: NDArray[np.int64], sigma_frames: float) -> Boxes:
+    """Boxes (N, 4) moved onto a smooth course: centres over `sigma_frames`, sizes (in log) over twice that.
+
+    A person's size changes more slowly than the place, so it is averaged for longer. No side moves further into the
+    raw box than MAX_CUT_FRAC of its extent: smoothing over a jump must not cut a person off.
+    """
+    extent = np.maximum(raw[:, 2:] - raw[:, :2], 1e-3)
+    centre = _fit_robustly((raw[:, :2] + raw[:, 2:]) / 2, frame_index, sigma_frames, extent)
+    half = np.exp(_fit_robustly(np.log(extent), frame_index, 2 * sigma_frames, np.ones_like(extent))) / 2
+    low = np.minimum(centre - half, raw[:, :2] + MAX_CUT_FRAC * extent)
+    high = np.maximum(centre + half, raw[:, 2:] - MAX_CUT_FRAC * extent)
+    return np.concatenate([low, high], axis=1)
+
+
+def _fit_robustly(
+    values: NDArray[np.float64], at: NDArray[np.int64], sigma: float, unit: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A local linear fit in two passes: in the second, values far off the first (an arm swung out) count less."""
+    fitted = _fit_locally(values, at, sigma, np.ones_like(values))
+    miss = np.abs(values - fitted) / unit
+    spread = 1.4826 * np.median(miss, axis=0) + 1e-3
+    return _fit_locally(values, at, sigma, 1.0 / np.maximum(1.0, miss / (2.0 * spread)))
+
+
+def _fit_locally(
+    values: NDArray[np.float64], at: NDArray[np.int64], sigma: float, weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted local linear regression of `values` (N, C) over times `at` (N,), evaluated at those times."""
+    n, reach = len(at), int(np.ceil(3 * sigma))
+    rows = np.arange(n)[:, None] + np.arange(-reach, reach + 1)[None, :]
+    valid = (rows >= 0) & (rows < n)
+    rows = np.clip(rows, 0, n - 1)
+    distance = (at[rows] - at[:, None]).astype(np.float64)
+    kernel = np.where(valid, np.exp(-0.5 * (distance / sigma) ** 2), 0.0)
+    w = kernel[:, :, None] * weight[rows]
+    t = distance[:, :, None]
+    s0, s1, s2 = w.sum(1), (w * t).sum(1), (w * t * t).sum(1)
+    v = values[rows]
+    b0, b1 = (w * v).sum(1), (w * t * v).sum(1)
+    spread = s0 * s2 - s1**2
+    straight = (s2 * b0 - s1 * b1) / np.where(spread > 1e-9, spread, 1.0)
+    return np.where(spread > 1e-9, straight, b0 / s0)
+
+
+def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:
+    """The whole pixels `x1 y1 x2 y2` nearest to a box, inside the frame and at least one pixel wide and high."""
+    x1, y1, x2, y2 = (int(v) for v in np.rint(box))
+    x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
+
+
+def cut(image: NDArray[np.uint8], box: NDArray[np.float64], size_px: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """The crop (h, w, 3) of `box` (4,) from `image` (H, W, 3), stretched to `size_px` (height, width) if given."""
+    x1, y1, x2, y2 = pixel_box(box, image.shape[1], image.shape[0])
+    crop = image[y1:y2, x1:x2]
+    if size_px is None or crop.shape[:2] == size_px:
+        return crop
+    shrinks = crop.shape[0] > size_px[0] and crop.shape[1] > size_px[1]
+    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(crop, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8)
+
+
+def encode(crop: NDArray[np.uint8], jpeg_quality: int) -> bytes:
+    """`crop` (h, w, 3) BGR as JPEG bytes. Errors: LpwError where the codec refuses (a side over 65,500 pixels)."""
+    done, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+    if not done:
+        raise LpwError("crop", f"{crop.shape[1]}x{crop.shape[0]} pixels", "a size that JPEG can hold", "use --size")
+    return bytes(data)
