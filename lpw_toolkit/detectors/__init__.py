@@ -1,0 +1,109 @@
+"""Detectors: one file each, found by listing this folder; a frame goes in, boxes of persons come out."""
+
+import importlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.inference import FrameLike
+from lpw_toolkit.listing import list_folder
+
+Setting = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """What a user may choose; each detector reads what concerns it.
+
+    Attributes:
+        weights: path or name of a weights file; None searches the working folder and the cache.
+        boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video id.
+        box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
+        min_score: boxes at or below it are dropped, in [0, 1); None is 0.25 for networks, and every saved box.
+        nms_iou: of two boxes of one frame that overlap more, the one with the lower score is dropped.
+        image_size: long side of the network's input in pixels.
+        batch_size: frames per run of the network; None is what the runtime is fastest with.
+        precision: auto | float32 | bfloat16.
+        runtime: auto | torch | openvino | onnxruntime.
+        threads: inference threads; None is every processor.
+        download: missing official weights may be fetched.
+    """
+
+    weights: str | None = None
+    boxes: Path | None = None
+    box_scores: str = "fraction"
+    min_score: float | None = None
+    nms_iou: float = 0.7
+    image_size: int = 640
+    batch_size: int | None = None
+    precision: str = "auto"
+    runtime: str = "auto"
+    threads: int | None = None
+    download: bool = False
+
+
+class VideoLike(Protocol):
+    """What a detector reads of a source (`sources.Source`)."""
+
+    @property
+    def video_id(self) -> str:
+        """The id of the video in every table."""
+
+
+class Detector(Protocol):
+    """A detector, open and ready.
+
+    Attributes:
+        name: name of its file.
+        needs_images: False where `Frame.image` is never read.
+        settings: everything that moves the result; part of the key under which detections are reused.
+        notes: what was chosen for the user, one line each.
+        startup_s: seconds spent on loading and conversion so far; no setting.
+    """
+
+    name: str
+    needs_images: bool
+    settings: dict[str, Setting]
+    notes: list[str]
+    startup_s: float
+
+    def detect(self, frames: Iterable[FrameLike], video: VideoLike) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Boxes of persons of every frame that is no duplicate, in order, once.
+
+        Yields:
+            frame index and boxes (N, 5) `x1 y1 x2 y2 score`: pixels of the displayed frame, clipped to it, by
+            descending score.
+        """
+
+
+def detector_names() -> list[str]:
+    """The names of all detectors: the files of this folder."""
+    files = list_folder(Path(__file__).parent)
+    return [f.stem for f in files if f.suffix == ".py" and not f.name.startswith("_")]
+
+
+def open_detector(name: str, options: DetectorOptions) -> Detector:
+    """Loads detector `name`. Errors: LpwError for an unknown name, missing packages, or weights that do not fit."""
+    if name not in detector_names():
+        raise LpwError("detector", name, f"one of {', '.join(detector_names())}", "choose one of them")
+    check_options(options)
+    module = importlib.import_module(f"{__name__}.{name}")
+    return cast(Detector, module.open_detector(options))
+
+
+def check_options(options: DetectorOptions) -> None:
+    """Refuses numbers outside their range. Errors: LpwError."""
+    ranges = [
+        ("--min-score", options.min_score, 0.0 <= (options.min_score or 0.0) < 1.0, "a number from 0 to below 1"),
+        ("--nms-iou", options.nms_iou, 0.0 < options.nms_iou <= 1.0, "a number above 0 up to 1"),
+        ("--image-size", options.image_size, 32 <= options.image_size <= 8192, "32 to 8192 pixels"),
+        ("--batch-size", options.batch_size, (options.batch_size or 1) >= 1, "1 or more"),
+    ]
+    for option, value, good, expected in ranges:
+        if not good:
+            raise LpwError(option, f"{value}", expected, "choose another value")

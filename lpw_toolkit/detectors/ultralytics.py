@@ -1,0 +1,282 @@
+"""YOLO weights through ultralytics (AGPL-3.0), the only file that imports it; its network is called directly.
+
+Before the import, environment variables turn on safe loading (by default a `.pt` runs a stranger's code) and offline
+mode, and turn off package auto-install; settings sync and with it analytics are turned off in memory.
+"""
+
+import os
+import time
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit import inference
+from lpw_toolkit.dataset import sha256_file
+from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.letterbox import Letterbox, fit_centred
+from lpw_toolkit.publish import make_folder
+from lpw_toolkit.weights import WeightsKind, cache_folder, find_weights
+
+WEIGHTS = WeightsKind(
+    suffix=".pt",
+    pattern=r"yolo[\w.-]*\.pt",
+    url="https://github.com/ultralytics/assets/releases/download/v8.4.0",
+    default="yolov8n.pt",
+)
+RUNTIMES = ("auto", "torch", "openvino")
+_INSTALL = 'pip install "lpw-toolkit[ultralytics]"'
+_DO = "choose the weights of a YOLO detector"
+
+
+def open_detector(options: DetectorOptions) -> "YoloDetector":
+    """A YOLO detector, loaded and checked; the network is converted when the first frame gives its size.
+
+    Errors: LpwError for missing weights or packages, files that are no detector or would run code, NaN weights.
+    """
+    began = time.perf_counter()
+    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    _check_archive(path)
+    model = _load_model(path)
+    person = _find_person(path, model)
+    runtime = _choose_runtime(options.runtime)
+    precision, reason = _choose_precision(runtime, options.precision)
+    threads = inference.count_threads(options.threads)
+    stride = int(model.stride.max())
+    image_size = -(-options.image_size // stride) * stride
+    settings: dict[str, Setting] = {
+        "name": "ultralytics",
+        "weights": path.name,
+        "weights_sha256": sha256_file(path),
+        "runtime": runtime,
+        "runtime_version": _version(runtime),
+        "precision": precision,
+        "image_size": image_size,
+        "batch_size": options.batch_size or _best_batch(runtime),
+        "min_score": inference.MIN_SCORE if options.min_score is None else options.min_score,
+        "nms_iou": options.nms_iou,
+        "threads": threads,
+    }
+    network = _PersonNetwork.build(model, person)
+    notes = [note, f"precision {precision} ({reason}), runtime {runtime}, {threads} threads"]
+    return YoloDetector(settings, network, stride, notes, time.perf_counter() - began)
+
+
+@dataclass
+class YoloDetector:
+    """Persons found by a YOLO network."""
+
+    settings: dict[str, Setting]
+    network: Any
+    stride: int
+    notes: list[str]
+    startup_s: float
+    name: str = "ultralytics"
+    needs_images: bool = True
+    _stages: dict[tuple[int, int], inference.Stage] = field(default_factory=dict)
+
+    def detect(
+        self, frames: Iterable[inference.FrameLike], video: VideoLike
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Boxes of every frame that is no duplicate; see `Detector`."""
+        yield from inference.detect_frames(frames, self._open_stage, int(self.settings["batch_size"]))
+
+    def _open_stage(self, width: int, height: int) -> inference.Stage:
+        if (width, height) not in self._stages:
+            began = time.perf_counter()
+            box = fit_centred(width, height, int(self.settings["image_size"]), self.stride)
+            self._stages[width, height] = inference.Stage(box, self._compile(box), self._decode)
+            self.startup_s += time.perf_counter() - began
+        return self._stages[width, height]
+
+    def _compile(self, box: Letterbox) -> inference.Network:
+        shape = int(self.settings["batch_size"]), box.height, box.width
+        precision, threads = str(self.settings["precision"]), int(self.settings["threads"])
+        if self.settings["runtime"] == "openvino":
+            return inference.OpenVinoNetwork(_convert(self.network, shape), precision, threads)
+        return inference.ThreadedNetwork(_torch_function(self.network, precision, threads), shape, 1)
+
+    def _decode(self, answer: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
+        nms_iou = None if self.network.end2end else float(self.settings["nms_iou"])
+        selection = inference.Selection(float(self.settings["min_score"]), nms_iou)
+        return inference.select_boxes(answer[:4].T, answer[4], box, selection)
+
+
+def _check_archive(path: Path) -> None:
+    # Decided by names inside the archive, before anything that could unpickle is imported.
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {Path(name).name for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError) as error:
+        got = "a file that is no checkpoint in torch's zip format (a bare pickle, a tar, or damaged)"
+        raise LpwError(path, got, "YOLO weights", _DO) from error
+    if "constants.pkl" in names or "data.pkl" not in names:
+        raise LpwError(path, "a TorchScript or foreign archive", "YOLO weights", _DO)
+
+
+def _load_model(path: Path) -> Any:
+    _import_safely()
+    from ultralytics.nn.modules.head import OBB, Detect
+    from ultralytics.nn.tasks import torch_safe_load
+
+    try:
+        checkpoint, _ = torch_safe_load(str(path.resolve()), safe_only=True)
+        model = checkpoint.get("ema") or checkpoint.get("model")
+        head = model.model[-1]
+    except Exception as error:  # a stranger's file can fail in any way while it is rebuilt
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise LpwError(path, f"a file that safe loading refuses ({reason})", "YOLO weights", _DO) from error
+    if not isinstance(head, Detect) or isinstance(head, OBB):
+        raise LpwError(path, f"weights that are not a detector ({type(head).__name__} head)", "a Detect head", _DO)
+    tensors = [*model.parameters(), *model.buffers()]
+    if not all(bool(t.isfinite().all()) for t in tensors):
+        raise LpwError(path, "weights with NaN or infinite values", "finite weights", "fetch or train them again")
+    return model
+
+
+def _import_safely() -> None:
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"
+    os.environ["YOLO_OFFLINE"] = "true"
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["YOLO_VERBOSE"] = "false"
+    os.environ["ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS"] = "true"
+    if "YOLO_CONFIG_DIR" not in os.environ:
+        os.environ["YOLO_CONFIG_DIR"] = str(make_folder(cache_folder() / "ultralytics"))
+    threads = os.environ.get("OMP_NUM_THREADS")
+    try:
+        import torch
+        from ultralytics.nn import tasks
+        from ultralytics.utils import SETTINGS
+    except ImportError as error:
+        raise LpwError("detector ultralytics", f"no package {error.name}", "it installed", _INSTALL) from error
+    finally:
+        if threads is None:  # ultralytics sets it for every library of this process
+            os.environ.pop("OMP_NUM_THREADS", None)
+    dict.__setitem__(SETTINGS, "sync", False)  # in memory: a user's own settings file stays as it is
+    if not tasks._SafeLoad.SUPPORTED:  # it would load unsafely without a word
+        raise LpwError("torch", torch.__version__, "2.10 or later (safe loading)", _INSTALL)
+
+
+def _find_person(path: Path, model: Any) -> int:
+    names: dict[int, str] = dict(getattr(model, "names", {}))
+    for number, name in names.items():
+        if str(name).lower() == "person":
+            return int(number)
+    if model.model[-1].nc == 1:
+        return 0
+    few = ", ".join(str(n) for n in list(names.values())[:5])
+    raise LpwError(path, f"classes {few}…", "a class named person, or one class only", _DO)
+
+
+def _choose_runtime(runtime: str) -> str:
+    if runtime not in RUNTIMES:
+        raise LpwError("--runtime", runtime, f"{' | '.join(RUNTIMES)} for ultralytics", "choose one of them")
+    if runtime == "auto":
+        return "openvino" if inference.has_openvino() and not _has_cuda() else "torch"
+    if runtime == "openvino" and not inference.has_openvino():
+        raise LpwError(
+            "--runtime openvino", "no package openvino", "it installed", 'pip install "lpw-toolkit[openvino]"'
+        )
+    return runtime
+
+
+def _choose_precision(runtime: str, precision: str) -> tuple[str, str]:
+    if precision not in inference.PRECISIONS:
+        raise LpwError("--precision", precision, " | ".join(inference.PRECISIONS), "choose one of them")
+    if precision != "auto":
+        return precision, "asked for"
+    if runtime == "openvino":
+        return inference.openvino_precision(precision)
+    if _has_cuda():
+        return "bfloat16", "the GPU gains from it"
+    return "float32", "torch on the processor does not gain from less"
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _version(runtime: str) -> str:
+    from importlib.metadata import version
+
+    return version(runtime)
+
+
+def _best_batch(runtime: str) -> int:
+    if runtime == "openvino":
+        return 1
+    return 16 if _has_cuda() else 4
+
+
+class _PersonNetwork:
+    """Builds the module around a YOLO network whose answer is (B, 5, A): `x1 y1 x2 y2` and the person score.
+
+    The score is 0 where another class scores higher, so the boxes kept are those that ultralytics keeps with
+    `classes=[person]`.
+    """
+
+    @staticmethod
+    def build(model: Any, person: int) -> Any:
+        import torch
+
+        class PersonNetwork(torch.nn.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.network = model.float().fuse(verbose=False).eval()
+                self.head = self.network.model[-1]
+                self.head.export, self.head.format, self.head.xyxy = True, None, True
+                self.end2end = bool(self.head.end2end)
+                self.requires_grad_(False)
+
+            def forward(self, pixels: Any) -> Any:
+                """(B, 3, H, W) RGB in [0, 1] to (B, 5, A)."""
+                answers = self.network(pixels)
+                answers = answers[0] if isinstance(answers, tuple) else answers
+                if self.end2end:
+                    found = answers[..., 5:6] == person
+                    return torch.cat([answers[..., :4], answers[..., 4:5] * found], -1).transpose(1, 2)
+                scores = answers[:, 4 : 4 + self.head.nc]
+                score = scores[:, person : person + 1]
+                best = scores.amax(1, keepdim=True)
+                return torch.cat([answers[:, :4], score * (score >= best)], 1)
+
+        return PersonNetwork()
+
+
+def _torch_function(network: Any, precision: str, threads: int) -> Any:
+    import torch
+
+    torch.set_num_threads(threads)
+    device = "cuda" if _has_cuda() else "cpu"
+    network = network.to(device, memory_format=torch.channels_last)
+    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).flip(1).float().div_(255)
+        with torch.autocast(device, kind, enabled=kind != torch.float32):
+            answers: NDArray[np.float32] = (
+                network(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+            )
+        return answers
+
+    return run
+
+
+def _convert(network: Any, shape: tuple[int, int, int]) -> Any:
+    import openvino as ov
+    import torch
+
+    batch, height, width = shape
+    example = torch.zeros(batch, 3, height, width)
+    with torch.no_grad():
+        network(example)  # the head makes its anchors at the first call of a shape; traced, they must be constants
+        model = ov.convert_model(network, example_input=example, input=[ov.PartialShape([batch, 3, height, width])])
+    return inference.feed_pixels(model, 255.0, reverse_channels=True)

@@ -1,0 +1,281 @@
+"""Frames through a network: batches cut by frame number, several in flight, answers in the order of the frames."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.boxes import nms
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.letterbox import PADDING, Letterbox
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+PRECISIONS = ("auto", "float32", "bfloat16")
+MIN_SCORE = 0.25  # of a network's boxes, where the user names none
+
+
+class FrameLike(Protocol):
+    """What a detector reads of a decoded frame (`video.Frame`)."""
+
+    @property
+    def index(self) -> int:
+        """0-based decode index."""
+
+    @property
+    def duplicate(self) -> bool:
+        """True for a repeated picture, which is not detected again."""
+
+    @property
+    def width(self) -> int:
+        """Pixels, as displayed."""
+
+    @property
+    def height(self) -> int:
+        """Pixels, as displayed."""
+
+    @property
+    def image(self) -> Pixels:
+        """(height, width, 3) BGR, valid until the next frame is asked for."""
+
+
+class Network(Protocol):
+    """A network compiled for one input shape; each of its slots holds one batch in flight."""
+
+    n_slots: int
+
+    def inputs(self, slot: int) -> Pixels:
+        """The buffer (B, height, width, 3), BGR, that `start(slot)` reads."""
+
+    def start(self, slot: int) -> None:
+        """Begins to work on the buffer of `slot`, without waiting."""
+
+    def finish(self, slot: int) -> Floats:
+        """Waits for `slot`: the answers (B, ...), valid until `start(slot)`."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which answers of a network become boxes: score above `min_score`, then NMS (None where the network did it)."""
+
+    min_score: float
+    nms_iou: float | None
+    max_boxes: int = 300  # as ultralytics' max_det
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one frame size needs: its letterbox, the network for that input, and how an answer becomes boxes."""
+
+    letterbox: Letterbox
+    network: Network
+    decode: Callable[[Floats, Letterbox], Floats]
+
+
+@dataclass
+class _Flight:
+    stage: Stage
+    slot: int
+    indices: list[int] = field(default_factory=list)
+
+
+def detect_frames(
+    frames: Iterable[FrameLike], open_stage: Callable[[int, int], Stage], batch_size: int
+) -> Iterator[tuple[int, Floats]]:
+    """Boxes (N, 5) of every frame that is no duplicate, in order.
+
+    A batch holds the frames whose index // `batch_size` and size agree, so a run that resumes at a multiple of
+    `batch_size` forms the same batches; the rest of a batch that is not full is grey.
+
+    Args:
+        open_stage: gives the stage of a frame width and height; called once per size.
+    """
+    stages: dict[tuple[int, int], Stage] = {}
+    flights: deque[_Flight] = deque()
+    filling: tuple[tuple[int, int, int], _Flight] | None = None
+    for frame in frames:
+        if frame.duplicate:
+            continue
+        size = frame.width, frame.height
+        key = (frame.index // batch_size, *size)
+        if filling and filling[0] != key:
+            _launch(filling[1], flights)
+            filling = None
+        if not filling:
+            if size not in stages:
+                stages[size] = open_stage(*size)
+            slot = _next_slot(stages[size], flights)
+            while any(f.slot == slot and f.stage is stages[size] for f in flights):
+                yield from _land(flights.popleft())
+            filling = key, _Flight(stages[size], slot)
+        flight = filling[1]
+        flight.stage.letterbox.draw(frame.image, flight.stage.network.inputs(flight.slot)[len(flight.indices)])
+        flight.indices.append(frame.index)
+        if frame.index % batch_size == batch_size - 1:
+            _launch(flight, flights)
+            filling = None
+    if filling:
+        _launch(filling[1], flights)
+    while flights:
+        yield from _land(flights.popleft())
+
+
+def _next_slot(stage: Stage, flights: deque[_Flight]) -> int:
+    last = next((f.slot for f in reversed(flights) if f.stage is stage), -1)
+    return (last + 1) % stage.network.n_slots
+
+
+def _launch(flight: _Flight, flights: deque[_Flight]) -> None:
+    flight.stage.network.inputs(flight.slot)[len(flight.indices) :] = PADDING
+    flight.stage.network.start(flight.slot)
+    flights.append(flight)
+
+
+def _land(flight: _Flight) -> Iterator[tuple[int, Floats]]:
+    answers = flight.stage.network.finish(flight.slot)
+    for index, answer in zip(flight.indices, answers, strict=False):
+        yield index, flight.stage.decode(answer, flight.stage.letterbox)
+
+
+class ThreadedNetwork:
+    """A function from pixels (B, height, width, 3) to answers (B, ...), run beside the caller by worker threads."""
+
+    def __init__(self, function: Callable[[Pixels], Floats], shape: tuple[int, int, int], n_workers: int) -> None:
+        self._function = function
+        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="lpw-network")
+        self.n_slots = n_workers + 1  # one more than can run, so that the next batch is drawn meanwhile
+        self._inputs = [np.empty((*shape, 3), dtype=np.uint8) for _ in range(self.n_slots)]
+        self._answers: list[Future[Floats] | None] = [None] * self.n_slots
+
+    def inputs(self, slot: int) -> Pixels:
+        """The buffer that `start(slot)` reads."""
+        return self._inputs[slot]
+
+    def start(self, slot: int) -> None:
+        """Hands the buffer of `slot` to a worker."""
+        self._answers[slot] = self._pool.submit(self._function, self._inputs[slot])
+
+    def finish(self, slot: int) -> Floats:
+        """Waits for the worker. Errors: what the function raised; RuntimeError where nothing was started."""
+        answer = self._answers[slot]
+        if answer is None:
+            raise RuntimeError(f"slot {slot} was not started")
+        return answer.result()
+
+
+class OpenVinoNetwork:
+    """An OpenVINO model on the processor: one single-threaded stream per thread, each with its own request.
+
+    One thread per stream is faster than several threads on one frame, and each answer is computed by one thread in a
+    fixed order, so that it does not depend on what else is in flight.
+    """
+
+    def __init__(self, model: Any, precision: str, threads: int) -> None:
+        import openvino as ov
+
+        hint = {"float32": "f32", "bfloat16": "bf16"}[precision]
+        settings = {
+            "INFERENCE_PRECISION_HINT": hint,
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # beside other work a pinned thread waits for its core
+        }
+        compiled = ov.Core().compile_model(model, "CPU", settings)
+        self.n_slots = threads + 1
+        shape = tuple(compiled.input(0).shape)
+        self._inputs = [np.empty(shape, dtype=np.uint8) for _ in range(self.n_slots)]
+        self._requests = [compiled.create_infer_request() for _ in range(self.n_slots)]
+        for request, pixels in zip(self._requests, self._inputs, strict=True):
+            request.set_input_tensor(ov.Tensor(pixels, shared_memory=True))
+
+    def inputs(self, slot: int) -> Pixels:
+        """The buffer that `start(slot)` reads."""
+        return self._inputs[slot]
+
+    def start(self, slot: int) -> None:
+        """Queues the request of `slot`."""
+        self._requests[slot].start_async()
+
+    def finish(self, slot: int) -> Floats:
+        """Waits for the request of `slot`."""
+        self._requests[slot].wait()
+        answers: Floats = self._requests[slot].get_output_tensor(0).data
+        return answers
+
+
+def feed_pixels(model: Any, divisor: float, *, reverse_channels: bool) -> Any:
+    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) BGR bytes instead: scaling happens in its graph.
+
+    Args:
+        divisor: what the bytes are divided by.
+        reverse_channels: the model wants RGB.
+    """
+    import openvino as ov
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    tensor.set_color_format(ColorFormat.BGR)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    chain = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    if reverse_channels:
+        chain = chain.convert_color(ColorFormat.RGB)
+    if divisor != 1.0:
+        chain.scale(divisor)
+    return steps.build()
+
+
+def has_openvino() -> bool:
+    """True where the optional runtime is installed."""
+    from importlib.util import find_spec
+
+    return find_spec("openvino") is not None
+
+
+def openvino_precision(precision: str) -> tuple[str, str]:
+    """The precision to run at on this processor, and why.
+
+    `auto` is bfloat16 where the processor multiplies it in hardware (avx512_bf16, amx_bf16), which measured twice as
+    fast at the same recall; elsewhere float32.
+    """
+    if precision not in PRECISIONS:
+        raise LpwError("--precision", precision, " | ".join(PRECISIONS), "choose one of them")
+    if precision != "auto":
+        return precision, "asked for"
+    import openvino as ov
+
+    if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "bfloat16", "the processor has bfloat16 instructions"
+    return "float32", "the processor has no bfloat16 instructions"
+
+
+def count_threads(threads: int | None) -> int:
+    """The number of inference threads: as given, else the processors this process may use."""
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise LpwError("--threads", f"{threads}", "1 or more", "leave it out to use every processor")
+    return threads
+
+
+def select_boxes(boxes: Floats, scores: Floats, box: Letterbox, options: Selection) -> Floats:
+    """The boxes (N, 5) that count, in pixels of the frame, by descending score.
+
+    Args:
+        boxes: (A, 4) `x1 y1 x2 y2` in pixels of the network's input.
+        scores: (A,) in [0, 1].
+    """
+    rows = np.flatnonzero(scores > options.min_score)
+    rows = rows[np.argsort(-scores[rows], kind="stable")]
+    if options.nms_iou is not None:
+        kept = nms(boxes[rows].astype(np.float64), scores[rows].astype(np.float64), options.nms_iou)
+        rows = rows[kept]
+    rows = rows[: options.max_boxes]
+    framed = box.restore(boxes[rows])
+    found = np.concatenate([framed, scores[rows, None]], axis=1, dtype=np.float32)
+    return found[(framed[:, 2] > framed[:, 0]) & (framed[:, 3] > framed[:, 1])]
