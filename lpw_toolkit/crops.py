@@ -120,8 +120,9 @@ def _fit_locally(
     v = values[rows]
     b0, b1 = (w * v).sum(1), (w * t * v).sum(1)
     spread = s0 * s2 - s1**2
-    straight = (s2 * b0 - s1 * b1) / np.where(spread > 1e-9, spread, 1.0)
-    return np.where(spread > 1e-9, straight, b0 / s0)
+    straight: NDArray[np.float64] = (s2 * b0 - s1 * b1) / np.where(spread > 1e-9, spread, 1.0)
+    straight[spread <= 1e-9] = (b0 / s0)[spread <= 1e-9]
+    return straight
 
 
 def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:
@@ -131,15 +132,13 @@ def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, i
     return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
 
 
-def cut(image: NDArray[np.uint8], box: NDArray[np.float64], size_px: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """The crop (h, w, 3) of `box` (4,) from `image` (H, W, 3), stretched to `size_px` (height, width) if given."""
-    x1, y1, x2, y2 = pixel_box(box, image.shape[1], image.shape[0])
-    crop = image[y1:y2, x1:x2]
-    if size_px is None or crop.shape[:2] == size_px:
-        return crop
-    shrinks = crop.shape[0] > size_px[0] and crop.shape[1] > size_px[1]
+def resize(pixels: NDArray[np.uint8], size_px: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """`pixels` (h, w, 3) stretched to `size_px` (height, width); as they are for None."""
+    if size_px is None or pixels.shape[:2] == size_px:
+        return pixels
+    shrinks = pixels.shape[0] > size_px[0] and pixels.shape[1] > size_px[1]
     kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(crop, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8)
+    return np.asarray(cv2.resize(pixels, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8)
 
 
 def encode(crop: NDArray[np.uint8], jpeg_quality: int) -> bytes:
