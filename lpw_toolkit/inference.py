@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +19,7 @@ from lpw_toolkit.letterbox import PADDING, Letterbox
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 PRECISIONS = ("auto", "float32", "bfloat16")
+_EXTRAS = {"torch": "ultralytics", "openvino": "openvino", "onnxruntime": "onnx"}
 MIN_SCORE = 0.25  # of a network's boxes, where the user names none
 
 
@@ -230,28 +233,44 @@ def feed_pixels(model: Any, divisor: float, *, reverse_channels: bool) -> Any:
     return steps.build()
 
 
-def has_openvino() -> bool:
-    """True where the optional runtime is installed."""
-    from importlib.util import find_spec
+def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallback: str) -> str:
+    """The runtime to use: what was asked for, or for `auto` the preferred one where it is installed.
 
-    return find_spec("openvino") is not None
-
-
-def openvino_precision(precision: str) -> tuple[str, str]:
-    """The precision to run at on this processor, and why.
-
-    `auto` is bfloat16 where the processor multiplies it in hardware (avx512_bf16, amx_bf16), which measured twice as
-    fast at the same recall; elsewhere float32.
+    Errors: LpwError for an unknown name, or a runtime that is not installed.
     """
-    if precision not in PRECISIONS:
-        raise LpwError("--precision", precision, " | ".join(PRECISIONS), "choose one of them")
-    if precision != "auto":
-        return precision, "asked for"
+    if asked not in known:
+        raise LpwError("--runtime", asked, f"{' | '.join(known)} for this detector", "choose one of them")
+    runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
+    if not find_spec(runtime):
+        do = f'pip install "lpw-toolkit[{_EXTRAS[runtime]}]"'
+        raise LpwError(f"--runtime {asked}", f"no package {runtime}", "it installed", do)
+    return runtime
+
+
+def choose_precision(asked: str, runtime: str) -> tuple[str, str]:
+    """The precision to run at, and why.
+
+    `auto` is bfloat16 where OpenVINO finds instructions for it in the processor (avx512_bf16, amx_bf16): nearly twice
+    as fast at the same recall. Elsewhere float32.
+    """
+    if asked not in PRECISIONS:
+        raise LpwError("--precision", asked, " | ".join(PRECISIONS), "choose one of them")
+    if runtime == "onnxruntime" and asked == "bfloat16":
+        raise LpwError("--precision bfloat16", "runtime onnxruntime", "runtime openvino", "add --runtime openvino")
+    if asked != "auto":
+        return asked, "asked for"
+    if runtime != "openvino":
+        return "float32", f"{runtime} on the processor gains nothing from less"
     import openvino as ov
 
     if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return "bfloat16", "the processor has bfloat16 instructions"
     return "float32", "the processor has no bfloat16 instructions"
+
+
+def package_version(name: str) -> str:
+    """The installed version of a package."""
+    return version(name)
 
 
 def count_threads(threads: int | None) -> int:

@@ -23,7 +23,7 @@ class Letterbox:
     top: int
 
     def draw(self, image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-        """Scales `image` (frame_height, frame_width, 3) into its place in `out` (height, width, 3); the rest is grey."""
+        """Scales `image` (frame_height, frame_width, 3) into its place in `out` (height, width, 3); grey around."""
         bottom, right = self.top + self.scaled_height, self.left + self.scaled_width
         out[: self.top] = PADDING
         out[bottom:] = PADDING

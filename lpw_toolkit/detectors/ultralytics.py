@@ -44,8 +44,11 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     _check_archive(path)
     model = _load_model(path)
     person = _find_person(path, model)
-    runtime = _choose_runtime(options.runtime)
-    precision, reason = _choose_precision(runtime, options.precision)
+    preferred = "torch" if _has_cuda() else "openvino"
+    runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred=preferred, fallback="torch")
+    precision, reason = inference.choose_precision(options.precision, runtime)
+    if options.precision == "auto" and runtime == "torch" and _has_cuda():
+        precision, reason = "bfloat16", "the GPU gains from it"
     threads = inference.count_threads(options.threads)
     stride = int(model.stride.max())
     image_size = -(-options.image_size // stride) * stride
@@ -54,7 +57,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
         "weights": path.name,
         "weights_sha256": sha256_file(path),
         "runtime": runtime,
-        "runtime_version": _version(runtime),
+        "runtime_version": inference.package_version(runtime),
         "precision": precision,
         "image_size": image_size,
         "batch_size": options.batch_size or _best_batch(runtime),
@@ -173,40 +176,10 @@ def _find_person(path: Path, model: Any) -> int:
     raise LpwError(path, f"classes {few}…", "a class named person, or one class only", _DO)
 
 
-def _choose_runtime(runtime: str) -> str:
-    if runtime not in RUNTIMES:
-        raise LpwError("--runtime", runtime, f"{' | '.join(RUNTIMES)} for ultralytics", "choose one of them")
-    if runtime == "auto":
-        return "openvino" if inference.has_openvino() and not _has_cuda() else "torch"
-    if runtime == "openvino" and not inference.has_openvino():
-        raise LpwError(
-            "--runtime openvino", "no package openvino", "it installed", 'pip install "lpw-toolkit[openvino]"'
-        )
-    return runtime
-
-
-def _choose_precision(runtime: str, precision: str) -> tuple[str, str]:
-    if precision not in inference.PRECISIONS:
-        raise LpwError("--precision", precision, " | ".join(inference.PRECISIONS), "choose one of them")
-    if precision != "auto":
-        return precision, "asked for"
-    if runtime == "openvino":
-        return inference.openvino_precision(precision)
-    if _has_cuda():
-        return "bfloat16", "the GPU gains from it"
-    return "float32", "torch on the processor does not gain from less"
-
-
 def _has_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def _version(runtime: str) -> str:
-    from importlib.metadata import version
-
-    return version(runtime)
 
 
 def _best_batch(runtime: str) -> int:

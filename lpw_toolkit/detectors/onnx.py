@@ -1,0 +1,240 @@
+"""YOLOX-style ONNX models: the permissive path, through onnxruntime or, where installed, the faster OpenVINO.
+
+A model takes (N, 3, H, W) BGR 0-255, the frame in the top left corner, and gives (N, A, 5 + classes) for the A cells of
+strides 8, 16 and 32: `x y` from the cell and `log w log h` in cells, objectness, class scores; class 0 is the person.
+Source: Megvii-BaseDetection/YOLOX:yolox/utils/demo_utils.py (`demo_postprocess`).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit import inference
+from lpw_toolkit.dataset import sha256_file
+from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.letterbox import Letterbox, fit_corner
+from lpw_toolkit.onnx_file import refuse_external_data
+from lpw_toolkit.weights import WeightsKind, find_weights
+
+WEIGHTS = WeightsKind(
+    suffix=".onnx",
+    pattern=r"yolox[\w.-]*\.onnx",
+    url="https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0",
+    default="yolox_nano.onnx",
+)
+RUNTIMES = ("auto", "onnxruntime", "openvino")
+STRIDES = (8, 16, 32)
+_DO = "choose a YOLOX model exported to ONNX"
+
+Shape = tuple[int | None, ...]
+
+
+def open_detector(options: DetectorOptions) -> "YoloxDetector":
+    """A YOLOX model, read and checked; it is compiled when the first frame gives its size.
+
+    Errors: LpwError for missing weights or packages, damaged files, external data, or a model of another kind.
+    """
+    began = time.perf_counter()
+    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    refuse_external_data(path)
+    runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
+    precision, reason = inference.choose_precision(options.precision, runtime)
+    inputs, outputs = (_shapes_openvino if runtime == "openvino" else _shapes_onnxruntime)(path)
+    _check_shapes(path, inputs, outputs)
+    threads = inference.count_threads(options.threads)
+    batch, _, height, width = inputs[0]
+    long_side = -(-options.image_size // max(STRIDES)) * max(STRIDES)
+    settings: dict[str, Setting] = {
+        "name": "onnx",
+        "weights": path.name,
+        "weights_sha256": sha256_file(path),
+        "runtime": runtime,
+        "runtime_version": inference.package_version(runtime),
+        "precision": precision,
+        "image_size": long_side if height is None or width is None else max(height, width),
+        "batch_size": batch or options.batch_size or 1,
+        "min_score": inference.MIN_SCORE if options.min_score is None else options.min_score,
+        "nms_iou": options.nms_iou,
+        "threads": threads,
+    }
+    notes = [note, f"precision {precision} ({reason}), runtime {runtime}, {threads} threads"]
+    if height is not None and width is not None and max(height, width) != options.image_size:
+        notes.append(f"image size {width}x{height}, as the model has it")
+    return YoloxDetector(path, settings, (height, width), notes, time.perf_counter() - began)
+
+
+@dataclass
+class YoloxDetector:
+    """Persons found by a YOLOX model."""
+
+    path: Path
+    settings: dict[str, Setting]
+    fixed_size: tuple[int | None, int | None]
+    notes: list[str]
+    startup_s: float
+    name: str = "onnx"
+    needs_images: bool = True
+    _stages: dict[tuple[int, int], inference.Stage] = field(default_factory=dict)
+
+    def detect(
+        self, frames: Iterable[inference.FrameLike], video: VideoLike
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Boxes of every frame that is no duplicate; see `Detector`."""
+        yield from inference.detect_frames(frames, self._open_stage, int(self.settings["batch_size"]))
+
+    def _open_stage(self, width: int, height: int) -> inference.Stage:
+        if (width, height) not in self._stages:
+            began = time.perf_counter()
+            box = self._fit(width, height)
+            network = self._compile(box)
+            _check_answer(self.path, network, _count_cells(box))
+            decode = partial(self._decode, lay_grid(box.width, box.height))
+            self._stages[width, height] = inference.Stage(box, network, decode)
+            self.startup_s += time.perf_counter() - began
+        return self._stages[width, height]
+
+    def _fit(self, width: int, height: int) -> Letterbox:
+        input_height, input_width = self.fixed_size
+        long_side, largest = int(self.settings["image_size"]), max(width, height)
+        if input_height is None:
+            input_height = _round_up(height * long_side / largest)
+        if input_width is None:
+            input_width = _round_up(width * long_side / largest)
+        return fit_corner(width, height, input_width, input_height)
+
+    def _compile(self, box: Letterbox) -> inference.Network:
+        shape = int(self.settings["batch_size"]), box.height, box.width
+        threads = int(self.settings["threads"])
+        if self.settings["runtime"] == "openvino":
+            model = _read_openvino(self.path)
+            model.reshape([shape[0], 3, box.height, box.width])
+            model = inference.feed_pixels(model, 1.0, reverse_channels=False)
+            return inference.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
+        return inference.ThreadedNetwork(_onnxruntime_function(self.path), shape, threads)
+
+    def _decode(self, grid: NDArray[np.float32], answer: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
+        selection = inference.Selection(float(self.settings["min_score"]), float(self.settings["nms_iou"]))
+        return inference.select_boxes(*decode_cells(answer, grid), box, selection)
+
+
+def lay_grid(width: int, height: int) -> NDArray[np.float32]:
+    """The cells (A, 3) of an input of `width` x `height`: column, row and stride in pixels, finest stride first."""
+    levels = []
+    for stride in STRIDES:
+        rows, columns = np.meshgrid(np.arange(height // stride), np.arange(width // stride), indexing="ij")
+        levels.append(np.stack([columns.ravel(), rows.ravel(), np.full(rows.size, stride)], axis=1))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def decode_cells(
+    answer: NDArray[np.float32], grid: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes (A, 4) in pixels of the input and person scores (A,); 0 where another class scores higher."""
+    stride = grid[:, 2:]
+    centre = (answer[:, :2] + grid[:, :2]) * stride
+    half = np.exp(np.minimum(answer[:, 2:4], 20.0)) * stride / 2  # e^20 cells are beyond any frame
+    person = answer[:, 5]
+    scores = answer[:, 4] * np.where(person >= answer[:, 5:].max(axis=1), person, np.float32(0))
+    return np.concatenate([centre - half, centre + half], axis=1), scores
+
+
+def _round_up(side: float) -> int:
+    return max(-(-round(side) // max(STRIDES)), 1) * max(STRIDES)
+
+
+def _count_cells(box: Letterbox) -> int:
+    return sum((box.height // s) * (box.width // s) for s in STRIDES)
+
+
+def _shapes_onnxruntime(path: Path) -> tuple[list[Shape], list[Shape]]:
+    session = _open_session(path)
+    shapes = [
+        [tuple(side if isinstance(side, int) else None for side in value.shape) for value in values]
+        for values in (session.get_inputs(), session.get_outputs())
+    ]
+    return shapes[0], shapes[1]
+
+
+def _shapes_openvino(path: Path) -> tuple[list[Shape], list[Shape]]:
+    model = _read_openvino(path)
+    shapes = [
+        [tuple(s.get_length() if s.is_static else None for s in port.partial_shape) for port in ports]
+        for ports in (model.inputs, model.outputs)
+    ]
+    return shapes[0], shapes[1]
+
+
+def _read_openvino(path: Path) -> Any:
+    import openvino as ov
+
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise _refuse_damaged(path, error) from error
+
+
+def _open_session(path: Path) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # frames run beside each other, each on one thread: see OpenVinoNetwork
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no class but this
+        raise _refuse_damaged(path, error) from error
+
+
+def _refuse_damaged(path: Path, error: Exception) -> LpwError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return LpwError(path, f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})", "a YOLOX model", _DO)
+
+
+def _onnxruntime_function(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    session = _open_session(path)
+    name = session.get_inputs()[0].name
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
+        answers: NDArray[np.float32] = session.run(None, {name: batch})[0]
+        return answers
+
+    return run
+
+
+def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None:
+    good = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][1] in (3, None)
+    good = good and len(outputs) == 1 and len(outputs[0]) == 3 and (outputs[0][2] or 6) >= 6
+    if good:
+        height, width = inputs[0][2:]
+        if height and width and outputs[0][1]:
+            good = outputs[0][1] == sum((height // s) * (width // s) for s in STRIDES)
+    if not good:
+        got = f"inputs {_tell_shapes(inputs)}, outputs {_tell_shapes(outputs)}"
+        raise LpwError(path, got, "input Nx3xHxW, output NxAx(5 + classes) with strides 8, 16, 32", _DO)
+
+
+def _tell_shapes(shapes: list[Shape]) -> str:
+    return ", ".join("x".join("?" if side is None else str(side) for side in shape) for shape in shapes)
+
+
+def _check_answer(path: Path, network: inference.Network, n_cells: int) -> None:
+    network.inputs(0)[:] = 114
+    network.start(0)
+    try:
+        answers = network.finish(0)
+    except Exception as error:  # a model that reads well can still fail at its first run
+        raise _refuse_damaged(path, error) from error
+    if answers.ndim != 3 or answers.shape[1] != n_cells or answers.shape[2] < 6:
+        expected = f"Nx{n_cells}x(5 + classes) with strides 8, 16, 32"
+        raise LpwError(path, f"an answer of {_tell_shapes([answers.shape])}", expected, _DO)
+    if not np.isfinite(answers).all():
+        raise LpwError(path, "NaN or infinite answers", "finite weights", "fetch or train them again")
