@@ -71,7 +71,7 @@ def make_dataset(
     if boxes:
         for camera in sorted({walker.camera_id for walker in walkers}):
             _write_video_tables(root, camera, [w for w in walkers if w.camera_id == camera])
-    sources = [{"video_id": camera, "status": "complete"} for camera in sorted({w.camera_id for w in walkers})]
+    sources = [_source_entry(camera) for camera in sorted({walker.camera_id for walker in walkers})]
     return close_dataset(
         root,
         {
@@ -95,6 +95,18 @@ def draw_person(rng: np.random.Generator, colours: NDArray[np.uint8], step: int)
     cv2.line(image, (14, 36), (14 + stride, 60), trousers, 4)
     cv2.line(image, (18, 36), (18 - stride, 60), trousers, 4)
     return image
+
+
+def _source_entry(camera: str) -> dict[str, object]:
+    return {
+        "video_id": camera,
+        "path": f"{camera}.mp4",
+        "scene_id": camera.split("/")[0],
+        "camera_id": camera,
+        "bytes": 0,
+        "sha256": hashlib.sha256(b"").hexdigest(),
+        "report": {"complete": True, "problems": []},
+    }
 
 
 def _write_images(root: Path, walker: Walker, rng: np.random.Generator, *, boxes: bool) -> list[dict[str, object]]:
