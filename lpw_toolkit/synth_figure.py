@@ -1,0 +1,217 @@
+"""Draws one person: a jointed figure of shaded limbs and cloth, at one moment of the walk and seen from one side.
+
+A figure is made of limbs (tapered capsules) and columns (stacks of ellipses: head, torso, skirt, bags). Both know which
+way each of their pixels faces, so patterns, faces and open jackets turn with the body.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.synth_people import COLOURS, HAIRS, Colour, Person
+
+Floats = NDArray[np.float64]
+Picture = NDArray[np.float32]
+#: Colours (rows, columns, 3) of a column's pixels from the angle around the body (radians, 0 front, +left) and the
+#: height above the ground (metres).
+Paint = Callable[[Picture, Picture], Picture]
+
+PX_PER_M = 96
+CANVAS_HEIGHT, CANVAS_WIDTH = 216, 176
+FOOT_ROW, FOOT_COLUMN = 206.0, 88.0
+N_PHASES = 12  #: moments of a full gait cycle (two steps)
+STANDING = N_PHASES  #: the phase number of a person who has stopped
+N_VIEWS = 16  #: directions from which a figure is drawn, counter-clockwise; 0 faces the camera, 4 walks to the right
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Joints in metres as (3,) arrays (to the person's left, up, forward); pairs are (right, left)."""
+
+    hips: tuple[Floats, Floats]
+    knees: tuple[Floats, Floats]
+    ankles: tuple[Floats, Floats]
+    toes: tuple[Floats, Floats]
+    shoulders: tuple[Floats, Floats]
+    elbows: tuple[Floats, Floats]
+    hands: tuple[Floats, Floats]
+    lift_m: float
+
+
+def pose_person(person: Person, phase: int) -> Pose:
+    """Where the joints are at `phase` (0 to N_PHASES - 1, or STANDING); the lower foot is on the ground."""
+    size, swing = person.stature_m, 0.0 if phase == STANDING else 1.0
+    angle = 2 * np.pi * phase / N_PHASES
+    sides = [_pose_side(size, person.build, side, angle + (np.pi if side > 0 else 0.0), swing) for side in (-1, 1)]
+    lift = 0.04 * size - min(float(side[2][1]) for side in sides)
+    raised = [tuple(joint + np.array([0.0, lift, 0.0]) for joint in side) for side in sides]
+    return Pose(*((raised[0][k], raised[1][k]) for k in range(7)), lift_m=lift)
+
+
+def _pose_side(size: float, build: float, side: int, angle: float, swing: float) -> tuple[Floats, ...]:
+    thigh = swing * 0.44 * np.sin(angle)
+    shin = thigh - 0.06 - swing * 0.95 * max(0.0, np.cos(angle)) ** 1.6
+    arm = -swing * 0.42 * np.sin(angle)
+    forearm = arm + 0.18 + swing * 0.25
+    hip = np.array([side * 0.05 * size, 0.525 * size, 0.0])
+    knee = hip + 0.245 * size * np.array([0.0, -np.cos(thigh), np.sin(thigh)])
+    ankle = knee + 0.24 * size * np.array([0.0, -np.cos(shin), np.sin(shin)])
+    pitch = 0.9 * shin if shin < 0 else 0.5 * shin
+    toe = ankle + 0.105 * size * np.array([side * 0.15, np.sin(pitch) * 0.9 - 0.12, np.cos(pitch)])
+    shoulder = np.array([side * 0.108 * size * build, 0.8 * size, 0.0])
+    elbow = shoulder + 0.17 * size * np.array([side * 0.16, -np.cos(arm), np.sin(arm)])
+    hand = elbow + 0.165 * size * np.array([side * 0.05, -np.cos(forearm), np.sin(forearm)])
+    return hip, knee, ankle, toe, shoulder, elbow, hand
+
+
+class Canvas:
+    """A premultiplied RGB picture (CANVAS_HEIGHT, CANVAS_WIDTH, 3) with its cover 0-1, on which parts are laid."""
+
+    def __init__(self, view: int, folds: Picture) -> None:
+        self.rgb = np.zeros((CANVAS_HEIGHT, CANVAS_WIDTH, 3), dtype=np.float32)
+        self.cover = np.zeros((CANVAS_HEIGHT, CANVAS_WIDTH), dtype=np.float32)
+        self.yaw = 2 * np.pi * view / N_VIEWS
+        self._cos, self._sin = np.cos(self.yaw), np.sin(self.yaw)
+        self._folds = folds
+
+    def place(self, joint: Floats) -> tuple[float, float]:
+        """Column and row of a point of the body."""
+        across = joint[0] * self._cos + joint[2] * self._sin
+        return FOOT_COLUMN + PX_PER_M * float(across), FOOT_ROW - PX_PER_M * float(joint[1])
+
+    def nearness(self, joint: Floats) -> float:
+        """How far in front of the body's axis a point lies, in metres towards the camera."""
+        return float(joint[2] * self._cos - joint[0] * self._sin)
+
+    def lay_limb(self, a: Floats, b: Floats, radii_m: tuple[float, float], colour: Colour) -> None:
+        """A tapered capsule from `a` to `b`."""
+        (ax, ay), (bx, by) = self.place(a), self.place(b)
+        ra, rb = radii_m[0] * PX_PER_M, radii_m[1] * PX_PER_M
+        reach = max(ra, rb) + 1
+        window = _window(min(ax, bx) - reach, min(ay, by) - reach, max(ax, bx) + reach, max(ay, by) + reach)
+        if window is None:
+            return
+        x, y = _grid(window)
+        dx, dy = bx - ax, by - ay
+        length = max(float(np.hypot(dx, dy)), 1e-3)
+        along = np.clip(((x - ax) * dx + (y - ay) * dy) / length**2, 0.0, 1.0)
+        off_x, off_y = x - ax - along * dx, y - ay - along * dy
+        radius = ra + (rb - ra) * along
+        cover = np.clip(radius - np.hypot(off_x, off_y) + 0.5, 0.0, 1.0)
+        turn = np.clip((off_x - 0.35 * off_y) / radius, -1.0, 1.0)
+        self._blend(window, cover, np.asarray(colour, dtype=np.float32) * _shade(turn)[..., None])
+
+    def lay_column(self, centre: Floats, profile: Floats, paint: Paint) -> None:
+        """A stack of ellipses around the upright axis through `centre`.
+
+        Args:
+            profile: (K, 3) rows of height above the ground, half width and half depth in metres, from the top down.
+        """
+        column, _ = self.place(centre)
+        rows = FOOT_ROW - PX_PER_M * profile[:, 0]
+        half = PX_PER_M * np.hypot(profile[:, 1] * self._cos, profile[:, 2] * self._sin)
+        reach = float(half.max()) + 1
+        window = _window(column - reach, float(rows[0]) - 1, column + reach, float(rows[-1]) + 1)
+        if window is None:
+            return
+        x, y = _grid(window)
+        width = np.interp(y[:, 0], rows, half).astype(np.float32)[:, None]
+        ends = np.clip(np.minimum(y - rows[0], rows[-1] - y) + 0.5, 0.0, 1.0)
+        cover = np.clip(width - np.abs(x - column) + 0.5, 0.0, 1.0) * ends
+        turn = np.clip((x - column) / np.maximum(width, 0.5), -1.0, 1.0)
+        around = np.mod(np.arcsin(turn) - self.yaw + np.pi, 2 * np.pi) - np.pi
+        height = np.broadcast_to((FOOT_ROW - y) / PX_PER_M, turn.shape).astype(np.float32)
+        self._blend(window, cover, paint(around.astype(np.float32), height) * _shade(turn)[..., None])
+
+    def _blend(self, window: tuple[slice, slice], cover: Picture, colours: Picture) -> None:
+        cover = cover.astype(np.float32)
+        kept = 1.0 - cover
+        lit = (colours * self._folds[window][..., None]).astype(np.float32)
+        self.rgb[window] = self.rgb[window] * kept[..., None] + lit * cover[..., None]
+        self.cover[window] = self.cover[window] * kept + cover
+
+
+def _window(x1: float, y1: float, x2: float, y2: float) -> tuple[slice, slice] | None:
+    left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
+    right, bottom = min(int(np.ceil(x2)) + 1, CANVAS_WIDTH), min(int(np.ceil(y2)) + 1, CANVAS_HEIGHT)
+    return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
+
+
+def _grid(window: tuple[slice, slice]) -> tuple[Picture, Picture]:
+    rows = np.arange(window[0].start, window[0].stop, dtype=np.float32)[:, None]
+    columns = np.arange(window[1].start, window[1].stop, dtype=np.float32)[None, :]
+    return columns, rows
+
+
+def _shade(turn: Picture) -> Picture:
+    """Brightness of a round surface that turns from the camera's left (-1) to its right (+1); light from the left."""
+    return (0.66 + 0.42 * np.sqrt(np.maximum(1.0 - turn * turn, 0.0)) - 0.13 * turn).astype(np.float32)
+
+
+def draw_figure(person: Person, phase: int, view: int, folds: Picture) -> NDArray[np.uint8]:
+    """The person as premultiplied RGBA (CANVAS_HEIGHT, CANVAS_WIDTH, 4), `PX_PER_M` pixels a metre, feet at FOOT_ROW.
+
+    Args:
+        phase: moment of the gait, 0 to N_PHASES - 1, or STANDING.
+        view: direction of sight, 0 to N_VIEWS - 1.
+        folds: (CANVAS_HEIGHT, CANVAS_WIDTH) brightness about 1: the creases of this person's clothes.
+    """
+    canvas = Canvas(view, folds)
+    pose = pose_person(person, phase)
+    parts = _list_parts(person, pose, canvas)
+    for _, lay in sorted(parts, key=lambda part: part[0]):
+        lay()
+    rgba = np.dstack([canvas.rgb, 255.0 * canvas.cover])
+    return np.clip(np.rint(rgba), 0, 255).astype(np.uint8)
+
+
+Part = tuple[float, Callable[[], None]]
+
+
+def _list_parts(person: Person, pose: Pose, canvas: Canvas) -> list[Part]:
+    from lpw_toolkit.synth_clothes import list_column_parts
+
+    parts = list_column_parts(person, pose, canvas)
+    for side in (0, 1):
+        parts += _list_leg(person, pose, canvas, side)
+        parts += _list_arm(person, pose, canvas, side)
+    return parts
+
+
+def _list_leg(person: Person, pose: Pose, canvas: Canvas, side: int) -> list[Part]:
+    hip, knee, ankle, toe = pose.hips[side], pose.knees[side], pose.ankles[side], pose.toes[side]
+    cloth, thick = COLOURS[person.lower_colour], 0.043 * person.stature_m * person.build
+    thigh_colour = person.skin if person.lower == "skirt" else cloth
+    shin_colour = cloth if person.lower == "trousers" else person.skin
+    shin_width = 0.8 if person.lower == "trousers" else 0.68
+    depth = canvas.nearness(hip) - 0.3  # behind the garments: hems hang over the legs
+
+    def lay() -> None:
+        canvas.lay_limb(ankle, toe, (0.026 * person.stature_m, 0.019 * person.stature_m), COLOURS[person.shoe_colour])
+        canvas.lay_limb(knee, ankle, (thick * shin_width, thick * shin_width * 0.72), shin_colour)
+        canvas.lay_limb(hip, knee, (thick * 1.12, thick * 0.92), thigh_colour)
+
+    return [(depth, lay)]
+
+
+def _list_arm(person: Person, pose: Pose, canvas: Canvas, side: int) -> list[Part]:
+    shoulder, elbow, hand = pose.shoulders[side], pose.elbows[side], pose.hands[side]
+    sleeve = COLOURS[person.accent_colour if person.pattern == "block" else person.upper_colour]
+    thick = 0.028 * person.stature_m * person.build
+    long_sleeve = person.upper != "tee"
+    padded = 1.2 if person.upper in ("coat", "jacket") else 1.0
+
+    def lay() -> None:
+        canvas.lay_limb(hand, hand, (0.023 * person.stature_m, 0.023 * person.stature_m), person.skin)
+        lower = (thick * 0.9 * padded, thick * 0.78) if long_sleeve else (thick * 0.72, thick * 0.6)
+        canvas.lay_limb(elbow, hand, lower, sleeve if long_sleeve else person.skin)
+        canvas.lay_limb(shoulder, elbow, (thick * 1.15 * padded, thick * padded), sleeve)
+
+    return [(canvas.nearness(shoulder) * 1.5, lay)]
+
+
+def hair_of(person: Person) -> Colour:
+    """The colour of the person's hair."""
+    return HAIRS[person.hair_colour]
