@@ -87,6 +87,12 @@ class Assembly:
         self.stop = Event()
 
     def run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:
+        """Makes the dataset, or returns the one that the same plan has made before.
+
+        Args:
+            find: gives the detections of a source, whose SHA-256 it gets.
+            parent: name and digest of the dataset this one is made from.
+        """
         self.work.hold_plan(self._plan(parent))
         if self.work.is_complete:
             dataset = open_dataset(self.work.out)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -72,7 +73,7 @@ def plan_crops(found: Found, link_config: LinkConfig, crop_config: CropConfig) -
     borders = np.flatnonzero(np.diff(tracks[order], prepend=-1, append=-1))
     kept: list[NDArray[np.intp]] = []
     refined: list[Boxes] = []
-    for start, stop in zip(borders[:-1], borders[1:], strict=True):
+    for start, stop in pairwise(borders):
         rows = order[start:stop]
         boxes, plausible = crops.refine(raw[rows], frame_index[rows], frames_px(int(frame_index[rows[0]])), crop_config)
         if plausible.sum() >= link_config.min_length:

@@ -1,0 +1,22 @@
+"""`lpw info`: counts and settings of a dataset."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cli.options import FOLDER, dataset_folder, json_option
+from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.info import describe, format_info, format_table1, table1
+
+
+@click.command()
+@click.argument("dataset", type=FOLDER, required=False)
+@click.option("--table1", "as_table1", is_flag=True, help="In the terms of the paper's Table 1, beside its rows.")
+@json_option
+def command(dataset: Path | None, *, as_table1: bool, as_json: bool) -> None:
+    """Counts, lengths, sources and settings of DATASET."""
+    opened = open_dataset(dataset_folder(dataset))
+    facts = table1(opened) if as_table1 else describe(opened)
+    text = format_table1 if as_table1 else format_info
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text(facts))

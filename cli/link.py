@@ -1,0 +1,34 @@
+"""`lpw link`: the linker alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import FOLDER, config_options, json_option, take_config
+from lpw_toolkit.link import PRESETS, LinkConfig, link
+from lpw_toolkit.mot import read_detections, write_tracks
+
+
+@click.command()
+@click.argument("detections", type=FOLDER)
+@click.option(
+    "--out", type=FOLDER, required=True, help="MOT text to be written: frame,id,left,top,width,height,score,…"
+)
+@click.option("--fps", type=float, help="Frames per second, where a rule speaks of seconds.")
+@click.option("--scores", type=click.Choice(["fraction", "percent", "log_odds"]), default="fraction", show_default=True)
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True)
+@config_options(LinkConfig)
+@json_option
+def command(
+    detections: Path, out: Path, fps: float | None, scores: Any, preset: str, *, as_json: bool, **values: Any
+) -> None:
+    """Links the boxes of DETECTIONS (MOT text) into tracks; no images are needed."""
+    config = take_config(LinkConfig, values, base=PRESETS[preset])
+    table = read_detections(detections, fps=fps, video_id=detections.stem, scores=scores)
+    tracks = link(table, config)
+    write_tracks(out, table, tracks)
+    n_tracks, n_boxes = int(tracks.max(initial=-1)) + 1, int((tracks >= 0).sum())
+    facts = {"tracks": n_tracks, "boxes": n_boxes, "boxes_read": table.num_rows, "out": str(out)}
+    click.echo(json.dumps(facts) if as_json else f"{out}: {n_tracks} tracks, {n_boxes} of {table.num_rows} boxes")

@@ -1,0 +1,102 @@
+"""The `lpw` command: finds the subcommand, turns errors into one line and an exit code."""
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+# Help texts stand here so that `lpw --help` imports no command.
+COMMANDS = {
+    "build-tracklets": "Street video becomes an LPW-style dataset of tracklets.",
+    "relink": "The same detections, linked another way: no second detection.",
+    "link": "The linker alone: MOT text in, MOT text out.",
+    "score-tracklets": "Tracklets against ground truth: purity, yield, cleanup cost.",
+    "info": "Counts and settings of a dataset.",
+    "check": "Verify every table, row and image of a dataset.",
+    "show": "Contact sheets and timelines of a dataset as a local HTML page.",
+    "export": "Write a dataset in the form another tool reads.",
+    "synth": "Draw a synthetic street: videos with exact ground truth.",
+    "demo": "Synthetic street to dataset to pictures, offline, in minutes.",
+}
+INTERRUPTED = "stopped; what is finished is kept: run the same command again to go on"
+
+
+class LazyGroup(click.Group):
+    """Commands that are imported when they are called: `build-tracklets` is `cli.build_tracklets:command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lpw-toolkit", prog_name="lpw")
+def main() -> None:
+    """Street video to person re-identification: tracklets, cleaning, protocols, RQEN."""
+
+
+class _Stopped(BaseException):
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise _Stopped(number)
+
+
+def run() -> None:
+    """Entry point of the `lpw` command: exit code 0, 2 user error, 3 mismatch, 4 partial, 128 + signal."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    code = _run_guarded()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _close_stdout()
+    sys.exit(code)
+
+
+def _run_guarded() -> int:
+    from lpw_toolkit.errors import LpwError
+
+    try:
+        main(standalone_mode=False)
+    except LpwError as error:
+        print(f"lpw: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print(f"lpw: {INTERRUPTED}", file=sys.stderr)
+        return 130
+    except _Stopped as stopped:
+        print(f"lpw: {INTERRUPTED}", file=sys.stderr)
+        return stopped.exit_code
+    except BrokenPipeError:
+        return _close_stdout()
+    return 0
+
+
+def _close_stdout() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE

@@ -1,0 +1,38 @@
+"""`lpw relink`: the same detections, linked another way."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.build_tracklets import crop_options, preset_option, report, size_option
+from cli.options import FOLDER, config_options, dataset_folder, json_option, parse_size, take_config
+from lpw_toolkit.build import RelinkConfig, relink
+from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.link import PRESETS, LinkConfig
+from lpw_toolkit.progress import set_style
+
+
+@click.command()
+@click.argument("dataset", type=FOLDER, required=False)
+@click.option("--out", type=FOLDER, required=True, help="Dataset to be made.")
+@click.option("--video", type=FOLDER, help="Where the videos lie now.  [default: where they lay at the build]")
+@preset_option
+@config_options(LinkConfig)
+@size_option
+@crop_options
+@click.option("--restart", is_flag=True, help="Throw away an unfinished relinking with other settings.")
+@click.option("--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole.")
+@json_option
+def command(dataset: Path | None, out: Path, *, as_json: bool, allow_damaged: bool, **values: Any) -> None:
+    """Makes a new dataset from the raw detections of DATASET and its videos, without a second detection."""
+    set_style("json" if as_json else "auto")
+    config = RelinkConfig(
+        dataset=dataset_folder(dataset),
+        out=out,
+        video_root=values.pop("video"),
+        link=take_config(LinkConfig, values, base=PRESETS[values.pop("preset")]),
+        crop=take_config(CropConfig, values, size_px=parse_size(values.pop("size"))),
+        restart=values.pop("restart"),
+    )
+    report(relink(config), as_json=as_json, allow_damaged=allow_damaged)
