@@ -63,6 +63,26 @@ def write_file(path: Path, data: bytes) -> None:
         raise
 
 
+def append_line(path: Path, line: bytes) -> None:
+    """Adds `line` and a line break to `path` with one write, durably; two processes never tear each other's lines.
+
+    A line that was cut by an earlier fault stays alone on its line: readers skip what they cannot parse.
+    Errors: OSError.
+    """
+    fault_point("write")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = (b"\n" if torn else b"") + line + b"\n"
+        if os.write(descriptor, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fault_point("fsync")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in `folder` durable. A failed fsync is an error, never retried."""
     fault_point("fsync")

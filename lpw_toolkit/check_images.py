@@ -1,0 +1,267 @@
+"""The image files of a dataset against its index: hash, kind and size of each; goes on where it stopped.
+
+What was verified is kept in one append-only file: a first line that names the dataset's digest, then a line for every
+checkpoint with `[row, bytes, mtime_ns, ctime_ns, inode]` of the images verified since the last one, and a last line
+when every image was looked at. An image whose four numbers are the same needs no second look; ctime cannot be set back.
+
+The header is read even where the hash is right: the hash proves that the bytes are the ones written, not that the width
+and height in the index are theirs.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lpw_toolkit.image_header import KIND_OF_SUFFIX, read_image_header
+from lpw_toolkit.problems import Problem
+from lpw_toolkit.progress import show_progress
+from lpw_toolkit.publish import append_line, describe_os_error, make_folder, publish_text
+
+STATE_FILE = "checked.jsonl"
+CHECKPOINT_IMAGES, CHECKPOINT_S = 1_000, 5.0
+_CHUNK_ROWS = 250
+_N_THREADS = 2  # reading overlaps on a slow disk; from cache the interpreter lock lets no more than that run
+_READ_BYTES = 16 << 20
+# A file changed within the clock tick in which it was read keeps its mtime and ctime: too young to be remembered.
+_YOUNG_NS = 100_000_000
+_NO_WAIT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO or a link never holds the check up
+
+_ENDED = b'{"ended": true}'
+
+Signature = tuple[int, int, int, int]
+
+
+class CheckState:
+    """Which images were verified, and as what; lasts over runs.
+
+    Args:
+        file: where it is kept.
+        digest: that of the dataset; a state of another dataset is not believed.
+        n_images: number of rows in the index.
+    """
+
+    def __init__(self, file: Path, digest: str, n_images: int) -> None:
+        self._file = file
+        self._header = json.dumps({"lpw_checked": 1, "digest": digest, "n_images": n_images})
+        self._signatures = np.zeros((n_images, 4), dtype=np.int64)
+        self._known = np.zeros(n_images, dtype=bool)
+        self._new: list[list[int]] = []
+        self._saved_s = time.monotonic()
+        self._ended = False
+        self.fault: str | None = None
+
+    def start(self, *, incremental: bool) -> None:
+        """Loads what can be believed: everything for an incremental check, an unfinished run for a full one.
+
+        Errors: OSError, LpwError when the state cannot be written.
+        """
+        lines = self._read_lines()
+        self._ended = _ENDED in lines
+        if lines and lines[0] == self._header.encode() and (incremental or not self._ended):
+            for line in lines[1:]:
+                self._load(line)
+            return
+        self._ended = False
+        make_folder(self._file.parent)
+        publish_text(self._file, self._header + "\n")
+
+    def knows(self, row: int, signature: Signature) -> bool:
+        """Whether the image of `row` was verified as the file with this signature."""
+        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == signature
+
+    def add(self, verified: list[tuple[int, Signature]]) -> None:
+        """Remembers images, and saves them once enough have come together."""
+        self._new.extend([row, *signature] for row, signature in verified)
+        if len(self._new) >= CHECKPOINT_IMAGES or time.monotonic() - self._saved_s > CHECKPOINT_S:
+            self.save()
+
+    def save(self) -> None:
+        """Writes what is not written yet; a fault is kept in `fault`: a full disk is no reason to stop reading."""
+        self._saved_s = time.monotonic()
+        if self._new:
+            self._append(json.dumps({"verified": self._new}, separators=(",", ":")).encode())
+            self._new = []
+
+    def end(self) -> None:
+        """Says that every image was looked at: the next full check begins anew."""
+        self.save()
+        if not self._ended:
+            self._append(_ENDED)
+
+    def _append(self, line: bytes) -> None:
+        try:
+            append_line(self._file, line)
+        except OSError as error:
+            self.fault = describe_os_error(error)
+
+    def _read_lines(self) -> list[bytes]:
+        try:
+            return self._file.read_bytes().split(b"\n")
+        except OSError:
+            return []
+
+    def _load(self, line: bytes) -> None:
+        try:
+            rows = np.array(json.loads(line)["verified"], dtype=np.int64).reshape(-1, 5)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return  # a torn line: its images are verified again
+        rows = rows[(rows[:, 0] >= 0) & (rows[:, 0] < len(self._known))]
+        self._signatures[rows[:, 0]], self._known[rows[:, 0]] = rows[:, 1:], True
+
+
+@dataclass
+class ImagesReport:
+    """What came of the images: numbers of files verified now and known from before, and the problems."""
+
+    n_verified: int = 0
+    n_unchanged: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images to be verified.
+
+    Attributes:
+        root: the folder that paths are relative to.
+        frames: the table of images (schema.FRAMES).
+        rows: rows (N,) of `frames` to look at, ascending.
+    """
+
+    root: Path
+    frames: pa.Table
+    rows: NDArray[np.int64]
+
+
+def check_images(images: Images, state: CheckState | None) -> ImagesReport:
+    """Verifies every image of `images` that `state` does not know; what was verified is saved however the call ends."""
+    report = ImagesReport()
+    chunks = [images.rows[at : at + _CHUNK_ROWS] for at in range(0, len(images.rows), _CHUNK_ROWS)]
+    pool = ThreadPoolExecutor(_N_THREADS)
+    try:
+        with show_progress("check", len(images.rows), "images") as progress:
+            for chunk, done in zip(
+                chunks, pool.map(lambda rows: _Chunk(images, state).check(rows), chunks), strict=True
+            ):
+                report.n_verified += len(done.verified)
+                report.n_unchanged += done.n_unchanged
+                report.problems += done.problems
+                if state:
+                    state.add(done.remembered())
+                progress.advance(len(chunk))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if state:
+            state.save()
+    return report
+
+
+class _Chunk:
+    def __init__(self, images: Images, state: CheckState | None) -> None:
+        self._images, self._state = images, state
+        self._root = os.path.realpath(images.root)
+        self._start_ns = time.time_ns()
+        self._inside: dict[str, bool] = {}
+        self.verified: list[tuple[int, Signature]] = []
+        self.n_unchanged = 0
+        self.problems: list[Problem] = []
+
+    def check(self, rows: NDArray[np.int64]) -> "_Chunk":
+        part = self._images.frames.select(["image", "sha256", "width", "height"]).take(pa.array(rows))
+        paths = pc.struct_field(part["image"].combine_chunks(), "path").to_pylist()
+        wanted = zip(*(part[name].to_pylist() for name in ("sha256", "width", "height")), strict=True)
+        for row, path, (sha256, width, height) in zip(rows.tolist(), paths, wanted, strict=True):
+            try:
+                self._check_file(row, path, sha256, (width, height))
+            except OSError as error:
+                linked = error.errno == errno.ELOOP
+                rule, found = ("image-file", "a link") if linked else ("image-missing", describe_os_error(error))
+                self.problems.append(Problem(path, row, rule, found))
+        return self
+
+    def remembered(self) -> list[tuple[int, Signature]]:
+        return [(row, signature) for row, signature in self.verified if signature[2] < self._start_ns - _YOUNG_NS]
+
+    def _check_file(self, row: int, path: str, sha256: bytes, size: tuple[int, int]) -> None:
+        if not self._is_inside(path):
+            self.problems.append(Problem(path, row, "image-file", "a folder that is a link to elsewhere"))
+            return
+        full = f"{self._root}/{path}"
+        if self._state and self._state.knows(row, _signature(os.lstat(full))):
+            self.n_unchanged += 1
+            return
+        descriptor = os.open(full, _NO_WAIT)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                self.problems.append(Problem(path, row, "image-file", "no regular file"))
+                return
+            head, found = _read_and_hash(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
+        problem = self._judge(row, path, head, found, sha256, size)
+        if problem:
+            self.problems.append(problem)
+        else:
+            self.verified.append((row, _signature(status)))
+
+    def _judge(
+        self, row: int, path: str, head: bytes, found: bytes, sha256: bytes, size: tuple[int, int]
+    ) -> Problem | None:
+        header = read_image_header(head)
+        if found != sha256:
+            other = pc.index(self._images.frames["sha256"], pa.scalar(found, pa.binary(32))).as_py()
+            what = f"a {header.kind} of {header.width} x {header.height}" if header else "no whole JPEG or PNG header"
+            whose = f", which is the image of row {other}" if other >= 0 else ""
+            return Problem(
+                path, row, "image-hash", f"{found.hex()[:12]}… instead of {sha256.hex()[:12]}… ({what}){whose}"
+            )
+        if header is None or header.kind != KIND_OF_SUFFIX.get(PurePosixPath(path).suffix.lower()):
+            return Problem(path, row, "image-kind", f"a {header.kind} file" if header else "neither JPEG nor PNG")
+        if (header.width, header.height) != size:
+            return Problem(
+                path, row, "image-size", f"{header.width} x {header.height}, not {size[0]} x {size[1]} pixels"
+            )
+        return None
+
+    def _is_inside(self, path: str) -> bool:
+        folder = os.path.dirname(path)  # noqa: PTH120 - as text: this runs once an image
+        if folder not in self._inside:
+            real = os.path.realpath(f"{self._root}/{folder}")
+            self._inside[folder] = real == self._root or real.startswith(self._root.rstrip("/") + "/")
+        return self._inside[folder]
+
+
+def _read_and_hash(descriptor: int, n_bytes: int) -> tuple[bytes, bytes]:
+    """The first bytes of a file (at most 16 MiB) and the SHA-256 of all; memory does not grow with the file."""
+    head = block = os.read(descriptor, min(n_bytes, _READ_BYTES) + 1)
+    total = hashlib.sha256(head)
+    while block and len(head) != n_bytes:
+        block = os.read(descriptor, _READ_BYTES)
+        total.update(block)
+    return head, total.digest()
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
+
+
+def iter_extra(root: Path, files: Iterator[Path], frames: pa.Table) -> Iterator[Problem]:
+    """Warnings for those of `files` (below `root`) that no row of `frames` names."""
+    known = set(pc.struct_field(frames["image"].combine_chunks(), "path").to_pylist())
+    for file in files:
+        name = file.relative_to(root).as_posix()
+        if name not in known:
+            yield Problem(name, None, "image-extra", "a file that no row names", "warning")

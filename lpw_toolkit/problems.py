@@ -1,0 +1,112 @@
+"""What a check may find: one `Problem` a line, and the list of rules with what must hold and what to do."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Rows named one by one for each rule and table; the rest is one line with its count.
+MAX_ROWS_NAMED = 20
+
+
+class Rule(NamedTuple):
+    """What must hold, and what to do where it does not."""
+
+    expected: str
+    remedy: str
+
+
+_RESTORE = "restore the file from a copy or build the dataset again"
+_REBUILD = "build the dataset again with this version of lpw"
+_LOOK = "remove it if nobody needs it"
+
+RULES = {
+    "manifest": Rule("dataset.json as lpw writes it", _RESTORE),
+    "table-missing": Rule("every table that dataset.json lists is a readable regular file", _RESTORE),
+    "table-unlisted": Rule("every table is listed in dataset.json", "remove it or build the dataset again"),
+    "table-size": Rule("the size that dataset.json names", _RESTORE),
+    "table-hash": Rule("the SHA-256 that dataset.json names", _RESTORE),
+    "table-read": Rule("a whole Parquet table of this schema", _RESTORE),
+    "table-metadata": Rule("the metadata names table and version", _REBUILD),
+    "row-groups": Rule("row groups end at tracklet borders", _REBUILD),
+    "counts": Rule("the counts that dataset.json names", _RESTORE),
+    "digest": Rule("the digest over the rows that dataset.json names", _RESTORE),
+    "sorted": Rule("rows sorted by id, as UTF-8 text, then by position or frame", _REBUILD),
+    "unique-id": Rule("each tracklet_id once", _REBUILD),
+    "empty-id": Rule("ids that are not empty", _REBUILD),
+    "kind": Rule("kind is person, distractor or junk", _REBUILD),
+    "camera": Rule("a camera lies in one scene, a video belongs to one camera", _REBUILD),
+    "no-frames": Rule("every tracklet has frames", _REBUILD),
+    "no-tracklet": Rule("every frame's tracklet is in tracklets.parquet", _REBUILD),
+    "n-frames": Rule("n_frames is the number of the tracklet's frames", _REBUILD),
+    "pts": Rule("first_pts_s and last_pts_s are those of the first and last frame", _REBUILD),
+    "position": Rule("positions of a tracklet run 0, 1, 2, …", _REBUILD),
+    "frame-index": Rule("frame_index is 0 or more and grows", _REBUILD),
+    "segment": Rule("segment never falls within a video", _REBUILD),
+    "box": Rule("x1 < x2 and y1 < y2, finite, all four or none", _REBUILD),
+    "score": Rule("score in [0, 1]", _REBUILD),
+    "size": Rule("width and height above 0", _REBUILD),
+    "image-path": Rule("a plain relative POSIX path that stays inside, ending in .jpg, .jpeg or .png", _REBUILD),
+    "image-twice": Rule("each image file belongs to one row", _REBUILD),
+    "image-missing": Rule("the image can be read", _RESTORE),
+    "image-file": Rule("a regular file inside the images' folder, no link", "put the file itself in its place"),
+    "image-hash": Rule("the SHA-256 of the index", _RESTORE),
+    "image-kind": Rule("a JPEG or PNG file, as its suffix says", _REBUILD),
+    "image-size": Rule("the width and height of the index", _REBUILD),
+    "image-extra": Rule("every image file is in the index", _LOOK),
+    "leftover": Rule("no temporary files of an interrupted run", _LOOK),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it must be.
+
+    Attributes:
+        file: POSIX path relative to the dataset, or to the images' folder for an image.
+        row: 0-based row of the table that names it, None where no single row does.
+        rule: a key of `RULES`.
+        found: what was there.
+        level: `warning` where the dataset itself is whole (a file too many).
+    """
+
+    file: str
+    row: int | None
+    rule: str
+    found: str
+    level: Literal["error", "warning"] = "error"
+
+    @property
+    def expected(self) -> str:
+        """What must hold."""
+        return RULES[self.rule].expected
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return RULES[self.rule].remedy
+
+    def __str__(self) -> str:
+        where = self.file if self.row is None else f"{self.file}, row {self.row}"
+        return escape(f"{where}: {self.rule}: got {self.found}; expected {self.expected}; {self.remedy}")
+
+    def as_fields(self) -> dict[str, Any]:
+        """The same for machines: file, row, rule, found, expected, remedy, level."""
+        fields = {"file": self.file, "row": self.row, "rule": self.rule, "found": self.found}
+        return {**fields, "expected": self.expected, "remedy": self.remedy, "level": self.level}
+
+
+def escape(text: str) -> str:
+    """`text` on one line: line breaks, control characters and broken UTF-8 (a file name may hold any) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def name_rows(file: str, rule: str, bad: NDArray[np.bool_], found: Callable[[int], str]) -> Iterator[Problem]:
+    """Problems for the rows where `bad` (N,) holds: the first ones by number, the rest as a count."""
+    rows = np.flatnonzero(bad)
+    for row in rows[:MAX_ROWS_NAMED].tolist():
+        yield Problem(file, row, rule, found(row))
+    if len(rows) > MAX_ROWS_NAMED:
+        yield Problem(file, None, rule, f"{len(rows) - MAX_ROWS_NAMED} more such rows")
