@@ -1,10 +1,14 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and the rule that CI skips nothing whose needs are at hand."""
 
+import os
+import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +17,16 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real data not found: {SHARED}")
     return SHARED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped real-data or browser test whose needs are at hand is a failure."""
+    report = yield
+    at_hand = (item.get_closest_marker("realdata") and SHARED.is_dir()) or (
+        item.get_closest_marker("browser") and CHROMIUM
+    )
+    if report.skipped and at_hand and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although its needs are at hand: {report.longrepr}"
+    return report
