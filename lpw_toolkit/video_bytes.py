@@ -1,0 +1,100 @@
+"""Whether a file is as long as its own structure says: the one sign of a cut that decoders do not give.
+
+Only sizes of outermost elements are read, a few bytes each; contents are not looked at. Sources: ISO/IEC 14496-12
+(boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and OpenDML, ISO/IEC 13818-1 (188-byte packets),
+Adobe Flash Video File Format 10.1 annex E.
+"""
+
+import os
+
+_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"}
+_PACKETS = {188: 0, 192: 4, 204: 0}
+_MAX_ELEMENTS = 100_000
+
+
+def find_missing_bytes(descriptor: int) -> str | None:
+    """What the structure of the file says is missing at its end, in words; None where nothing is, or nobody can tell."""
+    size = os.fstat(descriptor).st_size
+    head = os.pread(descriptor, 16, 0)
+    end: int | None = None
+    if head[4:8] in _BOXES:
+        end = _end_of_boxes(descriptor, size)
+    elif int.from_bytes(head[:4]) == _EBML:
+        end = _end_of_matroska(descriptor)
+    elif head[:4] == b"RIFF":
+        end = _end_of_riff(descriptor, size)
+    elif head[:3] == b"FLV":
+        return _check_last_flv_tag(descriptor, size)
+    else:
+        return _check_transport_packets(descriptor, size)
+    return None if end is None or end <= size else f"the file ends {end - size} bytes early"
+
+
+def _end_of_boxes(descriptor: int, size: int) -> int | None:
+    position = 0
+    for _ in range(_MAX_ELEMENTS):
+        header = os.pread(descriptor, 16, position)
+        if position >= size or len(header) < 8:
+            return position
+        length = int.from_bytes(header[:4])
+        if length == 1:
+            length = int.from_bytes(header[8:16])
+        if length < 8:  # 0: up to the end of the file; 2-7: no box
+            return None
+        position += length
+    return None
+
+
+def _end_of_matroska(descriptor: int) -> int | None:
+    head = os.pread(descriptor, 4096, 0)
+    position, length = 4, 0
+    length, position = _read_vint(head, position)
+    position += length
+    if int.from_bytes(head[position : position + 4]) != _SEGMENT:
+        return None
+    width = position + 4
+    length, position = _read_vint(head, width)
+    unknown = (1 << 7 * (position - width)) - 1
+    return None if length == unknown else position + length
+
+
+def _read_vint(data: bytes, position: int) -> tuple[int, int]:
+    """(value, position behind it) of an EBML variable-length integer; (0, position + 1) where there is none."""
+    if position >= len(data) or data[position] == 0:
+        return 0, position + 1
+    width = 9 - data[position].bit_length()
+    value = int.from_bytes(data[position : position + width]) & ((1 << 7 * width) - 1)
+    return value, position + width
+
+
+def _end_of_riff(descriptor: int, size: int) -> int | None:
+    position = 0
+    for _ in range(_MAX_ELEMENTS):
+        header = os.pread(descriptor, 8, position)
+        if header[:4] != b"RIFF" or len(header) < 8:
+            return position
+        length = int.from_bytes(header[4:8], "little")
+        if length == 0:  # never finished by its writer
+            return None
+        position += 8 + length + length % 2
+        if position == size + 1:
+            return size  # writers forget the last padding byte
+    return None
+
+
+def _check_last_flv_tag(descriptor: int, size: int) -> str | None:
+    length = int.from_bytes(os.pread(descriptor, 4, size - 4))
+    start = size - 4 - length
+    if length >= 11 and start >= 13 and int.from_bytes(os.pread(descriptor, 3, start + 1)) == length - 11:
+        return None
+    return "the last tag is cut"
+
+
+def _check_transport_packets(descriptor: int, size: int) -> str | None:
+    head = os.pread(descriptor, 204 * 5, 0)
+    for length, offset in _PACKETS.items():
+        marks = head[offset::length]
+        if len(marks) >= 4 and set(marks) == {0x47}:
+            return f"the last packet has {size % length} of {length} bytes" if size % length else None
+    return None

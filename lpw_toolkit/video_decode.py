@@ -1,0 +1,284 @@
+"""Decoding a container with PyAV, packet by packet, so that damage costs the damaged frames and no others."""
+
+import bisect
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.video_bytes import find_missing_bytes
+from lpw_toolkit.video_motion import BLOCK_PX, DuplicateFinder
+from lpw_toolkit.video_orientation import Orientation, orientation_of
+from lpw_toolkit.video_ring import MAX_PIXELS, MAX_SIDE_PX, Ring
+from lpw_toolkit.video_timeline import Judge, at
+
+FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf"
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+_DO = "copy or convert it again"
+_MAX_DEMUX_ERRORS = 1000
+_N_REORDER = 4
+_JUMP_S = 1.0
+
+
+def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
+    """Decodes the file behind the descriptor `order["source"]` and sends header, frames and end."""
+    container = _open_container(order["source"])
+    stream = _choose_stream(container)
+    salvage = _Salvage(container, stream, judge, order["n_threads"])
+    judge.nominal_s = float(1 / stream.average_rate) if stream.average_rate else None
+    sender = _Sender(order, ring, judge)
+    first: VideoFrame | None = None
+    for frame in _in_presentation_order(salvage.frames()):
+        if first is None:
+            first = frame
+            ring.send("header", _describe(container, stream, frame, order["n_threads"]))
+        sender.deliver(frame, salvage)
+    if first is None:
+        raise LpwError("", "no picture that can be decoded", "at least one frame", _DO)
+    salvage.settle(None)
+    _check_complete(order["source"], container, stream, judge)
+    ring.send("end", judge.summary())
+
+
+def _open_container(descriptor: int) -> InputContainer:
+    """Opens the inherited descriptor: no name is interpreted, so none can be taken for a protocol or a pattern."""
+    try:
+        return av.open(f"file:/dev/fd/{descriptor}", options=_OPTIONS, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        got = f"a file that cannot be opened as video ({_reason(error)})"
+        raise LpwError("", got, f"a whole video of one of the formats {FORMATS}", _DO) from error
+
+
+def _choose_stream(container: InputContainer) -> VideoStream:
+    streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    if not streams:
+        raise LpwError("", "a file without a video stream", "a video", "name a video file")
+    best = container.streams.best("video")
+    stream = next((s for s in streams if s is best), streams[0])
+    context = stream.codec_context
+    if context is None:
+        raise LpwError("", "a video stream that no decoder knows", "a common codec such as H.264", "convert it")
+    _check_size(context.width, context.height)
+    return stream
+
+
+def _check_size(width: int, height: int) -> None:
+    if width > MAX_SIDE_PX or height > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        limit = f"at most {MAX_SIDE_PX} pixels a side and {MAX_PIXELS} in all"
+        raise LpwError("", f"pictures of {width}x{height}", limit, "convert it to a smaller size")
+
+
+class _Salvage:
+    """Frames of a stream in decoder order; remembers where packets were lost or damaged."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        judge: Judge,
+        n_threads: int,
+    ) -> None:
+        self._container, self._stream, self._judge = container, stream, judge
+        stream.thread_type = "FRAME" if n_threads > 1 else "NONE"
+        stream.thread_count = n_threads
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "ignore_err"}
+        self._bad_pts: list[int] = []
+        self._n_undecodable = 0
+        self._n_marked = 0
+        self._cut_now = False
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Every frame that the decoder gives."""
+        for packet in self._packets():
+            if packet.is_corrupt:
+                self._n_marked += 1
+                self._remember(packet.pts)
+            yield from self._decode(packet)
+
+    def settle(self, frame: VideoFrame | None) -> bool:
+        """True if something was lost before `frame` (None: the end); tells the judge what."""
+        due = len(self._bad_pts)
+        if frame is not None and frame.pts is not None:
+            due = bisect.bisect_right(self._bad_pts, frame.pts)
+        cut = bool(due) or self._cut_now
+        if cut:
+            self._tell()
+        del self._bad_pts[:due]
+        self._cut_now = False
+        return cut
+
+    def _tell(self) -> None:
+        causes = []
+        if self._n_undecodable:
+            causes.append(f"{self._n_undecodable} packets could not be read or decoded")
+        if self._n_marked:
+            causes.append(f"{self._n_marked} packets are marked as damaged")
+        if causes:
+            sentence = f"{self._judge.where()}: {', '.join(causes)}"
+            # A recording that begins between two key frames has leading packets that nobody can decode.
+            (self._judge.problem if self._judge.n_frames else self._judge.note)(sentence)
+        self._judge.n_lost += self._n_undecodable
+        self._n_undecodable = self._n_marked = 0
+
+    def _remember(self, pts: int | None) -> None:
+        if pts is None:
+            self._cut_now = True
+        else:
+            bisect.insort(self._bad_pts, pts)
+
+    def _packets(self) -> "Iterator[Packet[VideoStream]]":
+        n_errors = 0
+        while n_errors < _MAX_DEMUX_ERRORS:
+            try:
+                for packet in self._container.demux(self._stream):
+                    n_errors = 0
+                    yield packet
+                return
+            except (av.error.FFmpegError, OSError):
+                n_errors += 1
+                self._n_undecodable += 1
+                self._cut_now = True
+
+    def _decode(self, packet: "Packet[VideoStream]") -> Iterator[VideoFrame]:
+        try:
+            yield from packet.decode()
+        except EOFError:
+            return
+        except (av.error.FFmpegError, OSError, ValueError):
+            self._n_undecodable += 1
+            self._remember(packet.pts)
+
+
+def _in_presentation_order(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Mends decoders that give a frame up to 4 places late; a clock that is set back starts anew."""
+    held: list[VideoFrame] = []
+    for frame in frames:
+        step = _JUMP_S if frame.pts is None or not held or held[-1].pts is None else _seconds_back(held[-1], frame)
+        if step >= _JUMP_S:
+            yield from held
+            held = []
+        bisect.insort(held, frame, key=lambda f: -1 if f.pts is None else f.pts)
+        if len(held) > _N_REORDER or frame.pts is None:
+            yield held.pop(0)
+    yield from held
+
+
+def _seconds_back(latest: VideoFrame, frame: VideoFrame) -> float:
+    return float((latest.pts - frame.pts) * latest.time_base)
+
+
+class _Sender:
+    """Turns decoded frames into messages and pictures."""
+
+    def __init__(self, order: dict[str, Any], ring: Ring, judge: Judge) -> None:
+        self._order, self._ring, self._judge = order, ring, judge
+        self._finder = DuplicateFinder()
+        self._to_bgr, self._to_grey = VideoReformatter(), VideoReformatter()
+        self._index = 0
+
+    def deliver(self, frame: VideoFrame, salvage: _Salvage) -> None:
+        """Sends one frame."""
+        _check_size(frame.width, frame.height)
+        orientation = orientation_of(frame)
+        size = orientation.size(frame.width, frame.height)
+        pts_s = exact_seconds(frame.pts, frame.time_base)
+        cut = salvage.settle(frame)
+        segment, repeated = self._judge.place(self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt)
+        duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey)) or repeated
+        slot = -1
+        if self._order["images"] and self._index >= self._order["first_image"]:
+            slot = self._ring.put(orientation.turn(convert(frame, self._to_bgr)))
+        self._ring.send("frame", self._index, pts_s, segment, duplicate, size, slot)
+        self._index += 1
+
+
+def exact_seconds(pts: int | None, time_base: Fraction | None) -> float | None:
+    """The double nearest to `pts` x `time_base`."""
+    if pts is None or time_base is None:
+        return None
+    return pts * time_base.numerator / time_base.denominator
+
+
+def convert(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR of a frame in stored orientation, colour matrix and range as the stream says."""
+    bgr = reformatter.reformat(frame, format="bgr24", interpolation="POINT", threads=1)
+    plane = bgr.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
+
+
+def shrink(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    """(H / 8, W / 8) grey means of a frame."""
+    width, height = max(1, frame.width // BLOCK_PX), max(1, frame.height // BLOCK_PX)
+    grey = reformatter.reformat(frame, width=width, height=height, format="gray", interpolation="AREA", threads=1)
+    plane = grey.planes[0]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
+
+
+def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame, n_threads: int) -> dict[str, Any]:
+    orientation: Orientation = orientation_of(frame)
+    width, height = orientation.size(frame.width, frame.height)
+    return {
+        "container": container.format.name,
+        "codec": stream.codec_context.name,
+        "width": width,
+        "height": height,
+        "rotation": orientation.degrees,
+        "rate_hz": float(stream.average_rate) if stream.average_rate else None,
+        "n_declared": stream.frames or None,
+        "duration_s": _declared_duration_s(container, stream),
+        "n_threads": n_threads,
+    }
+
+
+def _declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """Length of the video stream as its own header or tag says; of the container only where nothing else is in it."""
+    if stream.duration:
+        return exact_seconds(stream.duration, stream.time_base)
+    tag = stream.metadata.get("DURATION", "")
+    parts = tag.split(":")
+    if len(parts) == 3 and all(p.replace(".", "", 1).isdigit() for p in parts):
+        return int(float(parts[0])) * 3600 + int(float(parts[1])) * 60 + float(parts[2])
+    if container.duration and len(container.streams) == 1:
+        return container.duration / 1e6
+    return None
+
+
+def _check_complete(
+    descriptor: int,
+    container: InputContainer,
+    stream: VideoStream,
+    judge: Judge,
+) -> None:
+    missing = find_missing_bytes(descriptor)
+    if missing:
+        judge.problem(f"{judge.where()}: {missing}")
+    if stream.frames and stream.frames != judge.n_frames:
+        judge.note(f"the header declares {stream.frames} frames, the decoder gave {judge.n_frames}")
+    duration_s, usual_s = _declared_duration_s(container, stream), judge.interval_s()
+    # AVI has no duration of its own, only the number of frames, and that is the number that lies.
+    if duration_s is None or usual_s is None or judge.last_pts_s is None or container.format.name == "avi":
+        return
+    start_s = exact_seconds(stream.start_time, stream.time_base) or 0.0
+    short_s = start_s + duration_s - judge.last_pts_s - usual_s
+    if short_s > max(3 * usual_s, 0.1):
+        judge.problem(f"{judge.where()}: the header declares {duration_s:.3f} s; the last {short_s:.3f} s are missing")
+
+
+def _reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def source_size(descriptor: int) -> int:
+    """Bytes of the file."""
+    return os.fstat(descriptor).st_size

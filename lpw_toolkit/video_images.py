@@ -1,0 +1,192 @@
+"""An image sequence (`img1/000001.jpg` …, as MOT Challenge lays it out) as frames."""
+
+import configparser
+import os
+import stat
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.listing import list_folder
+from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.video_motion import BLOCK_PX, DuplicateFinder
+from lpw_toolkit.video_ring import MAX_PIXELS, MAX_SIDE_PX, Ring
+from lpw_toolkit.video_timeline import Judge
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+_FOLDER = "img1"
+_MAX_BYTES = 256 << 20
+_JPEG_END = b"\xff\xd9"
+
+
+def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
+    """Reads the sequence in `order["folder"]` and sends header, frames and end.
+
+    The frame index is the number in the file name minus 1 (a sequence that has a number 0 starts at index 0), so that
+    it stays that of the annotations where an image is missing or cannot be read.
+    """
+    cv2.setNumThreads(1)
+    root = Path(order["folder"])
+    images = _number_images(root / _FOLDER, judge)
+    rate_hz, n_declared = _read_seqinfo(root / "seqinfo.ini", judge)
+    sender = _Sender(order, ring, judge, rate_hz)
+    described, before = False, next(iter(images)) - 1
+    for index, path in images.items():
+        if index > before + 1:
+            sender.lose(index - before - 1, f"images are missing before {path.name}: {index - before - 1}")
+        before = index
+        try:
+            picture = _read_image(path)
+        except LpwError as error:
+            sender.lose(1, f"{path.name} is {error.got}")
+            continue
+        if not described:
+            described = True
+            ring.send("header", _describe(path, picture, rate_hz, n_declared))
+        sender.deliver(index, picture)
+    if not described:
+        raise LpwError("", f"{len(images)} images of which none can be read", "readable images", "copy them again")
+    if n_declared is not None and n_declared != before + 1:
+        sender.compare_length(n_declared, before + 1)
+    ring.send("end", judge.summary())
+
+
+class _Sender:
+    """Turns images into messages and pictures."""
+
+    def __init__(self, order: dict[str, Any], ring: Ring, judge: Judge, rate_hz: float | None) -> None:
+        self._order, self._ring, self._judge, self._rate_hz = order, ring, judge, rate_hz
+        self._finder = DuplicateFinder()
+        self._cut = False
+
+    def lose(self, n_images: int, sentence: str) -> None:
+        """Records images without a frame."""
+        self._cut = True
+        self._judge.n_lost += n_images
+        self._judge.problem(f"{self._judge.where()}: {sentence}")
+
+    def compare_length(self, n_declared: int, n_found: int) -> None:
+        """Records a length that differs from that of seqinfo.ini; images missing at the end are damage."""
+        sentence = f"seqinfo.ini declares {n_declared} images, the last found has number {n_found}"
+        (self._judge.problem if n_found < n_declared else self._judge.note)(sentence)
+
+    def deliver(self, index: int, picture: NDArray[np.uint8]) -> None:
+        """Sends one (H, W, 3) picture."""
+        height, width = picture.shape[:2]
+        pts_s = None if self._rate_hz is None else index / self._rate_hz
+        segment, _ = self._judge.place(index, pts_s, (width, height), cut=self._cut, corrupt=False)
+        self._cut = False
+        duplicate = self._finder.is_duplicate(_shrink(picture))
+        wanted = self._order["images"] and index >= self._order["first_image"]
+        slot = self._ring.put(picture) if wanted else -1
+        self._ring.send("frame", index, pts_s, segment, duplicate, (width, height), slot)
+
+
+def _number_images(folder: Path, judge: Judge) -> dict[int, Path]:
+    """Index -> image, in order of the numbers in the names."""
+    numbers: dict[int, Path] = {}
+    try:
+        entries = list_folder(folder)
+    except OSError as error:
+        raise LpwError(
+            "", f"an img1/ that cannot be listed ({describe_os_error(error)})", "a folder", "check it"
+        ) from error
+    for path in entries:
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+            continue
+        if not path.stem.isdecimal() or len(path.stem) > 9:
+            judge.note(f"img1/{_printable(path.name)} has no number for a name and is left out")
+        elif int(path.stem) in numbers:
+            other = numbers[int(path.stem)].name
+            raise LpwError("", f"{path.name} and {other} in img1/, one number", "one image per frame", "remove one")
+        else:
+            numbers[int(path.stem)] = path
+    if not numbers:
+        raise LpwError("", "an img1/ without numbered images", "img1/000001.jpg …", "name a folder with images")
+    first = 0 if 0 in numbers else 1
+    return {number - first: numbers[number] for number in sorted(numbers)}
+
+
+def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
+    """(frames per second, number of images) of a MOT `seqinfo.ini`; None for what it does not say."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(_read_bytes(path, 1 << 16).decode("utf-8", "replace"))
+        section = parser["Sequence"]
+        rate_hz, length = section.getfloat("frameRate"), section.getint("seqLength")
+    except LpwError:
+        return None, None
+    except (configparser.Error, KeyError, ValueError):
+        judge.note("seqinfo.ini cannot be understood; the images have no times")
+        return None, None
+    if rate_hz is not None and not 0 < rate_hz < 10_000:
+        judge.note(f"seqinfo.ini declares {rate_hz:g} frames per second; the images have no times")
+        rate_hz = None
+    return rate_hz, length
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
+    """Content of a regular file of at most `limit` bytes. Errors: LpwError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode) or facts.st_size > limit:
+                raise LpwError(path.name, "no regular file of a sane size", "an image", "replace it")
+            return file.read()
+    except OSError as error:
+        raise LpwError(path.name, f"unreadable ({describe_os_error(error)})", "an image", "check it") from error
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR of a JPEG or PNG, as displayed; its size is checked before anything is decoded. Errors: LpwError."""
+    data = _read_bytes(path, _MAX_BYTES)
+    try:
+        with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as header:
+            width, height = header.size
+            kind = header.format
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise LpwError(path.name, "no image that can be read", "JPEG or PNG", "copy it again") from error
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise LpwError(path.name, f"declared as {width}x{height} pixels", "a sane size", "replace it")
+    if kind == "JPEG" and _JPEG_END not in data[-4096:]:
+        raise LpwError(path.name, "a JPEG that is cut short", "a whole image", "copy it again")
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise LpwError(path.name, "damaged", "a whole image", "copy it again")
+    return np.asarray(picture, np.uint8)
+
+
+def _shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H / 8, W / 8) grey means of a (H, W, 3) picture."""
+    height, width = picture.shape[:2]
+    small = (max(1, width // BLOCK_PX), max(1, height // BLOCK_PX))
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.resize(grey, small, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _describe(path: Path, picture: NDArray[np.uint8], rate_hz: float | None, n_declared: int | None) -> dict[str, Any]:
+    return {
+        "container": "images",
+        "codec": path.suffix.lower().lstrip("."),
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "rotation": 0,
+        "rate_hz": rate_hz,
+        "n_declared": n_declared,
+        "duration_s": None if rate_hz is None or n_declared is None else n_declared / rate_hz,
+        "n_threads": 1,
+    }
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,54 @@
+"""Finding frames that show the same picture as the one before, from a small grey picture of each."""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: One pixel of the small picture is the mean over 8 x 8 of the frame: coding noise averages out, a moving limb does not.
+BLOCK_PX = 8
+_N_BLOCKS = 8
+_FLOOR, _CEILING = 1, 7
+_MOTION_FRACTION = 0.2
+_N_RECENT = 8
+
+
+class DuplicateFinder:
+    """Tells repeated pictures from moving ones, also after lossy coding.
+
+    The measure is the 8th largest difference between two small pictures, in grey levels. Identical pictures give 0. Of
+    frames doubled and coded again 99 % give at most 7 (x264 crf 30, MPEG-4 q 15), frames of street video with people in
+    them hardly ever less than 10; but a nearly empty street moves by as little as coding noise. So the threshold follows
+    the motion seen lately: a fifth of the largest of the last 8 differences, at least 1 and at most 7. Pictures are
+    compared with the last one that was no duplicate, so that slow motion adds up and shows.
+    """
+
+    def __init__(self) -> None:
+        self._reference: NDArray[np.uint8] | None = None
+        self._recent: deque[int] = deque(maxlen=_N_RECENT)
+
+    def is_duplicate(self, small: NDArray[np.uint8]) -> bool:
+        """True if `small` (H / 8, W / 8) grey shows the same as the last picture that was no duplicate."""
+        reference = self._reference
+        if reference is None or reference.shape != small.shape:
+            self._reference = small
+            self._recent.clear()
+            return False
+        motion = measure_motion(reference, small)
+        threshold = min(_CEILING, max(_FLOOR, _MOTION_FRACTION * max(self._recent, default=0)))
+        self._recent.append(motion)
+        if motion <= threshold:
+            return True
+        self._reference = small
+        return False
+
+
+def measure_motion(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
+    """The 8th largest absolute difference (the largest where there are fewer blocks) of two grey pictures, 0-255."""
+    difference = (np.maximum(a, b) - np.minimum(a, b)).ravel()
+    rank = min(_N_BLOCKS, difference.size)
+    if not difference.any():
+        return 0
+    histogram = np.bincount(difference, minlength=256)
+    above = np.cumsum(histogram[::-1])
+    return 255 - int(np.searchsorted(above, rank))
