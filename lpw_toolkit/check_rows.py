@@ -40,7 +40,7 @@ def check_tracklets(table: pa.Table) -> Iterator[Problem]:
 def check_frames(table: pa.Table) -> Iterator[Problem]:
     """Rules that `frames.parquet` keeps by itself."""
     ids = table["tracklet_id"].combine_chunks()
-    starts = run_starts(ids)
+    starts = run_starts(table["tracklet_id"])
     yield from name_rows(_FRAMES, "sorted", _falls(ids), lambda row: f"{_text(ids, row)} after {_text(ids, row - 1)}")
     yield from _check_filled(_FRAMES, table, "tracklet_id")
     position, wanted = to_numpy(table, "position"), positions_in_runs(starts, table.num_rows)
