@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.options import FOLDER, cache_folder, config_options, default_out, json_option, parse_size, take_config
-from lpw_toolkit.assembly import BuildResult, Notes
+from lpw_toolkit.assembly import BuildResult, Notes, Recipe
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.detectors import DetectorOptions, detector_names
@@ -18,6 +18,13 @@ from lpw_toolkit.progress import set_style
 CONF = {"min_score": "conf"}  # --min-score is the linker's
 crop_options = config_options(CropConfig, skip=("size_px",))
 size_option = click.option("--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native.")
+segment_option = click.option(
+    "--segment-frames",
+    type=click.IntRange(1),
+    default=Recipe().segment_frames,
+    show_default=True,
+    help="Frames between two points from which a stopped run can go on.",
+)
 preset_option = click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True)
 
 
@@ -35,6 +42,7 @@ preset_option = click.option("--preset", type=click.Choice(list(PRESETS)), defau
 @config_options(LinkConfig)
 @size_option
 @crop_options
+@segment_option
 @click.option("--layout", help="Where paths name scene and camera, for example '{scene}/{camera}_{date}.mp4'.")
 @click.option("--cameras", type=FOLDER, help="CSV file with the columns path, scene, camera and, if known, start_s.")
 @click.option(
@@ -65,13 +73,21 @@ def _take_build(video: Path, out: Path, values: dict[str, Any]) -> BuildConfig:
         out=out,
         detector=detector,
         options=take_config(DetectorOptions, values, names=CONF),
-        link=take_config(LinkConfig, values, base=PRESETS[values.pop("preset")]),
-        crop=take_config(CropConfig, values, size_px=parse_size(values.pop("size"))),
+        recipe=take_recipe(values),
         layout=values.pop("layout"),
         cameras_csv=values.pop("cameras"),
         cache=cache_folder(values.pop("cache"), off=values.pop("no_cache")),
         restart=values.pop("restart"),
+    )
+
+
+def take_recipe(values: dict[str, Any]) -> Recipe:
+    """The linking, cropping and notes that were asked for."""
+    return Recipe(
+        link=take_config(LinkConfig, values, base=PRESETS[values.pop("preset")]),
+        crop=take_config(CropConfig, values, size_px=parse_size(values.pop("size"))),
         notes=take_config(Notes, values),
+        segment_frames=values.pop("segment_frames"),
     )
 
 

@@ -5,11 +5,10 @@ from typing import Any
 
 import click
 
-from cli.build_tracklets import crop_options, preset_option, report, size_option
-from cli.options import FOLDER, config_options, dataset_folder, json_option, parse_size, take_config
+from cli.build_tracklets import crop_options, preset_option, report, segment_option, size_option, take_recipe
+from cli.options import FOLDER, config_options, dataset_folder, json_option
 from lpw_toolkit.build import RelinkConfig, relink
-from lpw_toolkit.crops import CropConfig
-from lpw_toolkit.link import PRESETS, LinkConfig
+from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.progress import set_style
 
 
@@ -21,6 +20,8 @@ from lpw_toolkit.progress import set_style
 @config_options(LinkConfig)
 @size_option
 @crop_options
+@segment_option
+@click.option("--name", help="Name of the dataset.  [default: that of its folder]")
 @click.option("--restart", is_flag=True, help="Throw away an unfinished relinking with other settings.")
 @click.option("--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole.")
 @json_option
@@ -31,8 +32,7 @@ def command(dataset: Path | None, out: Path, *, as_json: bool, allow_damaged: bo
         dataset=dataset_folder(dataset),
         out=out,
         video_root=values.pop("video"),
-        link=take_config(LinkConfig, values, base=PRESETS[values.pop("preset")]),
-        crop=take_config(CropConfig, values, size_px=parse_size(values.pop("size"))),
+        recipe=take_recipe(values),
         restart=values.pop("restart"),
     )
     report(relink(config), as_json=as_json, allow_damaged=allow_damaged)

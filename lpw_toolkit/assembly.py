@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -40,6 +40,26 @@ class Notes:
     consent: str | None = None
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How detections become a dataset.
+
+    Attributes:
+        link, crop: see `LinkConfig`, `CropConfig`.
+        notes: what the dataset says of itself.
+        segment_frames: frames between two points from which a stopped run can go on.
+    """
+
+    link: LinkConfig = field(default_factory=LinkConfig)
+    crop: CropConfig = field(default_factory=CropConfig)
+    notes: Notes = field(default_factory=Notes)
+    segment_frames: int = 512
+
+    def __post_init__(self) -> None:
+        if self.segment_frames < 1:
+            raise LpwError("option --segment-frames", f"{self.segment_frames}", "1 or more", "choose another value")
+
+
 @dataclass
 class BuildResult:
     """What a build made.
@@ -68,17 +88,9 @@ class _Job:
 class Assembly:
     """The part that building and relinking share: link, crop, merge, close."""
 
-    def __init__(
-        self,
-        work: Workspace,
-        sources: SourceList,
-        settings: dict[str, Any],
-        link: LinkConfig,
-        crop: CropConfig,
-        notes: Notes,
-    ) -> None:
-        self.work, self.sources, self.settings, self.notes = work, sources, settings, notes
-        self.link, self.crop = link, crop
+    def __init__(self, work: Workspace, sources: SourceList, recipe: Recipe, detect: dict[str, Any]) -> None:
+        self.work, self.sources, self.recipe = work, sources, recipe
+        self.settings = {"detect": detect, "link": asdict(recipe.link), "crop": recipe.crop.settings()}
         self.problems: list[str] = []
         self.entries: list[dict[str, Any]] = []
         self.numbers: Counter[str] = Counter()
@@ -112,7 +124,13 @@ class Assembly:
 
     def _plan(self, parent: dict[str, str] | None) -> dict[str, Any]:
         sources = [[s.video_id, s.relative, s.camera_id] for s in self.sources.sources]
-        return {"settings": self.settings, "sources": sources, "parent": parent, "notes": asdict(self.notes)}
+        return {
+            "settings": self.settings,
+            "sources": sources,
+            "parent": parent,
+            "notes": asdict(self.recipe.notes),
+            "segment_frames": self.recipe.segment_frames,
+        }
 
     def _start(self, source: Source, find: Callable[[Source, str], Found], pool: ThreadPoolExecutor) -> None:
         entry: dict[str, Any] = {
@@ -132,7 +150,7 @@ class Assembly:
         name = f"{source.video_id}.parquet"
         save_found(found, self.work.out / "detections" / name, self.work.out / "timeline" / name)
         with _timed(self.seconds, "link"):
-            plan = plan_crops(found, self.link, self.crop)
+            plan = plan_crops(found, self.recipe.link, self.recipe.crop)
         entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
         first = self.numbers[source.camera_id] + 1
         self.numbers[source.camera_id] += plan.n_tracklets
@@ -143,7 +161,9 @@ class Assembly:
     def _writer(self, source: Source, plan: Plan, first: int, key: str) -> CropWriter:
         facts = json.dumps([key, first, self.settings["link"], self.settings["crop"]], sort_keys=True)
         parts = self.work.parts(source.video_id, hashlib.sha256(facts.encode()).hexdigest())
-        return CropWriter(self.work.out, source, plan, first, self.crop, parts, self.stop)
+        return CropWriter(
+            self.work.out, source, plan, first, self.recipe.crop, parts, self.stop, self.recipe.segment_frames
+        )
 
     def _write(self, writer: CropWriter) -> list[Path]:
         with _timed(self.seconds, "crop"):
@@ -173,10 +193,10 @@ class Assembly:
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", self._tracklets(frames), TRACKLETS)
             facts = {
-                "name": self.notes.name or self.work.out.name,
+                "name": self.recipe.notes.name or self.work.out.name,
                 "parent": parent,
-                "licence": self.notes.licence,
-                "consent": self.notes.consent,
+                "licence": self.recipe.notes.licence,
+                "consent": self.recipe.notes.consent,
                 "settings": self.settings,
                 "sources": self.entries,
             }

@@ -6,16 +6,14 @@ While one video is being cropped the next one is detected. `dataset.json` comes 
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lpw_toolkit.assembly import Assembly, BuildResult, Notes
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.assembly import Assembly, BuildResult, Notes, Recipe
 from lpw_toolkit.dataset import Dataset, is_inner_path, open_dataset
 from lpw_toolkit.detecting import DetectionStore, Found, detect_video, detection_key, load_found
-from lpw_toolkit.detectors import Detector, DetectorOptions, open_detector
+from lpw_toolkit.detectors import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.sources import Source, SourceList, find_sources
 from lpw_toolkit.workspace import Workspace, recall_root
 
@@ -28,7 +26,7 @@ class BuildConfig:
         root: folder of videos, one video, or an image sequence.
         out: dataset to be made.
         detector, options: see `detectors.open_detector`.
-        link, crop: see `LinkConfig`, `CropConfig`.
+        recipe: linking, cropping, notes (`assembly.Recipe`).
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
         restart: throw away an unfinished build with other settings.
@@ -38,13 +36,11 @@ class BuildConfig:
     out: Path
     detector: str = "ultralytics"
     options: DetectorOptions = field(default_factory=DetectorOptions)
-    link: LinkConfig = field(default_factory=LinkConfig)
-    crop: CropConfig = field(default_factory=CropConfig)
+    recipe: Recipe = field(default_factory=Recipe)
     layout: str | None = None
     cameras_csv: Path | None = None
     cache: Path | None = None
     restart: bool = False
-    notes: Notes = field(default_factory=Notes)
 
 
 def build_tracklets(config: BuildConfig, say: Callable[[str], None] = lambda line: None) -> BuildResult:
@@ -62,23 +58,20 @@ def build_tracklets(config: BuildConfig, say: Callable[[str], None] = lambda lin
         detector = open_detector(config.detector, config.options)
         for line in detector.notes:
             say(line)
-        settings = {"detect": detector.settings, "link": asdict(config.link), "crop": config.crop.settings()}
-        assembly = Assembly(work, sources, settings, config.link, config.crop, config.notes)
+        assembly = Assembly(work, sources, config.recipe, detector.settings)
         assembly.seconds["startup"] = detector.startup_s
 
         def find(source: Source, sha256: str) -> Found:
-            return _find_or_detect(source, sha256, detector, work, DetectionStore(config.cache))
+            key = detection_key(source, sha256, detector.settings)
+            store = DetectionStore(config.cache)
+            found = store.find(key)
+            if found is None:
+                parts = work.parts(source.video_id, key)
+                found = detect_video(source, detector, key, parts, config.recipe.segment_frames)
+                store.keep(found)
+            return found
 
         return assembly.run(find, parent=None)
-
-
-def _find_or_detect(source: Source, sha256: str, detector: Detector, work: Workspace, store: DetectionStore) -> Found:
-    key = detection_key(source, sha256, detector.settings)
-    found = store.find(key)
-    if found is None:
-        found = detect_video(source, detector, key, work.parts(source.video_id, key))
-        store.keep(found)
-    return found
 
 
 @dataclass(frozen=True)
@@ -88,13 +81,13 @@ class RelinkConfig:
     Attributes:
         dataset: a dataset made by `build_tracklets`.
         out: dataset to be made.
+        recipe: linking and cropping; licence and consent notes come from the parent.
         video_root: where its videos lie now; None for where they lay when it was built.
     """
 
     dataset: Path
     out: Path
-    link: LinkConfig
-    crop: CropConfig
+    recipe: Recipe
     video_root: Path | None = None
     restart: bool = False
 
@@ -107,9 +100,7 @@ def relink(config: RelinkConfig) -> BuildResult:
         got = f"no videos at {root}" if root else "no record of where they lie"
         raise LpwError(f"videos of {config.dataset}", got, "the videos it was built from", "say where with --video")
     sources = _sources_of(parent, root)
-    stages = parent.manifest["settings"]
-    settings = {"detect": stages["detect"], "link": asdict(config.link), "crop": config.crop.settings()}
-    notes = Notes(config.out.name, parent.manifest.get("licence"), parent.manifest.get("consent"))
+    notes = Notes(config.recipe.notes.name, parent.manifest.get("licence"), parent.manifest.get("consent"))
     known = {entry["video_id"]: entry["sha256"] for entry in parent.manifest["sources"]}
 
     def find(source: Source, sha256: str) -> Found:
@@ -120,7 +111,7 @@ def relink(config: RelinkConfig) -> BuildResult:
         return load_found(config.dataset / "detections" / name, config.dataset / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
-        assembly = Assembly(work, sources, settings, config.link, config.crop, notes)
+        assembly = Assembly(work, sources, replace(config.recipe, notes=notes), parent.manifest["settings"]["detect"])
         return assembly.run(find, parent={"name": parent.name, "digest": parent.manifest["digest"]})
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lpw_toolkit import crops
 from lpw_toolkit.boxes import Boxes
 from lpw_toolkit.crops import CropConfig
-from lpw_toolkit.detecting import SEGMENT_FRAMES, Found
+from lpw_toolkit.detecting import Found
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.link import LinkConfig, link
 from lpw_toolkit.progress import show_progress
@@ -123,6 +123,7 @@ class CropWriter:
         config: size and quality.
         parts: folder for finished segments, bound to all of the above.
         stop: set from outside to end early.
+        segment_frames: frames of a segment.
     """
 
     out: Path
@@ -132,11 +133,12 @@ class CropWriter:
     config: CropConfig
     parts: Path
     stop: Event
+    segment_frames: int
 
     def write(self) -> list[Path]:
         """Writes what earlier runs have left to do; returns the parts of the index. Errors: LpwError, OSError."""
         n_frames = int(self.plan.frame_index.max()) + 1 if len(self.plan.frame_index) else 0
-        starts = list(range(0, n_frames, SEGMENT_FRAMES))
+        starts = list(range(0, n_frames, self.segment_frames))
         files = [self.parts / f"frames-{start:09d}.parquet" for start in starts]
         left = [start for start, file in zip(starts, files, strict=True) if not file.is_file()]
         if left:
@@ -153,9 +155,9 @@ class CropWriter:
             for frame in reader:
                 if self.stop.is_set() or frame.index >= n_frames:
                     break
-                while frame.index >= start + SEGMENT_FRAMES:
+                while frame.index >= start + self.segment_frames:
                     self._publish(start, jobs.collect())
-                    start += SEGMENT_FRAMES
+                    start += self.segment_frames
                 if frame.image is not None:
                     low, high = np.searchsorted(at, [frame.index, frame.index + 1])
                     for row in order[low:high]:
@@ -163,7 +165,7 @@ class CropWriter:
                 yield frame
             while start < n_frames and not self.stop.is_set():
                 self._publish(start, jobs.collect())
-                start += SEGMENT_FRAMES
+                start += self.segment_frames
 
     def write_crop(self, row: int, pixels: NDArray[np.uint8]) -> tuple[int, int, int, bytes, str]:
         """One crop: resize, encode, hash, write. Returns row, width, height, SHA-256 and path."""
@@ -184,9 +186,9 @@ class CropWriter:
         make_folder((self.out / self._image_path(row)).parent)
 
     def _publish(self, start: int, done: list[tuple[int, int, int, bytes, str]]) -> None:
-        expected = np.sum((self.plan.frame_index >= start) & (self.plan.frame_index < start + SEGMENT_FRAMES))
+        expected = np.sum((self.plan.frame_index >= start) & (self.plan.frame_index < start + self.segment_frames))
         if len(done) != expected:
-            got = f"{len(done)} of {expected} crops in frames {start} to {start + SEGMENT_FRAMES - 1}"
+            got = f"{len(done)} of {expected} crops in frames {start} to {start + self.segment_frames - 1}"
             raise LpwError(self.source.relative, got, "the frames of the first pass", "check the video and run again")
         sync_all()
         write_table(self.parts / f"frames-{start:09d}.parquet", self._rows(sorted(done)), FRAMES)

@@ -26,7 +26,6 @@ from lpw_toolkit.video import Frame, VideoReader
 
 #: Counts up when the same video and settings would give other rows.
 DETECTING_VERSION = 1
-SEGMENT_FRAMES = 512
 _REPORT = b"lpw_report"
 
 
@@ -53,17 +52,18 @@ def detection_key(source: Source, sha256: str, settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def detect_video(source: Source, detector: Detector, key: str, parts: Path) -> Found:
+def detect_video(source: Source, detector: Detector, key: str, parts: Path, segment_frames: int) -> Found:
     """Reads and detects one video, or what earlier runs have left of it.
 
     Args:
         key: from `detection_key`.
-        parts: folder for finished segments (of SEGMENT_FRAMES frames) of this key.
+        parts: folder for finished segments of this key.
+        segment_frames: frames of a segment; rounded up to whole batches.
 
     Errors: LpwError for a video that cannot be read, OSError where a segment cannot be written.
     """
     batch = int(detector.settings.get("batch_size", 1))
-    run = _Run(source, parts, step=-(-SEGMENT_FRAMES // batch) * batch)
+    run = _Run(source, parts, step=-(-segment_frames // batch) * batch)
     run.load_parts()
     with (
         VideoReader(source.path, first_image=run.start, images=detector.needs_images) as reader,
