@@ -54,6 +54,10 @@ class VideoLike(Protocol):
     def video_id(self) -> str:
         """The id of the video in every table."""
 
+    @property
+    def relative(self) -> str:
+        """Its path below the source folder, POSIX."""
+
 
 class Detector(Protocol):
     """A detector, open and ready.

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 import numpy as np
@@ -60,7 +60,7 @@ class SavedBoxes:
         Errors: LpwError for a file that is missing or malformed, a box wholly outside its frame, and, after the last
         frame, boxes saved for frames beyond it.
         """
-        path = _find_file(cast(Path, self.options.boxes), video.video_id)
+        path = _find_file(cast(Path, self.options.boxes), video)
         if self.readers.setdefault(path, video.video_id) != video.video_id:
             got = f"videos {self.readers[path]} and {video.video_id}"
             raise LpwError(path, got, "the boxes of one video", "give a folder with one file per video id")
@@ -102,18 +102,20 @@ class _Saved:
             raise LpwError(self.path, got, f"frames below {n_frames}, the number in the video", do)
 
 
-def _find_file(boxes: Path, video_id: str) -> Path:
+def _find_file(boxes: Path, video: VideoLike) -> Path:
+    """The file of one video: by its id, by its path in the source folder, or as MOT sets have it (`SEQ/det/det.txt`)."""
     if boxes.is_file():
         return boxes
-    candidates = [boxes / f"{video_id}{suffix}" for suffix in _SUFFIXES]
-    found = [c for c in candidates if c.is_file()]
+    stem = PurePosixPath(video.relative).with_suffix("").as_posix()
+    names = [f"{name}{suffix}" for name in dict.fromkeys([video.video_id, stem]) for suffix in _SUFFIXES]
+    names.append(f"{video.relative}/det/det.txt")
+    found = [name for name in names if (boxes / name).is_file()]
     if len(found) == 1:
-        return found[0]
-    names = " or ".join(c.name for c in candidates)
+        return boxes / found[0]
     if found:
-        raise LpwError(boxes, f"both {names}", "one file per video", "remove one of them")
-    do = "name the files after the video ids, or give the file of one video"
-    raise LpwError(boxes, f"no saved boxes of video {video_id}", names, do)
+        raise LpwError(boxes, f"both {' and '.join(found)}", "one file per video", "remove one of them")
+    do = "name the files after the videos, or give the file of one video"
+    raise LpwError(boxes, f"no saved boxes of video {video.relative}", " or ".join(names), do)
 
 
 def _read_saved(path: Path, video_id: str, form: ScoreForm) -> _Saved:
