@@ -94,7 +94,8 @@ class Problem:
 
     def as_fields(self) -> dict[str, Any]:
         """The same for machines: file, row, rule, found, expected, remedy, level."""
-        fields = {"file": self.file, "row": self.row, "rule": self.rule, "found": self.found}
+        file = self.file.encode("utf-8", "backslashreplace").decode("utf-8")  # a name on disk need not be Unicode
+        fields = {"file": file, "row": self.row, "rule": self.rule, "found": self.found}
         return {**fields, "expected": self.expected, "remedy": self.remedy, "level": self.level}
 
 

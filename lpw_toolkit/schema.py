@@ -109,4 +109,4 @@ def check(table: pa.Table, schema: pa.Schema, thing: object = "table") -> pa.Tab
 def _identity(schema: pa.Schema) -> tuple[str | None, str | None]:
     metadata = schema.metadata or {}
     name, version = metadata.get(b"lpw_table"), metadata.get(b"lpw_version")
-    return name.decode() if name else None, version.decode() if version else None
+    return name and name.decode("utf-8", "replace"), version and version.decode("utf-8", "replace")

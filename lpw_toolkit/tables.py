@@ -17,6 +17,7 @@ from lpw_toolkit.schema import check
 
 #: Most that one table may unpack to: a hostile footer asks for gigabytes with a few hundred bytes.
 MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT = 400, 64 << 20
+_VALUE_BYTES = 8  # an Arrow value takes about this much memory, however well it was packed
 ROW_GROUP_ROWS = 65_536
 
 
@@ -50,22 +51,24 @@ def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = Non
     do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
     try:
         _check_limits(path)
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        table = check(pq.read_table(path, page_checksum_verification=True, partitioning=None), schema, path)
     except OSError as error:
         raise MismatchError(path, describe_os_error(error), "a readable Parquet file", do) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
         raise MismatchError(path, f"a damaged file ({error})", "a whole Parquet file", do) from error
-    check(table, schema, path)
     return table.select(columns) if columns else table
 
 
 def _check_limits(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise ValueError("no regular file")  # a FIFO would be waited for
     metadata = pq.read_metadata(path)
     unpacked = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     size = path.stat().st_size
-    if unpacked < 0 or metadata.num_rows < 0 or unpacked > max(size * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT):
+    limit = max(size * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT)
+    if unpacked < 0 or metadata.num_rows < 0 or unpacked > limit:
         raise ValueError(f"{size} bytes that claim to unpack to {unpacked}")
-    if metadata.num_rows > max(size * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT):
+    if metadata.num_rows * metadata.num_columns * _VALUE_BYTES > limit:  # equal values take no room in the file
         raise ValueError(f"{size} bytes that claim {metadata.num_rows} rows")
 
 
