@@ -1,0 +1,224 @@
+"""A dataset as pages to look at: a timeline per camera and a strip of crops per tracklet, offline, in one folder.
+
+The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file), `sprites/` one JPEG
+per tracklet. A content security policy keeps it from reaching anything else, and ids are only ever shown as text.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit import publish
+from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.folders import check_free, publish_folder
+from lpw_toolkit.listing import natural_key
+from lpw_toolkit.progress import show_progress
+from lpw_toolkit.sprites import Strip, draw_strip, sample_positions
+from lpw_toolkit.tables import run_starts, to_numpy
+
+MARKER = ".lpw-show"
+MAX_SINGLE_FILE = 500
+_SPRITES_PER_FOLDER = 1000
+_N_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Show:
+    """What `draw_show` made.
+
+    Attributes:
+        page: the file to open.
+        corrupt: the crops that are crossed out on it, in order.
+    """
+
+    page: Path
+    corrupt: list[CorruptCropError]
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """Tracklets in the order of the page, and the slice of the table of frames that each one owns."""
+
+    tracklets: pa.Table
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+
+def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Path:
+    """`draw_show` for those who want the page only. Returns: the page, `out`/index.html."""
+    return draw_show(dataset, out, single_file=single_file, max_crops=max_crops).page
+
+
+def draw_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Show:
+    """Writes the folder `out` with index.html; an older show there is replaced, anything else is refused.
+
+    Args:
+        single_file: everything within index.html; for at most MAX_SINGLE_FILE tracklets.
+        max_crops: most crops in a strip.
+
+    Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too large for one file;
+    MismatchError when its tables disagree. A corrupt crop is no error: it is crossed out and reported.
+    """
+    n_tracklets = dataset.tracklets.num_rows
+    if single_file and n_tracklets > MAX_SINGLE_FILE:
+        raise LpwError(
+            "--single-file", f"{n_tracklets} tracklets", f"at most {MAX_SINGLE_FILE}", "leave the option out"
+        )
+    if max_crops < 1:
+        raise LpwError("crops in a strip", str(max_crops), "1 or more", "ask for more")
+    if out.resolve().is_relative_to(dataset.root.resolve()):
+        raise LpwError(out, "a place inside the dataset", "a folder beside it", "choose another --out")
+    check_free(out, marker=MARKER)
+    sheet = order_tracklets(dataset)
+    with publish_folder(out, marker=MARKER) as folder:
+        strips = list(_draw_strips(dataset, sheet, None if single_file else folder, max_crops))
+        data = describe_page(dataset, sheet, strips, max_crops)
+        if single_file:
+            data["sprites"] = [f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips]
+        _write_page(folder, data, single_file=single_file)
+        publish.write_file(folder / MARKER, b"made by lpw show; the next lpw show replaces this folder\n")
+    return Show(out / "index.html", [error for strip in strips for error in strip.corrupt.values()])
+
+
+def order_tracklets(dataset: Dataset) -> _Sheet:
+    """Tracklets by camera, first appearance and id, each with its rows of the table of frames."""
+    frames, tracklets = dataset.frames, dataset.tracklets
+    starts = run_starts(frames["tracklet_id"])
+    stops = np.append(starts[1:], frames.num_rows)[: len(starts)]
+    owners = frames["tracklet_id"].take(pa.array(starts)).to_pylist()
+    rows = {owner: (int(a), int(b)) for owner, a, b in zip(owners, starts, stops, strict=True)}
+    ids = tracklets["tracklet_id"].to_pylist()
+    if len(rows) != len(owners) or set(rows) != set(ids) or len(set(ids)) != len(ids):
+        raise MismatchError(dataset.root, "tracklets and frames that differ", "tables that agree", "run `lpw check`")
+    first = np.nan_to_num(to_numpy(tracklets, "first_pts_s").astype(np.float64), nan=0.0)
+    cameras = tracklets["camera_id"].to_pylist()
+    order = sorted(range(len(ids)), key=lambda i: (natural_key(cameras[i]), first[i], natural_key(ids[i])))
+    bounds = np.array([rows[ids[i]] for i in order], dtype=np.int64).reshape(-1, 2)
+    return _Sheet(tracklets.take(pa.array(order, pa.int64())), bounds[:, 0], bounds[:, 1])
+
+
+def sprite_path(row: int) -> str:
+    """Where the sprite of the page's tracklet number `row` lies: never named after an id, which may be anything."""
+    return f"sprites/{row // _SPRITES_PER_FOLDER}/{row}.jpg"
+
+
+def _draw_strips(dataset: Dataset, sheet: _Sheet, folder: Path | None, max_crops: int) -> Iterator[Strip]:
+    """Draws all strips on all cores, in order; with a folder each goes to its file at once and is not kept."""
+    frames, n_strips = dataset.frames, len(sheet.starts)
+    if folder is not None:
+        for first in range(0, n_strips, _SPRITES_PER_FOLDER):
+            publish.make_folder((folder / sprite_path(first)).parent)
+
+    def draw(row: int) -> Strip:
+        mine = frames.slice(sheet.starts[row], sheet.stops[row] - sheet.starts[row])
+        strip = draw_strip(dataset, mine.take(pa.array(sample_positions(mine.num_rows, max_crops))))
+        if folder is None:
+            return strip
+        publish.write_file(folder / sprite_path(row), strip.jpeg)
+        return Strip(b"", strip.tile_width_px, strip.n_tiles, strip.corrupt)
+
+    with show_progress("show", n_strips, "tracklets") as progress, ThreadPoolExecutor(_N_THREADS) as pool:
+        for strip in pool.map(draw, range(n_strips)):
+            progress.advance()
+            yield strip
+
+
+def describe_page(dataset: Dataset, sheet: _Sheet, strips: list[Strip], max_crops: int) -> dict[str, Any]:
+    """What the page knows: one list per column, one entry per tracklet; None for what the dataset does not know."""
+    tracklets = sheet.tracklets
+    cameras = list(dict.fromkeys(tracklets["camera_id"].to_pylist()))
+    number = {camera: i for i, camera in enumerate(cameras)}
+    unit, start, end = _times(dataset.frames, sheet)
+    return {
+        "name": dataset.name,
+        "digest": str(dataset.manifest.get("digest", "")),
+        "n_images": dataset.frames.num_rows,
+        "cameras": cameras,
+        "unit": unit,
+        "id": tracklets["tracklet_id"].to_pylist(),
+        "camera": [number[camera] for camera in tracklets["camera_id"].to_pylist()],
+        "person": tracklets["person_id"].to_pylist(),
+        "kind": tracklets["kind"].to_pylist(),
+        "length": (sheet.stops - sheet.starts).tolist(),
+        "start": start,
+        "end": end,
+        "score": _means(dataset.frames, sheet, "score", 4),
+        "width": _means(dataset.frames, sheet, "width", 0),
+        "height": _means(dataset.frames, sheet, "height", 0),
+        "tile": [strip.tile_width_px for strip in strips],
+        "tiles": [strip.n_tiles for strip in strips],
+        "corrupt": {row: sorted(strip.corrupt) for row, strip in enumerate(strips) if strip.corrupt},
+    }
+
+
+def _times(frames: pa.Table, sheet: _Sheet) -> tuple[str | None, list[float | None], list[float | None]]:
+    """When each tracklet begins and ends: in seconds, else in frames, else not at all."""
+    for unit, column in (("s", "pts_s"), ("frames", "frame_index")):
+        values = to_numpy(frames, column).astype(np.float64)
+        if len(values) and np.isfinite(values).all():
+            return unit, _rounded(values[sheet.starts], 3), _rounded(values[sheet.stops - 1], 3)
+    unknown: list[float | None] = [None] * len(sheet.starts)
+    return None, unknown, unknown
+
+
+def _means(frames: pa.Table, sheet: _Sheet, column: str, digits: int) -> list[float | None]:
+    """Mean of a column over each tracklet; None where nothing is known."""
+    values = to_numpy(frames, column).astype(np.float64)
+    known = np.isfinite(values)
+    sums = np.append(0.0, np.cumsum(np.where(known, values, 0.0)))
+    counts = np.append(0, np.cumsum(known))
+    n = counts[sheet.stops] - counts[sheet.starts]
+    totals = sums[sheet.stops] - sums[sheet.starts]
+    return _rounded(np.divide(totals, n, out=np.full(len(n), np.nan), where=n > 0), digits)
+
+
+def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
+    return [None if not np.isfinite(v) else round(v, digits) if digits else round(v) for v in values.tolist()]
+
+
+def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool) -> None:
+    page, style, code = (_read_static(f"show.{kind}") for kind in ("html", "css", "js"))
+    script = encode_data(data)
+    if single_file:
+        publish.write_file(folder / "index.html", inline_page(page, style, script, code).encode())
+        return
+    for name, text in (("index.html", page), ("show.css", style), ("data.js", script), ("show.js", code)):
+        publish.write_file(folder / name, text.encode())
+
+
+def encode_data(data: dict[str, Any]) -> str:
+    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
+
+
+def inline_page(page: str, style: str, data: str, code: str) -> str:
+    """The page with its style and scripts inside, each named in the policy by its hash."""
+    parts = {
+        '<link rel="stylesheet" href="show.css">': f"<style>{style}</style>",
+        '<script src="data.js"></script>': f"<script>{data}</script>",
+        '<script src="show.js"></script>': f"<script>{code}</script>",
+    }
+    for tag, inline in parts.items():
+        page = page.replace(tag, inline, 1)
+    page = page.replace("style-src 'self'", f"style-src {_csp_hash(style)}", 1)
+    return page.replace("script-src 'self'", f"script-src {_csp_hash(data)} {_csp_hash(code)}", 1)
+
+
+def _csp_hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _read_static(name: str) -> str:
+    return resources.files("lpw_toolkit").joinpath("static", name).read_text("utf-8")

@@ -1,0 +1,545 @@
+"use strict";
+// The page of `lpw show`. Every text from the dataset is set as textContent, never as markup.
+(() => {
+  const data = window.LPW_SHOW;
+  const n = data.id.length;
+  const $ = (name) => document.getElementById(name);
+  const ROW_PX = 113, HEAD_PX = 38, OVERSCAN_PX = 400, SPRITES_PER_FOLDER = 1000, TILE_PX = 96;
+  const NUMBERS = ["min_length", "max_length", "min_score", "max_score"];
+  const DEFAULTS = { text: "", sort: "time", camera: -1, min_length: NaN, max_length: NaN, min_score: NaN, max_score: NaN };
+  const state = { ...DEFAULTS };
+  const keys = data.id.map((id, i) => (id + "\n" + (data.person[i] ?? "")).toLowerCase());
+  const matches = new Uint8Array(n);
+  let order = new Int32Array(0);  // tracklets that match, in list order
+  let items = [];  // what the list shows: camera numbers as -1 - camera, tracklets as they are
+  let tops = new Float64Array(1);
+  const place = new Int32Array(n).fill(-1);  // tracklet -> item
+  let chosen = -1, shownCamera = 0, drawn = new Map();
+
+  // ---- words -------------------------------------------------------------------------------------------------------
+  const count = (value) => value.toLocaleString("en-US");
+  const plural = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;
+  const pad = (value) => String(value).padStart(2, "0");
+
+  function clock(value) {
+    if (data.unit !== "s") return count(Math.round(value));
+    const tenths = Math.round(value * 10), s = Math.floor(tenths / 10), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+    return (h ? `${h}:${pad(m)}` : `${m}`) + `:${pad(s % 60)}.${tenths % 10}`;
+  }
+
+  function element(kind, name, text) {
+    const node = document.createElement(kind);
+    if (name) node.className = name;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+
+  // ---- filters -----------------------------------------------------------------------------------------------------
+  const ORDERS = {
+    time: (a, b) => a - b,  // the data comes by camera, first appearance and id
+    id: (a, b) => data.camera[a] - data.camera[b] || (data.id[a] < data.id[b] ? -1 : 1),
+    longest: (a, b) => data.length[b] - data.length[a] || a - b,
+    shortest: (a, b) => data.length[a] - data.length[b] || a - b,
+    best: (a, b) => (data.score[b] ?? -1) - (data.score[a] ?? -1) || a - b,
+    worst: (a, b) => (data.score[a] ?? 2) - (data.score[b] ?? 2) || a - b,
+  };
+
+  function isMatch(i, words) {
+    const length = data.length[i], score = data.score[i];
+    if (length < state.min_length || length > state.max_length) return false;
+    if (!Number.isNaN(state.min_score) && !(score !== null && score >= state.min_score)) return false;
+    if (!Number.isNaN(state.max_score) && !(score !== null && score <= state.max_score)) return false;
+    return words.every((word) => keys[i].includes(word));
+  }
+
+  function filter() {
+    const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const perCamera = new Int32Array(data.cameras.length), found = [];
+    for (let i = 0; i < n; i++) {
+      matches[i] = isMatch(i, words) ? 1 : 0;
+      perCamera[data.camera[i]] += matches[i];
+      if (state.camera >= 0 && data.camera[i] !== state.camera) matches[i] = 0;
+      if (matches[i]) found.push(i);
+    }
+    if (state.sort !== "time") found.sort(ORDERS[state.sort]);
+    order = Int32Array.from(found);
+    layOut();
+    showCounts(perCamera);
+  }
+
+  function layOut() {
+    const grouped = state.sort === "time" || state.sort === "id";
+    items = [];
+    place.fill(-1);
+    let camera = -1;
+    for (const i of order) {
+      if (grouped && data.camera[i] !== camera) items.push(-1 - (camera = data.camera[i]));
+      place[i] = items.push(i) - 1;
+    }
+    tops = new Float64Array(items.length + 1);
+    items.forEach((item, k) => { tops[k + 1] = tops[k] + (item < 0 ? HEAD_PX : ROW_PX); });
+    $("rows").style.height = `${tops[items.length]}px`;
+    drawn.forEach((node) => node.remove());
+    drawn = new Map();
+  }
+
+  function apply({ top = true } = {}) {
+    filter();
+    if (top) $("list").scrollTop = 0;
+    if (chosen >= 0 && !matches[chosen]) chosen = -1;
+    $("empty").hidden = order.length > 0;
+    writeHash();
+    showControls();
+    drawHistograms();
+    drawRows();
+    drawBars();
+  }
+
+  function set(changes) {
+    Object.assign(state, changes);
+    apply();
+  }
+
+  // ---- address -----------------------------------------------------------------------------------------------------
+  function readHash() {
+    const query = new URLSearchParams(location.hash.slice(1));
+    Object.assign(state, DEFAULTS);
+    for (const name of NUMBERS) if (query.get(name)) state[name] = Number(query.get(name));
+    state.text = query.get("text") ?? "";
+    if (Object.hasOwn(ORDERS, query.get("sort") ?? "")) state.sort = query.get("sort");
+    state.camera = data.cameras.indexOf(query.get("camera"));
+    apply();
+    const wanted = data.id.indexOf(query.get("tracklet"));
+    if (wanted >= 0 && matches[wanted]) choose(wanted);
+  }
+
+  function writeHash() {
+    const query = new URLSearchParams();
+    for (const name of NUMBERS) if (!Number.isNaN(state[name])) query.set(name, state[name]);
+    if (state.text) query.set("text", state.text);
+    if (state.sort !== "time") query.set("sort", state.sort);
+    if (state.camera >= 0) query.set("camera", data.cameras[state.camera]);
+    if (chosen >= 0) query.set("tracklet", data.id[chosen]);
+    history.replaceState(null, "", `#${query}`);
+  }
+
+  // ---- the list: only rows in sight exist -----------------------------------------------------------------------------
+  function itemAt(y) {
+    let low = 0, high = items.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (tops[middle + 1] <= y) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
+  function drawRows() {
+    const list = $("list"), from = itemAt(list.scrollTop - OVERSCAN_PX);
+    const until = Math.min(items.length, itemAt(list.scrollTop + list.clientHeight + OVERSCAN_PX) + 1);
+    for (const [k, node] of drawn) {
+      if (k < from || k >= until) { node.remove(); drawn.delete(k); }
+    }
+    const fresh = document.createDocumentFragment();
+    for (let k = from; k < until; k++) {
+      if (drawn.has(k)) continue;
+      const node = items[k] < 0 ? makeHead(-1 - items[k]) : makeRow(items[k]);
+      node.style.transform = `translateY(${tops[k]}px)`;
+      drawn.set(k, node);
+      fresh.append(node);
+    }
+    $("rows").append(fresh);
+    followCamera(itemAt(list.scrollTop + 1));
+  }
+
+  function makeHead(camera) {
+    const node = element("div", "head", data.cameras[camera]);
+    node.setAttribute("role", "presentation");
+    node.style.height = `${HEAD_PX}px`;
+    node.append(element("span", "", plural(order.filter((i) => data.camera[i] === camera).length, "tracklet")));
+    return node;
+  }
+
+  function makeRow(i) {
+    const node = element("div", "row"), about = element("div");
+    node.id = `t${i}`;
+    node.dataset.tracklet = i;
+    const name = element("div", "id", data.id[i]);
+    name.title = data.id[i];
+    about.append(name, ...makeFacts(i));
+    node.append(about, makeStrip(i));
+    const labels = { role: "option", "aria-selected": i === chosen, "aria-setsize": order.length };
+    for (const [key, value] of Object.entries(labels)) node.setAttribute(key, value);
+    node.setAttribute("aria-posinset", order.indexOf(i) + 1);
+    return node;
+  }
+
+  function makeFacts(i) {
+    const first = element("div", "facts"), second = element("div", "facts"), third = element("div", "facts");
+    const seconds = data.unit === "s" ? ` · ${(data.end[i] - data.start[i]).toFixed(1)} s` : "";
+    first.append(element("b", "", count(data.length[i])), ` frame${data.length[i] === 1 ? "" : "s"}${seconds} · score `);
+    first.append(element("b", "", data.score[i] === null ? "—" : data.score[i].toFixed(2)));
+    const when = data.start[i] === null ? "" : ` · ${clock(data.start[i])} – ${clock(data.end[i])}`;
+    second.textContent = `${data.width[i]} × ${data.height[i]} px${when}`;
+    if (data.person[i] !== null) third.append("person ", element("em", "", data.person[i]));
+    if (data.kind[i] !== "person") third.append(` ${data.kind[i]} `);
+    if (data.corrupt[i]) third.append(third.hasChildNodes() ? " · " : "", element("strong", "", `${data.corrupt[i].length} corrupt`));
+    return third.hasChildNodes() ? [first, second, third] : [first, second];
+  }
+
+  function makeStrip(i) {
+    const strip = element("div", "strip"), tiles = data.tiles[i], width = data.tile[i];
+    const url = data.sprites ? data.sprites[i] : `sprites/${Math.floor(i / SPRITES_PER_FOLDER)}/${i}.jpg`;
+    strip.setAttribute("role", "img");
+    strip.setAttribute("aria-label", `${tiles} of ${plural(data.length[i], "crop")}`);
+    for (let k = 0; k < tiles; k++) {
+      const tile = element("div", data.corrupt[i]?.includes(k) ? "tile corrupt" : "tile");
+      const steps = Math.max(tiles - 1, 1), position = Math.floor((2 * k * (data.length[i] - 1) + steps) / (2 * steps));
+      tile.title = `crop ${count((tiles === data.length[i] ? k : position) + 1)} of ${count(data.length[i])}`;
+      tile.style.width = `${width}px`;
+      tile.style.backgroundImage = `url("${url}")`;
+      tile.style.backgroundSize = `${width * tiles}px ${TILE_PX}px`;
+      tile.style.backgroundPosition = `${-k * width}px 0`;
+      strip.append(tile);
+    }
+    return strip;
+  }
+
+  function choose(i, { scroll = true } = {}) {
+    const before = drawn.get(place[chosen] ?? -1);
+    before?.setAttribute("aria-selected", "false");
+    chosen = i;
+    if (scroll) reveal(place[i]);
+    drawRows();
+    drawn.get(place[i])?.setAttribute("aria-selected", "true");
+    $("list").setAttribute("aria-activedescendant", `t${i}`);
+    if (data.camera[i] !== shownCamera) showTimeline(data.camera[i]);
+    keepInView(i);
+    drawBars();
+    writeHash();
+  }
+
+  function reveal(k) {
+    const list = $("list"), top = tops[k], bottom = tops[k + 1];
+    if (top < list.scrollTop || bottom > list.scrollTop + list.clientHeight) {
+      list.scrollTop = Math.max(0, top - (list.clientHeight - ROW_PX) / 3);
+    }
+  }
+
+  function step(by) {
+    if (!order.length) return;
+    const at = chosen < 0 ? (by > 0 ? -1 : 0) : order.indexOf(chosen);
+    choose(order[Math.min(order.length - 1, Math.max(0, at + by))]);
+  }
+
+  // ---- the timeline of one camera --------------------------------------------------------------------------------------
+  const lanesOf = new Map();  // camera -> { rows, lane, nLanes, from, to }
+  let view = { from: 0, to: 1 };
+
+  function packLanes(camera) {
+    if (lanesOf.has(camera)) return lanesOf.get(camera);
+    const rows = [], lane = new Map(), ends = [];
+    for (let i = 0; i < n; i++) if (data.camera[i] === camera && data.start[i] !== null) rows.push(i);
+    rows.sort((a, b) => data.start[a] - data.start[b] || a - b);
+    for (const i of rows) {
+      let free = ends.findIndex((end) => end < data.start[i]);
+      if (free < 0) free = ends.push(0) - 1;
+      ends[free] = data.end[i];
+      lane.set(i, free);
+    }
+    const from = rows.length ? data.start[rows[0]] : 0;
+    const to = rows.reduce((last, i) => Math.max(last, data.end[i]), from);
+    const packed = { rows, lane, nLanes: Math.max(1, ends.length), from, to: to > from ? to : from + 1 };
+    lanesOf.set(camera, packed);
+    return packed;
+  }
+
+  function followCamera(k) {
+    while (k < items.length && items[k] < 0) k++;
+    if (k < items.length && data.camera[items[k]] !== shownCamera) showTimeline(data.camera[items[k]]);
+  }
+
+  function showTimeline(camera) {
+    shownCamera = camera;
+    const packed = packLanes(camera);
+    view = { from: packed.from, to: packed.to };
+    $("camera").textContent = $("camera").title = data.cameras[camera] ?? "";
+    $("untimed").hidden = data.unit !== null;
+    $("bars").hidden = data.unit === null;
+    document.querySelector(".zoom").hidden = data.unit === null;
+    $("bars").setAttribute("aria-label", `Timeline of camera ${data.cameras[camera] ?? ""}`);
+    drawBars();
+  }
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+  function fitCanvas(canvas) {
+    const ratio = window.devicePixelRatio || 1, { width, height } = canvas.getBoundingClientRect();
+    canvas.width = Math.max(1, Math.round(width * ratio));
+    canvas.height = Math.max(1, Math.round(height * ratio));
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    return { pen, width, height };
+  }
+
+  const AXIS_PX = 18, PADDING_PX = 4;
+  const geometry = (width, height, nLanes) => ({
+    x: (t) => PADDING_PX + ((t - view.from) / (view.to - view.from)) * (width - 2 * PADDING_PX),
+    t: (x) => view.from + ((x - PADDING_PX) / (width - 2 * PADDING_PX)) * (view.to - view.from),
+    lane: Math.min(10, (height - AXIS_PX) / nLanes),
+  });
+
+  function barAt(i, at, packed) {
+    const x = at.x(data.start[i]), width = Math.max(2, at.x(data.end[i]) - x);
+    return [x, packed.lane.get(i) * at.lane, width, Math.max(1, at.lane - (at.lane > 4 ? 2 : 0.5))];
+  }
+
+  function drawBars() {
+    if (data.unit === null || !n) return;
+    const packed = packLanes(shownCamera), { pen, width, height } = fitCanvas($("bars"));
+    const at = geometry(width, height, packed.nLanes);
+    drawAxis(pen, at, width, height);
+    const shades = [colour("accent-low"), colour("accent-mid"), colour("accent")], faint = colour("faint");
+    const inSight = new Set([...drawn.keys()].map((k) => items[k]));
+    for (const pass of [0, 1]) {
+      for (const i of packed.rows) {
+        if (matches[i] !== pass || data.end[i] < view.from || data.start[i] > view.to) continue;
+        pen.fillStyle = pass ? shades[shadeOf(data.score[i])] : faint;
+        pen.fillRect(...barAt(i, at, packed));
+      }
+    }
+    markInSight(pen, at, height, inSight, packed);
+    if (chosen >= 0 && packed.lane.has(chosen)) {
+      const [x, y, w, h] = barAt(chosen, at, packed);
+      pen.fillStyle = colour("chosen");
+      pen.fillRect(x - 1, y - 1, w + 2, h + 2);
+    }
+    $("span").textContent = `${clock(view.from)} – ${clock(view.to)}${data.unit === "frames" ? " frames" : ""}`;
+  }
+
+  const shadeOf = (score) => (score === null || score >= 0.75 ? 2 : score >= 0.5 ? 1 : 0);
+
+  function markInSight(pen, at, height, inSight, packed) {
+    pen.fillStyle = colour("soft");
+    for (const i of inSight) {
+      if (i >= 0 && packed.lane.has(i)) pen.fillRect(at.x(data.start[i]), height - AXIS_PX, Math.max(2, at.x(data.end[i]) - at.x(data.start[i])), 2);
+    }
+  }
+
+  function drawAxis(pen, at, width, height) {
+    const raw = ((view.to - view.from) / width) * 110;
+    const nice = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200];
+    const decade = 10 ** Math.ceil(Math.log10(raw));
+    const tick = data.unit === "s" ? nice.find((value) => value >= raw) ?? decade : Math.max(1, decade);
+    pen.font = `11px ${colour("sans")}`;
+    pen.textBaseline = "bottom";
+    for (let t = Math.ceil(view.from / tick) * tick; t <= view.to; t += tick) {
+      pen.fillStyle = colour("edge");
+      pen.fillRect(Math.round(at.x(t)), 0, 1, height - AXIS_PX + 4);
+      pen.fillStyle = colour("soft");
+      const text = clock(t), room = width - at.x(t) - 4;
+      if (pen.measureText(text).width < room) pen.fillText(text, at.x(t) + 4, height - 1);
+    }
+  }
+
+  function hit(event) {
+    const box = $("bars").getBoundingClientRect(), packed = packLanes(shownCamera);
+    const at = geometry(box.width, box.height, packed.nLanes), x = event.clientX - box.left, y = event.clientY - box.top;
+    let best = -1, distance = 6;
+    for (const i of packed.rows) {
+      const [left, top, width, height] = barAt(i, at, packed);
+      const off = Math.max(left - x, x - left - width, top - y, y - top - height, 0);
+      if (off < distance) { best = i; distance = off; }
+    }
+    return best;
+  }
+
+  function zoom(factor, centre = (view.from + view.to) / 2) {
+    const packed = packLanes(shownCamera), whole = packed.to - packed.from;
+    const size = Math.min(whole, Math.max(whole / 5000, (view.to - view.from) * factor));
+    const share = (centre - view.from) / (view.to - view.from);
+    pan(centre - share * size, size);
+  }
+
+  function pan(from, size) {
+    const packed = packLanes(shownCamera);
+    const start = Math.min(Math.max(from, packed.from), packed.to - size);
+    view = { from: start, to: start + size };
+    drawBars();
+  }
+
+  function keepInView(i) {
+    if (data.start[i] === null || (data.end[i] >= view.from && data.start[i] <= view.to)) return;
+    const size = view.to - view.from;
+    pan((data.start[i] + data.end[i] - size) / 2, size);
+  }
+
+  function stepInTime(by) {
+    const rows = packLanes(shownCamera).rows.filter((i) => matches[i]);
+    if (!rows.length) return;
+    const at = rows.indexOf(chosen);
+    choose(rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by))]);
+    tell(chosen);
+  }
+
+  function tell(i, event) {
+    const tip = $("tip");
+    tip.hidden = i < 0;
+    if (i < 0) return;
+    const box = $("bars").getBoundingClientRect(), packed = packLanes(shownCamera);
+    const person = data.person[i] === null ? "" : `\nperson ${data.person[i]}`;
+    tip.textContent = `${data.id[i]}\n${plural(data.length[i], "frame")} · ${clock(data.start[i])} – ${clock(data.end[i])}` +
+      `${data.score[i] === null ? "" : ` · ${data.score[i].toFixed(2)}`}${person}${matches[i] ? "" : "\n(filtered out)"}`;
+    const x = event ? event.clientX : box.left + geometry(box.width, box.height, packed.nLanes).x(data.start[i]);
+    tip.style.left = `${Math.max(8, Math.min(x + 12, innerWidth - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${box.bottom + 4}px`;
+  }
+
+  // ---- the side ----------------------------------------------------------------------------------------------------
+  function drawHistogram(canvas, values, low, high, log, from, to) {
+    const { pen, width, height } = fitCanvas(canvas), bins = new Int32Array(42);
+    const scale = log ? Math.log : Number, span = scale(high) - scale(low) || 1;
+    const slot = (value) => Math.min(bins.length - 1, Math.floor(((scale(value) - scale(low)) / span) * bins.length));
+    for (const value of values) if (value !== null) bins[slot(value)]++;
+    const top = Math.max(1, ...bins), step = width / bins.length;
+    const first = Number.isNaN(from) || from <= low ? 0 : slot(from), last = Number.isNaN(to) || to >= high ? bins.length : slot(Math.max(to, low));
+    const colours = [colour("faint"), colour("accent-mid")];
+    bins.forEach((size, k) => {
+      const tall = size ? Math.max(2, Math.sqrt(size / top) * (height - 1)) : 0;
+      pen.fillStyle = colours[k >= first && k <= last ? 1 : 0];
+      pen.fillRect(k * step, height - 1 - tall, step - 1, tall);
+    });
+    pen.fillStyle = colour("edge");
+    pen.fillRect(0, height - 1, width, 1);
+  }
+
+  function drawHistograms() {
+    const longest = data.length.reduce((a, b) => Math.max(a, b), 1), shortest = data.length.reduce((a, b) => Math.min(a, b), longest);
+    drawHistogram($("lengths"), data.length, shortest, longest, true, state.min_length, state.max_length);
+    const scored = data.score.filter((s) => s !== null), least = Math.floor(scored.reduce((a, b) => Math.min(a, b), 1) * 20) / 20;
+    $("scores").parentElement.hidden = !scored.length;
+    if (scored.length) drawHistogram($("scores"), scored, least, 1, false, state.min_score, state.max_score);
+  }
+
+  function showControls() {
+    for (const name of NUMBERS) {
+      const value = Number.isNaN(state[name]) ? "" : String(state[name]);
+      if ($(name).value !== value && document.activeElement !== $(name)) $(name).value = value;
+    }
+    if ($("text").value !== state.text) $("text").value = state.text;
+    $("sort").value = state.sort;
+    for (const button of $("cameras").children) {
+      const on = Number(button.dataset.camera) === state.camera;
+      button.setAttribute("aria-checked", on);
+      button.tabIndex = on ? 0 : -1;
+    }
+  }
+
+  function showCounts(perCamera) {
+    const all = perCamera.reduce((a, b) => a + b, 0);
+    for (const button of $("cameras").children) {
+      const camera = Number(button.dataset.camera);
+      button.lastChild.textContent = count(camera < 0 ? all : perCamera[camera]);
+    }
+    $("count").textContent = order.length === n ? plural(n, "tracklet") : `${count(order.length)} of ${plural(n, "tracklet")}`;
+  }
+
+  function makeCameras() {
+    for (const [camera, name] of [[-1, "All cameras"], ...data.cameras.entries()]) {
+      const button = element("button");
+      button.type = "button";
+      button.dataset.camera = camera;
+      button.setAttribute("role", "radio");
+      button.append(element("span", "", name), element("span"));
+      button.title = name;
+      button.addEventListener("click", () => set({ camera }));
+      $("cameras").append(button);
+    }
+    $("cameras").addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      const camera = Math.min(data.cameras.length - 1, Math.max(-1, state.camera + by));
+      set({ camera });
+      $("cameras").children[camera + 1].focus();
+    });
+  }
+
+  function showTotals() {
+    document.title = `${data.name} – lpw show`;
+    $("name").textContent = data.name;
+    $("totals").textContent = [plural(n, "tracklet"), plural(data.n_images, "crop"), plural(data.cameras.length, "camera")].join(" · ");
+    const corrupt = Object.values(data.corrupt).reduce((sum, tiles) => sum + tiles.length, 0);
+    $("problems").hidden = !corrupt;
+    $("problems").textContent = `${plural(corrupt, "corrupt crop")}, crossed out below. Run lpw check.`;
+  }
+
+  // ---- events ------------------------------------------------------------------------------------------------------
+  function listen() {
+    $("text").addEventListener("input", () => set({ text: $("text").value }));
+    $("sort").addEventListener("change", () => set({ sort: $("sort").value }));
+    for (const name of NUMBERS) $(name).addEventListener("input", () => set({ [name]: $(name).value === "" ? NaN : Number($(name).value) }));
+    $("reset").addEventListener("click", () => { NUMBERS.forEach((name) => { $(name).value = ""; }); set({ ...DEFAULTS }); });
+    let waiting = false;
+    $("list").addEventListener("scroll", () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => { waiting = false; drawRows(); drawBars(); });
+    }, { passive: true });
+    $("list").addEventListener("click", (event) => {
+      const row = event.target.closest(".row");
+      if (row) choose(Number(row.dataset.tracklet), { scroll: false });
+    });
+    $("list").addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, Home: -n, End: n }[event.key];
+      if (by && !event.ctrlKey && !event.metaKey) { event.preventDefault(); step(by); }
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "/" && !/INPUT|SELECT/.test(document.activeElement.tagName)) { event.preventDefault(); $("text").focus(); }
+      if (event.key === "Escape" && document.activeElement === $("text")) { set({ text: "" }); $("list").focus(); }
+    });
+    window.addEventListener("hashchange", readHash);
+    window.addEventListener("resize", () => { drawRows(); drawBars(); drawHistograms(); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawBars(); drawHistograms(); });
+    listenToBars($("bars"));
+  }
+
+  function listenToBars(bars) {
+    let grip = null;
+    const timeAt = (event) => {
+      const box = bars.getBoundingClientRect();
+      return geometry(box.width, box.height, 1).t(event.clientX - box.left);
+    };
+    bars.addEventListener("pointerdown", (event) => { grip = { x: event.clientX, from: view.from, moved: false }; bars.setPointerCapture(event.pointerId); });
+    bars.addEventListener("pointermove", (event) => {
+      if (!grip) { tell(hit(event), event); return; }
+      const shift = event.clientX - grip.x;
+      grip.moved ||= Math.abs(shift) > 3;
+      if (grip.moved) pan(grip.from - (shift / bars.clientWidth) * (view.to - view.from), view.to - view.from);
+    });
+    bars.addEventListener("pointerup", (event) => {
+      const found = grip && !grip.moved ? hit(event) : -1;
+      grip = null;
+      if (found >= 0 && matches[found]) choose(found);
+    });
+    bars.addEventListener("pointercancel", () => { grip = null; });
+    bars.addEventListener("pointerleave", () => tell(-1));
+    bars.addEventListener("blur", () => tell(-1));
+    bars.addEventListener("wheel", (event) => { event.preventDefault(); zoom(event.deltaY > 0 ? 1.25 : 0.8, timeAt(event)); }, { passive: false });
+    const fit = () => zoom(Infinity);
+    bars.addEventListener("dblclick", fit);
+    $("zoom_in").addEventListener("click", () => zoom(0.5));
+    $("zoom_out").addEventListener("click", () => zoom(2));
+    $("zoom_fit").addEventListener("click", fit);
+    const actions = { ArrowLeft: () => stepInTime(-1), ArrowRight: () => stepInTime(1), "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: fit };
+    bars.addEventListener("keydown", (event) => {
+      const action = actions[event.key];
+      if (action && !event.ctrlKey && !event.metaKey) { event.preventDefault(); action(); }
+    });
+  }
+
+  showTotals();
+  makeCameras();
+  listen();
+  showTimeline(0);
+  readHash();
+})();
