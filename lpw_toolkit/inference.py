@@ -1,6 +1,7 @@
 """Frames through a network: batches cut by frame number, several in flight, answers in the order of the frames."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from lpw_toolkit.letterbox import PADDING, Letterbox
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Answers = tuple[Floats, ...]
 PRECISIONS = ("auto", "float32", "bfloat16")
 _EXTRAS = {"torch": "ultralytics", "openvino": "openvino", "onnxruntime": "onnx"}
 MIN_SCORE = 0.25  # of a network's boxes, where the user names none
@@ -58,8 +60,8 @@ class Network(Protocol):
     def start(self, slot: int) -> None:
         """Begins to work on the buffer of `slot`, without waiting."""
 
-    def finish(self, slot: int) -> Floats:
-        """Waits for `slot`: the answers (B, ...), valid until `start(slot)`."""
+    def finish(self, slot: int) -> Answers:
+        """Waits for `slot`: the answers, each (B, ...), valid until `start(slot)`."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Stage:
-    """What one frame size needs: its letterbox, the network for that input, and how an answer becomes boxes."""
+    """What one frame size needs: its letterbox, the network for that input, and how the answers become boxes."""
 
     letterbox: Letterbox
     network: Network
-    decode: Callable[[Floats, Letterbox], Floats]
+    decode: Callable[[Answers, Letterbox], Floats]
 
 
 @dataclass
@@ -141,19 +143,19 @@ def _launch(flight: _Flight, flights: deque[_Flight]) -> None:
 
 def _land(flight: _Flight) -> Iterator[tuple[int, Floats]]:
     answers = flight.stage.network.finish(flight.slot)
-    for index, answer in zip(flight.indices, answers, strict=False):
-        yield index, flight.stage.decode(answer, flight.stage.letterbox)
+    for place, index in enumerate(flight.indices):
+        yield index, flight.stage.decode(tuple(answer[place] for answer in answers), flight.stage.letterbox)
 
 
 class ThreadedNetwork:
-    """A function from pixels (B, height, width, 3) to answers (B, ...), run beside the caller by worker threads."""
+    """A function from pixels (B, height, width, 3) to answers, run beside the caller by worker threads."""
 
-    def __init__(self, function: Callable[[Pixels], Floats], shape: tuple[int, int, int], n_workers: int) -> None:
+    def __init__(self, function: Callable[[Pixels], Answers], shape: tuple[int, int, int], n_workers: int) -> None:
         self._function = function
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="lpw-network")
         self.n_slots = n_workers + 1  # one more than can run, so that the next batch is drawn meanwhile
         self._inputs = [np.empty((*shape, 3), dtype=np.uint8) for _ in range(self.n_slots)]
-        self._answers: list[Future[Floats] | None] = [None] * self.n_slots
+        self._answers: list[Future[Answers] | None] = [None] * self.n_slots
 
     def inputs(self, slot: int) -> Pixels:
         """The buffer that `start(slot)` reads."""
@@ -163,7 +165,7 @@ class ThreadedNetwork:
         """Hands the buffer of `slot` to a worker."""
         self._answers[slot] = self._pool.submit(self._function, self._inputs[slot])
 
-    def finish(self, slot: int) -> Floats:
+    def finish(self, slot: int) -> Answers:
         """Waits for the worker. Errors: what the function raised; RuntimeError where nothing was started."""
         answer = self._answers[slot]
         if answer is None:
@@ -179,7 +181,7 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, model: Any, precision: str, threads: int) -> None:
-        import openvino as ov
+        ov = import_openvino()
 
         hint = {"float32": "f32", "bfloat16": "bf16"}[precision]
         settings = {
@@ -204,11 +206,10 @@ class OpenVinoNetwork:
         """Queues the request of `slot`."""
         self._requests[slot].start_async()
 
-    def finish(self, slot: int) -> Floats:
+    def finish(self, slot: int) -> Answers:
         """Waits for the request of `slot`."""
         self._requests[slot].wait()
-        answers: Floats = self._requests[slot].get_output_tensor(0).data
-        return answers
+        return tuple(tensor.data for tensor in self._requests[slot].output_tensors)
 
 
 def feed_pixels(model: Any, divisor: float, *, reverse_channels: bool) -> Any:
@@ -218,7 +219,7 @@ def feed_pixels(model: Any, divisor: float, *, reverse_channels: bool) -> Any:
         divisor: what the bytes are divided by.
         reverse_channels: the model wants RGB.
     """
-    import openvino as ov
+    ov = import_openvino()
     from openvino.preprocess import ColorFormat, PrePostProcessor
 
     steps = PrePostProcessor(model)
@@ -261,7 +262,7 @@ def choose_precision(asked: str, runtime: str) -> tuple[str, str]:
         return asked, "asked for"
     if runtime != "openvino":
         return "float32", f"{runtime} on the processor gains nothing from less"
-    import openvino as ov
+    ov = import_openvino()
 
     if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return "bfloat16", "the processor has bfloat16 instructions"
@@ -271,6 +272,15 @@ def choose_precision(asked: str, runtime: str) -> tuple[str, str]:
 def package_version(name: str) -> str:
     """The installed version of a package."""
     return version(name)
+
+
+def import_openvino() -> Any:
+    """The package openvino, without its telemetry: by default each conversion reports to Google Analytics."""
+    if "openvino_telemetry" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # its importers then take their stub
+    import openvino
+
+    return openvino
 
 
 def count_threads(threads: int | None) -> int:

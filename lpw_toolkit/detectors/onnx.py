@@ -119,9 +119,9 @@ class YoloxDetector:
             return inference.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
         return inference.ThreadedNetwork(_onnxruntime_function(self.path), shape, threads)
 
-    def _decode(self, grid: NDArray[np.float32], answer: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
+    def _decode(self, grid: NDArray[np.float32], answers: inference.Answers, box: Letterbox) -> NDArray[np.float32]:
         selection = inference.Selection(float(self.settings["min_score"]), float(self.settings["nms_iou"]))
-        return inference.select_boxes(*decode_cells(answer, grid), box, selection)
+        return inference.select_boxes(*decode_cells(answers[0], grid), box, selection)
 
 
 def lay_grid(width: int, height: int) -> NDArray[np.float32]:
@@ -172,7 +172,7 @@ def _shapes_openvino(path: Path) -> tuple[list[Shape], list[Shape]]:
 
 
 def _read_openvino(path: Path) -> Any:
-    import openvino as ov
+    ov = inference.import_openvino()
 
     try:
         return ov.Core().read_model(path)
@@ -198,14 +198,13 @@ def _refuse_damaged(path: Path, error: Exception) -> LpwError:
     return LpwError(path, f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})", "a YOLOX model", _DO)
 
 
-def _onnxruntime_function(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def _onnxruntime_function(path: Path) -> Callable[[NDArray[np.uint8]], inference.Answers]:
     session = _open_session(path)
     name = session.get_inputs()[0].name
 
-    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(pixels: NDArray[np.uint8]) -> inference.Answers:
         batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
-        answers: NDArray[np.float32] = session.run(None, {name: batch})[0]
-        return answers
+        return (session.run(None, {name: batch})[0],)
 
     return run
 
@@ -230,7 +229,7 @@ def _check_answer(path: Path, network: inference.Network, n_cells: int) -> None:
     network.inputs(0)[:] = 114
     network.start(0)
     try:
-        answers = network.finish(0)
+        (answers,) = network.finish(0)
     except Exception as error:  # a model that reads well can still fail at its first run
         raise _refuse_damaged(path, error) from error
     if answers.ndim != 3 or answers.shape[1] != n_cells or answers.shape[2] < 6:

@@ -22,6 +22,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_centred
 from lpw_toolkit.publish import make_folder
 from lpw_toolkit.weights import WeightsKind, cache_folder, find_weights
+from lpw_toolkit.yolo import PersonNetwork, build_network, convert_to_openvino, keep_torch_single, torch_function
 
 WEIGHTS = WeightsKind(
     suffix=".pt",
@@ -47,9 +48,11 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     preferred = "torch" if _has_cuda() else "openvino"
     runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred=preferred, fallback="torch")
     precision, reason = inference.choose_precision(options.precision, runtime)
-    if options.precision == "auto" and runtime == "torch" and _has_cuda():
+    if options.precision == "auto" and _device(runtime) == "cuda":
         precision, reason = "bfloat16", "the GPU gains from it"
     threads = inference.count_threads(options.threads)
+    if runtime == "openvino":
+        keep_torch_single()
     stride = int(model.stride.max())
     image_size = -(-options.image_size // stride) * stride
     settings: dict[str, Setting] = {
@@ -57,6 +60,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
         "weights": path.name,
         "weights_sha256": sha256_file(path),
         "runtime": runtime,
+        "device": _device(runtime),
         "runtime_version": inference.package_version(runtime),
         "precision": precision,
         "image_size": image_size,
@@ -65,7 +69,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
         "nms_iou": options.nms_iou,
         "threads": threads,
     }
-    network = _PersonNetwork.build(model, person)
+    network = build_network(model, person, whole=_device(runtime) == "cuda")
     notes = [note, f"precision {precision} ({reason}), runtime {runtime}, {threads} threads"]
     return YoloDetector(settings, network, stride, notes, time.perf_counter() - began)
 
@@ -75,7 +79,7 @@ class YoloDetector:
     """Persons found by a YOLO network."""
 
     settings: dict[str, Setting]
-    network: Any
+    network: PersonNetwork
     stride: int
     notes: list[str]
     startup_s: float
@@ -101,13 +105,14 @@ class YoloDetector:
         shape = int(self.settings["batch_size"]), box.height, box.width
         precision, threads = str(self.settings["precision"]), int(self.settings["threads"])
         if self.settings["runtime"] == "openvino":
-            return inference.OpenVinoNetwork(_convert(self.network, shape), precision, threads)
-        return inference.ThreadedNetwork(_torch_function(self.network, precision, threads), shape, 1)
+            model = convert_to_openvino(self.network.module, shape)
+            return inference.OpenVinoNetwork(model, precision, threads)
+        function = torch_function(self.network.module, precision, threads, _device("torch"))
+        return inference.ThreadedNetwork(function, shape, 1)
 
-    def _decode(self, answer: NDArray[np.float32], box: Letterbox) -> NDArray[np.float32]:
-        nms_iou = None if self.network.end2end else float(self.settings["nms_iou"])
-        selection = inference.Selection(float(self.settings["min_score"]), nms_iou)
-        return inference.select_boxes(answer[:4].T, answer[4], box, selection)
+    def _decode(self, answers: inference.Answers, box: Letterbox) -> NDArray[np.float32]:
+        min_score, nms_iou = float(self.settings["min_score"]), float(self.settings["nms_iou"])
+        return self.network.decode(answers, box, min_score, nms_iou)
 
 
 def _check_archive(path: Path) -> None:
@@ -139,7 +144,7 @@ def _load_model(path: Path) -> Any:
     tensors = [*model.parameters(), *model.buffers()]
     if not all(bool(t.isfinite().all()) for t in tensors):
         raise LpwError(path, "weights with NaN or infinite values", "finite weights", "fetch or train them again")
-    return model
+    return model.float().fuse(verbose=False).eval()
 
 
 def _import_safely() -> None:
@@ -176,6 +181,10 @@ def _find_person(path: Path, model: Any) -> int:
     raise LpwError(path, f"classes {few}…", "a class named person, or one class only", _DO)
 
 
+def _device(runtime: str) -> str:
+    return "cuda" if runtime == "torch" and _has_cuda() else "cpu"
+
+
 def _has_cuda() -> bool:
     import torch
 
@@ -185,71 +194,4 @@ def _has_cuda() -> bool:
 def _best_batch(runtime: str) -> int:
     if runtime == "openvino":
         return 1
-    return 16 if _has_cuda() else 4
-
-
-class _PersonNetwork:
-    """Builds the module around a YOLO network whose answer is (B, 5, A): `x1 y1 x2 y2` and the person score.
-
-    The score is 0 where another class scores higher, so the boxes kept are those that ultralytics keeps with
-    `classes=[person]`.
-    """
-
-    @staticmethod
-    def build(model: Any, person: int) -> Any:
-        import torch
-
-        class PersonNetwork(torch.nn.Module):  # type: ignore[misc]
-            def __init__(self) -> None:
-                super().__init__()
-                self.network = model.float().fuse(verbose=False).eval()
-                self.head = self.network.model[-1]
-                self.head.export, self.head.format, self.head.xyxy = True, None, True
-                self.end2end = bool(self.head.end2end)
-                self.requires_grad_(False)
-
-            def forward(self, pixels: Any) -> Any:
-                """(B, 3, H, W) RGB in [0, 1] to (B, 5, A)."""
-                answers = self.network(pixels)
-                answers = answers[0] if isinstance(answers, tuple) else answers
-                if self.end2end:
-                    found = answers[..., 5:6] == person
-                    return torch.cat([answers[..., :4], answers[..., 4:5] * found], -1).transpose(1, 2)
-                scores = answers[:, 4 : 4 + self.head.nc]
-                score = scores[:, person : person + 1]
-                best = scores.amax(1, keepdim=True)
-                return torch.cat([answers[:, :4], score * (score >= best)], 1)
-
-        return PersonNetwork()
-
-
-def _torch_function(network: Any, precision: str, threads: int) -> Any:
-    import torch
-
-    torch.set_num_threads(threads)
-    device = "cuda" if _has_cuda() else "cpu"
-    network = network.to(device, memory_format=torch.channels_last)
-    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
-
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).flip(1).float().div_(255)
-        with torch.autocast(device, kind, enabled=kind != torch.float32):
-            answers: NDArray[np.float32] = (
-                network(batch.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
-            )
-        return answers
-
-    return run
-
-
-def _convert(network: Any, shape: tuple[int, int, int]) -> Any:
-    import openvino as ov
-    import torch
-
-    batch, height, width = shape
-    example = torch.zeros(batch, 3, height, width)
-    with torch.no_grad():
-        network(example)  # the head makes its anchors at the first call of a shape; traced, they must be constants
-        model = ov.convert_model(network, example_input=example, input=[ov.PartialShape([batch, 3, height, width])])
-    return inference.feed_pixels(model, 255.0, reverse_channels=True)
+    return 16 if _device(runtime) == "cuda" else 4
