@@ -1,16 +1,22 @@
-"""Whether a file is as long as its own structure says: the one sign of a cut that decoders do not give.
+"""Whether a file is as long as its own structure says: the sign of a cut that decoders do not give.
 
-Only sizes of outermost elements are read, a few bytes each; contents are not looked at. Sources: ISO/IEC 14496-12
+Only sizes of outermost elements are read, a few bytes each, and the heads of transport packets; contents are not looked at. Sources: ISO/IEC 14496-12
 (boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and OpenDML, ISO/IEC 13818-1 (188-byte packets),
 Adobe Flash Video File Format 10.1 annex E.
 """
 
 import os
 
+import numpy as np
+
+_SYNC = 0x47
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"}
 _PACKETS = {188: 0, 192: 4, 204: 0}
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _MAX_ELEMENTS = 100_000
+_PACKETS_AT_ONCE = 1 << 16
 
 
 def find_missing_bytes(descriptor: int) -> str | None:
@@ -24,6 +30,8 @@ def find_missing_bytes(descriptor: int) -> str | None:
         end = _end_of_matroska(descriptor)
     elif head[:4] == b"RIFF":
         end = _end_of_riff(descriptor, size)
+    elif head == _ASF_HEADER:
+        end = _end_of_asf(descriptor)
     elif head[:3] == b"FLV":
         return _check_last_flv_tag(descriptor, size)
     else:
@@ -83,6 +91,12 @@ def _end_of_riff(descriptor: int, size: int) -> int | None:
     return None
 
 
+def _end_of_asf(descriptor: int) -> int | None:
+    head = os.pread(descriptor, 1 << 16, 0)
+    position = head.find(_ASF_FILE_PROPERTIES)
+    return None if position < 0 else int.from_bytes(head[position + 40 : position + 48], "little") or None
+
+
 def _check_last_flv_tag(descriptor: int, size: int) -> str | None:
     length = int.from_bytes(os.pread(descriptor, 4, size - 4))
     start = size - 4 - length
@@ -95,6 +109,19 @@ def _check_transport_packets(descriptor: int, size: int) -> str | None:
     head = os.pread(descriptor, 204 * 5, 0)
     for length, offset in _PACKETS.items():
         marks = head[offset::length]
-        if len(marks) >= 4 and set(marks) == {0x47}:
-            return f"the last packet has {size % length} of {length} bytes" if size % length else None
+        if len(marks) >= 4 and set(marks) == {_SYNC}:
+            n_bad = _count_bad_packets(descriptor, size, length, offset)
+            cut = [f"the last packet has {size % length} of {length} bytes"] if size % length else []
+            bad = [f"{n_bad} of {size // length} transport packets are damaged"] if n_bad else []
+            return "; ".join(cut + bad) or None
     return None
+
+
+def _count_bad_packets(descriptor: int, size: int, length: int, offset: int) -> int:
+    """Packets without their sync byte or with the error bit set: a hole that the demuxer steps over in silence."""
+    n_bad = 0
+    for start in range(0, size - length + 1, length * _PACKETS_AT_ONCE):
+        data = np.frombuffer(os.pread(descriptor, length * _PACKETS_AT_ONCE, start), np.uint8)
+        packets = data[: len(data) // length * length].reshape(-1, length)
+        n_bad += int(np.count_nonzero((packets[:, offset] != _SYNC) | (packets[:, offset + 1] & 0x80 != 0)))
+    return n_bad

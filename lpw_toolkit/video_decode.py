@@ -1,7 +1,6 @@
 """Decoding a container with PyAV, packet by packet, so that damage costs the damaged frames and no others."""
 
 import bisect
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -20,7 +19,7 @@ from lpw_toolkit.video_bytes import find_missing_bytes
 from lpw_toolkit.video_motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video_orientation import Orientation, orientation_of
 from lpw_toolkit.video_ring import MAX_PIXELS, MAX_SIDE_PX, Ring
-from lpw_toolkit.video_timeline import Judge, at
+from lpw_toolkit.video_timeline import Judge
 
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf"
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
@@ -46,6 +45,7 @@ def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     if first is None:
         raise LpwError("", "no picture that can be decoded", "at least one frame", _DO)
     salvage.settle(None)
+    salvage.tell_foreign()
     _check_complete(order["source"], container, stream, judge)
     ring.send("end", judge.summary())
 
@@ -95,6 +95,7 @@ class _Salvage:
         self._bad_pts: list[int] = []
         self._n_undecodable = 0
         self._n_marked = 0
+        self._n_foreign = 0
         self._cut_now = False
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -116,6 +117,11 @@ class _Salvage:
         del self._bad_pts[:due]
         self._cut_now = False
         return cut
+
+    def tell_foreign(self) -> None:
+        """Notes packets of streams that begin later than the one that is read."""
+        if self._n_foreign:
+            self._judge.note(f"{self._n_foreign} packets belong to streams that begin later and are not read")
 
     def _tell(self) -> None:
         causes = []
@@ -144,6 +150,8 @@ class _Salvage:
                     n_errors = 0
                     yield packet
                 return
+            except IndexError:  # PyAV, on a packet of a stream that was not there at the start
+                self._n_foreign += 1
             except (av.error.FFmpegError, OSError):
                 n_errors += 1
                 self._n_undecodable += 1
@@ -174,7 +182,8 @@ def _in_presentation_order(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]
 
 
 def _seconds_back(latest: VideoFrame, frame: VideoFrame) -> float:
-    return float((latest.pts - frame.pts) * latest.time_base)
+    latest_s, frame_s = (exact_seconds(f.pts, f.time_base) for f in (latest, frame))
+    return 0.0 if latest_s is None or frame_s is None else latest_s - frame_s
 
 
 class _Sender:
@@ -212,17 +221,20 @@ def exact_seconds(pts: int | None, time_base: Fraction | None) -> float | None:
 def convert(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     """(H, W, 3) BGR of a frame in stored orientation, colour matrix and range as the stream says."""
     bgr = reformatter.reformat(frame, format="bgr24", interpolation="POINT", threads=1)
-    plane = bgr.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
+    return _rows(bgr)[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
 
 
 def shrink(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     """(H / 8, W / 8) grey means of a frame."""
     width, height = max(1, frame.width // BLOCK_PX), max(1, frame.height // BLOCK_PX)
     grey = reformatter.reformat(frame, width=width, height=height, format="gray", interpolation="AREA", threads=1)
-    plane = grey.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
+    return _rows(grey)[:height, :width]
+
+
+def _rows(frame: VideoFrame) -> NDArray[np.uint8]:
+    """The first plane of a frame with its padding, without a copy."""
+    plane = frame.planes[0]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
 
 
 def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame, n_threads: int) -> dict[str, Any]:
@@ -277,8 +289,3 @@ def _check_complete(
 
 def _reason(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def source_size(descriptor: int) -> int:
-    """Bytes of the file."""
-    return os.fstat(descriptor).st_size

@@ -145,7 +145,7 @@ def _read_bytes(path: Path, limit: int) -> bytes:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR of a JPEG or PNG, as displayed; its size is checked before anything is decoded. Errors: LpwError."""
+    """(H, W, 3) BGR of a JPEG or PNG, as displayed; its size is checked before it is decoded. Errors: LpwError."""
     data = _read_bytes(path, _MAX_BYTES)
     try:
         with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as header:

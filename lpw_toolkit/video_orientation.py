@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -55,7 +54,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix `a b u, c d v, x y w` sends the stored point (X, Y) to (aX + cY, bX + dY), y down.
     Source: FFmpeg/FFmpeg:libavutil/display.h.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX) if len(frame.side_data) else None
+    data = frame.side_data.get("DISPLAYMATRIX") if len(frame.side_data) else None
     if data is None:
         return UPRIGHT
     a, b, _, c, d = (int(v) for v in np.frombuffer(data, np.int32)[:5])
