@@ -1,7 +1,7 @@
 """Video and image sequences as frames in presentation order, with index, exact time and a report of what was damaged.
 
-Decoding runs in a process of its own (`video_child`) under resource limits, because media decoders are memory-unsafe and
-strangers wrote the files. It hands pictures over in shared memory and works ahead, so that decoding overlaps with
+Decoding runs in a process of its own (`video_child`) under resource limits, because media decoders are memory-unsafe
+and strangers wrote the files. It hands pictures over in shared memory and works ahead, so that decoding overlaps with
 whatever the caller does. Whatever happens to it, the caller gets a report and keeps the frames delivered so far.
 """
 

@@ -1,8 +1,8 @@
 """Whether a file is as long as its own structure says: the sign of a cut that decoders do not give.
 
-Only sizes of outermost elements are read, a few bytes each, and the heads of transport packets; contents are not looked at. Sources: ISO/IEC 14496-12
-(boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and OpenDML, ISO/IEC 13818-1 (188-byte packets),
-Adobe Flash Video File Format 10.1 annex E.
+Only sizes of outermost elements are read, a few bytes each, and the heads of transport packets. Sources: ISO/IEC
+14496-12 (boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and OpenDML, ISO/IEC 13818-1 (188-byte
+packets), Microsoft ASF 3.2, Adobe Flash Video File Format 10.1 annex E.
 """
 
 import os
@@ -20,7 +20,7 @@ _PACKETS_AT_ONCE = 1 << 16
 
 
 def find_missing_bytes(descriptor: int) -> str | None:
-    """What the structure of the file says is missing at its end, in words; None where nothing is, or nobody can tell."""
+    """What the structure of the file says is missing, in words; None where nothing is, or nobody can tell."""
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, 16, 0)
     end: int | None = None

@@ -57,7 +57,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     data = frame.side_data.get("DISPLAYMATRIX") if len(frame.side_data) else None
     if data is None:
         return UPRIGHT
-    a, b, _, c, d = (int(v) for v in np.frombuffer(data, np.int32)[:5])
+    a, b, _, c, d = (int(v) for v in np.frombuffer(memoryview(data), np.int32)[:5])
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(swapped=True, flip_x=c < 0, flip_y=b < 0)
     return Orientation(flip_x=a < 0, flip_y=d < 0)
