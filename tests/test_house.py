@@ -18,9 +18,9 @@ MAX_FUNCTION_LINES, MAX_FILE_LINES = 50, 400
 HEAVY = {"torch", "torchvision", "ultralytics", "av", "openvino", "onnxruntime", "trackeval", "starlette"}
 LISTING_CALLS = {"glob", "rglob", "iglob", "iterdir", "listdir", "scandir", "walk", "fwalk"}
 WRITING_CALLS = {
-    "write_text", "write_bytes", "imwrite", "imwritemulti", "savetxt", "savez", "savez_compressed", "tofile", "to_parquet",
-    "to_csv", "to_json", "to_pickle", "to_excel", "write_parquet", "write_csv", "copyfile", "copytree", "copy2", "move",
-    "hardlink_to", "symlink_to", "rename", "VideoWriter", "mkstemp", "NamedTemporaryFile", "rmtree",
+    "write_text", "write_bytes", "imwrite", "imwritemulti", "savetxt", "savez", "savez_compressed", "tofile",
+    "to_parquet", "to_csv", "to_json", "to_pickle", "to_excel", "write_parquet", "write_csv", "copyfile", "copytree",
+    "copy2", "move", "hardlink_to", "symlink_to", "rename", "VideoWriter", "mkstemp", "NamedTemporaryFile", "rmtree",
 }  # fmt: skip
 #: Calls by full name, where the last word alone says too little.
 WRITING_NAMES = {
@@ -32,7 +32,7 @@ WRITING_NAMES = {
     "shutil.copy",
     "cv2.FileStorage",
 }
-PATH_RECEIVERS_OF_REPLACE = {"os"}
+OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma", "codecs", "wave", "Image"}
 
 #: (file, call): why it may. Whoever adds a line here needs a reason that `publish.py` cannot serve.
 MAY_WRITE: dict[tuple[str, str], str] = {}
@@ -71,7 +71,11 @@ def opens_for_writing(name: str, call: ast.Call) -> bool:
         return any(flag in ast.dump(call) for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"))
     if last not in ("open", "fdopen", "ZipFile", "TarFile"):
         return False
-    values = [*call.args, *(word.value for word in call.keywords if word.arg == "mode")]
+    of_module = name in ("open", "ZipFile") or name.split(".")[0] in OPENING_MODULES  # otherwise of a Path: mode first
+    values = [
+        *(call.args[1:2] if of_module else call.args[:1]),
+        *(word.value for word in call.keywords if word.arg == "mode"),
+    ]
     modes = [v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)]
     return any(set(mode) <= set("rwaxbt+U") and set(mode) & set("wax+") for mode in modes)
 
@@ -161,16 +165,18 @@ class TestTheRulesThemselves:
     @pytest.mark.parametrize(
         "code",
         [
-            "open('a', 'w')", "open('a', mode='ab')", "path.open('xb')", "io.open('a', 'r+')", "os.open(p, os.O_RDWR)",
-            "p.write_text('a')", "p.write_bytes(b'')", "cv2.imwrite('a', b)", "np.save('a', b)", "table.to_parquet('a')",
-            "json.dump(a, f)", "pq.write_table(t, p)", "torch.save(a, p)", "shutil.move(a, b)", "os.fdopen(1, 'w')",
+            "open('a', 'w')", "open('a', mode='ab')", "path.open('xb')", "io.open('a', 'r+')",
+            "os.open(p, os.O_RDWR)", "p.write_text('a')", "p.write_bytes(b'')", "cv2.imwrite('a', b)",
+            "np.save('a', b)", "table.to_parquet('a')", "json.dump(a, f)", "pq.write_table(t, p)",
+            "torch.save(a, p)", "shutil.move(a, b)", "os.fdopen(1, 'w')",
         ],
     )  # fmt: skip
     def test_writers_are_seen(self, code: str) -> None:
         assert any(is_writer(name, call) for name, call in iter_calls(ast.parse(code)))
 
     @pytest.mark.parametrize(
-        "code", ["open('a')", "open('a', 'rb')", "p.open()", "os.open(p, os.O_RDONLY)", "av.open('a', mode='r')", "json.dumps(a)"]
+        "code",
+        ["open('a')", "open('a', 'rb')", "p.open()", "os.open(p, os.O_RDONLY)", "av.open('a')", "json.dumps(a)"],
     )  # fmt: skip
     def test_readers_are_not(self, code: str) -> None:
         assert not any(is_writer(name, call) for name, call in iter_calls(ast.parse(code)))
