@@ -88,8 +88,10 @@ class _Job:
 class Assembly:
     """The part that building and relinking share: link, crop, merge, close."""
 
-    def __init__(self, work: Workspace, sources: SourceList, recipe: Recipe, detect: dict[str, Any]) -> None:
-        self.work, self.sources, self.recipe = work, sources, recipe
+    def __init__(
+        self, work: Workspace, root: Path, sources: SourceList, recipe: Recipe, detect: dict[str, Any]
+    ) -> None:
+        self.work, self.root, self.sources, self.recipe = work, root, sources, recipe
         self.settings = {"detect": detect, "link": asdict(recipe.link), "crop": recipe.crop.settings()}
         self.problems: list[str] = []
         self.entries: list[dict[str, Any]] = []
@@ -109,7 +111,7 @@ class Assembly:
         if self.work.is_complete:
             dataset = open_dataset(self.work.out)
             return BuildResult(dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds)
-        remember_root(self.work.local, self.sources.root)
+        remember_root(self.work.local, self.root)
         pool = ThreadPoolExecutor(1)
         try:
             for source in self.sources.sources:
@@ -138,6 +140,8 @@ class Assembly:
             "path": source.relative,
             "scene_id": source.scene_id,
             "camera_id": source.camera_id,
+            "named_by": source.named_by,
+            "start_s": source.start_s,
         }
         self.entries.append(entry)
         try:
@@ -178,7 +182,7 @@ class Assembly:
                 self._fail(job.source, job.entry, error)
         if all("error" in entry for entry in self.entries):
             got = f"{len(self.entries)} videos and none of them usable ({'; '.join(self.problems)})"
-            raise LpwError(self.sources.root, got, "at least one good video", "name other videos")
+            raise LpwError(self.root, got, "at least one good video", "name other videos")
         return parts
 
     def _fail(self, source: Source, entry: dict[str, Any], error: LpwError) -> None:
@@ -199,6 +203,7 @@ class Assembly:
                 "consent": self.recipe.notes.consent,
                 "settings": self.settings,
                 "sources": self.entries,
+                "skipped": [{"path": path, "reason": reason} for path, reason in self.sources.skipped],
             }
             dataset = close_dataset(self.work.out, facts)
             self.work.finish()
@@ -251,7 +256,7 @@ def hash_source(path: Path) -> dict[str, Any]:
 
 def _problems_of(dataset: Dataset) -> list[str]:
     """One line for each source that failed or is not whole."""
-    lines = []
+    lines = [f"{entry['path']}: {entry['reason']}" for entry in dataset.manifest.get("skipped", [])]
     for entry in dataset.manifest["sources"]:
         if "error" in entry:
             lines.append(f"{entry['path']}: {entry['error']}")

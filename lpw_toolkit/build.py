@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpw_toolkit.assembly import Assembly, BuildResult, Notes, Recipe
-from lpw_toolkit.dataset import Dataset, is_inner_path, open_dataset
+from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.detecting import DetectionStore, Found, detect_video, detection_key, load_found
 from lpw_toolkit.detectors import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.sources import Source, SourceList, find_sources
+from lpw_toolkit.sources import Source, SourceList, find_sources, locate_videos
 from lpw_toolkit.workspace import Workspace, recall_root
 
 
@@ -52,13 +52,13 @@ def build_tracklets(config: BuildConfig, say: Callable[[str], None] = lambda lin
     Errors: LpwError when nothing can be built; videos that fail among good ones are named in the result.
     """
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
-    for line in sources.remarks:
+    for line in sources.naming:
         say(line)
     with Workspace(config.out, restart=config.restart) as work:
         detector = open_detector(config.detector, config.options)
         for line in detector.notes:
             say(line)
-        assembly = Assembly(work, sources, config.recipe, detector.settings)
+        assembly = Assembly(work, config.root, sources, config.recipe, detector.settings)
         assembly.seconds["startup"] = detector.startup_s
 
         def find(source: Source, sha256: str) -> Found:
@@ -101,6 +101,7 @@ def relink(config: RelinkConfig) -> BuildResult:
         raise LpwError(f"videos of {config.dataset}", got, "the videos it was built from", "say where with --video")
     sources = _sources_of(parent, root)
     notes = Notes(config.recipe.notes.name, parent.manifest.get("licence"), parent.manifest.get("consent"))
+    recipe = replace(config.recipe, notes=notes)
     known = {entry["video_id"]: entry["sha256"] for entry in parent.manifest["sources"]}
 
     def find(source: Source, sha256: str) -> Found:
@@ -111,19 +112,30 @@ def relink(config: RelinkConfig) -> BuildResult:
         return load_found(config.dataset / "detections" / name, config.dataset / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
-        assembly = Assembly(work, sources, replace(config.recipe, notes=notes), parent.manifest["settings"]["detect"])
+        assembly = Assembly(work, root, sources, recipe, parent.manifest["settings"]["detect"])
         return assembly.run(find, parent={"name": parent.name, "digest": parent.manifest["digest"]})
 
 
 def _sources_of(parent: Dataset, root: Path) -> SourceList:
-    sources = []
-    for entry in parent.manifest.get("sources", []):
-        if "error" in entry:
-            continue
-        if not is_inner_path(entry["path"]):
-            raise LpwError(parent.root, f"source path {entry['path']!r}", "a path inside a folder", "build it again")
-        path = root if root.is_file() or entry["path"] == "." else root / entry["path"]
-        sources.append(Source(path, entry["path"], entry["video_id"], entry["scene_id"], entry["camera_id"]))
-    if not sources:
+    entries = [entry for entry in parent.manifest.get("sources", []) if "error" not in entry]
+    if not entries:
         raise LpwError(parent.root, "no video in its manifest", "a dataset made by lpw build-tracklets", "name another")
-    return SourceList(root, tuple(sources))
+    paths = locate_videos(root)
+    missing = [entry["path"] for entry in entries if entry["path"] not in paths]
+    if missing:
+        got = f"no {missing[0]} ({len(missing)} of {len(entries)} videos are not there)"
+        raise LpwError(root, got, "the videos the dataset was built from", "say where they lie with --video")
+    sources = [
+        Source(
+            path=paths[entry["path"]],
+            relative=entry["path"],
+            video_id=entry["video_id"],
+            scene_id=entry["scene_id"],
+            camera_id=entry["camera_id"],
+            part="",
+            named_by=entry["named_by"],
+            start_s=entry["start_s"],
+        )
+        for entry in entries
+    ]
+    return SourceList(tuple(sources), (), ())

@@ -101,6 +101,11 @@ def find_sources(root: Path, *, layout: str | None = None, cameras_csv: Path | N
     return SourceList(tuple(sources), _describe_naming(sources), tuple(skipped))
 
 
+def locate_videos(root: Path) -> dict[str, Path]:
+    """Where each video below `root` lies, by its `Source.relative`. Errors: LpwError where `root` cannot be read."""
+    return {printable(_name_below(root, path)): path for path in _Search(root).paths}
+
+
 class _Search:
     """Walks a root; `paths` in natural order, `skipped` with reasons."""
 
