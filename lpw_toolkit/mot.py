@@ -149,7 +149,7 @@ def _read_values(path: Path) -> tuple[NDArray[np.float64], str]:
     if not text.strip():
         return np.zeros((0, 7)), text
     try:
-        frame = pd.read_csv(io.StringIO(text), header=None, dtype=np.float64, float_precision="round_trip")
+        frame = pd.read_csv(io.StringIO(text), header=None, dtype=np.float64)
         values = frame.to_numpy()
     except (ValueError, pd.errors.ParserError, OverflowError):
         values = _parse_lines(path, text)
