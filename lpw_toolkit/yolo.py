@@ -41,7 +41,7 @@ def build_network(model: Any, person: int, *, whole: bool) -> PersonNetwork:
     model.requires_grad_(False)
     head.export, head.format, head.xyxy = True, None, True
     if not whole and not head.end2end and all(_is_plain_branch(branch) for branch in head.cv2):
-        return SparseNetwork(_trim(model, head, person), head)
+        return SparseNetwork(_trim(model, head, person), head, [_split_branch(branch) for branch in head.cv2])
     return WholeNetwork(_wrap(model, head, person), bool(head.end2end))
 
 
@@ -64,6 +64,7 @@ class SparseNetwork:
 
     module: Any
     head: Any
+    branches: list[list["_PatchConvolution"]]
 
     def decode(self, answers: Answers, box: Letterbox, min_score: float, nms_iou: float) -> Floats:
         """Boxes (N, 5) in pixels of the frame."""
@@ -85,33 +86,50 @@ class SparseNetwork:
 
         y, x = np.divmod(cells, features.shape[1])
         patches, inside = cut_patches(features, y, x)
-        first, second, last = self.head.cv2[level]
+        first, second, last = self.branches[level]
         with torch.inference_mode():
-            near = _convolve(first.conv, torch.from_numpy(patches))
+            near = first.apply(torch.from_numpy(patches))
             # The second convolution pads with zeros, not with what the first would give outside the map.
-            near = first.act(near) * torch.from_numpy(inside[:, 1:-1, 1:-1, None])
-            near = second.act(_convolve(second.conv, near))
-            sides: Floats = self.head.dfl(_convolve(last, near).reshape(len(cells), -1).T[None]).numpy()[0].T
+            near = second.apply(near * torch.from_numpy(inside[:, 1:-1, 1:-1, None]))
+            sides: Floats = self.head.dfl(last.apply(near).view(len(cells), -1).T[None]).numpy()[0].T
         centre = np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
         stride = np.float32(self.head.stride[level])
         return np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], axis=1) * stride
 
 
-def _convolve(convolution: Any, patches: Any) -> Any:
-    """`convolution` without padding over patches (N, k, k, C), as one product of matrices: (N, k', k', out).
+@dataclass(frozen=True)
+class _PatchConvolution:
+    """A convolution without padding over patches (N, k, k, C), as one product of matrices: (N, k', k', out).
 
     torch's own convolution compiles a kernel for every new N, which takes longer than the work.
     """
-    import torch
 
-    out, channels, size, _ = convolution.weight.shape
-    n, side = len(patches), patches.shape[1] - size + 1
-    step = patches.stride()
-    windows = patches.as_strided((n, side, side, size, size, channels), (*step[:3], *step[1:]))
-    weight = convolution.weight.permute(2, 3, 1, 0).reshape(-1, out)
-    columns = windows.reshape(-1, weight.shape[0])
-    answers = columns @ weight if convolution.bias is None else torch.addmm(convolution.bias, columns, weight)
-    return answers.view(n, side, side, out)
+    columns: Any  # (size * size * C, out)
+    bias: Any
+    size: int
+    activate: Callable[[Any], Any]
+
+    @classmethod
+    def of(cls, convolution: Any, activate: Callable[[Any], Any]) -> "_PatchConvolution":
+        import torch
+
+        out, _, size, _ = convolution.weight.shape
+        columns = convolution.weight.permute(2, 3, 1, 0).reshape(-1, out).contiguous()
+        bias = torch.zeros(out) if convolution.bias is None else convolution.bias
+        return cls(columns, bias, size, activate)
+
+    def apply(self, patches: Any) -> Any:
+        n, side, step = len(patches), patches.shape[1] - self.size + 1, patches.stride()
+        shape = n, side, side, self.size, self.size, patches.shape[3]
+        windows = patches.as_strided(shape, (*step[:3], *step[1:])).reshape(-1, len(self.columns))
+        answers = self.activate(self.bias.addmm(windows, self.columns))
+        return answers.view(n, side, side, -1)
+
+
+def _split_branch(branch: Any) -> list[_PatchConvolution]:
+    first, second, last = branch
+    layers = [(first.conv, first.act), (second.conv, second.act), (last, lambda x: x)]
+    return [_PatchConvolution.of(convolution, activate) for convolution, activate in layers]
 
 
 def cut_patches(

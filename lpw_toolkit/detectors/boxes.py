@@ -103,7 +103,7 @@ class _Saved:
 
 
 def _find_file(boxes: Path, video: VideoLike) -> Path:
-    """The file of one video: by its id, by its path in the source folder, or as MOT sets have it (`SEQ/det/det.txt`)."""
+    """The file of one video: by its id, its path in the source folder, or as MOT sets have it (`SEQ/det/det.txt`)."""
     if boxes.is_file():
         return boxes
     stem = PurePosixPath(video.relative).with_suffix("").as_posix()

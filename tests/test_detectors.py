@@ -1,0 +1,149 @@
+"""What every detector promises: the tests loop over all files found in the folder of detectors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lpw_toolkit.detectors import Detector, DetectorOptions, detector_names, open_detector
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.inference import detect_frames
+from lpw_toolkit.letterbox import fit_centred, fit_corner
+from tiny_models import Picture, Video, draw_frames, make_yolo, make_yolox
+
+Found = list[tuple[int, NDArray[np.float32]]]
+
+
+def _make_ultralytics(folder: Path) -> DetectorOptions:
+    pytest.importorskip("ultralytics")
+    return DetectorOptions(weights=str(make_yolo(folder / "yolo-tiny.pt")), image_size=160, min_score=0.4)
+
+
+def _make_onnx(folder: Path) -> DetectorOptions:
+    (folder / "yolox-tiny.onnx").write_bytes(make_yolox())
+    return DetectorOptions(weights=str(folder / "yolox-tiny.onnx"))
+
+
+def _make_boxes(folder: Path) -> DetectorOptions:
+    lines = [f"{n + 1},-1,{10 + n},{20 - n * 3},40,90,{0.3 + 0.01 * n},-1,-1,-1\n" for n in range(40) for _ in range(2)]
+    (folder / "det.txt").write_text("".join(lines))
+    return DetectorOptions(boxes=folder / "det.txt")
+
+
+MAKERS = {"ultralytics": _make_ultralytics, "onnx": _make_onnx, "boxes": _make_boxes}
+
+
+@pytest.fixture(scope="module", params=detector_names())
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, DetectorOptions]:
+    return request.param, MAKERS[request.param](tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def detector(opened: tuple[str, DetectorOptions]) -> Detector:
+    return open_detector(*opened)
+
+
+def _run(detector: Detector, frames: list[Picture]) -> Found:
+    return list(detector.detect(iter(frames), Video()))
+
+
+def _as_bytes(found: Found) -> list[tuple[int, bytes]]:
+    return [(index, boxes.tobytes()) for index, boxes in found]
+
+
+def test_every_file_of_the_folder_is_tested() -> None:
+    assert set(MAKERS) == set(detector_names()) == {"boxes", "onnx", "ultralytics"}
+
+
+def test_boxes_are_float_rows_inside_the_frame_best_first(detector: Detector) -> None:
+    found = _run(detector, draw_frames(40))
+    assert sum(len(boxes) for _, boxes in found) >= 40
+    for _, boxes in found:
+        assert boxes.dtype == np.float32
+        assert boxes.ndim == 2 and boxes.shape[1] == 5
+        assert (boxes[:, :4] >= 0).all() and (boxes[:, [0, 2]] <= 160).all() and (boxes[:, [1, 3]] <= 120).all()
+        assert (boxes[:, 2] > boxes[:, 0]).all() and (boxes[:, 3] > boxes[:, 1]).all()
+        assert (np.diff(boxes[:, 4]) <= 0).all()
+
+
+def test_every_frame_once_in_order_without_duplicates(detector: Detector) -> None:
+    frames = draw_frames(40)
+    for index in (1, 2, 3, 17, 39):
+        frames[index].duplicate = True
+    assert [index for index, _ in _run(detector, frames)] == [f.index for f in frames if not f.duplicate]
+
+
+def test_no_frames_no_boxes() -> None:
+    with pytest.raises(StopIteration):
+        next(detect_frames([], lambda w, h: pytest.fail("opened a stage"), 4))
+
+
+def test_same_bytes_again_and_from_any_batch_on(detector: Detector) -> None:
+    frames = draw_frames(40)
+    whole = _as_bytes(_run(detector, frames))
+    assert _as_bytes(_run(detector, frames)) == whole
+    start = 3 * int(detector.settings.get("batch_size", 1))
+    assert _as_bytes(_run(detector, frames[start:])) == whole[start:]
+
+
+def test_same_bytes_from_a_second_opening(opened: tuple[str, DetectorOptions], detector: Detector) -> None:
+    frames = draw_frames(40)
+    again = open_detector(*opened)
+    assert again.settings == detector.settings
+    assert _as_bytes(_run(again, frames)) == _as_bytes(_run(detector, frames))
+
+
+def test_the_picture_may_be_overwritten_by_the_next_one(detector: Detector) -> None:
+    frames = draw_frames(40)
+    buffer = np.empty((120, 160, 3), dtype=np.uint8)
+
+    def reuse():
+        for frame in frames:
+            buffer[:] = frame.image
+            yield Picture(frame.index, buffer)
+
+    assert _as_bytes(list(detector.detect(reuse(), Video()))) == _as_bytes(_run(detector, frames))
+
+
+def test_a_change_of_size_in_the_middle(detector: Detector) -> None:
+    frames = [*draw_frames(21), *draw_frames(19, 200, 160, first=21)]
+    found = _run(detector, frames)
+    assert [index for index, _ in found] == list(range(40))
+    again = _run(detector, frames)
+    assert _as_bytes(found) == _as_bytes(again)
+
+
+def test_pictures_are_only_read_by_those_who_say_so(detector: Detector) -> None:
+    if not detector.needs_images:
+        found = _run(detector, [Picture(i, None) for i in range(40)])
+        assert len(found) == 40
+    else:
+        assert {"runtime", "runtime_version", "precision", "threads", "image_size"} <= set(detector.settings)
+
+
+def test_settings_are_plain_and_name_no_place(opened: tuple[str, DetectorOptions], detector: Detector) -> None:
+    assert detector.name == detector.settings["name"] == opened[0]
+    assert all(isinstance(value, str | int | float | bool) for value in detector.settings.values())
+    assert not any("/" in str(value) for value in detector.settings.values())
+    assert any("sha256" in key and len(str(value)) == 64 for key, value in detector.settings.items())
+
+
+def test_unknown_detectors_and_numbers_out_of_range() -> None:
+    with pytest.raises(LpwError, match=r"detector: got magic; expected one of boxes, onnx, ultralytics"):
+        open_detector("magic", DetectorOptions())
+    for bad in ({"min_score": 1.0}, {"nms_iou": 0.0}, {"image_size": 8}, {"batch_size": 0}, {"min_score": -0.1}):
+        with pytest.raises(LpwError, match="choose another value"):
+            open_detector("boxes", DetectorOptions(**bad))
+
+
+def test_letterbox_there_and_back() -> None:
+    for width, height in ((768, 576), (640, 480), (1920, 1080), (101, 999), (33, 7)):
+        for box in (fit_centred(width, height, 640, 32), fit_corner(width, height, 416, 416)):
+            out = np.full((box.height, box.width, 3), 7, dtype=np.uint8)
+            box.draw(np.zeros((height, width, 3), dtype=np.uint8), out)
+            assert set(np.unique(out)) <= {0, 114}
+            assert (out == 0).all(axis=2).sum() == box.scaled_width * box.scaled_height
+            corners = np.array([[box.left, box.top, box.left + box.scaled_width, box.top + box.scaled_height]])
+            assert box.restore(corners.astype(np.float32)) == pytest.approx(np.array([[0, 0, width, height]]))
+    assert (fit_centred(1920, 1080, 640, 32).width, fit_centred(1920, 1080, 640, 32).height) == (640, 384)

@@ -1,0 +1,266 @@
+"""YOLO weights: what is accepted, that nothing foreign runs, and that the boxes are ultralytics' own."""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny_models import Picture, Video, draw_frames, make_yolo
+
+from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.errors import LpwError
+
+pytest.importorskip("ultralytics")
+REPOSITORY = Path(__file__).resolve().parents[1]
+WEIGHTS = "weights/yolov8n_coco_dequantized.pt"
+
+
+class Marker:
+    """Pickled, it makes whoever unpickles it without care create a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch '{self.path}'",)
+
+
+def _write_zip(path: Path, marker: Path) -> None:
+    import torch
+
+    torch.save({"model": Marker(marker)}, path)
+
+
+def _write_pickle(path: Path, marker: Path) -> None:
+    path.write_bytes(pickle.dumps({"model": Marker(marker)}))
+
+
+def _write_legacy(path: Path, marker: Path) -> None:
+    import torch
+
+    torch.save({"model": Marker(marker)}, path, _use_new_zipfile_serialization=False)
+
+
+def _write_tar(path: Path, marker: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name in ("sys_info", "pickle", "tensors", "storages"):
+            data = pickle.dumps(Marker(marker))
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def _write_torchscript(path: Path, marker: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/data.pkl", pickle.dumps(Marker(marker)))
+        archive.writestr("m/constants.pkl", pickle.dumps(Marker(marker)))
+        archive.writestr("m/version", "3\n")
+
+
+def _write_numpy(path: Path, marker: Path) -> None:
+    import torch
+
+    torch.save({"model": np.array([Marker(marker)], dtype=object)}, path)
+
+
+def _write_hidden(path: Path, marker: Path) -> None:
+    """A good checkpoint with one foreign object beside the model."""
+    import torch
+
+    make_yolo(path)
+    checkpoint = torch.load(path, weights_only=False)
+    torch.save({**checkpoint, "date": Marker(marker)}, path)
+
+
+def _write_noise(path: Path, marker: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+
+
+WRITERS = [
+    _write_zip,
+    _write_pickle,
+    _write_legacy,
+    _write_tar,
+    _write_torchscript,
+    _write_numpy,
+    _write_hidden,
+    _write_noise,
+]
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda w: w.__name__[7:])
+def test_a_strangers_code_never_runs(write: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    write(tmp_path / "yolo.pt", marker)
+    with pytest.raises(LpwError) as caught:
+        open_detector("ultralytics", DetectorOptions(weights=str(tmp_path / "yolo.pt")))
+    assert "\n" not in str(caught.value) and "choose the weights of a YOLO detector" in str(caught.value)
+    assert not marker.exists()
+
+
+def test_the_markers_would_bite_without_safe_loading(tmp_path: Path) -> None:
+    import torch
+
+    _write_zip(tmp_path / "a.pt", tmp_path / "marker")
+    torch.load(tmp_path / "a.pt", weights_only=False)
+    assert (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".onnx", ""])
+def test_other_suffixes_are_refused_before_anything_is_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"yolo{suffix}"
+    _write_pickle(path, tmp_path / "marker")
+    with pytest.raises(LpwError, match=r"expected \.pt; choose the detector that reads it"):
+        open_detector("ultralytics", DetectorOptions(weights=str(path)))
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("head", ["Classify", "OBB"])
+def test_weights_that_are_not_a_detector(head: str, tmp_path: Path) -> None:
+    path = make_yolo(tmp_path / "yolo.pt", head=head)
+    with pytest.raises(LpwError, match=f"weights that are not a detector \\({head} head\\)"):
+        open_detector("ultralytics", DetectorOptions(weights=str(path)))
+
+
+def test_weights_without_a_person(tmp_path: Path) -> None:
+    path = make_yolo(tmp_path / "yolo.pt", names=("cat", "dog"))
+    with pytest.raises(LpwError, match=r"classes cat, dog…; expected a class named person, or one class only"):
+        open_detector("ultralytics", DetectorOptions(weights=str(path)))
+
+
+def test_weights_with_nan(tmp_path: Path) -> None:
+    import torch
+
+    path = make_yolo(tmp_path / "yolo.pt")
+    checkpoint = torch.load(path, weights_only=False)
+    next(checkpoint["model"].parameters()).data[0] = float("nan")
+    torch.save(checkpoint, path)
+    with pytest.raises(LpwError, match="NaN or infinite values"):
+        open_detector("ultralytics", DetectorOptions(weights=str(path)))
+
+
+@pytest.mark.parametrize(("head", "names"), [("Detect", ("head",)), ("Segment", ("car", "person"))])
+def test_one_class_and_segmentation_models_give_boxes(head: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    path = make_yolo(tmp_path / "yolo.pt", head=head, names=names)
+    options = DetectorOptions(weights=str(path), image_size=160, runtime="torch")
+    found = list(open_detector("ultralytics", options).detect(draw_frames(2), Video()))
+    assert [index for index, _ in found] == [0, 1]
+    assert all(len(boxes) for _, boxes in found)
+
+
+def _tell_difference(found: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
+    """Largest difference of a side in pixels and of a score; both ordered by score, then by place."""
+    assert found.shape == expected.shape
+    order = [np.lexsort((b[:, 1].round(), b[:, 0].round(), -b[:, 4].round(4))) for b in (found, expected)]
+    gap = np.abs(found[order[0]] - expected[order[1]])
+    return float(gap[:, :4].max(initial=0)), float(gap[:, 4].max(initial=0))
+
+
+def _predict(path: Path, frames: list[Picture], *, person: int, image_size: int) -> list[np.ndarray]:
+    from ultralytics import YOLO
+
+    model = YOLO(str(path))
+    found = []
+    for frame in frames:
+        chosen = {"classes": [person], "conf": 0.25, "iou": 0.7, "imgsz": image_size, "verbose": False}
+        boxes = model.predict(frame.image, save=False, **chosen)[0].boxes
+        found.append(np.concatenate([boxes.xyxy.numpy(), boxes.conf.numpy()[:, None]], axis=1))
+    return found
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+@pytest.mark.parametrize("head", ["Detect", "Segment"])
+def test_equal_to_the_predictor(runtime: str, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = make_yolo(tmp_path / "yolo.pt", head=head)
+    frames = draw_frames(3, 200, 130)
+    options = DetectorOptions(weights=str(path), image_size=160, runtime=runtime, precision="float32")
+    found = list(open_detector("ultralytics", options).detect(frames, Video()))
+    for (_, boxes), expected in zip(found, _predict(path, frames, person=1, image_size=160), strict=True):
+        assert len(boxes) > 3
+        side_px, score = _tell_difference(boxes, expected)
+        assert side_px < 0.5 and score < 1e-3
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_equal_to_the_predictor_on_real_video(runtime: str, shared_data: Path) -> None:
+    video = cv2.VideoCapture(str(shared_data / "video/tud-stadtmitte/TUD-Stadtmitte.mp4"))
+    frames = []
+    for index in range(12):
+        image = video.read()[1]
+        frames.append(Picture(index, image, image.shape[1], image.shape[0]))
+    options = DetectorOptions(weights=str(shared_data / WEIGHTS), runtime=runtime, precision="float32")
+    found = list(open_detector("ultralytics", options).detect(frames, Video()))
+    predicted = _predict(shared_data / WEIGHTS, frames, person=0, image_size=640)
+    for (_, boxes), expected in zip(found, predicted, strict=True):
+        side_px, score = _tell_difference(boxes, expected)
+        assert side_px < 0.5 and score < 1e-3
+
+
+def test_options_that_do_not_fit(tmp_path: Path) -> None:
+    path = str(make_yolo(tmp_path / "yolo.pt"))
+    with pytest.raises(LpwError, match=r"--runtime: got onnxruntime; expected auto \| torch \| openvino"):
+        open_detector("ultralytics", DetectorOptions(weights=path, runtime="onnxruntime"))
+    with pytest.raises(LpwError, match=r"--precision: got int8; expected auto \| float32 \| bfloat16"):
+        open_detector("ultralytics", DetectorOptions(weights=path, precision="int8"))
+    with pytest.raises(LpwError, match=r"--threads: got 0; expected 1 or more"):
+        open_detector("ultralytics", DetectorOptions(weights=path, threads=0))
+
+
+def test_the_image_size_is_rounded_up_to_the_stride_and_choices_are_told(tmp_path: Path) -> None:
+    path = make_yolo(tmp_path / "yolo.pt")
+    detector = open_detector("ultralytics", DetectorOptions(weights=str(path), image_size=150, runtime="torch"))
+    assert detector.settings["image_size"] == 160
+    assert any(str(path) in note for note in detector.notes)
+    assert any("precision float32 (torch on the processor gains nothing from less)" in n for n in detector.notes)
+    assert detector.startup_s > 0
+
+
+def test_missing_package_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_yolo(tmp_path / "yolo.pt")
+    monkeypatch.setitem(sys.modules, "ultralytics.nn", None)
+    with pytest.raises(LpwError, match=r'pip install "lpw-toolkit\[ultralytics\]"'):
+        open_detector("ultralytics", DetectorOptions(weights=str(path)))
+
+
+AUDITED = """
+import os, sys
+events = []
+def listen(event, args):
+    if event.startswith("socket.") or event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
+        events.append((event, str(args)))
+sys.addaudithook(listen)
+from tiny_models import Video, draw_frames
+from lpw_toolkit.detectors import DetectorOptions, open_detector
+options = DetectorOptions(weights=sys.argv[1], image_size=160, runtime=sys.argv[2])
+list(open_detector("ultralytics", options).detect(draw_frames(2), Video()))
+from ultralytics.utils import SETTINGS, SAFE_LOAD, AUTOINSTALL, ONLINE
+assert SAFE_LOAD and not AUTOINSTALL and not ONLINE and SETTINGS["sync"] is False
+assert "OMP_NUM_THREADS" not in os.environ
+for event in events:
+    print(*event)
+"""
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_no_socket_opens_and_no_pip_starts(runtime: str, tmp_path: Path) -> None:
+    path = make_yolo(tmp_path / "yolo.pt")
+    removed = ("YOLO_", "ULTRALYTICS_", "OMP_", "PYTEST_", "CI")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(removed)}
+    environment |= {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}", "HOME": str(tmp_path)}
+    environment["LPW_CACHE"] = str(tmp_path / "cache")
+    command = [sys.executable, "-c", AUDITED, str(path), runtime]
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "socket" not in ended.stdout
+    assert "pip" not in ended.stdout
+    assert not (tmp_path / ".config").exists()  # ultralytics' settings lie in our cache
