@@ -21,7 +21,8 @@ from lpw_toolkit.synth_config import STREETS, NoiseConfig, StreetConfig
 from lpw_toolkit.synth_noise import Boxes, Truth, detect_truth
 from lpw_toolkit.synth_people import Person, draw_people
 from lpw_toolkit.synth_render import Film, Row, stack_truth
-from lpw_toolkit.synth_world import View, build_world
+from lpw_toolkit.synth_routes import build_world
+from lpw_toolkit.synth_world import View
 
 __all__ = [
     "STREETS", "Boxes", "NoiseConfig", "Street", "StreetConfig", "StreetVideo", "Truth", "detect_truth",
@@ -53,8 +54,8 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
     """Writes a street to `out`: the same generator state gives the same bytes.
 
     * `video/scen1/view1.mp4`: H.264, constant rate;
-    * `truth/scen1/view1.txt`: MOT ground truth, 1-based frames: `frame,id,left,top,width,height,counts,class,visibility`,
-      the box around the whole person cut at the frame, pixels from 0; a row counts (1) when at least a tenth of the
+    * `truth/scen1/view1.txt`: MOT ground truth `frame,id,left,top,width,height,counts,class,visibility`: frames from
+      1, the box around the whole person cut at the frame, pixels from 0; a row counts (1) when at least a tenth of the
       person is visible;
     * `detections/scen1/view1.txt`: MOT detections `frame,-1,left,top,width,height,score,-1,-1,-1`;
     * `persons.json`: what each person wears; `street.json`: settings and seed, written last.
@@ -71,9 +72,8 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
     seed = _describe_seed(rng)
     people_rng, world_rng, noise_rng = rng.spawn(3)
     people = draw_people(config, people_rng)
-    videos = []
-    for view in build_world(config, people, world_rng):
-        videos.append(_write_view(out, view, config, noise, noise_rng))
+    views = build_world(config, people, world_rng)
+    videos = [_write_view(out, view, config, noise, noise_rng) for view in views]
     persons = [person.to_json() for scene in people for person in scene]
     publish.publish_text(out / "persons.json", _dump(persons))
     summary = {"config": asdict(config), "noise": asdict(noise), "seed": seed, "videos": [v.video_id for v in videos]}
@@ -82,7 +82,7 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
 
 
 def simulate_street(config: StreetConfig, rng: np.random.Generator) -> tuple[list[list[Person]], dict[str, Truth]]:
-    """The persons of each scene and the truth of each video (by id) that `write_street` would write, without painting."""
+    """The persons of each scene and the truth of each video (by id) of `write_street`, without painting a frame."""
     people_rng, world_rng, _ = rng.spawn(3)
     people = draw_people(config, people_rng)
     views = build_world(config, people, world_rng)
@@ -96,7 +96,7 @@ def open_street(folder: Path) -> Street:
         summary = json.loads(path.read_text(encoding="utf-8"))
         config, noise = StreetConfig(**summary["config"]), NoiseConfig(**summary["noise"])
         videos = tuple(_locate(folder, str(video_id)) for video_id in summary["videos"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, LpwError) as error:
         raise LpwError(path, type(error).__name__, "the street.json of a finished street", "write it again") from error
     return Street(folder, config, noise, videos)
 
@@ -152,7 +152,7 @@ def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
         stream = container.add_stream("libx264", rate=Fraction(config.rate_hz))
         stream.width, stream.height, stream.pix_fmt = config.width, config.height, "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"preset": "veryfast", "crf": str(config.quality_crf), "flags": "+bitexact"}
+        stream.codec_context.options = {"preset": "superfast", "crf": str(config.quality_crf), "flags": "+bitexact"}
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))

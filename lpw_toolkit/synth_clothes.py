@@ -8,7 +8,6 @@ from lpw_toolkit.synth_people import COLOURS, Colour, Person
 
 #: Where the hem of each upper garment ends, as a fraction of the stature.
 _HEMS = {"tee": 0.49, "jacket": 0.475, "hoodie": 0.47, "coat": 0.335}
-_SHOE_SOLE = 0.0
 
 
 def list_column_parts(person: Person, pose: Pose, canvas: Canvas) -> list[Part]:
@@ -88,20 +87,28 @@ def _paint_upper(person: Person, lift: float) -> Paint:
 
 
 def _pattern_share(pattern: str, around: Picture, level: Picture) -> Picture:
-    """How much of the accent colour shows, 0-1, at angles `around` (radians) and `level`s (fractions of the stature)."""
-    bands = np.mod(level / 0.046, 1.0) < 0.45
-    rays = np.mod(around / 0.52, 1.0) < 0.4
-    shares: dict[str, NDArray[np.bool_] | Picture] = {
-        "plain": np.zeros(around.shape, dtype=np.float32),
-        "stripes": bands,
-        "pinstripes": np.mod(around / 0.4, 1.0) < 0.32,
-        "plaid": 0.5 * bands + 0.5 * rays,
-        "dots": np.hypot(np.mod(around / 0.5, 1.0) - 0.5, (np.mod(level / 0.044, 1.0) - 0.5)) < 0.33,
-        "logo": _logo_share(around, level),
-        "block": level > 0.72,
-        "open": (np.abs(around) < 0.36) & (level < 0.83),
-    }
-    return np.asarray(shares[pattern], dtype=np.float32)
+    """How much of the accent colour shows, 0-1, at `around` (radians) and `level` (fractions of the stature)."""
+    if pattern == "stripes":
+        share: Picture = _bands(level)
+    elif pattern == "pinstripes":
+        share = np.mod(around / 0.4, 1.0) < 0.32
+    elif pattern == "plaid":
+        share = 0.5 * _bands(level) + 0.5 * (np.mod(around / 0.52, 1.0) < 0.4)
+    elif pattern == "dots":
+        share = np.hypot(np.mod(around / 0.5, 1.0) - 0.5, np.mod(level / 0.044, 1.0) - 0.5) < 0.33
+    elif pattern == "logo":
+        share = _logo_share(around, level)
+    elif pattern == "block":
+        share = level > 0.72
+    elif pattern == "open":
+        share = (np.abs(around) < 0.36) & (level < 0.83)
+    else:
+        share = np.zeros(around.shape, dtype=np.float32)
+    return np.asarray(share, dtype=np.float32)
+
+
+def _bands(level: Picture) -> Picture:
+    return np.mod(level / 0.046, 1.0) < 0.45
 
 
 def _logo_share(around: Picture, level: Picture) -> NDArray[np.bool_]:
@@ -109,7 +116,8 @@ def _logo_share(around: Picture, level: Picture) -> NDArray[np.bool_]:
     chest = (np.abs(around) < 0.62) & (np.abs(level - 0.735) < 0.026)
     behind = np.pi - np.abs(around)
     reach = np.hypot(behind / 0.75, (level - 0.72) / 0.06)
-    return chest | ((reach < 1.0) & (reach > 0.45))
+    logo: NDArray[np.bool_] = chest | ((reach < 1.0) & (reach > 0.45))
+    return logo
 
 
 def _lay_head(person: Person, pose: Pose, canvas: Canvas) -> None:
@@ -119,16 +127,22 @@ def _lay_head(person: Person, pose: Pose, canvas: Canvas) -> None:
         np.array([0.0, 0.83 * size + lift, 0.0]), np.array([0.0, 0.88 * size + lift, 0.006]),
         (0.029 * size, 0.028 * size), person.skin,
     )  # fmt: skip
+    if person.head == "long" and np.cos(canvas.yaw) >= 0.5:
+        _lay_long_hair(person, lift, canvas, 1.25)
     canvas.lay_column(forward, _head_profile(person, lift), _paint_head(person, lift))
     if person.head == "bun":
         knot = np.array([0.0, 0.965 * size + lift, -0.045 * size])
         canvas.lay_limb(knot, knot, (0.026 * size, 0.026 * size), hair_of(person))
     if person.head == "long" and np.cos(canvas.yaw) < 0.5:
-        nape = np.array([0.0, 0.93 * size + lift, -0.03 * size])
-        fall = np.array([0.0, 0.79 * size + lift, -0.05 * size])
-        canvas.lay_limb(nape, fall, (0.045 * size, 0.034 * size), hair_of(person))
+        _lay_long_hair(person, lift, canvas, 1.0)
     if person.head == "cap":
         _lay_peak(person, lift, canvas)
+
+
+def _lay_long_hair(person: Person, lift: float, canvas: Canvas, wide: float) -> None:
+    size = person.stature_m
+    nape, fall = np.array([0.0, 0.945 * size + lift, -0.03 * size]), np.array([0.0, 0.8 * size + lift, -0.05 * size])
+    canvas.lay_limb(nape, fall, (0.045 * wide * size, 0.036 * wide * size), hair_of(person))
 
 
 def _lay_peak(person: Person, lift: float, canvas: Canvas) -> None:
@@ -154,7 +168,7 @@ def _paint_head(person: Person, lift: float) -> Paint:
     def paint(around: Picture, height: Picture) -> Picture:
         level = (height - lift) / size
         frontal = np.abs(around)
-        hairline = np.where(frontal < 1.05, 0.968, np.where(frontal < 1.75, 0.93, 0.9))
+        hairline = np.where(frontal < 1.05, 0.96, np.where(frontal < 1.75, 0.93, 0.9))
         hairy = level > hairline
         if person.head in ("long", "bun"):
             hairy |= frontal > 1.15

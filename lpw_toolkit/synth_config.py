@@ -19,7 +19,9 @@ class StreetConfig:
         rate_hz: frames per second.
         n_colours: garment colours in use, 2-12 (`synth_people.COLOURS` in order).
         n_wearers: persons of a scene that share each combination of upper and lower colour, as a minimum.
-        n_furniture: static occluders per camera (lamp posts, trees, cars, kiosks, benches …).
+        n_furniture: static occluders per camera (lamp posts, trees, cars, kiosks, benches …), as a maximum.
+        occluded_frac: the share of person frames to be occluded (a fifth or more of the person within the frame hidden
+            by something nearer); furniture is taken away until about so much is left. 1: all of it stays.
         pair_frac: share of persons who walk beside another one, 0-1.
         stop_frac: share of passages with a halt of one to three seconds, 0-1.
         colour_shift_frac: size of each camera's own white balance, brightness and contrast error, 0-0.5.
@@ -40,6 +42,7 @@ class StreetConfig:
     n_colours: int = 12
     n_wearers: int = 4
     n_furniture: int = 6
+    occluded_frac: float = 0.25
     pair_frac: float = 0.3
     stop_frac: float = 0.1
     colour_shift_frac: float = 0.16
@@ -69,11 +72,11 @@ class StreetConfig:
 class NoiseConfig:
     """What a detector makes of the truth. Lengths are fractions of the height of the box.
 
-    The defaults follow the public detections of the seven MOT15 training sequences against their ground truth (measured
-    with IoU >= 0.5; medians over the sequences): recall .83 / .75 / .53 / .33 / .13 at 0-5 / 5-25 / 25-50 / 50-75 / over
-    75 % of the box covered by nearer boxes; precision .49-.94; mean IoU of matched boxes .67-.74; edge errors of .04-.09
-    box heights, correlated .4-.7 from frame to frame; scores of true boxes .75 / .96 / .98 (5, 25, 50 %), of false
-    ones .55 / .68 / .84.
+    The defaults follow the public detections of seven MOT15 training sequences against their ground truth, matched at
+    IoU >= 0.5 (medians over the sequences): recall .83 / .75 / .53 / .33 / .13 where 0-5 / 5-25 / 25-50 / 50-75 / over
+    75 % of the box is covered by nearer boxes; precision .49-.94; mean IoU of matched boxes .67-.74; errors of .04-.09
+    box heights at the edges, correlated .4-.7 from frame to frame; scores of true boxes .76 / .96 / .98 (5, 25, 50 %),
+    of false ones .55 / .68 / .84.
 
     Attributes:
         hit_full: probability that a wholly visible person is found, 0-1.
@@ -130,8 +133,8 @@ class NoiseConfig:
 _STREET_RANGES: dict[str, tuple[float, float]] = {
     "n_persons": (2, 5000), "n_scenes": (1, 99), "n_cameras": (2, 99), "n_frames": (20, 100_000),
     "width": (160, 3840), "height": (120, 2160), "rate_hz": (2, 60), "n_colours": (2, 12), "n_wearers": (1, 100),
-    "n_furniture": (0, 30), "pair_frac": (0, 1), "stop_frac": (0, 1), "colour_shift_frac": (0, 0.5),
-    "light_change_frac": (0, 0.5), "sensor_noise": (0, 20), "quality_crf": (0, 51),
+    "n_furniture": (0, 30), "occluded_frac": (0, 1), "pair_frac": (0, 1), "stop_frac": (0, 1),
+    "colour_shift_frac": (0, 0.5), "light_change_frac": (0, 0.5), "sensor_noise": (0, 20), "quality_crf": (0, 51),
 }  # fmt: skip
 _NOISE_RANGES: dict[str, tuple[float, float]] = {
     "hit_full": (0, 1), "hit_half": (0, 1), "hit_hidden": (0, 1), "visibility_min": (0, 0.5), "small_px": (0, 1000),
@@ -158,5 +161,5 @@ STREETS: dict[str, StreetConfig] = {
         n_persons=8, n_scenes=2, n_cameras=2, n_frames=48, width=320, height=180, rate_hz=6, n_wearers=2, n_furniture=3
     ),
     "demo": StreetConfig(),
-    "score": StreetConfig(n_persons=120, n_frames=600),
+    "score": StreetConfig(n_persons=120, n_frames=600, occluded_frac=0.2),
 }

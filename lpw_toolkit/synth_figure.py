@@ -6,6 +6,7 @@ way each of their pixels faces, so patterns, faces and open jackets turn with th
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.synth_people import COLOURS, HAIRS, Colour, Person
 
 Floats = NDArray[np.float64]
-Picture = NDArray[np.float32]
+Picture = NDArray[Any]
 #: Colours (rows, columns, 3) of a column's pixels from the angle around the body (radians, 0 front, +left) and the
 #: height above the ground (metres).
 Paint = Callable[[Picture, Picture], Picture]
@@ -46,8 +47,9 @@ def pose_person(person: Person, phase: int) -> Pose:
     angle = 2 * np.pi * phase / N_PHASES
     sides = [_pose_side(size, person.build, side, angle + (np.pi if side > 0 else 0.0), swing) for side in (-1, 1)]
     lift = 0.04 * size - min(float(side[2][1]) for side in sides)
-    raised = [tuple(joint + np.array([0.0, lift, 0.0]) for joint in side) for side in sides]
-    return Pose(*((raised[0][k], raised[1][k]) for k in range(7)), lift_m=lift)
+    upward = np.array([0.0, lift, 0.0])
+    pairs = [(right + upward, left + upward) for right, left in zip(*sides, strict=True)]
+    return Pose(pairs[0], pairs[1], pairs[2], pairs[3], pairs[4], pairs[5], pairs[6], lift)
 
 
 def _pose_side(size: float, build: float, side: int, angle: float, swing: float) -> tuple[Floats, ...]:
@@ -126,11 +128,12 @@ class Canvas:
         self._blend(window, cover, paint(around.astype(np.float32), height) * _shade(turn)[..., None])
 
     def _blend(self, window: tuple[slice, slice], cover: Picture, colours: Picture) -> None:
-        cover = cover.astype(np.float32)
         kept = 1.0 - cover
-        lit = (colours * self._folds[window][..., None]).astype(np.float32)
-        self.rgb[window] = self.rgb[window] * kept[..., None] + lit * cover[..., None]
-        self.cover[window] = self.cover[window] * kept + cover
+        rgb, below = self.rgb[window], self.cover[window]
+        rgb *= kept[..., None]
+        rgb += colours * (self._folds[window] * cover)[..., None]
+        below *= kept
+        below += cover
 
 
 def _window(x1: float, y1: float, x2: float, y2: float) -> tuple[slice, slice] | None:
@@ -147,7 +150,8 @@ def _grid(window: tuple[slice, slice]) -> tuple[Picture, Picture]:
 
 def _shade(turn: Picture) -> Picture:
     """Brightness of a round surface that turns from the camera's left (-1) to its right (+1); light from the left."""
-    return (0.66 + 0.42 * np.sqrt(np.maximum(1.0 - turn * turn, 0.0)) - 0.13 * turn).astype(np.float32)
+    light: Picture = (0.66 + 0.42 * np.sqrt(np.maximum(1.0 - turn * turn, 0.0)) - 0.13 * turn).astype(np.float32)
+    return light
 
 
 def draw_figure(person: Person, phase: int, view: int, folds: Picture) -> NDArray[np.uint8]:

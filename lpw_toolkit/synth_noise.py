@@ -1,6 +1,7 @@
 """From truth to what a detector reports: misses, false boxes, jitter, merged, partial and double boxes, scores."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +136,7 @@ def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floa
 def _keep_extent(moved: Floats, original: Floats) -> Floats:
     """`moved`, but the original wherever less than a third of its width or height would be left."""
     least = (original[:, 2:] - original[:, :2]) / 3
-    broken = ((moved[:, 2:] - moved[:, :2]) < least).any(axis=1)
+    broken = np.any((moved[:, 2:] - moved[:, :2]) < least, axis=1)
     return np.where(broken[:, None], original, moved)
 
 
@@ -157,7 +158,7 @@ def _merge(
     drawn, found = drawn.copy(), found.copy()
     luck = _draw_uniform(truth, 0.8, rng)
     borders = np.searchsorted(truth.frame_index, np.arange(truth.n_frames + 1))
-    for start, end in zip(borders[:-1], borders[1:], strict=True):
+    for start, end in pairwise(borders.tolist()):
         rows = np.arange(start, end)[found[start:end]]
         if len(rows) < 2:
             continue
@@ -219,7 +220,7 @@ def _draw_places(truth: Truth, n_places: int, rng: np.random.Generator) -> Float
 
 def _finish(truth: Truth, frames: Ints, places: Floats, scores: Floats) -> Boxes:
     places = bx.clip(places, truth.width, truth.height)
-    solid = ((places[:, 2:] - places[:, :2]) >= 2.0).all(axis=1)
+    solid = np.all((places[:, 2:] - places[:, :2]) >= 2.0, axis=1)
     order = np.lexsort((-scores, frames))
     order = order[solid[order]]
     return Boxes(frames[order], places[order], scores[order])

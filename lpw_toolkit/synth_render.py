@@ -13,7 +13,7 @@ from lpw_toolkit.synth_furniture import paint_item
 from lpw_toolkit.synth_noise import Truth
 from lpw_toolkit.synth_people import Person
 from lpw_toolkit.synth_scenery import light_at, paint_background, wall_mask
-from lpw_toolkit.synth_world import WALL_END_M, View
+from lpw_toolkit.synth_world import WALL_END_M, Track, View
 
 Frame = NDArray[np.uint8]
 
@@ -23,7 +23,7 @@ MASK_LEVEL = 128
 
 @dataclass(frozen=True)
 class Cutout:
-    """A premultiplied RGBA picture whose upper left pixel lies at (`left`, `top`) of the frame; parts may lie outside."""
+    """A premultiplied RGBA picture with its upper left pixel at (`left`, `top`) of the frame; parts may lie outside."""
 
     left: int
     top: int
@@ -122,7 +122,7 @@ class Film:
     def read_truth(self) -> Truth:
         """The ground truth of every frame, without painting."""
         rows = [row for frame in range(self.view.n_frames) for row in self._measure(frame, self._stand(frame))]
-        return _stack_truth(rows, self.view)
+        return stack_truth(rows, self.view)
 
     def iter_frames(self) -> Iterator[tuple[Frame, list["Row"]]]:
         """Each frame as BGR (height, width, 3) with its rows of ground truth."""
@@ -220,10 +220,6 @@ def _bounds(mask: NDArray[np.bool_], corner: tuple[int, int]) -> tuple[int, int,
 
 def stack_truth(rows: list[Row], view: View) -> Truth:
     """The rows of a film, in order, as one table."""
-    return _stack_truth(rows, view)
-
-
-def _stack_truth(rows: list[Row], view: View) -> Truth:
     return Truth(
         n_frames=view.n_frames,
         width=view.camera.width,
@@ -237,8 +233,8 @@ def _stack_truth(rows: list[Row], view: View) -> Truth:
     )
 
 
-def _schedule_tracks(view: View) -> list[list[tuple]]:
-    schedule: list[list[tuple]] = [[] for _ in range(view.n_frames)]
+def _schedule_tracks(view: View) -> list[list[tuple[Track, int]]]:
+    schedule: list[list[tuple[Track, int]]] = [[] for _ in range(view.n_frames)]
     for track in view.tracks:
         for k, frame in enumerate(track.frames):
             schedule[int(frame)].append((track, k))
@@ -300,7 +296,7 @@ class _Developer:
 
     def __init__(self, config: StreetConfig, rng: np.random.Generator) -> None:
         shift = config.colour_shift_frac
-        self._gain = np.clip(1.0 + shift * rng.uniform(-1, 1, 3), 0.4, 1.6) * (1.0 + shift * rng.uniform(-1, 0.6))
+        self._gain = np.clip(1.0 + shift * rng.uniform(-1, 1, 3), 0.4, 1.6) * (1.06 + shift * rng.uniform(-1, 1))
         self._gamma = float(np.exp(1.5 * shift * rng.uniform(-1, 1)))
         self._light, self._n_frames = config.light_change_frac, config.n_frames
         self._start, self._turns = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 1.6)

@@ -1,6 +1,7 @@
 """Paints the empty street: ground, facades and sky, one ray for each pixel, and the light that falls on it."""
 
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.synth_world import FACADE_M, WALL_END_M, WALL_LEFT_M, WALL_RIGHT_M, ZEBRA_X_M, ZEBRA_Z_M, Camera
 
-Picture = NDArray[np.float32]
+Picture = NDArray[Any]
 
 _OVERSAMPLING = 2
 _FACADE_PX_PER_M = 30
@@ -43,7 +44,7 @@ def paint_background(camera: Camera, rng: np.random.Generator) -> NDArray[np.uin
     haze = np.clip((nearest - 8.0) / 60.0, 0.0, 0.25)[..., None]
     picture = picture * (1 - haze) + np.array([186, 192, 200], dtype=np.float32) * haze
     small = cv2.resize(picture.astype(np.float32), (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-    return np.clip(small, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(small, 0, 255), dtype=np.uint8)
 
 
 def wall_mask(camera: Camera) -> NDArray[np.bool_]:
@@ -76,9 +77,7 @@ def _ray_grid(camera: Camera) -> tuple[Picture, Picture]:
     return grid[0], grid[1]
 
 
-def _iter_walls(
-    camera: Camera, columns: NDArray[np.floating], rows: NDArray[np.floating]
-) -> list[tuple[Picture, Picture, Picture, float]]:
+def _iter_walls(camera: Camera, columns: Picture, rows: Picture) -> list[tuple[Picture, Picture, Picture, float]]:
     """Depth, place along, height above ground and brightness of each wall where its plane meets the rays."""
     sight_x = camera.side * (columns - camera.width / 2) / camera.focal_px
     sight_y = (rows - camera.horizon_px) / camera.focal_px

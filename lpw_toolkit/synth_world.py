@@ -1,25 +1,20 @@
-"""The ground that cameras look at, what stands on it, and who walks where and when: geometry without pictures.
+"""The ground that cameras look at and what stands on it: geometry without pictures.
 
 Ground coordinates are metres in each camera's own frame: `x` to the right, `z` away from the camera, feet at height 0.
 The camera looks level at the horizon row, so a person's height in pixels is proportional to the distance of the feet
 below that row.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.synth_config import StreetConfig
-from lpw_toolkit.synth_figure import N_PHASES, N_VIEWS, STANDING
 from lpw_toolkit.synth_people import Person
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-_STRIDE_FRAC = 0.84  # two steps, in statures
-_SEEN_FRAMES_MIN = 8  # a passage counts as one when the person is in the picture for so many frames
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ ITEM_SIZES: dict[str, tuple[float, float]] = {
 _Strip = tuple[tuple[str, ...], tuple[float, float], tuple[float, float]]
 _STRIPS: dict[str, tuple[_Strip, ...]] = {
     "across": (
-        (("lamp", "tree", "column", "sign", "planter", "kiosk"), (-4.6, 4.6), (6.45, 6.7)),
+        (("lamp", "tree", "sign", "planter", "column"), (-4.2, 4.2), (6.45, 6.7)),
         (("car", "car", "van"), (-6.5, 6.5), (10.8, 10.9)),
         (("lamp", "tree", "column", "planter", "bench", "kiosk"), (-5.2, 5.2), (9.55, 9.75)),
         (("lamp", "tree", "car", "sign", "column"), (-7.0, 7.0), (12.75, 12.95)),
@@ -107,7 +102,7 @@ _STRIPS: dict[str, tuple[_Strip, ...]] = {
         (("lamp", "tree", "sign", "column", "planter"), (-2.3, -2.1), (8.0, 17.0)),
         (("lamp", "tree", "sign", "kiosk", "planter"), (2.9, 3.1), (8.5, 17.0)),
         (("car_rear",), (-1.1, -1.0), (9.0, 18.0)),
-        (("column", "bench", "planter", "tree"), (-3.6, 4.2), (9.5, 19.0)),
+        (("column", "bench", "planter", "tree"), (3.0, 3.2), (9.5, 19.0)),
     ),
     "plaza": (
         (("tree", "column", "kiosk", "lamp"), (-5.0, 5.0), (10.5, 14.0)),
@@ -124,20 +119,8 @@ FACADE_M = {"across": 16.2, "along": 27.0, "plaza": 24.0}
 ZEBRA_X_M, ZEBRA_Z_M = (1.2, 4.2), (11.0, 13.6)
 
 
-def build_world(config: StreetConfig, people: list[list[Person]], rng: np.random.Generator) -> list[View]:
-    """Every camera of every scene with its furniture and the passages of the scene's persons."""
-    views: list[View] = []
-    for scene, persons in enumerate(people):
-        cameras = [_draw_camera(config, scene, k, rng) for k in range(config.n_cameras)]
-        items = [_draw_items(camera, config.n_furniture, rng) for camera in cameras]
-        tracks = _draw_tracks(config, persons, cameras, items, rng)
-        for camera, things, passages in zip(cameras, items, tracks, strict=True):
-            seed = int(rng.integers(2**31))
-            views.append(View(camera, tuple(things), tuple(passages), config.n_frames, seed))
-    return views
-
-
-def _draw_camera(config: StreetConfig, scene: int, number: int, rng: np.random.Generator) -> Camera:
+def draw_camera(config: StreetConfig, scene: int, number: int, rng: np.random.Generator) -> Camera:
+    """The camera of view `number` of a scene; the layouts take turns."""
     layout = LAYOUTS[(scene + number) % len(LAYOUTS)]
     return Camera(
         video_id=f"scen{scene + 1}/view{number + 1}",
@@ -151,9 +134,9 @@ def _draw_camera(config: StreetConfig, scene: int, number: int, rng: np.random.G
     )
 
 
-def _draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[Item]:
+def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[Item]:
     """Furniture on the strips of the layout, no two on one spot."""
-    strips, items = _STRIPS[camera.layout], []
+    strips, items = _STRIPS[camera.layout], list[Item]()
     for attempt in range(8 * n_items):
         kinds, x_range, z_range = strips[len(items) % len(strips)]
         kind = kinds[int(rng.integers(len(kinds)))]
@@ -167,221 +150,20 @@ def _draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[
 
 
 def _touch(a: Item, b: Item) -> bool:
-    return abs(a.z_m - b.z_m) < 0.9 and abs(a.x_m - b.x_m) < 0.55 * (_foot(a) + _foot(b))
+    return abs(a.z_m - b.z_m) < 0.9 and abs(a.x_m - b.x_m) < 0.55 * (foot_width(a) + foot_width(b))
 
 
-def _foot(item: Item) -> float:
-    """Width at the ground: a crown does not stop walkers."""
+def foot_width(item: Item) -> float:
+    """Width in metres at the ground: a crown does not stop walkers."""
     return 0.5 if item.kind == "tree" else item.width_m
 
 
 def _blocks_zebra(item: Item, layout: str) -> bool:
     low, high = ZEBRA_X_M
     if layout == "across":
-        return item.z_m > 7 and low - 0.3 < item.x_m + _foot(item) / 2 and item.x_m - _foot(item) / 2 < high + 0.3
+        return (
+            item.z_m > 7
+            and low - 0.3 < item.x_m + foot_width(item) / 2
+            and item.x_m - foot_width(item) / 2 < high + 0.3
+        )
     return layout == "along" and ZEBRA_Z_M[0] - 0.4 < item.z_m < ZEBRA_Z_M[1] + 0.4 and abs(item.x_m) < 3.4
-
-
-# --- paths ---------------------------------------------------------------------------------------------------------
-
-
-def _draw_waypoints(camera: Camera, items: list[Item], rng: np.random.Generator) -> Floats:
-    """(K, 2) corners of a path through the picture that meets no furniture (the last of many tries may)."""
-    draw = _PATHS[camera.layout]
-    margin = 0.5 * camera.width / camera.focal_px
-    points = draw(margin, rng)
-    for _ in range(60):
-        if not _meets_items(points, items):
-            break
-        points = draw(margin, rng)
-    return points[::-1] if rng.random() < 0.5 else points
-
-
-def _meets_items(points: Floats, items: list[Item]) -> bool:
-    path = _resample(points, 0.2)
-    return any(
-        bool(((np.abs(path[:, 0] - it.x_m) < _foot(it) / 2 + 0.3) & (np.abs(path[:, 1] - it.z_m) < 0.45)).any())
-        for it in items
-    )
-
-
-def _edge(margin: float, z_m: float, side: float) -> tuple[float, float]:
-    """A point just outside the left (-1) or right (1) edge of the picture at depth `z_m`."""
-    return side * (margin * z_m + 0.7), z_m
-
-
-def _path_across(margin: float, rng: np.random.Generator) -> Floats:
-    near, far, kind = rng.uniform(7.3, 9.2), rng.uniform(13.4, 15.4), rng.random()
-    if kind < 0.5:
-        end = np.clip(near + rng.normal(0, 0.4), 7.2, 9.2)
-        return np.array([_edge(margin, near, -1), (0.0, (near + end) / 2), _edge(margin, end, 1)])
-    if kind < 0.75:
-        return np.array([_edge(margin, far, -1), _edge(margin, np.clip(far + rng.normal(0, 0.3), 13.4, 15.4), 1)])
-    x, side = rng.uniform(ZEBRA_X_M[0] + 0.4, ZEBRA_X_M[1] - 0.4), rng.choice([-1.0, 1.0])
-    return np.array([_edge(margin, near, side), (x, near), (x, far), _edge(margin, far, rng.choice([-1.0, 1.0]))])
-
-
-def _path_along(margin: float, rng: np.random.Generator) -> Floats:
-    left, right = rng.uniform(-4.5, -2.8), rng.uniform(3.5, 5.1)
-    corner, kind = rng.uniform(21.8, 24.5), rng.random()
-    if kind < 0.68:
-        lane, x_far = (left, -7.0) if kind < 0.34 else (right, 7.6)
-        if rng.random() < 0.5:
-            return np.array([(lane, 4.5), (lane + rng.normal(0, 0.15), 14.0), (lane, corner), (x_far, corner)])
-        return np.array([(lane, 4.5), (lane + rng.normal(0, 0.15), 14.0), (lane, corner), (-x_far, corner)])
-    if kind < 0.9:
-        cross = rng.uniform(ZEBRA_Z_M[0] + 0.3, ZEBRA_Z_M[1] - 0.3)
-        return np.array([(left, 4.5), (left, cross), (right, cross), (right, corner), (7.6, corner)])
-    return np.array([(-7.5, corner), (8.0, corner + rng.normal(0, 0.3))])
-
-
-def _path_plaza(margin: float, rng: np.random.Generator) -> Floats:
-    def gate() -> tuple[float, float]:
-        if rng.random() < 0.25:
-            return rng.uniform(-3.5, 3.5), 5.6
-        return _edge(margin, rng.uniform(10.0, 20.5), rng.choice([-1.0, 1.0]))
-
-    start, end = gate(), gate()
-    while np.hypot(start[0] - end[0], start[1] - end[1]) < 8.0:
-        start, end = gate(), gate()
-    middle = (np.array(start) + np.array(end)) / 2 + rng.normal(0, 1.1, 2)
-    middle[1] = max(middle[1], 10.0)
-    return np.array([start, middle, end])
-
-
-_PATHS: dict[str, Callable[[float, np.random.Generator], Floats]] = {
-    "across": _path_across,
-    "along": _path_along,
-    "plaza": _path_plaza,
-}
-
-
-def _resample(points: Floats, step_m: float) -> Floats:
-    """(M, 2) points every `step_m` metres along the polyline, its corners rounded over about a metre."""
-    legs = np.hypot(*np.diff(points, axis=0).T)
-    at = np.concatenate([[0.0], np.cumsum(legs)])
-    along = np.arange(0.0, at[-1], step_m)
-    path = np.stack([np.interp(along, at, points[:, k]) for k in (0, 1)], axis=1)
-    reach = max(1, round(0.6 / step_m))
-    padded = np.concatenate([np.repeat(path[:1], reach, 0), path, np.repeat(path[-1:], reach, 0)])
-    kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
-    return np.stack([np.convolve(padded[:, k], kernel, mode="valid") for k in (0, 1)], axis=1)
-
-
-# --- passages ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """A path with its timetable: place (K, 2) in metres and metres walked (K,), one row per frame."""
-
-    path: Floats
-    walked_m: Floats
-
-
-def _draw_walk(
-    camera: Camera, items: list[Item], person: Person, config: StreetConfig, rng: np.random.Generator
-) -> _Walk:
-    fine = _resample(_draw_waypoints(camera, items, rng), 0.05)
-    length = 0.05 * (len(fine) - 1)
-    pace = np.full(int(np.ceil(length / person.speed_mps * config.rate_hz)) + 1, person.speed_mps / config.rate_hz)
-    if rng.random() < config.stop_frac:
-        where, pause = int(len(pace) * rng.uniform(0.3, 0.7)), int(rng.uniform(1.0, 3.0) * config.rate_hz)
-        pace = np.insert(pace, where, np.zeros(pause))
-    walked = np.minimum(np.cumsum(pace) - pace[0], length)
-    at = walked / 0.05
-    path = np.stack([np.interp(at, np.arange(len(fine)), fine[:, k]) for k in (0, 1)], axis=1)
-    return _Walk(path, walked)
-
-
-def _draw_tracks(
-    config: StreetConfig,
-    persons: list[Person],
-    cameras: list[Camera],
-    items: list[list[Item]],
-    rng: np.random.Generator,
-) -> list[list[Track]]:
-    """The passages of all persons through the cameras of one scene; some walk two by two."""
-    tracks: list[list[Track]] = [[] for _ in cameras]
-    leader: list[tuple[int, int, _Walk]] = []
-    for person in persons:
-        beside = bool(leader) and rng.random() < config.pair_frac / 2
-        route = _shift_route(leader, rng) if beside else _draw_route(config, person, cameras, items, rng)
-        leader = [] if beside else route
-        for camera, start, walk in route:
-            track = _make_track(cameras[camera], person, start, walk, config.n_frames, rng)
-            if len(track.frames):
-                tracks[camera].append(track)
-    return tracks
-
-
-def _draw_route(
-    config: StreetConfig, person: Person, cameras: list[Camera], items: list[list[Item]], rng: np.random.Generator
-) -> list[tuple[int, int, _Walk]]:
-    """(camera, first frame, walk) of each visit; at least two visits are seen within the film."""
-    route: list[tuple[int, int, _Walk]] = []
-    for _ in range(40):
-        n_visits = min(len(cameras), 2 + int(rng.random() < 0.6))
-        order = rng.permutation(len(cameras))[:n_visits]
-        walks = [_draw_walk(cameras[k], items[k], person, config, rng) for k in order]
-        starts = _draw_starts([len(w.walked_m) for w in walks], config, rng)
-        route = [(int(k), int(s), w) for k, s, w in zip(order, starts, walks, strict=True)]
-        if sum(_count_seen(cameras[k], s, w, config.n_frames) >= _SEEN_FRAMES_MIN for k, s, w in route) >= 2:
-            break
-    return route
-
-
-def _draw_starts(lengths: list[int], config: StreetConfig, rng: np.random.Generator) -> Ints:
-    """First frame of each visit: one after the other with 1.5 to 7 s on the way, two of them within the film."""
-    least = min(3.0, config.duration_s / 4) * config.rate_hz
-    longest = min(7.0, (config.n_frames - 2 * least) / config.rate_hz)
-    gaps = rng.uniform(min(1.5, longest), longest, len(lengths)) * config.rate_hz
-    begins = np.concatenate([[0.0], np.cumsum(np.array(lengths) + gaps)[:-1]])
-    first = int(rng.integers(len(lengths) - 1))
-    earliest, latest = least - begins[first] - lengths[first], config.n_frames - least - begins[first + 1]
-    return np.rint(begins + rng.uniform(min(earliest, latest), latest)).astype(np.int64)
-
-
-def _count_seen(camera: Camera, start: int, walk: _Walk, n_frames: int) -> int:
-    frames = np.arange(len(walk.walked_m)) + start
-    column, row, scale = camera.project(walk.path[:, 0], walk.path[:, 1])
-    beside = (column > 0) & (column < camera.width) & (row - 1.2 * scale < camera.height)
-    hidden = (camera.layout == "along") & (walk.path[:, 1] > WALL_END_M)
-    return int((beside & ~hidden & (frames >= 0) & (frames < n_frames)).sum())
-
-
-def _shift_route(leader: list[tuple[int, int, _Walk]], rng: np.random.Generator) -> list[tuple[int, int, _Walk]]:
-    """The same walks half a metre to the side and a little behind."""
-    offset, lag = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 0.7), rng.uniform(-0.25, 0.25)
-    shifted = []
-    for camera, start, walk in leader:
-        ahead = np.gradient(walk.path, axis=0)
-        ahead /= np.maximum(np.hypot(ahead[:, 0], ahead[:, 1]), 1e-6)[:, None]
-        aside = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
-        shifted.append((camera, start, _Walk(walk.path + offset * aside + lag * ahead, walk.walked_m)))
-    return shifted
-
-
-def _make_track(
-    camera: Camera, person: Person, start: int, walk: _Walk, n_frames: int, rng: np.random.Generator
-) -> Track:
-    frames = np.arange(len(walk.walked_m)) + start
-    moving = np.gradient(walk.walked_m) > 1e-6 if len(frames) > 1 else np.ones(1, dtype=bool)
-    cycle = walk.walked_m / (_STRIDE_FRAC * person.stature_m) + rng.random()
-    phases = np.where(moving, np.floor(cycle * N_PHASES).astype(np.int64) % N_PHASES, STANDING)
-    sway = 0.06 * np.sin(2 * np.pi * cycle / 3 + rng.uniform(0, 6.3))
-    x, z = walk.path[:, 0] + sway, walk.path[:, 1]
-    views = _view_numbers(camera.side * walk.path[:, 0], z)
-    kept = (frames >= 0) & (frames < n_frames) & (z > 1.0)
-    return Track(person, frames[kept], x[kept], z[kept], phases[kept], views[kept])
-
-
-def _view_numbers(x: Floats, z: Floats) -> Ints:
-    """From which side a walker along (x, z) is seen: his heading against the line of sight."""
-    reach = min(5, len(x) - 1)
-    last = np.arange(len(x))
-    dx = x[np.minimum(last + reach, len(x) - 1)] - x[np.maximum(last - reach, 0)]
-    dz = z[np.minimum(last + reach, len(x) - 1)] - z[np.maximum(last - reach, 0)]
-    sight = np.arctan2(x, z)
-    across, away = dx * np.cos(sight) - dz * np.sin(sight), dx * np.sin(sight) + dz * np.cos(sight)
-    return np.rint(np.arctan2(across, -away) / (2 * np.pi) * N_VIEWS).astype(np.int64) % N_VIEWS
