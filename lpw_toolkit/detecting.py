@@ -72,7 +72,7 @@ def detect_video(source: Source, detector: Detector, key: str, parts: Path, segm
         for index, boxes in detector.detect(run.iter_wanted(reader, progress), source):
             run.add(index, boxes)
         run.flush()
-        report = asdict(reader.report)
+        report = json.loads(json.dumps(asdict(reader.report), sort_keys=True))
     timeline = run.timeline()
     return Found(_with_times(run.detections(), timeline), timeline, report, key)
 

@@ -1,0 +1,60 @@
+"""The long form of tests/test_build_faults.py: every third hook, and many random moments."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from street import build_arguments, build_config, digest_tree, make_street, run_lpw
+
+from lpw_toolkit.build import build_tracklets
+from lpw_toolkit.check import check_dataset
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory) -> Path:
+    return make_street(tmp_path_factory.mktemp("street"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(street, tmp_path_factory) -> dict[str, str]:
+    out = tmp_path_factory.mktemp("undisturbed") / "dataset"
+    build_tracklets(build_config(street, out))
+    return digest_tree(out)
+
+
+def test_kill_9_at_every_third_hook(street, undisturbed, tmp_path):
+    log = tmp_path / "log"
+    assert run_lpw(*build_arguments(street, tmp_path / "all"), env={"LPW_FAULT_LOG": str(log)}).returncode == 0
+    n_hooks = len(log.read_text().split())
+    deadline = time.monotonic() + 840
+    for n in range(1, n_hooks + 1, 3):
+        out = tmp_path / f"out{n}"
+        done = run_lpw(*build_arguments(street, out), env={"LPW_FAULT": f"any:{n}"})
+        assert done.returncode == -signal.SIGKILL
+        assert run_lpw(*build_arguments(street, out)).returncode == 0
+        assert digest_tree(out) == undisturbed, f"hook {n}"
+        if time.monotonic() > deadline:
+            break
+    assert n > n_hooks / 4
+
+
+def test_kill_9_at_random_moments_until_it_is_done(street, undisturbed, tmp_path):
+    """One output, killed again and again at random moments, ends as the undisturbed one."""
+    rng = random.Random(0)
+    for round_ in range(20):
+        out = tmp_path / f"out{round_}"
+        for _ in range(6):
+            command = [sys.executable, "-m", "cli", *map(str, build_arguments(street, out))]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0.5, 3.0))
+            process.kill()
+            process.wait()
+        assert run_lpw(*build_arguments(street, out)).returncode == 0
+        assert digest_tree(out) == undisturbed
+        assert check_dataset(out).problems == []
