@@ -199,7 +199,7 @@ def format_info(facts: dict[str, Any]) -> str:
     counts, sources = facts["counts"], facts["sources"]
     lines = [
         ("dataset", f"{facts['name']} (format {facts['format_version']}, {_say(facts['tool'])})"),
-        ("parent", _say(facts["parent"])),
+        ("parent", _format_parent(facts["parent"])),
         ("digest", f"{_say(facts['digest'])[:16]}, settings {_say(facts['settings_digest'])[:16]}"),
         (
             "tracklets",
@@ -273,8 +273,12 @@ def _format_sizes(sizes: dict[str, Any] | None) -> str:
     return f"{top['width']} x {top['height']} (width x height){others}"
 
 
+def _format_parent(parent: dict[str, str] | None) -> str:
+    return UNKNOWN if parent is None else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}"
+
+
 def _format_trouble(row: dict[str, Any]) -> str:
-    return "; ".join(row["problems"]) or "incomplete"
+    return "; ".join([*([] if row["complete"] else ["incomplete"]), *row["problems"]])
 
 
 def _say(value: object) -> str:

@@ -73,7 +73,7 @@ def tile_width(rows: list[dict[str, int]]) -> int:
 
 
 def read_crop(dataset: Dataset, row: dict[str, object]) -> Image:
-    """The pixels (H, W, 3), BGR, of one row. Errors: CorruptCropError."""
+    """The pixels (H, W, 3), BGR, of one row, at least as high as a tile where the crop is. Errors: CorruptCropError."""
     path, size = str(row["image"]["path"]), (row["width"], row["height"])  # type: ignore[index]
     data = dataset.read_image(path, bytes(row["sha256"]))  # type: ignore[call-overload]
     header = read_image_header(data)
@@ -81,10 +81,17 @@ def read_crop(dataset: Dataset, row: dict[str, object]) -> Image:
     if header is None or (header.width, header.height) != size:
         got = "no JPEG or PNG" if header is None else f"{header.width} x {header.height} px"
         raise CorruptCropError(dataset.image_file(path), got, f"{size[0]} x {size[1]} px", do)
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _reduction(header.height))
     if image is None:
         raise CorruptCropError(dataset.image_file(path), "data that cannot be decoded", "a whole image", do)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _reduction(height: int) -> int:
+    """How to decode: a JPEG decoder that makes a half, a quarter or an eighth of the size saves most of its time."""
+    modes = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+    fit = next((factor for factor in modes if height >= factor * TILE_HEIGHT_PX), 1)
+    return int(modes.get(fit, cv2.IMREAD_COLOR))
 
 
 def paste_crop(tile: Image, crop: Image) -> None:

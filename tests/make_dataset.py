@@ -58,6 +58,7 @@ def make_dataset(
         identified: False leaves every person_id null, as a freshly built dataset has it.
         boxes: False leaves frame_index, pts_s, boxes and score null, without detections, as imported benchmarks do.
     """
+    publish.make_folder(root)
     rng = np.random.default_rng(seed)
     walkers = plan_walkers(n_tracklets, n_frames, identified=identified)
     rows = [row for walker in walkers for row in _write_images(root, walker, rng, boxes=boxes)]

@@ -21,10 +21,10 @@
   const plural = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;
   const pad = (value) => String(value).padStart(2, "0");
 
-  function clock(value) {
+  function clock(value, { whole = false } = {}) {
     if (data.unit !== "s") return count(Math.round(value));
-    const tenths = Math.round(value * 10), s = Math.floor(tenths / 10), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
-    return (h ? `${h}:${pad(m)}` : `${m}`) + `:${pad(s % 60)}.${tenths % 10}`;
+    const tenths = Math.round(Math.abs(value) * 10), s = Math.floor(tenths / 10), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+    return (value < 0 ? "−" : "") + (h ? `${h}:${pad(m)}` : `${m}`) + `:${pad(s % 60)}${whole ? "" : `.${tenths % 10}`}`;
   }
 
   function element(kind, name, text) {
@@ -178,12 +178,12 @@
     const seconds = data.unit === "s" ? ` · ${(data.end[i] - data.start[i]).toFixed(1)} s` : "";
     first.append(element("b", "", count(data.length[i])), ` frame${data.length[i] === 1 ? "" : "s"}${seconds} · score `);
     first.append(element("b", "", data.score[i] === null ? "—" : data.score[i].toFixed(2)));
-    const when = data.start[i] === null ? "" : ` · ${clock(data.start[i])} – ${clock(data.end[i])}`;
-    second.textContent = `${data.width[i]} × ${data.height[i]} px${when}`;
-    if (data.person[i] !== null) third.append("person ", element("em", "", data.person[i]));
-    if (data.kind[i] !== "person") third.append(` ${data.kind[i]} `);
-    if (data.corrupt[i]) third.append(third.hasChildNodes() ? " · " : "", element("strong", "", `${data.corrupt[i].length} corrupt`));
-    return third.hasChildNodes() ? [first, second, third] : [first, second];
+    if (data.start[i] !== null) second.textContent = `${clock(data.start[i])} – ${clock(data.end[i])}`;
+    if (data.person[i] !== null) third.append("person ", element("em", "", data.person[i]), " · ");
+    third.append(`${data.width[i]} × ${data.height[i]} px`);
+    if (data.kind[i] !== "person") third.append(` · ${data.kind[i]}`);
+    if (data.corrupt[i]) first.append(" · ", element("strong", "", `${data.corrupt[i].length} corrupt`));
+    return [first, second, third];
   }
 
   function makeStrip(i) {
@@ -255,7 +255,10 @@
 
   function followCamera(k) {
     while (k < items.length && items[k] < 0) k++;
-    if (k < items.length && data.camera[items[k]] !== shownCamera) showTimeline(data.camera[items[k]]);
+    const list = $("list"), at = place[chosen] ?? -1;
+    const isChosenInSight = at >= 0 && tops[at + 1] > list.scrollTop && tops[at] < list.scrollTop + list.clientHeight;
+    const camera = isChosenInSight ? data.camera[chosen] : k < items.length ? data.camera[items[k]] : shownCamera;
+    if (camera !== shownCamera) showTimeline(camera);
   }
 
   function showTimeline(camera) {
@@ -285,7 +288,7 @@
   const geometry = (width, height, nLanes) => ({
     x: (t) => PADDING_PX + ((t - view.from) / (view.to - view.from)) * (width - 2 * PADDING_PX),
     t: (x) => view.from + ((x - PADDING_PX) / (width - 2 * PADDING_PX)) * (view.to - view.from),
-    lane: Math.min(10, (height - AXIS_PX) / nLanes),
+    lane: Math.min(16, (height - AXIS_PX - 4) / nLanes),
   });
 
   function barAt(i, at, packed) {
@@ -336,7 +339,7 @@
       pen.fillStyle = colour("edge");
       pen.fillRect(Math.round(at.x(t)), 0, 1, height - AXIS_PX + 4);
       pen.fillStyle = colour("soft");
-      const text = clock(t), room = width - at.x(t) - 4;
+      const text = clock(t, { whole: tick >= 1 }), room = width - at.x(t) - 4;
       if (pen.measureText(text).width < room) pen.fillText(text, at.x(t) + 4, height - 1);
     }
   }
@@ -414,9 +417,13 @@
 
   function drawHistograms() {
     const longest = data.length.reduce((a, b) => Math.max(a, b), 1), shortest = data.length.reduce((a, b) => Math.min(a, b), longest);
+    $("min_length").placeholder = shortest;
+    $("max_length").placeholder = longest;
     drawHistogram($("lengths"), data.length, shortest, longest, true, state.min_length, state.max_length);
     const scored = data.score.filter((s) => s !== null), least = Math.floor(scored.reduce((a, b) => Math.min(a, b), 1) * 20) / 20;
-    $("scores").parentElement.hidden = !scored.length;
+    $("scores").parentElement.hidden = $("legend").hidden = !scored.length;
+    $("min_score").placeholder = least.toFixed(2);
+    $("max_score").placeholder = "1.00";
     if (scored.length) drawHistogram($("scores"), scored, least, 1, false, state.min_score, state.max_score);
   }
 
@@ -467,7 +474,7 @@
   function showTotals() {
     document.title = `${data.name} – lpw show`;
     $("name").textContent = data.name;
-    $("totals").textContent = [plural(n, "tracklet"), plural(data.n_images, "crop"), plural(data.cameras.length, "camera")].join(" · ");
+    $("totals").textContent = `${plural(n, "tracklet")} · ${plural(data.n_images, "crop")}`;
     const corrupt = Object.values(data.corrupt).reduce((sum, tiles) => sum + tiles.length, 0);
     $("problems").hidden = !corrupt;
     $("problems").textContent = `${plural(corrupt, "corrupt crop")}, crossed out below. Run lpw check.`;
