@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_models import Picture, Video, draw_frames, make_yolo, make_yolox
 
 from lpw_toolkit.detectors import Detector, DetectorOptions, detector_names, open_detector
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.inference import detect_frames
 from lpw_toolkit.letterbox import fit_centred, fit_corner
-from tiny_models import Picture, Video, draw_frames, make_yolo, make_yolox
 
 Found = list[tuple[int, NDArray[np.float32]]]
 
@@ -26,7 +26,7 @@ def _make_onnx(folder: Path) -> DetectorOptions:
 
 
 def _make_boxes(folder: Path) -> DetectorOptions:
-    lines = [f"{n + 1},-1,{10 + n},{20 - n * 3},40,90,{0.3 + 0.01 * n},-1,-1,-1\n" for n in range(40) for _ in range(2)]
+    lines = [f"{n + 1},-1,{10 + n},{20 - n * 2},40,90,{0.3 + 0.01 * n},-1,-1,-1\n" for n in range(40) for _ in range(2)]
     (folder / "det.txt").write_text("".join(lines))
     return DetectorOptions(boxes=folder / "det.txt")
 

@@ -177,10 +177,10 @@ def _predict(path: Path, frames: list[Picture], *, person: int, image_size: int)
 
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
-@pytest.mark.parametrize("head", ["Detect", "Segment"])
-def test_equal_to_the_predictor(runtime: str, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end2end", [False, True])
+def test_equal_to_the_predictor(runtime: str, end2end: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = make_yolo(tmp_path / "yolo.pt", head=head)
+    path = make_yolo(tmp_path / "yolo.pt", end2end=end2end)
     frames = draw_frames(3, 200, 130)
     options = DetectorOptions(weights=str(path), image_size=160, runtime=runtime, precision="float32")
     found = list(open_detector("ultralytics", options).detect(frames, Video()))

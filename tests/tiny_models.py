@@ -102,7 +102,9 @@ def make_yolox(*, nan: bool = False, n_outputs: int = 6, fixed: bool = True) -> 
     return model(nodes, weights, port("images", [1, 3, *sides]), answer)
 
 
-def make_yolo(path: Path, *, head: str = "Detect", names: tuple[str, ...] = ("car", "person", "dog")) -> Path:
+def make_yolo(
+    path: Path, *, head: str = "Detect", end2end: bool = False, names: tuple[str, ...] = ("car", "person", "dog")
+) -> Path:
     """A small YOLO checkpoint with random weights, biased so that it sees persons nearly everywhere."""
     from lpw_toolkit.detectors import ultralytics as plugin
 
@@ -112,28 +114,20 @@ def make_yolo(path: Path, *, head: str = "Detect", names: tuple[str, ...] = ("ca
 
     torch.manual_seed(1)
     outputs = {"Detect": [len(names)], "Segment": [len(names), 8, 16], "Classify": [len(names)], "OBB": [len(names), 1]}
-    sources = [4] if head == "Classify" else [2, 3, 4]
-    config = {
-        "nc": len(names),
-        "backbone": [
-            [-1, 1, "Conv", [8, 3, 2]],
-            [-1, 1, "Conv", [16, 3, 2]],
-            [-1, 1, "Conv", [16, 3, 2]],
-            [-1, 1, "Conv", [24, 3, 2]],
-            [-1, 1, "C2f", [24, True]],
-        ],
-        "head": [],
-    }
-    config["backbone"][4] = [-1, 1, "Conv", [24, 3, 2]]
-    config["head"] = [[sources, 1, head, outputs[head]]]
+    layers = [[-1, 1, "Conv", [width, 3, 2]] for width in (8, 16, 16, 24, 24)]
+    sources = -1 if head == "Classify" else [2, 3, 4]
+    config = {"nc": len(names), "backbone": layers, "head": [[sources, 1, head, outputs[head]]]}
+    config |= {"end2end": end2end, "reg_max": 1 if end2end else 16}
     kinds = {"Segment": tasks.SegmentationModel, "Classify": tasks.ClassificationModel, "OBB": tasks.OBBModel}
     network = kinds.get(head, tasks.DetectionModel)(config, ch=3, verbose=False)
     network.names = dict(enumerate(names))
+    network.task = {"Detect": "detect", "Segment": "segment", "Classify": "classify", "OBB": "obb"}[head]
     if head != "Classify":
         person = names.index("person") if "person" in names else 0
-        for branch in network.model[-1].cv3:
+        layer = network.model[-1]
+        for branch in [*layer.cv3, *(layer.one2one_cv3 if end2end else ())]:
             branch[-1].weight.data *= 20
             branch[-1].bias.data[:] = -2.0
             branch[-1].bias.data[person] = 0.5
-    torch.save({"model": network, "train_args": {}}, path)
+    torch.save({"model": network, "train_args": {"task": network.task}}, path)
     return path
