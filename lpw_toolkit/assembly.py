@@ -68,7 +68,8 @@ class BuildResult:
         dataset: the finished dataset.
         problems: one line for each video that could not be used, or not whole.
         remarks: what was chosen for the user.
-        seconds: per stage: startup, detect, link, crop (they overlap), close.
+        seconds: wall time per stage: startup (loading and converting the network), detect, link, crop (overlaps with the
+            detecting of the next video), close; total is all of it but startup.
     """
 
     dataset: Dataset
@@ -97,7 +98,7 @@ class Assembly:
         self.entries: list[dict[str, Any]] = []
         self.numbers: Counter[str] = Counter()
         self.jobs: list[_Job] = []
-        self.seconds: dict[str, float] = {"startup": 0.0, "detect": 0.0, "link": 0.0, "crop": 0.0, "close": 0.0}
+        self.seconds: dict[str, float] = {"startup": 0.0, "detect": 0.0, "link": 0.0, "crop": 0.0, "close": 0.0, "total": 0.0}
         self.stop = Event()
 
     def run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:
@@ -107,6 +108,10 @@ class Assembly:
             find: gives the detections of a source, whose SHA-256 it gets.
             parent: name and digest of the dataset this one is made from.
         """
+        with _timed(self.seconds, "total"):
+            return self._run(find, parent)
+
+    def _run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:
         self.work.hold_plan(self._plan(parent))
         if self.work.is_complete:
             dataset = open_dataset(self.work.out)

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,11 @@ def detect_video(source: Source, detector: Detector, key: str, parts: Path, segm
         VideoReader(source.path, first_image=run.start, images=detector.needs_images) as reader,
         show_progress(f"detect {source.video_id}", reader.report.n_declared, "frames") as progress,
     ):
-        for index, boxes in detector.detect(run.iter_wanted(reader, progress), source):
-            run.add(index, boxes)
-        run.flush()
+        wanted = run.iter_wanted(reader, progress)
+        for first in islice(wanted, 1):  # none where only the last step of an earlier run is missing
+            for index, boxes in detector.detect(chain([first], wanted), source):
+                run.add(index, boxes)
+            run.flush()
         report = json.loads(json.dumps(asdict(reader.report), sort_keys=True))
     timeline = run.timeline()
     return Found(_with_times(run.detections(), timeline), timeline, report, key)
@@ -115,7 +118,8 @@ class _Run:
         self.start += self.step
 
     def detections(self) -> pa.Table:
-        return pa.concat_tables([table.cast(DETECTIONS) for table in self.tables]).combine_chunks()
+        tables = [table.cast(DETECTIONS) for table in self.tables] or [DETECTIONS.empty_table()]
+        return pa.concat_tables(tables).combine_chunks()
 
     def timeline(self) -> pa.Table:
         index, pts, segment, duplicate, width, height = zip(*self.frames, strict=True) if self.frames else ((),) * 6

@@ -9,7 +9,6 @@ import numpy as np
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
-from lpw_toolkit.mot_metrics import evaluate
 from lpw_toolkit.tables import boxes_of, to_numpy
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
 
@@ -31,6 +30,8 @@ def score_against(
 
     Errors: LpwError for truth that does not fit.
     """
+    from lpw_toolkit.mot_metrics import evaluate
+
     pairs = _read_pairs(tracklets, truth)
     if detections is not None and len(pairs) != 1:
         raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")
