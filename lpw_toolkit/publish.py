@@ -126,7 +126,7 @@ def publish_bytes(path: Path, data: bytes) -> None:
     try:
         write_file(temporary, data)
         rename_into_place(temporary, path)
-    except OSError:
+    except BaseException:  # Ctrl-C leaves no litter either
         remove_file(temporary)
         raise
 
