@@ -188,12 +188,13 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
 
 
 def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool) -> None:
-    page, style, code = (_read_static(f"show.{kind}") for kind in ("html", "css", "js"))
-    script = encode_data(data)
+    page = _read_static("show.html")
+    files = {name: _read_static(name) for name in ("show.css", "timeline.js", "show.js")} | {
+        "data.js": encode_data(data)
+    }
     if single_file:
-        publish.write_file(folder / "index.html", inline_page(page, style, script, code).encode())
-        return
-    for name, text in (("index.html", page), ("show.css", style), ("data.js", script), ("show.js", code)):
+        page, files = inline_files(page, files), {}
+    for name, text in {**files, "index.html": page}.items():
         publish.write_file(folder / name, text.encode())
 
 
@@ -203,17 +204,17 @@ def encode_data(data: dict[str, Any]) -> str:
     return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
 
 
-def inline_page(page: str, style: str, data: str, code: str) -> str:
-    """The page with its style and scripts inside, each named in the policy by its hash."""
-    parts = {
-        '<link rel="stylesheet" href="show.css">': f"<style>{style}</style>",
-        '<script src="data.js"></script>': f"<script>{data}</script>",
-        '<script src="show.js"></script>': f"<script>{code}</script>",
-    }
-    for tag, inline in parts.items():
-        page = page.replace(tag, inline, 1)
-    page = page.replace("style-src 'self'", f"style-src {_csp_hash(style)}", 1)
-    return page.replace("script-src 'self'", f"script-src {_csp_hash(data)} {_csp_hash(code)}", 1)
+def inline_files(page: str, files: dict[str, str]) -> str:
+    """The page with its styles and scripts inside, each named in the policy by its hash."""
+    hashes: dict[str, str] = {"style": "", "script": ""}
+    for name, text in files.items():
+        kind = "style" if name.endswith(".css") else "script"
+        tag = f'<link rel="stylesheet" href="{name}">' if kind == "style" else f'<script src="{name}"></script>'
+        page = page.replace(tag, f"<{kind}>{text}</{kind}>", 1)
+        hashes[kind] += f" {_csp_hash(text)}"
+    for kind, allowed in hashes.items():
+        page = page.replace(f"{kind}-src 'self'", f"{kind}-src{allowed}", 1)
+    return page
 
 
 def _csp_hash(text: str) -> str:

@@ -125,6 +125,7 @@ def test_paper_rows_hold_what_is_known_of_lpw():
     assert math.isclose(info.mean_length(lpw), 76.8)
 
 
+@pytest.mark.realdata
 def test_paper_rows_equal_the_published_table(shared_data):
     text = (shared_data.parent / "spec" / "protocols.md").read_text("utf-8")
     start = text.index("table1_dataset,")

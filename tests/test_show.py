@@ -63,7 +63,7 @@ def test_the_folder_is_complete(dataset, tmp_path):
         sprite = cv2.imread(str(tmp_path / "show" / show.sprite_path(row)))
         assert sprite.shape == (TILE_HEIGHT_PX, tiles * width, 3)
     files = {p.name for p in (tmp_path / "show").iterdir()}
-    assert files == {"index.html", "show.css", "show.js", "data.js", "sprites", show.MARKER}
+    assert files == {"index.html", "show.css", "show.js", "timeline.js", "data.js", "sprites", show.MARKER}
 
 
 def test_sprites_show_the_right_crops(dataset, tmp_path):
@@ -149,7 +149,7 @@ def test_single_file_holds_everything(dataset, tmp_path):
     assert not re.search(r"<script[^>]+src=|<link", text)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
     inline = [*re.findall(r"<script>(.*?)</script>", text, re.S), *re.findall(r"<style>(.*?)</style>", text, re.S)]
-    assert len(inline) == 3
+    assert len(inline) == 4
     for part in inline:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
     assert "unsafe" not in policy
@@ -169,7 +169,7 @@ def test_hostile_ids_stay_text(tmp_path, single_file):
     dataset = rename_tracklets(make_dataset(tmp_path / "d"), HOSTILE)
     page = show.write_show(dataset, tmp_path / "show", single_file=single_file)
     text = page.read_text("utf-8") + ("" if single_file else (tmp_path / "show" / "data.js").read_text("utf-8"))
-    assert text.count("<script") == 2
+    assert text.count("<script") == 3
     assert "alert(1)</script>" not in text
     assert "\u2028" not in text
     assert "<img" not in text
@@ -227,7 +227,7 @@ def test_same_bytes_twice(dataset, tmp_path):
     first, second = (
         {f.relative_to(tmp_path / n): f.read_bytes() for f in (tmp_path / n).rglob("*") if f.is_file()} for n in "ab"
     )
-    assert len(first) == 8 + 5
+    assert len(first) == 8 + 6
     assert first == second
     assert str(tmp_path) not in first[next(f for f in first if f.name == "data.js")].decode()
 
@@ -265,7 +265,7 @@ def test_tables_that_disagree_are_an_error(tmp_path):
 
 
 def test_the_page_names_no_outside_address():
-    for kind in ("html", "css", "js"):
-        text = show._read_static(f"show.{kind}")
+    for name in ("show.html", "show.css", "show.js", "timeline.js"):
+        text = show._read_static(name)
         assert not re.search(r"https?:|//[a-z]+\.|@import|innerHTML|eval\(|fetch\(", text)
     assert "default-src 'none'" in show._read_static("show.html")
