@@ -15,7 +15,8 @@ from lpw_toolkit.publish import describe_os_error
 
 #: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or one name.
 _BY_PATH = re.compile(
-    r"(?:(?P<before>.*)/)?(?P<scene>scene?[ _-]?\d+)[/ _-](?P<camera>(?:view|cam|camera)[ _-]?\d+)(?:[/ _-](?P<after>.*))?",
+    r"(?:(?P<before>.*)/)?(?P<scene>scene?[ _-]?\d+)[/ _-]"
+    r"(?P<camera>(?:view|cam|camera)[ _-]?\d+)(?:[/ _-](?P<after>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
 _FIELD = re.compile(r"\{([^{}]*)\}")

@@ -23,8 +23,9 @@ from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.source_names import Claim, IdMaker, claim_by_layout, claim_by_path, printable, read_cameras
 from lpw_toolkit.video import IMAGE_FOLDER, VideoReader
 
-SUFFIXES = tuple(
-    [".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".asf"]
+SUFFIXES = (
+    *(".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts"),
+    *(".mpg", ".mpeg", ".flv", ".wmv", ".asf"),
 )
 WAYS = (
     "name each file's scene and camera by its path (scen1/view2.mp4), by --layout '{scene}/{camera}_{date}.mp4', "
@@ -84,7 +85,7 @@ def find_sources(root: Path, *, layout: str | None = None, cameras_csv: Path | N
         layout: path below the root with `{scene}`, `{camera}` and further fields in braces, as `{scene}/{camera}.mp4`.
         cameras_csv: table with the columns `path` (below the root), `scene`, `camera` and optionally `start_s`.
 
-    Errors: LpwError where there is no video, a layout or table does not fit, or two videos claim one camera at one time.
+    Errors: LpwError where there is no video, a layout or table does not fit, or two videos claim a camera at one time.
     """
     if layout is not None and cameras_csv is not None:
         raise LpwError("--layout and cameras.csv", "both", "one of them", "leave one out")

@@ -232,8 +232,7 @@ class _Tally:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self._sizes: list[tuple[int, int, int]] = []
-        self._first: Frame | None = None
-        self._last: Frame | None = None
+        self._last: tuple[int, float | None, int] | None = None  # no Frame: it would keep the shared memory alive
         self._first_pts_s: float | None = None
         self._last_pts_s: float | None = None
 
@@ -245,14 +244,13 @@ class _Tally:
         if frame.pts_s is not None:
             self._first_pts_s = frame.pts_s if self._first_pts_s is None else self._first_pts_s
             self._last_pts_s = frame.pts_s
-        self._first = self._first or frame
-        self._last = frame
+        self._last = frame.index, frame.pts_s, frame.segment
 
     def where(self) -> str:
-        last = self._last
-        if last is None:
+        if self._last is None:
             return "no frame"
-        return f"frame {last.index}" + ("" if last.pts_s is None else f" ({last.pts_s:.3f} s)")
+        index, pts_s, _ = self._last
+        return f"frame {index}" + ("" if pts_s is None else f" ({pts_s:.3f} s)")
 
     def report(self, header: VideoHeader, *, ended: bool) -> VideoReport:
         problems = [*self.problems, *([] if ended else [f"reading was stopped after {self.where()}"])]
@@ -265,7 +263,7 @@ class _Tally:
             n_duplicates=self.n_duplicates,
             n_corrupt=self.n_corrupt,
             n_lost=self.n_lost,
-            n_segments=0 if self._last is None else self._last.segment + 1,
+            n_segments=0 if self._last is None else self._last[2] + 1,
             sizes=tuple(self._sizes),
             first_pts_s=self._first_pts_s,
             last_pts_s=self._last_pts_s,

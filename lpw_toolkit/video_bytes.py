@@ -86,7 +86,7 @@ def _end_of_riff(descriptor: int, size: int) -> int | None:
         if length == 0:  # never finished by its writer
             return None
         position += 8 + length + length % 2
-        if position == size + 1:
+        if length % 2 and position == size + 1:
             return size  # writers forget the last padding byte
     return None
 

@@ -4,6 +4,7 @@ It opens no file by name (the parent hands over a descriptor; of an image sequen
 file, and is bounded in memory. It ends when its parent ends, however that happens.
 """
 
+import errno
 import json
 import os
 import resource
@@ -32,10 +33,11 @@ def main() -> None:
         _carry_out(order, ring)
     except LpwError as error:
         ring.send("refused", error.got, error.expected, error.do)
-    except MemoryError:
-        ring.send("died", "the decoder ran out of the memory it may use")
-    except Exception:
-        ring.send("bug", traceback.format_exc())
+    except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            ring.send("died", "the decoder ran out of the memory it may use")
+        else:
+            ring.send("bug", traceback.format_exc())
 
 
 def _carry_out(order: dict[str, Any], ring: Ring) -> None:

@@ -1,6 +1,7 @@
 """The display matrix of a video: how the stored picture is turned before anybody sees it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -54,10 +55,10 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix `a b u, c d v, x y w` sends the stored point (X, Y) to (aX + cY, bX + dY), y down.
     Source: FFmpeg/FFmpeg:libavutil/display.h.
     """
-    data = frame.side_data.get("DISPLAYMATRIX") if len(frame.side_data) else None
+    data: Any = frame.side_data.get("DISPLAYMATRIX") if len(frame.side_data) else None
     if data is None:
         return UPRIGHT
-    a, b, _, c, d = (int(v) for v in np.frombuffer(memoryview(data), np.int32)[:5])
+    a, b, _, c, d = (int(v) for v in np.frombuffer(data, np.int32)[:5])
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(swapped=True, flip_x=c < 0, flip_y=b < 0)
     return Orientation(flip_x=a < 0, flip_y=d < 0)
