@@ -1,0 +1,131 @@
+"""The command line: starts fast, says what it can do, and does what the README says."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from street import OPTIONS, make_street, run_lpw
+
+from cli.main import COMMANDS, main
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+
+
+def readme_commands() -> list[list[str]]:
+    """Every `lpw` line of the README's code blocks, as arguments without `lpw`."""
+    lines = [line for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lpw ")]
+
+
+def test_help_starts_in_a_third_of_a_second():
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "cli", "--help"], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
+
+
+def test_help_imports_no_heavy_package():
+    code = (
+        "import sys; sys.argv = ['lpw', '--help']\nfrom cli.main import run\ntry: run()\nfinally: print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    assert not {"numpy", "pyarrow", "torch", "cv2", "av", "ultralytics"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name):
+    done = CliRunner().invoke(main, [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert len(done.output.splitlines()) > 5 and "Usage" in done.output
+
+
+def test_linking_without_torch_and_without_images():
+    code = "import sys; import lpw_toolkit.link, lpw_toolkit.mot; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    assert not {"torch", "cv2", "av", "ultralytics"} & set(loaded)
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory) -> Path:
+    """A folder as the README's reader has it: video/, gt.txt, det.txt (of a synthetic street's first camera)."""
+    folder = tmp_path_factory.mktemp("tour")
+    street = make_street(folder / "street")
+    (folder / "video").mkdir()
+    shutil.copy(street / "video" / "scen1" / "view1.mp4", folder / "video" / "view1.mp4")
+    shutil.copy(street / "truth" / "scen1" / "view1.txt", folder / "gt.txt")
+    shutil.copy(street / "detections" / "scen1" / "view1.txt", folder / "det.txt")
+    return folder
+
+
+def test_the_readme_tour_runs_as_written(tour):
+    """All of it with saved boxes in place of the weights (the weights' turn is the next test)."""
+    names = [arguments[0] for arguments in readme_commands()]
+    assert set(COMMANDS) - {"demo"} <= set(names)
+    for arguments in readme_commands():
+        if arguments[0] == "demo":
+            continue
+        if "--weights" in arguments:
+            arguments = [*arguments[:-2], "--boxes", "det.txt", *OPTIONS]
+        done = run_lpw(*arguments, cwd=tour)
+        assert done.returncode == 0, (arguments, done.stderr)
+    assert (tour / "show" / "index.html").is_file()
+    assert (tour / "v2" / "dataset.json").is_file()
+    assert len((tour / "tracks.txt").read_text().splitlines()) > 10
+
+
+@pytest.mark.realdata
+def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
+    (tmp_path / "video").mkdir()
+    shutil.copy(shared_data / "video" / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", tmp_path / "video")
+    shutil.copy(shared_data / "mot15" / "TUD-Stadtmitte" / "gt" / "gt.txt", tmp_path / "gt.txt")
+    shutil.copy(shared_data / "mot15" / "TUD-Stadtmitte" / "det" / "det.txt", tmp_path / "det.txt")
+    shutil.copy(shared_data / "weights" / "yolov8n_coco_dequantized.pt", tmp_path / "yolov8n.pt")
+    env = {"LPW_CACHE": str(tmp_path / "cache")}
+    for arguments in readme_commands():
+        if arguments[0] not in ("demo", "synth"):
+            done = run_lpw(*arguments, cwd=tmp_path, env=env)
+            assert done.returncode == 0, (arguments, done.stderr)
+    score = json.loads(run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout)
+    assert score["all"]["yield_frac"] > 0.5 and score["all"]["purity"] > 0.9
+
+
+def test_the_only_dataset_at_hand_is_taken_and_printed(tour):
+    assert run_lpw("build-tracklets", "video", "--boxes", "det.txt", *OPTIONS, cwd=tour).returncode == 0
+    done = run_lpw("info", cwd=tour / "video-lpw")
+    assert done.returncode == 0 and "dataset: video-lpw" in done.stderr
+    several = run_lpw("info", cwd=tour)
+    assert several.returncode == 2 and "video-lpw" in several.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ["link", "gone.txt", "--out", "t.txt"], ["info", "gone"], ["check", "gone"], ["show", "gone"],
+    ["relink", "gone", "--out", "v9"], ["score-tracklets", "gone.txt", "--truth", "gt.txt"],
+    ["export", "gone", "out", "--to", "mot"], ["link", "det.txt", "--out", "t.txt", "--iou", "0"],
+    ["link", "det.txt", "--out", "no/such/folder/t.txt"], ["build-tracklets", "video", "--threads", "0"],
+])  # fmt: skip
+def test_wrong_calls_are_one_line(arguments, tour):
+    done = run_lpw(*arguments, cwd=tour)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("lpw: ")
+
+
+def test_a_damaged_dataset_is_exit_code_3(tour, tmp_path):
+    root = tmp_path / "dataset"
+    assert run_lpw("build-tracklets", "video", "--out", root, "--boxes", "det.txt", *OPTIONS, cwd=tour).returncode == 0
+    assert run_lpw("check", root).returncode == 0
+    image = next(root.rglob("*.jpg"))
+    data = bytearray(image.read_bytes())
+    data[-100] ^= 1
+    image.write_bytes(data)
+    done = run_lpw("check", root)
+    assert done.returncode == 3 and image.name in done.stdout
