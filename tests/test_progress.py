@@ -1,0 +1,91 @@
+"""Progress: nothing for short work, plain lines elsewhere than on a terminal, JSON for machines."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lpw_toolkit import progress
+from lpw_toolkit.progress import set_style, show_progress
+
+
+@pytest.fixture(autouse=True)
+def restore_style() -> Iterator[None]:
+    yield
+    set_style("auto")
+
+
+class Clock:
+    """A monotonic clock that a test moves."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", clock)
+    return clock
+
+
+def work(clock: Clock, n_steps: int, step_s: float, total: int | None = 100) -> None:
+    with show_progress("detect", total, "frames") as running:
+        for _ in range(n_steps):
+            clock.now_s += step_s
+            running.advance()
+
+
+def test_short_work_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    work(clock, 100, 0.009)
+    captured = capsys.readouterr()
+    assert captured.err == captured.out == ""
+
+
+def test_plain_lines_every_ten_seconds_and_at_the_end(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    work(clock, 100, 0.25)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "detect: 40/100 frames, 4.0/s, 15 s left",
+        "detect: 80/100 frames, 4.0/s, 5 s left",
+        "detect: 100/100 frames, 4.0/s",
+    ]
+
+
+def test_an_unknown_total(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    work(clock, 5, 1.0, total=None)
+    assert capsys.readouterr().err == "detect: 5 frames, 1.0/s\n"
+
+
+def test_json_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    set_style("json")
+    work(clock, 50, 0.25)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert lines[0] == {
+        "progress": "detect", "done": 40, "total": 100, "unit": "frames", "per_s": 4.0, "left_s": 15,
+    }  # fmt: skip
+    assert lines[-1]["done"] == 50
+
+
+def test_none_is_silent(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    set_style("none")
+    work(clock, 100, 1.0)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_passes_through(clock: Clock) -> None:
+    with pytest.raises(ValueError, match="mine"), show_progress("a", 1, "b") as running:
+        running.advance()
+        raise ValueError("mine")
+
+
+def test_on_a_terminal_it_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    with show_progress("detect", 3, "frames") as running:
+        time.sleep(1.1)
+        running.advance(2)
+    assert "detect" in capsys.readouterr().err
