@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.folders import check_free, publish_folder
 from lpw_toolkit.listing import natural_key
 from lpw_toolkit.progress import show_progress
@@ -35,15 +35,15 @@ _N_THREADS = 2
 
 @dataclass(frozen=True)
 class Show:
-    """What `draw_show` made.
+    """What `write_show` made.
 
     Attributes:
-        page: the file to open.
-        corrupt: the crops that are crossed out on it, in order.
+        page: the file to open, `out`/index.html.
+        problems: one line for each crop that is crossed out on it, in order.
     """
 
     page: Path
-    corrupt: list[CorruptCropError]
+    problems: list[str]
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,7 @@ class _Sheet:
     stops: NDArray[np.int64]
 
 
-def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Path:
-    """`draw_show` for those who want the page only. Returns: the page, `out`/index.html."""
-    return draw_show(dataset, out, single_file=single_file, max_crops=max_crops).page
-
-
-def draw_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Show:
+def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Show:
     """Writes the folder `out` with index.html; an older show there is replaced, anything else is refused.
 
     Args:
@@ -88,7 +83,7 @@ def draw_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_cro
             data["sprites"] = [f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips]
         _write_page(folder, data, single_file=single_file)
         publish.write_file(folder / MARKER, b"made by lpw show; the next lpw show replaces this folder\n")
-    return Show(out / "index.html", [error for strip in strips for error in strip.corrupt.values()])
+    return Show(out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()])
 
 
 def order_tracklets(dataset: Dataset) -> _Sheet:

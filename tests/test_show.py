@@ -51,7 +51,7 @@ def rename_tracklets(dataset, names):
 
 
 def test_the_folder_is_complete(dataset, tmp_path):
-    page = show.write_show(dataset, tmp_path / "show")
+    page = show.write_show(dataset, tmp_path / "show").page
     assert page == tmp_path / "show" / "index.html"
     data = read_data(tmp_path / "show")
     assert data["id"][:2] == ["scen1/view1/000001", "scen1/view1/000002"]
@@ -122,8 +122,9 @@ def test_a_corrupt_crop_is_crossed_out_and_reported(tmp_path, damage):
         file.unlink()
     else:
         file.write_bytes({"flip": bytes(data), "empty": b"", "other": b"\x89PNG\r\n\x1a\n" + bytes(60)}[damage])
-    made = show.draw_show(dataset, tmp_path / "show")
-    assert [error.thing for error in made.corrupt] == [str(file)]
+    made = show.write_show(dataset, tmp_path / "show")
+    assert len(made.problems) == 1
+    assert made.problems[0].startswith(f"{file}: got ")
     data = read_data(tmp_path / "show")
     row = data["id"].index("scen1/view2/000001")
     assert data["corrupt"] == {str(row): [2]}
@@ -142,7 +143,7 @@ def test_an_image_of_another_size_is_not_decoded(tmp_path):
 
 
 def test_single_file_holds_everything(dataset, tmp_path):
-    page = show.write_show(dataset, tmp_path / "one", single_file=True)
+    page = show.write_show(dataset, tmp_path / "one", single_file=True).page
     assert {p.name for p in page.parent.iterdir()} == {"index.html", show.MARKER}
     text = page.read_text("utf-8")
     assert text.count("data:image/jpeg;base64,") == 8
@@ -167,7 +168,7 @@ def test_single_file_has_a_limit(tmp_path, monkeypatch):
 @pytest.mark.parametrize("single_file", [False, True])
 def test_hostile_ids_stay_text(tmp_path, single_file):
     dataset = rename_tracklets(make_dataset(tmp_path / "d"), HOSTILE)
-    page = show.write_show(dataset, tmp_path / "show", single_file=single_file)
+    page = show.write_show(dataset, tmp_path / "show", single_file=single_file).page
     text = page.read_text("utf-8") + ("" if single_file else (tmp_path / "show" / "data.js").read_text("utf-8"))
     assert text.count("<script") == 3
     assert "alert(1)</script>" not in text
@@ -252,8 +253,8 @@ def test_frame_numbers_stand_in_for_times(tmp_path):
 
 def test_an_empty_dataset_has_a_page(tmp_path):
     dataset = make_dataset(tmp_path / "d", n_tracklets=0)
-    data_page = show.write_show(dataset, tmp_path / "show")
-    assert data_page.is_file()
+    page = show.write_show(dataset, tmp_path / "show").page
+    assert page.is_file()
     assert read_data(tmp_path / "show")["id"] == []
 
 

@@ -32,12 +32,12 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["folder", "single"])
 def page(request, dataset, tmp_path_factory):
-    return write_show(dataset, tmp_path_factory.mktemp("pages") / "show", single_file=request.param).as_uri()
+    return write_show(dataset, tmp_path_factory.mktemp("pages") / "show", single_file=request.param).page.as_uri()
 
 
 @pytest.fixture(scope="module")
 def folder_page(dataset, tmp_path_factory):
-    return write_show(dataset, tmp_path_factory.mktemp("folder") / "show").as_uri()
+    return write_show(dataset, tmp_path_factory.mktemp("folder") / "show").page.as_uri()
 
 
 def type_into(browser, name, value):
@@ -163,7 +163,7 @@ def test_a_corrupt_crop_is_said(browser, page):
 @pytest.mark.parametrize("single_file", [False, True])
 def test_hostile_ids_are_shown_as_text(browser, tmp_path, single_file):
     dataset = rename_tracklets(make_dataset(tmp_path / "d"), HOSTILE)
-    browser.open(write_show(dataset, tmp_path / "show", single_file=single_file).as_uri())
+    browser.open(write_show(dataset, tmp_path / "show", single_file=single_file).page.as_uri())
     browser.wait_for("document.querySelectorAll('.row').length > 3")
     assert set(HOSTILE) <= set(browser.ask(SHOWN_IDS)) | {""}
     assert browser.ask("document.querySelectorAll('img').length") == 0
@@ -173,7 +173,7 @@ def test_hostile_ids_are_shown_as_text(browser, tmp_path, single_file):
 @pytest.mark.parametrize("n_tracklets", [0, 4])
 def test_datasets_without_times_or_tracklets_have_a_page(browser, tmp_path, n_tracklets):
     dataset = make_dataset(tmp_path / "d", n_tracklets=n_tracklets, boxes=False, identified=False)
-    browser.open(write_show(dataset, tmp_path / "show").as_uri())
+    browser.open(write_show(dataset, tmp_path / "show").page.as_uri())
     assert browser.ask(COUNT) == f"{n_tracklets} tracklets"
     assert browser.ask("document.getElementById('bars').hidden")
     assert browser.complaints == []
