@@ -152,7 +152,7 @@ def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
         stream = container.add_stream("libx264", rate=Fraction(config.rate_hz))
         stream.width, stream.height, stream.pix_fmt = config.width, config.height, "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"preset": "superfast", "crf": str(config.quality_crf), "flags": "+bitexact"}
+        stream.codec_context.options = {"preset": "veryfast", "crf": str(config.quality_crf), "flags": "+bitexact"}
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_figure import Canvas, Floats, Paint, Part, Picture, Pose, hair_of
+from lpw_toolkit.synth_figure import Canvas, Floats, Paint, Part, Picture, Pose, hair_of, planes
 from lpw_toolkit.synth_people import COLOURS, Colour, Person
 
 #: Where the hem of each upper garment ends, as a fraction of the stature.
@@ -17,19 +17,20 @@ def list_column_parts(person: Person, pose: Pose, canvas: Canvas) -> list[Part]:
         (0.001, lambda: _lay_torso(person, pose, canvas)),
         (0.002, lambda: _lay_head(person, pose, canvas)),
     ]
+    if person.head == "long" and np.cos(canvas.yaw) >= 0.5:
+        parts.append((-0.001, lambda: _lay_long_hair(person, pose.lift_m, canvas, 1.25)))
     if person.bag != "none":
         parts.append(_list_bag(person, pose, canvas))
     return parts
 
 
 def _plain(colour: Colour) -> Paint:
-    flat = np.asarray(colour, dtype=np.float32)
-    return lambda around, height: np.broadcast_to(flat, (*around.shape, 3))
+    return lambda around, height: planes(colour)
 
 
 def _mix(base: Colour, accent: Colour, where: NDArray[np.bool_] | Picture) -> Picture:
-    share = np.asarray(where, dtype=np.float32)[..., None]
-    return np.asarray(base, dtype=np.float32) * (1 - share) + np.asarray(accent, dtype=np.float32) * share
+    share = np.asarray(where, dtype=np.float32)
+    return planes(base) * (1 - share) + planes(accent) * share
 
 
 def _lay_lower(person: Person, pose: Pose, canvas: Canvas) -> None:
@@ -78,10 +79,9 @@ def _paint_upper(person: Person, lift: float) -> Paint:
         colours = _mix(base, accent, _pattern_share(person.pattern, around, level))
         if person.upper != "tee" and person.pattern != "open":
             zip_line = (np.abs(around) < 0.07) & (level < 0.83)
-            colours = colours * (1.0 - 0.35 * zip_line[..., None])
-        collar = (level > 0.835).astype(np.float32)[..., None]
-        neck = np.asarray(person.skin if person.upper == "tee" else [0.8 * c for c in base], dtype=np.float32)
-        return (colours * (1 - collar) + neck * collar).astype(np.float32)
+            colours = colours * (1.0 - 0.35 * zip_line)
+        neck = planes(person.skin) if person.upper == "tee" else 0.8 * planes(base)
+        return np.where(level > 0.835, neck, colours)
 
     return paint
 
@@ -127,8 +127,6 @@ def _lay_head(person: Person, pose: Pose, canvas: Canvas) -> None:
         np.array([0.0, 0.83 * size + lift, 0.0]), np.array([0.0, 0.88 * size + lift, 0.006]),
         (0.029 * size, 0.028 * size), person.skin,
     )  # fmt: skip
-    if person.head == "long" and np.cos(canvas.yaw) >= 0.5:
-        _lay_long_hair(person, lift, canvas, 1.25)
     canvas.lay_column(forward, _head_profile(person, lift), _paint_head(person, lift))
     if person.head == "bun":
         knot = np.array([0.0, 0.965 * size + lift, -0.045 * size])
@@ -175,10 +173,10 @@ def _paint_head(person: Person, lift: float) -> Paint:
         colours = _mix(person.skin, hair, hairy & (person.head != "bald"))
         eyes = (np.abs(frontal - 0.38) < 0.16) & (np.abs(level - 0.938) < 0.007)
         mouth = (frontal < 0.28) & (np.abs(level - 0.893) < 0.004)
-        colours = colours * (1.0 - 0.55 * eyes[..., None] - 0.3 * mouth[..., None])
+        colours = colours * (1.0 - 0.55 * eyes - 0.3 * mouth)
         if person.head in ("cap", "beanie"):
             brim = 0.955 if person.head == "cap" else 0.948
-            colours = np.where((level > brim)[..., None], np.asarray(cap, dtype=np.float32), colours)
+            colours = np.where(level > brim, planes(cap), colours)
         return np.asarray(colours, dtype=np.float32)
 
     return paint

@@ -161,5 +161,5 @@ STREETS: dict[str, StreetConfig] = {
         n_persons=8, n_scenes=2, n_cameras=2, n_frames=48, width=320, height=180, rate_hz=6, n_wearers=2, n_furniture=3
     ),
     "demo": StreetConfig(),
-    "score": StreetConfig(n_persons=120, n_frames=600, occluded_frac=0.2),
+    "score": StreetConfig(n_persons=120, n_frames=600, n_wearers=5, occluded_frac=0.2, colour_shift_frac=0.2),
 }

@@ -25,14 +25,16 @@ _TRUE_PER_TOLD = 0.83  # rectangles tell more occlusion than silhouettes have: m
 def thin_items(views: list[View], occluded_frac: float) -> list[View]:
     """The views with so much furniture left that about `occluded_frac` of all person frames are occluded.
 
-    What hides least in the camera with the largest share goes first. A street with too little stays as it is.
+    What hides least in the camera with the largest share goes first, the last two things of each camera after all
+    others. A street with too little stays as it is.
     """
     covers = [_Cover(view) for view in views]
     aim = occluded_frac * sum(len(cover.by_people) for cover in covers) / _TRUE_PER_TOLD
     while sum(cover.count() for cover in covers) > aim:
-        fullest = max((c for c in covers if c.kept), key=lambda c: c.count() / max(len(c.by_people), 1), default=None)
-        if fullest is None:
+        furnished = [c for c in covers if len(c.kept) > 2] or [c for c in covers if c.kept]
+        if not furnished:
             break
+        fullest = max(furnished, key=lambda c: c.count() / max(len(c.by_people), 1))
         fullest.kept.pop(fullest.least())
     return [replace(view, items=tuple(view.items[k] for k in c.kept)) for view, c in zip(views, covers, strict=True)]
 
