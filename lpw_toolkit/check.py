@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.check_images import STATE_FILE, CheckState, Images, check_images, iter_extra
+from lpw_toolkit.check_images import STATE_FILE, CheckState, Images, check_images, find_extra
 from lpw_toolkit.check_rows import (
     check_detections,
     check_frames,
@@ -37,7 +37,7 @@ from lpw_toolkit.dataset import (
     sha256_file,
 )
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.listing import iter_files, list_folder
+from lpw_toolkit.listing import list_folder, list_names
 from lpw_toolkit.problems import Problem
 from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error
 from lpw_toolkit.schema import SCHEMAS
@@ -257,12 +257,17 @@ def _verify_images(
     if state and state.fault:
         report.notes.append(f"what was verified could not be saved ({state.fault})")
     if inner == ".":  # images that lie elsewhere may have neighbours of their own
-        report.problems += iter_extra(dataset.root, _iter_image_files(dataset.root, frames), frames)
+        report.problems += find_extra(_iter_image_names(dataset.root, frames, report), frames)
 
 
-def _iter_image_files(root: Path, frames: pa.Table) -> Iterator[Path]:
+def _iter_image_names(root: Path, frames: pa.Table, report: CheckReport) -> Iterator[str]:
+    """Every file in the top folders that the index uses, as a path relative to the dataset."""
     paths = pc.struct_field(frames["image"].combine_chunks(), "path")
     tops = pc.unique(pc.list_element(pc.split_pattern(paths, "/", max_splits=1), 0)).to_pylist()
     for top in sorted({top for top in tops if top and is_inner_path(top)}):
-        if (root / top).is_dir() and not (root / top).is_symlink():
-            yield from iter_files(root / top, hidden=True)
+        if not (root / top).is_dir() or (root / top).is_symlink():
+            continue
+        try:
+            yield from (f"{top}/{name}" for name in list_names(root / top))
+        except OSError as error:
+            report.notes.append(f"{top} was not searched for files too many ({describe_os_error(error)})")

@@ -14,7 +14,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -258,10 +258,8 @@ def _signature(status: os.stat_result) -> Signature:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
 
 
-def iter_extra(root: Path, files: Iterator[Path], frames: pa.Table) -> Iterator[Problem]:
-    """Warnings for those of `files` (below `root`) that no row of `frames` names."""
+def find_extra(names: Iterable[str], frames: pa.Table) -> list[Problem]:
+    """Warnings for those of `names` (files of the dataset) that no row of `frames` names."""
     known = set(pc.struct_field(frames["image"].combine_chunks(), "path").to_pylist())
-    for file in files:
-        name = file.relative_to(root).as_posix()
-        if name not in known:
-            yield Problem(name, None, "image-extra", "a file that no row names", "warning")
+    extra = (name for name in names if name not in known)
+    return [Problem(name, None, "image-extra", "a file that no row names", "warning") for name in extra]
