@@ -207,7 +207,7 @@ def format_info(facts: dict[str, Any]) -> str:
         ),
         ("images", f"{counts['n_images']:,}"),
         ("persons", _say(counts["n_persons"])),
-        ("cameras", f"{counts['n_cameras']:,} in {counts['n_scenes']:,} scenes"),
+        ("cameras", f"{counts['n_cameras']:,} in {counts['n_scenes']:,} scene{'s' * (counts['n_scenes'] != 1)}"),
         ("frames each", _format_summary(facts["lengths"])),
         ("size, px", _format_sizes(facts["image_size_px"])),
         ("score", _format_summary(facts["score"])),

@@ -1,11 +1,15 @@
 """The page of `lpw show` in a real browser: it works, says nothing on the console and asks for nothing outside."""
 
+import select
+import socket
+
+import numpy as np
 import pytest
 from chromium import Browser, find_chromium
 from make_dataset import make_dataset
 from test_show import HOSTILE, rename_tracklets
 
-from lpw_toolkit.show import write_show
+from lpw_toolkit.show import _write_page, write_show
 
 pytestmark = [
     pytest.mark.browser,
@@ -177,3 +181,68 @@ def test_datasets_without_times_or_tracklets_have_a_page(browser, tmp_path, n_tr
     assert browser.ask(COUNT) == f"{n_tracklets} tracklets"
     assert browser.ask("document.getElementById('bars').hidden")
     assert browser.complaints == []
+
+
+BLOCKED = """new Promise((done) => {{
+  document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective), {{ once: true }});
+  {attempt};
+}})"""
+ATTEMPTS = {
+    "img-src": "new Image().src = 'http://127.0.0.1:PORT/x.png'",
+    "connect-src": "fetch('http://127.0.0.1:PORT/').catch(() => 0)",
+    "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), { textContent: '1' }))",
+}
+
+
+@pytest.mark.parametrize("directive", sorted(ATTEMPTS))
+def test_the_policy_forbids_what_the_page_does_not_do(browser, page, directive):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        attempt = ATTEMPTS[directive].replace("PORT", str(server.getsockname()[1]))
+        browser.open(page)
+        assert browser.ask(BLOCKED.format(attempt=attempt)) == directive
+        assert select.select([server], [], [], 0.2)[0] == []
+
+
+def write_large_page(folder, n_tracklets):
+    """The page of a dataset that size, without its sprites."""
+    rng = np.random.default_rng(0)
+    start = np.sort(rng.uniform(0, 3600, (11, n_tracklets // 11 + 1)), axis=1).ravel()[:n_tracklets]
+    length = np.clip(rng.lognormal(3.8, 0.8, n_tracklets), 8, 600).astype(int)
+    camera = np.repeat(np.arange(11), n_tracklets // 11 + 1)[:n_tracklets].tolist()
+    columns = {"person": None, "kind": "person", "width": 128, "height": 256, "tile": 48, "tiles": 8}
+    data = {
+        "name": "large",
+        "digest": "",
+        "n_images": int(length.sum()),
+        "cameras": [f"scen1/view{i}" for i in range(11)],
+        "unit": "s",
+        "id": [f"scen1/view{c}/{i:06d}" for i, c in enumerate(camera)],
+        "camera": camera,
+        "length": length.tolist(),
+        "start": start.tolist(),
+        "end": (start + length / 25).tolist(),
+        "score": rng.beta(6, 2, n_tracklets).round(4).tolist(),
+        "corrupt": {},
+        **{name: [value] * n_tracklets for name, value in columns.items()},
+    }
+    _write_page(folder, data, single_file=False)
+    return (folder / "index.html").as_uri()
+
+
+def test_ten_thousand_tracklets_stay_quick(browser, tmp_path):
+    browser.open(write_large_page(tmp_path, 10_000))
+    browser.wait_for("document.querySelectorAll('.row').length > 3")
+    assert browser.ask("document.querySelectorAll('*').length") < 1000
+    measure = """(async () => {
+      const spent = [];
+      for (let k = 0; k < 5; k++) {
+        const begin = performance.now(), input = document.getElementById('min_length');
+        input.value = 40 + k;
+        input.dispatchEvent(new Event('input'));
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+        spent.push(performance.now() - begin);
+      }
+      return Math.min(...spent);
+    })()"""
+    assert browser.ask(measure) < 200
+    assert "of 10,000 tracklets" in browser.ask(COUNT)
