@@ -77,9 +77,9 @@ class CheckState:
         make_folder(self._file.parent)
         publish_text(self._file, self._header + "\n")
 
-    def knows(self, row: int, signature: Signature) -> bool:
-        """Whether the image of `row` was verified as the file with this signature."""
-        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == signature
+    def knows(self, row: int, file: str) -> bool:
+        """Whether the image of `row` was verified as the file that lies there now. Errors: OSError."""
+        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(os.lstat(file))
 
     def add(self, verified: list[tuple[int, Signature]]) -> None:
         """Remembers images, and saves them once enough have come together."""
@@ -199,7 +199,7 @@ class _Chunk:
             self.problems.append(Problem(path, row, "image-file", "a folder that is a link to elsewhere"))
             return
         full = f"{self._root}/{path}"
-        if self._state and self._state.knows(row, _signature(os.lstat(full))):
+        if self._state and self._state.knows(row, full):
             self.n_unchanged += 1
             return
         descriptor = os.open(full, _NO_WAIT)
