@@ -19,6 +19,7 @@ A tracklet below 8 frames is thrown away unseen; each piece of one person beyond
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -174,10 +175,7 @@ def score_each(
     backed = np.ones(len(tracks), bool) if detections is None else find_backed(tracks, detections)
     ids, counts = np.unique(truth.track[truth.flag != 0], return_counts=True)
     n_truth = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    return [
-        _score_tracklet(track, person[rows], backed[rows], n_truth, prices)
-        for track, rows in _iter_tracks(tracks)
-    ]
+    return [_score_tracklet(track, person[rows], backed[rows], n_truth, prices) for track, rows in _iter_tracks(tracks)]
 
 
 def score_tracklets(
@@ -265,7 +263,7 @@ def _score_tracklet(
 def _iter_runs(labels: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Half-open ranges of equal labels."""
     borders = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-    yield from zip(borders[:-1], borders[1:], strict=True)
+    yield from pairwise(borders)
 
 
 def _iter_tracks(tracks: BoxRows) -> Iterator[tuple[int, NDArray[np.intp]]]:

@@ -1,0 +1,129 @@
+"""Boxes of consecutive frames to fragments: assignment by overlap with a constant-velocity guess of the next box.
+
+A fragment may miss a frame or two; nothing longer is bridged here (see fragments.py for that).
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from lpw_toolkit import boxes as geometry
+
+LOOSE = -1
+
+
+class _Live:
+    """The fragments that may still grow, one row each, oldest first."""
+
+    def __init__(self) -> None:
+        self.box = np.zeros((0, 4))
+        self.velocity = np.zeros((0, 2))
+        self.step = np.zeros(0, dtype=np.int64)
+        self.hits = np.zeros(0, dtype=np.int64)
+        self.number = np.zeros(0, dtype=np.int32)
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Forgets all others."""
+        for name, values in list(vars(self).items()):
+            setattr(self, name, values[rows])
+
+    def guess(self, step: int) -> NDArray[np.float64]:
+        """Where the boxes (N, 4) will be at `step`."""
+        shift = self.velocity * (step - self.step)[:, None]
+        place: NDArray[np.float64] = self.box + np.concatenate([shift, shift], axis=1)
+        return place
+
+    def grow(self, rows: NDArray[np.intp], boxes: NDArray[np.float64], step: int, gain: float) -> None:
+        """The fragments `rows` go on with `boxes`; young ones average their velocity, later ones forget with `gain`."""
+        if gain > 0:
+            moved = (boxes - self.box[rows]) / (step - self.step[rows])[:, None]
+            seen = (moved[:, :2] + moved[:, 2:]) / 2
+            weight = np.maximum(gain, 1 / (self.hits[rows] + 1.0))[:, None]
+            self.velocity[rows] += weight * (seen - self.velocity[rows])
+        self.box[rows], self.step[rows] = boxes, step
+        self.hits[rows] += 1
+
+    def start(self, boxes: NDArray[np.float64], step: int, first: int) -> None:
+        """New fragments, numbered from `first`."""
+        n = len(boxes)
+        self.box = np.concatenate([self.box, boxes])
+        self.velocity = np.concatenate([self.velocity, np.zeros((n, 2))])
+        self.step = np.concatenate([self.step, np.full(n, step)])
+        self.hits = np.concatenate([self.hits, np.zeros(n, dtype=np.int64)])
+        self.number = np.concatenate([self.number, np.arange(first, first + n, dtype=np.int32)])
+
+
+def follow(
+    boxes: NDArray[np.float64],
+    step: NDArray[np.int64],
+    *,
+    iou: float,
+    greedy: bool,
+    max_gap: int,
+    velocity_gain: float,
+    margin: float,
+) -> NDArray[np.int32]:
+    """Fragment number (N,) of every box, LOOSE for one that two fragments wanted about equally.
+
+    Args:
+        boxes: (N, 4), sorted by step.
+        step: (N,) number of the frame, ascending; neighbouring numbers are consecutive frames.
+        max_gap: steps from one box of a fragment to the next, at most.
+        velocity_gain: 0 compares with the last box as it is; else the weight of the newest displacement.
+        margin: a pair is refused when a rival overlaps within this of it, on either side.
+    """
+    out = np.full(len(boxes), LOOSE, dtype=np.int32)
+    live, n_started = _Live(), 0
+    for start, stop in iter_equal(step):
+        now, found = int(step[start]), boxes[start:stop]
+        live.keep(now - live.step <= max_gap)
+        overlap = geometry.iou(live.guess(now), found)
+        i, j = assign(overlap, iou, greedy=greedy)
+        free = np.ones(stop - start, dtype=bool)
+        free[j] = False  # what two fragments want about equally starts no third one
+        if margin > 0 and len(i):
+            clear = overlap[i, j] - _best_rival(overlap, i, j) >= margin
+            i, j = i[clear], j[clear]
+        out[start + j] = live.number[i]
+        live.grow(i, found[j], now, velocity_gain)
+        fresh = np.flatnonzero(free)
+        out[start + fresh] = n_started + np.arange(len(fresh))
+        live.start(found[fresh], now, n_started)
+        n_started += len(fresh)
+    return out
+
+
+def assign(overlap: NDArray[np.float64], at_least: float, *, greedy: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the pairs chosen from `overlap` (N, M), each used once, none below `at_least`."""
+    allowed = np.where(overlap >= at_least, overlap, 0.0)
+    if not greedy:
+        i, j = linear_sum_assignment(allowed, maximize=True)
+        real = allowed[i, j] > 0
+        return i[real], j[real]
+    pairs: list[tuple[int, int]] = []
+    used_i, used_j = np.zeros(len(allowed), dtype=bool), np.zeros(allowed.shape[1], dtype=bool)
+    rows, columns = np.nonzero(allowed)
+    for k in np.argsort(-allowed[rows, columns], kind="stable"):
+        if not used_i[rows[k]] and not used_j[columns[k]]:
+            used_i[rows[k]] = used_j[columns[k]] = True
+            pairs.append((rows[k], columns[k]))
+    chosen = np.array(sorted(pairs), dtype=np.intp).reshape(-1, 2)
+    return chosen[:, 0], chosen[:, 1]
+
+
+def iter_equal(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of equal neighbours."""
+    if len(values):
+        borders = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+        yield from pairwise(borders)
+
+
+def _best_rival(overlap: NDArray[np.float64], i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float64]:
+    """For every chosen pair the largest other overlap of its fragment or of its box."""
+    others = overlap.copy()
+    others[i, j] = 0.0
+    best: NDArray[np.float64] = np.maximum(others[i].max(axis=1), others[:, j].max(axis=0))
+    return best
