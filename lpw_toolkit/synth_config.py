@@ -100,13 +100,13 @@ class NoiseConfig:
     Errors: LpwError that names the field.
     """
 
-    hit_full: float = 0.93
-    hit_half: float = 0.55
+    hit_full: float = 0.95
+    hit_half: float = 0.46
     hit_hidden: float = 0.05
     visibility_min: float = 0.1
     small_px: float = 18.0
     miss_correlation: float = 0.7
-    jitter_frac: float = 0.04
+    jitter_frac: float = 0.043
     jitter_correlation: float = 0.6
     false_per_frame: float = 0.8
     false_persistent_frac: float = 0.6

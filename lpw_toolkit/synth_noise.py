@@ -128,7 +128,7 @@ def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floa
     height = truth.boxes[:, 3] - truth.boxes[:, 1]
     error = _draw_correlated(truth, config.jitter_correlation, 4, rng) * config.jitter_frac
     error *= (height * (1.0 + 0.8 * (1.0 - truth.visibility)))[:, None]
-    middle, half, top, bottom = error[:, 0], 0.7 * error[:, 1], 1.3 * error[:, 2], 1.4 * error[:, 3]
+    middle, half, top, bottom = error[:, 0], 0.7 * error[:, 1], 1.4 * error[:, 2], 1.55 * error[:, 3]
     moved = truth.boxes + np.stack([middle - half, top, middle + half, bottom], axis=1)
     return _keep_extent(moved, truth.boxes)
 
