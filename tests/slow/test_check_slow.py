@@ -1,4 +1,4 @@
-"""The long forms: 10,000 flips in images, 6,000 flips and 2,000 cuts in tables, 200,000 rows in bounded time and memory."""
+"""The long forms: 10,000 flips in images, 6,000 flips and 2,000 cuts in tables, 200,000 rows in bounded memory."""
 
 import hashlib
 import random
