@@ -212,25 +212,15 @@ class OpenVinoNetwork:
         return tuple(tensor.data for tensor in self._requests[slot].output_tensors)
 
 
-def feed_pixels(model: Any, divisor: float, *, reverse_channels: bool) -> Any:
-    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) BGR bytes instead: scaling happens in its graph.
-
-    Args:
-        divisor: what the bytes are divided by.
-        reverse_channels: the model wants RGB.
-    """
+def feed_pixels(model: Any) -> Any:
+    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) bytes instead: the change happens in its graph."""
     ov = import_openvino()
-    from openvino.preprocess import ColorFormat, PrePostProcessor
+    from openvino.preprocess import PrePostProcessor
 
     steps = PrePostProcessor(model)
-    tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    tensor.set_color_format(ColorFormat.BGR)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
-    chain = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    if reverse_channels:
-        chain = chain.convert_color(ColorFormat.RGB)
-    if divisor != 1.0:
-        chain.scale(divisor)
+    steps.input().preprocess().convert_element_type(ov.Type.f32)
     return steps.build()
 
 

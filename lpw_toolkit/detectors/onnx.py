@@ -115,7 +115,7 @@ class YoloxDetector:
         if self.settings["runtime"] == "openvino":
             model = _read_openvino(self.path)
             model.reshape([shape[0], 3, box.height, box.width])
-            model = inference.feed_pixels(model, 1.0, reverse_channels=False)
+            model = inference.feed_pixels(model)
             return inference.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
         return inference.ThreadedNetwork(_onnxruntime_function(self.path), shape, threads)
 

@@ -22,7 +22,14 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_centred
 from lpw_toolkit.publish import make_folder
 from lpw_toolkit.weights import WeightsKind, cache_folder, find_weights
-from lpw_toolkit.yolo import PersonNetwork, build_network, convert_to_openvino, keep_torch_single, torch_function
+from lpw_toolkit.yolo import (
+    PersonNetwork,
+    build_network,
+    convert_to_openvino,
+    first_convolution,
+    keep_torch_single,
+    torch_function,
+)
 
 WEIGHTS = WeightsKind(
     suffix=".pt",
@@ -144,6 +151,9 @@ def _load_model(path: Path) -> Any:
     tensors = [*model.parameters(), *model.buffers()]
     if not all(bool(t.isfinite().all()) for t in tensors):
         raise LpwError(path, "weights with NaN or infinite values", "finite weights", "fetch or train them again")
+    channels = first_convolution(model).in_channels
+    if channels != 3:
+        raise LpwError(path, f"weights for pictures of {channels} channels", "3 channels", _DO)
     return model.float().fuse(verbose=False).eval()
 
 
