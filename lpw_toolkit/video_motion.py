@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 #: A pixel of the small picture is the mean over 8 x 8 of the frame: coding noise averages out, a moving limb does not.
 BLOCK_PX = 8
 _N_BLOCKS = 8
-_FLOOR, _CEILING = 1, 7
+_FLOOR, _CEILING = 1, 9
 _MOTION_FRACTION = 0.2
-_N_RECENT = 8
+_N_RECENT = 2
 
 
 class DuplicateFinder:
     """Tells repeated pictures from moving ones, also after lossy coding.
 
     The measure is the 8th largest difference between two small pictures, in grey levels. Identical pictures give 0.
-    Of frames doubled and coded again 99 % give at most 7 (x264 crf 30, MPEG-4 q 15), frames of street video with people
-    in them hardly ever less than 10; but a nearly empty street moves by as little as coding noise. So the threshold
-    follows the motion seen lately: a fifth of the largest of the last 8 differences, at least 1 and at most 7. Pictures
-    are compared with the last one that was no duplicate, so that slow motion adds up and shows.
+    Of frames doubled and coded again 99 % give at most 7 (x264 crf 23 to 30, MPEG-4 q 12), frames of street video with
+    people in them hardly ever less than 10; but a nearly empty street moves by as little as coding noise. So the
+    threshold follows the motion just before, because doubled frames stand between moving ones: a fifth of the larger
+    of the last 2 differences, at least 1 and at most 9. Pictures are compared with the last one that was no duplicate,
+    so that slow motion adds up and shows.
     """
 
     def __init__(self) -> None:
