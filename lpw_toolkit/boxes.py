@@ -48,9 +48,8 @@ def clip(boxes: Boxes, width: int, height: int) -> Boxes:
 def nms(boxes: Boxes, scores: NDArray[np.float64], iou_threshold: float) -> NDArray[np.intp]:
     """Row numbers kept by greedy non-maximum suppression, best score first (ties: lower row first)."""
     order = np.argsort(-scores, kind="stable")
-    overlap = iou(boxes[order], boxes[order]) > iou_threshold
-    keep = np.ones(len(order), dtype=bool)
-    for row in range(len(order)):
-        if keep[row]:
-            keep[row + 1 :] &= ~overlap[row, row + 1 :]
-    return order[keep]
+    kept = []
+    while len(order):  # one row of overlaps at a time: a matrix of thousands of boxes would fill the memory
+        kept.append(order[0])
+        order = order[1:][iou(boxes[order[:1]], boxes[order[1:]])[0] <= iou_threshold]
+    return np.array(kept, dtype=np.intp)

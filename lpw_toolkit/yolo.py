@@ -233,11 +233,10 @@ def _wrap(model: Any, head: Any, person: int) -> Any:
     return Whole().eval()
 
 
-def torch_function(module: Any, precision: str, threads: int, device: str) -> Callable[[NDArray[np.uint8]], Answers]:
+def torch_function(module: Any, precision: str, device: str) -> Callable[[NDArray[np.uint8]], Answers]:
     """`module` as a function from pixels (B, H, W, 3) BGR to answers, run by torch."""
     import torch
 
-    torch.set_num_threads(threads)
     module = module.to(device, memory_format=torch.channels_last)
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
@@ -252,7 +251,7 @@ def torch_function(module: Any, precision: str, threads: int, device: str) -> Ca
 
 
 def keep_torch_single() -> None:
-    """One thread for what torch does beside another runtime: more would wait for that runtime's threads."""
+    """One thread for each of torch's operations: whole frames run beside each other instead, without waiting."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,5 +1,7 @@
 """What every detector promises: the tests loop over all files found in the folder of detectors."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from tiny_models import Picture, Video, draw_frames, make_yolo, make_yolox
 
+from lpw_toolkit.boxes import iou, nms
 from lpw_toolkit.detectors import Detector, DetectorOptions, detector_names, open_detector
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.inference import detect_frames
@@ -135,6 +138,40 @@ def test_unknown_detectors_and_numbers_out_of_range() -> None:
     for bad in ({"min_score": 1.0}, {"nms_iou": 0.0}, {"image_size": 8}, {"batch_size": 0}, {"min_score": -0.1}):
         with pytest.raises(LpwError, match="choose another value"):
             open_detector("boxes", DetectorOptions(**bad))
+
+
+def test_a_batch_of_several_gives_the_boxes_of_one(opened: tuple[str, DetectorOptions], detector: Detector) -> None:
+    frames = draw_frames(11)
+    frames[5].duplicate = True
+    single = _run(detector, frames) if detector.needs_images else []
+    options = replace(opened[1], batch_size=4)
+    if "batch_size" in detector.settings and opened[0] == "ultralytics":
+        batched = _run(open_detector(opened[0], options), frames)
+        assert [index for index, _ in batched] == [index for index, _ in single]
+        assert _as_bytes(_run(open_detector(opened[0], options), frames[8:])) == _as_bytes(batched)[7:]
+    else:
+        assert open_detector(opened[0], options).settings.get("batch_size", 1) == 1  # the model's own, or none at all
+
+
+def test_suppression_keeps_the_best_and_stays_small() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 300, (400, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(20, 80, (400, 2))])
+    scores = rng.choice([0.3, 0.5, 0.7], 400)
+    kept = nms(boxes, scores, 0.5)
+    overlap = iou(boxes, boxes)
+    order = list(np.argsort(-scores, kind="stable"))
+    assert kept.tolist() == [i for i in order if i in set(kept)]
+    assert (overlap[np.ix_(kept, kept)] - np.eye(len(kept)) <= 0.5).all()
+    for dropped in set(order) - set(kept.tolist()):
+        better = [k for k in kept if order.index(k) < order.index(dropped)]
+        assert (overlap[dropped, better] > 0.5).any()
+    many = np.tile(boxes, (50, 1))
+    tracemalloc.start()
+    assert len(nms(many, np.tile(scores, 50), 0.5)) == len(kept)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32e6
 
 
 def test_letterbox_there_and_back() -> None:

@@ -221,8 +221,30 @@ def test_the_image_size_is_rounded_up_to_the_stride_and_choices_are_told(tmp_pat
     detector = open_detector("ultralytics", DetectorOptions(weights=str(path), image_size=150, runtime="torch"))
     assert detector.settings["image_size"] == 160
     assert any(str(path) in note for note in detector.notes)
-    assert any("precision float32 (torch on the processor gains nothing from less)" in n for n in detector.notes)
+    assert any(f"precision {detector.settings['precision']} (the processor has" in note for note in detector.notes)
     assert detector.startup_s > 0
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_number_of_threads_moves_no_bit(runtime: str, precision: str, tmp_path: Path) -> None:
+    path, found = make_yolo(tmp_path / "yolo.pt"), []
+    for threads in (1, 3):
+        chosen = {"runtime": runtime, "precision": precision, "threads": threads, "min_score": 0.1}
+        detector = open_detector("ultralytics", DetectorOptions(weights=str(path), image_size=160, **chosen))
+        assert detector.settings["threads"] == threads
+        found.append([(index, boxes.tobytes()) for index, boxes in detector.detect(draw_frames(12), Video())])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("has", [True, False])
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_auto_follows_the_processor(has: bool, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lpw_toolkit import inference
+
+    monkeypatch.setattr(inference, "_has_bfloat16", lambda name: has and name == runtime)
+    assert inference.choose_precision("auto", runtime)[0] == ("bfloat16" if has else "float32")
+    assert inference.choose_precision("float32", runtime) == ("float32", "asked for")
 
 
 def test_missing_package_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

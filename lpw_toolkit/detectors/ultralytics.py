@@ -58,8 +58,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     if options.precision == "auto" and _device(runtime) == "cuda":
         precision, reason = "bfloat16", "the GPU gains from it"
     threads = inference.count_threads(options.threads)
-    if runtime == "openvino":
-        keep_torch_single()
+    keep_torch_single()
     stride = int(model.stride.max())
     image_size = -(-options.image_size // stride) * stride
     settings: dict[str, Setting] = {
@@ -71,7 +70,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
         "runtime_version": inference.package_version(runtime),
         "precision": precision,
         "image_size": image_size,
-        "batch_size": options.batch_size or _best_batch(runtime),
+        "batch_size": options.batch_size or (16 if _device(runtime) == "cuda" else 1),
         "min_score": inference.MIN_SCORE if options.min_score is None else options.min_score,
         "nms_iou": options.nms_iou,
         "threads": threads,
@@ -114,8 +113,9 @@ class YoloDetector:
         if self.settings["runtime"] == "openvino":
             model = convert_to_openvino(self.network.module, shape)
             return inference.OpenVinoNetwork(model, precision, threads)
-        function = torch_function(self.network.module, precision, threads, _device("torch"))
-        return inference.ThreadedNetwork(function, shape, 1)
+        device = _device("torch")
+        function = torch_function(self.network.module, precision, device)
+        return inference.ThreadedNetwork(function, shape, 1 if device == "cuda" else threads)
 
     def _decode(self, answers: inference.Answers, box: Letterbox) -> NDArray[np.float32]:
         min_score, nms_iou = float(self.settings["min_score"]), float(self.settings["nms_iou"])
@@ -199,9 +199,3 @@ def _has_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def _best_batch(runtime: str) -> int:
-    if runtime == "openvino":
-        return 1
-    return 16 if _device(runtime) == "cuda" else 4

@@ -89,10 +89,9 @@ def open_ours(weights: Path, runtime: str, precision: str, first: list[Picture])
     import torch
 
     detector = open_detector("ultralytics", DetectorOptions(weights=str(weights), runtime=runtime, precision=precision))
-    n_threads = torch.get_num_threads()
 
     def run(pictures: list[Picture]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        torch.set_num_threads(n_threads if runtime == "openvino" else int(detector.settings["threads"]))
+        torch.set_num_threads(1)  # the predictor has set its own number
         return detector.detect(pictures, Video())
 
     list(run(first))
