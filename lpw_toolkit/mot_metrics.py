@@ -1,7 +1,7 @@
 """IDF1, HOTA, MOTA and ID switches through `trackeval`, from arrays instead of its folder layout.
 
 Source: JonathonLuiten/TrackEval, `datasets/_base_dataset.py` and `datasets/mot_challenge_2d_box.py` (the dictionary
-that its metric classes take, and the preprocessing: ground truth that does not count is left out, ids are dense from 0).
+that its metric classes take; ground truth that does not count is left out and ids are dense from 0, as it does itself).
 """
 
 import contextlib
