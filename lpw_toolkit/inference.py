@@ -5,6 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -45,8 +46,8 @@ class FrameLike(Protocol):
         """Pixels, as displayed."""
 
     @property
-    def image(self) -> Pixels:
-        """(height, width, 3) BGR, valid until the next frame is asked for."""
+    def image(self) -> Pixels | None:
+        """(height, width, 3) BGR, valid until the next frame is asked for; None where no pictures are decoded."""
 
 
 class Network(Protocol):
@@ -100,8 +101,22 @@ def detect_frames(
     Args:
         open_stage: gives the stage of a frame width and height; called once per size.
     """
-    stages: dict[tuple[int, int], Stage] = {}
     flights: deque[_Flight] = deque()
+    try:
+        yield from _fly(frames, open_stage, batch_size, flights)
+    finally:
+        for flight in flights:  # whoever stops early leaves no network at work on buffers that the next one fills
+            with suppress(Exception):
+                flight.stage.network.finish(flight.slot)
+
+
+def _fly(
+    frames: Iterable[FrameLike],
+    open_stage: Callable[[int, int], Stage],
+    batch_size: int,
+    flights: deque[_Flight],
+) -> Iterator[tuple[int, Floats]]:
+    stages: dict[tuple[int, int], Stage] = {}
     filling: tuple[tuple[int, int, int], _Flight] | None = None
     for frame in frames:
         if frame.duplicate:
@@ -119,6 +134,8 @@ def detect_frames(
                 yield from _land(flights.popleft())
             filling = key, _Flight(stages[size], slot)
         flight = filling[1]
+        if frame.image is None:
+            raise ValueError(f"frame {frame.index} comes without its picture")
         flight.stage.letterbox.draw(frame.image, flight.stage.network.inputs(flight.slot)[len(flight.indices)])
         flight.indices.append(frame.index)
         if frame.index % batch_size == batch_size - 1:

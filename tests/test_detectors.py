@@ -109,6 +109,16 @@ def test_the_picture_may_be_overwritten_by_the_next_one(detector: Detector) -> N
     assert _as_bytes(list(detector.detect(reuse(), Video()))) == _as_bytes(_run(detector, frames))
 
 
+def test_stopping_early_and_starting_again(detector: Detector) -> None:
+    frames = draw_frames(40)
+    whole = _as_bytes(_run(detector, frames))
+    for _ in range(5):
+        stopped = detector.detect(iter(frames), Video())
+        assert next(iter(stopped))[0] == 0
+        stopped.close()
+    assert _as_bytes(_run(detector, frames)) == whole
+
+
 def test_a_change_of_size_in_the_middle(detector: Detector) -> None:
     frames = [*draw_frames(21), *draw_frames(19, 200, 160, first=21)]
     found = _run(detector, frames)
