@@ -1,5 +1,7 @@
 """The boxes of linked tracks as a dataset holds them: moved onto the smooth course that their crops are cut from."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -25,7 +27,7 @@ def smooth_tracks(detections: pa.Table, tracks: NDArray[np.int32], sigma_frames:
         return detections
     order = np.argsort(tracks, kind="stable")
     borders = np.searchsorted(tracks[order], np.arange(tracks.max(initial=-1) + 2))
-    for start, stop in zip(borders[:-1], borders[1:], strict=True):
+    for start, stop in pairwise(borders):
         rows = order[start:stop]
         boxes[rows] = smooth_boxes(boxes[rows], frame[rows], sigma)
     out = detections
