@@ -94,7 +94,21 @@ def _run_guarded() -> int:
         return stopped.exit_code
     except BrokenPipeError:
         return _close_stdout()
+    except OSError as error:
+        print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _describe_refusal(error: OSError) -> str:
+    """A file that the system refused: no bug of ours, so one line as for any wrong input."""
+    from lpw_toolkit.errors import LpwError
+    from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error
+
+    name = str(error.filename or "a file").removesuffix(TEMPORARY_SUFFIX)
+    return str(
+        LpwError(name, describe_os_error(error), "a file that can be read or written", "mend that and run again")
+    )
 
 
 def _close_stdout() -> int:

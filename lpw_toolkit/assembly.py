@@ -68,7 +68,7 @@ class BuildResult:
         dataset: the finished dataset.
         problems: one line for each video that could not be used, or not whole.
         remarks: what was chosen for the user.
-        seconds: wall time per stage: startup (loading and converting the network), detect, link, crop (overlaps with the
+        seconds: wall time by stage: startup (loading and converting the network), detect, link, crop (overlaps with the
             detecting of the next video), close; total is all of it but startup.
     """
 
@@ -98,7 +98,14 @@ class Assembly:
         self.entries: list[dict[str, Any]] = []
         self.numbers: Counter[str] = Counter()
         self.jobs: list[_Job] = []
-        self.seconds: dict[str, float] = {"startup": 0.0, "detect": 0.0, "link": 0.0, "crop": 0.0, "close": 0.0, "total": 0.0}
+        self.seconds: dict[str, float] = {
+            "startup": 0.0,
+            "detect": 0.0,
+            "link": 0.0,
+            "crop": 0.0,
+            "close": 0.0,
+            "total": 0.0,
+        }
         self.stop = Event()
 
     def run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:

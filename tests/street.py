@@ -23,7 +23,7 @@ OPTIONS = ["--preset", "paper", "--min-length", "4", "--segment-frames", "16", "
 
 def make_street(folder: Path, **changes: Any) -> Path:
     """Two scenes with two cameras; nearly all boxes found. Returns `folder`."""
-    noise = NoiseConfig(false_per_frame=0.1, duplicate_frac=0.0, merge_frac=0.0, part_frac=0.0)
+    noise = replace(NoiseConfig.none(), jitter_frac=0.02, false_per_frame=0.1)
     write_street(folder, replace(STREETS["tiny"], **changes), np.random.default_rng(7), noise)
     return folder
 

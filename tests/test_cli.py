@@ -98,12 +98,15 @@ def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
     assert score["all"]["yield_frac"] > 0.5 and score["all"]["purity"] > 0.9
 
 
-def test_the_only_dataset_at_hand_is_taken_and_printed(tour):
-    assert run_lpw("build-tracklets", "video", "--boxes", "det.txt", *OPTIONS, cwd=tour).returncode == 0
-    done = run_lpw("info", cwd=tour / "video-lpw")
+def test_the_only_dataset_at_hand_is_taken_and_printed(tour, tmp_path):
+    build = ["build-tracklets", tour / "video", "--boxes", tour / "det.txt", *OPTIONS]
+    assert run_lpw(*build, cwd=tmp_path).returncode == 0
+    done = run_lpw("info", cwd=tmp_path)
     assert done.returncode == 0 and "dataset: video-lpw" in done.stderr
-    several = run_lpw("info", cwd=tour)
-    assert several.returncode == 2 and "video-lpw" in several.stderr
+    assert run_lpw("info", cwd=tmp_path / "video-lpw").returncode == 0
+    assert run_lpw(*build, "--out", "another", cwd=tmp_path).returncode == 0
+    several = run_lpw("info", cwd=tmp_path)
+    assert several.returncode == 2 and "another, video-lpw" in several.stderr
 
 
 @pytest.mark.parametrize("arguments", [
