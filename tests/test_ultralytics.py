@@ -190,20 +190,34 @@ def test_equal_to_the_predictor(runtime: str, end2end: bool, tmp_path: Path, mon
         assert side_px < 0.5 and score < 1e-3
 
 
+def _read_street(shared_data: Path, n_frames: int) -> list[Picture]:
+    video = cv2.VideoCapture(str(shared_data / "video/tud-stadtmitte/TUD-Stadtmitte.mp4"))
+    images = [video.read()[1] for _ in range(n_frames)]
+    return [Picture(i, image, image.shape[1], image.shape[0]) for i, image in enumerate(images)]
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_equal_to_the_predictor_on_real_video(runtime: str, shared_data: Path) -> None:
-    video = cv2.VideoCapture(str(shared_data / "video/tud-stadtmitte/TUD-Stadtmitte.mp4"))
-    frames = []
-    for index in range(12):
-        image = video.read()[1]
-        frames.append(Picture(index, image, image.shape[1], image.shape[0]))
+    frames = _read_street(shared_data, 12)
     options = DetectorOptions(weights=str(shared_data / WEIGHTS), runtime=runtime, precision="float32")
     found = list(open_detector("ultralytics", options).detect(frames, Video()))
     predicted = _predict(shared_data / WEIGHTS, frames, person=0, image_size=640)
     for (_, boxes), expected in zip(found, predicted, strict=True):
         side_px, score = _tell_difference(boxes, expected)
         assert side_px < 0.5 and score < 1e-3
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_bytes_on_real_video_whatever_the_threads_and_the_start(precision: str, shared_data: Path) -> None:
+    frames, runs = _read_street(shared_data, 8), []
+    for threads, first in ((1, 0), (2, 0), (2, 3)):
+        chosen = {"runtime": "openvino", "precision": precision, "threads": threads}
+        detector = open_detector("ultralytics", DetectorOptions(weights=str(shared_data / WEIGHTS), **chosen))
+        runs.append([boxes.tobytes() for _, boxes in detector.detect(frames[first:], Video())])
+    assert runs[0] == runs[1]
+    assert runs[2] == runs[0][3:]
 
 
 def test_options_that_do_not_fit(tmp_path: Path) -> None:
