@@ -9,6 +9,7 @@ import click
 from cli.options import FOLDER, config_options, json_option, take_config
 from lpw_toolkit.link import PRESETS, LinkConfig, link
 from lpw_toolkit.mot import read_detections, write_tracks
+from lpw_toolkit.smoothing import smooth_tracks
 
 
 @click.command()
@@ -19,16 +20,31 @@ from lpw_toolkit.mot import read_detections, write_tracks
 @click.option("--fps", type=float, help="Frames per second, where a rule speaks of seconds.")
 @click.option("--scores", type=click.Choice(["fraction", "percent", "log_odds"]), default="fraction", show_default=True)
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True)
+@click.option(
+    "--boxes",
+    type=click.Choice(["smooth", "raw"]),
+    help="Write boxes smoothed along their track, as a dataset holds them, or as detected. [default: smooth; "
+    "raw for the preset paper]",
+)
 @config_options(LinkConfig)
 @json_option
 def command(
-    detections: Path, out: Path, fps: float | None, scores: Any, preset: str, *, as_json: bool, **values: Any
+    detections: Path,
+    out: Path,
+    fps: float | None,
+    scores: Any,
+    preset: str,
+    boxes: str | None,
+    *,
+    as_json: bool,
+    **values: Any,
 ) -> None:
     """Links the boxes of DETECTIONS (MOT text) into tracks; no images are needed."""
     config = take_config(LinkConfig, values, base=PRESETS[preset])
     table = read_detections(detections, fps=fps, video_id=detections.stem, scores=scores)
     tracks = link(table, config)
-    write_tracks(out, table, tracks)
+    raw = boxes == "raw" or (boxes is None and preset == "paper")
+    write_tracks(out, table if raw else smooth_tracks(table, tracks), tracks)
     n_tracks, n_boxes = int(tracks.max(initial=-1)) + 1, int((tracks >= 0).sum())
     facts = {"tracks": n_tracks, "boxes": n_boxes, "boxes_read": table.num_rows, "out": str(out)}
     click.echo(json.dumps(facts) if as_json else f"{out}: {n_tracks} tracks, {n_boxes} of {table.num_rows} boxes")

@@ -64,7 +64,7 @@ class LinkConfig:
         track_share: a tracklet whose mean score is below this share of the video's scores is dissolved; 0 = none.
     """
 
-    iou: float = 0.3
+    iou: float = 0.4
     assignment: Assignment = "optimal"
     min_score: float = 0.25
     min_length: int = 10
@@ -76,7 +76,7 @@ class LinkConfig:
     sure_share: float = 0.25
     bridge_error: float = 0.3
     bridge_size: float = 0.25
-    bridge_rival: float = 1.0
+    bridge_rival: float = 1.5
     outlier_iou: float = 0.5
     end_share: float = 0.15
     track_share: float = 0.15
@@ -112,6 +112,7 @@ def _check(name: str, value: float, low: float, high: float, *, above: bool = Fa
 PRESETS: dict[str, LinkConfig] = {
     "default": LinkConfig(),
     "paper": LinkConfig(
+        iou=0.3,
         min_score=0.0,
         min_length=1,
         max_gap=1,
