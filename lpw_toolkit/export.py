@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit import mot, publish
+from lpw_toolkit.check.header import KIND_OF_SUFFIX
 from lpw_toolkit.dataset import Dataset, is_inner_path, iter_tables
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.folders import publish_folder
-from lpw_toolkit.image_header import KIND_OF_SUFFIX
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import TIMELINE
 from lpw_toolkit.tables import boxes_of, read_table, run_starts, to_numpy

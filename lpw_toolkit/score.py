@@ -92,7 +92,7 @@ def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
 
 
 def read_tracks(dataset: Dataset, video_id: str) -> BoxRows:
-    """The refined boxes of one video, sorted by frame; tracks are numbered from 0 in the order of the tracklets' ids."""
+    """The refined boxes of one video, sorted by frame; tracks are numbered from 0 in order of the tracklets' ids."""
     tracklets = dataset.tracklets
     ids = np.array(tracklets["tracklet_id"].to_pylist(), dtype=object)
     wanted = ids[np.array(tracklets["video_id"].to_pylist(), dtype=object) == video_id]

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError
-from lpw_toolkit.image_header import read_image_header
 
 TILE_HEIGHT_PX = 96
 _MIN_TILE_PX, _MAX_TILE_PX = 24, 128

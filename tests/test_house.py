@@ -41,14 +41,14 @@ MAY_WRITE = {
     ("lpw_toolkit/folders.py", "temporary.rename"): "whole folders change places, between fault points of publish",
     ("lpw_toolkit/folders.py", "shutil.rmtree"): "removes its own temporary folder",
     ("lpw_toolkit/mot.py", "np.savetxt"): "into memory; publish_text writes it",
-    ("lpw_toolkit/synth.py", "av.open"): "into memory; publish_bytes writes it",
+    ("lpw_toolkit/synth/__init__.py", "av.open"): "into memory; publish_bytes writes it",
     ("lpw_toolkit/workspace.py", "os.open"): "the lock file must be held open; it never has content",
     ("lpw_toolkit/workspace.py", "shutil.rmtree"): "removes what an unfinished build made",
 }
 MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
-    ("lpw_toolkit/video_decode.py", "av"): "imported only in the decoding child process",
-    ("lpw_toolkit/video_orientation.py", "av"): "imported only by video_decode",
+    ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
+    ("lpw_toolkit/video/orientation.py", "av"): "imported only by video.decode",
 }
 
 REGISTRIES = (

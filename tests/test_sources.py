@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import media
 import pytest
+from media import Recipe
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.source_names import IdMaker, printable
 from lpw_toolkit.sources import SUFFIXES, SourceList, find_sources
-from tests import media
-from tests.media import Recipe
 
 
 def make(root: Path, *names: str) -> Path:

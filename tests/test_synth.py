@@ -14,13 +14,13 @@ from lpw_toolkit import boxes as bx
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.listing import iter_files
 from lpw_toolkit.synth import STREETS, NoiseConfig, StreetConfig, open_street, simulate_street, write_street
-from lpw_toolkit.synth_figure import CANVAS_HEIGHT, CANVAS_WIDTH, N_PHASES, N_VIEWS, STANDING, draw_figure, pose_person
-from lpw_toolkit.synth_noise import COUNTED_VISIBILITY, Truth, detect_truth, hit_probability
-from lpw_toolkit.synth_occlusion import OCCLUDED_COVER
-from lpw_toolkit.synth_people import COLOURS, count_differences, draw_people
-from lpw_toolkit.synth_render import MASK_LEVEL, Film, place_figure
-from lpw_toolkit.synth_routes import build_world
-from lpw_toolkit.synth_world import LAYOUTS, Camera, Item, Track, View
+from lpw_toolkit.synth.figure import CANVAS_HEIGHT, CANVAS_WIDTH, N_PHASES, N_VIEWS, STANDING, draw_figure, pose_person
+from lpw_toolkit.synth.noise import COUNTED_VISIBILITY, Truth, detect_truth, hit_probability
+from lpw_toolkit.synth.occlusion import OCCLUDED_COVER
+from lpw_toolkit.synth.people import COLOURS, count_differences, draw_people
+from lpw_toolkit.synth.render import MASK_LEVEL, Film, place_figure
+from lpw_toolkit.synth.routes import build_world
+from lpw_toolkit.synth.world import LAYOUTS, Camera, Item, Track, View
 
 SMALL = StreetConfig(
     n_persons=3, n_scenes=1, n_cameras=2, n_frames=36, width=160, height=120, rate_hz=6, n_wearers=1, n_furniture=2

@@ -7,15 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import media
 import numpy as np
 import pytest
+from media import Recipe
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video import VideoReport, open_video
-from lpw_toolkit.video_motion import DuplicateFinder, measure_motion
-from lpw_toolkit.video_timeline import Judge
-from tests import media
-from tests.media import Recipe
+from lpw_toolkit.video.motion import DuplicateFinder, measure_motion
+from lpw_toolkit.video.timeline import Judge
 
 
 def read_all(path: Path) -> tuple[list[tuple[int, float | None, int, bool]], list[int], VideoReport]:
@@ -211,10 +211,16 @@ def test_slow_motion_adds_up() -> None:
 
 
 def test_measure_is_the_eighth_largest_difference() -> None:
-    a, b = np.zeros((5, 5), np.uint8), np.zeros((5, 5), np.uint8)
+    a, b = np.zeros((80, 80), np.uint8), np.zeros((80, 80), np.uint8)
     b.ravel()[:12] = np.arange(12, 0, -1)
     assert measure_motion(a, b) == 5
     assert measure_motion(a, a) == 0
+
+
+def test_in_a_small_picture_one_moving_block_counts() -> None:
+    a, b = np.zeros((22, 40), np.uint8), np.zeros((22, 40), np.uint8)
+    b[5, 5] = 12
+    assert measure_motion(a, b) == 12
 
 
 def test_images_only_from_first_image_and_flags_stay(plain: Path) -> None:

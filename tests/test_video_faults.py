@@ -9,15 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import media
 import psutil
 import pytest
+from media import Recipe
 
-from lpw_toolkit import video_process
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video import VideoReader, VideoReport, open_video
-from lpw_toolkit.video_bytes import find_missing_bytes
-from tests import media
-from tests.media import Recipe
+from lpw_toolkit.video import process as video_process
+from lpw_toolkit.video.bytes import find_missing_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTAINERS = (".mp4", ".mkv", ".ts", ".avi")

@@ -15,11 +15,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.video_bytes import find_missing_bytes
-from lpw_toolkit.video_motion import BLOCK_PX, DuplicateFinder
-from lpw_toolkit.video_orientation import Orientation, orientation_of
-from lpw_toolkit.video_ring import MAX_PIXELS, MAX_SIDE_PX, Ring
-from lpw_toolkit.video_timeline import Judge
+from lpw_toolkit.video.bytes import find_missing_bytes
+from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
+from lpw_toolkit.video.orientation import Orientation, orientation_of
+from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
+from lpw_toolkit.video.timeline import Judge
 
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf"
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}

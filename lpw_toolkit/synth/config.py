@@ -17,7 +17,7 @@ class StreetConfig:
         width: frame width in pixels, even.
         height: frame height in pixels, even.
         rate_hz: frames per second.
-        n_colours: garment colours in use, 2-12 (`synth_people.COLOURS` in order).
+        n_colours: garment colours in use, 2-12 (`people.COLOURS` in order).
         n_wearers: persons of a scene that share each combination of upper and lower colour, as a minimum.
         n_furniture: static occluders per camera (lamp posts, trees, cars, kiosks, benches …), as a maximum.
         occluded_frac: the share of person frames to be occluded (a fifth or more of the person within the frame hidden

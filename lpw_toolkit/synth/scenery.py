@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_world import FACADE_M, WALL_END_M, WALL_LEFT_M, WALL_RIGHT_M, ZEBRA_X_M, ZEBRA_Z_M, Camera
+from lpw_toolkit.synth.world import FACADE_M, WALL_END_M, WALL_LEFT_M, WALL_RIGHT_M, ZEBRA_X_M, ZEBRA_Z_M, Camera
 
 Picture = NDArray[Any]
 

@@ -1,6 +1,6 @@
 """Video and image sequences as frames in presentation order, with index, exact time and a report of what was damaged.
 
-Decoding runs in a process of its own (`video_child`) under resource limits, because media decoders are memory-unsafe
+Decoding runs in a process of its own (`video.child`) under resource limits, because media decoders are memory-unsafe
 and strangers wrote the files. It hands pictures over in shared memory and works ahead, so that decoding overlaps with
 whatever the caller does. Whatever happens to it, the caller gets a report and keeps the frames delivered so far.
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.publish import describe_os_error
-from lpw_toolkit.video_process import ChildDiedError, DecodingProcess
+from lpw_toolkit.video.process import ChildDiedError, DecodingProcess
 
 IMAGE_FOLDER = "img1"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_people import COLOURS, HAIRS, Colour, Person
+from lpw_toolkit.synth.people import COLOURS, HAIRS, Colour, Person
 
 Floats = NDArray[np.float64]
 Picture = NDArray[Any]
@@ -184,7 +184,7 @@ Part = tuple[float, Callable[[], None]]
 
 
 def _list_parts(person: Person, pose: Pose, canvas: Canvas) -> list[Part]:
-    from lpw_toolkit.synth_clothes import list_column_parts
+    from lpw_toolkit.synth.clothes import list_column_parts
 
     parts = list_column_parts(person, pose, canvas)
     for side in (0, 1):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_config import StreetConfig
-from lpw_toolkit.synth_figure import N_PHASES, N_VIEWS, STANDING
-from lpw_toolkit.synth_occlusion import thin_items
-from lpw_toolkit.synth_people import Person
-from lpw_toolkit.synth_world import (
+from lpw_toolkit.synth.config import StreetConfig
+from lpw_toolkit.synth.figure import N_PHASES, N_VIEWS, STANDING
+from lpw_toolkit.synth.occlusion import thin_items
+from lpw_toolkit.synth.people import Person
+from lpw_toolkit.synth.world import (
     WALL_END_M,
     WALL_LEFT_M,
     WALL_RIGHT_M,

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_figure import Canvas, Floats, Paint, Part, Picture, Pose, hair_of, planes
-from lpw_toolkit.synth_people import COLOURS, Colour, Person
+from lpw_toolkit.synth.figure import Canvas, Floats, Paint, Part, Picture, Pose, hair_of, planes
+from lpw_toolkit.synth.people import COLOURS, Colour, Person
 
 #: Where the hem of each upper garment ends, as a fraction of the stature.
 _HEMS = {"tee": 0.49, "jacket": 0.475, "hoodie": 0.47, "coat": 0.335}

@@ -1,4 +1,4 @@
-"""The decoding process: `python -m lpw_toolkit.video_child ORDER`, started by `video_process` and by nobody else.
+"""The decoding process: `python -m lpw_toolkit.video.child ORDER`, started by `video.process` and by nobody else.
 
 It opens no file by name (the parent hands over a descriptor; of an image sequence it opens the images), can write no
 file, and is bounded in memory. It ends when its parent ends, however that happens.
@@ -16,8 +16,8 @@ import traceback
 from typing import Any
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.video_ring import MAX_SLOT_BYTES, Ring
-from lpw_toolkit.video_timeline import Judge
+from lpw_toolkit.video.ring import MAX_SLOT_BYTES, Ring
+from lpw_toolkit.video.timeline import Judge
 
 #: Address space: a decoder's reference pictures at 8K, the ring at its largest, and the libraries.
 MEMORY_BYTES = (4 << 30) + 3 * MAX_SLOT_BYTES
@@ -43,12 +43,12 @@ def main() -> None:
 def _carry_out(order: dict[str, Any], ring: Ring) -> None:
     judge = Judge(ring.send)
     if order["source"] is None:
-        from lpw_toolkit.video_images import deliver_images
+        from lpw_toolkit.video.images import deliver_images
 
         _limit_resources()
         deliver_images(order, ring, judge)
     else:
-        from lpw_toolkit.video_decode import deliver_video
+        from lpw_toolkit.video.decode import deliver_video
 
         _limit_resources()
         deliver_video(order, ring, judge)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lpw_toolkit.synth_config import StreetConfig
+from lpw_toolkit.synth.config import StreetConfig
 
 Colour = tuple[int, int, int]
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_config import StreetConfig
-from lpw_toolkit.synth_figure import CANVAS_HEIGHT, CANVAS_WIDTH, FOOT_COLUMN, FOOT_ROW, PX_PER_M, draw_figure
-from lpw_toolkit.synth_furniture import paint_item
-from lpw_toolkit.synth_noise import Truth
-from lpw_toolkit.synth_people import Person
-from lpw_toolkit.synth_scenery import light_at, paint_background, wall_mask
-from lpw_toolkit.synth_world import WALL_END_M, Track, View
+from lpw_toolkit.synth.config import StreetConfig
+from lpw_toolkit.synth.figure import CANVAS_HEIGHT, CANVAS_WIDTH, FOOT_COLUMN, FOOT_ROW, PX_PER_M, draw_figure
+from lpw_toolkit.synth.furniture import paint_item
+from lpw_toolkit.synth.noise import Truth
+from lpw_toolkit.synth.people import Person
+from lpw_toolkit.synth.scenery import light_at, paint_background, wall_mask
+from lpw_toolkit.synth.world import WALL_END_M, Track, View
 
 Frame = NDArray[np.uint8]
 

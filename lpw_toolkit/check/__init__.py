@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.check_images import STATE_FILE, CheckState, Images, check_images, find_extra
-from lpw_toolkit.check_rows import (
+from lpw_toolkit.check.images import STATE_FILE, CheckState, Images, check_images, find_extra
+from lpw_toolkit.check.problems import Problem
+from lpw_toolkit.check.rows import (
     check_detections,
     check_frames,
     check_pairing,
@@ -38,7 +39,6 @@ from lpw_toolkit.dataset import (
 )
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.listing import list_folder, list_names
-from lpw_toolkit.problems import Problem
 from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error
 from lpw_toolkit.schema import SCHEMAS
 from lpw_toolkit.tables import digest_rows, read_table

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_world import Item
+from lpw_toolkit.synth.world import Item
 
 Sheet = NDArray[np.uint8]
 _FINE = 2  # drawn so much larger and then averaged down: soft edges

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.image_header import KIND_OF_SUFFIX, read_image_header
-from lpw_toolkit.problems import Problem
+from lpw_toolkit.check.header import KIND_OF_SUFFIX, read_image_header
+from lpw_toolkit.check.problems import Problem
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.publish import append_line, describe_os_error, make_folder, publish_text
 

@@ -1,8 +1,8 @@
 """A synthetic street with exact ground truth: textured walkers in several cameras and scenes, as real video files.
 
 `write_street` makes a folder of videos, ground truth and simulated detections; `simulate_street` makes the truth alone.
-The world is drawn by `synth_world`, the people by `synth_people`, `synth_figure` and `synth_clothes`, the place by
-`synth_scenery` and `synth_furniture`, the frames and the truth by `synth_render`, the detector by `synth_noise`.
+The world is drawn by `synth.world`, the people by `synth.people`, `synth.figure` and `synth.clothes`, the place by
+`synth.scenery` and `synth.furniture`, the frames and the truth by `synth.render`, the detector by `synth.noise`.
 """
 
 import io
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.synth_config import STREETS, NoiseConfig, StreetConfig
-from lpw_toolkit.synth_noise import Boxes, Truth, detect_truth
-from lpw_toolkit.synth_people import Person, draw_people
-from lpw_toolkit.synth_render import Film, Row, stack_truth
-from lpw_toolkit.synth_routes import build_world
-from lpw_toolkit.synth_world import View
+from lpw_toolkit.synth.config import STREETS, NoiseConfig, StreetConfig
+from lpw_toolkit.synth.noise import Boxes, Truth, detect_truth
+from lpw_toolkit.synth.people import Person, draw_people
+from lpw_toolkit.synth.render import Film, Row, stack_truth
+from lpw_toolkit.synth.routes import build_world
+from lpw_toolkit.synth.world import View
 
 __all__ = [
     "STREETS", "Boxes", "NoiseConfig", "Street", "StreetConfig", "StreetVideo", "Truth", "detect_truth",

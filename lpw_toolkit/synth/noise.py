@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as bx
-from lpw_toolkit.synth_config import NoiseConfig
+from lpw_toolkit.synth.config import NoiseConfig
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_world import Item, View
+from lpw_toolkit.synth.world import Item, View
 
 Floats = NDArray[np.float64]
 

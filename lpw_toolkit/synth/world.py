@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth_config import StreetConfig
-from lpw_toolkit.synth_people import Person
+from lpw_toolkit.synth.config import StreetConfig
+from lpw_toolkit.synth.people import Person
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.video_ring import ENLARGED, MAX_SLOT_BYTES, USED_UP, n_slots
+from lpw_toolkit.video.ring import ENLARGED, MAX_SLOT_BYTES, USED_UP, n_slots
 
 _MAX_MESSAGE_BYTES = 1 << 20
 _PACKAGE_ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,7 @@ class ChildDiedError(Exception):
 
 
 class DecodingProcess:
-    """A running `lpw_toolkit.video_child`.
+    """A running `lpw_toolkit.video.child`.
 
     Args:
         order: what to do, as JSON.
@@ -135,7 +135,7 @@ def _spawn(order: dict[str, Any], descriptors: list[int]) -> subprocess.Popen[by
     path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "lpw_toolkit.video_child", json.dumps(order)],
+        [sys.executable, "-P", "-m", "lpw_toolkit.video.child", json.dumps(order)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
