@@ -4,6 +4,7 @@ A fragment may miss a frame or two; nothing longer is bridged here (see fragment
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -56,39 +57,46 @@ class _Live:
         self.number = np.concatenate([self.number, np.arange(first, first + n, dtype=np.int32)])
 
 
-def follow(
-    boxes: NDArray[np.float64],
-    step: NDArray[np.int64],
-    *,
-    iou: float,
-    greedy: bool,
-    max_gap: int,
-    velocity_gain: float,
-    margin: float,
-) -> NDArray[np.int32]:
+@dataclass(frozen=True)
+class Pursuit:
+    """When a box goes on with a fragment.
+
+    Attributes:
+        iou: overlap that a pair needs, above 0.
+        greedy: largest overlap first, instead of the largest sum.
+        max_gap: steps from one box of a fragment to the next, at most.
+        velocity_gain: 0 compares with the last box as it is; else the weight of the newest displacement.
+        margin: a pair is refused when a rival overlaps within this of it, on either side.
+    """
+
+    iou: float
+    greedy: bool = False
+    max_gap: int = 1
+    velocity_gain: float = 0.0
+    margin: float = 0.0
+
+
+def follow(boxes: NDArray[np.float64], step: NDArray[np.int64], how: Pursuit) -> NDArray[np.int32]:
     """Fragment number (N,) of every box, LOOSE for one that two fragments wanted about equally.
 
     Args:
         boxes: (N, 4), sorted by step.
         step: (N,) number of the frame, ascending; neighbouring numbers are consecutive frames.
-        max_gap: steps from one box of a fragment to the next, at most.
-        velocity_gain: 0 compares with the last box as it is; else the weight of the newest displacement.
-        margin: a pair is refused when a rival overlaps within this of it, on either side.
     """
     out = np.full(len(boxes), LOOSE, dtype=np.int32)
     live, n_started = _Live(), 0
     for start, stop in iter_equal(step):
         now, found = int(step[start]), boxes[start:stop]
-        live.keep(now - live.step <= max_gap)
+        live.keep(now - live.step <= how.max_gap)
         overlap = geometry.iou(live.guess(now), found)
-        i, j = assign(overlap, iou, greedy=greedy)
+        i, j = assign(overlap, how.iou, greedy=how.greedy)
         free = np.ones(stop - start, dtype=bool)
         free[j] = False  # what two fragments want about equally starts no third one
-        if margin > 0 and len(i):
-            clear = overlap[i, j] - _best_rival(overlap, i, j) >= margin
+        if how.margin > 0 and len(i):
+            clear = overlap[i, j] - _best_rival(overlap, i, j) >= how.margin
             i, j = i[clear], j[clear]
         out[start + j] = live.number[i]
-        live.grow(i, found[j], now, velocity_gain)
+        live.grow(i, found[j], now, how.velocity_gain)
         fresh = np.flatnonzero(free)
         out[start + fresh] = n_started + np.arange(len(fresh))
         live.start(found[fresh], now, n_started)

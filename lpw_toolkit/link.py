@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.follow import LOOSE, follow
+from lpw_toolkit.follow import LOOSE, Pursuit, follow
 from lpw_toolkit.fragments import (
     Bridge,
     Doubt,
@@ -191,15 +191,14 @@ def _link_segment(
     config: LinkConfig,
     levels: _Levels,
 ) -> NDArray[np.int32]:
-    tracks = follow(
-        boxes,
-        step,
+    how = Pursuit(
         iou=config.iou,
         greedy=config.assignment == "greedy",
         max_gap=min(config.max_gap, _FOLLOW_GAP),
         velocity_gain=config.velocity_gain,
         margin=config.margin,
     )
+    tracks = follow(boxes, step, how)
     if config.cuts:
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS)
         course = sort_course(tracks, boxes, step)

@@ -228,6 +228,31 @@ def on_disturbed(sequences: list[Sequence], seed: int) -> dict[str, Any]:
     return out
 
 
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "no motion before the overlap": {"velocity_gain": 0.0},
+    "no margin": {"margin": 0.0},
+    "IoU 0.3": {"iou": 0.3},
+    "no cuts in doubt": {"doubt_iou": 1.0},
+    "no gap above 2 bridged": {"max_gap": 2},
+    "no rival test": {"bridge_rival": 1.0},
+    "outliers stay": {"outlier_iou": 0.0},
+    "weak ends stay": {"end_share": 0.0},
+    "weak tracklets stay": {"track_share": 0.0},
+    "minimal length 8": {"min_length": 8},
+    "minimal length 15": {"min_length": 15},
+    "greedy": {"assignment": "greedy"},
+}
+
+
+def ablate(sequences: list[Sequence]) -> dict[str, Any]:
+    """The default with one ingredient changed at a time."""
+    out = {}
+    for name, changed in ABLATIONS.items():
+        config = replace(PRESETS["default"], **changed)
+        out[name] = record(pool(score_all([link_ours(s.detections, config) for s in sequences], sequences)))
+    return out
+
+
 def bars(result: dict[str, Any]) -> dict[str, Any]:
     """What the issue asks for, and what was reached."""
     ours, sort = result["defaults"]["ours"], result["defaults"]["SORT"]
@@ -277,6 +302,8 @@ def run(mot: Path, sort: Path | None, *, seed: int, rounds: int, sweeping: bool)
     result["disturbed"] = on_disturbed(sequences, seed)
     for kind, rows in result["disturbed"].items():
         show(kind, rows)
+    result["ablation"] = ablate(sequences)
+    show("default, one ingredient changed", result["ablation"])
     if sweeping:
         sweeps = {name: sweep(name, sequences) for name in ("ours", *PEERS)}
         result["sweep"] = {"min_score": SCORES, "gap": GAPS, "min_length": LENGTHS}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.follow import follow
+from lpw_toolkit.follow import Pursuit, follow
 from lpw_toolkit.mot import BoxRows, box_array, track_rows
 from lpw_toolkit.motion import to_centres
 
@@ -38,7 +38,7 @@ def link_plain(detections: pa.Table, gap: int | None) -> BoxRows:
     """The frame-to-frame rule: Hungarian, IoU 0.3, no motion."""
     frame = detections["frame_index"].to_numpy().astype(np.int64)
     boxes = box_array(detections)
-    tracks = follow(boxes, frame, iou=0.3, greedy=False, max_gap=gap or 1, velocity_gain=0.0, margin=0.0)
+    tracks = follow(boxes, frame, Pursuit(iou=0.3, max_gap=gap or 1))
     return track_rows(detections, tracks)
 
 
