@@ -16,9 +16,10 @@ from lpw_toolkit import schema
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.follow import assign
 from lpw_toolkit.link import PRESETS, LinkConfig, link
-from lpw_toolkit.mot import box_array, make_detections, read_detections
+from lpw_toolkit.mot import box_array, make_detections, read_boxes, read_detections, track_rows
 from lpw_toolkit.motion import filter_end, fit_lines, to_centres, to_corners
 from lpw_toolkit.smoothing import smooth_tracks
+from lpw_toolkit.truth import pool, score_tracklets
 
 PAPER = PRESETS["paper"]
 SHORT = replace(PRESETS["default"], min_length=3)
@@ -313,3 +314,18 @@ def test_invariants_on_real_crowds(shared_data: Path) -> None:
     for name in ("TUD-Stadtmitte", "KITTI-13"):
         detections = read_detections(shared_data / "mot15" / name / "det" / "det.txt")
         check_invariants(detections, link(detections, LinkConfig()), LinkConfig())
+
+
+@pytest.mark.realdata
+def test_quality_on_real_crowds(shared_data: Path) -> None:
+    """At the defaults at least 25 % below SORT's 189 s at a yield of 52.4 % or more, with fewer mixed tracklets."""
+    scores = []
+    for folder in sorted((shared_data / "mot15").iterdir()):
+        detections = read_detections(folder / "det" / "det.txt")
+        tracks = link(detections, LinkConfig())
+        found = track_rows(smooth_tracks(detections, tracks), tracks)
+        scores.append(score_tracklets(found, read_boxes(folder / "gt" / "gt.txt"), detections=detections))
+    total = pool(scores)
+    assert total.cost_per_1000_s <= 0.75 * 189
+    assert total.yield_frac >= 0.524
+    assert total.mixed_frac <= 0.7 * 0.152
