@@ -21,6 +21,7 @@ _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
 _MAX_FRAME = 2**31 - 1
 _MAX_PX = 1e6  # beyond any video; keeps areas exact in float64 and sides exact to 0.1 px in float32
 _DO = "correct or remove the line"
+_SCORE_DO = "say what they are (scores = percent or log_odds), or bring them into 0-1"
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def read_detections(
         score = 1 / (1 + np.exp(-np.clip(score, -60, 60)))
     else:
         limit = 100.0 if scores == "percent" else 1.0
-        do = "say what they are (scores = percent or log_odds), or bring them into 0-1"
-        _refuse(path, lines, (score < 0) | (score > limit), score, "score", f"0 to {limit:g}", do)
+        _refuse(path, lines, (score < 0) | (score > limit), score, "score", f"0 to {limit:g}")
         score = score / limit
     order = np.argsort(values[:, 0], kind="stable")
     values, score = values[order], score[order]
@@ -203,15 +203,10 @@ def _iter_lines(text: str) -> list[tuple[int, str]]:
 
 
 def _refuse(
-    path: Path,
-    text: str,
-    bad: NDArray[np.bool_],
-    values: NDArray[np.float64],
-    name: str,
-    expected: str,
-    do: str = _DO,
+    path: Path, text: str, bad: NDArray[np.bool_], values: NDArray[np.float64], name: str, expected: str
 ) -> None:
     """Raises for the first row marked `bad`, with its line number."""
     if bad.any():
         row = int(np.argmax(bad))
+        do = _SCORE_DO if name == "score" else _DO
         raise LpwError(f"{path}, line {_iter_lines(text)[row][0]}", f"{name} {values[row]:g}", expected, do)
