@@ -115,8 +115,11 @@ class Assembly:
             find: gives the detections of a source, whose SHA-256 it gets.
             parent: name and digest of the dataset this one is made from.
         """
-        with _timed(self.seconds, "total"):
-            return self._run(find, parent)
+        try:
+            with _timed(self.seconds, "total"):
+                return self._run(find, parent)
+        except OSError as error:
+            raise _system_error(self.work.out, error) from error
 
     def _run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:
         self.work.hold_plan(self._plan(parent))
@@ -129,8 +132,6 @@ class Assembly:
             for source in self.sources.sources:
                 self._start(source, find, pool)
             parts = self._wait()
-        except OSError as error:
-            raise _system_error(self.work.out, error) from error
         finally:
             self.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
