@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error, fault_point, make_folder, sync_all, sync_folder
+from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error, fault_point, make_folder, sync_all, sync_path
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _swap(temporary: Path, out: Path, old: Path) -> None:
     if out.exists():
         out.rename(old)
     temporary.rename(out)
-    sync_folder(out.parent)
+    sync_path(out.parent)
 
 
 def _remove_folder(folder: Path) -> None:

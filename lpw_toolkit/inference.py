@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -162,6 +163,39 @@ def _land(flight: _Flight) -> Iterator[tuple[int, Floats]]:
     answers = flight.stage.network.finish(flight.slot)
     for place, index in enumerate(flight.indices):
         yield index, flight.stage.decode(tuple(answer[place] for answer in answers), flight.stage.letterbox)
+
+
+@dataclass
+class NetworkDetector:
+    """What the detectors with a network share: one stage per frame size, opened when the first such frame comes.
+
+    Attributes:
+        settings: everything that moves the boxes (see `detectors.Detector`).
+        notes: what was chosen for the user.
+        startup_s: seconds spent on loading and converting so far.
+    """
+
+    settings: dict[str, str | int | float | bool]
+    notes: list[str]
+    startup_s: float
+    name: str
+    needs_images: bool = True
+    _stages: dict[tuple[int, int], Stage] = field(default_factory=dict)
+
+    def detect(self, frames: Iterable[FrameLike], video: object) -> Iterator[tuple[int, Floats]]:
+        """Boxes of every frame that is no duplicate; see `detectors.Detector`."""
+        yield from detect_frames(frames, self._find_stage, int(self.settings["batch_size"]))
+
+    def open_stage(self, width: int, height: int) -> Stage:
+        """The stage of a frame size: each detector's own."""
+        raise TypeError(f"{type(self).__name__} opens no stage")
+
+    def _find_stage(self, width: int, height: int) -> Stage:
+        if (width, height) not in self._stages:
+            began = time.perf_counter()
+            self._stages[width, height] = self.open_stage(width, height)
+            self.startup_s += time.perf_counter() - began
+        return self._stages[width, height]
 
 
 class ThreadedNetwork:

@@ -29,7 +29,7 @@ from lpw_toolkit.fragments import (
     recut,
     sort_course,
 )
-from lpw_toolkit.mot import box_array
+from lpw_toolkit.tables import boxes_of
 
 Assignment = Literal["optimal", "greedy"]
 _FOLLOW_GAP = 2  # one missed frame is followed by overlap; longer gaps are bridged by motion
@@ -146,7 +146,7 @@ def link(detections: pa.Table, config: LinkConfig, timeline: pa.Table | None = N
     frame = detections["frame_index"].to_numpy().astype(np.int64)
     if (np.diff(frame) < 0).any():
         raise LpwError("detections", "frames out of order", "rows sorted by frame_index", "sort the table")
-    boxes, scores = box_array(detections), detections["score"].to_numpy().astype(np.float64)
+    boxes, scores = boxes_of(detections), detections["score"].to_numpy().astype(np.float64)
     step, segment = _number_frames(frame, timeline)
     exists = (step >= 0) & (scores >= float(np.float32(config.min_score)))
     tracks = np.full(len(frame), LOOSE, dtype=np.int32)

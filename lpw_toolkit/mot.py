@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import publish, schema
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.tables import boxes_of
 
 ScoreForm = Literal["fraction", "percent", "log_odds"]
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
@@ -106,11 +107,6 @@ def make_detections(
     return pa.Table.from_arrays([*columns, pa.array(score.astype(np.float32))], schema=schema.DETECTIONS)
 
 
-def box_array(detections: pa.Table) -> NDArray[np.float64]:
-    """The boxes (N, 4) of a detections table, `x1 y1 x2 y2` in pixels."""
-    return np.stack([detections[side].to_numpy() for side in ("x1", "y1", "x2", "y2")], axis=1).astype(np.float64)
-
-
 def track_rows(detections: pa.Table, tracks: NDArray[np.int32]) -> BoxRows:
     """The linked boxes (track >= 0) of a detections table, as `read_boxes` would give them."""
     rows = np.flatnonzero(tracks >= 0)
@@ -118,7 +114,7 @@ def track_rows(detections: pa.Table, tracks: NDArray[np.int32]) -> BoxRows:
     return BoxRows(
         detections["frame_index"].to_numpy()[rows],
         tracks[rows].astype(np.int64),
-        box_array(detections)[rows],
+        boxes_of(detections)[rows],
         detections["score"].to_numpy()[rows].astype(np.float64),
     )
 

@@ -1,6 +1,7 @@
 """How people move, from their boxes: straight lines fitted to a few frames, and a Kalman filter for the gaps."""
 
 import numpy as np
+from filterpy.kalman import predict, update
 from numpy.typing import NDArray
 
 # In heights of the person, per frame: how well a box sits, how much a walk changes, how fast people are at first.
@@ -64,8 +65,6 @@ def filter_end(centres: NDArray[np.float64], at: NDArray[np.int64]) -> tuple[NDA
         centres: (N, 2) in pixels divided by the person's height, N >= 1.
         at: (N,) steps, all ascending or all descending (a course read backwards gives the backward velocity).
     """
-    from filterpy.kalman import predict, update
-
     state = np.array([*centres[0], 0.0, 0.0])
     cover = np.diag([_BOX_NOISE**2] * 2 + [_FIRST_SPEED**2] * 2)
     measure, noise = np.eye(2, 4), np.eye(2) * _BOX_NOISE**2

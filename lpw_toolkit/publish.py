@@ -83,24 +83,14 @@ def append_line(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names in `folder` durable. A failed fsync is an error, never retried."""
-    fault_point("fsync")
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def sync_all() -> None:
     """Makes every file written so far durable with one call: cheaper than an fsync for each of thousands of crops."""
     fault_point("fsync")
     os.sync()
 
 
-def sync_file(path: Path) -> None:
-    """Makes the content of `path` durable."""
+def sync_path(path: Path) -> None:
+    """Makes the content of a file, or the names in a folder, durable. A failed fsync is an error, never retried."""
     fault_point("fsync")
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -111,10 +101,10 @@ def sync_file(path: Path) -> None:
 
 def rename_into_place(temporary: Path, path: Path) -> None:
     """Second half of a publication: `temporary` is complete; make it durable and give it its name."""
-    sync_file(temporary)
+    sync_path(temporary)
     fault_point("rename")
     temporary.replace(path)
-    sync_folder(path.parent)
+    sync_path(path.parent)
 
 
 def publish_bytes(path: Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import schema
 from lpw_toolkit.crops import CropConfig, smooth_boxes
-from lpw_toolkit.mot import box_array
+from lpw_toolkit.tables import boxes_of
 
 
 def smooth_tracks(detections: pa.Table, tracks: NDArray[np.int32], sigma_frames: float | None = None) -> pa.Table:
@@ -22,7 +22,7 @@ def smooth_tracks(detections: pa.Table, tracks: NDArray[np.int32], sigma_frames:
         sigma_frames: standard deviation of the kernel; the one that crops are refined with when not given; 0 = none.
     """
     sigma = CropConfig().smooth_frames if sigma_frames is None else sigma_frames
-    boxes, frame = box_array(detections), detections["frame_index"].to_numpy().astype(np.int64)
+    boxes, frame = boxes_of(detections), detections["frame_index"].to_numpy().astype(np.int64)
     if sigma <= 0:
         return detections
     order = np.argsort(tracks, kind="stable")

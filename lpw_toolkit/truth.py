@@ -28,7 +28,8 @@ from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.mot import BoxRows, box_array
+from lpw_toolkit.mot import BoxRows
+from lpw_toolkit.tables import boxes_of
 
 NOBODY = -1
 
@@ -144,7 +145,7 @@ def find_backed(tracks: BoxRows, detections: pa.Table, *, iou: float = 0.5) -> N
     Trackers that fill gaps invent boxes; such a box has no picture worth keeping and is not counted as kept.
     """
     backed = np.zeros(len(tracks), dtype=bool)
-    found = box_array(detections)
+    found = boxes_of(detections)
     for rows, others in _iter_shared_frames(tracks.frame_index, detections["frame_index"].to_numpy()):
         backed[rows] = (geometry.iou(tracks.boxes[rows], found[others]) >= iou).any(axis=1)
     return backed

@@ -16,9 +16,10 @@ from lpw_toolkit import schema
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.follow import assign
 from lpw_toolkit.link import PRESETS, LinkConfig, link
-from lpw_toolkit.mot import box_array, make_detections, read_boxes, read_detections, track_rows
+from lpw_toolkit.mot import make_detections, read_boxes, read_detections, track_rows
 from lpw_toolkit.motion import filter_end, fit_lines, to_centres, to_corners
 from lpw_toolkit.smoothing import smooth_tracks
+from lpw_toolkit.tables import boxes_of
 from lpw_toolkit.truth import pool, score_tracklets
 
 PAPER = PRESETS["paper"]
@@ -102,14 +103,14 @@ def test_order_inside_a_frame_does_not_matter(seed: int, config: LinkConfig) -> 
     rng = np.random.default_rng(seed + 1)
     order = np.lexsort((rng.random(detections.num_rows), detections["frame_index"].to_numpy()))
     shuffled = detections.take(order)
-    one = partition(link(detections, config), box_array(detections), detections["frame_index"].to_numpy())
-    two = partition(link(shuffled, config), box_array(shuffled), shuffled["frame_index"].to_numpy())
+    one = partition(link(detections, config), boxes_of(detections), detections["frame_index"].to_numpy())
+    two = partition(link(shuffled, config), boxes_of(shuffled), shuffled["frame_index"].to_numpy())
     assert one == two
 
 
 def brute_force(detections: pa.Table, iou: float) -> set[frozenset[int]]:
     """The paper's rule by trying every assignment between consecutive frames."""
-    frame, boxes = detections["frame_index"].to_numpy(), box_array(detections)
+    frame, boxes = detections["frame_index"].to_numpy(), boxes_of(detections)
     follower: dict[int, int] = {}
     for f in range(int(frame.max(initial=0))):
         a, b = np.flatnonzero(frame == f), np.flatnonzero(frame == f + 1)
@@ -226,7 +227,7 @@ def test_greedy_takes_the_best_pair_first_and_optimal_the_best_sum() -> None:
 def test_a_fast_walker_is_followed_by_its_speed() -> None:
     detections = together(walk(frames=range(20), x=0, speed=15), walk(frames=range(20), x=330, speed=-15, y=0))
     tracks = link(detections, replace(PAPER, velocity_gain=0.3))
-    moves = [np.diff(box_array(detections)[tracks == t][:, 0]) for t in (0, 1)]
+    moves = [np.diff(boxes_of(detections)[tracks == t][:, 0]) for t in (0, 1)]
     assert all(len(set(np.sign(m))) == 1 for m in moves)  # nobody turns round where they meet
 
 
@@ -269,9 +270,9 @@ def test_smoothed_tracks_tremble_less_and_keep_their_rows() -> None:
     tracks = np.array([0] * 30 + [-1], np.int32)
     smooth = smooth_tracks(detections, tracks)
     assert smooth.schema == detections.schema
-    error, before = (np.abs(box_array(t)[:30] - np.array(boxes)).mean() for t in (smooth, detections))
+    error, before = (np.abs(boxes_of(t)[:30] - np.array(boxes)).mean() for t in (smooth, detections))
     assert error < 0.7 * before
-    assert box_array(smooth)[30].tolist() == [500.0, 0, 540, 100]
+    assert boxes_of(smooth)[30].tolist() == [500.0, 0, 540, 100]
     assert smooth_tracks(detections, tracks, 0.0) is detections
 
 
@@ -288,8 +289,8 @@ def test_odd_boxes_and_weak_ends_are_left_out() -> None:
 def test_weak_tracklets_are_left_out() -> None:
     strong, weak = walk(frames=range(20), x=0, speed=1), walk(frames=range(20), x=300, speed=1)
     detections = together(strong, weak)
-    score = np.where(box_array(detections)[:, 0] > 200, 0.4, 0.9)
-    scored = table(detections["frame_index"].to_numpy(), box_array(detections), score)
+    score = np.where(boxes_of(detections)[:, 0] > 200, 0.4, 0.9)
+    scored = table(detections["frame_index"].to_numpy(), boxes_of(detections), score)
     tracks = link(scored, replace(SHORT, track_share=0.75))
     assert (tracks >= 0).tolist() == (score > 0.5).tolist()
     assert link(scored, replace(SHORT, track_share=0.0, end_share=0.0)).max() == 1

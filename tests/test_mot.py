@@ -7,7 +7,8 @@ import pytest
 
 from lpw_toolkit import schema
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.mot import box_array, read_boxes, read_detections, write_tracks
+from lpw_toolkit.mot import read_boxes, read_detections, write_tracks
+from lpw_toolkit.tables import boxes_of
 
 GOOD = "1,-1,10,20,30,40,0.5,-1,-1,-1"
 
@@ -26,7 +27,7 @@ def test_detections_are_a_table_of_the_contract(tmp_path: Path) -> None:
     assert table["pts_s"].to_pylist() == [0.0, 0.0, 2 / 25]
     assert table["score"].to_pylist() == [0.5, 1.0, 0.25]  # order of the lines inside a frame
     assert table["video_id"].to_pylist() == ["cam"] * 3
-    assert box_array(table).tolist() == [[10, 20, 40, 60], [5.5, 6, 12.5, 14], [1, 2, 4, 6]]
+    assert boxes_of(table).tolist() == [[10, 20, 40, 60], [5.5, 6, 12.5, 14], [1, 2, 4, 6]]
 
 
 def test_without_fps_there_are_no_times(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_an_empty_file_is_an_empty_table(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", [GOOD, GOOD + "\r\n", "\ufeff" + GOOD, "\n\n" + GOOD, "1, -1, 10, 20, 30, 40, 0.5"])
 def test_harmless_variations(tmp_path: Path, text: str) -> None:
-    assert box_array(read_detections(write(tmp_path, text))).tolist() == [[10, 20, 40, 60]]
+    assert boxes_of(read_detections(write(tmp_path, text))).tolist() == [[10, 20, 40, 60]]
 
 
 def test_odd_values_beyond_the_seventh_column_do_not_matter(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.inference import FrameLike
 from lpw_toolkit.listing import iter_files
-from lpw_toolkit.mot import ScoreForm, box_array, read_detections
-from lpw_toolkit.tables import read_table
+from lpw_toolkit.mot import ScoreForm, read_detections
+from lpw_toolkit.tables import boxes_of, read_table
 
 _SUFFIXES = (".txt", ".parquet")
 _SCORE_FORMS = ("fraction", "percent", "log_odds")
@@ -124,7 +124,7 @@ def _read_saved(path: Path, video_id: str, form: ScoreForm) -> _Saved:
     else:
         table = read_detections(path, video_id=video_id, scores=form)
     index = table["frame_index"].to_numpy()
-    boxes, scores = box_array(table), table["score"].to_numpy()
+    boxes, scores = boxes_of(table), table["score"].to_numpy()
     _check_values(path, index, boxes, scores)
     order = np.argsort(index, kind="stable")
     return _Saved(path, index[order], boxes[order], scores[order])

@@ -6,8 +6,7 @@ Source: Megvii-BaseDetection/YOLOX:yolox/utils/demo_utils.py (`demo_postprocess`
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import inference
 from lpw_toolkit.dataset import sha256_file
-from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
+from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_corner
 from lpw_toolkit.onnx_file import refuse_external_data
@@ -70,35 +69,26 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
     return YoloxDetector(path, settings, (height, width), notes, time.perf_counter() - began)
 
 
-@dataclass
-class YoloxDetector:
+class YoloxDetector(inference.NetworkDetector):
     """Persons found by a YOLOX model."""
 
-    path: Path
-    settings: dict[str, Setting]
-    fixed_size: tuple[int | None, int | None]
-    notes: list[str]
-    startup_s: float
-    name: str = "onnx"
-    needs_images: bool = True
-    _stages: dict[tuple[int, int], inference.Stage] = field(default_factory=dict)
+    def __init__(
+        self,
+        path: Path,
+        settings: dict[str, Setting],
+        fixed_size: tuple[int | None, int | None],
+        notes: list[str],
+        startup_s: float,
+    ) -> None:
+        super().__init__(settings, notes, startup_s, "onnx")
+        self.path, self.fixed_size = path, fixed_size
 
-    def detect(
-        self, frames: Iterable[inference.FrameLike], video: VideoLike
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Boxes of every frame that is no duplicate; see `Detector`."""
-        yield from inference.detect_frames(frames, self._open_stage, int(self.settings["batch_size"]))
-
-    def _open_stage(self, width: int, height: int) -> inference.Stage:
-        if (width, height) not in self._stages:
-            began = time.perf_counter()
-            box = self._fit(width, height)
-            network = self._compile(box)
-            _check_answer(self.path, network, _count_cells(box))
-            decode = partial(self._decode, lay_grid(box.width, box.height))
-            self._stages[width, height] = inference.Stage(box, network, decode)
-            self.startup_s += time.perf_counter() - began
-        return self._stages[width, height]
+    def open_stage(self, width: int, height: int) -> inference.Stage:
+        """The model at the input size of this frame size. Errors: LpwError for a model that is no YOLOX."""
+        box = self._fit(width, height)
+        network = self._compile(box)
+        _check_answer(self.path, network, _count_cells(box))
+        return inference.Stage(box, network, partial(self._decode, lay_grid(box.width, box.height)))
 
     def _fit(self, width: int, height: int) -> Letterbox:
         input_height, input_width = self.fixed_size

@@ -7,8 +7,6 @@ mode, and turn off package auto-install; settings sync and with it analytics are
 import os
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import inference
 from lpw_toolkit.dataset import sha256_file
-from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
+from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_centred
 from lpw_toolkit.publish import make_folder
@@ -80,32 +78,19 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     return YoloDetector(settings, network, stride, notes, time.perf_counter() - began)
 
 
-@dataclass
-class YoloDetector:
+class YoloDetector(inference.NetworkDetector):
     """Persons found by a YOLO network."""
 
-    settings: dict[str, Setting]
-    network: PersonNetwork
-    stride: int
-    notes: list[str]
-    startup_s: float
-    name: str = "ultralytics"
-    needs_images: bool = True
-    _stages: dict[tuple[int, int], inference.Stage] = field(default_factory=dict)
+    def __init__(
+        self, settings: dict[str, Setting], network: PersonNetwork, stride: int, notes: list[str], startup_s: float
+    ) -> None:
+        super().__init__(settings, notes, startup_s, "ultralytics")
+        self.network, self.stride = network, stride
 
-    def detect(
-        self, frames: Iterable[inference.FrameLike], video: VideoLike
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Boxes of every frame that is no duplicate; see `Detector`."""
-        yield from inference.detect_frames(frames, self._open_stage, int(self.settings["batch_size"]))
-
-    def _open_stage(self, width: int, height: int) -> inference.Stage:
-        if (width, height) not in self._stages:
-            began = time.perf_counter()
-            box = fit_centred(width, height, int(self.settings["image_size"]), self.stride)
-            self._stages[width, height] = inference.Stage(box, self._compile(box), self._decode)
-            self.startup_s += time.perf_counter() - began
-        return self._stages[width, height]
+    def open_stage(self, width: int, height: int) -> inference.Stage:
+        """The network at the input size of this frame size."""
+        box = fit_centred(width, height, int(self.settings["image_size"]), self.stride)
+        return inference.Stage(box, self._compile(box), self._decode)
 
     def _compile(self, box: Letterbox) -> inference.Network:
         shape = int(self.settings["batch_size"]), box.height, box.width

@@ -11,10 +11,7 @@ holds; the raw boxes and the peers with the same smoothing are printed beside it
 import argparse
 import itertools
 import json
-import os
-import platform
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -24,17 +21,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from link_peers import PEERS
+from machine import describe_machine
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
-
-from link_peers import PEERS  # noqa: E402
-
-from lpw_toolkit.link import PRESETS, LinkConfig, link  # noqa: E402
-from lpw_toolkit.listing import list_folder  # noqa: E402
-from lpw_toolkit.mot import BoxRows, box_array, make_detections, read_boxes, read_detections, track_rows  # noqa: E402
-from lpw_toolkit.publish import publish_text  # noqa: E402
-from lpw_toolkit.smoothing import smooth_tracks  # noqa: E402
-from lpw_toolkit.truth import Score, pool, score_tracklets  # noqa: E402
+from lpw_toolkit.link import PRESETS, LinkConfig, link
+from lpw_toolkit.listing import list_folder
+from lpw_toolkit.mot import BoxRows, make_detections, read_boxes, read_detections, track_rows
+from lpw_toolkit.publish import publish_text
+from lpw_toolkit.smoothing import smooth_tracks
+from lpw_toolkit.tables import boxes_of
+from lpw_toolkit.truth import Score, pool, score_tracklets
 
 SCORES = (0.5, 0.6, 0.7, 0.8, 0.9)
 LENGTHS = (8, 12, 20)
@@ -71,7 +67,7 @@ def smoothed(rows: BoxRows) -> BoxRows:
     """Any linker's output with our smoothing."""
     _, track = np.unique(rows.track, return_inverse=True)
     table = make_detections(rows.frame_index, rows.boxes, np.clip(rows.flag, 0, 1))
-    return replace(rows, boxes=box_array(smooth_tracks(table, track.astype(np.int32))))
+    return replace(rows, boxes=boxes_of(smooth_tracks(table, track.astype(np.int32))))
 
 
 def at_least(detections: pa.Table, score: float) -> pa.Table:
@@ -191,7 +187,7 @@ def measure_speed(sequences: list[Sequence], rounds: int) -> dict[str, Any]:
 def disturb(sequence: Sequence, kind: str, rng: np.random.Generator) -> Sequence:
     """The sequence with trembling, missing or false boxes, or with every second frame."""
     d = sequence.detections
-    frame, boxes, score = d["frame_index"].to_numpy(), box_array(d), d["score"].to_numpy().astype(np.float64)
+    frame, boxes, score = d["frame_index"].to_numpy(), boxes_of(d), d["score"].to_numpy().astype(np.float64)
     truth = sequence.truth
     if kind == "jitter":
         boxes = boxes + rng.normal(0, 0.03, boxes.shape) * (boxes[:, 3] - boxes[:, 1])[:, None]
@@ -267,11 +263,6 @@ def bars(result: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def machine() -> dict[str, Any]:
-    models = [x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x]
-    return {"cpu": models[0] if models else platform.machine(), "cores": os.cpu_count()}
-
-
 def show(title: str, rows: dict[str, Any]) -> None:
     print(f"\n{title:38s} s/1000  yield  mixed  tracklets  frag/id")
     for name, r in rows.items():
@@ -287,7 +278,7 @@ def run(mot: Path, sort: Path | None, *, seed: int, rounds: int, sweeping: bool)
     result: dict[str, Any] = {
         "command": "python tests/bench/bench_linking.py",
         "seed": seed,
-        "machine": machine(),
+        "machine": describe_machine(),
         "sequences": [s.name for s in sequences],
         "config": asdict(PRESETS["default"]),
         "defaults": at_defaults(sequences, sort),

@@ -10,7 +10,6 @@ colour.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from machine import describe_machine
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from lpw_toolkit import publish
 from lpw_toolkit.synth import STREETS, Street, write_street
 
@@ -160,6 +159,7 @@ def main() -> None:
         summary = {
             "command": f"python tests/bench/bench_street.py --preset {args.preset} --seed {args.seed}",
             "protocol": "tracklet against the tracklets of the other cameras of its scene; single value per tracklet",
+            "machine": describe_machine(),
             "n_tracklets": len(tracklets),
             "truth": measure_truth(street),
             "write_street_cpu_s": seconds,

@@ -12,8 +12,9 @@ from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.follow import Pursuit, follow
-from lpw_toolkit.mot import BoxRows, box_array, track_rows
+from lpw_toolkit.mot import BoxRows, track_rows
 from lpw_toolkit.motion import to_centres
+from lpw_toolkit.tables import boxes_of
 
 Peer = Callable[[pa.Table, "int | None"], BoxRows]
 Frame = tuple[int, NDArray[np.float64], NDArray[np.float64]]
@@ -21,7 +22,7 @@ Frame = tuple[int, NDArray[np.float64], NDArray[np.float64]]
 
 def iter_frames(detections: pa.Table) -> list[Frame]:
     """Every frame from the first to the last, empty ones too: index, boxes, scores."""
-    frame, boxes = detections["frame_index"].to_numpy(), box_array(detections)
+    frame, boxes = detections["frame_index"].to_numpy(), boxes_of(detections)
     scores = detections["score"].to_numpy().astype(np.float64)
     borders = np.searchsorted(frame, np.arange(int(frame.max(initial=-1)) + 2))
     return [(i, boxes[a:b], scores[a:b]) for i, (a, b) in enumerate(pairwise(borders))]
@@ -37,7 +38,7 @@ def to_rows(found: list[tuple[int, int, NDArray[np.float64]]]) -> BoxRows:
 def link_plain(detections: pa.Table, gap: int | None) -> BoxRows:
     """The frame-to-frame rule: Hungarian, IoU 0.3, no motion."""
     frame = detections["frame_index"].to_numpy().astype(np.int64)
-    boxes = box_array(detections)
+    boxes = boxes_of(detections)
     tracks = follow(boxes, frame, Pursuit(iou=0.3, max_gap=gap or 1))
     return track_rows(detections, tracks)
 
