@@ -33,6 +33,7 @@ from lpw_toolkit.tables import boxes_of
 
 Assignment = Literal["optimal", "greedy"]
 _FOLLOW_GAP = 2  # one missed frame is followed by overlap; longer gaps are bridged by motion
+_GAP_ROUNDS = (2, 5, 10, 20)  # frames
 _DOUBT_REACH = 3  # frames: a box that comes back later belongs to another meeting
 _MIN_ROWS = 3
 
@@ -62,6 +63,7 @@ class LinkConfig:
         bridge_error: tolerated miss of the courses across a gap, in heights.
         bridge_size: tolerated logarithm of the height ratio across a gap.
         bridge_rival: a gap is bridged unless a rival bridge costs less than this many times as much.
+        bridge_in_rounds: short gaps are bridged first, and what they join is no rival for longer ones.
         outlier_iou: boxes that overlap the course of their neighbours by less are left out; 0 = none.
         end_share: a tracklet begins and ends with a box above this share of the video's scores; 0 = any.
         track_share: a tracklet whose mean score is below this share of the video's scores is dissolved; 0 = none.
@@ -71,15 +73,16 @@ class LinkConfig:
     assignment: Assignment = "optimal"
     min_score: float = 0.25
     min_length: int = 10
-    max_gap: int = 10
+    max_gap: int = 30
     velocity_gain: float = 0.3
     margin: float = 0.2
     doubt_iou: float = 0.2
-    doubt_near_iou: float = 0.4
-    sure_share: float = 0.25
-    bridge_error: float = 0.3
+    doubt_near_iou: float = 0.5
+    sure_share: float = 0.1
+    bridge_error: float = 0.25
     bridge_size: float = 0.25
     bridge_rival: float = 1.5
+    bridge_in_rounds: bool = True
     outlier_iou: float = 0.5
     end_share: float = 0.15
     track_share: float = 0.15
@@ -114,6 +117,15 @@ def _check(name: str, value: float, low: float, high: float, *, above: bool = Fa
 
 PRESETS: dict[str, LinkConfig] = {
     "default": LinkConfig(),
+    # Fewest tracklets with two people in them: bridges only what is beyond doubt, at more fragments.
+    "pure": LinkConfig(
+        max_gap=12,
+        doubt_near_iou=0.4,
+        sure_share=0.25,
+        bridge_error=0.15,
+        bridge_rival=2.0,
+        bridge_in_rounds=False,
+    ),
     "paper": LinkConfig(
         iou=0.3,
         min_score=0.0,
@@ -210,9 +222,18 @@ def _link_segment(
         marks[course.row[find_doubts(course, scores, doubt)]] = True
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS, cut_before=marks)
     if config.cuts or config.max_gap > 1:
-        bridge = Bridge(config.max_gap, config.bridge_error, config.bridge_size, config.bridge_rival)
-        tracks = join_fragments(tracks, sort_course(tracks, boxes, step), bridge)
+        tracks = _bridge(tracks, boxes, step, config)
     return _clean(tracks, boxes, step, scores, config, levels)
+
+
+def _bridge(
+    tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64], config: LinkConfig
+) -> NDArray[np.int32]:
+    shorter = [gap for gap in _GAP_ROUNDS if gap < config.max_gap] if config.bridge_in_rounds else []
+    for gap in [*shorter, config.max_gap]:
+        bridge = Bridge(gap, config.bridge_error, config.bridge_size, config.bridge_rival)
+        tracks = join_fragments(tracks, sort_course(tracks, boxes, step), bridge)
+    return tracks
 
 
 def _clean(

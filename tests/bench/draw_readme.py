@@ -1,6 +1,6 @@
 """Draws docs/street.png, the README's picture: frames of the demo street and tracklets that `lpw demo` builds from it.
 
-    lpw demo && python tests/bench/draw_readme.py lpw-demo docs/street.png
+lpw demo && python tests/bench/draw_readme.py lpw-demo docs/street.png
 """
 
 import sys
