@@ -54,6 +54,9 @@ def build_tracklets(config: BuildConfig, say: Callable[[str], None] = lambda lin
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         say(line)
+    boxes = config.options.boxes
+    if config.detector == "boxes" and boxes is not None and boxes.is_file() and len(sources.sources) > 1:
+        raise LpwError(boxes, f"one file for {len(sources.sources)} videos", "a file for each", "name their folder")
     with Workspace(config.out, restart=config.restart) as work:
         detector = open_detector(config.detector, config.options)
         for line in detector.notes:

@@ -94,12 +94,11 @@ def find_sources(root: Path, *, layout: str | None = None, cameras_csv: Path | N
     if not found.paths:
         _refuse_nothing(root, found)
     names = {path: _name_below(root, path) for path in found.paths}
-    skipped = list(found.skipped)
     claims = _claim(root, names, layout, cameras_csv)
-    skipped += [(printable(names[p]), f"not in {cameras_csv}") for p in found.paths if p not in claims]
+    omitted = [printable(names[p]) for p in found.paths if p not in claims]
     sources = _identify(names, claims)
     _check_claims(sources)
-    return SourceList(tuple(sources), _describe_naming(sources), tuple(skipped))
+    return SourceList(tuple(sources), _describe_naming(sources, omitted), tuple(found.skipped))
 
 
 def locate_videos(root: Path) -> dict[str, Path]:
@@ -283,7 +282,7 @@ def _double_claim(camera_id: str, first: Source, second: Source) -> LpwError:
     return LpwError("two videos", got, "one video of a camera at a time", WAYS)
 
 
-def _describe_naming(sources: list[Source]) -> tuple[str, ...]:
+def _describe_naming(sources: list[Source], omitted: list[str]) -> tuple[str, ...]:
     said = {
         "path": "scene and camera named by the path",
         "layout": "scene and camera named by --layout",
@@ -295,4 +294,6 @@ def _describe_naming(sources: list[Source]) -> tuple[str, ...]:
     lines = [f"{sentence} ({counts[way]} videos)" for way, sentence in said.items() if counts[way]]
     if n_parts:
         lines.append(f"{n_parts} videos continue a camera of another one, in natural order of their paths")
+    if omitted:
+        lines.append(f"left out, since cameras.csv does not list them: {', '.join(omitted)}")
     return tuple(lines)

@@ -221,6 +221,11 @@ def case_boxes_beyond_the_end(tmp_path: Path, street: Path) -> list[object]:
     return ["build-tracklets", video, "--boxes", tmp_path / "det.txt", "--out", tmp_path / "out", "--no-cache"]
 
 
+def case_one_boxes_file_for_four_videos(tmp_path: Path, street: Path) -> list[object]:
+    boxes = street / "detections" / "scen1" / "view1.txt"
+    return ["build-tracklets", street / "video", "--boxes", boxes, "--out", tmp_path / "out", "--no-cache"]
+
+
 def case_boxes_with_nan(tmp_path: Path, street: Path) -> list[object]:
     (tmp_path / "det.txt").write_text("1,-1,nan,10,30,80,0.9,-1,-1,-1\n")
     video = street / "video" / "scen1" / "view1.mp4"

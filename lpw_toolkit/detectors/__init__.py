@@ -103,7 +103,7 @@ def open_detector(name: str, options: DetectorOptions) -> Detector:
 def check_options(options: DetectorOptions) -> None:
     """Refuses numbers outside their range. Errors: LpwError."""
     ranges = [
-        ("--min-score", options.min_score, 0.0 <= (options.min_score or 0.0) < 1.0, "a number from 0 to below 1"),
+        ("--conf", options.min_score, 0.0 <= (options.min_score or 0.0) < 1.0, "a number from 0 to below 1"),
         ("--nms-iou", options.nms_iou, 0.0 < options.nms_iou <= 1.0, "a number above 0 up to 1"),
         ("--image-size", options.image_size, 32 <= options.image_size <= 8192, "32 to 8192 pixels"),
         ("--batch-size", options.batch_size, options.batch_size is None or options.batch_size >= 1, "1 or more"),

@@ -14,7 +14,7 @@ from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.tables import boxes_of, run_starts
 
 FRAME = 120
-VIEWS = ("scen1/view1", "scen2/view1")
+VIEWS = ("scen1/view2", "scen2/view3")
 N_STRIPS, N_CROPS, CROP_PX = 4, 20, (128, 64)
 
 

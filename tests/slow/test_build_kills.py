@@ -5,27 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from street import build_arguments, build_config, digest_tree, make_street, run_lpw
+from street import build_arguments, digest_tree, run_lpw
+from test_build_faults import street, undisturbed  # noqa: F401 (fixtures)
 
-from lpw_toolkit.build import build_tracklets
 from lpw_toolkit.check import check_dataset
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def street(tmp_path_factory) -> Path:
-    return make_street(tmp_path_factory.mktemp("street"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(street, tmp_path_factory) -> dict[str, str]:
-    out = tmp_path_factory.mktemp("undisturbed") / "dataset"
-    build_tracklets(build_config(street, out))
-    return digest_tree(out)
 
 
 def test_kill_9_at_every_third_hook(street, undisturbed, tmp_path):
