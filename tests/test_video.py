@@ -308,3 +308,17 @@ def test_real_street_video_has_no_duplicates(shared_data: Path, name: str, n_fra
     report = reader.report
     assert (report.n_frames, report.complete, report.notes, flagged) == (n_frames, True, (), [])
     assert report.rate_hz == pytest.approx(rate_hz)
+
+
+def test_the_decoding_process_does_not_grow(tmp_path: Path) -> None:
+    """400 frames of 1 MB each must not stay: side data of PyAV once kept them until the next garbage collection."""
+    import psutil
+
+    path = media.write_video(tmp_path / "long.mp4", Recipe(pts=tuple(range(400)), width=960, height=720))
+    sizes = []
+    with open_video(path, images=False) as reader:
+        for frame in reader:
+            if frame.index in (100, 390):
+                child = psutil.Process().children()[0]
+                sizes.append(child.memory_info().rss)
+    assert sizes[1] - sizes[0] < 20e6 and sizes[1] < 300e6

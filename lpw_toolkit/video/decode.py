@@ -194,11 +194,19 @@ class _Sender:
         self._finder = DuplicateFinder()
         self._to_bgr, self._to_grey = VideoReformatter(), VideoReformatter()
         self._index = 0
+        self._orientation: tuple[tuple[int, int, int], Orientation] | None = None
+
+    def _orient(self, frame: VideoFrame) -> Orientation:
+        """Asks the frame itself only where its kind changes: PyAV keeps a frame whose side data was looked at."""
+        kind = frame.width, frame.height, frame.rotation
+        if self._orientation is None or self._orientation[0] != kind:
+            self._orientation = kind, orientation_of(frame)
+        return self._orientation[1]
 
     def deliver(self, frame: VideoFrame, salvage: _Salvage) -> None:
         """Sends one frame."""
         _check_size(frame.width, frame.height)
-        orientation = orientation_of(frame)
+        orientation = self._orient(frame)
         size = orientation.size(frame.width, frame.height)
         pts_s = exact_seconds(frame.pts, frame.time_base)
         cut = salvage.settle(frame)
