@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.follow import LOOSE
@@ -170,58 +172,87 @@ class Bridge:
     rival: float
 
 
-def join_fragments(tracks: NDArray[np.int32], course: Course, bridge: Bridge) -> NDArray[np.int32]:
+#: Where a fragment is heading at an end, by (sign, first row, last row, number of rows) of the boxes that tell it: kept
+#: from one round of joining to the next, since only what was joined changes.
+Ends = dict[tuple[int, int, int, int], NDArray[np.float64]]
+
+
+def join_fragments(tracks: NDArray[np.int32], course: Course, bridge: Bridge, ends: Ends) -> NDArray[np.int32]:
     """Track numbers after joining fragments over gaps: the assignment of ends to starts with the least total cost."""
-    n = len(course.first)
-    cost = _bridge_costs(course, bridge)
-    end, start = linear_sum_assignment(np.where(cost < 1, cost, _MISFIT))
-    real = cost[end, start] < 1
-    end, start = end[real], start[real]
-    others = cost.copy()
-    others[end, start] = _MISFIT
-    rival = np.minimum(others[end].min(axis=1), others[:, start].min(axis=0)) if len(end) else np.zeros(0)
-    clear = rival >= (cost[end, start] + _FLOOR) * bridge.rival
-    label = np.arange(n)
-    for e, s in sorted(zip(end[clear], start[clear], strict=True), key=lambda p: course.step[course.first[p[1]]]):
-        label[s] = label[e]
+    label = np.arange(len(course.first))
+    joins = _choose_bridges(*_find_bridges(course, bridge, ends), bridge.rival)
+    for end, start in sorted(joins, key=lambda join: course.step[course.first[join[1]]]):
+        label[start] = label[end]
     out = np.full(len(tracks), LOOSE, dtype=np.int32)
     out[course.row] = np.repeat(label, course.last - course.first + 1)
     return out
 
 
-def _bridge_costs(course: Course, bridge: Bridge) -> NDArray[np.float64]:
-    """(F, F): cost of joining the end of fragment i to the start of fragment j; below 1 it is within tolerance."""
-    n = len(course.first)
-    cost = np.full((n, n), _MISFIT)
-    first_step, last_step = course.step[course.first], course.step[course.last]
-    gap = first_step[None, :] - last_step[:, None]
-    long = course.last - course.first + 1 >= _MIN_ROWS
-    i, j = np.nonzero((gap >= 1) & (gap <= bridge.max_gap) & long[:, None] & long[None, :])
-    head, tail = _fragment_ends(course, np.unique(j), 1), _fragment_ends(course, np.unique(i), -1)
-    dt = gap[i, j][:, None].astype(np.float64)
-    height = (tail[i, 4] + head[j, 4]) / 2
-    ahead = tail[i, :2] + dt * tail[i, 2:4] - head[j, :2]
-    behind = head[j, :2] + dt * head[j, 2:4] - tail[i, :2]
+def _find_bridges(
+    course: Course, bridge: Bridge, ends: Ends
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Fragments i whose end may be joined to the start of fragments j, and the cost; below 1 it is within tolerance."""
+    long = np.flatnonzero(course.last - course.first + 1 >= _MIN_ROWS)
+    first_step, last_step = course.step[course.first[long]], course.step[course.last[long]]
+    order = np.argsort(first_step, kind="stable")
+    low = np.searchsorted(first_step[order], last_step, side="right")
+    count = np.searchsorted(first_step[order], last_step + bridge.max_gap, side="right") - low
+    nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    i, j = np.repeat(long, count), long[order[np.repeat(low, count) + nth]]
+    tail, head = _look_ahead(course, i, -1, ends), _look_ahead(course, j, 1, ends)
+    dt = (course.step[course.first[j]] - course.step[course.last[i]])[:, None].astype(np.float64)
+    height = (tail[:, 4] + head[:, 4]) / 2
+    ahead = tail[:, :2] + dt * tail[:, 2:4] - head[:, :2]
+    behind = head[:, :2] + dt * head[:, 2:4] - tail[:, :2]
     error = np.sqrt(((ahead**2).sum(axis=1) + (behind**2).sum(axis=1)) / 2) / height
-    size = np.abs(np.log(tail[i, 4] / head[j, 4]))
-    total = np.hypot(error / bridge.error_frac, size / bridge.size)
-    cost[i, j] = np.where(total < _RIVAL_COST, total, _MISFIT)
-    return cost
+    size = np.abs(np.log(tail[:, 4] / head[:, 4]))
+    cost = np.hypot(error / bridge.error_frac, size / bridge.size)
+    near = cost < _RIVAL_COST
+    return i[near], j[near], cost[near]
 
 
-def _fragment_ends(course: Course, wanted: NDArray[np.intp], sign: int) -> NDArray[np.float64]:
-    """(F, 5): centre x y, velocity x y per step away from the fragment, height; at the start (1) or the end (-1)."""
-    out = np.zeros((len(course.first), 5))
-    for f in wanted:
+def _choose_bridges(
+    i: NDArray[np.intp], j: NDArray[np.intp], cost: NDArray[np.float64], rival_ratio: float
+) -> list[tuple[int, int]]:
+    """The joins (end, start) that no rival disputes; groups of fragments without a common rival are settled apart."""
+    joins: list[tuple[int, int]] = []
+    n = int(max(i.max(initial=-1), j.max(initial=-1))) + 1
+    graph = coo_array((np.ones(len(i)), (i, n + j)), shape=(2 * n, 2 * n))
+    group = connected_components(graph, directed=False)[1][i] if len(i) else i
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(i) else []:
+        ends, at = np.unique(i[rows], return_inverse=True)
+        starts, to = np.unique(j[rows], return_inverse=True)
+        costs = np.full((len(ends), len(starts)), _MISFIT)
+        costs[at, to] = cost[rows]
+        end, start = linear_sum_assignment(np.where(costs < 1, costs, _MISFIT))
+        real = costs[end, start] < 1
+        end, start = end[real], start[real]
+        others = costs.copy()
+        others[end, start] = _MISFIT
+        rival = np.minimum(others[end].min(axis=1), others[:, start].min(axis=0)) if len(end) else np.zeros(0)
+        clear = rival >= (costs[end, start] + _FLOOR) * rival_ratio
+        joins += zip(ends[end[clear]].tolist(), starts[start[clear]].tolist(), strict=True)
+    return joins
+
+
+def _look_ahead(course: Course, fragments: NDArray[np.intp], sign: int, ends: Ends) -> NDArray[np.float64]:
+    """(M, 5): centre x y, velocity x y per step away from the fragment, height; at the start (1) or the end (-1)."""
+    wanted, back = np.unique(fragments, return_inverse=True)
+    out = np.zeros((len(wanted), 5))
+    for k, f in enumerate(wanted):
         first, last = course.first[f], course.last[f]
         if sign > 0:
             rows = np.arange(min(first + _END_ROWS, last + 1) - 1, first - 1, -1)
         else:
             rows = np.arange(max(last + 1 - _END_ROWS, first), last + 1)
-        height = float(np.median(course.centre[rows, 3]))
-        place, velocity = filter_end(course.centre[rows, :2] / height, course.step[rows])
-        out[f] = [*(place * height), *(velocity * height), height]
-    return out
+        key = sign, int(course.row[rows[0]]), int(course.row[rows[-1]]), len(rows)
+        if key not in ends:
+            height = float(np.median(course.centre[rows, 3]))
+            place, velocity = filter_end(course.centre[rows, :2] / height, course.step[rows])
+            ends[key] = np.array([*(place * height), *(velocity * height), height])
+        out[k] = ends[key]
+    return out[back]
 
 
 def find_outliers(course: Course, min_iou: float) -> NDArray[np.bool_]:

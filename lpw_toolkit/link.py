@@ -21,6 +21,7 @@ from lpw_toolkit.follow import LOOSE, Pursuit, follow
 from lpw_toolkit.fragments import (
     Bridge,
     Doubt,
+    Ends,
     find_doubts,
     find_outliers,
     find_weak_ends,
@@ -229,10 +230,11 @@ def _link_segment(
 def _bridge(
     tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64], config: LinkConfig
 ) -> NDArray[np.int32]:
+    ends: Ends = {}
     shorter = [gap for gap in _GAP_ROUNDS if gap < config.max_gap] if config.bridge_in_rounds else []
     for gap in [*shorter, config.max_gap]:
         bridge = Bridge(gap, config.bridge_error, config.bridge_size, config.bridge_rival)
-        tracks = join_fragments(tracks, sort_course(tracks, boxes, step), bridge)
+        tracks = join_fragments(tracks, sort_course(tracks, boxes, step), bridge, ends)
     return tracks
 
 
