@@ -108,6 +108,7 @@ def report(result: BuildResult, *, as_json: bool, allow_damaged: bool) -> None:
         )
         click.echo(f"next: lpw show {root}")
     if result.problems and not allow_damaged:
-        n_sources = len(result.dataset.manifest["sources"])
+        manifest = result.dataset.manifest
+        n_sources = len(manifest["sources"]) + len(manifest.get("skipped", []))
         got = f"{len(result.problems)} of {n_sources} videos failed or are not whole"
         raise PartialError(root, got, "whole videos", "replace them, or accept this with --allow-damaged")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.options import FOLDER, config_options, json_option, take_config
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.link import PRESETS, LinkConfig, link
 from lpw_toolkit.mot import read_detections, write_tracks
 from lpw_toolkit.smoothing import smooth_tracks
@@ -40,6 +41,8 @@ def command(
     **values: Any,
 ) -> None:
     """Links the boxes of DETECTIONS (MOT text) into tracks; no images are needed."""
+    if out.resolve() == detections.resolve():
+        raise LpwError("--out", str(out), "another file than the detections", "choose another name")
     config = take_config(LinkConfig, values, base=PRESETS[preset])
     table = read_detections(detections, fps=fps, video_id=detections.stem, scores=scores)
     tracks = link(table, config)

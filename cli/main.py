@@ -67,7 +67,8 @@ def run() -> None:
             signal.signal(number, _stop)
     code = _run_guarded()
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: started with a closed standard output
+            sys.stdout.flush()
     except BrokenPipeError:
         code = _close_stdout()
     sys.exit(code)
@@ -92,7 +93,7 @@ def _run_guarded() -> int:
     except _Stopped as stopped:
         print(f"lpw: {INTERRUPTED}", file=sys.stderr)
         return stopped.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click leaves by SystemExit where standard output is closed
         return _close_stdout()
     except OSError as error:
         print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
@@ -112,5 +113,5 @@ def _describe_refusal(error: OSError) -> str:
 
 
 def _close_stdout() -> int:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 128 + signal.SIGPIPE

@@ -21,7 +21,7 @@ from lpw_toolkit.cropping import CropWriter, Plan, merge_parts, plan_crops, trac
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.detecting import Found, save_found
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.listing import iter_files
 from lpw_toolkit.publish import describe_os_error, remove_file
@@ -125,6 +125,7 @@ class Assembly:
         self.work.hold_plan(self._plan(parent))
         if self.work.is_complete:
             dataset = open_dataset(self.work.out)
+            self._refuse_changed(dataset)
             return BuildResult(dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds)
         remember_root(self.work.local, self.root)
         pool = ThreadPoolExecutor(1)
@@ -136,6 +137,16 @@ class Assembly:
             self.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
         return self._close(parts, parent)
+
+    def _refuse_changed(self, dataset: Dataset) -> None:
+        """Errors: MismatchError when a video is not the one that the finished dataset was made from."""
+        known = {
+            entry["video_id"]: entry.get("sha256") for entry in dataset.manifest["sources"] if "error" not in entry
+        }
+        for source in self.sources.sources:
+            if source.video_id in known and hash_source(source.path)["sha256"] != known[source.video_id]:
+                do = "choose another --out to build from the new one"
+                raise MismatchError(source.relative, "a video that has changed since", "the one in the dataset", do)
 
     def _plan(self, parent: dict[str, str] | None) -> dict[str, Any]:
         sources = [[s.video_id, s.relative, s.camera_id] for s in self.sources.sources]

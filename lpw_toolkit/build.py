@@ -109,7 +109,7 @@ def relink(config: RelinkConfig) -> BuildResult:
     sources = _sources_of(parent, root)
     notes = Notes(config.recipe.notes.name, parent.manifest.get("licence"), parent.manifest.get("consent"))
     recipe = replace(config.recipe, notes=notes)
-    known = {entry["video_id"]: entry["sha256"] for entry in parent.manifest["sources"]}
+    known = {entry["video_id"]: entry.get("sha256") for entry in parent.manifest.get("sources", [])}
 
     def find(source: Source, sha256: str) -> Found:
         if sha256 != known[source.video_id]:
@@ -119,8 +119,8 @@ def relink(config: RelinkConfig) -> BuildResult:
         return load_found(config.dataset / "detections" / name, config.dataset / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
-        assembly = Assembly(work, root, sources, recipe, parent.manifest["settings"]["detect"])
-        return assembly.run(find, parent={"name": parent.name, "digest": parent.manifest["digest"]})
+        assembly = Assembly(work, root, sources, recipe, parent.manifest.get("settings", {}).get("detect", {}))
+        return assembly.run(find, parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))})
 
 
 def _sources_of(parent: Dataset, root: Path) -> SourceList:

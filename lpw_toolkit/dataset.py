@@ -70,6 +70,8 @@ class Dataset:
         """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those of the index."""
         file = self.image_file(path)
         do = "restore the file or build the dataset again"
+        if file.exists() and not file.is_file():  # a named pipe would be waited for
+            raise CorruptCropError(file, "no regular file", "an image", do)
         try:
             data = file.read_bytes()
         except OSError as error:
@@ -108,8 +110,9 @@ def _read_manifest(file: Path) -> dict[str, Any]:
             raise ValueError("too large")
         manifest = json.loads(file.read_text("utf-8"))
         version = manifest["format_version"]
-        if not isinstance(manifest["tables"], dict) or not isinstance(manifest["name"], str):
-            raise TypeError("tables or name")
+        if not {"name", "tables"} <= manifest.keys():
+            raise TypeError("no name or no tables")
+        _refuse_odd(manifest)
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable manifest", do) from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -117,6 +120,26 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     if version != FORMAT_VERSION:
         raise MismatchError(file, f"format version {version}", f"{FORMAT_VERSION}", "use the lpw version that wrote it")
     return dict(manifest)
+
+
+def _refuse_odd(manifest: dict[str, Any]) -> None:
+    """Errors: TypeError naming the entry that is not what lpw writes."""
+    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list}.items():
+        if not isinstance(manifest.get(key, kind()), kind):
+            raise TypeError(f"{key} is no {kind.__name__}")
+    for entry in manifest.get("sources", []):
+        plain = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "path"))
+        if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
+            raise TypeError("sources holds an entry without a video_id and a path inside the source folder")
+        if "error" not in entry and not isinstance(entry.get("report"), dict):
+            raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
+
+
+def refuse_inside_dataset(out: Path) -> None:
+    """Errors: LpwError when `out` would lie inside a finished dataset, which never changes."""
+    for folder in out.absolute().parents:
+        if (folder / MANIFEST).is_file():
+            raise LpwError(out, f"a place inside the dataset {folder.name}", "a place outside", "choose another --out")
 
 
 def find_dataset(folder: Path) -> Path:

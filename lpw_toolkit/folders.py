@@ -6,9 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lpw_toolkit.dataset import refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error, fault_point, make_folder, sync_all, sync_path
+from lpw_toolkit.publish import (
+    TEMPORARY_SUFFIX,
+    describe_os_error,
+    fault_point,
+    make_folder,
+    sync_all,
+    sync_path,
+    write_file,
+)
 
 
 @contextmanager
@@ -17,7 +26,7 @@ def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
 
     Args:
         out: must not exist, be an empty folder, or hold `marker`: then it is replaced as a whole.
-        marker: name of the file by which a folder of the same kind is known. The block writes it.
+        marker: name of the file by which a folder of the same kind is known. The block writes it (`mark_folder`).
 
     Errors: LpwError for any other `out`, or where the system refuses.
     """
@@ -42,19 +51,27 @@ def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
 
 
 def check_free(out: Path, *, marker: str | None = None) -> None:
-    """Errors: LpwError when `out` holds something that is not ours to replace."""
+    """Errors: LpwError when `out` lies in a dataset or holds something that is not ours to replace."""
+    refuse_inside_dataset(out)
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir():
         raise LpwError(out, "a file", "a new or empty folder", "choose another place")
-    if marker is not None and (out / marker).is_file():
-        return
     try:
-        n_entries = len(list_folder(out))
-    except OSError as error:
-        raise LpwError(out, describe_os_error(error), "a new or empty folder", "choose another place") from error
-    if n_entries:
-        raise LpwError(out, f"a folder with {n_entries} entries", "a new or empty folder", "choose another place")
+        found = [entry.name for entry in list_folder(out)]
+        ours = (out / marker).read_text("utf-8").splitlines() if marker in found else []
+    except (OSError, ValueError) as error:
+        got = describe_os_error(error) if isinstance(error, OSError) else "an unreadable marker"
+        raise LpwError(out, got, "a new or empty folder", "choose another place") from error
+    foreign = [name for name in found if name not in ours and not (ours and name == marker)]
+    if foreign:
+        got = f"a folder with {len(foreign)} entries of other things ({foreign[0]})"
+        raise LpwError(out, got, "a new or empty folder", "choose another place")
+
+
+def mark_folder(folder: Path, marker: str) -> None:
+    """Writes the file by which `check_free` knows a folder: the names of what lies in it, which may be replaced."""
+    write_file(folder / marker, "".join(f"{entry.name}\n" for entry in list_folder(folder)).encode())
 
 
 def _swap(temporary: Path, out: Path, old: Path) -> None:

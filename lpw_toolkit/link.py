@@ -109,7 +109,7 @@ class LinkConfig:
 
 
 def _check(name: str, value: float, low: float, high: float, *, above: bool = False, whole: bool = False) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not low <= value <= high or (above and value == low) or (whole and value != int(value)):
         kind = "a whole number " if whole else ""
         expected = f"{kind}{'above' if above else 'from'} {low:g} to {high:g}"

@@ -56,6 +56,7 @@ def read_boxes(path: Path) -> BoxRows:
     """
     values, lines = _read_values(path)
     _refuse(path, lines, values[:, 1] != np.round(values[:, 1]), values[:, 1], "id", "a whole number")
+    _refuse(path, lines, np.abs(values[:, 1]) > 2**53, values[:, 1], "id", "a number of at most 2^53")
     values = values[np.argsort(values[:, 0], kind="stable")]
     return BoxRows(
         (values[:, 0] - 1).astype(np.int32), values[:, 1].astype(np.int64), _corners(values), values[:, 6].copy()
@@ -161,6 +162,8 @@ def _read_values(path: Path) -> tuple[NDArray[np.float64], str]:
 
 
 def _read_text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe or device has no end that one can wait for
+        raise LpwError(path, "no regular file", "a text file", "name a file")
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:

@@ -39,10 +39,12 @@ def evaluate(sequences: Mapping[str, tuple[BoxRows, BoxRows]]) -> dict[str, dict
 
 def make_data(tracks: BoxRows, truth: BoxRows) -> dict[str, Any]:
     """The dictionary of one sequence that the metric classes of `trackeval` take."""
-    n_steps = int(max(tracks.frame_index.max(initial=-1), truth.frame_index.max(initial=-1))) + 1
+    # Frames without any box count nothing, so only the others are walked through.
+    _, step = np.unique(np.concatenate([tracks.frame_index, truth.frame_index]), return_inverse=True)
+    n_steps = int(step.max(initial=-1)) + 1
     track_ids, track_number = np.unique(tracks.track, return_inverse=True)
     truth_ids, truth_number = np.unique(truth.track, return_inverse=True)
-    track_rows, truth_rows = _split(tracks.frame_index, n_steps), _split(truth.frame_index, n_steps)
+    track_rows, truth_rows = _split(step[: len(tracks)], n_steps), _split(step[len(tracks) :], n_steps)
     similarity = [geometry.iou(truth.boxes[g], tracks.boxes[t]) for g, t in zip(truth_rows, track_rows, strict=True)]
     return {
         "num_timesteps": n_steps,
@@ -56,7 +58,7 @@ def make_data(tracks: BoxRows, truth: BoxRows) -> dict[str, Any]:
     }
 
 
-def _split(frame_index: NDArray[np.int32], n_steps: int) -> list[NDArray[np.intp]]:
+def _split(frame_index: NDArray[np.intp], n_steps: int) -> list[NDArray[np.intp]]:
     """The rows of every frame."""
     order = np.argsort(frame_index, kind="stable")
     return np.split(order, np.searchsorted(frame_index[order], np.arange(1, n_steps)))

@@ -112,6 +112,8 @@ def publish_bytes(path: Path, data: bytes) -> None:
 
     Errors: OSError (disk full, read-only, …) after the temporary file is gone again.
     """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise FileExistsError(errno.EEXIST, "a link, folder or device that would be replaced", str(path))
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
         write_file(temporary, data)

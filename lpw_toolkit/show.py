@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.folders import check_free, publish_folder
+from lpw_toolkit.folders import check_free, mark_folder, publish_folder
 from lpw_toolkit.listing import natural_key
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import Strip, draw_strip, sample_positions
@@ -82,7 +82,7 @@ def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_cr
         if single_file:
             data["sprites"] = [f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips]
         _write_page(folder, data, single_file=single_file)
-        publish.write_file(folder / MARKER, b"made by lpw show; the next lpw show replaces this folder\n")
+        mark_folder(folder, MARKER)
     return Show(out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()])
 
 

@@ -51,7 +51,7 @@ class Prices:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not (np.isfinite(value) and value >= 0):
+            if not 0 <= value <= 1e9:
                 raise LpwError(f"price {field.name}", f"{value}", "a finite number of 0 or more", "correct it")
 
 

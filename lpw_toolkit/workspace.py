@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpw_toolkit.dataset import LOCAL, MANIFEST
+from lpw_toolkit.dataset import LOCAL, MANIFEST, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.listing import list_folder
 from lpw_toolkit.publish import describe_os_error, fault_point, make_folder, publish_text
@@ -43,6 +43,7 @@ class Workspace:
         return (self.out / MANIFEST).is_file()
 
     def __enter__(self) -> Self:
+        refuse_inside_dataset(self.out)
         self._refuse_foreign()
         make_folder(self.local)
         self._take_lock()

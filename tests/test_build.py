@@ -102,6 +102,20 @@ def test_other_settings_do_not_touch_a_finished_dataset(street, built):
         build_tracklets(replace(config, recipe=replace(config.recipe, crop=CropConfig(jpeg_quality=80))))
 
 
+def test_a_video_that_changed_since_is_named(street, tmp_path):
+    shutil.copytree(street, tmp_path / "street")
+    config = build_config(tmp_path / "street", tmp_path / "out")
+    build_tracklets(config)
+    shutil.copy(street / "video" / "scen2" / "view1.mp4", tmp_path / "street" / "video" / "scen1" / "view1.mp4")
+    with pytest.raises(LpwError, match=r"scen1/view1.mp4: got a video that has changed since"):
+        build_tracklets(config)
+
+
+def test_no_dataset_grows_inside_another(street, built):
+    with pytest.raises(LpwError, match="inside the dataset"):
+        build_tracklets(build_config(street, built / "images" / "new"))
+
+
 def test_native_crops_keep_the_pixels(street, tmp_path):
     config = build_config(street, tmp_path / "native")
     result = build_tracklets(replace(config, recipe=replace(config.recipe, crop=CropConfig(size_px=None))))

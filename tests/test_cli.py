@@ -1,6 +1,7 @@
 """The command line: starts fast, says what it can do, and does what the README says."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -132,3 +133,26 @@ def test_a_damaged_dataset_is_exit_code_3(tour, tmp_path):
     image.write_bytes(data)
     done = run_lpw("check", root)
     assert done.returncode == 3 and image.name in done.stdout
+
+
+def test_output_replaces_neither_its_input_nor_a_device(tour):
+    before = (tour / "det.txt").read_text()
+    same = run_lpw("link", "det.txt", "--out", "det.txt", cwd=tour)
+    assert same.returncode == 2 and (tour / "det.txt").read_text() == before
+    (tour / "pipe").exists() or os.mkfifo(tour / "pipe")
+    for arguments in (["link", "det.txt", "--out", "pipe"], ["link", "pipe", "--out", "t.txt"]):
+        done = run_lpw(*arguments, cwd=tour)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert (tour / "pipe").is_fifo()
+
+
+def test_a_closed_standard_output_is_no_traceback(tour):
+    command = f"{sys.executable} -m cli link det.txt --out closed.txt >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=tour, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_a_frame_number_far_away_costs_no_memory(tour):
+    (tour / "far.txt").write_text("1,1,100,100,50,100,1\n2147483647,1,100,100,50,100,1\n")
+    done = run_lpw("score-tracklets", "far.txt", "--truth", "far.txt", "--json", cwd=tour)
+    assert done.returncode == 0 and json.loads(done.stdout)["all"]["IDF1"] == 1.0

@@ -6,22 +6,29 @@ import pytest
 
 from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.folders import publish_folder
+from lpw_toolkit.folders import mark_folder, publish_folder
 
 
 def fill(out, text):
     with publish_folder(out, marker="mark") as folder:
-        publish.write_file(folder / "mark", b"")
         publish.write_file(folder / "content", text.encode())
+        mark_folder(folder, "mark")
 
 
 def test_a_folder_appears_whole_and_is_replaced_whole(tmp_path):
     out = tmp_path / "deep" / "out"
     fill(out, "one")
-    (out / "extra").write_text("x")
     fill(out, "two")
-    assert {p.name: p.read_text() for p in out.iterdir()} == {"mark": "", "content": "two"}
+    assert {p.name: p.read_text() for p in out.iterdir()} == {"mark": "content\n", "content": "two"}
     assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_what_somebody_added_is_not_replaced(tmp_path):
+    fill(tmp_path / "out", "one")
+    (tmp_path / "out" / "extra").write_text("mine")
+    with pytest.raises(LpwError, match="extra"):
+        fill(tmp_path / "out", "two")
+    assert (tmp_path / "out" / "extra").read_text() == "mine"
 
 
 @pytest.mark.parametrize("fault", ["write:1", "write:2", "fsync:1", "rename:1"])

@@ -182,11 +182,17 @@ def test_hostile_ids_stay_text(tmp_path, single_file):
 
 def test_rerun_replaces_its_own_folder_whole(dataset, tmp_path):
     show.write_show(dataset, tmp_path / "show", single_file=True)
-    (tmp_path / "show" / "stale").write_text("x")
     show.write_show(dataset, tmp_path / "show")
-    assert not (tmp_path / "show" / "stale").exists()
     assert (tmp_path / "show" / "data.js").is_file()
     assert [p.name for p in tmp_path.iterdir()] == ["show"]
+
+
+def test_what_somebody_put_beside_the_page_is_not_replaced(dataset, tmp_path):
+    show.write_show(dataset, tmp_path / "show")
+    (tmp_path / "show" / "notes.txt").write_text("mine")
+    with pytest.raises(LpwError, match=r"notes\.txt"):
+        show.write_show(dataset, tmp_path / "show")
+    assert (tmp_path / "show" / "notes.txt").read_text() == "mine"
 
 
 def test_a_foreign_folder_is_refused(dataset, tmp_path):

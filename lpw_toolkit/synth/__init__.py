@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.listing import list_folder
 from lpw_toolkit.synth.config import STREETS, NoiseConfig, StreetConfig
 from lpw_toolkit.synth.noise import Boxes, Truth, detect_truth
 from lpw_toolkit.synth.people import Person, draw_people
@@ -28,6 +29,9 @@ __all__ = [
     "STREETS", "Boxes", "NoiseConfig", "Street", "StreetConfig", "StreetVideo", "Truth", "detect_truth",
     "open_street", "simulate_street", "write_street",
 ]  # fmt: skip
+
+
+_OWN_NAMES = ("video", "truth", "detections", "persons.json")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
     noise = noise if noise is not None else NoiseConfig()
     if (out / "street.json").exists():
         raise LpwError(out, "a finished street", "a new folder", "choose another place or remove it")
+    foreign = [p.name for p in list_folder(out) if p.name not in _OWN_NAMES] if out.is_dir() else []
+    if foreign:
+        raise LpwError(out, f"a folder with other things ({foreign[0]})", "a new folder", "choose another place")
     seed = _describe_seed(rng)
     people_rng, world_rng, noise_rng = rng.spawn(3)
     people = draw_people(config, people_rng)
