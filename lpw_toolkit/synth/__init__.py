@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -161,7 +162,8 @@ def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"preset": "veryfast", "crf": str(config.quality_crf), "flags": "+bitexact"}
         for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)  # left to PyAV, equal pictures differ in some runs
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode(None))
     return buffer.getvalue()
 
