@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lpw_toolkit import boxes as bx
+from lpw_toolkit import synth
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.listing import iter_files
 from lpw_toolkit.synth import STREETS, NoiseConfig, StreetConfig, open_street, simulate_street, write_street
