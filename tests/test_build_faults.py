@@ -79,7 +79,14 @@ def test_kill_9_at_a_random_time(k, street, undisturbed, tmp_path):
 
 def start_build(street: Path, out: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "cli", *map(str, build_arguments(street, out))]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # ignored where the tests run under nohup
+    )
 
 
 @pytest.mark.parametrize("code", ["ENOSPC", "EIO", "EDQUOT"])

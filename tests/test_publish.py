@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -143,12 +144,17 @@ def test_content_permissions_and_text(tmp_path: Path) -> None:
     assert (tmp_path / "ü 1").stat().st_mode & 0o133 == 0
 
 
-def test_a_link_at_the_target_is_replaced_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "make", [lambda p: p.symlink_to("other"), os.mkfifo, Path.mkdir], ids=["link", "pipe", "folder"]
+)
+def test_what_is_no_regular_file_is_neither_replaced_nor_followed(tmp_path: Path, make: Callable[[Path], None]) -> None:
     (tmp_path / "other").write_bytes(OLD)
-    (tmp_path / "link").symlink_to("other")
-    publish_bytes(tmp_path / "link", NEW)
+    make(tmp_path / "target")
+    kind = (tmp_path / "target").lstat().st_mode
+    with pytest.raises(FileExistsError):
+        publish_bytes(tmp_path / "target", NEW)
     assert (tmp_path / "other").read_bytes() == OLD
-    assert (tmp_path / "link").read_bytes() == NEW
+    assert (tmp_path / "target").lstat().st_mode == kind
 
 
 def test_appending_joins_no_torn_line(tmp_path: Path) -> None:
