@@ -27,7 +27,7 @@ from lpw_toolkit.listing import iter_files
 from lpw_toolkit.publish import describe_os_error, remove_file
 from lpw_toolkit.schema import FRAMES, TRACKLETS
 from lpw_toolkit.sources import Source, SourceList
-from lpw_toolkit.tables import write_table
+from lpw_toolkit.tables import make_table, write_table
 from lpw_toolkit.workspace import Workspace, remember_root
 
 
@@ -94,7 +94,6 @@ class Assembly:
     ) -> None:
         self.work, self.root, self.sources, self.recipe = work, root, sources, recipe
         self.settings = {"detect": detect, "link": asdict(recipe.link), "crop": recipe.crop.settings()}
-        self.problems: list[str] = []
         self.entries: list[dict[str, Any]] = []
         self.numbers: Counter[str] = Counter()
         self.jobs: list[_Job] = []
@@ -173,7 +172,7 @@ class Assembly:
                 entry |= hash_source(source.path)
                 found = find(source, entry["sha256"])
         except LpwError as error:
-            self._fail(source, entry, error)
+            _mark_failed(entry, error)
             return
         name = f"{source.video_id}.parquet"
         save_found(found, self.work.out / "detections" / name, self.work.out / "timeline" / name)
@@ -203,15 +202,12 @@ class Assembly:
             try:
                 parts += job.parts.result()
             except LpwError as error:
-                self._fail(job.source, job.entry, error)
+                _mark_failed(job.entry, error)
         if all("error" in entry for entry in self.entries):
-            got = f"{len(self.entries)} videos and none of them usable ({'; '.join(self.problems)})"
+            failures = "; ".join(f"{entry['path']}: {entry['error']}" for entry in self.entries)
+            got = f"{len(self.entries)} videos and none of them usable ({failures})"
             raise LpwError(self.root, got, "at least one good video", "name other videos")
         return parts
-
-    def _fail(self, source: Source, entry: dict[str, Any], error: LpwError) -> None:
-        entry["error"] = f"got {error.got}; expected {error.expected}"
-        self.problems.append(f"{source.relative}: {entry['error']}")
 
     def _close(self, parts: list[Path], parent: dict[str, str] | None) -> BuildResult:
         with _timed(self.seconds, "close"):
@@ -249,8 +245,11 @@ class Assembly:
             frames["pts_s"].take(pa.array(first_row)).to_pylist(),
             frames["pts_s"].take(pa.array(last_row)).to_pylist(),
         ]
-        arrays = [pa.array(values, kind.type) for values, kind in zip(columns, TRACKLETS, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=TRACKLETS)
+        return make_table(columns, TRACKLETS)
+
+
+def _mark_failed(entry: dict[str, Any], error: LpwError) -> None:
+    entry["error"] = f"got {error.got}; expected {error.expected}"
 
 
 @contextmanager

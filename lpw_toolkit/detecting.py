@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.detectors import Detector
 from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.mot import make_detections
 from lpw_toolkit.progress import Progress, show_progress
 from lpw_toolkit.publish import make_folder
 from lpw_toolkit.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.sources import Source
-from lpw_toolkit.tables import read_table, write_table
+from lpw_toolkit.tables import make_table, read_table, write_table
 from lpw_toolkit.video import Frame, VideoReader
 
 #: Counts up when the same video and settings would give other rows.
@@ -123,18 +124,15 @@ class _Run:
 
     def timeline(self) -> pa.Table:
         index, pts, segment, duplicate, width, height = zip(*self.frames, strict=True) if self.frames else ((),) * 6
-        columns = [[self.source.video_id] * len(index), index, pts, segment, duplicate, width, height]
-        arrays = [pa.array(values, kind.type) for values, kind in zip(columns, TIMELINE, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=TIMELINE)
+        video_id = [self.source.video_id] * len(index)
+        return make_table([video_id, index, pts, segment, duplicate, width, height], TIMELINE)
 
 
 def _detection_rows(video_id: str, found: list[tuple[int, NDArray[np.float32]]]) -> pa.Table:
     counts = [len(boxes) for _, boxes in found]
     rows = np.concatenate([boxes for _, boxes in found]) if found else np.zeros((0, 5), np.float32)
     frame_index = np.repeat(np.array([index for index, _ in found], np.int32), counts)
-    columns = [pa.array([video_id] * len(rows), pa.string()), pa.array(frame_index), pa.nulls(len(rows), pa.float64())]
-    sides = [pa.array(np.ascontiguousarray(rows[:, i], dtype=np.float32)) for i in range(5)]
-    return pa.Table.from_arrays([*columns, *sides], schema=DETECTIONS)
+    return make_detections(frame_index, rows[:, :4], rows[:, 4], video_id=video_id)
 
 
 def _with_times(detections: pa.Table, timeline: pa.Table) -> pa.Table:

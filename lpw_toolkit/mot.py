@@ -6,7 +6,7 @@ Source: Leal-Taixé et al., "MOTChallenge 2015", section 3.3 (data format).
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -94,8 +94,8 @@ def read_detections(
 
 def make_detections(
     frame_index: NDArray[np.int32],
-    boxes: NDArray[np.float64],
-    score: NDArray[np.float64],
+    boxes: NDArray[np.floating[Any]],
+    score: NDArray[np.floating[Any]],
     *,
     fps: float | None = None,
     video_id: str = "",

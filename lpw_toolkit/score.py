@@ -8,8 +8,8 @@ import numpy as np
 
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.export import iter_sequences
 from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
-from lpw_toolkit.tables import boxes_of, to_numpy
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
 
 Pair = tuple[str, BoxRows, BoxRows]
@@ -66,13 +66,11 @@ def _read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
     sources = [entry for entry in dataset.manifest.get("sources", []) if "error" not in entry]
     if not sources:
         raise LpwError(tracklets, "no videos", "a dataset made from video", "name another")
+    tracks = read_tracks(dataset)
+    none = BoxRows(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
     return [
-        (
-            entry["video_id"],
-            read_tracks(dataset, entry["video_id"]),
-            read_boxes(_truth_file(truth, entry, len(sources))),
-        )
-        for entry in sources
+        (name, tracks.get(name, none), read_boxes(_truth_file(truth, entry, len(sources))))
+        for name, entry in ((str(entry["video_id"]), entry) for entry in sources)
     ]
 
 
@@ -91,18 +89,12 @@ def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
     raise LpwError(truth, got, "ground truth for every video", "add the file")
 
 
-def read_tracks(dataset: Dataset, video_id: str) -> BoxRows:
-    """The refined boxes of one video, sorted by frame; tracks are numbered from 0 in order of the tracklets' ids."""
-    tracklets = dataset.tracklets
-    ids = np.array(tracklets["tracklet_id"].to_pylist(), dtype=object)
-    wanted = ids[np.array(tracklets["video_id"].to_pylist(), dtype=object) == video_id]
-    number = {name: i for i, name in enumerate(wanted)}
-    of_frame = np.array([number.get(name, -1) for name in dataset.frames["tracklet_id"].to_pylist()], dtype=np.int64)
-    rows = np.flatnonzero(of_frame >= 0)
-    frame_index = to_numpy(dataset.frames, "frame_index")[rows].astype(np.int32)
-    order = np.lexsort((of_frame[rows], frame_index))
-    rows = rows[order]
-    return BoxRows(frame_index[order], of_frame[rows], boxes_of(dataset.frames)[rows], np.ones(len(rows)))
+def read_tracks(dataset: Dataset) -> dict[str, BoxRows]:
+    """The refined boxes of each video that has tracklets, sorted by frame; a track is a row of the tracklets' table."""
+    return {
+        found.video_id: BoxRows(found.frame_index, found.tracklet, found.boxes, np.ones(len(found.boxes)))
+        for found in iter_sequences(dataset)
+    }
 
 
 _COLUMNS = (

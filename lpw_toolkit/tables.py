@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,12 @@ def _group_ends(table: pa.Table, group_by: str | None) -> list[int]:
         if not ends or end > ends[-1]:
             ends.append(end)
     return ends if ends and ends[-1] == n_rows else [*ends, n_rows]
+
+
+def make_table(columns: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    """A table of `schema` from one sequence of values for each of its columns, in its order."""
+    arrays = [pa.array(values, kind.type) for values, kind in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def run_starts(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -174,7 +174,7 @@ def test_score_of_a_dataset_against_the_street(street, built):
     assert len(facts["videos"]) == 4
     assert 0.3 < facts["all"]["yield_frac"] <= 1 and facts["all"]["cost_per_1000_s"] > 0
     assert facts["all"]["IDF1"] > 0.3
-    tracks = read_tracks(open_dataset(built), facts["videos"][0]["video"])
+    tracks = read_tracks(open_dataset(built))[facts["videos"][0]["video"]]
     assert len(tracks) and (np.diff(tracks.frame_index) >= 0).all()
 
 

@@ -76,7 +76,7 @@ def main() -> None:
             subprocess.run([sys.executable, "-m", "cli", *command, *options], check=True, capture_output=True)
             score = score_against(out, truth_file, prices=Prices())["all"]
             stem = Path(video).stem
-            refined = read_tracks(open_dataset(out), stem)
+            refined = read_tracks(open_dataset(out))[stem]
             raw = find_raw(refined, out / "detections" / f"{stem}.parquet")
             result[sequence] = {**score, **compare_boxes(refined, raw, read_boxes(truth_file))}
         rows.append([sequence, *(round(value, 4) if value is not None else "-" for value in result[sequence].values())])
