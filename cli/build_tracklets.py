@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, cache_folder, config_options, default_out, json_option, parse_size, take_config
+from cli.options import FOLDER, Command, cache_folder, config_options, default_out, json_option, parse_size, take_config
 from lpw_toolkit.assembly import BuildResult, Notes, Recipe
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.crops import CropConfig
@@ -16,16 +16,29 @@ from lpw_toolkit.link import PRESETS, LinkConfig
 from lpw_toolkit.progress import set_style
 
 CONF = {"min_score": "conf"}  # --min-score is the linker's
-crop_options = config_options(CropConfig, skip=("size_px",))
-size_option = click.option("--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native.")
-segment_option = click.option(
-    "--segment-frames",
-    type=click.IntRange(1),
-    default=Recipe().segment_frames,
-    show_default=True,
-    help="Frames between two points from which a stopped run can go on.",
+_RECIPE_OPTIONS = (
+    click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True),
+    config_options(LinkConfig),
+    click.option("--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native."),
+    config_options(CropConfig, skip=("size_px",)),
+    click.option(
+        "--segment-frames",
+        type=click.IntRange(1),
+        default=Recipe().segment_frames,
+        show_default=True,
+        help="Frames between two points from which a stopped run can go on.",
+    ),
+    click.option("--name", help="Name of the dataset.  [default: that of its folder]"),
+    click.option("--restart", is_flag=True, help="Throw away an unfinished run with other settings."),
+    click.option("--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole."),
 )
-preset_option = click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True)
+
+
+def recipe_options(command: Command) -> Command:
+    """What building and relinking let a user choose alike."""
+    for option in reversed(_RECIPE_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -38,20 +51,13 @@ preset_option = click.option("--preset", type=click.Choice(list(PRESETS)), defau
     help="[default: ultralytics, or boxes with --boxes]",
 )
 @config_options(DetectorOptions, names=CONF)
-@preset_option
-@config_options(LinkConfig)
-@size_option
-@crop_options
-@segment_option
+@recipe_options
 @click.option("--layout", help="Where paths name scene and camera, for example '{scene}/{camera}_{date}.mp4'.")
 @click.option("--cameras", type=FOLDER, help="CSV file with the columns path, scene, camera and, if known, start_s.")
 @click.option(
     "--cache", type=FOLDER, help="Where raw detections are kept for other builds.  [default: the user's cache]"
 )
 @click.option("--no-cache", is_flag=True, help="Keep raw detections in the dataset only.")
-@click.option("--restart", is_flag=True, help="Throw away an unfinished build with other settings.")
-@click.option("--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole.")
-@click.option("--name", help="Name of the dataset.  [default: that of its folder]")
 @click.option("--licence", help="Note: under which licence the footage may be used.")
 @click.option("--consent", help="Note: the consent of the people it shows.")
 @json_option

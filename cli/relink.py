@@ -5,10 +5,9 @@ from typing import Any
 
 import click
 
-from cli.build_tracklets import crop_options, preset_option, report, segment_option, size_option, take_recipe
-from cli.options import FOLDER, config_options, dataset_folder, json_option
+from cli.build_tracklets import recipe_options, report, take_recipe
+from cli.options import FOLDER, dataset_folder, json_option
 from lpw_toolkit.build import RelinkConfig, relink
-from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.progress import set_style
 
 
@@ -16,14 +15,7 @@ from lpw_toolkit.progress import set_style
 @click.argument("dataset", type=FOLDER, required=False)
 @click.option("--out", type=FOLDER, required=True, help="Dataset to be made.")
 @click.option("--video", type=FOLDER, help="Where the videos lie now.  [default: where they lay at the build]")
-@preset_option
-@config_options(LinkConfig)
-@size_option
-@crop_options
-@segment_option
-@click.option("--name", help="Name of the dataset.  [default: that of its folder]")
-@click.option("--restart", is_flag=True, help="Throw away an unfinished relinking with other settings.")
-@click.option("--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole.")
+@recipe_options
 @json_option
 def command(dataset: Path | None, out: Path, *, as_json: bool, allow_damaged: bool, **values: Any) -> None:
     """Makes a new dataset from the raw detections of DATASET and its videos, without a second detection."""
