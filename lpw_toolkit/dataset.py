@@ -18,7 +18,7 @@ from lpw_toolkit import __version__
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.listing import iter_files, list_folder
 from lpw_toolkit.publish import describe_os_error, publish_text
-from lpw_toolkit.schema import FORMAT_VERSION, FRAMES, SCHEMAS, TRACKLETS
+from lpw_toolkit.schema import FORMAT_VERSION, FRAMES, SCHEMAS, SPLITS, TRACKLETS
 from lpw_toolkit.tables import digest_rows, read_table
 
 MANIFEST = "dataset.json"
@@ -52,6 +52,12 @@ class Dataset:
     def frames(self) -> pa.Table:
         """The table of images (schema.FRAMES), sorted by (tracklet_id, position). Errors: MismatchError."""
         return read_table(self.root / "frames.parquet", FRAMES)
+
+    @cached_property
+    def splits(self) -> pa.Table | None:
+        """Which tracklets train, ask and answer (schema.SPLITS); None where nobody has said. Errors: MismatchError."""
+        file = self.root / "splits.parquet"
+        return read_table(file, SPLITS) if "splits.parquet" in self.manifest["tables"] else None
 
     @property
     def images_root(self) -> Path:
@@ -163,6 +169,8 @@ def iter_tables(root: Path) -> Iterator[tuple[str, pa.Schema]]:
     """Name (POSIX, relative) and schema of every table file in the dataset at `root`, sorted."""
     for name in ("tracklets", "frames"):
         yield f"{name}.parquet", SCHEMAS[name]
+    if (root / "splits.parquet").is_file():
+        yield "splits.parquet", SPLITS
     for folder, schema in (("detections", SCHEMAS["detections"]), ("timeline", SCHEMAS["timeline"])):
         if (root / folder).is_dir():
             for file in iter_files(root / folder):

@@ -76,8 +76,55 @@ FRAMES = _table(
     ],
 )
 
+#: Which tracklets train, ask and answer, in each split of an imported benchmark; a tracklet may be query and gallery.
+SPLITS = _table(
+    "splits",
+    [_required("split", pa.int16()), _required("subset", pa.string()), _required("tracklet_id", pa.string())],
+)
+
+#: Where each image of the table of frames lies in `images.pack`: bytes end to end in the order of that table.
+PACK = _table(
+    "pack",
+    [
+        _required("tracklet_id", pa.string()),
+        _required("position", pa.int32()),
+        _required("offset", pa.int64()),
+        _required("length", pa.int32()),
+    ],
+)
+
+#: One row per figure: what it is, of what, and everything without which it must not be compared (fractions in 0-1).
+METRICS = _table(
+    "metrics",
+    [
+        *(_required(name, pa.string()) for name in ("dataset", "protocol", "model")),
+        _required("split", pa.int16()),
+        _required("metric", pa.string()),
+        _required("value", pa.float64()),
+        *(_required(name, pa.int32()) for name in ("n_query", "n_gallery", "n_skipped")),
+        *(
+            _required(name, pa.string())
+            for name in ("dataset_digest", "gallery", "junk_rule", "ap_form", "distance", "frames_used", "split_source")
+        ),
+    ],
+)
+
+
+def embeddings_schema(dimension: int) -> pa.Schema:
+    """One row per tracklet: its embedding (D,) float32."""
+    vector = pa.list_(pa.field("element", pa.float32(), nullable=False), dimension)
+    return _table("embeddings", [_required("tracklet_id", pa.string()), _required("embedding", vector)])
+
+
 KINDS = ("person", "distractor", "junk")
-SCHEMAS = {"detections": DETECTIONS, "timeline": TIMELINE, "tracklets": TRACKLETS, "frames": FRAMES}
+SUBSETS = ("train", "query", "gallery")
+SCHEMAS = {
+    "detections": DETECTIONS,
+    "timeline": TIMELINE,
+    "tracklets": TRACKLETS,
+    "frames": FRAMES,
+    "splits": SPLITS,
+}
 
 
 def check(table: pa.Table, schema: pa.Schema, thing: object = "table") -> pa.Table:

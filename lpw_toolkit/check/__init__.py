@@ -175,7 +175,7 @@ def _read(root: Path, name: str, problems: list[Problem]) -> pa.Table | None:
 
 def _kind_of(name: str) -> str | None:
     """Which schema a table of this name has; None for one that this version does not know."""
-    if name in ("tracklets.parquet", "frames.parquet"):
+    if name in ("tracklets.parquet", "frames.parquet", "splits.parquet"):
         return name.removesuffix(".parquet")
     folder = name.split("/", maxsplit=1)[0]
     return folder if "/" in name and folder in ("detections", "timeline") else None
@@ -189,7 +189,7 @@ def _check_rows(name: str, table: pa.Table) -> Iterator[Problem]:
         yield from check_frames(table)
     elif kind == "detections":
         yield from check_detections(name, table)
-    else:
+    elif kind == "timeline":
         yield from check_timeline(name, table)
 
 

@@ -1,0 +1,1 @@
+"""Metrics learned from training tracklets, and re-ranking by shared neighbours."""
