@@ -21,7 +21,7 @@ from lpw_toolkit.cropping import CropWriter, Plan, merge_parts, plan_crops, trac
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.detecting import Found, save_found
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.listing import iter_files
 from lpw_toolkit.publish import describe_os_error, remove_file
@@ -56,8 +56,7 @@ class Recipe:
     segment_frames: int = 512
 
     def __post_init__(self) -> None:
-        if self.segment_frames < 1:
-            raise LpwError("option --segment-frames", f"{self.segment_frames}", "1 or more", "choose another value")
+        refuse_outside("option --segment-frames", self.segment_frames, 1, 10**9, whole=True)
 
 
 @dataclass

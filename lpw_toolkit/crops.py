@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.boxes import Boxes
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 
 LPW_SIZE_PX = (256, 128)
 MAX_CUT_FRAC = 0.14
@@ -42,15 +42,15 @@ class CropConfig:
     min_inside_frac: float = 0.5
 
     def __post_init__(self) -> None:
-        do = "choose another value"
-        if not 1 <= self.jpeg_quality <= 100:
-            raise LpwError("jpeg_quality", str(self.jpeg_quality), "1 to 100", do)
-        if self.size_px is not None and not all(1 <= side <= 4096 for side in self.size_px):
-            raise LpwError("size", str(self.size_px), "height and width of 1 to 4096 pixels", do)
-        if not 0 <= self.smooth_frames <= 1000:
-            raise LpwError("smooth_frames", str(self.smooth_frames), "0 to 1000", do)
-        if not 0 < self.min_aspect < self.max_aspect:
-            raise LpwError("min_aspect", str(self.min_aspect), f"above 0 and below max_aspect {self.max_aspect}", do)
+        for side in self.size_px or ():
+            refuse_outside("option --size", side, 1, 4096, whole=True)
+        refuse_outside(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
+        refuse_outside(option_name("smooth_frames"), self.smooth_frames, 0, 1000)
+        for name in ("min_height_px", "min_width_px"):
+            refuse_outside(option_name(name), getattr(self, name), 0, 65535)
+        refuse_outside(option_name("max_aspect"), self.max_aspect, 0, 1000, above=True)
+        refuse_outside(option_name("min_aspect"), self.min_aspect, 0, self.max_aspect, above=True, below=True)
+        refuse_outside(option_name("min_inside_frac"), self.min_inside_frac, 0, 1)
 
     def settings(self) -> dict[str, Any]:
         """The configuration as plain values, for the record."""

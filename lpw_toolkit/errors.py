@@ -32,3 +32,29 @@ class PartialError(LpwError):
     """The work ended, but parts of the input could not be used (exit code 4)."""
 
     exit_code = 4
+
+
+def refuse_outside(
+    thing: str, value: object, low: float, high: float, *, above: bool = False, below: bool = False, whole: bool = False
+) -> None:
+    """Refuses what is no number within `low` to `high`, both included; NaN and infinity never are.
+
+    Args:
+        thing: what the user knows the number as, for example `option --fps`.
+        above, below: `low` (`high`) itself is refused.
+        whole: only whole numbers are let through.
+
+    Errors: LpwError.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:
+        at_limit = (above and value == low) or (below and value == high)
+        if not at_limit and (value == int(value) or not whole):
+            return
+    kind = "a whole number " if whole else "a number "
+    expected = f"{kind}{'above' if above else 'from'} {low:.10g} to {'below ' if below else ''}{high:.10g}"
+    raise LpwError(thing, f"{value}", expected, "choose another value")
+
+
+def option_name(field: str) -> str:
+    """The name under which a user knows a field of a configuration: `option --min-height-px`."""
+    return f"option --{field.replace('_', '-')}"

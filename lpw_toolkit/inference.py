@@ -335,8 +335,6 @@ def count_threads(threads: int | None) -> int:
     """The number of inference threads: as given, else the processors this process may use."""
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads < 1:
-        raise LpwError("--threads", f"{threads}", "1 or more", "leave it out to use every processor")
     return threads
 
 

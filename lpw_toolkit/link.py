@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 from lpw_toolkit.follow import LOOSE, Pursuit, follow
 from lpw_toolkit.fragments import (
     Bridge,
@@ -91,29 +91,21 @@ class LinkConfig:
     def __post_init__(self) -> None:
         if self.assignment not in ("optimal", "greedy"):
             raise LpwError("option --assignment", repr(self.assignment), "optimal or greedy", "choose one of the two")
-        _check("iou", self.iou, 0, 1, above=True)
+        refuse_outside(option_name("iou"), self.iou, 0, 1, above=True)
         for name in ("min_length", "max_gap"):
-            _check(name, getattr(self, name), 1, 10**6, whole=True)
+            refuse_outside(option_name(name), getattr(self, name), 1, 10**6, whole=True)
         for name in ("bridge_error", "bridge_size"):
-            _check(name, getattr(self, name), 0, 10, above=True)
-        _check("bridge_rival", self.bridge_rival, 1, 100)
+            refuse_outside(option_name(name), getattr(self, name), 0, 10, above=True)
+        refuse_outside(option_name("bridge_rival"), self.bridge_rival, 1, 100)
         for name in ("min_score", "velocity_gain", "margin", "doubt_iou", "doubt_near_iou", "sure_share"):
-            _check(name, getattr(self, name), 0, 1)
+            refuse_outside(option_name(name), getattr(self, name), 0, 1)
         for name in ("outlier_iou", "end_share", "track_share"):
-            _check(name, getattr(self, name), 0, 1)
+            refuse_outside(option_name(name), getattr(self, name), 0, 1)
 
     @property
     def cuts(self) -> bool:
         """Whether tracks are cut where their identity is in doubt."""
         return self.doubt_iou < 1
-
-
-def _check(name: str, value: float, low: float, high: float, *, above: bool = False, whole: bool = False) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high or (above and value == low) or (whole and value != int(value)):
-        kind = "a whole number " if whole else ""
-        expected = f"{kind}{'above' if above else 'from'} {low:g} to {high:g}"
-        raise LpwError(f"option --{name.replace('_', '-')}", f"{value}", expected, "correct it")
 
 
 PRESETS: dict[str, LinkConfig] = {

@@ -14,12 +14,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit import publish, schema
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.tables import boxes_of
 
 ScoreForm = Literal["fraction", "percent", "log_odds"]
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
 _MAX_FRAME = 2**31 - 1
+#: Frame rates that a camera may have: from one frame in three hours to high speed.
+RATES_HZ = (0.0001, 1000.0)
 _MAX_PX = 1e6  # beyond any video; keeps areas exact in float64 and sides exact to 0.1 px in float32
 _DO = "correct or remove the line"
 _SCORE_DO = "say what they are (scores = percent or log_odds), or bring them into 0-1"
@@ -69,7 +71,7 @@ def read_detections(
     """Reads MOT detections as a `schema.DETECTIONS` table, sorted by (frame, line); MOT frame 1 is frame_index 0.
 
     Args:
-        fps: frames per second; gives `pts_s` = frame_index / fps, else it is null.
+        fps: frames per second, within RATES_HZ; gives `pts_s` = frame_index / fps, else it is null.
         video_id: written into every row.
         scores: what the file's seventh column holds: fractions in [0, 1], percents in [0, 100], or log-odds of any
             size (older public sets), which pass a sigmoid.
@@ -77,8 +79,8 @@ def read_detections(
     Errors: LpwError naming file and line: a wrong number of columns, text, NaN, infinity, a frame below 1, a width or
     height of 0 or less, a score outside its range. An empty file is an empty table.
     """
-    if fps is not None and not (np.isfinite(fps) and fps > 0):
-        raise LpwError("fps", f"{fps}", "a number above 0", "give the frame rate of the video")
+    if fps is not None:
+        refuse_outside("option --fps", fps, *RATES_HZ)
     values, lines = _read_values(path)
     score = values[:, 6]
     if scores == "log_odds":

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 from lpw_toolkit.mot import BoxRows
 from lpw_toolkit.tables import boxes_of
 
@@ -49,10 +49,12 @@ class Prices:
     min_majority_frac: float = 0.5
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not 0 <= value <= 1e9:
-                raise LpwError(f"price {field.name}", f"{value}", "a finite number of 0 or more", "correct it")
+        for name in ("accept_s", "reject_s", "split_s", "drop_s", "merge_s"):
+            refuse_outside(option_name(name), getattr(self, name), 0, 1e9)
+        refuse_outside(option_name("min_frames"), self.min_frames, 0, 1e9, whole=True)
+        for name in ("min_piece_frames", "min_mixed_frames"):
+            refuse_outside(option_name(name), getattr(self, name), 1, 1e9, whole=True)
+        refuse_outside(option_name("min_majority_frac"), self.min_majority_frac, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,7 @@ def score_each(
 
     Errors: LpwError for an IoU out of range, and for a track with two boxes in one frame.
     """
-    if not 0 < iou <= 1:
-        raise LpwError("iou", f"{iou}", "above 0 and at most 1", "use 0.3 unless you know better")
+    refuse_outside("option --iou", iou, 0, 1, above=True)
     prices = prices or Prices()
     tracks = _drop_short(tracks, prices.min_frames)
     matched = match_people(tracks, truth, iou=iou)

@@ -159,8 +159,11 @@ def test_a_batch_of_several_gives_the_boxes_of_one(opened: tuple[str, DetectorOp
         batched = _run(open_detector(opened[0], options), frames)
         assert [index for index, _ in batched] == [index for index, _ in single]
         assert _as_bytes(_run(open_detector(opened[0], options), frames[8:])) == _as_bytes(batched)[7:]
+    elif detector.needs_images:
+        assert open_detector(opened[0], options).settings["batch_size"] == 1  # the model's own
     else:
-        assert open_detector(opened[0], options).settings.get("batch_size", 1) == 1  # the model's own, or none at all
+        with pytest.raises(LpwError, match="option --batch-size: got 4 beside --boxes"):
+            open_detector(opened[0], options)
 
 
 def test_suppression_keeps_the_best_and_stays_small() -> None:

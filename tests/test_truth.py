@@ -105,7 +105,7 @@ def test_prices_and_lengths_are_options() -> None:
     assert score("A" * 5 + "BB", "A" * 3, prices=prices).cost_s == (1 + 5 + 1) + 1 + 100
     assert score("." * 3, prices=prices).cost_s == 10
     assert score("A" * 4 + "B" * 3, prices=Prices(min_frames=3, min_majority_frac=0.6)).cost_s == 2.5
-    with pytest.raises(LpwError, match="drop_s"):
+    with pytest.raises(LpwError, match="option --drop-s"):
         Prices(drop_s=-1)
 
 

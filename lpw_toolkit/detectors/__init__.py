@@ -9,11 +9,13 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 from lpw_toolkit.inference import FrameLike
 from lpw_toolkit.listing import list_folder
 
 Setting = str | int | float | bool
+_SAVED = ("boxes", "box_scores")
+_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads", "download")
 
 
 @dataclass(frozen=True)
@@ -97,17 +99,28 @@ def open_detector(name: str, options: DetectorOptions) -> Detector:
         raise LpwError("detector", name, f"one of {', '.join(detector_names())}", "choose one of them")
     check_options(options)
     module = importlib.import_module(f"{__name__}.{name}")
-    return cast(Detector, module.open_detector(options))
+    detector = cast(Detector, module.open_detector(options))
+    if detector.needs_images:
+        _refuse_given(options, _SAVED, f"beside detector {name}, which looks at the pictures")
+    return detector
 
 
 def check_options(options: DetectorOptions) -> None:
-    """Refuses numbers outside their range. Errors: LpwError."""
-    ranges = [
-        ("--conf", options.min_score, 0.0 <= (options.min_score or 0.0) < 1.0, "a number from 0 to below 1"),
-        ("--nms-iou", options.nms_iou, 0.0 < options.nms_iou <= 1.0, "a number above 0 up to 1"),
-        ("--image-size", options.image_size, 32 <= options.image_size <= 8192, "32 to 8192 pixels"),
-        ("--batch-size", options.batch_size, options.batch_size is None or options.batch_size >= 1, "1 or more"),
-    ]
-    for option, value, good, expected in ranges:
-        if not good:
-            raise LpwError(option, f"{value}", expected, "choose another value")
+    """Refuses numbers outside their range, and what saved boxes leave no use for. Errors: LpwError."""
+    if options.min_score is not None:
+        refuse_outside("option --conf", options.min_score, 0, 1, below=True)
+    refuse_outside("option --nms-iou", options.nms_iou, 0, 1, above=True)
+    refuse_outside("option --image-size", options.image_size, 32, 8192, whole=True)
+    for name in ("batch_size", "threads"):
+        if getattr(options, name) is not None:
+            refuse_outside(option_name(name), getattr(options, name), 1, 1024, whole=True)
+    if options.boxes is not None:
+        _refuse_given(options, _NETWORK, "beside --boxes, where no network runs")
+
+
+def _refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:
+    plain = DetectorOptions()
+    for name in names:
+        value = getattr(options, name)
+        if value != getattr(plain, name):
+            raise LpwError(option_name(name), f"{value} {where}", "one or the other", "leave one out")
