@@ -8,8 +8,8 @@ import numpy as np
 
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.export import iter_sequences
 from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
+from lpw_toolkit.sequences import iter_sequences
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
 
 Pair = tuple[str, BoxRows, BoxRows]

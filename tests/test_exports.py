@@ -9,9 +9,18 @@ import pyarrow as pa
 import pytest
 from make_dataset import SOURCE_HEIGHT, SOURCE_WIDTH, make_dataset
 
-from lpw_toolkit import export, mot, schema, tables
+from lpw_toolkit import mot, schema, tables
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError
+from lpw_toolkit.exports import ExportOptions, export_dataset
+from lpw_toolkit.exports.tree import check_id
+from lpw_toolkit.sequences import name_files
+
+FORMS = ("mot", "coco", "tree")
+
+
+def export_to(form, dataset, out, **options):
+    return export_dataset(dataset, form, out, ExportOptions(**options)).out
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +49,8 @@ def run_trackeval(folder, truth):
 
 
 def test_trackeval_finds_an_export_equal_to_itself(dataset, tmp_path, capsys):
-    results = export.export_mot(dataset, tmp_path / "results")
-    truth = export.export_mot(dataset, tmp_path / "truth", role="truth")
+    results = export_to("mot", dataset, tmp_path / "results")
+    truth = export_to("mot", dataset, tmp_path / "truth", role="truth")
     judge, identity = run_trackeval(results, truth)
     assert judge.seq_list == ["scen1-view1", "scen1-view2", "scen2-view1", "scen2-view2"]
     n_boxes = 0
@@ -53,7 +62,7 @@ def test_trackeval_finds_an_export_equal_to_itself(dataset, tmp_path, capsys):
 
 
 def test_mot_frames_count_from_one_and_boxes_return(dataset, tmp_path):
-    out = export.export_mot(dataset, tmp_path / "m")
+    out = export_to("mot", dataset, tmp_path / "m")
     rows = mot.read_boxes(out / "trackers" / "little-all" / "lpw" / "data" / "scen1-view2.txt")
     frames = dataset.frames.to_pandas()
     mine = frames[frames.tracklet_id.str.startswith("scen1/view2/")].sort_values(["frame_index", "tracklet_id"])
@@ -64,7 +73,7 @@ def test_mot_frames_count_from_one_and_boxes_return(dataset, tmp_path):
 
 
 def test_mot_names_the_tracklet_of_each_number(dataset, tmp_path):
-    out = export.export_mot(dataset, tmp_path / "m")
+    out = export_to("mot", dataset, tmp_path / "m")
     with (out / "tracks.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["tracklet_id"] for row in rows} == set(dataset.tracklets["tracklet_id"].to_pylist())
@@ -89,7 +98,7 @@ def test_truth_gives_fragments_of_a_person_one_number(dataset, tmp_path):
 def test_truth_refuses_one_person_twice_in_a_frame(dataset, tmp_path):
     people = ["scen1/1" for _ in range(8)]
     with pytest.raises(LpwError, match=r"scen1/view1, frame 7: got two boxes of scen1/1"):
-        export.export_mot(with_tracklets(dataset, dataset.root, person_id=people), tmp_path / "m", role="truth")
+        export_to("mot", with_tracklets(dataset, dataset.root, person_id=people), tmp_path / "m", role="truth")
     assert not (tmp_path / "m").exists()
 
 
@@ -102,13 +111,13 @@ def test_truth_marks_junk_as_not_counting(dataset, tmp_path):
 
 
 def _truth_lines(dataset, out):
-    export.export_mot(dataset, out, role="truth")
+    export_to("mot", dataset, out, role="truth")
     return (out / "gt" / "little-all" / "scen1-view1" / "gt" / "gt.txt").read_text().splitlines()
 
 
 def test_coco_loads_in_pycocotools(dataset, tmp_path, capsys):
     coco = pytest.importorskip("pycocotools.coco")
-    out = export.export_coco(dataset, tmp_path / "c")
+    out = export_to("coco", dataset, tmp_path / "c")
     loaded = coco.COCO(str(out / "annotations.json"))
     assert len(loaded.getAnnIds()) == dataset.frames.num_rows
     assert loaded.loadCats(loaded.getCatIds())[0]["name"] == "person"
@@ -120,7 +129,7 @@ def test_coco_loads_in_pycocotools(dataset, tmp_path, capsys):
 
 
 def test_coco_structure(dataset, tmp_path):
-    content = json.loads((export.export_coco(dataset, tmp_path / "c") / "annotations.json").read_text("utf-8"))
+    content = json.loads((export_to("coco", dataset, tmp_path / "c") / "annotations.json").read_text("utf-8"))
     images = {image["id"]: image for image in content["images"]}
     assert len(images) == len(content["images"])
     assert all((i["width"], i["height"]) == (SOURCE_WIDTH, SOURCE_HEIGHT) for i in images.values())
@@ -143,7 +152,7 @@ def test_coco_structure(dataset, tmp_path):
 
 
 def test_tree_holds_the_very_bytes(dataset, tmp_path):
-    out = export.export_tree(dataset, tmp_path / "t")
+    out = export_to("tree", dataset, tmp_path / "t")
     assert sum(1 for f in out.rglob("*") if f.is_file()) == dataset.frames.num_rows
     for row in dataset.frames.to_pylist():
         file = out / row["tracklet_id"] / f"{row['position'] + 1}.jpg"
@@ -157,30 +166,30 @@ def test_tree_stops_at_a_corrupt_image_and_leaves_nothing(tmp_path):
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
     with pytest.raises(CorruptCropError, match=r"view2/000001/3\.jpg"):
-        export.export_tree(dataset, tmp_path / "t")
+        export_to("tree", dataset, tmp_path / "t")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["d"]
 
 
 @pytest.mark.parametrize("name", ["../out", "/abs", "a/../b", "a//b", ".", "a/./b", "nul\0"])
 def test_tree_refuses_ids_that_are_no_paths(dataset, tmp_path, name):
     with pytest.raises(LpwError, match="an id that is no folder name"):
-        export._tree_folder(dataset, name)
+        check_id(dataset, name)
 
 
-@pytest.mark.parametrize("form", sorted(export.EXPORTS))
+@pytest.mark.parametrize("form", FORMS)
 def test_a_full_folder_is_refused_and_stays(dataset, tmp_path, form):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(LpwError, match="a folder with 1 entries"):
-        export.EXPORTS[form](dataset, tmp_path / "out")
+        export_to(form, dataset, tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("form", sorted(export.EXPORTS))
+@pytest.mark.parametrize("form", FORMS)
 def test_same_bytes_twice_and_an_empty_folder_will_do(dataset, tmp_path, form):
     (tmp_path / "b").mkdir()
-    outs = [export.EXPORTS[form](dataset, tmp_path / name) for name in "ab"]
+    outs = [export_to(form, dataset, tmp_path / name) for name in "ab"]
     first, second = ({f.relative_to(o): f.read_bytes() for f in o.rglob("*") if f.is_file()} for o in outs)
     assert first
     assert first == second
@@ -190,7 +199,7 @@ def test_same_bytes_twice_and_an_empty_folder_will_do(dataset, tmp_path, form):
 def test_a_dataset_without_boxes_says_so(tmp_path, form):
     dataset = make_dataset(tmp_path / "d", boxes=False)
     with pytest.raises(LpwError, match="got no frame_index; expected boxes in source frames; export the image tree"):
-        export.EXPORTS[form](dataset, tmp_path / "out")
+        export_to(form, dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -199,16 +208,14 @@ def test_coco_needs_a_timeline(tmp_path):
     for file in (tmp_path / "d" / "timeline").rglob("*.parquet"):
         file.unlink()
     with pytest.raises(LpwError, match="no timeline"):
-        export.export_coco(dataset, tmp_path / "c")
-    info = (
-        export.export_mot(dataset, tmp_path / "m", role="truth") / "gt" / "little-all" / "scen1-view1" / "seqinfo.ini"
-    )
+        export_to("coco", dataset, tmp_path / "c")
+    info = export_to("mot", dataset, tmp_path / "m", role="truth") / "gt" / "little-all" / "scen1-view1" / "seqinfo.ini"
     assert "seqLength=23" in info.read_text()
     assert "imWidth" not in info.read_text()
 
 
 def test_file_names_are_safe_and_unique():
-    names = export.name_files(["a/b", "a-b", "A/B", "../x", "", "é" * 300, "seq,1\n"])
+    names = name_files(["a/b", "a-b", "A/B", "../x", "", "é" * 300, "seq,1\n"])
     assert names["a/b"] == "a-b"
     assert len({name.lower() for name in names.values()}) == len(names)
     assert all(name and set(name) <= set("abcdefghijklmnopqrstuvwxyzAB0123456789-_") for name in names.values())
