@@ -51,7 +51,7 @@ def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = Non
     """
     do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
     try:
-        _check_limits(path)
+        check_limits(path)
         table = check(pq.read_table(path, page_checksum_verification=True, partitioning=None), schema, path)
     except OSError as error:
         raise MismatchError(path, describe_os_error(error), "a readable Parquet file", do) from error
@@ -60,7 +60,8 @@ def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = Non
     return table.select(columns) if columns else table
 
 
-def _check_limits(path: Path) -> None:
+def check_limits(path: Path) -> None:
+    """Errors: ValueError, OSError or pa.ArrowException for no plain Parquet file, or one that claims to hold far more."""
     if path.exists() and not path.is_file():
         raise ValueError("no regular file")  # a FIFO would be waited for
     metadata = pq.read_metadata(path)
