@@ -61,7 +61,7 @@ def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = Non
 
 
 def check_limits(path: Path) -> None:
-    """Errors: ValueError, OSError or pa.ArrowException for no plain Parquet file, or one that claims to hold far more."""
+    """Errors: ValueError, OSError or pa.ArrowException for no plain Parquet file, or one that claims far more."""
     if path.exists() and not path.is_file():
         raise ValueError("no regular file")  # a FIFO would be waited for
     metadata = pq.read_metadata(path)
