@@ -10,6 +10,7 @@ from cli.options import FOLDER, config_options, json_option, take_config
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.link import PRESETS, LinkConfig, link
 from lpw_toolkit.mot import read_detections, write_tracks
+from lpw_toolkit.progress import set_style, show_progress
 from lpw_toolkit.smoothing import smooth_tracks
 
 
@@ -41,11 +42,13 @@ def command(
     **values: Any,
 ) -> None:
     """Links the boxes of DETECTIONS (MOT text) into tracks; no images are needed."""
+    set_style("json" if as_json else "auto")
     if out.resolve() == detections.resolve():
         raise LpwError("--out", str(out), "another file than the detections", "choose another name")
     config = take_config(LinkConfig, values, base=PRESETS[preset])
     table = read_detections(detections, fps=fps, video_id=detections.stem, scores=scores)
-    tracks = link(table, config)
+    with show_progress(f"link {detections.name}", table.num_rows, "boxes") as progress:
+        tracks = link(table, config, advance=progress.advance)
     raw = boxes == "raw" or (boxes is None and preset == "paper")
     write_tracks(out, table if raw else smooth_tracks(table, tracks), tracks)
     n_tracks, n_boxes = int(tracks.max(initial=-1)) + 1, int((tracks >= 0).sum())

@@ -24,6 +24,7 @@ from lpw_toolkit.detecting import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.listing import iter_files
+from lpw_toolkit.progress import show_progress
 from lpw_toolkit.publish import describe_os_error, remove_file
 from lpw_toolkit.schema import FRAMES, TRACKLETS
 from lpw_toolkit.sources import Source, SourceList
@@ -175,8 +176,9 @@ class Assembly:
             return
         name = f"{source.video_id}.parquet"
         save_found(found, self.work.out / "detections" / name, self.work.out / "timeline" / name)
-        with _timed(self.seconds, "link"):
-            plan = plan_crops(found, self.recipe.link, self.recipe.crop)
+        n_boxes = found.detections.num_rows
+        with _timed(self.seconds, "link"), show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress:
+            plan = plan_crops(found, self.recipe.link, self.recipe.crop, progress.advance)
         entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
         first = self.numbers[source.camera_id] + 1
         self.numbers[source.camera_id] += plan.n_tracklets

@@ -7,7 +7,7 @@ threads beside it (OpenCV, hashlib and the system release the interpreter lock).
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,12 +59,18 @@ class Plan:
         return int(self.track.max()) + 1 if len(self.track) else 0
 
 
-def plan_crops(found: Found, link_config: LinkConfig, crop_config: CropConfig) -> Plan:
+def plan_crops(
+    found: Found,
+    link_config: LinkConfig,
+    crop_config: CropConfig,
+    advance: Callable[[int], None] = lambda n_boxes: None,
+) -> Plan:
     """Links the detections of one video and refines the boxes of every tracklet.
 
     Tracklets that lose so many boxes to implausible shapes that they fall below the minimal length are dropped.
+    `advance` is that of `link.link`.
     """
-    tracks = link(found.detections, link_config, found.timeline)
+    tracks = link(found.detections, link_config, found.timeline, advance)
     order = np.argsort(tracks, kind="stable")
     order = order[tracks[order] >= 0]
     frame_index = to_numpy(found.detections, "frame_index").astype(np.int64)

@@ -3,7 +3,7 @@
 A fragment may miss a frame or two; nothing longer is bridged here (see fragments.py for that).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -76,12 +76,18 @@ class Pursuit:
     margin: float = 0.0
 
 
-def follow(boxes: NDArray[np.float64], step: NDArray[np.int64], how: Pursuit) -> NDArray[np.int32]:
+def follow(
+    boxes: NDArray[np.float64],
+    step: NDArray[np.int64],
+    how: Pursuit,
+    advance: Callable[[int], None] = lambda n_boxes: None,
+) -> NDArray[np.int32]:
     """Fragment number (N,) of every box, LOOSE for one that two fragments wanted about equally.
 
     Args:
         boxes: (N, 4), sorted by step.
         step: (N,) number of the frame, ascending; neighbouring numbers are consecutive frames.
+        advance: called with the number of boxes of every frame that is done.
     """
     out = np.full(len(boxes), LOOSE, dtype=np.int32)
     live, n_started = _Live(), 0
@@ -101,6 +107,7 @@ def follow(boxes: NDArray[np.float64], step: NDArray[np.int64], how: Pursuit) ->
         out[start + fresh] = n_started + np.arange(len(fresh))
         live.start(found[fresh], now, n_started)
         n_started += len(fresh)
+        advance(stop - start)
     return out
 
 

@@ -9,6 +9,7 @@ can be switched off; `PRESETS["paper"]` is the plain frame-to-frame assignment.
 Source: RQEN paper, LPW dataset section (boxes of consecutive frames are assigned by their overlap).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -134,7 +135,12 @@ PRESETS: dict[str, LinkConfig] = {
 }
 
 
-def link(detections: pa.Table, config: LinkConfig, timeline: pa.Table | None = None) -> NDArray[np.int32]:
+def link(
+    detections: pa.Table,
+    config: LinkConfig,
+    timeline: pa.Table | None = None,
+    advance: Callable[[int], None] = lambda n_boxes: None,
+) -> NDArray[np.int32]:
     """The track number (N,) of every row of `detections`, -1 = in no tracklet.
 
     Numbers are dense from 0 in order of (first frame, row). A tracklet has at most one box per frame. The result does
@@ -145,6 +151,7 @@ def link(detections: pa.Table, config: LinkConfig, timeline: pa.Table | None = N
         timeline: the video's frames as `schema.TIMELINE`. Duplicate frames (and frames it does not hold) do not exist
             for linking: their boxes get -1, and the frames around them are consecutive. No tracklet crosses a change
             of segment. Without a timeline frames are consecutive when their indexes are.
+        advance: called with the number of boxes that came nearer to their tracks, for a display; in sum at most N.
 
     Errors: LpwError when the rows are not sorted by frame.
     """
@@ -159,7 +166,7 @@ def link(detections: pa.Table, config: LinkConfig, timeline: pa.Table | None = N
     for number in np.unique(segment[exists]):
         rows = np.flatnonzero(exists & (segment == number))
         rows = rows[np.lexsort((scores[rows], *boxes[rows].T, step[rows]))]
-        found = _link_segment(boxes[rows], step[rows], scores[rows], config, levels)
+        found = _link_segment(boxes[rows], step[rows], scores[rows], config, levels, advance)
         tracks[rows] = np.where(found == LOOSE, LOOSE, found + tracks.max(initial=-1) + 1)
     return _number_tracks(tracks)
 
@@ -198,6 +205,7 @@ def _link_segment(
     scores: NDArray[np.float64],
     config: LinkConfig,
     levels: _Levels,
+    advance: Callable[[int], None],
 ) -> NDArray[np.int32]:
     how = Pursuit(
         iou=config.iou,
@@ -206,7 +214,7 @@ def _link_segment(
         velocity_gain=config.velocity_gain,
         margin=config.margin,
     )
-    tracks = follow(boxes, step, how)
+    tracks = follow(boxes, step, how, advance)
     if config.cuts:
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS)
         course = sort_course(tracks, boxes, step)

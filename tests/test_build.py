@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -298,3 +299,23 @@ def test_a_second_process_is_refused(street, tmp_path):
         done = run_lpw(*build_arguments(street, tmp_path / "out"))
     assert done.returncode == 2
     assert "another process" in done.stderr
+
+
+def test_every_video_says_how_far_its_linking_is(street, tmp_path, monkeypatch):
+    shown = {}
+
+    @contextmanager
+    def show(title, total, unit):
+        shown[title] = [total, 0, unit]
+
+        class Counter:
+            def advance(self, n):
+                shown[title][1] += n
+
+        yield Counter()
+
+    monkeypatch.setattr("lpw_toolkit.assembly.show_progress", show)
+    build_tracklets(build_config(street, tmp_path / "out"))
+    assert len(shown) == 4
+    for title, (total, done, unit) in shown.items():
+        assert title.startswith("link scen") and total == done > 0 and unit == "boxes"

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cli.main import main
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit import schema
+from lpw_toolkit import progress, schema
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.follow import assign
 from lpw_toolkit.link import PRESETS, LinkConfig, link
@@ -341,3 +343,19 @@ def test_short_gaps_are_bridged_before_long_ones() -> None:
     rounds = link(detections, config)
     at_once = link(detections, replace(config, bridge_in_rounds=False))
     assert rounds[5] == rounds[20] and at_once[5] != at_once[20]
+
+
+def test_progress_counts_every_box_that_exists_and_changes_nothing() -> None:
+    detections = together(walk(frames=range(20), x=0, speed=1), walk(frames=range(5, 30), x=300, speed=1))
+    done: list[int] = []
+    assert np.array_equal(link(detections, SHORT, None, done.append), link(detections, SHORT))
+    assert sum(done) == detections.num_rows == 45 and len(done) == 30
+
+
+def test_long_linking_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(0, 4)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(ticks))
+    (tmp_path / "det.txt").write_text("".join(f"{i + 1},-1,{i},10,20,40,1\n" for i in range(9)))
+    done = CliRunner().invoke(main, ["link", str(tmp_path / "det.txt"), "--out", str(tmp_path / "t.txt")])
+    assert done.exit_code == 0, done.output
+    assert "link det.txt: 3/9 boxes" in done.stderr and "link det.txt: 9/9 boxes" in done.stderr
