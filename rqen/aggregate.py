@@ -1,0 +1,38 @@
+"""Set aggregation by quality (RQEN, Eq. 1): a set of frames becomes one vector, region by region."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_EPS = 1e-12
+
+
+class Aggregate(NamedTuple):
+    """One vector per set.
+
+    Attributes:
+        embedding: (B, R * C), unit length.
+        regions: (B, R, C) before joining and normalisation.
+        shares: (B, T, R), the weight of each frame: sums to 1 over the frames of a set, 0 where there is no frame.
+    """
+
+    embedding: Tensor
+    regions: Tensor
+    shares: Tensor
+
+
+def aggregate_sets(features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Aggregate:
+    """F_r = sum_i mu_ri f_ri with mu_ri = s_ri / sum_j s_rj; regions are joined, then the whole is normalised.
+
+    Args:
+        features: (B, T, R, C), f_ri.
+        scores: (B, T, R) in (0, 1), s_ri; all ones for a plain mean.
+        mask: (B, T), True where there is a frame; None for sets without padding.
+    """
+    if mask is not None:
+        scores = scores * mask[..., None].to(scores)
+    shares = scores / scores.sum(dim=1, keepdim=True).clamp(min=_EPS)
+    regions = torch.einsum("btr,btrc->brc", shares, features)
+    return Aggregate(F.normalize(regions.flatten(1), dim=1), regions, shares)

@@ -1,0 +1,87 @@
+"""Weights that somebody else made: read without running anything they hold, and loaded by name or refused by name."""
+
+import pickle
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lpw_toolkit.dataset import sha256_file
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.weights import WeightsKind, download_weights, weights_folder
+
+_MAX_NAMED = 4
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a `.safetensors` file, or from a PyTorch one by its restricted reader (no fallback).
+
+    Errors: LpwError for anything else, among it a pickle that holds code.
+    """
+    if not path.is_file():
+        raise LpwError(path, "no such file", "weights (.safetensors, .pth, .pt)", "give the path of a weights file")
+    do = "fetch it again, or convert it to .safetensors where it was made"
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(path))
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise LpwError(path, "a file that holds more than tensors", "tensors by name", do) from error
+    except Exception as error:  # what safetensors and torch raise on damaged files has no common class
+        raise LpwError(path, f"an unreadable file ({type(error).__name__})", "whole weights", do) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise LpwError(path, "no tensors by name", "a state_dict", do)
+    return state
+
+
+def load_state(module: nn.Module, state: dict[str, Tensor], path: Path, *, ignored: Iterable[str] = ()) -> None:
+    """Copies `state` into `module`; every tensor of the module must be there, and of its shape.
+
+    Args:
+        ignored: beginnings of names in `state` that the module has no place for, such as a classifier's.
+
+    Errors: LpwError that names what is missing, unknown or of another shape.
+    """
+    own = module.state_dict()
+    counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent in old checkpoints
+    skipped = tuple(ignored)
+    state = {name: value for name, value in state.items() if not (skipped and name.startswith(skipped))}
+    faults = [f"{name} missing" for name in own.keys() - state.keys() - counters]
+    faults += [f"{name} unknown" for name in state.keys() - own.keys()]
+    faults += [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & state.keys()
+        if state[name].shape != own[name].shape
+    ]
+    if faults:
+        shown = ", ".join(sorted(faults)[:_MAX_NAMED]) + (
+            f" and {len(faults) - _MAX_NAMED} more" * (len(faults) > _MAX_NAMED)
+        )
+        raise LpwError(path, shown, f"weights of {type(module).__name__}", "choose the backbone that these belong to")
+    module.load_state_dict(state, strict=False)
+
+
+def find_public(name: str, url: str, *, download: bool) -> Path:
+    """The public checkpoint whose file name ends `url`: in our cache, in PyTorch's, or fetched when asked.
+
+    Errors: LpwError that lists the ways to get it.
+    """
+    kind = WeightsKind(Path(url).suffix, re.escape(Path(url).name), url.rpartition("/")[0], Path(url).name)
+    for folder in (weights_folder(), Path(torch.hub.get_dir()) / "checkpoints"):
+        if (folder / kind.default).is_file():
+            return folder / kind.default
+    if download:
+        return download_weights(kind.default, kind)[0]
+    do = f"add --download, put {kind.default} into {weights_folder()}, give --weights FILE, or ask for --weights random"
+    raise LpwError(f"ImageNet weights of {name}", "none on this machine", kind.default, do)
+
+
+def name_weights(path: Path) -> str:
+    """File name and the beginning of its SHA-256: what a run records of the weights that it started from."""
+    return f"{path.name} {sha256_file(path)[:12]}"

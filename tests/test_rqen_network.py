@@ -1,0 +1,315 @@
+"""The network: shapes and parameter counts of the spec, and what pooling by quality must not depend on."""
+
+import pickle
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lpw_toolkit.errors import LpwError
+from rqen.aggregate import aggregate_sets
+from rqen.backbones import BackboneOptions, list_backbones, open_backbone
+from rqen.backbones.bn_inception import BNInception, fold_biases
+from rqen.foreign_weights import load_state, read_state
+from rqen.losses import batch_hard_loss, pull_loss, triplet_loss
+from rqen.network import METHODS, AuxiliaryHead, SetNetwork, design_method
+from rqen.quality import QualityPredictor
+from rqen.regions import pool_regions, weigh_rows
+
+RANDOM = BackboneOptions("random")
+OURS = [name for name in list_backbones() if name != "timm"]
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class TestBackbones:
+    @pytest.mark.parametrize("name", OURS)
+    @pytest.mark.parametrize("size", [(224, 224), (256, 128), (128, 64)])
+    def test_contract(self, name, size):
+        backbone = open_backbone(name, RANDOM).eval()
+        with torch.no_grad():
+            maps = backbone(torch.zeros(1, 3, *size))
+        assert backbone.weights == "random"
+        assert maps.tap.shape == (1, backbone.tap_channels, size[0] // 8, size[1] // 8)
+        assert maps.last.shape == (1, backbone.last_channels, size[0] // 32, size[1] // 32)
+        assert tuple(m.shape[1] for m in maps.middle) == backbone.middle_channels
+
+    @pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0"])
+    def test_a_last_stride_of_one_doubles_the_last_map(self, name):
+        backbone = open_backbone(name, BackboneOptions("random", last_stride=1)).eval()
+        with torch.no_grad():
+            assert backbone(torch.zeros(1, 3, 128, 64)).last.shape[2:] == (8, 4)
+
+    def test_the_published_parameter_counts(self):
+        """protocols.md 5 and 7.2: 10,169,984 for the authors' widths; 10,270,240 with the public one's biases."""
+        wide = BNInception(608)
+        biases = sum(m.out_channels for m in wide.modules() if isinstance(m, torch.nn.Conv2d))
+        assert count(BNInception(576)) == 10_169_984
+        assert count(wide) + biases == 10_270_240
+        assert count(open_backbone("googlenet", RANDOM)) == 5_599_904
+
+    def test_the_public_checkpoint_with_biases_gives_the_same_maps(self, tmp_path):
+        """Its convolutions have biases; folded into the normalisation behind them they change nothing."""
+        torch.manual_seed(0)
+        network = BNInception(608).eval()
+        state = {name: value.clone() for name, value in network.state_dict().items()}
+        for name in [n for n in state if n.endswith("_bn.running_mean")]:
+            bias = torch.randn_like(state[name])
+            state[name] = (state[name] + bias)[None]  # the old file keeps its statistics as 1 x C
+            state[f"{name.removesuffix('_bn.running_mean')}.bias"] = bias
+        state |= {"last_linear.weight": torch.zeros(1000, 1024), "last_linear.bias": torch.zeros(1000)}
+        file = tmp_path / "bn_inception-52deb4733.pth"
+        torch.save(state, file)
+        loaded = open_backbone("bn_inception", BackboneOptions(str(file))).eval()
+        images = torch.randn(1, 3, 64, 64)
+        assert loaded.weights.startswith("bn_inception-52deb4733.pth ")
+        torch.testing.assert_close(loaded(images).last, network(images).last, rtol=1e-4, atol=1e-5)
+
+    def test_folding_leaves_other_biases_alone(self):
+        state = {"fc.bias": torch.ones(2), "a.bias": torch.ones(1), "a_bn.running_mean": torch.zeros(1, 1)}
+        assert set(fold_biases(state)) == {"fc.bias", "a_bn.running_mean"}
+        assert fold_biases(state)["a_bn.running_mean"].tolist() == [-1.0]
+
+    def test_a_converted_checkpoint_of_the_authors_is_known_by_its_width(self, tmp_path):
+        from safetensors.torch import save_file
+
+        file = tmp_path / "authors.safetensors"
+        save_file({k: v for k, v in BNInception(576).state_dict().items() if "num_batches" not in k}, file)
+        assert count(open_backbone("bn_inception", BackboneOptions(str(file)))) == 10_169_984
+
+    def test_imagenet_weights_from_the_package(self):
+        assert open_backbone("efficientnet_lite0", BackboneOptions()).weights == (
+            "efficientnet-lite0-57934424.pth 579344248a93"
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "options", "message"),
+        [
+            ("vgg", RANDOM, "bn_inception, efficientnet_lite0"),
+            ("bn_inception", BackboneOptions("random", last_stride=1), "2 for bn_inception"),
+            ("resnet50", BackboneOptions("random", last_stride=4), "1 or 2"),
+            ("resnet50", BackboneOptions("imagenet"), "--download"),
+            ("resnet50", BackboneOptions("nowhere.pth"), "no such file"),
+        ],
+    )
+    def test_refusals(self, name, options, message, monkeypatch, tmp_path):
+        monkeypatch.setenv("LPW_CACHE", str(tmp_path))
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        with pytest.raises(LpwError, match=message):
+            open_backbone(name, options)
+
+    def test_public_weights_are_fetched_only_when_asked(self, tmp_path, monkeypatch):
+        source = tmp_path / "source"
+        source.mkdir()
+        state = open_backbone("googlenet", RANDOM).state_dict() | {"fc.weight": torch.zeros(1000, 1024)}
+        torch.save(state, source / "googlenet-1378be20.pth")
+        monkeypatch.setenv("LPW_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setenv("LPW_WEIGHTS_URL", source.as_uri())
+        with pytest.raises(LpwError, match="none on this machine"):
+            open_backbone("googlenet", BackboneOptions())
+        fetched = open_backbone("googlenet", BackboneOptions(download=True))
+        torch.testing.assert_close(fetched.conv1.conv.weight, state["conv1.conv.weight"])
+        assert (tmp_path / "cache" / "weights" / "googlenet-1378be20.pth").is_file()
+
+
+class TestForeignWeights:
+    def test_code_in_a_checkpoint_is_not_run(self, tmp_path):
+        marker = tmp_path / "ran"
+
+        class Bomb:
+            def __reduce__(self):
+                return (marker.touch, ())
+
+        for name in ("a.pth", "b.safetensors"):
+            (tmp_path / name).write_bytes(pickle.dumps({"state_dict": Bomb()}))
+            with pytest.raises(LpwError):
+                read_state(tmp_path / name)
+        assert not marker.exists()
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"\xff" * 8 + b"{}"])
+    @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+    def test_damaged_files_are_one_line(self, tmp_path, content, suffix):
+        file = tmp_path / f"weights{suffix}"
+        file.write_bytes(content)
+        with pytest.raises(LpwError, match=r"weights\.") as caught:
+            read_state(file)
+        assert "\n" not in str(caught.value)
+
+    def test_what_does_not_fit_is_named(self, tmp_path):
+        module = torch.nn.Linear(2, 3)
+        state = {"weight": torch.zeros(3, 5), "scale": torch.zeros(1)}
+        with pytest.raises(LpwError, match=r"bias missing, scale unknown, weight \(3, 5\) instead of \(3, 2\)"):
+            load_state(module, state, tmp_path / "w.pth")
+
+
+class TestRegions:
+    def test_seven_rows_are_cut_exactly(self):
+        weights = weigh_rows(7)
+        assert [row.nonzero().flatten().tolist() for row in weights] == [[0, 1, 2], [3, 4], [5, 6]]
+        torch.testing.assert_close(weights[0, :3], torch.full((3,), 1 / 3))
+
+    def test_eight_rows_are_cut_at_their_fractions(self):
+        """protocols.md 4, row 2: cuts at 3.43 and 5.71."""
+        weights = weigh_rows(8)
+        length = 8 * 3 / 7
+        assert weights[0, 3] == pytest.approx((length - 3) / length)
+        assert weights[1, 3] == pytest.approx((4 - length) / (8 * 2 / 7))
+
+    @given(st.integers(1, 40), st.lists(st.floats(0.1, 9), min_size=1, max_size=5))
+    def test_weights_sum_to_one_and_cover_every_row_equally(self, height, parts):
+        weights = weigh_rows(height, tuple(parts)).double()
+        torch.testing.assert_close(weights.sum(1), torch.ones(len(parts), dtype=torch.float64), rtol=0, atol=1e-5)
+        share = torch.tensor(parts, dtype=torch.float64) / sum(parts) * height
+        torch.testing.assert_close(
+            (weights * share[:, None]).sum(0), torch.ones(height, dtype=torch.float64), rtol=0, atol=1e-4
+        )
+
+    def test_one_part_is_the_mean(self):
+        maps = draw(2, 5, 4, 3)
+        torch.testing.assert_close(pool_regions(maps, (1.0,))[:, 0], maps.mean((2, 3)))
+
+
+class TestQuality:
+    @pytest.mark.parametrize(
+        ("reading", "n"), [("paper", 56_867), ("released_pool2", 451_587), ("released_image", 95_619)]
+    )
+    def test_parameters_and_range(self, reading, n):
+        """protocols.md 3.5."""
+        predictor = QualityPredictor(reading, (192, 28, 28), 3)
+        assert count(predictor) == n
+        scores = predictor(torch.randn(2, 3, 224, 224), torch.randn(2, 192, 28, 28))
+        assert scores.shape == (2, 3)
+        assert ((scores > 0) & (scores < 1)).all()
+
+    def test_only_the_paper_reading_has_a_relu(self):
+        kinds = {r: QualityPredictor(r, (192, 28, 28), 3).layers for r in ("paper", "released_pool2", "released_image")}
+        assert {r: any(isinstance(m, torch.nn.ReLU) for m in layers) for r, layers in kinds.items()} == {
+            "paper": True, "released_pool2": False, "released_image": False,
+        }  # fmt: skip
+
+
+class TestAggregate:
+    def test_hand_worked(self):
+        features = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
+        result = aggregate_sets(features, torch.tensor([[[0.3], [0.1]]]))
+        torch.testing.assert_close(result.regions, torch.tensor([[[0.75, 0.25]]]))
+        torch.testing.assert_close(result.embedding.norm(dim=1), torch.ones(1))
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, 10_000), st.integers(1, 6))
+    def test_invariants(self, seed, n_frames):
+        """methods.md 4: permutation, duplication, scale of scores, constant scores, a frame of score 0."""
+        features, scores = draw(2, n_frames, 3, 4, seed=seed), draw(2, n_frames, 3, seed=seed + 1) + 0.01
+        expected = aggregate_sets(features, scores).embedding
+        order = torch.randperm(n_frames, generator=torch.Generator().manual_seed(seed))
+        for f, s in (
+            (features[:, order], scores[:, order]),
+            (torch.cat([features, features], 1), torch.cat([scores, scores], 1)),
+            (features, scores * 0.01),
+            (torch.cat([features, draw(2, 1, 3, 4)], 1), torch.cat([scores, torch.zeros(2, 1, 3).double()], 1)),
+        ):
+            torch.testing.assert_close(aggregate_sets(f, s).embedding, expected, rtol=0, atol=1e-9)
+        plain = torch.nn.functional.normalize(features.mean(1).flatten(1), dim=1)
+        torch.testing.assert_close(aggregate_sets(features, torch.ones_like(scores) * 0.4).embedding, plain)
+
+    def test_padding_counts_for_nothing(self):
+        features, scores = draw(1, 5, 3, 4), draw(1, 5, 3, seed=1) + 0.01
+        mask = torch.tensor([[True, True, True, False, False]])
+        padded = aggregate_sets(features, scores, mask)
+        torch.testing.assert_close(padded.embedding, aggregate_sets(features[:, :3], scores[:, :3]).embedding)
+        assert (padded.shares[:, 3:] == 0).all()
+
+    def test_gradient_of_a_score(self):
+        """dF/dmu_i = (f_i - F) / sum_j mu_j (methods.md 2.2)."""
+        features, scores = draw(1, 4, 1, 3), (draw(1, 4, 1, seed=1) + 0.1).requires_grad_()
+        regions = aggregate_sets(features, scores).regions
+        for channel in range(3):
+            (gradient,) = torch.autograd.grad(regions[0, 0, channel], scores, retain_graph=True)
+            expected = (features[0, :, 0, channel] - regions[0, 0, channel]) / scores.sum()
+            torch.testing.assert_close(gradient[0, :, 0], expected.detach(), rtol=0, atol=1e-9)
+
+
+class TestLosses:
+    def test_triplet_and_pull_at_hand_values(self):
+        a, p, n = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([[-1.0, 0.0]])
+        assert triplet_loss(a, p, n, 1.8).item() == 0
+        assert triplet_loss(a, n, p, 1.8).item() == pytest.approx((1.8 + 4 - 2) / 2)
+        assert pull_loss(a, p).item() == pytest.approx(1.0)
+
+    def test_a_satisfied_triplet_has_no_gradient(self):
+        a = torch.tensor([[1.0, 0.0]], requires_grad=True)
+        triplet_loss(a, torch.tensor([[1.0, 0.0]]), torch.tensor([[-1.0, 0.0]]), 1.2).backward()
+        assert (a.grad == 0).all()
+
+    def test_batch_hard_takes_the_farthest_own_and_the_nearest_foreign(self):
+        x = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]]), dim=1)
+        person = torch.tensor([0, 0, 1, 1])
+        d = torch.cdist(x, x)
+        expected = (
+            torch.relu(torch.stack([d[0, 1] - d[0, 3], d[1, 0] - d[1, 3], d[2, 3] - d[2, 1], d[3, 2] - d[3, 1]]) + 0.3)
+        ).mean()
+        assert batch_hard_loss(x, person, 0.3).item() == pytest.approx(expected.item(), abs=1e-5)
+        assert batch_hard_loss(x, person, None).item() > 0
+
+    def test_batch_hard_without_a_pair_is_zero_with_a_gradient(self):
+        x = torch.eye(2, requires_grad=True)
+        batch_hard_loss(x, torch.tensor([0, 1]), 0.3).backward()
+        assert (x.grad == 0).all()
+
+
+class TestSetNetwork:
+    @pytest.mark.parametrize("heads", ["frame", "neck"])
+    @pytest.mark.parametrize("name", METHODS)
+    def test_every_method_trains_and_embeds(self, name, heads):
+        torch.manual_seed(0)
+        backbone = open_backbone("efficientnet_lite0", RANDOM)
+        network = SetNetwork(backbone, design_method(name, heads=heads), 5, (64, 32))
+        images = torch.randn(2, 3, 3, 64, 32)
+        trained = network.train()(images)
+        n_regions = 1 if name in ("mean", "qan") else 3
+        n_logits = 2 if heads == "neck" else 6
+        assert [tuple(logits.shape) for logits in trained.logits] == [(n_logits, 5)]
+        (trained.logits[0].sum() + trained.embedding.sum()).backward()
+        embedded = network.eval()(images)
+        assert embedded.logits == ()
+        assert embedded.scores.shape == (2, 3, n_regions)
+        assert embedded.embedding.shape[1] == n_regions * 1280 + (3 if name == "more_params" else 0)
+        torch.testing.assert_close(embedded.embedding.norm(dim=1), torch.ones(2))
+
+    def test_more_params_has_exactly_the_parameters_of_rqen(self):
+        counts = {
+            name: count(SetNetwork(open_backbone("efficientnet_lite0", RANDOM), design_method(name), 7, (64, 32)))
+            for name in ("rqen", "more_params", "qfix")
+        }
+        assert counts["rqen"] == counts["more_params"] > counts["qfix"]
+
+    def test_qan_is_rqen_with_one_part(self):
+        torch.manual_seed(0)
+        qan = SetNetwork(open_backbone("efficientnet_lite0", RANDOM), design_method("qan"), 3, (64, 32)).eval()
+        images = torch.randn(1, 4, 3, 64, 32)
+        maps, features, scores = qan.describe_frames(images[0])
+        mu = scores / scores.sum(0)
+        expected = torch.nn.functional.normalize((mu * maps.last.mean((2, 3))).sum(0), dim=0)
+        torch.testing.assert_close(qan(images).embedding[0], expected)
+        torch.testing.assert_close(qan.join(features[None], scores[None]).embedding[0], expected)
+
+    def test_auxiliary_heads_have_the_published_size(self):
+        """protocols.md 5: 2,173,184 and 657,664 without classifiers, and two heads on `bn_inception`."""
+        classifier = 1025 * 5
+        assert count(AuxiliaryHead(576, 4, 5)) - classifier == 2_173_184
+        assert count(AuxiliaryHead(1024, 2, 5)) - classifier == 657_664
+        network = SetNetwork(BNInception(), design_method("rqen", predictor="released_pool2"), 5, (224, 224)).train()
+        logits = network(torch.randn(1, 2, 3, 224, 224)).logits
+        assert [tuple(one.shape) for one in logits] == [(2, 5)] * 3
+
+    def test_an_unknown_method_is_named(self):
+        with pytest.raises(LpwError, match="rqen"):
+            design_method("best")
