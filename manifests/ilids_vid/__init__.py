@@ -1,0 +1,1 @@
+"""iLIDS-VID: published facts; its splits come with the dataset."""

@@ -1,0 +1,1 @@
+"""LPW: published facts and its one split."""

@@ -1,0 +1,1 @@
+"""MARS: published facts, queries, and the counts of every folder."""

@@ -1,0 +1,1 @@
+"""PRID 2011: published facts and the ten common splits."""
