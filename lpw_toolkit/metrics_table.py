@@ -1,0 +1,247 @@
+"""Rows of metrics as a table for people and machines, with the lock: what must not be compared stands apart."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.schema import METRICS
+from lpw_toolkit.tables import read_table
+
+SUMMARY = -1
+MEAN, STD = ":mean", ":std"
+#: What must be equal in all lines of a table, and how messages call it. Model and distance are what tables compare.
+LOCKED = {
+    "dataset_digest": "dataset",
+    "protocol": "protocol",
+    "gallery": "gallery",
+    "junk_rule": "junk rule",
+    "ap_form": "AP form",
+    "frames_used": "frames used",
+    "split_source": "splits from",
+    "splits": "splits",
+}
+_TITLES = {"map": "mAP", "minp": "mINP"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: the figures of one run on one split, or on all of its splits.
+
+    Attributes:
+        facts: the columns of schema.METRICS but metric and value, and `splits`: which one, or of how many the mean.
+        values: fraction by metric; in a summary the mean over the splits.
+        spread: in a summary, the standard deviation over the splits (of a sample: n - 1) by metric; else empty.
+    """
+
+    facts: dict[str, Any]
+    values: dict[str, float]
+    spread: dict[str, float]
+
+
+def read_lines(metrics: Sequence[pa.Table]) -> list[Line]:
+    """Lines of tables of metrics (schema.METRICS), in their order; equal ones once."""
+    found: dict[tuple[Any, ...], dict[str, float]] = {}
+    n_splits: dict[tuple[Any, ...], set[int]] = {}
+    columns = [name for name in METRICS.names if name not in ("metric", "value")]
+    for number, table in enumerate(metrics):
+        for row in table.to_pylist():
+            found.setdefault((number, *(row[name] for name in columns)), {})[row["metric"]] = row["value"]
+            if row["split"] != SUMMARY:
+                n_splits.setdefault((number, *_run_of(row)), set()).add(row["split"])
+    lines = []
+    for (number, *key), values in found.items():
+        facts = dict(zip(columns, key, strict=True))
+        n_of = len(n_splits.get((number, *_run_of(facts)), ()))
+        facts["splits"] = f"mean of {n_of}" if facts["split"] == SUMMARY else f"split {facts['split']}"
+        line = Line(facts, _take(values, MEAN, plain=True), _take(values, STD))
+        if line not in lines:
+            lines.append(line)
+    return lines
+
+
+def _run_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    named = ("dataset_digest", "protocol", "model", "junk_rule", "ap_form", "distance", "frames_used", "split_source")
+    return tuple(row[name] for name in named)
+
+
+def _take(values: dict[str, float], suffix: str, *, plain: bool = False) -> dict[str, float]:
+    return {
+        name.removesuffix(suffix): value
+        for name, value in values.items()
+        if name.endswith(suffix) or (plain and ":" not in name)
+    }
+
+
+def read_metrics(files: Sequence[Path]) -> list[pa.Table]:
+    """Tables of metrics; a folder stands for the metrics.parquet in it. Errors: MismatchError."""
+    return [read_table(file / "metrics.parquet" if file.is_dir() else file, METRICS) for file in files]
+
+
+def choose_headlines(lines: Sequence[Line]) -> list[Line]:
+    """Of every run with a summary only that; every line of the others."""
+    summed = [_run_of(line.facts) for line in lines if line.facts["split"] == SUMMARY]
+    return [line for line in lines if line.facts["split"] == SUMMARY or _run_of(line.facts) not in summed]
+
+
+def find_differences(lines: Sequence[Line]) -> dict[str, list[str]]:
+    """By column of LOCKED the values that differ among `lines`; empty where they may stand in one table."""
+    values = {name: list(dict.fromkeys(str(line.facts[name]) for line in lines)) for name in LOCKED}
+    return {name: found for name, found in values.items() if len(found) > 1}
+
+
+def check_lock(lines: Sequence[Line]) -> None:
+    """Errors: LpwError that names what differs among lines that would stand in one table."""
+    different = find_differences(lines)
+    if not different:
+        return
+    shown = [f"{LOCKED[name]}: {' / '.join(_shorten(v) for v in values[:3])}" for name, values in different.items()]
+    expected = f"one {', one '.join(LOCKED[name] for name in different)}"
+    raise LpwError("protocol lock", "; ".join(shown), expected, "make two tables, or mix them with --mix")
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table") -> str:
+    """The lines as `table` (terminal), `csv`, `json`, `markdown` or `latex`.
+
+    Terminal, Markdown and LaTeX have a line for each run (`choose_headlines`), percent, and below what holds for all;
+    CSV and JSON have every line, as fractions, with every fact.
+
+    Args:
+        mix: sets lines of different rules side by side and says in what they differ, instead of refusing.
+
+    Errors: LpwError for nothing to show, and by `check_lock`.
+    """
+    if not lines:
+        raise LpwError("table", "no rows of metrics", "at least one", "run `lpw eval` first")
+    headlines = choose_headlines(lines)
+    if not mix:
+        check_lock(headlines)
+    return FORMS[form](lines if form in ("csv", "json") else headlines)
+
+
+def _grid(lines: Sequence[Line]) -> list[list[str]]:
+    """Titles and cells: who, what differs, figures, counts."""
+    different = [name for name in find_differences(lines) if name != "dataset_digest"]
+    named = ["dataset", *different] if len({line.facts["dataset_digest"] for line in lines}) > 1 else different
+    metrics = list(dict.fromkeys(name for line in lines for name in line.values))
+    counts = {"n_query": "queries", "n_gallery": "gallery n", "n_skipped": "skipped"}
+    titles = ["model", *(LOCKED.get(n, n) for n in named), "distance", *map(_title, metrics), *counts.values()]
+    rows = [
+        [str(line.facts["model"]), *(str(line.facts[n]) for n in named), str(line.facts["distance"])]
+        + [_percent(line, metric) for metric in metrics]
+        + [f"{line.facts[n]:,}" for n in counts]
+        for line in lines
+    ]
+    return [titles, *rows]
+
+
+def _title(metric: str) -> str:
+    return _TITLES.get(metric, metric.replace("cmc@", "R"))
+
+
+def _percent(line: Line, metric: str) -> str:
+    if metric not in line.values:
+        return "-"
+    spread = f" ±{100 * line.spread[metric]:.1f}" if metric in line.spread else ""
+    return f"{100 * line.values[metric]:.1f}{spread}"
+
+
+def _shared_facts(lines: Sequence[Line]) -> list[str]:
+    """What holds for all lines, one sentence each; and what does not, in one."""
+    different = find_differences(lines)
+    facts = lines[0].facts
+    shown = []
+    if "dataset_digest" not in different:
+        shown.append(f"dataset: {facts['dataset']} ({facts['dataset_digest'][:12]})")
+    shown += [
+        f"{title}: {facts[name]}"
+        for name, title in LOCKED.items()
+        if name not in different and name != "dataset_digest"
+    ]
+    if different:
+        names = ", ".join(LOCKED[name] for name in different)
+        shown.append(f"mixed: {names} differ, so these figures do not rank the models")
+    return shown
+
+
+def _format_text(lines: Sequence[Line]) -> str:
+    grid = _grid(lines)
+    widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
+    n_left = grid[0].index("distance") + 1
+    forms = [f"{{:{'<' if i < n_left else '>'}{width}}}" for i, width in enumerate(widths)]
+    rows = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip() for row in grid]
+    return "\n".join([*rows, "", *_shared_facts(lines)])
+
+
+def _format_markdown(lines: Sequence[Line]) -> str:
+    titles, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in _grid(lines)]
+    n_left = titles.index("distance") + 1
+    ruler = ["---" if i < n_left else "---:" for i in range(len(titles))]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
+    return f"{table}\n\n" + "\n".join(f"* {fact}" for fact in _shared_facts(lines))
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\ldots{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}  # fmt: skip
+
+
+def _format_latex(lines: Sequence[Line]) -> str:
+    titles, *rows = [["".join(_LATEX.get(c, c) for c in cell) for cell in row] for row in _grid(lines)]
+    n_left = titles.index("distance") + 1
+    caption = "; ".join("".join(_LATEX.get(c, c) for c in fact) for fact in _shared_facts(lines))
+    body = [f"{' & '.join(row)} \\\\" for row in rows]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            f"\\caption{{Percent; {caption}.}}",
+            f"\\begin{{tabular}}{{{'l' * n_left}{'r' * (len(titles) - n_left)}}}",
+            r"\hline",
+            f"{' & '.join(titles)} \\\\",
+            r"\hline",
+            *body,
+            r"\hline",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    spread = [{f"{name}{STD}": value for name, value in line.spread.items()} for line in lines]
+    return [{**line.facts, **line.values, **wide} for line, wide in zip(lines, spread, strict=True)]
+
+
+def _format_csv(lines: Sequence[Line]) -> str:
+    records = _records(lines)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue().rstrip("\n")
+
+
+def _format_json(lines: Sequence[Line]) -> str:
+    return json.dumps({"lines": _records(lines), "differ": find_differences(choose_headlines(lines))}, indent=2)
+
+
+FORMS: dict[str, Callable[[Sequence[Line]], str]] = {
+    "table": _format_text,
+    "csv": _format_csv,
+    "json": _format_json,
+    "markdown": _format_markdown,
+    "latex": _format_latex,
+}
+SUFFIXES = {"csv": "csv", "json": "json", "markdown": "md", "latex": "tex"}

@@ -1,0 +1,244 @@
+"""Protocols: the contract over all of them, hand-worked cases, and the counts of the real MARS metadata."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from make_labelled import SMALL_MARS, make_labelled, names_of, two_cameras
+
+from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.protocols import list_protocols, open_protocol
+from lpw_toolkit.relevance import read_labels
+
+PRID: dict[str, Any] = two_cameras(6, 10)
+ILIDS: dict[str, Any] = two_cameras(6, 10, ("cam1", "cam2"))
+LPW: dict[str, Any] = {
+    "rows": [
+        ("scen1/view1/1", "scen1/1", "scen1/view1", "person"), ("scen1/view1/2", "scen1/2", "scen1/view1", "person"),
+        ("scen1/view2/1", "scen1/1", "scen1/view2", "person"), ("scen1/view2/2", "scen1/2", "scen1/view2", "person"),
+        ("scen1/view3/1", "scen1/1", "scen1/view3", "person"),
+        ("scen2/view1/1", "scen2/1", "scen2/view1", "person"), ("scen2/view3/1", "scen2/1", "scen2/view3", "person"),
+    ],
+    "splits": [(0, "query", f"scen1/view2/{i}") for i in (1, 2)]
+    + [(0, "gallery", name) for name in ("scen1/view1/1", "scen1/view1/2", "scen1/view3/1")]
+    + [(0, "train", name) for name in ("scen2/view1/1", "scen2/view3/1")],
+}  # fmt: skip
+FITTING = {
+    "prid2011": PRID, "ilids_vid": ILIDS, "lpw": LPW, "market": SMALL_MARS, "mars": SMALL_MARS,
+    "mars_queries_back": SMALL_MARS, "mars_torchreid": SMALL_MARS, "cross_dataset": PRID, "cross_dataset_half": PRID,
+}  # fmt: skip
+
+
+def parts(dataset: Dataset, protocol: str, split: int = 0) -> tuple[list[str], list[str], list[str]]:
+    trial = open_protocol(protocol).trials(dataset)[split]
+    train, query, gallery = (names_of(dataset, rows) for rows in (trial.train, trial.query, trial.gallery))
+    return train, query, gallery
+
+
+class TestContract:
+    def test_every_protocol_has_a_case(self) -> None:
+        assert sorted(FITTING) == sorted(list_protocols())
+
+    @pytest.mark.parametrize("name", list_protocols())
+    def test_trials_and_rules(self, name: str, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **FITTING[name])
+        protocol = open_protocol(name)
+        trials = protocol.trials(dataset)
+        assert [t.split for t in trials] == list(range(len(trials)))
+        labels = read_labels(dataset.tracklets)
+        for trial in trials:
+            for rows in (trial.train, trial.query, trial.gallery):
+                assert rows.dtype == np.int64
+                assert np.all(np.diff(rows) > 0)
+            assert not set(trial.train) & set(trial.query)
+            assert not set(trial.train) & set(trial.gallery)
+            query, gallery = labels.take(trial.query), labels.take(trial.gallery)
+            relevance = protocol.ignore(query, gallery)
+            assert (relevance.n_query, relevance.n_gallery) == (len(trial.query), len(trial.gallery))
+            for i in range(len(query)):  # the rule of every protocol, read without `judge`
+                same = gallery.person == query.person[i]
+                other = gallery.camera != query.camera[i]
+                assert relevance.good[i].tolist() == np.flatnonzero(same & other & (gallery.kind == 0)).tolist()
+                seen_wrong = np.setdiff1d(np.flatnonzero(~same & (gallery.kind != 2)), relevance.ignored[i])
+                assert seen_wrong.tolist() == np.flatnonzero(~same & (gallery.kind != 2)).tolist()
+
+    @pytest.mark.parametrize("name", list_protocols())
+    def test_rules_can_be_read(self, name: str) -> None:
+        rules = open_protocol(name).RULES
+        assert rules.ap_form in ("step", "trapezoid")
+        assert rules.unmatched in ("skip", "zero")
+        assert set(rules.headline) <= {"cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp"}
+        assert all(len(text) > 10 and "\n" not in text for text in (rules.title, rules.gallery, rules.junk_rule))
+        assert rules.source
+
+    def test_an_unknown_name_lists_the_names(self) -> None:
+        with pytest.raises(LpwError, match=r"mars_torchreid.*prid2011"):
+            open_protocol("duke")
+
+    def test_a_dash_is_an_underscore(self) -> None:
+        assert open_protocol("mars-queries-back").RULES == open_protocol("mars_queries_back").RULES
+
+
+class TestTwoCameras:
+    @pytest.mark.parametrize(("name", "case", "asks"), [("prid2011", PRID, "cam_a"), ("ilids_vid", ILIDS, "cam1")])
+    def test_ten_splits(self, name: str, case: dict[str, Any], asks: str, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **case)
+        assert len(open_protocol(name).trials(dataset)) == 10
+        train, query, gallery = parts(dataset, name, 1)
+        assert query == [f"{asks}/{p:03d}" for p in (1, 3, 5)]
+        assert len(gallery) == 3
+        assert len(train) == 6
+
+    def test_lpw_merges_nothing(self, tmp_path: Path) -> None:
+        _, query, gallery = parts(make_labelled(tmp_path / "d", **LPW), "lpw")
+        assert query == ["scen1/view2/1", "scen1/view2/2"]
+        assert gallery == ["scen1/view1/1", "scen1/view1/2", "scen1/view3/1"]
+
+    @pytest.mark.parametrize(("name", "case"), [("prid2011", ILIDS), ("lpw", PRID), ("ilids_vid", SMALL_MARS)])
+    def test_another_datasets_protocol_is_refused(self, name: str, case: dict[str, Any], tmp_path: Path) -> None:
+        with pytest.raises(LpwError, match="cameras of the query"):
+            open_protocol(name).trials(make_labelled(tmp_path / "d", **case))
+
+
+class TestMars:
+    def test_three_galleries(self, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **SMALL_MARS)
+        queries = ["q1", "q2", "q3", "q4", "q5"]
+        answers = ["a1", "a2", "a3", "d1"]
+        assert parts(dataset, "mars") == (["t1", "t2"], queries, [*answers, "j1", "j2", *queries])
+        assert parts(dataset, "mars_queries_back") == (["t1", "t2"], queries, [*answers, *queries])
+        assert parts(dataset, "mars_torchreid") == (["t1", "t2"], queries, answers)
+
+    def test_it_does_not_matter_whether_the_splits_list_queries_in_the_gallery(self, tmp_path: Path) -> None:
+        splits = [*SMALL_MARS["splits"], *((0, "gallery", f"q{i}") for i in range(1, 6))]
+        one = make_labelled(tmp_path / "one", **SMALL_MARS)
+        two = make_labelled(tmp_path / "two", SMALL_MARS["rows"], splits)
+        for name in ("mars", "mars_queries_back", "mars_torchreid"):
+            assert parts(one, name) == parts(two, name)
+
+    def test_cameras_that_only_ask_are_refused(self, tmp_path: Path) -> None:
+        for name in ("mars", "mars_queries_back", "mars_torchreid"):
+            with pytest.raises(LpwError, match="queries and gallery by different cameras"):
+                open_protocol(name).trials(make_labelled(tmp_path / name, **PRID))
+
+
+class TestOwnDataset:
+    ROWS = (
+        ("a", "p1", "c1", "person"), ("b", "p1", "c1", "person"), ("c", "p1", "c2", "person"),
+        ("d", "p2", "c1", "person"), ("e", None, "c2", "person"), ("f", None, "c1", "distractor"),
+        ("g", None, "c1", "junk"),
+    )  # fmt: skip
+
+    def test_first_of_each_person_and_camera_asks(self, tmp_path: Path) -> None:
+        train, query, gallery = parts(make_labelled(tmp_path / "d", self.ROWS), "market")
+        assert (train, query) == ([], ["a", "c"])
+        assert gallery == ["a", "b", "c", "d", "f", "g"], "e may be p1: nobody knows"
+
+    def test_splits_are_followed(self, tmp_path: Path) -> None:
+        dataset = make_labelled(
+            tmp_path / "d", self.ROWS, [(0, "query", "a"), (0, "gallery", "c"), (0, "gallery", "d")]
+        )
+        assert parts(dataset, "market") == ([], ["a"], ["c", "d"])
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([("a", "p1", "c1", "person"), ("b", "p1", "c1", "person")], "camera_id: got one camera"),
+            ([("a", None, "c1", "person"), ("b", None, "c2", "person")], "person_id: got no person in any"),
+            ([("a", "p1", "c1", "person"), ("b", "p2", "c2", "person")], "2 persons, each seen by one camera only"),
+        ],
+    )
+    def test_what_is_missing_is_said(self, rows: list[Any], message: str, tmp_path: Path) -> None:
+        for name in ("market", "cross_dataset"):
+            with pytest.raises(LpwError, match=message):
+                open_protocol(name).trials(make_labelled(tmp_path / name, rows))
+
+    @pytest.mark.parametrize("name", sorted(set(list_protocols()) - {"market", "cross_dataset"}))
+    def test_no_splits(self, name: str, tmp_path: Path) -> None:
+        with pytest.raises(LpwError, match=r"without splits.*--protocol market"):
+            open_protocol(name).trials(make_labelled(tmp_path / "d", self.ROWS))
+
+
+class TestCrossDataset:
+    def test_all_asks_once_with_every_person(self, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **PRID)
+        train, query, gallery = parts(dataset, "cross_dataset")
+        assert train == []
+        assert query == [f"cam_a/{p:03d}" for p in range(6)]
+        assert gallery == [f"cam_b/{p:03d}" for p in range(6)]
+
+    def test_half_is_the_splits_without_training(self, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **PRID)
+        assert len(open_protocol("cross_dataset_half").trials(dataset)) == 10
+        assert parts(dataset, "cross_dataset_half", 3)[1:] == parts(dataset, "prid2011", 3)[1:]
+        assert parts(dataset, "cross_dataset_half")[0] == []
+
+    @pytest.mark.parametrize("case", [LPW, SMALL_MARS])
+    def test_cameras_without_fixed_parts_all_ask(self, case: dict[str, Any], tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **case)
+        _, query, gallery = parts(dataset, "cross_dataset")
+        assert len(gallery) == len(case["rows"])
+        labels = read_labels(dataset.tracklets)
+        pairs = {(p, c) for p, c in zip(labels.person.tolist(), labels.camera.tolist(), strict=True) if p >= 0}
+        assert len(query) == len(pairs)
+
+
+class TestBadSplits:
+    ROWS = (("a", "p1", "c1", "person"), ("b", "p1", "c2", "person"), ("n", None, "c1", "person"))
+
+    @pytest.mark.parametrize(
+        ("splits", "error", "message"),
+        [
+            ([], MismatchError, "no rows"),
+            (
+                [(0, "query", "a"), (0, "gallery", "zz")],
+                MismatchError,
+                "1 tracklets that the dataset does not have .zz",
+            ),
+            (
+                [(0, "query", "a"), (0, "query", "a"), (0, "gallery", "b")],
+                MismatchError,
+                "1 doubles .split 0, query, a",
+            ),
+            ([(0, "probe", "a"), (0, "gallery", "b")], MismatchError, "subset 'probe'"),
+            ([(0, "query", "a")], LpwError, "empty gallery"),
+            ([(0, "gallery", "a")], LpwError, "empty query"),
+            ([(0, "query", "n"), (0, "gallery", "b")], LpwError, "1 queries without a person .n"),
+        ],
+    )
+    def test_refused_by_name(self, splits: list[Any], error: type[LpwError], message: str, tmp_path: Path) -> None:
+        with pytest.raises(error, match=message):
+            open_protocol("market").trials(make_labelled(tmp_path / "d", self.ROWS, splits))
+
+
+@pytest.fixture(scope="module")
+def mars(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    loadmat = pytest.importorskip("scipy.io").loadmat
+    info = shared_data / "splits" / "mars_info"
+    test = loadmat(info / "tracks_test_info.mat")["track_test_info"]
+    queries = set((loadmat(info / "query_IDX.mat")["query_IDX"].ravel().astype(int) - 1).tolist())
+    rows, splits = [], []
+    for i, (_, _, person, camera) in enumerate(test.tolist()):
+        kind = "junk" if person == -1 else "distractor" if person == 0 else "person"
+        rows.append((f"{i:05d}", f"{person:04d}" if person > 0 else None, str(camera), kind))
+        splits.append((0, "query" if i in queries else "gallery", f"{i:05d}"))
+    return make_labelled(tmp_path_factory.mktemp("mars") / "d", rows, splits)
+
+
+@pytest.mark.realdata
+class TestRealMars:
+    """The official metadata; every count is of protocols.md, section 2.5."""
+
+    @pytest.mark.parametrize(
+        ("name", "n_gallery", "n_unmatched"),
+        [("mars", 12_180, 0), ("mars_queries_back", 11_310, 0), ("mars_torchreid", 9_330, 140)],
+    )
+    def test_counts(self, mars: Dataset, name: str, n_gallery: int, n_unmatched: int) -> None:
+        (trial,) = open_protocol(name).trials(mars)
+        assert (len(trial.query), len(trial.gallery)) == (1_980, n_gallery)
+        labels = read_labels(mars.tracklets)
+        relevance = open_protocol(name).ignore(labels.take(trial.query), labels.take(trial.gallery))
+        assert len(relevance.unmatched) == n_unmatched
+        assert int(relevance.hidden.sum()) == (870 if name == "mars" else 0)
