@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import sys
+from traceback import walk_tb
 from types import FrameType
 
 import click
@@ -67,11 +68,20 @@ def run() -> None:
             signal.signal(number, _stop)
     code = _run_guarded()
     try:
-        if sys.stdout is not None:  # None: started with a closed standard output
-            sys.stdout.flush()
+        _flush_stdout()
     except BrokenPipeError:
         code = _close_stdout()
+    except OSError as error:  # what was printed is still held back
+        if code == 0:
+            print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
+        _close_stdout()
+        code = code or 2
     sys.exit(code)
+
+
+def _flush_stdout() -> None:
+    if sys.stdout is not None:  # None: started with a closed standard output
+        sys.stdout.flush()
 
 
 def _run_guarded() -> int:
@@ -107,9 +117,16 @@ def _describe_refusal(error: OSError) -> str:
     from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error
 
     name = str(error.filename or "a file").removesuffix(TEMPORARY_SUFFIX)
-    return str(
-        LpwError(name, describe_os_error(error), "a file that can be read or written", "mend that and run again")
-    )
+    expected = "a file that can be read or written"
+    if _is_about_stdout(error):
+        name, expected = "standard output", "a place that takes what is printed"
+    return str(LpwError(name, describe_os_error(error), expected, "mend that and run again"))
+
+
+def _is_about_stdout(error: OSError) -> bool:
+    """Whether printing was refused: such an error names no file, so the function that raised it has to tell."""
+    raised_in = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
+    return raised_in[-1:] in ([click.echo.__code__], [_flush_stdout.__code__])
 
 
 def _close_stdout() -> int:

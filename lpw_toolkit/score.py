@@ -32,6 +32,9 @@ def score_against(
     """
     from lpw_toolkit.mot_metrics import evaluate
 
+    if not truth.exists():
+        do = "give the path of a MOT text, or of a folder with one for each video"
+        raise LpwError("option --truth", f"{truth}, where nothing is", "ground truth", do)
     pairs = _read_pairs(tracklets, truth)
     if detections is not None and len(pairs) != 1:
         raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")

@@ -156,3 +156,24 @@ def test_a_frame_number_far_away_costs_no_memory(tour):
     (tour / "far.txt").write_text("1,1,100,100,50,100,1\n2147483647,1,100,100,50,100,1\n")
     done = run_lpw("score-tracklets", "far.txt", "--truth", "far.txt", "--json", cwd=tour)
     assert done.returncode == 0 and json.loads(done.stdout)["all"]["IDF1"] == 1.0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("arguments", ["--help", "link det.txt --out full.txt --json", "link --help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
+    command = ["bash", "-c", f"{sys.executable} -m cli {arguments} > /dev/full"]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
+    assert done.returncode == 2
+    expected = "a place that takes what is printed; mend that and run again"
+    assert done.stderr == f"lpw: standard output: got no space left on device; expected {expected}\n"
+
+
+def test_missing_ground_truth_is_named_by_its_option(tour):
+    build = ["build-tracklets", "video", "--boxes", "det.txt", *OPTIONS, "--out", "truthless"]
+    assert run_lpw(*build, cwd=tour).returncode == 0
+    for tracklets in ("det.txt", "truthless"):
+        done = run_lpw("score-tracklets", tracklets, "--truth", "/nonexistent/gt", cwd=tour)
+        assert done.returncode == 2
+        assert done.stderr.startswith("lpw: option --truth: got /nonexistent/gt, where nothing is; expected ground")
