@@ -5,11 +5,16 @@ Every write, fsync, rename and unlink passes `fault_point`, so that a test can c
 """
 
 import errno
+import fcntl
+import io
 import os
 import signal
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lpw_toolkit.errors import LpwError
 
@@ -112,15 +117,80 @@ def publish_bytes(path: Path, data: bytes) -> None:
 
     Errors: OSError (disk full, read-only, …) after the temporary file is gone again.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise FileExistsError(errno.EEXIST, "a link, folder or device that would be replaced", str(path))
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    temporary = _temporary_of(path)
     try:
         write_file(temporary, data)
         rename_into_place(temporary, path)
     except BaseException:  # Ctrl-C leaves no litter either
         remove_file(temporary)
         raise
+
+
+class Stream(io.RawIOBase):
+    """A file in the making: what is written is appended, whole, or an OSError is raised."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._n_bytes = 0
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Appends `data`; its length in bytes."""
+        fault_point("write")
+        rest = memoryview(data).cast("B")
+        n_bytes = len(rest)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        self._n_bytes += n_bytes
+        return n_bytes
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self._n_bytes
+
+
+@contextmanager
+def publish_stream(path: Path) -> Iterator[Stream]:
+    """Yields a file to append to, for what is too large for memory; it becomes `path` when the block ends well.
+
+    Errors: OSError as `publish_bytes`, and where another process is writing `path`.
+    """
+    temporary = _temporary_of(path)
+    descriptor = _open_alone(temporary)
+    try:
+        yield Stream(descriptor)
+        rename_into_place(temporary, path)
+    except BaseException:
+        remove_file(temporary)
+        raise
+    finally:
+        os.close(descriptor)  # ends the lock: last
+
+
+def _temporary_of(path: Path) -> Path:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise FileExistsError(errno.EEXIST, "a link, folder or device that would be replaced", str(path))
+    return path.with_name(path.name + TEMPORARY_SUFFIX)
+
+
+def _open_alone(temporary: Path) -> int:
+    """An empty `temporary` that no other process writes to; what a killed one left there is thrown away."""
+    fault_point("write")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not temporary.exists() or not os.path.samestat(os.fstat(descriptor), temporary.stat()):
+            raise BlockingIOError  # its writer has just given it its name
+        os.ftruncate(descriptor, 0)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise OSError(errno.EBUSY, "another process is writing it", str(temporary)) from error
+        raise
+    return descriptor
 
 
 def publish_text(path: Path, text: str) -> None:

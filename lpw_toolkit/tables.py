@@ -45,19 +45,22 @@ def write_table(path: Path, table: pa.Table, schema: pa.Schema, *, group_by: str
 
 
 def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:
-    """The table at `path`, verified page by page and against `schema`; `columns` narrows what is returned.
+    """The table at `path`, verified page by page and against `schema`; `columns` narrows what is read, and verified.
 
     Errors: MismatchError naming the file when it is missing, damaged, not ours, or unpacks to far more than its size.
     """
     do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
     try:
         check_limits(path)
-        table = check(pq.read_table(path, page_checksum_verification=True, partitioning=None), schema, path)
+        if columns:
+            check(pq.read_schema(path).empty_table(), schema, path)
+            schema = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
+        return check(table, schema, path)
     except OSError as error:
         raise MismatchError(path, describe_os_error(error), "a readable Parquet file", do) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
         raise MismatchError(path, f"a damaged file ({error})", "a whole Parquet file", do) from error
-    return table.select(columns) if columns else table
 
 
 def check_limits(path: Path) -> None:

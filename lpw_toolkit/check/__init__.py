@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.images import STATE_FILE, CheckState, Images, check_images, find_extra
+from lpw_toolkit.check.pack import check_pack
 from lpw_toolkit.check.problems import Problem
 from lpw_toolkit.check.rows import (
     check_detections,
@@ -107,6 +108,7 @@ def check_dataset(
         report.complete = False
         return report
     followed = _check_contents(dataset, tracklets, frames, report)
+    report.problems += check_pack(dataset, frames, images=images)
     if not images:
         report.complete = False
         return report

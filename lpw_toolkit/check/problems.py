@@ -56,6 +56,10 @@ RULES = {
     "image-kind": Rule("a JPEG or PNG file, as its suffix says", _REBUILD),
     "image-size": Rule("the width and height of the index", _REBUILD),
     "image-extra": Rule("every image file is in the index", _LOOK),
+    "pack-half": Rule("images.pack and pack.parquet together", "run `lpw pack` again"),
+    "pack-stale": Rule("a pack of this dataset, of the size that pack.parquet names", "run `lpw pack` again"),
+    "pack-rows": Rule("the rows of frames.parquet, their bytes end to end from 0", "run `lpw pack` again"),
+    "pack-hash": Rule("the bytes whose SHA-256 the index names", "remove images.pack, then run `lpw pack` again"),
     "leftover": Rule("no temporary files of an interrupted run", _LOOK),
 }
 
