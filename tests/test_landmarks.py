@@ -109,7 +109,7 @@ def test_real_landmarks_tell_the_orders_apart(shared_data):
     with (shared_data / "mini_lpw" / "landmarks.csv").open() as file:
         rows = list(csv.reader(file))
     y = np.array([[float(v) for v in row[15:]] for row in rows[1:]])
-    heights = (y - 0.5) / 128  # pixels of the 64 x 128 image, from 1
+    heights = y / 128  # pixels of the 64 x 128 image, from 1: the lower edge of a pixel
     mapped = divide_body(map_cpm(heights[..., None])[..., 0])
     assert mapped.cuts == pytest.approx((0.476, 0.711), abs=2e-3)
     assert mapped.rounded == (3, 2, 2)
