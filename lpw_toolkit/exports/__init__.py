@@ -4,17 +4,16 @@ Images are copied byte for byte, each checked against its SHA-256. What a form c
 """
 
 import importlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit import publish
+from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.check.header import KIND_OF_SUFFIX
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -23,10 +22,7 @@ from lpw_toolkit.progress import Progress
 from lpw_toolkit.tracklets import Ranges
 
 Role = Literal["results", "truth"]
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 SHARD_BYTES = 128 << 20
-_N_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -147,22 +143,6 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
     for sizes in map_ahead(copy, places):
         tally.add(sizes)
         progress.advance(len(sizes))
-
-
-def map_ahead(work: Callable[[Given], Made], items: Iterable[Given], n_ahead: int = 4) -> Iterator[Made]:
-    """`map` on both cores, in order, at most `n_ahead` results before the one that is asked for."""
-    with ThreadPoolExecutor(_N_THREADS) as pool:
-        waiting: deque[Future[Made]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > n_ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _copy_tracklet(dataset: Dataset, frames: pa.Table, folder: Path, place: Place) -> list[int]:
