@@ -67,6 +67,11 @@ class Ragged:
         """Length of each list (Q,)."""
         return np.diff(self.starts)
 
+    @cached_property
+    def owners(self) -> Ints:
+        """Query of each column (n,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
 
 @dataclass(frozen=True)
 class Relevance:
@@ -105,7 +110,7 @@ def judge(query: Labels, gallery: Labels, *, same_camera: bool = False, hide_jun
         same_camera: True lets answers of the query's own camera count.
         hide_junk: whether tracklets of kind junk are invisible; otherwise they are wrong answers, as distractors are.
     """
-    order = np.argsort(gallery.person, kind="stable")
+    order = np.argsort(gallery.person, kind="stable")  # stable: the columns of one person stay ascending
     known = gallery.person[order]
     first = np.searchsorted(known, query.person, "left")
     counts = np.where(query.person < 0, 0, np.searchsorted(known, query.person, "right") - first)
@@ -115,14 +120,15 @@ def judge(query: Labels, gallery: Labels, *, same_camera: bool = False, hide_jun
     visible = gallery.kind[columns] == PERSON
     apart = np.full(len(columns), same_camera) | (gallery.camera[columns] != query.camera[owner])
     hidden = (gallery.kind == JUNK) if hide_junk else np.zeros(len(gallery), dtype=bool)
+    good, ignored = visible & apart, visible & ~apart
     return Relevance(
-        _collect(owner[visible & apart], columns[visible & apart], len(query)),
-        _collect(owner[visible & ~apart], columns[visible & ~apart], len(query)),
+        _collect(owner[good], columns[good], len(query)),
+        _collect(owner[ignored], columns[ignored], len(query)),
         hidden,
     )
 
 
 def _collect(owner: Ints, columns: Ints, n_query: int) -> Ragged:
-    order = np.lexsort((columns, owner))
+    """Lists from columns that stand in the order of their queries, ascending in each."""
     starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n_query))]).astype(np.int64)
-    return Ragged(starts, columns[order].astype(np.int64))
+    return Ragged(starts, columns.astype(np.int64))
