@@ -225,8 +225,8 @@ class _Pool:
         rows = pc.index_in(names, self._ids)
         if rows.null_count:
             unknown = names.filter(pc.is_null(rows)).unique().to_pylist()
-            expected = "tracklets of the dataset"
-            raise LpwError(self._path, f"unknown tracklets {_name_some(unknown)}", expected, "embed this dataset again")
+            got, expected = f"unknown tracklets: {_list_some(unknown)}", "tracklets of the dataset"
+            raise LpwError(self._path, got, expected, "embed this dataset again")
         return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
     def _read_block(self, column: pa.Array, rows: NDArray[np.int64]) -> Floats:
@@ -292,8 +292,11 @@ class _Pool:
 
 
 def _name_some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} tracklets ({', '.join(names[:3])}{more})" if len(names) > 1 else names[0]
+    return f"{len(names)} tracklets ({_list_some(names)})" if len(names) > 1 else names[0]
+
+
+def _list_some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _write_notes(path: Path, file: pq.ParquetFile, facts: EmbeddingFacts) -> list[str]:
