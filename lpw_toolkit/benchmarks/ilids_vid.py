@@ -82,7 +82,7 @@ def _read_sequences(found: Survey, reading: Reading) -> None:
 
 
 def _split(tree: Tree, reading: Reading, persons: list[str], seed: int | None) -> Splits | None:
-    """Official splits where they fit the persons found; otherwise drawn ones, if that was asked for or none are there."""
+    """The official splits where they fit the persons found; drawn ones with a seed, or where there is no file."""
     file = _find_split_file(tree)
     if len(persons) < 2:
         return None

@@ -101,7 +101,7 @@ def _compare_views(tracklets: list[RawTracklet]) -> list[str]:
 def write_fake(root: Path, rng: np.random.Generator) -> None:
     """`archive v2/pep_256x128` with every camera: ids that scenes share, gaps, 10 after 9, litter and strange names."""
     files: dict[str, bytes] = {}
-    people = {scene: (0, 3, 10, 181) for scene in ("scen1", "scen2", "scen3")}
+    people = dict.fromkeys(("scen1", "scen2", "scen3"), (0, 3, 10, 181))
     for camera in FACTS.counts["n_persons_by_camera"]:
         scene = camera.partition("/")[0]
         for number in people[scene]:
@@ -116,6 +116,6 @@ def write_fake(root: Path, rng: np.random.Generator) -> None:
     for strange in ("scen1/view4/3/1.jpg", "scen1/view1/003/1.jpg", "scen1/view1/3/a.jpg", "scen4/view1/3/1.jpg"):
         files[strange] = picture
     files |= {"data_slim/scen1/view1/3/1.jpg": picture, "scen1/view1/3/1.JPG": picture}  # a subset by other hands
-    files |= {name: b"litter" for name in (".DS_Store", "scen1/view2/Thumbs.db", "scen1/view2/3/._9.jpg")}
+    files |= dict.fromkeys((".DS_Store", "scen1/view2/Thumbs.db", "scen1/view2/3/._9.jpg"), b"litter")
     write_fakes(root / "archive v2" / "pep_256x128", files)
     write_fakes(root / "archive v2", {"__MACOSX/pep_256x128/scen1/view1/3/9.jpg": b"litter"})
