@@ -8,7 +8,7 @@ Identities are learned from frames (`heads="frame"`, the paper: the global featu
 where the backbone has middle maps) or from sets behind a normalisation (`heads="neck"`, today's practice).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -34,12 +34,14 @@ class Design:
             the features of each frame and takes the mean of unit vectors (as many parameters as `predicted`).
         predictor: which reading of the quality predictor; not used by `uniform`.
         heads: where identities are learned, `frame` or `neck`.
+        auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where there are any.
     """
 
     division: tuple[float, ...] = DIVISION
     quality: Quality = "predicted"
     predictor: Reading = "paper"
     heads: Literal["frame", "neck"] = "frame"
+    auxiliary: bool = True
 
 
 #: Table 2's rows (a), (e), (f), (g), and QAN, which is RQEN with one part.
@@ -52,11 +54,11 @@ METHODS = {
 }
 
 
-def design_method(name: str, *, predictor: Reading = "paper", heads: Literal["frame", "neck"] = "frame") -> Design:
-    """The design of a method by name. Errors: LpwError that lists the names."""
+def design_method(name: str) -> Design:
+    """The design of a method by name (`-` and `_` are one). Errors: LpwError that lists the names."""
     if name.replace("-", "_") not in METHODS:
         raise LpwError("method", name, ", ".join(METHODS), "choose one of them")
-    return replace(METHODS[name.replace("-", "_")], predictor=predictor, heads=heads)
+    return METHODS[name.replace("-", "_")]
 
 
 class Output(NamedTuple):
@@ -99,10 +101,8 @@ class SetNetwork(nn.Module):
             self.predictor = QualityPredictor(design.predictor, tap, n_regions)
         if design.heads == "frame":
             self.main = make_classifier(backbone.last_channels, n_persons)
-            self.auxiliary = nn.ModuleList(
-                AuxiliaryHead(channels, 4 >> number, n_persons)
-                for number, channels in enumerate(backbone.middle_channels)
-            )
+            middle = backbone.middle_channels if design.auxiliary else ()
+            self.auxiliary = nn.ModuleList(AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle))
         else:
             self.neck = nn.BatchNorm1d(n_regions * backbone.last_channels)
             self.neck.bias.requires_grad_(False)
@@ -143,7 +143,7 @@ class SetNetwork(nn.Module):
         if self.design.heads == "neck":
             return (self.main(self.neck(output.raw)),)
         whole = maps.last.float().mean(dim=(2, 3))
-        return (self.main(whole), *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=True)))
+        return (self.main(whole), *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)))
 
 
 class AuxiliaryHead(nn.Module):

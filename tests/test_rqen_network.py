@@ -1,6 +1,7 @@
 """The network: shapes and parameter counts of the spec, and what pooling by quality must not depend on."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -271,7 +272,7 @@ class TestSetNetwork:
     def test_every_method_trains_and_embeds(self, name, heads):
         torch.manual_seed(0)
         backbone = open_backbone("efficientnet_lite0", RANDOM)
-        network = SetNetwork(backbone, design_method(name, heads=heads), 5, (64, 32))
+        network = SetNetwork(backbone, replace(design_method(name), heads=heads), 5, (64, 32))
         images = torch.randn(2, 3, 3, 64, 32)
         trained = network.train()(images)
         n_regions = 1 if name in ("mean", "qan") else 3
@@ -306,7 +307,9 @@ class TestSetNetwork:
         classifier = 1025 * 5
         assert count(AuxiliaryHead(576, 4, 5)) - classifier == 2_173_184
         assert count(AuxiliaryHead(1024, 2, 5)) - classifier == 657_664
-        network = SetNetwork(BNInception(), design_method("rqen", predictor="released_pool2"), 5, (224, 224)).train()
+        network = SetNetwork(
+            BNInception(), replace(design_method("rqen"), predictor="released_pool2"), 5, (224, 224)
+        ).train()
         logits = network(torch.randn(1, 2, 3, 224, 224)).logits
         assert [tuple(one.shape) for one in logits] == [(2, 5)] * 3
 

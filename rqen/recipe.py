@@ -1,0 +1,255 @@
+"""A training recipe: frozen values from one TOML beside this file, changed by `--set section.key=value`."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from lpw_toolkit.errors import LpwError
+from rqen.network import Design, design_method
+from rqen.quality import Reading
+from rqen.regions import DIVISION
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """The network.
+
+    Attributes:
+        backbone: name of a file in `backbones/`, or `timm:NAME`.
+        weights: `imagenet`, `random`, or the path of a file.
+        last_stride: 2 as published, 1 for a finer last map.
+        predictor: reading of the quality predictor.
+        heads: where identities are learned: `frame` (the paper) or `neck`.
+        auxiliary: whether auxiliary heads are trained where the backbone has middle maps.
+        division: parts of the height, from above.
+    """
+
+    backbone: str = "bn_inception"
+    weights: str = "imagenet"
+    last_stride: int = 2
+    predictor: Reading = "paper"
+    heads: Literal["frame", "neck"] = "frame"
+    auxiliary: bool = True
+    division: tuple[float, ...] = DIVISION
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """What a batch holds.
+
+    Attributes:
+        height, width: of the images in pixels; the aspect is ignored, as released.
+        batch: `triplets` (anchor, positive, negative sets, cameras drawn independently), `sets` (P persons x K sets) or
+            `frames` (single frames, for softmax alone).
+        n_triplets: per step, of `triplets`.
+        n_persons, n_sets: P and K, of `sets`.
+        n_frames: T frames per set; frames in a batch of `frames`.
+        sampling: of the frames of a set: `random` without replacement, or `restricted`, one from each of T equal parts.
+        positive: camera of the positive set: `any` as released, or `cross`.
+        flip, crop, erase: chance of a mirror image, padding in pixels before a random crop, chance of an erased
+            rectangle; one draw for a whole set.
+    """
+
+    height: int = 224
+    width: int = 224
+    batch: Literal["triplets", "sets", "frames"] = "triplets"
+    n_triplets: int = 1
+    n_persons: int = 16
+    n_sets: int = 4
+    n_frames: int = 8
+    sampling: Literal["random", "restricted"] = "random"
+    positive: Literal["any", "cross"] = "any"
+    flip: float = 0.0
+    crop: int = 0
+    erase: float = 0.0
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """What is minimised.
+
+    Attributes:
+        softmax: weight of the identity losses, each head alike.
+        smoothing: label smoothing.
+        triplet: `released` (Eq. 3, squared distances, halved), `batch_hard` or `none`.
+        margin: of the triplet; 0 with `batch_hard` means its soft form.
+        pull: weight of the undocumented term that draws anchor and positive together.
+    """
+
+    softmax: float = 1.0
+    smoothing: float = 0.0
+    triplet: Literal["released", "batch_hard", "none"] = "released"
+    margin: float = 1.8
+    pull: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimRecipe:
+    """How weights move.
+
+    Attributes:
+        kind: `sgd` or `adam`.
+        lr, head_lr: learning rate, and its factor for what is not the backbone.
+        bias_lr: factor for biases of the heads, without decay, as in Caffe.
+        momentum, weight_decay: of SGD; weight decay of both.
+        schedule: `constant`, `step` or `cosine`.
+        steps, gamma: iterations after which `step` multiplies the rate by gamma.
+        warmup: iterations over which the rate grows from a hundredth.
+        freeze_bn: whether batch normalisation of the backbone keeps its statistics.
+    """
+
+    kind: Literal["sgd", "adam"] = "sgd"
+    lr: float = 0.001
+    head_lr: float = 1.0
+    bias_lr: float = 2.0
+    momentum: float = 0.9
+    weight_decay: float = 0.0002
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    steps: tuple[int, ...] = ()
+    gamma: float = 0.5
+    warmup: int = 0
+    freeze_bn: bool = False
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """The run.
+
+    Attributes:
+        iterations: steps of the optimiser.
+        checkpoint_every: steps between two points from which a stopped run goes on.
+        precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.
+        channels_last: memory layout; `auto` is decided by the same trial.
+        compile: whether torch.compile is used.
+        seed: of weights, batches and augmentation.
+        validation: share of the training persons that is held out to choose the checkpoint; 0 takes the last.
+    """
+
+    iterations: int = 15_000
+    checkpoint_every: int = 500
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    channels_last: Literal["auto", "yes", "no"] = "auto"
+    compile: bool = False
+    seed: int = 0
+    validation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All of it, by section; `name` is that of the TOML it came from."""
+
+    name: str = "paper"
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    optim: OptimRecipe = field(default_factory=OptimRecipe)
+    train: TrainRecipe = field(default_factory=TrainRecipe)
+
+    def design(self, method: str) -> Design:
+        """What `method` is made of under this recipe. Errors: LpwError for an unknown method."""
+        base = design_method(method)
+        return dataclasses.replace(
+            base,
+            division=base.division if len(base.division) == 1 else self.model.division,
+            predictor=self.model.predictor,
+            heads=self.model.heads,
+            auxiliary=self.model.auxiliary,
+        )
+
+    def values(self) -> dict[str, Any]:
+        """The recipe as plain values, for JSON and TOML."""
+        return dataclasses.asdict(self)
+
+
+def list_recipes() -> list[str]:
+    """Names of the TOML files beside this module."""
+    from lpw_toolkit.listing import list_folder
+
+    return [p.stem for p in list_folder(Path(__file__).parent / "recipes") if p.suffix == ".toml"]
+
+
+def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
+    """The recipe called `name` (`-` and `_` are one), or a TOML file by path, with `section.key=value` changes.
+
+    Errors: LpwError for an unknown recipe, section or key (with the nearest name), or a value of another kind.
+    """
+    plain = name.replace("-", "_")
+    if plain in list_recipes():
+        text = resources.files("rqen").joinpath("recipes", f"{plain}.toml").read_text("utf-8")
+    elif name.endswith(".toml") and Path(name).is_file():
+        plain, text = Path(name).stem, Path(name).read_text("utf-8", "replace")
+    else:
+        raise LpwError("option --recipe", name, f"{', '.join(list_recipes())}, or a .toml file", "choose one of them")
+    values = _parse(text, name)
+    for change in changes:
+        _apply(values, change)
+    return make_recipe(plain, values)
+
+
+def make_recipe(name: str, values: dict[str, Any]) -> Recipe:
+    """A recipe from nested values; what is not named keeps its default. Errors: LpwError."""
+    sections = {f.name: f.default_factory for f in dataclasses.fields(Recipe) if f.name != "name"}
+    made = {}
+    for section, given in values.items():
+        if section not in sections or not isinstance(given, dict):
+            raise _unknown(section, list(sections))
+        made[section] = _fill(section, sections[section], given)
+    return Recipe(name=name, **made)
+
+
+def _fill(section: str, kind: Any, given: dict[str, Any]) -> Any:
+    hints = typing.get_type_hints(kind)
+    for key in given:
+        if key not in hints:
+            raise _unknown(f"{section}.{key}", [f"{section}.{known}" for known in hints])
+    return kind(**{key: _convert(f"{section}.{key}", value, hints[key]) for key, value in given.items()})
+
+
+def _convert(key: str, value: Any, kind: Any) -> Any:
+    allowed = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        if value not in allowed:
+            raise LpwError(key, repr(value), ", ".join(map(repr, allowed)), "choose one of them")
+        return value
+    if typing.get_origin(kind) is tuple:
+        parts = value if isinstance(value, list | tuple) else [value]
+        return tuple(_convert(key, part, allowed[0]) for part in parts)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        expected = kind.__name__ if not isinstance(kind, types.UnionType) else str(kind)
+        raise LpwError(key, repr(value), f"a value of type {expected}", "correct it")
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value < float("inf"):
+        raise LpwError(key, repr(value), "a finite number, 0 or more", "correct it")
+    return value
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    path, equals, text = change.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not (equals and dot and key):
+        raise LpwError("option --set", change, "SECTION.KEY=VALUE, for example optim.lr=0.01", "correct it")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    values.setdefault(section, {})[key] = value
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LpwError(name, f"{error}", "a TOML file", "correct it") from error
+
+
+def _unknown(name: str, known: list[str]) -> LpwError:
+    near = difflib.get_close_matches(name, known, 1)
+    do = f"did you mean {near[0]}?" if near else "leave it out"
+    return LpwError("recipe", f"the unknown key {name}", ", ".join(known), do)

@@ -1,0 +1,1 @@
+"""Training recipes as TOML: read by `rqen.recipe`."""
