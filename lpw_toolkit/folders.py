@@ -1,9 +1,10 @@
 """An output folder that is made whole or not at all: built beside its place, then renamed into it."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lpw_toolkit.dataset import refuse_inside_dataset
@@ -19,35 +20,100 @@ from lpw_toolkit.publish import (
     write_file,
 )
 
+_OURS, _NEW, _OLD = ".lpw-lock", "new", "old"  # in OUT.tmp~: the lock, by which it is known as ours, and two folders
+
 
 @contextmanager
 def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
     """Yields an empty folder to fill; it becomes `out` when the block ends, and is removed when the block fails.
 
+    It lies in OUT.tmp~, beside `out`, and is locked: a second process is refused meanwhile. What a killed run left
+    there is cleared by the next one; anything else of that name is never touched.
+
     Args:
         out: must not exist, be an empty folder, or hold `marker`: then it is replaced as a whole.
         marker: name of the file by which a folder of the same kind is known. The block writes it (`mark_folder`).
 
-    Errors: LpwError for any other `out`, or where the system refuses.
+    Errors: LpwError for any other `out`, one that another process is writing, or where the system refuses.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 (`.` and `..` have no name to put a suffix to; links stay as they are)
     check_free(out, marker=marker)
-    temporary = out.with_name(out.name + TEMPORARY_SUFFIX)
-    old = out.with_name(out.name + ".old" + TEMPORARY_SUFFIX)
-    for leftover in (temporary, old):
-        _remove_folder(leftover)
-    make_folder(temporary)
+    make_folder(out.parent)
     try:
-        yield temporary
-        sync_all()
-        _swap(temporary, out, old)
+        with _hold_place(out) as place:
+            check_free(out, marker=marker)  # another process may have finished between the first look and the lock
+            (place / _NEW).mkdir()
+            yield place / _NEW
+            sync_all()
+            _swap(place / _NEW, out, place / _OLD)
     except OSError as error:
         raise LpwError(
             out, describe_os_error(error), "a folder that can be written", "free space or go elsewhere"
         ) from error
+
+
+@contextmanager
+def _hold_place(out: Path) -> Iterator[Path]:
+    """Makes OUT.tmp~, locks and empties it; it is gone when the block ends."""
+    place = out.with_name(out.name + TEMPORARY_SUFFIX)
+    descriptor = _lock_place(place, out)
+    try:
+        _clear_place(place, out)
+        yield place
     finally:
-        _remove_folder(temporary)
-    _remove_folder(old)
+        _clear_place(place, out)
+        (place / _OURS).unlink()
+        with suppress(OSError):  # another process may hold it from now on
+            place.rmdir()
+        os.close(descriptor)
+
+
+def _lock_place(place: Path, out: Path) -> int:
+    """A descriptor that holds the lock in `place`, which is made when it is not there. Errors: LpwError, OSError."""
+    while True:
+        with suppress(FileExistsError):
+            place.mkdir()
+        _refuse_foreign(place)
+        try:
+            descriptor = os.open(place / _OURS, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except FileNotFoundError:
+            continue  # its holder has removed it since
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), (place / _OURS).stat()):
+                return descriptor
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise LpwError(out, "a folder that another process is writing", "no other", "wait for it") from error
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)  # its holder has removed it since: such a lock holds nothing
+
+
+def _refuse_foreign(place: Path) -> None:
+    """Errors: LpwError for a `place` that no run of ours has left."""
+    expected, do = "a free name beside the output", "move or rename it, or choose another place"
+    try:
+        found = set() if place.is_symlink() else {entry.name for entry in list_folder(place)}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise LpwError(place, "no folder", expected, do) from error
+    if place.is_symlink() or (found and (_OURS not in found or found - {_OURS, _NEW, _OLD})):
+        raise LpwError(place, "a thing that lpw has not left there", expected, do)
+
+
+def _clear_place(place: Path, out: Path) -> None:
+    """Removes both folders, or puts the old one back where a run was stopped between the two renames."""
+    replaced = place / _OLD
+    if replaced.exists() and not out.exists() and not out.is_symlink():
+        replaced.rename(out)
+    for folder in (place / _NEW, replaced):
+        if folder.is_symlink():  # an output folder may be a link to an empty one
+            folder.unlink()
+        elif folder.exists():
+            fault_point("unlink")
+            shutil.rmtree(folder)
 
 
 def check_free(out: Path, *, marker: str | None = None) -> None:
@@ -74,15 +140,10 @@ def mark_folder(folder: Path, marker: str) -> None:
     write_file(folder / marker, "".join(f"{entry.name}\n" for entry in list_folder(folder)).encode())
 
 
-def _swap(temporary: Path, out: Path, old: Path) -> None:
+def _swap(new: Path, out: Path, old: Path) -> None:
     fault_point("rename")
     if out.exists():
         out.rename(old)
-    temporary.rename(out)
+    fault_point("rename")
+    new.rename(out)
     sync_path(out.parent)
-
-
-def _remove_folder(folder: Path) -> None:
-    if folder.exists():
-        fault_point("unlink")
-        shutil.rmtree(folder)

@@ -40,7 +40,9 @@ OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma"
 MAY_WRITE = {
     ("cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
     ("lpw_toolkit/folders.py", "out.rename"): "whole folders change places, between fault points of publish",
-    ("lpw_toolkit/folders.py", "temporary.rename"): "whole folders change places, between fault points of publish",
+    ("lpw_toolkit/folders.py", "new.rename"): "whole folders change places, between fault points of publish",
+    ("lpw_toolkit/folders.py", "replaced.rename"): "the old folder comes back after a kill between the two",
+    ("lpw_toolkit/folders.py", "os.open"): "the lock file must be held open; it never has content",
     ("lpw_toolkit/folders.py", "shutil.rmtree"): "removes its own temporary folder",
     ("lpw_toolkit/mot.py", "np.savetxt"): "into memory; publish_text writes it",
     ("lpw_toolkit/synth/__init__.py", "av.open"): "into memory; publish_bytes writes it",
