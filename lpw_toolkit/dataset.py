@@ -61,8 +61,21 @@ class Dataset:
 
     @property
     def images_root(self) -> Path:
-        """The folder that `image.path` is relative to."""
-        return self.root / str(self.manifest.get("images_root", "."))
+        """The folder that `image.path` is relative to; outside the dataset only where it was imported in place.
+
+        Errors: MismatchError for a folder that the manifest may not lead to.
+        """
+        inner = str(self.manifest.get("images_root", "."))
+        if not is_inner_path(inner) and not (self.is_in_place and _is_relative(inner)):
+            do = "move the images into the dataset, or import them in place"
+            raise MismatchError(self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do)
+        return self.root / inner
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the images are those of a published benchmark, indexed where they lie (`lpw import --in-place`)."""
+        settings = self.manifest.get("settings", {}).get("import", {})
+        return isinstance(settings, dict) and settings.get("in_place") is True
 
     def image_file(self, path: str) -> Path:
         """Where the image named `path` lies. Errors: MismatchError for a path that leaves the dataset."""
@@ -92,6 +105,10 @@ def is_inner_path(path: str) -> bool:
     """Whether a POSIX path from a table is relative, stays inside and has no NUL or backslash."""
     pure = PurePosixPath(path)
     return bool(path) and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path and "\\" not in path
+
+
+def _is_relative(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and "\0" not in path and "\\" not in path
 
 
 def open_dataset(root: Path) -> Dataset:

@@ -129,6 +129,9 @@ class TestSound:
         shutil.move(root / "images", root.parent / "images")
         facts = json.loads((root / "dataset.json").read_text("utf-8")) | {"images_root": ".."}
         (root / "dataset.json").write_text(json.dumps(facts), "utf-8")
+        assert find(root) == [("dataset.json", None, "images-root")] and not check_dataset(root).complete
+        facts |= {"settings": {"import": {"in_place": True}}}
+        (root / "dataset.json").write_text(json.dumps(facts), "utf-8")
         assert check_dataset(root).problems == []
         (root.parent / IMAGE).unlink()
         assert find(root) == [(IMAGE, row_of(root, IMAGE), "image-missing")]

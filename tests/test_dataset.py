@@ -127,9 +127,24 @@ class TestImages:
             assert inside == "/root" or inside.startswith("/root/")
 
     def test_images_root(self, dataset: Dataset) -> None:
-        elsewhere = Dataset(dataset.root, dataset.manifest | {"images_root": "../raw"})
+        in_place = {"images_root": "../raw", "settings": {"import": {"in_place": True}}}
+        elsewhere = Dataset(dataset.root, dataset.manifest | in_place)
         assert elsewhere.image_file("a/b.jpg") == dataset.root / ".." / "raw" / "a" / "b.jpg"
         assert dataset.image_file("a/b.jpg") == dataset.root / "a" / "b.jpg"
+        inside = Dataset(dataset.root, dataset.manifest | {"images_root": "raw"})
+        assert inside.image_file("a/b.jpg") == dataset.root / "raw" / "a" / "b.jpg"
+
+    @pytest.mark.parametrize("settings", [{}, {"import": {}}, {"import": None}, {"import": {"in_place": "yes"}}])
+    def test_images_elsewhere_need_an_import_in_place(self, dataset: Dataset, settings: dict[str, object]) -> None:
+        elsewhere = Dataset(dataset.root, dataset.manifest | {"images_root": "../raw", "settings": settings})
+        with pytest.raises(MismatchError, match=r"images_root '\.\./raw'; expected a folder inside the dataset"):
+            elsewhere.read_image("a/b.jpg", b"")
+
+    @pytest.mark.parametrize("root", ["/etc", "", "a\\b", "a\0b"])
+    def test_no_import_leads_to_an_absolute_or_odd_folder(self, dataset: Dataset, root: str) -> None:
+        settings = {"import": {"in_place": True}}
+        with pytest.raises(MismatchError, match="images_root"):
+            Dataset(dataset.root, dataset.manifest | {"images_root": root, "settings": settings}).image_file("a.jpg")
 
 
 class TestClose:

@@ -246,7 +246,13 @@ def _verify_images(
     dataset: Dataset, frames: pa.Table, rows: Rows, state: CheckState | None, report: CheckReport
 ) -> None:
     inner = str(dataset.manifest.get("images_root", "."))
-    if not dataset.images_root.is_dir():
+    try:
+        found_root = dataset.images_root.is_dir()
+    except MismatchError as error:
+        report.problems.append(Problem(MANIFEST, None, "images-root", error.got))
+        report.complete = False
+        return
+    if not found_root:
         report.problems.append(Problem(inner, None, "image-missing", "no such folder"))
         report.complete = False
         return

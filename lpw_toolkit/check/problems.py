@@ -50,6 +50,7 @@ RULES = {
     "size": Rule("width and height above 0", _REBUILD),
     "image-path": Rule("a plain relative POSIX path that stays inside, ending in .jpg, .jpeg or .png", _REBUILD),
     "image-twice": Rule("each image file belongs to one row", _REBUILD),
+    "images-root": Rule("images inside the dataset, or imported in place", _RESTORE),
     "image-missing": Rule("the image can be read", _RESTORE),
     "image-file": Rule("a regular file inside the images' folder, no link", "put the file itself in its place"),
     "image-hash": Rule("the SHA-256 of the index", _RESTORE),
