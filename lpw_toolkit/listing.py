@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -47,3 +48,29 @@ def list_names(root: Path) -> list[str]:
                 elif not entry.is_dir():
                     names.append(inner + entry.name)
     return sorted(names)
+
+
+class Entries(NamedTuple):
+    """What lies below a folder: POSIX paths relative to it, sorted as text; links to files and folders stand apart."""
+
+    files: list[str]
+    links: list[str]
+
+
+def scan_tree(root: Path) -> Entries:
+    """Every non-folder below `root`, hidden ones too, and every link (named, never followed). Errors: OSError."""
+    found = Entries([], [])
+    waiting = [""]
+    while waiting:
+        inner = waiting.pop()
+        with os.scandir(root / inner) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    found.links.append(inner + entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{inner}{entry.name}/")
+                else:
+                    found.files.append(inner + entry.name)
+    found.files.sort()
+    found.links.sort()
+    return found
