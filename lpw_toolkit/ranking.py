@@ -53,12 +53,12 @@ class Matrix:
     @property
     def n_query(self) -> int:
         """Number of rows."""
-        return self.values.shape[0]
+        return int(self.values.shape[0])
 
     @property
     def n_gallery(self) -> int:
         """Number of columns."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def block(self, start: int, stop: int) -> Distances:
         """Rows [start, stop), a view."""
@@ -112,7 +112,7 @@ class Ranking:
     @property
     def unmatched(self) -> NDArray[np.bool_]:
         """Queries (Q,) without any right answer."""
-        return self.n_right == 0
+        return np.equal(self.n_right, 0)
 
     @cached_property
     def first(self) -> Ints:
@@ -156,7 +156,8 @@ class Ranking:
 
 
 def _divide(above: NDArray[Any], below: NDArray[Any]) -> Floats:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    out: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return out
 
 
 @dataclass(frozen=True)
@@ -320,11 +321,11 @@ def _count_ahead(row: Distances, values: Distances, columns: Ints, buffer: NDArr
     for start, stop in iter_ranges(len(values), len(buffer)):
         smaller, wanted = buffer[: stop - start], values[start:stop, None]
         np.less(row, wanted, out=smaller)
-        counts = [np.count_nonzero(line) for line in smaller]
+        counts = [int(np.count_nonzero(line)) for line in smaller]
         np.equal(row, wanted, out=smaller)
         if np.count_nonzero(smaller) > len(smaller):  # each equals itself; more are ties
             ends = columns[start:stop].tolist()
-            counts = [n + np.count_nonzero(line[:end]) for n, line, end in zip(counts, smaller, ends, strict=True)]
+            counts = [n + int(np.count_nonzero(line[:end])) for n, line, end in zip(counts, smaller, ends, strict=True)]
         out += counts
     return out
 

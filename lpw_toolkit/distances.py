@@ -1,0 +1,291 @@
+"""Cosine, Euclidean and learned quadratic distances between two sets of vectors, in blocks of rows."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.errors import LpwError
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Features = NDArray[np.floating[Any]]
+Finish = Literal["root", "half", "none"]
+
+#: Below this share of |x|^2 + |z|^2 a squared distance has lost too many digits to subtraction and is computed anew;
+#: single precision leaves about 1e-5 of the value at its bound, double precision 1e-6.
+LOST_SINGLE, LOST_DOUBLE = 1 / 64, 1e-9
+#: Beyond this share of such pairs a block is multiplied in double precision first.
+MANY_LOST = 0.01
+#: Values that differences of pairs may take at once.
+N_VALUES = 1 << 20
+
+
+class Distance(Protocol):
+    """A way to compare vectors.
+
+    Attributes:
+        name: as one asks for it.
+        title: as a table prints it.
+        squared: whether its values already are squares (or other quadratic forms), which re-ranking must not square.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def squared(self) -> bool: ...  # noqa: D102
+
+    def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
+        """Distances (Q, G) of vectors (Q, D) and (G, D), which are projected once."""
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """One minus the cosine of the angle, in [0, 2]; vectors of length zero are an error."""
+
+    name: str = "cosine"
+    title: str = "cosine"
+    squared: bool = True  # of unit vectors it is half the squared distance
+
+    def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
+        """Distances (Q, G) of vectors (Q, D) and (G, D)."""
+        sides = [Side(check_features(f, side), _inverse_lengths(f, side)) for f, side in _sides(query, gallery)]
+        return _open_blocks(sides[0], sides[1], finish="half")
+
+
+@dataclass(frozen=True)
+class Euclidean:
+    """The length of the difference."""
+
+    name: str = "euclidean"
+    title: str = "Euclidean"
+    squared: bool = False
+
+    def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
+        """Distances (Q, G) of vectors (Q, D) and (G, D)."""
+        sides = [Side(check_features(f, side)) for f, side in _sides(query, gallery)]
+        return _open_blocks(sides[0], sides[1], finish="root")
+
+
+@dataclass(frozen=True)
+class SquaredEuclidean:
+    """The squared length of the difference."""
+
+    name: str = "sqeuclidean"
+    title: str = "squared Euclidean"
+    squared: bool = True
+
+    def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
+        """Distances (Q, G) of vectors (Q, D) and (G, D)."""
+        sides = [Side(check_features(f, side)) for f, side in _sides(query, gallery)]
+        return _open_blocks(sides[0], sides[1], finish="none")
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """(x - z)' M (x - z) with M = P diag(s) P'; negative where M is not positive.
+
+    Attributes:
+        name: as one asks for it.
+        title: as a table prints it.
+        projection: P (D, r).
+        signs: s (r,), each 1 or -1.
+    """
+
+    name: str
+    title: str
+    projection: Floats
+    signs: Floats
+    squared: bool = True
+
+    def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
+        """Distances (Q, G) of vectors (Q, D) and (G, D)."""
+        sides = [Side(self.project(f, side)) for f, side in _sides(query, gallery)]
+        return _open_blocks(sides[0], sides[1], finish="none", signs=self.signs)
+
+    def project(self, features: Features, side: str = "features") -> Floats:
+        """Vectors (n, D) in the learned space (n, r). Errors: LpwError where D is another."""
+        check_features(features, side)
+        if features.shape[1] != len(self.projection):
+            expected = f"{len(self.projection)} as in training"
+            raise LpwError(f"{side} features", f"{features.shape[1]} dimensions", expected, "embed with the same model")
+        return np.asarray(features, dtype=np.float64) @ self.projection
+
+
+def make_quadratic(name: str, title: str, subspace: Floats, form: Floats) -> Quadratic:
+    """The distance (x - z)' W M W' (x - z).
+
+    Args:
+        subspace: W (D, r).
+        form: M (r, r), symmetric.
+    """
+    values, vectors = np.linalg.eigh((form + form.T) / 2)
+    return Quadratic(name, title, subspace @ (vectors * np.sqrt(np.abs(values))), np.where(values < 0, -1.0, 1.0))
+
+
+def check_features(features: Features, side: str) -> Features:
+    """The same features. Errors: LpwError where they are no finite floating numbers (n, D)."""
+    if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
+        got = f"{features.dtype} of shape {features.shape}"
+        raise LpwError(f"{side} features", got, "floating numbers of shape (n, D)", "pass one row per tracklet")
+    bad = ~np.isfinite(features.sum(axis=1, dtype=np.float64))
+    if bad.any():
+        _refuse_rows(side, "NaN or infinite values", "finite numbers", bad)
+    return features
+
+
+def _inverse_lengths(features: Features, side: str) -> Floats:
+    squares = np.einsum("ij,ij->i", features, features, dtype=np.float64)
+    if not squares.all():
+        _refuse_rows(side, "zero vectors, which have no direction,", "vectors of some length", squares == 0)
+    return np.asarray(1 / np.sqrt(squares))
+
+
+def _refuse_rows(side: str, got: str, expected: str, bad: NDArray[np.bool_]) -> None:
+    rows = np.flatnonzero(bad)
+    named = ", ".join(str(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+    raise LpwError(f"{side} features", f"{got} in rows {named} ({len(rows)})", expected, "embed these tracklets again")
+
+
+def _sides(query: Features, gallery: Features) -> list[tuple[Features, str]]:
+    if query.ndim == gallery.ndim == 2 and query.shape[1] != gallery.shape[1]:
+        expected = f"{query.shape[1]} as those of the queries"
+        raise LpwError("gallery features", f"{gallery.shape[1]} dimensions", expected, "embed both with the same model")
+    return [(query, "query"), (gallery, "gallery")]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Vectors of one side; row i counts as `scale[i] * vectors[i]`.
+
+    Attributes:
+        vectors: (n, D), kept as they came.
+        scale: (n,) or nothing for 1.
+    """
+
+    vectors: Features
+    scale: Floats | None = None
+
+    def take(self, rows: Ints | slice) -> Floats:
+        """The rows in double precision, scaled."""
+        vectors = self.vectors[rows].astype(np.float64)
+        return vectors if self.scale is None else vectors * self.scale[rows, None]
+
+    def mean(self) -> Floats:
+        """Mean vector (D,)."""
+        ones = np.ones(len(self.vectors)) if self.scale is None else self.scale
+        return np.asarray(sum(ones[a:b] @ self.vectors[a:b].astype(np.float64) for a, b in _ranges(len(ones)))) / len(
+            ones
+        )
+
+
+def _ranges(n: int, step: int = 4096) -> list[tuple[int, int]]:
+    return [(start, min(n, start + step)) for start in range(0, n, step)]
+
+
+@dataclass(frozen=True)
+class FeatureBlocks:
+    """Distances (Q, G) from vectors, computed when asked for (`ranking.Blocks`), as float32.
+
+    Squared distances come from one matrix product in single precision around the gallery's mean; those that lost too
+    many digits to subtraction are computed anew from the differences in double precision. So equal vectors are at
+    distance 0, and relative errors stay near 1e-5.
+
+    Attributes:
+        sides: queries and gallery as given.
+        centred: both around the gallery's mean, float32 (Q, D) and (G, D).
+        shift: that mean (D,).
+        signs: sign of each dimension's share (D,), None where all are 1.
+        finish: `root` of the squared distance, `half` of it, or none.
+    """
+
+    sides: tuple[Side, Side]
+    centred: tuple[NDArray[np.float32], NDArray[np.float32]]
+    shift: Floats
+    signs: Floats | None
+    finish: Finish
+
+    @property
+    def n_query(self) -> int:
+        """Number of rows."""
+        return len(self.centred[0])
+
+    @property
+    def n_gallery(self) -> int:
+        """Number of columns."""
+        return len(self.centred[1])
+
+    def block(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows [start, stop) as (stop - start, G)."""
+        left, right = self.centred[0][start:stop], self.centred[1]
+        out, lost = _square(left, right, self.signs, LOST_SINGLE)
+        if np.count_nonzero(lost) > MANY_LOST * lost.size:
+            lost = self._square_in_double(out, start, stop)
+        for a, b in _ranges(len(out), 256):
+            rows, columns = np.nonzero(lost[a:b])
+            out[a + rows, columns] = self._square_pairs(start + a + rows, columns)
+        return self._finish(out)
+
+    def pairs(self, rows: Ints, columns: Ints) -> NDArray[np.float32]:
+        """The distances (n,) at `(rows[i], columns[i])`, from the differences."""
+        return self._finish(self._square_pairs(rows, columns))
+
+    def _square_in_double(self, out: NDArray[np.float32], start: int, stop: int) -> NDArray[np.bool_]:
+        """Fills `out` with better values; says which are still lost."""
+        left, lost = self.sides[0].take(slice(start, stop)) - self.shift, np.empty(out.shape, dtype=bool)
+        for a, b in _ranges(self.n_gallery):
+            right = self.sides[1].take(slice(a, b)) - self.shift
+            out[:, a:b], lost[:, a:b] = _square(left, right, self.signs, LOST_DOUBLE)
+        return lost
+
+    def _square_pairs(self, rows: Ints, columns: Ints) -> NDArray[np.float32]:
+        out = np.empty(len(rows), dtype=np.float32)
+        for a, b in _ranges(len(rows), max(1, N_VALUES // max(1, len(self.shift)))):
+            apart = self.sides[0].take(rows[a:b]) - self.sides[1].take(columns[a:b])
+            out[a:b] = np.einsum("ij,ij->i", apart, apart if self.signs is None else apart * self.signs)
+        return out
+
+    def _finish(self, squares: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.finish == "root":
+            np.sqrt(squares, out=squares)
+        elif self.finish == "half":
+            squares *= np.float32(0.5)
+        return squares
+
+
+def _open_blocks(query: Side, gallery: Side, *, finish: Finish, signs: Floats | None = None) -> FeatureBlocks:
+    shift = gallery.mean() if len(gallery.vectors) else np.zeros(gallery.vectors.shape[1])
+    first = _centre(query, shift)
+    second = first if query is gallery else _centre(gallery, shift)
+    return FeatureBlocks((query, gallery), (first, second), shift, signs, finish)
+
+
+def _centre(side: Side, shift: Floats) -> NDArray[np.float32]:
+    out = np.empty(side.vectors.shape, dtype=np.float32)
+    for a, b in _ranges(len(out)):
+        out[a:b] = side.take(slice(a, b)) - shift
+    return out
+
+
+def _square(
+    left: Features, right: Features, signs: Floats | None, lost_share: float
+) -> tuple[Features, NDArray[np.bool_]]:
+    """Squared distances (n, m) in the precision of `left`, and which of them lost too many digits."""
+    kind = left.dtype.type
+    signed = left if signs is None else left * signs.astype(kind)
+    out = (signed * kind(-2)) @ right.T
+    ours, theirs = _squares(left, left), _squares(right, right)
+    bound = ours[:, None] + theirs
+    if signs is None:
+        out += bound
+    else:
+        out += _squares(left, signed)[:, None] + _squares(right, right * signs.astype(kind))
+    bound *= kind(lost_share)
+    return out, np.abs(out) <= bound
+
+
+def _squares(first: Features, second: Features) -> Features:
+    return np.asarray(np.einsum("ij,ij->i", first, second, dtype=np.float64), dtype=first.dtype)
