@@ -1,0 +1,125 @@
+"""Which tracklets a step trains on: a pure function of pool and generator, so that any step can be made again."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.relevance import PERSON, read_labels
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Tracklets that may train.
+
+    Attributes:
+        rows: (N,) rows of the table of tracklets.
+        person: (N,) label from 0, dense.
+        camera: (N,) code of the camera.
+    """
+
+    rows: Ints
+    person: Ints
+    camera: Ints
+
+    @property
+    def n_persons(self) -> int:
+        """Number of identities."""
+        return int(self.person.max()) + 1
+
+    @cached_property
+    def members(self) -> list[Ints]:
+        """Places (n,) of each person's tracklets in the pool."""
+        order = np.argsort(self.person, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self.person))[:-1])
+
+
+def make_pool(tracklets: pa.Table, rows: Ints) -> Pool:
+    """The tracklets `rows` of named persons, with labels in the order of the persons' first rows.
+
+    Errors: LpwError with fewer than two persons: nobody could be told from anybody.
+    """
+    labels = read_labels(tracklets).take(rows)
+    named = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
+    codes, first, person = np.unique(labels.person[named], return_index=True, return_inverse=True)
+    if len(codes) < 2:
+        raise LpwError(
+            "training tracklets", f"{len(codes)} persons", "2 or more", "choose a dataset or split with more"
+        )
+    label_of = np.argsort(np.argsort(first))
+    return Pool(rows[named], label_of[person].astype(np.int64), labels.camera[named])
+
+
+def draw_triplets(pool: Pool, n_triplets: int, rng: np.random.Generator, *, cross: bool = False) -> Ints:
+    """Places (3 * n,) in the pool: n anchors, n positives, n negatives.
+
+    Two persons are drawn alike, and the camera of each set among the person's cameras, independently: anchor and
+    positive may be one tracklet. With `cross` the positive is by another camera than the anchor.
+
+    Errors: LpwError with `cross` where nobody was seen by two cameras.
+    Source: liuyuisanai/Quality-Aware-Network:train_PQAN/get_train_minibatch.m. On LPW the released code draws views
+    first, then a person seen in them; here, as on the other sets, persons come first.
+    """
+    places = [pool.members[p] for p in range(pool.n_persons)]
+    anchors = range(pool.n_persons)
+    if cross:
+        anchors = [p for p in anchors if len(set(pool.camera[places[p]])) > 1]  # type: ignore[assignment]
+        if not anchors:
+            do = "train with data.positive = any, or name the same persons in several cameras"
+            raise LpwError("training tracklets", "no person in two cameras", "a positive by another camera", do)
+    drawn = np.empty((3, n_triplets), dtype=np.int64)
+    for i in range(n_triplets):
+        one = int(anchors[int(rng.integers(len(anchors)))])
+        other = int(rng.integers(pool.n_persons - 1))
+        drawn[0, i] = _draw_view(pool, places[one], rng)
+        drawn[1, i] = _draw_view(pool, places[one], rng, but=int(pool.camera[drawn[0, i]]) if cross else None)
+        drawn[2, i] = _draw_view(pool, places[other + (other >= one)], rng)
+    return drawn.ravel()
+
+
+def _draw_view(pool: Pool, places: Ints, rng: np.random.Generator, but: int | None = None) -> int:
+    cameras = np.unique(pool.camera[places])
+    cameras = cameras[cameras != but] if but is not None else cameras
+    camera = cameras[rng.integers(len(cameras))]
+    seen = places[pool.camera[places] == camera]
+    return int(seen[rng.integers(len(seen))])
+
+
+def draw_sets(pool: Pool, n_persons: int, n_sets: int, rng: np.random.Generator) -> Ints:
+    """Places (P * K,) in the pool: K tracklets of each of P persons, one person after the other.
+
+    Without replacement while there are enough; a person with fewer than K tracklets gives some of them again, and where
+    there are fewer than P persons all of them take part.
+    """
+    n = min(n_persons, pool.n_persons)
+    drawn = []
+    for person in rng.choice(pool.n_persons, n, replace=False):
+        places = pool.members[person]
+        rounds = [rng.permutation(places) for _ in range(-(-n_sets // len(places)))]
+        drawn.append(np.concatenate(rounds)[:n_sets])
+    return np.concatenate(drawn)
+
+
+def draw_frames(pool: Pool, n_frames: int, rng: np.random.Generator) -> Ints:
+    """Places (n,) in the pool for single frames: a person, then one of the person's cameras, then a tracklet there."""
+    persons = rng.integers(pool.n_persons, size=n_frames)
+    return np.array([_draw_view(pool, pool.members[p], rng) for p in persons], dtype=np.int64)
+
+
+def hold_out(pool: Pool, share: float, rng: np.random.Generator) -> tuple[Pool, Ints]:
+    """The pool without a share of its persons, and the rows of those: a validation set that no test split knows of.
+
+    Errors: LpwError where one side would have fewer than two persons.
+    """
+    n = round(share * pool.n_persons)
+    if n < 2 or pool.n_persons - n < 2:
+        got = f"{n} of {pool.n_persons} persons"
+        raise LpwError("train.validation", got, "2 or more on either side", "choose another share, or 0")
+    held = np.isin(pool.person, rng.permutation(pool.n_persons)[:n])
+    _, person = np.unique(pool.person[~held], return_inverse=True)
+    return Pool(pool.rows[~held], person.astype(np.int64), pool.camera[~held]), pool.rows[held]
