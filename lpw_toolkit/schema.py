@@ -5,6 +5,7 @@ import pyarrow as pa
 from lpw_toolkit.errors import MismatchError
 
 FORMAT_VERSION = 1
+_DO = "write it again with this version of lpw"
 
 
 def _table(name: str, fields: list[pa.Field]) -> pa.Schema:
@@ -109,6 +110,22 @@ METRICS = _table(
     ],
 )
 
+#: One row per query of an evaluation: where its right answers stood; null where it has none.
+QUERIES = _table(
+    "queries",
+    [
+        _required("split", pa.int16()),
+        _required("tracklet_id", pa.string()),
+        _required("person_id", pa.string()),
+        _required("camera_id", pa.string()),
+        _required("n_right", pa.int32()),
+        pa.field("first_rank", pa.int32()),
+        pa.field("average_precision", pa.float64()),
+        pa.field("inverse_penalty", pa.float64()),
+        _required("skipped", pa.bool_()),
+    ],
+)
+
 
 def embeddings_schema(dimension: int) -> pa.Schema:
     """One row per tracklet: its embedding (D,) float32."""
@@ -135,22 +152,27 @@ def check(table: pa.Table, schema: pa.Schema, thing: object = "table") -> pa.Tab
 
     Errors: MismatchError that names the first column at fault.
     """
-    do = "write it again with this version of lpw"
-    name, version = _identity(schema)
-    found_name, found_version = _identity(table.schema)
-    if found_name is not None and (found_name, found_version) != (name, version):
-        raise MismatchError(thing, f"table {found_name} v{found_version}", f"table {name} v{version}", do)
-    if table.schema.names != schema.names:
-        missing = [c for c in schema.names if c not in table.schema.names]
-        extra = [c for c in table.schema.names if c not in schema.names]
-        raise MismatchError(thing, f"missing columns {missing}, unknown columns {extra}", f"{schema.names}", do)
+    check_fields(table.schema, schema, thing)
     for field in schema:
-        found = table.schema.field(field.name).type
-        if found != field.type:
-            raise MismatchError(f"{thing}, column {field.name}", f"type {found}", f"{field.type}", do)
         if not field.nullable and table[field.name].null_count:
-            raise MismatchError(f"{thing}, column {field.name}", "nulls", "no nulls", do)
+            raise MismatchError(f"{thing}, column {field.name}", "nulls", "no nulls", _DO)
     return table
+
+
+def check_fields(found: pa.Schema, schema: pa.Schema, thing: object = "table") -> None:
+    """Errors: MismatchError where the columns, types or order of `found` are not those of `schema`."""
+    name, version = _identity(schema)
+    found_name, found_version = _identity(found)
+    if found_name is not None and (found_name, found_version) != (name, version):
+        raise MismatchError(thing, f"table {found_name} v{found_version}", f"table {name} v{version}", _DO)
+    if found.names != schema.names:
+        missing = [c for c in schema.names if c not in found.names]
+        extra = [c for c in found.names if c not in schema.names]
+        raise MismatchError(thing, f"missing columns {missing}, unknown columns {extra}", f"{schema.names}", _DO)
+    for field in schema:
+        kind = found.field(field.name).type
+        if kind != field.type:
+            raise MismatchError(f"{thing}, column {field.name}", f"type {kind}", f"{field.type}", _DO)
 
 
 def _identity(schema: pa.Schema) -> tuple[str | None, str | None]:
