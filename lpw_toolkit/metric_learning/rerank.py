@@ -1,8 +1,8 @@
 """k-reciprocal re-ranking: distances mixed with how many near neighbours two items share, all with sparse vectors.
 
 Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery holds the queries too
-(the official MARS rule), each query has a twin at distance 0, which takes one of its k1 places; it is accepted here, as
-in the published numbers.
+(the official MARS rule), stacking both gives each query a twin at distance 0, which takes one of its k1 places: accepted,
+as in the published numbers, by `rerank_features` and `rerank_matrices`; `rerank` with `columns` does without twins.
 """
 
 from dataclasses import dataclass
@@ -139,13 +139,19 @@ def rerank_features(
 
 
 def rerank(
-    blocks: PairBlocks, n_query: int, *, squared: bool, config: RerankConfig | None = None
+    blocks: PairBlocks,
+    n_query: int,
+    *,
+    squared: bool,
+    config: RerankConfig | None = None,
+    columns: Ints | None = None,
 ) -> NDArray[np.float32]:
     """Re-ranked distances (Q, G) of N stacked items, the first `n_query` of which are the queries.
 
     Args:
         blocks: (N, N), symmetric.
         squared: as in `rerank_matrices`.
+        columns: (G,) which of the stack answer, queries among them or not; None is all after the queries.
 
     Values lie in [0, 1] where no distance is negative.
     """
@@ -154,10 +160,11 @@ def rerank(
     vectors = _encode(blocks, near, largest, squared, config)
     if config.k2 > 1:
         vectors = _link(near[:, : config.k2]) @ vectors / min(config.k2, near.shape[1])
-    shared = vectors[n_query:].tocsc()
-    out = np.empty((n_query, blocks.n_gallery - n_query), dtype=np.float32)
+    columns = np.arange(n_query, blocks.n_gallery) if columns is None else columns
+    shared = vectors[columns].tocsc()
+    out = np.empty((n_query, len(columns)), dtype=np.float32)
     for start, stop in _row_ranges(n_query, blocks.n_gallery):
-        original = _square(blocks.block(start, stop)[:, n_query:], squared) / largest[start:stop, None]
+        original = _square(blocks.block(start, stop)[:, columns], squared) / largest[start:stop, None]
         jaccard = _compare(vectors[start:stop], shared)
         out[start:stop] = jaccard * (1 - config.lambda_) + original * config.lambda_
     return out
