@@ -1,8 +1,8 @@
 """k-reciprocal re-ranking: distances mixed with how many near neighbours two items share, all with sparse vectors.
 
 Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery holds the queries too
-(the official MARS rule), stacking both gives each query a twin at distance 0, which takes one of its k1 places: accepted,
-as in the published numbers, by `rerank_features` and `rerank_matrices`; `rerank` with `columns` does without twins.
+(the official MARS rule), stacking both gives each query a twin at distance 0, which takes one of its k1 places:
+accepted, as in the published numbers, by `rerank_features` and `rerank_matrices`; `rerank` with `columns` needs none.
 """
 
 from dataclasses import dataclass
