@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.folders import check_free, mark_folder, publish_folder
 from lpw_toolkit.listing import natural_key
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import Strip, draw_strip, sample_positions
-from lpw_toolkit.tables import run_starts, to_numpy
+from lpw_toolkit.tables import to_numpy
+from lpw_toolkit.tracklets import Ranges
 
 MARKER = ".lpw-show"
 MAX_SINGLE_FILE = 500
@@ -88,19 +89,13 @@ def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_cr
 
 def order_tracklets(dataset: Dataset) -> _Sheet:
     """Tracklets by camera, first appearance and id, each with its rows of the table of frames."""
-    frames, tracklets = dataset.frames, dataset.tracklets
-    starts = run_starts(frames["tracklet_id"])
-    stops = np.append(starts[1:], frames.num_rows)[: len(starts)]
-    owners = frames["tracklet_id"].take(pa.array(starts)).to_pylist()
-    rows = {owner: (int(a), int(b)) for owner, a, b in zip(owners, starts, stops, strict=True)}
+    tracklets, bounds = dataset.tracklets, Ranges(dataset).bounds
     ids = tracklets["tracklet_id"].to_pylist()
-    if len(rows) != len(owners) or set(rows) != set(ids) or len(set(ids)) != len(ids):
-        raise MismatchError(dataset.root, "tracklets and frames that differ", "tables that agree", "run `lpw check`")
     first = np.nan_to_num(to_numpy(tracklets, "first_pts_s").astype(np.float64), nan=0.0)
     cameras = tracklets["camera_id"].to_pylist()
     order = sorted(range(len(ids)), key=lambda i: (natural_key(cameras[i]), first[i], natural_key(ids[i])))
-    bounds = np.array([rows[ids[i]] for i in order], dtype=np.int64).reshape(-1, 2)
-    return _Sheet(tracklets.take(pa.array(order, pa.int64())), bounds[:, 0], bounds[:, 1])
+    rows = np.array(order, dtype=np.int64)
+    return _Sheet(tracklets.take(pa.array(rows)), bounds[rows, 0], bounds[rows, 1])
 
 
 def sprite_path(row: int) -> str:
@@ -183,8 +178,8 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
 
 
 def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool) -> None:
-    page = _read_static("show.html")
-    files = {name: _read_static(name) for name in ("show.css", "timeline.js", "show.js")} | {
+    page = read_static("show.html")
+    files = {name: read_static(name) for name in ("show.css", "timeline.js", "show.js")} | {
         "data.js": encode_data(data)
     }
     if single_file:
@@ -216,5 +211,6 @@ def _csp_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _read_static(name: str) -> str:
+def read_static(name: str) -> str:
+    """A file of `static/`: what every page of its kind holds."""
     return resources.files("lpw_toolkit").joinpath("static", name).read_text("utf-8")

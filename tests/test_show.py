@@ -219,9 +219,7 @@ def test_the_dataset_is_never_written_to(tmp_path):
 def test_a_failed_show_leaves_the_old_one(dataset, tmp_path, monkeypatch):
     show.write_show(dataset, tmp_path / "show")
     before = (tmp_path / "show" / "data.js").read_bytes()
-    monkeypatch.setattr(
-        show, "_read_static", lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-    )
+    monkeypatch.setattr(show, "read_static", lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(LpwError, match="no space left on device"):
         show.write_show(dataset, tmp_path / "show")
     assert (tmp_path / "show" / "data.js").read_bytes() == before
@@ -273,6 +271,6 @@ def test_tables_that_disagree_are_an_error(tmp_path):
 
 def test_the_page_names_no_outside_address():
     for name in ("show.html", "show.css", "show.js", "timeline.js"):
-        text = show._read_static(name)
+        text = show.read_static(name)
         assert not re.search(r"https?:|//[a-z]+\.|@import|innerHTML|eval\(|fetch\(", text)
-    assert "default-src 'none'" in show._read_static("show.html")
+    assert "default-src 'none'" in show.read_static("show.html")
