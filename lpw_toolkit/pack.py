@@ -19,7 +19,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.publish import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.schema import PACK
-from lpw_toolkit.tables import encode_table, read_table
+from lpw_toolkit.tables import encode_table, read_table, to_integers
 
 PACK_FILE, PACK_TABLE = "images.pack", "pack.parquet"
 _DIGEST, _SIZE = b"lpw_dataset_digest", b"lpw_pack_bytes"
@@ -61,7 +61,7 @@ def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
     table = dataset.root / PACK_TABLE
     if table.exists():
         try:
-            return read_pack(dataset), False
+            return read_pack(dataset, dataset.frames.num_rows), False
         except MismatchError:  # stale or damaged: it must not vouch for what is written now
             pass
     try:
@@ -75,8 +75,11 @@ def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
     return pack, True
 
 
-def read_pack(dataset: Dataset) -> Pack:
+def read_pack(dataset: Dataset, n_images: int) -> Pack:
     """The pack of `dataset`, checked against it and against the size of the file, not against the images' hashes.
+
+    Args:
+        n_images: rows of the table of frames.
 
     Errors: MismatchError for a missing, damaged or stale one.
     """
@@ -89,9 +92,9 @@ def read_pack(dataset: Dataset) -> Pack:
         got = f"{file.stat().st_size} bytes" if file.is_file() else "no such file"
         raise MismatchError(file, got, f"the {size} bytes that {PACK_TABLE} names", _DO)
     starts = find_starts(places)
-    if starts is None or starts[-1] != size or places.num_rows != dataset.frames.num_rows:
+    if starts is None or starts[-1] != size or places.num_rows != n_images:
         got = f"{places.num_rows} places with gaps or another end"
-        raise MismatchError(table, got, f"{dataset.frames.num_rows} images end to end in {size} bytes", _DO)
+        raise MismatchError(table, got, f"{n_images} images end to end in {size} bytes", _DO)
     return Pack(starts)
 
 
@@ -104,14 +107,15 @@ def pack_facts(places: pa.Table) -> tuple[str, int]:
 
 def find_starts(places: pa.Table) -> Places | None:
     """Where images start and the last one ends (N + 1,); None where they do not lie end to end from 0."""
-    offset, length = (places[name].to_numpy().astype(np.int64) for name in ("offset", "length"))
+    offset, length = (to_integers(places, name).astype(np.int64) for name in ("offset", "length"))
     starts = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
     return starts if (length >= 0).all() and np.array_equal(starts[:-1], offset) else None
 
 
 def _append_images(dataset: Dataset, stream: Stream) -> Places:
     """Writes every image in the order of the table of frames; returns the lengths (N,) in bytes."""
-    n_images, lengths = dataset.frames.num_rows, []
+    n_images = dataset.frames.num_rows
+    lengths: list[int] = []
     with show_progress("pack", n_images, "images") as progress:
         for images in map_ahead(lambda at: _read_chunk(dataset, at), range(0, n_images, _CHUNK_ROWS)):
             stream.write(b"".join(images))

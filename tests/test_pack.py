@@ -134,7 +134,7 @@ class TestFaults:
             if kind == ":ENOSPC" and "space" in run.stdout:
                 assert f"{(whole / PACK_FILE).stat().st_size} free bytes" in run.stdout
             if (root / PACK_TABLE).exists():
-                assert read_pack(open_dataset(root)).n_images == dataset.frames.num_rows
+                assert read_pack(open_dataset(root), dataset.frames.num_rows).n_images == dataset.frames.num_rows
             assert check_dataset(root).ok
             assert run.returncode != 2 or not list(root.glob("*~"))
             write_pack(open_dataset(root))
@@ -166,7 +166,7 @@ class TestStale:
         write_pack(dataset)
         change_table(dataset.root, dataset_digest="0" * 64)
         with pytest.raises(MismatchError, match=r"a pack of dataset 0{12}.*lpw pack"):
-            read_pack(dataset)
+            read_pack(dataset, dataset.frames.num_rows)
         assert rules(dataset.root) == ["pack-stale"]
         assert write_pack(dataset)[1] is True and rules(dataset.root) == []
 
@@ -174,14 +174,14 @@ class TestStale:
         write_pack(dataset)
         os.truncate(dataset.root / PACK_FILE, 1000)
         with pytest.raises(MismatchError, match="1000 bytes"):
-            read_pack(dataset)
+            read_pack(dataset, dataset.frames.num_rows)
         assert "pack-stale" in rules(dataset.root)
 
     def test_a_missing_half_is_named(self, dataset: Dataset) -> None:
         write_pack(dataset)
         (dataset.root / PACK_FILE).rename(dataset.root / "aside")
         with pytest.raises(MismatchError, match="no such file"):
-            read_pack(dataset)
+            read_pack(dataset, dataset.frames.num_rows)
         assert rules(dataset.root) == ["pack-half"]
         (dataset.root / "aside").rename(dataset.root / PACK_FILE)
         (dataset.root / PACK_TABLE).unlink()
@@ -193,7 +193,7 @@ class TestStale:
         offsets = pack.starts[:-1].tolist()
         change_table(dataset.root, {"offset": [offsets[0], offsets[1] + 1, *offsets[2:]]})
         with pytest.raises(MismatchError, match="end to end"):
-            read_pack(dataset)
+            read_pack(dataset, dataset.frames.num_rows)
         assert rules(dataset.root) == ["pack-rows"]
 
     def test_swapped_images_are_found_by_check(self, dataset: Dataset) -> None:
@@ -210,7 +210,7 @@ class TestStale:
         data = (dataset.root / PACK_TABLE).read_bytes()
         (dataset.root / PACK_TABLE).write_bytes(data[: len(data) // 2])
         with pytest.raises(MismatchError, match=r"pack\.parquet"):
-            read_pack(dataset)
+            read_pack(dataset, dataset.frames.num_rows)
         assert rules(dataset.root) == ["table-read"]
 
     def test_flips_anywhere_in_the_table_never_mislead(self, dataset: Dataset) -> None:
@@ -221,6 +221,6 @@ class TestStale:
             flipped[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
             (dataset.root / PACK_TABLE).write_bytes(flipped)
             try:
-                assert np.array_equal(read_pack(dataset).starts, pack.starts)
+                assert np.array_equal(read_pack(dataset, dataset.frames.num_rows).starts, pack.starts)
             except MismatchError as error:
                 assert str(dataset.root) in str(error)
