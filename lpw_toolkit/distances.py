@@ -1,5 +1,6 @@
 """Cosine, Euclidean and learned quadratic distances between two sets of vectors, in blocks of rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -52,8 +53,7 @@ class Cosine:
 
     def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
         """Distances (Q, G) of vectors (Q, D) and (G, D)."""
-        sides = [Side(check_features(f, side), _inverse_lengths(f, side)) for f, side in _sides(query, gallery)]
-        return _open_blocks(sides[0], sides[1], finish="half")
+        return _open_blocks(*_open_sides(query, gallery, _direct), finish="half")
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ class Euclidean:
 
     def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
         """Distances (Q, G) of vectors (Q, D) and (G, D)."""
-        sides = [Side(check_features(f, side)) for f, side in _sides(query, gallery)]
-        return _open_blocks(sides[0], sides[1], finish="root")
+        return _open_blocks(*_open_sides(query, gallery, _take), finish="root")
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,7 @@ class SquaredEuclidean:
 
     def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
         """Distances (Q, G) of vectors (Q, D) and (G, D)."""
-        sides = [Side(check_features(f, side)) for f, side in _sides(query, gallery)]
-        return _open_blocks(sides[0], sides[1], finish="none")
+        return _open_blocks(*_open_sides(query, gallery, _take), finish="none")
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,8 @@ class Quadratic:
 
     def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
         """Distances (Q, G) of vectors (Q, D) and (G, D)."""
-        sides = [Side(self.project(f, side)) for f, side in _sides(query, gallery)]
-        return _open_blocks(sides[0], sides[1], finish="none", signs=self.signs)
+        sides = _open_sides(query, gallery, lambda features, name: Side(self.project(features, name)))
+        return _open_blocks(*sides, finish="none", signs=self.signs)
 
     def project(self, features: Features, side: str = "features") -> Floats:
         """Vectors (n, D) in the learned space (n, r). Errors: LpwError where D is another."""
@@ -150,13 +148,6 @@ def _refuse_rows(side: str, got: str, expected: str, bad: NDArray[np.bool_]) -> 
     raise LpwError(f"{side} features", f"{got} in rows {named} ({len(rows)})", expected, "embed these tracklets again")
 
 
-def _sides(query: Features, gallery: Features) -> list[tuple[Features, str]]:
-    if query.ndim == gallery.ndim == 2 and query.shape[1] != gallery.shape[1]:
-        expected = f"{query.shape[1]} as those of the queries"
-        raise LpwError("gallery features", f"{gallery.shape[1]} dimensions", expected, "embed both with the same model")
-    return [(query, "query"), (gallery, "gallery")]
-
-
 @dataclass(frozen=True)
 class Side:
     """Vectors of one side; row i counts as `scale[i] * vectors[i]`.
@@ -182,8 +173,45 @@ class Side:
         )
 
 
+def _open_sides(query: Features, gallery: Features, open_side: Callable[[Features, str], Side]) -> tuple[Side, Side]:
+    """Both sides, or one of them twice."""
+    if query.ndim == gallery.ndim == 2 and query.shape[1] != gallery.shape[1]:
+        expected = f"{query.shape[1]} as those of the queries"
+        raise LpwError("gallery features", f"{gallery.shape[1]} dimensions", expected, "embed both with the same model")
+    first = open_side(query, "query")
+    return first, first if gallery is query else open_side(gallery, "gallery")
+
+
+def _take(features: Features, name: str) -> Side:
+    return Side(check_features(features, name))
+
+
+def _direct(features: Features, name: str) -> Side:
+    return Side(check_features(features, name), _inverse_lengths(features, name))
+
+
 def _ranges(n: int, step: int = 4096) -> list[tuple[int, int]]:
     return [(start, min(n, start + step)) for start in range(0, n, step)]
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """Vectors ready to be multiplied: (n, D), with their squares (n,), plain and signed."""
+
+    vectors: Features
+    squares: Features
+    signed: Features
+
+    def cut(self, start: int, stop: int) -> "_Factor":
+        return _Factor(self.vectors[start:stop], self.squares[start:stop], self.signed[start:stop])
+
+
+def _make_factor(vectors: Features, signs: Floats | None) -> _Factor:
+    squares = np.einsum("ij,ij->i", vectors, vectors).astype(vectors.dtype)
+    if signs is None:
+        return _Factor(vectors, squares, squares)
+    signed = np.einsum("ij,ij,j->i", vectors, vectors, signs.astype(vectors.dtype)).astype(vectors.dtype)
+    return _Factor(vectors, squares, signed)
 
 
 @dataclass(frozen=True)
@@ -196,14 +224,14 @@ class FeatureBlocks:
 
     Attributes:
         sides: queries and gallery as given.
-        centred: both around the gallery's mean, float32 (Q, D) and (G, D).
+        factors: both around the gallery's mean, in single precision.
         shift: that mean (D,).
         signs: sign of each dimension's share (D,), None where all are 1.
         finish: `root` of the squared distance, `half` of it, or none.
     """
 
     sides: tuple[Side, Side]
-    centred: tuple[NDArray[np.float32], NDArray[np.float32]]
+    factors: tuple[_Factor, _Factor]
     shift: Floats
     signs: Floats | None
     finish: Finish
@@ -211,17 +239,16 @@ class FeatureBlocks:
     @property
     def n_query(self) -> int:
         """Number of rows."""
-        return len(self.centred[0])
+        return len(self.sides[0].vectors)
 
     @property
     def n_gallery(self) -> int:
         """Number of columns."""
-        return len(self.centred[1])
+        return len(self.sides[1].vectors)
 
     def block(self, start: int, stop: int) -> NDArray[np.float32]:
         """Rows [start, stop) as (stop - start, G)."""
-        left, right = self.centred[0][start:stop], self.centred[1]
-        out, lost = _square(left, right, self.signs, LOST_SINGLE)
+        out, lost = _square(self.factors[0].cut(start, stop), self.factors[1], self.signs, LOST_SINGLE)
         if np.count_nonzero(lost) > MANY_LOST * lost.size:
             lost = self._square_in_double(out, start, stop)
         for a, b in _ranges(len(out), 256):
@@ -235,9 +262,10 @@ class FeatureBlocks:
 
     def _square_in_double(self, out: NDArray[np.float32], start: int, stop: int) -> NDArray[np.bool_]:
         """Fills `out` with better values; says which are still lost."""
-        left, lost = self.sides[0].take(slice(start, stop)) - self.shift, np.empty(out.shape, dtype=bool)
+        left = _make_factor(self.sides[0].take(slice(start, stop)) - self.shift, self.signs)
+        lost = np.empty(out.shape, dtype=bool)
         for a, b in _ranges(self.n_gallery):
-            right = self.sides[1].take(slice(a, b)) - self.shift
+            right = _make_factor(self.sides[1].take(slice(a, b)) - self.shift, self.signs)
             out[:, a:b], lost[:, a:b] = _square(left, right, self.signs, LOST_DOUBLE)
         return lost
 
@@ -258,8 +286,8 @@ class FeatureBlocks:
 
 def _open_blocks(query: Side, gallery: Side, *, finish: Finish, signs: Floats | None = None) -> FeatureBlocks:
     shift = gallery.mean() if len(gallery.vectors) else np.zeros(gallery.vectors.shape[1])
-    first = _centre(query, shift)
-    second = first if query is gallery else _centre(gallery, shift)
+    first = _make_factor(_centre(query, shift), signs)
+    second = first if query is gallery else _make_factor(_centre(gallery, shift), signs)
     return FeatureBlocks((query, gallery), (first, second), shift, signs, finish)
 
 
@@ -271,21 +299,14 @@ def _centre(side: Side, shift: Floats) -> NDArray[np.float32]:
 
 
 def _square(
-    left: Features, right: Features, signs: Floats | None, lost_share: float
+    left: _Factor, right: _Factor, signs: Floats | None, lost_share: float
 ) -> tuple[Features, NDArray[np.bool_]]:
-    """Squared distances (n, m) in the precision of `left`, and which of them lost too many digits."""
-    kind = left.dtype.type
-    signed = left if signs is None else left * signs.astype(kind)
-    out = (signed * kind(-2)) @ right.T
-    ours, theirs = _squares(left, left), _squares(right, right)
-    bound = ours[:, None] + theirs
-    if signs is None:
-        out += bound
-    else:
-        out += _squares(left, signed)[:, None] + _squares(right, right * signs.astype(kind))
-    bound *= kind(lost_share)
-    return out, np.abs(out) <= bound
-
-
-def _squares(first: Features, second: Features) -> Features:
-    return np.asarray(np.einsum("ij,ij->i", first, second, dtype=np.float64), dtype=first.dtype)
+    """Squared distances (n, m) in the precision of the factors, and which of them lost too many digits."""
+    kind = left.vectors.dtype.type
+    out = (left.vectors * (kind(-2) if signs is None else (-2 * signs).astype(kind))) @ right.vectors.T
+    lost = np.empty(out.shape, dtype=bool)
+    for a, b in _ranges(len(out), max(1, N_VALUES // max(1, out.shape[1]))):
+        out[a:b] += left.signed[a:b, None] + right.signed
+        bound = kind(lost_share) * left.squares[a:b, None] + kind(lost_share) * right.squares
+        np.less_equal(out[a:b] if signs is None else np.abs(out[a:b]), bound, out=lost[a:b])
+    return out, lost

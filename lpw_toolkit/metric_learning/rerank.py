@@ -6,6 +6,7 @@ accepted, as in the published numbers, by `rerank_features` and `rerank_matrices
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -236,7 +237,7 @@ def _compare(vectors: Any, gallery: Any) -> NDArray[np.float64]:
         smaller = np.minimum(gallery.data[places], np.repeat(vectors.data[a:b], reach))
         at = np.repeat(vectors.row[a:b].astype(np.int64) * n_gallery, reach) + gallery.indices[places]
         shared += np.bincount(at, smaller, n * n_gallery)
-    return (1 - shared / (2 - shared)).reshape(n, n_gallery)
+    return np.asarray(1 - shared / (2 - shared)).reshape(n, n_gallery)
 
 
 def _count_up(lengths: Ints) -> Ints:
@@ -249,4 +250,4 @@ def _cut_work(ends: Ints) -> list[tuple[int, int]]:
     total = int(ends[-1]) if len(ends) else 0
     cuts = np.searchsorted(ends, np.arange(N_SHARED, total, N_SHARED)) + 1
     places = [0, *np.unique(cuts[cuts < len(ends)]).tolist(), len(ends)]
-    return list(zip(places[:-1], places[1:], strict=True))
+    return list(pairwise(places))
