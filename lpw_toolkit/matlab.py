@@ -86,14 +86,14 @@ def _load(data: bytes, variable: str, thing: object) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # such as two variables of one name
+            warnings.simplefilter("error")  # scipy warns of what it could not read
             names = [name for name, *_ in whosmat(io.BytesIO(data))]
             found = loadmat(io.BytesIO(data), variable_names=[variable]) if variable in names else {}
     except Exception as error:  # scipy raises a dozen kinds, whatever the damage leads it to
         raise LpwError(thing, f"a damaged file ({error})", "a whole MATLAB file", _DO) from error
-    if variable not in found:
+    if names.count(variable) != 1:
         got = f"variables {', '.join(names)}" if names else "no variable"
-        raise LpwError(thing, got, f"variable {variable}", _DO)
+        raise LpwError(thing, got, f"variable {variable}, once", _DO)
     return found[variable]
 
 

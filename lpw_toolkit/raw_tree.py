@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from PIL import Image
 
@@ -52,17 +53,18 @@ def survey(tree: Tree, pattern: str, layout: str) -> Survey:
 
     Args:
         pattern: regular expression of a folder's path below the root of the layout.
-        layout: what messages show of it.
+        layout: what messages show of it; it ends with the suffix of the images, of which a folder must have one.
 
     Errors: LpwError when no folder fits, or when two roots beside each other have some that do. Of nested roots the
         outer one counts, so that a copy inside does not.
     """
     anchored = re.compile(rf"(?P<root>(?:.*/)?)(?:{pattern})", re.DOTALL)
+    suffix = PurePosixPath(layout).suffix
     found: dict[str, list[RawFolder]] = defaultdict(list)
     others: list[str] = []
     for path, files in _group_files(tree.names).items():
         match = anchored.fullmatch(path)
-        if match is None:
+        if match is None or not any(f.endswith(suffix) and not is_litter(f"{path}/{f}") for f in files):
             others += [f"{path}/{file}" if path else file for file in files]
         else:
             found[match["root"]].append(RawFolder(path, match.groups()[1:], files))

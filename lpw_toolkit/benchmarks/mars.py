@@ -108,7 +108,7 @@ def _collect_files(found: Survey, folder_name: str, reading: Reading) -> dict[st
         if name != folder_name:
             continue
         fits = folder_name == SIDES["test"] or person not in KINDS
-        for file in folder.files:
+        for file in sorted(folder.files):
             if fits and file[:4] == person and IMAGE.fullmatch(file):
                 files[file] = f"{folder.path}/{file}"
             elif not is_litter(f"{folder.path}/{file}"):
