@@ -1,4 +1,4 @@
-"""`lpw show`: contact sheets and timelines as a local page."""
+"""`lpw show`: contact sheets and timelines, or one person across cameras, as a local page."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 from cli.options import FOLDER, dataset_folder, json_option
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import PartialError
+from lpw_toolkit.persons_page import write_persons
 from lpw_toolkit.progress import set_style
 from lpw_toolkit.show import write_show
 
@@ -15,14 +16,18 @@ from lpw_toolkit.show import write_show
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
 @click.option("--out", type=FOLDER, default=Path("show"), show_default=True, help="Folder to be written.")
+@click.option("--persons", is_flag=True, help="By person: a row of crops for each camera that saw the person.")
 @click.option("--single-file", is_flag=True, help="Everything in one HTML file; up to 500 tracklets.")
 @click.option("--max-crops", type=click.IntRange(1, 60), default=12, show_default=True, help="Crops in a strip.")
 @json_option
-def command(dataset: Path | None, *, out: Path, single_file: bool, max_crops: int, as_json: bool) -> None:
+def command(
+    dataset: Path | None, *, out: Path, persons: bool, single_file: bool, max_crops: int, as_json: bool
+) -> None:
     """Writes DATASET as pictures: a timeline per camera, a strip of crops per tracklet. Nothing leaves the machine."""
     set_style("json" if as_json else "auto")
     opened = open_dataset(dataset_folder(dataset))
-    report = write_show(opened, out, single_file=single_file, max_crops=max_crops)
+    write = write_persons if persons else write_show
+    report = write(opened, out, single_file=single_file, max_crops=max_crops)
     for line in report.problems:
         click.echo(f"problem: {line}", err=True)
     click.echo(

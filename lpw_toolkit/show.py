@@ -7,7 +7,7 @@ per tracklet. A content security policy keeps it from reaching anything else, an
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -48,7 +48,18 @@ class Show:
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class Look:
+    """What a kind of page is made of, beside its data: files of `static/`."""
+
+    page: str
+    files: tuple[str, ...]
+
+
+TIMELINES = Look("show.html", ("show.css", "timeline.js", "show.js"))
+
+
+@dataclass(frozen=True)
+class Sheet:
     """Tracklets in the order of the page, and the slice of the table of frames that each one owns."""
 
     tracklets: pa.Table
@@ -66,36 +77,46 @@ def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_cr
     Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too large for one file;
     MismatchError when its tables disagree. A corrupt crop is no error: it is crossed out and reported.
     """
-    n_tracklets = dataset.tracklets.num_rows
-    if single_file and n_tracklets > MAX_SINGLE_FILE:
-        raise LpwError(
-            "--single-file", f"{n_tracklets} tracklets", f"at most {MAX_SINGLE_FILE}", "leave the option out"
-        )
+    return write_pages(dataset, out, order_tracklets, TIMELINES, single_file=single_file, max_crops=max_crops)
+
+
+def write_pages(
+    dataset: Dataset, out: Path, order: Callable[[Dataset], Sheet], look: Look, *, single_file: bool, max_crops: int
+) -> Show:
+    """Writes the folder `out` with a page of the tracklets that `order` chooses (see `write_show`)."""
     if max_crops < 1:
         raise LpwError("crops in a strip", str(max_crops), "1 or more", "ask for more")
     if out.resolve().is_relative_to(dataset.root.resolve()):
         raise LpwError(out, "a place inside the dataset", "a folder beside it", "choose another --out")
     check_free(out, marker=MARKER)
-    sheet = order_tracklets(dataset)
+    sheet = order(dataset)
+    if single_file and len(sheet.starts) > MAX_SINGLE_FILE:
+        got, expected = f"{len(sheet.starts)} tracklets", f"at most {MAX_SINGLE_FILE}"
+        raise LpwError("--single-file", got, expected, "leave the option out")
     with publish_folder(out, marker=MARKER) as folder:
-        strips = list(_draw_strips(dataset, sheet, None if single_file else folder, max_crops))
-        data = describe_page(dataset, sheet, strips, max_crops)
+        strips = list(draw_strips(dataset, sheet, None if single_file else folder, max_crops))
+        data = describe_page(dataset, sheet, strips)
         if single_file:
             data["sprites"] = [f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips]
-        _write_page(folder, data, single_file=single_file)
+        _write_page(folder, data, single_file=single_file, look=look)
         mark_folder(folder, MARKER)
     return Show(out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()])
 
 
-def order_tracklets(dataset: Dataset) -> _Sheet:
+def order_tracklets(dataset: Dataset) -> Sheet:
     """Tracklets by camera, first appearance and id, each with its rows of the table of frames."""
-    tracklets, bounds = dataset.tracklets, Ranges(dataset).bounds
+    tracklets = dataset.tracklets
     ids = tracklets["tracklet_id"].to_pylist()
     first = np.nan_to_num(to_numpy(tracklets, "first_pts_s").astype(np.float64), nan=0.0)
     cameras = tracklets["camera_id"].to_pylist()
     order = sorted(range(len(ids)), key=lambda i: (natural_key(cameras[i]), first[i], natural_key(ids[i])))
-    rows = np.array(order, dtype=np.int64)
-    return _Sheet(tracklets.take(pa.array(rows)), bounds[rows, 0], bounds[rows, 1])
+    return take_sheet(dataset, np.array(order, dtype=np.int64))
+
+
+def take_sheet(dataset: Dataset, rows: NDArray[np.int64]) -> Sheet:
+    """The tracklets in `rows` of the table of tracklets, in that order. Errors: MismatchError."""
+    bounds = Ranges(dataset).bounds
+    return Sheet(dataset.tracklets.take(pa.array(rows)), bounds[rows, 0], bounds[rows, 1])
 
 
 def sprite_path(row: int) -> str:
@@ -103,7 +124,7 @@ def sprite_path(row: int) -> str:
     return f"sprites/{row // _SPRITES_PER_FOLDER}/{row}.jpg"
 
 
-def _draw_strips(dataset: Dataset, sheet: _Sheet, folder: Path | None, max_crops: int) -> Iterator[Strip]:
+def draw_strips(dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: int) -> Iterator[Strip]:
     """Draws all strips on all cores, in order; with a folder each goes to its file at once and is not kept."""
     frames, n_strips = dataset.frames, len(sheet.starts)
     if folder is not None:
@@ -124,7 +145,7 @@ def _draw_strips(dataset: Dataset, sheet: _Sheet, folder: Path | None, max_crops
             yield strip
 
 
-def describe_page(dataset: Dataset, sheet: _Sheet, strips: list[Strip], max_crops: int) -> dict[str, Any]:
+def describe_page(dataset: Dataset, sheet: Sheet, strips: list[Strip]) -> dict[str, Any]:
     """What the page knows: one list per column, one entry per tracklet; None for what the dataset does not know."""
     tracklets = sheet.tracklets
     cameras = list(dict.fromkeys(tracklets["camera_id"].to_pylist()))
@@ -133,7 +154,8 @@ def describe_page(dataset: Dataset, sheet: _Sheet, strips: list[Strip], max_crop
     return {
         "name": dataset.name,
         "digest": str(dataset.manifest.get("digest", "")),
-        "n_images": dataset.frames.num_rows,
+        "n_images": int((sheet.stops - sheet.starts).sum()),
+        "n_all": dataset.tracklets.num_rows,
         "cameras": cameras,
         "unit": unit,
         "id": tracklets["tracklet_id"].to_pylist(),
@@ -152,7 +174,7 @@ def describe_page(dataset: Dataset, sheet: _Sheet, strips: list[Strip], max_crop
     }
 
 
-def _times(frames: pa.Table, sheet: _Sheet) -> tuple[str | None, list[float | None], list[float | None]]:
+def _times(frames: pa.Table, sheet: Sheet) -> tuple[str | None, list[float | None], list[float | None]]:
     """When each tracklet begins and ends: in seconds, else in frames, else not at all."""
     for unit, column in (("s", "pts_s"), ("frames", "frame_index")):
         values = to_numpy(frames, column).astype(np.float64)
@@ -162,7 +184,7 @@ def _times(frames: pa.Table, sheet: _Sheet) -> tuple[str | None, list[float | No
     return None, unknown, unknown
 
 
-def _means(frames: pa.Table, sheet: _Sheet, column: str, digits: int) -> list[float | None]:
+def _means(frames: pa.Table, sheet: Sheet, column: str, digits: int) -> list[float | None]:
     """Mean of a column over each tracklet; None where nothing is known."""
     values = to_numpy(frames, column).astype(np.float64)
     known = np.isfinite(values)
@@ -177,11 +199,9 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
     return [None if not np.isfinite(v) else round(v, digits) if digits else round(v) for v in values.tolist()]
 
 
-def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool) -> None:
-    page = read_static("show.html")
-    files = {name: read_static(name) for name in ("show.css", "timeline.js", "show.js")} | {
-        "data.js": encode_data(data)
-    }
+def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool, look: Look = TIMELINES) -> None:
+    page = read_static(look.page)
+    files = {name: read_static(name) for name in look.files} | {"data.js": encode_data(data)}
     if single_file:
         page, files = inline_files(page, files), {}
     for name, text in {**files, "index.html": page}.items():
