@@ -43,7 +43,7 @@ def command(benchmark: str, raw_dir: Path, out: Path, *, as_json: bool, **values
 def as_fields(result: ImportResult) -> dict[str, Any]:
     """The result for machines."""
     manifest, facts = result.dataset.manifest, result.facts
-    kept = {key: facts[key] for key in ("splits", "mismatches", "dropped", "extras", "notes")}
+    kept = {"splits": manifest["splits"], **{k: facts[k] for k in ("mismatches", "dropped", "extras", "notes")}}
     own = {"dataset": str(result.dataset.root), "benchmark": facts["benchmark"], **manifest["counts"]}
     return {**own, "published": result.published, **kept, "digest": manifest["digest"], "remarks": result.remarks}
 
@@ -56,7 +56,7 @@ def iter_lines(result: ImportResult) -> list[str]:
         said = result.published.get(name)
         differs = "" if said is None or said == counts[name] else "  differs"
         lines.append(f"{shown:12}{counts[name]:>12,}{'-' if said is None else f'{said:,}':>12}{differs}")
-    lines.append(_describe_splits(facts["splits"]))
+    lines.append(_describe_splits(result.dataset.manifest["splits"]))
     lines += [f"note: {line}" for line in facts["notes"]]
     if facts["extras"]["n_files"]:
         first = facts["extras"]["first"][0]

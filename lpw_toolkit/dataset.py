@@ -23,6 +23,8 @@ from lpw_toolkit.tables import digest_rows, read_table
 
 MANIFEST = "dataset.json"
 LOCAL = ".lpw"
+#: The folder of the images of an imported benchmark that were copied (`images_root`).
+IMAGES = "images"
 _MAX_MANIFEST_BYTES = 256 << 20
 
 

@@ -18,7 +18,8 @@ from typing import Any
 from lpw_toolkit.archives import RawTree, open_tree
 from lpw_toolkit.benchmarks import Benchmark, Reading, ReadOptions, Splits, open_benchmark
 from lpw_toolkit.check.problems import escape
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.check.published import published_counts
+from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.intake import Intake, Taken
 from lpw_toolkit.listing import list_names
@@ -28,7 +29,6 @@ from lpw_toolkit.sheet import Kept, Sheet, make_frames, make_sheet, make_splits,
 from lpw_toolkit.tables import write_table
 from lpw_toolkit.workspace import Workspace
 
-IMAGES = "images"
 #: How many names of a kind a message or a manifest lists before it only counts.
 MAX_NAMED, MAX_RECORDED = 20, 1_000
 
@@ -217,7 +217,6 @@ class _Import:
             "title": facts.title,
             "citation": facts.citation,
             "url": facts.url,
-            "splits": _describe_splits(reading.splits),
             "mismatches": [escape(line) for line in reading.mismatches[:MAX_RECORDED]],
             "dropped": {**dropped, "images": [escape(line) for line in faults[:MAX_RECORDED]]},
             "extras": {"n_files": len(reading.extras), "first": [escape(line) for line in reading.extras[:MAX_NAMED]]},
@@ -229,6 +228,7 @@ class _Import:
             "licence": config.licence or facts.licence_note,
             "consent": config.consent,
             "images_root": self._images_root(),
+            "splits": _describe_splits(reading.splits),
             "settings": {"import": own},
             "sources": [],
         }
@@ -241,8 +241,7 @@ class _Import:
         return os.path.relpath(real, os.path.realpath(self.config.out))
 
     def _result(self, dataset: Dataset, remarks: list[str]) -> ImportResult:
-        said = self.reader.FACTS.counts
-        published = {name: said[name] for name in dataset.manifest["counts"] if isinstance(said.get(name), int)}
+        published = published_counts(self.reader.FACTS.counts, self.config.options.variant)
         return ImportResult(dataset, published, remarks)
 
 

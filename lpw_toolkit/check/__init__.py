@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.check.images import STATE_FILE, CheckState, Images, check_images, find_extra
 from lpw_toolkit.check.pack import check_pack
 from lpw_toolkit.check.problems import Problem
+from lpw_toolkit.check.published import check_published
 from lpw_toolkit.check.rows import (
     check_detections,
     check_frames,
@@ -28,7 +29,9 @@ from lpw_toolkit.check.rows import (
     check_timeline,
     check_tracklets,
 )
+from lpw_toolkit.check.splits import check_split_members, check_split_source, check_splits
 from lpw_toolkit.dataset import (
+    IMAGES,
     LOCAL,
     MANIFEST,
     Dataset,
@@ -108,6 +111,7 @@ def check_dataset(
         report.complete = False
         return report
     followed = _check_contents(dataset, tracklets, frames, report)
+    report.problems += _check_splits(dataset, tracklets, frames, tables.get("splits.parquet"))
     report.problems += check_pack(dataset, frames, images=images)
     if not images:
         report.complete = False
@@ -189,6 +193,8 @@ def _check_rows(name: str, table: pa.Table) -> Iterator[Problem]:
         yield from check_tracklets(table)
     elif kind == "frames":
         yield from check_frames(table)
+    elif kind == "splits":
+        yield from check_splits(table)
     elif kind == "detections":
         yield from check_detections(name, table)
     elif kind == "timeline":
@@ -204,6 +210,16 @@ def _check_contents(dataset: Dataset, tracklets: pa.Table, frames: pa.Table, rep
         report.problems += check_row_groups(dataset.root / "frames.parquet", frames)
     report.problems += _check_summary(dataset.manifest, tracklets, frames)
     return np.flatnonzero(fit).astype(np.int64)
+
+
+def _check_splits(
+    dataset: Dataset, tracklets: pa.Table, frames: pa.Table, splits: pa.Table | None
+) -> Iterator[Problem]:
+    """What the splits say of tracklets, and the whole of an imported benchmark beside what was published of it."""
+    if splits is not None:
+        yield from check_split_members(splits, tracklets)
+        yield from check_split_source(dataset.manifest, splits)
+    yield from check_published(dataset.manifest, tracklets, splits, frames.num_rows)
 
 
 def _check_summary(manifest: dict[str, Any], tracklets: pa.Table, frames: pa.Table) -> Iterator[Problem]:
@@ -266,6 +282,8 @@ def _verify_images(
         report.notes.append(f"what was verified could not be saved ({state.fault})")
     if inner == ".":  # images that lie elsewhere may have neighbours of their own
         report.problems += find_extra(_iter_image_names(dataset.root, frames, report), frames)
+    elif inner == IMAGES:
+        report.problems += find_extra(_iter_names(dataset.root, inner, report), frames)
 
 
 def _iter_image_names(root: Path, frames: pa.Table, report: CheckReport) -> Iterator[str]:
@@ -273,9 +291,14 @@ def _iter_image_names(root: Path, frames: pa.Table, report: CheckReport) -> Iter
     paths = pc.struct_field(frames["image"].combine_chunks(), "path")
     tops = pc.unique(pc.list_element(pc.split_pattern(paths, "/", max_splits=1), 0)).to_pylist()
     for top in sorted({top for top in tops if top and is_inner_path(top)}):
-        if not (root / top).is_dir() or (root / top).is_symlink():
-            continue
-        try:
-            yield from (f"{top}/{name}" for name in list_names(root / top))
-        except OSError as error:
-            report.notes.append(f"{top} was not searched for files too many ({describe_os_error(error)})")
+        yield from (f"{top}/{name}" for name in _iter_names(root, top, report))
+
+
+def _iter_names(root: Path, top: str, report: CheckReport) -> Iterator[str]:
+    """Every file below the folder `top` of the dataset, relative to it."""
+    if not (root / top).is_dir() or (root / top).is_symlink():
+        return
+    try:
+        yield from list_names(root / top)
+    except OSError as error:
+        report.notes.append(f"{top} was not searched for files too many ({describe_os_error(error)})")
