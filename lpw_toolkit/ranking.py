@@ -196,8 +196,10 @@ def summarise(
         unmatched: `skip` leaves queries without a right answer out, `zero` counts them as missed.
         max_rank: length of the curve; beyond the gallery's end it stays level.
 
-    Errors: LpwError where no query would be counted.
+    Errors: LpwError where no query would be counted, or the curve would have no rank.
     """
+    if max_rank < 1:
+        raise LpwError("max_rank", str(max_rank), "1 or more", "ask for the ranks to report")
     lost = ranking.unmatched
     counted = np.ones_like(lost) if unmatched == "zero" else ~lost
     if not counted.any():
