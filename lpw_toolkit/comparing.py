@@ -32,7 +32,8 @@ class Settings:
             its own number.
         learning: of a metric that learns.
         rerank: k-reciprocal re-ranking; None leaves the distances as they are.
-        keep_twins: puts a query that is in the gallery into the lists of neighbours twice, as the published scripts do.
+        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the neighbours; the published
+            scripts count it twice.
         seed: of what learning draws at random.
     """
 
@@ -40,7 +41,7 @@ class Settings:
     pca: int | None = None
     learning: LearningConfig = field(default_factory=LearningConfig)
     rerank: RerankConfig | None = None
-    keep_twins: bool = False
+    drop_twins: bool = False
     seed: int = 0
 
 
@@ -143,12 +144,13 @@ class Projected:
 def compare(vectors: Features, trial: Trial, distance: Distance, settings: Settings) -> Blocks:
     """Distances (Q, G) of a trial.
 
-    Re-ranking looks at the neighbours of every query and gallery item. A query that is in the gallery too stands there
-    once, unless the settings keep its twin: a second copy at distance 0, which takes one of its k1 places.
+    Re-ranking looks at the neighbours of every query and gallery item. A query that is in the gallery too has a twin
+    there, at distance 0, which takes one of its k1 places: so it is in the published numbers, and so it is here
+    unless the settings drop it.
     """
     if settings.rerank is None:
         return distance.blocks(vectors[trial.query], vectors[trial.gallery])
-    if settings.keep_twins:
+    if not settings.drop_twins:
         query, gallery = vectors[trial.query], vectors[trial.gallery]
         return Matrix(rerank_features(distance, query, gallery, config=settings.rerank))
     rows = np.concatenate([trial.query, np.setdiff1d(trial.gallery, trial.query)])
@@ -159,8 +161,13 @@ def compare(vectors: Features, trial: Trial, distance: Distance, settings: Setti
     return Matrix(rerank(blocks, len(trial.query), squared=squared, config=config, columns=columns))
 
 
-def describe_distance(settings: Settings, title: str, source: Source | None) -> str:
-    """The distance in words, the same for all splits: what it is, where and how it was learned, and re-ranking."""
+def describe_distance(settings: Settings, title: str, source: Source | None, *, twins: bool) -> str:
+    """The distance in words, the same for all splits: what it is, where and how it was learned, and re-ranking.
+
+    Args:
+        title: how the distance calls itself.
+        twins: whether queries are in the gallery too.
+    """
     text = _describe_metric(settings, title)
     if settings.metric in LEARNED or settings.pca is not None:
         learned_on = "the training part"
@@ -169,8 +176,8 @@ def describe_distance(settings: Settings, title: str, source: Source | None) -> 
         text += f", learned on {learned_on}, seed {settings.seed}"
     if settings.rerank is not None:
         k = settings.rerank
-        twins = "kept" if settings.keep_twins else "removed"
-        text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}, twins {twins})"
+        shown = ", twins dropped" if settings.drop_twins else ", twins kept"
+        text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}{shown if twins else ''})"
     return text
 
 

@@ -145,7 +145,7 @@ def evaluate(
         "protocol": protocol.replace("-", "_"),
         "model": _describe_model(embeddings),
         "dataset_digest": str(dataset.manifest.get("digest")),
-        "distance": describe_distance(settings, results[0].distance, source),
+        "distance": describe_distance(settings, results[0].distance, source, twins=_count_twins(results) > 0),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),
     }
@@ -177,6 +177,11 @@ def _describe_model(embeddings: Embeddings) -> str:
     return embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else "")
 
 
+def _count_twins(results: Sequence[SplitResult]) -> int:
+    """Most queries in a gallery."""
+    return max(len(np.intersect1d(result.trial.query, result.trial.gallery)) for result in results)
+
+
 def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[str]:
     notes = []
     if found.skipped:
@@ -190,10 +195,9 @@ def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[
     n_unnamed = int(np.count_nonzero((labels.kind == PERSON) & (labels.person < 0)))
     if n_unnamed and found.dataset.splits is None:
         notes.append(f"{n_unnamed:,} tracklets without a person_id stay out: nobody knows whether they would be right")
-    twins = [np.intersect1d(r.trial.query, r.trial.gallery) for r in found.results]
-    if settings.rerank is not None and any(map(len, twins)):
-        kept = "twice, at distance 0 from itself" if settings.keep_twins else "once"
-        n_twins = max(map(len, twins))
+    n_twins = _count_twins(found.results)
+    if settings.rerank is not None and n_twins:
+        kept = "once" if settings.drop_twins else "twice, as in the published numbers"
         notes.append(f"re-ranking: {n_twins:,} queries are in the gallery too; each counts as a neighbour {kept}")
     if isinstance(said := found.dataset.manifest.get("splits"), dict) and said.get("drawn"):
         notes.append(f"these splits were drawn, not published: {found.facts['split_source']}")

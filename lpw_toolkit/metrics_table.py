@@ -28,6 +28,8 @@ LOCKED = {
     "splits": "splits",
 }
 _TITLES = {"map": "mAP", "minp": "mINP"}
+_COUNTS = {"n_query": "queries", "n_gallery": "answers", "n_skipped": "skipped"}
+_MAX_CELL_CHARS = 24
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def _shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table") -> str:
+def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table", notes: Sequence[str] = ()) -> str:
     """The lines as `table` (terminal), `csv`, `json`, `markdown` or `latex`.
 
     Terminal, Markdown and LaTeX have a line for each run (`choose_headlines`), percent, and below what holds for all;
@@ -118,6 +120,7 @@ def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table
 
     Args:
         mix: sets lines of different rules side by side and says in what they differ, instead of refusing.
+        notes: further sentences to stand with the figures; CSV has no place for them.
 
     Errors: LpwError for nothing to show, and by `check_lock`.
     """
@@ -126,27 +129,39 @@ def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table
     headlines = choose_headlines(lines)
     if not mix:
         check_lock(headlines)
-    return FORMS[form](lines if form in ("csv", "json") else headlines)
+    return FORMS[form](lines if form in ("csv", "json") else headlines, notes)
 
 
-def _grid(lines: Sequence[Line]) -> list[list[str]]:
-    """Titles and cells: who, what differs, figures, counts."""
-    different = [name for name in find_differences(lines) if name != "dataset_digest"]
-    named = ["dataset", *different] if len({line.facts["dataset_digest"] for line in lines}) > 1 else different
+def _grid(lines: Sequence[Line]) -> tuple[list[list[str]], list[str]]:
+    """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a cell."""
+    columns = [name for name in find_differences(lines) if name != "dataset_digest"]
+    if len({line.facts["dataset_digest"] for line in lines}) > 1:
+        columns.insert(0, "dataset")
     metrics = list(dict.fromkeys(name for line in lines for name in line.values))
-    counts = {"n_query": "queries", "n_gallery": "gallery n", "n_skipped": "skipped"}
-    titles = ["model", *(LOCKED.get(n, n) for n in named), "distance", *map(_title, metrics), *counts.values()]
-    rows = [
-        [str(line.facts["model"]), *(str(line.facts[n]) for n in named), str(line.facts["distance"])]
-        + [_percent(line, metric) for metric in metrics]
-        + [f"{line.facts[n]:,}" for n in counts]
-        for line in lines
+    named = [LOCKED.get(name, name) for name in columns]
+    titles = ["model", *named, "distance", *map(_title, metrics), *_COUNTS.values()]
+    keys: dict[str, dict[str, str]] = {name: {} for name in columns}
+    rows = []
+    for line in lines:
+        different = [_abbreviate(str(line.facts[name]), keys[name]) for name in columns]
+        figures = [_percent(line, metric) for metric in metrics]
+        counts = [f"{line.facts[name]:,}" for name in _COUNTS]
+        rows.append([str(line.facts["model"]), *different, str(line.facts["distance"]), *figures, *counts])
+    legend = [
+        f"{name} {key}: {text}" for name, of in zip(named, keys.values(), strict=True) for text, key in of.items()
     ]
-    return [titles, *rows]
+    return [titles, *rows], legend
+
+
+def _abbreviate(text: str, keys: dict[str, str]) -> str:
+    """The text where it is short, else a key to it: [a], [b] and so on."""
+    if len(text) <= _MAX_CELL_CHARS:
+        return text
+    return keys.setdefault(text, f"[{chr(ord('a') + len(keys)) if len(keys) < 26 else len(keys) + 1}]")
 
 
 def _title(metric: str) -> str:
-    return _TITLES.get(metric, metric.replace("cmc@", "R"))
+    return _TITLES.get(metric, metric.replace("cmc@", "R-"))
 
 
 def _percent(line: Line, metric: str) -> str:
@@ -174,21 +189,22 @@ def _shared_facts(lines: Sequence[Line]) -> list[str]:
     return shown
 
 
-def _format_text(lines: Sequence[Line]) -> str:
-    grid = _grid(lines)
+def _format_text(lines: Sequence[Line], notes: Sequence[str]) -> str:
+    grid, legend = _grid(lines)
     widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
     n_left = grid[0].index("distance") + 1
     forms = [f"{{:{'<' if i < n_left else '>'}{width}}}" for i, width in enumerate(widths)]
     rows = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip() for row in grid]
-    return "\n".join([*rows, "", *_shared_facts(lines)])
+    return "\n".join([*rows, "", *legend, *_shared_facts(lines), *notes])
 
 
-def _format_markdown(lines: Sequence[Line]) -> str:
-    titles, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in _grid(lines)]
+def _format_markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
+    grid, legend = _grid(lines)
+    titles, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in grid]
     n_left = titles.index("distance") + 1
     ruler = ["---" if i < n_left else "---:" for i in range(len(titles))]
     table = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
-    return f"{table}\n\n" + "\n".join(f"* {fact}" for fact in _shared_facts(lines))
+    return f"{table}\n\n" + "\n".join(f"* {fact}" for fact in [*legend, *_shared_facts(lines), *notes])
 
 
 _LATEX = {
@@ -198,10 +214,11 @@ _LATEX = {
 }  # fmt: skip
 
 
-def _format_latex(lines: Sequence[Line]) -> str:
-    titles, *rows = [["".join(_LATEX.get(c, c) for c in cell) for cell in row] for row in _grid(lines)]
+def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
+    grid, legend = _grid(lines)
+    titles, *rows = [["".join(_LATEX.get(c, c) for c in cell) for cell in row] for row in grid]
     n_left = titles.index("distance") + 1
-    caption = "; ".join("".join(_LATEX.get(c, c) for c in fact) for fact in _shared_facts(lines))
+    caption = "; ".join("".join(_LATEX.get(c, c) for c in fact) for fact in [*legend, *_shared_facts(lines), *notes])
     body = [f"{' & '.join(row)} \\\\" for row in rows]
     return "\n".join(
         [
@@ -224,7 +241,7 @@ def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
     return [{**line.facts, **line.values, **wide} for line, wide in zip(lines, spread, strict=True)]
 
 
-def _format_csv(lines: Sequence[Line]) -> str:
+def _format_csv(lines: Sequence[Line], _: Sequence[str]) -> str:
     records = _records(lines)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n")
@@ -233,11 +250,13 @@ def _format_csv(lines: Sequence[Line]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _format_json(lines: Sequence[Line]) -> str:
-    return json.dumps({"lines": _records(lines), "differ": find_differences(choose_headlines(lines))}, indent=2)
+def _format_json(lines: Sequence[Line], notes: Sequence[str]) -> str:
+    different = find_differences(choose_headlines(lines))
+    record = {"lines": _records(lines), "differ": different, "notes": list(notes)}
+    return json.dumps(record, indent=2, ensure_ascii=False)
 
 
-FORMS: dict[str, Callable[[Sequence[Line]], str]] = {
+FORMS: dict[str, Callable[[Sequence[Line], Sequence[str]], str]] = {
     "table": _format_text,
     "csv": _format_csv,
     "json": _format_json,

@@ -9,7 +9,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
-from lpw_toolkit.protocols import APForm, Trial, list_protocols, open_protocol
+from lpw_toolkit.protocols import APForm, Rules, Trial, list_protocols, open_protocol
 from lpw_toolkit.relevance import Labels, read_labels
 from lpw_toolkit.schema import KINDS
 
@@ -29,6 +29,14 @@ class Comparison:
     evaluations: list[Evaluation]
     reasons: list[str]
     left_out: dict[str, str]
+
+    def describe(self) -> list[str]:
+        """Why the figures differ, protocol by protocol, and the notes of each evaluation once."""
+        names = [f"{one.protocol}, {one.rules.ap_form} AP" for one in self.evaluations]
+        lines = [f"{name}: {why}" for name, why in zip(names[1:], self.reasons[1:], strict=True)]
+        lines = [f"against {names[0]}:", *lines] if lines else []
+        notes = dict.fromkeys(note for one in self.evaluations for note in one.notes)
+        return [*lines, *(f"without {name}: {why}" for name, why in self.left_out.items()), *notes]
 
 
 def compare_protocols(
@@ -73,13 +81,17 @@ def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -
     here = [trial for trial in trials if trial.split in asked]
     if len(here) != len(asked) or any(not np.array_equal(t.query, asked[t.split].query) for t in here):
         return "asks with other tracklets"
+    if any(len(trial.train) for trial in asked.values()) and not any(len(trial.train) for trial in here):
+        return "is for vectors that were learned on another dataset"
     for other in found:
-        if open_protocol(name).RULES.unmatched == other.rules.unmatched and _are_equal(here, other):
-            return f"ranks the same gallery as {other.protocol}"
+        if _are_equal(here, open_protocol(name).RULES, other):
+            return f"ranks the same gallery by the same rule as {other.protocol}"
     return None
 
 
-def _are_equal(trials: list[Trial], other: Evaluation) -> bool:
+def _are_equal(trials: list[Trial], rules: Rules, other: Evaluation) -> bool:
+    if rules.unmatched != other.rules.unmatched and any(s.n_unmatched for s in other.summaries):
+        return False
     pairs = zip(trials, (result.trial for result in other.results), strict=True)
     return all(np.array_equal(one.gallery, two.gallery) for one, two in pairs)
 
@@ -94,7 +106,10 @@ def explain_difference(first: Evaluation, other: Evaluation) -> str:
         ("adds", np.setdiff1d(two.gallery, one.gallery)),
     ):
         if len(rows):
-            reasons.append(f"its gallery {verb} {_count(labels, one, rows)}")
+            unseen = np.isin(rows, one.gallery[first.results[0].relevance.hidden]).all()
+            reasons.append(
+                f"its gallery {verb} {_count(labels, one, rows)}{', which no query sees anyway' * int(unseen)}"
+            )
     n_lost = other.summaries[0].n_unmatched - first.summaries[0].n_unmatched
     if n_lost > 0:
         ways = {"skip": "are left out of every mean", "zero": "count as missed"}

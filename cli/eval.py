@@ -1,0 +1,142 @@
+"""`lpw eval`: embeddings under a protocol, or tables of results."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import FOLDER, dataset_folder
+from lpw_toolkit.comparing import Settings, Source
+from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.embeddings import read_embeddings
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluate import Evaluation, evaluate
+from lpw_toolkit.metric_learning import METRICS, LearningConfig
+from lpw_toolkit.metric_learning.rerank import RerankConfig
+from lpw_toolkit.metrics_table import FORMS, format_table, read_lines, read_metrics
+from lpw_toolkit.progress import set_style
+from lpw_toolkit.protocol_comparison import compare_protocols
+from lpw_toolkit.protocols import list_protocols
+
+
+@click.command()
+@click.argument("results", type=FOLDER, nargs=-1, metavar="[RESULTS]...")
+@click.option("--embeddings", type=FOLDER, help="embeddings.parquet, ours or your own.")
+@click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
+@click.option("--protocol", help=f"One of {', '.join(list_protocols())}.")
+@click.option("--metric", type=click.Choice(METRICS), default="cosine", show_default=True)
+@click.option("--split", default="all", show_default=True, help="Number of a split, or all.")
+@click.option("--pooling", type=click.Choice(["mean", "max"]), help="Of one vector per frame.  [default: mean]")
+@click.option("--normalize-frames", is_flag=True, help="Frames' vectors are brought to length 1 before pooling.")
+@click.option("--pca", type=click.IntRange(1), help="Compare principal components of the training vectors.")
+@click.option("--solver", type=click.Choice(["eigh", "svd"]), default="eigh", show_default=True, help="Of XQDA.")
+@click.option("--dims", type=click.IntRange(1), help="Of XQDA's subspace.  [default: chosen by XQDA]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what learning draws.")
+@click.option("--train-data", type=FOLDER, help="Another dataset to learn the metric on.")
+@click.option("--train-embeddings", type=FOLDER, help="Its embeddings.")
+@click.option("--rerank", is_flag=True, help="k-reciprocal re-ranking.")
+@click.option("--k1", type=click.IntRange(1), help="Neighbours that must be mutual.  [default: 20]")
+@click.option("--k2", type=click.IntRange(1), help="Neighbours that are averaged.  [default: 6]")
+@click.option("--lambda", "lambda_", type=click.FloatRange(0, 1), help="Share of the distance itself.  [default: 0.3]")
+@click.option("--drop-twins", is_flag=True, help="Re-rank with a query that is in the gallery too only once.")
+@click.option("--compare-protocols", "comparing", is_flag=True, help="Every rule in use, and why the figures differ.")
+@click.option("--table", "as_table", is_flag=True, help="Set RESULTS (folders or metrics.parquet) in one table.")
+@click.option("--mix", is_flag=True, help="Let lines of different rules stand in one table, which says so.")
+@click.option("--out", type=FOLDER, help="Folder for metrics, queries and tables.")
+@click.option("--plot", type=FOLDER, help="CMC curves as this .png or .svg.")
+@click.option("--page", type=FOLDER, help="The worst queries with their crops as this .html.")
+@click.option("--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def command(results: tuple[Path, ...], *, as_table: bool, form: str, as_json: bool, **values: Any) -> None:
+    """Scores embeddings under a protocol: CMC, mAP, mINP, and what they rest on. With --table: RESULTS in one table."""
+    set_style("json" if as_json else "auto")
+    form = "json" if as_json else form
+    if as_table:
+        _refuse_beside_table(values)
+        lines = read_lines(read_metrics(_require_results(results)))
+        click.echo(format_table(lines, mix=values["mix"], form=form))
+        return
+    if results:
+        raise click.UsageError("RESULTS belong to --table")
+    for name in ("embeddings", "protocol"):
+        if values[name] is None:
+            raise click.UsageError(f"give --{name}, or --table with folders of results")
+    _evaluate(form, values)
+
+
+def _refuse_beside_table(values: dict[str, Any]) -> None:
+    given = click.get_current_context().get_parameter_source
+    odd = [name for name in values if name != "mix" and given(name) == click.core.ParameterSource.COMMANDLINE]
+    if odd:
+        raise click.UsageError(f"--table takes results, --mix and --format, not --{odd[0].replace('_', '-')}")
+
+
+def _require_results(results: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not results:
+        raise click.UsageError("--table needs folders of results, or files metrics.parquet")
+    return results
+
+
+def _evaluate(form: str, values: dict[str, Any]) -> None:
+    dataset = open_dataset(dataset_folder(values["data"]))
+    pooling = {"pooling": values["pooling"], "normalize_frames": values["normalize_frames"]}
+    embeddings = read_embeddings(values["embeddings"], dataset, **pooling)
+    settings, splits = _take_settings(values), _take_splits(values["split"])
+    run: dict[str, Any] = {"splits": splits, "source": _open_source(values, pooling)}
+    if values["comparing"]:
+        comparison = compare_protocols(dataset, embeddings, values["protocol"], settings, **run)
+        evaluations, notes = comparison.evaluations, comparison.describe()
+    else:
+        evaluations = [evaluate(dataset, embeddings, values["protocol"], settings, **run)]
+        notes = evaluations[0].notes
+    _publish(evaluations, notes, values)
+    lines = read_lines([one.metrics for one in evaluations])
+    click.echo(format_table(lines, mix=values["mix"] or values["comparing"], form=form, notes=notes))
+
+
+def _take_settings(values: dict[str, Any]) -> Settings:
+    given = {name: values[name] for name in ("k1", "k2", "lambda_") if values[name] is not None}
+    if (given or values["drop_twins"]) and not values["rerank"]:
+        option = next(iter(given), "drop-twins").rstrip("_")
+        raise click.UsageError(f"--{option} belongs to --rerank")
+    if (values["train_data"] is None) != (values["train_embeddings"] is None):
+        raise click.UsageError("--train-data and --train-embeddings belong together")
+    learning = LearningConfig(solver=values["solver"], n_dims=values["dims"])
+    rerank = RerankConfig(**given) if values["rerank"] else None
+    return Settings(values["metric"], values["pca"], learning, rerank, values["drop_twins"], values["seed"])
+
+
+def _take_splits(text: str) -> list[int] | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or len(text) > 4:
+        raise LpwError("option --split", text, "the number of a split, from 0, or all", "correct it")
+    return [int(text)]
+
+
+def _open_source(values: dict[str, Any], pooling: dict[str, Any]) -> Source | None:
+    if values["train_data"] is None:
+        return None
+    dataset = open_dataset(values["train_data"])
+    return Source(dataset, read_embeddings(values["train_embeddings"], dataset, **pooling))
+
+
+def _publish(evaluations: list[Evaluation], notes: list[str], values: dict[str, Any]) -> None:
+    """Files first, so that a page or picture that cannot be made leaves no table that names it."""
+    from lpw_toolkit.curves import draw_cmc
+    from lpw_toolkit.results import write_page, write_results
+
+    if values["plot"] is not None:
+        draw_cmc({_label(one, evaluations): one.curve for one in evaluations}, values["plot"])
+    if values["page"] is not None:
+        for line in write_page(evaluations[0], values["page"]):
+            click.echo(line, err=True)
+    if values["out"] is not None:
+        write_results(values["out"], evaluations, notes, mix=values["mix"] or values["comparing"])
+    for name in ("out", "plot", "page"):
+        if values[name] is not None:
+            click.echo(f"written: {values[name]}", err=True)
+
+
+def _label(one: Evaluation, among: list[Evaluation]) -> str:
+    return one.facts["model"] if len(among) == 1 else one.protocol

@@ -1,0 +1,96 @@
+"""Evaluations as files: a folder of tables, CMC curves as a picture, and the worst queries as a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from lpw_toolkit.evaluate import Evaluation, SplitResult
+from lpw_toolkit.folders import mark_folder, publish_folder
+from lpw_toolkit.metrics_table import LOCKED, SUFFIXES, format_table, read_lines
+from lpw_toolkit.provenance import describe_junk
+from lpw_toolkit.publish import write_file
+from lpw_toolkit.ranked_page import About, Answer, RankedQuery, pick_worst, write_ranked_page
+from lpw_toolkit.ranking import top_columns
+from lpw_toolkit.schema import METRICS, QUERIES
+from lpw_toolkit.tables import encode_table
+
+MARKER = "results.txt"
+N_WORST, N_ANSWERS = 50, 10
+
+
+def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[str], *, mix: bool) -> None:
+    """Publishes the folder `out`: metrics.parquet, queries.parquet and the table as CSV, JSON, Markdown and LaTeX.
+
+    A folder of earlier results is replaced as a whole.
+
+    Args:
+        notes: what the tables say beside the figures.
+        mix: as in `format_table`.
+
+    queries.parquet is of the first evaluation. Errors: LpwError for a place that is not free, and by the lock.
+    """
+    metrics = pa.concat_tables(one.metrics for one in evaluations)
+    lines = read_lines([metrics])
+    tables = {form: format_table(lines, mix=mix, form=form, notes=notes) for form in SUFFIXES}
+    with publish_folder(out, marker=MARKER) as folder:
+        write_file(folder / "metrics.parquet", encode_table(metrics, METRICS))
+        write_file(folder / "queries.parquet", encode_table(evaluations[0].queries, QUERIES))
+        for form, suffix in SUFFIXES.items():
+            write_file(folder / f"table.{suffix}", f"{tables[form]}\n".encode())
+        mark_folder(folder, MARKER)
+
+
+def write_page(evaluation: Evaluation, out: Path) -> list[str]:
+    """Publishes the worst queries of the first split as one HTML file; returns a line for each crop that is missing."""
+    result = evaluation.results[0]
+    ranking = result.ranking
+    found = np.flatnonzero(~ranking.unmatched)
+    ap = ranking.average_precision(evaluation.rules.ap_form)
+    worst = found[pick_worst(ap[found], ranking.first[found], N_WORST)]
+    names = evaluation.dataset.tracklets["tracklet_id"].to_pylist()
+    queries = [
+        RankedQuery(
+            names[result.trial.query[q]],
+            float(ap[q]),
+            int(ranking.first[q]),
+            int(ranking.n_right[q]),
+            _list_answers(result, int(q), names),
+        )
+        for q in worst
+    ]
+    lost = tuple(names[row] for row in result.trial.query[ranking.unmatched])
+    about = About(f"{evaluation.protocol}, {evaluation.facts['model']}", _list_facts(evaluation), lost, len(found))
+    return write_ranked_page(evaluation.dataset, out, queries, about, max_queries=N_WORST, max_answers=N_ANSWERS)
+
+
+def _list_answers(result: SplitResult, query: int, names: Sequence[str]) -> tuple[Answer, ...]:
+    """The first answers, and the first right one where it is not among them."""
+    distances = result.blocks.block(query, query + 1)
+    columns, right = top_columns(distances, result.relevance, N_ANSWERS, start=query)
+    entries = [
+        (int(column), bool(good), rank)
+        for rank, (column, good) in enumerate(zip(columns[0], right[0], strict=True), 1)
+        if column >= 0
+    ]
+    if not right.any():
+        good = result.relevance.good[query]
+        entries.append((int(good[np.argmin(distances[0, good])]), True, int(result.ranking.first[query])))
+    return tuple(
+        Answer(names[result.trial.gallery[column]], float(distances[0, column]), is_right, rank)
+        for column, is_right, rank in entries
+    )
+
+
+def _list_facts(evaluation: Evaluation) -> dict[str, str]:
+    result = evaluation.results[0]
+    facts = {
+        **evaluation.facts,
+        "gallery": evaluation.gallery,
+        "junk_rule": describe_junk(evaluation.rules),
+        "ap_form": evaluation.rules.ap_form,
+        "splits": f"split {result.trial.split}, one of {len(evaluation.results)} that were evaluated",
+    }
+    shown = {LOCKED[name]: facts[name] for name in LOCKED}
+    return {"dataset name": facts["dataset"], **shown, "model": facts["model"], "distance": facts["distance"]}
