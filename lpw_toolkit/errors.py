@@ -17,6 +17,9 @@ class LpwError(Exception):
         self.thing, self.got, self.expected, self.do = str(thing), got, expected, do
         super().__init__(" ".join(f"{thing}: got {got}; expected {expected}; {do}".splitlines()))
 
+    def __reduce__(self) -> tuple[type["LpwError"], tuple[str, str, str, str]]:
+        return type(self), (self.thing, self.got, self.expected, self.do)  # passes between processes
+
 
 class MismatchError(LpwError):
     """Data that does not match its own manifest (exit code 3)."""

@@ -1,0 +1,268 @@
+"""Clips of tracklets for training with torch: a map-style Dataset, its collate function, and a loader that resumes.
+
+    index = open_index(root, verify_every=16)
+    clips = ClipDataset(index, ClipOptions(n_frames=8), tracklet_ids=train)
+    loader = ClipLoader(clips, PersonBatches(clips.pids, n_persons=8, n_clips=4, seed=0), n_workers=2)
+    for batch in loader:  # one epoch; the next `for` is the next epoch
+        batch["imgs"]  # (32, 8, 3, 256, 128) uint8
+
+Pixels come as uint8 by default: a quarter of the bytes between processes; normalise on the device that trains.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from lpw_toolkit.errors import CorruptCropError, LpwError
+from lpw_toolkit.index import ClipIndex
+from lpw_toolkit.sampling import SAMPLINGS, Draw, PersonBatches, Sampling, choose_frames, clip_generator
+
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """What a clip is.
+
+    Attributes:
+        n_frames: T; of no meaning for the sampling `all`.
+        sampling: see `sampling.choose_frames`.
+        size_px: height and width that every image is stretched to; None keeps them, and all of a clip must be alike.
+        train: False draws nothing: `restricted` takes the first frame of each stretch, `random` is refused.
+        seed: of everything drawn.
+        dtype: `uint8` 0-255, or `float32` 0-1.
+        skip_corrupt: an image that is not the index's is replaced by the next good one of its tracklet and named in the
+            item's `skipped`; otherwise it is an error.
+    """
+
+    n_frames: int = 8
+    sampling: Sampling = "random"
+    size_px: tuple[int, int] | None = (256, 128)
+    train: bool = True
+    seed: int = 0
+    dtype: Literal["uint8", "float32"] = "uint8"
+    skip_corrupt: bool = False
+
+    def __post_init__(self) -> None:
+        ranges = [
+            ("n_frames", self.n_frames, self.n_frames >= 1, "1 or more"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+            ("sampling", self.sampling, self.sampling in SAMPLINGS, " | ".join(SAMPLINGS)),
+            ("sampling", "random at test", self.train or self.sampling != "random", "evenly, restricted or all"),
+            ("dtype", self.dtype, self.dtype in ("uint8", "float32"), "uint8 | float32"),
+            ("size_px", self.size_px, self.size_px is None or min(self.size_px) >= 1, "height and width in pixels"),
+        ]
+        for name, value, good, expected in ranges:
+            if not good:
+                raise LpwError(f"clips, {name}", f"{value}", expected, "choose another value")
+
+
+class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
+    """Clips of tracklets, one item for each.
+
+    An item is a dict: `imgs` (T, 3, H, W) RGB, `pid` and `camid` int, `tracklet_id` str. The item is a function of
+    (seed, epoch, place) alone, whichever worker makes it: index it by a `Draw`, or by a row, whose place is then its
+    number and whose epoch is that of `set_epoch`.
+
+    Attributes:
+        pids: (N,) 0, 1, … for the sorted persons of these tracklets; -1 where nobody is named.
+        camids: (N,) the same for cameras.
+        persons, cameras: the names behind these numbers.
+
+    Args:
+        index: the opened dataset.
+        options: what a clip is.
+        tracklet_ids: which tracklets, in this order; None is all of the dataset.
+    """
+
+    def __init__(self, index: ClipIndex, options: ClipOptions, tracklet_ids: Sequence[str] | None = None) -> None:
+        self.index, self.options = index, options
+        self._tracklets = _select(index, tracklet_ids)
+        table = index.tracklets.take(pa.array(self._tracklets))
+        self.persons, self.pids = _number(table["person_id"])
+        self.cameras, self.camids = _number(table["camera_id"])
+        self._names: list[str] = table["tracklet_id"].to_pylist()
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see the change
+
+    def __len__(self) -> int:
+        return len(self._tracklets)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Says which epoch clips that are asked for by row belong to."""
+        self._epoch.fill_(epoch)
+
+    def __getitem__(self, item: int | Draw) -> Batch:
+        """One clip. Errors: CorruptCropError naming the image; LpwError for sizes that differ within a clip."""
+        draw = item if isinstance(item, Draw) else self._draw(range(len(self))[item])
+        first, end = self.index.starts[self._tracklets[draw.row] :][:2].tolist()
+        options = self.options
+        rng = clip_generator(options.seed, draw.epoch, draw.place) if options.train else None
+        places = choose_frames(end - first, options.n_frames, options.sampling, rng)
+        skipped: list[str] = []
+        images = [self._read(first, end, first + place, skipped) for place in places.tolist()]
+        found = {"imgs": torch.from_numpy(self._stack(images, draw.row)), "tracklet_id": self._names[draw.row]}
+        found |= {"pid": int(self.pids[draw.row]), "camid": int(self.camids[draw.row])}
+        return {**found, "skipped": skipped} if options.skip_corrupt else found
+
+    def _draw(self, row: int) -> Draw:
+        return Draw(row, int(self._epoch), row)
+
+    def _read(self, first: int, end: int, row: int, skipped: list[str]) -> NDArray[np.uint8]:
+        """The image of `row`, or of the next good row of the tracklet where that is asked for."""
+        for other in (*range(row, end), *range(first, row)):
+            try:
+                return self.index.images.decode(other, self.options.size_px)
+            except CorruptCropError as error:
+                if not self.options.skip_corrupt:
+                    raise
+                skipped.append(self.index.images.name(other))
+                last = error
+        raise last
+
+    def _stack(self, images: list[NDArray[np.uint8]], row: int) -> NDArray[Any]:
+        sizes = sorted({image.shape[:2] for image in images})
+        if len(sizes) > 1:
+            got = f"images of {sizes[0][0]}x{sizes[0][1]} and {sizes[1][0]}x{sizes[1][1]}"
+            raise LpwError(self._names[row], got, "one size in a clip", "set size_px")
+        clip = np.empty((len(images), 3, *sizes[0]), dtype=np.uint8)
+        for image, planes in zip(images, clip, strict=True):
+            for channel, plane in enumerate(planes):
+                cv2.extractChannel(image, channel, plane)  # a third of the time of NumPy's transposition
+        return clip if self.options.dtype == "uint8" else clip.astype(np.float32) / np.float32(255)
+
+
+def _select(index: ClipIndex, tracklet_ids: Sequence[str] | None) -> NDArray[np.int64]:
+    """Rows (N,) of the table of tracklets."""
+    if tracklet_ids is None:
+        return np.arange(len(index))
+    rows = {name: row for row, name in enumerate(index.tracklets["tracklet_id"].to_pylist())}
+    unknown = [name for name in tracklet_ids if name not in rows]
+    if unknown or not len(tracklet_ids):
+        got = f"{len(unknown)} unknown ({unknown[0]})" if unknown else "none"
+        raise LpwError("tracklets of the clips", got, f"tracklets of {index.dataset.name}", "take them from its tables")
+    return np.array([rows[name] for name in tracklet_ids], dtype=np.int64)
+
+
+def _number(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """Sorted names, and the number of each row's name among them; -1 for null."""
+    values = column.to_pylist()
+    names = sorted({value for value in values if value is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, np.array([numbers.get(value, -1) for value in values], dtype=np.int64)
+
+
+def collate(items: list[Batch]) -> Batch:
+    """A batch: `imgs` (B, T, 3, H, W), `pid` and `camid` (B,) int64, `tracklet_id` list of str.
+
+    Where the clips differ in length, T is the longest, the rest is zeros, and `mask` (B, T) is True for real frames.
+    """
+    clips = [item["imgs"] for item in items]
+    lengths = torch.tensor([len(clip) for clip in clips])
+    batch: Batch = {key: torch.tensor([item[key] for item in items]) for key in ("pid", "camid")}
+    batch["tracklet_id"] = [item["tracklet_id"] for item in items]
+    if len(set(lengths.tolist())) == 1:
+        batch["imgs"] = torch.utils.data.default_collate(clips)  # straight into shared memory
+    else:
+        padded = clips[0].new_zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]))
+        for place, clip in zip(padded, clips, strict=True):
+            place[: len(clip)] = clip
+        batch["imgs"] = padded
+        batch["mask"] = torch.arange(padded.shape[1])[None] < lengths[:, None]
+    if "skipped" in items[0]:
+        batch["skipped"] = [name for item in items for name in item["skipped"]]
+    return batch
+
+
+class ClipLoader:
+    """P x K batches, epoch after epoch, that go on exactly where they were stopped.
+
+    Attributes:
+        epoch: of the next batch.
+        batch: number of the next batch in that epoch.
+        skipped: how often each corrupt image was skipped so far (where `ClipOptions.skip_corrupt` allows it).
+
+    Args:
+        clips: the dataset.
+        batches: which clips make a batch.
+        n_workers: processes that read; 0 reads here. The batches are the same.
+        pin_memory: as torch's DataLoader has it.
+    """
+
+    def __init__(
+        self, clips: ClipDataset, batches: PersonBatches, *, n_workers: int = 0, pin_memory: bool = False
+    ) -> None:
+        self.clips, self.batches = clips, batches
+        self.epoch = self.batch = 0
+        self.skipped: dict[str, int] = {}
+        self._plan: list[list[Draw]] = []
+        self._loader = DataLoader(
+            _Telling(clips),
+            batch_sampler=self._plan,  # filled anew for each epoch
+            num_workers=n_workers,
+            collate_fn=_collate_told,
+            pin_memory=pin_memory,
+            persistent_workers=n_workers > 0,
+            worker_init_fn=_start_worker,
+        )
+
+    def __len__(self) -> int:
+        return len(self.batches.plan(self.epoch)) - self.batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The rest of the epoch. Errors: as `ClipDataset`."""
+        self._plan[:] = self.batches.plan(self.epoch)[self.batch :]
+        for batch in self._loader:
+            if isinstance(batch, LpwError):
+                raise batch
+            self.batch += 1
+            for name in batch.pop("skipped", ()):
+                self.skipped[name] = self.skipped.get(name, 0) + 1
+            yield batch
+        self.epoch, self.batch = self.epoch + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the reading stands, after the batches that were handed out; plain values for any checkpoint."""
+        return {"epoch": self.epoch, "batch": self.batch, **self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where `state_dict` was taken. Errors: LpwError when that was of other data or settings."""
+        for name, value in self._identity().items():
+            if state.get(name) != value:
+                got = f"{state.get(name)!r:.80}"
+                raise LpwError(f"state of the clips, {name}", got, f"{value!r:.80}", "resume with the same settings")
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+
+    def _identity(self) -> dict[str, Any]:
+        plan, options = self.batches, self.clips.options
+        settings = [plan.n_persons, plan.n_clips, plan.seed, plan.min_tracklets, len(plan.persons)]
+        clip = [options.n_frames, options.sampling, options.seed, options.train]
+        return {"digest": str(self.clips.index.dataset.manifest.get("digest")), "batches": settings, "clips": clip}
+
+
+class _Telling:
+    """Clips, or the errors instead of them: torch would hand on another error than the one that a worker raised."""
+
+    def __init__(self, clips: ClipDataset) -> None:
+        self._clips = clips
+
+    def __getitem__(self, draw: Draw) -> Batch | LpwError:
+        try:
+            return self._clips[draw]
+        except LpwError as error:
+            return error
+
+
+def _collate_told(items: list[Batch | LpwError]) -> Batch | LpwError:
+    good = [item for item in items if not isinstance(item, LpwError)]
+    return collate(good) if len(good) == len(items) else next(item for item in items if isinstance(item, LpwError))
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)  # the workers are the threads
