@@ -19,6 +19,8 @@ Finish = Literal["root", "half", "none"]
 LOST_SINGLE, LOST_DOUBLE = 1 / 64, 1e-9
 #: Beyond this share of such pairs a block is multiplied in double precision first.
 MANY_LOST = 0.01
+#: Squared lengths from here on leave no room in single precision.
+LARGEST = 1e36
 #: Values that differences of pairs may take at once.
 N_VALUES = 1 << 20
 
@@ -129,17 +131,23 @@ def check_features(features: Features, side: str) -> Features:
     if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
         got = f"{features.dtype} of shape {features.shape}"
         raise LpwError(f"{side} features", got, "floating numbers of shape (n, D)", "pass one row per tracklet")
-    bad = ~np.isfinite(features.sum(axis=1, dtype=np.float64))
+    bad = ~(_measure(features) < LARGEST)  # NaN is not smaller either
     if bad.any():
-        _refuse_rows(side, "NaN or infinite values", "finite numbers", bad)
+        _refuse_rows(side, "NaN, infinite or too large values", "finite numbers", bad)
     return features
 
 
 def _inverse_lengths(features: Features, side: str) -> Floats:
-    squares = np.einsum("ij,ij->i", features, features, dtype=np.float64)
+    squares = _measure(features)
     if not squares.all():
         _refuse_rows(side, "zero vectors, which have no direction,", "vectors of some length", squares == 0)
     return np.asarray(1 / np.sqrt(squares))
+
+
+def _measure(features: Features) -> Floats:
+    """Squared lengths (n,)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.einsum("ij,ij->i", features, features, dtype=np.float64))
 
 
 def _refuse_rows(side: str, got: str, expected: str, bad: NDArray[np.bool_]) -> None:
