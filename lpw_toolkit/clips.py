@@ -220,7 +220,10 @@ class ClipLoader:
         self._plan[:] = self.batches.plan(self.epoch)[self.batch :]
         for batch in self._loader:
             if isinstance(batch, LpwError):
-                raise batch
+                try:
+                    raise batch
+                finally:  # a frame that holds its own error is a cycle, in which torch's workers wait 5 s each to end
+                    del batch
             self.batch += 1
             for name in batch.pop("skipped", ()):
                 self.skipped[name] = self.skipped.get(name, 0) + 1
