@@ -15,13 +15,17 @@ COMMANDS = {
     "relink": "The same detections, linked another way: no second detection.",
     "link": "The linker alone: MOT text in, MOT text out.",
     "score-tracklets": "Tracklets against ground truth: purity, yield, cleanup cost.",
+    "import": "A published benchmark (PRID 2011, iLIDS-VID, MARS, LPW) becomes a dataset.",
     "info": "Counts and settings of a dataset.",
     "check": "Verify every table, row and image of a dataset.",
     "show": "Contact sheets and timelines of a dataset as a local HTML page.",
+    "pack": "Write the images end to end in one file, for training.",
+    "eval": "Embeddings under a protocol: CMC, mAP, mINP, with all that a number needs beside it.",
     "export": "Write a dataset in the form another tool reads.",
     "synth": "Draw a synthetic street: videos with exact ground truth.",
     "demo": "Synthetic street to dataset to pictures, offline, in minutes.",
 }
+_MODULES = {"import": "import_benchmark"}  # `import` is no name that Python imports
 INTERRUPTED = "stopped; what is finished is kept: run the same command again to go on"
 
 
@@ -36,7 +40,7 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"cli.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"cli.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
         command: click.Command = module.command
         return command
 
