@@ -32,7 +32,7 @@ class Settings:
             its own number.
         learning: of a metric that learns.
         rerank: k-reciprocal re-ranking; None leaves the distances as they are.
-        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the neighbours; the published
+        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the neighbours; published
             scripts count it twice.
         seed: of what learning draws at random.
     """

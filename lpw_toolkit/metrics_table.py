@@ -29,7 +29,7 @@ LOCKED = {
 }
 _TITLES = {"map": "mAP", "minp": "mINP"}
 _COUNTS = {"n_query": "queries", "n_gallery": "answers", "n_skipped": "skipped"}
-_MAX_CELL_CHARS = 24
+_MAX_CELL_CHARS = 28
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,14 @@ def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table
 
 def _grid(lines: Sequence[Line]) -> tuple[list[list[str]], list[str]]:
     """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a cell."""
-    columns = [name for name in find_differences(lines) if name != "dataset_digest"]
-    if len({line.facts["dataset_digest"] for line in lines}) > 1:
-        columns.insert(0, "dataset")
+    columns = list(find_differences(lines))
     metrics = list(dict.fromkeys(name for line in lines for name in line.values))
     named = [LOCKED.get(name, name) for name in columns]
     titles = ["model", *named, "distance", *map(_title, metrics), *_COUNTS.values()]
     keys: dict[str, dict[str, str]] = {name: {} for name in columns}
     rows = []
     for line in lines:
-        different = [_abbreviate(str(line.facts[name]), keys[name]) for name in columns]
+        different = [_abbreviate(_say(line, name), keys[name]) for name in columns]
         figures = [_percent(line, metric) for metric in metrics]
         counts = [f"{line.facts[name]:,}" for name in _COUNTS]
         rows.append([str(line.facts["model"]), *different, str(line.facts["distance"]), *figures, *counts])
@@ -151,6 +149,12 @@ def _grid(lines: Sequence[Line]) -> tuple[list[list[str]], list[str]]:
         f"{name} {key}: {text}" for name, of in zip(named, keys.values(), strict=True) for text, key in of.items()
     ]
     return [titles, *rows], legend
+
+
+def _say(line: Line, name: str) -> str:
+    """A fact of LOCKED; a dataset by its name too."""
+    digest = f"{line.facts['dataset']} ({line.facts['dataset_digest'][:12]})"
+    return digest if name == "dataset_digest" else str(line.facts[name])
 
 
 def _abbreviate(text: str, keys: dict[str, str]) -> str:
@@ -174,15 +178,7 @@ def _percent(line: Line, metric: str) -> str:
 def _shared_facts(lines: Sequence[Line]) -> list[str]:
     """What holds for all lines, one sentence each; and what does not, in one."""
     different = find_differences(lines)
-    facts = lines[0].facts
-    shown = []
-    if "dataset_digest" not in different:
-        shown.append(f"dataset: {facts['dataset']} ({facts['dataset_digest'][:12]})")
-    shown += [
-        f"{title}: {facts[name]}"
-        for name, title in LOCKED.items()
-        if name not in different and name != "dataset_digest"
-    ]
+    shown = [f"{title}: {_say(lines[0], name)}" for name, title in LOCKED.items() if name not in different]
     if different:
         names = ", ".join(LOCKED[name] for name in different)
         shown.append(f"mixed: {names} differ, so these figures do not rank the models")
