@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.images import open_images
 from lpw_toolkit.roles import Ints, read_roles
 from lpw_toolkit.tracklets import Ranges
 
@@ -37,12 +38,11 @@ def read_shards(dataset: Dataset, rows: Ints, shard_bytes: int) -> Iterator[list
 
     Errors: CorruptCropError for an image that is not the index's.
     """
-    ranges = Ranges(dataset)
+    ranges, images = Ranges(dataset), open_images(dataset)
 
-    def load(row: int) -> Loaded:
-        frames = ranges.frames(row)
-        cells = zip(frames["image"].to_pylist(), frames["sha256"].to_pylist(), strict=True)
-        return Loaded(row, frames, [dataset.read_image(image["path"], sha256) for image, sha256 in cells])
+    def load(tracklet: int) -> Loaded:
+        rows = range(*ranges.bounds[tracklet].tolist())
+        return Loaded(tracklet, ranges.frames(tracklet), [images.read(row) for row in rows])
 
     shard: list[Loaded] = []
     size = 0

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit import publish
@@ -17,6 +16,7 @@ from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.check.header import KIND_OF_SUFFIX
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.images import open_images
 from lpw_toolkit.listing import list_folder
 from lpw_toolkit.progress import Progress
 from lpw_toolkit.tracklets import Ranges
@@ -133,26 +133,23 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
 
     Errors: CorruptCropError for an image that is not the index's, MismatchError for one that is no JPEG or PNG.
     """
-    ranges = Ranges(dataset)
+    ranges, images = Ranges(dataset), open_images(dataset)
     for folder in dict.fromkeys(place.folder for place in places):
         publish.make_folder(top / folder)
 
     def copy(place: Place) -> list[int]:
-        return _copy_tracklet(dataset, ranges.frames(place.tracklet), top / place.folder, place)
+        sizes = []
+        rows = range(*ranges.bounds[place.tracklet].tolist())[: place.most]
+        for n, row in enumerate(rows, start=place.first):
+            name = place.name.format(n=n, suffix=read_suffix(dataset, images.name(row)))
+            data = images.read(row)
+            publish.write_file(top / place.folder / name, data)
+            sizes.append(len(data))
+        return sizes
 
     for sizes in map_ahead(copy, places):
         tally.add(sizes)
         progress.advance(len(sizes))
-
-
-def _copy_tracklet(dataset: Dataset, frames: pa.Table, folder: Path, place: Place) -> list[int]:
-    sizes = []
-    for i, row in enumerate(frames.select(["image", "sha256"]).to_pylist()[: place.most]):
-        path = row["image"]["path"]
-        data = dataset.read_image(path, row["sha256"])
-        publish.write_file(folder / place.name.format(n=place.first + i, suffix=read_suffix(dataset, path)), data)
-        sizes.append(len(data))
-    return sizes
 
 
 def read_suffix(dataset: Dataset, path: str) -> str:

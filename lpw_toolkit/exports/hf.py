@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -131,7 +132,8 @@ def format_card(dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: i
     sections = {
         "Licence": manifest.get("licence") or "Not recorded. Ask whoever made the dataset before you share it.",
         "Consent": manifest.get("consent") or "Not recorded. The images show persons: see to their rights.",
-        "Citation": manifest.get("citation") or "None recorded.",
+        "Citation": _read_fact(manifest, "settings", "import", "citation") or "None recorded.",
+        "Splits": _describe_splits(manifest),
         "Source": f"Digest of the dataset's rows: `{manifest.get('digest', 'none')}` ({manifest.get('tool', 'lpw')}).",
     }
     return (
@@ -148,6 +150,19 @@ _COLUMNS_TEXT = """Columns: `image`; `tracklet_id` and `position` (0-based, in t
 `camera_id`, `scene_id`, `kind` (person, distractor, junk), `video_id`; `frame_index`, `pts_s` (seconds), `x1 y1 x2 y2`
 (pixels of the source frame, half-open) and `score` where they are known.
 """
+
+
+def _read_fact(manifest: Any, *keys: str) -> Any:
+    """What stands under `keys`, one within the other; None where there is no such thing."""
+    for key in keys:
+        manifest = manifest.get(key) if isinstance(manifest, dict) else None
+    return manifest
+
+
+def _describe_splits(manifest: dict[str, Any]) -> str:
+    source, note = (_read_fact(manifest, "splits", key) for key in ("source", "note"))
+    drawn = "drawn, not published; say so beside every number" if _read_fact(manifest, "splits", "drawn") else None
+    return "; ".join(str(part) for part in (source, drawn, note) if part) or "None recorded."
 
 
 def _to_line(text: str) -> str:
