@@ -1,0 +1,135 @@
+"""CMC and mAP: ours against torchreid's Python evaluator, on the same arrays in one process.
+
+    python tests/bench/bench_ranking.py [--pairs 3] [--no-large]
+
+Inputs of both sides are the distances (float32), person ids and camera ids; our time includes judging who is a right
+answer. Runs alternate (ours, torchreid, ours, ...); the medians are compared. Each query has about 11 right answers, as
+on MARS. The last row ranks 10,000 queries against 100,000 items from features, which torchreid cannot hold.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from machine import print_table, write_result
+from numpy.typing import NDArray
+from peak import measure_extra_mb
+
+from lpw_toolkit.distances import Cosine
+from lpw_toolkit.ranking import Blocks, Summary, rank_queries, summarise
+from lpw_toolkit.relevance import Labels, judge
+
+SIZES = ((1980, 11_310), (1000, 100_000))
+BARS = {(1980, 11_310): 180, (1000, 100_000): 220}
+N_RIGHT, N_CAMERAS, MAX_RANK = 11, 6, 50
+LARGE, N_DIMS = (10_000, 100_000), 512
+
+Ids = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def draw_ids(n_query: int, n_gallery: int, rng: np.random.Generator) -> Ids:
+    """Persons and cameras of queries and gallery, in torchreid's order: q_pids, g_pids, q_camids, g_camids."""
+    n_persons = n_gallery * (N_CAMERAS - 1) // (N_CAMERAS * N_RIGHT)
+    persons = [rng.integers(0, n_persons, n) for n in (n_query, n_gallery)]
+    cameras = [rng.integers(0, N_CAMERAS, n) for n in (n_query, n_gallery)]
+    return persons[0], persons[1], cameras[0], cameras[1]
+
+
+def draw_distances(ids: Ids, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Uniform, right answers nearer than others on average."""
+    out = rng.random((len(ids[0]), len(ids[1])), dtype=np.float32)
+    for row, person in zip(out, ids[0], strict=True):
+        row[ids[1] == person] *= np.float32(0.4)
+    return out
+
+
+def rank_ours(distances: Blocks | NDArray[np.float32], ids: Ids) -> Summary:
+    q_pids, g_pids, q_camids, g_camids = ids
+    query = Labels(q_pids, q_camids, np.zeros(len(q_pids), dtype=np.int64))
+    gallery = Labels(g_pids, g_camids, np.zeros(len(g_pids), dtype=np.int64))
+    return summarise(rank_queries(distances, judge(query, gallery)), max_rank=MAX_RANK)
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - start
+
+
+def compare(n_query: int, n_gallery: int, n_pairs: int) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torchreid.reid.metrics.rank import evaluate_rank
+    rng = np.random.default_rng(0)
+    ids = draw_ids(n_query, n_gallery, rng)
+    distances = draw_distances(ids, rng)
+    _, extra_mb = measure_extra_mb(lambda: rank_ours(distances, ids))
+    ours_s, theirs_s = [], []
+    for _ in range(n_pairs):
+        found, seconds = timed(lambda: rank_ours(distances, ids))
+        ours_s.append(seconds)
+        (cmc, mean), seconds = timed(lambda: evaluate_rank(distances, *ids, max_rank=MAX_RANK, use_cython=False))
+        theirs_s.append(seconds)
+    ours, theirs = statistics.median(ours_s), statistics.median(theirs_s)
+    return {
+        "n_query": n_query,
+        "n_gallery": n_gallery,
+        "ours_s": round(ours, 4),
+        "torchreid_python_s": round(theirs, 2),
+        "times_faster": round(theirs / ours, 1),
+        "bar": BARS[n_query, n_gallery],
+        "extra_mb": round(extra_mb, 1),
+        "map": found.map,
+        "map_difference": abs(float(mean) - found.map),
+        "cmc_difference": float(np.abs(cmc - found.cmc).max()),
+        "runs_ours_s": [round(s, 4) for s in ours_s],
+        "runs_torchreid_s": [round(s, 2) for s in theirs_s],
+    }
+
+
+def rank_large() -> dict[str, Any]:
+    """10,000 x 100,000 from features, every distance computed."""
+    rng = np.random.default_rng(0)
+    ids = draw_ids(*LARGE, rng)
+    centres = rng.standard_normal((int(max(ids[0].max(), ids[1].max())) + 1, N_DIMS), dtype=np.float32)
+    features = [centres[p] + 3 * rng.standard_normal((len(p), N_DIMS), dtype=np.float32) for p in ids[:2]]
+
+    def work() -> Summary:
+        return rank_ours(Cosine().blocks(features[0], features[1]), ids)
+
+    (found, seconds), extra_mb = measure_extra_mb(lambda: timed(work))
+    inputs_mb = sum(f.nbytes for f in features) / 1e6
+    return {
+        "n_query": LARGE[0],
+        "n_gallery": LARGE[1],
+        "n_dims": N_DIMS,
+        "seconds": round(seconds, 1),
+        "extra_mb": round(extra_mb, 1),
+        "features_mb": round(inputs_mb, 1),
+        "bar_mb": 2000,
+        "map": found.map,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=3, help="paired runs of each size")
+    parser.add_argument("--no-large", action="store_true", help="without the row from features")
+    options = parser.parse_args()
+    facts: dict[str, Any] = {"numpy": np.__version__, "rows": [compare(*size, options.pairs) for size in SIZES]}
+    columns = ["n_query", "n_gallery", "ours_s", "torchreid_python_s", "times_faster", "bar", "extra_mb"]
+    columns += ["map_difference", "cmc_difference"]
+    rows = [[f"{row[c]:.1e}" if c.endswith("difference") else row[c] for c in columns] for row in facts["rows"]]
+    print_table([columns, *rows])
+    if not options.no_large:
+        facts["from_features"] = rank_large()
+        print_table([list(facts["from_features"]), list(facts["from_features"].values())])
+    print(f"-> {write_result('ranking', facts)}")
+
+
+if __name__ == "__main__":
+    main()
