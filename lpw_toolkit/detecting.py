@@ -27,7 +27,7 @@ from lpw_toolkit.tables import make_table, read_table, write_table
 from lpw_toolkit.video import Frame, VideoReader
 
 #: Counts up when the same video and settings would give other rows.
-DETECTING_VERSION = 1
+DETECTING_VERSION = 2
 _REPORT = b"lpw_report"
 
 

@@ -200,14 +200,44 @@ def test_time_that_runs_back_starts_a_segment() -> None:
     assert "time runs back by 5.100 s" in judge.notes[0]
 
 
-def test_slow_motion_adds_up() -> None:
-    finder, picture = DuplicateFinder(), np.zeros((20, 20), np.uint8)
-    flags = []
-    for level in range(10):
-        picture = picture.copy()
-        picture[:4, :4] = level
+def flag(motion: list[int]) -> list[bool]:
+    """What the finder says of pictures whose neighbours differ by `motion` grey levels; the last one is flags[-1]."""
+    finder, level, flags = DuplicateFinder(), 100, []
+    for i, step in enumerate([0, *motion]):
+        level += step if level < 128 else -step
+        picture = np.full((20, 20), level, np.uint8)
+        picture[0, 0] = i % 2  # never the same picture
         flags.append(finder.is_duplicate(picture))
-    assert flags == [False, True, False, True, False, True, False, True, False, True]
+    return flags
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 6])
+def test_quiet_frames_are_duplicates_when_they_come_periodically(period: int) -> None:
+    motion = [30 + i % 7 if i % period else 5 for i in range(60)]
+    flags = flag(motion)[1:]
+    quiet = [i % period == 0 for i in range(60)]
+    assert flags[5 * period :] == quiet[5 * period :]
+    assert not any(flagged and not q for flagged, q in zip(flags, quiet, strict=True))
+
+
+def test_one_new_frame_in_three_is_a_period_too() -> None:
+    motion = [40 if i % 3 == 0 else 4 for i in range(60)]
+    assert flag(motion)[1:][15:] == [i % 3 != 0 for i in range(15, 60)]
+
+
+def test_a_person_who_leaves_is_no_duplicate() -> None:
+    assert not any(flag([40, 38, 42, 41, 37, 40, 39, 41, 40, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 40, 41, 38]))
+
+
+def test_noise_alone_is_no_pattern_and_a_known_pattern_outlasts_stillness() -> None:
+    assert not any(flag([1, 4] * 20))
+    doubled = [2, 40] * 6 + [2, 3] * 10 + [2, 40] * 4
+    assert flag(doubled)[1:][4:] == [i % 2 == 0 for i in range(4, 40)]
+
+
+def test_a_pattern_ends_where_motion_says_so() -> None:
+    flags = flag([2, 40] * 8 + [35] * 20)
+    assert sum(flags[1:17]) >= 7 and not any(flags[17:])
 
 
 def test_measure_is_the_eighth_largest_difference() -> None:
@@ -322,3 +352,16 @@ def test_the_decoding_process_does_not_grow(tmp_path: Path) -> None:
                 child = psutil.Process().children()[0]
                 sizes.append(child.memory_info().rss)
     assert sizes[1] - sizes[0] < 20e6 and sizes[1] < 300e6
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg not installed")
+@pytest.mark.parametrize("preset", ["medium", "veryfast"])
+def test_a_doubled_street_is_found_out(shared_data: Path, tmp_path: Path, preset: str) -> None:
+    source = shared_data / "video" / "tud-stadtmitte/TUD-Stadtmitte.mp4"
+    coding = ["-vf", "fps=50", "-an", "-c:v", "libx264", "-crf", "30", "-preset", preset, "-threads", "2"]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, *coding, tmp_path / "d.mp4"], check=True)
+    with open_video(tmp_path / "d.mp4", images=False) as reader:
+        flags = [frame.duplicate for frame in reader]
+    assert len(flags) == 358
+    assert sum(flags[1::2]) >= 0.99 * 179 and not any(flags[::2])
