@@ -6,17 +6,19 @@ from typing import Any
 import click
 
 from cli.options import FOLDER, dataset_folder
-from lpw_toolkit.comparing import Settings, Source
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.comparing import LEARNED, Settings, Source
+from lpw_toolkit.dataset import open_dataset, refuse_inside_dataset
 from lpw_toolkit.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
+from lpw_toolkit.folders import check_free
 from lpw_toolkit.metric_learning import METRICS, LearningConfig
 from lpw_toolkit.metric_learning.rerank import RerankConfig
 from lpw_toolkit.metrics_table import FORMS, format_table, read_lines, read_metrics
 from lpw_toolkit.progress import set_style
 from lpw_toolkit.protocol_comparison import compare_protocols
 from lpw_toolkit.protocols import list_protocols
+from lpw_toolkit.results import MARKER, format_results, write_page, write_results
 
 
 @click.command()
@@ -65,8 +67,7 @@ def command(results: tuple[Path, ...], *, as_table: bool, form: str, as_json: bo
 
 
 def _refuse_beside_table(values: dict[str, Any]) -> None:
-    given = click.get_current_context().get_parameter_source
-    odd = [name for name in values if name != "mix" and given(name) == click.core.ParameterSource.COMMANDLINE]
+    odd = [name for name in values if name != "mix" and _is_given(name)]
     if odd:
         raise click.UsageError(f"--table takes results, --mix and --format, not --{odd[0].replace('_', '-')}")
 
@@ -78,10 +79,11 @@ def _require_results(results: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _evaluate(form: str, values: dict[str, Any]) -> None:
+    settings, splits, mix = _take_settings(values), _take_splits(values["split"]), values["mix"] or values["comparing"]
+    _check_places(values)
     dataset = open_dataset(dataset_folder(values["data"]))
     pooling = {"pooling": values["pooling"], "normalize_frames": values["normalize_frames"]}
     embeddings = read_embeddings(values["embeddings"], dataset, **pooling)
-    settings, splits = _take_settings(values), _take_splits(values["split"])
     run: dict[str, Any] = {"splits": splits, "source": _open_source(values, pooling)}
     if values["comparing"]:
         comparison = compare_protocols(dataset, embeddings, values["protocol"], settings, **run)
@@ -89,21 +91,46 @@ def _evaluate(form: str, values: dict[str, Any]) -> None:
     else:
         evaluations = [evaluate(dataset, embeddings, values["protocol"], settings, **run)]
         notes = evaluations[0].notes
-    _publish(evaluations, notes, values)
-    lines = read_lines([one.metrics for one in evaluations])
-    click.echo(format_table(lines, mix=values["mix"] or values["comparing"], form=form, notes=notes))
+    text = format_results(evaluations, notes, form=form, mix=mix)
+    _publish(evaluations, notes, values, mix=mix)
+    click.echo(text)
+
+
+def _check_places(values: dict[str, Any]) -> None:
+    """Refuses early what could not be written after the work."""
+    for name, suffixes in (("plot", (".png", ".svg")), ("page", (".html",))):
+        place = values[name]
+        if place is None:
+            continue
+        if place.suffix.lower() not in suffixes:
+            raise LpwError(f"option --{name}", str(place), f"a name that ends in {' or '.join(suffixes)}", "name it so")
+        refuse_inside_dataset(place)
+    if values["out"] is not None:
+        check_free(values["out"], marker=MARKER)
 
 
 def _take_settings(values: dict[str, Any]) -> Settings:
     given = {name: values[name] for name in ("k1", "k2", "lambda_") if values[name] is not None}
-    if (given or values["drop_twins"]) and not values["rerank"]:
-        option = next(iter(given), "drop-twins").rstrip("_")
-        raise click.UsageError(f"--{option} belongs to --rerank")
+    learns = values["metric"] in LEARNED or values["pca"] is not None
+    _refuse_idle(("k1", "k2", "lambda_", "drop_twins"), "--rerank", needed=values["rerank"])
+    _refuse_idle(("solver", "dims"), "--metric xqda", needed=values["metric"] == "xqda")
+    _refuse_idle(("train_data", "train_embeddings", "seed"), "--metric xqda or kissme, or --pca", needed=learns)
     if (values["train_data"] is None) != (values["train_embeddings"] is None):
         raise click.UsageError("--train-data and --train-embeddings belong together")
     learning = LearningConfig(solver=values["solver"], n_dims=values["dims"])
     rerank = RerankConfig(**given) if values["rerank"] else None
     return Settings(values["metric"], values["pca"], learning, rerank, values["drop_twins"], values["seed"])
+
+
+def _refuse_idle(names: tuple[str, ...], owner: str, *, needed: bool) -> None:
+    """An option that would change nothing is a mistake, not a wish."""
+    given = [name for name in names if _is_given(name)]
+    if given and not needed:
+        raise click.UsageError(f"--{given[0].rstrip('_').replace('_', '-')} belongs to {owner}")
+
+
+def _is_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
 
 
 def _take_splits(text: str) -> list[int] | None:
@@ -121,18 +148,17 @@ def _open_source(values: dict[str, Any], pooling: dict[str, Any]) -> Source | No
     return Source(dataset, read_embeddings(values["train_embeddings"], dataset, **pooling))
 
 
-def _publish(evaluations: list[Evaluation], notes: list[str], values: dict[str, Any]) -> None:
-    """Files first, so that a page or picture that cannot be made leaves no table that names it."""
-    from lpw_toolkit.curves import draw_cmc
-    from lpw_toolkit.results import write_page, write_results
-
+def _publish(evaluations: list[Evaluation], notes: list[str], values: dict[str, Any], *, mix: bool) -> None:
     if values["plot"] is not None:
-        draw_cmc({_label(one, evaluations): one.curve for one in evaluations}, values["plot"])
+        from lpw_toolkit.curves import draw_cmc
+
+        title = f"{evaluations[0].dataset.name}, {evaluations[0].protocol}"
+        draw_cmc({_label(one, evaluations): one.curve for one in evaluations}, values["plot"], title=title)
     if values["page"] is not None:
         for line in write_page(evaluations[0], values["page"]):
             click.echo(line, err=True)
     if values["out"] is not None:
-        write_results(values["out"], evaluations, notes, mix=values["mix"] or values["comparing"])
+        write_results(values["out"], evaluations, notes, mix=mix)
     for name in ("out", "plot", "page"):
         if values[name] is not None:
             click.echo(f"written: {values[name]}", err=True)

@@ -121,6 +121,7 @@ def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table
     Args:
         mix: sets lines of different rules side by side and says in what they differ, instead of refusing.
         notes: further sentences to stand with the figures; CSV has no place for them.
+        skipped: queries that no mean counts: JSON names them all.
 
     Errors: LpwError for nothing to show, and by `check_lock`.
     """
@@ -129,7 +130,9 @@ def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table
     headlines = choose_headlines(lines)
     if not mix:
         check_lock(headlines)
-    return FORMS[form](lines if form in ("csv", "json") else headlines, notes)
+    if form == "json":
+        return _format_json(lines, notes, skipped)
+    return FORMS[form](lines if form == "csv" else headlines, notes)
 
 
 def _grid(lines: Sequence[Line]) -> tuple[list[list[str]], list[str]]:
@@ -181,7 +184,7 @@ def _shared_facts(lines: Sequence[Line]) -> list[str]:
     shown = [f"{title}: {_say(lines[0], name)}" for name, title in LOCKED.items() if name not in different]
     if different:
         names = ", ".join(LOCKED[name] for name in different)
-        shown.append(f"mixed: {names} differ, so these figures do not rank the models")
+        shown.append(f"mixed: these figures differ in {names}, so they do not rank the models")
     return shown
 
 
@@ -246,9 +249,9 @@ def _format_csv(lines: Sequence[Line], _: Sequence[str]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _format_json(lines: Sequence[Line], notes: Sequence[str]) -> str:
+def _format_json(lines: Sequence[Line], notes: Sequence[str], skipped: Sequence[str] = ()) -> str:
     different = find_differences(choose_headlines(lines))
-    record = {"lines": _records(lines), "differ": different, "notes": list(notes)}
+    record = {"lines": _records(lines), "differ": different, "notes": list(notes), "skipped": list(skipped)}
     return json.dumps(record, indent=2, ensure_ascii=False)
 
 

@@ -76,7 +76,7 @@ def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -
     try:
         trials = open_protocol(name).trials(dataset)
     except LpwError as error:
-        return str(error)
+        return f"{error.thing}: {error.got}, not {error.expected}"
     asked = {result.trial.split: result.trial for result in found[0].results}
     here = [trial for trial in trials if trial.split in asked]
     if len(here) != len(asked) or any(not np.array_equal(t.query, asked[t.split].query) for t in here):

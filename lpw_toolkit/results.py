@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +12,22 @@ from lpw_toolkit.folders import mark_folder, publish_folder
 from lpw_toolkit.metrics_table import LOCKED, SUFFIXES, format_table, read_lines
 from lpw_toolkit.provenance import describe_junk
 from lpw_toolkit.publish import write_file
-from lpw_toolkit.ranked_page import About, Answer, RankedQuery, pick_worst, write_ranked_page
 from lpw_toolkit.ranking import top_columns
 from lpw_toolkit.schema import METRICS, QUERIES
 from lpw_toolkit.tables import encode_table
 
+if TYPE_CHECKING:  # the page draws crops with OpenCV, which a table needs not wait for
+    from lpw_toolkit.ranked_page import Answer
+
 MARKER = "results.txt"
 N_WORST, N_ANSWERS = 50, 10
+
+
+def format_results(evaluations: Sequence[Evaluation], notes: Sequence[str], *, form: str, mix: bool) -> str:
+    """The table of `evaluations` in one of metrics_table.FORMS. Errors: LpwError by the lock."""
+    skipped = list(dict.fromkeys(name for one in evaluations for name in one.skipped))
+    lines = read_lines([one.metrics for one in evaluations])
+    return format_table(lines, mix=mix, form=form, notes=notes, skipped=skipped)
 
 
 def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[str], *, mix: bool) -> None:
@@ -32,8 +42,7 @@ def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[
     queries.parquet is of the first evaluation. Errors: LpwError for a place that is not free, and by the lock.
     """
     metrics = pa.concat_tables(one.metrics for one in evaluations)
-    lines = read_lines([metrics])
-    tables = {form: format_table(lines, mix=mix, form=form, notes=notes) for form in SUFFIXES}
+    tables = {form: format_results(evaluations, notes, form=form, mix=mix) for form in SUFFIXES}
     with publish_folder(out, marker=MARKER) as folder:
         write_file(folder / "metrics.parquet", encode_table(metrics, METRICS))
         write_file(folder / "queries.parquet", encode_table(evaluations[0].queries, QUERIES))
@@ -44,6 +53,8 @@ def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[
 
 def write_page(evaluation: Evaluation, out: Path) -> list[str]:
     """Publishes the worst queries of the first split as one HTML file; returns a line for each crop that is missing."""
+    from lpw_toolkit.ranked_page import About, RankedQuery, pick_worst, write_ranked_page
+
     result = evaluation.results[0]
     ranking = result.ranking
     found = np.flatnonzero(~ranking.unmatched)
@@ -65,8 +76,10 @@ def write_page(evaluation: Evaluation, out: Path) -> list[str]:
     return write_ranked_page(evaluation.dataset, out, queries, about, max_queries=N_WORST, max_answers=N_ANSWERS)
 
 
-def _list_answers(result: SplitResult, query: int, names: Sequence[str]) -> tuple[Answer, ...]:
+def _list_answers(result: SplitResult, query: int, names: Sequence[str]) -> "tuple[Answer, ...]":
     """The first answers, and the first right one where it is not among them."""
+    from lpw_toolkit.ranked_page import Answer
+
     distances = result.blocks.block(query, query + 1)
     columns, right = top_columns(distances, result.relevance, N_ANSWERS, start=query)
     entries = [
@@ -92,5 +105,6 @@ def _list_facts(evaluation: Evaluation) -> dict[str, str]:
         "ap_form": evaluation.rules.ap_form,
         "splits": f"split {result.trial.split}, one of {len(evaluation.results)} that were evaluated",
     }
-    shown = {LOCKED[name]: facts[name] for name in LOCKED}
-    return {"dataset name": facts["dataset"], **shown, "model": facts["model"], "distance": facts["distance"]}
+    facts["dataset_digest"] = f"{facts['dataset']} ({facts['dataset_digest'][:12]})"
+    shown = {title: facts[name] for name, title in LOCKED.items()}
+    return {**shown, "model": facts["model"], "distance": facts["distance"]}

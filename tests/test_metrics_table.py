@@ -137,7 +137,7 @@ class TestForms:
         assert re.split("  +", shown[0])[:4] == ["model", "gallery", "AP form", "distance"]
         assert "gallery [a]: test tracklets that are neither query nor junk" in shown
         assert "[a]" in shown[2]
-        assert shown[-1] == "mixed: gallery, AP form differ, so these figures do not rank the models"
+        assert shown[-1] == "mixed: these figures differ in gallery, AP form, so they do not rank the models"
 
     def test_mixed_datasets_are_named(self) -> None:
         shown = format_table(read_lines([metrics(), metrics(dataset="prid", dataset_digest="e" * 64)]), mix=True)
