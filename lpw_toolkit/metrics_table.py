@@ -112,7 +112,14 @@ def _shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def format_table(lines: Sequence[Line], *, mix: bool = False, form: str = "table", notes: Sequence[str] = ()) -> str:
+def format_table(
+    lines: Sequence[Line],
+    *,
+    mix: bool = False,
+    form: str = "table",
+    notes: Sequence[str] = (),
+    skipped: Sequence[str] = (),
+) -> str:
     """The lines as `table` (terminal), `csv`, `json`, `markdown` or `latex`.
 
     Terminal, Markdown and LaTeX have a line for each run (`choose_headlines`), percent, and below what holds for all;
