@@ -133,6 +133,12 @@ def embeddings_schema(dimension: int) -> pa.Schema:
     return _table("embeddings", [_required("tracklet_id", pa.string()), _required("embedding", vector)])
 
 
+def frame_embeddings_schema(dimension: int) -> pa.Schema:
+    """One row per image: its embedding (D,) float32, and its position in the tracklet."""
+    schema = embeddings_schema(dimension)
+    return schema.insert(1, _required("position", pa.int32()))
+
+
 KINDS = ("person", "distractor", "junk")
 SUBSETS = ("train", "query", "gallery")
 SCHEMAS = {

@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.publish import describe_os_error, publish_bytes
+from lpw_toolkit.publish import describe_os_error, publish_bytes, publish_stream
 from lpw_toolkit.schema import check, check_fields
 
 #: Most that one table may unpack to: a hostile footer asks for gigabytes with a few hundred bytes.
@@ -42,6 +43,19 @@ def encode_table(table: pa.Table, schema: pa.Schema, *, group_by: str | None = N
 def write_table(path: Path, table: pa.Table, schema: pa.Schema, *, group_by: str | None = None) -> None:
     """Publishes `table` at `path` (see `encode_table`). Errors: MismatchError on a wrong schema, OSError."""
     publish_bytes(path, encode_table(table, schema, group_by=group_by))
+
+
+@contextmanager
+def stream_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Yields a function that appends rows of `schema`, a row group a call; it is published when the block ends well.
+
+    Memory does not grow with the table. Errors: MismatchError on rows of another schema, OSError as `publish_stream`.
+    """
+    with (
+        publish_stream(path) as stream,
+        pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        yield lambda rows: writer.write_table(check(rows, schema, path))
 
 
 def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_corner
 from lpw_toolkit.onnx_file import refuse_external_data
+from lpw_toolkit.onnx_model import Shape, open_session, read_openvino, read_shapes, refuse_damaged, tell_shapes
 from lpw_toolkit.weights import WeightsKind, find_weights
 
 WEIGHTS = WeightsKind(
@@ -32,8 +32,6 @@ RUNTIMES = ("auto", "onnxruntime", "openvino")
 STRIDES = (8, 16, 32)
 _DO = "choose a YOLOX model exported to ONNX"
 
-Shape = tuple[int | None, ...]
-
 
 def open_detector(options: DetectorOptions) -> "YoloxDetector":
     """A YOLOX model, read and checked; it is compiled when the first frame gives its size.
@@ -45,7 +43,7 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
     refuse_external_data(path)
     runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
     precision, reason = inference.choose_precision(options.precision, runtime)
-    inputs, outputs = (_shapes_openvino if runtime == "openvino" else _shapes_onnxruntime)(path)
+    inputs, outputs = read_shapes(path, runtime, _DO)
     _check_shapes(path, inputs, outputs)
     threads = inference.count_threads(options.threads)
     batch, _, height, width = inputs[0]
@@ -103,7 +101,7 @@ class YoloxDetector(inference.NetworkDetector):
         shape = int(self.settings["batch_size"]), box.height, box.width
         threads = int(self.settings["threads"])
         if self.settings["runtime"] == "openvino":
-            model = _read_openvino(self.path)
+            model = read_openvino(self.path, _DO)
             model.reshape([shape[0], 3, box.height, box.width])
             model = inference.feed_pixels(model)
             return inference.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
@@ -143,53 +141,8 @@ def _count_cells(box: Letterbox) -> int:
     return sum((box.height // s) * (box.width // s) for s in STRIDES)
 
 
-def _shapes_onnxruntime(path: Path) -> tuple[list[Shape], list[Shape]]:
-    session = _open_session(path)
-    shapes = [
-        [tuple(side if isinstance(side, int) else None for side in value.shape) for value in values]
-        for values in (session.get_inputs(), session.get_outputs())
-    ]
-    return shapes[0], shapes[1]
-
-
-def _shapes_openvino(path: Path) -> tuple[list[Shape], list[Shape]]:
-    model = _read_openvino(path)
-    shapes = [
-        [tuple(s.get_length() if s.is_static else None for s in port.partial_shape) for port in ports]
-        for ports in (model.inputs, model.outputs)
-    ]
-    return shapes[0], shapes[1]
-
-
-def _read_openvino(path: Path) -> Any:
-    ov = inference.import_openvino()
-
-    try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:
-        raise _refuse_damaged(path, error) from error
-
-
-def _open_session(path: Path) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # frames run beside each other, each on one thread: see OpenVinoNetwork
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no class but this
-        raise _refuse_damaged(path, error) from error
-
-
-def _refuse_damaged(path: Path, error: Exception) -> LpwError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return LpwError(path, f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})", "a YOLOX model", _DO)
-
-
 def _onnxruntime_function(path: Path) -> Callable[[NDArray[np.uint8]], inference.Answers]:
-    session = _open_session(path)
+    session = open_session(path, _DO)
     name = session.get_inputs()[0].name
 
     def run(pixels: NDArray[np.uint8]) -> inference.Answers:
@@ -207,12 +160,8 @@ def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None
         if height and width and outputs[0][1]:
             good = outputs[0][1] == sum((height // s) * (width // s) for s in STRIDES)
     if not good:
-        got = f"inputs {_tell_shapes(inputs)}, outputs {_tell_shapes(outputs)}"
+        got = f"inputs {tell_shapes(inputs)}, outputs {tell_shapes(outputs)}"
         raise LpwError(path, got, "input Nx3xHxW, output NxAx(5 + classes) with strides 8, 16, 32", _DO)
-
-
-def _tell_shapes(shapes: list[Shape]) -> str:
-    return ", ".join("x".join("?" if side is None else str(side) for side in shape) for shape in shapes)
 
 
 def _check_answer(path: Path, network: inference.Network, n_cells: int) -> None:
@@ -221,9 +170,9 @@ def _check_answer(path: Path, network: inference.Network, n_cells: int) -> None:
     try:
         (answers,) = network.finish(0)
     except Exception as error:  # a model that reads well can still fail at its first run
-        raise _refuse_damaged(path, error) from error
+        raise refuse_damaged(path, error, _DO) from error
     if answers.ndim != 3 or answers.shape[1] != n_cells or answers.shape[2] < 6:
         expected = f"Nx{n_cells}x(5 + classes) with strides 8, 16, 32"
-        raise LpwError(path, f"an answer of {_tell_shapes([answers.shape])}", expected, _DO)
+        raise LpwError(path, f"an answer of {tell_shapes([answers.shape])}", expected, _DO)
     if not np.isfinite(answers).all():
         raise LpwError(path, "NaN or infinite answers", "finite weights", "fetch or train them again")
