@@ -61,7 +61,9 @@ def read_roles(dataset: Dataset, split: int | None) -> Roles | None:
     chosen = min(trials) if split is None else split
     if chosen not in trials:
         raise LpwError("option --split", str(chosen), f"one of {', '.join(map(str, sorted(trials)))}", "choose another")
-    lines = [f"splits: number {chosen} of {len(trials)}; --split chooses another"] if len(trials) > 1 else []
+    lines = (
+        [f"splits: this is split {chosen}, one of {len(trials)}; --split chooses another"] if len(trials) > 1 else []
+    )
     return Roles(trials[chosen].train, trials[chosen].query, trials[chosen].gallery, lines)
 
 

@@ -6,6 +6,7 @@ Images are copied byte for byte, each checked against its SHA-256. What a form c
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
 
@@ -105,6 +106,7 @@ class Place:
         name: a format with `n`, the number of the image, and `suffix` (with its dot).
         first: number of the first image.
         most: images after this many are left out; None keeps all.
+        numbers: of all images, where they do not count on from `first`.
     """
 
     tracklet: int
@@ -112,6 +114,7 @@ class Place:
     name: str
     first: int = 1
     most: int | None = None
+    numbers: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -140,7 +143,7 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
     def copy(place: Place) -> list[int]:
         sizes = []
         rows = range(*ranges.bounds[place.tracklet].tolist())[: place.most]
-        for n, row in enumerate(rows, start=place.first):
+        for n, row in zip(place.numbers or count(place.first), rows, strict=False):
             name = place.name.format(n=n, suffix=read_suffix(dataset, images.name(row)))
             data = images.read(row)
             publish.write_file(top / place.folder / name, data)

@@ -68,14 +68,9 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
                 tally.add(sizes)
                 progress.advance(len(sizes))
             counts[part] = (len(rows), tally.n_images - before)
-        lost = [*lines, *_name_other_splits(dataset), _ABSENT]
+        lost = [*lines, _ABSENT]
         publish.write_file(folder / "README.md", format_card(dataset, counts, tally.n_bytes, lost).encode())
     return Exported(out, lost, tally.n_images, tally.n_bytes)
-
-
-def _name_other_splits(dataset: Dataset) -> list[str]:
-    n_splits = 0 if dataset.splits is None else len(dataset.splits["split"].unique())
-    return [f"other splits: {n_splits - 1} are not contained"] if n_splits > 1 else []
 
 
 def _encode_shard(dataset: Dataset, shard: list[Loaded]) -> bytes:

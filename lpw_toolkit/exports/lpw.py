@@ -34,24 +34,34 @@ class _Folders:
 
 
 def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
-    """Writes OUT/pep_256x128/scenN/viewM/ID/n.jpg, n from 1, and OUT/tracklets.csv, which names what each folder holds.
+    """Writes OUT/pep_256x128/scenN/viewM/ID/n.jpg and OUT/tracklets.csv, which names what each folder holds.
+
+    n is the frame number in the video where it is known and rises within the folder; otherwise it counts from 1.
 
     Errors: LpwError when OUT is not empty or nobody is named; CorruptCropError. Then nothing is left behind.
     """
-    folders = _sort_into_folders(dataset)
-    places, n_images, ranges, tally = [], 0, Ranges(dataset), Tally()
-    for name, rows in folders.rows.items():
-        first = 1
-        for row in rows:
-            places.append(Place(row, name, "{n}.jpg", first=first))
-            first += ranges.n_frames(np.array([row]))
-        n_images += first - 1
+    folders, ranges, tally = _sort_into_folders(dataset), Ranges(dataset), Tally()
+    places = [place for name, rows in folders.rows.items() for place in _place_tracklets(ranges, name, rows)]
+    n_images = ranges.n_frames(np.array([place.tracklet for place in places]))
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         copy_images(dataset, places, folder, progress, tally)
-        names = {place.tracklet: f"{place.folder}/{place.first}.jpg" for place in places}
+        names = {place.tracklet: f"{place.folder}/{(place.numbers or (place.first,))[0]}.jpg" for place in places}
         publish.write_file(folder / "tracklets.csv", format_mapping(dataset, names))
-    lost = [*_name_losses(dataset, folders), *name_png(dataset), *name_lost_columns(dataset, kept=("scene_id",))]
+    kept = ("scene_id", "frame_index") if all(place.numbers for place in places) else ("scene_id",)
+    lost = [*_name_losses(dataset, folders), *name_png(dataset), *name_lost_columns(dataset, kept=kept)]
     return Exported(out, lost, tally.n_images, tally.n_bytes)
+
+
+def _place_tracklets(ranges: Ranges, folder: str, rows: list[int]) -> list[Place]:
+    """Where the images of the tracklets in one folder go: by frame numbers where these tell all apart, in order."""
+    columns = [ranges.frames(row)["frame_index"] for row in rows]
+    known = not any(column.null_count for column in columns)
+    numbers = [column.to_pylist() for column in columns]
+    joined = np.array([n for each in numbers for n in each]) if known else np.zeros(1)
+    if known and joined[0] >= 0 and (np.diff(joined) > 0).all():
+        return [Place(row, folder, "{n}.jpg", numbers=tuple(each)) for row, each in zip(rows, numbers, strict=True)]
+    firsts = np.cumsum([1, *(len(column) for column in columns[:-1])]).tolist()
+    return [Place(row, folder, "{n}.jpg", first=first) for row, first in zip(rows, firsts, strict=True)]
 
 
 def _sort_into_folders(dataset: Dataset) -> _Folders:
