@@ -241,7 +241,8 @@ class _Import:
         return os.path.relpath(real, os.path.realpath(self.config.out))
 
     def _result(self, dataset: Dataset, remarks: list[str]) -> ImportResult:
-        published = published_counts(self.reader.FACTS.counts, self.config.options.variant)
+        said = published_counts(self.reader.FACTS.counts, self.config.options.variant)
+        published = {name: said[name] for name in dataset.manifest["counts"] if name in said}
         return ImportResult(dataset, published, remarks)
 
 

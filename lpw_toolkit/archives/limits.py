@@ -14,6 +14,7 @@ class Limits:
         max_members: entries of any kind.
         max_folders: folders that they lie in.
         max_name_bytes, max_depth: of one name, in UTF-8 and in parts.
+        max_names_bytes: memory that all names together take.
         max_member_bytes: unpacked size of one member.
         max_total_bytes: unpacked size of all members together.
         max_ratio: unpacked bytes for each packed one, of a member and of the whole.
@@ -22,10 +23,11 @@ class Limits:
             need not unpack a whole tar again for each of them.
     """
 
-    max_members: int = 2_000_000
+    max_members: int = 1_500_000
     max_folders: int = 100_000
     max_name_bytes: int = 1_024
     max_depth: int = 32
+    max_names_bytes: int = 160 << 20
     max_member_bytes: int = 64 << 20
     max_total_bytes: int = 256 << 30
     max_ratio: int = 100

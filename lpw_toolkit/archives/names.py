@@ -7,6 +7,7 @@ means the same everywhere. A million names take about 100 MB; nothing is kept fo
 import re
 import unicodedata
 from collections import Counter
+from heapq import merge
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from lpw_toolkit.archives.limits import Limits, refuse
 
 _DIGITS = re.compile(r"\d+")
+_SORT_NAMES = 65_536
 _ALL_ZERO = {**dict.fromkeys(map(ord, "123456789"), "0")}
 
 
@@ -69,9 +71,21 @@ def sort_paths(names: list[str]) -> None:
         stop = start + 1
         while stop < len(names) and names[stop].rpartition("/")[0] == folder:
             stop += 1
-        if len({name.translate(_ALL_ZERO) for name in names[start:stop]}) > 1:  # otherwise text order is natural order
-            names[start:stop] = sorted(names[start:stop], key=sort_key)
+        if _is_mixed(names, start, stop):
+            _sort_slice(names, start, stop)
         start = stop
+
+
+def _is_mixed(names: list[str], start: int, stop: int) -> bool:
+    """Whether text order may differ from natural order: digits do not stand in the same places of all names."""
+    shape = names[start].translate(_ALL_ZERO)
+    return any(names[row].translate(_ALL_ZERO) != shape for row in range(start, stop))
+
+
+def _sort_slice(names: list[str], start: int, stop: int) -> None:
+    """Natural order within one folder, with the keys of a part of it in memory at a time."""
+    parts = [sorted(names[at : min(at + _SORT_NAMES, stop)], key=sort_key) for at in range(start, stop, _SORT_NAMES)]
+    names[start:stop] = parts[0] if len(parts) == 1 else list(merge(*parts, key=sort_key))
 
 
 class NameBook:
@@ -85,7 +99,7 @@ class NameBook:
         self._archive, self._limits = archive, limits
         self.names: list[str] = []
         self._folders: set[str] = set()
-        self._n_seen = 0
+        self._n_seen = self._n_bytes = 0
 
     def add(self, name: str) -> bool:
         """Takes the name of a member as the archive has it (a folder ends in `/`); True for a file.
@@ -105,6 +119,7 @@ class NameBook:
             raise refuse(self._archive, f"{fault} ({shown})", "plain relative names")
         self._add_folder(plain if is_folder else plain.rpartition("/")[0])
         if not is_folder:
+            self._keep(plain)
             self.names.append(plain)
         return not is_folder
 
@@ -114,8 +129,14 @@ class NameBook:
         if self._n_seen > self._limits.max_members:
             raise refuse(self._archive, f"more than {self._limits.max_members} members", "fewer")
 
+    def _keep(self, name: str) -> None:
+        self._n_bytes += name.__sizeof__()
+        if self._n_bytes > self._limits.max_names_bytes:
+            raise refuse(self._archive, f"names of more than {self._limits.max_names_bytes} bytes", "shorter names")
+
     def _add_folder(self, folder: str) -> None:
         while folder and folder not in self._folders:
+            self._keep(folder)
             self._folders.add(folder)
             folder = folder.rpartition("/")[0]
         if len(self._folders) > self._limits.max_folders:

@@ -20,6 +20,7 @@ from lpw_toolkit.progress import show_progress
 
 _BLOCK = 512
 _MAX_NOTE_BYTES = 64 << 10  # a long name or the pax records of one member
+_SHOWN_EVERY = 1_024  # members
 _FILE, _FOLDER = (b"0", b"\0", b"7"), b"5"
 _REFUSED = {
     b"1": "a hard link",
@@ -92,8 +93,10 @@ class TarTree:
                 if self.is_sequential and member.size <= left and not name.lower().endswith(_IMAGE_SUFFIXES):
                     self._kept[name] = _read_whole(stream, member, self._path)
                     left -= member.size
-                progress.advance(stream.n_packed_read - shown)
-                shown = stream.n_packed_read
+                if len(self._at) % _SHOWN_EVERY == 0:
+                    progress.advance(stream.n_packed_read - shown)
+                    shown = stream.n_packed_read
+            progress.advance(stream.n_packed - shown)
 
     @cached_property
     def _row(self) -> dict[str, int]:
@@ -228,8 +231,9 @@ def _read_records(note: bytes, path: Path, *, everywhere: bool) -> dict[str, str
     at = 0
     while at < len(note):
         length, _, _ = note[at : at + 20].partition(b" ")
-        record = note[at : at + int(length)] if length.isdigit() and len(length) < 9 else b""
-        if not record.endswith(b"\n") or b"=" not in record or len(record) <= len(length):
+        n_bytes = int(length) if length.isdigit() and len(length) < 9 else 0
+        record = note[at : at + n_bytes]
+        if not record.endswith(b"\n") or b"=" not in record or len(record) != n_bytes:
             raise refuse_damage(path, "pax records that are not whole")
         key, _, value = record[len(length) + 1 : -1].partition(b"=")
         if key.startswith(b"GNU.sparse") or (key in (b"path", b"size", b"linkpath") and everywhere):

@@ -26,6 +26,8 @@ _END_64_PLACE = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
+#: What is kept of each member, in the smallest numbers that hold it.
+_COLUMNS = {"method": "B", "crc": "I", "n_packed": "I", "n_unpacked": "I", "at": "q", "name_bytes": "H"}
 _MAX_COMMENT = 0xFFFF
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
@@ -62,7 +64,7 @@ class ZipTree:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._path, self._limits = path, limits
-        self._columns = {key: array("q") for key in ("method", "crc", "n_packed", "n_unpacked", "at", "name_bytes")}
+        self._columns = {key: array(code) for key, code in _COLUMNS.items()}
         self._file = path.open("rb", buffering=1 << 18)
         try:
             book = NameBook(path, limits)
@@ -89,6 +91,8 @@ class ZipTree:
     def _index(self, book: NameBook) -> None:
         contents = _find_contents(self._file, self._path)
         n_packed, total = os.fstat(self._file.fileno()).st_size, 0
+        if contents.n_entries > self._limits.max_members:
+            raise refuse(self._path, f"{contents.n_entries} members", f"at most {self._limits.max_members}")
         self._file.seek(contents.at)
         for _ in range(contents.n_entries):
             entry = _read_entry(self._file, self._path)
@@ -107,9 +111,7 @@ class ZipTree:
 
     def _refuse_overlaps(self, end: int) -> None:
         """Members that share bytes make a few kilobytes unpack to terabytes."""
-        at = np.frombuffer(self._columns["at"], dtype=np.int64) if self._columns["at"] else np.zeros(0, np.int64)
-        size = np.frombuffer(self._columns["n_packed"], dtype=np.int64) if len(at) else at
-        name_bytes = np.frombuffer(self._columns["name_bytes"], dtype=np.int64) if len(at) else at
+        at, size, name_bytes = (np.array(self._columns[key], np.int64) for key in ("at", "n_packed", "name_bytes"))
         order = np.argsort(at, kind="stable")
         stops = (at + _LOCAL.size + name_bytes + size)[order]
         nexts = np.append(at[order][1:], end)
@@ -259,5 +261,5 @@ def _check_entry(entry: _Entry, path: Path, limits: Limits) -> None:
     if entry.method == _STORED and entry.n_packed != entry.n_unpacked:
         raise refuse_damage(path, f"two sizes for {shown}")
     check_member(path, entry.name[:80], entry.n_unpacked, entry.n_packed, limits)
-    if max(entry.n_packed, entry.at) >= 1 << 62 or entry.n_packed > limits.max_member_bytes + (1 << 20):
+    if entry.at >= 1 << 62 or entry.n_packed > limits.max_member_bytes + (1 << 20):
         raise refuse(path, f"{shown} packed into {entry.n_packed} bytes", f"at most {limits.max_member_bytes}")
