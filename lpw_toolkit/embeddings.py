@@ -119,6 +119,7 @@ def read_embeddings(
 def _open_table(path: Path) -> pq.ParquetFile:
     do = f"give {_LAYOUT}"
     try:
+        path.stat()  # says in few words what Arrow says in many
         check_limits(path)
         file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20)
     except OSError as error:
