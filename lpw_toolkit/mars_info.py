@@ -128,10 +128,11 @@ def read_queries(
             reading.notes.append(f"{name} is not used: its rows are those of tracks_test_info.mat, which is missing")
         return Queries(**kept_queries(), keys=None, source="manifests/mars/splits.json")
     rows = read_matrix(tree.read(name), "query_IDX", (1, None), name)[0] - 1
-    fits = (rows >= 0) & (rows < len(table))
-    if not fits.all() or (table[rows, 2] <= 0).any() or len(set(rows.tolist())) != len(rows):
-        got = "rows that are unknown, of no person, or twice"
-        raise LpwError(name, got, f"rows 1 to {len(table)} of tracks_test_info.mat, each of a person, each once", _DO)
+    persons = {row for row, person in enumerate(table[:, 2].tolist()) if person > 0}
+    odd = [row + 1 for row in rows.tolist() if row not in persons]
+    if odd or len(set(rows.tolist())) != len(rows):
+        got = f"row {odd[0]}, which is none of a person" if odd else "a row twice"
+        raise LpwError(name, got, f"rows of persons among the {len(table)} of tracks_test_info.mat, each once", _DO)
     published = read_published("mars")["query"]["row"]
     if (rows + 1).tolist() != published:
         reading.mismatches.append(f"{name}: {len(rows):,} queries that are not the {len(published):,} published ones")

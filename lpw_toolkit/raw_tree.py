@@ -3,7 +3,7 @@
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,6 +12,7 @@ from PIL import Image
 from lpw_toolkit.benchmarks import ReadOptions, Tree
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.listing import natural_key
+from lpw_toolkit.splits import name_some
 
 #: What operating systems leave behind; nobody misses it.
 _LITTER_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
@@ -128,6 +129,15 @@ def drop_known(others: Iterable[str], pattern: str) -> tuple[list[str], int]:
 def list_differences(counts: Iterable[tuple[str, int, int]]) -> list[str]:
     """One line for each (what is counted, found, published) whose numbers differ."""
     return [f"{what}: {found:,} where {said:,} are published" for what, found, said in counts if found != said]
+
+
+def list_odd_names(what: str, found: Collection[str], published: Collection[str]) -> list[str]:
+    """At most one line: how many names were found where others are published, which are missing, which too many."""
+    missing, further = sorted(set(published) - set(found)), sorted(set(found) - set(published))
+    parts = [f"{what}: {len(found):,} where {len(published):,} are published"]
+    parts += [f"missing {name_some(missing)}"] if missing else []
+    parts += [f"not published {name_some(further)}"] if further else []
+    return ["; ".join(parts)] if missing or further else []
 
 
 def describe_part(title: str, counts: Iterable[tuple[str, int, int]]) -> str | None:

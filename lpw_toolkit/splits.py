@@ -14,6 +14,8 @@ from lpw_toolkit.errors import LpwError, MismatchError
 
 N_SPLITS = 10
 DEFAULT_SEED = 0
+#: What a reading notes where it has no splits.
+NO_SPLIT = "no split can be followed: in one of them nobody would ask or nobody answer"
 
 
 @dataclass(frozen=True)

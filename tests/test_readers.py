@@ -76,10 +76,11 @@ class TestPRID2011:
 
     def test_what_is_missing_and_what_is_too_much_is_named(self, prid):
         files = {f: b"" for f in prid if "cam_b/person_0005/0027" not in f and "cam_a/person_0007" not in f}
-        files |= name_prid({6: (30, 27)})
+        files |= name_prid({6: (30, 27), 400: (1, 0), 800: (0, 1)})
         lines = read("prid2011", files).mismatches
-        assert "multi_shot/cam_a, persons: 384 where 385 are published" in lines
-        assert "persons 1 to 200 that multi_shot/cam_a or cam_b lacks: person_0007" in lines
+        odd = "missing person_0007; not published person_0400"
+        assert f"multi_shot/cam_a, persons: 385 where 385 are published; {odd}" in lines
+        assert "multi_shot/cam_b, persons: 750 where 749 are published; not published person_0800" in lines
         assert "persons with enough images in both cameras: 177 where 178 are published" in lines
         missing = "person_0005 (27 and 26 images), person_0007 (0 and 27 images)"
         assert f"persons of the published splits that are missing: {missing}" in lines
@@ -183,6 +184,10 @@ class TestILIDSVID:
     def test_a_missing_camera(self):
         assert "no image in sequences/cam2" in complaint("ilids_vid", name_ilids([1, 2], cameras=(1,)))
 
+    def test_numbers_that_are_not_published(self):
+        lines = read("ilids_vid", name_ilids([1, 319, 320, 900])).mismatches
+        assert "persons beyond the published numbers 1 to 319: person320, person900" in lines
+
     def test_single_shots_are_no_sequences(self):
         files = name_ilids([1, 2]) | {"i-LIDS-VID/images/cam1/person001/cam1_person001.png": b""}
         reading = read("ilids_vid", files)
@@ -254,6 +259,7 @@ class TestLPW:
     def test_no_split_without_a_query(self):
         reading = read("lpw", {"scen2/view1/1/1.jpg": b"", "scen2/view2/1/1.jpg": b""})
         assert reading.splits is None and len(reading.tracklets) == 2
+        assert any(note.startswith("no split can be followed") for note in reading.notes)
 
     def test_one_number_twice(self):
         files = {"scen1/view1/1/7.jpg": b"", "scen1/view1/1/07.jpg": b"", "scen1/view1/01/7.jpg": b""}

@@ -23,6 +23,7 @@ from lpw_toolkit.raw_tree import (
 from lpw_toolkit.splits import (
     DEFAULT_SEED,
     N_SPLITS,
+    NO_SPLIT,
     Halves,
     are_usable,
     digest_halves,
@@ -60,13 +61,9 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     for camera in CAMERAS:
         if not seen[camera]:
             raise LpwError(tree.name, f"no image in sequences/{camera}", LAYOUT, "fetch the dataset again")
-    counts = FACTS.counts["n_persons_by_camera"].items()
-    reading.mismatches += list_differences((f"sequences/{c}, persons", len(seen[c]), said) for c, said in counts)
-    for camera, other in (CAMERAS, CAMERAS[::-1]):
-        alone = sorted(seen[camera] - seen[other])
-        if alone:
-            reading.mismatches.append(f"persons of sequences/{camera} that sequences/{other} lacks: {name_some(alone)}")
+    reading.mismatches += _compare(seen)
     reading.splits = _split(tree, reading, sorted(seen[QUERY_CAMERA] & seen[GALLERY_CAMERA]), options.split_seed)
+    reading.notes += [] if reading.splits else [NO_SPLIT]
     reading.notes += describe_size(tree, reading.tracklets[0].images[0], FACTS.image_size)
     reading.notes += [f"{n_known} files of images/ and of the splits are no sequences"] if n_known else []
     return reading
@@ -79,6 +76,21 @@ def _read_sequences(found: Survey, reading: Reading) -> None:
         if images:
             of_tracklet = (f"{camera}/{person}", None, camera, person, "person")
             reading.tracklets.append(RawTracklet(*of_tracklet, tuple(images.values()), tuple(images)))
+
+
+def _compare(seen: dict[str, set[str]]) -> list[str]:
+    """Persons by camera beside the published counts and numbers; both cameras have the same ones."""
+    counts = FACTS.counts["n_persons_by_camera"].items()
+    lines = list_differences((f"sequences/{c}, persons", len(seen[c]), said) for c, said in counts)
+    first, last = FACTS.counts["person_numbers"]
+    beyond = sorted(p for p in set().union(*seen.values()) if not first <= int(p[6:]) <= last)
+    if beyond:
+        lines.append(f"persons beyond the published numbers {first} to {last}: {name_some(beyond)}")
+    for camera, other in (CAMERAS, CAMERAS[::-1]):
+        alone = sorted(seen[camera] - seen[other])
+        if alone:
+            lines.append(f"persons of sequences/{camera} that sequences/{other} lacks: {name_some(alone)}")
+    return lines
 
 
 def _split(tree: Tree, reading: Reading, persons: list[str], seed: int | None) -> Splits | None:

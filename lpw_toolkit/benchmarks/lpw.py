@@ -10,7 +10,7 @@ from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tr
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
 from lpw_toolkit.raw_tree import describe_part, describe_size, list_differences, pick_images, refuse_options, survey
-from lpw_toolkit.splits import are_usable, digest_facts, name_some, read_published
+from lpw_toolkit.splits import NO_SPLIT, are_usable, digest_facts, name_some, read_published
 
 FACTS = read_facts("lpw")
 LAYOUT = "pep_256x128/scen1/view2/ID/FRAME.jpg"
@@ -47,6 +47,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     reading.splits = _split(reading.tracklets)
     reading.mismatches = _compare(reading.tracklets)
     reading.notes = describe_size(tree, reading.tracklets[0].images[0], FACTS.image_size)
+    reading.notes += [] if reading.splits else [NO_SPLIT]
     return reading
 
 
@@ -115,7 +116,7 @@ def write_fake(root: Path, rng: np.random.Generator) -> None:
     picture = next(iter(files.values()))
     for strange in ("scen1/view4/3/1.jpg", "scen1/view1/003/1.jpg", "scen1/view1/3/a.jpg", "scen4/view1/3/1.jpg"):
         files[strange] = picture
-    files |= {"data_slim/scen1/view1/3/1.jpg": picture, "scen1/view1/3/1.JPG": picture}  # a subset by other hands
+    files |= {"data_slim/scen1/view1/3/1.jpg": picture, "scen1/view1/3/2.JPG": picture}  # a subset by other hands
     files |= dict.fromkeys((".DS_Store", "scen1/view2/Thumbs.db", "scen1/view2/3/._9.jpg"), b"litter")
     write_fakes(root / "archive v2" / "pep_256x128", files)
     write_fakes(root / "archive v2", {"__MACOSX/pep_256x128/scen1/view1/3/9.jpg": b"litter"})

@@ -34,7 +34,7 @@ from lpw_toolkit.raw_tree import (
     refuse_options,
     survey,
 )
-from lpw_toolkit.splits import are_usable, name_some, read_published
+from lpw_toolkit.splits import NO_SPLIT, are_usable, name_some, read_published
 
 FACTS = read_facts("mars")
 LAYOUT = "{bbox_train,bbox_test}/0001/0001C1T0001F001.jpg"
@@ -97,6 +97,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     reading.notes += _compare_digests(tracks)
     queries = read_queries(tree, info, table, keys, reading)  # the test side came last
     reading.splits = _split(reading, tracks, queries)
+    reading.notes += [] if reading.splits else [NO_SPLIT]
     return reading
 
 

@@ -1,7 +1,6 @@
 """PRID 2011, multi-shot: two cameras, the 178 persons with 27 images or more in both, ten common splits."""
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,18 @@ import numpy as np
 from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
-from lpw_toolkit.raw_tree import describe_part, describe_size, drop_known, list_differences, pick_images, survey
+from lpw_toolkit.raw_tree import (
+    describe_part,
+    describe_size,
+    drop_known,
+    list_differences,
+    list_odd_names,
+    pick_images,
+    survey,
+)
 from lpw_toolkit.splits import (
     DEFAULT_SEED,
+    NO_SPLIT,
     Halves,
     are_usable,
     check_halves,
@@ -71,6 +79,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
         for person in persons
     ]
     reading.splits = _split(reading, persons, variant, options.split_seed)
+    reading.notes += [] if reading.splits else [NO_SPLIT]
     reading.notes += describe_size(tree, reading.tracklets[0].images[0], FACTS.image_size)
     reading.notes += [f"{n_single} files of single_shot and texts are left out"] if n_single else []
     return reading
@@ -79,19 +88,14 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
 def _choose_persons(images: Images, variant: str, reading: Reading) -> list[str]:
     """The persons of `variant`; what is left out goes to the notes, what should not have been to the mismatches."""
     counts = FACTS.counts
-    by_camera = Counter(camera for camera, _ in images)
-    published = counts["n_persons_by_camera"].items()
-    reading.mismatches += list_differences((f"multi_shot/{c}, persons", by_camera[c], said) for c, said in published)
+    for camera, n_persons in counts["n_persons_by_camera"].items():
+        seen, published = [p for c, p in images if c == camera], [_name(n) for n in range(1, n_persons + 1)]
+        reading.mismatches += list_odd_names(f"multi_shot/{camera}, persons", seen, published)
     shared = {_name(number) for number in range(1, counts["n_persons_in_both"] + 1)}
-    single = sorted(p for p in shared if any((camera, p) not in images for camera in CAMERAS))
-    if single:
-        reading.mismatches.append(
-            f"persons 1 to {len(shared)} that multi_shot/cam_a or cam_b lacks: {name_some(single)}"
-        )
     beyond = sorted({person for _, person in images} - shared)
     if beyond:
         reading.notes.append(f"{len(beyond)} persons beyond {len(shared)} are seen by one camera and left out")
-    both = sorted(shared - set(single))
+    both = sorted(p for p in shared if all((camera, p) in images for camera in CAMERAS))
     if variant == "200":
         return both
     long = [p for p in both if min(len(images[camera, p]) for camera in CAMERAS) >= counts["min_images"]]
