@@ -260,7 +260,7 @@ class FeatureBlocks:
         if np.count_nonzero(lost) > MANY_LOST * lost.size:
             lost = self._square_in_double(out, start, stop)
         for a, b in _ranges(len(out), 256):
-            rows, columns = np.nonzero(lost[a:b])
+            rows, columns = np.divmod(np.flatnonzero(lost[a:b]), self.n_gallery)
             out[a + rows, columns] = self._square_pairs(start + a + rows, columns)
         return self._finish(out)
 

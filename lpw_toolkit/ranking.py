@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.nearest import first_columns
 from lpw_toolkit.relevance import Ragged, Relevance
 
 Ints = NDArray[np.int64]
@@ -368,12 +369,3 @@ def top_columns(rows: Distances, relevance: Relevance, k: int, *, start: int = 0
         columns[i, : len(found)] = found
     right = [np.isin(line, relevance.good[start + i]) for i, line in enumerate(columns)]
     return columns, np.array(right, dtype=bool).reshape(columns.shape)
-
-
-def first_columns(row: Distances, among: Ints, k: int) -> Ints:
-    """The k smallest of `row[among]` as columns, in the order of a stable sort; fewer where `among` is shorter."""
-    values = row[among]
-    if k < len(values):
-        near = np.flatnonzero(values <= np.partition(values, k - 1)[k - 1])
-        among, values = among[near], values[near]
-    return among[np.argsort(values, kind="stable")[:k]]

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import ranking as module
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.ranking import Computed, Matrix, Ranking, iter_ranges, rank_queries, summarise, top_columns
+from lpw_toolkit.nearest import first_columns, first_places
+from lpw_toolkit.ranking import (
+    Computed,
+    Matrix,
+    Ranking,
+    iter_ranges,
+    rank_queries,
+    summarise,
+    top_columns,
+)
 from lpw_toolkit.relevance import DISTRACTOR, JUNK, PERSON, Labels, Ragged, Relevance, judge
 
 Ints = NDArray[np.int64]
@@ -198,6 +207,20 @@ class TestProperties:
             seen = [g for g in order if not judged.hidden[g] and g not in judged.ignored[q].tolist()][:k]
             assert line == seen + [-1] * (k - len(seen))
             assert hits == [g in judged.good[q].tolist() for g in line]
+
+
+class TestFirstPlaces:
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 300), st.sampled_from([1, 5, 40, 10_000]))
+    @settings(deadline=None, max_examples=200)
+    def test_are_the_first_of_a_stable_sort(self, seed: int, n: int, width: int, levels: int) -> None:
+        rng = np.random.default_rng(seed)
+        rows = rng.integers(-levels, levels, (n, width)).astype(np.float32)
+        rows[rng.random(rows.shape) < 0.1] = np.inf
+        k = int(rng.integers(1, width + 1))
+        expected = np.argsort(rows, axis=1, kind="stable")
+        assert np.array_equal(first_places(rows, k), expected[:, :k])
+        some = np.sort(rng.choice(width, k, replace=False))
+        assert first_columns(rows[0], some, 7).tolist() == [c for c in expected[0] if c in some][:7]
 
 
 class TestBadInput:

@@ -167,8 +167,8 @@ class TestProperties:
     def test_blocks_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         parts = compare(*draw_points(6))
         expected = rerank_matrices(*parts, squared=False)
-        monkeypatch.setattr(module, "BLOCK_BYTES", 2000)
-        monkeypatch.setattr(module, "N_SHARED", 50)
+        for name, value in {"BLOCK_BYTES": 2000, "PART_BYTES": 1000, "N_SHARED": 50, "N_ROWS": 3}.items():
+            monkeypatch.setattr(module, name, value)
         np.testing.assert_allclose(rerank_matrices(*parts, squared=False), expected, atol=1e-7, rtol=0)
 
     def test_it_helps_where_neighbours_tell_more_than_distance(self) -> None:

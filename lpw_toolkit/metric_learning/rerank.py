@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.distances import Distance, Features
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.ranking import Blocks, Distances, Ints, check_numbers, first_columns, iter_ranges
+from lpw_toolkit.nearest import first_places
+from lpw_toolkit.ranking import Blocks, Distances, Ints, check_numbers, iter_ranges
 
 Half = Literal["round_even", "half_up"]
-BLOCK_BYTES, N_SHARED = 32 << 20, 4 << 20
+#: Bytes of distances asked for at once, and compared at once; shared entries and rows handled at once.
+BLOCK_BYTES, PART_BYTES, N_SHARED, N_ROWS = 32 << 20, 8 << 20, 2 << 20, 64
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,12 @@ class Stack:
     def block(self, start: int, stop: int) -> Distances:
         """Rows [start, stop) as (stop - start, N)."""
         n = len(self.d_qq)
-        above = np.hstack([self.d_qq[start : min(stop, n)], self.d_qg[start : min(stop, n)]])
+        out = np.empty((stop - start, self.n_gallery), dtype=np.result_type(self.d_qq, self.d_qg, self.d_gg))
+        above, below = out[: max(0, n - start)], out[max(0, n - start) :]
+        above[:, :n], above[:, n:] = self.d_qq[start : min(stop, n)], self.d_qg[start : min(stop, n)]
         first, last = max(start, n) - n, max(stop, n) - n
-        return np.vstack([above, np.hstack([self.d_qg[:, first:last].T, self.d_gg[first:last]])])
+        below[:, :n], below[:, n:] = self.d_qg[:, first:last].T, self.d_gg[first:last]
+        return out
 
     def pairs(self, rows: Ints, columns: Ints) -> Distances:
         """The distances (n,) at `(rows[i], columns[i])`."""
@@ -164,15 +169,17 @@ def rerank(
     columns = np.arange(n_query, blocks.n_gallery) if columns is None else columns
     shared = vectors[columns].tocsc()
     out = np.empty((n_query, len(columns)), dtype=np.float32)
-    for start, stop in _row_ranges(n_query, blocks.n_gallery):
-        original = _square(blocks.block(start, stop)[:, columns], squared) / largest[start:stop, None]
-        jaccard = _compare(vectors[start:stop], shared)
-        out[start:stop] = jaccard * (1 - config.lambda_) + original * config.lambda_
+    for start, stop in _row_ranges(n_query, blocks.n_gallery, PART_BYTES):
+        original = _square(blocks.block(start, stop)[:, n_query:], squared)
+        share = config.lambda_ / largest[start:stop, None]
+        out[start:stop] = _compare(vectors[start:stop], shared)
+        out[start:stop] *= 1 - config.lambda_
+        out[start:stop] += original * share.astype(original.dtype)
     return out
 
 
-def _row_ranges(n_rows: int, n_columns: int) -> list[tuple[int, int]]:
-    return iter_ranges(n_rows, max(1, BLOCK_BYTES // max(1, 4 * n_columns)))
+def _row_ranges(n_rows: int, n_columns: int, n_bytes: int) -> list[tuple[int, int]]:
+    return iter_ranges(n_rows, max(1, n_bytes // max(1, 4 * n_columns)))
 
 
 def _square(values: Distances, squared: bool) -> Distances:
@@ -187,13 +194,12 @@ def _find_neighbours(blocks: PairBlocks, k: int, squared: bool) -> tuple[Ints, N
     n = blocks.n_query
     near = np.empty((n, min(k, n)), dtype=np.int64)
     largest = np.empty(n)
-    everything = np.arange(n)
-    for start, stop in _row_ranges(n, n):
+    for start, stop in _row_ranges(n, n, BLOCK_BYTES):
         block = _square(blocks.block(start, stop), squared)
         check_numbers(block, start)
         largest[start:stop] = block.max(axis=1)
-        for i, row in enumerate(block, start):
-            near[i] = first_columns(row, everything, k)
+        for a, b in iter_ranges(len(block), N_ROWS):
+            near[start + a : start + b] = first_places(block[a:b], near.shape[1])
     return near, np.where(largest > 0, largest, 1.0)
 
 
@@ -237,7 +243,9 @@ def _compare(vectors: Any, gallery: Any) -> NDArray[np.float64]:
         smaller = np.minimum(gallery.data[places], np.repeat(vectors.data[a:b], reach))
         at = np.repeat(vectors.row[a:b].astype(np.int64) * n_gallery, reach) + gallery.indices[places]
         shared += np.bincount(at, smaller, n * n_gallery)
-    return np.asarray(1 - shared / (2 - shared)).reshape(n, n_gallery)
+    np.minimum(shared, 1, out=shared)  # rounding leaves equal vectors a little more than 1
+    shared /= 2 - shared
+    return np.subtract(1, shared, out=shared).reshape(n, n_gallery)
 
 
 def _count_up(lengths: Ints) -> Ints:
