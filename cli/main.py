@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "Verify every table, row and image of a dataset.",
     "show": "Contact sheets and timelines of a dataset as a local HTML page.",
     "pack": "Write the images end to end in one file, for training.",
+    "train": "Train RQEN, an ablation of it, or a method it is compared with.",
     "embed": "One vector for each tracklet, by an ONNX model.",
     "eval": "Embeddings under a protocol: CMC, mAP, mINP, with all that a number needs beside it.",
     "export": "Write a dataset in the form another tool reads.",

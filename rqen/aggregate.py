@@ -36,3 +36,22 @@ def aggregate_sets(features: Tensor, scores: Tensor, mask: Tensor | None = None)
     shares = scores / scores.sum(dim=1, keepdim=True).clamp(min=_EPS)
     regions = torch.einsum("btr,btrc->brc", shares, features)
     return Aggregate(F.normalize(regions.flatten(1), dim=1), regions, shares)
+
+
+class SetSums:
+    """The same for one set whose frames come in pieces: memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._weighted: Tensor | float = 0.0
+        self._total: Tensor | float = 0.0
+
+    def add(self, features: Tensor, scores: Tensor) -> None:
+        """Takes n frames: features (n, R, C), scores (n, R)."""
+        self._weighted = self._weighted + torch.einsum("nr,nrc->rc", scores, features)
+        self._total = self._total + scores.sum(dim=0)
+
+    def finish(self) -> Tensor:
+        """The regions (R, C)."""
+        if not isinstance(self._weighted, Tensor) or not isinstance(self._total, Tensor):
+            raise ValueError("a set without frames")
+        return self._weighted / self._total.clamp(min=_EPS)[:, None]

@@ -62,7 +62,7 @@ class BNInception(nn.Module):
 
     def __init__(self, width: int = 576) -> None:
         super().__init__()
-        self.blocks = list_blocks(width)
+        self.width, self.blocks = width, list_blocks(width)
         self.weights = "random"
         self.tap_channels = 192
         self._add("conv1_7x7_s2", 3, 64, 7)

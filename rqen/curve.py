@@ -1,0 +1,30 @@
+"""The log of a run as a picture."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from lpw_toolkit.publish import publish_bytes
+
+_OTHER = ("iteration", "lr", "images_per_s")
+
+
+def draw_log(rows: list[dict[str, Any]], out: Path) -> None:
+    """Losses over iterations, and the learning rate below, as PNG. Errors: OSError."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    losses, rate = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    steps = [row["iteration"] for row in rows]
+    for name in [name for name in (rows[-1] if rows else {}) if name not in _OTHER]:
+        losses.plot(steps, [row.get(name) for row in rows], label=name, linewidth=1.2)
+    losses.set_ylabel("loss")
+    losses.grid(alpha=0.3)
+    if rows:
+        losses.legend(frameon=False)
+    rate.plot(steps, [row["lr"] for row in rows], color="0.3")
+    rate.set_ylabel("learning rate")
+    rate.set_xlabel("iteration")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})
+    publish_bytes(out, picture.getvalue())

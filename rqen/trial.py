@@ -1,0 +1,92 @@
+"""Which precision and memory layout this machine runs a network fastest in: a short trial, recorded with the run."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from lpw_toolkit.errors import LpwError
+from rqen.recipe import TrainRecipe
+
+_N_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a network is run.
+
+    Attributes:
+        precision: `float32` or `bfloat16`.
+        channels_last: memory layout of images and weights.
+        seconds: of the trial's modes, by name; empty where nothing was tried.
+    """
+
+    precision: str
+    channels_last: bool
+    seconds: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Precision and layout in a few words."""
+        return f"{self.precision}, channels {'last' if self.channels_last else 'first'}"
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        """The network in this layout."""
+        return network.to(memory_format=torch.channels_last) if self.channels_last else network
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context that a forward pass runs in."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def lay(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) in this layout."""
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+
+#: As the network was written.
+PLAIN = Mode("float32", False, {})
+
+
+def list_modes(recipe: TrainRecipe) -> list[Mode]:
+    """The modes that the recipe allows."""
+    precisions = ["float32", "bfloat16"] if recipe.precision == "auto" else [recipe.precision]
+    layouts = {"auto": [False, True], "yes": [True], "no": [False]}[recipe.channels_last]
+    return [Mode(precision, layout, {}) for precision in precisions for layout in layouts]
+
+
+def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module, Mode], object]) -> Mode:
+    """The fastest of `modes`; the only one without a trial.
+
+    Args:
+        network: is not changed; the trial runs on a copy.
+        step: what is timed, once to warm up and then three times, of which the fastest counts.
+
+    Errors: LpwError where no mode runs.
+    """
+    if len(modes) == 1:
+        return modes[0]
+    seconds: dict[str, float] = {}
+    failures = []
+    for mode in modes:
+        try:
+            seconds[mode.name] = round(_time_mode(mode, network, step), 4)
+        except RuntimeError as error:  # a precision that this processor or these layers do not have
+            failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
+    if not seconds:
+        raise LpwError("precision", "; ".join(failures), "a mode that runs", "set train.precision")
+    fastest = min(seconds, key=seconds.__getitem__)
+    return replace(next(mode for mode in modes if mode.name == fastest), seconds=seconds)
+
+
+def _time_mode(mode: Mode, network: nn.Module, step: Callable[[nn.Module, Mode], object]) -> float:
+    trial = mode.prepare(copy.deepcopy(network))
+    step(trial, mode)
+    times = []
+    for _ in range(_N_STEPS):
+        start = time.perf_counter()
+        step(trial, mode)
+        times.append(time.perf_counter() - start)
+    return min(times)
