@@ -170,7 +170,7 @@ def rerank(
     shared = vectors[columns].tocsc()
     out = np.empty((n_query, len(columns)), dtype=np.float32)
     for start, stop in _row_ranges(n_query, blocks.n_gallery, PART_BYTES):
-        original = _square(blocks.block(start, stop)[:, n_query:], squared)
+        original = _square(blocks.block(start, stop)[:, columns], squared)
         share = config.lambda_ / largest[start:stop, None]
         out[start:stop] = _compare(vectors[start:stop], shared)
         out[start:stop] *= 1 - config.lambda_
