@@ -28,7 +28,7 @@ from lpw_toolkit.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
 from lpw_toolkit.tracklets import Ranges
 
 MAX_CROPS = 20_000
-_MAX_WIDTH_PX = 76
+_MAX_WIDTH_PX = 74
 
 
 @dataclass(frozen=True)

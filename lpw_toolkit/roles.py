@@ -22,7 +22,7 @@ from lpw_toolkit.trials import read_trials
 
 Ints = NDArray[np.int64]
 DISTRACTOR, JUNK, UNNAMED = 0, -1, -2
-_NUMBERED = re.compile(r"(.*?)(\d+)")
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ def cast_roles(dataset: Dataset, split: int | None, limits: Limits) -> Cast:
     named = np.array([person is not None for person in people], dtype=bool) & (kind_code == UNNAMED)
     kept, lines = _keep_fitting(dataset, roles, named, kind_code)
     cast_rows = np.unique(np.concatenate(list(kept.subsets().values())))
-    persons = number_names(str(people[row]) for row in cast_rows[named[cast_rows]].tolist())
-    if max(persons.values()) > limits.persons:
-        got = f"person numbers up to {max(persons.values()):,}"
+    persons = number_names((str(people[row]) for row in cast_rows[named[cast_rows]].tolist()), most=limits.persons)
+    if len(persons) > limits.persons:
+        got = f"{len(persons):,} persons"
         raise LpwError(dataset.root, got, f"at most {limits.persons:,}", "export with --to hf or webdataset")
     cameras = dataset.tracklets["camera_id"].to_pylist()
     camera_number, camera_lines = _number_cameras(
@@ -173,16 +173,21 @@ def _keep_fitting(dataset: Dataset, roles: Roles, named: NDArray[np.bool_], kind
     return kept, [f"left out: {n:,} {what}" for what, n in gone.items() if n]
 
 
-def number_names(names: Iterable[str], *, least: int = 1) -> dict[str, int]:
+def number_names(names: Iterable[str], *, least: int = 1, most: int = 1 << 31) -> dict[str, int]:
     """A number from 1 for each name, in natural order.
 
-    Names that are one prefix and a number of their own, `least` or more (`0003`, `scen1/view3`), keep it.
+    Names that are all one prefix and a number of their own in [least, most] (`0003`, `scen1/view3`) keep it.
     """
     ordered = sorted(set(names), key=natural_key)
     matches = [_NUMBERED.fullmatch(name) for name in ordered]
     own = [int(match[2]) for match in matches if match and match[2].isascii()]
     prefixes = {match[1] for match in matches if match}
-    if len(own) == len(ordered) and len(prefixes) == 1 and len(set(own)) == len(own) and min(own, default=0) >= least:
+    if (
+        len(own) == len(ordered)
+        and len(prefixes) == 1
+        and len(set(own)) == len(own)
+        and all(least <= number <= most for number in own)
+    ):
         return dict(zip(ordered, own, strict=True))
     return {name: number for number, name in enumerate(ordered, start=1)}
 
@@ -194,10 +199,7 @@ def _number_cameras(
 
     A query is compared with the cameras of its own person only, so this changes no evaluation.
     """
-    numbers = number_names(camera for camera, _ in seen)
-    if max(numbers.values()) <= limit:
-        return numbers, []
-    numbers = {name: i for i, name in enumerate(sorted(numbers, key=natural_key), start=1)}
+    numbers = number_names((camera for camera, _ in seen), most=limit)
     if len(numbers) <= limit:
         return numbers, []
     groups = _group_cameras(seen)
