@@ -6,6 +6,8 @@ import itertools
 import json
 import random
 import re
+import shutil
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 from raw_trees import DictTree, complaint, load, read
 
+from lpw_toolkit.archives import open_tree
 from lpw_toolkit.benchmarks import (
     Benchmark,
     ReadOptions,
@@ -163,6 +166,17 @@ class TestEveryReader:
         assert reading.splits is not None and plain.splits is not None
         assert reading.splits.subsets == plain.splits.subsets
         assert reading.splits.digest == plain.splits.digest
+
+    @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+    def test_archives_read_as_the_folder_does(self, name, fake, kind, benchmark_module, tmp_path):
+        benchmark_module.write_fake(tmp_path / "raw", np.random.default_rng(0))
+        raw = tmp_path / "raw"
+        path = raw if kind == "folder" else Path(shutil.make_archive(str(raw), kind, raw))
+        with closing(open_tree(path)) as tree:
+            reading = benchmark_module.read(tree, ReadOptions())
+        plain = read(name, fake)
+        assert (reading.tracklets, reading.splits) == (plain.tracklets, plain.splits)
+        assert (reading.mismatches, reading.extras) == (plain.mismatches, plain.extras)
 
     def test_two_trees_are_one_too_many(self, name, fake):
         text = complaint(name, {f"{copy}/{file}": data for copy in "ab" for file, data in fake.items()})
