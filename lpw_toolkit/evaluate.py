@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.comparing import Settings, Source, check_vectors, choose_distance, compare, describe_distance
@@ -133,6 +134,9 @@ def evaluate(
     trials = _choose_trials(ranker.trials(dataset), splits)
     labels = read_labels(dataset.tracklets)
     for trial in trials:
+        if not len(trial.gallery):
+            thing, got = f"{dataset.name}, split {trial.split}", f"an empty gallery by the rule of {protocol}"
+            raise LpwError(thing, got, ranker.RULES.gallery, "choose another protocol, or a dataset that has them")
         check_vectors(dataset, embeddings, np.union1d(trial.query, trial.gallery), settings.metric)
     results = []
     with show_progress("ranking", len(trials), "splits") as progress:
@@ -189,9 +193,10 @@ def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[
         n_lost = sum(summary.n_skipped for summary in found.summaries)
         names = name_some(found.skipped, 5)
         notes.append(f"{n_lost:,} of {n_asked:,} queries have no right answer in the gallery, skipped: {names}")
-    missed = sum(s.n_unmatched - s.n_skipped for s in found.summaries)
-    if missed:
-        notes.append(f"{missed:,} queries have no right answer in the gallery and count as missed")
+    missed = found.queries.filter(pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"])))
+    if missed.num_rows:
+        names = name_some(missed["tracklet_id"].unique().to_pylist(), 5)
+        notes.append(f"{missed.num_rows:,} queries have no right answer in the gallery and count as missed: {names}")
     n_unnamed = int(np.count_nonzero((labels.kind == PERSON) & (labels.person < 0)))
     if n_unnamed and found.dataset.splits is None:
         notes.append(f"{n_unnamed:,} tracklets without a person_id stay out: nobody knows whether they would be right")

@@ -57,11 +57,15 @@ def compare_protocols(
     for name in list_protocols():
         if name == chosen.protocol:
             continue
-        reason = _find_reason_against(dataset, name, found)
-        if reason:
-            left_out[name] = reason
-        else:
-            found.append(evaluate(dataset, embeddings, name, settings, splits=splits, source=source))
+        try:
+            reason = _find_reason_against(dataset, name, found)
+            if reason:
+                left_out[name] = reason
+                continue
+            other = evaluate(dataset, embeddings, name, settings, splits=splits, source=source)
+            found += [other] * bool(other.summaries)  # no summary: an error that says why
+        except LpwError as error:
+            left_out[name] = f"{error.thing}: {error.got}, not {error.expected}"
     evaluations = [other for one in found for other in _both_forms(one)]
     reasons = ["", *(explain_difference(chosen, other) for other in evaluations[1:])]
     return Comparison(evaluations, reasons, left_out)
@@ -72,11 +76,8 @@ def _both_forms(one: Evaluation) -> list[Evaluation]:
 
 
 def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -> str | None:
-    """Why the protocol called `name` adds nothing; None where it does."""
-    try:
-        trials = open_protocol(name).trials(dataset)
-    except LpwError as error:
-        return f"{error.thing}: {error.got}, not {error.expected}"
+    """Why the protocol called `name` adds nothing; None where it does. Errors: LpwError where it does not fit."""
+    trials = open_protocol(name).trials(dataset)
     asked = {result.trial.split: result.trial for result in found[0].results}
     here = [trial for trial in trials if trial.split in asked]
     if len(here) != len(asked) or any(not np.array_equal(t.query, asked[t.split].query) for t in here):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.protocols import Trial
-from lpw_toolkit.relevance import JUNK, PERSON, Labels, read_labels
+from lpw_toolkit.relevance import JUNK, PERSON, read_labels
 from lpw_toolkit.schema import SUBSETS
 from lpw_toolkit.tables import to_numpy
 
@@ -120,8 +120,8 @@ def pose_trial(dataset: Dataset) -> Trial:
 
     Errors: LpwError that says what is missing.
     """
+    require_identities(dataset)
     labels = read_labels(dataset.tracklets)
-    _require_identities(dataset, labels)
     named = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
     pairs = np.stack([labels.person[named], labels.camera[named]], axis=1)
     distinct, first = np.unique(pairs, axis=0, return_index=True)
@@ -134,7 +134,9 @@ def pose_trial(dataset: Dataset) -> Trial:
     return Trial(0, NOBODY, query, np.union1d(named, np.flatnonzero(labels.kind != PERSON)))
 
 
-def _require_identities(dataset: Dataset, labels: Labels) -> None:
+def require_identities(dataset: Dataset) -> None:
+    """Errors: LpwError that says what is missing to look for persons across cameras: tracklets, persons or cameras."""
+    labels = read_labels(dataset.tracklets)
     if not len(labels):
         raise LpwError(dataset.name, "no tracklets", "a dataset with persons", "choose another dataset")
     if np.all(labels.person[labels.kind == PERSON] < 0):

@@ -19,6 +19,7 @@ from make_dataset import make_dataset
 from make_labelled import PLACES, SMALL_MARS, make_labelled, two_cameras
 
 from cli.main import main
+from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.embeddings import EmbeddingFacts, write_embeddings
 from lpw_toolkit.errors import LpwError
@@ -305,6 +306,33 @@ class TestStart:
         subprocess.run(command, check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+
+
+@pytest.mark.parametrize("benchmark", list_benchmarks())
+def test_imported_benchmarks_are_scored_by_their_own_protocol(benchmark: str, tmp_path: Path) -> None:
+    open_benchmark(benchmark).write_fake(tmp_path / "raw", np.random.default_rng(0))
+    run = [
+        "import",
+        benchmark.replace("_", "-"),
+        str(tmp_path / "raw"),
+        "--out",
+        str(tmp_path / "d"),
+        "--allow-partial",
+    ]
+    done = CliRunner().invoke(main, run)
+    assert done.exit_code == 0, done.output
+    dataset = open_dataset(tmp_path / "d")
+    persons = dataset.tracklets["person_id"].to_pylist()
+    rng = np.random.default_rng(1)
+    known = {person: rng.normal(size=8) for person in sorted({p for p in persons if p})}
+    vectors = [known.get(person, rng.normal(size=8)) for person in persons]
+    options = ["--embeddings", embed(dataset, tmp_path / "e.parquet", vectors), "--data", dataset.root]
+    record = json.loads(show(*options, "--protocol", benchmark, "--json"))
+    last = record["lines"][-1]
+    assert last["cmc@1"] == 1.0, "persons are told apart without fault"
+    assert last["split_source"]
+    compared = show(*options, "--protocol", benchmark, "--compare-protocols")
+    assert "against " + benchmark in compared
 
 
 @pytest.mark.realdata

@@ -373,6 +373,23 @@ class TestRefused:
         with pytest.raises(LpwError, match="none of 1 queries with a right answer"):
             _ = evaluate(dataset, embed(dataset, np.eye(2)), "market", Settings()).metrics
 
+    def test_queries_that_count_as_missed_are_named(self, tmp_path: Path) -> None:
+        case = two_cameras(6, 1)
+        dataset = make_labelled(tmp_path / "d", case["rows"], [row for row in case["splits"] if row[2] != "cam_b/002"])
+        found = evaluate(dataset, draw_persons(dataset, 4, 0.0), "prid2011", Settings())
+        assert figures(found)["cmc@1"] == pytest.approx(2 / 3)
+        assert found.notes == ["1 queries have no right answer in the gallery and count as missed: cam_a/002"]
+        assert found.skipped == []
+
+    def test_an_empty_gallery(self, tmp_path: Path) -> None:
+        rows = [("a", "p1", "c1", "person"), ("b", "p1", "c2", "person")]
+        splits = [(0, part, name) for part in ("query", "gallery") for name in "ab"]
+        dataset = make_labelled(tmp_path / "d", rows, splits)
+        with pytest.raises(
+            LpwError, match="split 0: got an empty gallery by the rule of mars_torchreid; expected test"
+        ):
+            evaluate(dataset, embed(dataset, np.eye(2)), "mars_torchreid", Settings())
+
     def test_persons_nobody_named_are_counted(self, tmp_path: Path) -> None:
         rows = [("a", "p", "c1", "person"), ("b", "p", "c2", "person"), ("n", None, "c2", "person")]
         dataset = make_labelled(tmp_path / "d", rows)

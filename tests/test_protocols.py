@@ -155,6 +155,12 @@ class TestOwnDataset:
             with pytest.raises(LpwError, match=message):
                 open_protocol(name).trials(make_labelled(tmp_path / name, rows))
 
+    def test_one_camera_is_said_even_with_splits(self, tmp_path: Path) -> None:
+        rows = [("a", "p1", "c1", "person"), ("b", "p1", "c1", "person")]
+        dataset = make_labelled(tmp_path / "d", rows, [(0, "query", "a"), (0, "gallery", "b")])
+        with pytest.raises(LpwError, match=r"camera_id: got one camera .c1.; expected two cameras or more"):
+            open_protocol("market").trials(dataset)
+
     @pytest.mark.parametrize("name", sorted(set(list_protocols()) - {"market", "cross_dataset"}))
     def test_no_splits(self, name: str, tmp_path: Path) -> None:
         with pytest.raises(LpwError, match=r"without splits.*--protocol market"):

@@ -7,7 +7,7 @@ each camera asks and all tracklets answer; a right answer by the query's own cam
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.protocols import Rules, Trial
 from lpw_toolkit.relevance import Labels, Relevance, judge
-from lpw_toolkit.trials import pose_trial, read_trials
+from lpw_toolkit.trials import pose_trial, read_trials, require_identities
 
 RULES = Rules(
     title="cross-camera, as on Market-1501: a person's own camera does not answer",
@@ -22,6 +22,7 @@ RULES = Rules(
 
 def trials(dataset: Dataset) -> list[Trial]:
     """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras are missing."""
+    require_identities(dataset)
     return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
 
 
