@@ -103,7 +103,28 @@ def test_a_strangers_code_never_runs(write: Callable[[Path, Path], None], tmp_pa
     with pytest.raises(LpwError) as caught:
         open_detector("ultralytics", DetectorOptions(weights=str(tmp_path / "yolo.pt")))
     assert "\n" not in str(caught.value) and "choose the weights of a YOLO detector" in str(caught.value)
+    assert "Ultralytics" not in str(caught.value) and "ERROR" not in str(caught.value)  # our words, not a library's
     assert not marker.exists()
+
+
+def test_weights_that_cannot_be_loaded_are_told_in_our_words(tmp_path: Path) -> None:
+    import torch
+
+    foreign, damaged, empty = tmp_path / "yolo_a.pt", tmp_path / "yolo_b.pt", tmp_path / "yolo_c.pt"
+    torch.save({"model": Marker(tmp_path / "marker")}, foreign)
+    torch.save({"model": None, "ema": None}, empty)
+    with zipfile.ZipFile(make_yolo(tmp_path / "yolo.pt")) as good, zipfile.ZipFile(damaged, "w") as bad:
+        for name in good.namelist():
+            if "/data/" not in name:
+                bad.writestr(name, good.read(name))
+    for path, told in (
+        (foreign, "a file that safe loading refuses: it holds more than a network, or is damaged"),
+        (damaged, "a damaged file"),
+        (empty, "a file without a network of ultralytics' make"),
+    ):
+        with pytest.raises(LpwError) as caught:
+            open_detector("ultralytics", DetectorOptions(weights=str(path)))
+        assert str(caught.value) == f"{path}: got {told}; expected YOLO weights; choose the weights of a YOLO detector"
 
 
 def test_the_markers_would_bite_without_safe_loading(tmp_path: Path) -> None:
@@ -226,7 +247,7 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
         open_detector("ultralytics", DetectorOptions(weights=path, runtime="onnxruntime"))
     with pytest.raises(LpwError, match=r"--precision: got int8; expected auto \| float32 \| bfloat16"):
         open_detector("ultralytics", DetectorOptions(weights=path, precision="int8"))
-    with pytest.raises(LpwError, match=r"--threads: got 0; expected 1 or more"):
+    with pytest.raises(LpwError, match=r"option --threads: got 0; expected a whole number from 1 to 1024"):
         open_detector("ultralytics", DetectorOptions(weights=path, threads=0))
 
 

@@ -5,6 +5,7 @@ mode, and turn off package auto-install; settings sync and with it analytics are
 """
 
 import os
+import pickle
 import time
 import zipfile
 from pathlib import Path
@@ -129,8 +130,7 @@ def _load_model(path: Path) -> Any:
         model = checkpoint.get("ema") or checkpoint.get("model")
         head = model.model[-1]
     except Exception as error:  # a stranger's file can fail in any way while it is rebuilt
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise LpwError(path, f"a file that safe loading refuses ({reason})", "YOLO weights", _DO) from error
+        raise LpwError(path, _describe_failure(error), "YOLO weights", _DO) from error
     if not isinstance(head, Detect) or isinstance(head, OBB):
         raise LpwError(path, f"weights that are not a detector ({type(head).__name__} head)", "a Detect head", _DO)
     tensors = [*model.parameters(), *model.buffers()]
@@ -140,6 +140,16 @@ def _load_model(path: Path) -> Any:
     if channels != 3:
         raise LpwError(path, f"weights for pictures of {channels} channels", "3 channels", _DO)
     return model.float().fuse(verbose=False).eval()
+
+
+def _describe_failure(error: BaseException) -> str:
+    """Why a checkpoint could not be loaded, in our words: those of the libraries advise on other programs."""
+    causes = [error, error.__cause__, error.__context__]
+    if any(isinstance(cause, pickle.UnpicklingError) for cause in causes):
+        return "a file that safe loading refuses: it holds more than a network, or is damaged"
+    if any(isinstance(cause, RuntimeError | EOFError | MemoryError) for cause in causes):
+        return "a damaged file"
+    return "a file without a network of ultralytics' make"
 
 
 def _import_safely() -> None:
