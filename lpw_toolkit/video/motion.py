@@ -28,7 +28,7 @@ class DuplicateFinder:
     there, and noise is tolerated, until motion shows that the pattern has ended. Only at the very start a clear case
     is believed at once.
 
-    Measured on three street videos, doubled and coded again (tests/bench/results/duplicates.json): from the first
+    Measured on three street videos, doubled and coded again (tests/bench/bench_duplicates.py): from the first
     motion on more than 99 % are found, and none falsely. Before anything moves there is nothing to tell them by.
     """
 
