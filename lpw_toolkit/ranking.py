@@ -23,6 +23,8 @@ Unmatched = Literal["skip", "zero"]
 BLOCK_BYTES, PART_BYTES = 64 << 20, 2 << 20
 #: Right answers compared with a row at once, and how many make sorting the row cheaper than comparing.
 N_COMPARED, N_SORTED = 32, 256
+#: Columns from which on one comparison of a row takes longer than handing the interpreter to another thread.
+LONG_ROW = 32_768
 
 
 class Blocks(Protocol):
@@ -221,13 +223,14 @@ def summarise(
     )
 
 
-def rank_queries(distances: Blocks | Distances, relevance: Relevance, *, n_threads: int = 2) -> Ranking:
+def rank_queries(distances: Blocks | Distances, relevance: Relevance, *, n_threads: int | None = None) -> Ranking:
     """Ranks of all right answers; equal distances are ordered by gallery column, as a stable sort does.
 
     Args:
         distances: (Q, G) a matrix, or blocks of one; smaller is more alike. Infinite distances are allowed.
         relevance: what each query looks for and must not see.
-        n_threads: the comparisons run in so many threads; the result does not depend on it.
+        n_threads: the comparisons run in so many threads; None takes two where rows are long enough to gain from it.
+            The result does not depend on it.
 
     Errors: LpwError where a distance is NaN or the shapes differ.
     """
@@ -237,7 +240,7 @@ def rank_queries(distances: Blocks | Distances, relevance: Relevance, *, n_threa
     ahead = np.empty(len(relevance.good.columns), dtype=np.int64)
     n_rows = max(1, PART_BYTES // max(1, 4 * relevance.n_gallery))
     task = _Task(relevance, None if len(seen) == relevance.n_gallery else seen, ahead)
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads or (2 if relevance.n_gallery >= LONG_ROW else 1)) as pool:
         for start, stop in iter_ranges(blocks.n_query, max(1, BLOCK_BYTES // max(1, 4 * blocks.n_gallery))):
             block = blocks.block(start, stop)
             parts = [(start + a, block[a:b]) for a, b in iter_ranges(stop - start, n_rows)]

@@ -1,6 +1,6 @@
 """CMC and mAP: ours against torchreid's Python evaluator, on the same arrays in one process.
 
-    python tests/bench/bench_ranking.py [--pairs 3] [--no-large]
+    python tests/bench/bench_ranking.py [--pairs 3] [--threads N] [--no-large]
 
 Inputs of both sides are the distances (float32), person ids and camera ids; our time includes judging who is a right
 answer. Runs alternate (ours, torchreid, ours, ...); the medians are compared. Each query has about 11 right answers, as
@@ -47,11 +47,11 @@ def draw_distances(ids: Ids, rng: np.random.Generator) -> NDArray[np.float32]:
     return out
 
 
-def rank_ours(distances: Blocks | NDArray[np.float32], ids: Ids) -> Summary:
+def rank_ours(distances: Blocks | NDArray[np.float32], ids: Ids, n_threads: int | None = None) -> Summary:
     q_pids, g_pids, q_camids, g_camids = ids
     query = Labels(q_pids, q_camids, np.zeros(len(q_pids), dtype=np.int64))
     gallery = Labels(g_pids, g_camids, np.zeros(len(g_pids), dtype=np.int64))
-    return summarise(rank_queries(distances, judge(query, gallery)), max_rank=MAX_RANK)
+    return summarise(rank_queries(distances, judge(query, gallery), n_threads=n_threads), max_rank=MAX_RANK)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -60,17 +60,17 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - start
 
 
-def compare(n_query: int, n_gallery: int, n_pairs: int) -> dict[str, Any]:
+def compare(n_query: int, n_gallery: int, n_pairs: int, n_threads: int | None) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torchreid.reid.metrics.rank import evaluate_rank
     rng = np.random.default_rng(0)
     ids = draw_ids(n_query, n_gallery, rng)
     distances = draw_distances(ids, rng)
-    _, extra_mb = measure_extra_mb(lambda: rank_ours(distances, ids))
+    _, extra_mb = measure_extra_mb(lambda: rank_ours(distances, ids, n_threads))
     ours_s, theirs_s = [], []
     for _ in range(n_pairs):
-        found, seconds = timed(lambda: rank_ours(distances, ids))
+        found, seconds = timed(lambda: rank_ours(distances, ids, n_threads))
         ours_s.append(seconds)
         (cmc, mean), seconds = timed(lambda: evaluate_rank(distances, *ids, max_rank=MAX_RANK, use_cython=False))
         theirs_s.append(seconds)
@@ -118,9 +118,11 @@ def rank_large() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3, help="paired runs of each size")
+    parser.add_argument("--threads", type=int, help="of ours, instead of its own choice")
     parser.add_argument("--no-large", action="store_true", help="without the row from features")
     options = parser.parse_args()
-    facts: dict[str, Any] = {"numpy": np.__version__, "rows": [compare(*size, options.pairs) for size in SIZES]}
+    facts: dict[str, Any] = {"numpy": np.__version__, "n_threads": options.threads or "default"}
+    facts["rows"] = [compare(*size, options.pairs, options.threads) for size in SIZES]
     columns = ["n_query", "n_gallery", "ours_s", "torchreid_python_s", "times_faster", "bar", "extra_mb"]
     columns += ["map_difference", "cmc_difference"]
     rows = [[f"{row[c]:.1e}" if c.endswith("difference") else row[c] for c in columns] for row in facts["rows"]]
