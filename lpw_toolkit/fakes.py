@@ -34,8 +34,8 @@ def draw_figure(
     cv2.circle(image, (middle, height // 8), height // 12, hair, -1)
     cv2.rectangle(image, (middle - width // 5, height // 5), (middle + width // 5, height // 2), top, -1)
     cv2.rectangle(image, (middle - width // 6, height // 2), (middle + width // 6, height * 19 // 20), legs, -1)
-    noise = rng.integers(-8, 9, image.shape)
-    done, encoded = cv2.imencode(suffix, np.clip(image + noise, 0, 255).astype(np.uint8))
+    noise = rng.integers(-8, 9, image.shape, dtype=np.int8)
+    done, encoded = cv2.imencode(suffix, np.clip(image.astype(np.int16) + noise, 0, 255).astype(np.uint8))
     if not done:
         raise ValueError(f"no encoder for {suffix}")
     return encoded.tobytes()
