@@ -128,7 +128,7 @@ def evaluate(
         source: where a learned metric learns, instead of the protocol's training part.
 
     Errors: LpwError for a dataset that the protocol does not fit, splits that are not there, tracklets without a
-    vector (named), vectors that cannot be compared, and nothing to learn from.
+    vector (named), vectors that cannot be compared, nothing to learn from, and where no query has a right answer.
     """
     ranker = open_protocol(protocol)
     trials = _choose_trials(ranker.trials(dataset), splits)
@@ -188,9 +188,9 @@ def _count_twins(results: Sequence[SplitResult]) -> int:
 
 def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[str]:
     notes = []
-    if found.skipped:
+    n_lost = sum(summary.n_skipped for summary in found.summaries)
+    if n_lost:
         n_asked = sum(len(result.trial.query) for result in found.results)
-        n_lost = sum(summary.n_skipped for summary in found.summaries)
         names = name_some(found.skipped, 5)
         notes.append(f"{n_lost:,} of {n_asked:,} queries have no right answer in the gallery, skipped: {names}")
     missed = found.queries.filter(pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"])))

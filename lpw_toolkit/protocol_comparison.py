@@ -59,11 +59,10 @@ def compare_protocols(
             continue
         try:
             reason = _find_reason_against(dataset, name, found)
-            if reason:
+            if reason is None:
+                found.append(evaluate(dataset, embeddings, name, settings, splits=splits, source=source))
+            else:
                 left_out[name] = reason
-                continue
-            other = evaluate(dataset, embeddings, name, settings, splits=splits, source=source)
-            found += [other] * bool(other.summaries)  # no summary: an error that says why
         except LpwError as error:
             left_out[name] = f"{error.thing}: {error.got}, not {error.expected}"
     evaluations = [other for one in found for other in _both_forms(one)]
