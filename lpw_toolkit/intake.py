@@ -120,9 +120,10 @@ class Intake:
 
     def _iter_batches(self, rows: list[int]) -> Iterator[Batch]:
         """Rows to be read by the threads, or rows with their bytes where only one can read."""
+        n_images = min(_BATCH_IMAGES, self.part_images)
         if not self.tree.is_sequential:
             at = iter(rows)
-            while batch := list(islice(at, _BATCH_IMAGES)):
+            while batch := list(islice(at, n_images)):
                 yield [(row, None) for row in batch]
             return
         read: Batch = []
@@ -131,7 +132,7 @@ class Intake:
         for row, (_, data) in zip(rows, members, strict=True):
             read.append((row, data))
             n_bytes += len(data)
-            if len(read) >= _BATCH_IMAGES or n_bytes >= _BATCH_BYTES:
+            if len(read) >= n_images or n_bytes >= _BATCH_BYTES:
                 yield read
                 read, n_bytes = [], 0
         if read:

@@ -72,7 +72,7 @@ def write_tiny(root: Path) -> Path:
 
 def import_tiny(raw: Path, out: Path, reader: Tiny | None = None, **changes: Any) -> ImportResult:
     """Imports it in parts of six images."""
-    return import_benchmark(ImportConfig("tiny", raw, out, part_images=6, **changes), reader=reader or Tiny())
+    return import_benchmark(ImportConfig("tiny", raw, out, **{"part_images": 6, **changes}), reader=reader or Tiny())
 
 
 def digest_tree(root: Path) -> dict[str, str]:
@@ -82,7 +82,7 @@ def digest_tree(root: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """`python tiny_benchmark.py RAW OUT [in_place]`, with the exit codes and signals of `lpw`."""
+    """`python tiny_benchmark.py RAW OUT [PART_IMAGES]`, with the exit codes and signals of `lpw`."""
     import click
 
     import cli.main
@@ -90,9 +90,9 @@ def main() -> None:
     @click.command()
     @click.argument("raw", type=click.Path(path_type=Path))
     @click.argument("out", type=click.Path(path_type=Path))
-    @click.argument("flags", nargs=-1)
-    def command(raw: Path, out: Path, flags: tuple[str, ...]) -> None:
-        import_tiny(raw, out, **dict.fromkeys(flags, True))
+    @click.argument("part_images", type=int, default=6)
+    def command(raw: Path, out: Path, part_images: int) -> None:
+        import_tiny(raw, out, part_images=part_images)
 
     cli.main.main = command  # type: ignore[assignment]
     cli.main.run()
