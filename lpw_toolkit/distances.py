@@ -128,9 +128,7 @@ def make_quadratic(name: str, title: str, subspace: Floats, form: Floats) -> Qua
 
 def check_features(features: Features, side: str) -> Features:
     """The same features. Errors: LpwError where they are no finite floating numbers (n, D)."""
-    if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
-        got = f"{features.dtype} of shape {features.shape}"
-        raise LpwError(f"{side} features", got, "floating numbers of shape (n, D)", "pass one row per tracklet")
+    _check_table(features, side)
     bad = ~(_measure(features) < LARGEST)  # NaN is not smaller either
     if bad.any():
         _refuse_rows(side, "NaN, infinite or too large values", "finite numbers", bad)
@@ -142,6 +140,21 @@ def _inverse_lengths(features: Features, side: str) -> Floats:
     if not squares.all():
         _refuse_rows(side, "zero vectors, which have no direction,", "vectors of some length", squares == 0)
     return np.asarray(1 / np.sqrt(squares))
+
+
+def _check_table(features: Features, side: str) -> None:
+    if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
+        got = f"{features.dtype} of shape {features.shape}"
+        raise LpwError(f"{side} features", got, "floating numbers of shape (n, D)", "pass one row per tracklet")
+
+
+def check_alike(query: Features, gallery: Features) -> None:
+    """LpwError where the two are no tables of vectors of one length."""
+    _check_table(query, "query")
+    _check_table(gallery, "gallery")
+    if query.shape[1] != gallery.shape[1]:
+        expected = f"{query.shape[1]} as those of the queries"
+        raise LpwError("gallery features", f"{gallery.shape[1]} dimensions", expected, "embed both with the same model")
 
 
 def _measure(features: Features) -> Floats:
@@ -183,9 +196,7 @@ class Side:
 
 def _open_sides(query: Features, gallery: Features, open_side: Callable[[Features, str], Side]) -> tuple[Side, Side]:
     """Both sides, or one of them twice."""
-    if query.ndim == gallery.ndim == 2 and query.shape[1] != gallery.shape[1]:
-        expected = f"{query.shape[1]} as those of the queries"
-        raise LpwError("gallery features", f"{gallery.shape[1]} dimensions", expected, "embed both with the same model")
+    check_alike(query, gallery)
     first = open_side(query, "query")
     return first, first if gallery is query else open_side(gallery, "gallery")
 

@@ -262,6 +262,8 @@ def _check_shape(blocks: Blocks, relevance: Relevance) -> None:
     got, expected = (blocks.n_query, blocks.n_gallery), (relevance.n_query, relevance.n_gallery)
     if got != expected:
         raise LpwError("distances", f"shape {got}", f"{expected} as judged", "pass the same queries and gallery")
+    if any(relevance.hidden[lists.columns].any() for lists in (relevance.good, relevance.ignored)):
+        raise ValueError("a hidden gallery item is listed for a query")
 
 
 def check_numbers(block: Distances, start: int) -> None:

@@ -169,6 +169,17 @@ class TestKissme:
         assert values.min() < 0
         np.testing.assert_allclose(clipped, (vectors * values.clip(0)) @ vectors.T, atol=1e-10)
 
+    @pytest.mark.parametrize("n_dims", [40, 600])
+    def test_small_sets_get_fewer_components(self, n_dims: int) -> None:
+        """As many persons and cameras as PRID 2011 has for training."""
+        rng = np.random.default_rng(3)
+        person, camera = np.repeat(np.arange(89), 2), np.tile([0, 1], 89)
+        features = rng.normal(size=(89, n_dims))[person] + 0.3 * rng.normal(size=(178, n_dims))
+        distance = open_distance("kissme", Training(features, person, camera))
+        assert distance.title == f"KISSME (PCA {min(n_dims, 44)})"
+        found = distance.blocks(features[camera == 0], features[camera == 1]).block(0, 89)
+        assert (found.argmin(axis=1) == np.arange(89)).mean() > 0.9
+
     def test_a_singular_covariance(self) -> None:
         views, _ = plant(4, np.random.default_rng(2))
         with pytest.raises(LpwError, match="fewer principal components"):

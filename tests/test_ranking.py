@@ -252,6 +252,11 @@ class TestBadInput:
         with pytest.raises(LpwError, match=f"none of {n_query} queries"):
             summarise(ranking)
 
+    def test_a_protocol_that_lists_what_it_hides(self) -> None:
+        for judged in (relevance([[1]], 3, hidden=[1]), relevance([[0]], 3, ignored=[[1]], hidden=[1])):
+            with pytest.raises(ValueError, match="hidden gallery item"):
+                rank_queries(np.zeros((1, 3)), judged)
+
     def test_a_curve_needs_a_rank(self) -> None:
         with pytest.raises(LpwError, match="max_rank"):
             summarise(TestByHand.RANKING, max_rank=0)

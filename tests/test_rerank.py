@@ -201,6 +201,11 @@ class TestBadInput:
         with pytest.raises(LpwError, match=r"expected \(Q, Q\), \(Q, G\) and \(G, G\)"):
             rerank_matrices(np.zeros((2, 2)), np.zeros((2, 3)), np.zeros((4, 4)), squared=True)
 
+    @pytest.mark.parametrize("gallery", [np.ones((4, 5)), np.ones(3), np.ones((4, 3), dtype=np.int64)])
+    def test_features_that_do_not_fit(self, gallery: Any) -> None:
+        with pytest.raises(LpwError, match="gallery features"):
+            rerank_features(Euclidean(), np.ones((2, 3)), gallery)
+
     def test_nan(self) -> None:
         qq, qg, gg = compare(*draw_points(0))
         qg[1, 2] = np.nan

@@ -25,7 +25,7 @@ class LearningConfig:
         solver: of XQDA.
         n_dims: dimensions of XQDA's subspace; None chooses.
         ridge: added to XQDA's covariance within persons.
-        pca_dims: principal components before KISSME.
+        pca_dims: principal components before KISSME, at most; fewer where training is small (the title says how many).
         clip: whether KISSME's form is made positive.
     """
 
@@ -73,11 +73,11 @@ def _learn_xqda(training: Training, rng: np.random.Generator | None, config: Lea
 
 
 def _learn_kissme(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Distance:
-    from lpw_toolkit.metric_learning.kissme import fit_kissme, kissme_distance
+    from lpw_toolkit.metric_learning.kissme import bound_dims, fit_kissme, kissme_distance
     from lpw_toolkit.metric_learning.pca import fit_pca
 
     views = take_views(training, rng)
-    pca = fit_pca(training.features[training.person >= 0], config.pca_dims)
+    pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))
     views = replace(views, first=pca.project(views.first), second=pca.project(views.second))
     return kissme_distance(pca, fit_kissme(views, clip=config.clip))
 

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Distance, Features
+from lpw_toolkit.distances import Distance, Features, check_alike
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.nearest import first_places
 from lpw_toolkit.ranking import Blocks, Distances, Ints, check_numbers, iter_ranges
@@ -138,8 +138,12 @@ def rerank_features(
 ) -> NDArray[np.float32]:
     """Re-ranked distances (Q, G) of vectors (Q, D) and (G, D), never holding more than Q x G of them.
 
-    A distance whose values are no squares is squared first.
+    A distance whose values are no squares is squared first. Cosine distances count as squares, since they are half the
+    squared distances of unit vectors; torchreid squares them once more.
+
+    Errors: LpwError where the features do not fit each other or the distance.
     """
+    check_alike(query, gallery)
     stacked = np.concatenate([query, gallery])
     return rerank(distance.blocks(stacked, stacked), len(query), squared=distance.squared, config=config)
 
