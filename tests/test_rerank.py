@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.metric_learning import rerank as module
-from lpw_toolkit.metric_learning.rerank import RerankConfig, rerank_features, rerank_matrices
+from lpw_toolkit.metric_learning.rerank import RerankConfig, rerank, rerank_features, rerank_matrices
+from lpw_toolkit.ranking import Matrix
 
-Matrix = NDArray[Any]
+Values = NDArray[Any]
 SETTINGS = [(20, 6, 0.3), (7, 3, 0.3), (20, 1, 0.3), (5, 2, 0.0)]
 
 
-def draw_points(seed: int, n: int = 60, n_dims: int = 12) -> tuple[Matrix, Matrix]:
+def draw_points(seed: int, n: int = 60, n_dims: int = 12) -> tuple[Values, Values]:
     """Queries and gallery of some persons each."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(8, n_dims))[rng.integers(0, 8, n)] + 0.6 * rng.normal(size=(n, n_dims))
     return points[: n // 4].astype(np.float32), points[n // 4 :].astype(np.float32)
 
 
-def compare(query: Matrix, gallery: Matrix, distance: Distance | None = None) -> tuple[Matrix, Matrix, Matrix]:
+def compare(query: Values, gallery: Values, distance: Distance | None = None) -> tuple[Values, Values, Values]:
     """Distances within the queries, to the gallery, within the gallery."""
     distance = distance or Euclidean()
     pairs = [(query, query), (query, gallery), (gallery, gallery)]
@@ -33,7 +33,7 @@ def compare(query: Matrix, gallery: Matrix, distance: Distance | None = None) ->
     return np.maximum(qq, qq.T), qg, np.maximum(gg, gg.T)
 
 
-def rerank_slowly(qq: Matrix, qg: Matrix, gg: Matrix, config: RerankConfig, *, squared: bool, n_half: int) -> Matrix:
+def rerank_slowly(qq: Values, qg: Values, gg: Values, config: RerankConfig, *, squared: bool, n_half: int) -> Values:
     """The steps of the paper, with sets and loops."""
     d = np.block([[qq, qg], [qg.T, gg]]).astype(np.float64)
     d = d if squared else d**2
@@ -125,6 +125,28 @@ class TestAgainstTheSteps:
         folded = rerank_matrices(qq, qg, gg, squared=False, config=config)
         assert np.abs(folded - found).max() > 0.01
 
+    def test_values_far_below_zero_do_not_overflow(self) -> None:
+        rng = np.random.default_rng(10)
+        d = -np.abs(rng.normal(size=(30, 30))) * 1e4
+        d = (np.triu(d, 1) + np.triu(d, 1).T).astype(np.float32)
+        d[0, 1:] = d[1:, 0] = 1e-3  # every row's largest value is tiny
+        found = rerank_matrices(d[:8, :8], d[:8, 8:], d[8:, 8:], squared=True, config=RerankConfig(5, 2, 0.0))
+        assert ((found >= 0) & (found <= 1)).all()
+
+    def test_queries_may_be_among_the_answers(self) -> None:
+        """As in the official MARS gallery: each query answers too, without a second copy among the neighbours."""
+        query, gallery = draw_points(11)
+        qq, qg, gg = compare(query, gallery)
+        config = RerankConfig(7, 3, 0.3)
+        everything = np.block([[qq, qg], [qg.T, gg]])
+        answers = np.array([3, 20, 0, 59, 14])
+        found = rerank(Matrix(everything), 15, squared=False, config=config, columns=answers)
+        assert found.shape == (15, 5)
+        np.testing.assert_allclose(
+            found[:, [1, 3]], rerank_matrices(qq, qg, gg, squared=False, config=config)[:, [5, 44]], atol=1e-6, rtol=0
+        )
+        np.testing.assert_allclose(found[[3, 0, 14], [0, 2, 4]], 0, atol=1e-6)
+
 
 class TestProperties:
     @given(st.integers(0, 10_000), st.integers(1, 25), st.integers(1, 8), st.floats(0, 1), st.sampled_from([3, 10, 40]))
@@ -168,7 +190,7 @@ class TestProperties:
         parts = compare(*draw_points(6))
         expected = rerank_matrices(*parts, squared=False)
         for name, value in {"BLOCK_BYTES": 2000, "PART_BYTES": 1000, "N_SHARED": 50, "N_ROWS": 3}.items():
-            monkeypatch.setattr(module, name, value)
+            monkeypatch.setattr(f"lpw_toolkit.metric_learning.rerank.{name}", value)
         np.testing.assert_allclose(rerank_matrices(*parts, squared=False), expected, atol=1e-7, rtol=0)
 
     def test_it_helps_where_neighbours_tell_more_than_distance(self) -> None:

@@ -229,7 +229,10 @@ def _encode(blocks: PairBlocks, near: Ints, largest: NDArray[Any], squared: bool
     accepted = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=mutual.shape)
     expanded = (mutual + accepted @ half).tocoo()
     rows, columns = expanded.row.astype(np.int64), expanded.col.astype(np.int64)
-    weights = np.exp(-_square(blocks.pairs(rows, columns), squared) / largest[rows])
+    exponents = -_square(blocks.pairs(rows, columns), squared) / largest[rows]
+    highest = np.full(len(near), -np.inf)
+    np.maximum.at(highest, rows, exponents)
+    weights = np.exp(exponents - highest[rows])  # far below zero, distances of an indefinite form would overflow
     weights /= np.bincount(rows, weights, len(near))[rows]
     return sp.csr_array((weights, (rows, columns)), shape=mutual.shape)
 
