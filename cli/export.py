@@ -20,7 +20,7 @@ from lpw_toolkit.exports import ExportOptions, Role, export_dataset, list_forms
     type=click.IntRange(min=0),
     help="Forms with train, query and gallery: which of the dataset's splits.  [default: the first]",
 )
-@click.option("--shard-mb", type=click.IntRange(min=1), help="hf, webdataset: size of a shard.  [default: 128]")
+@click.option("--shard-mb", type=click.IntRange(min=1), help="hf, webdataset: size of a shard.  [default: 64]")
 def command(paths: tuple[Path, ...], *, form: str, role: Role | None, split: int | None, shard_mb: int | None) -> None:
     """Writes DATASET to the folder OUT in the form that another tool reads, and says what that form cannot hold.
 

@@ -23,7 +23,7 @@ from lpw_toolkit.progress import Progress
 from lpw_toolkit.tracklets import Ranges
 
 Role = Literal["results", "truth"]
-SHARD_BYTES = 128 << 20
+SHARD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)

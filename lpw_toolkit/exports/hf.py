@@ -22,6 +22,9 @@ TITLE = "Parquet for Hugging Face datasets"
 OPTIONS: tuple[str, ...] = ("split", "shard_bytes")
 _TRACKLET_COLUMNS = ("person_id", "camera_id", "scene_id", "kind", "video_id")
 _FRAME_COLUMNS = ("frame_index", "pts_s", "x1", "y1", "x2", "y2", "score")
+_WORDS = ("tracklet_id", *_TRACKLET_COLUMNS)  # few different values
+#: Images are packed already: to try once more costs time and memory.
+_COMPRESSION = {"image.bytes": "none"} | dict.fromkeys(("image.path", "position", *_WORDS, *_FRAME_COLUMNS), "zstd")
 _ROWS_PER_GROUP = 256  # what a reader of single rows must unpack
 _ABSENT = "detections, timelines and settings of the stages: only the digest of the dataset is kept (README.md)"
 _NAMES = {"string": "string", "int32": "int32", "float": "float32", "double": "float64"}
@@ -67,6 +70,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
                 sizes = [len(image) for loaded in shard for image in loaded.images]
                 tally.add(sizes)
                 progress.advance(len(sizes))
+                shard.clear()  # before the next one is read
             counts[part] = (len(rows), tally.n_images - before)
         lost = [*lines, _ABSENT]
         publish.write_file(folder / "README.md", format_card(dataset, counts, tally.n_bytes, lost).encode())
@@ -75,7 +79,8 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
 
 def _encode_shard(dataset: Dataset, shard: list[Loaded]) -> bytes:
     file = io.BytesIO()
-    with pq.ParquetWriter(file, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+    looks = {"compression": _COMPRESSION, "use_dictionary": list(_WORDS), "write_page_checksum": True}
+    with pq.ParquetWriter(file, SCHEMA, **looks) as writer:
         for table in _make_tables(dataset, shard):
             writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
     return file.getvalue()

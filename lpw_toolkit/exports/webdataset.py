@@ -41,6 +41,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
                 shards.append({"shard": name, "part": part, "n_samples": len(shard), "n_images": len(sizes)})
                 tally.add(sizes)
                 progress.advance(len(sizes))
+                shard.clear()  # before the next one is read
         facts = {"dataset": dataset.name, "digest": dataset.manifest.get("digest"), "shards": shards}
         publish.write_file(folder / "shards.json", (json.dumps(facts, indent=1) + "\n").encode())
     return Exported(out, [*lines, _DIGEST_ONLY], tally.n_images, tally.n_bytes)
