@@ -82,8 +82,13 @@ def _take(values: dict[str, float], suffix: str, *, plain: bool = False) -> dict
 
 
 def read_metrics(files: Sequence[Path]) -> list[pa.Table]:
-    """Tables of metrics; a folder stands for the metrics.parquet in it. Errors: MismatchError."""
-    return [read_table(file / "metrics.parquet" if file.is_dir() else file, METRICS) for file in files]
+    """Tables of metrics; a folder stands for the metrics.parquet in it. Errors: LpwError, MismatchError."""
+    places = [file / "metrics.parquet" if file.is_dir() else file for file in files]
+    for place in places:
+        if not place.is_file():
+            do = "name a folder that `lpw eval --out` made"
+            raise LpwError(place, "no such file", "metrics.parquet, or a folder that holds it", do)
+    return [read_table(place, METRICS) for place in places]
 
 
 def choose_headlines(lines: Sequence[Line]) -> list[Line]:

@@ -60,8 +60,13 @@ class TestLines:
     def test_files_and_folders(self, tmp_path: Path) -> None:
         tables.write_table(tmp_path / "metrics.parquet", metrics(), schema.METRICS)
         assert read_metrics([tmp_path, tmp_path / "metrics.parquet"])[0].equals(metrics())
-        with pytest.raises(MismatchError, match="no such file"):
-            read_metrics([tmp_path / "none"])
+        (tmp_path / "empty").mkdir()
+        for name in ("none", "empty"):
+            with pytest.raises(LpwError, match=r"no such file; expected metrics\.parquet, or a folder that holds it"):
+                read_metrics([tmp_path / name])
+        tables.write_table(tmp_path / "splits.parquet", schema.SPLITS.empty_table(), schema.SPLITS)
+        with pytest.raises(MismatchError, match="table splits v1; expected table metrics v1"):
+            read_metrics([tmp_path / "splits.parquet"])
         (tmp_path / "other.parquet").write_bytes((tmp_path / "metrics.parquet").read_bytes()[:-9])
         with pytest.raises(MismatchError, match=r"other\.parquet: got a damaged file"):
             read_metrics([tmp_path / "other.parquet"])
