@@ -101,15 +101,38 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     def __getitem__(self, item: int | Draw) -> Batch:
         """One clip. Errors: CorruptCropError naming the image; LpwError for sizes that differ within a clip."""
         draw = item if isinstance(item, Draw) else self._draw(range(len(self))[item])
+        found, images = self._gather(draw)
+        clip = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.uint8)
+        self._fill(clip, images, found["tracklet_id"])
+        if self.options.dtype == "float32":
+            return {**found, "imgs": torch.from_numpy(clip.astype(np.float32) / np.float32(255))}
+        return {**found, "imgs": torch.from_numpy(clip)}
+
+    def read_batch(self, draws: Sequence[Draw]) -> Batch:
+        """What `collate` makes of these clips. In a worker the pixels go straight into shared memory."""
+        if self.options.sampling == "all" or self.options.dtype != "uint8":
+            return collate([self[draw] for draw in draws])
+        items: list[Batch] = []
+        pixels: torch.Tensor | None = None
+        for place, draw in enumerate(draws):
+            found, images = self._gather(draw)
+            if pixels is None:
+                pixels = _make_pixels((len(draws), len(images), 3, *images[0].shape[:2]))
+            self._fill(pixels[place].numpy(), images, found["tracklet_id"])
+            items.append(found)
+        return {**_collate_facts(items), "imgs": pixels}
+
+    def _gather(self, draw: Draw) -> tuple[Batch, list[NDArray[np.uint8]]]:
+        """Everything of an item but its pixels, and its images."""
         first, end = self.index.starts[self._tracklets[draw.row] :][:2].tolist()
         options = self.options
         rng = clip_generator(options.seed, draw.epoch, draw.place) if options.train else None
         places = choose_frames(end - first, options.n_frames, options.sampling, rng)
         skipped: list[str] = []
         images = [self._read(first, end, first + place, skipped) for place in places.tolist()]
-        found = {"imgs": torch.from_numpy(self._stack(images, draw.row)), "tracklet_id": self._names[draw.row]}
-        found |= {"pid": int(self.pids[draw.row]), "camid": int(self.camids[draw.row])}
-        return {**found, "skipped": skipped} if options.skip_corrupt else found
+        found: Batch = {"pid": int(self.pids[draw.row]), "camid": int(self.camids[draw.row])}
+        found |= {"tracklet_id": self._names[draw.row]} | ({"skipped": skipped} if options.skip_corrupt else {})
+        return found, images
 
     def _draw(self, row: int) -> Draw:
         return Draw(row, int(self._epoch), row)
@@ -126,16 +149,22 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
                 last = error
         raise last
 
-    def _stack(self, images: list[NDArray[np.uint8]], row: int) -> NDArray[Any]:
-        sizes = sorted({image.shape[:2] for image in images})
-        if len(sizes) > 1:
-            got = f"images of {sizes[0][0]}x{sizes[0][1]} and {sizes[1][0]}x{sizes[1][1]}"
-            raise LpwError(self._names[row], got, "one size in a clip", "set size_px")
-        clip = np.empty((len(images), 3, *sizes[0]), dtype=np.uint8)
+    def _fill(self, clip: NDArray[np.uint8], images: list[NDArray[np.uint8]], name: str) -> None:
+        """Writes the images into `clip` (T, 3, H, W)."""
         for image, planes in zip(images, clip, strict=True):
+            if image.shape[:2] != planes.shape[1:]:
+                got = "images of {}x{} and {}x{}".format(*planes.shape[1:], *image.shape[:2])
+                raise LpwError(name, got, "one size", "set size_px")
             for channel, plane in enumerate(planes):
                 cv2.extractChannel(image, channel, plane)  # a third of the time of NumPy's transposition
-        return clip if self.options.dtype == "uint8" else clip.astype(np.float32) / np.float32(255)
+
+
+def _make_pixels(shape: tuple[int, ...]) -> torch.Tensor:
+    """Bytes (uninitialised) of `shape`; in a worker in shared memory, so that they need not be copied there."""
+    if torch.utils.data.get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(int(np.prod(shape)))
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
 def _select(index: ClipIndex, tracklet_ids: Sequence[str] | None) -> NDArray[np.int64]:
@@ -165,8 +194,7 @@ def collate(items: list[Batch]) -> Batch:
     """
     clips = [item["imgs"] for item in items]
     lengths = torch.tensor([len(clip) for clip in clips])
-    batch: Batch = {key: torch.tensor([item[key] for item in items]) for key in ("pid", "camid")}
-    batch["tracklet_id"] = [item["tracklet_id"] for item in items]
+    batch = _collate_facts(items)
     if len(set(lengths.tolist())) == 1:
         batch["imgs"] = torch.utils.data.default_collate(clips)  # straight into shared memory
     else:
@@ -175,6 +203,13 @@ def collate(items: list[Batch]) -> Batch:
             place[: len(clip)] = clip
         batch["imgs"] = padded
         batch["mask"] = torch.arange(padded.shape[1])[None] < lengths[:, None]
+    return batch
+
+
+def _collate_facts(items: list[Batch]) -> Batch:
+    """Everything of a batch but its pixels."""
+    batch: Batch = {key: torch.tensor([item[key] for item in items]) for key in ("pid", "camid")}
+    batch["tracklet_id"] = [item["tracklet_id"] for item in items]
     if "skipped" in items[0]:
         batch["skipped"] = [name for item in items for name in item["skipped"]]
     return batch
@@ -206,7 +241,7 @@ class ClipLoader:
             _Telling(clips),
             batch_sampler=self._plan,  # filled anew for each epoch
             num_workers=n_workers,
-            collate_fn=_collate_told,
+            collate_fn=_keep,
             pin_memory=pin_memory,
             persistent_workers=n_workers > 0,
             worker_init_fn=_start_worker,
@@ -250,21 +285,20 @@ class ClipLoader:
 
 
 class _Telling:
-    """Clips, or the errors instead of them: torch would hand on another error than the one that a worker raised."""
+    """Batches, or the error instead of one: torch would hand on another error than the one that a worker raised."""
 
     def __init__(self, clips: ClipDataset) -> None:
         self._clips = clips
 
-    def __getitem__(self, draw: Draw) -> Batch | LpwError:
+    def __getitems__(self, draws: list[Draw]) -> Batch | LpwError:
         try:
-            return self._clips[draw]
+            return self._clips.read_batch(draws)
         except LpwError as error:
             return error
 
 
-def _collate_told(items: list[Batch | LpwError]) -> Batch | LpwError:
-    good = [item for item in items if not isinstance(item, LpwError)]
-    return collate(good) if len(good) == len(items) else next(item for item in items if isinstance(item, LpwError))
+def _keep(batch: Batch | LpwError) -> Batch | LpwError:
+    return batch
 
 
 def _start_worker(_: int) -> None:

@@ -200,6 +200,14 @@ class TestCollate:
         for place, item, length in zip(batch["imgs"], items, lengths, strict=True):
             assert torch.equal(place[:length], item["imgs"]) and not place[length:].any()
 
+    @pytest.mark.parametrize("options", [{}, {"sampling": "all"}, {"dtype": "float32"}])
+    def test_a_batch_read_at_once_is_the_same(self, made: Path, options: dict[str, Any]) -> None:
+        clips = open_clips(made, **options)
+        draws = [Draw(i, 2, 7 * i) for i in (4, 0, 4, 9)]
+        wanted, found = collate([clips[draw] for draw in draws]), clips.read_batch(draws)
+        assert wanted.keys() == found.keys() and wanted["tracklet_id"] == found["tracklet_id"]
+        assert all(torch.equal(wanted[key], found[key]) for key in wanted if key != "tracklet_id")
+
     def test_torch_loads_it_alone(self, made: Path) -> None:
         clips = open_clips(made, sampling="all")
         batches = list(torch.utils.data.DataLoader(clips, batch_size=5, collate_fn=collate))
@@ -292,5 +300,6 @@ class TestDamage:
 
     def test_sizes_that_differ_need_a_size(self, made: Path) -> None:
         clips = open_clips(made, size_px=None)
-        with pytest.raises(LpwError, match=r"images of 32x16 and 64x32; expected one size in a clip; set size_px"):
-            clips._stack([np.zeros((32, 16, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)], 0)
+        images = [np.zeros((32, 16, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)]
+        with pytest.raises(LpwError, match=r"images of 32x16 and 64x32; expected one size; set size_px"):
+            clips._fill(np.empty((2, 3, 32, 16), np.uint8), images, "scen1/view1/1")
