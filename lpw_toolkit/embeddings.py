@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.schema import embeddings_schema
 from lpw_toolkit.tables import check_limits, to_numpy, write_table
@@ -68,7 +68,7 @@ def write_embeddings(path: Path, tracklet_ids: Sequence[str], vectors: Floats, f
         raise LpwError(path, got, "one vector (D > 0) for each tracklet", "embed the dataset again")
     if not np.isfinite(vectors).all():
         bad = [tracklet_ids[int(i)] for i in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
-        raise LpwError(path, f"NaN or infinity in {_name_some(bad)}", "finite vectors", "check the model")
+        raise LpwError(path, f"NaN or infinity in {_count_and_name(bad)}", "finite vectors", "check the model")
     schema = embeddings_schema(vectors.shape[1])
     values = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
     column = pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type)
@@ -226,7 +226,7 @@ class _Pool:
         rows = pc.index_in(names, self._ids)
         if rows.null_count:
             unknown = names.filter(pc.is_null(rows)).unique().to_pylist()
-            got, expected = f"unknown tracklets: {_list_some(unknown)}", "tracklets of the dataset"
+            got, expected = f"unknown tracklets: {name_some(unknown, 3)}", "tracklets of the dataset"
             raise LpwError(self._path, got, expected, "embed this dataset again")
         return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
@@ -289,15 +289,11 @@ class _Pool:
             raise LpwError(self._path, f"doubles of {self._name(rows)}", expected, do)
 
     def _name(self, rows: NDArray[Any]) -> str:
-        return _name_some([str(self._ids[int(row)]) for row in rows])
+        return _count_and_name([str(self._ids[int(row)]) for row in rows])
 
 
-def _name_some(names: Sequence[str]) -> str:
-    return f"{len(names)} tracklets ({_list_some(names)})" if len(names) > 1 else names[0]
-
-
-def _list_some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _count_and_name(names: Sequence[str]) -> str:
+    return f"{len(names)} tracklets ({name_some(names, 3)})" if len(names) > 1 else names[0]
 
 
 def _write_notes(path: Path, file: pq.ParquetFile, facts: EmbeddingFacts) -> list[str]:

@@ -1,5 +1,7 @@
 """The few kinds of error a user can meet: one line each, *thing: got X; expected Y; do Z*."""
 
+from collections.abc import Sequence
+
 
 class LpwError(Exception):
     """A fault of the input or of the call, told in one line without a traceback.
@@ -61,3 +63,9 @@ def refuse_outside(
 def option_name(field: str) -> str:
     """The name under which a user knows a field of a configuration: `option --min-height-px`."""
     return f"option --{field.replace('_', '-')}"
+
+
+def name_some(names: Sequence[object], limit: int = 8) -> str:
+    """The first `limit` of `names`, and how many more there are."""
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(str(name) for name in names[:limit]) + rest

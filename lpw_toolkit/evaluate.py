@@ -13,7 +13,7 @@ from lpw_toolkit.comparing import Settings, Source, check_vectors, choose_distan
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.distances import Distance
 from lpw_toolkit.embeddings import Embeddings
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.protocols import APForm, Ranker, Rules, Trial, open_protocol
 from lpw_toolkit.provenance import (
@@ -26,7 +26,6 @@ from lpw_toolkit.provenance import (
 )
 from lpw_toolkit.ranking import Blocks, Ranking, Summary, rank_queries, summarise
 from lpw_toolkit.relevance import PERSON, Labels, Relevance, read_labels
-from lpw_toolkit.splits import name_some
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from pathlib import PurePosixPath
 from PIL import Image
 
 from lpw_toolkit.benchmarks import ReadOptions, Tree
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.listing import natural_key
-from lpw_toolkit.splits import name_some
 
 #: What operating systems leave behind; nobody misses it.
 _LITTER_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}

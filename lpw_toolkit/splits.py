@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lpw_toolkit.benchmarks import RawTracklet
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError, name_some
 
 N_SPLITS = 10
 DEFAULT_SEED = 0
@@ -125,9 +125,3 @@ def list_subsets(
 def are_usable(subsets: Sequence[dict[str, list[str]]]) -> bool:
     """Whether in every split somebody asks and somebody answers."""
     return bool(subsets) and all(subset["query"] and subset["gallery"] for subset in subsets)
-
-
-def name_some(names: Sequence[object], limit: int = 8) -> str:
-    """The first `limit` of `names`, and how many more there are."""
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(str(name) for name in names[:limit]) + rest

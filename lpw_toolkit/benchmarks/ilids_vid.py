@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
 from lpw_toolkit.matlab import read_matrix
 from lpw_toolkit.raw_tree import (
@@ -29,7 +29,6 @@ from lpw_toolkit.splits import (
     digest_halves,
     draw_halves,
     list_subsets,
-    name_some,
 )
 
 FACTS = read_facts("ilids_vid")

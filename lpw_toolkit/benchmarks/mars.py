@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
 from lpw_toolkit.mars_info import (
     IMAGE,
@@ -34,7 +34,7 @@ from lpw_toolkit.raw_tree import (
     refuse_options,
     survey,
 )
-from lpw_toolkit.splits import NO_SPLIT, are_usable, name_some, read_published
+from lpw_toolkit.splits import NO_SPLIT, are_usable, read_published
 
 FACTS = read_facts("mars")
 LAYOUT = "{bbox_train,bbox_test}/0001/0001C1T0001F001.jpg"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
 from lpw_toolkit.raw_tree import (
     describe_part,
@@ -27,7 +27,6 @@ from lpw_toolkit.splits import (
     digest_halves,
     draw_halves,
     list_subsets,
-    name_some,
     read_published,
     restrict_halves,
 )
