@@ -40,6 +40,7 @@ from lpw_toolkit.results import MARKER, format_results, write_page, write_result
 @click.option("--k1", type=click.IntRange(1), help="Neighbours that must be mutual.  [default: 20]")
 @click.option("--k2", type=click.IntRange(1), help="Neighbours that are averaged.  [default: 6]")
 @click.option("--lambda", "lambda_", type=click.FloatRange(0, 1), help="Share of the distance itself.  [default: 0.3]")
+@click.option("--half", type=click.Choice(["round_even", "half_up"]), help="Half of an odd k1.  [default: round_even]")
 @click.option("--drop-twins", is_flag=True, help="Re-rank with a query that is in the gallery too only once.")
 @click.option("--compare-protocols", "comparing", is_flag=True, help="Every rule in use, and why the figures differ.")
 @click.option("--table", "as_table", is_flag=True, help="Set RESULTS (folders or metrics.parquet) in one table.")
@@ -110,9 +111,9 @@ def _check_places(values: dict[str, Any]) -> None:
 
 
 def _take_settings(values: dict[str, Any]) -> Settings:
-    given = {name: values[name] for name in ("k1", "k2", "lambda_") if values[name] is not None}
+    given = {name: values[name] for name in ("k1", "k2", "lambda_", "half") if values[name] is not None}
     learns = values["metric"] in LEARNED or values["pca"] is not None
-    _refuse_idle(("k1", "k2", "lambda_", "drop_twins"), "--rerank", needed=values["rerank"])
+    _refuse_idle(("k1", "k2", "lambda_", "half", "drop_twins"), "--rerank", needed=values["rerank"])
     _refuse_idle(("solver", "dims"), "--metric xqda", needed=values["metric"] == "xqda")
     _refuse_idle(("train_data", "train_embeddings", "seed"), "--metric xqda or kissme, or --pca", needed=learns)
     if (values["train_data"] is None) != (values["train_embeddings"] is None):

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.protocols import list_protocols, open_protocol
 from lpw_toolkit.schema import METRICS
 from lpw_toolkit.tables import read_table
 
@@ -128,7 +129,7 @@ def format_table(
     """The lines as `table` (terminal), `csv`, `json`, `markdown` or `latex`.
 
     Terminal, Markdown and LaTeX have a line for each run (`choose_headlines`), percent, and below what holds for all;
-    CSV and JSON have every line, as fractions, with every fact.
+    CSV and JSON have every line, as fractions, with every fact. LaTeX has the figures that the protocol is known by.
 
     Args:
         mix: sets lines of different rules side by side and says in what they differ, instead of refusing.
@@ -147,10 +148,16 @@ def format_table(
     return FORMS[form](lines if form == "csv" else headlines, notes)
 
 
-def _grid(lines: Sequence[Line]) -> tuple[list[list[str]], list[str]]:
-    """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a cell."""
+def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[str]], list[str]]:
+    """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a cell.
+
+    Args:
+        headline: only the figures by which the lines' protocols are known, as papers print them.
+    """
     columns = list(find_differences(lines))
     metrics = list(dict.fromkeys(name for line in lines for name in line.values))
+    if headline:
+        metrics = [name for name in metrics if name in _known_by(lines)] or metrics
     named = [LOCKED.get(name, name) for name in columns]
     titles = ["model", *named, "distance", *map(_title, metrics), *_COUNTS.values()]
     keys: dict[str, dict[str, str]] = {name: {} for name in columns}
@@ -164,6 +171,14 @@ def _grid(lines: Sequence[Line]) -> tuple[list[list[str]], list[str]]:
         f"{name} {key}: {text}" for name, of in zip(named, keys.values(), strict=True) for text, key in of.items()
     ]
     return [titles, *rows], legend
+
+
+def _known_by(lines: Sequence[Line]) -> set[str]:
+    """Metrics by which the protocols are known; none where one of them is not of this version."""
+    protocols = {str(line.facts["protocol"]) for line in lines}
+    if not protocols <= set(list_protocols()):
+        return set()
+    return {name for protocol in protocols for name in open_protocol(protocol).RULES.headline}
 
 
 def _say(line: Line, name: str) -> str:
@@ -226,7 +241,7 @@ _LATEX = {
 
 
 def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    grid, legend = _grid(lines)
+    grid, legend = _grid(lines, headline=True)
     titles, *rows = [["".join(_LATEX.get(c, c) for c in cell) for cell in row] for row in grid]
     n_left = titles.index("distance") + 1
     caption = "; ".join("".join(_LATEX.get(c, c) for c in fact) for fact in [*legend, *_shared_facts(lines), *notes])

@@ -102,9 +102,10 @@ class TestFigures:
     @pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean", "xqda", "kissme"])
     def test_every_metric_with_and_without_reranking(self, metric: str, home: Path) -> None:
         plain = show(*on_prid(home, "--metric", metric, "--pca", 3))
-        again = show(*on_prid(home, "--metric", metric, "--pca", 3, "--rerank", "--k1", 5, "--lambda", 1))
+        rerank = ["--rerank", "--k1", 5, "--lambda", 1, "--half", "half_up"]
+        again = show(*on_prid(home, "--metric", metric, "--pca", 3, *rerank))
         assert plain.splitlines()[1].split()[-9:] == again.splitlines()[1].split()[-9:], "lambda 1 keeps the order"
-        assert "re-ranking (k1 5, k2 6, lambda 1, half round_even)" in again
+        assert "re-ranking (k1 5, k2 6, lambda 1, half half_up)" in again
 
     def test_seed_and_solver_are_said(self, home: Path) -> None:
         shown = show(*on_prid(home, "--metric", "xqda", "--solver", "svd", "--dims", 2, "--seed", 5, "--split", 0))
@@ -245,6 +246,7 @@ class TestRefused:
         [
             (["--k1", "5"], "--k1 belongs to --rerank"),
             (["--lambda", "0.5"], "--lambda belongs to --rerank"),
+            (["--half", "half_up"], "--half belongs to --rerank"),
             (["--drop-twins"], "--drop-twins belongs to --rerank"),
             (["--solver", "svd"], "--solver belongs to --metric xqda"),
             (["--seed", "3"], "--seed belongs to --metric xqda or kissme"),

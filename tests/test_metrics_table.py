@@ -175,6 +175,13 @@ class TestForms:
         assert f"{name} & cosine & 50.0 & 25.0 & 1,980 & 12,180 & 0 \\\\" in shown
         assert r"\caption{Percent; dataset: mars (dddddddddddd); protocol: mars;" in shown
 
+    def test_latex_has_the_figures_a_protocol_is_known_by(self) -> None:
+        values = {"cmc@1": 0.5, "cmc@5": 0.6, "cmc@10": 0.7, "cmc@20": 0.8, "map": 0.25, "minp": 0.1}
+        shown = format_table(read_lines([metrics(values)]), form="latex")
+        assert "R-1 & R-5 & R-20 & mAP & queries" in shown
+        strange = format_table(read_lines([metrics(values, protocol="duke")]), form="latex")
+        assert "R-1 & R-5 & R-10 & R-20 & mAP & mINP & queries" in strange
+
     def test_nothing(self) -> None:
         with pytest.raises(LpwError, match="no rows of metrics"):
             format_table([])
