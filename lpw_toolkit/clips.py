@@ -67,7 +67,8 @@ class ClipOptions:
 class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     """Clips of tracklets, one item for each.
 
-    An item is a dict: `imgs` (T, 3, H, W) RGB, `pid` and `camid` int, `tracklet_id` str. The item is a function of
+    An item is a dict: `imgs` (T, 3, H, W) RGB, `pid` and `camid` int, `tracklet_id` str. In memory the channels of a
+    pixel lie together, as decoders write them and as torch calls `channels_last`. The item is a function of
     (seed, epoch, place) alone, whichever worker makes it: index it by a `Draw`, or by a row, whose place is then its
     number and whose epoch is that of `set_epoch`.
 
@@ -101,62 +102,67 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     def __getitem__(self, item: int | Draw) -> Batch:
         """One clip. Errors: CorruptCropError naming the image; LpwError for sizes that differ within a clip."""
         draw = item if isinstance(item, Draw) else self._draw(range(len(self))[item])
-        found, images = self._gather(draw)
-        clip = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.uint8)
-        self._fill(clip, images, found["tracklet_id"])
-        if self.options.dtype == "float32":
-            return {**found, "imgs": torch.from_numpy(clip.astype(np.float32) / np.float32(255))}
-        return {**found, "imgs": torch.from_numpy(clip)}
+        rows = self._choose(draw)
+        clip = np.empty((len(rows), *self._size([rows]), 3), dtype=np.uint8)
+        found = self._read(draw, rows, clip)
+        imgs = torch.from_numpy(clip).permute(0, 3, 1, 2)
+        return {**found, "imgs": imgs.float() / 255 if self.options.dtype == "float32" else imgs}
 
     def read_batch(self, draws: Sequence[Draw]) -> Batch:
         """What `collate` makes of these clips. In a worker the pixels go straight into shared memory."""
         if self.options.sampling == "all" or self.options.dtype != "uint8":
             return collate([self[draw] for draw in draws])
-        items: list[Batch] = []
-        pixels: torch.Tensor | None = None
-        for place, draw in enumerate(draws):
-            found, images = self._gather(draw)
-            if pixels is None:
-                pixels = _make_pixels((len(draws), len(images), 3, *images[0].shape[:2]))
-            self._fill(pixels[place].numpy(), images, found["tracklet_id"])
-            items.append(found)
-        return {**_collate_facts(items), "imgs": pixels}
+        chosen = [self._choose(draw) for draw in draws]
+        pixels = _make_pixels((len(draws), self.options.n_frames, *self._size(chosen), 3))
+        clips = zip(draws, chosen, pixels.numpy(), strict=True)
+        batch = _collate_facts([self._read(draw, rows, clip) for draw, rows, clip in clips])
+        return {**batch, "imgs": pixels.permute(0, 1, 4, 2, 3)}
 
-    def _gather(self, draw: Draw) -> tuple[Batch, list[NDArray[np.uint8]]]:
-        """Everything of an item but its pixels, and its images."""
+    def _choose(self, draw: Draw) -> list[int]:
+        """Rows (T,) of the table of frames."""
         first, end = self.index.starts[self._tracklets[draw.row] :][:2].tolist()
         options = self.options
         rng = clip_generator(options.seed, draw.epoch, draw.place) if options.train else None
         places = choose_frames(end - first, options.n_frames, options.sampling, rng)
+        return [first + place for place in places.tolist()]
+
+    def _size(self, clips: list[list[int]]) -> tuple[int, int]:
+        """Height and width of all images of `clips`. Errors: LpwError where they differ."""
+        if self.options.size_px:
+            return self.options.size_px
+        sizes = {self.index.images.size_px(row): row for rows in clips for row in rows}
+        if len(sizes) > 1:
+            (one, _), (other, row) = list(sizes.items())[:2]
+            got = f"{other[0]}x{other[1]} beside images of {one[0]}x{one[1]}"
+            raise LpwError(self.index.images.name(row), got, "one size", "set size_px")
+        return next(iter(sizes))
+
+    def _read(self, draw: Draw, rows: list[int], clip: NDArray[np.uint8]) -> Batch:
+        """Decodes `rows` into `clip` (T, H, W, 3); returns everything of the item but its pixels."""
         skipped: list[str] = []
-        images = [self._read(first, end, first + place, skipped) for place in places.tolist()]
+        for row, place in zip(rows, clip, strict=True):
+            self._decode(draw.row, row, place, skipped)
         found: Batch = {"pid": int(self.pids[draw.row]), "camid": int(self.camids[draw.row])}
-        found |= {"tracklet_id": self._names[draw.row]} | ({"skipped": skipped} if options.skip_corrupt else {})
-        return found, images
+        found["tracklet_id"] = self._names[draw.row]
+        return {**found, "skipped": skipped} if self.options.skip_corrupt else found
 
     def _draw(self, row: int) -> Draw:
         return Draw(row, int(self._epoch), row)
 
-    def _read(self, first: int, end: int, row: int, skipped: list[str]) -> NDArray[np.uint8]:
-        """The image of `row`, or of the next good row of the tracklet where that is asked for."""
+    def _decode(self, clip: int, row: int, place: NDArray[np.uint8], skipped: list[str]) -> None:
+        """The image of `row`, or of the next good row of the tracklet where that is asked for, into `place`."""
+        first, end = self.index.starts[self._tracklets[clip] :][:2].tolist()
         for other in (*range(row, end), *range(first, row)):
             try:
-                return self.index.images.decode(other, self.options.size_px)
+                self.index.images.decode(other, place.shape[:2], place)
             except CorruptCropError as error:
                 if not self.options.skip_corrupt:
                     raise
                 skipped.append(self.index.images.name(other))
                 last = error
+            else:
+                return
         raise last
-
-    def _fill(self, clip: NDArray[np.uint8], images: list[NDArray[np.uint8]], name: str) -> None:
-        """Writes the images into `clip` (T, 3, H, W)."""
-        for image, planes in zip(images, clip, strict=True):
-            if image.shape[:2] != planes.shape[1:]:
-                got = "images of {}x{} and {}x{}".format(*planes.shape[1:], *image.shape[:2])
-                raise LpwError(name, got, "one size", "set size_px")
-            for channel, plane in enumerate(planes):
-                cv2.extractChannel(image, channel, plane)  # a third of the time of NumPy's transposition
 
 
 def _make_pixels(shape: tuple[int, ...]) -> torch.Tensor:

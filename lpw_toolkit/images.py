@@ -140,8 +140,17 @@ class ImageReader:
             self._verify(row, data)
         return data
 
-    def decode(self, row: int, size_px: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    def size_px(self, row: int) -> tuple[int, int]:
+        """Height and width of the image of row `row`, as the index has them."""
+        return int(self._heights[row]), int(self._widths[row])
+
+    def decode(
+        self, row: int, size_px: tuple[int, int] | None = None, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """The pixels (H, W, 3) of row `row`, RGB; stretched to `size_px` (height, width) where it is given.
+
+        Args:
+            out: array of that shape that takes them.
 
         Errors: CorruptCropError as `read`, and for bytes that are no image of the size that the index names.
         """
@@ -156,7 +165,8 @@ class ImageReader:
         if pixels is None or pixels.shape[:2] != size[::-1]:
             self._verify(row, data)
             raise self._refuse(row, "bytes that cannot be decoded", "a JPEG or PNG image")
-        return resize(pixels, size_px)
+        pixels = resize(pixels, size_px)
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels if out is None else out), dtype=np.uint8)
 
     def _verify(self, row: int, data: bytes) -> None:
         found, wanted = hashlib.sha256(data).digest(), self._hashes[row].as_py()
@@ -193,8 +203,9 @@ def _paths_of(frames: pa.Table) -> pa.ChunkedArray:
 
 
 def _decode(data: bytes) -> NDArray[np.uint8] | None:
+    """Pixels (H, W, 3), BGR."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
-    return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), dtype=np.uint8)
+    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)

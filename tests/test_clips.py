@@ -300,6 +300,8 @@ class TestDamage:
 
     def test_sizes_that_differ_need_a_size(self, made: Path) -> None:
         clips = open_clips(made, size_px=None)
-        images = [np.zeros((32, 16, 3), np.uint8), np.zeros((64, 32, 3), np.uint8)]
-        with pytest.raises(LpwError, match=r"images of 32x16 and 64x32; expected one size; set size_px"):
-            clips._fill(np.empty((2, 3, 32, 16), np.uint8), images, "scen1/view1/1")
+        clips.index.images._heights = clips.index.images._heights.copy()
+        clips.index.images._heights[1] = 50
+        with pytest.raises(LpwError, match=r"got 50x32 beside images of 64x32; expected one size; set size_px"):
+            clips._size([[0, 1]])
+        assert clips._size([[0, 2]]) == (64, 32)
