@@ -10,11 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from street import OPTIONS, make_street, run_lpw
+from test_embed import make_model
 
 from cli.main import COMMANDS, main
+from lpw_toolkit.benchmarks import open_benchmark
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
@@ -57,13 +60,16 @@ def test_linking_without_torch_and_without_images():
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory) -> Path:
-    """A folder as the README's reader has it: video/, gt.txt, det.txt (of a synthetic street's first camera)."""
+    """A folder as the README's reader has it: video/, gt.txt, det.txt (of a synthetic street's first camera), and in
+    place of a part of LPW and of a trained model a drawn tree and a network that sees colours."""
     folder = tmp_path_factory.mktemp("tour")
     street = make_street(folder / "street")
     (folder / "video").mkdir()
     shutil.copy(street / "video" / "scen1" / "view1.mp4", folder / "video" / "view1.mp4")
     shutil.copy(street / "truth" / "scen1" / "view1.txt", folder / "gt.txt")
     shutil.copy(street / "detections" / "scen1" / "view1.txt", folder / "det.txt")
+    open_benchmark("lpw").write_fake(folder / "mini_lpw", np.random.default_rng(0))
+    make_model(folder / "osnet.onnx")
     return folder
 
 
@@ -80,6 +86,8 @@ def test_the_readme_tour_runs_as_written(tour):
         assert done.returncode == 0, (arguments, done.stderr)
     assert (tour / "show" / "index.html").is_file()
     assert (tour / "v2" / "dataset.json").is_file()
+    assert (tour / "result" / "metrics.parquet").is_file() and (tour / "worst.html").is_file()
+    assert (tour / "persons" / "index.html").is_file() and (tour / "for-torchreid" / "tracklets.csv").is_file()
     assert len((tour / "tracks.txt").read_text().splitlines()) > 10
 
 
@@ -90,6 +98,8 @@ def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
     shutil.copy(shared_data / "mot15" / "TUD-Stadtmitte" / "gt" / "gt.txt", tmp_path / "gt.txt")
     shutil.copy(shared_data / "mot15" / "TUD-Stadtmitte" / "det" / "det.txt", tmp_path / "det.txt")
     shutil.copy(shared_data / "weights" / "yolov8n_coco_dequantized.pt", tmp_path / "yolov8n.pt")
+    shutil.copytree(shared_data / "mini_lpw", tmp_path / "mini_lpw")
+    shutil.copy(shared_data / "weights" / "osnet_x0_25_msmt17.onnx", tmp_path / "osnet.onnx")
     env = {"LPW_CACHE": str(tmp_path / "cache")}
     for arguments in readme_commands():
         if arguments[0] not in ("demo", "synth"):
@@ -97,6 +107,8 @@ def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
             assert done.returncode == 0, (arguments, done.stderr)
     score = json.loads(run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout)
     assert score["all"]["yield_frac"] > 0.5 and score["all"]["purity"] > 0.9
+    rows = json.loads((tmp_path / "result" / "table.json").read_text())
+    assert "cmc@1" in json.dumps(rows)
 
 
 def test_the_only_dataset_at_hand_is_taken_and_printed(tour, tmp_path):
