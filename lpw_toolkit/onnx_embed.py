@@ -76,6 +76,7 @@ class EmbedOptions:
         numbers = [
             ("--frames", self.frames, self.frames is None or self.frames >= 1, "1 or more, or all"),
             ("--batch-size", self.batch_size, 1 <= self.batch_size <= 1024, "1 to 1024"),
+            ("--threads", self.threads, self.threads is None or 1 <= self.threads <= 1024, "1 to 1024"),
             ("--size", self.size_px, self.size_px is None or min(self.size_px) >= 8, "8 pixels or more"),
             ("--mean", self.mean, bool(np.isfinite(self.mean).all()), "three finite numbers"),
             ("--std", self.std, bool(np.isfinite(self.std).all()) and min(self.std) > 0, "three numbers above 0"),

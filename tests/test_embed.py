@@ -324,7 +324,14 @@ class TestModels:
 
     @pytest.mark.parametrize(
         "options",
-        [{"frames": 0}, {"batch_size": 0}, {"std": (1.0, 0.0, 1.0)}, {"mean": (np.nan, 0, 0)}, {"size_px": (0, 8)}],
+        [
+            {"frames": 0},
+            {"batch_size": 0},
+            {"threads": 0},
+            {"std": (1.0, 0.0, 1.0)},
+            {"mean": (np.nan, 0, 0)},
+            {"size_px": (0, 8)},
+        ],
     )
     def test_options_out_of_range(self, options: dict[str, Any]) -> None:
         with pytest.raises(LpwError, match="--"):
