@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -241,7 +242,7 @@ class OpenVinoNetwork:
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # beside other work a pinned thread waits for its core
         }
-        compiled = ov.Core().compile_model(model, "CPU", settings)
+        compiled = open_core().compile_model(model, "CPU", settings)
         self.n_slots = threads + 1
         shape = tuple(compiled.input(0).shape)
         self._inputs = [np.empty(shape, dtype=np.uint8) for _ in range(self.n_slots)]
@@ -318,7 +319,7 @@ def choose_precision(asked: str, runtime: str) -> tuple[str, str]:
 
 def _has_bfloat16(runtime: str) -> bool:
     if runtime == "openvino":
-        return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     import torch
 
     asks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
@@ -337,6 +338,17 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@cache
+def open_core() -> Any:
+    """The one OpenVINO Core of this process.
+
+    A Core's processor plugin gives the thread a signal stack, and puts back the one it found when it ends: of two that
+    do not end in reverse order the later leaves one that is gone, and the next signal with a handler (Ctrl-C, the end of
+    a child) kills the process.
+    """
+    return import_openvino().Core()
 
 
 def count_threads(threads: int | None) -> int:

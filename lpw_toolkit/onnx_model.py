@@ -30,9 +30,8 @@ def _static_sides(shape: Any) -> Shape:
 
 def read_openvino(path: Path, do: str) -> Any:
     """The model as OpenVINO has it, not compiled. Errors: LpwError, whose remedy is `do`, for no ONNX model."""
-    ov = inference.import_openvino()
     try:
-        return ov.Core().read_model(path)
+        return inference.open_core().read_model(path)
     except RuntimeError as error:
         raise refuse_damaged(path, error, do) from error
 

@@ -118,8 +118,7 @@ def run_starts(column: pa.ChunkedArray) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     codes = column.combine_chunks().dictionary_encode()
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
-    indices = codes.indices.fill_null(-1) if codes.null_count else codes.indices
-    numbers = np.from_dlpack(indices)
+    numbers = _view_integers(codes.indices.fill_null(-1) if codes.null_count else codes.indices)
     return np.concatenate([[0], np.flatnonzero(np.diff(numbers)) + 1]).astype(np.int64)
 
 
@@ -130,8 +129,14 @@ def to_numpy(table: pa.Table, column: str) -> NDArray[Any]:
 
 def to_integers(table: pa.Table, column: str) -> NDArray[Any]:
     """One column of integers without nulls. Not pyarrow's own `to_numpy`: its first call imports pandas, 0.3 s."""
-    chunks = [np.from_dlpack(chunk) for chunk in table[column].chunks if len(chunk)]
+    chunks = [_view_integers(chunk) for chunk in table[column].chunks if len(chunk)]
     return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
+
+
+def _view_integers(array: pa.Array) -> NDArray[Any]:
+    """The values of an array without nulls, as a view that keeps its buffer alive."""
+    kind = np.dtype(str(array.type))
+    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
 def boxes_of(table: pa.Table) -> NDArray[np.float64]:
