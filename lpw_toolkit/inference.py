@@ -345,8 +345,8 @@ def open_core() -> Any:
     """The one OpenVINO Core of this process.
 
     A Core's processor plugin gives the thread a signal stack, and puts back the one it found when it ends: of two that
-    do not end in reverse order the later leaves one that is gone, and the next signal with a handler (Ctrl-C, the end of
-    a child) kills the process.
+    do not end in reverse order the later leaves one that is gone, and the next signal with a handler (Ctrl-C, the end
+    of a child) kills the process.
     """
     return import_openvino().Core()
 

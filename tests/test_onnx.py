@@ -208,3 +208,26 @@ def test_yolox_nano_finds_the_people_of_a_real_street(runtime: str, shared_data:
 def test_a_real_embedding_network_is_refused(shared_data: Path) -> None:
     with pytest.raises(LpwError, match="inputs 1x3x256x128, outputs 1x512"):
         open_detector("onnx", DetectorOptions(weights=str(shared_data / "weights/osnet_x0_25_msmt17.onnx")))
+
+
+def test_signals_are_survived_after_openvino_models_came_and_went(tmp_path):
+    """OpenVINO gives each core a signal stack: cores that end out of order left one that is gone."""
+    pytest.importorskip("openvino")
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from lpw_toolkit import inference, onnx_model\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
+        "def read():\n"
+        "    model = inference.feed_pixels(onnx_model.read_openvino(Path(sys.argv[1]), ''))\n"
+        "    return inference.OpenVinoNetwork(model, 'float32', 1)\n"
+        "first, second = read(), read()\n"
+        "del first\n"
+        "third = read()\n"
+        "del second, third\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    file = tmp_path / "tiny.onnx"
+    file.write_bytes(make_yolox())
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
