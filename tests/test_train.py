@@ -1,0 +1,332 @@
+"""Training: it goes on to the bit, keeps what it has, says what is wrong, and several processes do what one does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from make_dataset import make_dataset
+
+from cli.train import command
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.index import open_index
+from rqen import runs
+from rqen import train as training
+from rqen.batches import Share
+from rqen.embed import EmbedOptions, embed_tracklets
+from rqen.job import Job, open_network
+from rqen.optimiser import rate_at
+from rqen.recipe import OptimRecipe, read_recipe
+from rqen.team import Team
+from rqen.trial import Mode, choose_mode
+
+ALONE = Team(Share(), torch.device("cpu"))
+#: A network that steps in a tenth of a second.
+SMALL = (
+    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
+    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=5", "train.checkpoint_every=2",
+    "train.precision=float32", "train.channels_last=no", "optim.warmup=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("train") / "d"
+    make_dataset(root, n_tracklets=24, n_frames=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> Path:
+    return training.train(job(data, tmp_path_factory.mktemp("runs") / "whole"), ALONE)
+
+
+def job(
+    data: Path, out: Path, *changes: str, method: str = "rqen", recipe: str = "modern", resume: bool = False
+) -> Job:
+    return Job(data, out, method, read_recipe(recipe, (*SMALL, *changes)), split=None, n_workers=0, resume=resume)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return runs.read_state(run / runs.MODEL).model
+
+
+def differ(one: Path, other: Path) -> float:
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    return max(float((a[n].double() - b[n].double()).abs().max()) for n in a)
+
+
+def call(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cli", "train", *arguments]
+
+
+def arguments(data: Path, out: Path, *changes: str) -> list[str]:
+    sets = [word for change in (*SMALL, *changes) for word in ("--set", change)]
+    return ["rqen", "--data", str(data), "--split", "none", "--out", str(out), "--workers", "0", *sets]
+
+
+class TestRun:
+    def test_what_a_run_leaves(self, finished):
+        assert sorted(p.name for p in finished.iterdir()) == [
+            "checkpoint.safetensors", "curve.png", "log.csv", "log.jsonl", "model.safetensors", "run.json",
+        ]  # fmt: skip
+        facts = runs.read_run(finished)
+        assert facts["method"] == "rqen"
+        assert facts["recipe"]["optim"]["kind"] == "adam"
+        assert facts["mode"] == {"precision": "float32", "channels_last": False, "seconds": {}}
+        assert facts["weights"] == "random"
+        assert str(finished.parent) not in (finished / "run.json").read_text()
+        rows = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
+        assert rows[-1]["iteration"] == 5
+        assert {"loss", "softmax", "triplet", "lr", "images_per_s"} <= rows[-1].keys()
+
+    def test_the_same_job_gives_the_same_weights(self, data, finished, tmp_path):
+        assert differ(finished, training.train(job(data, tmp_path / "again"), ALONE)) == 0
+
+    def test_a_run_that_stops_goes_on_to_the_bit(self, data, finished, tmp_path, monkeypatch):
+        class StopError(Exception):
+            pass
+
+        step = training.Runner.step
+
+        def stop_at_four(self, batch, iteration):
+            if iteration == 3:
+                raise StopError
+            return step(self, batch, iteration)
+
+        monkeypatch.setattr(training.Runner, "step", stop_at_four)
+        with pytest.raises(StopError):
+            training.train(job(data, tmp_path / "run"), ALONE)
+        monkeypatch.undo()
+        assert runs.read_state(tmp_path / "run" / runs.CHECKPOINT).iteration == 2
+        assert differ(finished, training.train(job(data, tmp_path / "run", resume=True), ALONE)) == 0
+
+    def test_a_complete_run_is_left_as_it_is(self, data, finished):
+        before = (finished / runs.MODEL).stat().st_mtime_ns
+        training.train(job(data, finished, resume=True), ALONE)
+        assert (finished / runs.MODEL).stat().st_mtime_ns == before
+
+    @pytest.mark.parametrize("method", ["mean", "qan", "qfix", "more_params"])
+    def test_other_methods(self, data, tmp_path, method):
+        run = training.train(job(data, tmp_path / "run", "train.iterations=1", method=method), ALONE)
+        assert open_network(run)[1]["method"] == method
+
+    @pytest.mark.parametrize("recipe", ["paper", "released_image"])
+    def test_triplets_on_a_network_with_auxiliary_heads(self, data, tmp_path, recipe):
+        changes = ("model.backbone=bn_inception", "data.height=64", "data.width=64", "train.iterations=1")
+        run = training.train(
+            job(data, tmp_path / "run", *changes, "data.crop=0", "optim.warmup=0", recipe=recipe), ALONE
+        )
+        row = json.loads((run / "log.jsonl").read_text())
+        assert row["softmax"] > 2 * np.log(7)  # three heads that know nothing yet
+        assert {"triplet", "pull"} <= row.keys()
+        network, facts = open_network(run)
+        assert facts["width"] == network.backbone.width == 576
+
+    def test_start_from_another_run(self, data, finished, tmp_path):
+        later = replace(job(data, tmp_path / "run", "train.iterations=1", "optim.lr=0"), start_from=finished)
+        start, end = weights(finished), weights(training.train(later, ALONE))
+        assert torch.equal(start["backbone._conv_stem.weight"], end["backbone._conv_stem.weight"])
+        assert not torch.equal(start["main.weight"], end["main.weight"])
+
+
+class TestFaults:
+    def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(self, data, tmp_path, monkeypatch):
+        measure = training.Runner._measure
+
+        def spoil(self, batch):
+            loss, parts = measure(self, batch)
+            return (loss * float("nan") if self.n > 3 else loss), parts
+
+        def count(self, batch, iteration):
+            self.n = iteration + 1
+            return step(self, batch, iteration)
+
+        step = training.Runner.step
+        monkeypatch.setattr(training.Runner, "_measure", spoil)
+        monkeypatch.setattr(training.Runner, "step", count)
+        with pytest.raises(LpwError, match=r"loss at iteration 4: got nan.*optim\.lr"):
+            training.train(job(data, tmp_path / "run"), ALONE)
+        assert runs.read_state(tmp_path / "run" / runs.CHECKPOINT).iteration == 2
+
+    def test_memory_that_ends_is_told_with_the_setting(self, data, tmp_path, monkeypatch):
+        def run_out(self, batch):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(training.Runner, "_measure", run_out)
+        with pytest.raises(LpwError, match=r"data\.n_persons"):
+            training.train(job(data, tmp_path / "run"), ALONE)
+
+    def test_other_settings_are_listed(self, data, finished):
+        with pytest.raises(LpwError, match=r"recipe\.optim\.lr: 0\.00035 then, 0\.5 now"):
+            training.train(job(data, finished, "optim.lr=0.5", resume=True), ALONE)
+
+    def test_a_run_that_is_there_is_not_overwritten(self, data, finished, tmp_path):
+        with pytest.raises(LpwError, match="--resume"):
+            training.train(job(data, finished), ALONE)
+        (tmp_path / "mine.txt").write_text("mine")
+        with pytest.raises(LpwError, match="other things"):
+            training.train(job(data, tmp_path), ALONE)
+
+    @pytest.mark.parametrize("content", [b"", b"\xff" * 64, None])
+    def test_a_damaged_checkpoint_is_named(self, data, finished, tmp_path, content):
+        run = tmp_path / "run"
+        run.mkdir()
+        (run / "run.json").write_bytes((finished / "run.json").read_bytes())
+        whole = (finished / runs.CHECKPOINT).read_bytes()
+        (run / runs.CHECKPOINT).write_bytes(whole[: len(whole) // 2] if content is None else content)
+        with pytest.raises(MismatchError, match=r"checkpoint\.safetensors"):
+            training.train(job(data, run, resume=True), ALONE)
+
+    def test_a_dataset_without_splits(self, data, tmp_path):
+        with pytest.raises(LpwError, match="--split none"):
+            training.train(replace(job(data, tmp_path / "run"), split=0), ALONE)
+
+    def test_kill_9_at_every_write_of_a_checkpoint(self, data, finished, tmp_path):
+        """The same command goes on, whatever point of a publication it was killed at."""
+        out = tmp_path / "run"
+        log = tmp_path / "points"
+        counted = call(*arguments(data, tmp_path / "count", "train.iterations=2"))
+        watched = {**os.environ, "LPW_FAULT_LOG": str(log)}
+        done = subprocess.run(counted, env=watched, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        n_points = len(log.read_text().splitlines())
+        assert n_points > 12
+        for number in sorted({2, 5, n_points // 3, n_points // 2, n_points - 4, n_points}):
+            killed = subprocess.run(call(*arguments(data, out, "train.iterations=2"), "--resume"),
+                                    env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True)  # fmt: skip
+            assert killed.returncode in (0, -signal.SIGKILL)
+        again = subprocess.run(
+            call(*arguments(data, out, "train.iterations=2"), "--resume"), capture_output=True, text=True
+        )
+        assert again.returncode == 0, again.stderr
+        assert differ(out, tmp_path / "count") == 0
+
+    def test_ctrl_c_saves_after_the_step_and_the_same_command_goes_on(self, data, tmp_path):
+        out = tmp_path / "run"
+        words = arguments(data, out, "train.iterations=400", "train.checkpoint_every=1000")
+        running = subprocess.Popen(call(*words), stderr=subprocess.PIPE, text=True)
+        for _ in range(600):
+            if (out / "run.json").is_file():
+                break
+            time.sleep(0.1)
+        time.sleep(3)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+        assert "Traceback" not in running.stderr.read()
+        assert 0 < runs.read_state(out / runs.CHECKPOINT).iteration < 400
+        assert not (out / runs.MODEL).exists()
+
+
+class TestTeam:
+    def train_two(self, data: Path, out: Path, *changes: str) -> Path:
+        engine = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+        command = [*engine, "-m", "cli", "train", *arguments(data, out, *changes)]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr
+        return out
+
+    def test_two_processes_match_one_when_normalisation_is_frozen(self, data, tmp_path):
+        changes = ("optim.freeze_bn=true", "optim.kind=sgd", "optim.lr=0.05", "train.iterations=3", "model.heads=frame")
+        one = training.train(job(data, tmp_path / "one", *changes), ALONE)
+        assert differ(one, self.train_two(data, tmp_path / "two", *changes)) < 1e-5
+
+    def test_with_live_normalisation_they_match_one_that_normalises_each_half(self, data, tmp_path, monkeypatch):
+        changes = ("optim.kind=sgd", "optim.lr=0.05", "train.iterations=1", "model.heads=frame")
+        two = self.train_two(data, tmp_path / "two", *changes)
+
+        class Halves(torch.nn.Module):
+            """Runs the halves of a batch one after the other, as two processes would at the same time."""
+
+            def __init__(self, network):
+                super().__init__()
+                self.network = network
+
+            def forward(self, images):
+                parts = [self.network(half) for half in images.chunk(2)]
+                joined = [
+                    torch.cat(values) for values in zip(*(p._replace(logits=p.logits[0]) for p in parts), strict=True)
+                ]
+                output = type(parts[0])(*joined)
+                return output._replace(logits=(output.logits,))
+
+        monkeypatch.setattr(Team, "join", lambda self, network: Halves(network))
+        one = weights(training.train(job(data, tmp_path / "one", *changes), ALONE))
+        other = weights(two)
+        learned = [name for name in one if "running" not in name and "tracked" not in name]
+        assert max(float((one[n] - other[n]).abs().max()) for n in learned) < 1e-5
+
+
+class TestEmbed:
+    @pytest.mark.parametrize("method", ["rqen", "more_params", "mean"])
+    @pytest.mark.parametrize("heads", ["neck", "frame"])
+    def test_streaming_equals_the_network_on_whole_sets(self, data, tmp_path, method, heads):
+        run = training.train(
+            job(data, tmp_path / "run", "train.iterations=1", f"model.heads={heads}", method=method), ALONE
+        )
+        network, _ = open_network(run)
+        index = open_index(data)
+        rows = np.array([5, 0, 9])
+        found = [embed_tracklets(network, index, rows, EmbedOptions(64, 32, batch=b, n_workers=0)) for b in (3, 64)]
+        np.testing.assert_allclose(found[0].vectors, found[1].vectors, atol=1e-5)
+        for i, row in enumerate(rows):
+            images = [index.images.decode(int(r), (64, 32)) for r in range(index.starts[row], index.starts[row + 1])]
+            pixels = training.normalise(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), network.backbone.pixels)
+            with torch.no_grad():
+                whole = network(pixels[None])
+            np.testing.assert_allclose(found[0].vectors[i], whole.embedding[0].numpy(), atol=1e-5)
+        assert found[0].scores.shape == (found[0].n_frames.sum(), 1 if method == "mean" else 3)
+
+
+class TestParts:
+    def test_rates(self):
+        step = OptimRecipe(schedule="step", steps=(2, 4), gamma=0.5)
+        assert [rate_at(i, 6, step) for i in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+        cosine = OptimRecipe(schedule="cosine", warmup=10)
+        assert rate_at(0, 110, cosine) == pytest.approx(0.01)
+        assert rate_at(10, 110, cosine) == pytest.approx(1)
+        assert rate_at(60, 110, cosine) == pytest.approx(0.5, abs=1e-3)
+
+    def test_the_trial_takes_the_fastest_and_leaves_out_what_fails(self):
+        def step(_, mode):
+            if mode.channels_last:
+                raise RuntimeError("not supported")
+            time.sleep(0.02 if mode.precision == "bfloat16" else 0.001)
+
+        modes = [Mode(p, layout, {}) for p in ("bfloat16", "float32") for layout in (True, False)]
+        chosen = choose_mode(modes, torch.nn.Linear(1, 1), step)
+        assert (chosen.precision, chosen.channels_last) == ("float32", False)
+        assert set(chosen.seconds) == {"bfloat16, channels first", "float32, channels first"}
+
+    def test_no_mode_that_runs(self):
+        def fail(_, mode):
+            raise RuntimeError("not supported")
+
+        with pytest.raises(LpwError, match=r"train\.precision"):
+            choose_mode([Mode("float32", False, {}), Mode("bfloat16", False, {})], torch.nn.Linear(1, 1), fail)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["best"], "rqen"),
+        (["rqen", "--recipe", "fast"], "paper"),
+        (["rqen", "--split", "first"], "a number, all or none"),
+        (["rqen", "--set", "optim.lr"], "SECTION.KEY=VALUE"),
+        (["rqen", "--backbone", "vgg", "--split", "none"], "bn_inception"),
+        (["rqen", "--split", "none", "--start-from", "nowhere", "--set", "model.weights=random"], "nowhere"),
+    ],
+)  # fmt: skip
+def test_the_command_refuses_in_one_line(data, tmp_path, words, message):
+    result = CliRunner().invoke(command, [*words, "--data", str(data), "--out", str(tmp_path / "run")])
+    assert isinstance(result.exception, LpwError)
+    assert message in str(result.exception)
