@@ -14,7 +14,7 @@ from lpw_toolkit import __version__
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import make_folder
+from lpw_toolkit.publish import TEMPORARY_SUFFIX, make_folder
 from lpw_toolkit.trials import read_trials
 from rqen import runs
 from rqen.backbones import BackboneOptions, open_backbone
@@ -138,7 +138,7 @@ def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
     """
     out = make_folder(job.out)
     if not (out / runs.RUN).is_file():
-        if list_folder(out):
+        if any(not entry.name.endswith(TEMPORARY_SUFFIX) for entry in list_folder(out)):
             raise LpwError(out, "a folder with other things", "a new or empty folder", "choose another --out")
         return None
     if not job.resume:

@@ -21,6 +21,7 @@ from rqen.backbones import Maps
 from rqen.quality import QualityPredictor, Reading
 from rqen.regions import DIVISION, pool_regions
 
+_POOLED = 5  # side of the auxiliary heads' pooling; smaller maps go without
 Quality = Literal["predicted", "uniform", "appended"]
 
 
@@ -158,7 +159,6 @@ class AuxiliaryHead(nn.Module):
     def __init__(self, channels: int, grid: int, n_persons: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.AvgPool2d(5, 3, ceil_mode=True),
             nn.Conv2d(channels, 128, 1, bias=False),
             nn.BatchNorm2d(128, eps=1e-5, momentum=0.001),
             nn.ReLU(inplace=True),
@@ -172,6 +172,8 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Logits (N, persons) of maps (N, C, H, W)."""
+        if min(maps.shape[2:]) >= _POOLED:
+            maps = F.avg_pool2d(maps, _POOLED, 3, ceil_mode=True)
         logits: Tensor = self.layers(maps)
         return logits
 

@@ -82,6 +82,8 @@ def test_the_readme_tour_runs_as_written(tour):
             continue
         if "--weights" in arguments:
             arguments = [*arguments[:-2], "--boxes", "det.txt", *OPTIONS]
+        if arguments[0] == "train":
+            arguments = [*arguments, "--set", "train.iterations=1", "--set", "train.precision=float32"]
         done = run_lpw(*arguments, cwd=tour)
         assert done.returncode == 0, (arguments, done.stderr)
     assert (tour / "show" / "index.html").is_file()
@@ -102,7 +104,7 @@ def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
     shutil.copy(shared_data / "weights" / "osnet_x0_25_msmt17.onnx", tmp_path / "osnet.onnx")
     env = {"LPW_CACHE": str(tmp_path / "cache")}
     for arguments in readme_commands():
-        if arguments[0] not in ("demo", "synth"):
+        if arguments[0] not in ("demo", "synth", "train"):
             done = run_lpw(*arguments, cwd=tmp_path, env=env)
             assert done.returncode == 0, (arguments, done.stderr)
     score = json.loads(run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout)

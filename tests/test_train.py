@@ -229,9 +229,11 @@ class TestFaults:
 
 class TestTeam:
     def train_two(self, data: Path, out: Path, *changes: str) -> Path:
-        engine = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+        engine = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
         command = [*engine, "-m", "cli", "train", *arguments(data, out, *changes)]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         assert done.returncode == 0, done.stderr
         return out
 
