@@ -1,15 +1,13 @@
 """What readers of raw trees share: where the layout begins, which files belong to it, and lines for what differs."""
 
-import io
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from PIL import Image
-
 from lpw_toolkit.benchmarks import ReadOptions, Tree
+from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.listing import natural_key
 
@@ -148,13 +146,14 @@ def describe_part(title: str, counts: Iterable[tuple[str, int, int]]) -> str | N
 def describe_size(tree: Tree, image: str, size: tuple[int, int] | None) -> list[str]:
     """A note when `image` has another height and width than `size`; one image is looked at, importers see to all."""
     try:
-        with Image.open(io.BytesIO(tree.read(image))) as opened:
-            width, height = opened.size
-    except (OSError, ValueError, SyntaxError, LpwError, Image.DecompressionBombError):
+        header = read_image_header(tree.read(image))
+    except LpwError:
+        header = None
+    if header is None:
         return []  # whoever reads all images names this one
-    if size is None or size == (height, width):
+    if size is None or size == (header.height, header.width):
         return []
-    return [f"images are {height} x {width} pixels ({image}) where {size[0]} x {size[1]} are published"]
+    return [f"images are {header.height} x {header.width} pixels ({image}) where {size[0]} x {size[1]} are published"]
 
 
 def refuse_options(options: ReadOptions, title: str, *, variant: bool = False, seed: bool = False) -> None:

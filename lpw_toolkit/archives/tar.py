@@ -10,10 +10,11 @@ from array import array
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lpw_toolkit.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
 from lpw_toolkit.archives.names import NameBook
+from lpw_toolkit.archives.open_file import OpenArchive
 from lpw_toolkit.archives.streams import TarStream, has_right_sum
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import show_progress
@@ -42,7 +43,7 @@ class Member(NamedTuple):
     at: int
 
 
-class TarTree:
+class TarTree(OpenArchive):
     """See `archives.RawTree`.
 
     Args:
@@ -62,19 +63,6 @@ class TarTree:
         self._stored = book.names
         self.names = book.close()
         self._file = path.open("rb")
-
-    @property
-    def name(self) -> str:
-        """The archive as it was named."""
-        return str(self._path)
-
-    def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source."""
-        return {"kind": self.kind, "name": self._path.name, "bytes": self._path.stat().st_size}
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
 
     def _index(self, book: NameBook) -> None:
         total = 0

@@ -13,12 +13,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from lpw_toolkit.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
 from lpw_toolkit.archives.names import NameBook
+from lpw_toolkit.archives.open_file import OpenArchive
 from lpw_toolkit.errors import LpwError
 
 _END = struct.Struct("<4s4H2LH")
@@ -52,7 +53,7 @@ class _Entry(NamedTuple):
     name_bytes: int
 
 
-class ZipTree:
+class ZipTree(OpenArchive):
     """See `archives.RawTree`.
 
     Errors: LpwError for an archive that is damaged or breaks a rule or limit; the contents of members are verified when
@@ -74,19 +75,6 @@ class ZipTree:
         except BaseException:
             self._file.close()
             raise
-
-    @property
-    def name(self) -> str:
-        """The archive as it was named."""
-        return str(self._path)
-
-    def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source."""
-        return {"kind": self.kind, "name": self._path.name, "bytes": self._path.stat().st_size}
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
 
     def _index(self, book: NameBook) -> None:
         contents = _find_contents(self._file, self._path)

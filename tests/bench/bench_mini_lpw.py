@@ -2,7 +2,7 @@
 
     python tests/bench/bench_mini_lpw.py
 
-Prints one line per distance under protocol `lpw` (116 queries, 198 answers) and writes results/mini_lpw.json. OSNet x0.25
+Prints one line per distance under protocol `lpw` (116 queries, 198 answers), writes results/mini_lpw.json. OSNet x0.25
 was trained on MSMT17 and never saw these persons; XQDA and KISSME learn on scenes 2 and 3.
 """
 
