@@ -201,7 +201,7 @@ class TestFaults:
         assert done.returncode == 0, done.stderr
         n_points = len(log.read_text().splitlines())
         assert n_points > 12
-        for number in sorted({2, 5, n_points // 3, n_points // 2, n_points - 4, n_points}):
+        for number in sorted({2, n_points // 3, n_points // 2, n_points - 4}):
             killed = subprocess.run(call(*arguments(data, out, "train.iterations=2"), "--resume"),
                                     env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True)  # fmt: skip
             assert killed.returncode in (0, -signal.SIGKILL)
@@ -238,7 +238,10 @@ class TestTeam:
         return out
 
     def test_two_processes_match_one_when_normalisation_is_frozen(self, data, tmp_path):
-        changes = ("optim.freeze_bn=true", "optim.kind=sgd", "optim.lr=0.05", "train.iterations=3", "model.heads=frame")
+        changes = (
+            "optim.freeze_bn=true", "optim.kind=sgd", "optim.lr=0.01", "train.iterations=3", "model.heads=frame",
+            "model.weights=imagenet",
+        )  # fmt: skip
         one = training.train(job(data, tmp_path / "one", *changes), ALONE)
         assert differ(one, self.train_two(data, tmp_path / "two", *changes)) < 1e-5
 

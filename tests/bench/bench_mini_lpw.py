@@ -47,7 +47,8 @@ def main() -> None:
         vectors = read_embeddings(root / "e.parquet", dataset)
         rows = []
         for name, settings in SETTINGS.items():
-            scores = evaluate(dataset, vectors, "lpw", settings).results[0].scores
+            table = evaluate(dataset, vectors, "lpw", settings).metrics
+            scores = dict(zip(table["metric"].to_pylist(), table["value"].to_pylist(), strict=True))
             rows.append({"distance": name, **{metric: round(100 * scores[metric], 2) for metric in METRICS}})
         exported = {form: export_dataset(dataset, form, root / form).n_images for form in ("hf", "lpw", "torchreid")}
     print_table([["distance", *METRICS], *([row[key] for key in ("distance", *METRICS)] for row in rows)])
