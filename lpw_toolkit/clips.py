@@ -11,7 +11,7 @@ Pixels come as uint8 by default: a quarter of the bytes between processes; norma
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.sampling import SAMPLINGS, Draw, PersonBatches, Sampling, choose_frames, clip_generator
 
 Batch = dict[str, Any]
+_PREFETCH = 2  # batches that each worker is ahead
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,20 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         imgs = torch.from_numpy(clip).permute(0, 3, 1, 2)
         return {**found, "imgs": imgs.float() / 255 if self.options.dtype == "float32" else imgs}
 
-    def read_batch(self, draws: Sequence[Draw]) -> Batch:
-        """What `collate` makes of these clips. In a worker the pixels go straight into shared memory."""
+    def read_batch(self, draws: Sequence[Draw], pixels: torch.Tensor | None = None) -> Batch:
+        """What `collate` makes of these clips. In a worker the pixels go straight into shared memory.
+
+        Args:
+            pixels: (B, T, H, W, 3) uint8 that take them; without it new ones.
+        """
         if self.options.sampling == "all" or self.options.dtype != "uint8":
             return collate([self[draw] for draw in draws])
         chosen = [self._choose(draw) for draw in draws]
-        pixels = _make_pixels((len(draws), self.options.n_frames, *self._size(chosen), 3))
+        if pixels is None:
+            pixels = _make_pixels((len(draws), self.options.n_frames, *self._size(chosen), 3))
         clips = zip(draws, chosen, pixels.numpy(), strict=True)
         batch = _collate_facts([self._read(draw, rows, clip) for draw, rows, clip in clips])
-        return {**batch, "imgs": pixels.permute(0, 1, 4, 2, 3)}
+        return {**batch, "imgs": _view(pixels)}
 
     def _choose(self, draw: Draw) -> list[int]:
         """Rows (T,) of the table of frames."""
@@ -163,6 +169,11 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
             else:
                 return
         raise last
+
+
+def _view(pixels: torch.Tensor) -> torch.Tensor:
+    """(B, T, H, W, 3) as (B, T, 3, H, W)."""
+    return pixels.permute(0, 1, 4, 2, 3)
 
 
 def _make_pixels(shape: tuple[int, ...]) -> torch.Tensor:
@@ -234,22 +245,34 @@ class ClipLoader:
         batches: which clips make a batch.
         n_workers: processes that read; 0 reads here. The batches are the same.
         pin_memory: as torch's DataLoader has it.
+        reuse_memory: workers write into memory that is made once, half as fast again; `imgs` then hold until the batch
+            after the next one is asked for. Needs workers, and clips of one size.
+
+    Errors: LpwError where memory cannot be reused.
     """
 
     def __init__(
-        self, clips: ClipDataset, batches: PersonBatches, *, n_workers: int = 0, pin_memory: bool = False
+        self,
+        clips: ClipDataset,
+        batches: PersonBatches,
+        *,
+        n_workers: int = 0,
+        pin_memory: bool = False,
+        reuse_memory: bool = False,
     ) -> None:
         self.clips, self.batches = clips, batches
         self.epoch = self.batch = 0
         self.skipped: dict[str, int] = {}
-        self._plan: list[list[Draw]] = []
+        self._plan: list[_Task] = []
+        self._slots = self._make_slots(n_workers) if reuse_memory else None
         self._loader = DataLoader(
-            _Telling(clips),
+            _Telling(clips, self._slots),
             batch_sampler=self._plan,  # filled anew for each epoch
             num_workers=n_workers,
             collate_fn=_keep,
             pin_memory=pin_memory,
             persistent_workers=n_workers > 0,
+            prefetch_factor=_PREFETCH if n_workers else None,
             worker_init_fn=_start_worker,
         )
 
@@ -258,18 +281,34 @@ class ClipLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """The rest of the epoch. Errors: as `ClipDataset`."""
-        self._plan[:] = self.batches.plan(self.epoch)[self.batch :]
-        for batch in self._loader:
+        n_slots = 1 if self._slots is None else len(self._slots)
+        rest = self.batches.plan(self.epoch)[self.batch :]
+        self._plan[:] = [_Task(number % n_slots, draws) for number, draws in enumerate(rest)]
+        for task, batch in zip(self._plan, self._loader, strict=False):
             if isinstance(batch, LpwError):
                 try:
                     raise batch
                 finally:  # a frame that holds its own error is a cycle, in which torch's workers wait 5 s each to end
                     del batch
+            if self._slots is not None:
+                batch["imgs"] = _view(self._slots[task.slot][: len(task.draws)])
             self.batch += 1
             for name in batch.pop("skipped", ()):
                 self.skipped[name] = self.skipped.get(name, 0) + 1
             yield batch
         self.epoch, self.batch = self.epoch + 1, 0
+
+    def _make_slots(self, n_workers: int) -> torch.Tensor:
+        """Shared memory for all batches that are being read, the one in use and the one before."""
+        options, images = self.clips.options, self.clips.index.images
+        size = options.size_px or images.common_size_px
+        if not n_workers or size is None or options.sampling == "all" or options.dtype != "uint8":
+            got = f"{n_workers} workers, size {size}, sampling {options.sampling}, {options.dtype}"
+            do = "set size_px, or leave reuse_memory out"
+            raise LpwError("clips, reuse_memory", got, "workers and uint8 clips of one size", do)
+        n_slots = n_workers * _PREFETCH + 2
+        largest = max(len(draws) for draws in self.batches.plan(self.epoch))
+        return torch.empty((n_slots, largest, options.n_frames, *size, 3), dtype=torch.uint8).share_memory_()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the reading stands, after the batches that were handed out; plain values for any checkpoint."""
@@ -290,17 +329,26 @@ class ClipLoader:
         return {"digest": str(self.clips.index.dataset.manifest.get("digest")), "batches": settings, "clips": clip}
 
 
+class _Task(NamedTuple):
+    """One batch to be read: which part of the shared memory takes it, and its clips."""
+
+    slot: int
+    draws: list[Draw]
+
+
 class _Telling:
     """Batches, or the error instead of one: torch would hand on another error than the one that a worker raised."""
 
-    def __init__(self, clips: ClipDataset) -> None:
-        self._clips = clips
+    def __init__(self, clips: ClipDataset, slots: torch.Tensor | None) -> None:
+        self._clips, self._slots = clips, slots
 
-    def __getitems__(self, draws: list[Draw]) -> Batch | LpwError:
+    def __getitems__(self, task: "_Task") -> Batch | LpwError:
+        place = None if self._slots is None else self._slots[task.slot][: len(task.draws)]
         try:
-            return self._clips.read_batch(draws)
+            batch = self._clips.read_batch(task.draws, place)
         except LpwError as error:
             return error
+        return batch if place is None else {**batch, "imgs": None}  # whoever asked has the same memory
 
 
 def _keep(batch: Batch | LpwError) -> Batch | LpwError:

@@ -144,6 +144,12 @@ class ImageReader:
         """Height and width of the image of row `row`, as the index has them."""
         return int(self._heights[row]), int(self._widths[row])
 
+    @property
+    def common_size_px(self) -> tuple[int, int] | None:
+        """Height and width of all images where they are alike, None where they are not."""
+        alike = len(self) and not (np.ptp(self._heights) or np.ptp(self._widths))
+        return self.size_px(0) if alike else None
+
     def decode(
         self, row: int, size_px: tuple[int, int] | None = None, out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:

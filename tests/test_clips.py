@@ -228,6 +228,28 @@ class TestLoader:
             loader = open_loader(made, n_workers)
             assert [flatten(loader), flatten(loader)] == wanted
 
+    def test_memory_that_is_used_again_holds_the_same_clips_until_the_batch_after_the_next(self, made: Path) -> None:
+        wanted = flatten(open_loader(made))
+        clips = open_clips(made)
+        loader = ClipLoader(clips, PersonBatches(clips.pids, 2, 2, seed=5), n_workers=2, reuse_memory=True)
+        assert [flatten(loader), loader.epoch] == [wanted, 1]
+        held: list[Any] = []
+        places = set()
+        for number, batch in enumerate(loader):
+            held.append((batch, batch["imgs"].clone()))
+            places.add(batch["imgs"].data_ptr())
+            if number:
+                assert torch.equal(*(held[number - 1][0]["imgs"], held[number - 1][1]))
+        assert len(places) <= 6 and len(held) == len(wanted)
+
+    @pytest.mark.parametrize("options", [{"sampling": "all"}, {"dtype": "float32"}])
+    def test_memory_that_cannot_be_used_again(self, made: Path, options: dict[str, Any]) -> None:
+        clips = open_clips(made, **options)
+        with pytest.raises(LpwError, match="reuse_memory"):
+            ClipLoader(clips, PersonBatches(clips.pids, 2, 2, seed=5), n_workers=1, reuse_memory=True)
+        with pytest.raises(LpwError, match="0 workers"):
+            ClipLoader(open_clips(made), PersonBatches(clips.pids, 2, 2, seed=5), reuse_memory=True)
+
     @pytest.mark.parametrize("n_workers", [0, 2])
     def test_a_state_gives_exactly_the_rest(self, made: Path, n_workers: int) -> None:
         whole = open_loader(made)

@@ -123,10 +123,10 @@ def time_batches(batches: Iterable[Any]) -> float:
     return n_images / (time.perf_counter() - began)
 
 
-def read_clips(root: Path, source: Source, verify_every: int, seed: int) -> float:
+def read_clips(root: Path, source: Source, verify_every: int, seed: int, *, reuse: bool = False) -> float:
     clips = ClipDataset(open_index(root, source=source, verify_every=verify_every), ClipOptions(N_FRAMES, size_px=None))
     plan = PersonBatches(clips.pids, N_CLIPS // 2, 2, seed=seed)
-    return time_batches(ClipLoader(clips, plan, n_workers=N_WORKERS))
+    return time_batches(ClipLoader(clips, plan, n_workers=N_WORKERS, reuse_memory=reuse))
 
 
 def read_webdataset(shards: list[str]) -> float:
@@ -171,7 +171,8 @@ def main() -> None:
         tars = make_shards(root, shards)
         for seed in range(arguments.repeats):
             contenders: dict[str, Callable[[], float]] = {
-                "pack": lambda s=seed: read_clips(root, "pack", 16, s),
+                "pack": lambda s=seed: read_clips(root, "pack", 16, s, reuse=True),
+                "pack, new memory for each batch": lambda s=seed: read_clips(root, "pack", 16, s),
                 "pack, every image verified": lambda s=seed: read_clips(root, "pack", 1, s),
                 "files": lambda s=seed: read_clips(root, "files", 16, s),
                 "webdataset, sequential": lambda: read_webdataset(tars),
