@@ -50,7 +50,7 @@ def main() -> None:
             table = evaluate(dataset, vectors, "lpw", settings).metrics
             scores = dict(zip(table["metric"].to_pylist(), table["value"].to_pylist(), strict=True))
             rows.append({"distance": name, **{metric: round(100 * scores[metric], 2) for metric in METRICS}})
-        exported = {form: export_dataset(dataset, form, root / form).n_images for form in ("hf", "lpw", "torchreid")}
+        exported = {form: export_dataset(dataset, form, root / form).n_images for form in ("hf", "mars", "torchreid")}
     print_table([["distance", *METRICS], *([row[key] for key in ("distance", *METRICS)] for row in rows)])
     facts = {
         "dataset_digest": dataset.manifest["digest"], "counts": dataset.manifest["counts"],

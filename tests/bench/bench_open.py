@@ -132,10 +132,11 @@ def main() -> None:
         size = sum((root / f"{table}.parquet").stat().st_size for table in ("frames", "tracklets"))
         os.sync()  # half a million new files keep the machine busy for a while
         walk(root)
-        rounds = [(measure(OPEN, root, 1), measure(READ_ALL, root, 1), walk(root)) for _ in range(arguments.repeats)]
-        imports = [opened[0][0] for opened, _, _ in rounds]
-        opens = [opened[1][0] for opened, _, _ in rounds]
-        reads = [read[1][0] for _, read, _ in rounds]
+        # Reading it all comes first, so that the tables are in the page cache as the folders are after the last walk.
+        rounds = [(measure(READ_ALL, root, 1), measure(OPEN, root, 1), walk(root)) for _ in range(arguments.repeats)]
+        reads = [read[1][0] for read, _, _ in rounds]
+        imports = [opened[0][0] for _, opened, _ in rounds]
+        opens = [opened[1][0] for _, opened, _ in rounds]
         walks = [walked for _, _, walked in rounds]
     if {n for _, n in walks} != {arguments.images}:
         raise SystemExit("the walk found another number of images")
