@@ -245,7 +245,7 @@ class ClipLoader:
         batches: which clips make a batch.
         n_workers: processes that read; 0 reads here. The batches are the same.
         pin_memory: as torch's DataLoader has it.
-        reuse_memory: workers write into memory that is made once, 1.4 times as fast where pages are dear; `imgs` then hold until the batch
+        reuse_memory: workers write into memory that is made once, which is faster; `imgs` then hold until the batch
             after the next one is asked for. Needs workers, and clips of one size.
 
     Errors: LpwError where memory cannot be reused.
