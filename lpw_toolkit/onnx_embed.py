@@ -23,7 +23,15 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.images import ImageReader
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.onnx_file import refuse_external_data
-from lpw_toolkit.onnx_model import Shape, open_session, read_openvino, read_shapes, refuse_damaged, tell_shapes
+from lpw_toolkit.onnx_model import (
+    Shape,
+    open_session,
+    read_openvino,
+    read_shapes,
+    refuse_damaged,
+    run_once,
+    tell_shapes,
+)
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.sampling import choose_frames
@@ -195,12 +203,7 @@ def _compile(
 
 def _try(path: Path, network: inference.Network, batch_size: int) -> int:
     """Runs a grey batch; returns the length of a vector."""
-    network.inputs(0)[:] = 128
-    network.start(0)
-    try:
-        (answer,) = network.finish(0)
-    except Exception as error:  # a model that reads well can still fail at its first run
-        raise refuse_damaged(path, error, _DO) from error
+    answer = run_once(path, network, 128, _DO)
     sides = answer.shape
     if len(sides) < 2 or sides[0] != batch_size or sides[1] < 1 or any(side != 1 for side in sides[2:]):
         expected = f"{batch_size}xD, one vector for each image"

@@ -50,6 +50,17 @@ def open_session(path: Path, do: str) -> Any:
         raise refuse_damaged(path, error, do) from error
 
 
+def run_once(path: Path, network: inference.Network, grey: int, do: str) -> Any:
+    """The one answer to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the model fails."""
+    network.inputs(0)[:] = grey
+    network.start(0)
+    try:
+        (answer,) = network.finish(0)
+    except Exception as error:  # a model that reads well can still fail at its first run
+        raise refuse_damaged(path, error, do) from error
+    return answer
+
+
 def refuse_damaged(path: Path, error: Exception, do: str) -> LpwError:
     """The error for a file that a runtime does not take, or that fails at its first run."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

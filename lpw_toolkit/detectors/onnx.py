@@ -19,7 +19,7 @@ from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_corner
 from lpw_toolkit.onnx_file import refuse_external_data
-from lpw_toolkit.onnx_model import Shape, open_session, read_openvino, read_shapes, refuse_damaged, tell_shapes
+from lpw_toolkit.onnx_model import Shape, open_session, read_openvino, read_shapes, run_once, tell_shapes
 from lpw_toolkit.weights import WeightsKind, find_weights
 
 WEIGHTS = WeightsKind(
@@ -165,12 +165,7 @@ def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None
 
 
 def _check_answer(path: Path, network: inference.Network, n_cells: int) -> None:
-    network.inputs(0)[:] = 114
-    network.start(0)
-    try:
-        (answers,) = network.finish(0)
-    except Exception as error:  # a model that reads well can still fail at its first run
-        raise refuse_damaged(path, error, _DO) from error
+    answers = run_once(path, network, 114, _DO)
     if answers.ndim != 3 or answers.shape[1] != n_cells or answers.shape[2] < 6:
         expected = f"Nx{n_cells}x(5 + classes) with strides 8, 16, 32"
         raise LpwError(path, f"an answer of {tell_shapes([answers.shape])}", expected, _DO)
