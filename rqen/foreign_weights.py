@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.weights import WeightsKind, download_weights, weights_folder
+from rqen.backbones import BackboneOptions
 
 _MAX_NAMED = 4
 
@@ -80,6 +81,25 @@ def find_public(name: str, url: str, *, download: bool) -> Path:
         return download_weights(kind.default, kind)[0]
     do = f"add --download, put {kind.default} into {weights_folder()}, give --weights FILE, or ask for --weights random"
     raise LpwError(f"ImageNet weights of {name}", "none on this machine", kind.default, do)
+
+
+def start_from(
+    network: nn.Module, name: str, url: str, options: BackboneOptions, *, ignored: Iterable[str] = ()
+) -> None:
+    """Gives the backbone `name` the weights that `options` ask for, and notes them in its `weights`.
+
+    Args:
+        url: of the public checkpoint.
+        ignored: as in `load_state`.
+
+    Errors: LpwError.
+    """
+    if options.weights == "random":
+        return
+    public = options.weights == "imagenet"
+    path = find_public(name, url, download=options.download) if public else Path(options.weights)
+    load_state(network, read_state(path), path, ignored=ignored)
+    network.weights = name_weights(path)
 
 
 def name_weights(path: Path) -> str:

@@ -3,13 +3,11 @@
 Shapes at 224 x 224: tap 192 x 28 x 28, last 1024 x 7 x 7. No auxiliary maps: the public weights have no such heads.
 """
 
-from pathlib import Path
-
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet_Weights, googlenet
 
 from rqen.backbones import BackboneOptions, Maps, Pixels, refuse_stride
-from rqen.foreign_weights import find_public, load_state, name_weights, read_state
+from rqen.foreign_weights import start_from
 
 _STEM = ("conv1", "maxpool1", "conv2", "conv3", "maxpool2")
 _BODY = (
@@ -48,11 +46,6 @@ def open_backbone(options: BackboneOptions) -> GoogLeNet:
     """The network with the weights asked for. Errors: LpwError."""
     refuse_stride("googlenet", options)
     network = GoogLeNet()
-    if options.weights == "random":
-        return network
     url = GoogLeNet_Weights.IMAGENET1K_V1.url
-    public = options.weights == "imagenet"
-    path = find_public("googlenet", url, download=options.download) if public else Path(options.weights)
-    load_state(network, read_state(path), path, ignored=("fc.", "aux1.", "aux2."))
-    network.weights = name_weights(path)
+    start_from(network, "googlenet", url, options, ignored=("fc.", "aux1.", "aux2."))
     return network

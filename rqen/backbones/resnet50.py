@@ -3,13 +3,11 @@
 Shapes at 256 x 128: tap (after layer 2) 512 x 32 x 16, last 2048 x 8 x 4, or 16 x 8 with a last stride of 1.
 """
 
-from pathlib import Path
-
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights, resnet50
 
 from rqen.backbones import IMAGENET, BackboneOptions, Maps
-from rqen.foreign_weights import find_public, load_state, name_weights, read_state
+from rqen.foreign_weights import start_from
 
 _STEM = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2")
 _BODY = ("layer3", "layer4")
@@ -42,11 +40,5 @@ class ResNet50(nn.Module):
 def open_backbone(options: BackboneOptions) -> ResNet50:
     """The network with the weights asked for. Errors: LpwError."""
     network = ResNet50(options.last_stride)
-    if options.weights == "random":
-        return network
-    url = ResNet50_Weights.IMAGENET1K_V2.url
-    public = options.weights == "imagenet"
-    path = find_public("resnet50", url, download=options.download) if public else Path(options.weights)
-    load_state(network, read_state(path), path, ignored=("fc.",))
-    network.weights = name_weights(path)
+    start_from(network, "resnet50", ResNet50_Weights.IMAGENET1K_V2.url, options, ignored=("fc.",))
     return network
