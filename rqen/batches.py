@@ -44,14 +44,14 @@ class Share:
 
 
 class Batches(Dataset):
-    """Batch i for i in [0, n_iterations).
+    """Batch i for any i from 0.
 
     Args:
         index: the opened dataset.
         pool: tracklets that train.
         recipe: what a batch holds.
         augmentation: what is drawn for each set.
-        seed, n_iterations: see the module.
+        seed: see the module.
         share: of this process.
     """
 

@@ -119,7 +119,7 @@ def hold_out(pool: Pool, share: float, rng: np.random.Generator) -> tuple[Pool, 
     n = round(share * pool.n_persons)
     if n < 2 or pool.n_persons - n < 2:
         got = f"{n} of {pool.n_persons} persons"
-        raise LpwError("train.validation", got, "2 or more on either side", "choose another share, or 0")
+        raise LpwError("validation share", got, "2 or more on either side", "choose another share")
     held = np.isin(pool.person, rng.permutation(pool.n_persons)[:n])
     _, person = np.unique(pool.person[~held], return_inverse=True)
     return Pool(pool.rows[~held], person.astype(np.int64), pool.camera[~held]), pool.rows[held]

@@ -128,7 +128,6 @@ class TrainRecipe:
         channels_last: memory layout; `auto` is decided by the same trial.
         compile: whether torch.compile is used.
         seed: of weights, batches and augmentation.
-        validation: share of the training persons that is held out to choose the checkpoint; 0 takes the last.
     """
 
     iterations: int = 15_000
@@ -137,7 +136,6 @@ class TrainRecipe:
     channels_last: Literal["auto", "yes", "no"] = "auto"
     compile: bool = False
     seed: int = 0
-    validation: float = 0.0
 
 
 @dataclass(frozen=True)
