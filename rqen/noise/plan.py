@@ -1,0 +1,130 @@
+"""Which frames are spoiled, where and how: a pure function of labels, sizes and a seed.
+
+Each tracklet draws from a generator of its own, (seed, its row): leaving tracklets out changes nothing for the others.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from rqen.regions import DIVISION
+
+Ints = NDArray[np.int64]
+KINDS = ("cover", "blur", "darken")
+REGIONS = ("upper", "middle", "lower")
+COVER, BLUR, DARKEN = range(3)
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """What is planted.
+
+    Attributes:
+        seed: of everything drawn.
+        division: parts of the height, from above, of which one is spoiled.
+        cover_height_frac, cover_width_frac: size of the patch of `cover`, as shares of the region's height and of the
+            image's width; it lies anywhere in the region, and comes from anywhere in another person's image.
+        blur_sigma_frac: standard deviation of the Gaussian of `blur`, as a share of the image's height.
+        darken_factor: what `darken` multiplies the values 0-255 by.
+        jpeg_quality: of all images, clean ones too, so that the codec gives nothing away.
+    """
+
+    seed: int = 0
+    division: tuple[float, ...] = DIVISION
+    cover_height_frac: float = 1.0
+    cover_width_frac: float = 0.8
+    blur_sigma_frac: float = 0.05
+    darken_factor: float = 0.15
+    jpeg_quality: int = 95
+
+    def __post_init__(self) -> None:
+        refuse_outside(option_name("seed"), self.seed, 0, 2**31, whole=True)
+        refuse_outside("parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True)
+        for part in self.division:
+            refuse_outside("part of the body", part, 0, 1000, above=True)
+        for name in ("cover_height_frac", "cover_width_frac", "blur_sigma_frac"):
+            refuse_outside(option_name(name), getattr(self, name), 0, 1, above=True)
+        refuse_outside(option_name("darken_factor"), self.darken_factor, 0, 1, below=True)
+        refuse_outside(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
+
+    def settings(self) -> dict[str, Any]:
+        """The configuration as plain values, for the record."""
+        return asdict(self) | {"division": list(self.division)}
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Whom patches may come from.
+
+    Attributes:
+        person: (N,) code of the person of each tracklet, -1 where nobody is named.
+        subset: (N,) number of the subset that each tracklet is in: patches never leave it.
+        starts: (N + 1,) tracklet i has the frames [starts[i], starts[i + 1]).
+    """
+
+    person: Ints
+    subset: Ints
+    starts: Ints
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """What is done to M frames.
+
+    Attributes:
+        frame: (M,) rows of the table of frames, ascending.
+        region, kind: (M,) places in REGIONS and KINDS.
+        donor: (M,) row of the frame that a patch is taken from; drawn for every kind.
+        place: (M, 4) in [0, 1): how far down and right the patch lies, and lay in the donor's image, as shares of the
+            room that there is.
+    """
+
+    frame: Ints
+    region: Ints
+    kind: Ints
+    donor: Ints
+    place: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int) -> Spoiling:
+    """Spoils floor(n / 2) frames of each of `tracklets` with n frames: one region each, regions and kinds drawn evenly.
+
+    Args:
+        tracklets: rows of the table of tracklets, ascending.
+
+    Errors: LpwError where a tracklet finds no other named person in its subset.
+    """
+    donors = _list_donors(crowd)
+    drawn = [_draw(crowd, donors, int(row), np.random.default_rng([seed, int(row)])) for row in tracklets]
+    if not drawn:
+        raise LpwError("tracklets to be spoiled", "none", "at least one", "name some")
+    frame, region, kind, donor, place = (np.concatenate(column) for column in zip(*drawn, strict=True))
+    return Spoiling(frame, region, kind, donor, place.reshape(-1, 4))
+
+
+def _draw(crowd: Crowd, donors: dict[int, Ints], row: int, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    first, end = crowd.starts[row : row + 2].tolist()
+    n = (end - first) // 2
+    frame = first + np.sort(rng.choice(end - first, n, replace=False))
+    region, kind = rng.integers(len(REGIONS), size=n), rng.integers(len(KINDS), size=n)
+    known = donors.get(int(crowd.subset[row]), np.zeros(0, dtype=np.int64))
+    others = known[crowd.person[known] != crowd.person[row]]
+    if not len(others) and n:
+        got = f"no other person beside that of tracklet {row}"
+        raise LpwError("patches", got, "two named persons in each subset", "choose a dataset with more persons")
+    giver = others[rng.integers(len(others), size=n)] if n else others[:0]
+    lengths = crowd.starts[giver + 1] - crowd.starts[giver]
+    donor = crowd.starts[giver] + np.floor(rng.random(n) * lengths).astype(np.int64)
+    return frame, region, kind, donor, rng.random((n, 4))
+
+
+def _list_donors(crowd: Crowd) -> dict[int, Ints]:
+    """Tracklets of named persons, by subset."""
+    named = crowd.person >= 0
+    return {int(subset): np.flatnonzero(named & (crowd.subset == subset)) for subset in np.unique(crowd.subset)}

@@ -1,0 +1,49 @@
+"""The three kinds of noise, on one region of one image: covered by a patch of another person, blurred, darkened."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rqen.noise.plan import BLUR, COVER, NoiseConfig
+
+Pixels = NDArray[np.uint8]
+
+
+def find_rows(height_px: int, division: tuple[float, ...], region: int) -> tuple[int, int]:
+    """Rows [top, bottom) of a region in an image of this height: at least one."""
+    borders = np.rint(np.cumsum([0.0, *division]) / sum(division) * height_px).astype(int)
+    top = min(int(borders[region]), height_px - 1)
+    return top, max(int(borders[region + 1]), top + 1)
+
+
+def spoil(
+    image: Pixels, region: int, kind: int, donor: Pixels | None, place: NDArray[np.float64], config: NoiseConfig
+) -> Pixels:
+    """A copy of an image (H, W, 3) with one region spoiled; every other row is as before.
+
+    Args:
+        region, kind: places in REGIONS and KINDS.
+        donor: another person's image of the same size; `cover` needs it.
+        place: see `Spoiling`.
+    """
+    image = image.copy()
+    top, bottom = find_rows(image.shape[0], config.division, region)
+    part = image[top:bottom]
+    if kind == COVER and donor is not None:
+        _cover(part, donor, place, config)
+    elif kind == BLUR:
+        sigma = config.blur_sigma_frac * image.shape[0]
+        part[:] = cv2.GaussianBlur(np.ascontiguousarray(part), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    else:
+        part[:] = np.rint(part * config.darken_factor).astype(np.uint8)
+    return image
+
+
+def _cover(part: Pixels, donor: Pixels, place: NDArray[np.float64], config: NoiseConfig) -> None:
+    tall = max(1, round(config.cover_height_frac * part.shape[0]))
+    wide = max(1, round(config.cover_width_frac * part.shape[1]))
+    room = [part.shape[0] - tall, part.shape[1] - wide, donor.shape[0] - tall, donor.shape[1] - wide]
+    down, right, donor_down, donor_right = (int(share * (n + 1)) for share, n in zip(place, room, strict=True))
+    part[down : down + tall, right : right + wide] = donor[
+        donor_down : donor_down + tall, donor_right : donor_right + wide
+    ]
