@@ -126,6 +126,18 @@ QUERIES = _table(
     ],
 )
 
+#: One row per image and region: the quality in (0, 1) that a network gives it. Regions from above are `upper`, `middle`
+#: and `lower` where there are three, `whole` where there is one, otherwise `1`, `2`, and so on.
+QUALITY = _table(
+    "quality",
+    [
+        _required("tracklet_id", pa.string()),
+        _required("position", pa.int32()),
+        _required("region", pa.string()),
+        _required("score", pa.float32()),
+    ],
+)
+
 
 def embeddings_schema(dimension: int) -> pa.Schema:
     """One row per tracklet: its embedding (D,) float32."""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lpw_toolkit import __version__
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.listing import list_folder
 from lpw_toolkit.publish import TEMPORARY_SUFFIX, make_folder
@@ -104,7 +104,11 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
     network = SetNetwork(
         backbone, recipe.design(facts["method"]), len(facts["persons"]), (recipe.data.height, recipe.data.width)
     )
-    network.load_state_dict(runs.read_state(file, facts["digest"]).model)
+    try:
+        network.load_state_dict(runs.read_state(file, facts["digest"]).model)
+    except RuntimeError as error:
+        got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()})"
+        raise MismatchError(file, got, "those of run.json", "train again with this version of lpw") from error
     return network.eval(), facts
 
 

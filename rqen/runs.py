@@ -59,13 +59,24 @@ def read_run(folder: Path) -> dict[str, Any]:
         if file.stat().st_size > _MAX_JSON_BYTES:
             raise ValueError("too large")
         facts = json.loads(file.read_text("utf-8"))
-        if not isinstance(facts, dict) or not isinstance(facts.get("recipe"), dict):
-            raise TypeError("no recipe")
+        _check_facts(facts)
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable file", "check its rights") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise MismatchError(file, f"a damaged file ({error})", "run.json as lpw wrote it", "train again") from error
     return facts
+
+
+def _check_facts(facts: Any) -> None:
+    """Errors: TypeError that names the first key that is missing or of another kind."""
+    kinds = {"method": str, "recipe": dict, "mode": dict, "persons": list, "digest": str, "dataset_digest": str}
+    kinds |= {"recipe.name": str}
+    for name, kind in kinds.items():
+        value = facts
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
+            raise TypeError(f"no {name}")
 
 
 def write_state(file: Path, state: State, digest: str) -> None:
