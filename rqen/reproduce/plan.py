@@ -1,0 +1,258 @@
+"""What is to be run for a table: every row with its training, its test and all that determines its figures.
+
+    table x seeds x splits x rows -> items, each with the run it needs, a file for its result and its settings
+
+Names say which training, on which dataset (the first digits of its digest), split and seed; so rows that need the same
+training share it, and tables that need the same row share that too.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset, sha256_file
+from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.protocols import list_protocols, open_protocol
+from rqen.recipe import Recipe, read_recipe
+from rqen.reproduce.rows import Row, choose_rows
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked.
+
+    Attributes:
+        table: `table2` to `table7`, `fig6`.
+        data: dataset that trains; that is tested too, unless there is another.
+        out: folder of runs and results.
+        test_data: dataset that is tested, of table5 and table6.
+        protocol: of the test; None is the dataset's own.
+        recipe: by name or file.
+        changes: to it, `section.key=value`.
+        methods: names of rows; empty is the table's own.
+        seeds: in this order.
+        splits: numbers; None is all.
+        onnx: a model whose vectors are a row too.
+    """
+
+    table: str
+    data: Path
+    out: Path
+    test_data: Path | None = None
+    protocol: str | None = None
+    recipe: str = "modern"
+    changes: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    splits: tuple[int, ...] | None = None
+    onnx: Path | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run that rows need.
+
+    Attributes:
+        name: of its folder.
+        method: of network.METHODS.
+        recipe: with the seed in it.
+        data: dataset.
+        digest: the dataset's.
+        split: whose training part is used; None is every named tracklet.
+        start: the run whose weights are the start.
+    """
+
+    name: str
+    method: str
+    recipe: Recipe
+    data: Path
+    digest: str
+    split: int | None
+    start: "Training | None" = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row, of one seed, on one split.
+
+    Attributes:
+        row: what it is.
+        seed, split: which; the split is the test's.
+        training: the run whose vectors are tested; None with an ONNX model.
+        onnx: the model.
+        test: dataset.
+        protocol: of the test.
+        config: all that determines the figures, as plain JSON values.
+        name: of its result.
+    """
+
+    row: Row
+    seed: int
+    split: int
+    training: Training | None
+    onnx: Path | None
+    test: Path
+    protocol: str
+    config: dict[str, Any]
+    name: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, in order, and what the report says above the figures.
+
+    Attributes:
+        request: what was asked.
+        rows: of the table, in its order.
+        items: all of it: seed by seed, split by split, row by row.
+        data, test: the datasets, which may be one.
+        protocol: of the test.
+        recipe: without the rows' own changes.
+        splits: that are tested.
+    """
+
+    request: Request
+    rows: tuple[Row, ...]
+    items: tuple[Item, ...]
+    data: Dataset
+    test: Dataset
+    protocol: str
+    recipe: Recipe
+    splits: tuple[int, ...]
+
+
+def make_plan(request: Request) -> Plan:
+    """Checks what was asked and lists it. Errors: LpwError in one line, before anything is run."""
+    rows = choose_rows(request.table, request.methods, onnx=request.onnx is not None)
+    refuse_inside_dataset(request.out)
+    _check_seeds(request.seeds)
+    data = open_dataset(request.data)
+    test = _open_test(request, data)
+    recipe = read_recipe(request.recipe, request.changes)
+    for row in rows:
+        _fit_recipe(request, row, recipe.train.seed)
+    protocol = _choose_protocol(request, test)
+    splits = _choose_splits(request, test, protocol)
+    blank = Plan(request, rows, (), data, test, protocol, recipe, splits)
+    return replace(blank, items=tuple(_list_items(blank)))
+
+
+def _check_seeds(seeds: tuple[int, ...]) -> None:
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        got = ",".join(map(str, seeds)) or "none"
+        raise LpwError("option --seeds", got, "different whole numbers from 0, such as 0,1,2", "correct it")
+
+
+def _open_test(request: Request, data: Dataset) -> Dataset:
+    """The dataset of the test. Errors: LpwError where it is missing, one too many, or the training's own."""
+    crosses = request.table in ("table5", "table6")
+    if not crosses:
+        if request.test_data is not None:
+            raise LpwError("option --test-data", request.table, "table5 or table6", "leave it out")
+        if data.splits is None:
+            do = "import a benchmark with `lpw import`, or reproduce table5 with --test-data"
+            raise LpwError(data.name, "a dataset without splits", "persons that are held out for the test", do)
+        return data
+    if request.test_data is None:
+        raise LpwError(request.table, "one dataset", "two: --data to learn on, --test-data to test on", "name both")
+    test = open_dataset(request.test_data)
+    if test.manifest.get("digest") == data.manifest.get("digest"):
+        raise LpwError("option --test-data", "the dataset of --data", "another one", "name another dataset")
+    return test
+
+
+def _choose_protocol(request: Request, test: Dataset) -> str:
+    """The one asked for, the table's own, or the one of the benchmark that the dataset was imported from."""
+    if request.protocol is not None:
+        open_protocol(request.protocol)
+        return request.protocol.replace("-", "_")
+    if request.table == "table5":
+        return "cross_dataset"
+    settings = test.manifest.get("settings", {}).get("import", {})
+    own = settings.get("benchmark") if isinstance(settings, dict) else None
+    return str(own) if own in list_protocols() else "market"
+
+
+def _choose_splits(request: Request, test: Dataset, protocol: str) -> tuple[int, ...]:
+    known = tuple(trial.split for trial in open_protocol(protocol).trials(test))
+    if request.splits is None:
+        return known
+    missing = [number for number in request.splits if number not in known]
+    if missing or not request.splits:
+        got = ", ".join(map(str, missing)) or "none"
+        raise LpwError("option --splits", got, f"one of {name_some(known, 12)}, or all", "choose splits that are there")
+    return tuple(dict.fromkeys(request.splits))
+
+
+def _list_items(plan: Plan) -> Iterator[Item]:
+    request = plan.request
+    onnx_digest = sha256_file(request.onnx) if request.onnx is not None else None
+    for place, seed in enumerate(request.seeds):
+        for split in plan.splits:
+            for row in plan.rows:
+                if row.seeded or place == 0:
+                    yield _make_item(plan, row, seed, split, onnx_digest)
+
+
+def _make_item(plan: Plan, row: Row, seed: int, split: int, onnx_digest: str | None) -> Item:
+    request, digest = plan.request, str(plan.test.manifest["digest"])
+    training = _plan_training(plan, row, seed, split) if row.method else None
+    made = training.name if training else f"onnx-{onnx_digest and onnx_digest[:8]}"
+    made = f"{row.name}{made.removeprefix(row.run)}" if training else made
+    if training is None or training.digest != digest:
+        made += f"-on-{digest[:8]}"
+    if training is None or training.split != split:
+        made += f"-split{split}"
+    config = {
+        "row": row.name,
+        "test": digest,
+        "test_split": split,
+        "protocol": plan.protocol,
+        "cut": row.cut,
+        "metric": row.metric,
+        "rerank": row.rerank,
+        "onnx_sha256": None if training else onnx_digest,
+        "training": None if training is None else _describe(training),
+    }
+    onnx = None if training else request.onnx
+    plain = json.loads(json.dumps(config))
+    return Item(row, seed, split, training, onnx, plan.test.root, plan.protocol, plain, f"{made}-{plan.protocol}")
+
+
+def _plan_training(plan: Plan, row: Row, seed: int, split: int) -> Training:
+    """The run of a row: on the split that is tested, on all of another dataset, or on both one after the other."""
+    if plan.request.table == "table5":
+        return _name_training(plan, row, seed, plan.data, None)
+    if not row.starts:
+        return _name_training(plan, row, seed, plan.test, split)
+    first = None if plan.data.splits is None else 0
+    start = _name_training(plan, replace(row, name=row.method), seed, plan.data, first)
+    return replace(_name_training(plan, row, seed, plan.test, split), start=start)
+
+
+def _name_training(plan: Plan, row: Row, seed: int, dataset: Dataset, split: int | None) -> Training:
+    digest = str(dataset.manifest["digest"])
+    part = "all" if split is None else f"split{split}"
+    name = f"{row.run}-{digest[:8]}-{part}-seed{seed}"
+    return Training(name, row.method, _fit_recipe(plan.request, row, seed), dataset.root, digest, split)
+
+
+def _fit_recipe(request: Request, row: Row, seed: int) -> Recipe:
+    base = read_recipe(request.recipe, request.changes)
+    changes = (*request.changes, *row.list_changes(base), f"train.seed={seed}")
+    recipe = read_recipe(request.recipe, changes)
+    if row.method:
+        recipe.design(row.method)
+    return recipe
+
+
+def _describe(training: Training) -> dict[str, Any]:
+    return {
+        "method": training.method,
+        "recipe": training.recipe.values(),
+        "data": training.digest,
+        "split": training.split,
+        "start": None if training.start is None else _describe(training.start),
+    }

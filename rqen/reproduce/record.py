@@ -1,0 +1,59 @@
+"""Results of rows as files, one each, published whole: a second start reads what the first one had done."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.publish import describe_os_error, make_folder, publish_text
+from rqen.reproduce.plan import Item
+from rqen.runs import compare_settings
+
+Record = dict[str, Any]
+_MAX_BYTES = 16 << 20
+
+
+def record_file(out: Path, item: Item) -> Path:
+    """Where the result of an item is kept."""
+    return out / "rows" / f"{item.name}.json"
+
+
+def write_record(out: Path, item: Item, record: Record) -> None:
+    """Publishes a result. Errors: LpwError, OSError."""
+    file = record_file(out, item)
+    make_folder(file.parent)
+    publish_text(file, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def read_record(out: Path, item: Item) -> Record | None:
+    """The result of an item; None where it was not run.
+
+    Errors: LpwError that lists in which settings a result that is there differs, MismatchError for a damaged file.
+    """
+    file = record_file(out, item)
+    if not file.exists():
+        return None
+    do = "remove it to run this row again"
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise ValueError("too large")
+        record = json.loads(file.read_text("utf-8"))
+        metrics = record["metrics"]
+        if not isinstance(record["config"], dict) or not all(isinstance(metrics[m], float) for m in ("cmc@1", "map")):
+            raise TypeError("no figures")
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "a readable file", do) from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise MismatchError(file, f"a damaged result ({error})", "JSON as lpw wrote it", do) from error
+    differences = compare_settings(record["config"], item.config)
+    if differences:
+        do = "ask for the same, or choose another --out"
+        raise LpwError(file, f"other settings: {'; '.join(differences)}", "the settings of the result", do)
+    return dict(record)
+
+
+def read_records(out: Path, items: Iterable[Item]) -> dict[str, Record]:
+    """The results that are there, by the items' names. Errors: as `read_record`."""
+    found = {item.name: read_record(out, item) for item in items}
+    return {name: record for name, record in found.items() if record is not None}

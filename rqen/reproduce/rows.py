@@ -1,0 +1,103 @@
+"""The rows that can be run: which method, what it changes in the recipe, and how its vectors are compared."""
+
+from dataclasses import dataclass
+
+from lpw_toolkit.comparing import Settings
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.metric_learning.rerank import RerankConfig
+from rqen.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of ours.
+
+    Attributes:
+        name: in files, and after `--method`.
+        label: in tables.
+        method: a name of `network.METHODS`; empty for an ONNX model.
+        changes: to the recipe, after the user's own: they are what the row is.
+        cut: number of the region that is cut from the jointly trained network; None is the whole vector.
+        metric: one of metric_learning.METRICS.
+        rerank: whether answers are re-ranked.
+        starts: whether training starts from a run on the other dataset.
+        seeded: whether another seed is another network.
+    """
+
+    name: str
+    label: str
+    method: str
+    changes: tuple[str, ...] = ()
+    cut: int | None = None
+    metric: str = "cosine"
+    rerank: bool = False
+    starts: bool = False
+    seeded: bool = True
+
+    @property
+    def run(self) -> str:
+        """Name of the training that it shares with other rows."""
+        shares = self.cut is not None or self.metric != "cosine" or self.rerank
+        return self.method if shares else self.name
+
+    @property
+    def settings(self) -> Settings:
+        """How vectors are compared."""
+        return Settings(self.metric, rerank=RerankConfig() if self.rerank else None)
+
+    def list_changes(self, recipe: Recipe) -> tuple[str, ...]:
+        """Its changes to `recipe`; where that draws triplets, softmax alone draws frames, 16 as released."""
+        frames = ("data.batch=frames", "data.n_frames=16")
+        alone = "loss.triplet=none" in self.changes and recipe.data.batch == "triplets"
+        return (*self.changes, *(frames if alone else ()))
+
+
+_SOFTMAX_ONLY = ("loss.triplet=none", "loss.pull=0")
+ROWS = {
+    row.name: row
+    for row in (
+        Row("untrained", "untrained backbone", "mean", ("train.iterations=0",), seeded=False),
+        Row("onnx", "ONNX model", "", seeded=False),
+        Row("baseline", "(a) baseline", "mean", _SOFTMAX_ONLY),
+        Row("mean", "mean, softmax + triplet", "mean"),
+        Row("qan", "QAN", "qan"),
+        Row("ru", "(b) +RU", "rqen", cut=0),
+        Row("rm", "(c) +RM", "rqen", cut=1),
+        Row("rl", "(d) +RL", "rqen", cut=2),
+        Row("qfix", "(e) +QFix", "qfix"),
+        Row("more_params", "(f) +MP", "more_params"),
+        Row("rqen", "(g) RQEN", "rqen"),
+        Row("rqen_xqda", "RQEN+XQDA", "rqen", metric="xqda"),
+        Row("rqen_xqda_rerank", "RQEN+XQDA+Rerank", "rqen", metric="xqda", rerank=True),
+        Row("rqen_pretrained", "RQEN, pre-trained", "rqen", starts=True),
+    )
+}
+#: What a table runs when nobody names methods.
+TABLES = {
+    "table2": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
+    "table3": ("rqen", "qan"),
+    "table4": ("rqen", "qan"),
+    "table5": ("rqen", "qan", "baseline"),
+    "table6": ("rqen", "rqen_pretrained"),
+    "table7": ("rqen", "rqen_xqda", "rqen_xqda_rerank"),
+    "fig6": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
+}
+
+
+def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row, ...]:
+    """The rows that are asked for; `names` empty is the table's own, and the ONNX model where there is one.
+
+    Errors: LpwError for unknown names, and for rows that want what was not given.
+    """
+    plain = tuple(dict.fromkeys(name.replace("-", "_") for name in names))
+    for name in plain:
+        if name not in ROWS:
+            raise LpwError("option --method", name, ", ".join(ROWS), "choose one of them")
+    if "onnx" in plain and not onnx:
+        raise LpwError("option --method", "onnx without a model", "--onnx FILE", "name the model")
+    if "rqen_pretrained" in plain and table != "table6":
+        raise LpwError("option --method", "rqen_pretrained", "it with table6 only", "reproduce table6")
+    chosen = plain or TABLES[table]
+    if onnx and "onnx" not in chosen:
+        chosen = ("onnx", *chosen)
+    return tuple(ROWS[name] for name in chosen)

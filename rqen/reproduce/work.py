@@ -1,0 +1,179 @@
+"""One row after the other: train if its run is not complete, embed, rank, publish. What is done is not done again."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.embeddings import Embeddings, read_embeddings
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluate import Evaluation, evaluate
+from lpw_toolkit.index import open_index
+from lpw_toolkit.onnx_embed import EmbedOptions, embed_dataset, open_embedder
+from lpw_toolkit.protocols import open_protocol
+from lpw_toolkit.publish import make_folder
+from rqen import runs
+from rqen.job import Job
+from rqen.reproduce.plan import Item, Plan, Training
+from rqen.reproduce.record import Record, read_records, write_record
+from rqen.scoring import RunVectors, ScoringOptions, cut_region, embed_run, make_embeddings, shorten_regions
+from rqen.team import Team
+from rqen.train import train
+
+_REGIONS = ("RU", "RM", "RL")
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """What moves no figure beyond rounding.
+
+    Attributes:
+        scoring: how datasets go through networks.
+        download: whether public weights may be fetched.
+        n_workers: processes that make batches ahead.
+    """
+
+    scoring: ScoringOptions = field(default_factory=ScoringOptions)
+    download: bool = False
+    n_workers: int = 1
+
+
+def run_plan(plan: Plan, team: Team, options: WorkOptions, report: Callable[[Item, Record], None]) -> dict[str, Record]:
+    """Runs what is missing, in order; the results by the items' names.
+
+    Args:
+        report: told of each row as it ends; not of those that were there.
+
+    Errors: LpwError where several processes were started, where a result or run that is there has other settings, and
+    as training, embedding and evaluation say. What is published stays; a signal ends it after the step under way.
+    """
+    if not team.is_alone:
+        do = "train under torchrun by `lpw train`, into the folder's runs/, and reproduce with one process"
+        raise LpwError("processes", str(team.share.n), "one", do)
+    found = read_records(plan.request.out, plan.items)
+    worker = Worker(plan, team, options)
+    for item in plan.items:
+        if item.name not in found:
+            found[item.name] = worker.run(item)
+            write_record(plan.request.out, item, found[item.name])
+            report(item, found[item.name])
+    return found
+
+
+class Worker:
+    """Runs items; the vectors of the latest run are kept, because its regions come next."""
+
+    def __init__(self, plan: Plan, team: Team, options: WorkOptions) -> None:
+        self._plan, self._team, self._options = plan, team, options
+        self._key: tuple[Any, ...] = ()
+        self._found: RunVectors | None = None
+
+    def run(self, item: Item) -> Record:
+        """The result of an item. Errors: see `run_plan`."""
+        seconds: dict[str, float | None] = {"train": None, "embed": None}
+        if item.training is None:
+            embeddings = self._embed_onnx(item, seconds)
+            dataset, facts = open_dataset(item.test), {}
+        else:
+            embeddings, dataset, facts = self._embed_run(item, item.training, seconds)
+        begin = time.perf_counter()
+        settings = item.row.settings
+        evaluation = evaluate(dataset, embeddings, item.protocol, settings, splits=[item.split])
+        described = describe_evaluation(evaluation)
+        seconds["evaluate"] = _since(begin)
+        told = {"row": item.row.name, "label": item.row.label, "seed": item.seed, "split": item.split}
+        return {**told, "config": item.config, **facts, **described, "seconds": seconds}
+
+    def _embed_run(
+        self, item: Item, training: Training, seconds: dict[str, float | None]
+    ) -> tuple[Embeddings, Dataset, dict[str, Any]]:
+        folder = self._train(training, seconds)
+        begin = time.perf_counter()
+        key = (training.name, item.test, training.split is None or item.split)
+        if self._found is None or self._key != key:
+            rows = self._list_rows(item, everything=training.split is None)
+            self._found, self._key = embed_run(folder, item.test, self._options.scoring, rows), key
+            seconds["embed"] = _since(begin)
+        said = runs.read_run(folder)
+        facts = {"run": training.name, "run_digest": said["digest"], "mode": said["mode"], "weights": said["weights"]}
+        if item.row.cut is None:
+            return make_embeddings(self._found), self._found.dataset, facts
+        names = shorten_regions(self._found.n_regions)
+        if tuple(names) != _REGIONS:
+            thing, got = f"row {item.row.name}", f"{len(names)} regions"
+            raise LpwError(thing, got, "three: upper, middle, lower", "leave model.division as it is, or the row out")
+        part = f"+{names[item.row.cut]}"
+        vectors = cut_region(self._found, item.row.cut)
+        return make_embeddings(self._found, vectors, part=part), self._found.dataset, facts
+
+    def _list_rows(self, item: Item, *, everything: bool) -> NDArray[np.int64]:
+        """The tracklets that the test needs: its own split's, or all splits' where one run is tested on all."""
+        learns = any(row.metric != "cosine" for row in self._plan.rows)
+        trials = open_protocol(item.protocol).trials(open_dataset(item.test))
+        wanted = [trial for trial in trials if everything or trial.split == item.split]
+        parts = [part for t in wanted for part in (t.query, t.gallery, *((t.train,) if learns else ()))]
+        return np.unique(np.concatenate(parts))
+
+    def _train(self, training: Training, seconds: dict[str, float | None]) -> Path:
+        """The folder of a complete run, which is trained, or goes on, where it is not."""
+        folder = self._plan.request.out / "runs" / training.name
+        start = None if training.start is None else self._train(training.start, seconds)
+        if (folder / runs.MODEL).is_file():
+            _refuse_other(folder, training)
+            return folder
+        options = self._options
+        begin = time.perf_counter()
+        job = Job(
+            training.data, folder, training.method, training.recipe, training.split,
+            start, options.download, options.n_workers, resume=True,
+        )  # fmt: skip
+        train(job, self._team)
+        seconds["train"] = round((seconds["train"] or 0) + _since(begin), 3)
+        return folder
+
+    def _embed_onnx(self, item: Item, seconds: dict[str, float | None]) -> Embeddings:
+        if item.onnx is None:
+            raise LpwError(f"row {item.row.name}", "no model", "--onnx FILE", "name it")
+        dataset = open_dataset(item.test)
+        digests = f"{item.config['onnx_sha256'][:8]}-{item.config['test'][:8]}"
+        file = make_folder(self._plan.request.out / "embeddings") / f"onnx-{digests}.parquet"
+        if not file.is_file():
+            begin = time.perf_counter()
+            embed_dataset(open_index(item.test), open_embedder(item.onnx, EmbedOptions()), file, EmbedOptions())
+            seconds["embed"] = _since(begin)
+        return read_embeddings(file, dataset)
+
+
+def _refuse_other(folder: Path, training: Training) -> None:
+    """Errors: LpwError where a complete run is of other settings than the row's."""
+    said = runs.read_run(folder)
+    wanted = {"method": training.method, "recipe": training.recipe.values(), "dataset_digest": training.digest}
+    wanted = json.loads(json.dumps({**wanted, "split": training.split}))
+    differences = runs.compare_settings({key: said.get(key) for key in wanted}, wanted)
+    if differences:
+        do = "ask for the same, or choose another --out"
+        raise LpwError(folder, f"other settings: {'; '.join(differences)}", "the settings of the run", do)
+
+
+def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures (fractions) of an evaluation of one split, and all that they rest on, as plain values."""
+    rows = evaluation.metrics.to_pylist()
+    first = rows[0]
+    kept = ("model", "gallery", "junk_rule", "ap_form", "distance", "frames_used", "split_source")
+    counts = ("n_query", "n_gallery", "n_skipped")
+    return {
+        "metrics": {row["metric"]: row["value"] for row in rows},
+        "cmc": [round(float(value), 6) for value in evaluation.curve],
+        **{name: first[name] for name in (*kept, *counts)},
+        "notes": evaluation.notes,
+    }
+
+
+def _since(begin: float) -> float:
+    return round(time.perf_counter() - begin, 3)
