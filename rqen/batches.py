@@ -3,20 +3,21 @@
 A process of several takes its share of each batch: whole persons of P x K sets, its own triplets, its own frames.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.sampling import choose_frames
 from rqen.augment import Augmentation
+from rqen.loading import iter_ahead
 from rqen.plans import Pool, draw_frames, draw_sets, draw_triplets
 from rqen.recipe import DataRecipe
 
@@ -121,17 +122,9 @@ class _Span(Dataset):
         return self._batches[self._start + place]
 
 
-def open_loader(batches: Batches, start: int, stop: int, n_workers: int) -> "DataLoader[Batch]":
-    """Batches [start, stop) in order, made by `n_workers` processes ahead of their use (0: made when asked for)."""
-    return DataLoader(
-        _Span(batches, start, stop),
-        batch_size=None,
-        num_workers=n_workers,
-        prefetch_factor=4 if n_workers else None,
-        worker_init_fn=_calm_worker,
-    )
+def open_loader(batches: Batches, start: int, stop: int, n_workers: int) -> Iterator[Batch]:
+    """Batches [start, stop) in order, made by `n_workers` processes ahead of their use (0: made when asked for).
 
-
-def _calm_worker(_: int) -> None:
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
+    Errors: as `Batches`, and as `iter_ahead`.
+    """
+    return iter_ahead(_Span(batches, start, stop), n_workers)

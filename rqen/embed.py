@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.progress import show_progress
 from rqen.aggregate import SetSums
+from rqen.loading import iter_ahead
 from rqen.network import SetNetwork
 from rqen.pixels import normalise
 from rqen.trial import PLAIN, Mode
@@ -101,8 +102,7 @@ def _describe(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
-    loader = DataLoader(frames, batch_size=None, num_workers=options.n_workers)
-    for images in loader:
+    for images in iter_ahead(frames, options.n_workers):
         pixels = options.mode.lay(normalise(images.to(device), network.backbone.pixels))
         with options.mode.autocast(device):
             _, features, scores = network.describe_frames(pixels)

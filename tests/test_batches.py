@@ -1,5 +1,7 @@
 """Batches of a training run: the same whatever the workers and wherever it starts; shares of several processes."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.index import open_index
 from rqen.augment import ERASED_AREA, Augmentation
 from rqen.batches import Batches, Share, open_loader, take_share
+from rqen.loading import iter_ahead
 from rqen.plans import make_pool
 from rqen.recipe import DataRecipe
 
@@ -125,3 +128,25 @@ class TestAugmentation:
         picture = self.picture()
         RICH.apply(picture, np.random.default_rng(2))
         assert np.array_equal(picture, self.picture())
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_a_corrupt_image_is_named_whoever_reads_it(tmp_path, n_workers):
+    make_dataset(tmp_path / "d", n_tracklets=8, n_frames=2)
+    for image in (tmp_path / "d" / "images").rglob("*.jpg"):
+        image.write_bytes(image.read_bytes()[:-9])
+    with pytest.raises(CorruptCropError, match=r"^images/.*jpg: got ") as caught:
+        list(open_loader(batches_of(open_index(tmp_path / "d"), SETS), 0, 3, n_workers))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_process_that_was_ended_is_told(index):
+    class Deadly(torch.utils.data.Dataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, _):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(LpwError, match="--workers"):
+        list(iter_ahead(Deadly(), 1))

@@ -1,0 +1,66 @@
+"""Items of a dataset in order, made ahead by other processes; what is wrong with one is told in one line."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lpw_toolkit.errors import LpwError
+
+_AHEAD = 4
+
+
+class _Guarded(Dataset):
+    """The items, or the fault that one has: raised in another process it would come back as pages of text."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, place: int) -> Any:
+        try:
+            return self._items[place]
+        except LpwError as error:
+            return error
+
+
+def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
+    """The items of a torch Dataset from the first to the last.
+
+    Args:
+        n_workers: processes that make them ahead of their use; 0 makes each when it is asked for.
+
+    Errors: the LpwError of an item; LpwError where a process was ended, usually because memory did.
+    """
+    loader = DataLoader(
+        _Guarded(items),
+        batch_size=None,
+        num_workers=n_workers,
+        prefetch_factor=_AHEAD if n_workers else None,
+        worker_init_fn=_calm_worker,
+    )
+    try:
+        for item in loader:
+            if isinstance(item, LpwError):
+                try:
+                    raise item
+                finally:  # a frame that holds its own error is a cycle, in which torch's workers wait 5 s each to end
+                    del item
+            yield item
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        do = "use fewer processes (--workers), or 0"
+        raise LpwError("reading images ahead", "a process that was ended", "memory for it", do) from error
+
+
+def _calm_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
