@@ -24,6 +24,8 @@ JOINTS = (
 )
 #: Upper, middle and lower set, as places in JOINTS.
 SETS = (range(10), range(8, 12), range(10, 14))
+#: What they are called, and what they hold.
+SET_NAMES = (("upper", "head to hips"), ("middle", "hips and knees"), ("lower", "knees and ankles"))
 #: Where each joint stands in CPM's order (right arm, left arm, right leg, left leg behind head and neck).
 FROM_CPM = (0, 1, 2, 5, 3, 6, 4, 7, 8, 11, 9, 12, 10, 13)
 #: The twelve limb joints in COCO's order of 17.

@@ -120,6 +120,22 @@ def _check_archive(path: Path) -> None:
         raise LpwError(path, "a TorchScript or foreign archive", "YOLO weights", _DO)
 
 
+def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, Path, str]:
+    """A YOLO network with a head for key points, its class of persons, its file and how that was chosen.
+
+    Errors: LpwError as `open_detector`, and for weights without key points.
+    """
+    path, note = find_weights(given, WEIGHTS, download=download)
+    _check_archive(path)
+    model = _load_model(path)
+    from ultralytics.nn.modules.head import Pose
+
+    if not isinstance(model.model[-1], Pose):
+        got = f"weights that find no key points ({type(model.model[-1]).__name__} head)"
+        raise LpwError(path, got, "a Pose head", "choose the weights of a YOLO pose model, such as yolo11n-pose.pt")
+    return model, _find_person(path, model), path, note
+
+
 def _load_model(path: Path) -> Any:
     _import_safely()
     from ultralytics.nn.modules.head import OBB, Detect
