@@ -1,6 +1,6 @@
 """Which frames are spoiled, where and how: a pure function of labels, sizes and a seed.
 
-Each tracklet draws from a generator of its own, (seed, its row): leaving tracklets out changes nothing for the others.
+Each tracklet draws from a generator of its own, (seed, draw, its row): leaving some out changes nothing for others.
 """
 
 from dataclasses import asdict, dataclass
@@ -30,6 +30,8 @@ class NoiseConfig:
         blur_sigma_frac: standard deviation of the Gaussian of `blur`, as a share of the image's height.
         darken_factor: what `darken` multiplies the values 0-255 by.
         jpeg_quality: of all images, clean ones too, so that the codec gives nothing away.
+        n_draws: how often each tracklet is written, each time spoiled anew. From 2 on `draw0/`, `draw1/`, … stands
+            before tracklet ids and paths; persons and cameras stay.
     """
 
     seed: int = 0
@@ -39,6 +41,7 @@ class NoiseConfig:
     blur_sigma_frac: float = 0.05
     darken_factor: float = 0.15
     jpeg_quality: int = 95
+    n_draws: int = 1
 
     def __post_init__(self) -> None:
         refuse_outside(option_name("seed"), self.seed, 0, 2**31, whole=True)
@@ -49,6 +52,7 @@ class NoiseConfig:
             refuse_outside(option_name(name), getattr(self, name), 0, 1, above=True)
         refuse_outside(option_name("darken_factor"), self.darken_factor, 0, 1, below=True)
         refuse_outside(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
+        refuse_outside(option_name("n_draws"), self.n_draws, 1, 10, whole=True)
 
     def settings(self) -> dict[str, Any]:
         """The configuration as plain values, for the record."""
@@ -92,16 +96,17 @@ class Spoiling:
         return len(self.frame)
 
 
-def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int) -> Spoiling:
+def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int, draw: int = 0) -> Spoiling:
     """Spoils floor(n / 2) frames of each of `tracklets` with n frames: one region each, regions and kinds drawn evenly.
 
     Args:
         tracklets: rows of the table of tracklets, ascending.
+        seed, draw: what is drawn is a function of both.
 
     Errors: LpwError where a tracklet finds no other named person in its subset.
     """
     donors = _list_donors(crowd)
-    drawn = [_draw(crowd, donors, int(row), np.random.default_rng([seed, int(row)])) for row in tracklets]
+    drawn = [_draw(crowd, donors, int(row), np.random.default_rng([seed, draw, int(row)])) for row in tracklets]
     if not drawn:
         raise LpwError("tracklets to be spoiled", "none", "at least one", "name some")
     frame, region, kind, donor, place = (np.concatenate(column) for column in zip(*drawn, strict=True))

@@ -1,7 +1,8 @@
 """A dataset with planted noise, written as any other, and beside it the table of what was spoiled."""
 
 import hashlib
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.index import ClipIndex, open_index
-from lpw_toolkit.progress import show_progress
+from lpw_toolkit.progress import Progress, show_progress
 from lpw_toolkit.publish import make_folder, sync_all, write_file
 from lpw_toolkit.relevance import PERSON, read_labels
 from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
@@ -54,27 +55,32 @@ def plant_noise(source: Path, out: Path, mask: Path, config: NoiseConfig, trackl
         raise LpwError(mask, "a place inside the dataset", "a file apart from it", "choose another place for the mask")
     index = open_index(source)
     rows = np.arange(len(index)) if tracklets is None else np.unique(tracklets)
-    spoiling = draw_spoiling(describe_crowd(index), rows, config.seed)
+    crowd = describe_crowd(index)
     chosen = np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
     frames = index.dataset.frames.take(pa.array(chosen))
+    draws = [_Draw(i, config, draw_spoiling(crowd, rows, config.seed, i)) for i in range(config.n_draws)]
     make_folder(mask.parent)
-    write_table(mask, _make_mask(frames, chosen, spoiling), MASK)
-    facts = _facts(index.dataset, config, len(spoiling))
+    write_table(mask, pa.concat_tables(draw.make_mask(frames, chosen) for draw in draws), MASK)
+    facts = _describe(index.dataset, config, sum(len(draw.spoiling) for draw in draws))
     with Workspace(out) as work:
         work.hold_plan({**facts, "tracklets": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()})
         if work.is_complete:
             return open_dataset(out)
-        hashes = _write_images(index, chosen, spoiling, config, out / IMAGES)
-        column = FRAMES.get_field_index("sha256")
-        frames = frames.set_column(column, FRAMES.field("sha256"), pa.array(hashes, pa.binary(32)))
-        write_table(out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
-        kept = index.dataset.tracklets.take(pa.array(rows))
-        write_table(out / "tracklets.parquet", kept, TRACKLETS)
-        if index.dataset.splits is not None:
-            splits = index.dataset.splits
-            stays = pc.is_in(splits["tracklet_id"], kept["tracklet_id"].combine_chunks())
-            write_table(out / "splits.parquet", splits.filter(stays), SPLITS)
+        with show_progress("plant noise", len(chosen) * len(draws), "images") as progress:
+            tables = [draw.write_frames(index, frames, chosen, out / IMAGES, progress) for draw in draws]
+        sync_all()
+        write_table(out / "frames.parquet", pa.concat_tables(tables), FRAMES, group_by="tracklet_id")
+        _write_tracklets(out, index.dataset, rows, draws)
         return close_dataset(out, facts)
+
+
+def _write_tracklets(out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]") -> None:
+    kept = source.tracklets.take(pa.array(rows))
+    write_table(out / "tracklets.parquet", pa.concat_tables(draw.name_rows(kept) for draw in draws), TRACKLETS)
+    if source.splits is None:
+        return
+    splits = source.splits.filter(pc.is_in(source.splits["tracklet_id"], kept["tracklet_id"].combine_chunks()))
+    write_table(out / "splits.parquet", pa.concat_tables(draw.name_rows(splits) for draw in draws), SPLITS)
 
 
 def describe_crowd(index: ClipIndex) -> Crowd:
@@ -102,19 +108,65 @@ def read_mask(path: Path, frames: pa.Table) -> tuple[Ints, Ints]:
     return places[0], places[1]
 
 
-def _make_mask(frames: pa.Table, chosen: Ints, spoiling: Spoiling) -> pa.Table:
-    names: list[list[str | None]] = [[None] * len(chosen), [None] * len(chosen)]
-    for place, region, kind in zip(
-        np.searchsorted(chosen, spoiling.frame), spoiling.region, spoiling.kind, strict=True
-    ):
-        names[0][place], names[1][place] = REGIONS[region], KINDS[kind]
-    columns = [frames["tracklet_id"], frames["position"], *(pa.array(column, pa.string()) for column in names)]
-    return pa.Table.from_arrays(
-        [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns], schema=MASK
-    )
+@dataclass(frozen=True)
+class _Draw:
+    """One copy of all tracklets: what is done to it, and what it is called."""
+
+    number: int
+    config: NoiseConfig
+    spoiling: Spoiling
+
+    @property
+    def prefix(self) -> str:
+        return f"draw{self.number}/" if self.config.n_draws > 1 else ""
+
+    def name_rows(self, table: pa.Table) -> pa.Table:
+        """The table with the names that the tracklets have in this draw."""
+        names = pc.binary_join_element_wise(self.prefix, table["tracklet_id"], "")
+        place = table.schema.get_field_index("tracklet_id")
+        return table.set_column(place, table.schema.field("tracklet_id"), names)
+
+    def make_mask(self, frames: pa.Table, chosen: Ints) -> pa.Table:
+        names: list[list[str | None]] = [[None] * len(chosen), [None] * len(chosen)]
+        places = np.searchsorted(chosen, self.spoiling.frame)
+        for place, region, kind in zip(places, self.spoiling.region, self.spoiling.kind, strict=True):
+            names[0][place], names[1][place] = REGIONS[region], KINDS[kind]
+        columns = [frames["tracklet_id"].combine_chunks(), frames["position"].combine_chunks()]
+        columns += [pa.array(column, pa.string()) for column in names]
+        return self.name_rows(pa.Table.from_arrays(columns, schema=MASK))
+
+    def write_frames(
+        self, index: ClipIndex, frames: pa.Table, chosen: Ints, folder: Path, progress: Progress
+    ) -> pa.Table:
+        """Writes every image anew, clean ones too; returns the table of frames."""
+        place_of = dict(zip(self.spoiling.frame.tolist(), range(len(self.spoiling)), strict=True))
+        hashes, paths, made = [], [], set()
+        for row in chosen.tolist():
+            image = index.images.decode(row)
+            if row in place_of:
+                image = self._spoil(index, image, place_of[row])
+            data, path = _encode(image, self.config.jpeg_quality), _rename(self.prefix + index.images.name(row))
+            file = folder / path
+            if file.parent not in made:
+                made.add(make_folder(file.parent))
+            write_file(file, data)
+            hashes.append(hashlib.sha256(data).digest())
+            paths.append({"bytes": None, "path": path})
+            progress.advance()
+        for name, values in (("sha256", hashes), ("image", paths)):
+            field = FRAMES.field(name)
+            frames = frames.set_column(FRAMES.get_field_index(name), field, pa.array(values, field.type))
+        return self.name_rows(frames)
+
+    def _spoil(self, index: ClipIndex, image: NDArray[np.uint8], i: int) -> NDArray[np.uint8]:
+        spoiling = self.spoiling
+        kind, size = int(spoiling.kind[i]), (image.shape[0], image.shape[1])
+        donor = index.images.decode(int(spoiling.donor[i]), size) if kind == COVER else None
+        return spoil(image, int(spoiling.region[i]), kind, donor, spoiling.place[i], self.config)
 
 
-def _facts(source: Dataset, config: NoiseConfig, n_spoiled: int) -> dict[str, Any]:
+def _describe(source: Dataset, config: NoiseConfig, n_spoiled: int) -> dict[str, Any]:
+    """What dataset.json says."""
     own = {**config.settings(), "n_spoiled": n_spoiled}
     kept = ("licence", "consent", "splits")
     return {
@@ -127,32 +179,9 @@ def _facts(source: Dataset, config: NoiseConfig, n_spoiled: int) -> dict[str, An
     }
 
 
-def _write_images(index: ClipIndex, chosen: Ints, spoiling: Spoiling, config: NoiseConfig, folder: Path) -> list[bytes]:
-    """Writes every image anew, clean ones too; returns their SHA-256."""
-    place_of = dict(zip(spoiling.frame.tolist(), range(len(spoiling)), strict=True))
-    hashes, made = [], set()
-    with show_progress("plant noise", len(chosen), "images") as progress:
-        for row in chosen.tolist():
-            image = index.images.decode(row)
-            if row in place_of:
-                image = _spoil_row(index, image, spoiling, place_of[row], config)
-            data = _encode(image, config.jpeg_quality)
-            file = folder / index.images.name(row)
-            if file.parent not in made:
-                made.add(make_folder(file.parent))
-            write_file(file, data)
-            hashes.append(hashlib.sha256(data).digest())
-            progress.advance()
-    sync_all()
-    return hashes
-
-
-def _spoil_row(
-    index: ClipIndex, image: NDArray[np.uint8], spoiling: Spoiling, i: int, config: NoiseConfig
-) -> NDArray[np.uint8]:
-    kind, size = int(spoiling.kind[i]), (image.shape[0], image.shape[1])
-    donor = index.images.decode(int(spoiling.donor[i]), size) if kind == COVER else None
-    return spoil(image, int(spoiling.region[i]), kind, donor, spoiling.place[i], config)
+def _rename(path: str) -> str:
+    """The path of the image that is written: its source may have been a PNG."""
+    return path if PurePosixPath(path).suffix.lower() in (".jpg", ".jpeg") else f"{path}.jpg"
 
 
 def _encode(image: NDArray[np.uint8], quality: int) -> bytes:
