@@ -240,11 +240,16 @@ _LATEX = {
 }  # fmt: skip
 
 
+def escape_latex(text: str) -> str:
+    """`text` as LaTeX prints it."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
 def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
     grid, legend = _grid(lines, headline=True)
-    titles, *rows = [["".join(_LATEX.get(c, c) for c in cell) for cell in row] for row in grid]
+    titles, *rows = [[escape_latex(cell) for cell in row] for row in grid]
     n_left = titles.index("distance") + 1
-    caption = "; ".join("".join(_LATEX.get(c, c) for c in fact) for fact in [*legend, *_shared_facts(lines), *notes])
+    caption = "; ".join(escape_latex(fact) for fact in [*legend, *_shared_facts(lines), *notes])
     body = [f"{' & '.join(row)} \\\\" for row in rows]
     return "\n".join(
         [

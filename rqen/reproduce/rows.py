@@ -82,6 +82,8 @@ TABLES = {
     "table7": ("rqen", "rqen_xqda", "rqen_xqda_rerank"),
     "fig6": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
 }
+#: Rows that no table of the paper needs to have, shown where they were run.
+EXTRAS = ("untrained", "onnx", "mean", "qan")
 
 
 def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row, ...]:

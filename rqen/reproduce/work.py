@@ -78,8 +78,7 @@ class Worker:
         """The result of an item. Errors: see `run_plan`."""
         seconds: dict[str, float | None] = {"train": None, "embed": None}
         if item.training is None:
-            embeddings = self._embed_onnx(item, seconds)
-            dataset, facts = open_dataset(item.test), {}
+            embeddings, dataset, facts = self._embed_onnx(item, seconds)
         else:
             embeddings, dataset, facts = self._embed_run(item, item.training, seconds)
         begin = time.perf_counter()
@@ -137,7 +136,7 @@ class Worker:
         seconds["train"] = round((seconds["train"] or 0) + _since(begin), 3)
         return folder
 
-    def _embed_onnx(self, item: Item, seconds: dict[str, float | None]) -> Embeddings:
+    def _embed_onnx(self, item: Item, seconds: dict[str, float | None]) -> tuple[Embeddings, Dataset, dict[str, Any]]:
         if item.onnx is None:
             raise LpwError(f"row {item.row.name}", "no model", "--onnx FILE", "name it")
         dataset = open_dataset(item.test)
@@ -147,7 +146,7 @@ class Worker:
             begin = time.perf_counter()
             embed_dataset(open_index(item.test), open_embedder(item.onnx, EmbedOptions()), file, EmbedOptions())
             seconds["embed"] = _since(begin)
-        return read_embeddings(file, dataset)
+        return read_embeddings(file, dataset), dataset, {}
 
 
 def _refuse_other(folder: Path, training: Training) -> None:
