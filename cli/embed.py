@@ -1,4 +1,4 @@
-"""`lpw embed`: a vector for each tracklet of a dataset, by any ONNX model."""
+"""`lpw embed`: a vector for each tracklet of a dataset, by a trained run or any ONNX model."""
 
 import json
 from pathlib import Path
@@ -6,17 +6,24 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option, parse_size
+from cli.options import FOLDER, dataset_folder, json_option, parse_size, refuse_idle
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.index import open_index
 from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.progress import set_style
 
+_OF_MODEL = ("pooling", "frames", "per_frame", "flip", "size", "mean", "std", "bgr", "runtime", "threads")
+_OF_RUN = ("quality", "workers")
+
 
 @click.command()
-@click.option("--onnx", type=FOLDER, required=True, help="The model: images Nx3xHxW in, one vector for each out.")
+@click.argument("run", type=FOLDER, required=False)
+@click.option("--onnx", type=FOLDER, help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out.")
 @click.option("--data", type=FOLDER, help="The dataset.  [default: the only one at hand]")
 @click.option("--out", type=FOLDER, default=Path("embeddings.parquet"), show_default=True)
+@click.option(
+    "--quality", type=FOLDER, help="With RUN: also the score of every region of every frame, as this .parquet."
+)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="With RUN: processes that read.")
 @click.option("--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True)
 @click.option("--frames", default="all", show_default=True, help="Of each tracklet: all, or a number evenly spaced.")
 @click.option("--per-frame", is_flag=True, help="Keep a row for each frame instead of pooling.")
@@ -25,9 +32,7 @@ from lpw_toolkit.progress import set_style
 @click.option("--mean", default="imagenet", show_default=True, help="imagenet | none | R,G,B as fractions of 255.")
 @click.option("--std", default="imagenet", show_default=True, help="imagenet | none | R,G,B as fractions of 255.")
 @click.option("--bgr", is_flag=True, help="Channels in the order B, G, R.")
-@click.option(
-    "--batch-size", default=EmbedOptions.batch_size, show_default=True, help="Where the model leaves it open."
-)
+@click.option("--batch-size", type=int, help="Where the model leaves it open.  [default: 8; 64 with RUN]")
 @click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["float32", "bfloat16", "auto"]), default="float32", show_default=True)
 @click.option("--threads", type=int, help="Inference threads.  [default: every processor]")
@@ -35,9 +40,28 @@ from lpw_toolkit.progress import set_style
     "--images", type=click.Choice(["auto", "files", "pack"]), default="auto", show_default=True, help="Where from."
 )
 @json_option
-def command(onnx: Path, data: Path | None, out: Path, *, images: Any, as_json: bool, **values: Any) -> None:
-    """Writes an embedding of every tracklet, in the order of the dataset, to a Parquet file."""
+def command(run: Path | None, onnx: Path | None, *, as_json: bool, **values: Any) -> None:
+    """Writes an embedding of every tracklet, in the order of the dataset, to a Parquet file.
+
+    RUN is a folder made by `lpw train`; --onnx takes any other model. Options of the model (pooling to threads) belong
+    to --onnx: a run knows its own.
+    """
+    if (run is None) == (onnx is None):
+        raise click.UsageError("give either RUN or --onnx")
     set_style("json" if as_json else "auto")
+    if run is not None:
+        refuse_idle(_OF_MODEL, "--onnx", needed=False)
+        _embed_by_run(run, values, as_json=as_json)
+    elif onnx is not None:
+        refuse_idle(_OF_RUN, "RUN", needed=False)
+        _embed_by_model(onnx, values, as_json=as_json)
+
+
+def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> None:
+    from lpw_toolkit.index import open_index
+
+    data, out, images = (values.pop(name) for name in ("data", "out", "images"))
+    values = {name: value for name, value in values.items() if name not in _OF_RUN}
     options = _read_options(values)
     index = open_index(dataset_folder(data), source=images)
     embedder = open_embedder(onnx, options)
@@ -50,10 +74,41 @@ def command(onnx: Path, data: Path | None, out: Path, *, images: Any, as_json: b
     click.echo(f"{out}: {rows}, {report.dimension} numbers each, from {report.n_images} images ({how})")
 
 
+def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
+    from lpw_toolkit.dataset import refuse_inside_dataset
+    from lpw_toolkit.embeddings import write_embeddings
+    from rqen.scoring import ScoringOptions, embed_run, refuse_unscored, write_quality
+
+    out, quality = values["out"], values["quality"]
+    for place in (out, quality):
+        if place is not None:
+            refuse_inside_dataset(place)
+    if quality is not None:
+        refuse_unscored(run)
+    batch = ScoringOptions.batch if values["batch_size"] is None else values["batch_size"]
+    options = ScoringOptions(batch, values["workers"], values["images"], values["precision"])
+    found = embed_run(run, dataset_folder(values["data"]), options)
+    write_embeddings(out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts)
+    if quality is not None:
+        write_quality(quality, found)
+    n_tracklets, dimension = found.vectors.shape
+    facts = {"n_tracklets": n_tracklets, "n_images": len(found.scores), "dimension": dimension}
+    if as_json:
+        said = {"out": str(out), "quality": quality and str(quality), **facts, "n_regions": found.n_regions}
+        click.echo(json.dumps({**said, "model": found.facts.model, "mode": vars(found.mode)}))
+        return
+    how = f"{found.facts.model}, {found.mode.name}, batches of {options.batch}"
+    click.echo(f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} images ({how})")
+    if quality is not None:
+        click.echo(f"{quality}: {found.n_regions} scores for each of {len(found.scores)} images")
+
+
 def _read_options(values: dict[str, Any]) -> EmbedOptions:
     size, frames = values.pop("size"), values.pop("frames")
     if frames != "all" and not frames.isdecimal():
         raise LpwError("--frames", frames, "all, or a number of frames", "correct it")
+    if values["batch_size"] is None:
+        del values["batch_size"]
     values["mean"] = _read_triple("--mean", values["mean"], IMAGENET_MEAN, 0.0)
     values["std"] = _read_triple("--std", values["std"], IMAGENET_STD, 1.0)
     return EmbedOptions(

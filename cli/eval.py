@@ -1,14 +1,15 @@
-"""`lpw eval`: embeddings under a protocol, or tables of results."""
+"""`lpw eval`: a trained run or embeddings under a protocol, or tables of results."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder
+from cli.options import FOLDER, dataset_folder, is_given, refuse_idle
 from lpw_toolkit.comparing import LEARNED, Settings, Source
-from lpw_toolkit.dataset import open_dataset, refuse_inside_dataset
-from lpw_toolkit.embeddings import read_embeddings
+from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
+from lpw_toolkit.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from lpw_toolkit.folders import check_free
@@ -20,14 +21,25 @@ from lpw_toolkit.protocol_comparison import compare_protocols
 from lpw_toolkit.protocols import list_protocols
 from lpw_toolkit.results import MARKER, format_results, write_page, write_results
 
+_OF_RUN = ("ablate", "workers", "precision")
+
 
 @click.command()
-@click.argument("results", type=FOLDER, nargs=-1, metavar="[RESULTS]...")
+@click.argument("results", type=FOLDER, nargs=-1, metavar="[RUN | RESULTS...]")
 @click.option("--embeddings", type=FOLDER, help="embeddings.parquet, ours or your own.")
 @click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
 @click.option("--protocol", help=f"One of {', '.join(list_protocols())}.")
 @click.option("--metric", type=click.Choice(METRICS), default="cosine", show_default=True)
-@click.option("--split", default="all", show_default=True, help="Number of a split, or all.")
+@click.option("--split", default="all", help="Number of a split, or all.  [default: all; of RUN on its own data, its]")
+@click.option("--ablate", type=click.Choice(["regions"]), help="With RUN: also each region of its vectors alone.")
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="With RUN: processes that read.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "auto"]),
+    default="float32",
+    show_default=True,
+    help="With RUN: of the network.",
+)
 @click.option("--pooling", type=click.Choice(["mean", "max"]), help="Of one vector per frame.  [default: mean]")
 @click.option("--normalize-frames", is_flag=True, help="Frames' vectors are brought to length 1 before pooling.")
 @click.option("--pca", type=click.IntRange(1), help="Compare principal components of the training vectors.")
@@ -51,7 +63,10 @@ from lpw_toolkit.results import MARKER, format_results, write_page, write_result
 @click.option("--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(results: tuple[Path, ...], *, as_table: bool, form: str, as_json: bool, **values: Any) -> None:
-    """Scores embeddings under a protocol: CMC, mAP, mINP, and what they rest on. With --table: RESULTS in one table."""
+    """Scores a run of `lpw train`, or embeddings, under a protocol: CMC, mAP, mINP, and what they rest on.
+
+    With --table: RESULTS in one table.
+    """
     set_style("json" if as_json else "auto")
     form = "json" if as_json else form
     if as_table:
@@ -59,16 +74,31 @@ def command(results: tuple[Path, ...], *, as_table: bool, form: str, as_json: bo
         lines = read_lines(read_metrics(_require_results(results)))
         click.echo(format_table(lines, mix=values["mix"], form=form))
         return
-    if results:
+    run = _take_run(results, values)
+    if values["protocol"] is None:
+        raise click.UsageError("give --protocol, or --table with folders of results")
+    _evaluate(run, form, values)
+
+
+def _take_run(results: tuple[Path, ...], values: dict[str, Any]) -> Path | None:
+    """The run that is to be scored; None where there are embeddings instead."""
+    if len(results) > 1 or (results and (results[0].is_file() or (results[0] / MARKER).is_file())):
         raise click.UsageError("RESULTS belong to --table")
-    for name in ("embeddings", "protocol"):
-        if values[name] is None:
-            raise click.UsageError(f"give --{name}, or --table with folders of results")
-    _evaluate(form, values)
+    if results and values["embeddings"] is not None:
+        raise click.UsageError("RESULTS belong to --table, and a RUN makes its own embeddings: leave one out")
+    if not results:
+        refuse_idle(_OF_RUN, "RUN", needed=False)
+        if values["embeddings"] is None:
+            raise click.UsageError("give --embeddings or the folder of a run, or --table with folders of results")
+        return None
+    refuse_idle(("pooling", "normalize_frames"), "--embeddings", needed=False)
+    if values["ablate"] and values["comparing"]:
+        raise click.UsageError("--ablate and --compare-protocols make two tables: leave one out")
+    return results[0]
 
 
 def _refuse_beside_table(values: dict[str, Any]) -> None:
-    odd = [name for name in values if name != "mix" and _is_given(name)]
+    odd = [name for name in values if name != "mix" and is_given(name)]
     if odd:
         raise click.UsageError(f"--table takes results, --mix and --format, not --{odd[0].replace('_', '-')}")
 
@@ -79,22 +109,42 @@ def _require_results(results: tuple[Path, ...]) -> tuple[Path, ...]:
     return results
 
 
-def _evaluate(form: str, values: dict[str, Any]) -> None:
+def _evaluate(run: Path | None, form: str, values: dict[str, Any]) -> None:
     settings, splits, mix = _take_settings(values), _take_splits(values["split"]), values["mix"] or values["comparing"]
     _check_places(values)
     dataset = open_dataset(dataset_folder(values["data"]))
     pooling = {"pooling": values["pooling"], "normalize_frames": values["normalize_frames"]}
-    embeddings = read_embeddings(values["embeddings"], dataset, **pooling)
-    run: dict[str, Any] = {"splits": splits, "source": _open_source(values, pooling)}
+    if run is None:
+        parts = [read_embeddings(values["embeddings"], dataset, **pooling)]
+    else:
+        splits, parts = _embed_run(run, dataset, splits, values)
+    options: dict[str, Any] = {"splits": splits, "source": _open_source(values, pooling)}
     if values["comparing"]:
-        comparison = compare_protocols(dataset, embeddings, values["protocol"], settings, **run)
+        comparison = compare_protocols(dataset, parts[0], values["protocol"], settings, **options)
         evaluations, notes = comparison.evaluations, comparison.describe()
     else:
-        evaluations = [evaluate(dataset, embeddings, values["protocol"], settings, **run)]
+        evaluations = [evaluate(dataset, part, values["protocol"], settings, **options) for part in parts]
         notes = evaluations[0].notes
     text = format_results(evaluations, notes, form=form, mix=mix)
     _publish(evaluations, notes, values, mix=mix)
     click.echo(text)
+
+
+def _embed_run(
+    run: Path, dataset: Dataset, splits: list[int] | None, values: dict[str, Any]
+) -> tuple[list[int], list[Embeddings]]:
+    """The splits that are scored, and the vectors of what they need: all of them first, then region by region."""
+    from rqen.examination import choose_trials, list_rows, note_training
+    from rqen.scoring import ScoringOptions, embed_run, list_parts
+
+    trials = choose_trials(run, dataset, values["protocol"], splits, asked=is_given("split"))
+    learns = values["metric"] in LEARNED or values["pca"] is not None
+    rows = None if learns or values["comparing"] else list_rows(trials)
+    options = ScoringOptions(n_workers=values["workers"], precision=values["precision"])
+    found = embed_run(run, dataset.root, options, rows)
+    parts = list_parts(found, regions=values["ablate"] is not None)
+    notes = note_training(run, dataset, trials)
+    return [trial.split for trial in trials], [replace(part, notes=notes) for part in parts.values()]
 
 
 def _check_places(values: dict[str, Any]) -> None:
@@ -113,25 +163,14 @@ def _check_places(values: dict[str, Any]) -> None:
 def _take_settings(values: dict[str, Any]) -> Settings:
     given = {name: values[name] for name in ("k1", "k2", "lambda_", "half") if values[name] is not None}
     learns = values["metric"] in LEARNED or values["pca"] is not None
-    _refuse_idle(("k1", "k2", "lambda_", "half", "drop_twins"), "--rerank", needed=values["rerank"])
-    _refuse_idle(("solver", "dims"), "--metric xqda", needed=values["metric"] == "xqda")
-    _refuse_idle(("train_data", "train_embeddings", "seed"), "--metric xqda or kissme, or --pca", needed=learns)
+    refuse_idle(("k1", "k2", "lambda_", "half", "drop_twins"), "--rerank", needed=values["rerank"])
+    refuse_idle(("solver", "dims"), "--metric xqda", needed=values["metric"] == "xqda")
+    refuse_idle(("train_data", "train_embeddings", "seed"), "--metric xqda or kissme, or --pca", needed=learns)
     if (values["train_data"] is None) != (values["train_embeddings"] is None):
         raise click.UsageError("--train-data and --train-embeddings belong together")
     learning = LearningConfig(solver=values["solver"], n_dims=values["dims"])
     rerank = RerankConfig(**given) if values["rerank"] else None
     return Settings(values["metric"], values["pca"], learning, rerank, values["drop_twins"], values["seed"])
-
-
-def _refuse_idle(names: tuple[str, ...], owner: str, *, needed: bool) -> None:
-    """An option that would change nothing is a mistake, not a wish."""
-    given = [name for name in names if _is_given(name)]
-    if given and not needed:
-        raise click.UsageError(f"--{given[0].rstrip('_').replace('_', '-')} belongs to {owner}")
-
-
-def _is_given(name: str) -> bool:
-    return click.get_current_context().get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
 
 
 def _take_splits(text: str) -> list[int] | None:
@@ -166,4 +205,5 @@ def _publish(evaluations: list[Evaluation], notes: list[str], values: dict[str, 
 
 
 def _label(one: Evaluation, among: list[Evaluation]) -> str:
-    return one.facts["model"] if len(among) == 1 else one.protocol
+    models = {other.facts["model"] for other in among}
+    return one.facts["model"] if len(among) == 1 or len(models) > 1 else one.protocol

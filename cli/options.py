@@ -82,6 +82,18 @@ def take_config(
     return dataclasses.replace(base, **given) if base is not None else config(**given)  # type: ignore[type-var]
 
 
+def is_given(name: str) -> bool:
+    """Whether the parameter stands on the command line."""
+    return click.get_current_context().get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+
+
+def refuse_idle(names: tuple[str, ...], owner: str, *, needed: bool) -> None:
+    """An option that would change nothing is a mistake, not a wish. Errors: UsageError unless `owner` is `needed`."""
+    given = [name for name in names if is_given(name)]
+    if given and not needed:
+        raise click.UsageError(f"--{given[0].rstrip('_').replace('_', '-')} belongs to {owner}")
+
+
 def parse_size(text: str) -> tuple[int, int] | None:
     """`256x128` (height x width) or `native`. Errors: LpwError."""
     if text == "native":

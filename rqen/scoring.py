@@ -22,7 +22,7 @@ from lpw_toolkit.tables import read_table, to_integers, write_table
 from rqen import runs
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import open_network
-from rqen.network import SetNetwork
+from rqen.network import SetNetwork, design_method
 from rqen.recipe import TrainRecipe
 from rqen.trial import Mode, choose_mode, list_modes
 
@@ -103,6 +103,8 @@ def embed_run(
     Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError for damaged ones,
     CorruptCropError that names an image.
     """
+    if options.batch < 1:
+        raise LpwError("option --batch-size", str(options.batch), "1 or more", "choose another value")
     network, said = open_network(run)
     index = open_index(data, source=options.images)
     rows = np.arange(len(index)) if rows is None else rows
@@ -181,6 +183,19 @@ def make_embeddings(found: RunVectors, vectors: Floats | None = None, *, part: s
     return Embeddings(found.vectors if vectors is None else vectors, found.present, facts, [])
 
 
+def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
+    """`all` of a run, and with `regions` each region alone (`RU`, …).
+
+    Regions are cut from the jointly trained network: nothing is trained again, as in the released test script.
+
+    Errors: as `cut_region`.
+    """
+    parts = {"all": make_embeddings(found)}
+    for number, name in enumerate(shorten_regions(found.n_regions) if regions else ()):
+        parts[name] = make_embeddings(found, cut_region(found, number), part=f"+{name}")
+    return parts
+
+
 def evaluate_run(
     found: RunVectors,
     protocol: str,
@@ -189,26 +204,27 @@ def evaluate_run(
     splits: list[int] | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Evaluation]:
-    """The figures of a run under a protocol: `all`; with `regions` those of each region alone before it (`RU`, …).
-
-    Regions are cut from the jointly trained network: nothing is trained again, as in the released test script.
+    """The figures of a run under a protocol: `all`, and with `regions` those of each region alone (`RU`, …).
 
     Errors: as `evaluate` and `cut_region`.
     """
-    settings = settings or Settings()
-    parts = {}
-    if regions:
-        for number, name in enumerate(shorten_regions(found.n_regions)):
-            parts[name] = make_embeddings(found, cut_region(found, number), part=f"+{name}")
-    parts["all"] = make_embeddings(found)
-    return {name: evaluate(found.dataset, part, protocol, settings, splits=splits) for name, part in parts.items()}
+    return {
+        name: evaluate(found.dataset, part, protocol, settings or Settings(), splits=splits)
+        for name, part in list_parts(found, regions=regions).items()
+    }
+
+
+def refuse_unscored(run: Path) -> None:
+    """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
+    method = runs.read_run(run)["method"]
+    if design_method(method).quality == "uniform":
+        do = "leave the quality out, or name a run of rqen, qan or more_params"
+        raise LpwError(run, f"a run of {method}, which scores no frame", "a method with a predictor", do)
 
 
 def write_quality(path: Path, found: RunVectors) -> None:
     """Publishes the scores as rows of schema.QUALITY. Errors: LpwError where the method predicts none, OSError."""
-    if not found.scored:
-        do = "leave the quality out, or name a run of rqen, qan or more_params"
-        raise LpwError(found.run, f"{found.facts.model}, which scores no frame", "a method with a predictor", do)
+    refuse_unscored(found.run)
     n_frames = to_integers(found.dataset.tracklets, "n_frames")
     owner = np.repeat(np.arange(len(n_frames)), n_frames)
     position = np.arange(len(owner)) - np.repeat(np.cumsum(n_frames) - n_frames, n_frames)

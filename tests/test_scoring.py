@@ -172,11 +172,11 @@ class TestRegions:
 class TestFigures:
     def test_all_and_each_region(self, found: RunVectors) -> None:
         tables_of = evaluate_run(found, "market", regions=True)
-        assert list(tables_of) == ["RU", "RM", "RL", "all"]
+        assert list(tables_of) == ["all", "RU", "RM", "RL"]
         models = [one.facts["model"] for one in tables_of.values()]
         sha = found.facts.checkpoint_sha256[:8]
         base = "rqen-modern-efficientnet_lite0"
-        assert models == [*(f"{base} +{part} ({sha})" for part in ("RU", "RM", "RL")), f"{base} ({sha})"]
+        assert models == [f"{base} ({sha})", *(f"{base} +{part} ({sha})" for part in ("RU", "RM", "RL"))]
         assert list(evaluate_run(found, "market")) == ["all"]
         figures = {name: one.summaries[0].map for name, one in tables_of.items()}
         assert all(0 < value <= 1 for value in figures.values())
