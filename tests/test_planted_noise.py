@@ -1,0 +1,309 @@
+"""Planted noise: what is drawn, what it does to pixels, the dataset and the mask beside it, and what is measured."""
+
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from make_dataset import make_dataset
+
+from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.images import open_images
+from lpw_toolkit.importing import ImportConfig, import_benchmark
+from lpw_toolkit.index import open_index
+from lpw_toolkit.listing import iter_files
+from lpw_toolkit.relevance import Labels, read_labels
+from lpw_toolkit.schema import SPLITS
+from lpw_toolkit.tables import make_table, write_table
+from rqen.noise.plan import BLUR, COVER, DARKEN, KINDS, REGIONS, Crowd, NoiseConfig, draw_spoiling
+from rqen.noise.planting import describe_crowd, plant_noise, read_mask
+from rqen.noise.proof import ask_each_camera, compare_scores, measure_auc
+from rqen.noise.spoil import find_rows, spoil
+
+MIDDLE = np.array([0.5, 0.5, 0.5, 0.5])
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """24 tracklets of 5 to 9 frames; scenes 1 and 2 as test and training, in one split."""
+    root = tmp_path_factory.mktemp("noise") / "source"
+    dataset = make_dataset(root, n_tracklets=24, n_frames=5, boxes=False)
+    rows = [
+        (0, "train" if scene == "scen2" else ("query" if camera == "scen1/view1" else "gallery"), name)
+        for name, scene, camera, person in zip(
+            *(dataset.tracklets[c].to_pylist() for c in ("tracklet_id", "scene_id", "camera_id", "person_id")),
+            strict=True,
+        )
+        if person is not None
+    ]
+    write_table(root / "splits.parquet", make_table(list(zip(*rows, strict=True)), SPLITS), SPLITS)
+    manifest = json.loads((root / "dataset.json").read_text())
+    manifest["tables"]["splits.parquet"] = {"bytes": 0, "sha256": ""}
+    manifest["splits"] = {"source": "made", "digest": "0", "drawn": True, "n_splits": 1, "note": None}
+    (root / "dataset.json").write_text(json.dumps(manifest))
+    return root
+
+
+@pytest.fixture(scope="module")
+def planted(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planted")
+    return plant_noise(source, folder / "noisy", folder / "mask.parquet", NoiseConfig(seed=3)), folder / "mask.parquet"
+
+
+def make_crowd(lengths: list[int], persons: list[int], subset: list[int] | None = None) -> Crowd:
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    return Crowd(np.array(persons), np.array(subset or [0] * len(persons)), starts)
+
+
+class TestPlan:
+    @given(st.lists(st.integers(1, 9), min_size=2, max_size=8), st.integers(0, 99))
+    def test_half_of_the_frames_of_each_tracklet(self, lengths, seed):
+        crowd = make_crowd(lengths, list(range(len(lengths))))
+        spoiling = draw_spoiling(crowd, np.arange(len(lengths)), seed)
+        owner = np.searchsorted(crowd.starts, spoiling.frame, "right") - 1
+        assert np.bincount(owner, minlength=len(lengths)).tolist() == [n // 2 for n in lengths]
+        assert np.all(np.diff(spoiling.frame) > 0)
+        donor = np.searchsorted(crowd.starts, spoiling.donor, "right") - 1
+        assert np.all(donor != owner)
+
+    def test_regions_kinds_and_donors_are_drawn_evenly(self):
+        crowd = make_crowd([4] * 3000, list(range(3000)))
+        spoiling = draw_spoiling(crowd, np.arange(3000), 0)
+        table = np.histogram2d(spoiling.region, spoiling.kind, bins=(3, 3))[0]
+        assert np.all(np.abs(table - 6000 / 9) < 5 * np.sqrt(6000 / 9))
+        assert np.bincount(spoiling.frame % 4).tolist() == pytest.approx([1500] * 4, abs=150)
+        assert np.ptp(np.bincount(spoiling.donor // 400)) < 350
+
+    def test_patches_stay_in_the_subset_and_come_from_named_persons(self):
+        crowd = make_crowd([6] * 8, [0, 0, 1, -1, 2, 3, -1, 3], [0, 0, 0, 0, 1, 1, 1, 1])
+        for seed in range(20):
+            spoiling = draw_spoiling(crowd, np.arange(8), seed)
+            owner, donor = spoiling.frame // 6, spoiling.donor // 6
+            assert np.array_equal(crowd.subset[owner], crowd.subset[donor])
+            assert np.all(crowd.person[donor] >= 0)
+            assert np.all(crowd.person[donor] != crowd.person[owner])
+
+    def test_other_tracklets_change_nothing(self):
+        crowd = make_crowd([4, 5, 6, 7], [0, 1, 2, 3])
+        whole, part = draw_spoiling(crowd, np.arange(4), 5), draw_spoiling(crowd, np.array([2]), 5)
+        mine = (whole.frame >= 9) & (whole.frame < 15)
+        assert np.array_equal(whole.place[mine], part.place)
+        assert np.array_equal(whole.donor[mine], part.donor)
+
+    def test_seeds_and_draws_differ(self):
+        crowd = make_crowd([8] * 6, list(range(6)))
+        drawn = [draw_spoiling(crowd, np.arange(6), seed, draw).place for seed, draw in ((0, 0), (0, 1), (1, 0))]
+        assert not np.array_equal(drawn[0], drawn[1])
+        assert not np.array_equal(drawn[0], drawn[2])
+
+    def test_nobody_to_take_a_patch_from(self):
+        with pytest.raises(LpwError, match="no other person beside that of tracklet 0"):
+            draw_spoiling(make_crowd([4, 4], [7, 7]), np.arange(2), 0)
+        with pytest.raises(LpwError, match="got none"):
+            draw_spoiling(make_crowd([4, 4], [7, 8]), np.zeros(0, dtype=np.int64), 0)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"seed": -1}, {"seed": 1.5}, {"division": (1.0, 1.0)}, {"division": (3.0, 0.0, 2.0)}, {"jpeg_quality": 0},
+            {"cover_height_frac": 0}, {"cover_width_frac": 1.1}, {"blur_sigma_frac": float("nan")},
+            {"darken_factor": 1}, {"darken_factor": -0.1}, {"n_draws": 0},
+        ],
+    )  # fmt: skip
+    def test_bad_settings(self, changes):
+        with pytest.raises(LpwError, match="choose another value"):
+            NoiseConfig(**changes)
+
+
+class TestSpoil:
+    def test_rows_are_as_the_regions_of_the_network(self):
+        assert [find_rows(7, (3.0, 2.0, 2.0), r) for r in range(3)] == [(0, 3), (3, 5), (5, 7)]
+        assert [find_rows(128, (3.0, 2.0, 2.0), r) for r in range(3)] == [(0, 55), (55, 91), (91, 128)]
+        assert all(top < bottom <= 2 for top, bottom in (find_rows(2, (3.0, 2.0, 2.0), r) for r in range(3)))
+
+    @pytest.mark.parametrize("kind", [COVER, BLUR, DARKEN])
+    @pytest.mark.parametrize("region", range(3))
+    def test_only_the_region_changes(self, kind, region):
+        rng = np.random.default_rng(0)
+        image, donor = rng.integers(0, 256, (2, 56, 24, 3), dtype=np.uint8)
+        before = image.copy()
+        found = spoil(image, region, kind, donor, MIDDLE, NoiseConfig())
+        top, bottom = find_rows(56, (3.0, 2.0, 2.0), region)
+        assert np.array_equal(image, before)
+        assert np.array_equal(np.delete(found, np.s_[top:bottom], 0), np.delete(image, np.s_[top:bottom], 0))
+        assert np.mean(found[top:bottom] != image[top:bottom]) > 0.7
+
+    def test_cover_is_a_part_of_the_donor(self):
+        image = np.zeros((70, 20, 3), dtype=np.uint8)
+        donor = np.arange(70 * 20, dtype=np.uint16).reshape(70, 20, 1).repeat(3, 2).astype(np.uint8) | 1
+        place = np.array([0.0, 0.999, 0.5, 0.0])
+        found = spoil(image, 1, COVER, donor, place, NoiseConfig(cover_height_frac=0.5, cover_width_frac=0.5))
+        rows, columns = np.nonzero(found[..., 0])
+        assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 39, 10, 19)
+        assert np.array_equal(found[30:40, 10:20], donor[30:40, 0:10])
+
+    def test_blur_has_the_deviation_that_is_stated(self):
+        image = np.zeros((140, 64, 3), dtype=np.uint8)
+        image[:, 32] = 255
+        row = spoil(image, 0, BLUR, None, MIDDLE, NoiseConfig(blur_sigma_frac=0.03))[20, :, 0].astype(float)
+        spread = np.sqrt(np.sum(row * (np.arange(64) - 32.0) ** 2) / row.sum())
+        assert spread == pytest.approx(4.2, rel=0.05)
+
+    def test_darken_multiplies(self):
+        image = np.full((14, 4, 3), 200, dtype=np.uint8)
+        found = spoil(image, 2, DARKEN, None, MIDDLE, NoiseConfig(darken_factor=0.15))
+        assert np.unique(found[10:]).tolist() == [30]
+
+
+class TestPlanting:
+    def test_the_dataset_is_an_ordinary_one(self, source, planted):
+        found, origin = planted[0], open_dataset(source)
+        assert found.frames.drop(["sha256"]).equals(origin.frames.drop(["sha256"]))
+        assert found.tracklets.equals(origin.tracklets)
+        assert found.splits is not None
+        assert found.splits.equals(origin.splits)
+        assert found.manifest["parent"] == {"name": "little", "digest": origin.manifest["digest"]}
+        assert found.manifest["settings"]["planted_noise"]["blur_sigma_frac"] == 0.05
+        images = open_images(found)
+        assert all(images.decode(row).shape == (64, 32, 3) for row in range(len(images)))
+
+    def test_the_mask_is_apart_and_right(self, source, planted):
+        found, mask = planted
+        region, kind = read_mask(mask, found.frames)
+        assert not [file for file in iter_files(found.root) if "mask" in file.name]
+        assert np.array_equal(region >= 0, kind >= 0)
+        counts = np.add.reduceat((region >= 0).astype(int), open_index(found.root).starts[:-1])
+        assert counts.tolist() == [n // 2 for n in found.tracklets["n_frames"].to_pylist()]
+        before, after = open_images(open_dataset(source)), open_images(found)
+        for row in range(len(region)):
+            change = np.abs(before.decode(row).astype(int) - after.decode(row)).mean(axis=(1, 2))
+            for r in range(3):
+                top, bottom = find_rows(64, (3.0, 2.0, 2.0), r)
+                inner = change[top + 2 : bottom - 2].mean()  # what the codec smears over a border counts for neither
+                assert (inner > 8) == (region[row] == r), inner
+
+    def test_clean_images_are_encoded_anew_like_the_others(self, source, planted):
+        region, _ = read_mask(planted[1], planted[0].frames)
+        row = int(np.flatnonzero(region < 0)[0])
+        pixels = open_images(open_dataset(source)).decode(row)
+        data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+        assert planted[0].frames["sha256"][row].as_py() == hashlib.sha256(data).digest()
+
+    def test_some_tracklets_alone_are_the_same(self, source, planted, tmp_path):
+        part = plant_noise(source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(seed=3), np.array([4, 2]))
+        names = part.tracklets["tracklet_id"].to_pylist()
+        assert names == planted[0].tracklets["tracklet_id"].take([2, 4]).to_pylist()
+        everything, own = (
+            {(i["path"], h) for i, h in zip(*(d.frames[c].to_pylist() for c in ("image", "sha256")), strict=True)}
+            for d in (planted[0], part)
+        )
+        assert own < everything
+        assert read_mask(tmp_path / "m.parquet", part.frames)[0].shape == (part.frames.num_rows,)
+
+    def test_again_is_nothing_to_do_and_the_mask_comes_back(self, source, tmp_path):
+        call = (source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(seed=1), np.arange(3))
+        first = plant_noise(*call)
+        mask = (tmp_path / "m.parquet").read_bytes()
+        (tmp_path / "m.parquet").unlink()
+        stamp = (tmp_path / "d" / "dataset.json").stat().st_mtime_ns
+        assert plant_noise(*call).manifest == first.manifest
+        assert (tmp_path / "d" / "dataset.json").stat().st_mtime_ns == stamp
+        assert (tmp_path / "m.parquet").read_bytes() == mask
+        with pytest.raises(LpwError, match="other settings"):
+            plant_noise(*call[:3], NoiseConfig(seed=2), np.arange(3))
+
+    def test_several_draws_of_each_tracklet(self, source, tmp_path):
+        found = plant_noise(source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(n_draws=2))
+        origin = open_dataset(source)
+        names = origin.tracklets["tracklet_id"].to_pylist()
+        assert found.tracklets["tracklet_id"].to_pylist() == [f"draw{i}/{name}" for i in range(2) for name in names]
+        assert found.splits.num_rows == 2 * origin.splits.num_rows
+        assert len(open_index(found.root)) == 48
+        region, _ = read_mask(tmp_path / "m.parquet", found.frames)
+        assert not np.array_equal(*np.split(region, 2))
+        images = open_images(found)
+        assert images.decode(len(images) - 1).shape == (64, 32, 3)
+
+    def test_faults(self, source, planted, tmp_path):
+        with pytest.raises(LpwError, match="a place inside the dataset"):
+            plant_noise(source, tmp_path / "d", tmp_path / "d" / "m.parquet", NoiseConfig())
+        with pytest.raises(LpwError, match="no such folder"):
+            plant_noise(tmp_path / "none", tmp_path / "d", tmp_path / "m.parquet", NoiseConfig())
+        with pytest.raises(MismatchError, match="other rows than the frames"):
+            read_mask(planted[1], planted[0].frames.slice(1))
+
+    def test_who_is_in_which_subset(self, source):
+        index = open_index(source)
+        crowd, scenes = describe_crowd(index), index.tracklets["scene_id"].to_pylist()
+        named = crowd.person >= 0
+        assert np.array_equal(crowd.subset[named] == 1, np.array(scenes)[named] == "scen2")
+
+
+class TestAsking:
+    def test_by_hand(self):
+        labels = Labels(np.array([0, 1, 0, 1, 1]), np.array([0, 0, 1, 1, 2]), np.zeros(5, dtype=np.int64))
+        angles = np.radians([0, 40, 10, 90, 50])
+        answers = ask_each_camera(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), labels)
+        # 0 finds 2. 1 finds 4, then 2, then 3. 2 finds 0. 3 finds 4, then 1. 4 finds 1, then 2 and 3 (or 3, 2), 0.
+        assert answers.rows.tolist() == [0, 1, 2, 3, 4]
+        assert answers.person.tolist() == [0, 1, 0, 1, 1]
+        assert answers.hit.tolist() == [1, 1, 1, 1, 1]
+        assert answers.precision[:4] == pytest.approx([1, (1 + 2 / 3) / 2, 1, 1])
+
+    def test_a_person_of_one_camera_is_a_miss_and_the_nameless_do_not_ask(self):
+        labels = Labels(np.array([0, 1, 0, -1]), np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.int64))
+        answers = ask_each_camera(np.eye(4, dtype=np.float32) + 0.1, labels)
+        assert answers.rows.tolist() == [0, 1, 2]
+        assert answers.hit[1] == answers.precision[1] == 0
+
+    def test_one_camera(self):
+        labels = Labels(np.arange(3), np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64))
+        with pytest.raises(LpwError, match="cameras"):
+            ask_each_camera(np.eye(3, dtype=np.float32), labels)
+
+    @pytest.mark.realdata
+    def test_the_three_views_of_scene_1(self, shared_data, tmp_path):
+        config = ImportConfig("lpw", shared_data / "mini_lpw", tmp_path / "d", in_place=True, allow_partial=True)
+        tracklets = import_benchmark(config).dataset.tracklets
+        crowd = describe_crowd(open_index(tmp_path / "d"))
+        rows = np.flatnonzero(crowd.subset == 0)
+        labels = read_labels(tracklets).take(rows)
+        _, person = np.unique(labels.person, return_inverse=True)
+        answers = ask_each_camera(np.eye(person.max() + 1, dtype=np.float32)[person], labels)
+        assert len(answers.rows) == 314
+        assert len(np.unique(answers.person)) == 116
+        assert answers.hit.all()
+
+
+class TestAuc:
+    @given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.lists(st.integers(0, 4), min_size=1, max_size=12))
+    def test_as_counted(self, low, high):
+        counted = np.mean([(a < b) + 0.5 * (a == b) for a in low for b in high])
+        assert measure_auc(np.array(low, dtype=np.float32), np.array(high, dtype=np.float32)) == pytest.approx(counted)
+
+    def test_nothing_to_compare(self):
+        assert np.isnan(measure_auc(np.zeros(0), np.ones(3)))
+
+    def test_regions_are_compared_with_themselves(self):
+        region, kind = np.array([-1, 0, 0, 1, 2, -1]), np.array([-1, 0, 1, 2, 0, -1])
+        scores = np.full((6, 3), 0.5, dtype=np.float32)
+        scores[:, 1] = 0.9
+        scores[1, 0], scores[2, 0], scores[3, 1], scores[4, 2] = 0.1, 0.9, 0.5, 0.5
+        found = compare_scores(scores, region, kind)
+        assert list(found) == [*REGIONS, "all"]
+        assert found["upper"] | {"darken": 0.0} == {"all": 0.5, "cover": 1.0, "blur": 0.0, "darken": 0.0}
+        assert np.isnan(found["upper"]["darken"])
+        assert found["middle"]["all"] == found["middle"]["darken"] == 1
+        assert found["lower"]["cover"] == 0.5
+        assert found["all"]["all"] == pytest.approx(2 / 3)
+
+    def test_one_score_for_the_whole_frame(self):
+        region, kind = np.array([-1, 0, 1, 2]), np.array([-1, 0, 1, 2])
+        found = compare_scores(np.array([[0.5], [0.4], [0.6], [0.5]], dtype=np.float32), region, kind)
+        assert found["whole"] == {"all": 0.5, "cover": 1, "blur": 0, "darken": 0.5}
+        assert found["all"] == found["whole"]
+        assert set(KINDS) < set(found["all"])
