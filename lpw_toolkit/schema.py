@@ -138,6 +138,47 @@ QUALITY = _table(
     ],
 )
 
+#: One row per tracklet and reason that could be judged: how much speaks for an error, and in which frames.
+SUGGESTIONS = _table(
+    "suggestions",
+    [
+        _required("tracklet_id", pa.string()),
+        _required("camera_id", pa.string()),
+        _required("n_frames", pa.int32()),
+        _required("reason", pa.string()),
+        _required("score", pa.float32()),
+        pa.field("first_position", pa.int32()),
+        pa.field("end_position", pa.int32()),
+        pa.field("other_id", pa.string()),
+    ],
+)
+
+#: One row per image: what the strip chart of a tracklet shows; null where it was not measured.
+SIGNALS = _table(
+    "signals",
+    [
+        _required("tracklet_id", pa.string()),
+        _required("position", pa.int32()),
+        *(pa.field(name, pa.float32()) for name in ("change", "sharpness", "overlap", "jump", "size", "score")),
+    ],
+)
+
+#: Who may be the same person as a tracklet, the likeliest first: pieces in its own camera, and people in others.
+CANDIDATES = _table(
+    "candidates",
+    [
+        _required("tracklet_id", pa.string()),
+        _required("kind", pa.string()),
+        _required("rank", pa.int32()),
+        _required("other_id", pa.string()),
+        _required("score", pa.float32()),
+        pa.field("look", pa.float32()),
+        pa.field("gap_s", pa.float32()),
+        pa.field("way", pa.float32()),
+        _required("why", pa.string()),
+    ],
+)
+
 
 def embeddings_schema(dimension: int) -> pa.Schema:
     """One row per tracklet: its embedding (D,) float32."""

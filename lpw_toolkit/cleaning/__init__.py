@@ -1,0 +1,1 @@
+"""Manual cleaning: suggestions, decisions and what is made of them."""

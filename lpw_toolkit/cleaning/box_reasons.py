@@ -1,0 +1,112 @@
+"""From the signals of boxes to one measure per tracklet and reason."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.cleaning.box_signals import BoxSignals, Floats, Ints, VideoBoxes
+
+_MIN_SIDE = 4  # boxes on either side of a bend in the course
+_MAX_BENDS = 24  # places at which a bend is looked for
+_CLOSE_IOU = 0.35  # two raw boxes of one frame that overlap more are often one box on two people
+_STILL = 0.2  # heights: no net way
+_COURSE_ROWS = 10  # rows at a time that a course is drawn through
+
+
+def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dict[str, Floats]]:
+    """The tracklets (T,) of a video, ascending, and the measures (T,) of each reason; NaN where it cannot be told.
+
+    * `box_jump`: largest jump against the usual one of the tracklet.
+    * `box_change`: largest change of shape against the usual one.
+    * `bend`: how much better two straight courses fit than one, in heights.
+    * `missing_frames`: frames without a box per frame with one.
+    * `long_gap`: frames of the longest stretch without a box.
+    * `gap_jump`: way across the longest stretch without a box, in heights.
+    * `loose_box`: largest IoU with a raw box that belongs to nobody.
+    * `two_people`: share of the frames in which such a box overlaps by _CLOSE_IOU.
+    * `wide_box`: logarithm of width over height against what is usual in the video.
+    * `overlap`: mean IoU with the nearest other tracklet.
+    * `cut_off`: share of the frames in which the box ends with the picture.
+    * `weak_boxes`: mean share of the video's boxes with a better score.
+    * `odd_size`: logarithm of the height against what is usual at that place, without sign.
+    * `static`: frames per height of area that the tracklet covers.
+    * `wander`: way walked over way made good.
+    """
+    first = np.flatnonzero(np.diff(video.tracklet, prepend=-1))
+    if not len(first):
+        return np.zeros(0, np.int64), {name: np.zeros(0) for name in NAMES}
+    last = np.append(first[1:], len(video.tracklet)) - 1
+    n = (last - first + 1).astype(np.float64)
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(np.add.reduceat(values, first) / n)
+
+    def most(values: Floats) -> Floats:
+        return np.asarray(np.maximum.reduceat(values, first))
+
+    def middle(values: Floats) -> Floats:
+        return np.array([np.median(values[a : b + 1]) for a, b in zip(first, last, strict=True)])
+
+    centre, height = signals.centre, mean(signals.centre[:, 3])
+    wide = middle(np.log(centre[:, 2] / centre[:, 3]))
+    steps = np.hypot(*np.diff(centre[:, :2], axis=0, prepend=centre[:1, :2]).T)
+    steps[first] = 0
+    net = np.hypot(*(centre[last, :2] - centre[first, :2]).T)
+    spread = np.sqrt(
+        mean(centre[:, 0] ** 2) - mean(centre[:, 0]) ** 2 + mean(centre[:, 1] ** 2) - mean(centre[:, 1]) ** 2
+    )
+    longest = most(signals.missing)
+    close = np.where(np.isnan(signals.loose), np.nan, signals.loose > _CLOSE_IOU)
+    return video.tracklet[first], {
+        "box_jump": most(signals.jump) / (middle(signals.jump) + 0.02),
+        "box_change": most(signals.shape) / (middle(signals.shape) + 0.05),
+        "bend": _find_bends(video, centre, first, last, height),
+        "missing_frames": mean(signals.missing),
+        "long_gap": longest,
+        "gap_jump": most(np.where(signals.missing == np.repeat(longest, n.astype(int)), steps, 0))
+        / height
+        * (longest > 0),
+        "loose_box": most(signals.loose),
+        "two_people": mean(close),
+        "wide_box": wide - np.median(wide),
+        "overlap": mean(signals.overlap),
+        "cut_off": mean(signals.border),
+        "weak_boxes": mean(signals.weak),
+        "odd_size": np.abs(middle(signals.size)),
+        "static": np.sqrt(n) * height / (spread + 0.05 * height) / 10,
+        "wander": np.add.reduceat(steps, first) / np.maximum(net, _STILL * height),
+    }
+
+
+NAMES = (
+    "box_jump", "box_change", "bend", "missing_frames", "long_gap", "gap_jump", "loose_box", "two_people", "wide_box",
+    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander",
+)  # fmt: skip
+
+
+def _find_bends(
+    video: VideoBoxes, centre: Floats, first: NDArray[np.intp], last: NDArray[np.intp], height: Floats
+) -> Floats:
+    """Root of the mean squared gain (T,), in heights, of drawing two lines through the course in place of one."""
+    gains = np.zeros(len(first))
+    for i, (a, b) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+        n = b - a + 1
+        if n < 2 * _MIN_SIDE:
+            continue
+        at = (video.frame_index[a : b + 1] - video.frame_index[a]).astype(np.float64)
+        place = centre[a : b + 1, :2] / height[i]
+        cuts = np.unique(np.linspace(_MIN_SIDE, n - _MIN_SIDE, min(_MAX_BENDS, n - 2 * _MIN_SIDE + 1)).astype(int))
+        before, after = _residuals(at, place)[cuts - 1], _residuals(at[::-1], place[::-1])[n - cuts - 1]
+        one = float(_residuals(at, place)[-1])
+        gains[i] = np.sqrt(max(one - float((before + after).min()), 0.0) / n)
+    return gains
+
+
+def _residuals(at: Floats, place: Floats) -> Floats:
+    """Squared error (n,) of the best line through the first 1, 2, ... n places (n, 2)."""
+    n = np.arange(1, len(at) + 1)
+    at, place = at - at[0], place - place[0]
+    t, tt = at.cumsum(), (at * at).cumsum()
+    p, pp, tp = place.cumsum(axis=0), (place * place).cumsum(axis=0), (at[:, None] * place).cumsum(axis=0)
+    spread = np.maximum(tt - t * t / n, 1e-9)[:, None]
+    cross = tp - t[:, None] * p / n[:, None]
+    return np.asarray(np.maximum(pp - p * p / n[:, None] - cross**2 / spread, 0).sum(axis=1))

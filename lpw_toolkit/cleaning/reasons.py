@@ -1,0 +1,57 @@
+"""Why a tracklet may be in error: the reasons by name, and from their measures to scores between 0 and 1."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason.
+
+    Attributes:
+        title: what a person reads.
+        half: the measure that scores one half; 0 and less scores 0. About every sixth tracklet has more.
+    """
+
+    title: str
+    half: float
+
+
+#: The measures are told in `box_reasons.measure_tracklets`, `looks.Changes` and `suggest`.
+REASONS: dict[str, Reason] = {
+    "identity_switch": Reason("looks different before and after a frame", 2.2),
+    "look_change": Reason("looks change a lot", 2.8),
+    "sharp_change": Reason("looks change from one moment to the next", 2.2),
+    "odd_frame": Reason("a frame unlike its neighbours", 1.5),
+    "box_jump": Reason("the box jumps", 2.2),
+    "box_change": Reason("the box changes its shape", 3.0),
+    "bend": Reason("the way has a bend", 0.1),
+    "missing_frames": Reason("many frames are missing", 0.2),
+    "long_gap": Reason("a long gap", 4.0),
+    "gap_jump": Reason("moves far within a gap", 0.3),
+    "loose_box": Reason("a box of nobody overlaps it", 0.5),
+    "two_people": Reason("two people in the box", 0.06),
+    "wide_box": Reason("wider than a person", 0.15),
+    "overlap": Reason("somebody else overlaps it", 0.06),
+    "cut_off": Reason("cut off at the border of the picture", 0.15),
+    "weak_boxes": Reason("the detector is unsure", 0.6),
+    "odd_size": Reason("larger or smaller than people there", 0.1),
+    "static": Reason("does not move", 2.3),
+    "wander": Reason("moves to and fro", 2.5),
+    "short": Reason("very short", 0.5),
+    "duplicate": Reason("nearly the same as another tracklet", 0.4),
+}
+
+
+def score_measures(measures: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Scores (T,) in [0, 1] of each reason: x / (x + half); NaN stays, where it cannot be told."""
+    scores = {}
+    for name, values in measures.items():
+        positive = np.maximum(values, 0)  # NaN stays NaN
+        scores[name] = positive / (positive + REASONS[name].half)
+    return scores
