@@ -5,7 +5,8 @@
     f_ri, s_ri over the frames i of a set -> F_r -> F = [F_1 ... F_R], unit length    (aggregate.py)
 
 Identities are learned from frames (`heads="frame"`, the paper: the global feature of each frame, and auxiliary heads
-where the backbone has middle maps) or from sets behind a normalisation (`heads="neck"`, today's practice).
+where the backbone has middle maps) or from sets behind a normalisation (`heads="neck"`, today's practice; with
+`necks` each region has a classifier of its own, so that each must tell persons apart alone).
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from rqen.regions import DIVISION, pool_regions
 
 _POOLED = 5  # side of the auxiliary heads' pooling; smaller maps go without
 Quality = Literal["predicted", "uniform", "appended"]
+Heads = Literal["frame", "neck", "necks"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ class Design:
         quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended` puts the scores behind
             the features of each frame and takes the mean of unit vectors (as many parameters as `predicted`).
         predictor: which reading of the quality predictor; not used by `uniform`.
-        heads: where identities are learned, `frame` or `neck`.
+        heads: where identities are learned: `frame`, `neck` or `necks`.
         auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where there are any.
     """
 
     division: tuple[float, ...] = DIVISION
     quality: Quality = "predicted"
     predictor: Reading = "paper"
-    heads: Literal["frame", "neck"] = "frame"
+    heads: Heads = "frame"
     auxiliary: bool = True
 
 
@@ -107,8 +109,11 @@ class SetNetwork(nn.Module):
         else:
             self.neck = nn.BatchNorm1d(n_regions * backbone.last_channels)
             self.neck.bias.requires_grad_(False)
-            self.main = nn.Linear(n_regions * backbone.last_channels, n_persons, bias=False)
-            nn.init.normal_(self.main.weight, std=0.001)
+            n_heads = n_regions if design.heads == "necks" else 1
+            width = n_regions * backbone.last_channels // n_heads
+            self.main = nn.ModuleList(nn.Linear(width, n_persons, bias=False) for _ in range(n_heads))
+            for head in self.main:
+                nn.init.normal_(head.weight, std=0.001)
 
     def describe_frames(self, images: Tensor) -> tuple[Maps, Tensor, Tensor]:
         """Maps, regional features (N, R, C) and scores (N, R) of N frames (N, 3, H, W)."""
@@ -133,7 +138,7 @@ class SetNetwork(nn.Module):
         weights = torch.ones_like(scores) if appended else scores
         embedding, regions, shares = aggregate_sets(features, weights, mask)
         raw = regions.flatten(1)
-        if self.design.heads == "neck" and not self.training:
+        if self.design.heads != "frame" and not self.training:
             embedding = F.normalize(self.neck(raw), dim=1)
         if appended:
             frames = F.normalize(torch.cat([features.flatten(2), scores], dim=2), dim=2)
@@ -141,8 +146,9 @@ class SetNetwork(nn.Module):
         return Output(embedding, scores, shares, features, (), raw)
 
     def _classify(self, maps: Maps, output: Output) -> tuple[Tensor, ...]:
-        if self.design.heads == "neck":
-            return (self.main(self.neck(output.raw)),)
+        if self.design.heads != "frame":
+            pieces = self.neck(output.raw).chunk(len(self.main), dim=1)
+            return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
         whole = maps.last.float().mean(dim=(2, 3))
         return (self.main(whole), *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)))
 
