@@ -9,6 +9,7 @@ import fcntl
 import io
 import os
 import signal
+import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -86,6 +87,78 @@ def append_line(path: Path, line: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class Appender:
+    """A file that grows by whole, durable lines, held by one process: for what must never be lost once acknowledged.
+
+    Args:
+        path: made when it is not there.
+
+    Errors: OSError; EBUSY where another process holds the file, EINVAL for a link or anything that is no plain file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        fault_point("write")
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._descriptor = os.open(path, flags, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                raise OSError(errno.EINVAL, "no plain file", str(path))
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.n_bytes = os.fstat(self._descriptor).st_size
+            sync_path(path.parent)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise OSError(errno.EBUSY, "another process is writing it", str(path)) from error
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def read(self) -> bytes:
+        """All that the file holds. Errors: OSError."""
+        data = b""
+        while part := os.pread(self._descriptor, 1 << 26, len(data)):
+            data += part
+        return data
+
+    def append(self, data: bytes) -> None:
+        """Adds `data` with one write and makes it durable.
+
+        Where that fails nothing of it stays, and OSError is raised; ESTALE where others have changed the file.
+        """
+        self._refuse_changed()
+        size = self.n_bytes
+        self.n_bytes = -1  # until the fsync has ended well nobody knows what the disk holds
+        try:
+            fault_point("write")
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            fault_point("fsync")
+            os.fsync(self._descriptor)
+        except OSError:
+            self.cut(size)
+            raise
+        self.n_bytes = size + len(data)
+
+    def cut(self, n_bytes: int) -> None:
+        """Keeps the first `n_bytes` only, durably. Errors: OSError."""
+        fault_point("truncate")
+        os.ftruncate(self._descriptor, n_bytes)
+        fault_point("fsync")
+        os.fsync(self._descriptor)
+        self.n_bytes = n_bytes
+
+    def close(self) -> None:
+        """Lets another process write."""
+        os.close(self._descriptor)
+
+    def _refuse_changed(self) -> None:
+        found = self.path.stat()
+        own = os.fstat(self._descriptor)
+        if not os.path.samestat(found, own) or own.st_size != self.n_bytes:
+            raise OSError(errno.ESTALE, "a file that something else has changed meanwhile", str(self.path))
 
 
 def sync_all() -> None:

@@ -1,0 +1,219 @@
+"""Tables and decisions to a state: a pure function, the same whatever the order in which decisions arrive.
+
+`Ledger` is the same function for a growing set: it looks again only at the tracklets that a new decision touches.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from lpw_toolkit.cleaning.base import Base
+from lpw_toolkit.cleaning.clashes import Clash, make_clash
+from lpw_toolkit.cleaning.decisions import Decision
+from lpw_toolkit.cleaning.identity import Naming, find_persons
+from lpw_toolkit.cleaning.joins import Joined, Merge, join_pieces
+from lpw_toolkit.cleaning.log import Known
+from lpw_toolkit.cleaning.merge import Union
+from lpw_toolkit.cleaning.pieces import Piece, find_piece, name_piece
+from lpw_toolkit.cleaning.settle import REJECTED, PieceState, Settled, Use, settle_tracklet
+from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.cleaning.undo import Undone, find_undone
+
+_LINKING = ("link", "unlink", "assign_person")
+
+
+def apply(base: Base, union: Union) -> State:
+    """The state of the tables `base` under the decisions of `union`."""
+    ledger = Ledger(base)
+    for decision in union.decisions:
+        ledger.add(decision)
+    return ledger.state(union.conflicts)
+
+
+class Ledger:
+    """A growing set of decisions, each uuid once.
+
+    Args:
+        base: the tables.
+    """
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self.decisions: dict[str, Decision] = {}
+        self._known = Known(base.digest)
+        self._uses: dict[str, list[Use]] = defaultdict(list)
+        self._global: dict[str, list[tuple[Decision, list[Piece]]]] = {"merge": [], "linking": []}
+        self._strangers: list[tuple[str, Decision]] = []
+        self._settled: dict[str, Settled] = {}
+        self._waiting: set[str] = set()
+        self._undone = Undone(frozenset(), (), ())
+        self._undos_changed = False
+        self._targets: set[str] = set()
+
+    @property
+    def digest(self) -> str:
+        """Digest of the state with all decisions added so far (`log.digest_known`); at no cost."""
+        return self._known.digest
+
+    def add(self, decision: Decision) -> None:
+        """Adds a decision; one whose uuid is there already changes nothing."""
+        if decision.uuid in self.decisions:
+            return
+        self.decisions[decision.uuid] = decision
+        self._known.add(decision.sha256)
+        if decision.operation == "undo":
+            self._targets.add(str(decision.arguments["of"]))
+        if decision.operation == "undo" or decision.uuid in self._targets:
+            self._undos_changed = True
+        pieces = []
+        for name in decision.tracklets:
+            piece = find_piece(name, self.base.n_frames)
+            if piece is None:
+                self._strangers.append((name, decision))
+                continue
+            pieces.append(piece)
+            self._uses[piece.tracklet].append(Use(decision, piece))
+            self._waiting.add(piece.tracklet)
+        if decision.operation == "merge" or decision.operation in _LINKING:
+            self._global["merge" if decision.operation == "merge" else "linking"].append((decision, pieces))
+
+    def state(self, conflicts: Iterable[str] = ()) -> State:
+        """The state under all decisions added so far.
+
+        Args:
+            conflicts: uuids that stand for two decisions (`merge.Union`).
+        """
+        self._settle()
+        clashes = [clash for settled in self._settled.values() for clash in settled.clashes]
+        clashes += self._list_strange(conflicts)
+        joined = self._join(clashes)
+        persons = self._link(joined, clashes)
+        return State(
+            self.base,
+            dict(self._settled),
+            joined.members,
+            persons[0],
+            persons[1],
+            tuple(sorted(set(clashes))),
+            self._undone.uuids,
+            len(self.decisions),
+            self.digest,
+        )
+
+    def settle(self, tracklet: str) -> Settled | None:
+        """One tracklet under all decisions added so far; None where none in force names it."""
+        self._settle()
+        return self._settled.get(tracklet)
+
+    def _settle(self) -> None:
+        if self._undos_changed:
+            before, self._undone = self._undone.uuids, find_undone(self.decisions)
+            for uuid in before ^ self._undone.uuids:
+                pieces = (find_piece(name, self.base.n_frames) for name in self.decisions[uuid].tracklets)
+                self._waiting |= {piece.tracklet for piece in pieces if piece}
+            self._undos_changed = False
+        for tracklet in self._waiting:
+            uses = [use for use in self._uses[tracklet] if self._is_in_force(use.decision)]
+            self._settled.pop(tracklet, None)
+            if uses:
+                self._settled[tracklet] = settle_tracklet(tracklet, self.base.n_frames[tracklet], uses)
+        self._waiting.clear()
+
+    def _is_in_force(self, decision: Decision) -> bool:
+        return decision.uuid not in self._undone.uuids
+
+    def _list_strange(self, conflicts: Iterable[str]) -> list[Clash]:
+        clashes = [make_clash("unknown-tracklet", [name], [d]) for name, d in self._strangers if self._is_in_force(d)]
+        clashes += [Clash("uuid", (), (uuid,)) for uuid in conflicts]
+        clashes += [Clash("undo-unknown", (), (uuid,)) for uuid in self._undone.unknown if self._in_force_id(uuid)]
+        clashes += [Clash("undo-circle", (), self._undone.circles)] if self._undone.circles else []
+        return clashes
+
+    def _in_force_id(self, uuid: str) -> bool:
+        return uuid not in self._undone.uuids
+
+    def _parts(self, piece: Piece) -> list[PieceState]:
+        """The pieces that `piece` consists of now; none where one of its borders is gone."""
+        found = self._settled[piece.tracklet].covered_by(piece)
+        whole = found and found[0].piece.start == piece.start and found[-1].piece.stop == piece.stop
+        return found if whole else []
+
+    def _join(self, clashes: list[Clash]) -> Joined:
+        merges = []
+        for decision, pieces in self._global["merge"]:
+            if not self._is_in_force(decision):
+                continue
+            parts = [part for piece in pieces if (part := self._parts(piece))]
+            clashes += [clash for part in parts if (clash := _find_rejected(decision, part))]
+            if len(parts) > 1:
+                merges.append(Merge(decision, parts))
+        joined = join_pieces(self.base, sorted(merges, key=lambda merge: merge.decision.order))
+        clashes += joined.clashes
+        return joined
+
+    def _link(self, joined: Joined, clashes: list[Clash]) -> tuple[tuple[tuple[str, ...], ...], dict[str, int]]:
+        leaders = joined.leaders()
+        namings, named = [], set()
+        for decision, pieces in self._global["linking"]:
+            if self._is_in_force(decision):
+                naming = self._name(decision, pieces, leaders, clashes)
+                named |= set(naming.names)
+                if len(naming.names) > (decision.operation != "assign_person"):
+                    namings.append(naming)
+        given = self._list_given(leaders, named, clashes)
+        names = named.union(*given) if given else named
+        parts = {name: [self._find(member) for member in joined.members.get(name, (name,))] for name in names}
+        persons = find_persons(self.base, namings, given, parts)
+        clashes += persons.clashes
+        return persons.groups, persons.numbers
+
+    def _name(self, decision: Decision, pieces: list[Piece], leaders: dict[str, str], clashes: list[Clash]) -> Naming:
+        """The merged tracklets that a decision about identity names now."""
+        names: dict[str, None] = {}
+        for i, piece in enumerate(pieces):
+            part = self._parts(piece)
+            found = {leaders.get(state.name, state.name) for state in part}
+            if len(found) > 1:
+                clashes.append(make_clash("parts", [name_piece(piece, self.base.n_frames[piece.tracklet])], [decision]))
+            if len(found) != 1:
+                if i == 0 and decision.operation == "unlink":
+                    return Naming(decision, ())  # the others are not said to differ from each other
+                continue
+            if decision.operation != "unlink" and (clash := _find_rejected(decision, part)):
+                clashes.append(clash)
+            name = found.pop()
+            if name in names and decision.operation == "unlink":
+                return Naming(decision, (name, name))
+            names[name] = None
+        return Naming(decision, tuple(names))
+
+    def _list_given(self, leaders: dict[str, str], named: set[str], clashes: list[Clash]) -> list[tuple[str, ...]]:
+        """What the dataset itself makes one person; a tracklet that was cut is nobody until somebody says who."""
+        persons: dict[str, dict[str, None]] = defaultdict(dict)
+        for name, tracklet in self.base.tracklets.items():
+            if tracklet.person_id is None:
+                continue
+            settled = self._settled.get(name)
+            if settled is None or len(settled.pieces) == 1:
+                persons[tracklet.person_id][leaders.get(name, name)] = None
+            elif not named & {leaders.get(state.name, state.name) for state in settled.pieces}:
+                cuts = [use.decision for use in settled.uses if use.decision.operation == "split"]
+                clashes.append(make_clash("parts", [name], cuts))
+        return [tuple(names) for names in persons.values() if len(names) > 1]
+
+    def _find(self, name: str) -> PieceState:
+        piece = find_piece(name, self.base.n_frames)
+        if piece is None:
+            raise KeyError(name)
+        settled = self._settled.get(piece.tracklet)
+        return settled.covered_by(piece)[0] if settled else PieceState(name, piece)
+
+
+def _find_rejected(decision: Decision, part: list[PieceState]) -> Clash | None:
+    """A clash where `decision` is about what was rejected, unless its reviewer rejected it later: that settles it."""
+    rejected = [state for state in part if state.status == REJECTED]
+    if len(rejected) < len(part):
+        return None
+    by = [d for state in rejected for d in state.rejected_by]
+    if any(d.reviewer == decision.reviewer and d.seq > decision.seq for d in by):
+        return None
+    return make_clash("rejected", [state.name for state in rejected], [decision, *by])

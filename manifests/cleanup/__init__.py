@@ -1,0 +1,1 @@
+"""The form of a line of the cleanup log."""
