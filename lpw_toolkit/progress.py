@@ -18,6 +18,9 @@ class Progress(Protocol):
     def advance(self, n: int = 1) -> None:
         """Says that `n` more units are done."""
 
+    def note(self, text: str) -> None:
+        """Shows `text` beside the numbers from now on, such as `loss 1.23`."""
+
 
 def set_style(style: Style) -> None:
     """Chooses how progress is shown from now on: `auto`, `json` (lines on standard error) or `none`."""
@@ -54,6 +57,9 @@ class _Bar:
     def advance(self, n: int = 1) -> None:
         self._bar.update(n)
 
+    def note(self, text: str) -> None:
+        self._bar.set_postfix_str(text, refresh=False)
+
     def close(self) -> None:
         self._bar.close()
 
@@ -63,6 +69,10 @@ class _Lines:
         self._title, self._total, self._unit, self._json, self._silent = title, total, unit, as_json, silent
         self._start = self._last = time.monotonic()
         self._done = 0
+        self._note = ""
+
+    def note(self, text: str) -> None:
+        self._note = text
 
     def advance(self, n: int = 1) -> None:
         self._done += n
@@ -81,8 +91,10 @@ class _Lines:
         left = (self._total - self._done) / rate if self._total and rate else None
         if self._json:
             fields = {"progress": self._title, "done": self._done, "total": self._total, "unit": self._unit}
-            print(json.dumps({**fields, "per_s": round(rate, 1), "left_s": left and round(left)}), file=sys.stderr)  # noqa: T201
+            fields |= {"per_s": round(rate, 1), "left_s": left and round(left)}
+            print(json.dumps(fields | ({"note": self._note} if self._note else {})), file=sys.stderr)  # noqa: T201
             return
         share = f"/{self._total}" if self._total else ""
         rest = f", {left:.0f} s left" if left else ""
-        print(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}", file=sys.stderr)  # noqa: T201
+        note = f", {self._note}" if self._note else ""
+        print(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}{note}", file=sys.stderr)  # noqa: T201

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,14 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
     return network.eval(), facts
 
 
-def describe_job(job: Job, index: ClipIndex, pool: Pool, network: SetNetwork) -> dict[str, Any]:
-    """What run.json holds, but for what the machine chooses; the digest is over all of it."""
+def describe_job(
+    job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, held_out: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What run.json holds, but for what the machine chooses; the digest is over all of it.
+
+    Args:
+        held_out: persons of the split who do not train, but choose the weights that are kept.
+    """
     people = index.tracklets["person_id"].to_pylist()
     persons = [people[int(pool.rows[places[0]])] for places in pool.members]
     facts: dict[str, Any] = {
@@ -124,6 +131,7 @@ def describe_job(job: Job, index: ClipIndex, pool: Pool, network: SetNetwork) ->
         "dataset_digest": index.dataset.manifest["digest"],
         "split": job.split,
         "persons": persons,
+        "validation": list(held_out),
         "n_tracklets": len(pool.rows),
         "weights": network.backbone.weights,
         "width": getattr(network.backbone, "width", None),

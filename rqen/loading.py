@@ -43,6 +43,7 @@ def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
         num_workers=n_workers,
         prefetch_factor=_AHEAD if n_workers else None,
         worker_init_fn=_calm_worker,
+        generator=torch.Generator(),  # its own: opening a loader draws no number from the run's
     )
     try:
         for item in loader:

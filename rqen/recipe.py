@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lpw_toolkit.errors import LpwError
-from rqen.network import Design, design_method
+from rqen.network import Design, Heads, design_method
 from rqen.quality import Reading
 from rqen.regions import DIVISION
 
@@ -25,7 +25,7 @@ class ModelRecipe:
         weights: `imagenet`, `random`, or the path of a file.
         last_stride: 2 as published, 1 for a finer last map.
         predictor: reading of the quality predictor.
-        heads: where identities are learned: `frame` (the paper) or `neck`.
+        heads: where identities are learned: `frame` (the paper), `neck`, or `necks`, one per region.
         auxiliary: whether auxiliary heads are trained where the backbone has middle maps.
         division: parts of the height, from above.
     """
@@ -34,7 +34,7 @@ class ModelRecipe:
     weights: str = "imagenet"
     last_stride: int = 2
     predictor: Reading = "paper"
-    heads: Literal["frame", "neck"] = "frame"
+    heads: Heads = "frame"
     auxiliary: bool = True
     division: tuple[float, ...] = DIVISION
 
@@ -123,7 +123,10 @@ class TrainRecipe:
 
     Attributes:
         iterations: steps of the optimiser.
-        checkpoint_every: steps between two points from which a stopped run goes on.
+        checkpoint_every: steps between two points from which a stopped run goes on; 0: only the last is one.
+        validation: share of the training persons who are held out, drawn by seed; the weights that rank them best are
+            kept. With 0 everybody trains and the last weights are kept.
+        validate_every: steps between two rankings of those who are held out; 0: only after the last.
         precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.
         channels_last: memory layout; `auto` is decided by the same trial.
         compile: whether torch.compile is used.
@@ -132,6 +135,8 @@ class TrainRecipe:
 
     iterations: int = 15_000
     checkpoint_every: int = 500
+    validation: float = 0.0
+    validate_every: int = 100
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: Literal["auto", "yes", "no"] = "auto"
     compile: bool = False
@@ -149,9 +154,25 @@ class Recipe:
     optim: OptimRecipe = field(default_factory=OptimRecipe)
     train: TrainRecipe = field(default_factory=TrainRecipe)
 
+    def adapt(self, method: str) -> "Recipe":
+        """The recipe as `method` is trained: `baseline` has no distance loss, and single frames, 16 as released, where
+        others draw triplets.
+        """
+        if method != "baseline":
+            return self
+        loss = dataclasses.replace(self.loss, triplet="none", pull=0.0)
+        frames = dataclasses.replace(self.data, batch="frames", n_frames=16)
+        return dataclasses.replace(self, loss=loss, data=frames if self.data.batch == "triplets" else self.data)
+
     def design(self, method: str) -> Design:
-        """What `method` is made of under this recipe. Errors: LpwError for an unknown method."""
+        """What `method` is made of under this recipe.
+
+        Errors: LpwError for an unknown method, or for a part that the division does not have.
+        """
         base = design_method(method)
+        if base.keep is not None and base.keep >= len(self.model.division):
+            got = f"{len(self.model.division)} parts"
+            raise LpwError("model.division", got, f"{base.keep + 1} or more for {method}", "choose another method")
         return dataclasses.replace(
             base,
             division=base.division if len(base.division) == 1 else self.model.division,

@@ -2,8 +2,9 @@
 
     runs/NAME/
       run.json                  method, recipe, dataset, split, persons, weights it started from, versions, precision
-      checkpoint.safetensors    weights and the optimiser's state after some iteration: the point to go on from
-      model.safetensors         the weights at the end; its presence means that the run is complete
+      checkpoint.safetensors    weights and the optimiser's state after some iteration: the point to go on from; with
+                                a validation set also the best weights until then
+      model.safetensors         the weights that are kept; its presence means that the run is complete
       log.jsonl, log.csv        one line per logged step, up to the checkpoint
       curve.png                 losses and learning rate
 
@@ -13,7 +14,7 @@ Everything is published whole; nothing is ever unpickled.
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.publish import describe_os_error, publish_bytes, publish_text
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
-_MODEL, _OPTIMISER = "model.", "optimiser."
+_MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
 _MAX_JSON_BYTES = 64 << 20
 
 
@@ -38,11 +39,15 @@ class State:
         iteration: steps done.
         model: weights by name.
         optimiser: tensors of the optimiser by `group.parameter.name`; empty in `model.safetensors`.
+        best: the weights that were best on a validation set until then; empty without one.
+        best_at: their iteration, and their figures.
     """
 
     iteration: int
     model: dict[str, Tensor]
     optimiser: dict[str, Tensor]
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_at: dict[str, float] = field(default_factory=dict)
 
 
 def write_run(folder: Path, facts: dict[str, Any]) -> None:
@@ -83,7 +88,8 @@ def write_state(file: Path, state: State, digest: str) -> None:
     """Publishes weights and optimiser. `digest` is that of the run's settings. Errors: OSError."""
     tensors = {_MODEL + name: value for name, value in state.model.items()}
     tensors |= {_OPTIMISER + name: value for name, value in state.optimiser.items()}
-    facts = {"iteration": str(state.iteration), "digest": digest}
+    tensors |= {_BEST + name: value for name, value in state.best.items()}
+    facts = {"iteration": str(state.iteration), "digest": digest, "best_at": json.dumps(state.best_at)}
     publish_bytes(file, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts))
 
 
@@ -96,16 +102,18 @@ def read_state(file: Path, digest: str | None = None) -> State:
         with safe_open(file, "pt") as opened:
             facts = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-        iteration = int(facts["iteration"])
+        iteration, best_at = int(facts["iteration"]), json.loads(facts.get("best_at", "{}"))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise MismatchError(
             file, f"a damaged file ({error})", "a whole checkpoint", "remove it to start again"
         ) from error
     if digest is not None and facts.get("digest") != digest:
         raise MismatchError(file, "a checkpoint of other settings", "the ones in run.json", "choose another --out")
-    model = {name.removeprefix(_MODEL): value for name, value in tensors.items() if name.startswith(_MODEL)}
-    optimiser = {n.removeprefix(_OPTIMISER): value for n, value in tensors.items() if n.startswith(_OPTIMISER)}
-    return State(iteration, model, optimiser)
+    model, optimiser, best = (
+        {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        for prefix in (_MODEL, _OPTIMISER, _BEST)
+    )
+    return State(iteration, model, optimiser, best, best_at)
 
 
 def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from lpw_toolkit.tables import read_table, to_integers, write_table
 from rqen import runs
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import open_network
+from rqen.memory import keep_freed_memory
 from rqen.network import SetNetwork, design_method
 from rqen.recipe import TrainRecipe
 from rqen.trial import Mode, choose_mode, list_modes
@@ -110,7 +111,10 @@ def embed_run(
     rows = np.arange(len(index)) if rows is None else rows
     if not len(rows):
         raise LpwError(index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset")
-    network = network.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
+    network = network.to(device)
     size = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
     mode = _choose_mode(network, Mode(**said["mode"]), options.precision, size)
     found = embed_tracklets(

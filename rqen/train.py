@@ -3,19 +3,20 @@
     batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a checkpoint and the log
 
 A stopped run goes on at its last checkpoint and ends with the same weights to the bit, on one kind of processor. The
-test split is never looked at: the last iteration counts.
+test split is never looked at: the last iteration counts, or the best on persons held out of training (validation.py).
 """
 
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.index import ClipIndex, open_index
@@ -24,14 +25,18 @@ from rqen import runs
 from rqen.augment import Augmentation
 from rqen.batches import Batch, Batches, Share, open_loader
 from rqen.curve import draw_log
+from rqen.embed import EmbedOptions
 from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
+from rqen.memory import keep_freed_memory
 from rqen.network import SetNetwork
 from rqen.objective import measure_loss
 from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
+from rqen.pace import Pace
 from rqen.pixels import fill_colour, normalise
 from rqen.plans import Pool, make_pool
 from rqen.team import Team
 from rqen.trial import Mode, choose_mode, list_modes
+from rqen.validation import Best, name_persons, split_pool, validate
 
 _LOG_EVERY = 20
 
@@ -44,35 +49,47 @@ def train(job: Job, team: Team) -> Path:
     more, after the step that is under way, and then obeyed.
     """
     recipe = job.recipe
+    if team.device.type == "cpu":
+        keep_freed_memory()
     index = open_index(job.data)
-    pool = make_pool(index.tracklets, choose_rows(index, job.split))
+    pool, held_out = split_pool(index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train)
     torch.manual_seed(recipe.train.seed)
     network = build_network(job, pool.n_persons).to(team.device)
-    facts = describe_job(job, index, pool, network)
+    facts = describe_job(job, index, pool, network, name_persons(index, held_out))
     facts["mode"] = _agree_on_mode(job, facts, team, network, index, pool)
     mode = Mode(**facts["mode"])
     network = mode.prepare(network)
     optimiser = make_optimiser(network, recipe.optim)
-    done, rows = _restore(job, facts["digest"], network, optimiser)
     runner = Runner(job, team, network, optimiser, mode)
-    batches = _make_batches(job, index, pool, network, team.share)
-    n = recipe.train.iterations
+    done, rows = runner.restore(facts["digest"])
+    n, pace = recipe.train.iterations, Pace()
     with show_progress("train", n, "steps") as progress, hold_signals() as signals:
         progress.advance(done)
-        for iteration, batch in enumerate(open_loader(batches, done, n, job.n_workers), done):
-            parts = runner.step(batch, iteration)
+        batches = open_loader(_make_batches(job, index, pool, network, team.share), done, n, job.n_workers)
+        for iteration, batch in enumerate(pace.watch(batches), done + 1):
+            parts = runner.step(batch, iteration - 1)
+            progress.note(f"loss {parts['loss']:.3f}, {pace.images_per_s * team.share.n:.0f} images/s")
             progress.advance()
-            last = iteration + 1 == n or bool(signals)
-            if (iteration + 1) % _LOG_EVERY == 0 or last:
-                rows.append({"iteration": iteration + 1, **parts})
-            if (iteration + 1) % recipe.train.checkpoint_every == 0 or last:
-                runner.save(runs.CHECKPOINT, iteration + 1, facts["digest"], rows)
+            last = iteration == n or bool(signals)
+            row = {"iteration": iteration, **parts, **pace.read()}
+            if len(held_out) and is_due(iteration, recipe.train.validate_every, end=iteration == n):
+                row |= runner.validate(iteration, index, held_out)
+            if is_due(iteration, _LOG_EVERY, end=last) or "val_map" in row:
+                rows.append(row)
+                pace.restart()
+            if is_due(iteration, recipe.train.checkpoint_every, end=last):
+                runner.save(iteration, facts["digest"], rows)
             if signals:
                 return job.out
     if team.leads and not (job.out / runs.MODEL).is_file():
-        runner.save(runs.MODEL, n, facts["digest"], rows)
+        runner.finish(n, facts["digest"], rows)
     team.wait()
     return job.out
+
+
+def is_due(iteration: int, every: int, *, end: bool) -> bool:
+    """Whether something is done after this iteration, counted from 1: at the end, and `every` so often unless 0."""
+    return end or (every > 0 and iteration % every == 0)
 
 
 class Runner:
@@ -88,10 +105,10 @@ class Runner:
     def __init__(self, job: Job, team: Team, network: SetNetwork, optimiser: torch.optim.Optimizer, mode: Mode) -> None:
         self.job, self.team, self.network, self.optimiser, self.mode = job, team, network, optimiser, mode
         self.joined = team.join(torch.compile(network) if job.recipe.train.compile else network)
-        self._since = time.perf_counter()
+        self.best = Best()
 
     def step(self, batch: Batch, iteration: int) -> dict[str, Any]:
-        """One step of the optimiser; the loss, its parts, the rate and the speed.
+        """One step of the optimiser; the loss, its parts and the rate.
 
         Errors: LpwError for a loss that is no number (the weights are then as before), or where memory ends.
         """
@@ -107,10 +124,8 @@ class Runner:
             if _is_shortage(error):
                 raise _describe_shortage(recipe.data.batch) from error
             raise
-        now = time.perf_counter()
-        speed, self._since = batch.images.shape[0] * batch.images.shape[1] / (now - self._since), now
         values = {name: round(float(value), 6) for name, value in {"loss": loss.detach(), **parts}.items()}
-        return {**values, "lr": self.optimiser.param_groups[0]["lr"], "images_per_s": round(speed, 1)}
+        return {**values, "lr": self.optimiser.param_groups[0]["lr"]}
 
     def _measure(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         self.joined.train()
@@ -124,17 +139,49 @@ class Runner:
         gather = None if self.team.is_alone else self.team.gather
         return measure_loss(output, batch.person.to(self.team.device), self.job.recipe.loss, gather)
 
-    def save(self, name: str, iteration: int, digest: str, rows: list[dict[str, Any]]) -> None:
-        """Publishes a checkpoint with the log up to it, or the weights at the end with the curve."""
+    def validate(self, iteration: int, index: ClipIndex, held_out: NDArray[np.int64]) -> dict[str, float]:
+        """Ranks the tracklets held out, and keeps weights that are the best yet; only where this process leads."""
+        if not self.team.leads:
+            return {}
+        data = self.job.recipe.data
+        options = EmbedOptions(data.height, data.width, n_workers=self.job.n_workers, mode=self.mode)
+        figures = validate(self.network, index, held_out, options)
+        self.best.offer(iteration, figures, self.network)
+        return figures
+
+    def restore(self, digest: str) -> tuple[int, list[dict[str, Any]]]:
+        """Steps done and the log of a run that goes on; nothing of a new one."""
+        file = self.job.out / runs.CHECKPOINT
+        if not file.is_file():
+            return 0, []
+        state = runs.read_state(file, digest)
+        self.network.load_state_dict(state.model)
+        runs.restore_optimiser(self.optimiser, state.optimiser)
+        if state.best:
+            at = state.best_at
+            self.best = Best(int(at["iteration"]), at["map"], at["rank1"], state.best)
+        return state.iteration, runs.read_log(self.job.out, state.iteration)
+
+    def save(self, iteration: int, digest: str, rows: list[dict[str, Any]]) -> None:
+        """Publishes a checkpoint with the log up to it."""
         if not self.team.leads:
             return
-        ends = name == runs.MODEL
-        optimiser = {} if ends else runs.flatten_optimiser(self.optimiser)
         runs.write_log(self.job.out, rows)
-        if ends:
-            draw_log(rows, self.job.out / "curve.png")
-        state = runs.State(iteration, self.network.state_dict(), optimiser)
-        runs.write_state(self.job.out / name, state, digest)
+        flat, best = runs.flatten_optimiser(self.optimiser), self.best
+        state = runs.State(iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {})
+        runs.write_state(self.job.out / runs.CHECKPOINT, state, digest)
+
+    def finish(self, iteration: int, digest: str, rows: list[dict[str, Any]]) -> None:
+        """Publishes the log, its curve, which weights are kept, and these: the best on those held out, or the last."""
+        out, best = self.job.out, self.best
+        runs.write_log(out, rows)
+        draw_log(rows, out / "curve.png")
+        kept: dict[str, Any] = {"chosen_by": "last iteration", "iteration": iteration}
+        model = self.network.state_dict()
+        if best.model:
+            kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
+        runs.write_run(out, {**runs.read_run(out), "kept": kept})
+        runs.write_state(out / runs.MODEL, runs.State(kept["iteration"], model, {}), digest)
 
 
 def _agree_on_mode(
@@ -170,19 +217,6 @@ def _make_batches(job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, s
     data = job.recipe.data
     augmentation = Augmentation(data.flip, data.crop, data.erase, fill_colour(network.backbone.pixels))
     return Batches(index, pool, data, augmentation, job.recipe.train.seed, share)
-
-
-def _restore(
-    job: Job, digest: str, network: SetNetwork, optimiser: torch.optim.Optimizer
-) -> tuple[int, list[dict[str, Any]]]:
-    """Steps done and the log of a run that goes on; nothing of a new one."""
-    file = job.out / runs.CHECKPOINT
-    if not file.is_file():
-        return 0, []
-    state = runs.read_state(file, digest)
-    network.load_state_dict(state.model)
-    runs.restore_optimiser(optimiser, state.optimiser)
-    return state.iteration, runs.read_log(job.out, state.iteration)
 
 
 @contextmanager
