@@ -141,7 +141,7 @@ def _read_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each line that is not empty. Errors: LpwError for a file that is no text or too large."""
     try:
         if not file.is_file():
-            got = "a folder" if file.is_dir() else "no such file"
+            got = "a folder" if file.is_dir() else "no regular file" if file.exists() else "no such file"
             raise LpwError(file, got, "a table of landmarks", "give the path of landmarks.csv")
         if file.stat().st_size > _MAX_BYTES:
             raise LpwError(file, "more than 1 GiB", "a table of landmarks", "split it")

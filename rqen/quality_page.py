@@ -29,7 +29,7 @@ from rqen.runs import read_run
 from rqen.scoring import RunVectors, ScoringOptions, embed_run, name_regions
 
 MARKER = ".lpw-quality"
-_MAX_SPREAD_WORDS = "largest less smallest score of a region over its mean, averaged over the regions"
+_SPREAD_WORDS = "largest less smallest score of a region over its mean, averaged over the regions"
 
 Ints = NDArray[np.int64]
 
@@ -252,7 +252,7 @@ def _make_section(dataset: Dataset, row: int, scores: Floats, scored: ScoredSet)
 
 def _list_facts(found: RunVectors, options: QualityOptions) -> list[tuple[str, str]]:
     scored = ~np.isnan(found.scores).any(axis=1)
-    chosen = "by id" if options.names else f"largest spread first: {_MAX_SPREAD_WORDS}"
+    chosen = "by id" if options.names else f"largest spread first: {_SPREAD_WORDS}"
     mean = ", ".join(
         f"{name} {value:.3f}"
         for name, value in zip(name_regions(found.n_regions), found.scores[scored].mean(axis=0).tolist(), strict=True)
