@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_signals import BoxSignals, Floats, Ints, VideoBoxes
+from lpw_toolkit import boxes as geometry
+from lpw_toolkit.cleaning.box_signals import BoxSignals, Floats, Ints, VideoBoxes, iter_frames
 
 _MIN_SIDE = 4  # boxes on either side of a bend in the course
 _MAX_BENDS = 24  # places at which a bend is looked for
@@ -110,3 +111,28 @@ def _residuals(at: Floats, place: Floats) -> Floats:
     spread = np.maximum(tt - t * t / n, 1e-9)[:, None]
     cross = tp - t[:, None] * p / n[:, None]
     return np.asarray(np.maximum(pp - p * p / n[:, None] - cross**2 / spread, 0).sum(axis=1))
+
+
+_SAME_IOU = 0.5
+
+
+def find_duplicates(video: VideoBoxes) -> tuple[Floats, Ints]:
+    """For each tracklet (T,), ascending: the largest share of its frames that one other tracklet's boxes cover by
+    _SAME_IOU, and that tracklet; 0 and -1 where there is none.
+    """
+    ids = np.unique(video.tracklet)
+    counts: dict[tuple[int, int], int] = {}
+    for _, rows in iter_frames(video.frame_index):
+        same = geometry.iou(video.boxes[rows], video.boxes[rows]) >= _SAME_IOU
+        for i, j in np.argwhere(same) if same.sum() > len(rows) else ():
+            if i != j:
+                pair = int(video.tracklet[rows[i]]), int(video.tracklet[rows[j]])
+                counts[pair] = counts.get(pair, 0) + 1
+    share, other = np.zeros(len(ids)), np.full(len(ids), -1, dtype=np.int64)
+    lengths = dict(zip(*(part.tolist() for part in np.unique(video.tracklet, return_counts=True)), strict=True))
+    place = {int(name): i for i, name in enumerate(ids)}
+    for (mine, theirs), count in sorted(counts.items()):
+        found = count / lengths[mine]
+        if found > share[place[mine]]:
+            share[place[mine]], other[place[mine]] = found, theirs
+    return share, other

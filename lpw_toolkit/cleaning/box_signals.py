@@ -90,7 +90,7 @@ def measure_boxes(video: VideoBoxes) -> BoxSignals:
     )
 
 
-def _iter_frames(frame_index: Ints) -> Iterator[tuple[int, NDArray[np.intp]]]:
+def iter_frames(frame_index: Ints) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Each frame with its rows."""
     by_frame = np.argsort(frame_index, kind="stable")
     borders = np.flatnonzero(np.diff(frame_index[by_frame])) + 1
@@ -100,7 +100,7 @@ def _iter_frames(frame_index: Ints) -> Iterator[tuple[int, NDArray[np.intp]]]:
 
 def _find_overlap(video: VideoBoxes) -> Floats:
     found = np.zeros(len(video.boxes))
-    for _, rows in _iter_frames(video.frame_index):
+    for _, rows in iter_frames(video.frame_index):
         if len(rows) > 1:
             overlap = geometry.iou(video.boxes[rows], video.boxes[rows])
             np.fill_diagonal(overlap, 0)
@@ -117,7 +117,7 @@ def _compare_raw(video: VideoBoxes) -> tuple[Floats, Floats]:
     found, index = boxes_of(video.detections), to_integers(video.detections, "frame_index").astype(np.int64)
     by_frame = np.argsort(index, kind="stable")
     index = index[by_frame]
-    for frame, rows in _iter_frames(video.frame_index):
+    for frame, rows in iter_frames(video.frame_index):
         start, stop = np.searchsorted(index, [frame, frame + 1])
         here = found[by_frame[start:stop]]
         if not len(here):

@@ -1,0 +1,247 @@
+"""Who may be the same person: pieces of one way in one camera, and tracklets of other cameras.
+
+Within a camera two tracklets can be one person only if they do not overlap in time; motion carries the end of one to the
+start of the other. Across cameras looks decide, with each camera's own colours taken off, and two more facts: somebody
+who goes from one camera to another needs about as long as others do (learned from the pairs whose looks agree best), and
+a tracklet that fits another one better is less likely to be the match, since one person is at one place at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+N_CANDIDATES = 9  # one for each key
+_MAX_GAP_S = 10.0
+_WAY_AT_ONCE, _WAY_PER_S = 0.4, 0.5  # heights by which a course may be missed: at once, and for each second of the gap
+_SIZE_SPREAD = 0.25  # of the logarithm of the ratio of heights
+_SHRINK = 0.3  # share of the identity in the covariance within tracklets: a few frames tell it badly
+_SHARPNESS = 6.0  # of looks in units of their spread over all pairs
+_N_TRANSIT_ROUNDS = 4
+_TRANSIT_SPREAD_S = 1.0
+_TRANSIT_SPAN_S = 60.0
+_TRANSIT_FLOOR = 0.02
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where and when tracklets begin and end; N rows, NaN where not known.
+
+    Attributes:
+        scene, camera: (N,) numbers.
+        start_s, end_s: (N,) on the clock of the scene.
+        first, last: (N, 2) centre of the box at either end, pixels.
+        first_speed, last_speed: (N, 2) pixels per second there.
+        height: (N, 2) of the box at either end, pixels.
+    """
+
+    scene: Ints
+    camera: Ints
+    start_s: Floats
+    end_s: Floats
+    first: Floats
+    last: Floats
+    first_speed: Floats
+    last_speed: Floats
+    height: Floats
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Candidates, sorted by (row, rank).
+
+    Attributes:
+        row, other: (M,) tracklets.
+        rank: (M,) 0 is the likeliest.
+        score: (M,) 0 to 1.
+        look: (M,) distance of the looks: 1 is usual for two tracklets taken at random.
+        gap_s: (M,) seconds from the end of the earlier one to the start of the later; NaN where not known.
+        way: (M,) by how much the course misses, in heights; NaN across cameras.
+    """
+
+    row: Ints
+    other: Ints
+    rank: Ints
+    score: Floats
+    look: Floats
+    gap_s: Floats
+    way: Floats
+
+
+def find_merges(places: Places, looks: Floats) -> Pairs:
+    """Pieces that may belong together: both directions of every pair.
+
+    Args:
+        looks: (N, D) as `straighten` gives them.
+    """
+    found: list[tuple[int, int, float, float, float, float]] = []
+    usual = _usual_apart(looks, places.camera)
+    for camera in np.unique(places.camera[np.isfinite(places.start_s)]):
+        rows = np.flatnonzero((places.camera == camera) & np.isfinite(places.start_s))
+        order = rows[np.argsort(places.start_s[rows], kind="stable")]
+        starts = places.start_s[order]
+        for i in rows.tolist():
+            a, b = np.searchsorted(starts, [places.end_s[i], places.end_s[i] + _MAX_GAP_S], side="right")
+            later = order[a:b]
+            if len(later):
+                found += _compare_ends(places, looks, i, later, usual)
+    return _rank(found, len(places.camera))
+
+
+def _compare_ends(
+    places: Places, looks: Floats, i: int, later: Ints, usual: float
+) -> list[tuple[int, int, float, float, float, float]]:
+    gap_s = places.start_s[later] - places.end_s[i]
+    there = places.last[i] + gap_s[:, None] * places.last_speed[i]
+    back = places.first[later] - gap_s[:, None] * places.first_speed[later]
+    height = np.maximum((places.height[i, 1] + places.height[later, 0]) / 2, 1)
+    stays = np.hypot(*(places.first[later] - places.last[i]).T)  # who stops walks no further
+    misses = np.hypot(*(there - places.first[later]).T) + np.hypot(*(back - places.last[i]).T)
+    way = np.minimum(misses / 2, stays) / height
+    size = np.log(places.height[later, 0] / places.height[i, 1]) / _SIZE_SPREAD
+    look = ((looks[later] - looks[i]) ** 2).sum(axis=1) / usual
+    cost = (way / (_WAY_AT_ONCE + _WAY_PER_S * gap_s)) ** 2 + size**2 + 2 * look
+    score = np.exp(-cost / 2)
+    rows = zip(later.tolist(), score.tolist(), look.tolist(), gap_s.tolist(), way.tolist(), strict=True)
+    return [pair for j, *facts in rows for pair in ((i, j, *facts), (j, i, *facts))]
+
+
+def _usual_apart(looks: Floats, group: Ints) -> float:
+    """Mean squared distance of two tracklets of one camera: twice the variance there."""
+    centred = np.concatenate([looks[group == g] - looks[group == g].mean(axis=0) for g in np.unique(group)])
+    return max(2 * float((centred**2).sum(axis=1).mean()), 1e-9)
+
+
+def straighten(looks: Floats, within: Floats, camera: Ints) -> Floats:
+    """Looks (N, D) without each camera's own mean, and with what changes along tracklets counted less.
+
+    Args:
+        looks: mean look of each tracklet.
+        within: (D, D) covariance of the looks of a tracklet around its mean.
+    """
+    out = np.array(looks, dtype=np.float64)
+    for number in np.unique(camera):
+        out[camera == number] -= out[camera == number].mean(axis=0)
+    level = max(float(np.trace(within)) / len(within), 1e-12)
+    values, vectors = np.linalg.eigh((1 - _SHRINK) * within + _SHRINK * level * np.eye(len(within)))
+    out = out @ (vectors / np.sqrt(values))
+    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
+
+
+def find_across(places: Places, looks: Floats) -> Pairs:
+    """For every tracklet the likeliest ones in the other cameras of its scene.
+
+    Args:
+        looks: (N, D) as `straighten` gives them, of length 1.
+    """
+    found: list[tuple[int, int, float, float, float, float]] = []
+    for scene in np.unique(places.scene):
+        rows = np.flatnonzero(places.scene == scene)
+        if len(np.unique(places.camera[rows])) > 1:
+            found += _match_scene(places, looks, rows)
+    return _rank(found, len(places.camera))
+
+
+def _match_scene(places: Places, looks: Floats, rows: Ints) -> list[tuple[int, int, float, float, float, float]]:
+    here, camera = looks[rows], places.camera[rows]
+    transit = _learn_transit(places, here, rows)
+    best = np.full(len(rows), -np.inf)  # how well each tracklet fits its best partner in each camera: by columns
+    bids = {int(c): best.copy() for c in np.unique(camera)}
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
+        value = _value(places, here, rows, part, transit)
+        for c in bids:
+            mine = value[camera[part] == c]
+            if len(mine):
+                bids[c] = np.logaddexp(bids[c], np.logaddexp.reduce(mine, axis=0))
+    found: list[tuple[int, int, float, float, float, float]] = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
+        value = _value(places, here, rows, part, transit)
+        share = np.stack([2 * v - bids[int(camera[k])] for v, k in zip(value, part.tolist(), strict=True)])
+        share = np.where(np.isfinite(value), share, -np.inf)
+        total = np.logaddexp.reduce(share, axis=1)
+        for line, k, sum_ in zip(share, part.tolist(), total.tolist(), strict=True):
+            top = np.argsort(-line, kind="stable")[:N_CANDIDATES]
+            top = top[np.isfinite(line[top])]
+            gaps = _gap_s(places, np.array([rows[k]]), rows[top])[0]
+            apart = 1 - here[top] @ here[k]
+            chance = np.exp(line[top] - sum_)
+            facts = zip(rows[top].tolist(), chance.tolist(), apart.tolist(), np.abs(gaps).tolist(), strict=True)
+            found += [(int(rows[k]), j, p, d, g, float("nan")) for j, p, d, g in facts]
+    return found
+
+
+def _value(places: Places, here: Floats, rows: Ints, part: Ints, transit: "Transit | None") -> Floats:
+    """Log odds (P, R) of every pair; minus infinity within a camera."""
+    value = _SHARPNESS * (here[part] @ here.T)
+    if transit is not None:
+        value = value + transit.weigh(_gap_s(places, rows[part], rows))
+    return np.where(places.camera[rows[part], None] == places.camera[rows][None], -np.inf, value)
+
+
+def _gap_s(places: Places, a: Ints, b: Ints) -> Floats:
+    """Seconds (A, B) from the end of the earlier to the start of the later, negative where b comes first."""
+    after = places.start_s[b][None] - places.end_s[a][:, None]
+    before = places.start_s[a][:, None] - places.end_s[b][None]
+    return np.asarray(np.where(after >= before, np.maximum(after, 0), -np.maximum(before, 0)))
+
+
+@dataclass(frozen=True)
+class Transit:
+    """How much more often a gap is seen between tracklets of one person than between any two.
+
+    Attributes:
+        gains: log ratio of each second from -_TRANSIT_SPAN_S to _TRANSIT_SPAN_S.
+    """
+
+    gains: Floats
+
+    def weigh(self, gap_s: Floats) -> Floats:
+        """The log ratio of every gap; 0 where it is not known."""
+        place = np.clip(np.nan_to_num(gap_s) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S)
+        return np.asarray(np.where(np.isfinite(gap_s), self.gains[np.rint(place).astype(np.int64)], 0.0))
+
+
+def _learn_transit(places: Places, here: Floats, rows: Ints) -> Transit | None:
+    """Gaps of the pairs that fit best, against those of all pairs; the pairs are chosen anew in each round."""
+    if not np.isfinite(places.start_s[rows]).all():
+        return None
+    transit: Transit | None = None
+    for _ in range(_N_TRANSIT_ROUNDS):
+        matched, every = np.zeros(2 * int(_TRANSIT_SPAN_S) + 1), np.zeros(2 * int(_TRANSIT_SPAN_S) + 1)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
+            value = _value(places, here, rows, part, transit)
+            gaps = np.rint(np.clip(_gap_s(places, rows[part], rows) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S))
+            usable = np.isfinite(value)
+            chance = np.exp(value - np.logaddexp.reduce(value, axis=1, keepdims=True))
+            matched += np.bincount(gaps[usable].astype(np.int64), chance[usable] ** 2, len(matched))
+            every += np.bincount(gaps[usable].astype(np.int64), minlength=len(every))
+        transit = Transit(_compare_shares(matched, every))
+    return transit
+
+
+def _compare_shares(matched: Floats, every: Floats) -> Floats:
+    reach = np.arange(-4, 5) / _TRANSIT_SPREAD_S
+    kernel = np.exp(-0.5 * reach**2)
+    smooth = [np.convolve(counts + counts[::-1], kernel / kernel.sum(), mode="same") for counts in (matched, every)]
+    shares = [counts / max(counts.sum(), 1e-12) for counts in smooth]
+    floor = _TRANSIT_FLOOR / len(matched)
+    return np.asarray(np.log((shares[0] + floor) / (shares[1] + floor)))
+
+
+def _rank(found: list[tuple[int, int, float, float, float, float]], n: int) -> Pairs:
+    """The N_CANDIDATES best of each row; equal ones by number."""
+    table = np.array(found, dtype=np.float64).reshape(-1, 6)
+    table = table[np.lexsort((table[:, 1], -table[:, 2], table[:, 0]))]
+    row = table[:, 0].astype(np.int64)
+    starts = np.searchsorted(row, np.arange(n + 1))
+    rank = np.arange(len(row)) - starts[row]
+    kept = rank < N_CANDIDATES
+    table, row, rank = table[kept], row[kept], rank[kept]
+    return Pairs(row, table[:, 1].astype(np.int64), rank, *(np.ascontiguousarray(table[:, k]) for k in (2, 3, 4, 5)))
