@@ -147,7 +147,7 @@ class TestQueue:
         assert (begun, told) == (["mean", "ru", "ru", "rl"], ["ru", "rl"])
 
     def test_ctrl_c_within_a_row_and_the_same_command_goes_on_to_the_bit(self, data, tmp_path):
-        longer = ("--set", "train.iterations=30", "--method", "qan")
+        longer = ("--set", "train.iterations=30", "--set", "train.checkpoint_every=3", "--method", "qan")
         start = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored here
             "import cli.main; cli.main.COMMANDS.setdefault('reproduce', ''); cli.main.run()"
@@ -158,9 +158,8 @@ class TestQueue:
             stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
         )  # fmt: skip
         until = time.monotonic() + 120
-        while not list(out.glob(f"{folder}/*/run.json")) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.7)
+        while not list(out.glob(f"{folder}/*/{runs.CHECKPOINT}")) and time.monotonic() < until:
+            time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         assert running.wait(120) == 130
         assert "Traceback" not in running.stderr.read()
