@@ -1,5 +1,6 @@
 """What cleaning needs to know of the tables: frames, camera, scene and person of every tracklet."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +78,16 @@ class Base:
             scene = self.tracklets[name].scene_id
             counts[scene] = places[name] = counts.get(scene, 0) + 1
         return places
+
+    @cached_property
+    def n_in_scene(self) -> dict[str | None, int]:
+        """Number of tracklets of every scene."""
+        return dict(Counter(tracklet.scene_id for tracklet in self.tracklets.values()))
+
+    @cached_property
+    def longest(self) -> int:
+        """Frames of the longest tracklet; 0 where there is none."""
+        return max(self.n_frames.values(), default=0)
 
 
 def read_base(dataset: Dataset) -> Base:

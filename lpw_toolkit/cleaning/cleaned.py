@@ -1,0 +1,258 @@
+"""A cleaned, identified dataset from a dataset and its decisions (`lpw clean --apply`): images copied byte for byte.
+
+state --choose--> merged tracklets that stay --two cameras--> persons --> tables, images, dataset.json
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit import publish
+from lpw_toolkit.ahead import map_ahead
+from lpw_toolkit.cleaning.base import Base, Tracklet
+from lpw_toolkit.cleaning.clashes import KINDS
+from lpw_toolkit.cleaning.joins import find_frame_numbers
+from lpw_toolkit.cleaning.merge import Union
+from lpw_toolkit.cleaning.numbering import number_persons
+from lpw_toolkit.cleaning.pieces import find_piece
+from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED, PieceState
+from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.folders import publish_folder
+from lpw_toolkit.images import open_images
+from lpw_toolkit.progress import show_progress
+from lpw_toolkit.schema import FRAMES, TRACKLETS
+from lpw_toolkit.tables import make_table, write_table
+
+REPORT = "clean-report.json"
+Unreviewed = Literal["leave-out", "keep", "refuse"]
+Clashing = Literal["refuse", "leave-out"]
+#: Clashes that put all of a person in doubt, not only the tracklets they name.
+_DOUBTS = ("not-same", "two-places", "two-numbers")
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """What becomes of what nobody has decided.
+
+    Attributes:
+        unreviewed: pieces that nobody has judged are left out, kept, or a reason to refuse.
+        clashes: with anything left open nothing is made, or the tracklets it is about are left out.
+        min_cameras: persons seen by fewer cameras are left out; LPW has persons of two or more only.
+    """
+
+    unreviewed: Unreviewed = "leave-out"
+    clashes: Clashing = "refuse"
+    min_cameras: int = 2
+
+
+@dataclass
+class Cleaned:
+    """What was made.
+
+    Attributes:
+        dataset: the new dataset.
+        losses: why merged tracklets are left out: their names by reason.
+        n_images_dropped: images dropped from tracklets that stay.
+    """
+
+    dataset: Dataset
+    losses: dict[str, list[str]]
+    n_images_dropped: int
+
+
+@dataclass
+class _Choice:
+    """Tracklets of the new dataset: for each the rows (n,) of the parent's frames, in order; and what is left out."""
+
+    rows: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    losses: dict[str, list[str]] = field(default_factory=dict)
+    n_dropped: int = 0
+
+    def lose(self, reason: str, name: str) -> None:
+        self.losses.setdefault(reason, []).append(name)
+
+
+def write_cleaned(dataset: Dataset, state: State, union: Union, out: Path, options: CleanOptions) -> Cleaned:
+    """Writes the dataset `out`: what `state` leaves of `dataset`, with person ids as LPW has them (`numbering`).
+
+    Errors: LpwError where something is left open and `options` does not say what to do, where nothing would be left, or
+    for an `out` that is in use; CorruptCropError for an image that is not the index's. Then nothing is left behind.
+    """
+    _refuse_open(state, options)
+    persons = number_persons(state)
+    choice = _choose(state, options)
+    _leave_lonely(state, persons, choice, options.min_cameras)
+    if not choice.rows:
+        got = "; ".join(f"{len(names):,} {reason}" for reason, names in choice.losses.items()) or "no tracklet"
+        raise LpwError(out, f"nothing that is left ({got})", "a tracklet or more", "review more, or --min-cameras 1")
+    with publish_folder(out) as folder:
+        _write(dataset, state, persons, choice, folder)
+        report = _make_report(state, union, options, choice)
+        publish.publish_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        facts = _make_facts(dataset, out, {key: value for key, value in report.items() if key != "losses"})
+        close_dataset(folder, facts)
+    return Cleaned(open_dataset(out), choice.losses, choice.n_dropped)
+
+
+def _refuse_open(state: State, options: CleanOptions) -> None:
+    if state.clashes and options.clashes == "refuse":
+        counts = Counter(clash.kind for clash in state.clashes)
+        got = ", ".join(f"{n} of {kind!r} ({KINDS[kind]})" for kind, n in sorted(counts.items()))
+        do = "settle them (`lpw clean --status` names them), or give --clashes leave-out"
+        raise LpwError(f"{len(state.clashes)} clashes", got, "none", do)
+    n_unreviewed = state.count_statuses()[UNREVIEWED]
+    if n_unreviewed and options.unreviewed == "refuse":
+        do = "review them, or give --unreviewed leave-out or keep"
+        raise LpwError("decisions", f"{n_unreviewed:,} unreviewed tracklets", "none", do)
+
+
+def _choose(state: State, options: CleanOptions) -> _Choice:
+    choice = _Choice()
+    disputed = _list_disputed(state)
+    for first in _iter_merged(state):
+        parts = state.parts_of(first)
+        staying = [part for part in parts if part.status != REJECTED]
+        if any(part.piece.tracklet in disputed for part in parts):
+            choice.lose("left open (clashes)", first)
+        elif not staying:
+            choice.lose("rejected", first)
+        elif options.unreviewed == "leave-out" and any(part.status == UNREVIEWED for part in staying):
+            choice.lose("unreviewed", first)
+        elif len(rows := _take_rows(state.base, staying)):
+            choice.rows[first] = rows
+            choice.n_dropped += sum(len(part.dropped) for part in staying)
+        else:
+            choice.lose("all frames dropped", first)
+    return choice
+
+
+def _list_disputed(state: State) -> set[str]:
+    """Tracklets that a clash is about, and with them all of a person whose identity is in doubt."""
+    disputed = set()
+    for clash in state.clashes:
+        pieces = [piece for name in clash.pieces if (piece := find_piece(name, state.base.n_frames))]
+        disputed |= {piece.tracklet for piece in pieces}
+        if clash.kind in _DOUBTS:
+            persons = {state.person_of[name] for name in clash.pieces if name in state.person_of}
+            names = [name for person in persons for name in state.groups[person]]
+            disputed |= {part.piece.tracklet for name in names for part in state.parts_of(name)}
+    return disputed
+
+
+def _take_rows(base: Base, parts: list[PieceState]) -> NDArray[np.int64]:
+    """Rows (n,) of the table of frames that the pieces of one merged tracklet keep, in temporal order."""
+    rows = np.concatenate([part.kept + base.tracklets[part.piece.tracklet].start for part in parts])
+    numbers = [find_frame_numbers(base, part) for part in parts]
+    if len(parts) > 1 and sum(map(len, numbers)) == len(rows):  # fragments may lie within each other
+        rows = rows[np.argsort(np.concatenate(numbers), kind="stable")]
+    return rows
+
+
+def _iter_merged(state: State) -> Iterator[str]:
+    """The first pieces of all merged tracklets, and all pieces that are not merged."""
+    for piece in state.iter_pieces():
+        if state.merged_into.get(piece.name, piece.name) == piece.name:
+            yield piece.name
+
+
+def _leave_lonely(state: State, persons: dict[str, str], choice: _Choice, min_cameras: int) -> None:
+    """Takes out persons that too few cameras see; distractors and junk are nobody, and stay."""
+    cameras: dict[str, set[str]] = {}
+    for name in choice.rows:
+        if name in persons:
+            cameras.setdefault(persons[name], set()).add(_first_tracklet(state, name).camera_id)
+    for name in list(choice.rows):
+        if name in persons and len(cameras[persons[name]]) < min_cameras:
+            del choice.rows[name]
+            choice.lose(f"persons seen by fewer than {min_cameras} cameras", name)
+
+
+def _first_tracklet(state: State, name: str) -> Tracklet:
+    return state.base.tracklets[state.parts_of(name)[0].piece.tracklet]
+
+
+def _write(dataset: Dataset, state: State, persons: dict[str, str], choice: _Choice, folder: Path) -> None:
+    names = sorted(choice.rows, key=lambda name: name.encode())
+    rows = np.concatenate([choice.rows[name] for name in names])
+    owners = np.repeat(np.arange(len(names)), [len(choice.rows[name]) for name in names])
+    position = np.concatenate([np.arange(len(choice.rows[name])) for name in names])
+    frames = dataset.frames.take(pa.array(rows))
+    owner_names = pa.array(names, pa.string()).take(pa.array(owners))
+    frames = frames.set_column(0, FRAMES.field("tracklet_id"), owner_names)
+    frames = frames.set_column(1, FRAMES.field("position"), pa.array(position, pa.int32()))
+    _copy(dataset, rows, folder)
+    write_table(folder / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
+    bounds = np.cumsum([0, *(len(choice.rows[name]) for name in names)])
+    firsts = [_first_tracklet(state, name) for name in names]
+    columns: list[Any] = [
+        names,
+        [tracklet.scene_id for tracklet in firsts],
+        [tracklet.camera_id for tracklet in firsts],
+        [persons.get(name, tracklet.person_id) for name, tracklet in zip(names, firsts, strict=True)],
+        [tracklet.kind for tracklet in firsts],
+        [tracklet.video_id for tracklet in firsts],
+        np.diff(bounds).astype(np.int32),
+        frames["pts_s"].take(pa.array(bounds[:-1])).to_pylist(),
+        frames["pts_s"].take(pa.array(bounds[1:] - 1)).to_pylist(),
+    ]
+    write_table(folder / "tracklets.parquet", make_table(columns, TRACKLETS), TRACKLETS)
+
+
+def _inner_root(dataset: Dataset) -> str:
+    """Where paths begin in the copy: as in the parent, or in `images` where those lie outside it."""
+    return IMAGES if dataset.is_in_place else str(dataset.manifest.get("images_root", "."))
+
+
+def _copy(dataset: Dataset, rows: NDArray[np.int64], folder: Path) -> None:
+    """Copies images under the paths they have, each checked against its SHA-256."""
+    images, top = open_images(dataset), folder / _inner_root(dataset)
+    for parent in dict.fromkeys(Path(images.name(row)).parent for row in rows.tolist()):
+        publish.make_folder(top / parent)
+
+    def copy(row: int) -> None:
+        path = images.name(row)
+        dataset.image_file(path)  # refuses one that leaves the dataset
+        publish.write_file(top / path, images.read(row))
+
+    with show_progress("apply", len(rows), "images") as progress:
+        for _ in map_ahead(copy, rows.tolist()):
+            progress.advance(1)
+
+
+def _make_report(state: State, union: Union, options: CleanOptions, choice: _Choice) -> dict[str, Any]:
+    counts = Counter(decision.reviewer for decision in union.decisions)
+    return {
+        "decisions": dict(sorted(counts.items())),
+        "decisions_sha256": hashlib.sha256("\n".join(sorted(d.sha256 for d in union.decisions)).encode()).hexdigest(),
+        "state": state.content_digest,
+        "options": vars(options),
+        "statuses": state.count_statuses(),
+        "n_clashes": len(state.clashes),
+        "n_images_dropped": choice.n_dropped,
+        "n_lost": {reason: len(names) for reason, names in choice.losses.items()},
+        "losses": choice.losses,
+    }
+
+
+def _make_facts(dataset: Dataset, out: Path, report: dict[str, Any]) -> dict[str, Any]:
+    manifest = dataset.manifest
+    settings = {key: value for key, value in manifest.get("settings", {}).items() if key != "import"}
+    return {
+        "name": out.absolute().name,
+        "parent": {"name": dataset.name, "digest": str(manifest.get("digest"))},
+        "licence": manifest.get("licence"),
+        "consent": manifest.get("consent"),
+        "images_root": _inner_root(dataset),
+        "settings": settings | {"clean": report},
+        "sources": manifest.get("sources", []),
+    }
