@@ -21,7 +21,8 @@ def render(size_inch: tuple[float, float], draw: Callable[[Any], None], *, dpi: 
         do = "pip install 'lpw-toolkit[plot]'"
         raise LpwError("pictures", "no matplotlib", "the package that draws", do) from error
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_LOOKS}):
-        figure = Figure(figsize=size_inch, dpi=dpi, layout="constrained")
+        # No layout engine: its solver orders by addresses in memory, which moves the last bit from run to run.
+        figure = Figure(figsize=size_inch, dpi=dpi)
         draw(figure)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})

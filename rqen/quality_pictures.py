@@ -80,7 +80,6 @@ def draw_set(scored: ScoredSet) -> bytes:
     limit = float(max(np.abs(np.log2(np.maximum(scored.ratios, 1e-6))).max(), np.log2(_LEAST_RATIO)))
 
     def draw(figure: Any) -> None:
-        figure.set_layout_engine("none")
         panel = figure.add_axes((0, 0, 1, 1))
         for i in range(len(scored.images)):
             _draw_frame(panel, scored, i, _LEFT_INCH + i * pitch, limit)
@@ -160,11 +159,12 @@ def _draw_margin(panel: Any, scored: ScoredSet, limit: float, bottom: float) -> 
 def draw_scores(scores: Floats, regions: tuple[str, ...]) -> bytes:
     """How the scores (F, R) of many frames are spread, region by region, as PNG; lines at 5, 50 and 95 %."""
     low, high = float(scores.min()), float(scores.max())
-    margin = max((high - low) * 0.02, 1e-4)
+    margin, height = max((high - low) * 0.02, 1e-4), 0.7 + 1.35 * len(regions)
     bins = np.linspace(max(0.0, low - margin), min(1.0, high + margin), _N_BINS + 1)
 
     def draw(figure: Any) -> None:
-        panels = figure.subplots(len(regions), 1, sharex=True, squeeze=False)[:, 0]
+        place = {"left": 0.08, "right": 0.985, "top": 1 - 0.28 / height, "bottom": 0.5 / height, "hspace": 0.36}
+        panels = figure.subplots(len(regions), 1, sharex=True, squeeze=False, gridspec_kw=place)[:, 0]
         for region, (panel, name) in enumerate(zip(panels, regions, strict=True)):
             column, colour = scores[:, region].astype(np.float64), region_colour(region)
             share = 100 * np.histogram(column, bins)[0] / len(column)
@@ -181,4 +181,4 @@ def draw_scores(scores: Floats, regions: tuple[str, ...]) -> bytes:
                 panel.spines[side].set_visible(False)
         panels[-1].set_xlabel(f"score, {len(scores):,} frames", fontsize=9, color=TEXT)
 
-    return render((7.2, 0.7 + 1.35 * len(regions)), draw)
+    return render((7.2, height), draw)

@@ -71,17 +71,18 @@ def titles(page: Path) -> list[str]:
     return [unescape(text) for text in re.findall("<h2>(.*?)</h2>", page.read_text("utf-8"))][1:]
 
 
-class TestCommand:
-    @pytest.fixture(scope="class")
-    def out(self, run, data, tmp_path_factory):
-        out = tmp_path_factory.mktemp("out") / "q"
-        said = write(run, "--data", data, "--out", out, "--tracklets", 2, "--frames", 3)
-        assert said == {
-            "page": f"{out}/index.html",
-            "pictures": [f"{out}/{name}.png" for name in ("scores", "tracklet-001", "tracklet-002")],
-        }
-        return out
+@pytest.fixture(scope="module")
+def out(run, data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "q"
+    said = write(run, "--data", data, "--out", out, "--tracklets", 2, "--frames", 3)
+    assert said == {
+        "page": f"{out}/index.html",
+        "pictures": [f"{out}/{name}.png" for name in ("scores", "tracklet-001", "tracklet-002")],
+    }
+    return out
 
+
+class TestCommand:
     def test_the_tracklets_of_the_largest_spread_are_shown(self, run, data, out):
         found = embed_run(run, data)
         table = found.dataset.tracklets
