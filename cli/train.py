@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 @click.option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, to the same end.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that read ahead.")
+@click.option("--tensorboard", is_flag=True, help="Also write the log as TensorBoard reads it, to RUN/tensorboard.")
 @json_option
 def command(method: str, *, data: Path | None, out: Path | None, split: str, as_json: bool, **options: Any) -> None:
-    """Trains METHOD: rqen, qan, mean, qfix or more_params.
+    """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
 
     The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`) several processes
     train one network.
@@ -55,7 +56,7 @@ def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: d
     from rqen.recipe import read_recipe
 
     changes = [f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]]
-    recipe = read_recipe(options["recipe"], (*changes, *options["changes"]))
+    recipe = read_recipe(options["recipe"], (*changes, *options["changes"])).adapt(method)
     recipe.design(method)
     base = out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
     if split == "all":
@@ -67,7 +68,7 @@ def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: d
         raise LpwError("option --split", split, "a number, all or none", "choose one of them")
     shared = {
         "start_from": options["start_from"], "download": options["download"],
-        "n_workers": options["workers"], "resume": options["resume"],
+        "n_workers": options["workers"], "resume": options["resume"], "tensorboard": options["tensorboard"],
     }  # fmt: skip
     return [
         Job(root, place, method, recipe, split=number, **shared) for number, place in zip(numbers, outs, strict=True)

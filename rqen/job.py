@@ -38,6 +38,7 @@ class Job:
         download: whether public weights may be fetched.
         n_workers: processes that make batches ahead.
         resume: whether a run that was stopped goes on; otherwise an `out` that holds one is an error.
+        tensorboard: whether the log is also written as TensorBoard reads it.
     """
 
     data: Path
@@ -49,6 +50,7 @@ class Job:
     download: bool = False
     n_workers: int = 1
     resume: bool = False
+    tensorboard: bool = False
 
 
 def choose_rows(index: ClipIndex, split: int | None) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@
                                 a validation set also the best weights until then
       model.safetensors         the weights that are kept; its presence means that the run is complete
       log.jsonl, log.csv        one line per logged step, up to the checkpoint
-      curve.png                 losses and learning rate
+      curve.png                 losses, figures of those held out, learning rate
+      tensorboard/              the log once more, where it was asked for
 
 Everything is published whole; nothing is ever unpickled.
 """

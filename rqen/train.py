@@ -35,6 +35,7 @@ from rqen.pace import Pace
 from rqen.pixels import fill_colour, normalise
 from rqen.plans import Pool, make_pool
 from rqen.team import Team
+from rqen.tensorboard_log import publish_events, require_tensorboard
 from rqen.trial import Mode, choose_mode, list_modes
 from rqen.validation import Best, name_persons, split_pool, validate
 
@@ -49,6 +50,8 @@ def train(job: Job, team: Team) -> Path:
     more, after the step that is under way, and then obeyed.
     """
     recipe = job.recipe
+    if job.tensorboard:
+        require_tensorboard()
     if team.device.type == "cpu":
         keep_freed_memory()
     index = open_index(job.data)
@@ -167,6 +170,8 @@ class Runner:
         if not self.team.leads:
             return
         runs.write_log(self.job.out, rows)
+        if self.job.tensorboard:
+            publish_events(self.job.out, rows, iteration)
         flat, best = runs.flatten_optimiser(self.optimiser), self.best
         state = runs.State(iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {})
         runs.write_state(self.job.out / runs.CHECKPOINT, state, digest)

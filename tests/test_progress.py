@@ -89,3 +89,16 @@ def test_on_a_terminal_it_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypat
         time.sleep(1.1)
         running.advance(2)
     assert "detect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("style", "shown"), [("auto", "1.0/s, 90 s left, loss 2"), ("json", '"note": "loss 2"}')])
+def test_a_note_stands_beside_the_numbers(
+    clock: Clock, capsys: pytest.CaptureFixture[str], style: progress.Style, shown: str
+) -> None:
+    set_style(style)
+    with show_progress("train", 100, "steps") as running:
+        for step in range(10):
+            clock.now_s += 1.0
+            running.note(f"loss {step - 7}")
+            running.advance()
+    assert capsys.readouterr().err.splitlines()[0].endswith(shown)

@@ -87,7 +87,7 @@ class TestRun:
         assert str(finished.parent) not in (finished / "run.json").read_text()
         rows = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
         assert rows[-1]["iteration"] == 5
-        assert {"loss", "softmax", "triplet", "lr", "images_per_s"} <= rows[-1].keys()
+        assert {"loss", "softmax", "triplet", "lr", "images_per_s", "wait"} <= rows[-1].keys()
 
     def test_the_same_job_gives_the_same_weights(self, data, finished, tmp_path):
         assert differ(finished, training.train(job(data, tmp_path / "again"), ALONE)) == 0

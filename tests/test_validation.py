@@ -1,6 +1,7 @@
 """A validation set out of the training persons: who is in it, what is kept, and that a stopped run keeps the same."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rqen.pace import Pace
 from rqen.plans import make_pool
 from rqen.recipe import TrainRecipe, read_recipe
 from rqen.team import Share, Team
+from rqen.tensorboard_log import FOLDER, publish_events
 from rqen.validation import Best, split_pool, validate
 
 ALONE = Team(Share(), torch.device("cpu"))
@@ -197,3 +199,33 @@ def test_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pace.read() == {"images_per_s": 1.5, "wait": 0.25}
     pace.restart()
     assert pace.read()["wait"] == 0
+
+
+class TestTensorboard:
+    def read(self, run: Path) -> list[tuple[int, float]]:
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        events = accumulator.EventAccumulator(str(run / FOLDER))
+        events.Reload()
+        return [(event.step, round(event.value, 3)) for event in events.Scalars("loss")]
+
+    def test_a_run_that_goes_on_writes_nothing_twice(self, tmp_path: Path) -> None:
+        rows = [{"iteration": step, "loss": 1 / step, "lr": 0.1} for step in (20, 40, 60)]
+        publish_events(tmp_path, rows[:2], 40)
+        publish_events(tmp_path, rows, 60)
+        publish_events(tmp_path, rows[:2], 50)  # it went on from 40
+        publish_events(tmp_path, rows, 60)
+        assert self.read(tmp_path) == [(20, 0.05), (40, 0.025), (60, 0.017)]
+        names = [entry.name[-3:] for entry in sorted((tmp_path / FOLDER).iterdir())]
+        assert names == ["040", "050", "060"]
+
+    def test_training_writes_what_the_log_has(self, dataset: Dataset, tmp_path: Path) -> None:
+        asked = replace(job(dataset, tmp_path / "run", "train.validate_every=0"), tensorboard=True)
+        run = training.train(asked, ALONE)
+        rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        assert self.read(run) == [(row["iteration"], round(row["loss"], 3)) for row in rows]
+
+    def test_without_the_package(self, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
+        with pytest.raises(LpwError, match="pip install tensorboard"):
+            training.train(replace(job(dataset, tmp_path / "run"), tensorboard=True), ALONE)
+        assert not (tmp_path / "run").exists()

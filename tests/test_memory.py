@@ -1,0 +1,41 @@
+"""Memory that is freed stays with the process."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from rqen import memory
+
+#: Fresh pages that the system hands out for a large buffer that is made and freed five times.
+COUNT = """
+import resource, sys, torch
+from rqen.memory import keep_freed_memory
+kept = sys.argv[1] == "keep" and keep_freed_memory()
+torch.set_num_threads(1)
+def fill():
+    torch.ones(48 << 20, dtype=torch.uint8)
+fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5): fill()
+print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def count(word: str) -> tuple[int, int]:
+    done = subprocess.run([sys.executable, "-c", COUNT, word], capture_output=True, text=True, check=True)
+    kept, n_pages = done.stdout.split()
+    return int(kept), int(n_pages)
+
+
+def test_freed_memory_is_used_again() -> None:
+    kept, n_pages = count("keep")
+    if not kept:
+        pytest.skip("no glibc")
+    assert n_pages < count("leave")[1] / 4
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: SimpleNamespace())
+    assert not memory.keep_freed_memory()
