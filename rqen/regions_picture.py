@@ -48,7 +48,7 @@ def draw_division(body: Pixels, found: BodyPoints, seen: NDArray[np.bool_], divi
     """
 
     def draw(figure: Any) -> None:
-        place = {"left": 0.055, "right": 0.995, "top": 0.945, "bottom": 0.09, "wspace": 0.13}
+        place = {"left": 0.055, "right": 0.995, "top": 0.945, "bottom": 0.09, "wspace": 0.18}
         panels = figure.subplots(1, 3, width_ratios=(1.0, 1.55, 1.0), gridspec_kw=place)
         _draw_joints(panels[0], body, found.points, seen, division)
         _draw_sets(panels[1], found.points[..., 1], seen, division)
