@@ -33,6 +33,7 @@ class Design:
 
     Attributes:
         division: parts of the height, from above; one part is the whole body.
+        keep: number of the only part that is used; None: all.
         quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended` puts the scores behind
             the features of each frame and takes the mean of unit vectors (as many parameters as `predicted`).
         predictor: which reading of the quality predictor; not used by `uniform`.
@@ -41,16 +42,26 @@ class Design:
     """
 
     division: tuple[float, ...] = DIVISION
+    keep: int | None = None
     quality: Quality = "predicted"
     predictor: Reading = "paper"
     heads: Heads = "frame"
     auxiliary: bool = True
 
+    @property
+    def n_regions(self) -> int:
+        """Regions that a vector is made of."""
+        return len(self.division) if self.keep is None else 1
 
-#: Table 2's rows (a), (e), (f), (g), and QAN, which is RQEN with one part.
+
+#: Table 2's rows, QAN, which is RQEN with one part, and `mean`: the baseline with the recipe's distance loss.
 METHODS = {
+    "baseline": Design(division=(1.0,), quality="uniform"),
     "mean": Design(division=(1.0,), quality="uniform"),
     "qan": Design(division=(1.0,)),
+    "ru": Design(keep=0),
+    "rm": Design(keep=1),
+    "rl": Design(keep=2),
     "qfix": Design(quality="uniform"),
     "more_params": Design(quality="appended"),
     "rqen": Design(),
@@ -97,7 +108,7 @@ class SetNetwork(nn.Module):
     def __init__(self, backbone: nn.Module, design: Design, n_persons: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.backbone, self.design = backbone, design
-        n_regions = len(design.division)
+        n_regions = design.n_regions
         self.predictor = None
         if design.quality != "uniform":
             tap = (backbone.tap_channels, -(-size[0] // 8), -(-size[1] // 8))
@@ -119,6 +130,8 @@ class SetNetwork(nn.Module):
         """Maps, regional features (N, R, C) and scores (N, R) of N frames (N, 3, H, W)."""
         maps = self.backbone(images)
         features = pool_regions(maps.last, self.design.division)
+        if self.design.keep is not None:
+            features = features[:, self.design.keep, None]
         if self.predictor is None:
             return maps, features, features.new_ones(features.shape[:2])
         return maps, features, self.predictor(images, maps.tap).float()

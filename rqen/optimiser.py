@@ -14,9 +14,13 @@ _COOL_END = 1e-6  # of the learning rate at the end of the cosine
 
 
 def make_optimiser(network: SetNetwork, recipe: OptimRecipe) -> torch.optim.Optimizer:
-    """SGD or Adam over backbone, heads, and biases of the heads (their own rate and no decay, as in Caffe)."""
+    """SGD or Adam over backbone, heads, and biases of the heads (their own rate and no decay, as in Caffe).
+
+    The predictor is one of the heads, or, where it has a rate of its own, a group without decay.
+    """
     backbone = [p for p in network.backbone.parameters() if p.requires_grad]
-    known = {id(p) for p in backbone}
+    apart = list(network.predictor.parameters()) if network.predictor and recipe.predictor_lr != 1 else []
+    known = {id(p) for p in (*backbone, *apart)}
     heads = [(name, p) for name, p in network.named_parameters() if p.requires_grad and id(p) not in known]
     weights = [p for name, p in heads if not name.endswith("bias")]
     biases = [p for name, p in heads if name.endswith("bias")]
@@ -25,6 +29,7 @@ def make_optimiser(network: SetNetwork, recipe: OptimRecipe) -> torch.optim.Opti
         {"params": backbone, "lr": recipe.lr},
         {"params": weights, "lr": rate},
         {"params": biases, "lr": rate * recipe.bias_lr, "weight_decay": 0.0},
+        {"params": apart, "lr": rate * recipe.predictor_lr, "weight_decay": 0.0},
     ]
     groups = [{**group, "base_lr": group["lr"]} for group in groups if group["params"]]
     if recipe.kind == "sgd":

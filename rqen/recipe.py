@@ -96,6 +96,7 @@ class OptimRecipe:
     Attributes:
         kind: `sgd` or `adam`.
         lr, head_lr: learning rate, and its factor for what is not the backbone.
+        predictor_lr: factor for the quality predictor, which with more than 1 has no decay: its gradient is small.
         bias_lr: factor for biases of the heads, without decay, as in Caffe.
         momentum, weight_decay: of SGD; weight decay of both.
         schedule: `constant`, `step` or `cosine`.
@@ -107,6 +108,7 @@ class OptimRecipe:
     kind: Literal["sgd", "adam"] = "sgd"
     lr: float = 0.001
     head_lr: float = 1.0
+    predictor_lr: float = 1.0
     bias_lr: float = 2.0
     momentum: float = 0.9
     weight_decay: float = 0.0002

@@ -73,3 +73,19 @@ def test_files(tmp_path):
         read_recipe(str(file))
     with pytest.raises(LpwError, match="paper"):
         read_recipe("nothing")
+
+
+class TestAdapt:
+    def test_the_baseline_has_softmax_alone_on_single_frames(self):
+        released = read_recipe("released_pool2").adapt("baseline")
+        assert (released.loss.triplet, released.loss.pull) == ("none", 0.0)
+        assert (released.data.batch, released.data.n_frames) == ("frames", 16)
+        modern = read_recipe("modern").adapt("baseline")
+        assert (modern.loss.triplet, modern.data) == ("none", read_recipe("modern").data)
+
+    def test_other_methods_keep_the_recipe(self):
+        assert read_recipe("paper").adapt("rqen") == read_recipe("paper")
+
+    def test_a_part_that_the_division_lacks(self):
+        with pytest.raises(LpwError, match="2 parts"):
+            read_recipe("modern", ("model.division=[1, 1]",)).design("rl")

@@ -267,7 +267,7 @@ class TestLosses:
 
 
 class TestSetNetwork:
-    @pytest.mark.parametrize("heads", ["frame", "neck"])
+    @pytest.mark.parametrize("heads", ["frame", "neck", "necks"])
     @pytest.mark.parametrize("name", METHODS)
     def test_every_method_trains_and_embeds(self, name, heads):
         torch.manual_seed(0)
@@ -275,15 +275,26 @@ class TestSetNetwork:
         network = SetNetwork(backbone, replace(design_method(name), heads=heads), 5, (64, 32))
         images = torch.randn(2, 3, 3, 64, 32)
         trained = network.train()(images)
-        n_regions = 1 if name in ("mean", "qan") else 3
-        n_logits = 2 if heads == "neck" else 6
-        assert [tuple(logits.shape) for logits in trained.logits] == [(n_logits, 5)]
+        n_regions = 3 if name in ("rqen", "qfix", "more_params") else 1
+        n_logits = 6 if heads == "frame" else 2
+        assert [tuple(logits.shape) for logits in trained.logits] == [(n_logits, 5)] * (
+            n_regions if heads == "necks" else 1
+        )
         (trained.logits[0].sum() + trained.embedding.sum()).backward()
         embedded = network.eval()(images)
         assert embedded.logits == ()
         assert embedded.scores.shape == (2, 3, n_regions)
         assert embedded.embedding.shape[1] == n_regions * 1280 + (3 if name == "more_params" else 0)
         torch.testing.assert_close(embedded.embedding.norm(dim=1), torch.ones(2))
+
+    @pytest.mark.parametrize(("name", "part"), [("ru", 0), ("rm", 1), ("rl", 2)])
+    def test_a_method_of_one_part_sees_that_part(self, name, part):
+        torch.manual_seed(0)
+        backbone = open_backbone("efficientnet_lite0", RANDOM).eval()
+        images = torch.randn(2, 3, 64, 32)
+        whole = SetNetwork(backbone, design_method("qfix"), 5, (64, 32)).eval().describe_frames(images)[1]
+        alone = SetNetwork(backbone, design_method(name), 5, (64, 32)).eval().describe_frames(images)[1]
+        torch.testing.assert_close(alone[:, 0], whole[:, part])
 
     def test_more_params_has_exactly_the_parameters_of_rqen(self):
         counts = {

@@ -240,10 +240,9 @@ def _name_training(plan: Plan, row: Row, seed: int, dataset: Dataset, split: int
 
 
 def _fit_recipe(request: Request, row: Row, seed: int) -> Recipe:
-    base = read_recipe(request.recipe, request.changes)
-    changes = (*request.changes, *row.list_changes(base), f"train.seed={seed}")
-    recipe = read_recipe(request.recipe, changes)
+    recipe = read_recipe(request.recipe, (*request.changes, *row.changes, f"train.seed={seed}"))
     if row.method:
+        recipe = recipe.adapt(row.method)
         recipe.design(row.method)
     return recipe
 
