@@ -119,7 +119,7 @@ def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -
 
 def _finish(network: SetNetwork, sums: SetSums) -> Tensor:
     vector = sums.finish().flatten()
-    if network.design.heads == "neck" and network.design.quality != "appended":
+    if network.design.heads != "frame" and network.design.quality != "appended":
         device = next(network.parameters()).device
         vector = network.neck(vector[None].to(device))[0].cpu()
     return F.normalize(vector, dim=0)

@@ -221,7 +221,22 @@ def make_recipe(name: str, values: dict[str, Any]) -> Recipe:
         if section not in sections or not isinstance(given, dict):
             raise _unknown(section, list(sections))
         made[section] = _fill(section, sections[section], given)
-    return Recipe(name=name, **made)
+    recipe = Recipe(name=name, **made)
+    _check_bounds(recipe)
+    return recipe
+
+
+def _check_bounds(recipe: Recipe) -> None:
+    if not recipe.model.division or min(recipe.model.division) <= 0:
+        got = f"{list(recipe.model.division)}"
+        raise LpwError("model.division", got, "one part or more, each above 0", "correct it")
+    for name in ("height", "width", "n_triplets", "n_persons", "n_sets", "n_frames"):
+        if getattr(recipe.data, name) < 1:
+            raise LpwError(f"data.{name}", "0", "1 or more", "correct it")
+    for section, name in (("data", "flip"), ("data", "erase"), ("loss", "smoothing"), ("train", "validation")):
+        value = getattr(getattr(recipe, section), name)
+        if value > 1:
+            raise LpwError(f"{section}.{name}", f"{value}", "a share from 0 to 1", "correct it")
 
 
 def _fill(section: str, kind: Any, given: dict[str, Any]) -> Any:

@@ -231,7 +231,8 @@ def hold_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    held = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    held = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
     before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
     try:
         yield noted

@@ -89,3 +89,11 @@ class TestAdapt:
     def test_a_part_that_the_division_lacks(self):
         with pytest.raises(LpwError, match="2 parts"):
             read_recipe("modern", ("model.division=[1, 1]",)).design("rl")
+
+
+@pytest.mark.parametrize(
+    "change", ["model.division=[3, 0, 2]", "model.division=[]", "data.height=0", "data.n_frames=0", "data.erase=1.5"]
+)
+def test_values_that_nothing_could_be_made_of(change):
+    with pytest.raises(LpwError, match=change.partition("=")[0]):
+        read_recipe("modern", (change,))
