@@ -18,8 +18,9 @@ N_CANDIDATES = 9  # one for each key
 _MAX_GAP_S = 10.0
 _WAY_AT_ONCE, _WAY_PER_S = 0.4, 0.5  # heights by which a course may be missed: at once, and for each second of the gap
 _SIZE_SPREAD = 0.25  # of the logarithm of the ratio of heights
-_SHRINK = 0.3  # share of the identity in the covariance within tracklets: a few frames tell it badly
-_SHARPNESS = 6.0  # of looks in units of their spread over all pairs
+_LOOK_WEIGHT, _COST_SPREAD = 9.0, 6.0
+_SHRINK = 0.1  # share of the identity in the covariance within tracklets: a few frames tell it badly
+_SHARPNESS = 20.0  # of looks in units of their spread over all pairs
 _N_TRANSIT_ROUNDS = 4
 _TRANSIT_SPREAD_S = 1.0
 _TRANSIT_SPAN_S = 60.0
@@ -104,8 +105,8 @@ def _compare_ends(
     way = np.minimum(misses / 2, stays) / height
     size = np.log(places.height[later, 0] / places.height[i, 1]) / _SIZE_SPREAD
     look = ((looks[later] - looks[i]) ** 2).sum(axis=1) / usual
-    cost = (way / (_WAY_AT_ONCE + _WAY_PER_S * gap_s)) ** 2 + size**2 + 2 * look
-    score = np.exp(-cost / 2)
+    cost = (way / (_WAY_AT_ONCE + _WAY_PER_S * gap_s)) ** 2 + size**2 + _LOOK_WEIGHT * look
+    score = np.exp(-cost / _COST_SPREAD)
     rows = zip(later.tolist(), score.tolist(), look.tolist(), gap_s.tolist(), way.tolist(), strict=True)
     return [pair for j, *facts in rows for pair in ((i, j, *facts), (j, i, *facts))]
 
@@ -162,8 +163,9 @@ def _match_scene(places: Places, looks: Floats, rows: Ints) -> list[tuple[int, i
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
         value = _value(places, here, rows, part, transit)
-        share = np.stack([2 * v - bids[int(camera[k])] for v, k in zip(value, part.tolist(), strict=True)])
-        share = np.where(np.isfinite(value), share, -np.inf)
+        taken = np.stack([bids[int(camera[k])] for k in part.tolist()])
+        share = np.full_like(value, -np.inf)
+        np.subtract(2 * value, taken, out=share, where=np.isfinite(value))
         total = np.logaddexp.reduce(share, axis=1)
         for line, k, sum_ in zip(share, part.tolist(), total.tolist(), strict=True):
             top = np.argsort(-line, kind="stable")[:N_CANDIDATES]

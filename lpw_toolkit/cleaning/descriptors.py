@@ -13,12 +13,13 @@ Pixels = NDArray[np.uint8]
 #: Every crop is looked at in this size (height, width): stripes are then a whole number of rows.
 SIZE_PX = (96, 48)
 N_STRIPES = 6
-_N_COLOUR, _N_EDGE = 8, 8
-#: Lightness, the two colour axes, edges. Daylight moves lightness most, so it counts less.
+#: Lightness, two colour axes and the directions of edges, with as many bins each.
+N_KINDS, N_BINS = 4, 8
+#: How much each kind counts: daylight moves lightness most.
 _WEIGHTS = (0.7, 1.0, 1.0, 0.7)
 _CENTRE_FRAC = 0.28  # standard deviation of the weight across the crop: the person stands in the middle
 _COLOUR_SPAN = 2.5  # garments lie within the middle 2/5 of the colour axes: that part is stretched over the bins
-N_NUMBERS = N_STRIPES * (3 * _N_COLOUR + _N_EDGE)
+N_NUMBERS = N_KINDS * N_STRIPES * N_BINS
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ def describe(pixels: Pixels) -> Look:
     across, down = cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0), cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1)
     weight = _weights()
     parts = [
-        _fill(lab[..., 0] / 255, weight, _N_COLOUR),
-        _fill((lab[..., 1] / 255 - 0.5) * _COLOUR_SPAN + 0.5, weight, _N_COLOUR),
-        _fill((lab[..., 2] / 255 - 0.5) * _COLOUR_SPAN + 0.5, weight, _N_COLOUR),
+        _fill(lab[..., 0] / 255, weight, N_BINS),
+        _fill((lab[..., 1] / 255 - 0.5) * _COLOUR_SPAN + 0.5, weight, N_BINS),
+        _fill((lab[..., 2] / 255 - 0.5) * _COLOUR_SPAN + 0.5, weight, N_BINS),
         _fill_turns(np.arctan2(down, across), weight * np.hypot(across, down)),
     ]
     scaled = [factor * part for factor, part in zip(_WEIGHTS, parts, strict=True)]
@@ -75,9 +76,9 @@ def _fill(values: Floats, weight: Floats, n_bins: int) -> Floats:
 
 def _fill_turns(angle: Floats, weight: Floats) -> Floats:
     """The same for directions of edges, which have no sign: bins lie on a circle."""
-    place = (angle.ravel() / np.pi % 1.0) * _N_EDGE
-    low = place.astype(np.int64) % _N_EDGE
-    return _share(low, (low + 1) % _N_EDGE, (place % 1.0).astype(np.float32), weight.ravel(), _N_EDGE)
+    place = (angle.ravel() / np.pi % 1.0) * N_BINS
+    low = place.astype(np.int64) % N_BINS
+    return _share(low, (low + 1) % N_BINS, (place % 1.0).astype(np.float32), weight.ravel(), N_BINS)
 
 
 def _share(low: NDArray[np.int64], high: NDArray[np.int64], rest: Floats, weight: Floats, n_bins: int) -> Floats:

@@ -83,9 +83,7 @@ def _check_head(path: Path, file: pq.ParquetFile, index: ClipIndex) -> None:
         raise MismatchError(path, "embeddings of another dataset", f"{index.dataset.name} ({digest[:12]})", _DO)
 
 
-def _read_batch(
-    path: Path, batch: pa.RecordBatch, index: ClipIndex
-) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+def _read_batch(path: Path, batch: pa.RecordBatch, index: ClipIndex) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Rows of the table of frames, and their vectors."""
     found = pc.index_in(batch.column("tracklet_id").cast(pa.string()), index.tracklets["tracklet_id"].combine_chunks())
     positions = batch.column("position")

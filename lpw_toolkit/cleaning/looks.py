@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.descriptors import N_STRIPES
+from lpw_toolkit.cleaning.descriptors import N_BINS, N_KINDS, N_STRIPES
 
 Floats = NDArray[np.float64]
 _N_LEFT_OUT = 1  # stripes at either end of the ranking: what hides a part of the body must not decide
@@ -48,8 +48,10 @@ def compare_looks(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
         wide = np.asarray(vectors, dtype=np.float64)
         unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
         return np.asarray(np.clip(1 - unit @ unit.T, 0, None))
-    parts = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), -1, N_STRIPES, 8).transpose(2, 0, 1, 3)
-    parts = parts.reshape(N_STRIPES, len(vectors), -1)
+    parts = (
+        np.asarray(vectors, dtype=np.float64).reshape(len(vectors), N_KINDS, N_STRIPES, N_BINS).transpose(2, 0, 1, 3)
+    )
+    parts = parts.reshape(N_STRIPES, len(vectors), N_KINDS * N_BINS)
     squares = (parts**2).sum(axis=2)
     apart = squares[:, :, None] + squares[:, None, :] - 2 * parts @ parts.transpose(0, 2, 1)
     ranked = np.sort(np.clip(apart, 0, None), axis=0)
@@ -74,7 +76,13 @@ def find_changes(apart: Floats, usual: float) -> Changes:
     sharp = _cross(np.where(near, apart, 0), cuts) / _cross(near.astype(np.float64), cuts)
     best = int(cuts[(contrast * np.sqrt(sharp)).argmax()])
     return Changes(
-        float(between.max()), float(contrast.max()), float(sharp.max()), float(odd.max()), best, int(odd.argmax()), change
+        float(between.max()),
+        float(contrast.max()),
+        float(sharp.max()),
+        float(odd.max()),
+        best,
+        int(odd.argmax()),
+        change,
     )
 
 

@@ -41,7 +41,9 @@ def find_places(dataset: Dataset) -> Places:
     )
 
 
-def _fit_speed(places: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", at_s: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _fit_speed(
+    places: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", at_s: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     at = at_s - at_s.mean()
     spread = float((at * at).sum())
     if not spread > 0:  # NaN as well

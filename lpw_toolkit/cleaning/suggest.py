@@ -64,7 +64,7 @@ class SuggestReport:
 
 
 def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None = None) -> SuggestReport:
-    """Scores every tracklet of the dataset at `root` and writes the three tables to `out` (DATASET/cleanup/suggestions).
+    """Scores every tracklet of the dataset at `root` and writes the three tables to `out` (FOLDER in the dataset).
 
     Errors: LpwError for no dataset, wrong embeddings, or a folder that cannot be written; CorruptCropError for an
     image that is not the index's.
@@ -95,7 +95,10 @@ def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None 
 def _publish(out: Path, dataset: Dataset, options: SuggestOptions, tables: dict[str, pa.Table]) -> None:
     model = sha256_file(options.embeddings) if options.embeddings else "colours and edges"
     settings = {"looks": options.looks, "vectors": model, "version": _VERSION}
-    facts = {b"lpw_dataset_digest": str(dataset.manifest.get("digest")).encode(), b"lpw_settings": json.dumps(settings).encode()}
+    facts = {
+        b"lpw_dataset_digest": str(dataset.manifest.get("digest")).encode(),
+        b"lpw_settings": json.dumps(settings).encode(),
+    }
     make_folder(out)
     try:
         for name, schema in TABLES.items():
@@ -103,7 +106,9 @@ def _publish(out: Path, dataset: Dataset, options: SuggestOptions, tables: dict[
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
             write_table(out / f"{name}.parquet", table, schema)
     except OSError as error:
-        raise LpwError(out, describe_os_error(error), "a folder that can be written", "free space or name another") from error
+        raise LpwError(
+            out, describe_os_error(error), "a folder that can be written", "free space or name another"
+        ) from error
 
 
 def read_suggestions(dataset: Dataset, name: str = "suggestions", folder: Path | None = None) -> pa.Table:
@@ -173,7 +178,11 @@ def _add_video(
         measures[name][ids] = values
     measures["duplicate"][ids], found.others["duplicate"][ids] = find_duplicates(video)
     first = np.flatnonzero(np.diff(video.tracklet, prepend=-1))
-    rows = starts[video.tracklet] + np.arange(len(video.tracklet)) - np.repeat(first, np.diff(first, append=len(video.tracklet)))
+    rows = (
+        starts[video.tracklet]
+        + np.arange(len(video.tracklet))
+        - np.repeat(first, np.diff(first, append=len(video.tracklet)))
+    )
     for name, values in box_signals(signals).items():
         found.signals[name][rows] = values
     for number, (a, b) in zip(ids.tolist(), zip(first, [*first[1:], len(video.tracklet)], strict=True), strict=True):
@@ -181,5 +190,3 @@ def _add_video(
         if signals.missing[a + gap] > 0:
             found.spans["long_gap"][number] = gap, gap
         found.spans["box_jump"][number] = jump, jump + 1
-
-

@@ -74,9 +74,7 @@ def make_signals(dataset: Dataset, looks: Looks, starts: Ints, signals: dict[str
     frames = dataset.frames
     arrays = {name: pa.array(values, mask=~np.isfinite(values)) for name, values in columns.items()}
     arrays |= {name: frames[name].combine_chunks() for name in ("tracklet_id", "position", "score")}
-    return pa.Table.from_arrays(
-        [arrays.get(name, pa.nulls(n, pa.float32())) for name in SIGNALS.names], schema=SIGNALS
-    )
+    return pa.Table.from_arrays([arrays.get(name, pa.nulls(n, pa.float32())) for name in SIGNALS.names], schema=SIGNALS)
 
 
 def box_signals(signals: BoxSignals) -> dict[str, Floats]:

@@ -1,0 +1,288 @@
+"""Suggestions against the truth: how many errors, and how much purity, the first part of the queue holds.
+
+    python tests/bench/bench_suggest.py --work FOLDER [--data ../shared/data]
+
+An error is a tracklet in which two people have at least 4 frames each, or less than half of the frames are one
+person's. A scripted reviewer who knows the truth takes the queue from its start; it is learned anew after every fifth
+decision. Effort is the share of tracklets seen. `perfect` for errors shows only errors, for purity the most wrong
+frames first; `random` is what any order reaches on average. Streets and datasets are made in FOLDER and kept there.
+The prior of the queue was fitted on the street of seed 2 and on ADL-Rundle-6, ETH-Sunnyday and KITTI-13; everything
+else here is held out.
+"""
+
+import argparse
+import configparser
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from machine import print_table, write_result
+from numpy.typing import NDArray
+
+from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
+from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
+from lpw_toolkit.cleaning.queue import Stock, open_stock, order
+from lpw_toolkit.cleaning.reasons import score_measures
+from lpw_toolkit.cleaning.suggest import SuggestOptions, read_suggestions, suggest
+from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.link import PRESETS, link
+from lpw_toolkit.listing import list_folder
+from lpw_toolkit.mot import BoxRows, read_boxes, read_detections, track_rows
+from lpw_toolkit.schema import SUGGESTIONS
+from lpw_toolkit.score import read_tracks
+from lpw_toolkit.smoothing import smooth_tracks
+from lpw_toolkit.tables import boxes_of, make_table
+from lpw_toolkit.truth import Prices, score_each
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+VIDEOS = {"PETS09-S2L1": "pets09-s2l1/vtest.avi", "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4"}
+STREETS = (1, 3)
+FITTED_ON = ("ADL-Rundle-6", "ETH-Sunnyday", "KITTI-13")
+EFFORTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+EFFORT = 0.2
+ERROR_FRAC = 0.1
+EVERY = 5
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Case:
+    """Tracklets with suggestions and their truth: in error, wrong frames, all frames, majority person (-1: nobody)."""
+
+    table: pa.Table
+    error: Bools
+    n_wrong: Floats
+    n_frames: Floats
+    person: list[str]
+
+    def select(self, rows: Bools) -> "Case":
+        names = open_stock(self.table).names
+        kept = {name for name, keep in zip(names, rows, strict=True) if keep}
+        table = self.table.filter(pa.array([name in kept for name in self.table["tracklet_id"].to_pylist()]))
+        person = [p for p, keep in zip(self.person, rows, strict=True) if keep]
+        return Case(table, self.error[rows], self.n_wrong[rows], self.n_frames[rows], person)
+
+
+def run_lpw(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "cli", *map(str, arguments)], check=True, capture_output=True)
+
+
+def judge(tracks: BoxRows, truth: BoxRows, n: int) -> tuple[Bools, Floats, NDArray[np.int64]]:
+    error, wrong, person = np.zeros(n, bool), np.zeros(n), np.full(n, -1, dtype=np.int64)
+    for s in score_each(tracks, truth, prices=Prices(min_frames=1)):
+        error[s.track] = s.n_people >= 2 or s.purity < 0.5
+        wrong[s.track], person[s.track] = round((1 - s.purity) * s.n_frames), s.person
+    return error, wrong, person
+
+
+def judge_dataset(dataset: Dataset, truth: dict[str, Path], folder: Path, prefix: str) -> Case:
+    n, tracks = dataset.tracklets.num_rows, read_tracks(dataset)
+    error, wrong, person = np.zeros(n, bool), np.zeros(n), np.full(n, -1, dtype=np.int64)
+    for video, file in truth.items():
+        found = judge(tracks[video], read_boxes(file), n)
+        mine = np.unique(tracks[video].track)
+        error[mine], wrong[mine], person[mine] = (part[mine] for part in found)
+    scenes = dataset.tracklets["scene_id"].to_pylist()
+    people = [f"{scene}/{p}" if p >= 0 else "" for scene, p in zip(scenes, person, strict=True)]
+    table = rename(read_suggestions(dataset, "suggestions", folder), prefix)
+    return Case(table, error, wrong, np.asarray(dataset.tracklets["n_frames"]).astype(float), people)
+
+
+def rename(table: pa.Table, prefix: str) -> pa.Table:
+    for name in ("tracklet_id", "camera_id"):
+        values = pa.array([f"{prefix}{value}" for value in table[name].to_pylist()])
+        table = table.set_column(table.schema.get_field_index(name), SUGGESTIONS.field(name), values)
+    return table
+
+
+def join(cases: list[Case]) -> Case:
+    return Case(
+        pa.concat_tables([c.table.replace_schema_metadata(SUGGESTIONS.metadata) for c in cases]),
+        *(np.concatenate([getattr(c, name) for c in cases]) for name in ("error", "n_wrong", "n_frames")),
+        [p for c in cases for p in c.person],
+    )
+
+
+def open_street(work: Path, seed: int) -> Case:
+    street, root = work / f"street-{seed}", work / f"street-{seed}-data"
+    if not (street / "street.json").exists():
+        run_lpw("synth", street, "--preset", "score", "--seed", seed)
+    if not (root / "dataset.json").exists():
+        run_lpw("build-tracklets", street / "video", "--boxes", street / "detections", "--out", root, "--no-cache")
+    dataset = open_dataset(root)
+    suggest(root, work / f"street-{seed}-suggestions")
+    truth = {e["video_id"]: street / "truth" / f"{e['video_id']}.txt" for e in dataset.manifest["sources"]}
+    return judge_dataset(dataset, truth, work / f"street-{seed}-suggestions", f"s{seed}/")
+
+
+def open_video(work: Path, data: Path, name: str) -> Case:
+    root = work / f"{name}-data"
+    if not (root / "dataset.json").exists():
+        weights = data / "weights" / "yolov8n_coco_dequantized.pt"
+        run_lpw("build-tracklets", data / "video" / VIDEOS[name], "--out", root, "--weights", weights, "--no-cache")
+    dataset = open_dataset(root)
+    suggest(root, work / f"{name}-suggestions")
+    truth = {dataset.manifest["sources"][0]["video_id"]: data / "mot15" / name / "gt" / "gt.txt"}
+    return judge_dataset(dataset, truth, work / f"{name}-suggestions", f"{name}/")
+
+
+def open_sequence(folder: Path) -> Case:
+    """Our linker on the public detections; without pictures, so that only the reasons of boxes speak."""
+    found = read_detections(folder / "det" / "det.txt")
+    facts = configparser.ConfigParser()
+    facts.read(folder / "seqinfo.ini")
+    size = int(facts["Sequence"]["imWidth"]), int(facts["Sequence"]["imHeight"])
+    tracks = link(found, PRESETS["default"])
+    smooth = smooth_tracks(found, tracks)
+    frame = found["frame_index"].to_numpy().astype(np.int64)
+    rows = np.flatnonzero(tracks >= 0)
+    rows = rows[np.lexsort((frame[rows], tracks[rows]))]
+    video = VideoBoxes(
+        frame[rows], tracks[rows].astype(np.int64), boxes_of(smooth)[rows],
+        found["score"].to_numpy()[rows].astype(np.float64), found, size,
+    )  # fmt: skip
+    ids, measures = measure_tracklets(video, measure_boxes(video))
+    n_frames = np.bincount(video.tracklet).astype(np.float64)
+    scores = score_measures(measures | {"duplicate": find_duplicates(video)[0], "short": 5 / n_frames})
+    error, wrong, person = judge(track_rows(smooth, tracks), read_boxes(folder / "gt" / "gt.txt"), len(ids))
+    columns = zip(*(
+        (f"{folder.name}/{i:05d}", folder.name, int(n_frames[i]), reason, float(values[i]), None, None, None)
+        for i in ids.tolist() for reason, values in scores.items() if np.isfinite(values[i])
+    ), strict=True)  # fmt: skip
+    table = make_table([list(column) for column in columns], SUGGESTIONS)
+    return Case(table, error, wrong, n_frames, [str(p) if p >= 0 else "" for p in person])
+
+
+def thin(case: Case, seed: int) -> Case:
+    """Leaves errors or clean tracklets out at random until ERROR_FRAC are in error."""
+    rng = np.random.default_rng(seed)
+    bad, good = (rng.permutation(np.flatnonzero(case.error == flag)) for flag in (True, False))
+    n_bad = min(len(bad), round(len(good) * ERROR_FRAC / (1 - ERROR_FRAC)))
+    n_good = min(len(good), round(n_bad * (1 - ERROR_FRAC) / ERROR_FRAC))
+    kept = np.zeros(len(case.error), bool)
+    kept[bad[:n_bad]] = kept[good[:n_good]] = True
+    return case.select(kept)
+
+
+def review(case: Case, stock: Stock) -> tuple[NDArray[np.int64], str]:
+    """The order in which the scripted reviewer sees the tracklets, and the estimate shown at EFFORT."""
+    number = {name: i for i, name in enumerate(stock.names)}
+    seen: list[int] = []
+    decided: dict[str, str] = {}
+    shown = ""
+    while len(seen) < len(number):
+        queue = order(stock, decided)
+        if not shown and len(seen) >= EFFORT * len(number):
+            shown = queue.estimate.tell()
+        n_next = EVERY if len(seen) < 0.5 * len(number) else len(number)
+        for name in queue.tracklet_ids[:n_next]:
+            seen.append(number[name])
+            decided[name] = "error" if case.error[number[name]] else "clean"
+    return np.array(seen), shown
+
+
+def measure(case: Case) -> dict[str, Any]:
+    stock = open_stock(case.table)
+    seen, shown = review(case, stock)
+    n = len(seen)
+    best_error, best_wrong = np.argsort(~case.error, kind="stable"), np.argsort(-case.n_wrong, kind="stable")
+
+    def errors(rows: NDArray[np.int64]) -> float:
+        return float(case.error[rows].sum() / max(case.error.sum(), 1))
+
+    def purity(n_removed: float) -> float:
+        return float(1 - (case.n_wrong.sum() - n_removed) / (case.n_frames.sum() - n_removed))
+
+    curves = []
+    for effort in EFFORTS:
+        k = int(np.ceil(effort * n))
+        curves.append({
+            "effort": effort, "errors": errors(seen[:k]), "errors_perfect": errors(best_error[:k]),
+            "errors_random": effort, "purity": purity(case.n_wrong[seen[:k]].sum()),
+            "purity_perfect": purity(case.n_wrong[best_wrong[:k]].sum()),
+            "purity_random": purity(effort * case.n_wrong.sum()),
+        })  # fmt: skip
+    at, start = curves[EFFORTS.index(EFFORT)], purity(0)
+    gain = at["purity_perfect"] - start
+    facts = {
+        "n_tracklets": n, "n_errors": int(case.error.sum()), "purity_before": start, "errors_found": at["errors"],
+        "errors_of_perfect": at["errors"] / at["errors_perfect"] if at["errors_perfect"] else None,
+        "purity_after": at["purity"], "purity_gain_of_perfect": (at["purity"] - start) / gain if gain > 0 else None,
+    }  # fmt: skip
+    rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()}
+    curves = [{k: round(v, 4) for k, v in row.items()} for row in curves]
+    return {**rounded, "shown": shown, "curves": curves}
+
+
+def recall_across(dataset: Dataset, folder: Path, person: list[str], k: int = 5) -> dict[str, Any]:
+    """Share of tracklets with a true match in another camera of their scene that have one among the first k."""
+    ids = dataset.tracklets["tracklet_id"].to_pylist()
+    cameras = dataset.tracklets["camera_id"].to_pylist()
+    who = dict(zip(ids, person, strict=True))
+    seen_by: dict[str, set[str]] = {}
+    for name, camera in zip(person, cameras, strict=True):
+        seen_by.setdefault(name, set()).add(camera)
+    asking = {name for name, p in who.items() if p and len(seen_by[p]) > 1}
+    table = read_suggestions(dataset, "candidates", folder)
+    rows = zip(*(table[c].to_pylist() for c in ("tracklet_id", "kind", "rank", "other_id")), strict=True)
+    hits = {a for a, kind, rank, b in rows if kind == "cross_camera" and rank < k and a in asking and who[a] == who[b]}
+    return {"n": len(asking), f"recall_{k}": round(len(hits) / max(len(asking), 1), 4)}
+
+
+def across_mini(work: Path, data: Path) -> dict[str, Any]:
+    root = work / "mini"
+    if not (root / "dataset.json").exists():
+        run_lpw("import", "lpw", data / "mini_lpw", "--out", root, "--allow-partial")
+    dataset = open_dataset(root)
+    person = [p or "" for p in dataset.tracklets["person_id"].to_pylist()]
+    suggest(root, work / "mini-colours")
+    file = work / "mini-osnet.parquet"
+    if not file.exists():
+        onnx = data / "weights" / "osnet_x0_25_msmt17.onnx"
+        run_lpw("embed", "--onnx", onnx, "--data", root, "--out", file, "--per-frame", "--threads", 1)
+    suggest(root, work / "mini-osnet", SuggestOptions(embeddings=file))
+    return {
+        "colours and edges": recall_across(dataset, work / "mini-colours", person),
+        "osnet_x0_25_msmt17": recall_across(dataset, work / "mini-osnet", person),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=SHARED)
+    args = parser.parse_args()
+    args.work.mkdir(exist_ok=True)
+    streets = {seed: open_street(args.work, seed) for seed in STREETS}
+    videos = {name: open_video(args.work, args.data, name) for name in VIDEOS}
+    sequences = {f.name: open_sequence(f) for f in list_folder(args.data / "mot15") if (f / "gt").is_dir()}
+    both = join(list(streets.values()))
+    cases = {
+        "street, 10 % in error": thin(both, 0), "street, as linked": both,
+        "videos": join(list(videos.values())), "mot15": join(list(sequences.values())),
+        "mot15, held out": join([c for name, c in sequences.items() if name not in FITTED_ON]),
+    }  # fmt: skip
+    cases |= {f"mot15, {name}": case for name, case in sequences.items()}
+    results = {name: measure(case) for name, case in cases.items()}
+    shown = ("n_tracklets", "n_errors", "errors_found", "errors_of_perfect", "purity_before", "purity_after",
+             "purity_gain_of_perfect")  # fmt: skip
+    print_table([["case", *shown], *([name, *(row[key] for key in shown)] for name, row in results.items())])
+    across = {
+        f"street {seed}": recall_across(
+            open_dataset(args.work / f"street-{seed}-data"), args.work / f"street-{seed}-suggestions", case.person
+        )
+        for seed, case in streets.items()
+    } | across_mini(args.work, args.data)
+    print(across)
+    facts = {"effort": EFFORT, "fitted_on": ["street, seed 2", *FITTED_ON], "cases": results, "cross_camera": across}
+    sys.argv = [sys.argv[0], "--work", "FOLDER"]
+    print(f"written: {write_result('suggest', facts)}")
+
+
+if __name__ == "__main__":
+    main()
