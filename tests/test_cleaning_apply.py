@@ -247,6 +247,8 @@ class TestUndo:
     def test_undos_in_a_circle(self) -> None:
         state = one(ask(1, "undo", of=make_uuid(2)), ask(2, "undo", of=make_uuid(1)), ask(3, "accept", A))
         assert (kinds(state), status(state, A)) == (["undo-circle"], "accepted")
+        settled = one(*(ask(n, "undo", of=make_uuid(3 - n)) for n in (1, 2)), ask(3, "undo", of=make_uuid(1)))
+        assert (settled.clashes, settled.undone) == ((), {make_uuid(1)})
 
 
 class TestStrangeLogs:
@@ -262,6 +264,10 @@ class TestStrangeLogs:
     def test_one_uuid_for_two_decisions(self) -> None:
         state = decide(chain("anna", [ask(1, "accept", A)]), chain("bob", [ask(1, "reject", A)]))
         assert kinds(state) == ["uuid"]
+        settled = decide(
+            chain("anna", [ask(1, "accept", A), ask(2, "undo", of=make_uuid(1))]), chain("bob", [ask(1, "reject", A)])
+        )
+        assert (settled.clashes, status(settled, A)) == ((), "unreviewed")
 
 
 PLACES = [*(row[0] for row in ROWS), f"{A}@0-4", f"{A}@4-10", f"{A}@4-7", f"{B}@0-5", f"{B}@5-10"]

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.clean import command
+from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.cleaning.agreement import compute_kappa
 from lpw_toolkit.cleaning.apply import apply
@@ -17,6 +18,7 @@ from lpw_toolkit.cleaning.decisions import Request
 from lpw_toolkit.cleaning.numbering import number_persons
 from lpw_toolkit.cleaning.review import open_review, read_union
 from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.detectors import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import export_dataset
 from tests.make_dataset import make_dataset
@@ -83,6 +85,7 @@ class TestApply:
         assert rows[f"{A1}@5-12"]["n_frames"] == 5
         assert out.manifest["parent"] == {"name": "little", "digest": dataset.manifest["digest"]}
         assert check_dataset(out.root).problems == []
+        assert check_dataset(dataset.root).problems == []  # decisions beside the tables are no fault
         kept = set(out.frames["sha256"].to_pylist())
         assert kept < set(dataset.frames["sha256"].to_pylist())
         made = export_dataset(out, "lpw", tmp_path / "lpw")
@@ -178,6 +181,7 @@ class TestReview:
             assert saved.decision.seen == empty != saved.digest == review.state.digest
             assert review.decide(ask(1, "accept", A1)) == saved
             assert review.state.count_statuses()["accepted"] == 1
+            assert [review.pieces_of(name) for name in (A1, B1)] == [review.state.pieces_of(name) for name in (A1, B1)]
         with open_review(dataset, "anna") as again:
             assert again.digest == saved.digest
             assert again.state.as_fields() == apply(again.base, read_union(dataset)).as_fields()
@@ -250,3 +254,20 @@ class TestCommands:
         assert "fewer than two" in shown(dataset, "--agreement")
         assert isinstance(run(dataset, "--merge", tmp_path / "no").exception, LpwError)
         assert isinstance(run(dataset, "--apply", tmp_path / "out").exception, LpwError)
+
+
+@pytest.mark.realdata
+def test_a_real_video_from_tracklets_to_the_layout_of_lpw(shared_data: Path, tmp_path: Path) -> None:
+    boxes = shared_data / "mot15" / "TUD-Stadtmitte" / "gt" / "gt.txt"
+    options = DetectorOptions(boxes=boxes)
+    video = shared_data / "video" / "tud-stadtmitte"
+    built = build_tracklets(BuildConfig(video, tmp_path / "set", detector="boxes", options=options)).dataset
+    ids = built.tracklets["tracklet_id"].to_pylist()
+    ask_ = Asker()
+    say(built, "anna", ask_("split", ids[0], at=20), ask_("accept", *ids[1:]), ask_("reject", ids[1]))
+    cleaned = clean(built, tmp_path / "out", min_cameras=1)
+    assert cleaned.losses == {"rejected": [ids[1]]}
+    assert cleaned.dataset.manifest["counts"]["n_persons"] == len(ids)  # one more by the cut, one fewer
+    assert check_dataset(tmp_path / "out").problems == []
+    made = export_dataset(cleaned.dataset, "lpw", tmp_path / "lpw")
+    assert made.n_images == cleaned.dataset.frames.num_rows > 0

@@ -1,5 +1,6 @@
 """The log: nothing acknowledged is ever lost, nothing forged is ever believed, a retry changes nothing."""
 
+import contextlib
 import errno
 import json
 import os
@@ -178,7 +179,7 @@ class TestFaults:
             return true_open(path, flags, *rest, **more)
 
         monkeypatch.setattr(os, "open", refuse)
-        with pytest.raises(LpwError, match="read-only file system.*--state DIR"):
+        with pytest.raises(LpwError, match=r"read-only file system.*--state DIR"):
             open_anna(tmp_path)
         assert read_anna(tmp_path) == [make_uuid(1)]
 
@@ -216,13 +217,21 @@ class TestFaults:
             assert set(acked) <= set(read_anna(folder))
             open_anna(folder).close()
 
+    def test_reviewers_at_once_lose_and_tear_nothing(self, tmp_path: Path) -> None:
+        names = ("anna", "bob", "eve")
+        commands = [[sys.executable, "-c", WRITER, str(tmp_path), "60", name] for name in names]
+        children = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for command in commands]
+        assert [child.wait(60) for child in children] == [0, 0, 0]
+        readings = read_folder(tmp_path, DIGEST)
+        assert [(reading.reviewer, len(reading.decisions)) for reading in readings] == [(name, 60) for name in names]
+
 
 WRITER = f"""
 import sys
 from pathlib import Path
 from lpw_toolkit.cleaning.log import open_log
 from tests.make_decisions import DIGEST, ask
-with open_log(Path(sys.argv[1]), "anna", DIGEST) as log:
+with open_log(Path(sys.argv[1]), sys.argv[3], DIGEST) as log:
     for n in range(1, int(sys.argv[2]) + 1):
         print(log.append(ask(n, "accept", f"t{{n}}"), "{SEEN}").uuid, flush=True)
 """
@@ -230,7 +239,7 @@ with open_log(Path(sys.argv[1]), "anna", DIGEST) as log:
 
 def run_writer(folder: Path, n: int, kill_after: int | None = None, **environment: str) -> list[str]:
     """What a process that was killed had acknowledged."""
-    command = [sys.executable, "-c", WRITER, str(folder), str(n)]
+    command = [sys.executable, "-c", WRITER, str(folder), str(n), "anna"]
     child = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -361,10 +370,8 @@ class TestHostileLogs:
     @given(st.binary(max_size=300), st.integers(0, len(GOOD)), st.integers(0, 40))
     def test_bent_bytes_never_raise_anything_else(self, data: bytes, at: int, n: int) -> None:
         for line in (data, GOOD[:at] + data + GOOD[at + n :]):
-            try:
+            with contextlib.suppress(BadLineError):
                 assert parse_line(line).version == 1
-            except BadLineError:
-                pass
 
     def test_what_a_page_sends_is_checked_alike(self) -> None:
         fields = {"uuid": make_uuid(1), "operation": "accept", "tracklets": ["t"], "arguments": {}, "spent_ms": 3}
@@ -434,9 +441,9 @@ def test_the_schema_says_what_the_code_says() -> None:
         assert by_name[name]["tracklets"] == {"minItems": low, "maxItems": high}
         found = by_name[name]["arguments"]
         assert found["required"] == list(found["properties"])
-        for wrong in ({key: 0.5 for key in found["required"]}, {"more": 1}):
+        for wrong in (dict.fromkeys(found["required"], 0.5), {"more": 1}):
             if wrong:
-                with pytest.raises(BadLineError, match="frames|reason|at|person|flag|text|of|arguments"):
+                with pytest.raises(BadLineError):
                     check_request({**vars(ask(1, name, *(f"t{i}" for i in range(low)))), "arguments": wrong})
     entry = json.loads(GOOD)
     for name, kind in schema["properties"].items():

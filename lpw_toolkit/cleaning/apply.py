@@ -40,6 +40,7 @@ class Ledger:
         self.base = base
         self.decisions: dict[str, Decision] = {}
         self._known = Known(base.digest)
+        self._named = [name for name, tracklet in base.tracklets.items() if tracklet.person_id is not None]
         self._uses: dict[str, list[Use]] = defaultdict(list)
         self._global: dict[str, list[tuple[Decision, list[Piece]]]] = {"merge": [], "linking": []}
         self._strangers: list[tuple[str, Decision]] = []
@@ -123,7 +124,7 @@ class Ledger:
 
     def _list_strange(self, conflicts: Iterable[str]) -> list[Clash]:
         clashes = [make_clash("unknown-tracklet", [name], [d]) for name, d in self._strangers if self._is_in_force(d)]
-        clashes += [Clash("uuid", (), (uuid,)) for uuid in conflicts]
+        clashes += [Clash("uuid", (), (uuid,)) for uuid in conflicts if self._in_force_id(uuid)]
         clashes += [Clash("undo-unknown", (), (uuid,)) for uuid in self._undone.unknown if self._in_force_id(uuid)]
         clashes += [Clash("undo-circle", (), self._undone.circles)] if self._undone.circles else []
         return clashes
@@ -189,12 +190,10 @@ class Ledger:
     def _list_given(self, leaders: dict[str, str], named: set[str], clashes: list[Clash]) -> list[tuple[str, ...]]:
         """What the dataset itself makes one person; a tracklet that was cut is nobody until somebody says who."""
         persons: dict[str, dict[str, None]] = defaultdict(dict)
-        for name, tracklet in self.base.tracklets.items():
-            if tracklet.person_id is None:
-                continue
+        for name in self._named:
             settled = self._settled.get(name)
             if settled is None or len(settled.pieces) == 1:
-                persons[tracklet.person_id][leaders.get(name, name)] = None
+                persons[str(self.base.tracklets[name].person_id)][leaders.get(name, name)] = None
             elif not named & {leaders.get(state.name, state.name) for state in settled.pieces}:
                 cuts = [use.decision for use in settled.uses if use.decision.operation == "split"]
                 clashes.append(make_clash("parts", [name], cuts))

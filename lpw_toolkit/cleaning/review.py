@@ -16,7 +16,8 @@ from lpw_toolkit.cleaning.base import Base, read_base
 from lpw_toolkit.cleaning.decisions import Decision, Request
 from lpw_toolkit.cleaning.log import FOLDER, SUFFIX, Log, open_log
 from lpw_toolkit.cleaning.merge import Union, read_folder, unite
-from lpw_toolkit.cleaning.pieces import find_piece
+from lpw_toolkit.cleaning.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.settle import PieceState
 from lpw_toolkit.cleaning.state import State
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
@@ -83,6 +84,12 @@ class Review:
     def state(self) -> State:
         """The state under all decisions; only what the last ones touched is worked out anew."""
         return self._ledger.state(sorted(self._conflicts))
+
+    def pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
+        """The pieces of one tracklet, at the price of that tracklet alone. Errors: KeyError for an unknown one."""
+        settled = self._ledger.settle(tracklet)
+        piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
+        return settled.pieces if settled else (PieceState(tracklet, piece),)
 
     @property
     def decisions(self) -> dict[str, Decision]:

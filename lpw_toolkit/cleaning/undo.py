@@ -33,13 +33,15 @@ def find_undone(decisions: Mapping[str, Decision]) -> Undone:
     settled: set[str] = set()
     while ready:
         uuid = ready.pop()
+        if uuid in settled:
+            continue
         settled.add(uuid)
         target = undos[uuid]
         if uuid not in undone:
             undone.add(target)
         if target in waiting:
             waiting[target] -= 1
-            if waiting[target] == 0:
+            if waiting[target] == 0 or target in undone:  # one undo that counts is enough: it breaks a circle too
                 ready.append(target)
     return Undone(
         frozenset(undone & set(decisions)),
