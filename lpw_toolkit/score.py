@@ -35,7 +35,7 @@ def score_against(
     if not truth.exists():
         do = "give the path of a MOT text, or of a folder with one for each video"
         raise LpwError("option --truth", f"{truth}, where nothing is", "ground truth", do)
-    pairs = _read_pairs(tracklets, truth)
+    pairs = read_pairs(tracklets, truth)
     if detections is not None and len(pairs) != 1:
         raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")
     found = read_detections(detections) if detections is not None else None
@@ -62,7 +62,11 @@ def _record(score: Score) -> dict[str, Any]:
     }
 
 
-def _read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
+def read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
+    """Name, tracks and truth of each video; a track of a dataset is a row of its table of tracklets.
+
+    Errors: LpwError for a dataset without videos, or videos without truth.
+    """
     if not tracklets.is_dir():
         return [(tracklets.stem, read_boxes(tracklets), read_boxes(truth))]
     dataset = open_dataset(tracklets)
