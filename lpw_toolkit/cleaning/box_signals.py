@@ -139,7 +139,7 @@ def _find_border(video: VideoBoxes) -> Floats:
     size = np.array(video.frame_px, dtype=np.float64)
     margin = _BORDER_FRAC * size
     cut = (video.boxes[:, :2] <= margin).any(axis=1) | (video.boxes[:, 2:] >= size - margin).any(axis=1)
-    return cut.astype(np.float64)
+    return np.asarray(cut, dtype=np.float64)
 
 
 def _compare_sizes(centre: Floats) -> Floats:

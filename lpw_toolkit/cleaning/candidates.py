@@ -1,9 +1,9 @@
 """Who may be the same person: pieces of one way in one camera, and tracklets of other cameras.
 
-Within a camera two tracklets can be one person only if they do not overlap in time; motion carries the end of one to the
-start of the other. Across cameras looks decide, with each camera's own colours taken off, and two more facts: somebody
-who goes from one camera to another needs about as long as others do (learned from the pairs whose looks agree best), and
-a tracklet that fits another one better is less likely to be the match, since one person is at one place at a time.
+Within a camera two tracklets can be one person only if they do not overlap in time; motion carries the end of one to
+the start of the other. Across cameras looks decide, with each camera's own colours taken off, and two more facts:
+somebody who goes from one camera to another needs about as long as others do (learned from the pairs whose looks agree
+best), and a tracklet that fits another one better is less likely to be the match: one person is at one place at a time.
 """
 
 from dataclasses import dataclass

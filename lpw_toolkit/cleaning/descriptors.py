@@ -86,4 +86,4 @@ def _share(low: NDArray[np.int64], high: NDArray[np.int64], rest: Floats, weight
     n = N_STRIPES * n_bins
     filled = np.bincount(first + low, weight * (1 - rest), n) + np.bincount(first + high, weight * rest, n)
     table = filled.reshape(N_STRIPES, n_bins)
-    return np.sqrt(table / np.maximum(table.sum(axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    return np.asarray(np.sqrt(table / np.maximum(table.sum(axis=1, keepdims=True), 1e-9)), dtype=np.float32)

@@ -48,10 +48,9 @@ def compare_looks(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
         wide = np.asarray(vectors, dtype=np.float64)
         unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
         return np.asarray(np.clip(1 - unit @ unit.T, 0, None))
-    parts = (
-        np.asarray(vectors, dtype=np.float64).reshape(len(vectors), N_KINDS, N_STRIPES, N_BINS).transpose(2, 0, 1, 3)
-    )
-    parts = parts.reshape(N_STRIPES, len(vectors), N_KINDS * N_BINS)
+    n = len(vectors)
+    stripes = np.asarray(vectors, dtype=np.float64).reshape(n, N_KINDS, N_STRIPES, N_BINS).transpose(2, 0, 1, 3)
+    parts: Floats = stripes.reshape(N_STRIPES, n, N_KINDS * N_BINS)
     squares = (parts**2).sum(axis=2)
     apart = squares[:, :, None] + squares[:, None, :] - 2 * parts @ parts.transpose(0, 2, 1)
     ranked = np.sort(np.clip(apart, 0, None), axis=0)

@@ -251,6 +251,7 @@ def _estimate(stock: Stock, benefit: Floats, rows: Ints, outcomes: Ints, open_: 
     k, m = int(alike.sum()), len(alike)
     if not m or not n_found:
         return Estimate(n_seen, n_all, n_found, m, None, 0.0, 1.0)
-    rate, low, high = (k + 0.5) / (m + 1), *betaincinv(k + 0.5, m - k + 0.5, np.array([0.025, 0.975])).tolist()
+    rate = (k + 0.5) / (m + 1)
+    low, high = (float(betaincinv(k + 0.5, m - k + 0.5, share)) for share in (0.025, 0.975))
     middle, least, most = (n_found / (n_found + n_open * share) for share in (rate, high, low if k else 0.0))
     return Estimate(n_seen, n_all, n_found, m, middle, least, most)
