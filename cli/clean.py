@@ -83,6 +83,7 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     lines += [f"{len(state.members):,} merged tracklets, {len(state.groups):,} persons linked"]
     for name, spent in sorted(reviewers.items()):
         lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s")
+    lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.clashes):,} to be settled"] if state.clashes else []
     for clash in state.clashes:
         about = name_some([_show(name) for name in clash.pieces]) or "no tracklet"
@@ -94,6 +95,7 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         "n_persons": len(state.groups),
         "reviewers": {name: {"n": len(ms), "spent_s": sum(ms) / 1000} for name, ms in sorted(reviewers.items())},
         "clashes": [clash.as_fields() for clash in state.clashes],
+        "repairs": list(union.repairs),
     }
     return lines, fields
 
@@ -161,7 +163,8 @@ def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     options = CleanOptions(values["unreviewed"], values["clashes"], values["min_cameras"])
     made = write_cleaned(dataset, apply(read_base(dataset), union), union, values["apply"], options)
     counts = made.dataset.manifest["counts"]
-    lines = [
+    lines = [f"note: {line}" for line in union.repairs]
+    lines += [
         f"left out: {len(names):,} {reason} ({name_some([_show(n) for n in names], 3)})"
         for reason, names in made.losses.items()
     ]

@@ -215,8 +215,11 @@ class TestCommands:
     def test_status_names_what_is_open_on_one_line_each(self, dataset: Dataset) -> None:
         say(dataset, "anna", ask(1, "accept", A1), ask(2, "comment", A1, text="<b>\n"))
         say(dataset, "bob", ask(11, "reject", A1))
+        with (dataset.root / "cleanup" / "bob.jsonl").open("ab") as stream:
+            stream.write(b'{"torn')
         text = shown(dataset, "--status")
         assert "1 of 8 pieces reviewed" in text
+        assert "note: bob.jsonl: 6 bytes of a torn last line" in text
         assert f"{A1}: two reviewers judge it differently" in text
         fields = json.loads(shown(dataset, "--status", "--json"))
         assert fields["clashes"][0]["decisions"] == [make_uuid(1), make_uuid(11)]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lpw_toolkit.cleaning import decisions, log
 from lpw_toolkit.cleaning.decisions import BadLineError, Request, check_request, format_line, parse_line
-from lpw_toolkit.cleaning.log import Log, digest_known, open_log, read_log, read_log_file, request_of
+from lpw_toolkit.cleaning.log import Known, Log, open_log, read_log, read_log_file, request_of
 from lpw_toolkit.cleaning.merge import merge_folder, read_folder, unite
 from lpw_toolkit.errors import LpwError, MismatchError
 from tests.make_decisions import DIGEST, ask, chain, make_uuid, write_lines
@@ -426,8 +426,8 @@ class TestMerging:
 
     def test_the_digest_knows_no_order(self) -> None:
         hashes = [decision.sha256 for decision in chain("anna", [ask(n, "accept", "t") for n in range(1, 4)])]
-        assert digest_known(DIGEST, hashes) == digest_known(DIGEST, hashes[::-1])
-        assert len({digest_known(DIGEST, hashes[:n]) for n in range(4)} | {digest_known(SEEN, hashes)}) == 5
+        assert Known(DIGEST, hashes).digest == Known(DIGEST, hashes[::-1]).digest
+        assert len({Known(DIGEST, hashes[:n]).digest for n in range(4)} | {Known(SEEN, hashes).digest}) == 5
 
 
 def test_the_schema_says_what_the_code_says() -> None:

@@ -52,7 +52,7 @@ class Ledger:
 
     @property
     def digest(self) -> str:
-        """Digest of the state with all decisions added so far (`log.digest_known`); at no cost."""
+        """Digest of the state with all decisions added so far (`log.Known`); at no cost."""
         return self._known.digest
 
     def add(self, decision: Decision) -> None:

@@ -89,7 +89,7 @@ class Decision(Request):
         seq: number of the line in its log, from 0.
         time: UTC, by the clock of the machine that wrote it; for people only, nothing is ordered by it.
         reviewer: who decided; the log's name.
-        seen: digest of the state that was seen (`log.digest_known`).
+        seen: digest of the state that was seen (`log.Known`).
         previous: SHA-256 of the line before without its line break; of the first line the dataset's digest.
         sha256: of this line; not part of it.
     """

@@ -38,13 +38,8 @@ _FILE_NAME = re.compile(r"([a-z0-9_-]+)(?:\.[0-9a-f]{8})?\.jsonl")
 _DO = "restore the file from a copy, or move it out of the folder"
 
 
-def digest_known(dataset_digest: str, hashes: Iterable[str]) -> str:
-    """Digest of a state: of the dataset and of the set of decisions (their `sha256`), in whatever order they came."""
-    return Known(dataset_digest, hashes).digest
-
-
 class Known:
-    """The digest of a growing set of decisions, at the same price however many there are.
+    """The digest of a state: of the dataset and of a growing set of decisions, in whatever order they came.
 
     Args:
         dataset_digest: `digest` of `dataset.json`.
@@ -202,7 +197,7 @@ class Log:
         The same request again returns the line that is there: a retry is harmless.
 
         Args:
-            seen: digest of the state that the reviewer saw (`digest_known`).
+            seen: digest of the state that the reviewer saw (`Known`).
 
         Errors: LpwError for a uuid that stands for another decision, or where the system refuses: nothing is kept then.
         """

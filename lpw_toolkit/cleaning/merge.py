@@ -23,10 +23,12 @@ class Union:
     Attributes:
         decisions: each uuid once, in the stated order.
         conflicts: uuids that stand for different decisions; of each the first in order is among `decisions`.
+        repairs: what was left out of the logs, or will be mended in them, in words (`log.Reading`).
     """
 
     decisions: tuple[Decision, ...]
     conflicts: tuple[str, ...]
+    repairs: tuple[str, ...] = ()
 
 
 def unite(logs: Iterable[Sequence[Decision]]) -> Union:

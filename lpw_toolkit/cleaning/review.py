@@ -5,7 +5,7 @@ with open_review(dataset, "anna") as review:
     review.state                        # pieces, persons, clashes
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import Self
 from lpw_toolkit.cleaning.apply import Ledger
 from lpw_toolkit.cleaning.base import Base, read_base
 from lpw_toolkit.cleaning.decisions import Decision, Request
-from lpw_toolkit.cleaning.log import FOLDER, SUFFIX, Log, open_log
+from lpw_toolkit.cleaning.log import FOLDER, Log, open_log
 from lpw_toolkit.cleaning.merge import Union, read_folder, unite
 from lpw_toolkit.cleaning.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.settle import PieceState
@@ -32,7 +32,9 @@ def read_union(dataset: Dataset, elsewhere: Path | None = None) -> Union:
     """The decisions of all reviewers, those in the dataset and those elsewhere. Errors: MismatchError for a bad log."""
     digest = read_digest(dataset)
     folders = [log_folder(dataset), *([log_folder(dataset, elsewhere)] if elsewhere else [])]
-    return unite(reading.decisions for folder in folders for reading in read_folder(folder, digest))
+    readings = [reading for folder in folders for reading in read_folder(folder, digest)]
+    repairs = tuple(line for reading in readings for line in reading.repairs)
+    return replace(unite(reading.decisions for reading in readings), repairs=repairs)
 
 
 def read_digest(dataset: Dataset) -> str:
@@ -156,8 +158,3 @@ def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) 
     except BaseException:
         log.close()
         raise
-
-
-def log_file(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) -> Path:
-    """The file of one reviewer's log."""
-    return log_folder(dataset, elsewhere) / f"{reviewer}{SUFFIX}"

@@ -27,7 +27,7 @@ class State:
         clashes: what is left open, sorted.
         undone: uuids of decisions that are undone.
         n_decisions: in force and undone.
-        digest: of the dataset and the decisions (`log.digest_known`): what a decision names as `seen`.
+        digest: of the dataset and the decisions (`log.Known`): what a decision names as `seen`.
     """
 
     base: Base
