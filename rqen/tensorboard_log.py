@@ -1,5 +1,6 @@
 """The log of a run as TensorBoard reads it: a file of events for each checkpoint, without host names or clock times."""
 
+import importlib
 import io
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from lpw_toolkit.listing import list_folder
 from lpw_toolkit.publish import make_folder, publish_bytes, remove_file
 
 FOLDER = "tensorboard"
+_WRITER = "tensorboard.summary.writer.record_writer"
 _PREFIX = "events.out.tfevents."
 
 
 def require_tensorboard() -> None:
     """Errors: LpwError where the package `tensorboard` is not installed."""
     try:
-        import tensorboard.summary.writer.record_writer  # noqa: F401
+        importlib.import_module(_WRITER)
     except ImportError as error:
         do = "install it with `pip install tensorboard`, or leave the option out"
         raise LpwError("option --tensorboard", "no package tensorboard", "it installed", do) from error
@@ -43,15 +45,13 @@ def publish_events(run: Path, rows: list[dict[str, Any]], iteration: int) -> Non
 
 
 def _encode(rows: list[dict[str, Any]]) -> bytes:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
+    event = importlib.import_module("tensorboard.compat.proto.event_pb2").Event
+    summary = importlib.import_module("tensorboard.compat.proto.summary_pb2").Summary
     stream = io.BytesIO()
-    writer = RecordWriter(stream)
-    writer.write(Event(wall_time=0.0, file_version="brain.Event:2").SerializeToString())
+    writer = importlib.import_module(_WRITER).RecordWriter(stream)
+    writer.write(event(wall_time=0.0, file_version="brain.Event:2").SerializeToString())
     for row in rows:
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "iteration"]
+        values = [summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "iteration"]
         step = row["iteration"]
-        writer.write(Event(wall_time=float(step), step=step, summary=Summary(value=values)).SerializeToString())
+        writer.write(event(wall_time=float(step), step=step, summary=summary(value=values)).SerializeToString())
     return stream.getvalue()

@@ -136,7 +136,7 @@ class TestRun:
         later = replace(job(data, tmp_path / "run", "train.iterations=1", "optim.lr=0"), start_from=finished)
         start, end = weights(finished), weights(training.train(later, ALONE))
         assert torch.equal(start["backbone._conv_stem.weight"], end["backbone._conv_stem.weight"])
-        assert not torch.equal(start["main.weight"], end["main.weight"])
+        assert not torch.equal(start["main.0.weight"], end["main.0.weight"])
 
 
 class TestFaults:
