@@ -12,11 +12,14 @@ from lpw_toolkit.errors import name_some
 if TYPE_CHECKING:
     from lpw_toolkit.dataset import Dataset
 
-ACTIONS = ("status", "merge", "replay", "agreement", "apply")
+ACTIONS = ("suggest", "status", "merge", "replay", "agreement", "apply")
 
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
+@click.option("--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person.")
+@click.option("--looks", type=int, default=24, show_default=True, help="--suggest: frames of each tracklet to look at.")
+@click.option("--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours.")
 @click.option("--status", is_flag=True, help="How far the review is, and what is left open.")
 @click.option("--merge", type=FOLDER, metavar="OTHER/cleanup", help="Take in the logs of other reviewers.")
 @click.option("--replay", is_flag=True, help="Verify every line of every log and work out the state again.")
@@ -48,7 +51,7 @@ ACTIONS = ("status", "merge", "replay", "agreement", "apply")
 def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     """Works with the decisions of reviewers on DATASET, which lie in DATASET/cleanup/<reviewer>.jsonl.
 
-    Give one of --status, --merge, --replay, --agreement, --apply. The dataset itself never changes.
+    Give one of --suggest, --status, --merge, --replay, --agreement, --apply. The dataset itself never changes.
     """
     from lpw_toolkit.dataset import open_dataset
     from lpw_toolkit.progress import set_style
@@ -58,12 +61,34 @@ def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     if len(asked) != 1:
         raise click.UsageError(f"give one of {', '.join(f'--{name}' for name in ACTIONS)}")
     found = open_dataset(dataset_folder(dataset))
-    act = {"status": _status, "merge": _merge, "replay": _replay, "agreement": _agreement, "apply": _apply}[asked[0]]
+    act = {
+        "suggest": _suggest,
+        "status": _status,
+        "merge": _merge,
+        "replay": _replay,
+        "agreement": _agreement,
+        "apply": _apply,
+    }[asked[0]]
     lines, fields = act(found, values)
     click.echo(json.dumps(fields, ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 Shown = tuple[list[str], dict[str, Any]]
+
+
+def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+    from lpw_toolkit.cleaning.suggest import FOLDER as PLACE
+    from lpw_toolkit.cleaning.suggest import SuggestOptions, suggest
+
+    out = values["state"] / "suggestions" if values["state"] else dataset.root / PLACE
+    made = suggest(dataset.root, out, SuggestOptions(values["looks"], values["embeddings"]))
+    lines = [f"note: {note}" for note in made.notes]
+    lines.append(
+        f"{out}: {made.n_tracklets:,} tracklets scored from {made.n_looked:,} images, "
+        f"{made.n_merges:,} candidates in the same camera, {made.n_across:,} in others"
+    )
+    fields = {"out": str(out), "n_tracklets": made.n_tracklets, "n_looked": made.n_looked}
+    return lines, {**fields, "n_merges": made.n_merges, "n_across": made.n_across, "notes": made.notes}
 
 
 def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
