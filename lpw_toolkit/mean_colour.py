@@ -1,5 +1,7 @@
 """What mean colour alone says of a tracklet: the baseline that anything learned has to stand above."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +55,7 @@ def describe_colours(
 def measure_colours(image: NDArray[np.uint8], cuts: NDArray[np.float64]) -> Floats:
     """Mean colour (3 * R,), 0 to 1, of an image (H, W, 3) between the heights `cuts` (R,), the last of which is 1."""
     borders = np.round(np.concatenate([[0.0], cuts]) * len(image)).astype(int)
-    parts = [image[top : max(end, top + 1)].mean(axis=(0, 1)) for top, end in zip(borders, borders[1:], strict=False)]
+    parts = [image[top : max(end, top + 1)].mean(axis=(0, 1)) for top, end in pairwise(borders)]
     return (np.concatenate(parts) / 255).astype(np.float32)
 
 

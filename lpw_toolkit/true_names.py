@@ -126,7 +126,9 @@ def _make_splits(tracklets: pa.Table, halves: Halves, said: dict[str, Any]) -> p
                 asked.add((person, camera))
     table = make_table(list(zip(*sorted(rows), strict=True)), SPLITS)
     words = {"split_source": said["source"], "split_digest": said["digest"], "drawn": "true", "note": said["note"]}
-    return table.replace_schema_metadata({**(SPLITS.metadata or {}), **{k.encode(): v.encode() for k, v in words.items()}})
+    return table.replace_schema_metadata(
+        {**(SPLITS.metadata or {}), **{k.encode(): v.encode() for k, v in words.items()}}
+    )
 
 
 def _copy_images(dataset: Dataset, folder: Path) -> None:
