@@ -116,7 +116,8 @@ def open_street(work: Path, seed: int) -> Case:
         run_lpw("build-tracklets", street / "video", "--boxes", street / "detections", "--out", root, "--no-cache")
     dataset = open_dataset(root)
     suggest(root, work / f"street-{seed}-suggestions")
-    truth = {e["video_id"]: street / "truth" / f"{e['video_id']}.txt" for e in dataset.manifest["sources"]}
+    sources = dataset.manifest["sources"]
+    truth = {e["video_id"]: street / "truth" / Path(e["path"]).with_suffix(".txt") for e in sources}
     return judge_dataset(dataset, truth, work / f"street-{seed}-suggestions", f"s{seed}/")
 
 
