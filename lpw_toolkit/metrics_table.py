@@ -250,21 +250,33 @@ def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
     titles, *rows = [[escape_latex(cell) for cell in row] for row in grid]
     n_left = titles.index("distance") + 1
     caption = "; ".join(escape_latex(fact) for fact in [*legend, *_shared_facts(lines), *notes])
-    body = [f"{' & '.join(row)} \\\\" for row in rows]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            f"\\caption{{Percent; {caption}.}}",
-            f"\\begin{{tabular}}{{{'l' * n_left}{'r' * (len(titles) - n_left)}}}",
-            r"\hline",
-            f"{' & '.join(titles)} \\\\",
-            r"\hline",
-            *body,
-            r"\hline",
-            r"\end{tabular}",
-            r"\end{table}",
-        ]
-    )
+    return format_latex(titles, rows, n_left, f"Percent; {caption}")
+
+
+def format_latex(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], n_left: int, caption: str, below: Sequence[str] = ()
+) -> str:
+    """A LaTeX table of cells that are escaped already.
+
+    Args:
+        n_left: columns that are set flush left; the others are figures.
+        caption: without its full stop.
+        below: lines after the cells, in small print.
+    """
+    lines = [
+        r"\begin{table}",
+        f"\\caption{{{caption}.}}",
+        f"\\begin{{tabular}}{{{'l' * n_left}{'r' * (len(titles) - n_left)}}}",
+        r"\hline",
+        f"{' & '.join(titles)} \\\\",
+        r"\hline",
+        *(f"{' & '.join(row)} \\\\" for row in rows),
+        r"\hline",
+        r"\end{tabular}",
+        *([r"\par\footnotesize", *below] if below else []),
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
 
 
 def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:

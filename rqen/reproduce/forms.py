@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpw_toolkit.metrics_table import escape_latex
+from lpw_toolkit.metrics_table import escape_latex, format_latex
 
 
 @dataclass(frozen=True)
@@ -90,22 +90,10 @@ def _format_latex(report: Report) -> str:
     for place, grid in enumerate(report.grids):
         # A brace keeps a cell that begins with [ from being taken for an option of the line break before it.
         titles, *rows = [["{}" + escape_latex(row[0]), *map(escape_latex, row[1:])] for row in _cells(grid)]
-        columns = "l" * grid.n_left + "r" * (len(titles) - grid.n_left)
         said = [*report.head, *report.notes] if place == 0 else []
         below = [f"{escape_latex(_plain(sentence))}.\\par" for sentence in said]
-        tables += [
-            r"\begin{table}",
-            f"\\caption{{{escape_latex(_plain(', '.join(filter(None, [report.title, grid.caption]))))}.}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            r"\hline",
-            f"{' & '.join(titles)} \\\\",
-            r"\hline",
-            *(f"{' & '.join(row)} \\\\" for row in rows),
-            r"\hline",
-            r"\end{tabular}",
-            *([r"\par\footnotesize", *below] if below else []),
-            r"\end{table}",
-        ]
+        caption = escape_latex(_plain(", ".join(filter(None, [report.title, grid.caption]))))
+        tables.append(format_latex(titles, rows, grid.n_left, caption, below))
     return "\n".join(tables)
 
 
