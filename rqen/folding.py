@@ -31,7 +31,9 @@ def fold_normalisation(network: nn.Module, images: Tensor) -> nn.Module:
     folded = copy.deepcopy(network)
     wanted = _list_tensors(network(images))
     for convolution, normalisation in _find_pairs(folded, images):
-        _replace(folded, convolution, fuse_conv_bn_eval(*(folded.get_submodule(n) for n in (convolution, normalisation))))
+        _replace(
+            folded, convolution, fuse_conv_bn_eval(*(folded.get_submodule(n) for n in (convolution, normalisation)))
+        )
         _replace(folded, normalisation, nn.Identity())
     for one, other in zip(wanted, _list_tensors(folded(images)), strict=True):
         if not torch.allclose(one, other, rtol=0, atol=TOLERANCE * max(float(one.abs().max()), 1e-6)):

@@ -1,0 +1,184 @@
+"""Images per second of training and of extraction: the mode that the trial chooses, beside plain eager PyTorch.
+
+    python tests/bench/bench_training_speed.py [--backbone googlenet] [--size 224 224] [--rounds 5] [--seconds 20]
+
+Plain is float32, contiguous, as anybody would write it; ours is the mode (precision, layout) of the product's own
+trial, and the memory setting that training and embedding make. A step is the product's: 3 sets of 8 frames (a released
+triplet), forward, losses, backward, optimiser. Extraction is the product's describe_frames on 24 frames, without and
+with folded normalisation. Pixels are there already, weights random: neither changes the speed. Each measurement has a
+process of its own; plain and ours take turns, and the ratio is the median over the rounds of the ratios within a round.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import describe_machine, print_table, write_result
+
+from rqen.batches import Batch, Share
+from rqen.folding import fold_normalisation
+from rqen.job import Job, build_network
+from rqen.memory import keep_freed_memory
+from rqen.network import SetNetwork
+from rqen.optimiser import make_optimiser
+from rqen.pixels import normalise
+from rqen.recipe import Recipe, TrainRecipe, read_recipe
+from rqen.team import Team
+from rqen.train import Runner
+from rqen.trial import PLAIN, Mode, choose_mode, list_modes
+
+BACKBONES = ("googlenet", "bn_inception", "resnet50", "efficientnet_lite0")
+N_SETS, N_FRAMES, N_PERSONS = 3, 8, 100
+ALL_MODES = TrainRecipe(precision="auto", channels_last="auto")
+
+
+def make_recipe(backbone: str, size: tuple[int, int]) -> Recipe:
+    sizes = (f"data.height={size[0]}", f"data.width={size[1]}")
+    return read_recipe("paper", (f'model.backbone="{backbone}"', 'model.weights="random"', *sizes))
+
+
+def make_images(size: tuple[int, int]) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (N_SETS, N_FRAMES, 3, *size), dtype=torch.uint8, generator=draws)
+
+
+def make_step(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
+    """One whole step of training."""
+    job = Job(Path("none"), Path("none"), "rqen", recipe)
+    team = Team(Share(), torch.device("cpu"))
+    runner = Runner(job, team, network, make_optimiser(network, recipe.optim), mode)
+    batch = Batch(make_images((recipe.data.height, recipe.data.width)), torch.tensor([0, 0, 1]))
+    return lambda: runner.step(batch, 0)
+
+
+def make_extraction(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
+    """Features and scores of 24 frames, as rqen.embed asks for them."""
+    network.eval()
+    images = make_images((recipe.data.height, recipe.data.width)).flatten(0, 1)
+
+    @torch.no_grad()
+    def describe() -> Any:
+        pixels = mode.lay(normalise(images, network.backbone.pixels))
+        with mode.autocast(pixels.device):
+            return network.describe_frames(pixels)
+
+    return describe
+
+
+def choose(work: str, recipe: Recipe, network: SetNetwork) -> Mode:
+    make = make_step if work == "training" else make_extraction
+    made: dict[int, Callable[[], Any]] = {}  # by the trial's copy, so that optimisers are not timed
+
+    def step(trial: Any, mode: Mode) -> None:
+        if id(trial) not in made:
+            made.clear()
+            made[id(trial)] = make(recipe, trial, mode)
+        made[id(trial)]()
+
+    return choose_mode(list_modes(ALL_MODES), network, step)
+
+
+def measure(work: Callable[[], Any], seconds: float) -> float:
+    """Images per second over at least `seconds` and three goes, after one to warm up."""
+    work()
+    start, n = time.perf_counter(), 0
+    while n < 3 or time.perf_counter() - start < seconds:
+        work()
+        n += 1
+    return n * N_SETS * N_FRAMES / (time.perf_counter() - start)
+
+
+def run_worker(given: argparse.Namespace) -> None:
+    """Measures one thing in this process, and prints it."""
+    torch.manual_seed(0)
+    recipe = make_recipe(given.backbone[0], tuple(given.size))
+    network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS)
+    work, variant, mode = given.worker
+    if variant != "plain":
+        keep_freed_memory()
+    if variant == "choose":
+        print(json.dumps(vars(choose(work, recipe, network))))
+        return
+    chosen = PLAIN if variant == "plain" else Mode(**json.loads(mode))
+    if variant == "folded":
+        size = recipe.data.height, recipe.data.width
+        network.backbone = fold_normalisation(network.backbone, torch.randn(2, 3, *size))
+    make = make_step if work == "training" else make_extraction
+    print(json.dumps(measure(make(recipe, chosen.prepare(network), chosen), given.seconds)))
+
+
+def ask_worker(given: argparse.Namespace, backbone: str, *what: str) -> Any:
+    size = [str(side) for side in given.size]
+    words = ["--backbone", backbone, "--size", *size, "--seconds", str(given.seconds), "--worker", *what]
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare(given: argparse.Namespace, backbone: str, work: str) -> dict[str, Any]:
+    """Ours and plain in turn; images per second, and ratios of medians and within rounds."""
+    mode = ask_worker(given, backbone, work, "choose", "")
+    variants = ["plain", "ours"] + (["folded"] if work == "extraction" else [])
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(given.rounds):
+        for name in variants if number % 2 == 0 else variants[::-1]:
+            found[name].append(ask_worker(given, backbone, work, name, json.dumps(mode)))
+    ratios = {
+        name: [ours / plain for ours, plain in zip(found[name], found["plain"], strict=True)] for name in variants[1:]
+    }
+    return {
+        "backbone": backbone,
+        "work": work,
+        "mode": {"precision": mode["precision"], "channels_last": mode["channels_last"]},
+        "trial_s": mode["seconds"],
+        "images_per_s": {name: round(statistics.median(values), 2) for name, values in found.items()},
+        "ratio": {name: round(statistics.median(values), 3) for name, values in ratios.items()},
+        "ratio_range": {name: [round(min(values), 3), round(max(values), 3)] for name, values in ratios.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", action="append", default=[])
+    parser.add_argument("--size", type=int, nargs=2, default=[224, 224], help="height and width in pixels")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--work", choices=["training", "extraction"], action="append", default=[])
+    parser.add_argument("--name", default="training_speed")
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        run_worker(given)
+        return
+    rows: list[dict[str, Any]] = []
+    facts = {
+        "torch": torch.__version__, "threads": torch.get_num_threads(), "size": given.size,
+        "batch": N_SETS * N_FRAMES, "bars_with_amx_bf16": {"training": 2.3, "extraction": 3.8},
+        "has_amx_bf16": "amx_bf16" in describe_machine()["flags"],
+    }  # fmt: skip
+    for backbone in given.backbone or BACKBONES:
+        for work in given.work or ("training", "extraction"):
+            rows.append(compare(given, backbone, work))
+            write_result(given.name, {**facts, "rows": rows})
+            print(json.dumps(rows[-1]), flush=True)
+    head = ["backbone", "work", "mode", "plain", "ours", "ratio", "folded", "ratio"]
+    print_table([head, *map(list_cells, rows)])
+
+
+def list_cells(row: dict[str, Any]) -> list[Any]:
+    mode = f"{row['mode']['precision']}, channels {'last' if row['mode']['channels_last'] else 'first'}"
+    speed, ratio = row["images_per_s"], row["ratio"]
+    cells = [row["backbone"], row["work"], mode, speed["plain"], speed["ours"], ratio["ours"]]
+    return [*cells, speed.get("folded", "-"), ratio.get("folded", "-")]
+
+
+if __name__ == "__main__":
+    main()
