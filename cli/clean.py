@@ -12,7 +12,7 @@ from lpw_toolkit.errors import name_some
 if TYPE_CHECKING:
     from lpw_toolkit.dataset import Dataset
 
-ACTIONS = ("suggest", "status", "merge", "replay", "agreement", "apply")
+ACTIONS = ("suggest", "review", "status", "merge", "replay", "agreement", "apply")
 
 
 @click.command()
@@ -20,6 +20,10 @@ ACTIONS = ("suggest", "status", "merge", "replay", "agreement", "apply")
 @click.option("--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person.")
 @click.option("--looks", type=int, default=24, show_default=True, help="--suggest: frames of each tracklet to look at.")
 @click.option("--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours.")
+@click.option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
+@click.option("--reviewer", metavar="NAME", help="--review: whose decisions they are.  [default: your user name]")
+@click.option("--port", type=click.IntRange(1, 65535), help="--review: of 127.0.0.1.  [default: the same each time]")
+@click.option("--no-open", is_flag=True, help="--review: print the address and start no browser.")
 @click.option("--status", is_flag=True, help="How far the review is, and what is left open.")
 @click.option("--merge", type=FOLDER, metavar="OTHER/cleanup", help="Take in the logs of other reviewers.")
 @click.option("--replay", is_flag=True, help="Verify every line of every log and work out the state again.")
@@ -51,7 +55,8 @@ ACTIONS = ("suggest", "status", "merge", "replay", "agreement", "apply")
 def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     """Works with the decisions of reviewers on DATASET, which lie in DATASET/cleanup/<reviewer>.jsonl.
 
-    Give one of --suggest, --status, --merge, --replay, --agreement, --apply. The dataset itself never changes.
+    Give one of --suggest, --review, --status, --merge, --replay, --agreement, --apply. The dataset itself
+    never changes.
     """
     from lpw_toolkit.dataset import open_dataset
     from lpw_toolkit.progress import set_style
@@ -63,6 +68,7 @@ def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     found = open_dataset(dataset_folder(dataset))
     act = {
         "suggest": _suggest,
+        "review": _review,
         "status": _status,
         "merge": _merge,
         "replay": _replay,
@@ -89,6 +95,22 @@ def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     )
     fields = {"out": str(out), "n_tracklets": made.n_tracklets, "n_looked": made.n_looked}
     return lines, {**fields, "n_merges": made.n_merges, "n_across": made.n_across, "notes": made.notes}
+
+
+def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+    import webbrowser
+
+    from lpw_toolkit.review_page.server import ServeOptions, name_reviewer, serve_review
+
+    def announce(address: str, once: str, repairs: list[str]) -> None:
+        lines = [f"note: {line}" for line in repairs]
+        click.echo("\n".join([*lines, f"review by {options.reviewer}: {address}", "Ctrl-C ends it."]), err=True)
+        if not values["no_open"]:
+            webbrowser.open(once)
+
+    options = ServeOptions(values["reviewer"] or name_reviewer(), values["port"], values["state"])
+    serve_review(dataset, options, announce)
+    return _status(dataset, values)
 
 
 def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:

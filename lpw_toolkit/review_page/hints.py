@@ -1,0 +1,147 @@
+"""What `lpw clean --suggest` found, tracklet by tracklet, in the form in which the page asks for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit.cleaning.reasons import REASONS
+from lpw_toolkit.cleaning.suggest import FOLDER, TABLES, read_suggestions
+from lpw_toolkit.cleaning.suggest_tables import MERGE
+from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.sprites import sample_positions
+from lpw_toolkit.tables import run_starts
+
+#: Tiles of a contact sheet: evenly spread ones, and room for the most suspicious frames.
+N_TILES, N_EVEN = 32, 22
+_MAX_POINTS = 600  # of a strip chart: more than it has pixels
+_MIN_SCORE = 0.35  # a reason below is not shown
+_DROP_SCORE = 0.5
+_SIGNALS = ("change", "overlap", "size", "score", "sharpness", "jump")
+_PEAKS = ("change", "overlap", "jump")
+
+
+@dataclass(frozen=True)
+class Hints:
+    """The tables of suggestions; empty where nobody asked for any.
+
+    Attributes:
+        tables: by name, as `suggest.TABLES`.
+        rows: for each table, first row and end by tracklet.
+    """
+
+    tables: dict[str, pa.Table]
+    rows: dict[str, dict[str, tuple[int, int]]]
+
+    def rows_of(self, table: str, tracklet: str) -> list[dict[str, Any]]:
+        """The rows about one tracklet."""
+        start, stop = self.rows.get(table, {}).get(tracklet, (0, 0))
+        rows: list[dict[str, Any]] = self.tables[table].slice(start, stop - start).to_pylist() if stop else []
+        return rows
+
+    def signals_of(self, tracklet: str) -> dict[str, NDArray[np.float64]]:
+        """Each signal (n_frames,) of one tracklet, NaN where it was not measured; none where nothing was."""
+        start, stop = self.rows.get("signals", {}).get(tracklet, (0, 0))
+        if not stop:
+            return {}
+        part = self.tables["signals"].slice(start, stop - start)
+        return {name: part[name].to_numpy().astype(np.float64) for name in _SIGNALS}
+
+
+def read_hints(dataset: Dataset, folder: Path | None = None) -> Hints:
+    """Reads the suggestions of `dataset`; no tables where there are none.
+
+    Errors: MismatchError for damaged ones, and for those of another dataset.
+    """
+    folder = folder or dataset.root / FOLDER
+    names = [name for name in TABLES if (folder / f"{name}.parquet").is_file()]
+    tables = {name: read_suggestions(dataset, name, folder) for name in names}
+    return Hints(tables, {name: _find_rows(table) for name, table in tables.items()})
+
+
+def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
+    starts = run_starts(table["tracklet_id"])
+    names = table["tracklet_id"].take(pa.array(starts)).to_pylist()
+    return dict(zip(names, zip(starts.tolist(), [*starts[1:].tolist(), table.num_rows], strict=True), strict=True))
+
+
+def list_reasons(hints: Hints, tracklet: str) -> list[dict[str, Any]]:
+    """Why a tracklet may be in error, the strongest reason first."""
+    rows = [row for row in hints.rows_of("suggestions", tracklet) if row["score"] >= _MIN_SCORE]
+    rows.sort(key=lambda row: -row["score"])
+    return [
+        {
+            "name": row["reason"],
+            "title": REASONS[row["reason"]].title if row["reason"] in REASONS else row["reason"],
+            "score": round(row["score"], 2),
+            "first": row["first_position"],
+            "end": row["end_position"],
+        }
+        for row in rows
+    ]
+
+
+def suggest_cuts(reasons: list[dict[str, Any]], change: NDArray[np.float64] | None, n_frames: int) -> list[int]:
+    """Where to cut, the likeliest first; one at least for a tracklet of two frames or more.
+
+    Args:
+        reasons: as `list_reasons` gives them.
+        change: (n_frames,) how much looks change there; None where it is not known.
+    """
+    cuts = [r["first"] for r in reasons if r["first"] is not None and (r["first"] == r["end"] or "jump" in r["name"])]
+    if change is not None and np.isfinite(change[1:]).any():
+        cuts.append(int(np.nanargmax(change[1:])) + 1)
+    inner = [cut for cut in dict.fromkeys(cuts) if 0 < cut < n_frames]
+    return inner or ([n_frames // 2] if n_frames > 1 else [])
+
+
+def suggest_drops(reasons: list[dict[str, Any]], n_frames: int) -> list[list[int]]:
+    """Frames to drop, as half-open ranges, ascending and apart: those unlike their neighbours."""
+    spans = sorted(
+        [max(r["first"], 0), min(r["end"], n_frames)]
+        for r in reasons
+        if r["name"] == "odd_frame" and r["score"] >= _DROP_SCORE and r["first"] is not None and r["end"] > r["first"]
+    )
+    return [span for span in spans if span[0] < span[1]][:1]
+
+
+def choose_tiles(
+    n_frames: int, cuts: list[int], drops: list[list[int]], signals: dict[str, NDArray[np.float64]]
+) -> tuple[list[int], list[int]]:
+    """Positions of the frames that a contact sheet shows, ascending, and those of them that look suspicious."""
+    odd = dict.fromkeys([p for span in drops for p in range(*span)] + [p for cut in cuts[:2] for p in (cut - 1, cut)])
+    for name in _PEAKS:
+        values = signals.get(name)
+        if values is not None and np.isfinite(values).any() and np.nanmax(values) > 0:
+            odd[int(np.nanargmax(values))] = None
+    if n_frames <= N_TILES:
+        return list(range(n_frames)), sorted(p for p in odd if 0 <= p < n_frames)
+    marked = sorted([p for p in odd if 0 <= p < n_frames][: N_TILES - N_EVEN])
+    return sorted({*sample_positions(n_frames, N_EVEN), *marked}), marked
+
+
+def thin_signals(signals: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """Signals for a strip chart: at most `_MAX_POINTS` points, each the largest of `step` frames; null is unknown."""
+    n_frames = max((len(values) for values in signals.values()), default=0)
+    step = max(1, -(-n_frames // _MAX_POINTS))
+    thin: dict[str, Any] = {"step": step}
+    for name, values in signals.items():
+        if np.isfinite(values).any():
+            padded = np.full(-(-n_frames // step) * step, -np.inf)
+            padded[:n_frames] = np.where(np.isfinite(values), values, -np.inf)
+            most = padded.reshape(-1, step).max(axis=1)
+            thin[name] = [None if value == -np.inf else float(f"{value:.4g}") for value in most.tolist()]
+    return thin
+
+
+def list_candidates(hints: Hints, tracklet: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Merge and cross-camera candidates, the likeliest first: name of the other, score and why."""
+    merges: list[dict[str, Any]] = []
+    across: list[dict[str, Any]] = []
+    for row in hints.rows_of("candidates", tracklet):
+        entry = {"id": row["other_id"], "score": round(row["score"], 3), "why": row["why"]}
+        (merges if row["kind"] == MERGE else across).append(entry)
+    return merges[:9], across[:9]

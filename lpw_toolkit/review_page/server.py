@@ -1,0 +1,232 @@
+"""The server of the page: a few routes over a `Desk`, behind a `Guard`, on 127.0.0.1."""
+
+import getpass
+import json
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import sha256
+from importlib import import_module, resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lpw_toolkit.cleaning.decisions import MAX_REVIEWER_CHARS
+from lpw_toolkit.cleaning.review import open_review
+from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.review_page.desk import Desk
+from lpw_toolkit.review_page.guard import App, Guard, Keys
+from lpw_toolkit.review_page.hints import read_hints
+from lpw_toolkit.review_page.pictures import MAX_FRAMES
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+#: The files of the page: name to media type.
+STATIC = {
+    "review.html": "text/html; charset=utf-8",
+    "review.css": "text/css; charset=utf-8",
+    **{
+        f"{name}.js": "text/javascript; charset=utf-8"
+        for name in (
+            "main",
+            "words",
+            "keys",
+            "outbox",
+            "store",
+            "queue",
+            "sheet",
+            "chart",
+            "persons",
+            "twelve",
+            "panels",
+        )
+    },
+}
+_N_CONNECTIONS = 64
+_GOODBYE_S = 2
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How a review is served.
+
+    Attributes:
+        reviewer: whose decisions they are.
+        port: None takes one that is the same every time for this dataset and reviewer, if it is free.
+        elsewhere: folder for decisions on a dataset that cannot be written to.
+        seed: of the places of the queue that are drawn at random.
+    """
+
+    reviewer: str
+    port: int | None = None
+    elsewhere: Path | None = None
+    seed: int = 0
+
+
+def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[str, str, list[str]], None]) -> None:
+    """Serves the page until Ctrl-C.
+
+    Args:
+        announce: is told the address for people, the one to start a browser with, and what was repaired, once
+            connections are taken.
+
+    Errors: LpwError where starlette or uvicorn is missing, the port is taken, or another process reviews under the same
+    name; MismatchError for damaged tables or logs.
+    """
+    uvicorn = _import_uvicorn()
+    hints = read_hints(dataset, options.elsewhere / "suggestions" if options.elsewhere else None)
+    with open_review(dataset, options.reviewer, options.elsewhere) as review:
+        desk = Desk(dataset, review, hints, options.seed)
+        with _listen(options, review.base.digest) as listener:
+            port, keys = listener.getsockname()[1], Keys()
+            app = make_app(desk, port, keys)
+            config = uvicorn.Config(
+                app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off",
+                limit_concurrency=_N_CONNECTIONS, timeout_graceful_shutdown=_GOODBYE_S,
+            )  # fmt: skip
+            address = f"http://127.0.0.1:{port}/?token="
+            announce(address + keys.token, address + keys.ticket, review.repairs)
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def name_reviewer() -> str:
+    """A reviewer's name made of the user's; `reviewer` where it has no letter that a name may have."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = ""
+    return re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:MAX_REVIEWER_CHARS].strip("-") or "reviewer"
+
+
+def _import_uvicorn() -> Any:
+    try:
+        import_module("starlette.applications")
+        import uvicorn
+    except ImportError as error:
+        do = 'install it: pip install "lpw-toolkit[review]"'
+        raise LpwError("lpw clean --review", f"no {error.name}", "starlette and uvicorn", do) from error
+    return uvicorn
+
+
+def _listen(options: ServeOptions, digest: str) -> socket.socket:
+    """A listening socket on 127.0.0.1; the same port each time keeps what the page remembers between two runs."""
+    usual = 20_000 + int.from_bytes(sha256(f"{digest}{options.reviewer}".encode()).digest()[:4], "big") % 10_000
+    ports = [options.port] if options.port is not None else [usual, 0]
+    for port in ports:
+        listener = socket.socket()
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(_N_CONNECTIONS)
+        except OSError as error:
+            listener.close()
+            if port == ports[-1]:
+                got = describe_os_error(error)
+                raise LpwError("option --port", f"{port} ({got})", "a free port", "choose another") from error
+        else:
+            return listener
+    raise LpwError("option --port", "none", "a port", "give one")
+
+
+@cache
+def read_static(name: str) -> bytes:
+    """One file of the page."""
+    return resources.files("lpw_toolkit.review_page").joinpath("static", name).read_bytes()
+
+
+def make_app(desk: Desk, port: int, keys: Keys) -> App:
+    """The ASGI application: the routes over `desk`, behind the guard."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    routes = [
+        Route("/", partial(_send_file, "review.html"), methods=["GET"]),
+        *(Route(f"/{name}", partial(_send_file, name), methods=["GET"]) for name in STATIC if name != "review.html"),
+        Route("/api/start", _answer_json(lambda numbers: desk.start()), methods=["GET"]),
+        Route("/api/order", _answer_json(lambda numbers: desk.order()), methods=["GET"]),
+        Route("/api/clashes", _answer_json(lambda numbers: desk.list_clashes()), methods=["GET"]),
+        Route("/api/ping", _answer_json(lambda numbers: {}), methods=["GET"]),
+        Route("/api/tracklet/{n}", _answer_json(lambda numbers: desk.describe(*numbers)), methods=["GET"]),
+        Route("/sprite/{n}/sheet", _answer_jpeg(desk.draw_sheet), methods=["GET"]),
+        Route("/sprite/{n}/few", _answer_jpeg(desk.draw_few), methods=["GET"]),
+        Route("/sprite/{n}/candidates", _answer_jpeg(desk.draw_candidates), methods=["GET"]),
+        Route("/sprite/{n}/{start}-{stop}", _answer_jpeg(partial(_draw_frames, desk)), methods=["GET"]),
+        Route("/api/decide", partial(_decide, desk), methods=["POST"]),
+    ]
+    return Guard(Starlette(routes=routes), port, keys)
+
+
+def _draw_frames(desk: Desk, number: int, start: int, stop: int) -> bytes:
+    if stop - start > MAX_FRAMES:
+        raise IndexError(stop)
+    return desk.draw_frames(number, start, stop)
+
+
+def _read_numbers(request: "Request") -> list[int]:
+    """The numbers in an address. Errors: IndexError for anything else."""
+    words = list(request.path_params.values())
+    if not all(re.fullmatch(r"0|[1-9][0-9]{0,8}", word) for word in words):
+        raise IndexError(words)
+    return [int(word) for word in words]
+
+
+async def _send_file(name: str, request: "Request") -> "Response":
+    from starlette.responses import Response
+
+    return Response(read_static(name), headers={"content-type": STATIC[name]})
+
+
+def _answer_json(ask: Callable[[list[int]], Any]) -> Callable[["Request"], Awaitable["Response"]]:
+    async def answer(request: "Request") -> "Response":
+        return await _ask(request, lambda numbers: _encode_json(ask(numbers)), "application/json")
+
+    return answer
+
+
+def _answer_jpeg(draw: Callable[..., bytes]) -> Callable[["Request"], Awaitable["Response"]]:
+    async def answer(request: "Request") -> "Response":
+        return await _ask(request, lambda numbers: draw(*numbers), "image/jpeg")
+
+    return answer
+
+
+async def _ask(request: "Request", ask: Callable[[list[int]], bytes], media_type: str) -> "Response":
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import PlainTextResponse, Response
+
+    try:
+        content = await run_in_threadpool(lambda: ask(_read_numbers(request)))
+    except (IndexError, KeyError):
+        return PlainTextResponse("no such thing\n", status_code=404)
+    except (MismatchError, CorruptCropError) as error:
+        return PlainTextResponse(f"{error}\n", status_code=500)
+    return Response(content, media_type=media_type)
+
+
+def _encode_json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+async def _decide(desk: Desk, request: "Request") -> "Response":
+    """200 once the decision is on the disk; 400 for a wrong one; 503 where the system refuses, to be tried again."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import Response
+
+    status, answer = 200, {}
+    try:
+        entry = json.loads(await request.body(), parse_constant=_refuse_constant)
+        answer = await run_in_threadpool(desk.decide, entry)
+    except LpwError as error:
+        status, answer = 503 if isinstance(error.__cause__, OSError) else 400, {"error": f"{error}"}
+    except (ValueError, RecursionError):
+        status, answer = 400, {"error": "no plain JSON"}
+    return Response(_encode_json(answer), status_code=status, media_type="application/json")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
