@@ -1,7 +1,5 @@
 """What mean colour alone says of a tracklet: the baseline that anything learned has to stand above."""
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +53,8 @@ def describe_colours(
 def measure_colours(image: NDArray[np.uint8], cuts: NDArray[np.float64]) -> Floats:
     """Mean colour (3 * R,), 0 to 1, of an image (H, W, 3) between the heights `cuts` (R,), the last of which is 1."""
     borders = np.round(np.concatenate([[0.0], cuts]) * len(image)).astype(int)
-    parts = [image[top : max(end, top + 1)].mean(axis=(0, 1)) for top, end in pairwise(borders)]
+    tops = np.minimum(borders[:-1], len(image) - 1)  # an image with fewer rows than parts shows some rows twice
+    parts = [image[top : max(end, top + 1)].mean(axis=(0, 1)) for top, end in zip(tops, borders[1:], strict=True)]
     return (np.concatenate(parts) / 255).astype(np.float32)
 
 
