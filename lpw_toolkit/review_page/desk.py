@@ -62,6 +62,7 @@ class Desk:
 
     def start(self) -> dict[str, Any]:
         """All that the page needs to begin: tracklets by column, the queue, the last decisions."""
+        queue = self.order()
         with self._lock:
             cameras = sorted({tracklet.camera_id for tracklet in self._base.tracklets.values()})
             place = {camera: i for i, camera in enumerate(cameras)}
@@ -82,7 +83,7 @@ class Desk:
                 "spent": self._tell_spent(),
                 "linked": sorted(self._list_linked()),
                 "n_clashes": len(self._current_state().clashes),
-            } | self._order()
+            } | queue
 
     def _list_last(self) -> list[dict[str, Any]]:
         undone = self._current_state().undone
@@ -122,27 +123,30 @@ class Desk:
     def order(self) -> dict[str, Any]:
         """The queue as it is now: the numbers of what is left, the next first, and how much has been found."""
         with self._lock:
-            return self._order()
-
-    def _order(self) -> dict[str, Any]:
+            letters = [self._letters.get(name, "u") for name in self._names]
+            outcomes = self._tell_outcomes()
+        left = [i for i, letter in enumerate(letters) if letter == "u"]
         if self._stock is None:
-            left = [i for i, name in enumerate(self._names) if self._letters.get(name, "u") == "u"]
-            n_seen = len(self._names) - len(left)
-            told = f"seen {100 * n_seen / max(len(self._names), 1):.0f} %; no suggestions yet"
+            n_seen = len(letters) - len(left)
+            told = f"seen {100 * n_seen / max(len(letters), 1):.0f} %; no suggestions yet"
             return {"order": left, "chances": [], "random": [], "told": told}
-        known = set(self._stock.names)
-        outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
-        decided = {name: outcomes[letter] for name, letter in self._letters.items() if letter != "u" and name in known}
-        decided |= {name: "clean" for name, outcome in decided.items() if outcome == "error" and self._is_whole(name)}
-        found = order(self._stock, decided)
+        found = order(self._stock, outcomes)  # takes its time: decisions go on meanwhile
         numbers = [self._numbers[name] for name in found.tracklet_ids]
-        rest = [i for i, name in enumerate(self._names) if name not in known and self._letters.get(name, "u") == "u"]
+        ordered = set(numbers)
+        rest = [number for number in left if number not in ordered]
         return {
             "order": numbers + rest,
             "chances": [round(chance, 3) for chance in found.chances.tolist()] + [0.0] * len(rest),
             "random": [number for number, drawn in zip(numbers, found.at_random.tolist(), strict=True) if drawn],
             "told": found.estimate.tell(),
         }
+
+    def _tell_outcomes(self) -> dict[str, str]:
+        """What the decided tracklets were, for the queue."""
+        known = set(self._stock.names) if self._stock else set()
+        outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
+        decided = {name: outcomes[letter] for name, letter in self._letters.items() if letter != "u" and name in known}
+        return decided | {name: "clean" for name, told in decided.items() if told == "error" and self._is_whole(name)}
 
     def _is_whole(self, tracklet: str) -> bool:
         """Whether a tracklet is uncut, keeps all frames and is not rejected: a merge is no error of its own."""

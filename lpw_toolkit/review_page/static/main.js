@@ -542,7 +542,7 @@ function enter(name) {
 }
 
 function leave() {
-  if (mode !== "look") { const was = mode; enter("look"); if (was === "twelve") show(at); } else { range = null; cursor = anchor = -1; stop(); if (entry?.detail) { mark(); showMoment(); } }
+  if (mode !== "look") { const was = mode; enter("look"); if (was === "twelve") { if (view === "review" && store.letters[order[at]] !== "u") next(); else show(at); } } else { range = null; cursor = anchor = -1; stop(); if (entry?.detail) { mark(); showMoment(); } }
 }
 
 function press(event) {
@@ -638,6 +638,9 @@ function handleTwelve(key, repeat) {
       pace.push(...numbers.map(() => (performance.now() - shownAt) / numbers.length));
       decide("accept", numbers.map((n) => store.ids[n]), {}, numbers);
     }
+    const waiting = [...twelve.passed].filter((n) => store.letters[n] === "u");
+    order = [...order.slice(0, at + 1), ...waiting, ...order.slice(at + 1).filter((n) => !twelve.passed.has(n))];
+    queue.show(order, at);
     if (!twelve.open()) { enter("look"); show(at); }
   } else if (name === "undo") undo();
   else if (name === "twelve") leave();

@@ -1,6 +1,6 @@
 // The right side: pieces of the same way in the same camera, people of other cameras, and the person card.
 
-import { $, LETTER, SIGN, element } from "./words.js";
+import { $, LETTER, SIGN, element, tail } from "./words.js";
 
 const THUMBS = 2, THUMB_PX = 44, TILE_PX = 96, N_MERGES = 3;
 
@@ -27,10 +27,10 @@ export class Persons {
       nodes.push(this.head(persons.length ? `This person: ${persons.join(", ")}` : "This person", `${nMembers + 1} tracklets`));
       nodes.push(...known);
     }
-    nodes.push(this.head("Goes on in this camera?", kinds.merge ? "1–9 merges" : merges.length ? "m merges" : ""));
+    nodes.push(this.head("Goes on here?", kinds.merge ? "1–9 merges" : merges.length ? "m merges" : ""));
     nodes.push(...(kinds.merge ? merged : merged.slice(0, N_MERGES)));
     if (!merges.length) nodes.push(element("p", "none", "Nobody fits."));
-    nodes.push(this.head("Seen by other cameras?", across.length ? "1–9 links, 0 none" : ""));
+    nodes.push(this.head("Other cameras?", across.length ? "1–9 links, 0 none" : ""));
     nodes.push(...others);
     if (!across.length) nodes.push(element("p", "none", "Nobody fits."));
     this.box.replaceChildren(...nodes);
@@ -58,7 +58,8 @@ export class Persons {
     thumb.style.backgroundSize = `${w * n}px ${THUMB_PX}px`;
     thumb.style.backgroundPosition = `${-place * THUMBS * w}px 0`;
     const text = row.appendChild(element("span", "text"));
-    text.append(element("b", "", each.piece ?? each.name));
+    text.append(element("b", "", tail(each.piece ?? each.name, 22)));
+    row.title = each.piece ?? each.name;
     text.append(element("span", "", each.why ?? (each.merged ? `${each.camera}, merged` : each.camera)));
     if (each.letter && each.letter !== "u") {
       const sign = row.appendChild(element("span", "sign", SIGN[each.letter]));

@@ -1,6 +1,6 @@
 // The list on the left: however long the queue is, only the rows in sight exist.
 
-import { $, LETTER, SIGN, element } from "./words.js";
+import { $, LETTER, SIGN, element, tail } from "./words.js";
 
 const ROW_PX = 30;
 
@@ -61,7 +61,8 @@ export class QueueList {
     row.dataset.letter = letter;
     row.sign.textContent = SIGN[letter];
     row.sign.title = LETTER[letter];
-    row.name.textContent = store.ids[n];
+    row.name.textContent = tail(store.ids[n], 17);
+    row.title = store.ids[n];
     row.setAttribute("aria-label", `${store.ids[n]}, ${LETTER[letter]}`);
     row.risk.textContent = store.chance[n] < 0 ? "" : store.random.has(n) ? "drawn" : `${Math.round(100 * store.chance[n])} %`;
     row.setAttribute("aria-selected", place === this.at);

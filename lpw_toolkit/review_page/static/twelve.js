@@ -1,6 +1,6 @@
 // Twelve tracklets that are probably fine, to be accepted at once; any of them can be left out.
 
-import { $, count, element } from "./words.js";
+import { $, count, element, tail } from "./words.js";
 import { picture } from "./store.js";
 
 export const MARKS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "q", "w", "e"];
@@ -49,7 +49,7 @@ export class Twelve {
     const cell = element("div", "cell");
     cell.dataset.place = i;
     const head = cell.appendChild(element("p"));
-    head.append(element("kbd", "", MARKS[i]), element("b", "", this.store.ids[number]));
+    head.append(element("kbd", "", MARKS[i]), element("b", "", tail(this.store.ids[number], 26)));
     const chance = this.store.chance[number];
     head.append(element("span", "", `${count(this.store.frames[number])} frames${chance < 0 ? "" : `, ${(100 * chance).toFixed(1)} %`}`));
     const strip = cell.appendChild(element("div", "strip"));

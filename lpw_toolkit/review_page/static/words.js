@@ -17,6 +17,9 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** The end of a name, which tells more than its beginning. */
+export const tail = (text, most) => (text.length > most ? `…${text.slice(1 - most)}` : text);
+
 export const STATUS = { unreviewed: "not reviewed", accepted: "accepted", edited: "edited", rejected: "rejected" };
 export const LETTER = { u: "not reviewed", a: "accepted", e: "edited", r: "rejected", "?": "unsure" };
 export const SIGN = { u: "·", a: "✓", e: "✎", r: "✗", "?": "?" };
