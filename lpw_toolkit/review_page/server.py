@@ -82,7 +82,7 @@ def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[st
     hints = read_hints(dataset, options.elsewhere / "suggestions" if options.elsewhere else None)
     with open_review(dataset, options.reviewer, options.elsewhere) as review:
         desk = Desk(dataset, review, hints, options.seed)
-        with _listen(options, review.base.digest) as listener:
+        with listen(options, review.base.digest) as listener:
             port, keys = listener.getsockname()[1], Keys()
             app = make_app(desk, port, keys)
             config = uvicorn.Config(
@@ -113,7 +113,7 @@ def _import_uvicorn() -> Any:
     return uvicorn
 
 
-def _listen(options: ServeOptions, digest: str) -> socket.socket:
+def listen(options: ServeOptions, digest: str) -> socket.socket:
     """A listening socket on 127.0.0.1; the same port each time keeps what the page remembers between two runs."""
     usual = 20_000 + int.from_bytes(sha256(f"{digest}{options.reviewer}".encode()).digest()[:4], "big") % 10_000
     ports = [options.port] if options.port is not None else [usual, 0]
