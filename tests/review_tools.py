@@ -96,6 +96,16 @@ class Hand(Browser):
         for key in keys:
             self.press(key)
 
+    def accept(self, n: int) -> None:
+        """Accepts `n` tracklets, each once it is shown: what is not seen cannot be accepted."""
+        for _ in range(n):
+            self.wait_for("document.querySelector('#pieces .piece')")
+            self.press("Space")
+
+    def wait_ahead(self, n: int) -> None:
+        """Waits until the next `n` tracklets are loaded."""
+        self.wait_for(f"Number(document.body.dataset.ahead) >= {n}")
+
     def add_tab(self) -> str:
         """Opens another tab and turns to it; returns the name of the one before."""
         before, self._session = self._session, None

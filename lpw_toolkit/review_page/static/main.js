@@ -33,7 +33,7 @@ async function begin() {
   }
   store = new Store(start, failed);
   const place = `lpw.out.${start.dataset.slice(0, 16)}.${start.reviewer}`;
-  outbox = new Outbox(place, { saved, refused, changed: showSaved, back: () => show(at) });
+  outbox = new Outbox(place, { saved, refused, changed: showSaved, back: () => (entry?.detail ? preload() : show(at)) });
   channel = new BroadcastChannel(place);
   channel.onmessage = ({ data }) => takeTouched(data, true);
   done = start.last.map((each) => ({ request: each, n: each.n, state: "saved", undone: each.undone }));
@@ -129,11 +129,17 @@ function wait(wanted) {
 }
 
 function preload() {
+  if (!entry) return;
+  const ahead = [];
   for (let i = at + 1, left = N_AHEAD; i < order.length && left; i++) {
     if (view === "review" && store.letters[order[i]] !== "u") continue;
-    store.get(order[i]);
+    ahead.push(store.get(order[i]));
     left--;
   }
+  store.keepAlive(entry);
+  const tell = () => { document.body.dataset.ahead = ahead.filter((each) => each.detail).length; };
+  tell();
+  for (const each of ahead) each.ready.then(tell, () => {});
 }
 
 function next() {
@@ -547,7 +553,11 @@ function leave() {
 
 function press(event) {
   const target = event.target;
-  if (panels.isOpen() || (target instanceof Element && target.closest("textarea, input, select"))) return;
+  if (panels.isOpen()) {
+    if (event.key === "Escape") { event.preventDefault(); panels.close(); }
+    return;
+  }
+  if (target instanceof Element && target.closest("textarea, input, select")) return;
   const key = keyOf(event);
   if (!key || key === "Tab") return;
   if ((key === "Enter" || key === "Space") && target instanceof Element && target.closest("button, a")) return;
@@ -641,7 +651,7 @@ function handleTwelve(key, repeat) {
     const waiting = [...twelve.passed].filter((n) => store.letters[n] === "u");
     order = [...order.slice(0, at + 1), ...waiting, ...order.slice(at + 1).filter((n) => !twelve.passed.has(n))];
     queue.show(order, at);
-    if (!twelve.open()) { enter("look"); show(at); }
+    if (!twelve.open()) { enter("look"); next(); }
   } else if (name === "undo") undo();
   else if (name === "twelve") leave();
   else if (name === "help") DOING.help();

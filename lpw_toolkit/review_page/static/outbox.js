@@ -101,8 +101,10 @@ export class Outbox {
     if (!response.ok && response.status !== 400) return this.stop(answer.error ?? `the server says ${response.status}`);
     this.waiting.shift();
     this.keep();
+    const wasLost = this.trouble;
     this.trouble = "";
     this.tries = 0;
+    if (wasLost) this.tell.back();
     if (response.ok) this.tell.saved(request, answer);
     else this.tell.refused(request, answer.error ?? "refused");
     return true;

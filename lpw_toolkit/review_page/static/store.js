@@ -50,6 +50,11 @@ export class Store {
     return entry;
   }
 
+  /** Moves the shown one to the end of those that are let go. */
+  keepAlive(entry) {
+    if (this.entries.delete(entry.n)) this.entries.set(entry.n, entry);
+  }
+
   async fetch(entry) {
     const [detail, sheet] = await Promise.all([ask(`/api/tracklet/${entry.n}`), picture(`/sprite/${entry.n}/sheet`, entry)]);
     if (detail.thumb_px) entry.thumbs = await picture(`/sprite/${entry.n}/candidates`, entry);
