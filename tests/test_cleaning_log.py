@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
 from lpw_toolkit.cleaning import decisions, log
 from lpw_toolkit.cleaning.decisions import BadLineError, Request, check_request, format_line, parse_line
 from lpw_toolkit.cleaning.log import Known, Log, open_log, read_log, read_log_file, request_of
 from lpw_toolkit.cleaning.merge import merge_folder, read_folder, unite
 from lpw_toolkit.errors import LpwError, MismatchError
-from tests.make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
 SEEN = "e" * 64
 ROOT = Path(__file__).resolve().parents[1]
@@ -230,7 +230,7 @@ WRITER = f"""
 import sys
 from pathlib import Path
 from lpw_toolkit.cleaning.log import open_log
-from tests.make_decisions import DIGEST, ask
+from make_decisions import DIGEST, ask
 with open_log(Path(sys.argv[1]), sys.argv[3], DIGEST) as log:
     for n in range(1, int(sys.argv[2]) + 1):
         print(log.append(ask(n, "accept", f"t{{n}}"), "{SEEN}").uuid, flush=True)

@@ -29,6 +29,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(progress.time, "monotonic", clock)
+    progress.set_style("auto")  # a command that another test called may have chosen JSON
     return clock
 
 

@@ -182,7 +182,7 @@ class TestQueue:
         more = ("--method", "mean", "--set", "train.iterations=0")
         arguments = [sys.executable, "-c", script, "reproduce", *words("table2", data, tmp_path / "o", *more)]
         killed = subprocess.run(
-            arguments, env={**os.environ, "LPW_FAULT": "rename:6"}, capture_output=True, cwd=Path(__file__).parents[1]
+            arguments, env={**os.environ, "LPW_FAULT": "rename:7"}, capture_output=True, cwd=Path(__file__).parents[1]
         )
         assert killed.returncode == -signal.SIGKILL
         assert [p.suffix for p in (tmp_path / "o" / "rows").iterdir()] == [".tmp~"]
