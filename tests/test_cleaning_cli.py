@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from make_dataset import make_dataset
 from make_decisions import Asker, ask, chain, decide, make_base, make_uuid
 
 from cli.clean import command
@@ -22,7 +23,6 @@ from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.detectors import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import export_dataset
-from make_dataset import make_dataset
 
 A1, A2 = "scen1/view1/000001", "scen1/view1/000002"
 B1, B2 = "scen1/view2/000001", "scen1/view2/000002"

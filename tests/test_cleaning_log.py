@@ -220,7 +220,7 @@ class TestFaults:
     def test_reviewers_at_once_lose_and_tear_nothing(self, tmp_path: Path) -> None:
         names = ("anna", "bob", "eve")
         commands = [[sys.executable, "-c", WRITER, str(tmp_path), "60", name] for name in names]
-        children = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for command in commands]
+        children = [subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.DEVNULL) for command in commands]
         assert [child.wait(60) for child in children] == [0, 0, 0]
         readings = read_folder(tmp_path, DIGEST)
         assert [(reading.reviewer, len(reading.decisions)) for reading in readings] == [(name, 60) for name in names]
@@ -241,7 +241,12 @@ def run_writer(folder: Path, n: int, kill_after: int | None = None, **environmen
     """What a process that was killed had acknowledged."""
     command = [sys.executable, "-c", WRITER, str(folder), str(n), "anna"]
     child = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT / "tests",
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert child.stdout
     acked: list[str] = []
