@@ -99,14 +99,12 @@ class Hand(Browser):
     def accept(self, n: int) -> None:
         """Accepts `n` tracklets, each once it is shown: what is not seen cannot be accepted."""
         for _ in range(n):
-            try:
-                end = time.monotonic() + 10
-                while not self.ask("document.querySelector('#pieces .piece') !== null"):
-                    assert time.monotonic() < end
-            except AssertionError:
-                print("DBG", self.ask("document.body.innerText"), self.complaints, self.requests[-12:])
-                raise
+            self.wait_seen()
             self.press("Space")
+
+    def wait_seen(self) -> None:
+        """Waits until a tracklet is shown, not only named."""
+        self.wait_for("document.querySelector('#pieces .piece') !== null")
 
     def wait_ahead(self, n: int) -> None:
         """Waits until the next `n` tracklets are loaded."""

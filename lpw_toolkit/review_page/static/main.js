@@ -65,7 +65,7 @@ function listen() {
     if (document.hidden) hiddenAt = performance.now();
     else { shownAt += performance.now() - hiddenAt; }
   });
-  $("dialog").addEventListener("close", () => $("sheet").focus());
+  $("dialog").addEventListener("cancel", (event) => { event.preventDefault(); panels.close(); });
   addEventListener("resize", () => { if (sheet) { sheet.size = null; if (entry?.detail) render(true); } });
   addEventListener("beforeunload", (event) => { if (outbox.waiting.length && !outbox.keeps) event.preventDefault(); });
 }
@@ -408,6 +408,7 @@ function saved(request, answer) {
   channel.postMessage(answer.touched);
   if (["merge", "link", "unlink", "assign_person", "undo"].includes(request.operation)) renew(answer.touched.map((each) => each.n));
   showLast();
+  showProgress();
   if (request.operation === "accept" || request.operation === "reject") refit();
 }
 

@@ -12,7 +12,13 @@ function open(title, ...nodes) {
   if (!dialog().open) dialog().showModal();
 }
 
-export const close = () => { if (dialog().open) dialog().close(); };
+/** Closes what is open; keys go to the page again at once, not when the browser comes to it. */
+export function close() {
+  if (!dialog().open) return;
+  dialog().close();
+  dialog().replaceChildren();
+  $("sheet").focus();
+}
 export const isOpen = () => dialog().open;
 
 /** The keys, each of which can be chosen anew. */
