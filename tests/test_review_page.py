@@ -224,6 +224,17 @@ class TestOneKeyAfterTheOther:
         served.wait_for(2)
         page.wait_for("document.getElementById('progress').textContent.startsWith('0 of')")
 
+    def test_of_twelve_some_are_rejected(self, page, served):
+        page.type("t")
+        page.wait_for("document.querySelectorAll('.cell').length === 12")
+        names = page.ask("[...document.querySelectorAll('.cell b')].map((node) => node.textContent)")
+        page.type("2", "e", "x", "Space")
+        rejected, accepted = served.wait_for(2)
+        assert (rejected["operation"], rejected["arguments"]) == ("reject", {"reason": "no_person"})
+        assert rejected["tracklets"] == [names[1], names[11]]
+        assert len(accepted["tracklets"]) == 12
+        assert not set(accepted["tracklets"]) & set(rejected["tracklets"])
+
     def test_the_end_of_the_queue(self, page, served):
         page.type("t", "Space", "Space", "Space", "Space")
         assert sum(len(line["tracklets"]) for line in served.wait_for(4)) == 40

@@ -93,13 +93,15 @@ class Together:
     """Tests that change nothing, on one desk."""
 
     @pytest.fixture(scope="class")
-    def review(self, made, tmp_path_factory):
+    @classmethod
+    def review(cls, made, tmp_path_factory):
         with open_review(open_dataset(made), "anna", tmp_path_factory.mktemp("state")) as review:
             yield review
             assert review.log.decisions == []
 
     @pytest.fixture(scope="class")
-    def desk(self, made, review):
+    @classmethod
+    def desk(cls, made, review):
         return Desk(open_dataset(made), review, read_hints(open_dataset(made)))
 
 

@@ -28,7 +28,7 @@ export class Chart {
     this.marks = marks;
     this.canvas.setAttribute("aria-label", detail.cuts.length
       ? `Signals along the tracklet; suggested cuts before frames ${detail.cuts.slice(0, 5).join(", ")}` : "Signals along the tracklet");
-    this.draw();
+    this.waiting ||= requestAnimationFrame(() => { this.waiting = 0; this.draw(); });  // once for each frame at most
   }
 
   draw() {

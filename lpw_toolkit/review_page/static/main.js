@@ -50,10 +50,21 @@ async function begin() {
   order = start.order;
   listen();
   await outbox.adopt();
-  setView("review", start.order);
+  expect(outbox.waiting);
+  setView("review", start.order.filter((n) => store.letters[n] === "u"));
   showProgress();
   showLast();
   showSaved();
+  entry?.ready.then(() => requestAnimationFrame(() => performance.mark("first-tracklet")), () => {});
+}
+
+/** Decisions of before, still on their way: nobody is asked again what they are about. */
+function expect(requests) {
+  const judged = { accept: "a", reject: "r" };
+  const numbers = new Map(requests.length ? store.ids.map((id, n) => [id, n]) : []);
+  for (const { operation, tracklets } of requests) {
+    for (const name of tracklets) if (judged[operation] && numbers.has(name)) store.setLetter(numbers.get(name), judged[operation]);
+  }
 }
 
 function listen() {
@@ -273,8 +284,8 @@ function apply(n, request, record) {
   if (known) {
     known.pieces = foresee(known.pieces, known.id, known.n_frames, request);
     store.setLetter(n, letterOf(known.pieces));
-  } else if (request.operation === "accept") {
-    store.setLetter(n, "a");
+  } else if (request.operation === "accept" || request.operation === "reject") {
+    store.setLetter(n, request.operation[0]);
   }
 }
 
@@ -508,7 +519,7 @@ const MODES = {
   merge: () => [["1", "… 9 merge with"], ["Escape", "leave"]],
   apart: () => [["1", "… 9 is not the same"], ["Escape", "leave"]],
   undo: () => [["1", "… 5 undo"], ["Escape", "leave"]],
-  twelve: () => [["Space", "accept all that are not left out"], ["u", "undo", "undo"], ["Escape", "leave"]],
+  twelve: () => [[keys.of("accept"), "accept all that are not left out"], [keys.of("reject"), "reject those left out: no person"], [keys.of("undo"), "undo"], ["Escape", "leave"]],
 };
 
 function momentOf() {
@@ -652,6 +663,11 @@ function handleTwelve(key, repeat) {
     const waiting = [...twelve.passed].filter((n) => store.letters[n] === "u");
     order = [...order.slice(0, at + 1), ...waiting, ...order.slice(at + 1).filter((n) => !twelve.passed.has(n))];
     queue.show(order, at);
+    if (!twelve.open()) { enter("look"); next(); }
+  } else if (name === "reject") {
+    const numbers = twelve.takeOut();
+    if (!numbers.length) { note("Leave some out first."); return true; }
+    decide("reject", numbers.map((n) => store.ids[n]), { reason: "no_person" }, numbers);
     if (!twelve.open()) { enter("look"); next(); }
   } else if (name === "undo") undo();
   else if (name === "twelve") leave();

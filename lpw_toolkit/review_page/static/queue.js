@@ -11,8 +11,10 @@ export class QueueList {
     this.at = -1;
     this.pool = [];
     this.box = $("queue");
-    this.box.addEventListener("scroll", () => this.draw());
-    new ResizeObserver(() => this.draw()).observe(this.box);
+    this.top = 0;  // where it is scrolled to, and how high it is: to ask for them would lay the page out anew
+    this.height = this.box.clientHeight;
+    this.box.addEventListener("scroll", () => { this.top = this.box.scrollTop; this.draw(); });
+    new ResizeObserver(() => { this.height = this.box.clientHeight; this.draw(); }).observe(this.box);
     $("rows").addEventListener("click", (event) => {
       const row = event.target.closest(".row");
       if (row) choose(Number(row.dataset.place));
@@ -27,16 +29,17 @@ export class QueueList {
 
   move(at) {
     this.at = at;
-    const top = at * ROW_PX, height = this.box.clientHeight;
-    if (top < this.box.scrollTop + ROW_PX || top > this.box.scrollTop + height - 4 * ROW_PX) {
-      this.box.scrollTop = Math.max(0, top - height / 3);
+    const top = at * ROW_PX;
+    if (top < this.top + (this.top ? ROW_PX : 0) || top > this.top + this.height - 4 * ROW_PX) {
+      this.top = Math.max(0, Math.min(top - this.height / 3, this.order.length * ROW_PX - this.height));
+      this.box.scrollTop = this.top;
     }
     this.draw();
   }
 
   draw() {
-    const from = Math.max(0, Math.floor(this.box.scrollTop / ROW_PX) - 2);
-    const until = Math.min(this.order.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / ROW_PX) + 2);
+    const from = Math.max(0, Math.floor(this.top / ROW_PX) - 2);
+    const until = Math.min(this.order.length, Math.ceil((this.top + this.height) / ROW_PX) + 2);
     while (this.pool.length < until - from) this.pool.push(this.make());
     this.pool.forEach((row, i) => this.fill(row, from + i, from + i < until));
   }

@@ -29,13 +29,14 @@ export class Sheet {
   /** The sample. */
   showSample(entry) {
     const { tiles, odd, tile_px: width } = entry.detail;
+    const isScrolled = this.mode === "all";
     this.mode = tiles.length === entry.detail.n_frames ? "whole" : "sample";
     const marked = new Set(odd);
     this.fit(tiles.length, width);
     this.tiles = tiles.map((position, i) => this.make(position, entry.sheet, i, width, tiles.length, marked.has(position)));
     this.watch.disconnect();
     this.box.replaceChildren(...this.tiles.map((tile) => tile.node));
-    this.box.scrollTop = 0;
+    if (isScrolled) this.box.scrollTop = 0;
   }
 
   /** All frames; their pictures come when they come into sight. */

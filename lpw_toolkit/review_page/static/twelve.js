@@ -64,7 +64,12 @@ export class Twelve {
     cell.classList.toggle("out", this.out.has(place));
   }
 
-  /** The tracklets that are not left out. */
+  /** The tracklets that are left out, which are dealt with now. */
+  takeOut() {
+    return this.numbers.filter((_, place) => this.out.has(place));
+  }
+
+  /** The tracklets that are not left out; the others wait in the queue. */
   take() {
     this.out.forEach((place) => this.passed.add(this.numbers[place]));
     return this.numbers.filter((_, place) => !this.out.has(place));
