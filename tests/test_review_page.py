@@ -62,6 +62,7 @@ def test_every_key_does_what_it_says(page, served):
     page.type("Space")
     page.wait_for(f"document.getElementById('id').textContent !== {json.dumps(first)}")
     second = page.text("id")
+    page.wait_seen()  # it is named before it is shown, and what is not seen is not judged
     page.type("x", "2")
     page.wait_for_tracklet()
     lines = served.wait_for(2)
