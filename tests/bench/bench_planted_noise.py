@@ -5,20 +5,20 @@
 DATASET is `lpw import lpw mini_lpw --allow-partial`. Noise is planted in floor(n / 2) frames of each tracklet, in the
 training tracklets from one seed and in the test tracklets from ten others. Every method is trained with every seed
 (all methods of the first seed come first), embeds the ten noisy test sets and the clean one, and each view of scene 1
-asks in turn: 314 queries. The result is written anew after every run; the same command goes on where it was stopped.
+asks in turn: 314 queries. The result is written anew after every run, and results/planted_noise/ holds the answers of
+each: the same command goes on where it was stopped, on another machine too.
 """
 
 import argparse
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import print_table, write_result
+from machine import RESULTS, describe_machine, print_table, write_result
 
-from lpw_toolkit.dataset import open_dataset, sha256_file
+from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.relevance import read_labels
 from lpw_toolkit.trials import read_trials
 from rqen.bootstrap import measure_lead
@@ -27,7 +27,6 @@ from rqen.noise.plan import KINDS, NoiseConfig
 from rqen.noise.planting import plant_noise, read_mask
 from rqen.noise.proof import ask_each_camera, compare_scores
 from rqen.recipe import Recipe, read_recipe
-from rqen.runs import MODEL
 from rqen.scoring import ScoringOptions, embed_run
 from rqen.team import open_team
 from rqen.train import train
@@ -36,8 +35,16 @@ METHODS = ("rqen", "qfix", "qan", "mean")
 TRAIN_SEED, N_RESAMPLES = 1000, 10_000
 #: 64 images a step: 8 persons x 2 sets x 4 frames, drawn anew where a tracklet is shorter.
 SETS = ("data.n_persons=8", "data.n_sets=2", "data.n_frames=4", "data.sampling=random")
-#: Arrays of one run: (1 + draws, Q) with the clean test set first, and scores (draws, F, R).
-Found = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Answers of one run: the persons (Q,) who ask, hits and precisions (1 + draws, Q), the clean test set first."""
+
+    person: np.ndarray
+    hit: np.ndarray
+    precision: np.ndarray
+    facts: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +74,7 @@ def mask_of(dataset: Path) -> Path:
 
 
 def examine(run: Path, noisy: Noisy) -> Found:
-    """Embeds the clean and the noisy test sets, or takes what was found before with the same weights and images."""
-    digests = [open_dataset(path).manifest["digest"] for path in (noisy.source, *noisy.test)]
-    key = hashlib.sha256(json.dumps([sha256_file(run / MODEL), digests]).encode()).hexdigest()
-    file = run / "planted_noise.npz"
-    if file.is_file():
-        with np.load(file) as held:
-            if str(held["key"]) == key:
-                return {name: held[name] for name in held.files if name != "key"}
+    """Embeds the clean and the noisy test sets."""
     clean = embed_run(run, noisy.source, ScoringOptions(), noisy.rows)
     labels = read_labels(clean.dataset.tracklets).take(noisy.rows)
     answers, scores = [ask_each_camera(clean.vectors[noisy.rows], labels)], []
@@ -84,29 +84,43 @@ def examine(run: Path, noisy: Noisy) -> Found:
         scores.append(found.scores)
     people = np.array(clean.dataset.tracklets["person_id"].to_pylist())[noisy.rows]
     _, person = np.unique(people[answers[0].rows], return_inverse=True)
-    result = {
-        "person": person,
-        "hit": np.stack([answer.hit for answer in answers]),
-        "precision": np.stack([answer.precision for answer in answers]),
-        "scores": np.stack(scores),
-    }
-    np.savez_compressed(file, key=np.array(key), **result)
-    return result
+    hit = np.stack([answer.hit for answer in answers])
+    precision = np.stack([answer.precision for answer in answers]).astype(np.float32)
+    return Found(person, hit, precision, describe_run(hit, precision, np.stack(scores), noisy))
 
 
-def describe_run(found: Found, noisy: Noisy) -> dict[str, Any]:
-    hit, precision = found["hit"].mean(axis=1), found["precision"].mean(axis=1)
+def describe_run(hit: np.ndarray, precision: np.ndarray, scores: np.ndarray, noisy: Noisy) -> dict[str, Any]:
+    hits, precisions = hit.mean(axis=1), precision.mean(axis=1)
     figures = {
-        "rank1": hit[1:].mean(), "map": precision[1:].mean(), "clean_rank1": hit[0], "clean_map": precision[0],
+        "rank1": hits[1:].mean(), "map": precisions[1:].mean(), "clean_rank1": hits[0], "clean_map": precisions[0],
     }  # fmt: skip
     facts: dict[str, Any] = {name: round(float(100 * value), 2) for name, value in figures.items()}
-    if np.ptp(found["scores"]):
+    facts["machine"] = describe_machine()["cpu"]
+    if np.ptp(scores):
         masks = [read_mask(mask_of(path), open_dataset(path).frames) for path in noisy.test]
         region, kind = (np.concatenate(column) for column in zip(*masks, strict=True))
-        auc = compare_scores(found["scores"].reshape(len(region), -1), region, kind)
+        auc = compare_scores(scores.reshape(len(region), -1), region, kind)
         facts["auc"] = {name: {k: round(v, 4) for k, v in values.items()} for name, values in auc.items()}
-        facts["score_mean_sd"] = [round(float(value), 4) for value in (found["scores"].mean(), found["scores"].std())]
+        facts["score_mean_sd"] = [round(float(value), 4) for value in (scores.mean(), scores.std())]
     return facts
+
+
+def read_found(file: Path, settings: dict[str, Any]) -> Found | None:
+    """What a run of these settings found, on whatever machine it was."""
+    if not file.is_file():
+        return None
+    with np.load(file) as held:
+        if json.loads(str(held["settings"])) != settings:
+            return None
+        return Found(held["person"], held["hit"], held["precision"], json.loads(str(held["facts"])))
+
+
+def write_found(file: Path, settings: dict[str, Any], found: Found) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    texts = {"settings": json.dumps(settings), "facts": json.dumps(found.facts)}
+    np.savez_compressed(
+        file, person=found.person.astype(np.int16), hit=found.hit.astype(bool), precision=found.precision, **texts
+    )
 
 
 def compare_methods(found: dict[tuple[str, int], Found], ours: str) -> dict[str, Any]:
@@ -116,9 +130,11 @@ def compare_methods(found: dict[tuple[str, int], Found], ours: str) -> dict[str,
         seeds = sorted({seed for method, seed in found if method == ours and (other, seed) in found})
         if not seeds:
             continue
-        person = found[ours, seeds[0]]["person"]
+        person = found[ours, seeds[0]].person
         leads[f"{ours} over {other}"] = {"seeds": seeds} | {
-            name: measure_points(person, *(np.stack([found[m, s][key][part] for s in seeds]) for m in (ours, other)))
+            name: measure_points(
+                person, *(np.stack([getattr(found[m, s], key)[part] for s in seeds]) for m in (ours, other))
+            )
             for name, key, part in (
                 ("rank1", "hit", slice(1, None)), ("map", "precision", slice(1, None)),
                 ("clean_rank1", "hit", slice(1)), ("clean_map", "precision", slice(1)),
@@ -133,8 +149,8 @@ def measure_points(person: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> 
     return {**{name: round(100 * value, 2) for name, value in values.items()}, "holds": lead.holds}
 
 
-def summarise(found: dict[tuple[str, int], Found], noisy: Noisy) -> dict[str, Any]:
-    runs = {key: describe_run(value, noisy) for key, value in found.items()}
+def summarise(found: dict[tuple[str, int], Found]) -> dict[str, Any]:
+    runs = {key: value.facts for key, value in found.items()}
     methods = {}
     for name in dict.fromkeys(method for method, _ in runs):
         own = [facts for (method, _), facts in runs.items() if method == name]
@@ -181,7 +197,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--draws", type=int, default=10, help="noisy test sets")
     parser.add_argument("--train-draws", type=int, default=1, help="times each tracklet stands in the training set")
-    parser.add_argument("--name", default="planted_noise", help="of the file under results/")
+    parser.add_argument("--name", default="planted_noise", help="of the file and the folder under results/")
     for field in dataclasses.fields(NoiseConfig):
         if field.type in ("float", float):
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=float, default=field.default)
@@ -197,20 +213,28 @@ def main() -> None:
     noise |= {"test_seeds": list(range(1, options.draws + 1)), "frames": "floor(n/2) of each tracklet"}
     for name in ("seed", "n_draws"):
         del noise[name]
+    digest = open_dataset(options.data).manifest["digest"]
     found: dict[tuple[str, int], Found] = {}
     for seed in map(int, options.seeds.split(",")):
         for method in options.methods.split(","):
             recipe = make_recipe(options, seed)
-            with open_team() as team:
-                job = Job(noisy.train, options.out / "runs" / f"{method}-{seed}", method, recipe, resume=True)
-                run = train(job, team)
-            found[method, seed] = examine(run, noisy)
-            summary = summarise(found, noisy)
+            settings = json.loads(
+                json.dumps({"data": digest, "noise": noise, "method": method, "recipe": recipe.values()})
+            )
+            kept = RESULTS / options.name / f"{method}-{seed}.npz"
+            result = read_found(kept, settings)
+            if result is None:
+                with open_team() as team:
+                    job = Job(noisy.train, options.out / "runs" / f"{method}-{seed}", method, recipe, resume=True)
+                    run = train(job, team)
+                result = examine(run, noisy)
+                write_found(kept, settings, result)
+            found[method, seed] = result
+            summary = summarise(found)
             values = recipe.values()
             del values["train"]["seed"]
-            facts = {"dataset_digest": open_dataset(options.data).manifest["digest"], "noise": noise, "recipe": values}
             show(summary)
-            file = write_result(options.name, {**facts, **summary})
+            file = write_result(options.name, {"dataset_digest": digest, "noise": noise, "recipe": values, **summary})
     print(f"written: {file}")
 
 
