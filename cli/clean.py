@@ -18,10 +18,13 @@ ACTIONS = ("suggest", "review", "status", "merge", "replay", "agreement", "apply
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
 @click.option("--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person.")
-@click.option("--looks", type=int, default=24, show_default=True, help="--suggest: frames of each tracklet to look at.")
+@click.option("--looks", type=int, default=32, show_default=True, help="--suggest: frames of each tracklet to look at.")
 @click.option("--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours.")
 @click.option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
 @click.option("--reviewer", metavar="NAME", help="--review: whose decisions they are.  [default: your user name]")
+@click.option("--team", metavar="A,B,…", help="--review: people who share the work; each sees a part.")
+@click.option("--both", type=float, default=0.1, show_default=True, help="--team: share that everybody looks at.")
+@click.option("--checks", type=float, default=0.0, show_default=True, help="--review: attention checks per tracklet.")
 @click.option("--port", type=click.IntRange(1, 65535), help="--review: of 127.0.0.1.  [default: the same each time]")
 @click.option("--no-open", is_flag=True, help="--review: print the address and start no browser.")
 @click.option("--status", is_flag=True, help="How far the review is, and what is left open.")
@@ -100,6 +103,7 @@ def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     import webbrowser
 
+    from lpw_toolkit.cleaning.team import Team
     from lpw_toolkit.review_page.server import ServeOptions, name_reviewer, serve_review
 
     def announce(address: str, once: str, repairs: list[str]) -> None:
@@ -108,12 +112,16 @@ def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         if not values["no_open"]:
             webbrowser.open(once)
 
-    options = ServeOptions(values["reviewer"] or name_reviewer(), values["port"], values["state"])
+    team = Team(tuple((values["team"] or "").split(",")) if values["team"] else (), values["both"])
+    options = ServeOptions(
+        values["reviewer"] or name_reviewer(), values["port"], values["state"], team=team, checks_frac=values["checks"]
+    )
     serve_review(dataset, options, announce)
     return _status(dataset, values)
 
 
 def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+    from lpw_toolkit.cleaning.agreement import count_checks
     from lpw_toolkit.cleaning.apply import apply
     from lpw_toolkit.cleaning.base import read_base
     from lpw_toolkit.cleaning.clashes import KINDS
@@ -123,13 +131,15 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     state = apply(read_base(dataset), union)
     counts = state.count_statuses()
     reviewers: dict[str, list[int]] = {}
+    checks = count_checks(union.decisions)
     for decision in union.decisions:
         reviewers.setdefault(decision.reviewer, []).append(decision.spent_ms)
     done = sum(counts.values()) - counts["unreviewed"]
     lines = [f"{done:,} of {sum(counts.values()):,} pieces reviewed: " + ", ".join(_count(counts))]
     lines += [f"{len(state.members):,} merged tracklets, {len(state.groups):,} persons linked"]
     for name, spent in sorted(reviewers.items()):
-        lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s")
+        told = f", {checks[name][0]:,} of {checks[name][1]:,} attention checks found" if name in checks else ""
+        lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s{told}")
     lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.clashes):,} to be settled"] if state.clashes else []
     for clash in state.clashes:
@@ -141,6 +151,7 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         "n_merged": len(state.members),
         "n_persons": len(state.groups),
         "reviewers": {name: {"n": len(ms), "spent_s": sum(ms) / 1000} for name, ms in sorted(reviewers.items())},
+        "checks": {name: {"n_found": found, "n": n} for name, (found, n) in checks.items()},
         "clashes": [clash.as_fields() for clash in state.clashes],
         "repairs": list(union.repairs),
     }

@@ -47,8 +47,8 @@ class LinkConfig:
     Scores mean different things for different detectors, so all but `min_score` are shares: 0.2 is the score that 20 %
     of the video's boxes lie below. Lengths are shares of the person's height, so that near and far people are alike.
 
-    The values were chosen on seven MOT15 sequences as the round ones that cost a person the least at a yield of 52 %
-    or more while few tracklets mix people; tests/bench/results/linking.json holds what each of them contributes.
+    The values were chosen on seven MOT15 sequences as those that cost a person the least at a yield of 52 % or more
+    while half as many tracklets mix people as SORT's; tests/bench/results/linking.json holds what each contributes.
 
     Attributes:
         iou: two boxes of consecutive frames may belong together at this overlap or more, above 0 and at most 1.
@@ -71,23 +71,23 @@ class LinkConfig:
         track_share: a tracklet whose mean score is below this share of the video's scores is dissolved; 0 = none.
     """
 
-    iou: float = 0.4
+    iou: float = 0.35
     assignment: Assignment = "optimal"
     min_score: float = 0.25
     min_length: int = 10
     max_gap: int = 30
     velocity_gain: float = 0.3
     margin: float = 0.2
-    doubt_iou: float = 0.2
-    doubt_near_iou: float = 0.5
-    sure_share: float = 0.1
-    bridge_error: float = 0.25
+    doubt_iou: float = 0.1
+    doubt_near_iou: float = 0.4
+    sure_share: float = 0.25
+    bridge_error: float = 0.15
     bridge_size: float = 0.25
-    bridge_rival: float = 1.5
-    bridge_in_rounds: bool = True
+    bridge_rival: float = 2.0
+    bridge_in_rounds: bool = False
     outlier_iou: float = 0.5
     end_share: float = 0.15
-    track_share: float = 0.15
+    track_share: float = 0.1
 
     def __post_init__(self) -> None:
         if self.assignment not in ("optimal", "greedy"):
@@ -111,14 +111,16 @@ class LinkConfig:
 
 PRESETS: dict[str, LinkConfig] = {
     "default": LinkConfig(),
-    # Fewest tracklets with two people in them: bridges only what is beyond doubt, at more fragments.
-    "pure": LinkConfig(
-        max_gap=12,
-        doubt_near_iou=0.4,
-        sure_share=0.25,
-        bridge_error=0.15,
-        bridge_rival=2.0,
-        bridge_in_rounds=False,
+    # Least cleaning for each clean box: joins more fragments, and mixes more people.
+    "thrifty": LinkConfig(
+        iou=0.4,
+        doubt_iou=0.2,
+        doubt_near_iou=0.5,
+        sure_share=0.1,
+        bridge_error=0.25,
+        bridge_rival=1.5,
+        bridge_in_rounds=True,
+        track_share=0.15,
     ),
     "paper": LinkConfig(
         iou=0.3,

@@ -320,7 +320,7 @@ def test_invariants_on_real_crowds(shared_data: Path) -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("preset", "cost_share", "mixed_share"), [("default", 0.70, 1.0), ("pure", 0.75, 0.5)])
+@pytest.mark.parametrize(("preset", "cost_share", "mixed_share"), [("default", 0.75, 0.5), ("thrifty", 0.70, 1.0)])
 def test_quality_on_real_crowds(shared_data: Path, preset: str, cost_share: float, mixed_share: float) -> None:
     """Against SORT (189 s, 15.2 % of tracklets mixed), at a yield of 52.4 % or more."""
     scores = []

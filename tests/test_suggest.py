@@ -13,13 +13,16 @@ from make_dataset import make_dataset
 from lpw_toolkit import publish, schema, tables
 from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.candidates import Places, find_across, find_merges
-from lpw_toolkit.cleaning.descriptors import N_NUMBERS, describe
+from lpw_toolkit.cleaning.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
+from lpw_toolkit.cleaning.descriptors import N_COLOURS, N_NUMBERS, describe, even_out, measure_spread
+from lpw_toolkit.cleaning.ghosts import find_hidden
 from lpw_toolkit.cleaning.looks import compare_looks, find_changes
+from lpw_toolkit.cleaning.meetings import measure_looks
 from lpw_toolkit.cleaning.suggest import TABLES, SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.fakes import draw_colours, draw_figure
+from lpw_toolkit.motion import to_centres
 from lpw_toolkit.onnx_embed import EmbedOptions
 
 
@@ -208,6 +211,76 @@ class TestBoxes:
         assert other.tolist() == [2, -1, 0]
 
 
+class TestMeetings:
+    def test_who_is_hidden_is_carried_on(self) -> None:
+        """B walks beside A, is not detected for ten frames, and then is again; C is never seen with A."""
+        a = walk(40)
+        b = np.delete(walk(40, start=62), range(15, 25), axis=0)
+        video = make_video([a, b, walk(10, start=900, first=60)])
+        hidden = find_hidden(video.frame_index, video.tracklet, to_centres(video.boxes))
+        assert (hidden[15:25] > 0.4).all()
+        assert hidden[:14].max() == hidden[26:40].max() == 0
+        assert hidden[40:].max() == 0
+
+    def test_pieces_of_one_way_hide_nobody(self) -> None:
+        video = make_video([walk(20), walk(20, start=50 + 4 * 22, first=22)])
+        assert find_hidden(video.frame_index, video.tracklet, to_centres(video.boxes)).max() == 0
+
+    def test_past_an_end_a_guess_fades(self) -> None:
+        video = make_video([walk(40), walk(12, start=56)])
+        hidden = find_hidden(video.frame_index, video.tracklet, to_centres(video.boxes))[:40]
+        assert hidden[12] > hidden[20] > hidden[30] > 0
+        assert hidden[38:].max() == 0
+
+    def test_what_happens_beside_somebody_counts(self) -> None:
+        lone, met = walk(30), walk(30, start=400)
+        for line in (lone, met):
+            line[15, 1:] += 30
+        beside = walk(30, start=415)
+        video = make_video([lone, met, beside])
+        _, found = measure_tracklets(video, measure_boxes(video))
+        assert found["jump_meeting"][1] > 0.5 > found["jump_meeting"][0] == 0
+        assert found["jumps"][0] == found["jumps"][1] > 0
+        assert found["meeting"][0] == 0 < found["meeting"][1]
+
+    def test_looks_that_change_beside_somebody(self) -> None:
+        looks = np.repeat(np.eye(N_NUMBERS)[:2], 6, axis=0)
+        changes = find_changes(compare_looks(looks, by_stripe=False), 0.05)
+        assert changes.step.argmax() == 6 and changes.step[0] == 0
+        near, missing, jump = np.zeros(12), np.zeros(12), np.zeros(12)
+        assert measure_looks(np.arange(12), changes, near, missing, jump) == [0, 0, 0]
+        near[6] = missing[6] = 1
+        there = measure_looks(np.arange(12), changes, near, missing, jump)
+        assert there[0] == pytest.approx(changes.step[6]) and there[1] == pytest.approx(changes.step[6] / 4)
+        near[6], near[11] = 0, 1
+        assert measure_looks(np.arange(12), changes, near, missing, jump)[0] < 0.5 * changes.step[6]
+
+
+class TestPortraits:
+    def test_a_cast_and_a_contrast_are_taken_off(self) -> None:
+        """Two cameras that see the same eight people, the second through another lens."""
+        rng = np.random.default_rng(0)
+        crops = [rng.integers(40, 200, (12, 1, 3)).repeat(8, axis=0).repeat(48, axis=1) for _ in range(8)]
+        plain = np.array([describe(crop.astype(np.uint8)).portrait for crop in crops])
+        shifted = plain.copy()
+        colours = shifted[:, :N_COLOURS].reshape(8, -1, 2, 3)
+        colours *= np.array([0.8, 1.2, 0.9])
+        colours[:, :, 0] += np.array([12.0, -7.0, 5.0])
+        evened = []
+        for portraits in (plain, shifted):
+            mean, square = measure_spread(portraits)
+            evened.append(portraits * even_out(np.sqrt(square - mean**2)))
+        one, other = (part - part.mean(axis=0) for part in evened)
+        assert np.abs(plain - plain.mean(axis=0) - (shifted - shifted.mean(axis=0))).max() > 1
+        assert np.abs(one - other).max() < 1e-3
+
+    def test_plain_colours_have_their_mean_and_no_deviation(self) -> None:
+        grey = np.full((96, 48, 3), 128, np.uint8)
+        colours = describe(grey).portrait[:N_COLOURS].reshape(-1, 2, 3)
+        assert np.allclose(colours[:, 0], cv2.cvtColor(grey, cv2.COLOR_RGB2LAB)[0, 0], atol=1e-3)
+        assert np.allclose(colours[:, 1], 0, atol=0.1)
+
+
 class TestLooks:
     def test_any_size_gives_as_many_finite_numbers(self) -> None:
         rng = np.random.default_rng(0)
@@ -279,6 +352,25 @@ class TestCandidates:
         found = find_across(places, twice)
         best = found.other[found.rank == 0]
         assert (best == np.concatenate([np.arange(n) + n, np.arange(n)])).mean() > 0.97
+
+    def test_sure_matches_teach_what_means_nothing(self) -> None:
+        """One number turns over from camera to camera: it is learned to count for little."""
+        rng = np.random.default_rng(1)
+        n = 150
+        looks = rng.standard_normal((n, 12))
+        other = looks + 0.35 * rng.standard_normal((n, 12))
+        other[:, :4] = 2.0 * rng.standard_normal((n, 4))
+        both = np.concatenate([looks, other])
+        within = np.diag(np.full(12, 0.1))
+        nothing = np.full((2 * n, 2), np.nan)
+        places = Places(np.zeros(2 * n, int), np.repeat([0, 1], n), *[np.full(2 * n, np.nan)] * 2, *[nothing] * 5)
+        right = np.concatenate([np.arange(n) + n, np.arange(n)])
+
+        def count(found: Pairs) -> float:
+            return float((found.other[found.rank == 0] == right).mean())
+
+        plain = find_across(places, straighten(both, within, places.camera))
+        assert count(match_across(places, both, within)) > count(plain) + 0.05
 
     def test_one_camera_has_no_one_across(self) -> None:
         places = make_places([0, 3], [2, 5], [0, 0], [0, 60])

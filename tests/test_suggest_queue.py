@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 
-from lpw_toolkit.cleaning.queue import (
-    PRIOR,
-    RANDOM_EVERY,
-    Stock,
-    open_stock,
-    order,
-    predict,
-    queue,
-)  # fmt: skip
+from lpw_toolkit.cleaning.forest import NEUTRAL, parse_forest, read_forest
+from lpw_toolkit.cleaning.queue import RANDOM_EVERY, Stock, open_stock, order, predict, queue
 from lpw_toolkit.cleaning.reasons import REASONS, score_measures
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.schema import SUGGESTIONS
@@ -124,9 +117,42 @@ class TestLearning:
         assert (bad > none).all()
         assert good.mean() < none.mean() + 1e-9
 
-    def test_prior_names_reasons_only(self) -> None:
-        assert set(PRIOR) <= set(REASONS)
-        assert all(weight > 0 for weight in PRIOR.values())
+
+class TestForest:
+    text = """{"reasons": ["bend", "wander"], "base": -2.0, "trees": [
+        {"reason": [0, -1, 1, -1, -1], "threshold": [0.5, 0, 0.4, 0, 0], "low": [1, 0, 3, 0, 0],
+         "high": [2, 0, 4, 0, 0], "value": [0, -1.0, 0, 0.5, 3.0]},
+        {"reason": [-1], "threshold": [0], "low": [0], "high": [0], "value": [0.25]}]}"""
+
+    def test_every_leaf_is_reached(self) -> None:
+        scores = np.array([[0.5, 0.9], [0.6, 0.4], [0.6, 0.41]])
+        assert parse_forest(self.text).predict(["bend", "wander"], scores).tolist() == [-2.75, -1.25, 1.25]
+        assert parse_forest(self.text).predict(["wander", "bend"], scores[:, ::-1]).tolist() == [-2.75, -1.25, 1.25]
+
+    def test_a_reason_that_is_not_given_is_neutral(self) -> None:
+        forest = parse_forest(self.text)
+        assert forest.predict(["bend"], np.array([[0.9]])).tolist() == [-1.25]
+        assert forest.predict(["short"], np.array([[0.9]])).tolist() == [-2.75]
+        assert forest.predict(["bend", "wander"], np.array([[0.9, NEUTRAL]])).tolist() == [-1.25]
+
+    def test_the_one_of_the_package_knows_reasons_only_and_ends(self) -> None:
+        forest = read_forest()
+        assert set(forest.reasons) <= set(REASONS) and len(forest.trees) > 10
+        for tree in forest.trees:
+            inner = tree["reason"] >= 0
+            nodes = np.arange(len(inner))
+            assert (tree["low"][inner] > nodes[inner]).all() and (tree["high"][inner] > nodes[inner]).all()
+            assert max(tree["low"].max(), tree["high"].max()) < len(inner)
+            assert tree["reason"].max() < len(forest.reasons)
+
+    def test_what_looks_like_an_error_comes_before_what_does_not(self) -> None:
+        forest = read_forest()
+        bad = dict.fromkeys(forest.reasons, NEUTRAL) | dict.fromkeys(
+            ("look_meeting", "look_gap", "sharp_change", "wide_meeting", "jump_meeting", "bend", "wander"), 0.8
+        )
+        good = dict.fromkeys(forest.reasons, 0.1)
+        logits = forest.predict(forest.reasons, np.array([list(bad.values()), list(good.values())]))
+        assert logits[0] > logits[1] + 2
 
 
 class TestEstimate:

@@ -1,6 +1,6 @@
 """How far reviewers agree: each one's decisions alone, compared on the tracklets that both have judged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -70,6 +70,16 @@ def compute_kappa(table: Sequence[Sequence[int]]) -> float | None:
     columns = [sum(row[i] for row in table) for i in range(len(table))]
     chance = sum(sum(row) * column for row, column in zip(table, columns, strict=True)) / total**2
     return None if chance >= 1 else (seen - chance) / (1 - chance)
+
+
+def count_checks(decisions: Iterable[Decision]) -> dict[str, tuple[int, int]]:
+    """Attention checks of each reviewer who had any: found, and all; of several verdicts on one the last counts."""
+    verdicts: dict[str, dict[str, bool]] = {}
+    for decision in decisions:
+        if decision.operation == "check":
+            seam = decision.arguments["seam"]
+            verdicts.setdefault(decision.reviewer, {})[str(seam["parts"])] = seam["found"]
+    return {name: (sum(found.values()), len(found)) for name, found in sorted(verdicts.items())}
 
 
 def compare_reviewers(base: Base, decisions: Sequence[Decision]) -> list[Agreement]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
+from lpw_toolkit.cleaning.ghosts import find_hidden
 from lpw_toolkit.motion import fit_lines, to_centres
 from lpw_toolkit.tables import boxes_of, to_integers
 
@@ -56,6 +57,7 @@ class BoxSignals:
         border: 1 where the box ends with the picture, else 0; NaN where the size of the picture is not known.
         weak: share of the video's boxes that have a better score.
         size: logarithm of its height against what is usual at this place of the picture.
+        hidden: how sure it is that somebody else stands there who has no box of his own, 0 to 1.
     """
 
     centre: Floats
@@ -67,6 +69,7 @@ class BoxSignals:
     border: Floats
     weak: Floats
     size: Floats
+    hidden: Floats
 
 
 def measure_boxes(video: VideoBoxes) -> BoxSignals:
@@ -87,6 +90,7 @@ def measure_boxes(video: VideoBoxes) -> BoxSignals:
         border=_find_border(video),
         weak=1 - ranks,
         size=_compare_sizes(centre),
+        hidden=find_hidden(video.frame_index, video.tracklet, centre),
     )
 
 

@@ -1,7 +1,8 @@
 """Who may be the same person: pieces of one way in one camera, and tracklets of other cameras.
 
 Within a camera two tracklets can be one person only if they do not overlap in time; motion carries the end of one to
-the start of the other. Across cameras looks decide, with each camera's own colours taken off, and two more facts:
+the start of the other. Across cameras looks decide, with each camera's own colours taken off, and with what differs
+between the surest matches counted less: they show how one person changes from camera to camera. Two more facts help:
 somebody who goes from one camera to another needs about as long as others do (learned from the pairs whose looks agree
 best), and a tracklet that fits another one better is less likely to be the match: one person is at one place at a time.
 """
@@ -19,8 +20,9 @@ _MAX_GAP_S = 10.0
 _WAY_AT_ONCE, _WAY_PER_S = 0.4, 0.5  # heights by which a course may be missed: at once, and for each second of the gap
 _SIZE_SPREAD = 0.25  # of the logarithm of the ratio of heights
 _LOOK_WEIGHT, _COST_SPREAD = 9.0, 6.0
-_SHRINK = 0.1  # share of the identity in the covariance within tracklets: a few frames tell it badly
+_SHRINK = 0.03  # share of the identity in the covariance within tracklets: a few frames tell it badly
 _SHARPNESS = 20.0  # of looks in units of their spread over all pairs
+_SURE, _MIN_SURE = 0.5, 20  # chance from which a match teaches, and how many it takes
 _N_TRANSIT_ROUNDS = 4
 _TRANSIT_SPREAD_S = 1.0
 _TRANSIT_SPAN_S = 60.0
@@ -124,13 +126,38 @@ def straighten(looks: Floats, within: Floats, camera: Ints) -> Floats:
         looks: mean look of each tracklet.
         within: (D, D) covariance of the looks of a tracklet around its mean.
     """
-    out = np.array(looks, dtype=np.float64)
-    for number in np.unique(camera):
-        out[camera == number] -= out[camera == number].mean(axis=0)
+    out = _centre(looks, camera)
     level = max(float(np.trace(within)) / len(within), 1e-12)
     values, vectors = np.linalg.eigh((1 - _SHRINK) * within + _SHRINK * level * np.eye(len(within)))
     out = out @ (vectors / np.sqrt(values))
     return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
+
+
+def _centre(looks: Floats, camera: Ints) -> Floats:
+    out = np.array(looks, dtype=np.float64)
+    for number in np.unique(camera):
+        out[camera == number] -= out[camera == number].mean(axis=0)
+    return out
+
+
+def match_across(places: Places, looks: Floats, within: Floats) -> Pairs:
+    """`find_across` twice: the surest matches of the first time say which differences mean nothing.
+
+    Args:
+        looks, within: as `straighten` takes them.
+    """
+    camera = places.camera
+    first = find_across(places, straighten(looks, within, camera))
+    best = dict(zip(first.row[first.rank == 0].tolist(), first.other[first.rank == 0].tolist(), strict=True))
+    sure = (first.rank == 0) & (first.score > _SURE) & (first.row < first.other)
+    pairs = [(a, b) for a, b in zip(first.row[sure].tolist(), first.other[sure].tolist(), strict=True) if best[b] == a]
+    if len(pairs) < _MIN_SURE:
+        return first
+    centred = _centre(looks, camera)
+    apart = centred[[a for a, _ in pairs]] - centred[[b for _, b in pairs]]
+    across = apart.T @ apart
+    both = within / max(float(np.trace(within)), 1e-12) + across / max(float(np.trace(across)), 1e-12)
+    return find_across(places, straighten(looks, both, camera))
 
 
 def find_across(places: Places, looks: Floats) -> Pairs:

@@ -32,6 +32,7 @@ OPERATIONS = {
     "flag": (1, MAX_TRACKLETS),
     "comment": (1, MAX_TRACKLETS),
     "undo": (0, 0),
+    "check": (0, 0),
 }
 REASONS = (
     "no_person", "several_people", "identity_switch", "occluded", "truncated", "blurred", "static", "duplicate",
@@ -64,7 +65,8 @@ class Request:
         arguments: reject {"reason": one of `REASONS` or null}; drop_frames, restore_frames {"frames": [[start, stop],
             …]}, positions in the tracklet as it was built, half-open, ascending; split {"at": position}, the first of
             the later part; assign_person {"person": number in the scene}; flag {"flag": word}; comment {"text": …};
-            undo {"of": uuid}; otherwise {}.
+            undo {"of": uuid}; check {"seam": {"parts": two [tracklet, start, stop], "found": bool}}: an attention
+            check spliced from these frames, and whether the two were parted; otherwise {}.
         spent_ms: how long the person took.
     """
 
@@ -245,6 +247,20 @@ def _check_flag(value: object) -> None:
         raise BadLineError(f"a flag of more than {MAX_FLAG_CHARS} letters")
 
 
+def _check_seam(value: object) -> None:
+    if not isinstance(value, dict) or set(value) != {"parts", "found"} or not isinstance(value["found"], bool):
+        raise BadLineError("seam holds other things than parts and found")
+    if not isinstance(value["parts"], list) or len(value["parts"]) != 2:
+        raise BadLineError("parts is no list of two")
+    for part in value["parts"]:
+        if not isinstance(part, list) or len(part) != 3:
+            raise BadLineError("parts holds something that is no [tracklet, start, stop]")
+        _text(part[0], "a tracklet's name", MAX_ID_CHARS)
+        start, stop = (_whole(number, "parts", 0, MAX_POSITION) for number in part[1:])
+        if start >= stop:
+            raise BadLineError("parts holds a part without frames")
+
+
 #: The one argument of an operation, and what checks it.
 _ARGUMENTS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "reject": ("reason", _check_reason),
@@ -255,4 +271,5 @@ _ARGUMENTS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "flag": ("flag", _check_flag),
     "comment": ("text", lambda value: _text(value, "text", MAX_TEXT_CHARS)),
     "undo": ("of", lambda value: _match(value, "of", UUID)),
+    "check": ("seam", _check_seam),
 }

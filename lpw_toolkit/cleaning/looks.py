@@ -26,6 +26,8 @@ class Changes:
         cut: number of the look before which the most suspicious cut lies; 0 where there is none.
         odd_at: number of the oddest look.
         change: (K,) distance of each look to the _NEAR looks before it, as the strip chart shows it; 0 for the first.
+        step: (K,) how much farther apart the _NEAR looks on either side of each are than those of one side, in units of
+            the usual distance; below 0 where they are not, 0 for the first.
     """
 
     apart: float
@@ -35,6 +37,7 @@ class Changes:
     cut: int
     odd_at: int
     change: Floats
+    step: Floats
 
 
 def compare_looks(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
@@ -65,9 +68,9 @@ def find_changes(apart: Floats, usual: float) -> Changes:
     """
     n = len(apart)
     floor = max(_FLOOR_SHARE * usual, 1e-9)
-    change, odd = _follow(apart), _find_odd(apart, floor)
+    change, odd, step = _follow(apart), _find_odd(apart, floor), _find_steps(apart) / max(usual, 1e-9)
     if n < 2 * _MIN_SIDE:
-        return Changes(0.0, 0.0, 0.0, float(odd.max(initial=0)), 0, int(odd.argmax()) if n else 0, change)
+        return Changes(0.0, 0.0, 0.0, float(odd.max(initial=0)), 0, int(odd.argmax()) if n else 0, change, step)
     cuts = np.arange(_MIN_SIDE, n - _MIN_SIDE + 1)
     between, within = _split(apart, cuts)
     contrast = between / (within + floor)
@@ -82,11 +85,24 @@ def find_changes(apart: Floats, usual: float) -> Changes:
         best,
         int(odd.argmax()),
         change,
+        step,
     )
 
 
 def _follow(apart: Floats) -> Floats:
     return np.array([0.0, *(float(apart[i, max(0, i - _NEAR) : i].mean()) for i in range(1, len(apart)))][: len(apart)])
+
+
+def _find_steps(apart: Floats) -> Floats:
+    """(K,) mean distance across the border before each look, less that within its two sides; _NEAR looks a side."""
+    found = np.zeros(len(apart))
+    for i in range(1, len(apart)):
+        before, after = slice(max(0, i - _NEAR), i), slice(i, min(i + _NEAR, len(apart)))
+        sides = [apart[side, side] for side in (before, after)]
+        n_within = sum(len(side) * (len(side) - 1) for side in sides)
+        within = sum(float(side.sum()) for side in sides) / max(n_within, 1)
+        found[i] = float(apart[before, after].mean()) - within
+    return found
 
 
 def _find_odd(apart: Floats, floor: float) -> Floats:

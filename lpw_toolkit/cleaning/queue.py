@@ -1,9 +1,9 @@
 """In which order tracklets are shown to a person, learned from the decisions so far, and what is still hidden.
 
-A logistic model tells from the scores of the reasons how likely a tracklet is in error. Its weights start at `PRIOR`,
-which was fitted on one synthetic street and three MOT15 sequences, and move with every decision. Cameras differ in how
-often the linker fails, so each camera that has decisions gets a weight of its own. Every twentieth place shows a
-tracklet drawn at random, whatever the model thinks: these alone tell how many errors lie among those nobody has seen.
+A forest that comes with the package (see `forest`) tells from the scores of the reasons how likely a tracklet is in
+error. A logistic model corrects it with every decision: by a weight for each reason, and one for each camera that has
+decisions, since cameras differ in how often the linker fails. Every twentieth place shows a tracklet drawn at random,
+whatever the model thinks: these alone tell how many errors lie among those nobody has seen.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.cleaning.forest import NEUTRAL, read_forest
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.schema import SUGGESTIONS, check
 from lpw_toolkit.tables import run_starts, to_integers, to_numpy
@@ -21,19 +22,11 @@ from lpw_toolkit.tables import run_starts, to_integers, to_numpy
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Weight of each reason before anybody has decided anything: logit of the chance of an error per unit of its score.
-#: Reasons that are not named start at 0: beside the others they told nothing more, and decisions can raise them.
-PRIOR: dict[str, float] = {
-    "sharp_change": 2.1, "box_jump": 2.3, "bend": 1.7, "missing_frames": 1.2, "long_gap": 0.5, "gap_jump": 0.5,
-    "two_people": 2.6, "wide_box": 2.2, "cut_off": 0.4, "weak_boxes": 2.1, "wander": 3.0, "short": 0.8,
-}  # fmt: skip
-PRIOR_BASE = -8.0
-#: How far decisions may move them: standard deviations of the prior for reasons, for all of them, for a camera.
-SPREAD, SPREAD_BASE, SPREAD_CAMERA = 1.0, 1.5, 0.7
+#: How far decisions may move the logit: standard deviations of the prior of each reason's weight, of the forest's
+#: (which begins at 1), of the whole, and of a camera's.
+SPREAD, SPREAD_FOREST, SPREAD_BASE, SPREAD_CAMERA = 1.0, 0.3, 1.5, 0.7
 #: Long tracklets hold more frames that could be wrong: the benefit grows with this power of their length.
 LENGTH_POWER = 0.25
-#: The score of a reason that could not be judged: about what most tracklets have.
-NEUTRAL = 0.35
 #: Every how many-th place is drawn at random.
 RANDOM_EVERY = 20
 OUTCOMES = ("error", "clean", "unsure")
@@ -94,6 +87,7 @@ class Stock:
         names: (N,) tracklets, sorted.
         reasons: the reasons (R,).
         scores: (N, R); NEUTRAL where a reason could not be judged.
+        prior: (N,) logit of the chance of an error, as the forest has it.
         cameras: (N,) number of the camera.
         n_frames: (N,).
         draw: (N,) rows in the order in which they are drawn at random.
@@ -102,6 +96,7 @@ class Stock:
     names: list[str]
     reasons: list[str]
     scores: Floats
+    prior: Floats
     cameras: Ints
     n_frames: Ints
     draw: Ints
@@ -138,7 +133,8 @@ def open_stock(suggestions: pa.Table, seed: int = 0) -> Stock:
     cameras = suggestions["camera_id"].take(pa.array(starts)).to_pylist()
     known = {camera: i for i, camera in enumerate(sorted(set(cameras)))}
     return Stock(
-        names, reasons, scores, np.array([known[c] for c in cameras], dtype=np.int64),
+        names, reasons, scores, read_forest().predict(reasons, scores),
+        np.array([known[c] for c in cameras], dtype=np.int64),
         to_integers(suggestions, "n_frames")[starts].astype(np.int64), _shuffle(names, seed),
     )  # fmt: skip
 
@@ -182,11 +178,10 @@ def predict(stock: Stock, rows: Ints, errors: Floats) -> Floats:
     """The chance (N,) of every tracklet to be in error, given that `rows` (M,) are (1) or are not (0)."""
     cameras = np.unique(stock.cameras[rows])
     n_reasons = len(stock.reasons)
-    mean = np.array([PRIOR_BASE, *(PRIOR.get(reason, 0.0) for reason in stock.reasons), *np.zeros(len(cameras))])
-    spread = np.repeat([SPREAD_BASE, SPREAD, SPREAD_CAMERA], [1, n_reasons, len(cameras)])
-    inputs = np.ones((len(stock.names), len(mean)))
-    inputs[:, 1 : 1 + n_reasons] = stock.scores
-    inputs[:, 1 + n_reasons :] = stock.cameras[:, None] == cameras
+    mean = np.array([0.0, 1.0, *np.zeros(n_reasons + len(cameras))])
+    spread = np.repeat([SPREAD_BASE, SPREAD_FOREST, SPREAD, SPREAD_CAMERA], [1, 1, n_reasons, len(cameras)])
+    whole, prior = np.ones((len(stock.names), 1)), stock.prior[:, None]
+    inputs = np.hstack([whole, prior, stock.scores - NEUTRAL, stock.cameras[:, None] == cameras])
     weights = _fit(inputs[rows], errors, mean, 1 / spread**2) if len(rows) else mean
     return _squash(inputs @ weights)
 

@@ -22,7 +22,7 @@ class Reason:
     half: float
 
 
-#: The measures are told in `box_reasons.measure_tracklets`, `looks.Changes` and `suggest`.
+#: The measures are told in `box_reasons.measure_tracklets`, `meetings`, `looks.Changes` and `suggest`.
 REASONS: dict[str, Reason] = {
     "identity_switch": Reason("looks different before and after a frame", 2.2),
     "look_change": Reason("looks change a lot", 2.8),
@@ -45,6 +45,20 @@ REASONS: dict[str, Reason] = {
     "wander": Reason("moves to and fro", 2.5),
     "short": Reason("very short", 0.5),
     "duplicate": Reason("nearly the same as another tracklet", 0.4),
+    "meeting": Reason("beside others for long", 6.0),
+    "hidden": Reason("somebody without a box stands there", 2.0),
+    "beside": Reason("boxes of nobody beside it", 2.5),
+    "wide_meeting": Reason("wide where somebody else is", 1.5),
+    "jump_meeting": Reason("jumps where somebody else is", 2.3),
+    "shape_meeting": Reason("changes its shape where somebody else is", 4.4),
+    "gap_meeting": Reason("frames are missing where somebody else is", 1.9),
+    "look_meeting": Reason("looks change where somebody else is", 1.2),
+    "look_gap": Reason("looks change across missing frames", 0.6),
+    "look_jump": Reason("looks change where the box jumps", 1.0),
+    "jumps": Reason("many jumps", 6.0),
+    "misses": Reason("frames are missing, all in all", 11.0),
+    "wide_frames": Reason("wider than a person for long", 18.0),
+    "weak_frames": Reason("the detector is unsure for long", 12.0),
 }
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.box_reasons import NAMES, find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.candidates import find_across, find_merges, straighten
+from lpw_toolkit.cleaning.candidates import find_merges, match_across, straighten
 from lpw_toolkit.cleaning.frame_vectors import open_vectors
+from lpw_toolkit.cleaning.meetings import LOOK_NAMES, find_meetings, measure_looks
 from lpw_toolkit.cleaning.places import find_places
 from lpw_toolkit.cleaning.reasons import score_measures
 from lpw_toolkit.cleaning.suggest_looks import Looks, look_at
@@ -31,7 +32,7 @@ from lpw_toolkit.tables import read_table, to_integers, write_table
 #: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never change.
 FOLDER = "cleanup/suggestions"
 TABLES = {"suggestions": SUGGESTIONS, "signals": SIGNALS, "candidates": CANDIDATES}
-_VERSION = 1  # of the rules: another one may give other numbers
+_VERSION = 2  # of the rules: another one may give other numbers
 _DO = "run `lpw clean --suggest` again"
 
 
@@ -44,7 +45,7 @@ class SuggestOptions:
         embeddings: Parquet of `lpw embed --per-frame` that takes the place of colours and edges.
     """
 
-    looks: int = 24
+    looks: int = 32
     embeddings: Path | None = None
 
     def __post_init__(self) -> None:
@@ -79,9 +80,10 @@ def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None 
     found = Found(signals={})
     notes = _add_boxes(dataset, index, found)
     _add_looks(looks, found, to_integers(dataset.tracklets, "n_frames").astype(np.float64))
+    _add_looks_at_boxes(looks, found, index.starts)
     places = find_places(dataset)
-    straight = straighten(looks.means, looks.within, places.camera)
-    merges, across = find_merges(places, straight), find_across(places, straight)
+    merges = find_merges(places, straighten(looks.means, looks.within, places.camera))
+    across = match_across(places, looks.means, looks.within)
     tables = {
         "suggestions": make_suggestions(dataset, found),
         "signals": make_signals(dataset, looks, index.starts, found.signals),
@@ -141,6 +143,19 @@ def _add_looks(looks: Looks, found: Found, n_frames: NDArray[np.float64]) -> Non
     found.spans["odd_frame"] = np.stack([odd, [p + (p >= 0) for p in odd]], axis=1)
 
 
+def _add_looks_at_boxes(looks: Looks, found: Found, starts: NDArray[np.int64]) -> None:
+    """Reasons that need both looks and boxes."""
+    if "near" not in found.signals:
+        return
+    told = np.full((len(looks.positions), len(LOOK_NAMES)), np.nan)
+    for i, (positions, changes) in enumerate(zip(looks.positions, looks.changes, strict=True)):
+        rows = slice(int(starts[i]), int(starts[i + 1]))
+        near, missing, jump = (found.signals[name][rows].astype(np.float64) for name in ("near", "missing", "jump"))
+        if len(positions) >= 2 and np.isfinite(near).all():
+            told[i] = measure_looks(positions, changes, near, missing, jump)
+    found.scores |= score_measures(dict(zip(LOOK_NAMES, told.T, strict=True)))
+
+
 def _add_boxes(dataset: Dataset, index: ClipIndex, found: Found) -> list[str]:
     """Reasons and signals of boxes, where the dataset has any; returns what cannot be told."""
     if dataset.frames["x1"].null_count or dataset.frames["frame_index"].null_count:
@@ -150,7 +165,8 @@ def _add_boxes(dataset: Dataset, index: ClipIndex, found: Found) -> list[str]:
     found.others["duplicate"] = np.full(n, -1, dtype=np.int64)
     found.spans["long_gap"] = found.spans["gap_jump"] = np.full((n, 2), -1, dtype=np.int64)
     found.spans["box_jump"] = np.full((n, 2), -1, dtype=np.int64)
-    found.signals = {name: np.full(n_frames, np.nan, dtype=np.float32) for name in ("overlap", "jump", "size")}
+    names = ("overlap", "jump", "size", "missing", "near")
+    found.signals = {name: np.full(n_frames, np.nan, dtype=np.float32) for name in names}
     detections = {
         str(table["video_id"][0]): table
         for name, schema in iter_tables(dataset.root)
@@ -183,7 +199,7 @@ def _add_video(
         + np.arange(len(video.tracklet))
         - np.repeat(first, np.diff(first, append=len(video.tracklet)))
     )
-    for name, values in box_signals(signals).items():
+    for name, values in (box_signals(signals) | {"missing": signals.missing, "near": find_meetings(signals)}).items():
         found.signals[name][rows] = values
     for number, (a, b) in zip(ids.tolist(), zip(first, [*first[1:], len(video.tracklet)], strict=True), strict=True):
         gap, jump = int(signals.missing[a:b].argmax()), int(signals.jump[a:b].argmax())

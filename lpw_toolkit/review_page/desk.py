@@ -10,7 +10,7 @@ from lpw_toolkit.cleaning.log import request_of
 from lpw_toolkit.cleaning.pieces import find_piece
 from lpw_toolkit.cleaning.queue import Stock, open_stock, order
 from lpw_toolkit.cleaning.review import Review
-from lpw_toolkit.cleaning.settle import ACCEPTED, EDITED, REJECTED, UNREVIEWED
+from lpw_toolkit.cleaning.settle import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state import State, describe_piece
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.review_page.hints import (
@@ -29,10 +29,18 @@ from lpw_toolkit.sprites import sample_positions
 LETTERS = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}
 UNSURE = "unsure"  # the flag of who cannot tell
 _N_LAST = 50
-_N_FEW = 8
+N_FEW = 8
 _N_MEMBERS = 9
 #: Decisions after which persons and clashes may be others.
-_SOCIAL = frozenset(OPERATIONS) - {"accept", "flag", "comment"}
+_SOCIAL = frozenset(OPERATIONS) - {"accept", "flag", "comment", "check"}
+
+
+def tell_letter(pieces: tuple[PieceState, ...]) -> str:
+    """The letter of a tracklet of these pieces."""
+    statuses = {piece.status for piece in pieces}
+    if UNREVIEWED in statuses:
+        return "?" if all(UNSURE in p.flags for p in pieces if p.status == UNREVIEWED) else "u"
+    return LETTERS[statuses.pop()] if len(statuses) == 1 else "e"
 
 
 class Desk:
@@ -87,7 +95,7 @@ class Desk:
 
     def _list_last(self) -> list[dict[str, Any]]:
         undone = self._current_state().undone
-        last = self._review.log.decisions[-_N_LAST:]
+        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.operation != "check"]
         return [self._describe(decision, undone) for decision in reversed(last)]
 
     def _describe(self, decision: Decision, undone: frozenset[str]) -> dict[str, Any]:
@@ -150,17 +158,15 @@ class Desk:
 
     def _is_whole(self, tracklet: str) -> bool:
         """Whether a tracklet is uncut, keeps all frames and is not rejected: a merge is no error of its own."""
-        pieces = self._review.pieces_of(tracklet)
+        pieces = self._pieces_of(tracklet)
         return len(pieces) == 1 and not pieces[0].dropped and pieces[0].status != REJECTED
 
+    def _pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
+        """The pieces of a tracklet as this reviewer is to see them."""
+        return self._review.pieces_of(tracklet)
+
     def _tell_letter(self, tracklet: str) -> str:
-        pieces = self._review.pieces_of(tracklet)
-        statuses = {piece.status for piece in pieces}
-        if UNREVIEWED in statuses:
-            return "?" if all(UNSURE in p.flags for p in pieces if p.status == UNREVIEWED) else "u"
-        if len(statuses) == 1:
-            return LETTERS[statuses.pop()]
-        return "e"
+        return tell_letter(self._pieces_of(tracklet))
 
     def decide(self, entry: object) -> dict[str, Any]:
         """Makes the decision that a page sent durable; its line is on the disk when this returns.
@@ -193,7 +199,7 @@ class Desk:
         return (piece.tracklet for piece in pieces if piece)
 
     def _tell_pieces(self, name: str) -> dict[str, Any]:
-        pieces = [{"name": p.name, **describe_piece(p)} for p in self._review.pieces_of(name)]
+        pieces = [{"name": p.name, **describe_piece(p)} for p in self._pieces_of(name)]
         return {"n": self._numbers[name], "letter": self._letters.get(name, "u"), "pieces": pieces}
 
     def _current_state(self) -> State:
@@ -271,7 +277,7 @@ class Desk:
     def _describe_candidate(self, number: int, entry: dict[str, Any], *, merge: bool) -> dict[str, Any]:
         """A candidate, and which of its pieces is meant: the nearest in time for a merge, otherwise the first kept."""
         other = str(entry["id"])
-        pieces = self._review.pieces_of(other)
+        pieces = self._pieces_of(other)
         kept = [piece for piece in pieces if piece.status != REJECTED] or list(pieces)
         piece = kept[-1] if merge and self._is_before(other, self._names[number]) else kept[0]
         letter = self._letters.get(other, "u")
@@ -292,7 +298,7 @@ class Desk:
 
     def draw_few(self, number: int) -> bytes:
         """JPEG of a few frames of a tracklet. Errors: IndexError."""
-        return self.pictures.draw(number, sample_positions(self._base.n_frames[self._names[number]], _N_FEW))
+        return self.pictures.draw(number, sample_positions(self._base.n_frames[self._names[number]], N_FEW))
 
     def draw_frames(self, number: int, start: int, stop: int) -> bytes:
         """JPEG of the frames `start` to `stop` (half-open), side by side. Errors: IndexError."""

@@ -41,6 +41,14 @@ class Pictures:
         """JPEG of frames of tracklet `number`, side by side."""
         return self._keep((number, *positions), lambda: draw_strip(self._dataset, self._rows(number, positions)).jpeg)
 
+    def width_of_rows(self, rows: Sequence[int]) -> int:
+        """Width (pixels) of the tiles of `draw_rows`."""
+        return tile_width(self._take(rows).select(["width", "height"]).to_pylist())
+
+    def draw_rows(self, rows: Sequence[int]) -> bytes:
+        """JPEG of these rows of the table of frames, side by side."""
+        return self._keep((-2, *rows), lambda: draw_strip(self._dataset, self._take(rows)).jpeg)
+
     def draw_several(self, numbers: Sequence[int]) -> bytes:
         """JPEG of THUMBS frames of each of the tracklets, side by side; `width_of_several` has their width."""
         return self._keep((-1, *numbers), lambda: draw_strip(self._dataset, self._thumbs(numbers)).jpeg)
@@ -52,6 +60,9 @@ class Pictures:
     def _rows(self, number: int, positions: Sequence[int]) -> pa.Table:
         known = self._base.tracklets[self._names[number]]
         return self._dataset.frames.slice(known.start, known.n_frames).take(pa.array(positions, pa.int64()))
+
+    def _take(self, rows: Sequence[int]) -> pa.Table:
+        return self._dataset.frames.take(pa.array(rows, pa.int64()))
 
     def _thumbs(self, numbers: Sequence[int]) -> pa.Table:
         lengths = [self._base.n_frames[self._names[number]] for number in numbers]

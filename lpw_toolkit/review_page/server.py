@@ -5,7 +5,7 @@ import json
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from hashlib import sha256
 from importlib import import_module, resources
@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lpw_toolkit.cleaning.decisions import MAX_REVIEWER_CHARS
-from lpw_toolkit.cleaning.review import open_review
+from lpw_toolkit.cleaning.review import Review, open_review
+from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, refuse_outside
 from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import App, Guard, Keys
-from lpw_toolkit.review_page.hints import read_hints
+from lpw_toolkit.review_page.hints import Hints, read_hints
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
+from lpw_toolkit.review_page.team_desk import TeamDesk
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,12 +62,24 @@ class ServeOptions:
         port: None takes one that is the same every time for this dataset and reviewer, if it is free.
         elsewhere: folder for decisions on a dataset that cannot be written to.
         seed: of the places of the queue that are drawn at random.
+        team: who looks at what.
+        checks_frac: attention checks for each tracklet, 0 to 0.5.
+
+    Errors: LpwError for a reviewer who is not of the team, and for a share out of range.
     """
 
     reviewer: str
     port: int | None = None
     elsewhere: Path | None = None
     seed: int = 0
+    team: Team = field(default_factory=Team)
+    checks_frac: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_outside("option --checks", self.checks_frac, 0, 0.5)
+        if self.team.reviewers and self.reviewer not in self.team.reviewers:
+            expected = f"one of {', '.join(self.team.reviewers)}"
+            raise LpwError("option --reviewer", repr(self.reviewer), expected, "name one of the team")
 
 
 def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[str, str, list[str]], None]) -> None:
@@ -81,7 +95,7 @@ def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[st
     uvicorn = _import_uvicorn()
     hints = read_hints(dataset, options.elsewhere / "suggestions" if options.elsewhere else None)
     with open_review(dataset, options.reviewer, options.elsewhere) as review:
-        desk = Desk(dataset, review, hints, options.seed)
+        desk = open_desk(dataset, review, hints, options)
         with listen(options, review.base.digest) as listener:
             port, keys = listener.getsockname()[1], Keys()
             app = make_app(desk, port, keys)
@@ -92,6 +106,13 @@ def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[st
             address = f"http://127.0.0.1:{port}/?token="
             announce(address + keys.token, address + keys.ticket, review.repairs)
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def open_desk(dataset: Dataset, review: Review, hints: Hints, options: ServeOptions) -> Desk:
+    """The desk of one reviewer, alone or in a team."""
+    if not options.team.reviewers and not options.checks_frac:
+        return Desk(dataset, review, hints, options.seed)
+    return TeamDesk(dataset, review, hints, options.seed, options.team, options.checks_frac)
 
 
 def name_reviewer() -> str:

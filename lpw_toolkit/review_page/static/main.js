@@ -86,6 +86,7 @@ const VIEWS = {
   review: () => order,
   link: () => everyone((n) => (store.letters[n] === "a" || store.letters[n] === "e") && !store.linked.has(n)),
   unsure: () => everyone((n) => store.letters[n] === "?"),
+  differ: () => store.differ ?? [],
   all: () => everyone(() => true),
 };
 
@@ -113,7 +114,7 @@ function show(place) {
   $("one").hidden = n === undefined || mode === "twelve";
   if (n === undefined) {
     entry = null;
-    $("nothing").textContent = store.nDone === store.n ? "All tracklets are reviewed. What is left: l to link, g to settle; then `lpw clean --apply`." : "Nothing here. Press l for another view.";
+    $("nothing").textContent = store.nDone === store.nMine ? "All tracklets are reviewed. What is left: l to link, g to settle; then `lpw clean --apply`." : "Nothing here. Press l for another view.";
     persons.clear();
     showMoment();
     return;
@@ -209,7 +210,8 @@ function mark() {
   });
   $("pieces").replaceChildren(...parts);
   $("notes").replaceChildren(...now.flags.map((flag) => element("span", "flag", flag)),
-    ...now.comments.map(([who, text]) => element("span", "comment", `${who}: ${text}`)));
+    ...now.comments.map(([who, text]) => element("span", "comment", `${who}: ${text}`)),
+    ...(detail.verdicts ?? []).map(([who, word]) => element("span", "comment", `${who} says ${word}`)));
   const marks = { pieces: detail.pieces, piece: now, range, cursor, cut, drops: detail.drops };
   sheet.mark(marks);
   chart.show(detail, marks);
@@ -492,10 +494,10 @@ function note(text) {
 }
 
 function showProgress() {
-  const left = store.n - store.nDone, recent = pace.slice(-N_PACE).map((ms) => Math.min(ms, MAX_SPENT_MS));
+  const left = store.nMine - store.nDone, recent = pace.slice(-N_PACE).map((ms) => Math.min(ms, MAX_SPENT_MS));
   const mean = recent.length ? recent.reduce((sum, ms) => sum + ms, 0) / recent.length / 1000 : 0;
-  $("bar").value = store.nDone / Math.max(store.n, 1);
-  $("progress").textContent = `${count(store.nDone)} of ${count(store.n)} reviewed`;
+  $("bar").value = store.nDone / Math.max(store.nMine, 1);
+  $("progress").textContent = `${count(store.nDone)} of ${count(store.nMine)} reviewed`;
   $("pace").textContent = recent.length ? `${mean.toFixed(1)} s per tracklet, ${duration(mean * left)} left` : "";
   $("told").textContent = store.told;
 }

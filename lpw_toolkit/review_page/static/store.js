@@ -1,6 +1,7 @@
 // What the page knows: all tracklets by column, and the ones around the current one with their pictures.
 
 const N_KEPT = 24;
+const OPEN = new Set("uo");  // not reviewed, and somebody else's
 
 export class Store {
   constructor(start, fail) {
@@ -12,7 +13,8 @@ export class Store {
     this.random = new Set();
     this.entries = new Map();  // tracklet -> {detail, sheet, thumbs, ready}
     this.fail = fail;
-    this.nDone = this.letters.filter((letter) => letter !== "u").length;
+    this.nMine = this.letters.filter((letter) => letter !== "o").length;  // the others are somebody else's
+    this.nDone = this.letters.filter((letter) => !OPEN.has(letter)).length;
     this.takeOrder(start);
   }
 
@@ -24,7 +26,8 @@ export class Store {
   }
 
   setLetter(n, letter) {
-    this.nDone += (letter !== "u") - (this.letters[n] !== "u");
+    this.nMine += this.letters[n] === "o" && letter !== "o";
+    this.nDone += !OPEN.has(letter) - !OPEN.has(this.letters[n]);
     this.letters[n] = letter;
   }
 

@@ -21,8 +21,8 @@ export function duration(seconds) {
 export const tail = (text, most) => (text.length > most ? `…${text.slice(1 - most)}` : text);
 
 export const STATUS = { unreviewed: "not reviewed", accepted: "accepted", edited: "edited", rejected: "rejected" };
-export const LETTER = { u: "not reviewed", a: "accepted", e: "edited", r: "rejected", "?": "unsure" };
-export const SIGN = { u: "·", a: "✓", e: "✎", r: "✗", "?": "?" };
+export const LETTER = { u: "not reviewed", a: "accepted", e: "edited", r: "rejected", "?": "unsure", o: "somebody else's" };
+export const SIGN = { u: "·", a: "✓", e: "✎", r: "✗", "?": "?", o: "–" };
 
 export const title = (word) => word.replaceAll("_", " ");
 

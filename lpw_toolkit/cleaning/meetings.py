@@ -1,0 +1,81 @@
+"""Where a person meets others, and what happens there: tracklets that mix people nearly always mix them at a meeting.
+
+A jump, a change of looks or a missing frame is common and mostly harmless; beside somebody else it is a suspicion.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.cleaning.box_signals import BoxSignals
+from lpw_toolkit.cleaning.looks import Changes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_WIDE = 0.3  # logarithm of width over height above what is usual: certainly more than one person
+_JUMP, _SHAPE = 0.15, 0.2  # heights, and a logarithm: certainly a jump, a change of shape
+_MANY_MISSING = 10
+_NEAR = 3  # frames on either side of a change of looks that belong to it
+_GAP, _SMALL_JUMP = 3.0, 0.1  # frames and heights that count one half
+
+#: Measures of boxes alone, and those that need looks too.
+BOX_NAMES = ("meeting", "hidden", "beside", "wide_meeting", "jump_meeting", "shape_meeting", "gap_meeting")
+LOOK_NAMES = ("look_meeting", "look_gap", "look_jump")
+
+
+def find_meetings(signals: BoxSignals) -> Floats:
+    """How near somebody else is in each box (N,), 0 to 1: another tracklet, a ghost of one, or a box of nobody."""
+    loose = np.nan_to_num(signals.loose)
+    return np.maximum(np.maximum(_ramp(signals.overlap, 0.1, 0.4), signals.hidden), _ramp(loose, 0.15, 0.45))
+
+
+def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, Floats]:
+    """The measures of BOX_NAMES (T,) for the tracklets that begin at the rows `first`; all in frames.
+
+    * `meeting`: frames with somebody near.
+    * `hidden`: frames in which somebody without a box stands there.
+    * `beside`: frames in which a raw box of nobody overlaps.
+    * `wide_meeting`, `jump_meeting`, `shape_meeting`, `gap_meeting`: frames with somebody near in which the box is
+      wide, jumps, changes its shape, or follows after missing ones.
+    """
+    near = find_meetings(signals)
+    unseen = np.maximum(signals.hidden, _ramp(np.nan_to_num(signals.loose), 0.15, 0.45))
+    wide = np.log(signals.centre[:, 2] / signals.centre[:, 3])
+    frames = {
+        "meeting": near,
+        "hidden": signals.hidden,
+        "beside": _ramp(signals.loose, 0.2, 0.5),
+        "wide_meeting": _ramp(wide - np.median(wide), 0, _WIDE) * unseen,
+        "jump_meeting": _ramp(signals.jump, 0, _JUMP) * near,
+        "shape_meeting": _ramp(signals.shape, 0, _SHAPE) * near,
+        "gap_meeting": np.minimum(signals.missing, _MANY_MISSING) * near,
+    }
+    return {name: np.asarray(np.add.reduceat(values, first)) for name, values in frames.items()}
+
+
+def measure_looks(positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats) -> list[float]:
+    """How much the looks of one tracklet change where it meets others, across gaps, and where its box jumps.
+
+    Args:
+        positions: (K,) frames that were looked at.
+        near, missing, jump: (n_frames,) as `find_meetings` and BoxSignals have them.
+
+    Returns:
+        In the order of LOOK_NAMES, in the unit of `changes.step`.
+    """
+    found = [0.0, 0.0, 0.0]
+    for (before, after), step in zip(pairwise(positions), changes.step[1:], strict=True):
+        if step <= 0:
+            continue
+        around = slice(max(0, before - _NEAR), after + _NEAR + 1)
+        gap, far = float(missing[before + 1 : after + 1].max()), float(jump[around].max())
+        shares = (float(near[around].max()), gap / (gap + _GAP), far / (far + _SMALL_JUMP))
+        found = [max(old, float(step) * share) for old, share in zip(found, shares, strict=True)]
+    return found
+
+
+def _ramp(values: Floats, low: float, high: float) -> Floats:
+    """0 up to `low`, 1 from `high`, a line between; NaN stays."""
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1))

@@ -1,0 +1,48 @@
+"""Who looks at which tracklet when several share a review: a function of names alone, the same on each machine."""
+
+import hashlib
+from dataclasses import dataclass
+
+from lpw_toolkit.cleaning.decisions import BadLineError, check_reviewer
+from lpw_toolkit.errors import LpwError, refuse_outside
+
+
+@dataclass(frozen=True)
+class Team:
+    """The people of a review.
+
+    Attributes:
+        reviewers: their names; empty: whoever comes looks at everything.
+        both_frac: share of the tracklets that all of them look at, each without seeing what the others said, 0 to 1.
+
+    Errors: LpwError for names that are none or stand twice, and for a share out of range.
+    """
+
+    reviewers: tuple[str, ...] = ()
+    both_frac: float = 0.1
+
+    def __post_init__(self) -> None:
+        refuse_outside("option --both", self.both_frac, 0, 1)
+        try:
+            for name in self.reviewers:
+                check_reviewer(name)
+        except BadLineError as error:
+            raise LpwError("option --team", str(error), "names such as anna,ben", "correct it") from error
+        if len(set(self.reviewers)) < len(self.reviewers) or len(self.reviewers) == 1:
+            raise LpwError("option --team", ",".join(self.reviewers), "two names or more, each once", "correct it")
+
+    def is_shared(self, tracklet: str) -> bool:
+        """Whether all look at `tracklet`."""
+        return bool(self.reviewers) and _draw("both", tracklet) < self.both_frac
+
+    def looks_at(self, reviewer: str, tracklet: str) -> bool:
+        """Whether `reviewer` is to look at `tracklet`."""
+        if not self.reviewers or self.is_shared(tracklet):
+            return True
+        return self.reviewers[int(_draw("whose", tracklet) * len(self.reviewers))] == reviewer
+
+
+def _draw(what: str, tracklet: str) -> float:
+    """A number in [0, 1) that depends on the name alone."""
+    digest = hashlib.sha256(f"{what}\n{tracklet}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / (1 << 48)
