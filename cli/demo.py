@@ -11,6 +11,12 @@ import numpy as np
 from cli.options import FOLDER
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.check import check_dataset
+from lpw_toolkit.cleaning.apply import apply
+from lpw_toolkit.cleaning.base import read_base
+from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
+from lpw_toolkit.cleaning.review import read_union
+from lpw_toolkit.cleaning.scripted import review_by_truth
+from lpw_toolkit.cleaning.suggest import suggest
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.detectors import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -38,7 +44,7 @@ LEARNING = ("torch", "torchvision", "safetensors", "efficientnet_lite_pytorch", 
 @click.option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
 @click.option("--steps", type=click.IntRange(0), help="Of training; 0 ends with the pictures.  [default: the recipe's]")
 def command(out: Path, preset: str, steps: int | None) -> None:
-    """Draws a street, builds, verifies, scores and shows a dataset, trains RQEN on it and ranks persons it never saw.
+    """Draws a street, builds, verifies, scores, shows and cleans a dataset, trains RQEN and ranks persons it never saw.
 
     Run again it goes on. The boxes come from the street's ground truth through a noise model (plug-in `boxes`), not
     from a network, and the persons' names from the truth, not from cleaning: this shows the tool, and proves nothing
@@ -46,38 +52,54 @@ def command(out: Path, preset: str, steps: int | None) -> None:
     """
     start = time.monotonic()
     street, dataset = out / "street", out / "dataset"
-    _say("1/8 street", f"drawing synthetic videos to {street} (seed {SEED})")
+    _say("1/9 street", f"drawing synthetic videos to {street} (seed {SEED})")
     _draw(street, preset)
-    _say("2/8 build", "boxes are simulated (noise added to the truth), linking and cropping are real")
+    _say("2/9 build", "boxes are simulated (noise added to the truth), linking and cropping are real")
     options = DetectorOptions(boxes=street / "detections")
     config = BuildConfig(root=street / "video", out=dataset, detector="boxes", options=options)
     counts = build_tracklets(config).dataset.manifest["counts"]
     _say("", f"{counts['n_tracklets']} tracklets, {counts['n_images']} crops, {counts['n_cameras']} cameras")
-    _say("3/8 check", "verifying tables and images")
+    _say("3/9 check", "verifying tables and images")
     if not check_dataset(dataset).ok:
         raise MismatchError(dataset, "problems", "the dataset just built", "run `lpw check` on it")
-    _say("4/8 score", "tracklets against the street's exact truth")
+    _say("4/9 score", "tracklets against the street's exact truth")
     click.echo(format_score(score_against(dataset, street / "truth", prices=Prices())))
     click.echo(format_table1(table1(open_dataset(dataset))))
     page = write_show(open_dataset(dataset), out / "show").page
-    _say("5/8 show", f"after {time.monotonic() - start:.0f} s: open {page}")
+    _say("5/9 show", f"after {time.monotonic() - start:.0f} s: open {page}")
+    _clean(dataset, street / "truth", out / "cleaned")
     if steps != 0:
         _learn(out, steps)
     _say("done", f"in {time.monotonic() - start:.0f} s")
+
+
+def _clean(dataset: Path, truth: Path, cleaned: Path) -> None:
+    """Suggestions, a scripted review of the whole queue, and the cleaned dataset."""
+    _say("6/9 review", "a script that knows the truth reviews; a person would: lpw clean --review")
+    suggest(dataset)
+    opened = open_dataset(dataset)
+    found = review_by_truth(opened, truth)
+    _say("", f"{found.n_found} errors in {found.n_seen} tracklets, {found.n_persons} persons linked, "
+         f"{found.n_decisions} decisions in {dataset / 'cleanup'}")  # fmt: skip
+    union = read_union(opened)
+    counts = write_cleaned(opened, apply(read_base(opened), union), union, cleaned, CleanOptions()).dataset.manifest[
+        "counts"
+    ]
+    _say("", f"{cleaned}: {counts['n_tracklets']} tracklets of {counts['n_persons']} persons in two cameras or more")
 
 
 def _learn(out: Path, steps: int | None) -> None:
     """Names, training and table; where the packages for it are missing, a line that says so."""
     missing = [name for name in LEARNING if find_spec(name) is None]
     if missing:
-        _say("6-8", f"left out: no package {missing[0]}; pip install 'lpw-toolkit[all]', and run it again")
+        _say("7-9", f"left out: no package {missing[0]}; pip install 'lpw-toolkit[all]', and run it again")
         return
     named = out / "named"
-    _say("6/8 name", "persons come from the street's truth, in place of cleaning; half of them train")
+    _say("7/9 name", "persons come from the street's truth, in place of cleaning; half of them train")
     try:
         name_by_truth(out / "dataset", out / "street" / "truth", named, NamingConfig(seed=SEED))
     except LpwError as error:
-        _say("7/8, 8/8", f"left out: {error}")
+        _say("8/9, 9/9", f"left out: {error}")
         return
     start = time.monotonic()
     changes = [f"train.seed={SEED}"] + ([f"train.iterations={steps}"] if steps is not None else [])
@@ -99,10 +121,10 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
     from rqen.scoring import embed_run, make_embeddings
 
     recipe = read_recipe("demo", tuple(changes))
-    _say("7/8 train", f"RQEN, {recipe.train.iterations} steps, to {out / 'run'}")
+    _say("8/9 train", f"RQEN, {recipe.train.iterations} steps, to {out / 'run'}")
     untrained = _train(named, out / "untrained", "mean", read_recipe("demo", ("train.iterations=0",)))
     run = _train(named, out / "run", "rqen", recipe)
-    _say("8/8 rank", "each person who did not train asks in every camera, the other cameras answer")
+    _say("9/9 rank", "each person who did not train asks in every camera, the other cameras answer")
     index = open_index(named)
     trial = read_trials(index.dataset)[0]
     rows = np.union1d(trial.query, trial.gallery)

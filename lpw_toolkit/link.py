@@ -113,14 +113,14 @@ PRESETS: dict[str, LinkConfig] = {
     "default": LinkConfig(),
     # Least cleaning for each clean box: joins more fragments, and mixes more people.
     "thrifty": LinkConfig(
-        iou=0.4,
         doubt_iou=0.2,
-        doubt_near_iou=0.5,
+        doubt_near_iou=0.7,
         sure_share=0.1,
         bridge_error=0.25,
+        bridge_size=0.3,
         bridge_rival=1.5,
         bridge_in_rounds=True,
-        track_share=0.15,
+        track_share=0.16,
     ),
     "paper": LinkConfig(
         iou=0.3,

@@ -181,7 +181,7 @@ class TestDemo:
     def test_no_steps_end_with_the_pictures(self, tmp_path):
         done = CliRunner().invoke(demo.command, ["--out", str(tmp_path / "d"), "--preset", "tiny", "--steps", "0"])
         assert done.exit_code == 0, done.output
-        assert "5/8 show" in done.output and "6/8" not in done.output
+        assert "6/9 review" in done.output and "7/9" not in done.output
 
     def test_the_recipe_of_the_demo_is_short_and_needs_no_trial(self):
         recipe = rqen.recipe.read_recipe("demo")

@@ -339,7 +339,7 @@ def test_short_gaps_are_bridged_before_long_ones() -> None:
     """What begins 3 frames later is joined before what begins 22 frames later can be its rival."""
     walks = walk(frames=range(12), x=0, speed=2), walk(frames=range(14, 26), x=0, speed=2)
     detections = together(*walks, walk(frames=range(33, 45), x=4, speed=2))
-    config = replace(SHORT, max_gap=30, margin=0.0, doubt_iou=1.0, bridge_rival=20.0)
+    config = replace(SHORT, max_gap=30, margin=0.0, doubt_iou=1.0, bridge_rival=20.0, bridge_in_rounds=True)
     rounds = link(detections, config)
     at_once = link(detections, replace(config, bridge_in_rounds=False))
     assert rounds[5] == rounds[20] and at_once[5] != at_once[20]

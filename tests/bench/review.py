@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,16 +37,13 @@ from review_tools import Hand, make_many
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.review import open_review, read_union
+from lpw_toolkit.cleaning.scripted import can_cut, count_people, find_cut, is_error, is_mixed, label_frames
 from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED
 from lpw_toolkit.dataset import Dataset, open_dataset
-from lpw_toolkit.mot import read_boxes
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.hints import read_hints
-from lpw_toolkit.score import read_tracks
-from lpw_toolkit.truth import match_people
 
 MIND_S, KEY_S = 1.35, 0.28
-MIN_FRAMES = 4
 LIMITS = {
     "scripting_ms": 8,
     "presented_ms": 34,
@@ -165,51 +161,6 @@ def run_speed(work: Path, sizes: list[int], n_presses: int) -> None:
     write_result("review_speed", {"limits": LIMITS, "pages": pages, "durable_ms": durable})
 
 
-def label_frames(dataset: Dataset, street: Path) -> dict[str, NDArray[np.int64]]:
-    """The person (n_frames,) in every frame of each tracklet, -1 for nobody."""
-    names = dataset.tracklets["tracklet_id"].to_pylist()
-    labels: dict[str, NDArray[np.int64]] = {}
-    for source in dataset.manifest["sources"]:
-        tracks = read_tracks(dataset)[source["video_id"]]
-        truth = read_boxes(street / "truth" / Path(source["path"]).with_suffix(".txt"))
-        matched = match_people(tracks, truth)
-        people = np.where(matched >= 0, truth.track[matched], -1)
-        for number in np.unique(tracks.track).tolist():
-            mine = np.flatnonzero(tracks.track == number)
-            labels[names[number]] = people[mine[np.argsort(tracks.frame_index[mine], kind="stable")]]
-    return labels
-
-
-def count_people(labels: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Persons with their number of frames, the most frequent first."""
-    return Counter(int(p) for p in labels if p >= 0).most_common()
-
-
-def is_error(labels: NDArray[np.int64]) -> bool:
-    people = count_people(labels)
-    return not people or people[0][1] < len(labels) / 2 or is_mixed(labels)
-
-
-def is_mixed(labels: NDArray[np.int64]) -> bool:
-    """Whether two people have MIN_FRAMES each."""
-    return sum(n >= MIN_FRAMES for _, n in count_people(labels)) > 1
-
-
-def find_cut(labels: NDArray[np.int64]) -> int:
-    """The cut after which both parts are purest."""
-
-    def right(at: int) -> int:
-        return sum((count_people(part) or [(0, 0)])[0][1] for part in (labels[:at], labels[at:]))
-
-    return max(range(1, len(labels)), key=right)
-
-
-def can_cut(labels: NDArray[np.int64]) -> bool:
-    """Whether one cut leaves at least one clean part of MIN_FRAMES."""
-    at = find_cut(labels)
-    return any(len(part) >= MIN_FRAMES and not is_error(part) for part in (labels[:at], labels[at:]))
-
-
 def clean_one(hand: Hand, labels: NDArray[np.int64]) -> list[str]:
     """Does with the tracklet on the page what the truth says; the keys that it took."""
     keys: list[str] = []
@@ -258,7 +209,7 @@ def measure_purity(dataset: Dataset, state: Path, labels: dict[str, NDArray[np.i
 def run_keys(work: Path, seed: int, effort: float) -> None:
     case = open_street(work, seed)
     dataset = open_dataset(work / f"street-{seed}-data")
-    labels = label_frames(dataset, work / f"street-{seed}")
+    labels = label_frames(dataset, work / f"street-{seed}" / "truth")
     n = round(effort * len(labels))
     keys: list[tuple[bool, int, int]] = []
     with tempfile.TemporaryDirectory() as temporary:
