@@ -22,7 +22,7 @@ export const ACTIONS = [
   ["all_frames", "a", "all frames, or a sample"],
   ["play", "p", "play, stop"],
   ["twelve", "t", "twelve of low risk at once"],
-  ["view", "l", "to review, to link, unsure, judged differently, all"],
+  ["view", "l", "to review, to link, unsure, all, judged differently"],
   ["settle", "g", "what is to be settled"],
   ["help", "?", "keys"],
 ].map(([name, key, title]) => ({ name, key, title }));

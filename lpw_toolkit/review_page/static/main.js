@@ -58,12 +58,16 @@ async function begin() {
   entry?.ready.then(() => requestAnimationFrame(() => performance.mark("first-tracklet")), () => {});
 }
 
-/** Decisions of before, still on their way: nobody is asked again what they are about. */
+/** Decisions of before, still on their way: nobody is asked again what they are about, and they can be undone. */
 function expect(requests) {
   const judged = { accept: "a", reject: "r" };
   const numbers = new Map(requests.length ? store.ids.map((id, n) => [id, n]) : []);
-  for (const { operation, tracklets } of requests) {
+  for (const request of requests) {
+    const { uuid, operation, tracklets } = request;
     for (const name of tracklets) if (judged[operation] && numbers.has(name)) store.setLetter(numbers.get(name), judged[operation]);
+    if (operation === "undo" || done.some((each) => each.request.uuid === uuid)) continue;
+    const n = numbers.get(tracklets[0]?.replace(/@\d+-\d+$/, "")) ?? null;
+    done.unshift({ request, n, state: "sending", undone: false });
   }
 }
 
@@ -86,8 +90,8 @@ const VIEWS = {
   review: () => order,
   link: () => everyone((n) => (store.letters[n] === "a" || store.letters[n] === "e") && !store.linked.has(n)),
   unsure: () => everyone((n) => store.letters[n] === "?"),
-  differ: () => store.differ ?? [],
   all: () => everyone(() => true),
+  differ: () => store.differ ?? [],
 };
 
 function everyone(wanted) {
