@@ -12,7 +12,7 @@ from lpw_toolkit.errors import name_some
 if TYPE_CHECKING:
     from lpw_toolkit.dataset import Dataset
 
-ACTIONS = ("suggest", "review", "status", "merge", "replay", "agreement", "apply")
+ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement", "apply")
 
 
 @click.command()
@@ -20,6 +20,8 @@ ACTIONS = ("suggest", "review", "status", "merge", "replay", "agreement", "apply
 @click.option("--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person.")
 @click.option("--looks", type=int, default=32, show_default=True, help="--suggest: frames of each tracklet to look at.")
 @click.option("--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours.")
+@click.option("--auto", type=click.Choice(["short", "duplicate", "odd-frame"]), help="Let a rule decide what it can.")
+@click.option("--undo", is_flag=True, help="--auto: take back all that the rule has decided.")
 @click.option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
 @click.option("--reviewer", metavar="NAME", help="--review: whose decisions they are.  [default: your user name]")
 @click.option("--team", metavar="A,B,…", help="--review: people who share the work; each sees a part.")
@@ -58,7 +60,7 @@ ACTIONS = ("suggest", "review", "status", "merge", "replay", "agreement", "apply
 def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     """Works with the decisions of reviewers on DATASET, which lie in DATASET/cleanup/<reviewer>.jsonl.
 
-    Give one of --suggest, --review, --status, --merge, --replay, --agreement, --apply. The dataset itself
+    Give one of --suggest, --auto, --review, --status, --merge, --replay, --agreement, --apply. The dataset itself
     never changes.
     """
     from lpw_toolkit.dataset import open_dataset
@@ -71,6 +73,7 @@ def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     found = open_dataset(dataset_folder(dataset))
     act = {
         "suggest": _suggest,
+        "auto": _auto,
         "review": _review,
         "status": _status,
         "merge": _merge,
@@ -98,6 +101,16 @@ def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     )
     fields = {"out": str(out), "n_tracklets": made.n_tracklets, "n_looked": made.n_looked}
     return lines, {**fields, "n_merges": made.n_merges, "n_across": made.n_across, "notes": made.notes}
+
+
+def _auto(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+    from lpw_toolkit.cleaning.rules import RULES, run_rule, undo_rule
+
+    name = values["auto"]
+    act = undo_rule if values["undo"] else run_rule
+    n = act(dataset, name, values["state"])
+    words = "taken back" if values["undo"] else f"made: {RULES[name].title}"
+    return [f"auto-{name}: {n:,} decisions {words}"], {"rule": name, "n": n, "undone": values["undo"]}
 
 
 def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:

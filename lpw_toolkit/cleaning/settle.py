@@ -183,6 +183,8 @@ def _judge(name: str, piece: Piece, uses: list[Use], dropped: NDArray[np.bool_])
     """The state of one piece, and the decisions of people who differ on it."""
     words: dict[str, _Word] = {}
     for use in uses:
+        if use.decision.is_by_rule and use.decision.operation in _EDITS:
+            continue  # frames that a rule drops are gone, but nobody has looked at the rest yet
         if use.decision.operation in ("accept", "reject", *_EDITS) and _is_about(use, piece):
             word = words.setdefault(use.decision.reviewer, _Word())
             word.last, word.edited = use.decision, word.edited or use.decision.operation in _EDITS

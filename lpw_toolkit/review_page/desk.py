@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lpw_toolkit.cleaning.clashes import Clash
-from lpw_toolkit.cleaning.decisions import OPERATIONS, REASONS, Decision
+from lpw_toolkit.cleaning.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
 from lpw_toolkit.cleaning.log import request_of
 from lpw_toolkit.cleaning.pieces import find_piece
 from lpw_toolkit.cleaning.queue import Stock, open_stock, order
@@ -154,7 +154,13 @@ class Desk:
         known = set(self._stock.names) if self._stock else set()
         outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
         decided = {name: outcomes[letter] for name, letter in self._letters.items() if letter != "u" and name in known}
-        return decided | {name: "clean" for name, told in decided.items() if told == "error" and self._is_whole(name)}
+        decided |= {name: "clean" for name, told in decided.items() if told == "error" and self._is_whole(name)}
+        return decided | {name: "unsure" for name in decided if self._is_by_rules(name)}
+
+    def _is_by_rules(self, tracklet: str) -> bool:
+        """Whether rules alone have judged a tracklet: that teaches nothing about people's judgement."""
+        by = [who for piece in self._pieces_of(tracklet) for who in piece.reviewers]
+        return bool(by) and all(who.startswith(RULE_PREFIX) for who in by)
 
     def _is_whole(self, tracklet: str) -> bool:
         """Whether a tracklet is uncut, keeps all frames and is not rejected: a merge is no error of its own."""

@@ -1,0 +1,106 @@
+"""Automatic clean-up: rules that decide what hardly needs a person, in logs of their own (`cleanup/auto-<rule>.jsonl`).
+
+What a rule says is a decision like any other: it can be undone, and what a person says about the same thing counts for
+more. A rule decides once: what it was told to take back, or a person has judged, it leaves alone when it is run again.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lpw_toolkit.cleaning.base import Base
+from lpw_toolkit.cleaning.decisions import RULE_PREFIX, Request
+from lpw_toolkit.cleaning.review import Review, open_review
+from lpw_toolkit.cleaning.suggest import read_suggestions
+from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.errors import LpwError
+
+MIN_FRAMES = 8  # cleaning throws shorter ones away unseen (`truth.Prices`)
+_SURE_DUPLICATE = 0.7  # score: nearly all frames of it lie on another tracklet's boxes
+_SURE_ODD = 0.75  # score of a frame that is unlike both its neighbours
+_SPACE = uuid.UUID("8e0d9a52-6f0b-4d52-9a0c-3c1f2f8c5a77")
+
+Plan = tuple[str, list[str], dict[str, object]]  # operation, tracklets, arguments
+Suggested = dict[str, dict[str, dict[str, object]]]  # tracklet -> reason -> row
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What it does, in words, and the decisions it would make."""
+
+    title: str
+    plan: Callable[[Base, Suggested], Iterator[Plan]]
+
+
+def _reject_short(base: Base, suggested: Suggested) -> Iterator[Plan]:
+    for name, n in base.n_frames.items():
+        if n < MIN_FRAMES:
+            yield "reject", [name], {"reason": "too_short"}
+
+
+def _reject_duplicates(base: Base, suggested: Suggested) -> Iterator[Plan]:
+    for name, reasons in suggested.items():
+        row = reasons.get("duplicate", {})
+        other = str(row.get("other_id"))
+        if float(str(row.get("score", 0))) < _SURE_DUPLICATE or other not in base.n_frames:
+            continue
+        if (base.n_frames[name], name) < (base.n_frames[other], other):  # of two the longer one stays
+            yield "reject", [name], {"reason": "duplicate"}
+
+
+def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[Plan]:
+    for name, reasons in suggested.items():
+        row = reasons.get("odd_frame", {})
+        first, end = row.get("first_position"), row.get("end_position")
+        if float(str(row.get("score", 0))) < _SURE_ODD or not isinstance(first, int) or not isinstance(end, int):
+            continue
+        if 0 <= first < end <= base.n_frames[name] and end - first < base.n_frames[name]:
+            yield "drop_frames", [name], {"frames": [[first, end]]}
+
+
+RULES = {
+    "short": Rule(f"rejects tracklets of fewer than {MIN_FRAMES} frames", _reject_short),
+    "duplicate": Rule("rejects the shorter of two tracklets that lie on each other", _reject_duplicates),
+    "odd-frame": Rule("drops a frame unlike both its neighbours", _drop_odd_frames),
+}
+
+
+def run_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
+    """Writes the decisions of a rule that it has not made before, about what no person has judged; how many.
+
+    Errors: LpwError for an unknown rule or without suggestions; as `open_review`.
+    """
+    rule = _find(name)
+    suggested: Suggested = {}
+    for row in read_suggestions(dataset, folder=state / "suggestions" if state else None).to_pylist():
+        suggested.setdefault(row["tracklet_id"], {})[row["reason"]] = row
+    with open_review(dataset, f"{RULE_PREFIX}{name}", state) as review:
+        judged = {d for known in review.decisions.values() if not known.is_by_rule for d in known.tracklets}
+        before = len(review.log.decisions)
+        for operation, names, arguments in rule.plan(review.base, suggested):
+            own = str(uuid.uuid5(_SPACE, f"{review.base.digest}\n{name}\n{names}"))
+            if own not in review.decisions and not judged & set(names):
+                review.decide(Request(own, operation, tuple(names), arguments, 0))
+        return len(review.log.decisions) - before
+
+
+def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
+    """Takes back all that a rule has decided; how many decisions that were. Errors: as `run_rule`."""
+    _find(name)
+    with open_review(dataset, f"{RULE_PREFIX}{name}", state) as review:
+        standing = _list_standing(review)
+        for own in standing:
+            review.decide(Request(str(uuid.uuid5(_SPACE, f"undo\n{own}")), "undo", (), {"of": own}, 0))
+        return len(standing)
+
+
+def _list_standing(review: Review) -> list[str]:
+    undone = review.state.undone
+    return [d.uuid for d in review.log.decisions if d.operation != "undo" and d.uuid not in undone]
+
+
+def _find(name: str) -> Rule:
+    if name not in RULES:
+        raise LpwError("option --auto", repr(name), f"one of {', '.join(RULES)}", "choose one")
+    return RULES[name]
