@@ -248,12 +248,13 @@ class TestMeetings:
         changes = find_changes(compare_looks(looks, by_stripe=False), 0.05)
         assert changes.step.argmax() == 6 and changes.step[0] == 0
         near, missing, jump = np.zeros(12), np.zeros(12), np.zeros(12)
-        assert measure_looks(np.arange(12), changes, near, missing, jump) == [0, 0, 0]
+        assert measure_looks(np.arange(12), changes, near, missing, jump) == ([0, 0, 0], [-1, -1, -1])
         near[6] = missing[6] = 1
-        there = measure_looks(np.arange(12), changes, near, missing, jump)
+        there, cuts = measure_looks(np.arange(12), changes, near, missing, jump)
         assert there[0] == pytest.approx(changes.step[6]) and there[1] == pytest.approx(changes.step[6] / 4)
+        assert cuts == [6, 6, -1]
         near[6], near[11] = 0, 1
-        assert measure_looks(np.arange(12), changes, near, missing, jump)[0] < 0.5 * changes.step[6]
+        assert measure_looks(np.arange(12), changes, near, missing, jump)[0][0] < 0.5 * changes.step[6]
 
 
 class TestPortraits:

@@ -55,7 +55,9 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
     return {name: np.asarray(np.add.reduceat(values, first)) for name, values in frames.items()}
 
 
-def measure_looks(positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats) -> list[float]:
+def measure_looks(
+    positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats
+) -> tuple[list[float], list[int]]:
     """How much the looks of one tracklet change where it meets others, across gaps, and where its box jumps.
 
     Args:
@@ -63,17 +65,20 @@ def measure_looks(positions: Ints, changes: Changes, near: Floats, missing: Floa
         near, missing, jump: (n_frames,) as `find_meetings` and BoxSignals have them.
 
     Returns:
-        In the order of LOOK_NAMES, in the unit of `changes.step`.
+        In the order of LOOK_NAMES, in the unit of `changes.step`; and the frames before which each is largest, -1 where
+        it is 0.
     """
-    found = [0.0, 0.0, 0.0]
+    found, cuts = [0.0, 0.0, 0.0], [-1, -1, -1]
     for (before, after), step in zip(pairwise(positions), changes.step[1:], strict=True):
         if step <= 0:
             continue
         around = slice(max(0, before - _NEAR), after + _NEAR + 1)
         gap, far = float(missing[before + 1 : after + 1].max()), float(jump[around].max())
         shares = (float(near[around].max()), gap / (gap + _GAP), far / (far + _SMALL_JUMP))
-        found = [max(old, float(step) * share) for old, share in zip(found, shares, strict=True)]
-    return found
+        for i, share in enumerate(shares):
+            if step * share > found[i]:
+                found[i], cuts[i] = float(step) * share, int(after)
+    return found, cuts
 
 
 def _ramp(values: Floats, low: float, high: float) -> Floats:

@@ -148,11 +148,14 @@ def _add_looks_at_boxes(looks: Looks, found: Found, starts: NDArray[np.int64]) -
     if "near" not in found.signals:
         return
     told = np.full((len(looks.positions), len(LOOK_NAMES)), np.nan)
+    cuts = np.full((len(looks.positions), len(LOOK_NAMES)), -1, dtype=np.int64)
     for i, (positions, changes) in enumerate(zip(looks.positions, looks.changes, strict=True)):
         rows = slice(int(starts[i]), int(starts[i + 1]))
         near, missing, jump = (found.signals[name][rows].astype(np.float64) for name in ("near", "missing", "jump"))
         if len(positions) >= 2 and np.isfinite(near).all():
-            told[i] = measure_looks(positions, changes, near, missing, jump)
+            told[i], cuts[i] = measure_looks(positions, changes, near, missing, jump)
+    for name, column in zip(LOOK_NAMES, cuts.T, strict=True):
+        found.spans[name] = np.stack([column, column], axis=1)
     found.scores |= score_measures(dict(zip(LOOK_NAMES, told.T, strict=True)))
 
 
