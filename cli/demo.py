@@ -82,9 +82,12 @@ def _clean(dataset: Path, truth: Path, cleaned: Path) -> None:
     _say("", f"{found.n_found} errors in {found.n_seen} tracklets, {found.n_persons} persons linked, "
          f"{found.n_decisions} decisions in {dataset / 'cleanup'}")  # fmt: skip
     union = read_union(opened)
-    counts = write_cleaned(opened, apply(read_base(opened), union), union, cleaned, CleanOptions()).dataset.manifest[
-        "counts"
-    ]
+    try:
+        made = write_cleaned(opened, apply(read_base(opened), union), union, cleaned, CleanOptions())
+    except LpwError as error:
+        _say("", f"not applied: {error}")
+        return
+    counts = made.dataset.manifest["counts"]
     _say("", f"{cleaned}: {counts['n_tracklets']} tracklets of {counts['n_persons']} persons in two cameras or more")
 
 

@@ -24,6 +24,7 @@ _END_ROWS = 10  # rows that tell where a fragment is heading
 _MIN_ROWS = 3  # fewer tell no direction
 _MISFIT = 9.0  # a cost beyond every threshold
 _RIVAL_COST = 3.0  # pairs that miss the tolerance by more than this are no rivals
+_MIN_TOLD = 200  # boxes that tell how well a detector's boxes sit
 _FLOOR = 0.1  # below this cost, differences are noise
 
 
@@ -259,6 +260,17 @@ def find_outliers(course: Course, min_iou: float) -> NDArray[np.bool_]:
     """(N,) boxes that overlap the line through their neighbours by less than `min_iou`."""
     value, _ = fit_lines(course.centre, course.step, course.track, _MIN_ROWS, leave_out=True)
     return geometry.iou_pairs(to_corners(value), to_corners(course.centre)) < min_iou
+
+
+def measure_tremble(course: Course) -> float:
+    """How far heights are off the line through their neighbours: the median absolute logarithm of the ratio.
+
+    With fewer than _MIN_TOLD boxes nothing is told: infinite.
+    """
+    if len(course.row) < _MIN_TOLD:
+        return float("inf")
+    value, _ = fit_lines(course.centre, course.step, course.track, _MIN_ROWS + 2, leave_out=True)
+    return float(np.median(np.abs(np.log(np.maximum(course.centre[:, 3], 1) / np.maximum(value[:, 3], 1)))))
 
 
 def find_weak_ends(course: Course, scores: NDArray[np.float64], min_score: float) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ Source: RQEN paper, LPW dataset section (boxes of consecutive frames are assigne
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from lpw_toolkit.fragments import (
     find_weak_ends,
     join_fragments,
     mean_scores,
+    measure_tremble,
     recut,
     sort_course,
 )
@@ -69,6 +70,9 @@ class LinkConfig:
         outlier_iou: boxes that overlap the course of their neighbours by less are left out; 0 = none.
         end_share: a tracklet begins and ends with a box above this share of the video's scores; 0 = any.
         track_share: a tracklet whose mean score is below this share of the video's scores is dissolved; 0 = none.
+        steady: where the heights of boxes tremble less than this (median logarithm against the line through their
+            neighbours), courses can be trusted: what of the other rules has its default value is then as in `thrifty`.
+            0 = never.
     """
 
     iou: float = 0.35
@@ -88,6 +92,7 @@ class LinkConfig:
     outlier_iou: float = 0.5
     end_share: float = 0.15
     track_share: float = 0.1
+    steady: float = 0.02
 
     def __post_init__(self) -> None:
         if self.assignment not in ("optimal", "greedy"):
@@ -100,7 +105,7 @@ class LinkConfig:
         refuse_outside(option_name("bridge_rival"), self.bridge_rival, 1, 100)
         for name in ("min_score", "velocity_gain", "margin", "doubt_iou", "doubt_near_iou", "sure_share"):
             refuse_outside(option_name(name), getattr(self, name), 0, 1)
-        for name in ("outlier_iou", "end_share", "track_share"):
+        for name in ("outlier_iou", "end_share", "track_share", "steady"):
             refuse_outside(option_name(name), getattr(self, name), 0, 1)
 
     @property
@@ -121,6 +126,7 @@ PRESETS: dict[str, LinkConfig] = {
         bridge_rival=1.5,
         bridge_in_rounds=True,
         track_share=0.16,
+        steady=0.0,
     ),
     "paper": LinkConfig(
         iou=0.3,
@@ -133,8 +139,10 @@ PRESETS: dict[str, LinkConfig] = {
         outlier_iou=0.0,
         end_share=0.0,
         track_share=0.0,
+        steady=0.0,
     ),
 }
+_RELAXED = tuple(f.name for f in fields(LinkConfig) if getattr(PRESETS["thrifty"], f.name) != f.default)
 
 
 def link(
@@ -164,11 +172,10 @@ def link(
     step, segment = _number_frames(frame, timeline)
     exists = (step >= 0) & (scores >= float(np.float32(config.min_score)))
     tracks = np.full(len(frame), LOOSE, dtype=np.int32)
-    levels = _score_levels(scores[exists], config)
     for number in np.unique(segment[exists]):
         rows = np.flatnonzero(exists & (segment == number))
         rows = rows[np.lexsort((scores[rows], *boxes[rows].T, step[rows]))]
-        found = _link_segment(boxes[rows], step[rows], scores[rows], config, levels, advance)
+        found = _link_segment(boxes[rows], step[rows], scores[rows], config, scores[exists], advance)
         tracks[rows] = np.where(found == LOOSE, LOOSE, found + tracks.max(initial=-1) + 1)
     return _number_tracks(tracks)
 
@@ -206,7 +213,7 @@ def _link_segment(
     step: NDArray[np.int64],
     scores: NDArray[np.float64],
     config: LinkConfig,
-    levels: _Levels,
+    video_scores: NDArray[np.float64],
     advance: Callable[[int], None],
 ) -> NDArray[np.int32]:
     how = Pursuit(
@@ -220,13 +227,23 @@ def _link_segment(
     if config.cuts:
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS)
         course = sort_course(tracks, boxes, step)
+        if config.steady > 0 and measure_tremble(course) < config.steady:
+            config = _relax(config)
+        levels = _score_levels(video_scores, config)
         doubt = Doubt(config.doubt_iou, config.doubt_near_iou, _DOUBT_REACH, levels.sure, 0.0)
         marks = np.zeros(len(tracks), dtype=bool)
         marks[course.row[find_doubts(course, scores, doubt)]] = True
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS, cut_before=marks)
     if config.cuts or config.max_gap > 1:
         tracks = _bridge(tracks, boxes, step, config)
-    return _clean(tracks, boxes, step, scores, config, levels)
+    return _clean(tracks, boxes, step, scores, config, _score_levels(video_scores, config))
+
+
+def _relax(config: LinkConfig) -> LinkConfig:
+    """What `thrifty` does, but for what was set to another value than the default."""
+    default, thrifty = LinkConfig(), PRESETS["thrifty"]
+    unset = [name for name in _RELAXED if getattr(config, name) == getattr(default, name)]
+    return replace(config, **{name: getattr(thrifty, name) for name in unset})
 
 
 def _bridge(

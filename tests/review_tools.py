@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -25,12 +26,19 @@ SHIFT = 8
 KEY_NAMES = {"Space": " "}
 
 
+def find_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 class Served:
     """One reviewer's server; `stop` and `start` again as a restart does, on the same port."""
 
     def __init__(self, dataset: Dataset, state: Path, reviewer: str = "anna") -> None:
         self.dataset, self.state, self.reviewer = dataset, state, reviewer
-        self.port: int | None = None
+        self.port = find_port()  # not the usual one of this dataset: another test may serve it at the same time
         self.keys = Keys()
 
     def start(self, *, fresh_token: bool = False) -> None:

@@ -359,3 +359,31 @@ def test_long_linking_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     done = CliRunner().invoke(main, ["link", str(tmp_path / "det.txt"), "--out", str(tmp_path / "t.txt")])
     assert done.exit_code == 0, done.output
     assert "link det.txt: 3/9 boxes" in done.stderr and "link det.txt: 9/9 boxes" in done.stderr
+
+
+def tremble(detections: pa.Table, size: float) -> pa.Table:
+    """The same boxes with heights that change at random from frame to frame."""
+    rng = np.random.default_rng(0)
+    boxes = boxes_of(detections)
+    boxes[:, 1] -= size * rng.standard_normal(len(boxes)) * (boxes[:, 3] - boxes[:, 1])
+    frame, scores = detections["frame_index"].to_numpy(), detections["score"].to_numpy().astype(np.float64)
+    return make_detections(frame, boxes, scores)
+
+
+def test_where_boxes_sit_well_gaps_are_bridged_more_boldly() -> None:
+    """Thirteen people who come out of a gap a fifth of their height off their course."""
+    people = [
+        part
+        for k in range(13)
+        for part in (
+            walk(frames=range(20), x=0, speed=2, y=400 * k),
+            walk(frames=range(30, 50), x=20, speed=2, y=400 * k),
+        )
+    ]
+    steady = together(*people)
+    config = LinkConfig()
+    assert len(np.unique(link(steady, config))) == 13
+    assert len(np.unique(link(steady, replace(config, steady=0.0)))) == 26
+    assert len(np.unique(link(tremble(steady, 0.06), replace(config, outlier_iou=0.0)))) > 20
+    assert len(np.unique(link(steady, replace(config, bridge_error=0.16)))) == 26, "what is set is not changed"
+    assert len(np.unique(link(together(*people[:2]), config))) == 2, "too few boxes to tell"
