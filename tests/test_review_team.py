@@ -26,7 +26,7 @@ from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.attention import splice
 from lpw_toolkit.review_page.hints import read_hints
-from lpw_toolkit.review_page.server import ServeOptions
+from lpw_toolkit.review_page.server import ServeOptions, open_desk
 from lpw_toolkit.review_page.team_desk import TeamDesk
 
 ALONE = Team()
@@ -229,3 +229,21 @@ def test_counting_takes_the_last_word() -> None:
 
     lines = [line("anna", 0, False), line("anna", 0, True), line("anna", 1, False), line("ben", 0, False)]
     assert count_checks(lines) == {"anna": (1, 2), "ben": (0, 1)}
+
+
+def test_a_desk_alone_and_in_a_team(dataset: Dataset) -> None:
+    with open_review(dataset, "anna") as review:
+        hints = read_hints(dataset)
+        alone = open_desk(dataset, review, hints, ServeOptions("anna"))
+        team = open_desk(dataset, review, hints, ServeOptions("anna", team=Team(("anna", "ben"))))
+        checked = open_desk(dataset, review, hints, ServeOptions("anna", checks_frac=0.05))
+        assert [type(desk).__name__ for desk in (alone, team, checked)] == ["Desk", "TeamDesk", "TeamDesk"]
+        assert len(checked.start()["ids"]) == len(alone.start()["ids"]) + 2
+        assert set(checked.start()) == set(alone.start()) | {"differ"}
+
+
+@pytest.mark.parametrize("options", [["--team", "anna"], ["--team", "anna,ben", "--reviewer", "cleo"],
+                                     ["--checks", "2"], ["--team", "anna,ben", "--both", "-1"]])  # fmt: skip
+def test_wrong_options_are_one_line(dataset: Dataset, options: list[str]) -> None:
+    done = CliRunner().invoke(command, [str(dataset.root), "--review", "--no-open", *options])
+    assert isinstance(done.exception, LpwError) and "\n" not in str(done.exception)
