@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,10 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.progress import set_style
 
-_OF_MODEL = ("pooling", "frames", "per_frame", "flip", "size", "mean", "std", "bgr", "runtime", "threads")
+if TYPE_CHECKING:
+    from rqen.scoring import ScoringOptions
+
+_OF_MODEL = ("pooling", "frames", "flip", "size", "mean", "std", "bgr", "runtime", "threads")
 _OF_RUN = ("quality", "workers")
 
 
@@ -85,8 +88,13 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
             refuse_inside_dataset(place)
     if quality is not None:
         refuse_unscored(run)
+        if values["per_frame"]:
+            raise click.UsageError("--quality goes with vectors of tracklets, not with --per-frame")
     batch = ScoringOptions.batch if values["batch_size"] is None else values["batch_size"]
     options = ScoringOptions(batch, values["workers"], values["images"], values["precision"])
+    if values["per_frame"]:
+        _embed_frames(run, values, options, as_json=as_json)
+        return
     found = embed_run(run, dataset_folder(values["data"]), options)
     write_embeddings(out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts)
     if quality is not None:
@@ -101,6 +109,16 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} images ({how})")
     if quality is not None:
         click.echo(f"{quality}: {found.n_regions} scores for each of {len(found.scores)} images")
+
+
+def _embed_frames(run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool) -> None:
+    from rqen.frame_vectors import write_frame_vectors
+
+    n_images, dimension = write_frame_vectors(run, dataset_folder(values["data"]), values["out"], options)
+    if as_json:
+        click.echo(json.dumps({"out": str(values["out"]), "n_images": n_images, "dimension": dimension}))
+        return
+    click.echo(f"{values['out']}: {n_images} frames, {dimension} numbers each, regions weighted by their scores")
 
 
 def _read_options(values: dict[str, Any]) -> EmbedOptions:

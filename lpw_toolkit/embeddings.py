@@ -61,6 +61,12 @@ class Embeddings:
     notes: list[str]
 
 
+def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
+    """What a file says of itself, as the metadata of its schema."""
+    said = {f"lpw_{key}": getattr(facts, key) for key in _KEYS}
+    return {key.encode(): text.encode() for key, text in said.items() if text is not None}
+
+
 def write_embeddings(path: Path, tracklet_ids: Sequence[str], vectors: Floats, facts: EmbeddingFacts) -> None:
     """Publishes `vectors` (N, D), one for each of `tracklet_ids`, at `path`. Errors: LpwError, OSError."""
     if vectors.ndim != 2 or not vectors.size or len(tracklet_ids) != len(vectors):
@@ -72,8 +78,7 @@ def write_embeddings(path: Path, tracklet_ids: Sequence[str], vectors: Floats, f
     schema = embeddings_schema(vectors.shape[1])
     values = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
     column = pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type)
-    said = {f"lpw_{key}": getattr(facts, key) for key in _KEYS}
-    metadata = {**schema.metadata, **{key.encode(): text.encode() for key, text in said.items() if text is not None}}
+    metadata = {**schema.metadata, **encode_facts(facts)}
     ids = pa.array(tracklet_ids, pa.string())
     write_table(path, pa.Table.from_arrays([ids, column], schema=schema.with_metadata(metadata)), schema)
 

@@ -82,7 +82,7 @@ def embed_tracklets(network: SetNetwork, index: ClipIndex, tracklets: Ints, opti
     vectors, scores, sums, last = [], [], SetSums(), 0
     first = 0
     with show_progress("embed", len(rows), "images") as progress:
-        for features, piece_scores in _describe(network, index, rows, options):
+        for features, piece_scores in iter_frames(network, index, rows, options):
             stop = first + len(features)
             for tracklet in range(owner[first], owner[stop - 1] + 1):
                 if tracklet != last:
@@ -97,9 +97,10 @@ def embed_tracklets(network: SetNetwork, index: ClipIndex, tracklets: Ints, opti
     return Embedded(torch.stack(vectors).numpy(), torch.cat(scores).numpy(), counts)
 
 
-def _describe(
+def iter_frames(
     network: SetNetwork, index: ClipIndex, rows: Ints, options: EmbedOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
+    """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch at a time."""
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
     for images in iter_ahead(frames, options.n_workers):

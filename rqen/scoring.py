@@ -104,32 +104,45 @@ def embed_run(
     Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError for damaged ones,
     CorruptCropError that names an image.
     """
-    if options.batch < 1:
-        raise LpwError("option --batch-size", str(options.batch), "1 or more", "choose another value")
-    network, said = open_network(run)
+    opened = open_run(run, options)
     index = open_index(data, source=options.images)
     rows = np.arange(len(index)) if rows is None else rows
     if not len(rows):
         raise LpwError(index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset")
+    found = embed_tracklets(opened.network, index, rows, opened.embed)
+    vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
+    vectors[rows] = found.vectors
+    scores = np.full((int(index.starts[-1]), found.scores.shape[1]), np.nan, dtype=np.float32)
+    scores[_list_frames(index, rows)] = found.scores
+    present = np.isin(np.arange(len(index)), rows)
+    facts, quality = describe_run(run, opened, index.dataset), opened.network.design.quality
+    return RunVectors(
+        run, index.dataset, vectors, scores, present, facts, quality != "appended", quality != "uniform",
+        opened.embed.mode,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A trained network, ready to see images; what its run says of itself, and how images go through it."""
+
+    network: SetNetwork
+    said: dict[str, Any]
+    embed: EmbedOptions
+
+
+def open_run(run: Path, options: ScoringOptions) -> OpenRun:
+    """Errors: LpwError for a batch below 1 or a run that is not complete, MismatchError for a damaged one."""
+    if options.batch < 1:
+        raise LpwError("option --batch-size", str(options.batch), "1 or more", "choose another value")
+    network, said = open_network(run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         keep_freed_memory()
     network = network.to(device)
     size = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
     mode = _choose_mode(network, Mode(**said["mode"]), options.precision, size)
-    found = embed_tracklets(
-        mode.prepare(network), index, rows, EmbedOptions(*size, options.batch, options.n_workers, mode)
-    )
-    vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
-    vectors[rows] = found.vectors
-    scores = np.full((int(index.starts[-1]), found.scores.shape[1]), np.nan, dtype=np.float32)
-    scores[_list_frames(index, rows)] = found.scores
-    present = np.isin(np.arange(len(index)), rows)
-    facts = _describe(run, said, index.dataset, mode)
-    quality = network.design.quality
-    return RunVectors(
-        run, index.dataset, vectors, scores, present, facts, quality != "appended", quality != "uniform", mode
-    )
+    return OpenRun(mode.prepare(network), said, EmbedOptions(*size, options.batch, options.n_workers, mode))
 
 
 def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple[int, int]) -> Mode:
@@ -150,10 +163,11 @@ def _list_frames(index: ClipIndex, rows: Ints) -> Ints:
     return np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
 
 
-def _describe(run: Path, said: dict[str, Any], dataset: Dataset, mode: Mode) -> EmbeddingFacts:
-    recipe = said["recipe"]
-    model = f"{said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
-    model += "" if mode.precision == "float32" else f" {mode.precision}"
+def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts:
+    """What a file of embeddings says of itself."""
+    recipe, precision = opened.said["recipe"], opened.embed.mode.precision
+    model = f"{opened.said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
+    model += "" if precision == "float32" else f" {precision}"
     return EmbeddingFacts(model, sha256_file(run / runs.MODEL), str(dataset.manifest["digest"]), "all")
 
 

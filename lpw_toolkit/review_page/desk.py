@@ -62,6 +62,7 @@ class Desk:
         if "suggestions" in hints.tables and hints.tables["suggestions"].num_rows:
             self._stock = open_stock(hints.tables["suggestions"], seed)
         self._lock = threading.Lock()
+        self._has_rules = any(d.is_by_rule for d in review.decisions.values())
         self._alone = all(d.reviewer == review.log.reviewer for d in review.decisions.values())
         self._state = review.state
         self._is_stale = False
@@ -155,7 +156,7 @@ class Desk:
         outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
         decided = {name: outcomes[letter] for name, letter in self._letters.items() if letter != "u" and name in known}
         decided |= {name: "clean" for name, told in decided.items() if told == "error" and self._is_whole(name)}
-        return decided | {name: "unsure" for name in decided if self._is_by_rules(name)}
+        return decided | {name: "unsure" for name in decided if self._has_rules and self._is_by_rules(name)}
 
     def _is_by_rules(self, tracklet: str) -> bool:
         """Whether rules alone have judged a tracklet: that teaches nothing about people's judgement."""
