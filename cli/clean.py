@@ -125,7 +125,7 @@ def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         if not values["no_open"]:
             webbrowser.open(once)
 
-    team = Team(tuple((values["team"] or "").split(",")) if values["team"] else (), values["both"])
+    team = Team(tuple(values["team"].split(",")) if values["team"] else (), values["both"])
     options = ServeOptions(
         values["reviewer"] or name_reviewer(), values["port"], values["state"], team=team, checks_frac=values["checks"]
     )

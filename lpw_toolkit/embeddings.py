@@ -67,6 +67,19 @@ def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
     return {key.encode(): text.encode() for key, text in said.items() if text is not None}
 
 
+def make_rows(
+    schema: pa.Schema, tracklet_ids: Sequence[str], vectors: NDArray[Any], positions: Sequence[int] | None = None
+) -> pa.Table:
+    """Rows of a file of embeddings: vectors (N, D) of tracklets, or with `positions` (N,) of their frames."""
+    values = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    columns = {
+        "tracklet_id": pa.array(tracklet_ids, pa.string()),
+        "position": pa.array(positions or [], pa.int32()),
+        "embedding": pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type),
+    }
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
 def write_embeddings(path: Path, tracklet_ids: Sequence[str], vectors: Floats, facts: EmbeddingFacts) -> None:
     """Publishes `vectors` (N, D), one for each of `tracklet_ids`, at `path`. Errors: LpwError, OSError."""
     if vectors.ndim != 2 or not vectors.size or len(tracklet_ids) != len(vectors):
@@ -76,11 +89,8 @@ def write_embeddings(path: Path, tracklet_ids: Sequence[str], vectors: Floats, f
         bad = [tracklet_ids[int(i)] for i in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
         raise LpwError(path, f"NaN or infinity in {_count_and_name(bad)}", "finite vectors", "check the model")
     schema = embeddings_schema(vectors.shape[1])
-    values = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
-    column = pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type)
-    metadata = {**schema.metadata, **encode_facts(facts)}
-    ids = pa.array(tracklet_ids, pa.string())
-    write_table(path, pa.Table.from_arrays([ids, column], schema=schema.with_metadata(metadata)), schema)
+    said = schema.with_metadata({**schema.metadata, **encode_facts(facts)})
+    write_table(path, make_rows(said, tracklet_ids, vectors), schema)
 
 
 def read_embeddings(

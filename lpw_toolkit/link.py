@@ -172,10 +172,11 @@ def link(
     step, segment = _number_frames(frame, timeline)
     exists = (step >= 0) & (scores >= float(np.float32(config.min_score)))
     tracks = np.full(len(frame), LOOSE, dtype=np.int32)
+    ways = [_Way(way, _score_levels(scores[exists], way)) for way in (config, _relax(config))]
     for number in np.unique(segment[exists]):
         rows = np.flatnonzero(exists & (segment == number))
         rows = rows[np.lexsort((scores[rows], *boxes[rows].T, step[rows]))]
-        found = _link_segment(boxes[rows], step[rows], scores[rows], config, scores[exists], advance)
+        found = _link_segment(boxes[rows], step[rows], scores[rows], ways, advance)
         tracks[rows] = np.where(found == LOOSE, LOOSE, found + tracks.max(initial=-1) + 1)
     return _number_tracks(tracks)
 
@@ -187,6 +188,14 @@ class _Levels:
     sure: float
     end: float
     track: float
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Rules, and the scores that their shares stand for."""
+
+    config: LinkConfig
+    levels: _Levels
 
 
 def _score_levels(scores: NDArray[np.float64], config: LinkConfig) -> _Levels:
@@ -212,10 +221,11 @@ def _link_segment(
     boxes: NDArray[np.float64],
     step: NDArray[np.int64],
     scores: NDArray[np.float64],
-    config: LinkConfig,
-    video_scores: NDArray[np.float64],
+    ways: list[_Way],
     advance: Callable[[int], None],
 ) -> NDArray[np.int32]:
+    """Fragments by overlap, cut, joined and cleaned in the first of `ways`, or in the second where boxes sit well."""
+    config, levels = ways[0].config, ways[0].levels
     how = Pursuit(
         iou=config.iou,
         greedy=config.assignment == "greedy",
@@ -228,15 +238,14 @@ def _link_segment(
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS)
         course = sort_course(tracks, boxes, step)
         if config.steady > 0 and measure_tremble(course) < config.steady:
-            config = _relax(config)
-        levels = _score_levels(video_scores, config)
+            config, levels = ways[1].config, ways[1].levels
         doubt = Doubt(config.doubt_iou, config.doubt_near_iou, _DOUBT_REACH, levels.sure, 0.0)
         marks = np.zeros(len(tracks), dtype=bool)
         marks[course.row[find_doubts(course, scores, doubt)]] = True
         tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS, cut_before=marks)
     if config.cuts or config.max_gap > 1:
         tracks = _bridge(tracks, boxes, step, config)
-    return _clean(tracks, boxes, step, scores, config, _score_levels(video_scores, config))
+    return _clean(tracks, boxes, step, scores, config, levels)
 
 
 def _relax(config: LinkConfig) -> LinkConfig:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lpw_toolkit import inference
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import refuse_inside_dataset, sha256_file
+from lpw_toolkit.embeddings import make_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.images import ImageReader
 from lpw_toolkit.index import ClipIndex
@@ -367,11 +368,6 @@ class _Rows:
 
     def take(self) -> pa.Table:
         """The rows as a table; none are left."""
-        values = np.concatenate([*self.vectors, np.zeros(0, dtype=np.float32)])
-        columns = {
-            "tracklet_id": pa.array(self.names, pa.string()),
-            "position": pa.array(self.positions, pa.int32()),
-            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(values), type=self.schema.field("embedding").type),
-        }
+        rows = make_rows(self.schema, self.names, np.array(self.vectors, dtype=np.float32), self.positions)
         self.names, self.positions, self.vectors = [], [], []
-        return pa.Table.from_arrays([columns[name] for name in self.schema.names], schema=self.schema)
+        return rows

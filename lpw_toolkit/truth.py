@@ -131,7 +131,7 @@ def match_people(tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3) -> NDArra
     """The row of `truth` that each row of `tracks` is matched to, or -1: (N,)."""
     matched = np.full(len(tracks), -1, dtype=np.int64)
     counted = np.flatnonzero(truth.flag != 0)
-    for rows, others in _iter_shared_frames(tracks.frame_index, truth.frame_index[counted]):
+    for rows, others in iter_shared_frames(tracks.frame_index, truth.frame_index[counted]):
         others = counted[others]
         overlap = geometry.iou(tracks.boxes[rows], truth.boxes[others])
         overlap[overlap < iou] = 0
@@ -148,7 +148,7 @@ def find_backed(tracks: BoxRows, detections: pa.Table, *, iou: float = 0.5) -> N
     """
     backed = np.zeros(len(tracks), dtype=bool)
     found = boxes_of(detections)
-    for rows, others in _iter_shared_frames(tracks.frame_index, detections["frame_index"].to_numpy()):
+    for rows, others in iter_shared_frames(tracks.frame_index, detections["frame_index"].to_numpy()):
         backed[rows] = (geometry.iou(tracks.boxes[rows], found[others]) >= iou).any(axis=1)
     return backed
 
@@ -283,8 +283,8 @@ def _iter_tracks(tracks: BoxRows) -> Iterator[tuple[int, NDArray[np.intp]]]:
         yield int(tracks.track[rows[0]]), rows
 
 
-def _iter_shared_frames(
-    a: NDArray[np.int32], b: NDArray[np.int32]
+def iter_shared_frames(
+    a: NDArray[np.integer], b: NDArray[np.integer]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """The rows of `a` and of `b` for every frame that both have."""
     order_a, order_b = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")

@@ -6,16 +6,16 @@ f_r is the feature of region r and mu_r its score, so that the cosine of two fra
 regions, weighted by how well both show them. A method without a predictor weighs all alike.
 """
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from lpw_toolkit.dataset import refuse_inside_dataset
-from lpw_toolkit.embeddings import encode_facts
+from lpw_toolkit.embeddings import encode_facts, make_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.index import open_index
 from lpw_toolkit.publish import describe_os_error
@@ -42,27 +42,22 @@ def write_frame_vectors(run: Path, data: Path, out: Path, options: ScoringOption
     index = open_index(data, source=options.images)
     names = np.array(index.tracklets["tracklet_id"].to_pylist(), dtype=object)
     owner = np.repeat(np.arange(len(index)), np.diff(index.starts))
-    first, dimension = 0, 0
     facts = encode_facts(describe_run(run, opened, index.dataset))
+    pieces = (
+        weigh_regions(*piece) for piece in iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
+    )
+    head = next(pieces)
+    schema = frame_embeddings_schema(head.shape[1])
+    schema = schema.with_metadata({**schema.metadata, **facts})
+    first = 0
     try:
-        pieces = iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
-        head = weigh_regions(*next(pieces))
-        dimension = head.shape[1]
-        schema = frame_embeddings_schema(dimension)
-        schema = schema.with_metadata({**schema.metadata, **facts})
         with stream_table(out, schema) as append:
-            while head is not None:
-                rows = np.arange(first, first + len(head))
-                positions = (rows - index.starts[owner[rows]]).astype(np.int32)
-                values = pa.array(np.ascontiguousarray(head.numpy(), dtype=np.float32).ravel())
-                vectors = pa.FixedSizeListArray.from_arrays(values, type=schema.field("embedding").type)
-                ids = pa.array(names[owner[rows]].tolist(), pa.string())
-                columns = {"tracklet_id": ids, "position": pa.array(positions), "embedding": vectors}
-                append(pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema))
-                first += len(head)
-                piece = next(pieces, None)
-                head = None if piece is None else weigh_regions(*piece)
+            for vectors in chain([head], pieces):
+                rows = np.arange(first, first + len(vectors))
+                positions = rows - index.starts[owner[rows]]
+                append(make_rows(schema, names[owner[rows]].tolist(), vectors.numpy(), positions.tolist()))
+                first += len(vectors)
     except OSError as error:
         do = "free space or name another file"
         raise LpwError(out, describe_os_error(error), "a file that can be written", do) from error
-    return first, dimension
+    return first, head.shape[1]

@@ -370,8 +370,9 @@ class TestCandidates:
         def count(found: Pairs) -> float:
             return float((found.other[found.rank == 0] == right).mean())
 
-        plain = find_across(places, straighten(both, within, places.camera))
-        assert count(match_across(places, both, within)) > count(plain) + 0.05
+        straight = straighten(both, within, places.camera)
+        plain = find_across(places, straight)
+        assert count(match_across(places, straight, both, within)) > count(plain) + 0.05
 
     def test_one_camera_has_no_one_across(self) -> None:
         places = make_places([0, 3], [2, 5], [0, 0], [0, 60])

@@ -11,7 +11,7 @@ _MIN_SIDE = 4  # boxes on either side of a bend in the course
 _MAX_BENDS = 24  # places at which a bend is looked for
 _CLOSE_IOU = 0.35  # two raw boxes of one frame that overlap more are often one box on two people
 _STILL = 0.2  # heights: no net way
-_JUMP, _WEAK, _WIDE = 0.1, 0.8, 0.3  # heights, a share, a logarithm: from here on a frame counts
+_JUMP, _WEAK = 0.1, 0.8  # heights, and a share: from here on a frame counts
 _COURSE_ROWS = 10  # rows at a time that a course is drawn through
 
 
@@ -42,8 +42,11 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     last = np.append(first[1:], len(video.tracklet)) - 1
     n = (last - first + 1).astype(np.float64)
 
-    def mean(values: NDArray[np.floating] | NDArray[np.bool_]) -> Floats:
-        return np.asarray(np.add.reduceat(values.astype(np.float64), first) / n)
+    def total(values: NDArray[np.floating] | NDArray[np.bool_]) -> Floats:
+        return np.asarray(np.add.reduceat(values.astype(np.float64), first))
+
+    def mean(values: Floats) -> Floats:
+        return total(values) / n
 
     def most(values: Floats) -> Floats:
         return np.asarray(np.maximum.reduceat(values, first))
@@ -52,8 +55,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
         return np.array([np.median(values[a : b + 1]) for a, b in zip(first, last, strict=True)])
 
     centre, height = signals.centre, mean(signals.centre[:, 3])
-    shape = np.log(centre[:, 2] / centre[:, 3])
-    wide = middle(shape)
+    wide = middle(np.log(centre[:, 2] / centre[:, 3]))
     steps = np.hypot(*np.diff(centre[:, :2], axis=0, prepend=centre[:1, :2]).T)
     steps[first] = 0
     net = np.hypot(*(centre[last, :2] - centre[first, :2]).T)
@@ -80,10 +82,10 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
         "odd_size": np.abs(middle(signals.size)),
         "static": np.sqrt(n) * height / (spread + 0.05 * height) / 10,
         "wander": np.add.reduceat(steps, first) / np.maximum(net, _STILL * height),
-        "jumps": mean(signals.jump > _JUMP) * n,
-        "misses": mean(signals.missing) * n,
-        "wide_frames": mean(np.clip((shape - np.median(shape)) / _WIDE, 0, 1)) * n,
-        "weak_frames": mean(signals.weak > _WEAK) * n,
+        "jumps": total(signals.jump > _JUMP),
+        "misses": total(signals.missing),
+        "wide_frames": total(signals.wide),
+        "weak_frames": total(signals.weak > _WEAK),
     } | measure_meetings(signals, first)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ _SAME_IOU = 0.5  # a raw box that overlaps a refined one so much may be what it 
 _BORDER_FRAC = 0.01  # of the frame's width or height: nearer than this a box ends where the picture does
 _N_ROUNDS = 8  # of the robust fit of the heights
 _MIN_STEP = 1e-6
+_WIDE = 0.3  # logarithm of width over height above what is usual: certainly more than one person
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,27 @@ class BoxSignals:
     weak: Floats
     size: Floats
     hidden: Floats
+
+    @cached_property
+    def unseen(self) -> Floats:
+        """How sure it is that somebody of no tracklet stands there (N,), 0 to 1: a ghost, or a box of nobody."""
+        return np.maximum(self.hidden, ramp(np.nan_to_num(self.loose), 0.15, 0.45))
+
+    @cached_property
+    def near(self) -> Floats:
+        """How near somebody else is (N,), 0 to 1: `unseen`, or another tracklet."""
+        return np.maximum(ramp(self.overlap, 0.1, 0.4), self.unseen)
+
+    @cached_property
+    def wide(self) -> Floats:
+        """How much wider the box is for its height than is usual in the video (N,), 0 to 1."""
+        shape = np.log(self.centre[:, 2] / self.centre[:, 3])
+        return ramp(shape - np.median(shape), 0, _WIDE)
+
+
+def ramp(values: Floats, low: float, high: float) -> Floats:
+    """0 up to `low`, 1 from `high`, a line between; NaN stays."""
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1))
 
 
 def measure_boxes(video: VideoBoxes) -> BoxSignals:

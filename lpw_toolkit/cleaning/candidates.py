@@ -140,24 +140,24 @@ def _centre(looks: Floats, camera: Ints) -> Floats:
     return out
 
 
-def match_across(places: Places, looks: Floats, within: Floats) -> Pairs:
+def match_across(places: Places, straight: Floats, looks: Floats, within: Floats) -> Pairs:
     """`find_across` twice: the surest matches of the first time say which differences mean nothing.
 
     Args:
-        looks, within: as `straighten` takes them.
+        straight: what `straighten` makes of the others.
+        looks, within: as it takes them.
     """
-    camera = places.camera
-    first = find_across(places, straighten(looks, within, camera))
+    first = find_across(places, straight)
     best = dict(zip(first.row[first.rank == 0].tolist(), first.other[first.rank == 0].tolist(), strict=True))
     sure = (first.rank == 0) & (first.score > _SURE) & (first.row < first.other)
     pairs = [(a, b) for a, b in zip(first.row[sure].tolist(), first.other[sure].tolist(), strict=True) if best[b] == a]
     if len(pairs) < _MIN_SURE:
         return first
-    centred = _centre(looks, camera)
+    centred = _centre(looks, places.camera)
     apart = centred[[a for a, _ in pairs]] - centred[[b for _, b in pairs]]
     across = apart.T @ apart
     both = within / max(float(np.trace(within)), 1e-12) + across / max(float(np.trace(across)), 1e-12)
-    return find_across(places, straighten(looks, both, camera))
+    return find_across(places, straighten(looks, both, places.camera))
 
 
 def find_across(places: Places, looks: Floats) -> Pairs:

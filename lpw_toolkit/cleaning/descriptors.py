@@ -69,7 +69,7 @@ def describe(pixels: Pixels) -> Look:
     return Look(np.concatenate([part.ravel() for part in scaled]).astype(np.float32), portrait, sharpness)
 
 
-def measure_spread(portraits: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def measure_spread(portraits: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and mean square (N_CHANNELS,) of the pixels of portraits (K, N_PORTRAIT)."""
     parts = portraits[:, :N_COLOURS].astype(np.float64).reshape(-1, 2, N_CHANNELS)
     return parts[:, 0].mean(axis=0), (parts**2).sum(axis=1).mean(axis=0)

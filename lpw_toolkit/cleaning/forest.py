@@ -37,10 +37,7 @@ class Forest:
 
     def predict(self, reasons: list[str], scores: Floats) -> Floats:
         """Logits (N,) of scores (N, R) of `reasons`; those that are not given count as NEUTRAL."""
-        inputs = np.full((len(scores), len(self.reasons)), NEUTRAL)
-        for i, name in enumerate(self.reasons):
-            if name in reasons:
-                inputs[:, i] = scores[:, reasons.index(name)]
+        inputs = lay_out(reasons, scores, self.reasons)
         logits, rows = np.full(len(scores), self.base), np.arange(len(scores))
         for tree in self.trees:
             node = np.zeros(len(scores), dtype=np.int64)
@@ -50,6 +47,15 @@ class Forest:
                 node[inner] = np.where(is_low, tree["low"][at], tree["high"][at])
             logits += tree["value"][node]
         return logits
+
+
+def lay_out(reasons: list[str], scores: Floats, wanted: list[str]) -> Floats:
+    """The columns `wanted` (N, W) of scores (N, R) of `reasons`; NEUTRAL where there is none."""
+    inputs = np.full((len(scores), len(wanted)), NEUTRAL)
+    for i, name in enumerate(wanted):
+        if name in reasons:
+            inputs[:, i] = scores[:, reasons.index(name)]
+    return inputs
 
 
 @cache

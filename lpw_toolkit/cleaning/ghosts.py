@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.motion import fit_lines, to_corners
+from lpw_toolkit.truth import iter_shared_frames
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,15 +35,7 @@ def find_hidden(frame_index: Ints, tracklet: Ints, centre: Floats) -> Floats:
     owner, at, ghosts, weight = _make_ghosts(frame_index, tracklet, centre)
     met = _find_meetings(frame_index, tracklet)
     boxes, n = to_corners(centre), int(tracklet.max(initial=-1)) + 1
-    by_frame = np.argsort(frame_index, kind="stable")
-    frames = frame_index[by_frame]
-    order = np.argsort(at, kind="stable")
-    borders = np.flatnonzero(np.diff(at[order])) + 1
-    for rows in np.split(order, borders) if len(order) else []:
-        low, high = np.searchsorted(frames, [at[rows[0]], at[rows[0]] + 1])
-        here = by_frame[low:high]
-        if not len(here):
-            continue
+    for here, rows in iter_shared_frames(frame_index, at):
         overlap = geometry.iou(boxes[here], ghosts[rows])
         sure = np.clip((overlap - _BESIDE_IOU) / (_SAME_IOU - _BESIDE_IOU), 0, 1) * weight[rows]
         a, b = np.nonzero(sure)
@@ -54,10 +47,9 @@ def find_hidden(frame_index: Ints, tracklet: Ints, centre: Floats) -> Floats:
 def _find_meetings(frame_index: Ints, tracklet: Ints) -> Ints:
     """Codes a * n + b of all pairs of tracklets with a frame in common, sorted."""
     n = int(tracklet.max(initial=-1)) + 1
-    by_frame = np.argsort(frame_index, kind="stable")
-    borders = np.flatnonzero(np.diff(frame_index[by_frame])) + 1
-    together = np.split(tracklet[by_frame], borders)
-    return np.unique(np.concatenate([(rows[:, None] * n + rows).ravel() for rows in together]))
+    together = (tracklet[rows] for rows, _ in iter_shared_frames(frame_index, frame_index))
+    codes = [(mine[:, None] * n + mine).ravel() for mine in together]
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *codes]))
 
 
 def _make_ghosts(frame_index: Ints, tracklet: Ints, centre: Floats) -> tuple[Ints, Ints, Floats, Floats]:

@@ -8,13 +8,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_signals import BoxSignals
+from lpw_toolkit.cleaning.box_signals import BoxSignals, ramp
 from lpw_toolkit.cleaning.looks import Changes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_WIDE = 0.3  # logarithm of width over height above what is usual: certainly more than one person
 _JUMP, _SHAPE = 0.15, 0.2  # heights, and a logarithm: certainly a jump, a change of shape
 _MANY_MISSING = 10
 _NEAR = 3  # frames on either side of a change of looks that belong to it
@@ -23,12 +22,6 @@ _GAP, _SMALL_JUMP = 3.0, 0.1  # frames and heights that count one half
 #: Measures of boxes alone, and those that need looks too.
 BOX_NAMES = ("meeting", "hidden", "beside", "wide_meeting", "jump_meeting", "shape_meeting", "gap_meeting")
 LOOK_NAMES = ("look_meeting", "look_gap", "look_jump")
-
-
-def find_meetings(signals: BoxSignals) -> Floats:
-    """How near somebody else is in each box (N,), 0 to 1: another tracklet, a ghost of one, or a box of nobody."""
-    loose = np.nan_to_num(signals.loose)
-    return np.maximum(np.maximum(_ramp(signals.overlap, 0.1, 0.4), signals.hidden), _ramp(loose, 0.15, 0.45))
 
 
 def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, Floats]:
@@ -40,17 +33,14 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
     * `wide_meeting`, `jump_meeting`, `shape_meeting`, `gap_meeting`: frames with somebody near in which the box is
       wide, jumps, changes its shape, or follows after missing ones.
     """
-    near = find_meetings(signals)
-    unseen = np.maximum(signals.hidden, _ramp(np.nan_to_num(signals.loose), 0.15, 0.45))
-    wide = np.log(signals.centre[:, 2] / signals.centre[:, 3])
     frames = {
-        "meeting": near,
+        "meeting": signals.near,
         "hidden": signals.hidden,
-        "beside": _ramp(signals.loose, 0.2, 0.5),
-        "wide_meeting": _ramp(wide - np.median(wide), 0, _WIDE) * unseen,
-        "jump_meeting": _ramp(signals.jump, 0, _JUMP) * near,
-        "shape_meeting": _ramp(signals.shape, 0, _SHAPE) * near,
-        "gap_meeting": np.minimum(signals.missing, _MANY_MISSING) * near,
+        "beside": ramp(signals.loose, 0.2, 0.5),
+        "wide_meeting": signals.wide * signals.unseen,
+        "jump_meeting": ramp(signals.jump, 0, _JUMP) * signals.near,
+        "shape_meeting": ramp(signals.shape, 0, _SHAPE) * signals.near,
+        "gap_meeting": np.minimum(signals.missing, _MANY_MISSING) * signals.near,
     }
     return {name: np.asarray(np.add.reduceat(values, first)) for name, values in frames.items()}
 
@@ -62,7 +52,7 @@ def measure_looks(
 
     Args:
         positions: (K,) frames that were looked at.
-        near, missing, jump: (n_frames,) as `find_meetings` and BoxSignals have them.
+        near, missing, jump: (n_frames,) as BoxSignals has them.
 
     Returns:
         In the order of LOOK_NAMES, in the unit of `changes.step`; and the frames before which each is largest, -1 where
@@ -79,8 +69,3 @@ def measure_looks(
             if step * share > found[i]:
                 found[i], cuts[i] = float(step) * share, int(after)
     return found, cuts
-
-
-def _ramp(values: Floats, low: float, high: float) -> Floats:
-    """0 up to `low`, 1 from `high`, a line between; NaN stays."""
-    return np.asarray(np.clip((values - low) / (high - low), 0, 1))

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.decisions import RULE_PREFIX, Request
@@ -21,8 +22,8 @@ _SURE_DUPLICATE = 0.7  # score: nearly all frames of it lie on another tracklet'
 _SURE_ODD = 0.75  # score of a frame that is unlike both its neighbours
 _SPACE = uuid.UUID("8e0d9a52-6f0b-4d52-9a0c-3c1f2f8c5a77")
 
-Plan = tuple[str, list[str], dict[str, object]]  # operation, tracklets, arguments
-Suggested = dict[str, dict[str, dict[str, object]]]  # tracklet -> reason -> row
+Plan = tuple[str, list[str], dict[str, Any]]  # operation, tracklets, arguments
+Suggested = dict[str, dict[str, dict[str, Any]]]  # tracklet -> reason -> row
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,20 @@ def _reject_short(base: Base, suggested: Suggested) -> Iterator[Plan]:
 
 def _reject_duplicates(base: Base, suggested: Suggested) -> Iterator[Plan]:
     for name, reasons in suggested.items():
-        row = reasons.get("duplicate", {})
-        other = str(row.get("other_id"))
-        if float(str(row.get("score", 0))) < _SURE_DUPLICATE or other not in base.n_frames:
+        row = reasons.get("duplicate")
+        if row is None or row["score"] < _SURE_DUPLICATE or row["other_id"] not in base.n_frames:
             continue
+        other = row["other_id"]
         if (base.n_frames[name], name) < (base.n_frames[other], other):  # of two the longer one stays
             yield "reject", [name], {"reason": "duplicate"}
 
 
 def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[Plan]:
     for name, reasons in suggested.items():
-        row = reasons.get("odd_frame", {})
-        first, end = row.get("first_position"), row.get("end_position")
-        if float(str(row.get("score", 0))) < _SURE_ODD or not isinstance(first, int) or not isinstance(end, int):
+        row = reasons.get("odd_frame")
+        if row is None or row["score"] < _SURE_ODD or row["first_position"] is None:
             continue
+        first, end = row["first_position"], row["end_position"] or 0
         if 0 <= first < end <= base.n_frames[name] and end - first < base.n_frames[name]:
             yield "drop_frames", [name], {"frames": [[first, end]]}
 

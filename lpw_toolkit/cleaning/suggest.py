@@ -16,7 +16,7 @@ from lpw_toolkit.cleaning.box_reasons import NAMES, find_duplicates, measure_tra
 from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.candidates import find_merges, match_across, straighten
 from lpw_toolkit.cleaning.frame_vectors import open_vectors
-from lpw_toolkit.cleaning.meetings import LOOK_NAMES, find_meetings, measure_looks
+from lpw_toolkit.cleaning.meetings import LOOK_NAMES, measure_looks
 from lpw_toolkit.cleaning.places import find_places
 from lpw_toolkit.cleaning.reasons import score_measures
 from lpw_toolkit.cleaning.suggest_looks import Looks, look_at
@@ -82,8 +82,8 @@ def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None 
     _add_looks(looks, found, to_integers(dataset.tracklets, "n_frames").astype(np.float64))
     _add_looks_at_boxes(looks, found, index.starts)
     places = find_places(dataset)
-    merges = find_merges(places, straighten(looks.means, looks.within, places.camera))
-    across = match_across(places, looks.means, looks.within)
+    straight = straighten(looks.means, looks.within, places.camera)
+    merges, across = find_merges(places, straight), match_across(places, straight, looks.means, looks.within)
     tables = {
         "suggestions": make_suggestions(dataset, found),
         "signals": make_signals(dataset, looks, index.starts, found.signals),
@@ -202,7 +202,7 @@ def _add_video(
         + np.arange(len(video.tracklet))
         - np.repeat(first, np.diff(first, append=len(video.tracklet)))
     )
-    for name, values in (box_signals(signals) | {"missing": signals.missing, "near": find_meetings(signals)}).items():
+    for name, values in (box_signals(signals) | {"missing": signals.missing, "near": signals.near}).items():
         found.signals[name][rows] = values
     for number, (a, b) in zip(ids.tolist(), zip(first, [*first[1:], len(video.tracklet)], strict=True), strict=True):
         gap, jump = int(signals.missing[a:b].argmax()), int(signals.jump[a:b].argmax())

@@ -64,13 +64,14 @@ def look_at(index: ClipIndex, n_looks: int, vectors: FrameVectors | None) -> Loo
 
 
 class _Portraits:
-    """Mean and spread of the portraits (or embeddings, `dimension` numbers) of tracklets, camera by camera."""
+    """Mean and spread of the portraits of tracklets, camera by camera; of embeddings (`dimension` numbers) at once."""
 
     def __init__(self, index: ClipIndex, dimension: int | None) -> None:
-        encoded = pc.dictionary_encode(index.dataset.tracklets["camera_id"].combine_chunks())
-        self._camera = encoded.indices.to_numpy().astype(np.int64)
-        n, self._are_ours = len(encoded.dictionary), dimension is None
-        d = N_PORTRAIT if dimension is None else dimension
+        self._are_ours, n, d = dimension is None, 1, dimension or N_PORTRAIT
+        self._camera = np.zeros(len(index), dtype=np.int64)
+        if self._are_ours:
+            encoded = pc.dictionary_encode(index.dataset.tracklets["camera_id"].combine_chunks())
+            self._camera, n = encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
         self._means = np.zeros((len(index), d))
         self._within = np.zeros((n, d, d))
         self._n = np.zeros(n)
@@ -88,7 +89,7 @@ class _Portraits:
         self._n_more += len(seen) - 1
         if self._are_ours:
             self._n[camera] += 1
-            self._pixels[camera] += measure_spread(seen.astype(np.float32))
+            self._pixels[camera] += measure_spread(seen)
 
     def even(self) -> tuple[Floats, Floats]:
         """Means (N, D) and the covariance within tracklets (D, D), each camera's contrast taken off."""

@@ -38,7 +38,9 @@ class TeamDesk(Desk):
     def __init__(
         self, dataset: Dataset, review: Review, hints: Hints, seed: int, team: Team, checks_frac: float
     ) -> None:
-        self._team, self._reviewer = team, review.log.reviewer
+        self._reviewer = review.log.reviewer
+        self._shared = {name for name in review.base.tracklets if team.is_shared(name)}
+        self._mine = {name for name in review.base.tracklets if team.looks_at(self._reviewer, name)}
         pieces = (find_piece(name, review.base.n_frames) for d in review.log.decisions for name in d.tracklets)
         self._own = {piece.tracklet for piece in pieces if piece}
         spliced = splice(review.base, checks_frac, self._reviewer) if checks_frac else []
@@ -52,16 +54,16 @@ class TeamDesk(Desk):
                 said += [list(each) for each in zip(pair.reviewers, words, strict=True) if list(each) not in said]
 
     def _pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
-        if tracklet not in self._own and self._team.is_shared(tracklet):
+        if tracklet in self._shared and tracklet not in self._own:
             return (PieceState(tracklet, Piece(tracklet, 0, self._base.n_frames[tracklet])),)
         return super()._pieces_of(tracklet)
 
     def start(self) -> dict[str, Any]:
         """As `Desk.start`, with the checks, and what reviewers judge differently."""
         found = super().start()
-        mine = [self._team.looks_at(self._reviewer, name) for name in self._names]
         letters = [
-            letter if letter != "u" or own else OTHERS for letter, own in zip(found["letters"], mine, strict=True)
+            OTHERS if letter == "u" and name not in self._mine else letter
+            for letter, name in zip(found["letters"], self._names, strict=True)
         ]
         spliced, numbers = self._attention.spliced, range(len(self._attention))
         return found | {
@@ -76,11 +78,11 @@ class TeamDesk(Desk):
         """As `Desk.order`, of what this reviewer looks at, with a check every so often."""
         found = super().order()
         with self._lock:
-            n_done = sum(self._team.looks_at(self._reviewer, n) and x != "u" for n, x in self._letters.items())
+            n_done = sum(name in self._mine and letter != "u" for name, letter in self._letters.items())
         pairs = [
             (number, chance)
             for number, chance in zip(found["order"], found["chances"] or [0.0] * len(found["order"]), strict=True)
-            if self._team.looks_at(self._reviewer, self._names[number])
+            if self._names[number] in self._mine
         ]
         with self._turns:
             waiting = [k for k in range(len(self._attention)) if not self._attention.is_done(k)]

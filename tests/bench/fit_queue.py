@@ -21,8 +21,8 @@ from machine import print_table
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from lpw_toolkit.cleaning.forest import NEUTRAL, parse_forest
-from lpw_toolkit.cleaning.queue import Stock, open_stock
+from lpw_toolkit.cleaning.forest import NEUTRAL, lay_out, parse_forest
+from lpw_toolkit.cleaning.queue import open_stock
 from lpw_toolkit.cleaning.reasons import REASONS
 from lpw_toolkit.publish import make_folder, publish_text
 
@@ -53,14 +53,6 @@ def open_cases(work: Path, data: Path) -> dict[str, list[Case]]:
 
 def is_street(group: str) -> bool:
     return group.startswith("street")
-
-
-def make_inputs(stock: Stock, reasons: list[str]) -> Floats:
-    out = np.full((len(stock.names), len(reasons)), NEUTRAL)
-    for i, name in enumerate(reasons):
-        if name in stock.reasons:
-            out[:, i] = stock.scores[:, stock.reasons.index(name)]
-    return out
 
 
 def fit(inputs: Floats, errors: NDArray[np.bool_], weights: Floats, reasons: list[str]) -> str:
@@ -105,7 +97,8 @@ def main() -> None:
     rows: list[tuple[str, Floats, NDArray[np.bool_], Floats]] = []
     for group, cases in open_cases(options.work, options.data).items():
         for case in cases:
-            inputs = make_inputs(open_stock(case.table), reasons)
+            stock = open_stock(case.table)
+            inputs = lay_out(stock.reasons, stock.scores, reasons)
             blind = inputs.copy()
             blind[:, [reasons.index(name) for name in OF_LOOKS]] = NEUTRAL
             weight = np.full(len(inputs), 1 / (2 * len(VARIANTS)) if is_street(group) else 1 / len(cases))
