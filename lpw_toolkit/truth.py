@@ -127,17 +127,31 @@ class Score:
         return self.n_pieces / self.n_people_kept if self.n_people_kept else 0.0
 
 
-def match_people(tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3) -> NDArray[np.int64]:
-    """The row of `truth` that each row of `tracks` is matched to, or -1: (N,)."""
+def match_people(tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3, hold: bool = False) -> NDArray[np.int64]:
+    """The row of `truth` that each row of `tracks` is matched to, or -1: (N,).
+
+    Args:
+        hold: a track keeps the person it was last matched to while their boxes overlap by `iou`. Without it the boxes
+            of two people who walk side by side change hands with every pixel of noise, which nobody can see.
+            Source: CLEAR MOT (Bernardin and Stiefelhagen 2008), whose matching does so.
+    """
     matched = np.full(len(tracks), -1, dtype=np.int64)
     counted = np.flatnonzero(truth.flag != 0)
+    last: dict[int, int] = {}
     for rows, others in iter_shared_frames(tracks.frame_index, truth.frame_index[counted]):
         others = counted[others]
         overlap = geometry.iou(tracks.boxes[rows], truth.boxes[others])
         overlap[overlap < iou] = 0
-        i, j = linear_sum_assignment(overlap, maximize=True)
+        value = overlap
+        if hold:
+            before = np.array([last.get(track, NOBODY) for track in tracks.track[rows].tolist()])
+            kept = (before[:, None] == truth.track[others]) & (overlap > 0)
+            value = overlap + kept * len(rows)  # one pair that is kept outweighs all overlaps
+        i, j = linear_sum_assignment(value, maximize=True)
         real = overlap[i, j] > 0
         matched[rows[i[real]]] = others[j[real]]
+        if hold:
+            last |= zip(tracks.track[rows[i[real]]].tolist(), truth.track[others[j[real]]].tolist(), strict=True)
     return matched
 
 
@@ -158,6 +172,7 @@ def score_each(
     truth: BoxRows,
     *,
     iou: float = 0.3,
+    hold: bool = False,
     prices: Prices | None = None,
     detections: pa.Table | None = None,
 ) -> list[TrackletScore]:
@@ -165,6 +180,7 @@ def score_each(
 
     Args:
         iou: a box holds a person at this overlap or more, above 0 and at most 1.
+        hold: see `match_people`.
         detections: when given, only boxes with a detection behind them count as kept (see `find_backed`).
 
     Errors: LpwError for an IoU out of range, and for a track with two boxes in one frame.
@@ -172,7 +188,7 @@ def score_each(
     refuse_outside("option --iou", iou, 0, 1, above=True)
     prices = prices or Prices()
     tracks = _drop_short(tracks, prices.min_frames)
-    matched = match_people(tracks, truth, iou=iou)
+    matched = match_people(tracks, truth, iou=iou, hold=hold)
     person = np.where(matched >= 0, truth.track[matched] if len(truth) else NOBODY, NOBODY)
     backed = np.ones(len(tracks), bool) if detections is None else find_backed(tracks, detections)
     ids, counts = np.unique(truth.track[truth.flag != 0], return_counts=True)

@@ -119,6 +119,21 @@ def test_matching_is_optimal_and_thresholded() -> None:
         score_each(tracks, truth, iou=0)
 
 
+def test_a_held_person_stays_while_the_boxes_overlap() -> None:
+    steps = list(range(6))
+    truth = rows(steps * 2, [1] * 6 + [2] * 6, [0.0] * 6 + [4.0] * 6)
+    between = rows(steps, [0] * 6, [1.0, 3.0, 1.0, 3.0, 1.0, 3.0])  # nearer to the one, then to the other
+    assert truth.track[match_people(between, truth)].tolist() == [1, 2] * 3
+    assert truth.track[match_people(between, truth, hold=True)].tolist() == [1] * 6
+    leaving = rows(steps, [0] * 6, [1.0, 3.0, 10.0, 12.0, 12.0, 1.0])  # overlaps the first by 0.33, then by 0.25
+    assert truth.track[match_people(leaving, truth, hold=True)].tolist() == [1, 1, 1, 2, 2, 2]
+    n_people = [score_each(between, truth, hold=hold, prices=Prices(min_frames=1, min_mixed_frames=3))[0].n_people
+                for hold in (False, True)]  # fmt: skip
+    assert n_people == [2, 1]
+    away = rows([0, 0, 1, 1], [7, 8, 7, 8], [0.0, 4.0, 4.0, 0.0])  # two tracks change places in one step
+    assert truth.track[match_people(away, truth, hold=True)].tolist() == [1, 2, 1, 2]
+
+
 def test_ground_truth_that_does_not_count() -> None:
     truth = rows([*range(10), *range(10)], [1] * 10 + [2] * 10, [0.0] * 10 + [100.0] * 10, [1.0] * 10 + [0.0] * 10)
     on_ignored = rows(list(range(10)), [0] * 10, [100.0] * 10)

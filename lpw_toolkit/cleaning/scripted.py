@@ -40,7 +40,7 @@ def label_frames(dataset: Dataset, truth: Path) -> dict[str, Ints]:
     labels: dict[str, Ints] = {}
     for source in dataset.manifest["sources"]:
         rows, known = tracks[source["video_id"]], read_boxes(truth / Path(source["path"]).with_suffix(".txt"))
-        matched = match_people(rows, known)
+        matched = match_people(rows, known, hold=True)
         people = np.where(matched >= 0, known.track[matched], -1)
         for number in np.unique(rows.track).tolist():
             mine = np.flatnonzero(rows.track == number)
