@@ -204,6 +204,20 @@ class TestBoxes:
         assert np.isnan([found["cut_off"][0], found["loose_box"][0], found["two_people"][0]]).all()
         assert np.isfinite([found[name][0] for name in ("bend", "static", "wander", "odd_size")]).all()
 
+    def test_a_place_where_boxes_keep_coming_is_haunted(self) -> None:
+        still, away = walk(20, speed=0), walk(20, start=400)
+        again = walk(60, speed=0, first=20)[::2]  # of the 55 frames that are 5 or more after, 27 have such a box
+        found = np.concatenate([still, away, again, walk(60, start=550, speed=0, first=20)])
+        columns = [["v"] * len(found), found[:, 0].astype(int), None, *found[:, 1:].T, np.full(len(found), 0.9)]
+        detections = tables.make_table(
+            [[None] * len(found) if c is None else list(c) for c in columns], schema.DETECTIONS
+        )
+        video = make_video([still, away], detections=detections)
+        _, measures = measure_tracklets(video, measure_boxes(video))
+        assert measures["haunted"].tolist() == pytest.approx([27 / 55, 0], abs=0.02)
+        video = replace(video, detections=None)
+        assert np.isnan(measure_tracklets(video, measure_boxes(video))[1]["haunted"]).all()
+
     def test_duplicates_name_each_other(self) -> None:
         twin = walk(30) + np.array([0, 2, 1, 2, 1])
         share, other = find_duplicates(make_video([walk(30), walk(30, start=400), twin]))

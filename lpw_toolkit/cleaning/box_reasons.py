@@ -6,13 +6,15 @@ from numpy.typing import NDArray
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.cleaning.box_signals import BoxSignals, Floats, Ints, VideoBoxes, iter_frames
 from lpw_toolkit.cleaning.meetings import BOX_NAMES, measure_meetings
+from lpw_toolkit.tables import boxes_of, to_integers
 
 _MIN_SIDE = 4  # boxes on either side of a bend in the course
 _MAX_BENDS = 24  # places at which a bend is looked for
 _CLOSE_IOU = 0.35  # two raw boxes of one frame that overlap more are often one box on two people
 _STILL = 0.2  # heights: no net way
 _JUMP, _WEAK = 0.1, 0.8  # heights, and a share: from here on a frame counts
-_COURSE_ROWS = 10  # rows at a time that a course is drawn through
+_SAME_IOU = 0.5  # two boxes at one place
+_HAUNT_FRAMES, _AROUND = 1000, 5  # frames that are asked, spread over the video; frames that still belong to a tracklet
 
 
 def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dict[str, Floats]]:
@@ -33,6 +35,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     * `odd_size`: logarithm of the height against what is usual at that place, without sign.
     * `static`: frames per height of area that the tracklet covers.
     * `wander`: way walked over way made good.
+    * `haunted`: share of the other frames (of those with raw boxes) in which one stands where the tracklet mostly is.
     * `jumps`, `misses`, `wide_frames`, `weak_frames`: frames with a jump, missing, wide, with a weak score.
     * those of `meetings.measure_meetings`.
     """
@@ -82,6 +85,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
         "odd_size": np.abs(middle(signals.size)),
         "static": np.sqrt(n) * height / (spread + 0.05 * height) / 10,
         "wander": np.add.reduceat(steps, first) / np.maximum(net, _STILL * height),
+        "haunted": _find_haunted(video, first, last),
         "jumps": total(signals.jump > _JUMP),
         "misses": total(signals.missing),
         "wide_frames": total(signals.wide),
@@ -91,8 +95,8 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
 
 NAMES = (
     "box_jump", "box_change", "bend", "missing_frames", "long_gap", "gap_jump", "loose_box", "two_people", "wide_box",
-    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander", "jumps", "misses", "wide_frames", "weak_frames",
-    *BOX_NAMES,
+    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander", "haunted", "jumps", "misses", "wide_frames",
+    "weak_frames", *BOX_NAMES,
 )  # fmt: skip
 
 
@@ -125,7 +129,25 @@ def _residuals(at: Floats, place: Floats) -> Floats:
     return np.asarray(np.maximum(pp - p * p / n[:, None] - cross**2 / spread, 0).sum(axis=1))
 
 
-_SAME_IOU = 0.5
+def _find_haunted(video: VideoBoxes, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
+    """What the detector takes for a person again and again, long after the tracklet, is part of the scene: (T,)."""
+    if video.detections is None or not video.detections.num_rows:
+        return np.full(len(first), np.nan)
+    at = to_integers(video.detections, "frame_index").astype(np.int64)
+    frames = np.unique(at)
+    frames = frames[:: -(-len(frames) // _HAUNT_FRAMES)]
+    taken = np.flatnonzero(np.isin(at, frames))
+    taken = taken[np.argsort(at[taken], kind="stable")]
+    found, at = boxes_of(video.detections)[taken], at[taken]
+    starts = np.searchsorted(at, frames)
+    shares = np.zeros(len(first))
+    for i, (a, b) in enumerate(zip(first, last, strict=True)):
+        usual = np.median(video.boxes[a : b + 1], axis=0)[None]
+        there = np.logical_or.reduceat(geometry.iou(usual, found)[0] >= _SAME_IOU, starts)
+        start, stop = video.frame_index[a] - _AROUND, video.frame_index[b] + _AROUND
+        other = (frames < start) | (frames > stop)
+        shares[i] = there[other].sum() / max(int(other.sum()), 1)
+    return shares
 
 
 def find_duplicates(video: VideoBoxes) -> tuple[Floats, Ints]:

@@ -43,6 +43,7 @@ REASONS: dict[str, Reason] = {
     "odd_size": Reason("larger or smaller than people there", 0.1),
     "static": Reason("does not move", 2.3),
     "wander": Reason("moves to and fro", 2.5),
+    "haunted": Reason("boxes stand there at other times too", 0.25),
     "short": Reason("very short", 0.5),
     "duplicate": Reason("nearly the same as another tracklet", 0.4),
     "meeting": Reason("beside others for long", 6.0),

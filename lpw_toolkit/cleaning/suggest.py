@@ -32,7 +32,7 @@ from lpw_toolkit.tables import read_table, to_integers, write_table
 #: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never change.
 FOLDER = "cleanup/suggestions"
 TABLES = {"suggestions": SUGGESTIONS, "signals": SIGNALS, "candidates": CANDIDATES}
-_VERSION = 2  # of the rules: another one may give other numbers
+_VERSION = 3  # of the rules: another one may give other numbers
 _DO = "run `lpw clean --suggest` again"
 
 

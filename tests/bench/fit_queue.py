@@ -6,7 +6,8 @@
 Fitted on the streets of STREETS, each with several draws of the detector's luck and linked by two presets, and on all
 sequences, as they are and disturbed, by three presets. FOLDER/forests takes one forest without each sequence, by which
 bench_suggest.py judges it; its streets are others. Every tracklet of a street stands in the training set twice, once
-without the reasons that need pictures: datasets differ in what can be judged.
+without the reasons that need pictures: datasets differ in what can be judged. Real sequences are few, so each of their
+tracklets counts OF_SEQUENCES times.
 """
 
 import argparse
@@ -34,6 +35,7 @@ OUT = Path(__file__).resolve().parents[2] / "manifests" / "cleanup" / "queue_pri
 OF_LOOKS = ("identity_switch", "look_change", "sharp_change", "odd_frame", "look_meeting", "look_gap", "look_jump")
 #: No evidence of an error in a tracklet, but of one to be merged or left out: up to the decisions.
 LEFT_OUT = ("duplicate",)
+OF_SEQUENCES = 4.0
 N_TREES, N_LEAVES, RATE, DIGITS = 150, 8, 0.05, 4
 
 
@@ -101,7 +103,7 @@ def main() -> None:
             inputs = lay_out(stock.reasons, stock.scores, reasons)
             blind = inputs.copy()
             blind[:, [reasons.index(name) for name in OF_LOOKS]] = NEUTRAL
-            weight = np.full(len(inputs), 1 / (2 * len(VARIANTS)) if is_street(group) else 1 / len(cases))
+            weight = np.full(len(inputs), 1 / (2 * len(VARIANTS)) if is_street(group) else OF_SEQUENCES / len(cases))
             rows += [(group, inputs, case.error, weight)]
             if is_street(group):
                 rows += [(group, blind, case.error, weight)]
