@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 
 #: How far decisions may move the logit: standard deviations of the prior of each reason's weight, of the forest's
 #: (which begins at 1), of the whole, and of a camera's.
-SPREAD, SPREAD_FOREST, SPREAD_BASE, SPREAD_CAMERA = 1.0, 0.3, 1.5, 1.2
+SPREAD, SPREAD_FOREST, SPREAD_BASE, SPREAD_CAMERA = 1.0, 0.3, 1.5, 0.7
 #: Long tracklets hold more frames that could be wrong: the benefit grows with this power of their length.
 LENGTH_POWER = 0.25
 #: Every how many-th place is drawn at random.

@@ -35,7 +35,7 @@ OUT = Path(__file__).resolve().parents[2] / "manifests" / "cleanup" / "queue_pri
 OF_LOOKS = ("identity_switch", "look_change", "sharp_change", "odd_frame", "look_meeting", "look_gap", "look_jump")
 #: No evidence of an error in a tracklet, but of one to be merged or left out: up to the decisions.
 LEFT_OUT = ("duplicate",)
-OF_SEQUENCES = 4.0
+OF_SEQUENCES = 2.0
 N_TREES, N_LEAVES, RATE, DIGITS = 150, 8, 0.05, 4
 
 
