@@ -1,5 +1,7 @@
 """The queue: a pure function of suggestions and decisions, learned from them; its estimate is honest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,7 +94,7 @@ class TestOrder:
 class TestLearning:
     def test_a_reason_without_prior_weight_is_learned(self) -> None:
         table = make_suggestions(400, reasons=("bend", "overlap", "short"))
-        stock = open_stock(table)
+        stock = replace(open_stock(table), prior=np.zeros(400))  # nothing is known beforehand
         truth = errors_by_score(stock, "overlap", 0.2, 1)
         rows = np.arange(0, 400, 4)
         before = predict(stock, rows[:0], np.zeros(0))
