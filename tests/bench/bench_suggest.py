@@ -296,7 +296,7 @@ def recall_across(
     `people`: of each tracklet, by the name that it has in its scene; None for nobody. `scene`: where to ask; all.
     """
     ids, scenes = (dataset.tracklets[name].to_pylist() for name in ("tracklet_id", "scene_id"))
-    person = ["" if p is None else f"{scene}/{p}" for scene, p in zip(scenes, people, strict=True)]
+    person = ["" if p is None else f"{at}/{p}" for at, p in zip(scenes, people, strict=True)]
     cameras = dataset.tracklets["camera_id"].to_pylist()
     who = dict(zip(ids, person, strict=True))
     seen_by: dict[str, set[str]] = {}
@@ -345,16 +345,13 @@ def main() -> None:
     videos = {name: open_video(args.work, args.data, name) for name in VIDEOS}
     mot = args.data / "mot15"
     sequences = {s.name: link_sequence(s, mot / s.name, forest=read_left_out(args.work, s.name)) for s in load(mot)}
-    both = join(list(streets.values()))
-    cases = {
-        "street, as linked": both,
-        "videos": join(list(videos.values())), "mot15": join(list(sequences.values())),
-    }  # fmt: skip
+    street, video, mot15 = (join(list(made.values())) for made in (streets, videos, sequences))
+    by_frame = {"street": street.judge_by_frame(), "mot15": mot15.judge_by_frame()}
+    cases = {"street, as linked": street, "videos": video, "mot15": mot15}
     cases |= {f"mot15, {name}": case for name, case in sequences.items()}
-    by_frame = {"street": both.judge_by_frame(), "mot15": cases["mot15"].judge_by_frame()}
     cases |= {f"{name}, frame by frame": case for name, case in by_frame.items()}
     results = {
-        "street, 10 % in error": measure_thinned(both),
+        "street, 10 % in error": measure_thinned(street),
         "street, frame by frame, 10 % in error": measure_thinned(by_frame["street"]),
     } | {name: measure(case) for name, case in cases.items()}
     shown = ("n_tracklets", "n_errors", "errors_found", "errors_of_perfect", "purity_before", "purity_after",
