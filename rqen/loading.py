@@ -63,5 +63,6 @@ def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
 def _calm_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first one ends the others
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C goes to all processes; the first one ends the others
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda n, _: signal.signal(n, signal.SIG_DFL))  # and this may, so the second counts

@@ -1,5 +1,7 @@
 """Pictures as a backbone wants them."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -8,8 +10,7 @@ from rqen.backbones import Pixels
 
 def normalise(images: Tensor, pixels: Pixels) -> Tensor:
     """RGB uint8 (..., 3, H, W) to (x - mean) / std, float32, in the backbone's order of channels."""
-    mean = torch.tensor(pixels.mean, device=images.device).view(3, 1, 1)
-    std = torch.tensor(pixels.std, device=images.device).view(3, 1, 1)
+    mean, std = _place_constants(pixels, images.device)
     ordered = images.flip(-3) if pixels.bgr else images
     return (ordered.float() - mean) / std
 
@@ -18,3 +19,9 @@ def fill_colour(pixels: Pixels) -> tuple[int, int, int]:
     """The RGB colour that becomes zero: what is erased with it says nothing."""
     red, green, blue = reversed(pixels.mean) if pixels.bgr else pixels.mean
     return round(red), round(green), round(blue)
+
+
+@functools.lru_cache(maxsize=64)  # a copy to a GPU in every step would stop it
+def _place_constants(pixels: Pixels, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (pixels.mean, pixels.std))
+    return mean, std

@@ -131,7 +131,8 @@ class TrainRecipe:
         validate_every: steps between two rankings of those who are held out; 0: only after the last.
         precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.
         channels_last: memory layout; `auto` is decided by the same trial.
-        compile: whether torch.compile is used.
+        cuda_graph: on a GPU, whether steps are recorded once and replayed; `auto` is decided by the same trial.
+        compile: whether torch.compile is used; then nothing is recorded.
         seed: of weights, batches and augmentation.
     """
 
@@ -141,6 +142,7 @@ class TrainRecipe:
     validate_every: int = 100
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: Literal["auto", "yes", "no"] = "auto"
+    cuda_graph: Literal["auto", "yes", "no"] = "auto"
     compile: bool = False
     seed: int = 0
 

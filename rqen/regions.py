@@ -1,5 +1,7 @@
 """Regional features: the last map is cut along its height, and each part is averaged (RQEN, "Region Proposals")."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -23,5 +25,10 @@ def weigh_rows(height: int, division: tuple[float, ...] = DIVISION) -> Tensor:
 
 def pool_regions(maps: Tensor, division: tuple[float, ...] = DIVISION) -> Tensor:
     """Maps (N, C, H, W) to regional features (N, R, C): the mean over the rows of each region and all columns."""
-    weights = weigh_rows(maps.shape[2], division).to(maps)
+    weights = _place_rows(maps.shape[2], division, maps.device, maps.dtype)
     return torch.einsum("nch,rh->nrc", maps.mean(dim=3), weights)
+
+
+@functools.lru_cache(maxsize=64)  # a copy to a GPU in every step would stop it
+def _place_rows(height: int, division: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    return weigh_rows(height, division).to(device, dtype)

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lpw_toolkit.progress import show_progress
 from rqen import runs
 from rqen.augment import Augmentation
 from rqen.batches import Batch, Batches, Share, open_loader
+from rqen.cuda_graph import record_passes
 from rqen.curve import draw_log
 from rqen.embed import EmbedOptions
 from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
@@ -34,6 +36,7 @@ from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_no
 from rqen.pace import Pace
 from rqen.pixels import fill_colour, normalise
 from rqen.plans import Pool, make_pool
+from rqen.recipe import TrainRecipe
 from rqen.team import Team
 from rqen.tensorboard_log import publish_events, require_tensorboard
 from rqen.trial import Mode, choose_mode, list_modes
@@ -61,6 +64,7 @@ def train(job: Job, team: Team) -> Path:
     facts = describe_job(job, index, pool, network, name_persons(index, held_out))
     facts["mode"] = _agree_on_mode(job, facts, team, network, index, pool)
     mode = Mode(**facts["mode"])
+    mode = replace(mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team))  # it may go on elsewhere
     network = mode.prepare(network)
     optimiser = make_optimiser(network, recipe.optim)
     runner = Runner(job, team, network, optimiser, mode)
@@ -109,6 +113,7 @@ class Runner:
         self.job, self.team, self.network, self.optimiser, self.mode = job, team, network, optimiser, mode
         self.joined = team.join(torch.compile(network) if job.recipe.train.compile else network)
         self.best = Best()
+        self._is_recorded = False
 
     def step(self, batch: Batch, iteration: int) -> dict[str, Any]:
         """One step of the optimiser; the loss, its parts and the rate.
@@ -119,9 +124,9 @@ class Runner:
         set_rate(self.optimiser, rate_at(iteration, recipe.train.iterations, recipe.optim))
         try:
             loss, parts = self._measure(batch)
-            refuse_non_finite(float(loss.detach()), iteration + 1)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            refuse_non_finite(float(loss.detach()), iteration + 1)  # waits for a GPU, so not sooner
             self.optimiser.step()
         except RuntimeError as error:
             if _is_shortage(error):
@@ -137,6 +142,9 @@ class Runner:
         images = normalise(batch.images.to(self.team.device), self.network.backbone.pixels)
         n_sets, n_frames = images.shape[:2]
         images = self.mode.lay(images.flatten(0, 1)).unflatten(0, (n_sets, n_frames))
+        if self.mode.cuda_graph and not self._is_recorded:
+            record_passes(self.network, images, self.mode)
+            self._is_recorded = True
         with self.mode.autocast(self.team.device):
             output = self.joined(images)
         gather = None if self.team.is_alone else self.team.gather
@@ -204,10 +212,11 @@ def _agree_on_mode(
 
 
 def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: Pool) -> Mode:
-    modes = list_modes(job.recipe.train)
+    modes = list_modes(job.recipe.train, can_record=_can_record(job.recipe.train, team))
     if len(modes) == 1:
         return modes[0]
     batch = _make_batches(job, index, pool, network, team.share)[0]
+    job = replace(job, recipe=replace(job.recipe, train=replace(job.recipe.train, compile=False)))  # it takes minutes
 
     def step(trial: torch.nn.Module, mode: Mode) -> None:
         alone = Team(Share(), team.device)
@@ -216,6 +225,15 @@ def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: P
         loss.backward()
 
     return choose_mode(modes, network, step)
+
+
+def _can_record(recipe: TrainRecipe, team: Team) -> bool:
+    """Whether steps can be CUDA graphs. Errors: LpwError where the recipe insists on what cannot be."""
+    can = team.device.type == "cuda" and team.is_alone and not recipe.compile
+    if recipe.cuda_graph == "yes" and not can:
+        got = "yes, with train.compile" if recipe.compile else f"yes, for {team.share.n} x {team.device.type}"
+        raise LpwError("train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto")
+    return can
 
 
 def _make_batches(job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, share: Share) -> Batches:

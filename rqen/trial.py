@@ -12,6 +12,7 @@ from lpw_toolkit.errors import LpwError
 from rqen.recipe import TrainRecipe
 
 _N_STEPS = 3
+_CHOICES = {"auto": [False, True], "yes": [True], "no": [False]}
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,19 @@ class Mode:
         precision: `float32` or `bfloat16`.
         channels_last: memory layout of images and weights.
         seconds: of the trial's modes, by name; empty where nothing was tried.
+        cuda_graph: whether training steps are recorded once and replayed (cuda_graph.py).
     """
 
     precision: str
     channels_last: bool
     seconds: dict[str, float]
+    cuda_graph: bool = False
 
     @property
     def name(self) -> str:
-        """Precision and layout in a few words."""
-        return f"{self.precision}, channels {'last' if self.channels_last else 'first'}"
+        """All of it in a few words."""
+        replayed = ", CUDA graph" if self.cuda_graph else ""
+        return f"{self.precision}, channels {'last' if self.channels_last else 'first'}{replayed}"
 
     def prepare(self, network: nn.Module) -> nn.Module:
         """The network in this layout."""
@@ -39,7 +43,8 @@ class Mode:
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context that a forward pass runs in."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        enabled, keeps_casts = self.precision == "bfloat16", not self.cuda_graph  # a graph makes its own casts
+        return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=keeps_casts)
 
     def lay(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in this layout."""
@@ -50,11 +55,12 @@ class Mode:
 PLAIN = Mode("float32", False, {})
 
 
-def list_modes(recipe: TrainRecipe) -> list[Mode]:
-    """The modes that the recipe allows."""
+def list_modes(recipe: TrainRecipe, *, can_record: bool = False) -> list[Mode]:
+    """The modes that the recipe allows; with CUDA graphs where steps `can_record`."""
     precisions = ["float32", "bfloat16"] if recipe.precision == "auto" else [recipe.precision]
-    layouts = {"auto": [False, True], "yes": [True], "no": [False]}[recipe.channels_last]
-    return [Mode(precision, layout, {}) for precision in precisions for layout in layouts]
+    layouts = _CHOICES[recipe.channels_last]
+    graphs = _CHOICES[recipe.cuda_graph] if can_record else [False]
+    return [Mode(precision, layout, {}, graph) for precision in precisions for layout in layouts for graph in graphs]
 
 
 def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module, Mode], object]) -> Mode:
@@ -73,7 +79,7 @@ def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module
     for mode in modes:
         try:
             seconds[mode.name] = round(_time_mode(mode, network, step), 4)
-        except RuntimeError as error:  # a precision that this processor or these layers do not have
+        except (RuntimeError, LpwError) as error:  # what this processor or these layers do not have
             failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
     if not seconds:
         raise LpwError("precision", "; ".join(failures), "a mode that runs", "set train.precision")
@@ -83,10 +89,19 @@ def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module
 
 def _time_mode(mode: Mode, network: nn.Module, step: Callable[[nn.Module, Mode], object]) -> float:
     trial = mode.prepare(copy.deepcopy(network))
+    device = next(trial.parameters()).device
     step(trial, mode)
     times = []
     for _ in range(_N_STEPS):
+        wait_for(device)
         start = time.perf_counter()
         step(trial, mode)
+        wait_for(device)
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def wait_for(device: torch.device) -> None:
+    """Returns when the device has done what it was given; a GPU works behind the program that asks it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -35,7 +35,8 @@ from rqen.train import Runner
 from rqen.trial import PLAIN, Mode, choose_mode, list_modes
 
 BACKBONES = ("googlenet", "bn_inception", "resnet50", "efficientnet_lite0")
-N_SETS, N_FRAMES, N_PERSONS = 3, 8, 100
+N_FRAMES, N_PERSONS = 8, 100
+N_IMAGES = 3 * N_FRAMES  # of one triplet
 ALL_MODES = TrainRecipe(precision="auto", channels_last="auto")
 
 
@@ -44,24 +45,25 @@ def make_recipe(backbone: str, size: tuple[int, int]) -> Recipe:
     return read_recipe("paper", (f'model.backbone="{backbone}"', 'model.weights="random"', *sizes))
 
 
-def make_images(size: tuple[int, int]) -> torch.Tensor:
+def make_images(recipe: Recipe) -> torch.Tensor:
     draws = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (N_SETS, N_FRAMES, 3, *size), dtype=torch.uint8, generator=draws)
+    shape = (3 * recipe.data.n_triplets, N_FRAMES, 3, recipe.data.height, recipe.data.width)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=draws)
 
 
 def make_step(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
-    """One whole step of training."""
+    """One whole step of training, on the network's device."""
     job = Job(Path("none"), Path("none"), "rqen", recipe)
-    team = Team(Share(), torch.device("cpu"))
+    team = Team(Share(), next(network.parameters()).device)
     runner = Runner(job, team, network, make_optimiser(network, recipe.optim), mode)
-    batch = Batch(make_images((recipe.data.height, recipe.data.width)), torch.tensor([0, 0, 1]))
+    batch = Batch(make_images(recipe), torch.tensor([0, 0, 1]).repeat_interleave(recipe.data.n_triplets))
     return lambda: runner.step(batch, 0)
 
 
 def make_extraction(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
     """Features and scores of 24 frames, as rqen.embed asks for them."""
     network.eval()
-    images = make_images((recipe.data.height, recipe.data.width)).flatten(0, 1)
+    images = make_images(recipe).flatten(0, 1)
 
     @torch.no_grad()
     def describe() -> Any:
@@ -92,7 +94,7 @@ def measure(work: Callable[[], Any], seconds: float) -> float:
     while n < 3 or time.perf_counter() - start < seconds:
         work()
         n += 1
-    return n * N_SETS * N_FRAMES / (time.perf_counter() - start)
+    return n * N_IMAGES / (time.perf_counter() - start)
 
 
 def run_worker(given: argparse.Namespace) -> None:
@@ -161,7 +163,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     facts = {
         "torch": torch.__version__, "threads": torch.get_num_threads(), "size": given.size,
-        "batch": N_SETS * N_FRAMES, "bars_with_amx_bf16": {"training": 2.3, "extraction": 3.8},
+        "batch": N_IMAGES, "bars_with_amx_bf16": {"training": 2.3, "extraction": 3.8},
         "has_amx_bf16": "amx_bf16" in describe_machine()["flags"],
     }  # fmt: skip
     for backbone in given.backbone or BACKBONES:
