@@ -29,30 +29,32 @@ def set_style(style: Style) -> None:
 
 
 @contextmanager
-def show_progress(title: str, total: int | None, unit: str) -> Iterator[Progress]:
+def show_progress(title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Progress]:
     """Shows how far `title` has come on standard error, with rate and time left.
 
     Args:
         total: number of units to come, None where it is not known.
         unit: what is counted, for example `frames`.
+        done: units that were done before, which the rate does not count.
     """
     if _style == "auto" and sys.stderr.isatty():
-        bar = _Bar(title, total, unit)
+        bar = _Bar(title, total, unit, done)
         try:
             yield bar
         finally:
             bar.close()
         return
-    lines = _Lines(title, total, unit, as_json=_style == "json", silent=_style == "none")
+    lines = _Lines(title, total, unit, done, as_json=_style == "json", silent=_style == "none")
     yield lines
     lines.close()
 
 
 class _Bar:
-    def __init__(self, title: str, total: int | None, unit: str) -> None:
+    def __init__(self, title: str, total: int | None, unit: str, done: int) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=total, desc=title, unit=f" {unit}", delay=1.0, dynamic_ncols=True, leave=False)
+        look = {"delay": 1.0, "dynamic_ncols": True, "leave": False}
+        self._bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", **look)
 
     def advance(self, n: int = 1) -> None:
         self._bar.update(n)
@@ -65,10 +67,10 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, title: str, total: int | None, unit: str, *, as_json: bool, silent: bool) -> None:
+    def __init__(self, title: str, total: int | None, unit: str, done: int, *, as_json: bool, silent: bool) -> None:
         self._title, self._total, self._unit, self._json, self._silent = title, total, unit, as_json, silent
         self._start = self._last = time.monotonic()
-        self._done = 0
+        self._done = self._before = done
         self._note = ""
 
     def note(self, text: str) -> None:
@@ -87,7 +89,7 @@ class _Lines:
     def _print(self) -> None:
         if self._silent:
             return
-        rate = self._done / max(time.monotonic() - self._start, 1e-9)
+        rate = (self._done - self._before) / max(time.monotonic() - self._start, 1e-9)
         left = (self._total - self._done) / rate if self._total and rate else None
         if self._json:
             fields = {"progress": self._title, "done": self._done, "total": self._total, "unit": self._unit}

@@ -24,6 +24,7 @@ def record_passes(network: SetNetwork, images: Tensor, mode: Mode) -> None:
     Errors: LpwError for a network that cannot be recorded (it asks the processor something on its way);
     OutOfMemoryError.
     """
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)  # recorded on a stream of its own: meant
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         with mode.autocast(images.device):

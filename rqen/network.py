@@ -143,7 +143,10 @@ class SetNetwork(nn.Module):
         features = features.float().unflatten(0, (n_sets, n_frames))
         scores = scores.unflatten(0, (n_sets, n_frames))
         output = self.join(features, scores, mask)
-        return output._replace(logits=self._classify(maps, output)) if self.training else output
+        if not self.training:
+            return output
+        embedding, scores, shares, features, _, raw = output  # torch.compile does not follow `_replace`
+        return Output(embedding, scores, shares, features, self._classify(maps, raw), raw)
 
     def join(self, features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Output:
         """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask (B, T)."""
@@ -158,9 +161,9 @@ class SetNetwork(nn.Module):
             embedding = F.normalize((shares[..., :1] * frames).sum(dim=1), dim=1)
         return Output(embedding, scores, shares, features, (), raw)
 
-    def _classify(self, maps: Maps, output: Output) -> tuple[Tensor, ...]:
+    def _classify(self, maps: Maps, raw: Tensor) -> tuple[Tensor, ...]:
         if self.design.heads != "frame":
-            pieces = self.neck(output.raw).chunk(len(self.main), dim=1)
+            pieces = self.neck(raw).chunk(len(self.main), dim=1)
             return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
         whole = maps.last.float().mean(dim=(2, 3))
         return (self.main(whole), *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)))

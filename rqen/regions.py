@@ -25,7 +25,8 @@ def weigh_rows(height: int, division: tuple[float, ...] = DIVISION) -> Tensor:
 
 def pool_regions(maps: Tensor, division: tuple[float, ...] = DIVISION) -> Tensor:
     """Maps (N, C, H, W) to regional features (N, R, C): the mean over the rows of each region and all columns."""
-    weights = _place_rows(maps.shape[2], division, maps.device, maps.dtype)
+    place = _place_rows.__wrapped__ if torch.compiler.is_compiling() else _place_rows
+    weights = place(maps.shape[2], division, maps.device, maps.dtype)
     return torch.einsum("nch,rh->nrc", maps.mean(dim=3), weights)
 
 

@@ -70,8 +70,7 @@ def train(job: Job, team: Team) -> Path:
     runner = Runner(job, team, network, optimiser, mode)
     done, rows = runner.restore(facts["digest"])
     n, pace = recipe.train.iterations, Pace()
-    with show_progress("train", n, "steps") as progress, hold_signals() as signals:
-        progress.advance(done)
+    with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
         batches = open_loader(_make_batches(job, index, pool, network, team.share), done, n, job.n_workers)
         for iteration, batch in enumerate(pace.watch(batches), done + 1):
             parts = runner.step(batch, iteration - 1)

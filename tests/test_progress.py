@@ -57,6 +57,18 @@ def test_plain_lines_every_ten_seconds_and_at_the_end(clock: Clock, capsys: pyte
     ]
 
 
+def test_what_was_done_before_makes_it_no_faster(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress("train", 100, "steps", 80) as running:
+        for _ in range(20):
+            clock.now_s += 1
+            running.advance()
+    assert capsys.readouterr().err.splitlines() == [
+        "train: 90/100 steps, 1.0/s, 10 s left",
+        "train: 100/100 steps, 1.0/s",
+        "train: 100/100 steps, 1.0/s",
+    ]
+
+
 def test_an_unknown_total(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     work(clock, 5, 1.0, total=None)
     assert capsys.readouterr().err == "detect: 5 frames, 1.0/s\n"

@@ -1,7 +1,9 @@
 """Training: it goes on to the bit, keeps what it has, says what is wrong, and several processes do what one does."""
 
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from rqen.job import Job, open_network
 from rqen.optimiser import rate_at
 from rqen.recipe import OptimRecipe, read_recipe
 from rqen.team import Team
-from rqen.trial import Mode, choose_mode
+from rqen.trial import Mode, choose_mode, list_modes
 
 ALONE = Team(Share(), torch.device("cpu"))
 #: A network that steps in a tenth of a second.
@@ -82,7 +84,9 @@ class TestRun:
         facts = runs.read_run(finished)
         assert facts["method"] == "rqen"
         assert facts["recipe"]["optim"]["kind"] == "adam"
-        assert facts["mode"] == {"precision": "float32", "channels_last": False, "seconds": {}}
+        assert facts["mode"] == {
+            "precision": "float32", "channels_last": False, "seconds": {}, "cuda_graph": False,
+        }  # fmt: skip
         assert facts["weights"] == "random"
         assert str(finished.parent) not in (finished / "run.json").read_text()
         rows = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
@@ -114,6 +118,25 @@ class TestRun:
         before = (finished / runs.MODEL).stat().st_mtime_ns
         training.train(job(data, finished, resume=True), ALONE)
         assert (finished / runs.MODEL).stat().st_mtime_ns == before
+
+    def test_a_run_of_a_gpu_goes_on_without_one(self, data, finished, tmp_path):
+        run = tmp_path / "run"
+        shutil.copytree(finished, run)
+        (run / runs.MODEL).unlink()
+        facts = runs.read_run(run)
+        runs.write_run(run, {**facts, "mode": {**facts["mode"], "cuda_graph": True}})
+        assert differ(finished, training.train(job(data, run, resume=True), ALONE)) == 0
+
+    @pytest.mark.parametrize(("method", "recipe"), [("rqen", "modern"), ("more_params", "modern"), ("qan", "paper")])
+    def test_a_compiled_network_is_one_graph_and_says_the_same(self, data, tmp_path, monkeypatch, method, recipe):
+        changes = ("train.iterations=2", "data.crop=0", "model.backbone=efficientnet_lite0")
+        plain = training.train(job(data, tmp_path / "plain", *changes, method=method, recipe=recipe), ALONE)
+        whole = functools.partial(torch.compile, backend="eager", fullgraph=True)
+        monkeypatch.setattr(torch, "compile", whole)
+        compiled = training.train(
+            job(data, tmp_path / "one", *changes, "train.compile=true", method=method, recipe=recipe), ALONE
+        )
+        assert differ(plain, compiled) < 1e-5
 
     @pytest.mark.parametrize("method", ["mean", "qan", "qfix", "more_params"])
     def test_other_methods(self, data, tmp_path, method):
@@ -211,20 +234,31 @@ class TestFaults:
         assert again.returncode == 0, again.stderr
         assert differ(out, tmp_path / "count") == 0
 
-    def test_ctrl_c_saves_after_the_step_and_the_same_command_goes_on(self, data, tmp_path):
+    @pytest.mark.parametrize("how", ["ctrl-c", "end of all"])
+    def test_a_signal_saves_after_the_step_and_the_same_command_goes_on(self, data, tmp_path, how):
+        """Service managers and schedulers end all processes at once, also those that read ahead."""
         out = tmp_path / "run"
         words = arguments(data, out, "train.iterations=400", "train.checkpoint_every=1000")
-        running = subprocess.Popen(call(*words), stderr=subprocess.PIPE, text=True)
+        running = subprocess.Popen(
+            call(*words, "--workers", "2"), stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         for _ in range(600):
             if (out / "run.json").is_file():
                 break
             time.sleep(0.1)
         time.sleep(3)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(60) == 130
+        number = signal.SIGINT if how == "ctrl-c" else signal.SIGTERM
+        os.killpg(running.pid, number)
+        assert running.wait(60) == 128 + number
         assert "Traceback" not in running.stderr.read()
         assert 0 < runs.read_state(out / runs.CHECKPOINT).iteration < 400
         assert not (out / runs.MODEL).exists()
+        with pytest.raises(ProcessLookupError):
+            os.killpg(running.pid, 0)
+
+    def test_a_cuda_graph_is_refused_where_there_is_no_gpu(self, data, tmp_path):
+        with pytest.raises(LpwError, match=r"train\.cuda_graph: got yes, for 1 x cpu"):
+            training.train(job(data, tmp_path / "run", "train.cuda_graph=yes"), ALONE)
 
 
 @pytest.fixture
@@ -321,6 +355,15 @@ class TestParts:
         chosen = choose_mode(modes, torch.nn.Linear(1, 1), step)
         assert (chosen.precision, chosen.channels_last) == ("float32", False)
         assert set(chosen.seconds) == {"bfloat16, channels first", "float32, channels first"}
+
+    def test_graphs_are_tried_only_where_steps_can_be_recorded(self):
+        recipe = read_recipe("modern").train
+        assert [mode.cuda_graph for mode in list_modes(recipe)] == [False] * 4
+        assert [mode.cuda_graph for mode in list_modes(recipe, can_record=True)] == [False, True] * 4
+        never = replace(recipe, cuda_graph="no", precision="float32")
+        assert [mode.name for mode in list_modes(never, can_record=True)] == [
+            "float32, channels first", "float32, channels last",
+        ]  # fmt: skip
 
     def test_no_mode_that_runs(self):
         def fail(_, mode):
