@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 import sys
 from traceback import walk_tb
@@ -118,7 +119,23 @@ def _run_guarded() -> int:
     except OSError as error:
         print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        extra = find_extra(error.name or "")
+        if extra is None:
+            raise
+        got, do = f"no package {error.name}", f'pip install "lpw-toolkit[{extra}]"'
+        print(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", file=sys.stderr)
+        return LpwError.exit_code
     return 0
+
+
+def find_extra(module: str) -> str | None:
+    """The extra of this package that a module comes with; None for one that no extra names."""
+    from importlib.metadata import requires
+
+    package = module.partition(".")[0].replace("_", "-")
+    found = [re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []]
+    return {match[1]: match[2] for match in found if match}.get(package)
 
 
 def _describe_refusal(error: OSError) -> str:

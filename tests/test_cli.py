@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from street import OPTIONS, make_street, run_lpw
 from test_embed import make_model
 
-from cli.main import COMMANDS, main
+from cli.main import COMMANDS, find_extra, main
 from lpw_toolkit.benchmarks import open_benchmark
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
@@ -51,6 +51,28 @@ def test_every_command_explains_itself(name):
     done = CliRunner().invoke(main, [name, "--help"])
     assert done.exit_code == 0, done.output
     assert len(done.output.splitlines()) > 5 and "Usage" in done.output
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "extra"),
+    [
+        ("torch", ["train", "rqen", "--data", "."], "train"),
+        ("safetensors", ["train", "rqen", "--data", "."], "train"),
+        ("torch", ["quality", "run", "--data", "."], "train"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_told_in_one_line(module, words, extra):
+    code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom cli.main import run; run()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f'lpw: this command: got no package {module}; expected the extra `{extra}`; pip install "lpw-toolkit[{extra}]"'
+    ]
+
+
+def test_extras_are_found_by_the_module():
+    modules = ("torch._C", "efficientnet_lite_pytorch", "matplotlib", "pandas", "nothing")
+    assert [find_extra(name) for name in modules] == ["train", "train", "plot", None, None]
 
 
 def test_linking_without_torch_and_without_images():
