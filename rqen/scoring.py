@@ -1,5 +1,6 @@
 """What a trained run says of a dataset: vectors, vectors of one region, scores of every region, and figures."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -151,12 +152,15 @@ def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple
         return Mode(precision, trained.channels_last, {})
     images = torch.zeros(_TRIAL_IMAGES, 3, *size, device=next(network.parameters()).device)
 
-    @torch.no_grad()
-    def describe(trial: Any, mode: Mode) -> None:
-        with mode.autocast(images.device):
-            trial.describe_frames(mode.lay(images))
+    def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], object]:
+        @torch.no_grad()
+        def describe() -> object:
+            with mode.autocast(images.device):
+                return trial.describe_frames(mode.lay(images))
 
-    return choose_mode(list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, describe)
+        return describe
+
+    return choose_mode(list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, make_step)
 
 
 def _list_frames(index: ClipIndex, rows: Ints) -> Ints:

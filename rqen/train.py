@@ -9,7 +9,7 @@ test split is never looked at: the last iteration counts, or the best on persons
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -217,13 +217,12 @@ def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: P
     batch = _make_batches(job, index, pool, network, team.share)[0]
     job = replace(job, recipe=replace(job.recipe, train=replace(job.recipe.train, compile=False)))  # it takes minutes
 
-    def step(trial: torch.nn.Module, mode: Mode) -> None:
+    def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], None]:
         alone = Team(Share(), team.device)
         runner = Runner(job, alone, trial, torch.optim.SGD(trial.parameters(), lr=0.0), mode)
-        loss, _ = runner._measure(batch)
-        loss.backward()
+        return lambda: runner._measure(batch)[0].backward()
 
-    return choose_mode(modes, network, step)
+    return choose_mode(modes, network, make_step)
 
 
 def _can_record(recipe: TrainRecipe, team: Team) -> bool:

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,7 @@ class Mode:
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
 
+MakeStep = Callable[[Any, Mode], Callable[[], object]]
 #: As the network was written.
 PLAIN = Mode("float32", False, {})
 
@@ -63,12 +65,13 @@ def list_modes(recipe: TrainRecipe, *, can_record: bool = False) -> list[Mode]:
     return [Mode(precision, layout, {}, graph) for precision in precisions for layout in layouts for graph in graphs]
 
 
-def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module, Mode], object]) -> Mode:
+def choose_mode(modes: list[Mode], network: nn.Module, make_step: MakeStep) -> Mode:
     """The fastest of `modes`; the only one without a trial.
 
     Args:
-        network: is not changed; the trial runs on a copy.
-        step: what is timed, once to warm up and then three times, of which the fastest counts.
+        network: is not changed; the trial runs on copies.
+        make_step: from a copy and a mode to the step that is timed: called once to warm up and then three times, of
+            which the fastest counts.
 
     Errors: LpwError where no mode runs.
     """
@@ -78,7 +81,7 @@ def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module
     failures = []
     for mode in modes:
         try:
-            seconds[mode.name] = round(_time_mode(mode, network, step), 4)
+            seconds[mode.name] = round(_time_mode(mode, network, make_step), 4)
         except (RuntimeError, LpwError) as error:  # what this processor or these layers do not have
             failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
     if not seconds:
@@ -87,15 +90,16 @@ def choose_mode(modes: list[Mode], network: nn.Module, step: Callable[[nn.Module
     return replace(next(mode for mode in modes if mode.name == fastest), seconds=seconds)
 
 
-def _time_mode(mode: Mode, network: nn.Module, step: Callable[[nn.Module, Mode], object]) -> float:
+def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep) -> float:
     trial = mode.prepare(copy.deepcopy(network))
     device = next(trial.parameters()).device
-    step(trial, mode)
+    step = make_step(trial, mode)
+    step()
     times = []
     for _ in range(_N_STEPS):
         wait_for(device)
         start = time.perf_counter()
-        step(trial, mode)
+        step()
         wait_for(device)
         times.append(time.perf_counter() - start)
     return min(times)

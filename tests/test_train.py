@@ -127,6 +127,33 @@ class TestRun:
         runs.write_run(run, {**facts, "mode": {**facts["mode"], "cuda_graph": True}})
         assert differ(finished, training.train(job(data, run, resume=True), ALONE)) == 0
 
+    def test_passes_are_recorded_once_and_recording_leaves_no_trace(self, data, finished, tmp_path, monkeypatch):
+        """What a GPU does of it is in test_gpu.py."""
+        recorded = []
+
+        def record(network, sample):
+            assert network.training
+            recorded.append(sample[0].shape)
+            network(sample[0])  # moves the running statistics, as a recording does
+
+        monkeypatch.setattr(training, "_can_record", lambda *_: True)
+        monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+        run = training.train(job(data, tmp_path / "run", "train.cuda_graph=yes"), ALONE)
+        assert recorded == [(8, 2, 3, 64, 32)]
+        assert runs.read_run(run)["mode"]["cuda_graph"]
+        assert differ(finished, run) == 0
+
+    def test_a_network_that_cannot_be_recorded(self, data, tmp_path, monkeypatch):
+        def fail(*_):
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+        monkeypatch.setattr(training, "_can_record", lambda *_: True)
+        monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
+        with pytest.raises(LpwError, match=r"cannot be recorded \(operation not permitted when stream is capturing\)"):
+            training.train(job(data, tmp_path / "run", "train.cuda_graph=yes"), ALONE)
+        run = training.train(job(data, tmp_path / "auto", "train.cuda_graph=auto", "train.iterations=1"), ALONE)
+        assert not runs.read_run(run)["mode"]["cuda_graph"]
+
     @pytest.mark.parametrize(("method", "recipe"), [("rqen", "modern"), ("more_params", "modern"), ("qan", "paper")])
     def test_a_compiled_network_is_one_graph_and_says_the_same(self, data, tmp_path, monkeypatch, method, recipe):
         changes = ("train.iterations=2", "data.crop=0", "model.backbone=efficientnet_lite0")
@@ -346,15 +373,18 @@ class TestParts:
         assert rate_at(60, 110, cosine) == pytest.approx(0.5, abs=1e-3)
 
     def test_the_trial_takes_the_fastest_and_leaves_out_what_fails(self):
-        def step(_, mode):
+        made = []
+
+        def make_step(_, mode):
             if mode.channels_last:
                 raise RuntimeError("not supported")
-            time.sleep(0.02 if mode.precision == "bfloat16" else 0.001)
+            made.append(mode.name)
+            return lambda: time.sleep(0.02 if mode.precision == "bfloat16" else 0.001)
 
         modes = [Mode(p, layout, {}) for p in ("bfloat16", "float32") for layout in (True, False)]
-        chosen = choose_mode(modes, torch.nn.Linear(1, 1), step)
+        chosen = choose_mode(modes, torch.nn.Linear(1, 1), make_step)
         assert (chosen.precision, chosen.channels_last) == ("float32", False)
-        assert set(chosen.seconds) == {"bfloat16, channels first", "float32, channels first"}
+        assert list(chosen.seconds) == made == ["bfloat16, channels first", "float32, channels first"]
 
     def test_graphs_are_tried_only_where_steps_can_be_recorded(self):
         recipe = read_recipe("modern").train
@@ -366,7 +396,7 @@ class TestParts:
         ]  # fmt: skip
 
     def test_no_mode_that_runs(self):
-        def fail(_, mode):
+        def fail(*_):
             raise RuntimeError("not supported")
 
         with pytest.raises(LpwError, match=r"train\.precision"):

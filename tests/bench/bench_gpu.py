@@ -13,6 +13,7 @@ of every other operation, as PyTorch runs them one by one.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import time
@@ -175,14 +176,8 @@ def ask_trial() -> dict[str, Any]:
     """What the product's own trial chooses on this card."""
     recipe = make_recipe(1)
     network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS).to(DEVICE)
-
-    def step(trial: Any, mode: Mode) -> None:
-        if made.get("of") is not trial:
-            made.update({"of": trial, "step": make_step(recipe, trial, mode)})
-        made["step"]()
-
-    made: dict[str, Any] = {}
-    return vars(choose_mode(list_modes(recipe.train, can_record=True), network, step))
+    modes = list_modes(recipe.train, can_record=True)
+    return vars(choose_mode(modes, network, functools.partial(make_step, recipe)))
 
 
 def compare(n_triplets: int, variants: list[Variant], rounds: int, seconds: float) -> list[dict[str, Any]]:

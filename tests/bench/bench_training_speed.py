@@ -10,6 +10,7 @@ process of its own; plain and ours take turns, and the ratio is the median over 
 """
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
@@ -40,9 +41,9 @@ N_IMAGES = 3 * N_FRAMES  # of one triplet
 ALL_MODES = TrainRecipe(precision="auto", channels_last="auto")
 
 
-def make_recipe(backbone: str, size: tuple[int, int]) -> Recipe:
-    sizes = (f"data.height={size[0]}", f"data.width={size[1]}")
-    return read_recipe("paper", (f'model.backbone="{backbone}"', 'model.weights="random"', *sizes))
+def make_recipe(backbone: str, size: tuple[int, int], *, compiled: bool = False) -> Recipe:
+    changes = (f"data.height={size[0]}", f"data.width={size[1]}", f"train.compile={str(compiled).lower()}")
+    return read_recipe("paper", (f'model.backbone="{backbone}"', 'model.weights="random"', *changes))
 
 
 def make_images(recipe: Recipe) -> torch.Tensor:
@@ -76,19 +77,12 @@ def make_extraction(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable
 
 def choose(work: str, recipe: Recipe, network: SetNetwork) -> Mode:
     make = make_step if work == "training" else make_extraction
-    made: dict[int, Callable[[], Any]] = {}  # by the trial's copy, so that optimisers are not timed
-
-    def step(trial: Any, mode: Mode) -> None:
-        if id(trial) not in made:
-            made.clear()
-            made[id(trial)] = make(recipe, trial, mode)
-        made[id(trial)]()
-
-    return choose_mode(list_modes(ALL_MODES), network, step)
+    return choose_mode(list_modes(ALL_MODES), network, functools.partial(make, recipe))
 
 
 def measure(work: Callable[[], Any], seconds: float) -> float:
-    """Images per second over at least `seconds` and three goes, after one to warm up."""
+    """Images per second over at least `seconds` and three goes, after two to warm up."""
+    work()
     work()
     start, n = time.perf_counter(), 0
     while n < 3 or time.perf_counter() - start < seconds:
@@ -100,9 +94,9 @@ def measure(work: Callable[[], Any], seconds: float) -> float:
 def run_worker(given: argparse.Namespace) -> None:
     """Measures one thing in this process, and prints it."""
     torch.manual_seed(0)
-    recipe = make_recipe(given.backbone[0], tuple(given.size))
-    network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS)
     work, variant, mode = given.worker
+    recipe = make_recipe(given.backbone[0], tuple(given.size), compiled=variant == "compiled")
+    network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS)
     if variant != "plain":
         keep_freed_memory()
     if variant == "choose":
@@ -128,7 +122,7 @@ def ask_worker(given: argparse.Namespace, backbone: str, *what: str) -> Any:
 def compare(given: argparse.Namespace, backbone: str, work: str) -> dict[str, Any]:
     """Ours and plain in turn; images per second, and ratios of medians and within rounds."""
     mode = ask_worker(given, backbone, work, "choose", "")
-    variants = ["plain", "ours"] + (["folded"] if work == "extraction" else [])
+    variants = ["plain", "ours"] + (["folded"] if work == "extraction" else ["compiled"] if given.compiled else [])
     found: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(given.rounds):
         for name in variants if number % 2 == 0 else variants[::-1]:
@@ -154,6 +148,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--work", choices=["training", "extraction"], action="append", default=[])
+    parser.add_argument("--compiled", action="store_true", help="also training by torch.compile (minutes to begin)")
     parser.add_argument("--name", default="training_speed")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -171,7 +166,7 @@ def main() -> None:
             rows.append(compare(given, backbone, work))
             write_result(given.name, {**facts, "rows": rows})
             print(json.dumps(rows[-1]), flush=True)
-    head = ["backbone", "work", "mode", "plain", "ours", "ratio", "folded", "ratio"]
+    head = ["backbone", "work", "mode", "plain", "ours", "ratio", "folded or compiled", "ratio"]
     print_table([head, *map(list_cells, rows)])
 
 
@@ -179,7 +174,8 @@ def list_cells(row: dict[str, Any]) -> list[Any]:
     mode = f"{row['mode']['precision']}, channels {'last' if row['mode']['channels_last'] else 'first'}"
     speed, ratio = row["images_per_s"], row["ratio"]
     cells = [row["backbone"], row["work"], mode, speed["plain"], speed["ours"], ratio["ours"]]
-    return [*cells, speed.get("folded", "-"), ratio.get("folded", "-")]
+    third = "compiled" if "compiled" in speed else "folded"
+    return [*cells, speed.get(third, "-"), ratio.get(third, "-")]
 
 
 if __name__ == "__main__":
