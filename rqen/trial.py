@@ -1,6 +1,7 @@
 """Which precision and memory layout this machine runs a network fastest in: a short trial, recorded with the run."""
 
 import copy
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -84,6 +85,7 @@ def choose_mode(modes: list[Mode], network: nn.Module, make_step: MakeStep) -> M
             seconds[mode.name] = round(_time_mode(mode, network, make_step), 4)
         except (RuntimeError, LpwError) as error:  # what this processor or these layers do not have
             failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
+        _release_memory()
     if not seconds:
         raise LpwError("precision", "; ".join(failures), "a mode that runs", "set train.precision")
     fastest = min(seconds, key=seconds.__getitem__)
@@ -103,6 +105,13 @@ def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep) -> float:
         wait_for(device)
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def _release_memory() -> None:
+    """What a copy held on a GPU: a copy and its graphs hold each other, and training needs the room."""
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def wait_for(device: torch.device) -> None:

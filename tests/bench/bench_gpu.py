@@ -208,6 +208,8 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="compiled steps instead of all others (minutes)")
     parser.add_argument("--name", default="gpu")
     given = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.error("PyTorch finds no GPU here")
     card = measure_card()
     facts = {
         "gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "seed": 0,
