@@ -10,8 +10,8 @@ start; it is learned anew after every fifth decision. Effort is the share of tra
 only errors, for purity the most wrong frames first; `random` is what any order reaches on average. Streets and datasets
 are made in FOLDER and kept there. Nothing is judged by a forest that has seen it: that of the package was fitted on
 other streets and on the MOT15 sequences, and these are judged by those that fit_queue.py, run before with the same
-FOLDER, left without each of them; what the package's forest finds of them is measured beside, as a bound. RUN is a run of `lpw train rqen` on scenes 2 and 3 of mini_lpw; it looks for people
-of scene 1.
+FOLDER, left without each of them; what the package's forest finds of them is measured beside, as a bound. RUN is a run
+of `lpw train rqen` on scenes 2 and 3 of mini_lpw; it looks for people of scene 1.
 """
 
 import argparse
