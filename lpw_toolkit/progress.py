@@ -53,8 +53,9 @@ class _Bar:
     def __init__(self, title: str, total: int | None, unit: str, done: int) -> None:
         from tqdm import tqdm
 
-        look = {"delay": 1.0, "dynamic_ncols": True, "leave": False}
-        self._bar = tqdm(total=total, initial=done, desc=title, unit=f" {unit}", **look)
+        self._bar = tqdm(
+            total=total, initial=done, desc=title, unit=f" {unit}", delay=1.0, dynamic_ncols=True, leave=False
+        )
 
     def advance(self, n: int = 1) -> None:
         self._bar.update(n)

@@ -1,4 +1,4 @@
-"""Which precision and memory layout this machine runs a network fastest in: a short trial, recorded with the run."""
+"""How this machine runs a network fastest: a short trial of precisions, layouts and CUDA graphs, kept with the run."""
 
 import copy
 import gc

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from make_dataset import make_dataset
+from tiny_training import make_data, make_job
 from torch import nn
 
 from lpw_toolkit.index import open_index
@@ -17,8 +17,7 @@ from rqen import runs
 from rqen.batches import Batch, Share
 from rqen.cuda_graph import record_passes
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.job import Job, build_network, open_network
-from rqen.recipe import read_recipe
+from rqen.job import build_network, open_network
 from rqen.team import Team
 from rqen.train import Runner, train
 from rqen.trial import PLAIN, Mode, choose_mode
@@ -27,18 +26,12 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
     pytest.mark.xdist_group("gpu"),
 ]
-SMALL = (
-    "model.weights=random", "data.height=64", "data.width=32", "data.n_persons=4", "data.n_sets=2", "data.n_frames=2",
-    "train.iterations=6", "train.checkpoint_every=3", "train.precision=float32", "train.channels_last=no",
-    "train.cuda_graph=no",
-)  # fmt: skip
+ONE_BY_ONE = "train.cuda_graph=no"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("gpu") / "d"
-    make_dataset(root, n_tracklets=24, n_frames=2)
-    return root
+    return make_data(tmp_path_factory.mktemp("gpu") / "d")
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +44,7 @@ def exact() -> Iterator[None]:
 
 def run(data: Path, out: Path, device: str, *changes: str, recipe: str = "modern", resume: bool = False) -> list[float]:
     """Losses of the logged iterations of a run."""
-    job = Job(data, out, "rqen", read_recipe(recipe, (*SMALL, *changes)), split=None, n_workers=0, resume=resume)
+    job = make_job(data, out, ONE_BY_ONE, *changes, recipe=recipe, resume=resume)
     train(job, Team(Share(), torch.device(device)))
     return [row["loss"] for row in runs.read_log(out, 10**6)]
 
@@ -83,7 +76,7 @@ def test_a_run_goes_on(data, tmp_path, monkeypatch):
     step = Runner.step
 
     def break_off(self: Runner, batch: Batch, iteration: int) -> dict[str, float]:
-        if iteration == 4:
+        if iteration == 3:
             raise KeyboardInterrupt
         return step(self, batch, iteration)
 
@@ -91,7 +84,7 @@ def test_a_run_goes_on(data, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "parts", "cuda")
     monkeypatch.undo()
-    assert runs.read_state(tmp_path / "parts" / runs.CHECKPOINT).iteration == 3
+    assert runs.read_state(tmp_path / "parts" / runs.CHECKPOINT).iteration == 2
     assert run(data, tmp_path / "parts", "cuda", resume=True)[-1] == pytest.approx(whole[-1], rel=1e-3)
 
 
@@ -110,10 +103,8 @@ def test_embeddings_agree_with_the_processor(data, tmp_path):
 
 
 def test_recording_changes_no_weights_and_replays_the_same_passes(data, tmp_path):
-    recipe = read_recipe("modern", SMALL)
-    job = Job(data, tmp_path / "none", "rqen", recipe, split=None, n_workers=0)
     torch.manual_seed(0)
-    network = build_network(job, 5).cuda().train()
+    network = build_network(make_job(data, tmp_path / "none"), 5).cuda().train()
     other = copy.deepcopy(network)
     record_passes(network, torch.zeros(8, 2, 3, 64, 32, device="cuda"), PLAIN)
     for (name, value), (_, expected) in zip(network.state_dict().items(), other.state_dict().items(), strict=True):

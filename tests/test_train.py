@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from make_dataset import make_dataset
+from tiny_training import SMALL, make_data
+from tiny_training import make_job as job
 
 from cli.train import command
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -24,37 +25,23 @@ from rqen import runs
 from rqen import train as training
 from rqen.batches import Share
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.job import Job, open_network
+from rqen.job import open_network
 from rqen.optimiser import rate_at
 from rqen.recipe import OptimRecipe, read_recipe
 from rqen.team import Team
 from rqen.trial import Mode, choose_mode, list_modes
 
 ALONE = Team(Share(), torch.device("cpu"))
-#: A network that steps in a tenth of a second.
-SMALL = (
-    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
-    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=5", "train.checkpoint_every=2",
-    "train.precision=float32", "train.channels_last=no", "optim.warmup=2",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("train") / "d"
-    make_dataset(root, n_tracklets=24, n_frames=2)
-    return root
+    return make_data(tmp_path_factory.mktemp("train") / "d")
 
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory) -> Path:
     return training.train(job(data, tmp_path_factory.mktemp("runs") / "whole"), ALONE)
-
-
-def job(
-    data: Path, out: Path, *changes: str, method: str = "rqen", recipe: str = "modern", resume: bool = False
-) -> Job:
-    return Job(data, out, method, read_recipe(recipe, (*SMALL, *changes)), split=None, n_workers=0, resume=resume)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

@@ -16,7 +16,6 @@ import argparse
 import functools
 import json
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_training_speed import N_IMAGES, N_PERSONS, make_step
+from bench_training_speed import N_IMAGES, N_PERSONS, make_step, measure
 from machine import print_table, write_result
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -32,7 +31,7 @@ from torch.utils.flop_counter import flop_registry
 
 from rqen.job import Job, build_network
 from rqen.recipe import Recipe, read_recipe
-from rqen.trial import PLAIN, Mode, choose_mode, list_modes, wait_for
+from rqen.trial import PLAIN, Mode, choose_mode, list_modes
 
 DEVICE = torch.device("cuda")
 _PRODUCT_SIDE, _COPIED_BYTES = 8192, 1 << 32
@@ -94,17 +93,6 @@ def make_variant(variant: Variant, n_triplets: int) -> Callable[[], Any]:
         for _ in range(5):
             step()
     return step
-
-
-def measure(step: Callable[[], Any], n_images: int, seconds: float) -> float:
-    """Images per second over at least `seconds`."""
-    wait_for(DEVICE)
-    start, n = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        step()
-        n += 1
-    wait_for(DEVICE)
-    return n * n_images / (time.perf_counter() - start)
 
 
 class Roofline(TorchDispatchMode):
@@ -187,7 +175,8 @@ def compare(n_triplets: int, variants: list[Variant], rounds: int, seconds: floa
     for number in range(rounds):
         for variant in variants if number % 2 == 0 else variants[::-1]:
             with set_switches(variant):
-                found[variant.name].append(measure(steps[variant.name], n_triplets * N_IMAGES, seconds))
+                speed = measure(steps[variant.name], seconds, n_triplets * N_IMAGES, DEVICE)
+            found[variant.name].append(speed)
     plain = found[variants[0].name]
     rows = []
     for name, values in found.items():

@@ -346,7 +346,7 @@ def main() -> None:
     mot = args.data / "mot15"
     sequences = {s.name: link_sequence(s, mot / s.name, forest=read_left_out(args.work, s.name)) for s in load(mot)}
     street, video, mot15 = (join(list(made.values())) for made in (streets, videos, sequences))
-    known = join([link_sequence(s, mot / s.name) for s in load(mot)])
+    known = replace(mot15, prior=read_prior(mot15.table, None))
     by_frame = {"street": street.judge_by_frame(), "mot15": mot15.judge_by_frame()}
     cases = {"street, as linked": street, "videos": video, "mot15": mot15, "mot15, by a forest fitted on it": known}
     cases |= {f"mot15, {name}": case for name, case in sequences.items()}

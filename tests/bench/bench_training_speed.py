@@ -7,6 +7,7 @@ trial, and the memory setting that training and embedding make. A step is the pr
 triplet), forward, losses, backward, optimiser. Extraction is the product's describe_frames on 24 frames, without and
 with folded normalisation. Pixels are there already, weights random: neither changes the speed. Each measurement has a
 process of its own; plain and ours take turns, and the ratio is the median over the rounds of the ratios within a round.
+--compiled measures steps through torch.compile as well.
 """
 
 import argparse
@@ -33,11 +34,12 @@ from rqen.pixels import normalise
 from rqen.recipe import Recipe, TrainRecipe, read_recipe
 from rqen.team import Team
 from rqen.train import Runner
-from rqen.trial import PLAIN, Mode, choose_mode, list_modes
+from rqen.trial import PLAIN, Mode, choose_mode, list_modes, wait_for
 
 BACKBONES = ("googlenet", "bn_inception", "resnet50", "efficientnet_lite0")
 N_FRAMES, N_PERSONS = 8, 100
 N_IMAGES = 3 * N_FRAMES  # of one triplet
+CPU = torch.device("cpu")
 ALL_MODES = TrainRecipe(precision="auto", channels_last="auto")
 
 
@@ -80,15 +82,17 @@ def choose(work: str, recipe: Recipe, network: SetNetwork) -> Mode:
     return choose_mode(list_modes(ALL_MODES), network, functools.partial(make, recipe))
 
 
-def measure(work: Callable[[], Any], seconds: float) -> float:
-    """Images per second over at least `seconds` and three goes, after two to warm up."""
+def measure(work: Callable[[], Any], seconds: float, n_images: int = N_IMAGES, device: torch.device = CPU) -> float:
+    """Images per second over at least `seconds` and three goes of `n_images`, after two to warm up."""
     work()
     work()
+    wait_for(device)
     start, n = time.perf_counter(), 0
     while n < 3 or time.perf_counter() - start < seconds:
         work()
         n += 1
-    return n * N_IMAGES / (time.perf_counter() - start)
+    wait_for(device)
+    return n * n_images / (time.perf_counter() - start)
 
 
 def run_worker(given: argparse.Namespace) -> None:
