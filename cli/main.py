@@ -141,7 +141,7 @@ def find_extra(module: str) -> str | None:
 def _describe_refusal(error: OSError) -> str:
     """A file that the system refused: no bug of ours, so one line as for any wrong input."""
     from lpw_toolkit.errors import LpwError
-    from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error
+    from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, describe_os_error
 
     name = str(error.filename or "a file").removesuffix(TEMPORARY_SUFFIX)
     expected = "a file that can be read or written"

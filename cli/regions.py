@@ -101,7 +101,7 @@ def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
 def _write_picture(
     show: Path, dataset: Dataset, found: "BodyPoints", min_confidence: float, division: "Division"
 ) -> None:
-    from lpw_toolkit.publish import make_folder, publish_bytes
+    from lpw_toolkit.files.writing import make_folder, publish_bytes
     from rqen.regions_picture import draw_division, format_division_page, mean_body
 
     png = draw_division(mean_body(dataset, found.rows), found, found.seen(min_confidence), division)

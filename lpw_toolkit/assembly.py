@@ -22,10 +22,10 @@ from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.detecting import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
+from lpw_toolkit.files.listing import iter_files
+from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.link import LinkConfig
-from lpw_toolkit.listing import iter_files
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import describe_os_error, remove_file
 from lpw_toolkit.schema import FRAMES, TRACKLETS
 from lpw_toolkit.sources import Source, SourceList
 from lpw_toolkit.tables import make_table, write_table

@@ -24,9 +24,9 @@ from lpw_toolkit.boxes import Boxes
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.detecting import Found
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.link import LinkConfig, link
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import make_folder, sync_all, write_file
 from lpw_toolkit.schema import FRAMES
 from lpw_toolkit.sources import Source
 from lpw_toolkit.tables import boxes_of, read_table, run_starts, to_numpy, write_table

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import writing
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart without colour.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -45,7 +45,7 @@ def draw_cmc(curves: dict[str, NDArray[np.float64]], out: Path, *, title: str | 
     # Text as outlines: the picture looks the same where the fonts are not. The salt names parts of an SVG.
     looks = {"svg.fonttype": "path", "svg.hashsalt": "lpw", "font.family": "DejaVu Sans", "text.parse_math": False}
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **looks}):
-        publish.publish_bytes(out, _draw(curves, out.suffix.lower()[1:], title))
+        writing.publish_bytes(out, _draw(curves, out.suffix.lower()[1:], title))
 
 
 def _check_curve(label: str, values: NDArray[np.float64]) -> None:

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from lpw_toolkit import __version__
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.listing import iter_files, list_folder
-from lpw_toolkit.publish import describe_os_error, publish_text
+from lpw_toolkit.files.listing import iter_files, list_folder
+from lpw_toolkit.files.writing import describe_os_error, publish_text
 from lpw_toolkit.schema import FORMAT_VERSION, FRAMES, SCHEMAS, SPLITS, TRACKLETS
 from lpw_toolkit.tables import digest_rows, read_table
 

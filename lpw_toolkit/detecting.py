@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.detectors import Detector
 from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.mot import make_detections
 from lpw_toolkit.progress import Progress, show_progress
-from lpw_toolkit.publish import make_folder
 from lpw_toolkit.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.sources import Source
 from lpw_toolkit.tables import make_table, read_table, write_table

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.schema import embeddings_schema
 from lpw_toolkit.tables import check_limits, to_numpy, write_table
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.publish import make_folder, write_file
+from lpw_toolkit.files.writing import make_folder, write_file
 
 Colours = NDArray[np.int64]
 _OFFSET_FRAC = 0.06

@@ -9,16 +9,9 @@ from pathlib import Path
 
 from lpw_toolkit.dataset import refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import (
-    TEMPORARY_SUFFIX,
-    describe_os_error,
-    fault_point,
-    make_folder,
-    sync_all,
-    sync_path,
-    write_file,
-)
+from lpw_toolkit.files.faults import fault_point
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, describe_os_error, make_folder, sync_all, sync_path, write_file
 
 _OURS, _NEW, _OLD = ".lpw-lock", "new", "old"  # in OUT.tmp~: the lock, by which it is known as ours, and two folders
 

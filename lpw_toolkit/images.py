@@ -20,8 +20,8 @@ from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.crops import resize
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, read_pack
-from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.tables import to_integers
 
 Source = Literal["auto", "files", "pack"]

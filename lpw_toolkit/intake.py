@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from lpw_toolkit.archives import FolderTree, RawTree
 from lpw_toolkit.check.header import KIND_OF_SUFFIX, PNG, read_image_header
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_file
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import make_folder, publish_bytes, sync_all, write_file
 
 _PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32")])
 _PART_SUFFIX = ".part"

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Place, Tally, copy_images
-from lpw_toolkit.listing import natural_key
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.progress import Progress
 from lpw_toolkit.roles import DISTRACTOR, JUNK, Cast, Ints, Limits
 from lpw_toolkit.tracklets import Ranges
@@ -47,7 +47,7 @@ def write_mars(
     """
     test = np.union1d(cast.roles.query, cast.roles.gallery)
     parts = [_order_part("train", cast.roles.train, cast, dataset), _order_part("test", test, cast, dataset)]
-    info = publish.make_folder(folder / "info")
+    info = writing.make_folder(folder / "info")
     for part in parts:
         places = [
             Place(row, f"bbox_{part.name}/{part.names[row][:4]}", part.names[row] + "F{n:03d}.jpg", most=most)
@@ -57,12 +57,12 @@ def write_mars(
         lengths = _count(dataset, part.rows, most)
         names = [f"{part.names[row]}F{n:03d}.jpg\n" for row, length in zip(part.rows, lengths.tolist(), strict=True)
                  for n in range(1, length + 1)]  # fmt: skip
-        publish.write_file(info / f"{part.name}_name.txt", "".join(names).encode())
+        writing.write_file(info / f"{part.name}_name.txt", "".join(names).encode())
         table = _describe_tracks(part, cast, lengths)
-        publish.write_file(info / f"tracks_{part.name}_info.mat", encode_mat(f"track_{part.name}_info", table))
+        writing.write_file(info / f"tracks_{part.name}_info.mat", encode_mat(f"track_{part.name}_info", table))
     asked = np.flatnonzero(np.isin(parts[1].rows, cast.roles.query)) + 1
     small = np.uint16 if len(parts[1].rows) < 1 << 16 else np.int32
-    publish.write_file(info / "query_IDX.mat", encode_mat("query_IDX", asked[None].astype(small)))
+    writing.write_file(info / "query_IDX.mat", encode_mat("query_IDX", asked[None].astype(small)))
     return {**parts[0].names, **parts[1].names}
 
 

@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish, schema
+from lpw_toolkit import schema
 from lpw_toolkit.errors import LpwError, refuse_outside
+from lpw_toolkit.files import writing
 from lpw_toolkit.tables import boxes_of
 
 ScoreForm = Literal["fraction", "percent", "log_odds"]
@@ -135,7 +136,7 @@ def write_tracks(path: Path, detections: pa.Table, tracks: NDArray[np.int32]) ->
     table = np.column_stack([rows.frame_index + 1, rows.track + 1, rows.boxes[:, :2], size, rows.flag])
     text = io.StringIO()
     np.savetxt(text, table, fmt="%d,%d,%.3f,%.3f,%.3f,%.3f,%.6g,-1,-1,-1")
-    publish.publish_text(path, text.getvalue())
+    writing.publish_text(path, text.getvalue())
 
 
 def _corners(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -169,7 +170,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise LpwError(path, publish.describe_os_error(error), "a readable MOT text file", "check the path") from error
+        raise LpwError(path, writing.describe_os_error(error), "a readable MOT text file", "check the path") from error
     except UnicodeDecodeError as error:
         raise LpwError(path, "bytes that are no text", "MOT text (comma-separated)", "check the path") from error
 

@@ -21,6 +21,7 @@ from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import refuse_inside_dataset, sha256_file
 from lpw_toolkit.embeddings import make_rows
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.images import ImageReader
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.onnx_file import refuse_external_data
@@ -34,7 +35,6 @@ from lpw_toolkit.onnx_model import (
     tell_shapes,
 )
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.sampling import choose_frames
 from lpw_toolkit.schema import embeddings_schema, frame_embeddings_schema
 from lpw_toolkit.tables import stream_table

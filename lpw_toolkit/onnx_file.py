@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.writing import describe_os_error
 
 # Of each message the fields that can lead to a tensor, with the message they hold.
 _CHILDREN: dict[str, dict[int, str]] = {

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.writing import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.schema import PACK
 from lpw_toolkit.tables import encode_table, read_table, to_integers
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from lpw_toolkit.benchmarks import ReadOptions, Tree
 from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.listing import natural_key
+from lpw_toolkit.files.listing import natural_key
 
 #: What operating systems leave behind; nobody misses it.
 _LITTER_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from lpw_toolkit.evaluate import Evaluation, SplitResult
+from lpw_toolkit.files.writing import write_file
 from lpw_toolkit.folders import mark_folder, publish_folder
 from lpw_toolkit.metrics_table import LOCKED, SUFFIXES, format_table, read_lines
 from lpw_toolkit.provenance import describe_junk
-from lpw_toolkit.publish import write_file
 from lpw_toolkit.ranking import top_columns
 from lpw_toolkit.schema import METRICS, QUERIES
 from lpw_toolkit.tables import encode_table

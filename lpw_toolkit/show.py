@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.folders import check_free, mark_folder, publish_folder
-from lpw_toolkit.listing import natural_key
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import Strip, draw_strip, sample_positions
 from lpw_toolkit.tables import to_numpy
@@ -129,14 +129,14 @@ def draw_strips(dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: 
     frames, n_strips = dataset.frames, len(sheet.starts)
     if folder is not None:
         for first in range(0, n_strips, _SPRITES_PER_FOLDER):
-            publish.make_folder((folder / sprite_path(first)).parent)
+            writing.make_folder((folder / sprite_path(first)).parent)
 
     def draw(row: int) -> Strip:
         mine = frames.slice(sheet.starts[row], sheet.stops[row] - sheet.starts[row])
         strip = draw_strip(dataset, mine.take(pa.array(sample_positions(mine.num_rows, max_crops))))
         if folder is None:
             return strip
-        publish.write_file(folder / sprite_path(row), strip.jpeg)
+        writing.write_file(folder / sprite_path(row), strip.jpeg)
         return Strip(b"", strip.tile_width_px, strip.n_tiles, strip.corrupt)
 
     with show_progress("show", n_strips, "tracklets") as progress, ThreadPoolExecutor(_N_THREADS) as pool:
@@ -205,7 +205,7 @@ def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool, look: 
     if single_file:
         page, files = inline_files(page, files), {}
     for name, text in {**files, "index.html": page}.items():
-        publish.write_file(folder / name, text.encode())
+        writing.write_file(folder / name, text.encode())
 
 
 def encode_data(data: dict[str, Any]) -> str:

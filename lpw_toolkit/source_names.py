@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.writing import describe_os_error
 
 #: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or one name.
 _BY_PATH = re.compile(

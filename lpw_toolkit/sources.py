@@ -18,8 +18,8 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder, natural_key
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.listing import list_folder, natural_key
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.source_names import Claim, IdMaker, claim_by_layout, claim_by_path, printable, read_cameras
 from lpw_toolkit.video import IMAGE_FOLDER, VideoReader
 

@@ -1,4 +1,4 @@
-"""Parquet in and out: written with page checksums through `publish`, read with verification and with limits first."""
+"""Parquet in and out: written with page checksums, read with verification and with limits first."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.publish import describe_os_error, publish_bytes, publish_stream
+from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_stream
 from lpw_toolkit.schema import check, check_fields
 
 #: Most that one table may unpack to: a hostile footer asks for gigabytes with a few hundred bytes.

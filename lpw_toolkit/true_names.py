@@ -14,9 +14,9 @@ import pyarrow as pa
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import make_folder, sync_all, write_file
 from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.score import read_pairs
 from lpw_toolkit.splits import Halves, digest_halves, draw_halves

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import list_folder
 
 MAX_BYTES = 1 << 30  # the largest official detector has a quarter of this
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -88,12 +88,12 @@ def download_weights(name: str, kind: WeightsKind) -> tuple[Path, str]:
     url = f"{(os.environ.get('LPW_WEIGHTS_URL') or kind.url).rstrip('/')}/{urllib.parse.quote(name)}"
     _check_address(url)
     data = _fetch(url)
-    path = publish.make_folder(weights_folder()) / name
+    path = writing.make_folder(weights_folder()) / name
     try:
-        publish.publish_bytes(path, data)
+        writing.publish_bytes(path, data)
     except OSError as error:
         do = "free space, or set LPW_CACHE to another folder"
-        raise LpwError(path, publish.describe_os_error(error), "a file that can be written", do) from error
+        raise LpwError(path, writing.describe_os_error(error), "a file that can be written", do) from error
     return path, f"weights {path} (fetched from {url}, {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()})"
 
 
@@ -135,7 +135,7 @@ def _check_file(path: Path, kind: WeightsKind) -> None:
             if not file.read(1):
                 raise LpwError(path, "an empty file", "weights", "fetch or copy it again")
     except OSError as error:
-        raise LpwError(path, publish.describe_os_error(error), "a readable file", "check its permissions") from error
+        raise LpwError(path, writing.describe_os_error(error), "a readable file", "check its permissions") from error
 
 
 def _check_address(url: str) -> None:

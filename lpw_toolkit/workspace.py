@@ -16,8 +16,9 @@ from typing import Any, Self
 
 from lpw_toolkit.dataset import LOCAL, MANIFEST, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import describe_os_error, fault_point, make_folder, publish_text
+from lpw_toolkit.files.faults import fault_point
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 
 
 class Workspace:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.images import open_images
 from lpw_toolkit.pose import PoseModel
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.tables import to_integers
 from rqen.landmarks import JOINTS, Floats, map_coco, map_cpm
 

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.publish import publish_bytes
+from lpw_toolkit.files.writing import publish_bytes
 
 _OTHER = ("iteration", "lr", "images_per_s", "wait")
 _VALIDATION = {"val_map": "mAP", "val_rank1": "rank-1"}

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from lpw_toolkit.dataset import refuse_inside_dataset
 from lpw_toolkit.embeddings import encode_facts, make_rows
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.index import open_index
-from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.schema import frame_embeddings_schema
 from lpw_toolkit.tables import stream_table
 from rqen.embed import iter_frames

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from lpw_toolkit.crops import resize
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.files.writing import write_file
 from lpw_toolkit.folders import check_free, mark_folder, publish_folder
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import write_file
 from lpw_toolkit.sprites import sample_positions
 from lpw_toolkit.tables import to_integers
 from rqen.job import open_network

@@ -192,7 +192,7 @@ class Recipe:
 
 def list_recipes() -> list[str]:
     """Names of the TOML files beside this module."""
-    from lpw_toolkit.listing import list_folder
+    from lpw_toolkit.files.listing import list_folder
 
     return [p.stem for p in list_folder(Path(__file__).parent / "recipes") if p.suffix == ".toml"]
 

@@ -25,7 +25,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.publish import describe_os_error, publish_bytes, publish_text
+from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."

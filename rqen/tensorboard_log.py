@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import make_folder, publish_bytes, remove_file
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import make_folder, publish_bytes, remove_file
 
 FOLDER = "tensorboard"
 _WRITER = "tensorboard.summary.writer.record_writer"

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish, schema, tables
+from lpw_toolkit import schema, tables
 from lpw_toolkit.dataset import Dataset, close_dataset
+from lpw_toolkit.files import writing
 
 CAMERAS = ("scen1/view1", "scen1/view2", "scen2/view1", "scen2/view2")
 FPS = 10.0
@@ -58,7 +59,7 @@ def make_dataset(
         identified: False leaves every person_id null, as a freshly built dataset has it.
         boxes: False leaves frame_index, pts_s, boxes and score null, without detections, as imported benchmarks do.
     """
-    publish.make_folder(root)
+    writing.make_folder(root)
     rng = np.random.default_rng(seed)
     walkers = plan_walkers(n_tracklets, n_frames, identified=identified)
     rows = [row for walker in walkers for row in _write_images(root, walker, rng, boxes=boxes)]
@@ -112,11 +113,11 @@ def _source_entry(camera: str) -> dict[str, object]:
 
 def _write_images(root: Path, walker: Walker, rng: np.random.Generator, *, boxes: bool) -> list[dict[str, object]]:
     colours = rng.integers(0, 255, (2, 3), dtype=np.uint8)
-    folder = publish.make_folder(root / "images" / walker.tracklet_id)
+    folder = writing.make_folder(root / "images" / walker.tracklet_id)
     rows = []
     for position, box in enumerate(walker.boxes()):
         data = cv2.imencode(".jpg", draw_person(rng, colours, position))[1].tobytes()
-        publish.write_file(folder / f"{position + 1}.jpg", data)
+        writing.write_file(folder / f"{position + 1}.jpg", data)
         row: dict[str, object] = {
             "tracklet_id": walker.tracklet_id,
             "position": position,
@@ -162,6 +163,6 @@ def _write_video_tables(root: Path, camera: str, walkers: list[Walker]) -> None:
     ]
     for name, rows in (("detections", detections), ("timeline", timeline)):
         file = root / name / f"{camera}.parquet"
-        publish.make_folder(file.parent)
+        writing.make_folder(file.parent)
         kind = schema.SCHEMAS[name]
         tables.write_table(file, pa.Table.from_pylist(rows, schema=kind), kind)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lpw_toolkit import publish, schema, tables
+from lpw_toolkit import schema, tables
 from lpw_toolkit.dataset import Dataset, close_dataset
+from lpw_toolkit.files import writing
 
 #: tracklet_id, person_id, camera_id, kind
 Row = tuple[str, str | None, str, str]
@@ -26,7 +27,7 @@ def make_labelled(
     source: dict[str, Any] | None = None,
 ) -> Dataset:
     """Writes a dataset with the tracklets `rows`, sorted by id, and the splits (number, subset, tracklet_id)."""
-    publish.make_folder(root)
+    writing.make_folder(root)
     rows = sorted(rows)
     ids, persons, cameras, kinds = (list(column) for column in zip(*rows, strict=True))
     none: list[None] = [None] * len(rows)

@@ -7,7 +7,7 @@ import pytest
 
 from lpw_toolkit.benchmarks import Reading, ReadOptions, open_benchmark
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_names, natural_key
+from lpw_toolkit.files.listing import list_names, natural_key
 
 
 @dataclass

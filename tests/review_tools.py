@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from chromium import Browser
 
-from lpw_toolkit import publish, schema, tables
+from lpw_toolkit import schema, tables
 from lpw_toolkit.cleaning.review import open_review
 from lpw_toolkit.cleaning.suggest import FOLDER
 from lpw_toolkit.dataset import Dataset, close_dataset
 from lpw_toolkit.fakes import draw_colours, draw_figure
+from lpw_toolkit.files import writing
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import Keys
 from lpw_toolkit.review_page.hints import read_hints
@@ -152,11 +153,11 @@ class Hand(Browser):
 def make_many(root: Path, n_tracklets: int, n_frames: int = 3) -> Dataset:
     """A dataset of many tracklets that share a few drawn pictures, with made suggestions; two cameras."""
     rng = np.random.default_rng(0)
-    publish.make_folder(root / "images")
+    writing.make_folder(root / "images")
     pictures = []
     for i in range(8):
         data = draw_figure(draw_colours(rng), rng)
-        publish.write_file(root / "images" / f"{i}.png", data)
+        writing.write_file(root / "images" / f"{i}.png", data)
         pictures.append((f"images/{i}.png", hashlib.sha256(data).digest()))
     names = [f"s/c{i % 2}/{i // 2:06d}" for i in range(n_tracklets)]
     names.sort()
@@ -195,6 +196,6 @@ def make_many(root: Path, n_tracklets: int, n_frames: int = 3) -> Dataset:
     }
     table = pa.Table.from_arrays([columns[name] for name in schema.SUGGESTIONS.names], schema=schema.SUGGESTIONS)
     facts = {**(table.schema.metadata or {}), b"lpw_dataset_digest": str(dataset.manifest["digest"]).encode()}
-    publish.make_folder(root / FOLDER)
+    writing.make_folder(root / FOLDER)
     tables.write_table(root / FOLDER / "suggestions.parquet", table.replace_schema_metadata(facts), schema.SUGGESTIONS)
     return dataset

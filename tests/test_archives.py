@@ -24,11 +24,11 @@ from hostile_archives import (
     zip_cases,
 )
 
-from lpw_toolkit import listing
 from lpw_toolkit.archives import Limits, find_prefix, open_tree
 from lpw_toolkit.archives.names import sort_key, sort_paths
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import natural_key, scan_tree
+from lpw_toolkit.files import listing
+from lpw_toolkit.files.listing import natural_key, scan_tree
 
 SUFFIXES = ("zip", "tar", "tar.gz", "tar.bz2", "tar.xz")
 FILES = {

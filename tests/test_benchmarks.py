@@ -25,7 +25,7 @@ from lpw_toolkit.benchmarks import (
     read_facts,
 )
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import natural_key
+from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.raw_tree import is_litter
 from lpw_toolkit.schema import KINDS, SUBSETS
 

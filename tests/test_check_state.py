@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_check import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401 (fixtures)
 
-from lpw_toolkit import publish
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.check import images as check_images
 from lpw_toolkit.check.header import ImageHeader, read_image_header
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import faults
 
 IMAGE = "images/scen1/view1/000001/3.jpg"
 
@@ -146,7 +146,7 @@ class TestState:
             check_dataset(aged, state=tmp_path / "file")
 
     def test_a_disk_that_fills_up_stops_no_check(self, aged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        publish._hits.clear()
+        faults._hits.clear()
         monkeypatch.setenv("LPW_FAULT", "write:2:ENOSPC")
         report = check_dataset(aged)
         assert report.problems == []

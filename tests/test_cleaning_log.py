@@ -135,7 +135,7 @@ class TestFaults:
                 raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
 
         with open_anna(tmp_path) as opened:
-            monkeypatch.setattr("lpw_toolkit.publish.fault_point", refuse)
+            monkeypatch.setattr("lpw_toolkit.files.appending.fault_point", refuse)
             with pytest.raises(LpwError, match="nothing saved"):
                 opened.append(ask(3, "accept", "t3"), SEEN)
             assert (tmp_path / "anna.jsonl").read_bytes() == before

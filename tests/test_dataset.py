@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_dataset import make_dataset
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import (
     Dataset,
     close_dataset,
@@ -24,6 +23,7 @@ from lpw_toolkit.dataset import (
     sha256_file,
 )
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.files import faults
 from lpw_toolkit.schema import DETECTIONS, FRAMES, TIMELINE, TRACKLETS
 from lpw_toolkit.tables import digest_rows, write_table
 
@@ -171,7 +171,7 @@ class TestClose:
         self, dataset: Dataset, number: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (dataset.root / "dataset.json").unlink()
-        publish._hits.clear()
+        faults._hits.clear()
         monkeypatch.setenv("LPW_FAULT", f"any:{number}:ENOSPC")
         with pytest.raises(OSError, match="No space left"):
             close_dataset(dataset.root, {"name": "little"})

@@ -16,12 +16,13 @@ from make_dataset import make_dataset
 from tiny_models import field, model, node, port, tensor
 
 from cli.embed import command
-from lpw_toolkit import inference, publish, schema, tables
+from lpw_toolkit import inference, schema, tables
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.embeddings import read_embeddings
 from lpw_toolkit.errors import CorruptCropError, LpwError
+from lpw_toolkit.files import faults, writing
+from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.index import open_index
-from lpw_toolkit.listing import list_folder
 from lpw_toolkit.onnx_embed import EmbedOptions, embed_dataset, iter_vectors, open_embedder
 from lpw_toolkit.pack import write_pack
 
@@ -195,7 +196,7 @@ class TestFile:
     def test_a_full_disk_leaves_nothing(
         self, made: Path, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
-        publish._hits.clear()
+        faults._hits.clear()
         monkeypatch.setenv("LPW_FAULT", fault)
         with pytest.raises(LpwError, match=r"e\.parquet: got"):
             embed(made, network, tmp_path / "e.parquet")
@@ -367,7 +368,7 @@ def index_mini_lpw(source: Path, root: Path) -> Dataset:
     }
     for name in sorted(folders):
         files = list_folder(folders[name])
-        publish.make_folder(root / "images" / name)
+        writing.make_folder(root / "images" / name)
         for position, file in enumerate(files):
             shutil.copy(file, root / "images" / name)
             frames.append({

@@ -14,10 +14,10 @@ from make_dataset import make_dataset
 from make_reid import make_reid, rewrite
 from scipy.io import loadmat
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.exports import ExportOptions, export_dataset, list_forms, open_form
+from lpw_toolkit.files import writing
 from lpw_toolkit.pack import write_pack
 from lpw_toolkit.roles import Limits, number_names
 
@@ -143,7 +143,7 @@ class TestEveryFormWithImages:
         def fail(path, data):
             raise OSError(28, "No space left on device", str(path))
 
-        monkeypatch.setattr(publish, "write_file", fail)
+        monkeypatch.setattr(writing, "write_file", fail)
         with pytest.raises(LpwError, match="no space left on device"):
             export_dataset(dataset, form, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []

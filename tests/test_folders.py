@@ -8,14 +8,14 @@ from collections import Counter
 
 import pytest
 
-from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import faults, writing
 from lpw_toolkit.folders import mark_folder, publish_folder
 
 
 def fill(out, text):
     with publish_folder(out, marker="mark") as folder:
-        publish.write_file(folder / "content", text.encode())
+        writing.write_file(folder / "content", text.encode())
         mark_folder(folder, "mark")
 
 
@@ -38,7 +38,7 @@ def test_what_somebody_added_is_not_replaced(tmp_path):
 @pytest.mark.parametrize("fault", ["write:1", "write:2", "fsync:1", "rename:1", "rename:2"])
 def test_a_fault_leaves_the_old_folder(tmp_path, monkeypatch, fault):
     fill(tmp_path / "out", "one")
-    monkeypatch.setattr(publish, "_hits", Counter())
+    monkeypatch.setattr(faults, "_hits", Counter())
     monkeypatch.setenv("LPW_FAULT", f"{fault}:ENOSPC")
     with pytest.raises(LpwError, match="no space left on device"):
         fill(tmp_path / "out", "two")
@@ -58,10 +58,10 @@ def test_an_interruption_leaves_the_old_folder(tmp_path):
 FILL = """
 import sys, time
 from pathlib import Path
-from lpw_toolkit import publish
+from lpw_toolkit.files import faults, writing
 from lpw_toolkit.folders import mark_folder, publish_folder
 with publish_folder(Path(sys.argv[1]), marker="mark") as folder:
-    publish.write_file(folder / "content", b"two")
+    writing.write_file(folder / "content", b"two")
     mark_folder(folder, "mark")
     if len(sys.argv) > 2:
         print("ready", flush=True)
@@ -82,7 +82,7 @@ def test_what_a_killed_run_left_is_cleared_and_the_old_folder_comes_back(tmp_pat
     out = tmp_path / "out"
     fill(out, "one")
     kill_at(out, point)
-    assert (tmp_path / f"out{publish.TEMPORARY_SUFFIX}").is_dir()
+    assert (tmp_path / f"out{writing.TEMPORARY_SUFFIX}").is_dir()
     assert out.exists() == (between is not None)
     with pytest.raises(KeyboardInterrupt), publish_folder(out, marker="mark"):
         assert (out / "content").read_text() == (between or "one")
@@ -95,7 +95,7 @@ def test_what_a_killed_run_left_is_cleared_and_the_old_folder_comes_back(tmp_pat
 
 @pytest.mark.parametrize("kind", ["file", "folder", "lock and more", "link"])
 def test_a_temporary_name_that_belongs_to_the_user_is_never_touched(tmp_path, kind):
-    mine = tmp_path / f"out{publish.TEMPORARY_SUFFIX}"
+    mine = tmp_path / f"out{writing.TEMPORARY_SUFFIX}"
     if kind == "file":
         mine.write_text("mine")
     elif kind == "link":
@@ -107,7 +107,7 @@ def test_a_temporary_name_that_belongs_to_the_user_is_never_touched(tmp_path, ki
         if kind == "lock and more":
             (mine / ".lpw-lock").write_text("")
     before = digest_names(tmp_path)
-    with pytest.raises(LpwError, match=f"out{publish.TEMPORARY_SUFFIX}: got .*; expected a free name"):
+    with pytest.raises(LpwError, match=f"out{writing.TEMPORARY_SUFFIX}: got .*; expected a free name"):
         fill(tmp_path / "out", "one")
     assert digest_names(tmp_path) == before
 

@@ -20,11 +20,11 @@ from click.testing import CliRunner
 from hostile_archives import write_ordinary
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
-from lpw_toolkit import listing, publish
 from lpw_toolkit.benchmarks import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files import faults, listing, writing
 from lpw_toolkit.importing import ImportConfig, import_benchmark
 from lpw_toolkit.intake import measure_image
 
@@ -400,8 +400,8 @@ def fork_import(raw: Path, out: Path, fault: str | None = None, log: Path | None
     if child == 0:
         os.environ |= {"LPW_FAULT": fault} if fault else {}
         os.environ |= {"LPW_FAULT_LOG": str(log)} if log else {}
-        publish._hits.clear()
-        publish.os.sync = lambda: None  # type: ignore[attr-defined]
+        faults._hits.clear()
+        writing.os.sync = lambda: None  # type: ignore[attr-defined]
         try:
             import_tiny(raw, out, **changes)
             os._exit(0)

@@ -17,10 +17,11 @@ from click.testing import CliRunner
 from make_dataset import make_dataset
 
 from cli.pack import command
-from lpw_toolkit import publish, tables
+from lpw_toolkit import tables
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.files import writing
 from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, read_pack, write_pack
 from lpw_toolkit.schema import PACK
 
@@ -85,7 +86,7 @@ class TestWriting:
         assert json.loads(second.output)["new"] is False
 
     def test_two_at_once_do_not_mix(self, dataset: Dataset) -> None:
-        with publish.publish_stream(dataset.root / PACK_FILE) as stream:
+        with writing.publish_stream(dataset.root / PACK_FILE) as stream:
             stream.write(b"half")
             with pytest.raises(LpwError, match="another process"):
                 write_pack(dataset)

@@ -12,10 +12,10 @@ from make_dataset import make_dataset
 
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.images import open_images
 from lpw_toolkit.importing import ImportConfig, import_benchmark
 from lpw_toolkit.index import open_index
-from lpw_toolkit.listing import iter_files
 from lpw_toolkit.relevance import Labels, read_labels
 from lpw_toolkit.schema import SPLITS
 from lpw_toolkit.tables import make_table, write_table

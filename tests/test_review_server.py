@@ -365,7 +365,7 @@ class TestDeciding:
     def test_a_full_disk_is_told_and_tried_again(self, ask, review, monkeypatch):
         request = make_request()
         monkeypatch.setenv("LPW_FAULT", "fsync:1:ENOSPC")
-        monkeypatch.setattr("lpw_toolkit.publish._hits", Counter())
+        monkeypatch.setattr("lpw_toolkit.files.faults._hits", Counter())
         answer = ask("/api/decide", "POST", json=request)
         assert answer.status_code == 503
         assert "no space left" in answer.json()["error"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit import publish, schema, tables
+from lpw_toolkit import schema, tables
 from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
@@ -22,6 +22,7 @@ from lpw_toolkit.cleaning.suggest import TABLES, SuggestOptions, read_suggestion
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.fakes import draw_colours, draw_figure
+from lpw_toolkit.files import writing
 from lpw_toolkit.motion import to_centres
 from lpw_toolkit.onnx_embed import EmbedOptions
 
@@ -30,16 +31,16 @@ def make_crops(root: Path, people: list[list[int]], n_frames: int = 6) -> Datase
     """Tracklets without boxes: each shows these persons one after the other, n_frames each, in cameras by turns."""
     rng = np.random.default_rng(0)
     colours = [draw_colours(rng) for _ in range(1 + max(p for line in people for p in line))]
-    publish.make_folder(root)
+    writing.make_folder(root)
     rows, tracklets = [], []
     for i, line in enumerate(people):
         name, position = f"s/c{i % 2}/{i:03d}", 0
-        folder = publish.make_folder(root / "images" / name)
+        folder = writing.make_folder(root / "images" / name)
         for person in line:
             for _ in range(n_frames):
                 data = draw_figure(colours[person], rng)
                 path = folder / f"{position}.png"
-                publish.write_file(path, data)
+                writing.write_file(path, data)
                 image = {"bytes": None, "path": path.relative_to(root).as_posix()}
                 rows.append({"tracklet_id": name, "position": position, "image": image, "width": 64, "height": 128,
                              "sha256": hashlib.sha256(data).digest()})  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from lpw_toolkit import boxes as bx
 from lpw_toolkit import synth
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import iter_files
+from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.synth import STREETS, NoiseConfig, StreetConfig, open_street, simulate_street, write_street
 from lpw_toolkit.synth.figure import CANVAS_HEIGHT, CANVAS_WIDTH, N_PHASES, N_VIEWS, STANDING, draw_figure, pose_person
 from lpw_toolkit.synth.noise import COUNTED_VISIBILITY, Truth, detect_truth, hit_probability

@@ -16,7 +16,7 @@ from lpw_toolkit.archives.streams import kind_of_stream
 from lpw_toolkit.archives.tar import TarTree
 from lpw_toolkit.archives.zip import ZipTree
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.writing import describe_os_error
 
 __all__ = ["FolderTree", "Limits", "RawTree", "TarTree", "ZipTree", "find_prefix", "open_tree"]
 

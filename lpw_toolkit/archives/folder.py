@@ -9,8 +9,8 @@ from typing import Any
 from lpw_toolkit.archives.limits import Limits
 from lpw_toolkit.archives.names import sort_paths
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import scan_tree
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.listing import scan_tree
+from lpw_toolkit.files.writing import describe_os_error
 
 _NO_WAIT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
+from lpw_toolkit.files.listing import list_folder
 
 
 class Tree(Protocol):

@@ -42,8 +42,8 @@ from lpw_toolkit.dataset import (
     sha256_file,
 )
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.listing import list_folder, list_names
-from lpw_toolkit.publish import TEMPORARY_SUFFIX, describe_os_error
+from lpw_toolkit.files.listing import list_folder, list_names
+from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, describe_os_error
 from lpw_toolkit.schema import SCHEMAS
 from lpw_toolkit.tables import digest_rows, read_table
 

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.check.header import KIND_OF_SUFFIX, read_image_header
 from lpw_toolkit.check.problems import Problem
+from lpw_toolkit.files.appending import append_line
+from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import append_line, describe_os_error, make_folder, publish_text
 
 STATE_FILE = "checked.jsonl"
 CHECKPOINT_IMAGES, CHECKPOINT_S = 1_000, 5.0

@@ -13,9 +13,9 @@ from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.check.problems import Problem, name_rows
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, find_starts, pack_facts
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.schema import PACK
 from lpw_toolkit.tables import read_table
 

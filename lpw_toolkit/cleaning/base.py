@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.listing import natural_key
+from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.tables import run_starts, to_integers, to_numpy
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.cleaning.base import Base, Tracklet
 from lpw_toolkit.cleaning.clashes import KINDS
@@ -27,6 +26,7 @@ from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state import State
 from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import show_progress
@@ -98,7 +98,7 @@ def write_cleaned(dataset: Dataset, state: State, union: Union, out: Path, optio
     with publish_folder(out) as folder:
         _write(dataset, state, persons, choice, folder)
         report = _make_report(state, union, options, choice)
-        publish.publish_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        writing.publish_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         facts = _make_facts(dataset, out, {key: value for key, value in report.items() if key != "losses"})
         close_dataset(folder, facts)
     return Cleaned(open_dataset(out), choice.losses, choice.n_dropped)
@@ -217,12 +217,12 @@ def _copy(dataset: Dataset, rows: NDArray[np.int64], folder: Path) -> None:
     """Copies images under the paths they have, each checked against its SHA-256."""
     images, top = open_images(dataset), folder / _inner_root(dataset)
     for parent in dict.fromkeys(Path(images.name(row)).parent for row in rows.tolist()):
-        publish.make_folder(top / parent)
+        writing.make_folder(top / parent)
 
     def copy(row: int) -> None:
         path = images.name(row)
         dataset.image_file(path)  # refuses one that leaves the dataset
-        publish.write_file(top / path, images.read(row))
+        writing.write_file(top / path, images.read(row))
 
     with show_progress("apply", len(rows), "images") as progress:
         for _ in map_ahead(copy, rows.tolist()):

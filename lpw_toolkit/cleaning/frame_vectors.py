@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.index import ClipIndex
-from lpw_toolkit.publish import describe_os_error
 from lpw_toolkit.tables import check_limits
 
 _DO = "write it with `lpw embed --per-frame`"

@@ -16,7 +16,7 @@ from lpw_toolkit.cleaning.clashes import Clash, make_clash
 from lpw_toolkit.cleaning.decisions import Decision
 from lpw_toolkit.cleaning.settle import REJECTED, PieceState
 from lpw_toolkit.cleaning.union_find import UnionFind
-from lpw_toolkit.listing import natural_key
+from lpw_toolkit.files.listing import natural_key
 
 
 @dataclass(frozen=True)

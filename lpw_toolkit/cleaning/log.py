@@ -28,7 +28,8 @@ from lpw_toolkit.cleaning.decisions import (
     parse_line,
 )
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.publish import Appender, describe_os_error, make_folder
+from lpw_toolkit.files.appending import Appender
+from lpw_toolkit.files.writing import describe_os_error, make_folder
 
 FOLDER = "cleanup"
 SUFFIX = ".jsonl"

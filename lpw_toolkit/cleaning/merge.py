@@ -12,8 +12,9 @@ from pathlib import Path
 from lpw_toolkit.cleaning.decisions import Decision
 from lpw_toolkit.cleaning.log import SUFFIX, Reading, read_log_file, reviewer_of
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import Appender, describe_os_error, make_folder, publish_bytes
+from lpw_toolkit.files.appending import Appender
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_bytes
 
 
 @dataclass(frozen=True)

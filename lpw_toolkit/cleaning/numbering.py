@@ -8,7 +8,7 @@ position of the cut, which no other part has.
 from lpw_toolkit.cleaning.base import Base, Tracklet
 from lpw_toolkit.cleaning.pieces import Piece
 from lpw_toolkit.cleaning.state import State
-from lpw_toolkit.listing import natural_key
+from lpw_toolkit.files.listing import natural_key
 
 #: The scene of tracklets that name none.
 SCENE = "scen1"

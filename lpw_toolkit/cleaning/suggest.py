@@ -23,8 +23,8 @@ from lpw_toolkit.cleaning.suggest_looks import Looks, look_at
 from lpw_toolkit.cleaning.suggest_tables import Found, box_signals, make_candidates, make_signals, make_suggestions
 from lpw_toolkit.dataset import Dataset, iter_tables, sha256_file
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
+from lpw_toolkit.files.writing import describe_os_error, make_folder
 from lpw_toolkit.index import ClipIndex, open_index
-from lpw_toolkit.publish import describe_os_error, make_folder
 from lpw_toolkit.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS
 from lpw_toolkit.sequences import iter_sequences
 from lpw_toolkit.tables import read_table, to_integers, write_table

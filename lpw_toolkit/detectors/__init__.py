@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.inference import FrameLike
-from lpw_toolkit.listing import list_folder
 
 Setting = str | int | float | bool
 _SAVED = ("boxes", "box_scores")

@@ -16,8 +16,8 @@ from lpw_toolkit.boxes import clip
 from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.inference import FrameLike
-from lpw_toolkit.listing import iter_files
 from lpw_toolkit.mot import ScoreForm, read_detections
 from lpw_toolkit.tables import boxes_of, read_table
 

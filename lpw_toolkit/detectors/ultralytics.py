@@ -18,8 +18,8 @@ from lpw_toolkit import inference
 from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.letterbox import Letterbox, fit_centred
-from lpw_toolkit.publish import make_folder
 from lpw_toolkit.weights import WeightsKind, cache_folder, find_weights
 from lpw_toolkit.yolo import (
     PersonNetwork,

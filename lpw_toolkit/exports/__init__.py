@@ -12,13 +12,13 @@ from typing import Any, Literal, Protocol
 
 import pyarrow.compute as pc
 
-from lpw_toolkit import publish
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.check.header import KIND_OF_SUFFIX
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.images import open_images
-from lpw_toolkit.listing import list_folder
 from lpw_toolkit.progress import Progress
 from lpw_toolkit.tracklets import Ranges
 
@@ -138,7 +138,7 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
     """
     ranges, images = Ranges(dataset), open_images(dataset)
     for folder in dict.fromkeys(place.folder for place in places):
-        publish.make_folder(top / folder)
+        writing.make_folder(top / folder)
 
     def copy(place: Place) -> list[int]:
         sizes = []
@@ -146,7 +146,7 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
         for n, row in zip(place.numbers or count(place.first), rows, strict=False):
             name = place.name.format(n=n, suffix=read_suffix(dataset, images.name(row)))
             data = images.read(row)
-            publish.write_file(top / place.folder / name, data)
+            writing.write_file(top / place.folder / name, data)
             sizes.append(len(data))
         return sizes
 

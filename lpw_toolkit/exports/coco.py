@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.exports import Exported, ExportOptions
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.sequences import Sequence, iter_sequences
 
@@ -48,7 +48,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
         "annotations": annotations,
     }
     with publish_folder(out) as folder:
-        publish.write_file(folder / "annotations.json", json.dumps(content, ensure_ascii=False).encode())
+        writing.write_file(folder / "annotations.json", json.dumps(content, ensure_ascii=False).encode())
     return Exported(out, _LOSSES)
 
 

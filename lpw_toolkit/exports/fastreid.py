@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Place, Tally, copy_images, name_lost_columns, name_png
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.folders import publish_folder
-from lpw_toolkit.listing import natural_key
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.roles import JUNK, Cast, Limits, cast_roles, format_mapping
 from lpw_toolkit.tracklets import Ranges
@@ -45,7 +45,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
         top = folder / LAYOUTS[layout][0]
         for subset in places:
             copy_images(dataset, places[subset], top, progress, tally)
-        publish.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
+        writing.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
     items = ", ".join(f"{n:,} {subset}" for subset, n in counts.items())
     alone = f"tracklets: every image stands alone, {items}; s in the names tells tracklets of a person apart"
     lines = [*cast.lines, *lines, alone, *name_png(dataset), *name_lost_columns(dataset)]

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import FRAMES, TRACKLETS
@@ -62,18 +62,18 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     tally, counts = Tally(), {}
     n_images = sum(Ranges(dataset).n_frames(rows) for rows in parts.values())
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
-        publish.make_folder(folder / "data")
+        writing.make_folder(folder / "data")
         for part, rows in parts.items():
             before = tally.n_images
             for number, shard in enumerate(read_shards(dataset, rows, options.shard_bytes or SHARD_BYTES)):
-                publish.write_file(folder / "data" / f"{part}-{number:05d}.parquet", _encode_shard(dataset, shard))
+                writing.write_file(folder / "data" / f"{part}-{number:05d}.parquet", _encode_shard(dataset, shard))
                 sizes = [len(image) for loaded in shard for image in loaded.images]
                 tally.add(sizes)
                 progress.advance(len(sizes))
                 shard.clear()  # before the next one is read
             counts[part] = (len(rows), tally.n_images - before)
         lost = [*lines, _ABSENT]
-        publish.write_file(folder / "README.md", format_card(dataset, counts, tally.n_bytes, lost).encode())
+        writing.write_file(folder / "README.md", format_card(dataset, counts, tally.n_bytes, lost).encode())
     return Exported(out, lost, tally.n_images, tally.n_bytes)
 
 

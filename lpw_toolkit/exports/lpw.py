@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Place, Tally, copy_images, name_lost_columns, name_png
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.folders import publish_folder
-from lpw_toolkit.listing import natural_key
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.roles import format_mapping, number_names
 from lpw_toolkit.tracklets import Ranges
@@ -46,7 +46,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         copy_images(dataset, places, folder, progress, tally)
         names = {place.tracklet: f"{place.folder}/{(place.numbers or (place.first,))[0]}.jpg" for place in places}
-        publish.write_file(folder / "tracklets.csv", format_mapping(dataset, names))
+        writing.write_file(folder / "tracklets.csv", format_mapping(dataset, names))
     kept = ("scene_id", "frame_index") if all(place.numbers for place in places) else ("scene_id",)
     lost = [*_name_losses(dataset, folders), *name_png(dataset), *name_lost_columns(dataset, kept=kept)]
     return Exported(out, lost, tally.n_images, tally.n_bytes)

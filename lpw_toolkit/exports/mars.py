@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.exports import Exported, ExportOptions, Tally, name_lost_columns, name_png
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.mars_layout import LIMITS, write_mars
 from lpw_toolkit.progress import show_progress
@@ -29,7 +29,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     rows = np.unique(np.concatenate(list(cast.roles.subsets().values())))
     with publish_folder(out) as folder, show_progress("export", ranges.n_frames(rows), "images") as progress:
         names = write_mars(dataset, cast, folder, most=_MAX_IMAGES, progress=progress, tally=tally)
-        publish.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
+        writing.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
     n_cut = ranges.n_frames(rows) - tally.n_images
     cut = [f"long tracklets: {n_cut:,} images after the {_MAX_IMAGES}th of a tracklet are left out"] if n_cut else []
     lines = [*cast.lines, *_name_returns(cast), *cut, *name_png(dataset), *name_lost_columns(dataset)]

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit import mot, publish
+from lpw_toolkit import mot
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Role
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.sequences import Sequence, iter_sequences, safe_name
 from lpw_toolkit.tables import to_numpy
@@ -47,9 +48,9 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
             lines += _name_tracks(dataset, sequence, numbers)
         if role == "truth":
             names = "\n".join(["name", *(sequence.name for sequence in sequences)])
-            publish.make_folder(folder / "gt" / "seqmaps")
-            publish.write_file(folder / "gt" / "seqmaps" / f"{benchmark}.txt", f"{names}\n".encode())
-        publish.write_file(folder / "tracks.csv", ("\n".join(lines) + "\n").encode())
+            writing.make_folder(folder / "gt" / "seqmaps")
+            writing.write_file(folder / "gt" / "seqmaps" / f"{benchmark}.txt", f"{names}\n".encode())
+        writing.write_file(folder / "tracks.csv", ("\n".join(lines) + "\n").encode())
     return Exported(out, _LOSSES)
 
 
@@ -77,7 +78,7 @@ def _refuse_doubles(dataset: Dataset, sequence: Sequence, keys: NDArray[np.int64
 
 
 def _write_results(folder: Path, sequence: Sequence, numbers: NDArray[np.int32]) -> None:
-    publish.make_folder(folder)
+    writing.make_folder(folder)
     table = mot.make_detections(sequence.frame_index, sequence.boxes, sequence.score, video_id=sequence.video_id)
     mot.write_tracks(folder / f"{sequence.name}.txt", table, numbers)
 
@@ -88,9 +89,9 @@ def _write_truth(folder: Path, sequence: Sequence, dataset: Dataset, numbers: ND
     counts = (~junk[sequence.tracklet]).astype(int)
     rows = zip(sequence.frame_index + 1, numbers + 1, sequence.boxes[:, :2], size, counts, strict=True)
     text = [f"{f},{n},{x:.3f},{y:.3f},{w:.3f},{h:.3f},{flag},1,1\n" for f, n, (x, y), (w, h), flag in rows]
-    publish.make_folder(folder / "gt")
-    publish.write_file(folder / "gt" / "gt.txt", "".join(text).encode())
-    publish.write_file(folder / "seqinfo.ini", _format_seqinfo(sequence).encode())
+    writing.make_folder(folder / "gt")
+    writing.write_file(folder / "gt" / "gt.txt", "".join(text).encode())
+    writing.write_file(folder / "seqinfo.ini", _format_seqinfo(sequence).encode())
 
 
 def _format_seqinfo(sequence: Sequence) -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.exports import Exported, ExportOptions, Tally, name_lost_columns, name_png
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.mars_layout import LIMITS, write_mars
 from lpw_toolkit.progress import show_progress
@@ -30,7 +30,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     n_images = Ranges(dataset).n_frames(rows)
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         names = write_mars(dataset, cast, folder / "mars", most=None, progress=progress, tally=tally)
-        publish.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
+        writing.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
     lines = [*cast.lines, *_name_habits(cast), *name_png(dataset), *name_lost_columns(dataset)]
     return Exported(out, lines, tally.n_images, tally.n_bytes)
 

@@ -6,9 +6,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit import publish
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally, read_suffix
+from lpw_toolkit.files import writing
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.shards import Loaded, name_parts, read_shards
@@ -35,7 +35,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
             n_samples = 0
             for number, shard in enumerate(read_shards(dataset, rows, options.shard_bytes or SHARD_BYTES)):
                 name = f"{part}-{number:06d}.tar"
-                publish.write_file(folder / name, _make_tar(dataset, shard, n_samples))
+                writing.write_file(folder / name, _make_tar(dataset, shard, n_samples))
                 sizes = [len(image) for loaded in shard for image in loaded.images]
                 n_samples += len(shard)
                 shards.append({"shard": name, "part": part, "n_samples": len(shard), "n_images": len(sizes)})
@@ -43,7 +43,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
                 progress.advance(len(sizes))
                 shard.clear()  # before the next one is read
         facts = {"dataset": dataset.name, "digest": dataset.manifest.get("digest"), "shards": shards}
-        publish.write_file(folder / "shards.json", (json.dumps(facts, indent=1) + "\n").encode())
+        writing.write_file(folder / "shards.json", (json.dumps(facts, indent=1) + "\n").encode())
     return Exported(out, [*lines, _DIGEST_ONLY], tally.n_images, tally.n_bytes)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
+from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.relevance import Labels, Relevance
 
 Ints = NDArray[np.int64]

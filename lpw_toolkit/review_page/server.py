@@ -17,7 +17,7 @@ from lpw_toolkit.cleaning.review import Review, open_review
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, refuse_outside
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import App, Guard, Keys
 from lpw_toolkit.review_page.hints import Hints, read_hints

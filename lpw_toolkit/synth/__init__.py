@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.synth.config import STREETS, NoiseConfig, StreetConfig
 from lpw_toolkit.synth.noise import Boxes, Truth, detect_truth
 from lpw_toolkit.synth.people import Person, draw_people
@@ -83,9 +83,9 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
     views = build_world(config, people, world_rng)
     videos = [_write_view(out, view, config, noise, noise_rng) for view in views]
     persons = [person.to_json() for scene in people for person in scene]
-    publish.publish_text(out / "persons.json", _dump(persons))
+    writing.publish_text(out / "persons.json", _dump(persons))
     summary = {"config": asdict(config), "noise": asdict(noise), "seed": seed, "videos": [v.video_id for v in videos]}
-    publish.publish_text(out / "street.json", _dump(summary))
+    writing.publish_text(out / "street.json", _dump(summary))
     return Street(out, config, noise, tuple(videos))
 
 
@@ -135,12 +135,12 @@ def _write_view(
 ) -> StreetVideo:
     files = _locate(out, view.camera.video_id)
     for path in (files.video, files.truth, files.detections):
-        publish.make_folder(path.parent)
+        writing.make_folder(path.parent)
     rows: list[Row] = []
-    publish.publish_bytes(files.video, _encode(_collect(Film(view, config), rows), config))
+    writing.publish_bytes(files.video, _encode(_collect(Film(view, config), rows), config))
     truth = stack_truth(rows, view)
-    publish.publish_text(files.truth, format_truth(truth))
-    publish.publish_text(files.detections, format_detections(detect_truth(truth, noise, rng)))
+    writing.publish_text(files.truth, format_truth(truth))
+    writing.publish_text(files.detections, format_detections(detect_truth(truth, noise, rng)))
     return files
 
 

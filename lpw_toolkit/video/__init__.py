@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.process import ChildDiedError, DecodingProcess
 
 IMAGE_FOLDER = "img1"

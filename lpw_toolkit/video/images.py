@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
-from lpw_toolkit.publish import describe_os_error
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
 from lpw_toolkit.video.timeline import Judge

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.listing import list_folder
+from lpw_toolkit.files.listing import list_folder
 
 
 class Maps(NamedTuple):

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.index import ClipIndex, open_index
 from lpw_toolkit.progress import Progress, show_progress
-from lpw_toolkit.publish import make_folder, sync_all, write_file
 from lpw_toolkit.relevance import PERSON, read_labels
 from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.tables import read_table, to_integers, write_table

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.publish import describe_os_error, make_folder, publish_text
+from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 from rqen.reproduce.plan import Item
 from rqen.runs import compare_settings
 

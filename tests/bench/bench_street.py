@@ -20,7 +20,7 @@ import numpy as np
 from machine import describe_machine
 from numpy.typing import NDArray
 
-from lpw_toolkit import publish
+from lpw_toolkit.files import writing
 from lpw_toolkit.synth import STREETS, Street, write_street
 
 Floats = NDArray[np.float64]
@@ -167,7 +167,7 @@ def main() -> None:
         }
     for name, values in results.items():
         print(f"{name:55s} rank-1 {values['rank_1']:.3f}  mAP {values['map']:.3f}")
-    publish.publish_text(args.out, json.dumps(summary, indent=1) + "\n")
+    writing.publish_text(args.out, json.dumps(summary, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ from lpw_toolkit.cleaning.queue import Stock, open_stock, order
 from lpw_toolkit.cleaning.reasons import score_measures
 from lpw_toolkit.cleaning.suggest import SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.files.writing import make_folder, publish_text
 from lpw_toolkit.link import PRESETS, link
 from lpw_toolkit.mot import BoxRows, read_boxes, track_rows
-from lpw_toolkit.publish import make_folder, publish_text
 from lpw_toolkit.schema import SUGGESTIONS
 from lpw_toolkit.score import read_tracks
 from lpw_toolkit.smoothing import smooth_tracks

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from lpw_toolkit.dataset import Dataset, open_dataset, sha256_file
+from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.images import open_images
-from lpw_toolkit.listing import iter_files
 from lpw_toolkit.sprites import sample_positions
 from lpw_toolkit.tables import boxes_of, run_starts
 from lpw_toolkit.tracklets import Ranges

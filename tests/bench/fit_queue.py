@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 from lpw_toolkit.cleaning.forest import NEUTRAL, lay_out, parse_forest
 from lpw_toolkit.cleaning.queue import open_stock
 from lpw_toolkit.cleaning.reasons import REASONS
-from lpw_toolkit.publish import make_folder, publish_text
+from lpw_toolkit.files.writing import make_folder, publish_text
 
 Floats = NDArray[np.float64]
 STREETS = (2, 4, 5, 6, 7, 8, 9)

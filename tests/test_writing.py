@@ -10,24 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from lpw_toolkit import publish
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.publish import TEMPORARY_SUFFIX, append_line, publish_bytes, publish_text, remove_file, write_file
+from lpw_toolkit.files import faults, writing
+from lpw_toolkit.files.appending import append_line
+from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, publish_bytes, publish_text, remove_file, write_file
 
 OLD, NEW = b"old" * 1000, b"new!" * 5000
 ROOT = Path(__file__).resolve().parents[1]
 CALLS = {
-    "publish_bytes": "publish.publish_bytes(path, new)",
-    "write_file": "publish.write_file(path, new)",
-    "remove_file": "publish.remove_file(path)",
-    "append_line": "publish.append_line(path, new)",
+    "publish_bytes": "writing.publish_bytes(path, new)",
+    "write_file": "writing.write_file(path, new)",
+    "remove_file": "writing.remove_file(path)",
+    "append_line": "appending.append_line(path, new)",
 }
 
 
 def run_child(path: Path, call: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Runs one call of `publish` on `path` in a process of its own; prints the errno of what it raised."""
     code = (
-        "import sys; from pathlib import Path; from lpw_toolkit import publish\n"
+        "import sys; from pathlib import Path; from lpw_toolkit.files import appending, writing\n"
         f"path, new = Path(sys.argv[1]), {NEW[:4]!r} * 5000\n"
         f"try:\n    {CALLS[call]}\nexcept OSError as error:\n    print(error.errno)"
     )
@@ -79,7 +80,7 @@ def test_an_error_at_every_point_is_raised_and_leaves_no_litter(
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "f").write_bytes(OLD)
-        publish._hits.clear()
+        faults._hits.clear()
         monkeypatch.setenv("LPW_FAULT", f"any:{number}:{code}")
         with pytest.raises(OSError, match=os.strerror(getattr(errno, code))):
             publish_bytes(folder / "f", NEW)
@@ -193,16 +194,16 @@ def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    assert publish.make_folder(tmp_path / "a" / "b").is_dir()
+    assert writing.make_folder(tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(LpwError, match="a folder that can be made") as caught:
-        publish.make_folder(tmp_path / "file" / "b")
+        writing.make_folder(tmp_path / "file" / "b")
     assert "errno" not in str(caught.value).lower()
 
 
 def test_without_the_variable_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LPW_FAULT", raising=False)
     monkeypatch.delenv("LPW_FAULT_LOG", raising=False)
-    publish._hits.clear()
-    publish.fault_point("write")
-    assert publish._hits == {}
+    faults._hits.clear()
+    faults.fault_point("write")
+    assert faults._hits == {}

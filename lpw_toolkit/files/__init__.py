@@ -1,0 +1,1 @@
+"""The one door in and the one door out: every file is opened, written and listed through here."""

@@ -1,0 +1,93 @@
+"""The one table of bounds: how much a file that a stranger may have made can cost before it is refused.
+
+Each bound is checked before memory is taken or time is spent. A trusted file that is larger opens with
+`lpw --limit NAME=VALUE COMMAND`, or with `LPW_LIMIT_NAME` in the environment (which child processes inherit).
+"""
+
+import os
+from typing import NamedTuple
+
+from lpw_toolkit.errors import LpwError
+
+
+class Bound(NamedTuple):
+    """One bound.
+
+    Attributes:
+        default: the most that is allowed.
+        unit: of `default`.
+        reason: why this much, and no more.
+    """
+
+    default: int
+    unit: str
+    reason: str
+
+
+MiB, GiB = 1 << 20, 1 << 30
+
+BOUNDS = {
+    "json_bytes": Bound(32 * MiB, "bytes", "dataset.json of 20,000 videos: 20 MB; 32 MB of [] take 0.7 GB"),
+    "text_bytes": Bound(256 * MiB, "bytes", "boxes, names and truth as text; MOT17's largest takes 3 MB"),
+    "line_bytes": Bound(1 * MiB, "bytes", "one line of a text or a log; a decision takes 0.4 kB"),
+    "log_bytes": Bound(256 * MiB, "bytes", "half a million decisions of one reviewer"),
+    "image_bytes": Bound(64 * MiB, "bytes", "one encoded image; a lossless 8K frame takes 60 MB"),
+    "image_pixels": Bound(64_000_000, "pixels", "one decoded image: 200 MB; an 8K frame has 33 million"),
+    "image_scans": Bound(100, "scans", "of a progressive JPEG; encoders make about ten, each costs a pass"),
+    "table_rows": Bound(100_000_000, "rows", "of one table; a day of one street has 40 million boxes"),
+    "table_bytes": Bound(1 * GiB, "bytes", "one table in memory; MARS with 1.2 million images takes 0.3 GB"),
+    "pack_bytes": Bound(1 << 44, "bytes", "images end to end: 16 TiB, the largest file of ext4"),
+    "weights_bytes": Bound(2 * GiB, "bytes", "one file of weights, also unpacked; timm's largest takes 1.2"),
+    "weights_members": Bound(20_000, "tensors", "in one file of weights; a large backbone has 2,000"),
+    "model_seconds": Bound(30, "seconds", "the first answer of a model to one small image; the slowest known takes 2"),
+    "image_side": Bound(4_096, "pixels", "height or width that a network is fed with; the field uses 64 to 640"),
+    "recipe_parts": Bound(64, "parts", "of the body, or entries of any list in a recipe; the paper has 3"),
+    "recipe_images": Bound(65_536, "images", "in one step of training; the largest recipe has 512"),
+    "persons": Bound(1_000_000, "persons", "that a run was trained on; the largest public set has 0.1 million"),
+}  # fmt: skip
+
+
+def limit(name: str) -> int:
+    """The bound `name`, as the user has set it or as the table has it.
+
+    Errors: LpwError for a value in the environment that is no whole number.
+
+    >>> limit("image_scans")
+    100
+    """
+    given = os.environ.get(_variable(name))
+    if given is None:
+        return BOUNDS[name].default
+    try:
+        return _parse(given)
+    except ValueError as error:
+        raise LpwError(_variable(name), given, f"a number of {BOUNDS[name].unit}", "correct it") from error
+
+
+def set_limit(text: str) -> None:
+    """Sets one bound for this process and its children from `NAME=VALUE`. Errors: LpwError."""
+    name, _, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if name not in BOUNDS:
+        raise LpwError("option --limit", name, ", ".join(sorted(BOUNDS)), "choose one of them")
+    try:
+        number = _parse(value)
+    except ValueError as error:
+        raise LpwError(f"option --limit {name}", value, f"a number of {BOUNDS[name].unit}", "correct it") from error
+    os.environ[_variable(name)] = str(number)
+
+
+def explain_limit(name: str, got: object) -> str:
+    """What to say of something beyond the bound `name`: what it has, what is allowed, and how to allow it."""
+    return f"{got}, more than the {limit(name)} {BOUNDS[name].unit} allowed (--limit {name}=N raises it)"
+
+
+def _variable(name: str) -> str:
+    return f"LPW_LIMIT_{name.upper()}"
+
+
+def _parse(text: str) -> int:
+    number = int(float(text)) if "e" in text.lower() else int(text)
+    if not 0 < number < 1 << 62:
+        raise ValueError("out of range")
+    return number

@@ -1,0 +1,312 @@
+"""The one door in: every file is opened here, component by component, no link followed, bounded in size.
+
+Whoever names a folder or a file may name a link: `follow_links`, called once where the name comes from the user, says
+what it means. From there on no component of any path may be a link, so a stranger's folder leads nowhere outside:
+
+    user's words --follow_links--> path without links --open_file, open_folder--> descriptor --> bytes, never the path
+                                                                                                 a second time
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from lpw_toolkit.files.limits import explain_limit, limit
+
+#: Opens a folder only to look names up in it: that needs no right to list it.
+_SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO is not waited for
+_BLOCK_BYTES = 1 << 30  # Linux reads at most 2 GiB at once
+
+
+def follow_links(path: Path) -> Path:
+    """`path` as the user named it, with the links on its way followed: for names that come from the user only.
+
+    A path without links is returned as it is, so that messages show what was typed.
+    """
+    real = os.path.realpath(path)
+    return path if real == os.path.abspath(path) else Path(real)  # noqa: PTH100 (Path.absolute keeps `..`)
+
+
+def open_folder(path: Path, *, make: bool = False) -> int:
+    """A descriptor of the folder `path`, for names to be looked up in it (`dir_fd`).
+
+    Args:
+        make: makes what is missing of it.
+
+    Errors: OSError that names `path`; ELOOP where one of its components is a link.
+    """
+    absolute = path.is_absolute()
+    descriptor = os.open("/" if absolute else ".", _SEARCH)
+    try:
+        for part in path.parts[absolute:]:
+            deeper = _enter(descriptor, part, make=make)
+            os.close(descriptor)
+            descriptor = deeper
+    except OSError as error:
+        os.close(descriptor)
+        raise name_error(error, path) from error
+    return descriptor
+
+
+def _enter(folder: int, name: str, *, make: bool) -> int:
+    while True:
+        try:
+            return os.open(name, _SEARCH, dir_fd=folder)
+        except NotADirectoryError as error:
+            if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+                raise refuse_link() from error
+            raise
+        except FileNotFoundError:
+            if not make:
+                raise
+        try:
+            os.mkdir(name, dir_fd=folder)
+        except FileExistsError:
+            continue  # another process was quicker; or a link that leads nowhere, which the next turn refuses
+
+
+def open_inner(folder: int, inner: str) -> int:
+    """A descriptor, for listing too, of the folder `inner` (POSIX, `` is itself) of one held open. Errors: OSError."""
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    for part in PurePosixPath(inner).parts:
+        try:
+            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = deeper
+    return descriptor
+
+
+def refuse_link() -> OSError:
+    """The error for a link inside a folder."""
+    return OSError(errno.ELOOP, "a link, which is not followed")
+
+
+def name_error(error: OSError, path: Path) -> OSError:
+    """`error` with the whole of `path` as its file name, where it knows the last component only."""
+    return OSError(error.errno, error.strerror, str(path)) if error.errno else error
+
+
+@contextmanager
+def open_parent(path: Path, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """The folder that `path` lies in, held open, and the last component of `path`; errors of the block name `path`."""
+    folder = open_folder(path.parent, make=make)
+    try:
+        yield folder, path.name
+    except OSError as error:
+        if error.filename is not None and os.sep in os.fspath(error.filename):
+            raise
+        raise name_error(error, path) from error
+    finally:
+        os.close(folder)
+
+
+class Folder:
+    """A folder held open: files in it are opened from there, whatever its path comes to mean meanwhile.
+
+    Can be handed to other processes and used by several threads. The inner folder that was used last stays open too,
+    since images lie in the order of the index.
+
+    Args:
+        path: the folder, without links.
+
+    Errors: OSError as `open_folder`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._held = _Held(open_folder(path))
+        self._inner: tuple[str, _Held] = ("", self._held)
+
+    def open_file(self, name: str, max_bytes: int | None = None) -> int:
+        """A descriptor of the regular file `name` (POSIX, relative). Errors: OSError as `open_file`."""
+        folder, _, last = name.rpartition("/")
+        try:
+            return _open_regular(last, self._enter(folder).descriptor, max_bytes)
+        except OSError as error:
+            raise name_error(error, self.path / name) from error
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """The bytes of the file `name`. Errors: OSError as `read_bytes`."""
+        descriptor = self.open_file(name, max_bytes)
+        try:
+            return read_descriptor(descriptor, max_bytes)
+        except OSError as error:
+            raise name_error(error, self.path / name) from error
+        finally:
+            os.close(descriptor)
+
+    def stat(self, name: str) -> os.stat_result:
+        """What `name` is; of a link, the link itself. Errors: OSError."""
+        folder, _, last = name.rpartition("/")
+        return os.lstat(last, dir_fd=self._enter(folder).descriptor)
+
+    def _enter(self, folder: str) -> "_Held":
+        known, held = self._inner
+        if folder == known:
+            return held
+        held = self._held
+        for part in PurePosixPath(folder).parts:
+            if part in ("..", "/"):
+                raise OSError(errno.EINVAL, "a path that leaves the folder")
+            held = _Held(_enter(held.descriptor, part, make=False))
+        self._inner = folder, held
+        return held
+
+    def __getstate__(self) -> Path:
+        return self.path
+
+    def __setstate__(self, path: Path) -> None:
+        Folder.__init__(self, path)
+
+
+class _Held:
+    """A descriptor that is closed when nobody uses it any more, in no thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+def _open_regular(name: str, folder: int, max_bytes: int | None) -> int:
+    try:
+        descriptor = os.open(name, _READ, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):  # EMLINK: FreeBSD's word for it
+            raise refuse_link() from error
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.EINVAL, "no regular file") from error
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        if max_bytes is not None and status.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"{status.st_size} bytes, more than the {max_bytes} allowed")
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_file(path: Path, max_bytes: int | None = None) -> int:
+    """A descriptor of the regular file `path`, to be closed by the caller.
+
+    Args:
+        max_bytes: the largest that it may be; None only for what is read in parts that are bounded themselves.
+
+    Errors: OSError that names `path`: ELOOP for a link on the way, EINVAL for a pipe, device or socket, EFBIG for a
+    file that is too large, and whatever the system says.
+    """
+    with open_parent(path) as (folder, name):
+        return _open_regular(name, folder, max_bytes)
+
+
+def open_stream(path: Path, max_bytes: int | None = None) -> BinaryIO:
+    """`open_file` as a stream that closes itself."""
+    return os.fdopen(open_file(path, max_bytes), "rb")
+
+
+def read_descriptor(descriptor: int, max_bytes: int) -> bytes:
+    """All bytes of an open file. Errors: OSError where there are more than `max_bytes`, or it changes meanwhile."""
+    n_bytes = os.fstat(descriptor).st_size
+    if n_bytes > max_bytes:
+        raise OSError(errno.EFBIG, f"{n_bytes} bytes, more than the {max_bytes} allowed")
+    data = os.read(descriptor, min(n_bytes + 1, _BLOCK_BYTES))
+    if len(data) < n_bytes:
+        blocks = [data]
+        while block := os.read(descriptor, _BLOCK_BYTES):
+            blocks.append(block)
+            if sum(map(len, blocks)) > n_bytes:
+                break
+        data = b"".join(blocks)
+    if len(data) != n_bytes:
+        raise OSError(errno.ESTALE, "a file that changes while it is read")
+    return data
+
+
+def read_bytes(path: Path, bound: str) -> bytes:
+    """The bytes of the regular file `path`.
+
+    Args:
+        bound: the name of a bound in `limits.BOUNDS`: how large it may be.
+
+    Errors: OSError as `open_file`.
+    """
+    max_bytes = limit(bound)
+    with open_parent(path) as (folder, name):
+        descriptor = _open_regular(name, folder, None)
+        try:
+            n_bytes = os.fstat(descriptor).st_size
+            if n_bytes > max_bytes:
+                raise OSError(errno.EFBIG, explain_limit(bound, f"{n_bytes} bytes"))
+            return read_descriptor(descriptor, max_bytes)
+        finally:
+            os.close(descriptor)
+
+
+def read_text(path: Path, bound: str = "text_bytes", *, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """The text of the regular file `path`. Errors: OSError as `read_bytes`, UnicodeDecodeError (a ValueError)."""
+    return read_bytes(path, bound).decode(encoding, errors)
+
+
+def read_json(path: Path, bound: str = "json_bytes") -> Any:
+    """The JSON of the regular file `path`. Errors: OSError as `read_bytes`, ValueError for what is no JSON."""
+    return parse_json(read_text(path, bound))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON of bounded length. Errors: ValueError, also where it is nested too deeply or has too long a number."""
+    import json
+
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("brackets nested too deeply") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """TOML of bounded length. Errors: ValueError, also where it is nested too deeply."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("brackets nested too deeply") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file lies there that `open_file` would open; False for a link."""
+    status = _look(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder lies there that `open_folder` would open; False for a link."""
+    try:
+        os.close(open_folder(path))
+    except OSError:
+        return False
+    return True
+
+
+def exists(path: Path) -> bool:
+    """Whether anything lies there, a link that leads nowhere included."""
+    return _look(path) is not None
+
+
+def _look(path: Path) -> os.stat_result | None:
+    try:
+        with open_parent(path) as (folder, name):
+            return os.lstat(name, dir_fd=folder)
+    except OSError:
+        return None
