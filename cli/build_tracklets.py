@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, Command, cache_folder, config_options, default_out, json_option, parse_size, take_config
+from cli.options import (
+    FOLDER,
+    VIDEO,
+    Command,
+    cache_folder,
+    config_options,
+    default_out,
+    json_option,
+    parse_size,
+    take_config,
+)
 from lpw_toolkit.assembly import BuildResult, Notes, Recipe
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.crops import CropConfig
@@ -42,7 +52,7 @@ def recipe_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("video", type=FOLDER)
+@click.argument("video", type=VIDEO)
 @click.option("--out", type=FOLDER, help="Dataset to be made.  [default: ./<video>-lpw]")
 @click.option(
     "--detector",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option, parse_size, refuse_idle
+from cli.options import FOLDER, OUT_FILE, dataset_folder, json_option, parse_size, refuse_idle
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.progress import set_style
@@ -22,9 +22,9 @@ _OF_RUN = ("quality", "workers")
 @click.argument("run", type=FOLDER, required=False)
 @click.option("--onnx", type=FOLDER, help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out.")
 @click.option("--data", type=FOLDER, help="The dataset.  [default: the only one at hand]")
-@click.option("--out", type=FOLDER, default=Path("embeddings.parquet"), show_default=True)
+@click.option("--out", type=OUT_FILE, default=Path("embeddings.parquet"), show_default=True)
 @click.option(
-    "--quality", type=FOLDER, help="With RUN: also the score of every region of every frame, as this .parquet."
+    "--quality", type=OUT_FILE, help="With RUN: also the score of every region of every frame, as this .parquet."
 )
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="With RUN: processes that read.")
 @click.option("--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, is_given, refuse_idle
+from cli.options import FOLDER, OUT_FILE, dataset_folder, is_given, refuse_idle
 from lpw_toolkit.comparing import LEARNED, Settings, Source
 from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.embeddings import Embeddings, read_embeddings
@@ -58,8 +58,8 @@ _OF_RUN = ("ablate", "workers", "precision")
 @click.option("--table", "as_table", is_flag=True, help="Set RESULTS (folders or metrics.parquet) in one table.")
 @click.option("--mix", is_flag=True, help="Let lines of different rules stand in one table, which says so.")
 @click.option("--out", type=FOLDER, help="Folder for metrics, queries and tables.")
-@click.option("--plot", type=FOLDER, help="CMC curves as this .png or .svg.")
-@click.option("--page", type=FOLDER, help="The worst queries with their crops as this .html.")
+@click.option("--plot", type=OUT_FILE, help="CMC curves as this .png or .svg.")
+@click.option("--page", type=OUT_FILE, help="The worst queries with their crops as this .html.")
 @click.option("--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(results: tuple[Path, ...], *, as_table: bool, form: str, as_json: bool, **values: Any) -> None:

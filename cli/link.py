@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, config_options, json_option, take_config
+from cli.options import FOLDER, OUT_FILE, config_options, json_option, take_config
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.link import PRESETS, LinkConfig, link
 from lpw_toolkit.mot import read_detections, write_tracks
@@ -17,7 +17,7 @@ from lpw_toolkit.smoothing import smooth_tracks
 @click.command()
 @click.argument("detections", type=FOLDER)
 @click.option(
-    "--out", type=FOLDER, required=True, help="MOT text to be written: frame,id,left,top,width,height,score,…"
+    "--out", type=OUT_FILE, required=True, help="MOT text to be written: frame,id,left,top,width,height,score,…"
 )
 @click.option("--fps", type=float, help="Frames per second, where a rule speaks of seconds.")
 @click.option("--scores", type=click.Choice(["fraction", "percent", "log_odds"]), default="fraction", show_default=True)

@@ -19,6 +19,7 @@ COMMANDS = {
     "import": "A published benchmark (PRID 2011, iLIDS-VID, MARS, LPW) becomes a dataset.",
     "info": "Counts and settings of a dataset.",
     "check": "Verify every table, row and image of a dataset.",
+    "locate": "Say where the images or videos of a dataset are on this machine.",
     "show": "Contact sheets and timelines of a dataset as a local HTML page.",
     "clean": "A person's decisions on tracklets, kept line by line, and the clean dataset that they make.",
     "pack": "Write the images end to end in one file, for training.",
@@ -59,8 +60,14 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lpw-toolkit", prog_name="lpw")
-def main() -> None:
+@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Raise a bound on what a file may cost.")
+def main(limits: tuple[str, ...]) -> None:
     """Street video to person re-identification: tracklets, cleaning, protocols, RQEN."""
+    if limits:
+        from lpw_toolkit.files.limits import set_limit
+
+        for text in limits:
+            set_limit(text)
 
 
 class _Stopped(BaseException):
@@ -119,6 +126,10 @@ def _run_guarded() -> int:
     except OSError as error:
         print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
         return 2
+    except (MemoryError, RecursionError) as error:
+        got = "more memory needed than there is" if isinstance(error, MemoryError) else "data nested too deeply"
+        print(f"lpw: {LpwError('this command', got, 'a file of ordinary size', 'see `lpw check`')}", file=sys.stderr)
+        return LpwError.exit_code
     except ModuleNotFoundError as error:
         extra = find_extra(error.name or "")
         if extra is None:

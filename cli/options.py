@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 import re
 import types
 import typing
@@ -12,11 +13,31 @@ from typing import Any, TypeVar
 import click
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import follow_links
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Config = TypeVar("Config")
 
-FOLDER = click.Path(path_type=Path)
+
+class _NamedPath(click.Path):
+    """A path as the user typed it, with his own links followed: from here on no link is (see files.opening).
+
+    Args:
+        whole: whether the last component is followed too; a file to be written is not, so that no link is replaced.
+    """
+
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__(path_type=Path)
+        self._whole = whole
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        return follow_links(path) if self._whole else follow_links(path.parent) / path.name
+
+
+FOLDER, OUT_FILE = _NamedPath(whole=True), _NamedPath(whole=False)
+#: A film keeps the name of the link that leads to it; whoever opens it follows the link.
+VIDEO = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, progress as JSON lines.")
 
 

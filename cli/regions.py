@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, OUT_FILE, dataset_folder, json_option
 from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
@@ -27,7 +27,7 @@ _SUFFIXES = (".png", ".html")
 @click.option("--seed", type=click.IntRange(0), help="Of the draw of these images.  [default: 0]")
 @click.option("--image-size", type=click.IntRange(32, 4096), help="Longer side of its input.  [default: 320]")
 @click.option("--min-confidence", type=click.FloatRange(0, 1), help="Joints less sure do not count.  [default: 0.5]")
-@click.option("--show", type=FOLDER, help="Joints, sets, cuts and rows (Figure 3) as this .png or .html.")
+@click.option("--show", type=OUT_FILE, help="Joints, sets, cuts and rows (Figure 3) as this .png or .html.")
 @json_option
 def command(dataset: Path | None, *, show: Path | None, as_json: bool, **values: Any) -> None:
     """Divides the body by the key points of DATASET: three sets of joints, their centres, the cuts between.

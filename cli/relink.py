@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cli.build_tracklets import recipe_options, report, take_recipe
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, VIDEO, dataset_folder, json_option
 from lpw_toolkit.build import RelinkConfig, relink
 from lpw_toolkit.progress import set_style
 
@@ -14,7 +14,7 @@ from lpw_toolkit.progress import set_style
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
 @click.option("--out", type=FOLDER, required=True, help="Dataset to be made.")
-@click.option("--video", type=FOLDER, help="Where the videos lie now.  [default: where they lay at the build]")
+@click.option("--video", type=VIDEO, help="Where the videos lie now.  [default: where they lay at the build]")
 @recipe_options
 @json_option
 def command(dataset: Path | None, out: Path, *, as_json: bool, allow_damaged: bool, **values: Any) -> None:

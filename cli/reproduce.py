@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder
+from cli.options import FOLDER, OUT_FILE, dataset_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 from rqen.reproduce.forms import FORMS, format_report
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--splits", default="all", show_default=True, help="Numbers, such as 0,1, or all.")
 @click.option("--out", type=FOLDER, help="Folder of runs and results.  [default: runs/reproduce-DATA-RECIPE]")
 @click.option("--only-report", is_flag=True, help="Run nothing: print what is there.")
-@click.option("--plot", type=FOLDER, help="CMC curves of the rows as this .png or .svg.")
+@click.option("--plot", type=OUT_FILE, help="CMC curves of the rows as this .png or .svg.")
 @click.option("--download", is_flag=True, help="Fetch public weights that are not on this machine.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that read ahead.")
 @click.option("--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True)

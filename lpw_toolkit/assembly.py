@@ -23,6 +23,7 @@ from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_fil
 from lpw_toolkit.detecting import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.listing import iter_files
+from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.progress import show_progress
@@ -126,7 +127,6 @@ class Assembly:
             dataset = open_dataset(self.work.out)
             self._refuse_changed(dataset)
             return BuildResult(dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds)
-        remember_root(self.work.local, self.root)
         pool = ThreadPoolExecutor(1)
         try:
             for source in self.sources.sources:
@@ -227,6 +227,7 @@ class Assembly:
                 "skipped": [{"path": path, "reason": reason} for path, reason in self.sources.skipped],
             }
             dataset = close_dataset(self.work.out, facts)
+            remember_root(dataset, self.root)
             self.work.finish()
         return BuildResult(dataset, _problems_of(dataset), [], self.seconds)
 
@@ -267,11 +268,12 @@ def hash_source(path: Path) -> dict[str, Any]:
     """
     try:
         if path.is_file():
-            return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            real = follow_links(path)  # a film may be a link to another disk
+            return {"bytes": measure(real), "sha256": sha256_file(real)}
         files = [file for file in iter_files(path) if file.is_file()]
         lines = "".join(f"{sha256_file(file)} {file.relative_to(path).as_posix()}\n" for file in files)
         return {
-            "bytes": sum(file.stat().st_size for file in files),
+            "bytes": sum(map(measure, files)),
             "sha256": hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(),
         }
     except OSError as error:
@@ -298,7 +300,7 @@ def _system_error(out: Path, error: OSError) -> LpwError:
 def _remove_orphans(out: Path, frames: pa.Table) -> None:
     """Removes images that an interrupted run wrote and that the index does not name."""
     named = set(pc.struct_field(frames["image"], "path").to_pylist())
-    if (out / "images").is_dir():
+    if is_folder(out / "images"):
         for file in iter_files(out / "images", hidden=True):
             if file.relative_to(out).as_posix() not in named:
                 remove_file(file)

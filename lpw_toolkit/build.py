@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpw_toolkit.assembly import Assembly, BuildResult, Notes, Recipe
-from lpw_toolkit.dataset import Dataset, open_dataset
-from lpw_toolkit.detecting import DetectionStore, Found, detect_video, detection_key, load_found
+from lpw_toolkit.dataset import INNER_TABLES, Dataset, open_dataset
+from lpw_toolkit.detecting import DetectionStore, Found, detect_video, detection_key, unpack_found
 from lpw_toolkit.detectors import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.sources import Source, SourceList, find_sources, locate_videos
@@ -102,7 +102,7 @@ class RelinkConfig:
 def relink(config: RelinkConfig) -> BuildResult:
     """Makes a new dataset from the raw detections of another one. Errors: as `build_tracklets`."""
     parent = open_dataset(config.dataset)
-    root = config.video_root or recall_root(config.dataset)
+    root = config.video_root or recall_root(parent)
     if root is None or not root.exists():
         got = f"no videos at {root}" if root else "no record of where they lie"
         raise LpwError(f"videos of {config.dataset}", got, "the videos it was built from", "say where with --video")
@@ -116,7 +116,8 @@ def relink(config: RelinkConfig) -> BuildResult:
             do = "name the right folder with --video"
             raise LpwError(source.relative, "another video than the one detected", "the same bytes", do)
         name = f"{source.video_id}.parquet"
-        return load_found(config.dataset / "detections" / name, config.dataset / "timeline" / name)
+        boxes, times = (parent.read_table(f"{folder}/{name}", kind) for folder, kind in INNER_TABLES.items())
+        return unpack_found(boxes, times, parent.root / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
         assembly = Assembly(work, root, sources, recipe, parent.manifest.get("settings", {}).get("detect", {}))

@@ -2,6 +2,9 @@
 
 `dataset.json` is written last, by rename: its presence means that the folder is complete. What is true of this machine
 only (where the videos lie, how far a check came) is kept in `.lpw/` and is no part of the dataset.
+
+Whoever opens a dataset opens what `dataset.json` names, not what lies there: its own SHA-256 covers every one of its
+fields, among them size and SHA-256 of each table, and both are compared before anything is read.
 """
 
 import hashlib
@@ -16,16 +19,23 @@ import pyarrow as pa
 
 from lpw_toolkit import __version__
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files, list_folder
+from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
 from lpw_toolkit.files.writing import describe_os_error, publish_text
-from lpw_toolkit.schema import FORMAT_VERSION, FRAMES, SCHEMAS, SPLITS, TRACKLETS
-from lpw_toolkit.tables import digest_rows, read_table
+from lpw_toolkit.machine import recall
+from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
+from lpw_toolkit.split_leaks import refuse_leaks
+from lpw_toolkit.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
 
 MANIFEST = "dataset.json"
 LOCAL = ".lpw"
 #: The folder of the images of an imported benchmark that were copied (`images_root`).
 IMAGES = "images"
-_MAX_MANIFEST_BYTES = 256 << 20
+_SELF = "manifest_sha256"
+_DO = "restore it, or build the dataset again"
+#: Folders of tables with one file for each video.
+INNER_TABLES = {"detections": DETECTIONS, "timeline": TIMELINE}
 
 
 @dataclass(frozen=True)
@@ -35,43 +45,87 @@ class Dataset:
     Attributes:
         root: the folder.
         manifest: what `dataset.json` says.
+        unverified: a sentence for each thing that could not be verified, because an older version wrote the dataset.
     """
 
     root: Path
     manifest: dict[str, Any]
+    unverified: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The name the dataset gives itself."""
         return str(self.manifest["name"])
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) that results carry: of `dataset.json` with all that it names, verified when it was opened.
+
+        Of a dataset from before it vouched for itself, the digest of the rows of tracklets and frames.
+        """
+        return str(self.manifest.get(_SELF, self.manifest.get("digest")))
+
     @cached_property
     def tracklets(self) -> pa.Table:
         """The table of tracklets (schema.TRACKLETS). Errors: MismatchError."""
-        return read_table(self.root / "tracklets.parquet", TRACKLETS)
+        return self.read_table("tracklets.parquet", TRACKLETS)
 
     @cached_property
     def frames(self) -> pa.Table:
         """The table of images (schema.FRAMES), sorted by (tracklet_id, position). Errors: MismatchError."""
-        return read_table(self.root / "frames.parquet", FRAMES)
+        return self.read_table("frames.parquet", FRAMES)
 
     @cached_property
     def splits(self) -> pa.Table | None:
-        """Which tracklets train, ask and answer (schema.SPLITS); None where nobody has said. Errors: MismatchError."""
-        file = self.root / "splits.parquet"
-        return read_table(file, SPLITS) if "splits.parquet" in self.manifest["tables"] else None
+        """Which tracklets train, ask and answer (schema.SPLITS); None where nobody has said.
+
+        Errors: MismatchError, also for a person who both trains and is tested in one split.
+        """
+        if "splits.parquet" not in self.manifest["tables"]:
+            return None
+        splits = self.read_table("splits.parquet", SPLITS)
+        refuse_leaks(splits, self.tracklets, self.root / "splits.parquet")
+        return splits
+
+    def read_table(self, name: str, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:
+        """The table `name`, whose very bytes are those that `dataset.json` names. Errors: MismatchError."""
+        return read_table(self.root / name, schema, columns=columns, facts=read_facts(self, name))
+
+    def list_tables(self, schema: pa.Schema) -> list[str]:
+        """Names of the listed tables of detections or timelines, sorted."""
+        folder = next(folder for folder, kind in INNER_TABLES.items() if kind is schema)
+        return sorted(name for name in self.manifest["tables"] if name.startswith(f"{folder}/"))
 
     @property
     def images_root(self) -> Path:
         """The folder that `image.path` is relative to; outside the dataset only where it was imported in place.
 
-        Errors: MismatchError for a folder that the manifest may not lead to.
+        A place outside is believed only where the user of this machine has named it: by the import, or `lpw locate`.
+
+        Errors: MismatchError for a folder that the manifest may not lead to, or that nobody here has named.
         """
         inner = str(self.manifest.get("images_root", "."))
-        if not is_inner_path(inner) and not (self.is_in_place and _is_relative(inner)):
+        if is_inner_path(inner):
+            return self.root / inner
+        if not (self.is_in_place and _is_relative(inner)):
             do = "move the images into the dataset, or import them in place"
             raise MismatchError(self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do)
-        return self.root / inner
+        named = recall(self.root / LOCAL, "images_root", self.digest)
+        if named is None:
+            do = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
+            got = f"images that lie outside of it ({inner})"
+            raise MismatchError(self.root, got, "a folder that you have named on this machine", do)
+        return follow_links(self.root / named)
+
+    @cached_property
+    def image_folder(self) -> Folder:
+        """`images_root`, held open. Errors: MismatchError."""
+        try:
+            return Folder(self.images_root)
+        except OSError as error:
+            raise MismatchError(
+                self.images_root, describe_os_error(error), "the folder of the images", "restore it"
+            ) from error
 
     @property
     def is_in_place(self) -> bool:
@@ -81,25 +135,32 @@ class Dataset:
 
     def image_file(self, path: str) -> Path:
         """Where the image named `path` lies. Errors: MismatchError for a path that leaves the dataset."""
+        self._refuse_outer(path)
+        return self.images_root / path
+
+    def _refuse_outer(self, path: str) -> None:
         if not is_inner_path(path):
             raise MismatchError(
                 self.root / "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
             )
-        return self.images_root / path
+
+    def load_image(self, path: str) -> bytes:
+        """The encoded image, not compared with the index. Errors: OSError, MismatchError for a path that leaves."""
+        self._refuse_outer(path)
+        return self.image_folder.read(path, limit("image_bytes"))
 
     def read_image(self, path: str, sha256: bytes) -> bytes:
         """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those of the index."""
-        file = self.image_file(path)
         do = "restore the file or build the dataset again"
-        if file.exists() and not file.is_file():  # a named pipe would be waited for
-            raise CorruptCropError(file, "no regular file", "an image", do)
         try:
-            data = file.read_bytes()
+            data = self.load_image(path)
         except OSError as error:
+            file = self.image_file(path)
             raise CorruptCropError(file, describe_os_error(error), "a readable image", do) from error
         found = hashlib.sha256(data).digest()
         if found != sha256:
-            raise CorruptCropError(file, f"SHA-256 {found.hex()[:12]}…", f"{sha256.hex()[:12]}…", do)
+            got = f"SHA-256 {found.hex()[:12]}…"
+            raise CorruptCropError(self.image_file(path), got, f"{sha256.hex()[:12]}…", do)
         return data
 
 
@@ -113,35 +174,83 @@ def _is_relative(path: str) -> bool:
     return bool(path) and not path.startswith("/") and "\0" not in path and "\\" not in path
 
 
-def open_dataset(root: Path) -> Dataset:
-    """Opens the dataset at `root`.
+def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
+    """Opens the dataset at `root`, once its tables are the ones that `dataset.json` names.
 
-    Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new.
+    Small tables are compared by SHA-256, large ones by size and by the SHA-256 of their Parquet footer; `lpw check`
+    looks at everything.
+
+    Args:
+        verify: False for `lpw check`, which tells all that differs.
+
+    Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new, or
+    names other tables than lie there.
+
+    >>> open_dataset("no such folder")
+    Traceback (most recent call last):
+    lpw_toolkit.errors.LpwError: no such folder: got no such folder; expected a dataset folder; name a folder made by \
+`lpw build-tracklets`
     """
+    root = follow_links(Path(root))
     file = root / MANIFEST
-    if not root.is_dir():
+    if not is_folder(root):
         raise LpwError(root, "no such folder", "a dataset folder", "name a folder made by `lpw build-tracklets`")
-    if not file.is_file():
-        unfinished = (root / LOCAL).is_dir()
+    if not exists(file):
+        unfinished = is_folder(root / LOCAL)
         do = "run the same build command again: it goes on where it stopped" if unfinished else "build one first"
         raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
-    return Dataset(root, _read_manifest(file))
+    dataset = Dataset(root, _read_manifest(file))
+    return Dataset(root, dataset.manifest, tuple(_verify(dataset))) if verify else dataset
+
+
+def _verify(dataset: Dataset) -> list[str]:
+    """What could not be verified. Errors: MismatchError for what differs."""
+    notes = []
+    said = dataset.manifest.get(_SELF)
+    if said is None:
+        notes.append("dataset.json is of an older version and does not vouch for its own notes, counts and sources")
+    elif said != digest_manifest(dataset.manifest):
+        got = "fields that are not those it was written with"
+        raise MismatchError(dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy")
+    for name in ("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"]):
+        facts = read_facts(dataset, name)
+        fault = verify_table(dataset.root / name, facts)
+        if fault:
+            do = "restore it, or run `lpw check` to see all that differs"
+            raise MismatchError(dataset.root / name, fault, "the table that dataset.json names", do)
+        if not facts.is_whole:
+            notes.append(f"{name} was compared by its size only: run `lpw check`")
+    return list(dict.fromkeys(notes))
+
+
+def read_facts(dataset: Dataset, name: str) -> TableFacts:
+    """What `dataset.json` says of the table `name`. Errors: MismatchError where it says nothing that can be used."""
+    said = dataset.manifest["tables"].get(name)
+    footer = said.get("footer_sha256") if isinstance(said, dict) else None
+    known = isinstance(said, dict) and isinstance(said.get("bytes"), int) and isinstance(said.get("sha256"), str)
+    if not known or not is_inner_path(name) or not isinstance(footer, str | None):
+        got = f"the table {name!r} with {said!r:.80}" if said else f"no table {name}"
+        raise MismatchError(dataset.root / MANIFEST, got, "its path, size and SHA-256", _DO)
+    return TableFacts(said["bytes"], said["sha256"], footer)
+
+
+def digest_manifest(manifest: dict[str, Any]) -> str:
+    """SHA-256 (hex) over all fields of a `dataset.json` but this digest itself, as JSON with sorted keys."""
+    fields = {key: value for key, value in manifest.items() if key != _SELF}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
-    do = "restore it or build the dataset again"
     try:
-        if file.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise ValueError("too large")
-        manifest = json.loads(file.read_text("utf-8"))
+        manifest = read_json(file)
         version = manifest["format_version"]
         if not {"name", "tables"} <= manifest.keys():
             raise TypeError("no name or no tables")
         _refuse_odd(manifest)
     except OSError as error:
-        raise MismatchError(file, describe_os_error(error), "a readable manifest", do) from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise MismatchError(file, f"a damaged manifest ({error})", "the JSON that lpw writes", do) from error
+        raise MismatchError(file, describe_os_error(error), "a readable manifest", _DO) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise MismatchError(file, f"a damaged manifest ({error})", "the JSON that lpw writes", _DO) from error
     if version != FORMAT_VERSION:
         raise MismatchError(file, f"format version {version}", f"{FORMAT_VERSION}", "use the lpw version that wrote it")
     return dict(manifest)
@@ -163,15 +272,15 @@ def _refuse_odd(manifest: dict[str, Any]) -> None:
 def refuse_inside_dataset(out: Path) -> None:
     """Errors: LpwError when `out` would lie inside a finished dataset, which never changes."""
     for folder in out.absolute().parents:
-        if (folder / MANIFEST).is_file():
+        if is_file(folder / MANIFEST):
             raise LpwError(out, f"a place inside the dataset {folder.name}", "a place outside", "choose another --out")
 
 
 def find_dataset(folder: Path) -> Path:
     """The one dataset in or just below `folder`. Errors: LpwError when there is none, or several (they are listed)."""
-    if (folder / MANIFEST).is_file():
+    if is_file(folder / MANIFEST):
         return folder
-    found = [entry for entry in list_folder(folder) if entry.is_dir() and (entry / MANIFEST).is_file()]
+    found = [entry for entry in list_folder(folder) if is_file(follow_links(entry) / MANIFEST)]
     if len(found) == 1:
         return found[0]
     got = ", ".join(entry.name for entry in found) or "none"
@@ -180,18 +289,18 @@ def find_dataset(folder: Path) -> Path:
 
 def sha256_file(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes. Errors: OSError."""
-    with path.open("rb") as stream:
+    with open_stream(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def iter_tables(root: Path) -> Iterator[tuple[str, pa.Schema]]:
-    """Name (POSIX, relative) and schema of every table file in the dataset at `root`, sorted."""
+    """Name (POSIX, relative) and schema of every table file that lies in the dataset at `root`, sorted."""
     for name in ("tracklets", "frames"):
         yield f"{name}.parquet", SCHEMAS[name]
-    if (root / "splits.parquet").is_file():
+    if exists(root / "splits.parquet"):
         yield "splits.parquet", SPLITS
-    for folder, schema in (("detections", SCHEMAS["detections"]), ("timeline", SCHEMAS["timeline"])):
-        if (root / folder).is_dir():
+    for folder, schema in INNER_TABLES.items():
+        if is_folder(root / folder):
             for file in iter_files(root / folder):
                 if file.suffix == ".parquet":
                     yield file.relative_to(root).as_posix(), schema
@@ -212,12 +321,11 @@ def close_dataset(root: Path, facts: dict[str, Any]) -> Dataset:
         "tool": f"lpw-toolkit {__version__}",
         **facts,
         "counts": count_rows(tracklets, frames),
-        "tables": {
-            name: {"bytes": (root / name).stat().st_size, "sha256": sha256_file(root / name)}
-            for name, _ in iter_tables(root)
-        },
+        "tables": {name: describe_table(root / name) for name, _ in iter_tables(root)},
         "digest": digest_rows({"tracklets": tracklets, "frames": frames}),
     }
+    manifest = json.loads(json.dumps(manifest))
+    manifest[_SELF] = digest_manifest(manifest)
     publish_text(root / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return Dataset(root, manifest)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.detectors import Detector
 from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.mot import make_detections
 from lpw_toolkit.progress import Progress, show_progress
@@ -154,14 +155,18 @@ def save_found(found: Found, detections: Path, timeline: Path) -> None:
 
 def load_found(detections: Path, timeline: Path) -> Found:
     """What `save_found` kept. Errors: MismatchError for missing or damaged tables."""
-    boxes, times = read_table(detections, DETECTIONS), read_table(timeline, TIMELINE)
+    return unpack_found(read_table(detections, DETECTIONS), read_table(timeline, TIMELINE), timeline)
+
+
+def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> Found:
+    """What the two tables of `save_found` hold. Errors: MismatchError that names `thing`."""
     try:
-        report = json.loads(times.schema.metadata[_REPORT])
+        report = parse_json(times.schema.metadata[_REPORT])
         key = times.schema.metadata[b"lpw_key"].decode()
     except (KeyError, ValueError) as error:
-        raise MismatchError(timeline, "no report of its video", "a table that lpw wrote", "build again") from error
+        raise MismatchError(thing, "no report of its video", "a table that lpw wrote", "build again") from error
     if boxes.schema.metadata.get(b"lpw_key", b"").decode() != key:
-        raise MismatchError(detections, "a key unlike its timeline's", "two tables of one run", "build again")
+        raise MismatchError(thing, "a key unlike its timeline's", "two tables of one run", "build again")
     return Found(
         boxes.replace_schema_metadata(DETECTIONS.metadata),
         times.replace_schema_metadata(TIMELINE.metadata),

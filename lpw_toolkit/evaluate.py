@@ -147,7 +147,7 @@ def evaluate(
         "dataset": dataset.name,
         "protocol": protocol.replace("-", "_"),
         "model": _describe_model(embeddings),
-        "dataset_digest": str(dataset.manifest.get("digest")),
+        "dataset_digest": dataset.digest,
         "distance": describe_distance(settings, results[0].distance, source, twins=_count_twins(results) > 0),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),
@@ -186,7 +186,7 @@ def _count_twins(results: Sequence[SplitResult]) -> int:
 
 
 def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[str]:
-    notes = []
+    notes = [*found.dataset.unverified]
     n_lost = sum(summary.n_skipped for summary in found.summaries)
     if n_lost:
         n_asked = sum(len(result.trial.query) for result in found.results)

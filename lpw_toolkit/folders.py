@@ -2,16 +2,28 @@
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lpw_toolkit.dataset import refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.faults import fault_point
+from lpw_toolkit.files.appending import open_lock
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, describe_os_error, make_folder, sync_all, sync_path, write_file
+from lpw_toolkit.files.opening import exists, follow_links, is_folder, read_text
+from lpw_toolkit.files.writing import (
+    TEMPORARY_SUFFIX,
+    describe_os_error,
+    make_folder,
+    make_new_folder,
+    remove_empty_folder,
+    remove_file,
+    remove_folder,
+    rename_folder,
+    sync_all,
+    sync_path,
+    write_file,
+)
 
 _OURS, _NEW, _OLD = ".lpw-lock", "new", "old"  # in OUT.tmp~: the lock, by which it is known as ours, and two folders
 
@@ -29,13 +41,13 @@ def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
 
     Errors: LpwError for any other `out`, one that another process is writing, or where the system refuses.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100 (`.` and `..` have no name to put a suffix to; links stay as they are)
+    out = follow_links(Path(os.path.abspath(out)))  # noqa: PTH100 (`.` and `..` have no name to put a suffix to)
     check_free(out, marker=marker)
     make_folder(out.parent)
     try:
         with _hold_place(out) as place:
             check_free(out, marker=marker)  # another process may have finished between the first look and the lock
-            (place / _NEW).mkdir()
+            make_new_folder(place / _NEW)
             yield place / _NEW
             sync_all()
             _swap(place / _NEW, out, place / _OLD)
@@ -55,9 +67,9 @@ def _hold_place(out: Path) -> Iterator[Path]:
         yield place
     finally:
         _clear_place(place, out)
-        (place / _OURS).unlink()
+        remove_file(place / _OURS)
         with suppress(OSError):  # another process may hold it from now on
-            place.rmdir()
+            remove_empty_folder(place)
         os.close(descriptor)
 
 
@@ -65,15 +77,15 @@ def _lock_place(place: Path, out: Path) -> int:
     """A descriptor that holds the lock in `place`, which is made when it is not there. Errors: LpwError, OSError."""
     while True:
         with suppress(FileExistsError):
-            place.mkdir()
+            make_new_folder(place)
         _refuse_foreign(place)
         try:
-            descriptor = os.open(place / _OURS, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            descriptor = open_lock(place / _OURS)
         except FileNotFoundError:
             continue  # its holder has removed it since
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), (place / _OURS).stat()):
+            if os.path.samestat(os.fstat(descriptor), (place / _OURS).lstat()):
                 return descriptor
         except BlockingIOError as error:
             os.close(descriptor)
@@ -99,26 +111,23 @@ def _refuse_foreign(place: Path) -> None:
 def _clear_place(place: Path, out: Path) -> None:
     """Removes both folders, or puts the old one back where a run was stopped between the two renames."""
     replaced = place / _OLD
-    if replaced.exists() and not out.exists() and not out.is_symlink():
-        replaced.rename(out)
+    if exists(replaced) and not exists(out):
+        rename_folder(replaced, out)
     for folder in (place / _NEW, replaced):
-        if folder.is_symlink():  # an output folder may be a link to an empty one
-            folder.unlink()
-        elif folder.exists():
-            fault_point("unlink")
-            shutil.rmtree(folder)
+        if exists(folder):
+            remove_folder(folder)
 
 
 def check_free(out: Path, *, marker: str | None = None) -> None:
     """Errors: LpwError when `out` lies in a dataset or holds something that is not ours to replace."""
     refuse_inside_dataset(out)
-    if not out.exists() and not out.is_symlink():
+    if not exists(out):
         return
-    if not out.is_dir():
+    if not is_folder(out):
         raise LpwError(out, "a file", "a new or empty folder", "choose another place")
     try:
         found = [entry.name for entry in list_folder(out)]
-        ours = (out / marker).read_text("utf-8").splitlines() if marker in found else []
+        ours = read_text(out / marker).splitlines() if marker in found else []
     except (OSError, ValueError) as error:
         got = describe_os_error(error) if isinstance(error, OSError) else "an unreadable marker"
         raise LpwError(out, got, "a new or empty folder", "choose another place") from error
@@ -134,9 +143,7 @@ def mark_folder(folder: Path, marker: str) -> None:
 
 
 def _swap(new: Path, out: Path, old: Path) -> None:
-    fault_point("rename")
-    if out.exists():
-        out.rename(old)
-    fault_point("rename")
-    new.rename(out)
+    if exists(out):
+        rename_folder(out, old)
+    rename_folder(new, out)
     sync_path(out.parent)

@@ -6,8 +6,8 @@ which shares no position.
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -20,6 +20,7 @@ from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.crops import resize
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError
+from lpw_toolkit.files.opening import exists, open_file
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, read_pack
 from lpw_toolkit.tables import to_integers
@@ -29,7 +30,6 @@ Source = Literal["auto", "files", "pack"]
 IMAGE_COLUMNS = ["image", "width", "height", "sha256"]
 _DO = "run `lpw check`, then restore the file or build the dataset again"
 _PACK_DO = "run `lpw check`, then remove images.pack and run `lpw pack` again"
-_NO_WAIT = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO is not waited for
 
 
 class Store(Protocol):
@@ -56,17 +56,7 @@ class FileStore:
 
     def read(self, row: int) -> bytes:
         """The file of row `row`. Errors: OSError, MismatchError for a path that leaves the dataset."""
-        descriptor = os.open(self._dataset.image_file(self._paths[row].as_py()), _NO_WAIT)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError("no regular file")
-            data = os.read(descriptor, status.st_size + 1)
-            if len(data) != status.st_size:  # cut by the system's limit of 2 GiB, or growing
-                raise OSError("a file that cannot be read whole")
-            return data
-        finally:
-            os.close(descriptor)
+        return self._dataset.load_image(self._paths[row].as_py())
 
 
 class PackStore:
@@ -79,14 +69,14 @@ class PackStore:
 
     remedy = _PACK_DO
 
-    def __init__(self, file: str, starts: NDArray[np.int64]) -> None:
+    def __init__(self, file: Path, starts: NDArray[np.int64]) -> None:
         self._file, self._starts = file, starts
         self._descriptor: int | None = None
 
     def read(self, row: int) -> bytes:
         """The bytes of row `row`. Errors: OSError."""
         if self._descriptor is None:
-            self._descriptor = os.open(self._file, _NO_WAIT)
+            self._descriptor = open_file(self._file)
         start, end = self._starts[row], self._starts[row + 1]
         return os.pread(self._descriptor, end - start, start)
 
@@ -197,10 +187,10 @@ def open_images(
     Errors: MismatchError for a pack that is not whole or of another version of the dataset.
     """
     frames = dataset.frames if frames is None else frames
-    packed = source == "pack" or (source == "auto" and (dataset.root / PACK_TABLE).exists())
+    packed = source == "pack" or (source == "auto" and exists(dataset.root / PACK_TABLE))
     if packed:
         pack = read_pack(dataset, frames.num_rows)
-        return ImageReader(PackStore(str(dataset.root / PACK_FILE), pack.starts), frames, verify_every)
+        return ImageReader(PackStore(dataset.root / PACK_FILE, pack.starts), frames, verify_every)
     return ImageReader(FileStore(dataset, _paths_of(frames)), frames, verify_every)
 
 

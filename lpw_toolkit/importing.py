@@ -24,6 +24,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_names
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.intake import Intake, Taken
+from lpw_toolkit.machine import remember
 from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.sheet import Kept, Sheet, make_frames, make_sheet, make_splits, make_tracklets
 from lpw_toolkit.tables import write_table
@@ -197,6 +198,8 @@ class _Import:
         if self.reading.splits:
             write_table(work.out / "splits.parquet", make_splits(self.reading.splits, self.sheet, kept), SPLITS)
         dataset = close_dataset(work.out, self._facts(kept, list(taken.faults.values())))
+        if self.config.in_place:
+            remember(work.local, "images_root", self._images_root(), dataset.digest)
         work.finish()
         return self._result(dataset, [])
 

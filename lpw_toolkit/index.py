@@ -11,7 +11,7 @@ from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.images import IMAGE_COLUMNS, ImageReader, Source, open_images
 from lpw_toolkit.schema import FRAMES
-from lpw_toolkit.tables import read_table, run_starts, to_integers
+from lpw_toolkit.tables import run_starts, to_integers
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def open_index(root: Path, *, source: Source = "auto", verify_every: int = 1) ->
     Errors: LpwError when there is no dataset, MismatchError for tables that are damaged or do not fit each other.
     """
     dataset = open_dataset(root)
-    frames = read_table(root / "frames.parquet", FRAMES, columns=["tracklet_id", "position", *IMAGE_COLUMNS])
+    frames = dataset.read_table("frames.parquet", FRAMES, columns=["tracklet_id", "position", *IMAGE_COLUMNS])
     starts = _group(dataset, frames)
     return ClipIndex(
         dataset, dataset.tracklets, starts, open_images(dataset, frames, source=source, verify_every=verify_every)

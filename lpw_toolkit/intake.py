@@ -21,6 +21,7 @@ from lpw_toolkit.archives import FolderTree, RawTree
 from lpw_toolkit.check.header import KIND_OF_SUFFIX, PNG, read_image_header
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import read_bytes
 from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_file
 from lpw_toolkit.progress import show_progress
 
@@ -193,7 +194,7 @@ def measure_image(name: str, data: bytes) -> tuple[int, int] | str:
 
 def _load_part(file: Path, rows: NDArray[np.void]) -> bool:
     """Fills `rows` from a finished part; False, and nothing filled, where it is damaged. Errors: OSError."""
-    data = file.read_bytes()
+    data = read_bytes(file, "table_bytes")
     if hashlib.sha256(data[32:]).digest() != data[:32] or len(data[32:]) % _PART.itemsize:
         return False
     part = np.frombuffer(data, dtype=_PART, offset=32)

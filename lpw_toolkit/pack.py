@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.opening import exists, measure
 from lpw_toolkit.files.writing import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import PACK
@@ -59,7 +60,7 @@ def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
     full, read-only, another process at it). No unfinished pack is left behind.
     """
     table = dataset.root / PACK_TABLE
-    if table.exists():
+    if exists(table):
         try:
             return read_pack(dataset, dataset.frames.num_rows), False
         except MismatchError:  # stale or damaged: it must not vouch for what is written now
@@ -88,9 +89,12 @@ def read_pack(dataset: Dataset, n_images: int) -> Pack:
     digest, size = pack_facts(places)
     if digest != dataset.manifest.get("digest"):
         raise MismatchError(table, f"a pack of dataset {digest[:12]}…", f"{dataset.manifest.get('digest')!s:.12}…", _DO)
-    if not file.is_file() or file.stat().st_size != size:
-        got = f"{file.stat().st_size} bytes" if file.is_file() else "no such file"
-        raise MismatchError(file, got, f"the {size} bytes that {PACK_TABLE} names", _DO)
+    try:
+        found = measure(file)
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), f"{size} bytes of images", _DO) from error
+    if found != size:
+        raise MismatchError(file, f"{found} bytes", f"the {size} bytes that {PACK_TABLE} names", _DO)
     starts = find_starts(places)
     if starts is None or starts[-1] != size or places.num_rows != n_images:
         got = f"{places.num_rows} places with gaps or another end"
@@ -158,6 +162,6 @@ def _iter_paths(dataset: Dataset) -> Iterator[str]:
 
 def _size(dataset: Dataset, path: str) -> int:
     try:
-        return dataset.image_file(path).stat().st_size
+        return dataset.image_folder.stat(path).st_size
     except OSError:
         return 0

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset, iter_tables
+from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.schema import TIMELINE
-from lpw_toolkit.tables import boxes_of, read_table, to_numpy
+from lpw_toolkit.tables import boxes_of, to_numpy
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,5 @@ def _refuse_missing(frames: pa.Table, dataset: Dataset) -> None:
 
 
 def _read_timelines(dataset: Dataset) -> dict[str, pa.Table]:
-    files = [name for name, schema in iter_tables(dataset.root) if schema is TIMELINE]
-    found = (read_table(dataset.root / name, TIMELINE) for name in files)
+    found = (dataset.read_table(name, TIMELINE) for name in dataset.list_tables(TIMELINE))
     return {str(table["video_id"][0]): table for table in found if table.num_rows}

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,32 @@ def stream_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
         yield lambda rows: writer.write_table(check(rows, schema, path))
 
 
-def read_table(path: Path, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:
+@dataclass(frozen=True)
+class TableFacts:
+    """What dataset.json says of a table file."""
+
+    n_bytes: int
+    sha256: str
+    footer_sha256: str | None
+
+    @property
+    def is_whole(self) -> bool:
+        return True
+
+
+def describe_table(path: Path) -> dict[str, object]:
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def verify_table(path: Path, facts: TableFacts) -> str | None:
+    data = path.read_bytes()
+    return None if hashlib.sha256(data).hexdigest() == facts.sha256 else "other bytes"
+
+
+def read_table(
+    path: Path, schema: pa.Schema, *, columns: list[str] | None = None, facts: TableFacts | None = None
+) -> pa.Table:
     """The table at `path`, verified page by page and against `schema`; `columns` narrows what is read, and verified.
 
     Errors: MismatchError naming the file when it is missing, damaged, not ours, or unpacks to far more than its size.

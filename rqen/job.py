@@ -1,6 +1,5 @@
 """What is to be trained, and the folder that it is trained in."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,7 +140,7 @@ def describe_job(
         "torch": torch.__version__,
     }
     facts = json.loads(json.dumps(facts))
-    return {**facts, "digest": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}
+    return {**facts, "digest": runs.digest_settings(facts)}
 
 
 def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ Everything is published whole; nothing is ever unpickled.
 """
 
 import csv
+import hashlib
 import io
 import json
 from dataclasses import dataclass, field
@@ -25,11 +26,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.opening import exists, read_json, read_text
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
-_MAX_JSON_BYTES = 64 << 20
+_NOT_ASKED = ("digest", "mode", "kept", "model_sha256")
 
 
 @dataclass
@@ -59,18 +61,25 @@ def write_run(folder: Path, facts: dict[str, Any]) -> None:
 def read_run(folder: Path) -> dict[str, Any]:
     """What run.json says. Errors: LpwError where there is no run, MismatchError for a damaged one."""
     file = folder / RUN
-    if not file.is_file():
+    if not exists(file):
         raise LpwError(folder, "a folder without run.json", "a run made by `lpw train`", "name the folder of a run")
     try:
-        if file.stat().st_size > _MAX_JSON_BYTES:
-            raise ValueError("too large")
-        facts = json.loads(file.read_text("utf-8"))
+        facts = read_json(file)
         _check_facts(facts)
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable file", "check its rights") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise MismatchError(file, f"a damaged file ({error})", "run.json as lpw wrote it", "train again") from error
-    return facts
+    if digest_settings(facts) != facts["digest"]:
+        got = "settings that are not those of its digest"
+        raise MismatchError(file, got, f"digest {facts['digest'][:12]}…", "restore it from a copy, or train again")
+    return dict(facts)
+
+
+def digest_settings(facts: dict[str, Any]) -> str:
+    """SHA-256 (hex) over what was asked for: all of run.json but what the machine chose and what came of it."""
+    asked = {key: value for key, value in facts.items() if key not in _NOT_ASKED}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _check_facts(facts: Any) -> None:
@@ -150,8 +159,8 @@ def write_log(folder: Path, rows: list[dict[str, Any]]) -> None:
 def read_log(folder: Path, until: int) -> list[dict[str, Any]]:
     """The rows of log.jsonl up to iteration `until`; what cannot be read is left out."""
     rows = []
-    if (folder / "log.jsonl").is_file():
-        for line in (folder / "log.jsonl").read_text("utf-8", "replace").splitlines():
+    if exists(folder / "log.jsonl"):
+        for line in read_text(folder / "log.jsonl", "log_bytes", errors="replace").splitlines():
             try:
                 row = json.loads(line)
                 rows += [row] if row["iteration"] <= until else []

@@ -2,13 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's key lies in a folder of this run: no test writes into a home folder."""
+    before = os.environ.get("LPW_CONFIG")
+    os.environ["LPW_CONFIG"] = str(tmp_path_factory.mktemp("configuration"))
+    yield
+    os.environ.pop("LPW_CONFIG") if before is None else os.environ.update(LPW_CONFIG=before)
 
 
 @pytest.fixture(scope="session")

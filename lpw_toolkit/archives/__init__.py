@@ -16,6 +16,7 @@ from lpw_toolkit.archives.streams import kind_of_stream
 from lpw_toolkit.archives.tar import TarTree
 from lpw_toolkit.archives.zip import ZipTree
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import open_stream
 from lpw_toolkit.files.writing import describe_os_error
 
 __all__ = ["FolderTree", "Limits", "RawTree", "TarTree", "ZipTree", "find_prefix", "open_tree"]
@@ -76,7 +77,7 @@ def open_tree(path: Path, limits: Limits | None = None) -> RawTree:
             return FolderTree(path, limits)
         if not stat.S_ISREG(mode):
             raise LpwError(path, "no regular file", expected, do)
-        with path.open("rb") as stream:
+        with open_stream(path) as stream:
             head = stream.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         got = describe_os_error(error) if isinstance(error, OSError) else str(error)

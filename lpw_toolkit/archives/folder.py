@@ -1,7 +1,6 @@
 """A raw tree that is a plain folder: nothing outside it is read, no pipe or device is waited for."""
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from lpw_toolkit.archives.limits import Limits
 from lpw_toolkit.archives.names import sort_paths
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import scan_tree
+from lpw_toolkit.files.opening import Folder
 from lpw_toolkit.files.writing import describe_os_error
-
-_NO_WAIT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FolderTree:
@@ -29,7 +27,8 @@ class FolderTree:
         self._limits = limits
         self._real = os.path.realpath(root)
         try:
-            entries = scan_tree(root)
+            self._folder = Folder(Path(self._real))
+            entries = scan_tree(self._folder.path)
         except OSError as error:
             thing = error.filename or root
             raise LpwError(thing, describe_os_error(error), "a readable folder", "mend its rights") from error
@@ -43,14 +42,14 @@ class FolderTree:
         return str(self.root)
 
     def _follow(self, name: str) -> str:
-        """The real path of the link `name`. Errors: LpwError when it leaves the folder or is one."""
+        """What the link `name` leads to, as a path inside. Errors: LpwError when it leaves the folder or is one."""
         real = os.path.realpath(f"{self._real}/{name}")
         do = "put the files themselves in its place"
         if not real.startswith(self._real.rstrip("/") + "/"):
             raise LpwError(self.root / name, "a link that leaves the folder", "files inside it", do)
         if Path(real).is_dir():
             raise LpwError(self.root / name, "a link to a folder", "a folder", do)
-        return real
+        return os.path.relpath(real, self._real)
 
     def facts(self) -> dict[str, Any]:
         """What a dataset notes of its source."""
@@ -62,30 +61,10 @@ class FolderTree:
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Errors: LpwError."""
-        full = self.links.get(name) or f"{self._real}/{name}"
         try:
-            descriptor = os.open(full, _NO_WAIT)
+            return self._folder.read(self.links.get(name, name), self._limits.max_member_bytes)
         except OSError as error:
             raise self._fault(name, describe_os_error(error)) from error
-        try:
-            return self._read_regular(name, descriptor)
-        except OSError as error:
-            raise self._fault(name, describe_os_error(error)) from error
-        finally:
-            os.close(descriptor)
-
-    def _read_regular(self, name: str, descriptor: int) -> bytes:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise self._fault(name, "no regular file")
-        if status.st_size > self._limits.max_member_bytes:
-            raise self._fault(name, f"{status.st_size} bytes")
-        data = os.read(descriptor, status.st_size + 1)
-        while len(data) < status.st_size and (more := os.read(descriptor, status.st_size - len(data))):
-            data += more
-        if len(data) != status.st_size:
-            raise self._fault(name, "a file that changes while it is read")
-        return data
 
     def _fault(self, name: str, got: str) -> LpwError:
         expected = f"a readable file of at most {self._limits.max_member_bytes} bytes"

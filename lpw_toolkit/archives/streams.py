@@ -4,11 +4,13 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zlib
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
 from lpw_toolkit.archives.limits import Limits, check_unpacked, refuse, refuse_damage
+from lpw_toolkit.files.opening import open_stream
 
 _BLOCK_BYTES = 1 << 18
 #: What `xz -9` needs; a hostile header may ask for gigabytes.
@@ -91,8 +93,8 @@ class TarStream:
 
     def __init__(self, path: Path, kind: str, limits: Limits) -> None:
         self._path, self._limits = path, limits
-        self._packed = path.open("rb", buffering=_BLOCK_BYTES)
-        self.n_packed = path.stat().st_size
+        self._packed = open_stream(path, buffering=_BLOCK_BYTES)
+        self.n_packed = os.fstat(self._packed.fileno()).st_size
         self._plain = not kind
         self._stream = self._open(kind)
         self.at = 0

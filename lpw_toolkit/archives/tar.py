@@ -17,6 +17,7 @@ from lpw_toolkit.archives.names import NameBook
 from lpw_toolkit.archives.open_file import OpenArchive
 from lpw_toolkit.archives.streams import TarStream, has_right_sum
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import open_stream
 from lpw_toolkit.progress import show_progress
 
 _BLOCK = 512
@@ -62,7 +63,7 @@ class TarTree(OpenArchive):
         self._index(book)
         self._stored = book.names
         self.names = book.close()
-        self._file = path.open("rb")
+        self._file = open_stream(path)
 
     def _index(self, book: NameBook) -> None:
         total = 0

@@ -21,6 +21,7 @@ from lpw_toolkit.archives.limits import Limits, check_member, check_unpacked, re
 from lpw_toolkit.archives.names import NameBook
 from lpw_toolkit.archives.open_file import OpenArchive
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import open_stream
 
 _END = struct.Struct("<4s4H2LH")
 _END_64_PLACE = struct.Struct("<4sLQL")
@@ -66,7 +67,7 @@ class ZipTree(OpenArchive):
     def __init__(self, path: Path, limits: Limits) -> None:
         self._path, self._limits = path, limits
         self._columns = {key: array(code) for key, code in _COLUMNS.items()}
-        self._file = path.open("rb", buffering=1 << 18)
+        self._file = open_stream(path, buffering=1 << 18)
         try:
             book = NameBook(path, limits)
             self._index(book)

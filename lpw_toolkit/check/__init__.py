@@ -5,7 +5,6 @@ then schema and rows, then every image. What cannot be trusted is not looked int
 not the ones written say nothing.
 """
 
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +28,14 @@ from lpw_toolkit.check.rows import (
     check_timeline,
     check_tracklets,
 )
-from lpw_toolkit.check.splits import check_split_members, check_split_source, check_splits
+from lpw_toolkit.check.splits import check_split_members, check_split_persons, check_split_source, check_splits
 from lpw_toolkit.dataset import (
     IMAGES,
     LOCAL,
     MANIFEST,
     Dataset,
     count_rows,
+    digest_manifest,
     is_inner_path,
     iter_tables,
     open_dataset,
@@ -43,6 +43,7 @@ from lpw_toolkit.dataset import (
 )
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_folder, list_names
+from lpw_toolkit.files.opening import exists, follow_links, is_folder, measure
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, describe_os_error
 from lpw_toolkit.schema import SCHEMAS
 from lpw_toolkit.tables import digest_rows, read_table
@@ -97,9 +98,9 @@ def check_dataset(
     Errors: LpwError when there is no dataset at `root` or `state` cannot be written. A damaged dataset is no error but
     a report. KeyboardInterrupt passes through after the state is saved.
     """
-    report = CheckReport()
+    report, root = CheckReport(), follow_links(root)
     try:
-        dataset = open_dataset(root)
+        dataset = open_dataset(root, verify=False)
     except MismatchError as error:
         report.problems.append(Problem(MANIFEST, None, "manifest", error.got))
         report.complete = False
@@ -124,7 +125,7 @@ def check_dataset(
 def _check_tables(dataset: Dataset, report: CheckReport) -> dict[str, pa.Table]:
     """The tables that can be trusted, each checked by itself."""
     listed: dict[str, Any] = dataset.manifest["tables"]
-    present = {name for name, _ in iter_tables(dataset.root) if (dataset.root / name).exists()}
+    present = {name for name, _ in iter_tables(dataset.root) if exists(dataset.root / name)}
     for name in sorted((present | {"frames.parquet", "tracklets.parquet"}) - set(listed)):
         report.problems.append(Problem(name, None, "table-unlisted", "a table that dataset.json does not list"))
         report.complete = False
@@ -150,11 +151,9 @@ def _check_bytes(root: Path, name: str, facts: object) -> Iterator[Problem]:
         yield Problem(MANIFEST, None, "manifest", f"the table {name!r} with {facts!r:.80}")
         return
     try:
-        status = (root / name).lstat()
-        if not stat.S_ISREG(status.st_mode):  # a FIFO would hold the check up for ever
-            yield Problem(name, None, "table-missing", "no regular file")
-        elif status.st_size != facts.get("bytes"):
-            yield Problem(name, None, "table-size", f"{status.st_size} bytes instead of {facts.get('bytes')}")
+        n_bytes = measure(root / name)
+        if n_bytes != facts.get("bytes"):
+            yield Problem(name, None, "table-size", f"{n_bytes} bytes instead of {facts.get('bytes')}")
         elif (found := sha256_file(root / name)) != facts.get("sha256"):
             yield Problem(name, None, "table-hash", f"{found[:12]}… instead of {str(facts.get('sha256'))[:12]}…")
     except OSError as error:
@@ -218,6 +217,7 @@ def _check_splits(
     """What the splits say of tracklets, and the whole of an imported benchmark beside what was published of it."""
     if splits is not None:
         yield from check_split_members(splits, tracklets)
+        yield from check_split_persons(splits, tracklets)
         yield from check_split_source(dataset.manifest, splits)
     yield from check_published(dataset.manifest, tracklets, splits, frames.num_rows)
 
@@ -228,6 +228,9 @@ def _check_summary(manifest: dict[str, Any], tracklets: pa.Table, frames: pa.Tab
         said = counts.get(name) if isinstance(counts, dict) else None
         if said != found:
             yield Problem(MANIFEST, None, "counts", f"{name} {said}, but {found} in the tables")
+    said = manifest.get("manifest_sha256")
+    if said is not None and said != digest_manifest(manifest):
+        yield Problem(MANIFEST, None, "manifest-hash", f"{str(said)[:12]}…, but its fields are others")
     digest = digest_rows({"tracklets": tracklets, "frames": frames})
     if digest != manifest.get("digest"):
         yield Problem(
@@ -263,16 +266,16 @@ def _verify_images(
 ) -> None:
     inner = str(dataset.manifest.get("images_root", "."))
     try:
-        found_root = dataset.images_root.is_dir()
+        if not exists(dataset.images_root):
+            report.problems.append(Problem(inner, None, "image-missing", "no such folder"))
+            report.complete = False
+            return
+        folder = dataset.image_folder
     except MismatchError as error:
         report.problems.append(Problem(MANIFEST, None, "images-root", error.got))
         report.complete = False
         return
-    if not found_root:
-        report.problems.append(Problem(inner, None, "image-missing", "no such folder"))
-        report.complete = False
-        return
-    found = check_images(Images(dataset.images_root, frames, rows), state)
+    found = check_images(Images(folder, frames, rows), state)
     report.problems += found.problems
     report.n_images, report.n_unchanged = found.n_verified, found.n_unchanged
     report.complete = report.complete and len(rows) == frames.num_rows
@@ -296,7 +299,7 @@ def _iter_image_names(root: Path, frames: pa.Table, report: CheckReport) -> Iter
 
 def _iter_names(root: Path, top: str, report: CheckReport) -> Iterator[str]:
     """Every file below the folder `top` of the dataset, relative to it."""
-    if not (root / top).is_dir() or (root / top).is_symlink():
+    if not is_folder(root / top):
         return
     try:
         yield from list_names(root / top)

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import json
 import os
-import stat
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.check.header import KIND_OF_SUFFIX, read_image_header
 from lpw_toolkit.check.problems import Problem
 from lpw_toolkit.files.appending import append_line
+from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 from lpw_toolkit.progress import show_progress
 
@@ -37,7 +37,6 @@ _N_THREADS = 2  # reading overlaps on a slow disk; from cache the interpreter lo
 _READ_BYTES = 16 << 20
 # A file changed within the clock tick in which it was read keeps its mtime and ctime: too young to be remembered.
 _YOUNG_NS = 100_000_000
-_NO_WAIT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO or a link never holds the check up
 
 _ENDED = b'{"ended": true}'
 
@@ -78,9 +77,9 @@ class CheckState:
         make_folder(self._file.parent)
         publish_text(self._file, self._header + "\n")
 
-    def knows(self, row: int, file: str) -> bool:
-        """Whether the image of `row` was verified as the file that lies there now. Errors: OSError."""
-        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(os.lstat(file))
+    def knows(self, row: int, status: os.stat_result) -> bool:
+        """Whether the image of `row` was verified as the file that has this `status` now."""
+        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(status)
 
     def add(self, verified: list[tuple[int, Signature]]) -> None:
         """Remembers images, and saves them once enough have come together."""
@@ -109,7 +108,7 @@ class CheckState:
 
     def _read_lines(self) -> list[bytes]:
         try:
-            return self._file.read_bytes().split(b"\n")
+            return read_bytes(self._file, "log_bytes").split(b"\n")
         except OSError:
             return []
 
@@ -136,12 +135,12 @@ class Images:
     """The images to be verified.
 
     Attributes:
-        root: the folder that paths are relative to.
+        root: the folder that paths are relative to, held open.
         frames: the table of images (schema.FRAMES).
         rows: rows (N,) of `frames` to look at, ascending.
     """
 
-    root: Path
+    root: Folder
     frames: pa.Table
     rows: NDArray[np.int64]
 
@@ -172,9 +171,7 @@ def check_images(images: Images, state: CheckState | None) -> ImagesReport:
 class _Chunk:
     def __init__(self, images: Images, state: CheckState | None) -> None:
         self._images, self._state = images, state
-        self._root = os.path.realpath(images.root)
         self._start_ns = time.time_ns()
-        self._inside: dict[str, bool] = {}
         self.verified: list[tuple[int, Signature]] = []
         self.n_unchanged = 0
         self.problems: list[Problem] = []
@@ -187,28 +184,21 @@ class _Chunk:
             try:
                 self._check_file(row, path, sha256, (width, height))
             except OSError as error:
-                linked = error.errno == errno.ELOOP
-                rule, found = ("image-file", "a link") if linked else ("image-missing", describe_os_error(error))
-                self.problems.append(Problem(path, row, rule, found))
+                odd = error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR)  # a link, pipe, device or folder
+                rule = "image-file" if odd else "image-missing"
+                self.problems.append(Problem(path, row, rule, describe_os_error(error)))
         return self
 
     def remembered(self) -> list[tuple[int, Signature]]:
         return [(row, signature) for row, signature in self.verified if signature[2] < self._start_ns - _YOUNG_NS]
 
     def _check_file(self, row: int, path: str, sha256: bytes, size: tuple[int, int]) -> None:
-        if not self._is_inside(path):
-            self.problems.append(Problem(path, row, "image-file", "a folder that is a link to elsewhere"))
-            return
-        full = f"{self._root}/{path}"
-        if self._state and self._state.knows(row, full):
+        if self._state and self._state.knows(row, self._images.root.stat(path)):
             self.n_unchanged += 1
             return
-        descriptor = os.open(full, _NO_WAIT)
+        descriptor = self._images.root.open_file(path)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                self.problems.append(Problem(path, row, "image-file", "no regular file"))
-                return
             head, found = _read_and_hash(descriptor, status.st_size)
         finally:
             os.close(descriptor)
@@ -236,13 +226,6 @@ class _Chunk:
                 path, row, "image-size", f"{header.width} x {header.height}, not {size[0]} x {size[1]} pixels"
             )
         return None
-
-    def _is_inside(self, path: str) -> bool:
-        folder = os.path.dirname(path)  # noqa: PTH120 - as text: this runs once an image
-        if folder not in self._inside:
-            real = os.path.realpath(f"{self._root}/{folder}")
-            self._inside[folder] = real == self._root or real.startswith(self._root.rstrip("/") + "/")
-        return self._inside[folder]
 
 
 def _read_and_hash(descriptor: int, n_bytes: int) -> tuple[bytes, bytes]:

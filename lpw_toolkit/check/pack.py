@@ -13,6 +13,7 @@ from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.check.problems import Problem, name_rows
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.files.opening import exists, measure, open_file
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, find_starts, pack_facts
 from lpw_toolkit.progress import show_progress
@@ -30,19 +31,21 @@ def check_pack(dataset: Dataset, frames: pa.Table, *, images: bool) -> Iterator[
         images: whether to hash the bytes too.
     """
     file, table = dataset.root / PACK_FILE, dataset.root / PACK_TABLE
-    if not os.path.lexists(table):
-        if os.path.lexists(file):
+    if not exists(table):
+        if exists(file):
             yield Problem(PACK_FILE, None, "pack-half", f"no {PACK_TABLE}: packing did not end", "warning")
         return
-    if file.is_symlink() or not file.is_file():
-        yield Problem(PACK_FILE, None, "pack-half", "no regular file")
+    try:
+        n_bytes = measure(file)
+    except OSError as error:
+        yield Problem(PACK_FILE, None, "pack-half", describe_os_error(error))
         return
     try:
         places = read_table(table, PACK)
     except MismatchError as error:
         yield Problem(PACK_TABLE, None, "table-read", f"{error.got}, not {error.expected} ({error.thing})")
         return
-    problems = list(_check_places(dataset, places, frames, file.stat().st_size))
+    problems = list(_check_places(dataset, places, frames, n_bytes))
     yield from problems
     starts = find_starts(places)
     if images and starts is not None and not problems:
@@ -66,7 +69,7 @@ def _check_bytes(dataset: Dataset, frames: pa.Table, starts: NDArray[np.int64]) 
     n_images = len(starts) - 1
     bad = np.zeros(n_images, dtype=bool)
     try:
-        descriptor = os.open(dataset.root / PACK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_file(dataset.root / PACK_FILE)
     except OSError as error:
         yield Problem(PACK_FILE, None, "pack-half", describe_os_error(error))
         return

@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import Problem, name_rows
+from lpw_toolkit.errors import name_some
 from lpw_toolkit.schema import SUBSETS
+from lpw_toolkit.split_leaks import find_leaks
 
 _SPLITS = "splits.parquet"
 _COLUMNS = ("split", "subset", "tracklet_id")
@@ -46,6 +48,13 @@ def check_split_members(splits: pa.Table, tracklets: pa.Table) -> Iterator[Probl
     """Every tracklet that a split names must be there."""
     known = _mask(pc.is_in(splits["tracklet_id"], value_set=tracklets["tracklet_id"].combine_chunks()))
     yield from name_rows(_SPLITS, "split-tracklet", ~known, lambda row: repr(splits["tracklet_id"][row].as_py()))
+
+
+def check_split_persons(splits: pa.Table, tracklets: pa.Table) -> Iterator[Problem]:
+    """Nobody trains and is tested in one split, by whatever tracklet."""
+    for split, names in find_leaks(splits, tracklets).items():
+        found = f"{len(names)} persons on both sides of split {split} ({name_some(names, 3)})"
+        yield Problem(_SPLITS, None, "split-person", found)
 
 
 def check_split_source(manifest: dict[str, Any], splits: pa.Table) -> Iterator[Problem]:

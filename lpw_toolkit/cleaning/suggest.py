@@ -21,7 +21,7 @@ from lpw_toolkit.cleaning.places import find_places
 from lpw_toolkit.cleaning.reasons import score_measures
 from lpw_toolkit.cleaning.suggest_looks import Looks, look_at
 from lpw_toolkit.cleaning.suggest_tables import Found, box_signals, make_candidates, make_signals, make_suggestions
-from lpw_toolkit.dataset import Dataset, iter_tables, sha256_file
+from lpw_toolkit.dataset import Dataset, sha256_file
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.writing import describe_os_error, make_folder
 from lpw_toolkit.index import ClipIndex, open_index
@@ -172,8 +172,8 @@ def _add_boxes(dataset: Dataset, index: ClipIndex, found: Found) -> list[str]:
     found.signals = {name: np.full(n_frames, np.nan, dtype=np.float32) for name in names}
     detections = {
         str(table["video_id"][0]): table
-        for name, schema in iter_tables(dataset.root)
-        if schema is DETECTIONS and (table := read_table(dataset.root / name, DETECTIONS)).num_rows
+        for name in dataset.list_tables(DETECTIONS)
+        if (table := dataset.read_table(name, DETECTIONS)).num_rows
     }
     for sequence in iter_sequences(dataset):
         order = np.lexsort((sequence.frame_index, sequence.tracklet))

@@ -12,8 +12,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 from lpw_toolkit.files.limits import explain_limit, limit
 
@@ -211,9 +212,18 @@ def open_file(path: Path, max_bytes: int | None = None) -> int:
         return _open_regular(name, folder, max_bytes)
 
 
-def open_stream(path: Path, max_bytes: int | None = None) -> BinaryIO:
-    """`open_file` as a stream that closes itself."""
-    return os.fdopen(open_file(path, max_bytes), "rb")
+def measure(path: Path) -> int:
+    """Size in bytes of the regular file `path`. Errors: OSError as `open_file`."""
+    descriptor = open_file(path)
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def open_stream(path: Path, max_bytes: int | None = None, *, buffering: int = 1 << 16) -> BufferedReader:
+    """`open_file` as a stream that closes itself, with a buffer of so many bytes."""
+    return BufferedReader(FileIO(open_file(path, max_bytes), "rb"), buffering)
 
 
 def read_descriptor(descriptor: int, max_bytes: int) -> bytes:

@@ -97,18 +97,21 @@ def sync_folder(folder: int) -> None:
         os.close(descriptor)
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
+def publish_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Makes `path` hold `data`, whole and durable, or leaves what was there.
+
+    Args:
+        mode: rights of the file, before the umask.
 
     Errors: OSError (disk full, read-only, …) after the temporary file is gone again.
     """
-    with _publish(path, alone=False) as descriptor:
+    with _publish(path, alone=False, mode=mode) as descriptor:
         fault_point("write")
         _write_all(descriptor, data)
 
 
 @contextmanager
-def _publish(path: Path, *, alone: bool) -> Iterator[int]:
+def _publish(path: Path, *, alone: bool, mode: int = 0o644) -> Iterator[int]:
     """Yields the descriptor of a fresh temporary file; it becomes `path` when the block ends well.
 
     Args:
@@ -118,7 +121,7 @@ def _publish(path: Path, *, alone: bool) -> Iterator[int]:
         _refuse_odd_target(folder, name)
         _remove_left_over(folder, name, alone=alone)
         temporary = f"{name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-        descriptor = os.open(temporary, _NEW, 0o644, dir_fd=folder)
+        descriptor = os.open(temporary, _NEW, mode, dir_fd=folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield descriptor
@@ -238,6 +241,12 @@ def make_new_folder(path: Path) -> None:
     """Makes `path`, whose parent is there. Errors: FileExistsError, OSError."""
     with open_parent(path) as (folder, name):
         os.mkdir(name, dir_fd=folder)
+
+
+def remove_empty_folder(path: Path) -> None:
+    """Removes the empty folder `path`. Errors: OSError."""
+    with open_parent(path) as (folder, name):
+        os.rmdir(name, dir_fd=folder)
 
 
 def rename_folder(old: Path, new: Path) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import read_json
 from lpw_toolkit.synth.config import STREETS, NoiseConfig, StreetConfig
 from lpw_toolkit.synth.noise import Boxes, Truth, detect_truth
 from lpw_toolkit.synth.people import Person, draw_people
@@ -101,7 +102,7 @@ def open_street(folder: Path) -> Street:
     """The street that `write_street` left in `folder`. Errors: LpwError where there is none."""
     path = folder / "street.json"
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = read_json(path)
         config, noise = StreetConfig(**summary["config"]), NoiseConfig(**summary["noise"])
         videos = tuple(_locate(folder, str(video_id)) for video_id in summary["videos"])
     except (OSError, ValueError, KeyError, TypeError, LpwError) as error:

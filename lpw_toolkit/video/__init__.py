@@ -6,7 +6,6 @@ whatever the caller does. Whatever happens to it, the caller gets a report and k
 """
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import follow_links, is_folder, open_file
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.process import ChildDiedError, DecodingProcess
 
@@ -280,23 +280,19 @@ class _Tally:
 
 def _start_process(path: Path, order: dict[str, Any], stall_s: float) -> DecodingProcess:
     """Opens the source without ever blocking and hands it to a decoding process."""
+    real = follow_links(path)  # a film may be a link to another disk
+    if is_folder(real):
+        if not is_folder(real / IMAGE_FOLDER):
+            raise LpwError(path, "a folder without img1/", "a video file or a folder with img1/", "name a video")
+        return DecodingProcess({**order, "folder": os.fspath(real)}, None, stall_s)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_file(real)
     except OSError as error:
         raise LpwError(
             path, describe_os_error(error), "a readable video", "check the path and its permissions"
         ) from error
     try:
-        kind = os.fstat(descriptor)
-        if stat.S_ISDIR(kind.st_mode):
-            if not (path / IMAGE_FOLDER).is_dir():
-                raise LpwError(path, "a folder without img1/", "a video file or a folder with img1/", "name a video")
-            return DecodingProcess({**order, "folder": os.fspath(path)}, None, stall_s)
-        if not stat.S_ISREG(kind.st_mode):
-            raise LpwError(
-                path, "no regular file (a pipe, device or socket)", "a video file", "copy it to a file first"
-            )
-        if kind.st_size == 0:
+        if os.fstat(descriptor).st_size == 0:
             raise LpwError(path, "an empty file", "a video", "record or copy it again")
         return DecodingProcess(order, descriptor, stall_s)
     finally:
