@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_dataset import make_dataset
+from sealing import write_manifest
 
 from lpw_toolkit.check import CheckReport, check_dataset
 from lpw_toolkit.check import images as check_images
@@ -29,6 +30,7 @@ from lpw_toolkit.dataset import Dataset, close_dataset, is_inner_path, open_data
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.schema import FRAMES, SCHEMAS, TRACKLETS
 from lpw_toolkit.tables import encode_table, read_table, write_table
+from lpw_toolkit.workspace import locate_images
 
 IMAGE = "images/scen1/view1/000001/3.jpg"
 
@@ -128,10 +130,12 @@ class TestSound:
     def test_images_elsewhere(self, root: Path) -> None:
         shutil.move(root / "images", root.parent / "images")
         facts = json.loads((root / "dataset.json").read_text("utf-8")) | {"images_root": ".."}
-        (root / "dataset.json").write_text(json.dumps(facts), "utf-8")
+        write_manifest(root, facts)
         assert find(root) == [("dataset.json", None, "images-root")] and not check_dataset(root).complete
         facts |= {"settings": {"import": {"in_place": True}}}
-        (root / "dataset.json").write_text(json.dumps(facts), "utf-8")
+        write_manifest(root, facts)
+        assert find(root) == [("dataset.json", None, "images-root")]  # nobody on this machine has named the place
+        locate_images(open_dataset(root), root.parent)
         assert check_dataset(root).problems == []
         (root.parent / IMAGE).unlink()
         assert find(root) == [(IMAGE, row_of(root, IMAGE), "image-missing")]
@@ -155,21 +159,21 @@ class TestManifest:
     @pytest.mark.parametrize("value", [None, 3, "x", {"n_images": -1}])
     def test_counts_and_digest(self, root: Path, key: str, value: object) -> None:
         facts = json.loads((root / "dataset.json").read_text("utf-8")) | {key: value}
-        (root / "dataset.json").write_text(json.dumps(facts))
+        write_manifest(root, facts)
         assert {(f, r) for f, _, r in find(root)} == {("dataset.json", key)}
 
     @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a\0b", ""])
     def test_tables_outside_are_not_opened(self, root: Path, name: str) -> None:
         facts = json.loads((root / "dataset.json").read_text("utf-8"))
         facts["tables"][name] = {"bytes": 1, "sha256": "x"}
-        (root / "dataset.json").write_text(json.dumps(facts))
+        write_manifest(root, facts)
         assert rules(check_dataset(root)) == {"manifest"}
 
     @pytest.mark.parametrize("facts_of_table", [None, [], "x", {}, {"bytes": "x", "sha256": 1}])
     def test_entries_of_another_shape(self, root: Path, facts_of_table: object) -> None:
         facts = json.loads((root / "dataset.json").read_text("utf-8"))
         facts["tables"]["frames.parquet"] = facts_of_table
-        (root / "dataset.json").write_text(json.dumps(facts))
+        write_manifest(root, facts)
         report = check_dataset(root)
         assert rules(report) <= {"manifest", "table-size"}
         assert not report.ok
@@ -229,7 +233,7 @@ class TestTableFiles:
         (root / "notes.parquet").write_bytes(b"anything")
         facts = json.loads((root / "dataset.json").read_text("utf-8"))
         facts["tables"]["notes.parquet"] = {"bytes": 8, "sha256": hashlib.sha256(b"anything").hexdigest()}
-        (root / "dataset.json").write_text(json.dumps(facts))
+        write_manifest(root, facts)
         assert check_dataset(root).problems == []
         (root / "notes.parquet").write_bytes(b"anythinG")
         assert find(root) == [("notes.parquet", None, "table-hash")]
@@ -246,7 +250,7 @@ def _swap_bytes(root: Path, name: str, data: bytes) -> None:
     (root / name).write_bytes(data)
     facts = json.loads((root / "dataset.json").read_text("utf-8"))
     facts["tables"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    (root / "dataset.json").write_text(json.dumps(facts))
+    write_manifest(root, facts)
 
 
 class TestSchema:
@@ -469,7 +473,8 @@ class TestImages:
         (root / "images" / "scen1" / "view1").symlink_to(root.parent / "view1")
         found = find(root)
         assert (IMAGE, row_of(root, IMAGE), "image-file") in found
-        assert {rule for _, _, rule in found} == {"image-file"}
+        assert {rule for _, _, rule in found} == {"image-file", "image-extra"}
+        assert [file for file, _, rule in found if rule == "image-extra"] == ["images/scen1/view1"]
 
     def test_no_images_folder(self, root: Path) -> None:
         shutil.rmtree(root / "images")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from make_dataset import make_dataset
+from sealing import write_manifest
 
 from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark, read_facts
 from lpw_toolkit.check import check_dataset
@@ -117,7 +118,7 @@ class TestSplits:
         shutil.copy(root / "tracklets.parquet", root / "splits.parquet")
         manifest = json.loads((root / "dataset.json").read_text("utf-8"))
         manifest["tables"]["splits.parquet"] = manifest["tables"]["tracklets.parquet"]
-        (root / "dataset.json").write_text(json.dumps(manifest))
+        write_manifest(root, manifest)
         assert rules(root) == ["table-read"]
 
 
@@ -218,11 +219,11 @@ class TestPublished:
 @pytest.mark.parametrize("name", list_benchmarks())
 def test_an_import_that_hides_what_differs_is_found(name: str, tmp_path: Path) -> None:
     open_benchmark(name).write_fake(tmp_path / "raw", np.random.default_rng(0))
-    import_benchmark(ImportConfig(name, tmp_path / "raw", tmp_path / "out", in_place=True, allow_partial=True))
+    import_benchmark(ImportConfig(name, tmp_path / "raw", tmp_path / "out", allow_partial=True))
     assert check_dataset(tmp_path / "out").ok
     manifest = json.loads((tmp_path / "out" / "dataset.json").read_text("utf-8"))
     manifest["settings"]["import"]["mismatches"] = []
-    (tmp_path / "out" / "dataset.json").write_text(json.dumps(manifest))
+    write_manifest(tmp_path / "out", manifest)
     report = check_dataset(tmp_path / "out")
     assert not report.ok and {problem.rule for problem in report.problems} == {"published"}
 

@@ -94,7 +94,7 @@ class TestThreeMarsRules:
         check(found.metrics, METRICS)
         check(found.queries, QUERIES)
         row = found.metrics.to_pylist()[0]
-        assert row["dataset_digest"] == mars.manifest["digest"]
+        assert row["dataset_digest"] == mars.digest == mars.manifest["manifest_sha256"]
         assert (row["protocol"], row["ap_form"], row["frames_used"]) == ("mars_torchreid", "step", "all")
         assert row["gallery"].endswith("4 tracklets (3 person, 1 distractor), 0 queries among them")
         assert row["junk_rule"].endswith("own camera; queries without a right answer are skipped")

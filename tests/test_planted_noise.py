@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make_dataset import make_dataset
+from sealing import write_manifest
 
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -44,7 +45,7 @@ def source(tmp_path_factory):
     manifest = json.loads((root / "dataset.json").read_text())
     manifest["tables"]["splits.parquet"] = {"bytes": 0, "sha256": ""}
     manifest["splits"] = {"source": "made", "digest": "0", "drawn": True, "n_splits": 1, "note": None}
-    (root / "dataset.json").write_text(json.dumps(manifest))
+    write_manifest(root, manifest)
     return root
 
 

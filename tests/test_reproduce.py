@@ -15,6 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from make_reid import make_reid, rewrite
+from sealing import write_manifest
 from test_embed import make_model
 
 from cli.eval import command as eval_command
@@ -304,12 +305,12 @@ class TestReport:
         shutil.copytree(data, root)
         manifest = json.loads((root / "dataset.json").read_text())
         manifest["settings"]["import"] = {"benchmark": "prid2011", "mismatches": []}
-        (root / "dataset.json").write_text(json.dumps(manifest))
+        write_manifest(root, manifest)
         whole = report(*words("table2", root, tmp_path / "o", "--protocol", "market"))
         assert {on["on"] for row in whole["rows"] for on in row["paper"]} == {"PRID2011"}
         manifest["settings"]["import"]["mismatches"] = ["2 persons where 178 are published"]
         manifest["settings"]["import"]["source"] = {"kind": "folder", "name": "raw"}
-        (root / "dataset.json").write_text(json.dumps(manifest))
+        write_manifest(root, manifest)
         part = report(*words("table2", root, tmp_path / "o", "--protocol", "market"))
         assert {on["on"] for row in part["rows"] for on in row["paper"]} == {"iLIDS-VID", "PRID2011"}
         assert "a part of PRID2011, not the published set" in part["head"][0]
@@ -364,11 +365,11 @@ class TestReport:
         assert len({len(re.sub(r"\\.", "", line).split("|")) for line in lines[:9]}) == 1
         manifest = json.loads((two / "dataset.json").read_text())
         try:
-            (two / "dataset.json").write_text(json.dumps(manifest | {"name": "a\x1b[31m\nb"}))
+            write_manifest(two, manifest | {"name": "a\x1b[31m\nb"})
             text = call(*words("table4", two, tmp_path / "o"), "--only-report").stdout
             assert "a\\x1b[31m b" in text
         finally:
-            (two / "dataset.json").write_text(json.dumps(manifest))
+            write_manifest(two, manifest)
         assert open_dataset(two).name == ODD
 
     def test_figure_6_as_a_plot(self, done, data, tmp_path):

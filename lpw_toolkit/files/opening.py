@@ -128,7 +128,8 @@ class Folder:
         """A descriptor of the regular file `name` (POSIX, relative). Errors: OSError as `open_file`."""
         folder, _, last = name.rpartition("/")
         try:
-            return _open_regular(last, self._enter(folder).descriptor, max_bytes)
+            held = self._enter(folder)  # a name of its own: another thread may let go of it meanwhile
+            return _open_regular(last, held.descriptor, max_bytes)
         except OSError as error:
             raise name_error(error, self.path / name) from error
 
@@ -145,7 +146,8 @@ class Folder:
     def stat(self, name: str) -> os.stat_result:
         """What `name` is; of a link, the link itself. Errors: OSError."""
         folder, _, last = name.rpartition("/")
-        return os.lstat(last, dir_fd=self._enter(folder).descriptor)
+        held = self._enter(folder)
+        return os.lstat(last, dir_fd=held.descriptor)
 
     def _enter(self, folder: str) -> "_Held":
         known, held = self._inner
