@@ -35,7 +35,7 @@ WRITERS = {
     "check": ["check", "D"],
     "pack": ["pack", "D"],
     "suggest": ["clean", "D", "--suggest", "--looks", "8"],
-    "auto": ["clean", "D", "--auto", "short"],
+    "auto": ["clean", "D", "--auto", "duplicate"],
     "locate": ["locate", "D", "--video", "O"],
 }
 READERS = {
@@ -81,6 +81,7 @@ def innocent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("innocent") / "d"
     make_dataset(root, n_tracklets=4, n_frames=3)
     open_review(open_dataset(root), "anna").close()
+    assert run(WRITERS["suggest"], root, root) == 0  # the rules of `--auto` need them
     return root
 
 
@@ -92,6 +93,8 @@ def made(innocent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         root = tmp_path_factory.mktemp(name) / "d"
         shutil.copytree(innocent, root)
         (root.parent / "o").mkdir()
+        if name == "suggest":
+            shutil.rmtree(root / "cleanup" / "suggestions")
         before = state_of(root)
         assert run(command, root, root.parent / "o") == 0
         found[name] = sorted(file for file, state in state_of(root).items() if before.get(file) != state)
