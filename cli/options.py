@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from cli.say import say
 from lpw_toolkit.errors import LpwError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -111,14 +112,14 @@ def dataset_folder(given: Path | None) -> Path:
     if given is not None:
         return given
     found = find_dataset(Path.cwd())
-    click.echo(f"dataset: {found.name}", err=True)
+    say(f"dataset: {found.name}", err=True)
     return found
 
 
 def default_out(source: Path, suffix: str) -> Path:
     """The output next to the current folder's other things when none is named (which is printed)."""
     out = Path(f"{source.resolve().stem if source.is_file() else source.resolve().name}{suffix}")
-    click.echo(f"output: {out}", err=True)
+    say(f"output: {out}", err=True)
     return out
 
 
