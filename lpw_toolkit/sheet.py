@@ -86,7 +86,7 @@ def _check_names(tree: Tree, paths: list[str]) -> None:
         fault = find_path_fault(path) or (None if is_inner_path(path) else "a name that is no path")
         if fault:
             got = f"{fault}: the file name {show_name(path)!r}"
-            raise LpwError(tree.name, got, "names that every file system holds", "rename that file")
+            raise LpwError(tree.name, got, "printable names that every file system holds", "rename that file")
     hashes = np.sort(np.fromiter((hash(fold_name(path)) for path in paths), np.int64, len(paths)))  # a million fit
     twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     seen: dict[str, str] = {}

@@ -54,6 +54,19 @@ def show_name(text: object, limit: int | None = None) -> str:
     return line if limit is None else _cut(line, limit)
 
 
+def show_in_page(value: Any) -> Any:
+    """`value`, made of lists, dicts and texts, with every text as `show_name` has it, for a script to set as text.
+
+    Line and paragraph separators stay: a page shows them as blanks.
+    """
+    if isinstance(value, str):
+        odd = not value.isascii() or not value.isprintable()
+        return "".join(c if c in "\u2028\u2029" else _escape(c) for c in value) if odd else value
+    if isinstance(value, dict):
+        return {key: show_in_page(each) for key, each in value.items()}
+    return [show_in_page(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def show_text(text: str) -> str:
     """`show_name` of each line of a text that ends its lines with line feeds itself, such as a table."""
     return "\n".join(map(show_name, text.split("\n")))
