@@ -184,16 +184,16 @@ def fold_name(name: str) -> str:
 def safe_file_name(name: str, taken: set[str]) -> str:
     """`name` itself where every file system holds it beside those taken, else a name like it.
 
-    It has no control, bidirectional or unseen character, none that Windows forbids, no dash, dot or space first and no
-    dot or space last, is no device, takes MAX_NAME_BYTES at most, and differs from the others in more than case and
-    Unicode form.
+    It has no control, bidirectional or unseen character and none that Windows forbids, begins with no dash, dot, space
+    or mark of a formula, ends with no dot or space, is no device, takes MAX_NAME_BYTES at most, and differs from the
+    others in more than case and Unicode form.
 
     Args:
         taken: folded names of the same folder; the new one is added.
     """
     text = unicodedata.normalize("NFC", name)
     text = "".join(c if _is_seen(c) and not _FORBIDDEN.match(c) else "_" for c in text)
-    text = re.sub(r"^[-. ]+|[. ]+$", "_", text)
+    text = re.sub(r"^[-. =+@']+|[. ]+$", "_", text)
     if is_device(text):
         base, dot, rest = text.partition(".")
         text = f"{base}_{dot}{rest}"
