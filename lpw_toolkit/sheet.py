@@ -12,7 +12,6 @@ import pyarrow as pa
 from lpw_toolkit.archives import find_prefix
 from lpw_toolkit.benchmarks import RawTracklet, Reading, Splits, Tree
 from lpw_toolkit.check.header import KIND_OF_SUFFIX
-from lpw_toolkit.dataset import is_inner_path
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.names import find_path_fault, fold_name, show_name
 from lpw_toolkit.intake import Taken
@@ -83,7 +82,7 @@ def make_sheet(tree: Tree, reading: Reading) -> Sheet:
 def _check_names(tree: Tree, paths: list[str]) -> None:
     """Errors: LpwError for a path that some system does not hold, or not beside another one; as of an archive's."""
     for path in paths:
-        fault = find_path_fault(path) or (None if is_inner_path(path) else "a name that is no path")
+        fault = find_path_fault(path)  # `..`, `/` and `\` at the beginning are faults too
         if fault:
             got = f"{fault}: the file name {show_name(path)!r}"
             raise LpwError(tree.name, got, "printable names that every file system holds", "rename that file")

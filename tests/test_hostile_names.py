@@ -285,7 +285,7 @@ class TestFileNames:
         assert len({fold_name(name) for name in made}) == len(names)
         assert max(len(name.encode()) for name in made) <= MAX_NAME_BYTES
 
-    @pytest.mark.parametrize("name", [*DEVICES, "-rf", "a.", "a ", "a:b", "a?b"])
+    @pytest.mark.parametrize("name", [*DEVICES, "-rf", "a.", "a ", "a:b", "a?b", "..", ".", "", "a\\b", "a\0b"])
     @pytest.mark.parametrize("form", ["{}/1/5.jpg", "cam1/{}"])
     def test_paths_with_such_a_part(self, name: str, form: str) -> None:
         assert find_path_fault(form.format(name))

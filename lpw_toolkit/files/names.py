@@ -147,7 +147,10 @@ def html_text(text: object) -> str:
 
 
 def find_path_fault(path: str) -> str | None:
-    """What keeps a relative POSIX path from being one on every system; None for nothing. `..` is not looked at."""
+    """What keeps a relative POSIX path from being one on every system; None for nothing.
+
+    An absolute path and one that climbs have such a part: an empty one, and one that ends in a dot.
+    """
     folder, slash, name = path.rpartition("/")
     return _find_part_fault(name) or (_find_folder_fault(folder) if slash else None)
 
