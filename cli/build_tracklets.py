@@ -1,6 +1,6 @@
 """`lpw build-tracklets`: street video becomes a dataset."""
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cli.options import (
     parse_size,
     take_config,
 )
+from cli.say import say, say_json
 from lpw_toolkit.assembly import BuildResult, Notes, Recipe
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.crops import CropConfig
@@ -78,7 +79,7 @@ def command(video: Path, out: Path | None, *, as_json: bool, allow_damaged: bool
     """
     set_style("json" if as_json else "auto")
     out = out or default_out(video, "-lpw")
-    result = build_tracklets(_take_build(video, out, values), say=lambda line: click.echo(line, err=True))
+    result = build_tracklets(_take_build(video, out, values), say=partial(say, err=True))
     report(result, as_json=as_json, allow_damaged=allow_damaged)
 
 
@@ -113,16 +114,12 @@ def report(result: BuildResult, *, as_json: bool, allow_damaged: bool) -> None:
     if as_json:
         seconds = {stage: round(value, 3) for stage, value in result.seconds.items()}
         facts = {"dataset": str(root), **counts, "digest": result.dataset.manifest["digest"]}
-        click.echo(json.dumps({**facts, "problems": result.problems, "remarks": result.remarks, "seconds": seconds}))
+        say_json({**facts, "problems": result.problems, "remarks": result.remarks, "seconds": seconds})
     else:
-        for line in result.remarks:
-            click.echo(line)
-        for line in result.problems:
-            click.echo(f"problem: {line}", err=True)
-        click.echo(
-            f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, {counts['n_cameras']} cameras"
-        )
-        click.echo(f"next: lpw show {root}")
+        say(*result.remarks)
+        say(*(f"problem: {line}" for line in result.problems), err=True)
+        say(f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, {counts['n_cameras']} cameras")
+        say(f"next: lpw show {root}")
     if result.problems and not allow_damaged:
         manifest = result.dataset.manifest
         n_sources = len(manifest["sources"]) + len(manifest.get("skipped", []))

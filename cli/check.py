@@ -1,11 +1,11 @@
 """`lpw check`: verification of a dataset."""
 
-import json
 from pathlib import Path
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.progress import set_style
@@ -23,12 +23,11 @@ def command(dataset: Path | None, *, incremental: bool, state: Path | None, tabl
     root = dataset_folder(dataset)
     report = check_dataset(root, incremental=incremental, state=state, images=not tables_only)
     if as_json:
-        click.echo(json.dumps(report.as_fields(), ensure_ascii=False))
+        say_json(report.as_fields())
     else:
-        for line in [*map(str, report.problems), *report.notes]:
-            click.echo(line)
+        say(*report.problems, *report.notes)
         counts = f"{report.n_tables} tables, {report.n_rows} rows, {report.n_images + report.n_unchanged} images"
-        click.echo(f"{root}: {counts} verified{'' if report.ok else ', problems found'}")
+        say(f"{root}: {counts} verified{'' if report.ok else ', problems found'}")
     if not report.ok:
         n_problems = sum(problem.level != "warning" for problem in report.problems)
         raise MismatchError(root, f"{n_problems} problems", "a dataset as it was built", "see the lines above")

@@ -1,12 +1,12 @@
 """`lpw clean`: decisions of reviewers on a dataset: their state, merging, verifying, and the cleaned dataset."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.errors import name_some
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
         "apply": _apply,
     }[asked[0]]
     lines, fields = act(found, values)
-    click.echo(json.dumps(fields, ensure_ascii=False) if as_json else "\n".join(lines))
+    if as_json:
+        say_json(fields)
+    else:
+        say(*lines)
 
 
 Shown = tuple[list[str], dict[str, Any]]
@@ -121,7 +124,7 @@ def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
     def announce(address: str, once: str, repairs: list[str]) -> None:
         lines = [f"note: {line}" for line in repairs]
-        click.echo("\n".join([*lines, f"review by {options.reviewer}: {address}", "Ctrl-C ends it."]), err=True)
+        say(*lines, f"review by {options.reviewer}: {address}", "Ctrl-C ends it.", err=True)
         if not values["no_open"]:
             webbrowser.open(once)
 
@@ -156,7 +159,7 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.clashes):,} to be settled"] if state.clashes else []
     for clash in state.clashes:
-        about = name_some([_show(name) for name in clash.pieces]) or "no tracklet"
+        about = name_some(clash.pieces) or "no tracklet"
         lines.append(f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {name_some(clash.decisions)})")
     fields = {
         "digest": state.digest,
@@ -173,13 +176,6 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
 def _count(counts: dict[str, int]) -> list[str]:
     return [f"{n:,} {what}" for what, n in counts.items()]
-
-
-def _show(text: str) -> str:
-    """A name from a log on one line of a terminal, whatever a stranger wrote there."""
-    from lpw_toolkit.check.problems import escape
-
-    return escape(text)
 
 
 def _merge(dataset: "Dataset", values: dict[str, Any]) -> Shown:
@@ -219,8 +215,8 @@ def _agreement(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.3f}"
         f1 = "not defined" if pair.link_f1 is None else f"{pair.link_f1:.3f}"
         lines.append(f"{one} and {other}: {pair.n_both:,} tracklets in common, kappa {kappa}, F1 of links {f1}")
-        lines += [f"  {_show(t)}: {one} {a}, {other} {b}" for t, a, b in pair.different]
-        lines += [f"  {_show(a)} = {_show(b)}: only {who} says so" for a, b, who in pair.different_pairs]
+        lines += [f"  {t}: {one} {a}, {other} {b}" for t, a, b in pair.different]
+        lines += [f"  {a} = {b}: only {who} says so" for a, b, who in pair.different_pairs]
     return lines or ["fewer than two people have decided anything"], {"agreement": [p.as_fields() for p in found]}
 
 
@@ -235,10 +231,7 @@ def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     made = write_cleaned(dataset, apply(read_base(dataset), union), union, values["apply"], options)
     counts = made.dataset.manifest["counts"]
     lines = [f"note: {line}" for line in union.repairs]
-    lines += [
-        f"left out: {len(names):,} {reason} ({name_some([_show(n) for n in names], 3)})"
-        for reason, names in made.losses.items()
-    ]
+    lines += [f"left out: {len(names):,} {reason} ({name_some(names, 3)})" for reason, names in made.losses.items()]
     lines += [f"dropped: {made.n_images_dropped:,} images of tracklets that stay"] if made.n_images_dropped else []
     lines += ["splits of the dataset are not carried over: its tracklets have changed"] if dataset.splits else []
     figures = ", ".join(f"{counts[key]:,} {key[2:]}" for key in ("n_tracklets", "n_images", "n_persons", "n_cameras"))

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from cli.options import FOLDER
+from cli.say import say, say_text
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply
@@ -63,8 +64,8 @@ def command(out: Path, preset: str, steps: int | None) -> None:
     if not check_dataset(dataset).ok:
         raise MismatchError(dataset, "problems", "the dataset just built", "run `lpw check` on it")
     _say("4/9 score", "tracklets against the street's exact truth")
-    click.echo(format_score(score_against(dataset, street / "truth", prices=Prices())))
-    click.echo(format_table1(table1(open_dataset(dataset))))
+    say_text(format_score(score_against(dataset, street / "truth", prices=Prices())))
+    say_text(format_table1(table1(open_dataset(dataset))))
     page = write_show(open_dataset(dataset), out / "show").page
     _say("5/9 show", f"after {time.monotonic() - start:.0f} s: open {page}")
     _clean(dataset, street / "truth", out / "cleaned")
@@ -108,7 +109,7 @@ def _learn(out: Path, steps: int | None) -> None:
     changes = [f"train.seed={SEED}"] + ([f"train.iterations={steps}"] if steps is not None else [])
     evaluations = _train_and_rank(out, named, changes)
     notes = evaluations[0].notes
-    click.echo(format_results(evaluations, notes, form="table", mix=False))
+    say_text(format_results(evaluations, notes, form="table", mix=False))
     write_results(out / "result", evaluations, notes, mix=False)
     _say("", f"trained and ranked in {time.monotonic() - start:.0f} s; tables: {out / 'result'}")
 
@@ -161,4 +162,4 @@ def _draw(street: Path, preset: str) -> None:
 
 
 def _say(step: str, text: str) -> None:
-    click.echo(f"{step:<12}{text}" if step else f"{'':<12}{text}")
+    say(f"{step:<12}{text}" if step else f"{'':<12}{text}")

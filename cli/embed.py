@@ -1,12 +1,12 @@
 """`lpw embed`: a vector for each tracklet of a dataset, by a trained run or any ONNX model."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import FOLDER, OUT_FILE, dataset_folder, json_option, parse_size, refuse_idle
+from cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.progress import set_style
@@ -70,11 +70,11 @@ def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> Non
     embedder = open_embedder(onnx, options)
     report = embed_dataset(index, embedder, out, options)
     if as_json:
-        click.echo(json.dumps({"out": str(out), **vars(report), "settings": embedder.settings}))
+        say_json({"out": str(out), **vars(report), "settings": embedder.settings})
         return
     rows = f"{report.n_images} frames" if options.per_frame else f"{report.n_tracklets} tracklets"
     how = "{runtime}, {precision}, {threads} threads, batches of {batch_size}".format(**embedder.settings)
-    click.echo(f"{out}: {rows}, {report.dimension} numbers each, from {report.n_images} images ({how})")
+    say(f"{out}: {rows}, {report.dimension} numbers each, from {report.n_images} images ({how})")
 
 
 def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
@@ -103,12 +103,12 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
     facts = {"n_tracklets": n_tracklets, "n_images": len(found.scores), "dimension": dimension}
     if as_json:
         said = {"out": str(out), "quality": quality and str(quality), **facts, "n_regions": found.n_regions}
-        click.echo(json.dumps({**said, "model": found.facts.model, "mode": vars(found.mode)}))
+        say_json({**said, "model": found.facts.model, "mode": vars(found.mode)})
         return
     how = f"{found.facts.model}, {found.mode.name}, batches of {options.batch}"
-    click.echo(f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} images ({how})")
+    say(f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} images ({how})")
     if quality is not None:
-        click.echo(f"{quality}: {found.n_regions} scores for each of {len(found.scores)} images")
+        say(f"{quality}: {found.n_regions} scores for each of {len(found.scores)} images")
 
 
 def _embed_frames(run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool) -> None:
@@ -116,9 +116,9 @@ def _embed_frames(run: Path, values: dict[str, Any], options: "ScoringOptions", 
 
     n_images, dimension = write_frame_vectors(run, dataset_folder(values["data"]), values["out"], options)
     if as_json:
-        click.echo(json.dumps({"out": str(values["out"]), "n_images": n_images, "dimension": dimension}))
+        say_json({"out": str(values["out"]), "n_images": n_images, "dimension": dimension})
         return
-    click.echo(f"{values['out']}: {n_images} frames, {dimension} numbers each, regions weighted by their scores")
+    say(f"{values['out']}: {n_images} frames, {dimension} numbers each, regions weighted by their scores")
 
 
 def _read_options(values: dict[str, Any]) -> EmbedOptions:

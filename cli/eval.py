@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.options import FOLDER, OUT_FILE, dataset_folder, is_given, refuse_idle
+from cli.say import say, say_text
 from lpw_toolkit.comparing import LEARNED, Settings, Source
 from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.embeddings import Embeddings, read_embeddings
@@ -72,7 +73,7 @@ def command(results: tuple[Path, ...], *, as_table: bool, form: str, as_json: bo
     if as_table:
         _refuse_beside_table(values)
         lines = read_lines(read_metrics(_require_results(results)))
-        click.echo(format_table(lines, mix=values["mix"], form=form))
+        say_text(format_table(lines, mix=values["mix"], form=form))
         return
     run = _take_run(results, values)
     if values["protocol"] is None:
@@ -127,7 +128,7 @@ def _evaluate(run: Path | None, form: str, values: dict[str, Any]) -> None:
         notes = evaluations[0].notes
     text = format_results(evaluations, notes, form=form, mix=mix)
     _publish(evaluations, notes, values, mix=mix)
-    click.echo(text)
+    say_text(text)
 
 
 def _embed_run(
@@ -195,13 +196,12 @@ def _publish(evaluations: list[Evaluation], notes: list[str], values: dict[str, 
         title = f"{evaluations[0].dataset.name}, {evaluations[0].protocol}"
         draw_cmc({_label(one, evaluations): one.curve for one in evaluations}, values["plot"], title=title)
     if values["page"] is not None:
-        for line in write_page(evaluations[0], values["page"]):
-            click.echo(line, err=True)
+        say(*write_page(evaluations[0], values["page"]), err=True)
     if values["out"] is not None:
         write_results(values["out"], evaluations, notes, mix=mix)
     for name in ("out", "plot", "page"):
         if values[name] is not None:
-            click.echo(f"written: {values[name]}", err=True)
+            say(f"written: {values[name]}", err=True)
 
 
 def _label(one: Evaluation, among: list[Evaluation]) -> str:

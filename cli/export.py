@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.options import FOLDER, dataset_folder
+from cli.say import say
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.exports import ExportOptions, Role, export_dataset, list_forms
 
@@ -32,7 +33,6 @@ def command(paths: tuple[Path, ...], *, form: str, role: Role | None, split: int
     dataset = open_dataset(dataset_folder(paths[0] if len(paths) == 2 else None))
     options = ExportOptions(role=role, split=split, shard_bytes=shard_mb and shard_mb << 20)
     made = export_dataset(dataset, form, paths[-1], options)
-    for line in made.losses:
-        click.echo(f"note: {line}")
+    say(*(f"note: {line}" for line in made.losses))
     size = f" ({made.n_images:,} images, {made.n_bytes / 1e6:,.1f} MB)" if made.n_images else ""
-    click.echo(f"written: {made.out}{size}")
+    say(f"written: {made.out}{size}")

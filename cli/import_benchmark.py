@@ -1,12 +1,13 @@
 """`lpw import`: a published benchmark becomes a dataset."""
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.options import FOLDER, json_option
+from cli.say import say, say_json
 from lpw_toolkit.benchmarks import ReadOptions, list_benchmarks
 from lpw_toolkit.importing import ImportConfig, ImportResult, import_benchmark
 from lpw_toolkit.progress import set_style
@@ -36,8 +37,11 @@ def command(benchmark: str, raw_dir: Path, out: Path, *, as_json: bool, **values
     set_style("json" if as_json else "auto")
     options = ReadOptions(values.pop("variant"), values.pop("split_seed"))
     config = ImportConfig(benchmark, raw_dir, out, options=options, **values)
-    result = import_benchmark(config, say=lambda line: click.echo(line, err=True))
-    click.echo(json.dumps(as_fields(result), ensure_ascii=False) if as_json else "\n".join(iter_lines(result)))
+    result = import_benchmark(config, say=partial(say, err=True))
+    if as_json:
+        say_json(as_fields(result))
+    else:
+        say(*iter_lines(result))
 
 
 def as_fields(result: ImportResult) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """`lpw info`: counts and settings of a dataset."""
 
-import json
 from pathlib import Path
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say_json, say_text
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.info import describe, format_info, format_table1, table1
 
@@ -19,4 +19,7 @@ def command(dataset: Path | None, *, as_table1: bool, as_json: bool) -> None:
     opened = open_dataset(dataset_folder(dataset))
     facts = table1(opened) if as_table1 else describe(opened)
     text = format_table1 if as_table1 else format_info
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text(facts))
+    if as_json:
+        say_json(facts)
+    else:
+        say_text(text(facts))

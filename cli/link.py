@@ -1,12 +1,12 @@
 """`lpw link`: the linker alone."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.options import FOLDER, OUT_FILE, config_options, json_option, take_config
+from cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.link import PRESETS, LinkConfig, link
 from lpw_toolkit.mot import read_detections, write_tracks
@@ -53,4 +53,7 @@ def command(
     write_tracks(out, table if raw else smooth_tracks(table, tracks), tracks)
     n_tracks, n_boxes = int(tracks.max(initial=-1)) + 1, int((tracks >= 0).sum())
     facts = {"tracks": n_tracks, "boxes": n_boxes, "boxes_read": table.num_rows, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {n_tracks} tracks, {n_boxes} of {table.num_rows} boxes")
+    if as_json:
+        say_json(facts)
+    else:
+        say(f"{out}: {n_tracks} tracks, {n_boxes} of {table.num_rows} boxes")

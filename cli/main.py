@@ -10,6 +10,8 @@ from types import FrameType
 
 import click
 
+from cli.say import guard_terminal, say, say_click_error
+
 # Help texts stand here so that `lpw --help` imports no command.
 COMMANDS = {
     "build-tracklets": "Street video becomes an LPW-style dataset of tracklets.",
@@ -81,6 +83,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 def run() -> None:
     """Entry point of the `lpw` command: exit code 0, 2 user error, 3 mismatch, 4 partial, 128 + signal."""
+    guard_terminal()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
@@ -91,7 +94,7 @@ def run() -> None:
         code = _close_stdout()
     except OSError as error:  # what was printed is still held back
         if code == 0:
-            print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
+            say(f"lpw: {_describe_refusal(error)}", err=True)
         _close_stdout()
         code = code or 2
     sys.exit(code)
@@ -108,23 +111,23 @@ def _run_guarded() -> int:
     try:
         main(standalone_mode=False)
     except LpwError as error:
-        print(f"lpw: {error}", file=sys.stderr)
+        say(f"lpw: {error}", err=True)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        say_click_error(error)
         return error.exit_code
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
-        print(f"lpw: {INTERRUPTED}", file=sys.stderr)
+        say(f"lpw: {INTERRUPTED}", err=True)
         return 130
     except _Stopped as stopped:
-        print(f"lpw: {INTERRUPTED}", file=sys.stderr)
+        say(f"lpw: {INTERRUPTED}", err=True)
         return stopped.exit_code
     except (BrokenPipeError, SystemExit):  # click leaves by SystemExit where standard output is closed
         return _close_stdout()
     except OSError as error:
-        print(f"lpw: {_describe_refusal(error)}", file=sys.stderr)
+        say(f"lpw: {_describe_refusal(error)}", err=True)
         return 2
     except (MemoryError, RecursionError) as error:
         got = "more memory needed than there is" if isinstance(error, MemoryError) else "data nested too deeply"
@@ -135,7 +138,7 @@ def _run_guarded() -> int:
         if extra is None:
             raise
         got, do = f"no package {error.name}", f'pip install "lpw-toolkit[{extra}]"'
-        print(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", file=sys.stderr)
+        say(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", err=True)
         return LpwError.exit_code
     return 0
 

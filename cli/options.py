@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from cli.say import say
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
 
@@ -132,14 +133,14 @@ def dataset_folder(given: Path | None) -> Path:
     if given is not None:
         return given
     found = find_dataset(Path.cwd())
-    click.echo(f"dataset: {found.name}", err=True)
+    say(f"dataset: {found.name}", err=True)
     return found
 
 
 def default_out(source: Path, suffix: str) -> Path:
     """The output next to the current folder's other things when none is named (which is printed)."""
     out = Path(f"{source.resolve().stem if source.is_file() else source.resolve().name}{suffix}")
-    click.echo(f"output: {out}", err=True)
+    say(f"output: {out}", err=True)
     return out
 
 

@@ -1,11 +1,11 @@
 """`lpw pack`: the images of a dataset in one file for random reading."""
 
-import json
 from pathlib import Path
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.pack import PACK_FILE, write_pack
 from lpw_toolkit.progress import set_style
@@ -23,7 +23,7 @@ def command(dataset: Path | None, *, as_json: bool) -> None:
     root = dataset_folder(dataset)
     pack, is_new = write_pack(open_dataset(root))
     if as_json:
-        click.echo(json.dumps({"n_images": pack.n_images, "n_bytes": pack.n_bytes, "new": is_new}))
+        say_json({"n_images": pack.n_images, "n_bytes": pack.n_bytes, "new": is_new})
         return
     done = "written" if is_new else "there already, nothing to do"
-    click.echo(f"{root / PACK_FILE}: {pack.n_images} images, {pack.n_bytes} bytes, {done}")
+    say(f"{root / PACK_FILE}: {pack.n_images} images, {pack.n_bytes} bytes, {done}")

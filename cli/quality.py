@@ -1,12 +1,12 @@
 """`lpw quality`: what a run's quality predictor says, painted on frames."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.progress import set_style
 
 
@@ -39,6 +39,6 @@ def command(run: Path, *, data: Path | None, out: Path, workers: int, as_json: b
         run, dataset_folder(data), out, QualityOptions(**given), ScoringOptions(n_workers=workers)
     )
     if as_json:
-        click.echo(json.dumps({"page": str(files[0]), "pictures": [str(file) for file in files[1:]]}))
+        say_json({"page": str(files[0]), "pictures": [str(file) for file in files[1:]]})
     else:
-        click.echo(f"open {files[0]}")
+        say(f"open {files[0]}")

@@ -1,12 +1,12 @@
 """`lpw regions`: from key points to the division of the body that RQEN cuts its maps by."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import FOLDER, OUT_FILE, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
@@ -40,15 +40,18 @@ def command(dataset: Path | None, *, show: Path | None, as_json: bool, **values:
     opened = open_dataset(dataset_folder(dataset))
     found, min_confidence = _find_joints(opened, values)
     for note in found.notes:
-        click.echo(f"left out: {note}", err=True)
+        say(f"left out: {note}", err=True)
     from rqen.landmarks import divide_body
 
     seen = found.seen(min_confidence)
     division = divide_body(found.points[..., 1], seen)
     if show is not None:
         _write_picture(show, opened, found, min_confidence, division)
-        click.echo(f"written: {show}", err=True)
-    click.echo(json.dumps(_report(found, division)) if as_json else _describe(found, division))
+        say(f"written: {show}", err=True)
+    if as_json:
+        say_json(_report(found, division))
+    else:
+        say(*_describe(found, division))
 
 
 def _check_choice(values: dict[str, Any]) -> None:
@@ -93,7 +96,7 @@ def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
 
     sizes = {} if values["image_size"] is None else {"image_size": values["image_size"]}
     model = open_pose(PoseOptions(values["pose"], download=values["download"], **sizes))
-    click.echo(model.note, err=True)
+    say(model.note, err=True)
     rows = draw_rows(dataset, values["n_images"] or 2000, np.random.default_rng(values["seed"] or 0))
     return find_points(dataset, rows, model)
 
@@ -128,7 +131,7 @@ def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:
     }
 
 
-def _describe(found: "BodyPoints", division: "Division") -> str:
+def _describe(found: "BodyPoints", division: "Division") -> list[str]:
     from rqen.landmarks import SET_NAMES
     from rqen.regions_picture import describe_rows, set_option
 
@@ -141,4 +144,4 @@ def _describe(found: "BodyPoints", division: "Division") -> str:
     if 0 not in division.rounded:
         lines.append(f"whole rows:  lpw train rqen --set '{set_option(division.rounded)}'")
     lines.append(f"exact:       lpw train rqen --set '{set_option(division.rows)}'")
-    return "\n".join(lines)
+    return lines

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import FOLDER, OUT_FILE, dataset_folder
+from cli.say import say, say_text
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 from rqen.reproduce.forms import FORMS, format_report
@@ -47,7 +48,7 @@ def command(table: str, *, data: tuple[Path, ...], form: str, as_json: bool, **v
     set_style("json" if as_json else "auto")
     roots = data or (dataset_folder(None),)
     report = _count(roots) if table == "table1" else _reproduce(table, roots, values)
-    click.echo(format_report(report, form))
+    say_text(format_report(report, form))
 
 
 def _count(roots: tuple[Path, ...]) -> "Report":
@@ -95,7 +96,7 @@ def _take_request(table: str, root: Path, values: dict[str, Any]) -> "Request":
     if out is None:
         name = open_dataset(root).root.resolve().name
         out = Path("runs") / f"reproduce-{name}-{Path(values['recipe']).stem}"
-        click.echo(f"output: {out}", err=True)
+        say(f"output: {out}", err=True)
     splits = None if values["splits"] == "all" else _numbers("--splits", values["splits"], "0,1 or all")
     return Request(
         table, root, out, values["test_data"], values["protocol"], values["recipe"],
@@ -129,7 +130,7 @@ def _run(plan: "Plan", values: dict[str, Any]) -> None:
     def report(item: "Item", record: "Record") -> None:
         metrics = record["metrics"]
         shown = f"rank-1 {100 * metrics['cmc@1']:.1f}, mAP {100 * metrics['map']:.1f}"
-        click.echo(f"{item.row.label}, split {item.split}, seed {item.seed}: {shown}", err=True)
+        say(f"{item.row.label}, split {item.split}, seed {item.seed}: {shown}", err=True)
 
     n_workers = values["workers"]
     options = WorkOptions(ScoringOptions(n_workers=n_workers), values["download"], n_workers)
@@ -147,4 +148,4 @@ def _draw(plan: "Plan", records: "dict[str, Record]", place: Path) -> None:
     if not shown:
         raise LpwError("option --plot", "no row that was run", "one or more", "leave out --only-report")
     draw_cmc(shown, place, title=f"{plan.test.name}, {plan.protocol}")
-    click.echo(f"written: {place}", err=True)
+    say(f"written: {place}", err=True)

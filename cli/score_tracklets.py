@@ -1,12 +1,12 @@
 """`lpw score-tracklets`: tracklets against ground truth."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.options import FOLDER, config_options, dataset_folder, json_option, take_config
+from cli.say import say_json, say_text
 from lpw_toolkit.score import format_score, score_against
 from lpw_toolkit.truth import Prices
 
@@ -25,4 +25,7 @@ def command(
     source = dataset_folder(tracklets)
     prices = take_config(Prices, values)
     facts = score_against(source, truth, iou=iou, prices=prices, detections=detections)
-    click.echo(json.dumps(facts) if as_json else format_score(facts))
+    if as_json:
+        say_json(facts)
+    else:
+        say_text(format_score(facts))

@@ -1,11 +1,11 @@
 """`lpw show`: contact sheets and timelines, or one person across cameras, as a local page."""
 
-import json
 from pathlib import Path
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.persons_page import write_persons
@@ -28,11 +28,11 @@ def command(
     opened = open_dataset(dataset_folder(dataset))
     write = write_persons if persons else write_show
     report = write(opened, out, single_file=single_file, max_crops=max_crops)
-    for line in report.problems:
-        click.echo(f"problem: {line}", err=True)
-    click.echo(
-        json.dumps({"page": str(report.page), "problems": report.problems}) if as_json else f"open {report.page}"
-    )
+    say(*(f"problem: {line}" for line in report.problems), err=True)
+    if as_json:
+        say_json({"page": str(report.page), "problems": report.problems})
+    else:
+        say(f"open {report.page}")
     if report.problems:
         got = f"{len(report.problems)} crops that cannot be shown"
         raise PartialError(opened.root, got, "whole crops", "run `lpw check`")

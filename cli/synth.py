@@ -6,6 +6,7 @@ import click
 import numpy as np
 
 from cli.options import FOLDER
+from cli.say import say
 from lpw_toolkit.synth import STREETS, write_street
 
 
@@ -16,4 +17,4 @@ from lpw_toolkit.synth import STREETS, write_street
 def command(out: Path, preset: str, seed: int) -> None:
     """Draws a street of textured walkers to OUT: video/, truth/, detections/, persons.json."""
     street = write_street(out, STREETS[preset], np.random.default_rng(seed))
-    click.echo(f"{out}: {len(street.videos)} videos, {street.config.n_persons} persons")
+    say(f"{out}: {len(street.videos)} videos, {street.config.n_persons} persons")

@@ -1,12 +1,12 @@
 """`lpw train`: RQEN, its ablations and the methods it is compared with."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 
@@ -43,10 +43,11 @@ def command(method: str, *, data: Path | None, out: Path | None, split: str, as_
     with open_team() as team:
         for job in _list_jobs(method, root, out, split, options):
             if team.leads:
-                click.echo(f"run: {job.out}", err=True)
+                say(f"run: {job.out}", err=True)
             run = train(job, team)
             if team.leads:
-                click.echo(json.dumps({"run": str(run)}) if as_json else f"trained: {run}")
+                report = say_json if as_json else say
+                report({"run": str(run)} if as_json else f"trained: {run}")
 
 
 def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]) -> "list[Job]":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.names import show_name
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart without colour.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -102,5 +103,5 @@ def _draw_axes(axes: Any, curves: dict[str, NDArray[np.float64]], title: str | N
 
 def _cut(text: str, n_most: int) -> str:
     """`text` on one line, at most `n_most` characters."""
-    line = " ".join(text.split())
+    line = show_name(" ".join(text.split()))
     return line if len(line) <= n_most else line[: n_most - 1] + "…"

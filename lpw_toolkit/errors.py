@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from lpw_toolkit.files.names import show_name
+
+_MAX_CHARS = 1_000  # of each part: a path takes up to 4,096 bytes, the text of another library any number
+
 
 class LpwError(Exception):
-    """A fault of the input or of the call, told in one line without a traceback.
+    """A fault of the input or of the call, told in one line without a traceback, whatever the names in it hold.
 
     Args:
         thing: what is wrong, usually a path or an option.
@@ -17,7 +21,8 @@ class LpwError(Exception):
 
     def __init__(self, thing: object, got: str, expected: str, do: str) -> None:
         self.thing, self.got, self.expected, self.do = str(thing), got, expected, do
-        super().__init__(" ".join(f"{thing}: got {got}; expected {expected}; {do}".splitlines()))
+        shown = (show_name(" ".join(str(part).splitlines()), _MAX_CHARS) for part in (self.thing, got, expected, do))
+        super().__init__("{}: got {}; expected {}; {}".format(*shown))
 
     def __reduce__(self) -> tuple[type["LpwError"], tuple[str, str, str, str]]:
         return type(self), (self.thing, self.got, self.expected, self.do)  # passes between processes

@@ -17,11 +17,11 @@ from typing import Any
 
 from lpw_toolkit.archives import RawTree, open_tree
 from lpw_toolkit.benchmarks import Benchmark, Reading, ReadOptions, Splits, open_benchmark
-from lpw_toolkit.check.problems import escape
 from lpw_toolkit.check.published import published_counts
 from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_names
+from lpw_toolkit.files.names import show_name
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.intake import Intake, Taken
 from lpw_toolkit.machine import remember
@@ -123,12 +123,12 @@ def _report_mismatches(config: ImportConfig, reading: Reading, say: Callable[[st
     if lines and not config.allow_partial:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
         do = "complete it, or go on with --allow-partial, which records it"
-        raise MismatchError(config.raw, f"{escape(lines[0])}{more}", "the published counts", do)
+        raise MismatchError(config.raw, f"{show_name(lines[0])}{more}", "the published counts", do)
 
 
 def _say_all(lines: list[str], kind: str, say: Callable[[str], None]) -> None:
     for line in lines[:MAX_NAMED]:
-        say(f"{kind}: {escape(line)}")
+        say(f"{kind}: {show_name(line)}")
     if len(lines) > MAX_NAMED:
         say(f"{kind}: {len(lines) - MAX_NAMED} more")
 
@@ -158,7 +158,7 @@ class _Import:
         if faults and not self.config.allow_partial:
             more = f" and {len(faults) - 1} more images that cannot be used" if len(faults) > 1 else ""
             do = "restore them and run the same command again, or leave them out with --allow-partial"
-            raise MismatchError(self.config.raw, f"{escape(faults[0])}{more}", "whole JPEG and PNG images", do)
+            raise MismatchError(self.config.raw, f"{show_name(faults[0])}{more}", "whole JPEG and PNG images", do)
         return self._close(work, taken)
 
     def _hold_plan(self, work: Workspace) -> None:
@@ -177,7 +177,7 @@ class _Import:
     def _settings(self) -> dict[str, Any]:
         """All that was chosen; what was allowed is no part of it, since it changes nothing where nothing is amiss."""
         config = self.config
-        source = {key: escape(v) if isinstance(v, str) else v for key, v in self.tree.facts().items()}
+        source = {key: show_name(v) if isinstance(v, str) else v for key, v in self.tree.facts().items()}
         return {
             "benchmark": self.reader.FACTS.name,
             "variant": config.options.variant,
@@ -220,10 +220,13 @@ class _Import:
             "title": facts.title,
             "citation": facts.citation,
             "url": facts.url,
-            "mismatches": [escape(line) for line in reading.mismatches[:MAX_RECORDED]],
-            "dropped": {**dropped, "images": [escape(line) for line in faults[:MAX_RECORDED]]},
-            "extras": {"n_files": len(reading.extras), "first": [escape(line) for line in reading.extras[:MAX_NAMED]]},
-            "notes": [escape(line) for line in reading.notes],
+            "mismatches": [show_name(line) for line in reading.mismatches[:MAX_RECORDED]],
+            "dropped": {**dropped, "images": [show_name(line) for line in faults[:MAX_RECORDED]]},
+            "extras": {
+                "n_files": len(reading.extras),
+                "first": [show_name(line) for line in reading.extras[:MAX_NAMED]],
+            },
+            "notes": [show_name(line) for line in reading.notes],
         }
         return {
             "name": config.name or facts.name,

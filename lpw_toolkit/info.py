@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset, count_rows
+from lpw_toolkit.files.names import show_name
 from lpw_toolkit.tables import to_numpy
 
 _LENGTH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -213,8 +214,8 @@ def format_info(facts: dict[str, Any]) -> str:
         ("score", _format_summary(facts["score"])),
         ("sources", f"{sources['n_complete']:,} of {sources['n_sources']:,} complete"),
     ]
-    text = "\n".join(f"{name:<12}{_printable(value)}" for name, value in lines)
-    troubled = [f"  {_printable(row['video_id'])}: {_format_trouble(row)}" for row in sources["troubled"]]
+    text = "\n".join(f"{name:<12}{show_name(value)}" for name, value in lines)
+    troubled = [f"  {show_name(row['video_id'])}: {show_name(_format_trouble(row))}" for row in sources["troubled"]]
     return "\n".join([text, *troubled, "", _format_cameras(facts["cameras"])])
 
 
@@ -225,7 +226,7 @@ def format_table1(facts: dict[str, Any]) -> str:
     notes = [f"Source: {facts['source']}", *facts["notes"]]
     if facts["n_unidentified"]:
         notes.insert(0, f"{facts['n_unidentified']:,} tracklets have no person yet; identities count the others only.")
-    return "\n".join([_align(rows), "", *notes])
+    return "\n".join([_align(rows), "", *map(show_name, notes)])
 
 
 def _table1_cells(row: dict[str, Any]) -> list[str]:
@@ -249,7 +250,7 @@ def _format_cameras(cameras: list[dict[str, Any]]) -> str:
 
 def _align(rows: list[list[str]]) -> str:
     """Columns padded to their widest cell: the first and the sixth to the left, numbers to the right."""
-    rows = [[_printable(cell) for cell in row] for row in rows]
+    rows = [[show_name(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
     return "\n".join("  ".join(map(_pad, row, widths, range(len(row)))).rstrip() for row in rows)
 
@@ -285,8 +286,3 @@ def _say(value: object) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:,}" if isinstance(value, int | float) else str(value)
-
-
-def _printable(text: str) -> str:
-    """`text` without control characters: an id from elsewhere must not steer the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,8 +1,5 @@
 """Rows of metrics as a table for people and machines, with the lock: what must not be compared stands apart."""
 
-import csv
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.names import format_csv, json_text, latex_cell, markdown_cell, show_name
 from lpw_toolkit.protocols import list_protocols, open_protocol
 from lpw_toolkit.schema import METRICS
 from lpw_toolkit.tables import read_table
@@ -31,6 +29,7 @@ LOCKED = {
 _TITLES = {"map": "mAP", "minp": "mINP"}
 _COUNTS = {"n_query": "queries", "n_gallery": "answers", "n_skipped": "skipped"}
 _MAX_CELL_CHARS = 28
+_MAX_NAME_CHARS = 200  # of a model: nobody reads more, and every line is as wide as the widest
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[s
     legend = [
         f"{name} {key}: {text}" for name, of in zip(named, keys.values(), strict=True) for text, key in of.items()
     ]
-    return [titles, *rows], legend
+    return [[show_name(cell, _MAX_NAME_CHARS) for cell in row] for row in (titles, *rows)], legend
 
 
 def _known_by(lines: Sequence[Line]) -> set[str]:
@@ -221,35 +220,23 @@ def _format_text(lines: Sequence[Line], notes: Sequence[str]) -> str:
     n_left = grid[0].index("distance") + 1
     forms = [f"{{:{'<' if i < n_left else '>'}{width}}}" for i, width in enumerate(widths)]
     rows = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip() for row in grid]
-    return "\n".join([*rows, "", *legend, *_shared_facts(lines), *notes])
+    return "\n".join([*rows, "", *map(show_name, [*legend, *_shared_facts(lines), *notes])])
 
 
 def _format_markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
     grid, legend = _grid(lines)
-    titles, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in grid]
-    n_left = titles.index("distance") + 1
+    n_left = grid[0].index("distance") + 1
+    titles, *rows = [list(map(markdown_cell, row)) for row in grid]
     ruler = ["---" if i < n_left else "---:" for i in range(len(titles))]
     table = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
-    return f"{table}\n\n" + "\n".join(f"* {fact}" for fact in [*legend, *_shared_facts(lines), *notes])
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\ldots{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-}  # fmt: skip
-
-
-def escape_latex(text: str) -> str:
-    """`text` as LaTeX prints it."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return f"{table}\n\n" + "\n".join(f"* {markdown_cell(fact)}" for fact in [*legend, *_shared_facts(lines), *notes])
 
 
 def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
     grid, legend = _grid(lines, headline=True)
-    titles, *rows = [[escape_latex(cell) for cell in row] for row in grid]
-    n_left = titles.index("distance") + 1
-    caption = "; ".join(escape_latex(fact) for fact in [*legend, *_shared_facts(lines), *notes])
+    n_left = grid[0].index("distance") + 1
+    titles, *rows = [list(map(latex_cell, row)) for row in grid]
+    caption = "; ".join(latex_cell(fact) for fact in [*legend, *_shared_facts(lines), *notes])
     return format_latex(titles, rows, n_left, f"Percent; {caption}")
 
 
@@ -286,17 +273,15 @@ def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 def _format_csv(lines: Sequence[Line], _: Sequence[str]) -> str:
     records = _records(lines)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return out.getvalue().rstrip("\n")
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    rows = [[record.get(column, "") for column in columns] for record in records]
+    return format_csv([columns, *rows]).rstrip("\n")
 
 
 def _format_json(lines: Sequence[Line], notes: Sequence[str], skipped: Sequence[str] = ()) -> str:
     different = find_differences(choose_headlines(lines))
     record = {"lines": _records(lines), "differ": different, "notes": list(notes), "skipped": list(skipped)}
-    return json.dumps(record, indent=2, ensure_ascii=False)
+    return json_text(record, indent=2)
 
 
 FORMS: dict[str, Callable[[Sequence[Line], Sequence[str]], str]] = {

@@ -1,11 +1,12 @@
 """Progress of anything longer than a second: a bar on a terminal, plain lines elsewhere, JSON lines for machines."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol
+
+from lpw_toolkit.files.names import json_text, show_name
 
 Style = Literal["auto", "json", "none"]
 _LINE_EVERY_S = 10.0
@@ -54,14 +55,20 @@ class _Bar:
         from tqdm import tqdm
 
         self._bar = tqdm(
-            total=total, initial=done, desc=title, unit=f" {unit}", delay=1.0, dynamic_ncols=True, leave=False
+            total=total,
+            initial=done,
+            desc=show_name(title),
+            unit=f" {unit}",
+            delay=1.0,
+            dynamic_ncols=True,
+            leave=False,
         )
 
     def advance(self, n: int = 1) -> None:
         self._bar.update(n)
 
     def note(self, text: str) -> None:
-        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.set_postfix_str(show_name(text), refresh=False)
 
     def close(self) -> None:
         self._bar.close()
@@ -95,9 +102,12 @@ class _Lines:
         if self._json:
             fields = {"progress": self._title, "done": self._done, "total": self._total, "unit": self._unit}
             fields |= {"per_s": round(rate, 1), "left_s": left and round(left)}
-            print(json.dumps(fields | ({"note": self._note} if self._note else {})), file=sys.stderr)  # noqa: T201
+            self._say(json_text(fields | ({"note": self._note} if self._note else {})))
             return
         share = f"/{self._total}" if self._total else ""
         rest = f", {left:.0f} s left" if left else ""
         note = f", {self._note}" if self._note else ""
-        print(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}{note}", file=sys.stderr)  # noqa: T201
+        self._say(show_name(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}{note}"))
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr)  # noqa: T201

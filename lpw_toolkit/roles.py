@@ -3,9 +3,7 @@
 The numbers exist only in exported files; `format_mapping` writes beside them which id each one stands for.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
+from lpw_toolkit.files.names import format_csv
 from lpw_toolkit.schema import SUBSETS
 from lpw_toolkit.trials import read_trials
 
@@ -235,7 +234,7 @@ def _group_cameras(seen: Sequence[tuple[str, str | None]]) -> list[list[str]]:
 
 
 def format_mapping(dataset: Dataset, names: dict[int, str], cast: Cast | None = None) -> bytes:
-    """CSV that says for each exported tracklet what it was: one line per row of `names`, in its order.
+    """CSV (`names.csv_cell`) that says for each exported tracklet what it was: one line per row of `names`, in order.
 
     Args:
         names: for a row of the table of tracklets, how the export calls it.
@@ -244,11 +243,9 @@ def format_mapping(dataset: Dataset, names: dict[int, str], cast: Cast | None = 
     columns = ("tracklet_id", "person_id", "camera_id", "scene_id", "kind")
     rows = dataset.tracklets.select(columns).take(pa.array(list(names), pa.int64())).to_pylist()
     subsets = {name: set(rows_.tolist()) for name, rows_ in cast.roles.subsets().items()} if cast else {}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", *(["person", "camera", "subset"] if cast else []), *columns])
+    lines: list[list[object]] = [["name", *(["person", "camera", "subset"] if cast else []), *columns]]
     for (number, name), row in zip(names.items(), rows, strict=True):
         role = "+".join(subset for subset, members in subsets.items() if number in members)
         numbers = [cast.person[number], cast.camera[number], role] if cast else []
-        writer.writerow([name, *numbers, *(row[column] for column in columns)])
-    return text.getvalue().encode()
+        lines.append([name, *numbers, *(row[column] for column in columns)])
+    return format_csv(lines).encode()

@@ -8,6 +8,7 @@ import numpy as np
 
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.names import show_name
 from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
 from lpw_toolkit.sequences import iter_sequences
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
@@ -124,7 +125,7 @@ def format_score(facts: dict[str, Any]) -> str:
     lines = [["video", *(title for _, title, _ in _COLUMNS)]]
     for row in rows:
         cells = [form.format(row[key]) if row.get(key) is not None else "-" for key, _, form in _COLUMNS]
-        lines.append([row["video"], *cells])
+        lines.append([show_name(row["video"]), *cells])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])

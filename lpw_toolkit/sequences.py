@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.names import safe_file_name
 from lpw_toolkit.schema import TIMELINE
 from lpw_toolkit.tables import boxes_of, to_numpy
 
@@ -75,16 +76,8 @@ def safe_name(text: str) -> str:
 
 def name_files(texts: list[str]) -> dict[str, str]:
     """A file name for each text, unique in any letter case; a clash gets a number."""
-    names: dict[str, str] = {}
     taken: set[str] = set()
-    for text in texts:
-        base = safe_name(text)
-        name, number = base, 2
-        while name.lower() in taken:
-            name, number = f"{base}-{number}", number + 1
-        taken.add(name.lower())
-        names[text] = name
-    return names
+    return {text: safe_file_name(safe_name(text), taken) for text in texts}
 
 
 def _video_columns(tracklets: pa.Table) -> tuple[list[str | None], list[str]]:

@@ -12,9 +12,8 @@ import pyarrow as pa
 from lpw_toolkit.archives import find_prefix
 from lpw_toolkit.benchmarks import RawTracklet, Reading, Splits, Tree
 from lpw_toolkit.check.header import KIND_OF_SUFFIX
-from lpw_toolkit.check.problems import escape
-from lpw_toolkit.dataset import is_inner_path
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.names import find_path_fault, fold_name, show_name
 from lpw_toolkit.intake import Taken
 from lpw_toolkit.schema import FRAMES, KINDS, SPLITS, SUBSETS, TRACKLETS
 from lpw_toolkit.tables import make_table
@@ -76,11 +75,25 @@ def make_sheet(tree: Tree, reading: Reading) -> Sheet:
     _check_contract(tree, tracklets, names)
     prefix = find_prefix(names)
     paths = [name[len(prefix) :] for name in names]
-    for path in paths:
-        if not path.isprintable() or not is_inner_path(path):
-            got = f"the file name {escape(path)!r}"
-            raise LpwError(tree.name, got, "printable names without backslashes", "rename that file")
+    _check_names(tree, paths)
     return Sheet(tracklets, names, paths, prefix, _digest_reading(tracklets, paths, reading))
+
+
+def _check_names(tree: Tree, paths: list[str]) -> None:
+    """Errors: LpwError for a path that some system does not hold, or not beside another one; as of an archive's."""
+    for path in paths:
+        fault = find_path_fault(path)  # `..`, `/` and `\` at the beginning are faults too
+        if fault:
+            got = f"{fault}: the file name {show_name(path)!r}"
+            raise LpwError(tree.name, got, "printable names that every file system holds", "rename that file")
+    hashes = np.sort(np.fromiter((hash(fold_name(path)) for path in paths), np.int64, len(paths)))  # a million fit
+    twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    seen: dict[str, str] = {}
+    for path in (path for path in paths if twice and hash(fold_name(path)) in twice):
+        other = seen.setdefault(fold_name(path), path)
+        if other != path:
+            got = f"both {show_name(other)!r} and {show_name(path)!r}"
+            raise LpwError(tree.name, got, "names that stay apart on every file system", "rename one of them")
 
 
 def _check_contract(tree: Tree, tracklets: list[RawTracklet], names: list[str]) -> None:

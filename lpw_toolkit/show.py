@@ -22,6 +22,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
+from lpw_toolkit.files.names import show_in_page
 from lpw_toolkit.folders import check_free, mark_folder, publish_folder
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import Strip, draw_strip, sample_positions
@@ -209,8 +210,8 @@ def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool, look: 
 
 
 def encode_data(data: dict[str, Any]) -> str:
-    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line."""
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line, or turn a page."""
+    text = json.dumps(show_in_page(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
 
 

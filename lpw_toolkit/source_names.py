@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.names import is_device
 from lpw_toolkit.files.writing import describe_os_error
 
 #: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or one name.
@@ -197,7 +198,8 @@ def _make_safe(name: str) -> str:
     """Letters, digits and `-_.+=` of any script; everything else becomes `_`; at most 80 bytes of UTF-8."""
     text = unicodedata.normalize("NFC", printable(name))
     safe = "".join(c if c.isalnum() or c in "-_.+=" else "_" for c in text).lstrip("-.").rstrip(".")
-    return safe.encode()[:_MAX_ID_BYTES].decode("utf-8", "ignore")
+    safe = safe.encode()[:_MAX_ID_BYTES].decode("utf-8", "ignore").rstrip(".")
+    return f"_{safe}" if is_device(safe) else safe
 
 
 def _fold(text: str) -> str:

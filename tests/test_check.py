@@ -24,10 +24,11 @@ from sealing import write_manifest
 
 from lpw_toolkit.check import CheckReport, check_dataset
 from lpw_toolkit.check import images as check_images
-from lpw_toolkit.check.problems import RULES, Problem, escape
+from lpw_toolkit.check.problems import RULES, Problem
 from lpw_toolkit.check.rows import check_paths
 from lpw_toolkit.dataset import Dataset, close_dataset, is_inner_path, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.names import show_name
 from lpw_toolkit.schema import FRAMES, SCHEMAS, TRACKLETS
 from lpw_toolkit.tables import encode_table, read_table, write_table
 from lpw_toolkit.workspace import locate_images
@@ -529,8 +530,8 @@ class TestLines:
     @given(st.text(max_size=30))
     @settings(max_examples=100, deadline=None)
     def test_any_name_stays_on_one_line(self, text: str) -> None:
-        assert escape(text).isprintable()
-        assert len(escape(text).splitlines()) <= 1
+        assert show_name(text).isprintable()
+        assert len(show_name(text).splitlines()) <= 1
 
     def test_every_rule_that_the_code_uses_is_described(self) -> None:
         folder = Path(check_images.__file__).parent

@@ -5,7 +5,6 @@ means the same everywhere. A million names take about 100 MB; nothing is kept fo
 """
 
 import re
-import unicodedata
 from collections import Counter
 from heapq import merge
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lpw_toolkit.archives.limits import Limits, refuse
+from lpw_toolkit.files.names import find_path_fault, fold_name
 
 _DIGITS = re.compile(r"\d+")
 _SORT_NAMES = 65_536
@@ -34,16 +34,7 @@ def find_name_fault(name: str, limits: Limits) -> str | None:
         return "a name that climbs with `..`"
     if len(parts) > limits.max_depth or len(name.encode("utf-8", "surrogatepass")) > limits.max_name_bytes:
         return f"a name of {len(name)} characters in {len(parts)} parts"
-    if any(part in ("", ".") or part[-1] in ". " for part in parts):
-        return "a name with an empty part, or one that ends in a dot or space"
-    return None
-
-
-def fold_name(name: str) -> str:
-    """What a file system that ignores case and Unicode form keeps of `name`."""
-    if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return find_path_fault(name)
 
 
 def sort_key(name: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.files.names import show_name
+
 #: Rows named one by one for each rule and table; the rest is one line with its count.
 MAX_ROWS_NAMED = 20
 
@@ -105,18 +107,13 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return escape(f"{where}: {self.rule}: got {self.found}; expected {self.expected}; {self.remedy}")
+        return show_name(f"{where}: {self.rule}: got {self.found}; expected {self.expected}; {self.remedy}")
 
     def as_fields(self) -> dict[str, Any]:
         """The same for machines: file, row, rule, found, expected, remedy, level."""
         file = self.file.encode("utf-8", "backslashreplace").decode("utf-8")  # a name on disk need not be Unicode
         fields = {"file": file, "row": self.row, "rule": self.rule, "found": self.found}
         return {**fields, "expected": self.expected, "remedy": self.remedy, "level": self.level}
-
-
-def escape(text: str) -> str:
-    """`text` on one line: line breaks, control characters and broken UTF-8 (a file name may hold any) escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def name_rows(file: str, rule: str, bad: NDArray[np.bool_], found: Callable[[int], str]) -> Iterator[Problem]:

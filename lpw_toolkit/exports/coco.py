@@ -1,6 +1,5 @@
 """COCO JSON: every source frame as an image, a box per crop, `track_id` on every box, videos as in TAO."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.exports import Exported, ExportOptions
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.names import json_text
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.sequences import Sequence, iter_sequences
 
@@ -48,7 +48,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
         "annotations": annotations,
     }
     with publish_folder(out) as folder:
-        writing.write_file(folder / "annotations.json", json.dumps(content, ensure_ascii=False).encode())
+        writing.write_file(folder / "annotations.json", json_text(content).encode())
     return Exported(out, _LOSSES)
 
 

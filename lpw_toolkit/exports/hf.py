@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.names import json_text, markdown_cell, show_name
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import FRAMES, TRACKLETS
@@ -122,7 +123,7 @@ def format_card(dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: i
     manifest = dataset.manifest
     files = "".join(f"  - split: {part}\n    path: data/{part}-*.parquet\n" for part in counts)
     header = (
-        f"pretty_name: {json.dumps(dataset.name, ensure_ascii=False)}\n"
+        f"pretty_name: {json_text(show_name(dataset.name))}\n"
         f"license: {'other' if manifest.get('licence') else 'unknown'}\n"
         "task_categories:\n- image-feature-extraction\n"
         "tags:\n- person-re-identification\n"
@@ -134,7 +135,7 @@ def format_card(dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: i
         "Consent": manifest.get("consent") or "Not recorded. The images show persons: see to their rights.",
         "Citation": _read_fact(manifest, "settings", "import", "citation") or "None recorded.",
         "Splits": _describe_splits(manifest),
-        "Source": f"Digest of the dataset's rows: `{manifest.get('digest', 'none')}` ({manifest.get('tool', 'lpw')}).",
+        "Source": f"Digest of the dataset's rows: {manifest.get('digest', 'none')} ({manifest.get('tool', 'lpw')}).",
     }
     return (
         f"---\n{header}---\n\n# {_to_line(dataset.name)}\n\nTracklets of persons for re-identification; one row per "
@@ -167,4 +168,4 @@ def _describe_splits(manifest: dict[str, Any]) -> str:
 
 def _to_line(text: str) -> str:
     """Text from a manifest as one line without markup."""
-    return " ".join(text.split()).replace("<", "&lt;")
+    return markdown_cell(" ".join(text.split()))

@@ -12,6 +12,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Role
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.names import format_csv
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.sequences import Sequence, iter_sequences, safe_name
 from lpw_toolkit.tables import to_numpy
@@ -38,19 +39,19 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     sequences = list(iter_sequences(dataset))
     benchmark = f"{safe_name(dataset.name)}-{MOT_SPLIT}"
     with publish_folder(out) as folder:
-        lines = ["sequence,track,tracklet_id,person_id"]
+        rows: list[list[object]] = [["sequence", "track", "tracklet_id", "person_id"]]
         for sequence in sequences:
             numbers = _number_tracks(dataset, sequence, role)
             if role == "truth":
                 _write_truth(folder / "gt" / benchmark / sequence.name, sequence, dataset, numbers)
             else:
                 _write_results(folder / "trackers" / benchmark / MOT_TRACKER / "data", sequence, numbers)
-            lines += _name_tracks(dataset, sequence, numbers)
+            rows += _name_tracks(dataset, sequence, numbers)
         if role == "truth":
             names = "\n".join(["name", *(sequence.name for sequence in sequences)])
             writing.make_folder(folder / "gt" / "seqmaps")
             writing.write_file(folder / "gt" / "seqmaps" / f"{benchmark}.txt", f"{names}\n".encode())
-        writing.write_file(folder / "tracks.csv", ("\n".join(lines) + "\n").encode())
+        writing.write_file(folder / "tracks.csv", format_csv(rows).encode())
     return Exported(out, _LOSSES)
 
 
@@ -109,16 +110,9 @@ def _format_seqinfo(sequence: Sequence) -> str:
     return "[Sequence]\n" + "".join(f"{key}={value}\n" for key, value in fields.items())
 
 
-def _name_tracks(dataset: Dataset, sequence: Sequence, numbers: NDArray[np.int32]) -> list[str]:
-    """Lines of tracks.csv for one video: one per tracklet, fields quoted."""
+def _name_tracks(dataset: Dataset, sequence: Sequence, numbers: NDArray[np.int32]) -> list[list[object]]:
+    """Rows of tracks.csv for one video: one per tracklet."""
     rows, first = np.unique(sequence.tracklet, return_index=True)
     tracklets = dataset.tracklets.take(pa.array(rows)).select(["tracklet_id", "person_id"]).to_pylist()
     named = zip(numbers[first].tolist(), tracklets, strict=True)
-    return [
-        f"{sequence.name},{number + 1},{_quote(row['tracklet_id'])},{_quote(row['person_id'] or '')}"
-        for number, row in named
-    ]
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if text else ""
+    return [[sequence.name, number + 1, row["tracklet_id"], row["person_id"] or ""] for number, row in named]

@@ -1,7 +1,6 @@
 """Tar shards for WebDataset: a sample is a tracklet, its images and one JSON with all that is known of it."""
 
 import io
-import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally, read_suffix
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.names import json_text
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.shards import Loaded, name_parts, read_shards
@@ -43,14 +43,14 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
                 progress.advance(len(sizes))
                 shard.clear()  # before the next one is read
         facts = {"dataset": dataset.name, "digest": dataset.manifest.get("digest"), "shards": shards}
-        writing.write_file(folder / "shards.json", (json.dumps(facts, indent=1) + "\n").encode())
+        writing.write_file(folder / "shards.json", (json_text(facts, indent=1) + "\n").encode())
     return Exported(out, [*lines, _DIGEST_ONLY], tally.n_images, tally.n_bytes)
 
 
 def _make_tar(dataset: Dataset, shard: list[Loaded], n_before: int) -> bytes:
     file = io.BytesIO()
     for key, loaded in enumerate(shard, start=n_before):
-        _add_member(file, f"{key:08d}.json", json.dumps(_describe(dataset, loaded), ensure_ascii=False).encode())
+        _add_member(file, f"{key:08d}.json", json_text(_describe(dataset, loaded)).encode())
         paths = [image["path"] for image in loaded.frames["image"].to_pylist()]
         for i, (path, image) in enumerate(zip(paths, loaded.images, strict=True)):
             _add_member(file, f"{key:08d}.{i:04d}{read_suffix(dataset, path)}", image)

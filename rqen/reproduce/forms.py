@@ -1,11 +1,11 @@
 """A report as text: for the terminal, Markdown, LaTeX or JSON."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpw_toolkit.metrics_table import escape_latex, format_latex
+from lpw_toolkit.files.names import json_text, latex_cell, markdown_cell, show_name
+from lpw_toolkit.metrics_table import format_latex
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def format_report(report: Report, form: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` on one line without control characters: a name from elsewhere must not steer the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+    return show_name(" ".join(text.split()))
 
 
 def _cells(grid: Grid) -> list[list[str]]:
@@ -63,43 +62,38 @@ def _format_text(report: Report) -> str:
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         forms = [f"{{:{'<' if i < grid.n_left else '>'}{width}}}" for i, width in enumerate(widths)]
         lines = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip() for row in rows]
-        parts.append("\n".join([*([grid.caption] if grid.caption else []), *lines]))
+        parts.append("\n".join([*([_plain(grid.caption)] if grid.caption else []), *lines]))
     return "\n\n".join([*parts, "\n".join(map(_plain, report.notes))]).rstrip()
 
 
 def _format_markdown(report: Report) -> str:
-    parts = [f"**{_escape_markdown(report.title)}**", *([_list_markdown(report.head)] if report.head else [])]
+    parts = [f"**{markdown_cell(report.title)}**", *([_list_markdown(report.head)] if report.head else [])]
     for grid in report.grids:
-        titles, *rows = [[_escape_markdown(cell) for cell in row] for row in _cells(grid)]
+        titles, *rows = [[markdown_cell(cell) for cell in row] for row in _cells(grid)]
         ruler = ["---" if i < grid.n_left else "---:" for i in range(len(titles))]
         table = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
-        parts += [*([_escape_markdown(grid.caption)] if grid.caption else []), table]
+        parts += [*([markdown_cell(grid.caption)] if grid.caption else []), table]
     return "\n\n".join([*parts, *([_list_markdown(report.notes)] if report.notes else [])])
 
 
 def _list_markdown(sentences: Sequence[str]) -> str:
-    return "\n".join(f"* {_escape_markdown(_plain(sentence))}" for sentence in sentences)
-
-
-def _escape_markdown(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\|*_`<[" else c for c in text)
+    return "\n".join(f"* {markdown_cell(_plain(sentence))}" for sentence in sentences)
 
 
 def _format_latex(report: Report) -> str:
     tables = []
     for place, grid in enumerate(report.grids):
-        # A brace keeps a cell that begins with [ from being taken for an option of the line break before it.
-        titles, *rows = [["{}" + escape_latex(row[0]), *map(escape_latex, row[1:])] for row in _cells(grid)]
+        titles, *rows = [list(map(latex_cell, row)) for row in _cells(grid)]
         said = [*report.head, *report.notes] if place == 0 else []
-        below = [f"{escape_latex(_plain(sentence))}.\\par" for sentence in said]
-        caption = escape_latex(_plain(", ".join(filter(None, [report.title, grid.caption]))))
+        below = [f"{latex_cell(_plain(sentence))}.\\par" for sentence in said]
+        caption = latex_cell(_plain(", ".join(filter(None, [report.title, grid.caption]))))
         tables.append(format_latex(titles, rows, grid.n_left, caption, below))
     return "\n".join(tables)
 
 
 def _format_json(report: Report) -> str:
     record = {"title": report.title, "head": list(report.head), **report.facts, "notes": list(report.notes)}
-    return json.dumps(record, indent=2, ensure_ascii=False)
+    return json_text(record, indent=2)
 
 
 FORMS: dict[str, Callable[[Report], str]] = {

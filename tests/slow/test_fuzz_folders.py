@@ -30,7 +30,8 @@ MIN_CASES = 60
 #: What is spoiled, and a command that reads it; `P` is the folder of the case.
 COMMANDS = [
     ("d", "check P/d"), ("d", "check P/d --no-images"), ("d", "info P/d"), ("d", "pack P/d"),
-    ("d", "show P/d --out P/o"), ("d", "clean P/d --status"), ("d", "clean P/d --replay"), ("d", "clean P/d --suggest --looks 4"),
+    ("d", "show P/d --out P/o"), ("d", "clean P/d --status"), ("d", "clean P/d --replay"),
+    ("d", "clean P/d --suggest --looks 4"),
     ("d", "clean P/d --auto duplicate"), ("d", "clean P/d --apply P/o --unreviewed keep"),
     ("d", "export P/d P/o --to tree"), ("d", "export P/d P/o --to torchreid"), ("d", "export P/d P/o --to coco"),
     ("d", "export P/d P/o --to hf"), ("d", "export P/d P/o --to webdataset"),
