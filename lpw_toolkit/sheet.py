@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lpw_toolkit.archives import find_prefix
 from lpw_toolkit.benchmarks import RawTracklet, Reading, Splits, Tree
-from lpw_toolkit.check.header import KIND_OF_SUFFIX
+from lpw_toolkit.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.check.problems import escape
 from lpw_toolkit.dataset import is_inner_path
 from lpw_toolkit.errors import LpwError, MismatchError

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import pyarrow.compute as pc
 
 from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.check.header import KIND_OF_SUFFIX
+from lpw_toolkit.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing

@@ -1,28 +1,27 @@
 """An image sequence (`img1/000001.jpg` …, as MOT Challenge lays it out) as frames."""
 
 import configparser
-import os
-import stat
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import Folder
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.image_codec import decode_image
+from lpw_toolkit.image_format import ImageFaultError, read_image_header
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
 from lpw_toolkit.video.timeline import Judge
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 _FOLDER = "img1"
-_MAX_BYTES = 256 << 20
-_JPEG_END = b"\xff\xd9"
+_MAX_SEQINFO_BYTES = 1 << 16
 
 
 def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
