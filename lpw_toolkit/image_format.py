@@ -9,6 +9,7 @@ decoder would read is what was vetted.
 """
 
 import re
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lpw_toolkit.files.limits import explain_limit, limit
@@ -19,10 +20,11 @@ KIND_OF_SUFFIX = {".jpg": JPEG, ".jpeg": JPEG, ".png": PNG}
 
 _PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length: TEM, RST0-7, SOI
-_NO_FRAME = {0xC4, 0xC8, 0xCC}  # DHT, JPG, DAC lie among the start-of-frame markers
-_FIRST_MARKER = 0xC0  # what lies below is reserved: libjpeg stops there, or skips it without a length
-_ONE_PASS = {0xC0, 0xC1}  # sequential frames: one scan of all components is decoded as it is read
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # DHT, JPG, DAC lie among them
+_SEQUENTIAL = {0xC0, 0xC1}  # frames of which one scan of all components is decoded as it is read
 _START_OF_SCAN, _END_OF_IMAGE, _START_OF_IMAGE = 0xDA, 0xD9, 0xD8
+_SEGMENTS = {*range(0xC0, 0xFF)} - _FRAMES - _STANDALONE - {_START_OF_SCAN, _END_OF_IMAGE}
+_LEAST_SCAN_BYTES = 10  # the header of a scan of one component
 #: Where libjpeg, within or behind the data of a scan, sees its next marker.
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _MAX_COMPONENTS = 4  # CMYK; libjpeg would take ten, and memory for each
@@ -34,12 +36,18 @@ _NOT_DECODED = {b"iCCP", b"zTXt", b"iTXt", b"tEXt", b"sPLT", b"acTL", b"fcTL", b
 Span = tuple[int, int]
 
 
-class ImageHeader(NamedTuple):
-    """What an image says of itself: kind, width and height (pixels)."""
+@dataclass(slots=True)
+class ImageHeader:
+    """What an image says of itself: kind, width and height (pixels).
+
+    Attributes:
+        frame_at: where the frame header of a JPEG stands; 0 for a PNG.
+    """
 
     kind: str
     width: int
     height: int
+    frame_at: int = field(default=0, compare=False, repr=False)
 
 
 class ImageFaultError(ValueError):
@@ -80,7 +88,7 @@ def read_image_header(data: bytes) -> ImageHeader | None:
         at = _find_frame(data)
         if not at:
             return None
-        return ImageHeader(JPEG, data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6])
+        return ImageHeader(JPEG, data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6], at)
     if data.startswith(_PNG_START) and len(data) >= 24:
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
         return ImageHeader(PNG, width, height)
@@ -94,16 +102,19 @@ def _find_frame(data: bytes) -> int:
         if at > last or data[at] != 0xFF:
             return 0
         marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME:
+        if marker in _FRAMES:
             return at
+        if marker in _SEGMENTS:
+            n_bytes = data[at + 2] << 8 | data[at + 3]
+            if n_bytes < 2:
+                return 0
+            at += 2 + n_bytes
+        elif marker == 0xFF:  # a fill byte
+            at += 1
         elif marker in _STANDALONE:
             at += 2
-        elif marker < _FIRST_MARKER or marker in (_END_OF_IMAGE, _START_OF_SCAN):
+        else:  # a scan or the end before any frame, or a reserved marker: libjpeg stops there, or skips it otherwise
             return 0
-        else:
-            at += 2 + max(data[at + 2] << 8 | data[at + 3], 2)
     return 0
 
 
@@ -126,7 +137,7 @@ def vet_image(data: bytes, header: ImageHeader, bounds: ImageBounds | None = Non
         raise ImageFaultError(explain_limit("image_pixels", got), "bound")
     if header.kind == PNG:
         return _vet_png(data, bounds)
-    _vet_jpeg(data, bounds)
+    _vet_jpeg(data, header, bounds)
     return []
 
 
@@ -140,20 +151,23 @@ def without_spans(data: bytes, spans: list[Span]) -> bytes:
     return b"".join(data[start:stop] for start, stop in zip(starts, stops, strict=True))
 
 
-def _vet_jpeg(data: bytes, bounds: ImageBounds) -> None:
+def _vet_jpeg(data: bytes, header: ImageHeader, bounds: ImageBounds) -> None:
     if not data.endswith(b"\xff\xd9") and data.rfind(b"\xff\xd9", max(0, len(data) - _END_SEARCH_BYTES)) < 0:
         raise ImageFaultError("a JPEG that is cut off", "cut")
-    at = _find_frame(data)
+    at = header.frame_at
     n_components = data[at + 9] if at + 9 < len(data) else 0
     if not 0 < n_components <= _MAX_COMPONENTS:
         raise ImageFaultError(f"a JPEG of {n_components} components")
-    marker = data[at + 1]
-    at += 2 + max(data[at + 2] << 8 | data[at + 3], 2)
-    if marker in _ONE_PASS and _is_interleaved(data, at, n_components):
-        return
+    behind = at + 2 + max(data[at + 2] << 8 | data[at + 3], 2)
+    if data[at + 1] in _SEQUENTIAL:
+        # Ordinary crops end here: as many scans as their bytes could hold cost less than one large image.
+        if header.width * header.height * (len(data) // _LEAST_SCAN_BYTES) <= bounds.n_pixels:
+            return
+        if _is_interleaved(data, behind, n_components):
+            return
     # The bytes FF DA start a scan or lie in the segment of another marker: never more scans than that.
-    if data.count(b"\xff\xda", at) > bounds.n_scans:
-        _count_scans(data, at, bounds)
+    if data.count(b"\xff\xda", behind) > bounds.n_scans:
+        _count_scans(data, behind, bounds)
 
 
 def _is_interleaved(data: bytes, at: int, n_components: int) -> bool:
@@ -165,7 +179,7 @@ def _is_interleaved(data: bytes, at: int, n_components: int) -> bool:
         marker = data[at + 1]
         if marker == _START_OF_SCAN:
             return data[at + 4] == n_components
-        if marker < _FIRST_MARKER or marker in _STANDALONE or marker == 0xFF:
+        if marker not in _SEGMENTS:
             return False  # rare: the caller counts
         at += 2 + max(data[at + 2] << 8 | data[at + 3], 2)
     return False

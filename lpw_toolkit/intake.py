@@ -21,7 +21,7 @@ from lpw_toolkit.archives import FolderTree, RawTree
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_file
-from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageFaultError, read_image_header, vet_image
+from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.progress import show_progress
 
 _PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32")])
@@ -140,6 +140,7 @@ class Intake:
     def _take_batch(self, batch: Batch) -> tuple[NDArray[np.void], dict[int, str]]:
         done: list[tuple[int, int, int, bytes]] = []
         faults: dict[int, str] = {}
+        bounds = ImageBounds.read()
         for row, data in batch:
             name = self.names[row]
             try:
@@ -147,7 +148,7 @@ class Intake:
             except LpwError as error:
                 faults[row] = f"{name}: {error.got}"
                 continue
-            size = measure_image(name, data)
+            size = measure_image(name, data, bounds)
             if isinstance(size, str):
                 faults[row] = f"{name}: {size}"
                 continue
@@ -169,7 +170,7 @@ class Intake:
         write_file(out / path, data)
 
 
-def measure_image(name: str, data: bytes) -> tuple[int, int] | str:
+def measure_image(name: str, data: bytes, bounds: ImageBounds | None = None) -> tuple[int, int] | str:
     """Width and height (pixels) of an encoded image, or what is wrong with it; nothing is decoded.
 
     An image must be what its suffix says, whole to its end (a download that was cut off is not), and within the bounds
@@ -186,7 +187,7 @@ def measure_image(name: str, data: bytes) -> tuple[int, int] | str:
     if not (0 < header.width <= _MAX_SIDE_PX and 0 < header.height <= _MAX_SIDE_PX):
         return f"{header.width} x {header.height} pixels"
     try:
-        vet_image(data, header)
+        vet_image(data, header, bounds)
     except ImageFaultError as error:
         return str(error)
     return header.width, header.height
