@@ -49,6 +49,11 @@ MAY_WRITE = {
     ("lpw_toolkit/workspace.py", "os.open"): "the lock file must be held open; it never has content",
     ("lpw_toolkit/workspace.py", "shutil.rmtree"): "removes what an unfinished build made",
 }
+#: Decoders of pictures, which `lpw_toolkit/image_codec.py` alone calls: only it vets them first.
+DECODING_CALLS = {
+    "imdecode", "imdecodemulti", "imdecodeanimation", "imread", "imreadmulti", "imreadanimation", "VideoCapture",
+    "imiter", "decode_jpeg", "decode_png",
+}  # fmt: skip
 MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
     ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
@@ -102,6 +107,10 @@ def is_writer(name: str, call: ast.Call) -> bool:
     return last in WRITING_CALLS or name in WRITING_NAMES or opens_for_writing(name, call)
 
 
+def is_decoder(name: str, call: ast.Call) -> bool:
+    return name.rsplit(".", maxsplit=1)[-1] in DECODING_CALLS or name in ("Image.open", "PIL.Image.open")
+
+
 def imports_of(tree: ast.AST) -> set[str]:
     """Top-level names of everything imported in `tree`."""
     found: set[str] = set()
@@ -148,6 +157,9 @@ class TestWhoDoesWhat:
             return name.rsplit(".", maxsplit=1)[-1] in LISTING_CALLS and not name.startswith("ast.")
 
         assert find_faults(MAY_LIST, "lpw_toolkit/files/listing.py", is_listing) == []
+
+    def test_only_the_codec_decodes_pictures(self) -> None:
+        assert find_faults({}, "lpw_toolkit/image_codec.py", is_decoder) == []
 
     def test_ultralytics_is_imported_by_one_file(self) -> None:
         importers = [file for file, tree in sources().items() if "ultralytics" in imports_of(tree)]
@@ -202,6 +214,10 @@ class TestTheRulesThemselves:
     )  # fmt: skip
     def test_readers_are_not(self, code: str) -> None:
         assert not any(is_writer(name, call) for name, call in iter_calls(ast.parse(code)))
+
+    @pytest.mark.parametrize("code", ["cv2.imdecode(a, 1)", "plt.imread('a')", "PIL.Image.open(f)", "Image.open(f)"])
+    def test_decoders_are_seen(self, code: str) -> None:
+        assert any(is_decoder(name, call) for name, call in iter_calls(ast.parse(code)))
 
     def test_imports_inside_functions_are_not_seen_at_import_time(self) -> None:
         code = (
