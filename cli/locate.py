@@ -1,11 +1,11 @@
 """`lpw locate`: where the images or videos of a dataset are on this machine."""
 
-import json
 from pathlib import Path
 
 import click
 
 from cli.options import FOLDER, dataset_folder, json_option
+from cli.say import say, say_json
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.workspace import locate_images, remember_root
 
@@ -28,4 +28,7 @@ def command(dataset: Path | None, *, images: Path | None, video: Path | None, as
         found["images"] = str(locate_images(opened, images))
     if video is not None:
         found["video"] = str(remember_root(opened, video))
-    click.echo(json.dumps(found) if as_json else "\n".join(f"{name}: {place}" for name, place in found.items()))
+    if as_json:
+        say_json(found)
+    else:
+        say(*(f"{name}: {place}" for name, place in found.items()))

@@ -131,7 +131,7 @@ def _run_guarded() -> int:
         return 2
     except (MemoryError, RecursionError) as error:
         got = "more memory needed than there is" if isinstance(error, MemoryError) else "data nested too deeply"
-        print(f"lpw: {LpwError('this command', got, 'a file of ordinary size', 'see `lpw check`')}", file=sys.stderr)
+        say(f"lpw: {LpwError('this command', got, 'a file of ordinary size', 'see `lpw check`')}", err=True)
         return LpwError.exit_code
     except ModuleNotFoundError as error:
         extra = find_extra(error.name or "")

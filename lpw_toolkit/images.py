@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.crops import resize
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError
 from lpw_toolkit.files.opening import exists, open_file
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.image_codec import decode_image
+from lpw_toolkit.image_format import ImageBounds, ImageFaultError, read_image_header
 from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, read_pack
 from lpw_toolkit.tables import to_integers
 
@@ -107,6 +108,7 @@ class ImageReader:
         self._paths = _paths_of(self.frames)
         self._hashes = self.frames["sha256"]
         self._widths, self._heights = to_integers(self.frames, "width"), to_integers(self.frames, "height")
+        self._bounds = ImageBounds.read()
         self._n_read = 0
 
     def __len__(self) -> int:
@@ -148,7 +150,8 @@ class ImageReader:
         Args:
             out: array of that shape that takes them.
 
-        Errors: CorruptCropError as `read`, and for bytes that are no image of the size that the index names.
+        Errors: CorruptCropError as `read`, and for bytes that are no image of the size that the index names, or one
+        that is beyond the bounds of `files/limits.py`.
         """
         data = self.read(row)
         header = read_image_header(data)  # before decoding: a header may claim 60,000 x 60,000 pixels
@@ -157,10 +160,11 @@ class ImageReader:
             self._verify(row, data)
             got = f"{header.width}x{header.height} pixels" if header else "neither JPEG nor PNG"
             raise self._refuse(row, got, f"an image of {size[0]}x{size[1]}")
-        pixels = _decode(data)
-        if pixels is None or pixels.shape[:2] != size[::-1]:
+        try:
+            pixels = decode_image(data, header, self._bounds)
+        except ImageFaultError as error:
             self._verify(row, data)
-            raise self._refuse(row, "bytes that cannot be decoded", "a JPEG or PNG image")
+            raise self._refuse(row, str(error), "a JPEG or PNG image") from error
         pixels = resize(pixels, size_px)
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels if out is None else out), dtype=np.uint8)
 
@@ -196,12 +200,3 @@ def open_images(
 
 def _paths_of(frames: pa.Table) -> pa.ChunkedArray:
     return pc.struct_field(frames["image"], "path")  # in the chunks it was read in: joining them copies every path
-
-
-def _decode(data: bytes) -> NDArray[np.uint8] | None:
-    """Pixels (H, W, 3), BGR."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)

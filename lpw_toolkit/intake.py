@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.archives import FolderTree, RawTree
-from lpw_toolkit.check.header import KIND_OF_SUFFIX, PNG, read_image_header
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import read_bytes
 from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_file
+from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.progress import show_progress
 
 _PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32")])
@@ -31,7 +31,6 @@ _BATCH_IMAGES, _BATCH_BYTES = 128, 8 << 20
 _N_THREADS = 2  # the interpreter lock lets no more than that run; processes were no faster
 _MAX_WAITING = 6
 _MAX_SIDE_PX = 32_767  # what the column can hold
-_END_SEARCH_BYTES = 4_096
 
 Batch = list[tuple[int, bytes | None]]
 
@@ -142,6 +141,7 @@ class Intake:
     def _take_batch(self, batch: Batch) -> tuple[NDArray[np.void], dict[int, str]]:
         done: list[tuple[int, int, int, bytes]] = []
         faults: dict[int, str] = {}
+        bounds = ImageBounds.read()
         for row, data in batch:
             name = self.names[row]
             try:
@@ -149,7 +149,7 @@ class Intake:
             except LpwError as error:
                 faults[row] = f"{name}: {error.got}"
                 continue
-            size = measure_image(name, data)
+            size = measure_image(name, data, bounds)
             if isinstance(size, str):
                 faults[row] = f"{name}: {size}"
                 continue
@@ -171,10 +171,11 @@ class Intake:
         write_file(out / path, data)
 
 
-def measure_image(name: str, data: bytes) -> tuple[int, int] | str:
+def measure_image(name: str, data: bytes, bounds: ImageBounds | None = None) -> tuple[int, int] | str:
     """Width and height (pixels) of an encoded image, or what is wrong with it; nothing is decoded.
 
-    An image must be what its suffix says and end as its kind ends: a download that was cut off does not.
+    An image must be what its suffix says, whole to its end (a download that was cut off is not), and within the bounds
+    of `files/limits.py`.
     """
     if not data:
         return "0 bytes"
@@ -186,9 +187,10 @@ def measure_image(name: str, data: bytes) -> tuple[int, int] | str:
         return f"a {header.kind} that is named otherwise"
     if not (0 < header.width <= _MAX_SIDE_PX and 0 < header.height <= _MAX_SIDE_PX):
         return f"{header.width} x {header.height} pixels"
-    end = b"IEND" if header.kind == PNG else b"\xff\xd9"
-    if data.rfind(end, max(0, len(data) - _END_SEARCH_BYTES)) < 0:
-        return f"a {header.kind} that is cut off"
+    try:
+        vet_image(data, header, bounds)
+    except ImageFaultError as error:
+        return str(error)
     return header.width, header.height
 
 

@@ -1,15 +1,17 @@
 """One strip of small crops per tracklet: evenly sampled, side by side in one JPEG."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.check.header import read_image_header
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError
+from lpw_toolkit.image_codec import decode_image
+from lpw_toolkit.image_format import ImageFaultError, read_image_header
 
 TILE_HEIGHT_PX = 96
 _MIN_TILE_PX, _MAX_TILE_PX = 24, 128
@@ -81,17 +83,16 @@ def read_crop(dataset: Dataset, row: dict[str, object]) -> Image:
     if header is None or (header.width, header.height) != size:
         got = "no JPEG or PNG" if header is None else f"{header.width} x {header.height} px"
         raise CorruptCropError(dataset.image_file(path), got, f"{size[0]} x {size[1]} px", do)
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _reduction(header.height))
-    if image is None:
-        raise CorruptCropError(dataset.image_file(path), "data that cannot be decoded", "a whole image", do)
-    return np.asarray(image, dtype=np.uint8)
+    try:
+        return decode_image(data, header, shrink=_reduction(header.height))
+    except ImageFaultError as error:
+        raise CorruptCropError(dataset.image_file(path), str(error), "a whole image", do) from error
 
 
-def _reduction(height: int) -> int:
-    """How to decode: a JPEG decoder that makes a half, a quarter or an eighth of the size saves most of its time."""
-    modes = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-    fit = next((factor for factor in modes if height >= factor * TILE_HEIGHT_PX), 1)
-    return int(modes.get(fit, cv2.IMREAD_COLOR))
+def _reduction(height: int) -> Literal[1, 2, 4, 8]:
+    """The most by which a crop of that height can be shrunk while it is decoded."""
+    factors: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
+    return next((factor for factor in factors if height >= factor * TILE_HEIGHT_PX), 1)
 
 
 def paste_crop(tile: Image, crop: Image) -> None:

@@ -75,6 +75,11 @@ MAY_PRINT = {
     ("lpw_toolkit/files/names.py", "html.escape"): "the one way into a page",
     ("rqen/runs.py", "csv.DictWriter"): "the log of a run: numbers of our own",
 }
+#: Decoders of pictures, which `lpw_toolkit/image_codec.py` alone calls: only it vets them first.
+DECODING_CALLS = {
+    "imdecode", "imdecodemulti", "imdecodeanimation", "imread", "imreadmulti", "imreadanimation", "VideoCapture",
+    "imiter", "decode_jpeg", "decode_png",
+}  # fmt: skip
 MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
     ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
@@ -144,6 +149,10 @@ def _is_mode(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and set(node.value) <= set("rwaxbt+")
 
 
+def is_decoder(name: str, call: ast.Call) -> bool:
+    return name.rsplit(".", maxsplit=1)[-1] in DECODING_CALLS or name in ("Image.open", "PIL.Image.open")
+
+
 def imports_of(tree: ast.AST) -> set[str]:
     """Top-level names of everything imported in `tree`."""
     found: set[str] = set()
@@ -199,6 +208,9 @@ class TestWhoDoesWhat:
             return name.rsplit(".", maxsplit=1)[-1] in PRINTING_CALLS or name in PRINTING_NAMES
 
         assert find_faults(MAY_PRINT, "", is_printing) == []
+
+    def test_only_the_codec_decodes_pictures(self) -> None:
+        assert find_faults({}, "lpw_toolkit/image_codec.py", is_decoder) == []
 
     def test_ultralytics_is_imported_by_one_file(self) -> None:
         importers = [file for file, tree in sources().items() if "ultralytics" in imports_of(tree)]
@@ -268,6 +280,10 @@ class TestTheRulesThemselves:
     )  # fmt: skip
     def test_readers_are_not(self, code: str) -> None:
         assert not any(is_writer(name, call) for name, call in iter_calls(ast.parse(code)))
+
+    @pytest.mark.parametrize("code", ["cv2.imdecode(a, 1)", "plt.imread('a')", "PIL.Image.open(f)", "Image.open(f)"])
+    def test_decoders_are_seen(self, code: str) -> None:
+        assert any(is_decoder(name, call) for name, call in iter_calls(ast.parse(code)))
 
     def test_imports_inside_functions_are_not_seen_at_import_time(self) -> None:
         code = (

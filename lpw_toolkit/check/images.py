@@ -23,11 +23,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.check.header import KIND_OF_SUFFIX, read_image_header
 from lpw_toolkit.check.problems import Problem
 from lpw_toolkit.files.appending import append_line
+from lpw_toolkit.files.limits import explain_limit
 from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
+from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.progress import show_progress
 
 STATE_FILE = "checked.jsonl"
@@ -54,7 +55,9 @@ class CheckState:
 
     def __init__(self, file: Path, digest: str, n_images: int) -> None:
         self._file = file
-        self._header = json.dumps({"lpw_checked": 1, "digest": digest, "n_images": n_images})
+        # The bounds too: what was verified under wider ones is looked at again.
+        about = {"lpw_checked": 2, "digest": digest, "n_images": n_images, "bounds": list(ImageBounds.read())}
+        self._header = json.dumps(about)
         self._signatures = np.zeros((n_images, 4), dtype=np.int64)
         self._known = np.zeros(n_images, dtype=bool)
         self._new: list[list[int]] = []
@@ -172,6 +175,7 @@ class _Chunk:
     def __init__(self, images: Images, state: CheckState | None) -> None:
         self._images, self._state = images, state
         self._start_ns = time.time_ns()
+        self._bounds = ImageBounds.read()
         self.verified: list[tuple[int, Signature]] = []
         self.n_unchanged = 0
         self.problems: list[Problem] = []
@@ -199,19 +203,23 @@ class _Chunk:
         descriptor = self._images.root.open_file(path)
         try:
             status = os.fstat(descriptor)
-            head, found = _read_and_hash(descriptor, status.st_size)
+            if status.st_size > self._bounds.n_bytes:  # not read: a sparse file of many GB costs nothing to send
+                what = explain_limit("image_bytes", f"{status.st_size} bytes")
+                self.problems.append(Problem(path, row, "image-bound", what))
+                return
+            data, found = _read_and_hash(descriptor, status.st_size)
         finally:
             os.close(descriptor)
-        problem = self._judge(row, path, head, found, sha256, size)
+        problem = self._judge(row, path, data, found, sha256, size)
         if problem:
             self.problems.append(problem)
         else:
             self.verified.append((row, _signature(status)))
 
     def _judge(
-        self, row: int, path: str, head: bytes, found: bytes, sha256: bytes, size: tuple[int, int]
+        self, row: int, path: str, data: bytes, found: bytes, sha256: bytes, size: tuple[int, int]
     ) -> Problem | None:
-        header = read_image_header(head)
+        header = read_image_header(data)
         if found != sha256:
             other = pc.index(self._images.frames["sha256"], pa.scalar(found, pa.binary(32))).as_py()
             what = f"a {header.kind} of {header.width} x {header.height}" if header else "no whole JPEG or PNG header"
@@ -225,17 +233,23 @@ class _Chunk:
             return Problem(
                 path, row, "image-size", f"{header.width} x {header.height}, not {size[0]} x {size[1]} pixels"
             )
+        try:
+            vet_image(data, header, self._bounds)
+        except ImageFaultError as error:
+            return Problem(path, row, "image-bound" if error.fault == "bound" else "image-whole", str(error))
         return None
 
 
 def _read_and_hash(descriptor: int, n_bytes: int) -> tuple[bytes, bytes]:
-    """The first bytes of a file (at most 16 MiB) and the SHA-256 of all; memory does not grow with the file."""
-    head = block = os.read(descriptor, min(n_bytes, _READ_BYTES) + 1)
-    total = hashlib.sha256(head)
-    while block and len(head) != n_bytes:
-        block = os.read(descriptor, _READ_BYTES)
-        total.update(block)
-    return head, total.digest()
+    """The `n_bytes` bytes of a file and their SHA-256; where it has grown meanwhile, at most `_READ_BYTES` more."""
+    data = os.read(descriptor, min(n_bytes, _READ_BYTES) + 1)
+    if len(data) != n_bytes:
+        blocks, n_read = [data], len(data)
+        while n_read <= n_bytes and (block := os.read(descriptor, _READ_BYTES)):
+            blocks.append(block)
+            n_read += len(block)
+        data = b"".join(blocks)
+    return data, hashlib.sha256(data).digest()
 
 
 def _signature(status: os.stat_result) -> Signature:

@@ -68,6 +68,8 @@ RULES = {
     "image-hash": Rule("the SHA-256 of the index", _RESTORE),
     "image-kind": Rule("a JPEG or PNG file, as its suffix says", _REBUILD),
     "image-size": Rule("the width and height of the index", _REBUILD),
+    "image-whole": Rule("an image that is whole to its end", _RESTORE),
+    "image-bound": Rule("no more bytes, pixels and scans than an image may have", "replace it, or raise the bound"),
     "image-extra": Rule("every image file is in the index", _LOOK),
     "pack-half": Rule("images.pack and pack.parquet together", "run `lpw pack` again"),
     "pack-stale": Rule("a pack of this dataset, of the size that pack.parquet names", "run `lpw pack` again"),

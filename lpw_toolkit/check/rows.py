@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lpw_toolkit.check.header import KIND_OF_SUFFIX
 from lpw_toolkit.check.problems import Problem, name_rows
+from lpw_toolkit.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.schema import KINDS
 from lpw_toolkit.tables import boxes_of, run_starts, to_numpy
 

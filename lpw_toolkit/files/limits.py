@@ -33,7 +33,8 @@ BOUNDS = {
     "log_bytes": Bound(256 * MiB, "bytes", "half a million decisions of one reviewer"),
     "image_bytes": Bound(64 * MiB, "bytes", "one encoded image; a lossless 8K frame takes 60 MB"),
     "image_pixels": Bound(64_000_000, "pixels", "one decoded image: 200 MB; an 8K frame has 33 million"),
-    "image_scans": Bound(100, "scans", "of a progressive JPEG; encoders make about ten, each costs a pass"),
+    "image_scans": Bound(50, "scans", "of one JPEG; encoders make ten; 50 over 64 million pixels take 5 s"),
+    "image_parts": Bound(65_536, "parts", "segments or chunks of one image; a lossless 8K frame has 7,500"),
     "table_rows": Bound(100_000_000, "rows", "of one table; a day of one street has 40 million boxes"),
     "table_bytes": Bound(1 * GiB, "bytes", "one table in memory; MARS with 1.2 million images takes 0.3 GB"),
     "pack_bytes": Bound(1 << 44, "bytes", "images end to end: 16 TiB, the largest file of ext4"),
@@ -53,7 +54,7 @@ def limit(name: str) -> int:
     Errors: LpwError for a value in the environment that is no whole number.
 
     >>> limit("image_scans")
-    100
+    50
     """
     given = os.environ.get(_variable(name))
     if given is None:

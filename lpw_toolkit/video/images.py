@@ -1,28 +1,26 @@
 """An image sequence (`img1/000001.jpg` …, as MOT Challenge lays it out) as frames."""
 
 import configparser
-import os
-import stat
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.image_codec import decode_image
+from lpw_toolkit.image_format import ImageFaultError, read_image_header
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
 from lpw_toolkit.video.timeline import Judge
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 _FOLDER = "img1"
-_MAX_BYTES = 256 << 20
-_JPEG_END = b"\xff\xd9"
+_MAX_SEQINFO_BYTES = 1 << 16
 
 
 def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
@@ -117,10 +115,14 @@ def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
     """(frames per second, number of images) of a MOT `seqinfo.ini`; None for what it does not say."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(_read_bytes(path, 1 << 16).decode("utf-8", "replace"))
+        data = Folder(path.parent).read(path.name, _MAX_SEQINFO_BYTES)
+        parser.read_string(data.decode("utf-8", "replace"))
         section = parser["Sequence"]
         rate_hz, length = section.getfloat("frameRate"), section.getint("seqLength")
-    except LpwError:
+    except FileNotFoundError:
+        return None, None
+    except OSError as error:
+        judge.note(f"seqinfo.ini cannot be read ({describe_os_error(error)}); the images have no times")
         return None, None
     except (configparser.Error, KeyError, ValueError):
         judge.note("seqinfo.ini cannot be understood; the images have no times")
@@ -131,39 +133,22 @@ def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
     return rate_hz, length
 
 
-def _read_bytes(path: Path, limit: int) -> bytes:
-    """Content of a regular file of at most `limit` bytes. Errors: LpwError."""
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR of a JPEG or PNG, as displayed; it is vetted before it is decoded. Errors: LpwError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode) or facts.st_size > limit:
-                raise LpwError(path.name, "no regular file of a sane size", "an image", "replace it")
-            return file.read()
+        data = read_bytes(path, "image_bytes")
     except OSError as error:
         raise LpwError(path.name, f"unreadable ({describe_os_error(error)})", "an image", "check it") from error
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR of a JPEG or PNG, as displayed; its size is checked before it is decoded. Errors: LpwError."""
-    data = _read_bytes(path, _MAX_BYTES)
-    try:
-        with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as header:
-            width, height = header.size
-            kind = header.format
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise LpwError(path.name, "no image that can be read", "JPEG or PNG", "copy it again") from error
+    header = read_image_header(data)
+    if header is None:
+        raise LpwError(path.name, "no image that can be read", "JPEG or PNG", "copy it again")
+    width, height = header.width, header.height
     if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
         raise LpwError(path.name, f"declared as {width}x{height} pixels", "a sane size", "replace it")
-    if kind == "JPEG" and _JPEG_END not in data[-4096:]:
-        raise LpwError(path.name, "a JPEG that is cut short", "a whole image", "copy it again")
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        picture = None
-    if picture is None:
-        raise LpwError(path.name, "damaged", "a whole image", "copy it again")
-    return np.asarray(picture, np.uint8)
+        return decode_image(data, header, upright=True)
+    except ImageFaultError as error:
+        raise LpwError(path.name, str(error), "a whole image", "copy it again") from error
 
 
 def _shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
