@@ -83,7 +83,7 @@ def _check_chunk(
     source: pa.NativeFile, chunk: pq.ColumnChunkMetaData, leaf: pq.ColumnSchema, n_rows: int, cost: _Cost
 ) -> int:
     """Adds what the values of one chunk take; returns the bytes of its largest page. Errors: as `check_memory`."""
-    kind = chunk.physical_type
+    kind = leaf.physical_type  # `chunk` is asked for numbers only: what it says of types may abort the process
     width = leaf.length if kind == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind]
     width += _LEVEL_BYTES * ((leaf.max_definition_level > 0) + (leaf.max_repetition_level > 0))
     n_values = n_from_dictionary = largest = n_texts = 0
@@ -143,7 +143,8 @@ def _read_page(source: pa.NativeFile, at: int, end: int) -> _Page:
         n_values, encoding = (about[1], about[4 if kind == _DATA_2 else 2]) if about else (0, 0)
     except (IndexError, KeyError, TypeError) as error:
         raise ValueError("a damaged page header") from error
-    if unpacked < 0 or packed < 0 or n_values < 0 or at + size + packed > end:
+    numbers = (kind, unpacked, packed, n_values, encoding)
+    if any(number is None or number < 0 for number in numbers) or at + size + packed > end:
         raise ValueError("a page header with impossible sizes")
     return _Page(kind, at + size, packed, unpacked, n_values, encoding)
 
