@@ -26,6 +26,7 @@ MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT = 400, 64 << 20
 _VALUE_BYTES = 8  # an Arrow value takes about this much memory, however well it was packed
 _TAIL_BYTES = 8  # length of the footer, and PAR1
 _BLOCK_BYTES = 1 << 20
+_RESTORE = "restore it, or run `lpw check`"
 #: Thrift makes room for as many entries as a list claims, 1 kB each.
 _MAX_LIST, _MAX_TEXT_BYTES = 100_000, 4 << 20
 
@@ -65,6 +66,8 @@ class OpenTable:
         descriptor = open_file(path)
         try:
             n_bytes = os.fstat(descriptor).st_size
+            if facts and (wrong := _compare(_Identity(n_bytes, None, None), facts)):
+                raise MismatchError(path, *wrong, _RESTORE)
             if n_bytes <= SMALL_BYTES:
                 data = read_descriptor(descriptor, SMALL_BYTES)
                 found = _identify(data) if facts else None
@@ -77,7 +80,7 @@ class OpenTable:
         finally:
             os.close(descriptor)
         if facts and found and (wrong := _compare(found, facts)):
-            raise MismatchError(path, *wrong, "restore it, or run `lpw check`")
+            raise MismatchError(path, *wrong, _RESTORE)
         self.file = self._open(tail)
         _check_footer(self.file.metadata, n_bytes)
 
