@@ -122,7 +122,7 @@ def read_embeddings(
             raise LpwError(f"option {option}", f"one row per tracklet in {path}", "one row per frame", "leave it out")
         pool = _Pool(path, dataset, pooling or "mean", per_frame=per_frame, normalize=normalize_frames)
         try:
-            for batch in _iter_batches(opened.file):
+            for batch in iter_batches(opened.file):
                 pool.add(batch)
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             got = f"a damaged file ({shorten(error)})"
@@ -221,7 +221,8 @@ def _count_values(file: pq.ParquetFile) -> int:
                for i in range(metadata.num_row_groups))  # fmt: skip
 
 
-def _iter_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+def iter_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """The rows of a file of embeddings, about 16 MiB of vectors at once."""
     row_bytes = 8 * max(_count_values(file) // file.metadata.num_rows, 1)
     yield from file.iter_batches(batch_size=max(_BATCH_BYTES // row_bytes, 1), columns=_choose_columns(file))
 

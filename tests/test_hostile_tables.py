@@ -17,8 +17,10 @@ from hostile_parquet import Struct, change_footer, encode, get, parse, put, repl
 from make_dataset import make_dataset
 
 from lpw_toolkit import parquet_file
+from lpw_toolkit.cleaning.frame_vectors import open_vectors
 from lpw_toolkit.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.index import open_index
 from lpw_toolkit.schema import FRAMES, PACK, TRACKLETS
 from lpw_toolkit.tables import (
     TableFacts,
@@ -273,7 +275,14 @@ class TestForm:
         told = read_in_child("embeddings", labelled, tmp_path / "wide", tmp_path / "uneven")
         assert [code for code, _ in told] == [2, 2]
         assert all("--limit embedding_dims=N raises it" in message for _, message in told)
-        assert read_in_child("frames", labelled, tmp_path / "uneven")[0][0] == 2
+        [(code, message)] = read_in_child("frames", labelled, tmp_path / "uneven")
+        assert (code, "vectors of several lengths" in message) == (2, True)
+
+    def test_frames_of_several_lengths_are_not_taken_for_one(self, tmp_path: Path, labelled: Path) -> None:
+        columns = {"tracklet_id": IDS, "position": [0, 0], "embedding": [[1.0], [2.0, 3.0, 4.0]]}
+        pq.write_table(pa.table(columns), tmp_path / "e")
+        with pytest.raises(LpwError, match="vectors of several lengths"):
+            open_vectors(tmp_path / "e", open_index(labelled, source="files"))
 
     def test_nested_lists(self, tmp_path: Path) -> None:
         for depth in (3, 90, 200):

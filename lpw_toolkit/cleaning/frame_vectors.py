@@ -9,15 +9,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lpw_toolkit.embeddings import open_embeddings
+from lpw_toolkit.embeddings import iter_batches, open_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.tables import shorten
 
 _DO = "write it with `lpw embed --per-frame`"
-_ROWS_AT_ONCE = 4096
-_COLUMNS = ["tracklet_id", "position", "embedding"]
+_COLUMNS = ("tracklet_id", "position", "embedding")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
         try:
             _check_head(path, opened.file, index)
             model = (opened.file.schema_arrow.metadata or {}).get(b"lpw_model", b"not said").decode("utf-8", "replace")
-            batches = opened.file.iter_batches(_ROWS_AT_ONCE, columns=_COLUMNS)
-            parts = [_read_batch(path, batch, index) for batch in batches]
+            parts = [_read_batch(path, batch, index) for batch in iter_batches(opened.file)]
         except OSError as error:
             raise LpwError(path, describe_os_error(error), "embeddings, one row per frame", _DO) from error
         except (pa.ArrowException, ValueError, MemoryError) as error:
@@ -96,8 +95,10 @@ def _read_batch(path: Path, batch: pa.RecordBatch, index: ClipIndex) -> tuple[ND
     if (position < 0).any() or (rows >= index.starts[owner + 1]).any():
         raise LpwError(path, "positions beyond the tracklets", "the frames of this dataset", _DO)
     column = batch.column("embedding")
-    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    if column.null_count or not len(rows) or len(values) % len(rows) or not np.isfinite(values).all():
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    even = len(rows) > 0 and not column.null_count and 0 < lengths.min() == lengths.max() <= limit("embedding_dims")
+    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32) if even else np.full(1, np.nan)
+    if not np.isfinite(values).all():
         raise LpwError(path, "vectors of several lengths, NaN or infinity", "finite vectors of one length", _DO)
     values = values.reshape(len(rows), -1)
     unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-30)
