@@ -44,6 +44,7 @@ BOUNDS = {
     "weights_members": Bound(20_000, "tensors", "in one file of weights; a large backbone has 2,000"),
     "model_seconds": Bound(30, "seconds", "the first answer of a model to one small image; the slowest known takes 2"),
     "image_side": Bound(4_096, "pixels", "height or width that a network is fed with; the field uses 64 to 640"),
+    "recipe_bytes": Bound(1 * MiB, "bytes", "a recipe; ours take 2 kB, and TOML takes a second for a megabyte"),
     "recipe_parts": Bound(64, "parts", "of the body, or entries of any list in a recipe; the paper has 3"),
     "recipe_images": Bound(65_536, "images", "in one step of training; the largest recipe has 512"),
     "persons": Bound(1_000_000, "persons", "that a run was trained on; the largest public set has 0.1 million"),
