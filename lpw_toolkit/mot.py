@@ -4,12 +4,13 @@ Source: Leal-Taixé et al., "MOTChallenge 2015", section 3.3 (data format).
 """
 
 import io
+import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from lpw_toolkit.tables import boxes_of
 ScoreForm = Literal["fraction", "percent", "log_odds"]
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
 _MAX_COLUMNS = 64  # MOT has ten; a table of thousands would be read cell by cell
+_BLOCK_CHARS = 1 << 18
+_BLANK = re.compile(r"\s*+")
 _MAX_FRAME = 2**31 - 1
 #: Frame rates that a camera may have: from one frame in three hours to high speed.
 RATES_HZ = (0.0001, 1000.0)
@@ -183,18 +186,36 @@ def _read_text(path: Path) -> str:
 
 
 def _parse_lines(path: Path, text: str) -> NDArray[np.float64]:
-    """The slow way, line by line: names the line at fault, or accepts odd values right of the seventh column."""
-    values = array("d")
-    n_columns = None
-    for number, line in _iter_lines(path, text):
+    """Block by block: names the line at fault, or accepts odd values right of the seventh column."""
+    values, number, start, n_columns = [np.zeros((0, len(_COLUMNS)))], 0, 0, None
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK_CHARS) + 1 or len(text)
+        block = text[start:end]
+        if block.strip():
+            n_columns = n_columns or next(_iter_lines(path, block))[1].count(",") + 1
+            values.append(_parse_block(path, block, number, n_columns))
+        number, start = number + block.count("\n"), end
+    return np.concatenate(values)
+
+
+def _parse_block(path: Path, block: str, n_before: int, n_columns: int) -> NDArray[np.float64]:
+    """The first seven columns (N, 7) of lines with `n_columns` each, of which `n_before` lines stand before."""
+    try:
+        frame = pd.read_csv(io.StringIO(block), header=None, dtype=dict.fromkeys(range(len(_COLUMNS)), np.float64))
+        values = frame.to_numpy()[:, : len(_COLUMNS)].astype(np.float64)
+        if frame.shape[1] == n_columns >= len(_COLUMNS) and np.isfinite(values).all() and frame.notna().all(axis=None):
+            return values
+    except (ValueError, pd.errors.ParserError, OverflowError):
+        pass  # a line is at fault, or of a form that pandas does not know
+    cells_of_all = array("d")
+    for number, line in _iter_lines(path, block, n_before):
         cells = [cell.strip() for cell in line.split(",", _MAX_COLUMNS)]
-        n_columns = n_columns or len(cells)
         thing = f"{path}, line {number}"
         if len(cells) < len(_COLUMNS) or len(cells) != n_columns:
             expected = f"{max(n_columns, len(_COLUMNS))} comma-separated columns ({','.join(_COLUMNS)},…)"
             raise LpwError(thing, f"{len(cells)} columns", expected, _DO)
-        values.extend(_parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False))
-    return np.array(values, dtype=np.float64).reshape(-1, len(_COLUMNS))
+        cells_of_all.extend(_parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False))
+    return np.array(cells_of_all, dtype=np.float64).reshape(-1, len(_COLUMNS))
 
 
 def _parse_cell(thing: str, name: str, cell: str) -> float:
@@ -207,10 +228,14 @@ def _parse_cell(thing: str, name: str, cell: str) -> float:
     return value
 
 
-def _iter_lines(path: Path, text: str) -> Iterator[tuple[int, str]]:
+def _iter_lines(path: Path, text: str, n_before: int = 0) -> Iterator[tuple[int, str]]:
     """Number and text of each line that is not empty; lines end with LF. Errors: LpwError for one that is too long."""
-    start, number, most = 0, 0, limit("line_bytes")
+    start, number, most = 0, n_before, limit("line_bytes")
     while start < len(text):
+        blank = cast(re.Match[str], _BLANK.match(text, start)).end()
+        if (skipped := text.count("\n", start, blank)) > 0:  # many empty lines at once
+            number, start = number + skipped, text.rfind("\n", start, blank) + 1
+            continue
         end, number = text.find("\n", start), number + 1
         end = len(text) if end < 0 else end
         if end - start > most:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -285,7 +284,7 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         _refuse_beyond(f"{key}, number of entries", len(parts), "recipe_parts")
         return tuple(_convert(key, part, allowed[0]) for part in parts)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and (math.isnan(value) or not 0 <= value <= _MAX_NUMBER):
+    if is_number and not 0 <= value <= _MAX_NUMBER:  # nor NaN
         raise LpwError(key, _show(value), "a finite number, 0 or more", "correct it")
     if kind is float and is_number:
         value = float(value)

@@ -85,7 +85,7 @@ class TestMot:
     def test_a_sparse_text_of_gigabytes(self, tmp_path: Path) -> None:
         [(code, message)] = read_in_child("mot", tmp_path, sparse(tmp_path / "b.txt", 20 << 30, b"1,1,1,1,1,1,1\n"))
         assert code == 2
-        assert "--limit mot_bytes=N raises it" in message
+        assert "--limit mot_bytes=" in message
 
     def test_lines_of_megabytes_and_thousands_of_columns(self, tmp_path: Path) -> None:
         good = b"1,1,1,1,1,1,1\n"
@@ -249,10 +249,11 @@ BAD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("section", "key", "value", "message"), BAD_VALUES)
+@pytest.mark.parametrize(("section", "key", "value", "message"), BAD_VALUES, ids=[f"{s}.{k}{i}" for i, (s, k, *_) in enumerate(BAD_VALUES)])
 def test_recipes(section: str, key: str, value: Any, message: str) -> None:
     with pytest.raises(LpwError, match=message) as caught:
-        make_recipe("mine", {"data": {"batch": "sets"}, section: {"batch": "sets", key: value} if section == "data" else {key: value}})
+        given: dict[str, Any] = {"data": {"batch": "sets"}}
+        make_recipe("mine", given | {section: given.get(section, {}) | {key: value}})
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -326,7 +327,7 @@ def test_runs(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / f"{i}", change) for i, change in enumerate(changes)]
     for name, data in {
         "brackets": b"[" * 100_000,
-        "lists": b"[" + b"[]," * (10 << 20) + b"[]]",
+        "lists": b"[" + b"[]," * (2 << 20) + b"[]]",
         "many": b"[" + b"[]," * (60 << 20) + b"[]]",
         "digits": b"9" * 100_000,
         "empty": b"",
