@@ -202,7 +202,7 @@ def _parse_block(path: Path, block: str, n_before: int, n_columns: int) -> NDArr
     """The first seven columns (N, 7) of lines with `n_columns` each, of which `n_before` lines stand before."""
     try:
         frame = pd.read_csv(io.StringIO(block), header=None, dtype=dict.fromkeys(range(len(_COLUMNS)), np.float64))
-        values = frame.to_numpy()[:, : len(_COLUMNS)].astype(np.float64)
+        values: NDArray[np.float64] = frame.to_numpy()[:, : len(_COLUMNS)].astype(np.float64)
         if frame.shape[1] == n_columns >= len(_COLUMNS) and np.isfinite(values).all() and frame.notna().all(axis=None):
             return values
     except (ValueError, pd.errors.ParserError, OverflowError):
@@ -253,4 +253,9 @@ def _refuse(
     if bad.any():
         row = int(np.argmax(bad))
         do = _SCORE_DO if name == "score" else _DO
-        raise LpwError(f"{path}, line {next(islice(_iter_lines(path, text), row, None))[0]}", f"{name} {values[row]:g}", expected, do)
+        raise LpwError(
+            f"{path}, line {next(islice(_iter_lines(path, text), row, None))[0]}",
+            f"{name} {values[row]:g}",
+            expected,
+            do,
+        )

@@ -158,7 +158,8 @@ def _read_struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]
     number = 0
     while head := data[at]:
         at += 1
-        kind, value = head & 15, None
+        kind = head & 15
+        value: Any = None
         if head > 15:
             number += head >> 4
         else:
@@ -223,10 +224,21 @@ def _wrap_dictionary(data: bytes, page: _Page, codec: int) -> bytes:
     header = b"".join((b"\x15\0\x15", unpacked, b"\x15", packed, b"\x2c\x15", n, b"\x15\0\x15\6\x15\6\0\0"))
     n_bytes = _write_number(len(header) + max(page.n_unpacked, page.n_packed))
     # BYTE_ARRAY; encodings: PLAIN; path: a; codec; values; sizes; offset of the data page: 4
-    about = (b"\x15\x0c\x19\x15\0\x19\x18\1a\x15", _write_number(codec), b"\x16", n, b"\x16", n_bytes)
+    about: tuple[bytes, ...] = (
+        b"\x15\x0c\x19\x15\0\x19\x18\1a\x15",
+        _write_number(codec),
+        b"\x16",
+        n,
+        b"\x16",
+        n_bytes,
+    )
     about += (b"\x16", _write_number(len(header) + len(data)), b"\x26\x08\0")
     # version; schema: root r with one child, required BYTE_ARRAY a; rows; one row group of one column
-    footer = (b"\x15\2\x19\x2c\x48\1r\x15\2\0\x15\x0c\x25\0\x18\1a\0\x16", n, b"\x19\x1c\x19\x1c\x26\0\x1c")
+    footer: tuple[bytes, ...] = (
+        b"\x15\2\x19\x2c\x48\1r\x15\2\0\x15\x0c\x25\0\x18\1a\0\x16",
+        n,
+        b"\x19\x1c\x19\x1c\x26\0\x1c",
+    )
     footer += (*about, b"\0\x16", n_bytes, b"\x16", n, b"\0\0")
     end = b"".join(footer)
     return b"".join((b"PAR1", header, data, end, len(end).to_bytes(4, "little"), b"PAR1"))

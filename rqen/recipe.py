@@ -17,7 +17,6 @@ from rqen.network import Design, Heads, design_method
 from rqen.quality import Reading
 from rqen.regions import DIVISION
 
-
 #: Beyond it a whole number is none as a float; nothing in a recipe comes near.
 _MAX_NUMBER = 2**53
 _MAX_TEXT_CHARS = 4096  # the longest path

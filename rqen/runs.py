@@ -195,7 +195,7 @@ def read_log(folder: Path, until: int) -> list[dict[str, Any]]:
     most = limit("line_bytes")
     for line in lines:
         try:
-            row = parse_json(line) if len(line) <= most else None
+            row: Any = parse_json(line) if len(line) <= most else None
             rows += [row] if row["iteration"] <= until else []
         except (ValueError, TypeError, KeyError):
             continue

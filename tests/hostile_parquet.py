@@ -73,7 +73,9 @@ def _put(kind: int, value: Any) -> bytes:
         return _put_varint(len(value)) + value
     if kind == 9:
         inner, values = value
-        head = bytes([len(values) << 4 | inner]) if len(values) < 15 else bytes([0xF0 | inner]) + _put_varint(len(values))
+        head = (
+            bytes([len(values) << 4 | inner]) if len(values) < 15 else bytes([0xF0 | inner]) + _put_varint(len(values))
+        )
         return head + b"".join(bytes([1 if v else 2]) if inner in (1, 2) else _put(inner, v) for v in values)
     return b"" if kind in (1, 2) else encode(value)
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
-from lpw_toolkit.cleaning import decisions, log
+from lpw_toolkit.cleaning import decisions
 from lpw_toolkit.cleaning.decisions import BadLineError, Request, check_request, format_line, parse_line
 from lpw_toolkit.cleaning.log import Known, Log, open_log, read_log, read_log_file, request_of
 from lpw_toolkit.cleaning.merge import merge_folder, read_folder, unite

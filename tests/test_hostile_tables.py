@@ -1,4 +1,4 @@
-"""Parquet files that mean harm: refused in one line, before memory or time is spent; changed ones before any parsing."""
+"""Parquet files that mean harm: refused in one line, in little memory and time; changed ones before any parsing."""
 
 import hashlib
 import io
@@ -327,7 +327,9 @@ class TestForm:
         for _ in range(1_500):
             damaged = bytearray(data)
             for _ in range(generator.randint(1, 3)):
-                damaged[generator.randrange(len(data))] = generator.choice((0, 1, 127, 128, 255, generator.randrange(256)))
+                damaged[generator.randrange(len(data))] = generator.choice(
+                    (0, 1, 127, 128, 255, generator.randrange(256))
+                )
             (tmp_path / "t").write_bytes(damaged)
             try:
                 back = read_table(tmp_path / "t", TRACKLETS)
@@ -347,7 +349,9 @@ class TestForm:
                     options = {"data_page_version": version, "use_dictionary": dictionary, "data_page_size": 4_000}
                     pq.write_table(table, tmp_path / "t", compression=codec, **options)
                     assert read_table(tmp_path / "t", TRACKLETS).equals(table)
-        encodings = {name: "DELTA_BYTE_ARRAY" for name in ("tracklet_id", "camera_id")} | {"n_frames": "DELTA_BINARY_PACKED"}
+        encodings = dict.fromkeys(("tracklet_id", "camera_id"), "DELTA_BYTE_ARRAY") | {
+            "n_frames": "DELTA_BINARY_PACKED"
+        }
         pq.write_table(table, tmp_path / "t", use_dictionary=False, column_encoding=encodings)
         assert read_table(tmp_path / "t", TRACKLETS).equals(table)
 
@@ -403,7 +407,9 @@ class TestFacts:
         file = self.large(tmp_path / "p.parquet")
         data, facts = file.read_bytes(), facts_of(file)
         size = int.from_bytes(data[-8:-4], "little") + 8
-        assert facts == TableFacts(len(data), hashlib.sha256(data).hexdigest(), hashlib.sha256(data[-size:]).hexdigest())
+        assert facts == TableFacts(
+            len(data), hashlib.sha256(data).hexdigest(), hashlib.sha256(data[-size:]).hexdigest()
+        )
         assert verify_table(file, facts) is None
         assert verify_table(file, facts, whole=True) is None
         whole = read_table(file, PACK, facts=facts)

@@ -1,4 +1,4 @@
-"""Texts, JSON, TOML and logs that mean harm: refused in one line, before memory or time is spent; no decision is lost."""
+"""Texts, JSON, TOML and logs that mean harm: refused in one line, in little memory and time; no decision is lost."""
 
 import json
 import os
@@ -202,7 +202,7 @@ class TestLogs:
         file = tmp_path / "anna.jsonl"
         file.write_bytes(make_log() + tail)
         for read in (lambda: open_log(tmp_path, "anna", DIGEST), lambda: read_folder(tmp_path, DIGEST)):
-            with pytest.raises(MismatchError, match="anna.jsonl, line 6: got .* after the last whole line"):
+            with pytest.raises(MismatchError, match=r"anna\.jsonl, line 6: got .* after the last whole line"):
                 read()
         assert file.read_bytes() == make_log() + tail
         with pytest.raises(MismatchError, match="line 6"):
@@ -249,7 +249,10 @@ BAD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("section", "key", "value", "message"), BAD_VALUES, ids=[f"{s}.{k}{i}" for i, (s, k, *_) in enumerate(BAD_VALUES)])
+NAMES = [f"{section}.{key}{i}" for i, (section, key, *_) in enumerate(BAD_VALUES)]
+
+
+@pytest.mark.parametrize(("section", "key", "value", "message"), BAD_VALUES, ids=NAMES)
 def test_recipes(section: str, key: str, value: Any, message: str) -> None:
     with pytest.raises(LpwError, match=message) as caught:
         given: dict[str, Any] = {"data": {"batch": "sets"}}
