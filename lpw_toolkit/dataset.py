@@ -218,7 +218,7 @@ def _verify(dataset: Dataset) -> list[str]:
         if fault:
             do = "restore it, or run `lpw check` to see all that differs"
             raise MismatchError(dataset.root / name, fault, "the table that dataset.json names", do)
-        if not facts.is_whole:
+        if facts.is_size_only:
             notes.append(f"{name} was compared by its size only: run `lpw check`")
     return list(dict.fromkeys(notes))
 

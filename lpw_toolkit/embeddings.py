@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.parquet_file import OpenTable
+from lpw_toolkit.parquet_pages import TooLargeError
 from lpw_toolkit.schema import embeddings_schema
-from lpw_toolkit.tables import check_limits, to_numpy, write_table
+from lpw_toolkit.tables import shorten, to_numpy, write_table
 
 Floats = NDArray[np.float32]
 Pooling = Literal["mean", "max"]
@@ -110,58 +113,71 @@ def read_embeddings(
     and for tracklets that are unknown, double, or have NaN, infinity or another dimension; MismatchError when the file
     says that it was made from another dataset.
     """
-    file = _open_table(path)
-    facts = _read_facts(path, file)
-    _check_digest(path, facts, dataset)
-    per_frame = "position" in file.schema_arrow.names
-    if not per_frame and (pooling or normalize_frames):
-        option = "--pooling" if pooling else "--normalize-frames"
-        raise LpwError(f"option {option}", f"one row per tracklet in {path}", "one row per frame", "leave it out")
-    pool = _Pool(path, dataset, pooling or "mean", per_frame=per_frame, normalize=normalize_frames)
-    try:
-        for batch in _iter_batches(file):
-            pool.add(batch)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise LpwError(path, f"a damaged file ({error})", "a whole Parquet file", "write it again") from error
-    vectors, present, used = pool.finish()
+    with open_embeddings(path) as opened:
+        facts = _read_facts(path, opened.file)
+        _check_digest(path, facts, dataset)
+        per_frame = "position" in opened.file.schema_arrow.names
+        if not per_frame and (pooling or normalize_frames):
+            option = "--pooling" if pooling else "--normalize-frames"
+            raise LpwError(f"option {option}", f"one row per tracklet in {path}", "one row per frame", "leave it out")
+        pool = _Pool(path, dataset, pooling or "mean", per_frame=per_frame, normalize=normalize_frames)
+        try:
+            for batch in iter_batches(opened.file):
+                pool.add(batch)
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            got = f"a damaged file ({shorten(error)})"
+            raise LpwError(path, got, "a whole Parquet file", "write it again") from error
+        vectors, present, used = pool.finish()
+        notes = _write_notes(path, opened.file, facts)
     shown = used if facts.frames_used == NOT_SAID else facts.frames_used
     if per_frame:
         shown += f", pooled by {pooling or 'mean'}" + (" of unit vectors" if normalize_frames else "")
     facts = EmbeddingFacts(facts.model, facts.checkpoint_sha256, facts.dataset_digest, shown)
-    return Embeddings(vectors, present, facts, _write_notes(path, file, facts))
+    return Embeddings(vectors, present, facts, notes)
 
 
-def _open_table(path: Path) -> pq.ParquetFile:
+def open_embeddings(path: Path) -> OpenTable:
+    """The file of embeddings at `path`, opened once, its columns checked and bounded; to be closed by the caller.
+
+    Errors: LpwError for a file that is no such table, has no rows, or a row group or vectors beyond `files.limits`.
+    """
     do = f"give {_LAYOUT}"
     try:
-        path.stat()  # says in few words what Arrow says in many
-        check_limits(path)
-        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20)
+        opened = OpenTable(path, streamed=True)
+        try:
+            _check_columns(path, opened.file.schema_arrow)
+            if not opened.file.metadata.num_rows:
+                raise LpwError(path, "no rows", "one vector for each tracklet", "embed the dataset again")
+            opened.check_memory(_choose_columns(opened.file))
+            if (width := _count_values(opened.file) // opened.file.metadata.num_rows) > limit("embedding_dims"):
+                raise TooLargeError(explain_limit("embedding_dims", f"vectors of {width} numbers"))
+        except BaseException:
+            opened.close()
+            raise
     except OSError as error:
         raise LpwError(path, describe_os_error(error), "a file of embeddings", do) from error
+    except TooLargeError as error:
+        raise LpwError(path, f"{error}", "embeddings within the bounds", do) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
-        raise LpwError(path, f"a file that cannot be read ({error})", "a Parquet file", do) from error
-    _check_columns(path, file.schema_arrow)
-    if not file.metadata.num_rows:
-        raise LpwError(path, "no rows", "one vector for each tracklet", "embed the dataset again")
-    return file
+        raise LpwError(path, f"a file that cannot be read ({shorten(error)})", "a Parquet file", do) from error
+    return opened
 
 
 def _check_columns(path: Path, schema: pa.Schema) -> None:
     kind = (schema.metadata or {}).get(b"lpw_table", b"embeddings")
     if kind != b"embeddings":
         raise LpwError(
-            path, f"a table of {kind.decode(errors='replace')}", "a table of embeddings", "name another file"
+            path, f"a table of {shorten(kind.decode(errors='replace'))}", "a table of embeddings", "name another file"
         )
     for name in ("tracklet_id", "embedding"):
         if schema.names.count(name) != 1:
-            raise LpwError(path, f"columns {', '.join(schema.names)}", f"one column {name}", f"give {_LAYOUT}")
+            raise LpwError(path, f"columns {name_some(schema.names)}", f"one column {name}", f"give {_LAYOUT}")
     wanted = {"tracklet_id": (_is_text, "string"), "embedding": (_is_vector, "a list of float32")}
     wanted |= {"position": (pa.types.is_integer, "an integer")} if "position" in schema.names else {}
     for name, (fits, expected) in wanted.items():
         found = schema.field(name).type
         if not fits(found):
-            raise LpwError(f"{path}, column {name}", f"type {found}", expected, "write it with that type")
+            raise LpwError(f"{path}, column {name}", f"type {shorten(found)}", expected, "write it with that type")
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -193,14 +209,22 @@ def _check_digest(path: Path, facts: EmbeddingFacts, dataset: Dataset) -> None:
         raise MismatchError(path, got, f"{dataset.name} ({digest[:12]})", "embed this dataset, or name the other one")
 
 
-def _iter_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    n_values = sum(file.metadata.row_group(i).column(j).num_values
-                   for i in range(file.metadata.num_row_groups)
-                   for j in range(file.metadata.num_columns)
-                   if file.metadata.row_group(i).column(j).path_in_schema.startswith("embedding"))  # fmt: skip
-    row_bytes = 8 * max(n_values // file.metadata.num_rows, 1)
-    names = [name for name in ("tracklet_id", "position", "embedding") if name in file.schema_arrow.names]
-    yield from file.iter_batches(batch_size=max(_BATCH_BYTES // row_bytes, 1), columns=names)
+def _choose_columns(file: pq.ParquetFile) -> list[str]:
+    return [name for name in ("tracklet_id", "position", "embedding") if name in file.schema_arrow.names]
+
+
+def _count_values(file: pq.ParquetFile) -> int:
+    """Numbers in all vectors together."""
+    metadata = file.metadata
+    return sum(metadata.row_group(i).column(j).num_values
+               for j in range(metadata.num_columns) if file.schema.column(j).path.startswith("embedding.")
+               for i in range(metadata.num_row_groups))  # fmt: skip
+
+
+def iter_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """The rows of a file of embeddings, about 16 MiB of vectors at once."""
+    row_bytes = 8 * max(_count_values(file) // file.metadata.num_rows, 1)
+    yield from file.iter_batches(batch_size=max(_BATCH_BYTES // row_bytes, 1), columns=_choose_columns(file))
 
 
 class _Pool:
@@ -240,13 +264,17 @@ class _Pool:
             raise LpwError(self._path, f"{names.null_count} rows without a tracklet_id", "one in every row", "add it")
         rows = pc.index_in(names, self._ids)
         if rows.null_count:
-            unknown = names.filter(pc.is_null(rows)).unique().to_pylist()
+            unknown = [shorten(name) for name in names.filter(pc.is_null(rows)).unique().to_pylist()]
             got, expected = f"unknown tracklets: {name_some(unknown, 3)}", "tracklets of the dataset"
             raise LpwError(self._path, got, expected, "embed this dataset again")
         return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
     def _read_block(self, column: pa.Array, rows: NDArray[np.int64]) -> Floats:
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        if lengths.max() > limit("embedding_dims"):
+            raise LpwError(
+                self._path, explain_limit("embedding_dims", f"a vector of {lengths.max()} numbers"), "a vector", _LAYOUT
+            )
         width = self._vectors.shape[1] or int(np.bincount(lengths).argmax())
         odd = np.flatnonzero(lengths != width)
         if not width or len(odd):

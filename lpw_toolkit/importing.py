@@ -7,7 +7,6 @@ partial one; then they are recorded. The same command goes on where an interrupt
 """
 
 import errno
-import json
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -22,6 +21,7 @@ from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_names
 from lpw_toolkit.files.names import show_name
+from lpw_toolkit.files.opening import read_json
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.intake import Intake, Taken
 from lpw_toolkit.machine import remember
@@ -166,9 +166,10 @@ class _Import:
         settings = self._settings()
         file = work.local / "plan.json"
         try:
-            held = json.loads(file.read_text("utf-8"))
+            held = read_json(file)
         except (OSError, ValueError):
             held = {}
+        held = held if isinstance(held, dict) else {}
         if held.get("import") == settings and held.get("rows") != self.sheet.digest and not self.config.restart:
             do = "put it back as it was, choose another --out, or begin anew with --restart"
             raise MismatchError(self.config.raw, "other files than when this import began", "the same ones", do)

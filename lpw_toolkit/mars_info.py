@@ -61,10 +61,12 @@ def read_list(tree: Tree, name: str | None) -> list[str] | None:
     """The names of images in the order of the official list; None where the tree has none. Errors: LpwError."""
     if name is None:
         return None
-    listed = tree.read(name).decode("ascii", "replace").split()  # the source ends lines with CR LF
-    for line, file in enumerate(listed, 1):
-        if not IMAGE.fullmatch(file):
-            raise LpwError(f"{name}, name {line}", repr(file[:40]), "a name such as 0001C1T0001F001.jpg", _DO)
+    listed: list[str] = []
+    for word in re.finditer(r"\S+", tree.read(name).decode("ascii", "replace")):  # the source ends lines with CR LF
+        if not IMAGE.fullmatch(word[0]):
+            got = repr(word[0][:40])
+            raise LpwError(f"{name}, name {len(listed) + 1}", got, "a name such as 0001C1T0001F001.jpg", _DO)
+        listed.append(word[0])
     if len(set(listed)) != len(listed):
         raise LpwError(name, f"{len(listed) - len(set(listed))} names twice", "each name once", _DO)
     return listed

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, name_some
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -63,7 +63,7 @@ def read_matrix(data: bytes, variable: str, shape: tuple[int | None, int | None]
         found = list(_iter_variables(data, order, thing))
         names = [v.name for v in found]
         if names.count(variable) != 1:
-            got = f"variables {', '.join(names)}" if names else "no variable"
+            got = f"variables {name_some([name[:40] for name in names])}" if names else "no variable"
             raise LpwError(thing, got, f"variable {variable}, once", _DO)
         return _read_values(found[names.index(variable)], shape, order, f"{thing}, variable {variable}")
     except (struct.error, zlib.error, ValueError) as error:

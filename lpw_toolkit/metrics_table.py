@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.names import format_csv, json_text, latex_cell, markdown_cell, show_name
+from lpw_toolkit.files.opening import is_file, is_folder
 from lpw_toolkit.protocols import list_protocols, open_protocol
 from lpw_toolkit.schema import METRICS
 from lpw_toolkit.tables import read_table
@@ -57,15 +59,15 @@ def read_lines(metrics: Sequence[pa.Table]) -> list[Line]:
             found.setdefault((number, *(row[name] for name in columns)), {})[row["metric"]] = row["value"]
             if row["split"] != SUMMARY:
                 n_splits.setdefault((number, *_run_of(row)), set()).add(row["split"])
-    lines = []
+    lines: dict[Any, Line] = {}
     for (number, *key), values in found.items():
         facts = dict(zip(columns, key, strict=True))
         n_of = len(n_splits.get((number, *_run_of(facts)), ()))
         facts["splits"] = f"mean of {n_of}" if facts["split"] == SUMMARY else f"split {facts['split']}"
         line = Line(facts, _take(values, MEAN, plain=True), _take(values, STD))
-        if line not in lines:
-            lines.append(line)
-    return lines
+        same = tuple(frozenset(part.items()) for part in (line.facts, line.values, line.spread))
+        lines.setdefault(same, line)
+    return list(lines.values())
 
 
 def _run_of(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -83,17 +85,21 @@ def _take(values: dict[str, float], suffix: str, *, plain: bool = False) -> dict
 
 def read_metrics(files: Sequence[Path]) -> list[pa.Table]:
     """Tables of metrics; a folder stands for the metrics.parquet in it. Errors: LpwError, MismatchError."""
-    places = [file / "metrics.parquet" if file.is_dir() else file for file in files]
+    places = [file / "metrics.parquet" if is_folder(file) else file for file in files]
     for place in places:
-        if not place.is_file():
+        if not is_file(place):
             do = "name a folder that `lpw eval --out` made"
             raise LpwError(place, "no such file", "metrics.parquet, or a folder that holds it", do)
-    return [read_table(place, METRICS) for place in places]
+    tables = [read_table(place, METRICS) for place in places]
+    if (n_rows := sum(table.num_rows for table in tables)) > limit("metrics_rows"):
+        got = explain_limit("metrics_rows", f"{n_rows} rows in all tables")
+        raise LpwError("tables of metrics", got, "fewer", "name fewer of them")
+    return tables
 
 
 def choose_headlines(lines: Sequence[Line]) -> list[Line]:
     """Of every run with a summary only that; every line of the others."""
-    summed = [_run_of(line.facts) for line in lines if line.facts["split"] == SUMMARY]
+    summed = {_run_of(line.facts) for line in lines if line.facts["split"] == SUMMARY}
     return [line for line in lines if line.facts["split"] == SUMMARY or _run_of(line.facts) not in summed]
 
 

@@ -4,9 +4,13 @@ Source: Leal-Taixé et al., "MOTChallenge 2015", section 3.3 (data format).
 """
 
 import io
+import re
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +20,15 @@ from numpy.typing import NDArray
 from lpw_toolkit import schema
 from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.opening import read_text
 from lpw_toolkit.tables import boxes_of
 
 ScoreForm = Literal["fraction", "percent", "log_odds"]
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
+_MAX_COLUMNS = 64  # MOT has ten; a table of thousands would be read cell by cell
+_BLOCK_CHARS = 1 << 18
+_BLANK = re.compile(r"\s*+")
 _MAX_FRAME = 2**31 - 1
 #: Frame rates that a camera may have: from one frame in three hours to high speed.
 RATES_HZ = (0.0001, 1000.0)
@@ -146,10 +155,13 @@ def _corners(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _read_values(path: Path) -> tuple[NDArray[np.float64], str]:
     """The first seven columns (N, 7) in file order, checked, and the text that they came from."""
     text = _read_text(path)
-    if not text.strip():
+    first = next((line for _, line in _iter_lines(path, text)), None)
+    if first is None:
         return np.zeros((0, 7)), text
+    if first.count(",") >= _MAX_COLUMNS:
+        raise LpwError(path, f"{first.count(',') + 1} columns", f"at most {_MAX_COLUMNS}", _DO)
     try:
-        frame = pd.read_csv(io.StringIO(text), header=None, dtype=np.float64)
+        frame = pd.read_csv(io.BytesIO(text.encode()), header=None, dtype=np.float64)
         values = frame.to_numpy()
     except (ValueError, pd.errors.ParserError, OverflowError):
         values = _parse_lines(path, text)
@@ -165,10 +177,8 @@ def _read_values(path: Path) -> tuple[NDArray[np.float64], str]:
 
 
 def _read_text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe or device has no end that one can wait for
-        raise LpwError(path, "no regular file", "a text file", "name a file")
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_text(path, "mot_bytes", encoding="utf-8-sig")
     except OSError as error:
         raise LpwError(path, writing.describe_os_error(error), "a readable MOT text file", "check the path") from error
     except UnicodeDecodeError as error:
@@ -176,18 +186,36 @@ def _read_text(path: Path) -> str:
 
 
 def _parse_lines(path: Path, text: str) -> NDArray[np.float64]:
-    """The slow way, line by line: names the line at fault, or accepts odd values right of the seventh column."""
-    rows: list[list[float]] = []
-    n_columns = None
-    for number, line in _iter_lines(text):
-        cells = [cell.strip() for cell in line.split(",")]
-        n_columns = n_columns or len(cells)
+    """Block by block: names the line at fault, or accepts odd values right of the seventh column."""
+    values, number, start, n_columns = [np.zeros((0, len(_COLUMNS)))], 0, 0, None
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK_CHARS) + 1 or len(text)
+        block = text[start:end]
+        if block.strip():
+            n_columns = n_columns or next(_iter_lines(path, block))[1].count(",") + 1
+            values.append(_parse_block(path, block, number, n_columns))
+        number, start = number + block.count("\n"), end
+    return np.concatenate(values)
+
+
+def _parse_block(path: Path, block: str, n_before: int, n_columns: int) -> NDArray[np.float64]:
+    """The first seven columns (N, 7) of lines with `n_columns` each, of which `n_before` lines stand before."""
+    try:
+        frame = pd.read_csv(io.StringIO(block), header=None, dtype=dict.fromkeys(range(len(_COLUMNS)), np.float64))
+        values: NDArray[np.float64] = frame.to_numpy()[:, : len(_COLUMNS)].astype(np.float64)
+        if frame.shape[1] == n_columns >= len(_COLUMNS) and np.isfinite(values).all() and frame.notna().all(axis=None):
+            return values
+    except (ValueError, pd.errors.ParserError, OverflowError):
+        pass  # a line is at fault, or of a form that pandas does not know
+    cells_of_all = array("d")
+    for number, line in _iter_lines(path, block, n_before):
+        cells = [cell.strip() for cell in line.split(",", _MAX_COLUMNS)]
         thing = f"{path}, line {number}"
         if len(cells) < len(_COLUMNS) or len(cells) != n_columns:
             expected = f"{max(n_columns, len(_COLUMNS))} comma-separated columns ({','.join(_COLUMNS)},…)"
             raise LpwError(thing, f"{len(cells)} columns", expected, _DO)
-        rows.append([_parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False)])
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(_COLUMNS))
+        cells_of_all.extend(_parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False))
+    return np.array(cells_of_all, dtype=np.float64).reshape(-1, len(_COLUMNS))
 
 
 def _parse_cell(thing: str, name: str, cell: str) -> float:
@@ -200,8 +228,22 @@ def _parse_cell(thing: str, name: str, cell: str) -> float:
     return value
 
 
-def _iter_lines(text: str) -> list[tuple[int, str]]:
-    return [(number, line) for number, line in enumerate(io.StringIO(text), start=1) if line.strip()]
+def _iter_lines(path: Path, text: str, n_before: int = 0) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not empty; lines end with LF. Errors: LpwError for one that is too long."""
+    start, number, most = 0, n_before, limit("line_bytes")
+    while start < len(text):
+        blank = cast(re.Match[str], _BLANK.match(text, start)).end()
+        if (skipped := text.count("\n", start, blank)) > 0:  # many empty lines at once
+            number, start = number + skipped, text.rfind("\n", start, blank) + 1
+            continue
+        end, number = text.find("\n", start), number + 1
+        end = len(text) if end < 0 else end
+        if end - start > most:
+            got = explain_limit("line_bytes", f"{end - start} letters")
+            raise LpwError(f"{path}, line {number}", got, "one box", _DO)
+        if line := text[start:end].strip():
+            yield number, line
+        start = end + 1
 
 
 def _refuse(
@@ -211,4 +253,9 @@ def _refuse(
     if bad.any():
         row = int(np.argmax(bad))
         do = _SCORE_DO if name == "score" else _DO
-        raise LpwError(f"{path}, line {_iter_lines(text)[row][0]}", f"{name} {values[row]:g}", expected, do)
+        raise LpwError(
+            f"{path}, line {next(islice(_iter_lines(path, text), row, None))[0]}",
+            f"{name} {values[row]:g}",
+            expected,
+            do,
+        )

@@ -6,6 +6,8 @@ from lpw_toolkit.errors import MismatchError
 
 FORMAT_VERSION = 1
 _DO = "write it again with this version of lpw"
+#: How many columns that nobody knows a message names, and how many letters of each.
+_MAX_NAMED, _MAX_NAME = 20, 40
 
 
 def _table(name: str, fields: list[pa.Field]) -> pa.Schema:
@@ -223,15 +225,17 @@ def check_fields(found: pa.Schema, schema: pa.Schema, thing: object = "table") -
     name, version = _identity(schema)
     found_name, found_version = _identity(found)
     if found_name is not None and (found_name, found_version) != (name, version):
-        raise MismatchError(thing, f"table {found_name} v{found_version}", f"table {name} v{version}", _DO)
+        raise MismatchError(thing, f"table {found_name} v{found_version}"[:200], f"table {name} v{version}", _DO)
     if found.names != schema.names:
         missing = [c for c in schema.names if c not in found.names]
-        extra = [c for c in found.names if c not in schema.names]
-        raise MismatchError(thing, f"missing columns {missing}, unknown columns {extra}", f"{schema.names}", _DO)
+        extra = [c[:_MAX_NAME] for c in found.names if c not in schema.names]
+        more = f" and {len(extra) - _MAX_NAMED} more" if len(extra) > _MAX_NAMED else ""
+        got = f"missing columns {missing}, unknown columns {extra[:_MAX_NAMED]}{more}"
+        raise MismatchError(thing, got, f"{schema.names}", _DO)
     for field in schema:
         kind = found.field(field.name).type
         if kind != field.type:
-            raise MismatchError(f"{thing}, column {field.name}", f"type {kind}", f"{field.type}", _DO)
+            raise MismatchError(f"{thing}, column {field.name}", f"type {kind}"[:200], f"{field.type}", _DO)
 
 
 def _identity(schema: pa.Schema) -> tuple[str | None, str | None]:

@@ -9,6 +9,7 @@ import numpy as np
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.names import show_name
+from lpw_toolkit.files.opening import exists, is_file, is_folder
 from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
 from lpw_toolkit.sequences import iter_sequences
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
@@ -33,7 +34,7 @@ def score_against(
     """
     from lpw_toolkit.mot_metrics import evaluate
 
-    if not truth.exists():
+    if not exists(truth):
         do = "give the path of a MOT text, or of a folder with one for each video"
         raise LpwError("option --truth", f"{truth}, where nothing is", "ground truth", do)
     pairs = read_pairs(tracklets, truth)
@@ -68,7 +69,7 @@ def read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
 
     Errors: LpwError for a dataset without videos, or videos without truth.
     """
-    if not tracklets.is_dir():
+    if not is_folder(tracklets):
         return [(tracklets.stem, read_boxes(tracklets), read_boxes(truth))]
     dataset = open_dataset(tracklets)
     sources = [entry for entry in dataset.manifest.get("sources", []) if "error" not in entry]
@@ -83,7 +84,7 @@ def read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
 
 
 def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
-    if truth.is_file():
+    if is_file(truth):
         if n_sources > 1:
             raise LpwError(
                 truth, f"one file for {n_sources} videos", "a folder with a file for each", "name the folder"
@@ -91,7 +92,7 @@ def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
         return truth
     names = [Path(entry["path"]).with_suffix(".txt").as_posix(), f"{entry['video_id']}.txt"]
     for name in names:
-        if (truth / name).is_file():
+        if is_file(truth / name):
             return truth / name
     got = f"neither {' nor '.join(dict.fromkeys(names))}"
     raise LpwError(truth, got, "ground truth for every video", "add the file")

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import math
 import os
 import re
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.lines import LongLineError, iter_lines
 from lpw_toolkit.files.names import is_device
+from lpw_toolkit.files.opening import read_text
 from lpw_toolkit.files.writing import describe_os_error
 
 #: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or one name.
@@ -23,7 +24,6 @@ _BY_PATH = re.compile(
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _COLUMNS, _OPTIONAL = ("path", "scene", "camera"), ("start_s",)
 _MAX_ID_BYTES = 80
-_MAX_TABLE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,10 @@ def read_cameras(table: Path, names: dict[Path, str]) -> dict[Path, Claim]:
 
 def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        if not table.is_file() or table.stat().st_size > _MAX_TABLE_BYTES:
-            raise LpwError(table, "no file of a sane size", "a table", "check the path")
-        text = table.read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = read_text(table, "table_text_bytes", encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise LpwError(table, describe_os_error(error), "a table that can be read", "check the path") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(iter_lines(text), strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     columns: list[str] = []
     try:
@@ -134,7 +132,7 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
                 raise LpwError(f"{table}, line {reader.line_num}", f"{len(cells)} cells", f"{len(columns)}", "mend it")
             elif cells:
                 rows.append((reader.line_num, dict(zip(columns, cells, strict=True))))
-    except csv.Error as error:
+    except (csv.Error, LongLineError) as error:
         raise LpwError(f"{table}, line {reader.line_num}", str(error), "comma-separated text", "mend it") from error
     if not columns:
         raise LpwError(table, "an empty file", f"the columns {', '.join(_COLUMNS)}", "fill it in")
@@ -145,7 +143,7 @@ def _check_columns(columns: list[str], table: Path) -> list[str]:
     missing = [c for c in _COLUMNS if c not in columns]
     unknown = [c for c in columns if c not in _COLUMNS + _OPTIONAL]
     if missing or unknown or len(set(columns)) != len(columns):
-        got = f"the columns {', '.join(columns)} (missing: {missing}, unknown: {unknown})"
+        got = f"the columns {', '.join(columns)[:200]} (missing: {missing}, unknown: {f'{unknown}'[:200]})"
         raise LpwError(f"{table}, line 1", got, f"{', '.join(_COLUMNS)} and optionally start_s", "mend the first line")
     return columns
 

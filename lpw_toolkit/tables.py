@@ -4,7 +4,6 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,27 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_stream
+from lpw_toolkit.parquet_file import OpenTable, TableFacts, describe_table, verify_table
+from lpw_toolkit.parquet_pages import TooLargeError
 from lpw_toolkit.schema import check, check_fields
 
-#: Most that one table may unpack to: a hostile footer asks for gigabytes with a few hundred bytes.
-MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT = 400, 64 << 20
-_VALUE_BYTES = 8  # an Arrow value takes about this much memory, however well it was packed
+__all__ = [
+    "TableFacts",
+    "boxes_of",
+    "describe_table",
+    "digest_rows",
+    "encode_table",
+    "make_table",
+    "read_table",
+    "run_starts",
+    "shorten",
+    "stream_table",
+    "to_integers",
+    "to_numpy",
+    "verify_table",
+    "write_table",
+]
+
 ROW_GROUP_ROWS = 65_536
 
 
@@ -33,12 +48,20 @@ def encode_table(table: pa.Table, schema: pa.Schema, *, group_by: str | None = N
     merged = {**(table.schema.metadata or {}), **(schema.metadata or {})}
     table = table.cast(schema.with_metadata(merged)).combine_chunks()
     sink = io.BytesIO()
-    with pq.ParquetWriter(sink, table.schema, compression="zstd", write_page_checksum=True) as writer:
+    options = {"compression": "zstd", "write_page_checksum": True, "use_dictionary": _choose_dictionaries(schema)}
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
         start = 0
         for stop in _group_ends(table, group_by):
             writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
             start = stop
     return sink.getvalue()
+
+
+def _choose_dictionaries(schema: pa.Schema) -> bool | list[str]:
+    """Columns whose values are written once: all but the paths of images, which differ and are read faster without."""
+    if "image" not in schema.names:
+        return True
+    return [*(name for name in schema.names if name != "image"), "image.bytes"]
 
 
 def write_table(path: Path, table: pa.Table, schema: pa.Schema, *, group_by: str | None = None) -> None:
@@ -59,64 +82,49 @@ def stream_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
         yield lambda rows: writer.write_table(check(rows, schema, path))
 
 
-@dataclass(frozen=True)
-class TableFacts:
-    """What dataset.json says of a table file."""
-
-    n_bytes: int
-    sha256: str
-    footer_sha256: str | None
-
-    @property
-    def is_whole(self) -> bool:
-        return True
-
-
-def describe_table(path: Path) -> dict[str, object]:
-    data = path.read_bytes()
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def verify_table(path: Path, facts: TableFacts) -> str | None:
-    data = path.read_bytes()
-    return None if hashlib.sha256(data).hexdigest() == facts.sha256 else "other bytes"
-
-
 def read_table(
     path: Path, schema: pa.Schema, *, columns: list[str] | None = None, facts: TableFacts | None = None
 ) -> pa.Table:
-    """The table at `path`, verified page by page and against `schema`; `columns` narrows what is read, and verified.
+    """The table at `path`, verified page by page and against `schema`, opened once.
 
-    Errors: MismatchError naming the file when it is missing, damaged, not ours, or unpacks to far more than its size.
+    Args:
+        columns: narrows what is read, and verified.
+        facts: what a manifest says of the file: it is verified before anything of it is parsed (`verify_table`).
+
+    Errors: MismatchError naming the file when it is missing, damaged, not ours, another one than `facts` say, or would
+    take more memory than `files.limits` allow; nothing of that is taken then.
     """
     do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
     try:
-        check_limits(path)
-        if columns:
-            check_fields(pq.read_schema(path), schema, path)
-            schema = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
-        # not pq.read_table: that imports pyarrow.dataset, and with it pandas, 0.3 s
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(columns=columns)
+        with OpenTable(path, facts) as opened:
+            check_fields(opened.file.schema_arrow, schema, path)
+            opened.check_memory(columns or schema.names)
+            if columns:
+                schema = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
+            table = opened.file.read(columns=columns)
+        _check_texts(table)
         return check(table.select(columns) if columns else table, schema, path)
     except OSError as error:
         raise MismatchError(path, describe_os_error(error), "a readable Parquet file", do) from error
+    except TooLargeError as error:
+        raise MismatchError(path, f"{error}", "a table within the bounds", do) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
-        raise MismatchError(path, f"a damaged file ({error})", "a whole Parquet file", do) from error
+        raise MismatchError(path, f"a damaged file ({shorten(error)})", "a whole Parquet file", do) from error
 
 
-def check_limits(path: Path) -> None:
-    """Errors: ValueError, OSError or pa.ArrowException for no plain Parquet file, or one that claims far more."""
-    if path.exists() and not path.is_file():
-        raise ValueError("no regular file")  # a FIFO would be waited for
-    metadata = pq.read_metadata(path)
-    unpacked = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    size = path.stat().st_size
-    limit = max(size * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT)
-    if unpacked < 0 or metadata.num_rows < 0 or unpacked > limit:
-        raise ValueError(f"{size} bytes that claim to unpack to {unpacked}")
-    if metadata.num_rows * metadata.num_columns * _VALUE_BYTES > limit:  # equal values take no room in the file
-        raise ValueError(f"{size} bytes that claim {metadata.num_rows} rows")
+def shorten(error: object) -> str:
+    """At most 200 letters of what a library said: it may repeat what a stranger wrote."""
+    return f"{error}"[:200]
+
+
+def _check_texts(table: pa.Table) -> None:
+    """Arrow takes texts as they come. Errors: pa.ArrowInvalid for bytes that are no UTF-8."""
+    for column in table.columns:
+        for part in column.chunks:
+            fields = part.flatten() if pa.types.is_struct(part.type) else [part]
+            for values in fields:
+                if pa.types.is_string(values.type):
+                    values.validate(full=True)
 
 
 def _group_ends(table: pa.Table, group_by: str | None) -> list[int]:

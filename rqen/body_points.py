@@ -2,6 +2,7 @@
 
 import csv
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.lines import LongLineError, iter_lines
+from lpw_toolkit.files.opening import exists, read_text
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.images import open_images
 from lpw_toolkit.pose import PoseModel
@@ -19,7 +22,6 @@ from lpw_toolkit.tables import to_integers
 from rqen.landmarks import JOINTS, Floats, map_coco, map_cpm
 
 MIN_CONFIDENCE = 0.5
-_MAX_BYTES = 1 << 30
 _CHUNK = 64
 _OUTSIDE = "joints outside their picture"
 _DO = "write it as path, x1 … x14, y1 … y14 (and c1 … c14), in pixels from 1, in CPM's order of joints"
@@ -60,9 +62,10 @@ def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
     Errors: LpwError for a file that is no such table (with its line), an image named twice, or no image of the dataset.
     """
     numbers = {path: row for row, path in enumerate(_image_paths(dataset))}
-    rows: list[int] = []
-    values: list[list[float]] = []
+    rows: dict[int, None] = {}  # in the order of the file
+    values = array("d")
     unknown: list[str] = []
+    n_unknown = n_double = 0
     lines = _read_lines(file)
     columns = _find_columns(file, next(lines, (1, []))[1])
     for number, cells in lines:
@@ -76,19 +79,22 @@ def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
             raise LpwError(file, got, f"a path and {columns.width - 1} numbers", _DO)
         row = numbers.get(path, numbers.get(f"images/{path}"))
         if row is None:
-            unknown.append(path)
+            n_unknown += 1
+            unknown = unknown or [path[:200]]
             continue
-        rows.append(row)
-        values.append([_to_number(file, number, cells[c]) for c in columns.values])
-    _check_rows(file, rows, unknown)
+        n_double += row in rows
+        if row not in rows:
+            rows[row] = None
+            values.extend(_to_number(file, number, cells[c]) for c in columns.values)
+    _check_rows(file, len(rows), n_double, unknown)
     table = np.array(values, dtype=np.float64).reshape(len(rows), -1, 14).transpose(0, 2, 1)
-    notes = [] if not unknown else [f"{len(unknown):,} rows of images that the dataset lacks, such as {unknown[0]}"]
-    points, n_outside = _to_shares(map_cpm(_add_confidence(table)), np.array(rows), dataset)
+    notes = [] if not unknown else [f"{n_unknown:,} rows of images that the dataset lacks, such as {unknown[0]}"]
+    points, n_outside = _to_shares(map_cpm(_add_confidence(table)), np.array(list(rows)), dataset)
     if n_outside > (n_inside := int((points[..., 2] > 0).sum())):
         got = f"{n_outside:,} of {n_inside + n_outside:,} joints outside their pictures"
         raise LpwError(file, got, "pixels of the images as the dataset has them", "scale them, or name another dataset")
     notes += [*_tell_rest(n_outside, _OUTSIDE), *_tell_rest(len(numbers) - len(rows), "images without a row")]
-    return BodyPoints(np.array(rows, dtype=np.int64), points, tuple(notes), file.name), table.shape[2] == 3
+    return BodyPoints(np.array(list(rows), dtype=np.int64), points, tuple(notes), file.name), table.shape[2] == 3
 
 
 def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
@@ -132,7 +138,7 @@ def _find_columns(file: Path, header: list[str]) -> _Columns:
     lacking = [name for name in ("path", *wanted) if name not in place]
     odd = [name for name in place if name not in ("path", *wanted)]
     if lacking or odd or len(place) != len(header):
-        got = f"no column {lacking[0]}" if lacking else f"a column {odd[0]!r}" if odd else "a column twice"
+        got = f"no column {lacking[0]}" if lacking else f"a column {odd[0][:40]!r}" if odd else "a column twice"
         raise LpwError(file, got, "14 joints per image", _DO)
     return _Columns(place["path"], tuple(place[name] for name in wanted), len(header))
 
@@ -140,16 +146,15 @@ def _find_columns(file: Path, header: list[str]) -> _Columns:
 def _read_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each line that is not empty. Errors: LpwError for a file that is no text or too large."""
     try:
-        if not file.is_file():
-            got = "a folder" if file.is_dir() else "no regular file" if file.exists() else "no such file"
-            raise LpwError(file, got, "a table of landmarks", "give the path of landmarks.csv")
-        if file.stat().st_size > _MAX_BYTES:
-            raise LpwError(file, "more than 1 GiB", "a table of landmarks", "split it")
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            yield from ((reader.line_num, cells) for cells in reader if cells)
+        if not exists(file):
+            raise LpwError(file, "no such file", "a table of landmarks", "give the path of landmarks.csv")
+        text = read_text(file, encoding="utf-8-sig")
+        reader = csv.reader(iter_lines(text), strict=True)
+        yield from ((reader.line_num, cells) for cells in reader if cells)
     except (UnicodeDecodeError, csv.Error) as error:
         raise LpwError(file, "a file that is no CSV in UTF-8", "a table of landmarks", _DO) from error
+    except LongLineError as error:
+        raise LpwError(file, f"{error}", "a table of landmarks", _DO) from error
     except OSError as error:
         raise LpwError(file, describe_os_error(error), "a readable file", "check its permissions") from error
 
@@ -164,14 +169,14 @@ def _to_number(file: Path, line: int, cell: str) -> float:
     return value
 
 
-def _check_rows(file: Path, rows: list[int], unknown: list[str]) -> None:
-    if not rows:
+def _check_rows(file: Path, n_rows: int, n_double: int, unknown: list[str]) -> None:
+    if not n_rows:
         got = f"paths such as {unknown[0]}, none of them in the dataset" if unknown else "no line of landmarks"
         raise LpwError(
             file, got, "paths as in the table of frames", "name the dataset that the landmarks were made for"
         )
-    if len(set(rows)) != len(rows):
-        got = f"{len(rows) - len(set(rows))} images named more than once"
+    if n_double:
+        got = f"{n_double} images named more than once"
         raise LpwError(file, got, "one line per image", "remove the others")
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
@@ -11,9 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
+from lpw_toolkit.files.writing import describe_os_error
 from rqen.network import Design, Heads, design_method
 from rqen.quality import Reading
 from rqen.regions import DIVISION
+
+#: Beyond it a whole number is none as a float; nothing in a recipe comes near.
+_MAX_NUMBER = 2**53
+_MAX_TEXT_CHARS = 4096  # the longest path
+#: Parts of a division are shares: beyond this their sum or quotient would be no number.
+_MAX_SHARE = 1e6
 
 
 @dataclass(frozen=True)
@@ -194,19 +202,20 @@ def list_recipes() -> list[str]:
     """Names of the TOML files beside this module."""
     from lpw_toolkit.files.listing import list_folder
 
-    return [p.stem for p in list_folder(Path(__file__).parent / "recipes") if p.suffix == ".toml"]
+    return [p.stem for p in list_folder(follow_links(Path(__file__).parent / "recipes")) if p.suffix == ".toml"]
 
 
 def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
     """The recipe called `name` (`-` and `_` are one), or a TOML file by path, with `section.key=value` changes.
 
-    Errors: LpwError for an unknown recipe, section or key (with the nearest name), or a value of another kind.
+    Errors: LpwError for an unknown recipe, section or key (with the nearest name), a value of another kind, or a file
+    or value beyond `files.limits`.
     """
     plain = name.replace("-", "_")
     if plain in list_recipes():
         text = resources.files("rqen").joinpath("recipes", f"{plain}.toml").read_text("utf-8")
-    elif name.endswith(".toml") and Path(name).is_file():
-        plain, text = Path(name).stem, Path(name).read_text("utf-8", "replace")
+    elif name.endswith(".toml") and is_file(file := follow_links(Path(name))):
+        plain, text = Path(name).stem, _read_file(file)
     else:
         raise LpwError("option --recipe", name, f"{', '.join(list_recipes())}, or a .toml file", "choose one of them")
     values = _parse(text, name)
@@ -229,16 +238,30 @@ def make_recipe(name: str, values: dict[str, Any]) -> Recipe:
 
 
 def _check_bounds(recipe: Recipe) -> None:
-    if not recipe.model.division or min(recipe.model.division) <= 0:
-        got = f"{list(recipe.model.division)}"
+    division, data = recipe.model.division, recipe.data
+    if not division or min(division) < 1 / _MAX_SHARE or max(division) > _MAX_SHARE:
+        got = ", ".join(f"{part:g}" for part in division) or "no part"
         raise LpwError("model.division", got, "one part or more, each above 0", "correct it")
+    if recipe.model.last_stride not in (1, 2):
+        raise LpwError("model.last_stride", f"{recipe.model.last_stride}", "1 or 2", "correct it")
     for name in ("height", "width", "n_triplets", "n_persons", "n_sets", "n_frames"):
-        if getattr(recipe.data, name) < 1:
+        if getattr(data, name) < 1:
             raise LpwError(f"data.{name}", "0", "1 or more", "correct it")
+    for name in ("height", "width", "crop"):
+        _refuse_beyond(f"data.{name}", getattr(data, name), "image_side")
+    for name in ("n_triplets", "n_persons", "n_sets", "n_frames"):
+        _refuse_beyond(f"data.{name}", getattr(data, name), "recipe_images")
+    sets = {"triplets": 3 * data.n_triplets, "sets": data.n_persons * data.n_sets, "frames": 1}
+    _refuse_beyond(f"data.batch {data.batch}", sets[data.batch] * data.n_frames, "recipe_images")
     for section, name in (("data", "flip"), ("data", "erase"), ("loss", "smoothing"), ("train", "validation")):
         value = getattr(getattr(recipe, section), name)
         if value > 1:
             raise LpwError(f"{section}.{name}", f"{value}", "a share from 0 to 1", "correct it")
+
+
+def _refuse_beyond(thing: str, value: int, bound: str) -> None:
+    if value > limit(bound):
+        raise LpwError(thing, explain_limit(bound, value), "less", "correct it")
 
 
 def _fill(section: str, kind: Any, given: dict[str, Any]) -> Any:
@@ -253,19 +276,32 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
     allowed = typing.get_args(kind)
     if typing.get_origin(kind) is Literal:
         if value not in allowed:
-            raise LpwError(key, repr(value), ", ".join(map(repr, allowed)), "choose one of them")
+            raise LpwError(key, _show(value), ", ".join(map(repr, allowed)), "choose one of them")
         return value
     if typing.get_origin(kind) is tuple:
         parts = value if isinstance(value, list | tuple) else [value]
+        _refuse_beyond(f"{key}, number of entries", len(parts), "recipe_parts")
         return tuple(_convert(key, part, allowed[0]) for part in parts)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and not 0 <= value <= _MAX_NUMBER:  # nor NaN
+        raise LpwError(key, _show(value), "a finite number, 0 or more", "correct it")
+    if kind is float and is_number:
         value = float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    if not isinstance(value, kind) or (kind is int and not is_number):
         expected = kind.__name__ if not isinstance(kind, types.UnionType) else str(kind)
-        raise LpwError(key, repr(value), f"a value of type {expected}", "correct it")
-    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value < float("inf"):
-        raise LpwError(key, repr(value), "a finite number, 0 or more", "correct it")
+        raise LpwError(key, _show(value), f"a value of type {expected}", "correct it")
+    if isinstance(value, str) and len(value) > _MAX_TEXT_CHARS:
+        raise LpwError(key, f"a text of {len(value)} letters", f"at most {_MAX_TEXT_CHARS}", "correct it")
     return value
+
+
+def _show(value: Any) -> str:
+    """`value` in a few words, however large or nested it is."""
+    if isinstance(value, dict | list | tuple):
+        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)} entries"
+    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
+        return "a number of more than 16 digits"
+    return repr(value if not isinstance(value, str) else value[:80])
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
@@ -274,20 +310,28 @@ def _apply(values: dict[str, Any], change: str) -> None:
     if not (equals and dot and key):
         raise LpwError("option --set", change, "SECTION.KEY=VALUE, for example optim.lr=0.01", "correct it")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text.strip()
     values.setdefault(section, {})[key] = value
 
 
+def _read_file(file: Path) -> str:
+    try:
+        return read_text(file, "recipe_bytes", errors="replace")
+    except OSError as error:
+        raise LpwError(file, describe_os_error(error), "a TOML file", "check the path") from error
+
+
 def _parse(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise LpwError(name, f"{error}", "a TOML file", "correct it") from error
+        return parse_toml(text)
+    except ValueError as error:
+        raise LpwError(name, f"{error}"[:200], "a TOML file", "correct it") from error
 
 
 def _unknown(name: str, known: list[str]) -> LpwError:
+    name = name[:80]
     near = difflib.get_close_matches(name, known, 1)
     do = f"did you mean {near[0]}?" if near else "leave it out"
     return LpwError("recipe", f"the unknown key {name}", ", ".join(known), do)

@@ -26,12 +26,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.files.opening import exists, read_json, read_text
+from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.opening import exists, is_file, parse_json, read_json, read_text
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
 _NOT_ASKED = ("digest", "mode", "kept", "model_sha256")
+_MAX_NAME_CHARS, _MAX_SPLIT = 400, 32_767
 
 
 @dataclass
@@ -68,8 +70,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         _check_facts(facts)
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable file", "check its rights") from error
-    except (ValueError, TypeError) as error:
-        raise MismatchError(file, f"a damaged file ({error})", "run.json as lpw wrote it", "train again") from error
+    except (ValueError, TypeError, RecursionError, OverflowError, LpwError) as error:
+        got = f"a damaged file ({f'{error}'[:300]})"
+        raise MismatchError(file, got, "run.json as lpw wrote it", "train again") from error
     if digest_settings(facts) != facts["digest"]:
         got = "settings that are not those of its digest"
         raise MismatchError(file, got, f"digest {facts['digest'][:12]}…", "restore it from a copy, or train again")
@@ -83,7 +86,12 @@ def digest_settings(facts: dict[str, Any]) -> str:
 
 
 def _check_facts(facts: Any) -> None:
-    """Errors: TypeError that names the first key that is missing or of another kind."""
+    """What the reader of a run relies on is there, of its kind, and within `files.limits`.
+
+    Errors: TypeError or LpwError that names the first key that is missing or of another kind; ValueError.
+    """
+    from rqen.recipe import make_recipe
+
     kinds = {"method": str, "recipe": dict, "mode": dict, "persons": list, "digest": str, "dataset_digest": str}
     kinds |= {"recipe.name": str}
     for name, kind in kinds.items():
@@ -92,6 +100,32 @@ def _check_facts(facts: Any) -> None:
             value = value.get(key) if isinstance(value, dict) else None
         if not isinstance(value, kind):
             raise TypeError(f"no {name}")
+        if isinstance(value, str) and len(value) > _MAX_NAME_CHARS:
+            raise TypeError(f"{name} of {len(value)} letters")
+    for name in ("persons", "validation"):
+        names = facts.get(name, [])
+        if not isinstance(names, list) or not all(isinstance(person, str) for person in names):
+            raise TypeError(f"{name} that are no names")
+        if len(names) > limit("persons"):
+            raise ValueError(explain_limit("persons", f"{len(names)} {name}"))
+    for name, most in (("width", limit("image_side")), ("split", _MAX_SPLIT)):
+        number = facts.get(name)
+        if number is not None and (type(number) is not int or not 0 <= number <= most):
+            raise TypeError(f"a {name} that is no number of 0 to {most}")
+    recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
+    recipe.design(facts["method"])
+    _check_mode(facts["mode"])
+
+
+def _check_mode(mode: dict[str, Any]) -> None:
+    """The mode that was used in training, as `trial.Mode` has it. Errors: TypeError."""
+    kinds = {"precision": str, "channels_last": bool, "seconds": dict, "cuda_graph": bool}
+    if not set(kinds) - {"cuda_graph"} <= mode.keys() <= set(kinds):
+        raise TypeError("another mode")
+    if any(not isinstance(value, kinds[name]) for name, value in mode.items()):
+        raise TypeError("another mode")
+    if mode["precision"] not in ("float32", "bfloat16"):
+        raise TypeError("another precision")
 
 
 def write_state(file: Path, state: State, digest: str) -> None:
@@ -157,15 +191,25 @@ def write_log(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_log(folder: Path, until: int) -> list[dict[str, Any]]:
-    """The rows of log.jsonl up to iteration `until`; what cannot be read is left out."""
-    rows = []
-    if exists(folder / "log.jsonl"):
-        for line in read_text(folder / "log.jsonl", "log_bytes", errors="replace").splitlines():
-            try:
-                row = json.loads(line)
-                rows += [row] if row["iteration"] <= until else []
-            except (ValueError, TypeError, KeyError):
-                continue
+    """The rows of log.jsonl up to iteration `until`; what cannot be read is left out.
+
+    Errors: MismatchError for a log larger than `files.limits` allow, or no readable file.
+    """
+    rows: list[dict[str, Any]] = []
+    file = folder / "log.jsonl"
+    if not is_file(file):
+        return rows
+    try:
+        lines = read_text(file, "log_bytes", errors="replace").splitlines()
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "the log of a run", "remove it") from error
+    most = limit("line_bytes")
+    for line in lines:
+        try:
+            row: Any = parse_json(line) if len(line) <= most else None
+            rows += [row] if row["iteration"] <= until else []
+        except (ValueError, TypeError, KeyError):
+            continue
     return rows
 
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
-from lpw_toolkit.cleaning import decisions, log
+from lpw_toolkit.cleaning import decisions
 from lpw_toolkit.cleaning.decisions import BadLineError, Request, check_request, format_line, parse_line
 from lpw_toolkit.cleaning.log import Known, Log, open_log, read_log, read_log_file, request_of
 from lpw_toolkit.cleaning.merge import merge_folder, read_folder, unite
@@ -366,9 +366,9 @@ class TestHostileLogs:
 
     def test_a_log_that_is_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fill(tmp_path, 2)
-        monkeypatch.setattr(log, "MAX_LOG_BYTES", 100)
+        monkeypatch.setenv("LPW_LIMIT_DECISION_BYTES", "100")
         for read in (lambda: open_anna(tmp_path), lambda: read_folder(tmp_path, DIGEST)):
-            with pytest.raises(MismatchError, match="at most 100"):
+            with pytest.raises(MismatchError, match="more than the 100 bytes allowed"):
                 read()
 
     @settings(max_examples=300, deadline=None, derandomize=True)

@@ -165,14 +165,14 @@ class TestPooling:
                 columns = [[f"t{i:02d}"] * 400, list(range(400)), pa.array(list(block), pa.list_(pa.float32()))]
                 writer.write_table(pa.table(columns, schema=schema))
         allocated, arrow = pa.total_allocated_bytes(), []
-        iter_batches = embeddings._iter_batches
+        iter_batches = embeddings.iter_batches
 
         def watch(file: Any) -> Any:
             for batch in iter_batches(file):
                 arrow.append(pa.total_allocated_bytes())
                 yield batch
 
-        monkeypatch.setattr(embeddings, "_iter_batches", watch)
+        monkeypatch.setattr(embeddings, "iter_batches", watch)
         tracemalloc.start()
         found = read_embeddings(path, dataset)
         peak = tracemalloc.get_traced_memory()[1]

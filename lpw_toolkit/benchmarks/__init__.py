@@ -12,6 +12,7 @@ import numpy as np
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import follow_links
 
 
 class Tree(Protocol):
@@ -139,7 +140,11 @@ class Benchmark(Protocol):
 
 def list_benchmarks() -> list[str]:
     """Names of the files in this folder."""
-    return [p.stem for p in list_folder(Path(__file__).parent) if p.suffix == ".py" and not p.stem.startswith("_")]
+    return [
+        p.stem
+        for p in list_folder(follow_links(Path(__file__).parent))
+        if p.suffix == ".py" and not p.stem.startswith("_")
+    ]
 
 
 def open_benchmark(name: str) -> Benchmark:

@@ -9,13 +9,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.embeddings import iter_batches, open_embeddings
+from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.index import ClipIndex
-from lpw_toolkit.tables import check_limits
+from lpw_toolkit.tables import shorten
 
 _DO = "write it with `lpw embed --per-frame`"
-_ROWS_AT_ONCE = 4096
+_COLUMNS = ("tracklet_id", "position", "embedding")
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,15 @@ def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
     Errors: LpwError for no table with tracklet_id, position and embedding, for unknown or double frames, NaN and
     infinity; MismatchError where it says that it was made from another dataset.
     """
-    try:
-        path.stat()
-        check_limits(path)
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        _check_head(path, file, index)
-        parts = [_read_batch(path, batch, index) for batch in file.iter_batches(_ROWS_AT_ONCE)]
-    except OSError as error:
-        raise LpwError(path, describe_os_error(error), "embeddings, one row per frame", _DO) from error
-    except (pa.ArrowException, ValueError) as error:
-        raise LpwError(path, f"a damaged file ({error})", "a whole Parquet file", _DO) from error
+    with open_embeddings(path) as opened:
+        try:
+            _check_head(path, opened.file, index)
+            model = (opened.file.schema_arrow.metadata or {}).get(b"lpw_model", b"not said").decode("utf-8", "replace")
+            parts = [_read_batch(path, batch, index) for batch in iter_batches(opened.file)]
+        except OSError as error:
+            raise LpwError(path, describe_os_error(error), "embeddings, one row per frame", _DO) from error
+        except (pa.ArrowException, ValueError, MemoryError) as error:
+            raise LpwError(path, f"a damaged file ({shorten(error)})", "a whole Parquet file", _DO) from error
     rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros(0, np.int64)
     if not len(rows) or len({values.shape[1] for _, values in parts}) > 1:
         raise LpwError(path, "no rows, or vectors of several lengths", "vectors of one length", _DO)
@@ -69,14 +70,13 @@ def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
         raise LpwError(path, "a frame twice", "each frame once", _DO)
     place = np.full(n_frames, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
-    model = (file.schema_arrow.metadata or {}).get(b"lpw_model", b"not said").decode("utf-8", "replace")
-    return FrameVectors(place >= 0, place, np.concatenate([values for _, values in parts]), model)
+    return FrameVectors(place >= 0, place, np.concatenate([values for _, values in parts]), shorten(model))
 
 
 def _check_head(path: Path, file: pq.ParquetFile, index: ClipIndex) -> None:
     names = file.schema_arrow.names
-    if not {"tracklet_id", "position", "embedding"} <= set(names):
-        raise LpwError(path, f"columns {', '.join(names)}", "tracklet_id, position and embedding", _DO)
+    if not set(_COLUMNS) <= set(names):
+        raise LpwError(path, f"columns {name_some(names)}", "tracklet_id, position and embedding", _DO)
     said = (file.schema_arrow.metadata or {}).get(b"lpw_dataset_digest")
     digest = str(index.dataset.manifest.get("digest"))
     if said is not None and said.decode("utf-8", "replace") != digest:
@@ -95,8 +95,10 @@ def _read_batch(path: Path, batch: pa.RecordBatch, index: ClipIndex) -> tuple[ND
     if (position < 0).any() or (rows >= index.starts[owner + 1]).any():
         raise LpwError(path, "positions beyond the tracklets", "the frames of this dataset", _DO)
     column = batch.column("embedding")
-    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    if column.null_count or not len(rows) or len(values) % len(rows) or not np.isfinite(values).all():
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    even = len(rows) > 0 and not column.null_count and 0 < lengths.min() == lengths.max() <= limit("embedding_dims")
+    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32) if even else np.full(1, np.nan)
+    if not np.isfinite(values).all():
         raise LpwError(path, "vectors of several lengths, NaN or infinity", "finite vectors of one length", _DO)
     values = values.reshape(len(rows), -1)
     unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-30)

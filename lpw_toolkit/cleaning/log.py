@@ -9,7 +9,6 @@ never acknowledged: it is kept where it is whole, and cut off where it is not.
 import errno
 import hashlib
 import re
-import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,11 +28,14 @@ from lpw_toolkit.cleaning.decisions import (
 )
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
+from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.opening import read_bytes
 from lpw_toolkit.files.writing import describe_os_error, make_folder
 
 FOLDER = "cleanup"
 SUFFIX = ".jsonl"
-MAX_LOG_BYTES = 512 << 20
+#: Zeros that a power failure may leave behind the last line: one block of a file system.
+MAX_TORN_ZEROS = 4_096
 #: `anna.jsonl`, and `anna.0a1b2c3d.jsonl` for a second line of history by the same reviewer (`merge.merge_folder`).
 _FILE_NAME = re.compile(r"([a-z0-9_-]+)(?:\.[0-9a-f]{8})?\.jsonl")
 _DO = "restore the file from a copy, or move it out of the folder"
@@ -103,21 +105,29 @@ def reviewer_of(name: str) -> str | None:
 def read_log(data: bytes, name: str, dataset_digest: str) -> Reading:
     """Verifies every line, its number and its chain in the bytes of the log called `name`.
 
-    Errors: MismatchError naming the first line at fault. A torn last line is no fault.
+    Errors: MismatchError naming the first line at fault. A torn last line is no fault, so long as it can be one: no
+    longer than a line, with no more zeros than a power failure leaves.
     """
     reviewer = reviewer_of(name)
     if reviewer is None:
         raise MismatchError(name, "a name that no log has", "REVIEWER.jsonl, in small letters", _DO)
-    if len(data) > MAX_LOG_BYTES:
-        raise MismatchError(name, f"{len(data)} bytes", f"at most {MAX_LOG_BYTES}", _DO)
-    *ended, last = data.split(b"\n")
+    if len(data) > limit("decision_bytes"):
+        raise MismatchError(name, explain_limit("decision_bytes", f"{len(data)} bytes"), "a log of decisions", _DO)
     chain = _Chain(name, reviewer, dataset_digest)
-    decisions = [chain.take(line) for line in ended]
+    decisions, ended, start = [], [], 0
+    while (end := data.find(b"\n", start)) >= 0:
+        line = data[start : min(end, start + limit("line_bytes") + 1)]
+        decisions.append(chain.take(line))
+        ended.append(line)
+        start = end + 1
+    chain.refuse_tail(len(data) - start, data.count(b"\0", start))
+    last = data[start:]
     n_whole, torn, unended = len(data) - len(last), last, False
     if last:
         try:
             decisions.append(chain.take(last))
-            ended, n_whole, torn, unended = [*ended, last], len(data), b"", True
+            ended.append(last)
+            n_whole, torn, unended = len(data), b"", True
         except MismatchError:
             pass
     return Reading(name, reviewer, tuple(decisions), tuple(ended), n_whole, torn, unended)
@@ -149,6 +159,15 @@ class _Chain:
         self._previous = decision.sha256
         return decision
 
+    def refuse_tail(self, n_bytes: int, n_zeros: int) -> None:
+        """Errors: MismatchError for what follows the last line break and is no torn line: nothing of it is cut off."""
+        if n_zeros > MAX_TORN_ZEROS:
+            expected = f"at most {MAX_TORN_ZEROS}, as a power failure leaves them"
+            raise self._refuse(f"{n_zeros} zero bytes after the last whole line", expected)
+        if n_bytes > limit("line_bytes"):
+            got = explain_limit("line_bytes", f"{n_bytes} bytes after the last whole line")
+            raise self._refuse(got, "a torn line at most")
+
     def _refuse(self, got: str, expected: str) -> MismatchError:
         return MismatchError(f"{self._name}, line {len(self._uuids) + 1}", got, expected, _DO)
 
@@ -156,12 +175,7 @@ class _Chain:
 def read_log_file(path: Path, dataset_digest: str) -> Reading:
     """The log at `path`. Errors: MismatchError as `read_log`, and for what is no plain readable file."""
     try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for, a link leads elsewhere
-            raise MismatchError(path, "no plain file", "a log of decisions", _DO)
-        if status.st_size > MAX_LOG_BYTES:
-            raise MismatchError(path, f"{status.st_size} bytes", f"at most {MAX_LOG_BYTES}", _DO)
-        return read_log(path.read_bytes(), path.name, dataset_digest)
+        return read_log(read_bytes(path, "decision_bytes"), path.name, dataset_digest)
     except OSError as error:
         raise MismatchError(path, describe_os_error(error), "a readable file", _DO) from error
 
@@ -290,8 +304,9 @@ def _refuse_opening(path: Path, error: OSError) -> LpwError:
 
 def _repair(file: Appender, dataset_digest: str) -> Reading:
     try:
-        if file.n_bytes > MAX_LOG_BYTES:
-            raise MismatchError(file.path, "too large a file", f"at most {MAX_LOG_BYTES} bytes", _DO)
+        if file.n_bytes > limit("decision_bytes"):
+            got = explain_limit("decision_bytes", f"{file.n_bytes} bytes")
+            raise MismatchError(file.path, got, "a log of decisions", _DO)
         reading = read_log(file.read(), file.path.name, dataset_digest)
         if reading.torn:
             file.cut(reading.n_whole)

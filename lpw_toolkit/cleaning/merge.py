@@ -14,6 +14,7 @@ from lpw_toolkit.cleaning.log import SUFFIX, Reading, read_log_file, reviewer_of
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import exists, is_folder
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_bytes
 
 
@@ -48,7 +49,7 @@ def read_folder(folder: Path, dataset_digest: str) -> list[Reading]:
 
     Errors: MismatchError for a log that is not what it was when it was written, or a file of another name.
     """
-    if not folder.exists():
+    if not exists(folder):
         return []
     try:
         files = [file for file in list_folder(folder) if file.name.endswith(SUFFIX)]
@@ -66,7 +67,7 @@ def merge_folder(ours: Path, theirs: Path, dataset_digest: str) -> list[str]:
     Errors: as `read_folder`; LpwError where there is nothing to take in, or a reviewer is at work on a log: then logs
     before it, by name, are taken in and the others are not.
     """
-    if not theirs.is_dir():
+    if not is_folder(theirs):
         raise LpwError(theirs, "no such folder", "a folder of logs (OTHER/cleanup)", "name another one")
     coming = read_folder(theirs, dataset_digest)
     if not coming:
@@ -106,7 +107,7 @@ def _publish(folder: Path, name: str, new: Reading) -> Reading:
     if reviewer_of(name) is None:
         raise MismatchError(path, "a name that no log has", "REVIEWER.jsonl", "rename it")
     try:
-        held = Appender(path) if path.exists() else None  # nobody may be writing it
+        held = Appender(path) if exists(path) else None  # nobody may be writing it
         try:
             publish_bytes(path, b"".join(line + b"\n" for line in new.lines))
         finally:

@@ -17,6 +17,7 @@ from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import iter_files
+from lpw_toolkit.files.opening import exists, is_file
 from lpw_toolkit.inference import FrameLike
 from lpw_toolkit.mot import ScoreForm, read_detections
 from lpw_toolkit.tables import boxes_of, read_table
@@ -31,7 +32,7 @@ def open_detector(options: DetectorOptions) -> "SavedBoxes":
         raise LpwError("--boxes", "nothing", "a MOT text, a Parquet, or a folder of them", "give --boxes PATH")
     if options.box_scores not in _SCORE_FORMS:
         raise LpwError("--box-scores", options.box_scores, " | ".join(_SCORE_FORMS), "choose one of them")
-    if not options.boxes.exists():
+    if not exists(options.boxes):
         raise LpwError(options.boxes, "no such file or folder", "saved boxes", "correct the path")
     settings: dict[str, Setting] = {
         "name": "boxes",
@@ -104,12 +105,12 @@ class _Saved:
 
 def _find_file(boxes: Path, video: VideoLike) -> Path:
     """The file of one video: by its id, its path in the source folder, or as MOT sets have it (`SEQ/det/det.txt`)."""
-    if boxes.is_file():
+    if is_file(boxes):
         return boxes
     stem = PurePosixPath(video.relative).with_suffix("").as_posix()
     names = [f"{name}{suffix}" for name in dict.fromkeys([video.video_id, stem]) for suffix in _SUFFIXES]
     names.append(f"{video.relative}/det/det.txt")
-    found = [name for name in names if (boxes / name).is_file()]
+    found = [name for name in names if is_file(boxes / name)]
     if len(found) == 1:
         return boxes / found[0]
     if found:
@@ -154,7 +155,7 @@ def _check_values(
 
 
 def _digest(boxes: Path) -> str:
-    if boxes.is_file():
+    if is_file(boxes):
         return sha256_file(boxes)
     files = [f for f in iter_files(boxes) if f.suffix.lower() in _SUFFIXES]
     if not files:

@@ -287,9 +287,13 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """TOML of bounded length. Errors: ValueError, also where it is nested too deeply."""
+    """TOML of bounded length. Errors: ValueError, also where it is nested too deeply or a key has too many parts."""
+    import re
     import tomllib
 
+    # tomllib keeps every beginning of a dotted key: 100,000 parts would take 40 GB
+    if re.search(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){64}""", text):
+        raise ValueError("a key of more than 64 parts")
     try:
         return tomllib.loads(text)
     except RecursionError as error:

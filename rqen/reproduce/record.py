@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.opening import exists, read_json
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 from rqen.reproduce.plan import Item
 from rqen.runs import compare_settings
 
 Record = dict[str, Any]
-_MAX_BYTES = 16 << 20
 
 
 def record_file(out: Path, item: Item) -> Path:
@@ -32,20 +32,18 @@ def read_record(out: Path, item: Item) -> Record | None:
     Errors: LpwError that lists in which settings a result that is there differs, MismatchError for a damaged file.
     """
     file = record_file(out, item)
-    if not file.exists():
+    if not exists(file):
         return None
     do = "remove it to run this row again"
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError("too large")
-        record = json.loads(file.read_text("utf-8"))
+        record = read_json(file)
         metrics = record["metrics"]
         if not isinstance(record["config"], dict) or not all(isinstance(metrics[m], float) for m in ("cmc@1", "map")):
             raise TypeError("no figures")
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable file", do) from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise MismatchError(file, f"a damaged result ({error})", "JSON as lpw wrote it", do) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise MismatchError(file, f"a damaged result ({f'{error}'[:200]})", "JSON as lpw wrote it", do) from error
     differences = compare_settings(record["config"], item.config)
     if differences:
         do = "ask for the same, or choose another --out"
