@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.weights import read_weights
 from rqen.backbones import BackboneOptions, Maps, Pixels
-from rqen.foreign_weights import load_state, name_weights, read_state
+from rqen.foreign_weights import load_state, name_weights, parse_state
 
 
 class Timm(nn.Module):
@@ -54,6 +55,7 @@ def open_backbone(options: BackboneOptions, name: str = "") -> Timm:
         network.weights = f"timm {timm.__version__} {body.pretrained_cfg['tag']}"
     elif options.weights != "random":
         path = Path(options.weights)
-        load_state(network.body, read_state(path), path, ignored=("fc.", "head.", "classifier."))
-        network.weights = name_weights(path)
+        file = read_weights(path)
+        load_state(network.body, parse_state(file), path, ignored=("fc.", "head.", "classifier."))
+        network.weights = name_weights(file)
     return network
