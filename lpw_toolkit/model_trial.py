@@ -28,10 +28,13 @@ _GREY = 114
 _FACTOR = 6  # times the file: it, its tensors, packed and unpacked ones, and the compiled network
 _MAX_ANSWER = 1 << 16
 _DO = "choose another model, or raise that limit for a model that you trust"
-# Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is looked at.
 _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re.IGNORECASE)
-_SEPARATOR = "\x1f"
-_START = "import sys; sys.path[:] = sys.argv.pop(1).split(chr(31)); from lpw_toolkit.model_trial import main; main()"
+_OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re.IGNORECASE)
+# Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is looked at.
+_START = (
+    "import json, sys; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request['path']; "
+    "from lpw_toolkit.model_trial import answer; answer(request['name'], request['runtime'], request['size_px'])"
+)
 
 
 def try_model(file: WeightsFile, runtime: str, size_px: Size | None = None) -> str | None:
@@ -73,12 +76,13 @@ def _find_record(file: WeightsFile, runtime: str, size_px: Size | None) -> Path 
 
 
 def _run_child(file: WeightsFile, runtime: str, size_px: Size | None) -> dict[str, Any]:
-    paths = _SEPARATOR.join(str(Path(p).absolute()) for p in sys.path)
-    sizes = [str(side) for side in size_px or ()]
-    command = [sys.executable, "-I", "-c", _START, paths, file.path.name, runtime, *sizes]
+    request = {"path": sys.path, "name": file.path.name, "runtime": runtime, "size_px": size_px}
+    command = [sys.executable, "-I", "-c", _START]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     seconds = limit("model_seconds")
     try:
+        with suppress(BrokenPipeError):
+            child.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
         out, _ = child.communicate(file.data, timeout=seconds)
     except subprocess.TimeoutExpired as error:
         got = explain_limit("model_seconds", f"no answer to one small image within {seconds} seconds")
@@ -96,23 +100,19 @@ def _run_child(file: WeightsFile, runtime: str, size_px: Size | None) -> dict[st
     return dict(answer)
 
 
-def main() -> None:
-    """The child: reads the model from stdin and prints one line of JSON: `ran`, or `error`, or `memory`."""
-    name, runtime, *sizes = sys.argv[1:]
-    size_px = (int(sizes[0]), int(sizes[1])) if sizes else None
+def answer(name: str, runtime: str, size_px: Size | None) -> None:
+    """The child: reads the model from stdin and prints one line of JSON: `ran`, or `error` with or without `memory`."""
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
     file = WeightsFile(Path(name), sys.stdin.buffer.read())
     try:
-        answer: dict[str, Any] = {"ran": _try(file, runtime, size_px)}
+        told: dict[str, Any] = {"ran": _try(file, runtime, size_px)}
     except Exception as error:  # a stranger's model can fail in any way
         text = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
-        answer = {"error": text}
-        if isinstance(error, MemoryError) or re.search(
-            r"bad.?alloc|allocat|not enough memory|memory limit", str(error)
-        ):
-            answer["memory"] = True
-    os.write(out, json.dumps(answer).encode() + b"\n")
+        told = {"error": text}
+        if isinstance(error, MemoryError) or _OF_MEMORY.search(str(error)):
+            told["memory"] = True
+    os.write(out, json.dumps(told).encode() + b"\n")
     os._exit(0)  # without the clean-up of a runtime that may hold a broken model
 
 

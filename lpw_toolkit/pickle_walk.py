@@ -7,7 +7,7 @@ Source: pytorch/pytorch:torch/_weights_only_unpickler.py (the instructions), tor
 import pickle
 import re
 from collections import OrderedDict
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 _ITEM_BYTES = {
     "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
@@ -92,7 +92,11 @@ def read_plain(stream: BinaryIO) -> Any:
     return _Walker(stream, modules=False).load()
 
 
-class _Walker(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the one in C takes memory for its memo at a word
+class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a word
+    stack: list[Any]
+    append: Any
+    pop_mark: Any
+
     def __init__(self, stream: BinaryIO, *, modules: bool) -> None:
         super().__init__(stream, encoding="latin1")
         self.modules, self.claims = modules, Claims()
@@ -182,8 +186,8 @@ class _Walker(pickle._Unpickler):  # type: ignore[name-defined,misc]  # the one 
             raise RefusedError("a damaged file")
         return target
 
-    dispatch = {
-        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = {
+        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
         for name in _INSTRUCTIONS
     } | {
         pickle.REDUCE[0]: _reduce, pickle.NEWOBJ[0]: _new, pickle.BUILD[0]: _build, pickle.APPEND[0]: _append,

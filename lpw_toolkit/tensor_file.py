@@ -1,6 +1,6 @@
 """Safetensors: the header is checked before the library sees it, and the file is read once.
 
-    length of the header, 8 bytes | header, JSON: NAME: {dtype, shape, data_offsets}, __metadata__: {text: text} | numbers
+    length of the header | header, JSON: NAME: {dtype, shape, data_offsets}, __metadata__: {text: text} | numbers
 
 Source: huggingface/safetensors:README.md (the format, and what it forbids).
 """

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.opening import parse_json, read_bytes
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
+from lpw_toolkit.tensor_file import parse_tensors
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
@@ -100,14 +101,21 @@ def read_state(file: Path, digest: str | None = None) -> State:
     Errors: MismatchError for a damaged file, or one of other settings than `digest`.
     """
     try:
-        with safe_open(file, "pt") as opened:
-            facts = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-        iteration, best_at = int(facts["iteration"]), json.loads(facts.get("best_at", "{}"))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise MismatchError(
-            file, f"a damaged file ({error})", "a whole checkpoint", "remove it to start again"
-        ) from error
+        data = read_bytes(file, "weights_bytes")
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "a readable checkpoint", "check the file") from error
+    return parse_state(file, data, digest)
+
+
+def parse_state(file: Path, data: bytes, digest: str | None = None) -> State:
+    """`read_state` of the bytes of `file`. Errors: MismatchError as there."""
+    do = "remove it to start again"
+    try:
+        tensors, facts = parse_tensors(data)
+        iteration, best_at = int(facts["iteration"]), parse_json(facts.get("best_at", "{}"))
+        _check_state(tensors, iteration, best_at)
+    except (KeyError, ValueError) as error:
+        raise MismatchError(file, f"a damaged file ({error})", "a whole checkpoint", do) from error
     if digest is not None and facts.get("digest") != digest:
         raise MismatchError(file, "a checkpoint of other settings", "the ones in run.json", "choose another --out")
     model, optimiser, best = (
@@ -115,6 +123,19 @@ def read_state(file: Path, digest: str | None = None) -> State:
         for prefix in (_MODEL, _OPTIMISER, _BEST)
     )
     return State(iteration, model, optimiser, best, best_at)
+
+
+def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> None:
+    """Errors: ValueError for what `write_state` does not write, and for weights that are not finite."""
+    if iteration < 0:
+        raise ValueError(f"iteration {iteration}")
+    if not isinstance(best_at, dict) or not all(type(value) in (int, float) for value in best_at.values()):
+        raise ValueError("figures that are none")
+    for name, value in tensors.items():
+        if not name.startswith((_MODEL, _OPTIMISER, _BEST)):
+            raise ValueError(f"an unknown tensor {name[:80]!r}")
+        if not name.startswith(_OPTIMISER) and not bool(value.isfinite().all()):
+            raise ValueError(f"NaN or infinite values in {name[:80]!r}")
 
 
 def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

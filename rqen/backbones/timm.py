@@ -1,5 +1,6 @@
 """Any network of the package `timm` that gives maps at strides 8 and 32: `--backbone timm:NAME`, an optional extra."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ class Timm(nn.Module):
 
 def open_backbone(options: BackboneOptions, name: str = "") -> Timm:
     """The network `name` of timm. Errors: LpwError."""
+    if not re.fullmatch(r"\w{1,100}", name, re.ASCII):  # timm takes `hf-hub:` and folders for names too
+        do = "see timm.list_models()"
+        raise LpwError("option --backbone", f"timm:{name[:100]}", "a name that timm knows", do)
     try:
         import timm
     except ImportError as error:
