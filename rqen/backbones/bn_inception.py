@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.weights import read_weights
 from rqen.backbones import BackboneOptions, Maps, Pixels, refuse_stride
 from rqen.foreign_weights import find_public, load_state, name_weights, parse_state
 
+_WIDTHS = (576, 608)
 PUBLIC = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -63,6 +65,8 @@ class BNInception(nn.Module):
 
     def __init__(self, width: int = 576) -> None:
         super().__init__()
+        if width not in _WIDTHS:  # also of a run that a stranger made
+            raise LpwError("bn_inception", f"a width of {str(width)[:40]}", "576 or 608", "choose one of them")
         self.width, self.blocks = width, list_blocks(width)
         self.weights = "random"
         self.tap_channels = 192
