@@ -236,7 +236,7 @@ def test_weights_are_bounded_and_no_pipes(tmp_path: Path, monkeypatch: pytest.Mo
         read_weights(tmp_path / "pipe.onnx")
     monkeypatch.setenv("LPW_LIMIT_WEIGHTS_BYTES", "10")
     (tmp_path / "model.onnx").write_bytes(_plain())
-    with pytest.raises(LpwError, match="(?i)--limit weights_bytes=N"):
+    with pytest.raises(LpwError, match=r"(?i)--limit weights_bytes=N"):
         read_weights(tmp_path / "model.onnx")
 
 
