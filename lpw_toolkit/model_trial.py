@@ -5,6 +5,7 @@ after `model_seconds`. What passed is recorded in the user's cache by SHA-256 an
 tried again: the trial costs one import of the runtime, once.
 """
 
+import importlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from lpw_toolkit.inference import package_version
 from lpw_toolkit.weights import WeightsFile, cache_folder
 
 Size = tuple[int, int]
-_GREY = 114
+#: Opens the model and, where its images have a size, runs it once: the file, that size for a model that leaves it open,
+#: and what bounds the process, to be called when the runtime is imported. Whether the model was run.
+Probe = Callable[[WeightsFile, Size | None, Callable[[], None]], bool]
 _FACTOR = 6  # times the file: it, its tensors, packed and unpacked ones, and the compiled network
 _MAX_ANSWER = 1 << 16
 _DO = "choose another model, or raise that limit for a model that you trust"
@@ -33,15 +37,16 @@ _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re
 # Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is looked at.
 _START = (
     "import json, sys; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request['path']; "
-    "from lpw_toolkit.model_trial import answer; answer(request['name'], request['runtime'], request['size_px'])"
+    "from lpw_toolkit.model_trial import answer; answer(request['name'], request['probe'], request['size_px'])"
 )
 
 
-def try_model(file: WeightsFile, runtime: str, size_px: Size | None = None) -> str | None:
+def try_model(file: WeightsFile, runtime: str, probe: Probe, size_px: Size | None = None) -> str | None:
     """Runs the model once in a child process, unless that went well before.
 
     Args:
-        runtime: `onnxruntime`, `openvino` or `ultralytics`.
+        runtime: the package that runs it: `onnxruntime`, `openvino` or `ultralytics`.
+        probe: a function of a module, which the child calls.
         size_px: height and width for inputs that leave them open; without it such a model is opened only.
 
     Returns:
@@ -52,7 +57,7 @@ def try_model(file: WeightsFile, runtime: str, size_px: Size | None = None) -> s
     record = _find_record(file, runtime, size_px)
     if record is not None and is_file(record):
         return None
-    answer = _run_child(file, runtime, size_px)
+    answer = _run_child(file, probe, size_px)
     if answer.get("memory"):
         got = explain_limit("model_bytes", "more memory for one small image")
         raise LpwError(file.path, got, "a network that fits", _DO)
@@ -75,8 +80,9 @@ def _find_record(file: WeightsFile, runtime: str, size_px: Size | None) -> Path 
         return None
 
 
-def _run_child(file: WeightsFile, runtime: str, size_px: Size | None) -> dict[str, Any]:
-    request = {"path": sys.path, "name": file.path.name, "runtime": runtime, "size_px": size_px}
+def _run_child(file: WeightsFile, probe: Probe, size_px: Size | None) -> dict[str, Any]:
+    request: dict[str, Any] = {"path": sys.path, "name": file.path.name, "size_px": size_px}
+    request["probe"] = [probe.__module__, probe.__name__]
     command = [sys.executable, "-I", "-c", _START]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     seconds = limit("model_seconds")
@@ -100,13 +106,15 @@ def _run_child(file: WeightsFile, runtime: str, size_px: Size | None) -> dict[st
     return dict(answer)
 
 
-def answer(name: str, runtime: str, size_px: Size | None) -> None:
+def answer(name: str, probe: list[str], size_px: Size | None) -> None:
     """The child: reads the model from stdin and prints one line of JSON: `ran`, or `error` with or without `memory`."""
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
     file = WeightsFile(Path(name), sys.stdin.buffer.read())
     try:
-        told: dict[str, Any] = {"ran": _try(file, runtime, size_px)}
+        module, function = probe
+        ran = getattr(importlib.import_module(module), function)(file, size_px, lambda: _cap(file))
+        told: dict[str, Any] = {"ran": ran}
     except Exception as error:  # a stranger's model can fail in any way
         text = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
         told = {"error": text}
@@ -127,70 +135,3 @@ def _cap(file: WeightsFile) -> None:
         held = int(status.split(b"VmData:")[1].split()[0]) << 10
         most = held + limit("model_bytes") + _FACTOR * len(file.data)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def _try(file: WeightsFile, runtime: str, size_px: Size | None) -> bool:
-    """Whether the model was run. Errors: whatever its runtime raises."""
-    if runtime == "ultralytics":
-        return _try_torch(file)
-    return _try_openvino(file, size_px) if runtime == "openvino" else _try_onnxruntime(file, size_px)
-
-
-def _try_onnxruntime(file: WeightsFile, size_px: Size | None) -> bool:
-    import numpy as np
-
-    from lpw_toolkit.onnx_model import start_session
-
-    _cap(file)
-    session = start_session(file)
-    inputs = session.get_inputs()
-    shapes = [tuple(side if isinstance(side, int) else None for side in value.shape) for value in inputs]
-    shape = _fill(shapes, size_px)
-    if shape is None:
-        return False
-    session.run(None, {inputs[0].name: np.full(shape, _GREY, dtype=np.float32)})
-    return True
-
-
-def _try_openvino(file: WeightsFile, size_px: Size | None) -> bool:
-    import numpy as np
-
-    from lpw_toolkit import inference
-    from lpw_toolkit.onnx_model import list_sides
-
-    core = inference.open_core()
-    _cap(file)
-    model = core.read_model(file.data)
-    shape = _fill([list_sides(port.partial_shape) for port in model.inputs], size_px)
-    if shape is None:
-        return False
-    model.reshape(list(shape))
-    compiled = core.compile_model(model, "CPU", {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1})
-    compiled.create_infer_request().infer({0: np.full(shape, _GREY, dtype=np.float32)})
-    return True
-
-
-def _try_torch(file: WeightsFile) -> bool:
-    from lpw_toolkit.detectors import ultralytics
-
-    ultralytics.import_safely()
-    import torch
-
-    torch.set_num_threads(1)
-    _cap(file)
-    model = ultralytics.load_network(file)
-    side = max(64, 2 * int(model.stride.max()))
-    with torch.inference_mode():
-        model(torch.full((1, 3, side, side), _GREY / 255))
-    return True
-
-
-def _fill(shapes: list[Any], size_px: Size | None) -> tuple[int, ...] | None:
-    """The shape of one small batch; None where the model takes no images, or their size is not known."""
-    if len(shapes) != 1 or len(shapes[0]) != 4:
-        return None
-    batch, channels, height, width = shapes[0]
-    if None in (height, width) and size_px is None:
-        return None
-    own = size_px or (0, 0)
-    return batch or 1, channels or 3, height or own[0], width or own[1]

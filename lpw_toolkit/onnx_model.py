@@ -1,6 +1,9 @@
 """ONNX models opened by either runtime, errors in one line; what a model takes and gives, as shapes."""
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from lpw_toolkit import inference
 from lpw_toolkit.errors import LpwError
@@ -11,6 +14,7 @@ from lpw_toolkit.weights import WeightsFile
 
 #: Sides of a tensor; None where the model leaves one open.
 Shape = tuple[int | None, ...]
+_GREY = 114
 
 
 def refuse_harmful(file: WeightsFile, runtime: str, do: str, size_px: Size | None = None) -> None:
@@ -22,9 +26,48 @@ def refuse_harmful(file: WeightsFile, runtime: str, do: str, size_px: Size | Non
     Errors: LpwError, whose remedy is `do` where the model is damaged.
     """
     check_onnx(file)
-    fault = try_model(file, runtime, size_px)
+    probe = _probe_openvino if runtime == "openvino" else _probe_onnxruntime
+    fault = try_model(file, runtime, probe, size_px)
     if fault is not None:
         raise refuse_damaged(file, fault, do)
+
+
+def _probe_onnxruntime(file: WeightsFile, size_px: Size | None, cap: Callable[[], None]) -> bool:
+    """See `model_trial.Probe`. Errors: those of onnxruntime."""
+    import onnxruntime  # noqa: F401 (before the process is bounded)
+
+    cap()
+    session = start_session(file)
+    inputs = session.get_inputs()
+    shapes = [tuple(side if isinstance(side, int) else None for side in value.shape) for value in inputs]
+    shape = _fill(shapes, size_px)
+    if shape is not None:
+        session.run(None, {inputs[0].name: np.full(shape, _GREY, dtype=np.float32)})
+    return shape is not None
+
+
+def _probe_openvino(file: WeightsFile, size_px: Size | None, cap: Callable[[], None]) -> bool:
+    """See `model_trial.Probe`. Errors: those of OpenVINO."""
+    core = inference.open_core()
+    cap()
+    model = core.read_model(file.data)
+    shape = _fill([list_sides(port.partial_shape) for port in model.inputs], size_px)
+    if shape is not None:
+        model.reshape(list(shape))
+        compiled = core.compile_model(model, "CPU", {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1})
+        compiled.create_infer_request().infer({0: np.full(shape, _GREY, dtype=np.float32)})
+    return shape is not None
+
+
+def _fill(shapes: list[Shape], size_px: Size | None) -> tuple[int, ...] | None:
+    """The shape of one small batch; None where the model takes no images, or their size is not known."""
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        return None
+    batch, channels, height, width = shapes[0]
+    if None in (height, width) and size_px is None:
+        return None
+    own = size_px or (0, 0)
+    return batch or 1, channels or 3, height or own[0], width or own[1]
 
 
 def read_shapes(file: WeightsFile, runtime: str, do: str) -> tuple[list[Shape], list[Shape]]:

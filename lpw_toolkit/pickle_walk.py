@@ -74,7 +74,7 @@ class Claims(dict[str, int]):
         self.item_bytes: dict[str, int] = {}
 
 
-def walk(stream: BinaryIO, *, modules: bool = False) -> Claims:
+def follow_pickle(stream: BinaryIO, *, modules: bool = False) -> Claims:
     """Follows one pickle of `stream`, which is left behind it.
 
     Args:
@@ -88,7 +88,7 @@ def walk(stream: BinaryIO, *, modules: bool = False) -> Claims:
 
 
 def read_plain(stream: BinaryIO) -> Any:
-    """The numbers, texts, lists and dictionaries of one pickle of `stream`. Errors: as `walk`."""
+    """The numbers, texts, lists and dictionaries of one pickle of `stream`. Errors: as `follow_pickle`."""
     return _Walker(stream, modules=False).load()
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.pickle_walk import RefusedError, read_plain, walk
+from lpw_toolkit.pickle_walk import RefusedError, follow_pickle, read_plain
 from lpw_toolkit.weights import WeightsFile
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the stream that torch wrote before 1.6
@@ -68,7 +68,7 @@ def _check_archive(data: bytes, *, modules: bool) -> None:
     pickled = members[f"{top}/data.pkl"]
     _refuse_long(pickled.n_bytes)
     stream = io.BytesIO(data[pickled.start : pickled.start + pickled.n_bytes])
-    for key, n_bytes in walk(stream, modules=modules).items():
+    for key, n_bytes in follow_pickle(stream, modules=modules).items():
         member = members.get(f"{top}/data/{key}")
         if member is None:
             raise RefusedError("a damaged file")
@@ -162,7 +162,7 @@ def _check_stream(data: bytes) -> None:
     if [read_plain(stream), read_plain(stream)] != [_MAGIC, _PROTOCOL]:
         raise RefusedError("a file that torch.save did not write (a tar, a bare pickle, or damaged)")
     read_plain(stream)  # what the writer's system was
-    claims = walk(stream)
+    claims = follow_pickle(stream)
     keys = read_plain(stream)
     if not isinstance(keys, list) or not all(type(key) is str for key in keys) or sorted(keys) != sorted(claims):
         raise RefusedError("numbers that are not in the file")

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.pickle_walk import walk
+from lpw_toolkit.pickle_walk import RefusedError, follow_pickle
 from lpw_toolkit.tensor_file import check_header, parse_tensors
 from lpw_toolkit.torch_file import check_torch
 from lpw_toolkit.weights import WeightsFile
@@ -182,10 +182,8 @@ class TestTorch:
     def test_a_name_that_collides_is_none(self, tmp_path: Path) -> None:
         import io
 
-        from lpw_toolkit.pickle_walk import RefusedError
-
         with pytest.raises(RefusedError):
-            walk(io.BytesIO(b"\x80\x02}" + _int((1 << 61) - 1) + b"Ns."))
+            follow_pickle(io.BytesIO(b"\x80\x02}" + _int((1 << 61) - 1) + b"Ns."))
 
     def test_all_of_them_fit_in_a_gigabyte(self, tmp_path: Path) -> None:
         for case, pickled in HOSTILE.items():

@@ -8,6 +8,7 @@ import io
 import os
 import pickle
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +130,25 @@ def _load_model(file: WeightsFile) -> Any:
     """The network of `file`, fused, after it has answered once in another process. Errors: LpwError."""
     check_torch(file, "YOLO weights", _DO, modules=True)  # before anything that could unpickle is imported
     import_safely()
-    fault = try_model(file, "ultralytics")
+    fault = try_model(file, "ultralytics", _probe)
     model = load_network(file)  # tells what is wrong with a file that does not load
     if fault is not None:
         raise LpwError(file.path, f"a network that fails at one small image ({fault[:160]})", "YOLO weights", _DO)
     return model
+
+
+def _probe(file: WeightsFile, _: object, cap: Callable[[], None]) -> bool:
+    """See `model_trial.Probe`. Errors: LpwError where it does not load, and those of torch."""
+    import_safely()
+    import torch
+
+    torch.set_num_threads(1)
+    cap()
+    model = load_network(file)
+    side = max(64, 2 * int(model.stride.max()))
+    with torch.inference_mode():
+        model(torch.full((1, 3, side, side), 0.5))
+    return True
 
 
 def load_network(file: WeightsFile) -> Any:
