@@ -18,19 +18,21 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import inference
 from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import refuse_inside_dataset, sha256_file
+from lpw_toolkit.dataset import refuse_inside_dataset
 from lpw_toolkit.embeddings import make_rows
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.images import ImageReader
 from lpw_toolkit.index import ClipIndex
-from lpw_toolkit.onnx_file import refuse_external_data
 from lpw_toolkit.onnx_model import (
     Shape,
     open_session,
     read_openvino,
     read_shapes,
     refuse_damaged,
+    refuse_harmful,
+    refuse_large,
     run_once,
     tell_shapes,
 )
@@ -38,6 +40,7 @@ from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sampling import choose_frames
 from lpw_toolkit.schema import embeddings_schema, frame_embeddings_schema
 from lpw_toolkit.tables import stream_table
+from lpw_toolkit.weights import WeightsFile, read_weights
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -100,6 +103,8 @@ class Embedder:
     """A model, compiled and tried.
 
     Attributes:
+        path: of the model, as the user named it.
+        sha256: of the bytes that the network was made of, hex.
         network: takes batches (B, H, W, 3) RGB, or BGR where the options say so.
         size_px: H and W.
         batch_size: B.
@@ -108,6 +113,7 @@ class Embedder:
     """
 
     path: Path
+    sha256: str
     network: inference.Network
     size_px: tuple[int, int]
     batch_size: int
@@ -127,17 +133,20 @@ class EmbedReport:
 def open_embedder(path: Path, options: EmbedOptions) -> Embedder:
     """Opens the ONNX model at `path` and runs it once.
 
-    Errors: LpwError for no ONNX model, one with external data, other inputs or outputs, NaN, or a missing runtime.
+    Errors: LpwError for no ONNX model, one with external data, without end, with other inputs or outputs, NaN, or a
+    missing runtime.
     """
-    refuse_external_data(path)
+    file = read_weights(path)
     runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
     precision, _ = inference.choose_precision(options.precision, runtime)
-    inputs, outputs = read_shapes(path, runtime, _DO)
+    refuse_harmful(file, runtime, _DO, options.size_px)
+    inputs, outputs = read_shapes(file, runtime, _DO)
     _check_shapes(path, inputs, outputs)
+    refuse_large(file, inputs[0], _DO)
     size_px = _choose_size(path, inputs[0], options)
     batch_size = inputs[0][0] or options.batch_size
     threads = inference.count_threads(options.threads)
-    network = _compile(path, options, (batch_size, *size_px), (runtime, precision, threads))
+    network = _compile(file, options, (batch_size, *size_px), (runtime, precision, threads))
     settings: dict[str, Setting] = {
         "weights": path.name,
         "runtime": runtime,
@@ -151,7 +160,8 @@ def open_embedder(path: Path, options: EmbedOptions) -> Embedder:
         "channels": "bgr" if options.bgr else "rgb",
         "flip": options.flip,
     }
-    return Embedder(path, network, size_px, batch_size, _try(path, network, batch_size), settings)
+    dimension = _try(file, network, batch_size)
+    return Embedder(path, file.sha256, network, size_px, batch_size, dimension, settings)
 
 
 def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None:
@@ -176,7 +186,7 @@ def _choose_size(path: Path, shape: Shape, options: EmbedOptions) -> tuple[int, 
 
 
 def _compile(
-    path: Path, options: EmbedOptions, shape: tuple[int, int, int], how: tuple[str, str, int]
+    file: WeightsFile, options: EmbedOptions, shape: tuple[int, int, int], how: tuple[str, str, int]
 ) -> inference.Network:
     runtime, precision, threads = how
     mean, scale = (
@@ -184,13 +194,13 @@ def _compile(
         for triple in (options.mean, options.std)
     )
     if runtime == "openvino":
-        model = read_openvino(path, _DO)
+        model = read_openvino(file, _DO)
         try:
             model.reshape([shape[0], 3, *shape[1:]])
             return inference.OpenVinoNetwork(inference.feed_pixels(model, mean, scale), precision, threads)
         except RuntimeError as error:
-            raise refuse_damaged(path, error, _DO) from error
-    session = open_session(path, _DO)
+            raise refuse_damaged(file, error, _DO) from error
+    session = open_session(file, _DO)
     name = session.get_inputs()[0].name
 
     mean_px, scale_px = np.array(mean, dtype=np.float32), np.array(scale, dtype=np.float32)
@@ -202,15 +212,18 @@ def _compile(
     return inference.ThreadedNetwork(run, shape, threads)
 
 
-def _try(path: Path, network: inference.Network, batch_size: int) -> int:
+def _try(file: WeightsFile, network: inference.Network, batch_size: int) -> int:
     """Runs a grey batch; returns the length of a vector."""
-    answer = run_once(path, network, 128, _DO)
+    answer = run_once(file, network, 128, _DO)
     sides = answer.shape
     if len(sides) < 2 or sides[0] != batch_size or sides[1] < 1 or any(side != 1 for side in sides[2:]):
         expected = f"{batch_size}xD, one vector for each image"
-        raise LpwError(path, f"an answer of {tell_shapes([sides])} to {batch_size} images", expected, _DO)
+        raise LpwError(file.path, f"an answer of {tell_shapes([sides])} to {batch_size} images", expected, _DO)
+    if sides[1] > limit("vector_length"):
+        got = explain_limit("vector_length", f"a vector of {sides[1]} numbers")
+        raise LpwError(file.path, got, "one short vector for each image", _DO)
     if not np.isfinite(answer).all():
-        raise LpwError(path, "NaN or infinite answers", "finite weights", "fetch or export the model again")
+        raise LpwError(file.path, "NaN or infinite answers", "finite weights", "fetch or export the model again")
     return int(sides[1])
 
 
@@ -264,7 +277,7 @@ def _describe(index: ClipIndex, embedder: Embedder, options: EmbedOptions) -> di
     frames_used = "all" if options.frames is None else f"at most {options.frames}, evenly spaced"
     facts = {
         "model": embedder.path.stem,
-        "checkpoint_sha256": sha256_file(embedder.path),
+        "checkpoint_sha256": embedder.sha256,
         "dataset_digest": str(index.dataset.manifest.get("digest")),
         "frames_used": frames_used if options.per_frame else f"{frames_used}, pooled by {options.pooling}",
         "settings": json.dumps(embedder.settings, sort_keys=True),

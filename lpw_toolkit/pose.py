@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.inference import MIN_SCORE
 from lpw_toolkit.letterbox import Letterbox, fit_centred
@@ -99,16 +98,16 @@ def open_pose(options: PoseOptions) -> PoseModel:
     """
     from lpw_toolkit.detectors.ultralytics import load_pose
 
-    network, person, path, note = load_pose(options.weights, download=options.download)
+    network, person, file, note = load_pose(options.weights, download=options.download)
     n_points, n_values = (int(n) for n in network.model[-1].kpt_shape)
     if n_points != N_POINTS or n_values not in (2, 3):
         got = f"a model of {n_points} key points with {n_values} values each"
         raise LpwError(
-            path, got, "COCO's 17 key points", "choose a model that was trained on COCO, such as yolo11n-pose.pt"
+            file.path, got, "COCO's 17 key points", "choose a model that was trained on COCO, such as yolo11n-pose.pt"
         )
     stride = int(network.stride.max())
     size = -(-options.image_size // stride) * stride
-    return PoseModel(path, sha256_file(path), note, size, _place(network), person, n_values)
+    return PoseModel(file.path, file.sha256, note, size, _place(network), person, n_values)
 
 
 def pick_points(rows: Floats, person: int, n_values: int, *, end2end: bool) -> Floats:

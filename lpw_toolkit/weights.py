@@ -7,12 +7,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import exists, follow_links, is_file, is_folder, open_stream, read_bytes
 
 MAX_BYTES = 1 << 30  # the largest official detector has a quarter of this
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -38,6 +40,36 @@ class WeightsKind:
     def matches(self, name: str) -> bool:
         """True for a name of this family."""
         return re.fullmatch(self.pattern, name, re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights, read once: what is hashed is what is checked, and what a runtime gets.
+
+    Attributes:
+        path: as the user named it, for messages.
+        data: all its bytes.
+    """
+
+    path: Path
+    data: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of `data`, hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """The file of weights that the user names `path`, a link to one too.
+
+    Errors: LpwError for one that cannot be read, or is larger than the bound `weights_bytes`.
+    """
+    try:
+        return WeightsFile(path, read_bytes(follow_links(path), "weights_bytes"))
+    except OSError as error:
+        do = "give the path of a weights file"
+        raise LpwError(path, writing.describe_os_error(error), "a readable file of weights", do) from error
 
 
 def weights_folder() -> Path:
@@ -76,8 +108,8 @@ def find_weights(given: str | None, kind: WeightsKind, *, download: bool = False
 
 def list_weights(kind: WeightsKind) -> list[Path]:
     """Files of this kind in the working folder, then in the cache."""
-    folders = [f for f in (Path(), weights_folder()) if f.is_dir()]
-    return [p for folder in folders for p in list_folder(folder) if kind.matches(p.name) and p.is_file()]
+    folders = [f for f in (Path(), follow_links(weights_folder())) if is_folder(f)]
+    return [p for folder in folders for p in list_folder(folder) if kind.matches(p.name) and is_file(p)]
 
 
 def download_weights(name: str, kind: WeightsKind) -> tuple[Path, str]:
@@ -116,7 +148,7 @@ def _find_named(given: str, kind: WeightsKind) -> Path | None:
     if candidates[0].parent == Path():
         name = _named(given, kind)
         candidates += [Path(name), weights_folder() / given, weights_folder() / name]
-    return next((c for c in candidates if c.exists()), None)
+    return next((c for c in candidates if exists(follow_links(c))), None)
 
 
 def _named(given: str, kind: WeightsKind) -> str:
@@ -124,14 +156,14 @@ def _named(given: str, kind: WeightsKind) -> str:
 
 
 def _check_file(path: Path, kind: WeightsKind) -> None:
-    if not path.is_file():
+    if not is_file(follow_links(path)):
         raise LpwError(path, "no regular file", f"a {kind.suffix} file", "give the path of a weights file")
     if path.suffix.lower() != kind.suffix:
         raise LpwError(
             path, f"a {path.suffix or 'nameless'} file", f"{kind.suffix}", "choose the detector that reads it"
         )
     try:
-        with path.open("rb") as file:
+        with open_stream(follow_links(path)) as file:
             if not file.read(1):
                 raise LpwError(path, "an empty file", "weights", "fetch or copy it again")
     except OSError as error:

@@ -14,6 +14,9 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.protocols import Trial, open_protocol
 from rqen import runs
 
+#: Said beside the figures of a run that an older version trained.
+UNBOUND = "run.json and the weights of this run are of an older version: they do not vouch for each other"
+
 
 def choose_trials(
     run: Path, dataset: Dataset, protocol: str, splits: Sequence[int] | None, *, asked: bool
@@ -61,15 +64,16 @@ def list_rows(trials: Sequence[Trial]) -> NDArray[np.int64]:
 def note_training(run: Path, dataset: Dataset, trials: Sequence[Trial]) -> list[str]:
     """What a reader of the figures must know of the run: how many queries show persons that it has trained on."""
     said = runs.read_run(run)
+    notes = [] if "model_sha256" in said else [UNBOUND]
     if not _is_trained_on(said, dataset):
-        return []
+        return notes
     query = np.unique(np.concatenate([trial.query for trial in trials]))
     seen = pa.array([*said["persons"], *said.get("validation", [])], pa.string())
     n_seen = pc.sum(pc.is_in(dataset.tracklets["person_id"].take(pa.array(query)), seen)).as_py() or 0
     if not n_seen:
-        return []
+        return notes
     own = "every named tracklet" if said.get("split") is None else f"split {said['split']}"
-    return [f"{n_seen:,} of {len(query):,} queries show persons that the run trained on ({own}): no test of it"]
+    return [*notes, f"{n_seen:,} of {len(query):,} queries show persons that the run trained on ({own}): no test of it"]
 
 
 def _is_trained_on(said: dict[str, Any], dataset: Dataset) -> bool:

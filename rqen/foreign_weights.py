@@ -1,5 +1,6 @@
 """Weights that somebody else made: read without running anything they hold, and loaded by name or refused by name."""
 
+import io
 import pickle
 import re
 from collections.abc import Iterable
@@ -9,35 +10,43 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.weights import WeightsKind, download_weights, weights_folder
+from lpw_toolkit.files.opening import follow_links, is_file
+from lpw_toolkit.tensor_file import parse_tensors
+from lpw_toolkit.torch_file import check_torch
+from lpw_toolkit.weights import WeightsFile, WeightsKind, download_weights, read_weights, weights_folder
 from rqen.backbones import BackboneOptions
 
 _MAX_NAMED = 4
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
+    """`parse_state` of the file that the user names `path`. Errors: LpwError."""
+    if not is_file(follow_links(path)):
+        raise LpwError(path, "no such file", "weights (.safetensors, .pth, .pt)", "give the path of a weights file")
+    return parse_state(read_weights(path))
+
+
+def parse_state(file: WeightsFile) -> dict[str, Tensor]:
     """Tensors by name from a `.safetensors` file, or from a PyTorch one by its restricted reader (no fallback).
 
-    Errors: LpwError for anything else, among it a pickle that holds code.
+    Errors: LpwError for anything else, among it a pickle that holds code, and what would take more memory than it has
+    bytes.
     """
-    if not path.is_file():
-        raise LpwError(path, "no such file", "weights (.safetensors, .pth, .pt)", "give the path of a weights file")
     do = "fetch it again, or convert it to .safetensors where it was made"
+    if file.path.suffix != ".safetensors":
+        check_torch(file, "tensors by name", do, modules=False)
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(path))
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if file.path.suffix == ".safetensors":
+            return parse_tensors(file.data)[0]
+        state: Any = torch.load(io.BytesIO(file.data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise LpwError(path, "a file that holds more than tensors", "tensors by name", do) from error
+        raise LpwError(file.path, "a file that holds more than tensors", "tensors by name", do) from error
     except Exception as error:  # what safetensors and torch raise on damaged files has no common class
-        raise LpwError(path, f"an unreadable file ({type(error).__name__})", "whole weights", do) from error
+        raise LpwError(file.path, f"an unreadable file ({type(error).__name__})", "whole weights", do) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise LpwError(path, "no tensors by name", "a state_dict", do)
+        raise LpwError(file.path, "no tensors by name", "a state_dict", do)
     return state
 
 
@@ -47,7 +56,7 @@ def load_state(module: nn.Module, state: dict[str, Tensor], path: Path, *, ignor
     Args:
         ignored: beginnings of names in `state` that the module has no place for, such as a classifier's.
 
-    Errors: LpwError that names what is missing, unknown or of another shape.
+    Errors: LpwError that names what is missing, unknown or of another shape, and for weights that are not finite.
     """
     own = module.state_dict()
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent in old checkpoints
@@ -65,6 +74,8 @@ def load_state(module: nn.Module, state: dict[str, Tensor], path: Path, *, ignor
             f" and {len(faults) - _MAX_NAMED} more" * (len(faults) > _MAX_NAMED)
         )
         raise LpwError(path, shown, f"weights of {type(module).__name__}", "choose the backbone that these belong to")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise LpwError(path, "weights with NaN or infinite values", "finite weights", "fetch or train them again")
     module.load_state_dict(state, strict=False)
 
 
@@ -75,7 +86,7 @@ def find_public(name: str, url: str, *, download: bool) -> Path:
     """
     kind = WeightsKind(Path(url).suffix, re.escape(Path(url).name), url.rpartition("/")[0], Path(url).name)
     for folder in (weights_folder(), Path(torch.hub.get_dir()) / "checkpoints"):
-        if (folder / kind.default).is_file():
+        if is_file(follow_links(folder / kind.default)):
             return folder / kind.default
     if download:
         return download_weights(kind.default, kind)[0]
@@ -98,10 +109,11 @@ def start_from(
         return
     public = options.weights == "imagenet"
     path = find_public(name, url, download=options.download) if public else Path(options.weights)
-    load_state(network, read_state(path), path, ignored=ignored)
-    network.weights = name_weights(path)
+    file = read_weights(path)
+    load_state(network, parse_state(file), path, ignored=ignored)
+    network.weights = name_weights(file)
 
 
-def name_weights(path: Path) -> str:
+def name_weights(file: WeightsFile) -> str:
     """File name and the beginning of its SHA-256: what a run records of the weights that it started from."""
-    return f"{path.name} {sha256_file(path)[:12]}"
+    return f"{file.path.name} {file.sha256[:12]}"

@@ -79,10 +79,8 @@ def build_network(job: Job, n_persons: int) -> SetNetwork:
 
 def _start_from(network: SetNetwork, run: Path) -> None:
     """Takes over everything but the classifiers, whose persons are others."""
-    file = run / runs.MODEL
-    if not file.is_file():
-        raise LpwError(run, f"no {runs.MODEL}", "a complete run", "finish it with the command that began it")
-    state = {n: v for n, v in runs.read_state(file).model.items() if not n.startswith(("main.", "auxiliary."))}
+    held, _ = runs.read_model(run)
+    state = {n: v for n, v in held.model.items() if not n.startswith(("main.", "auxiliary."))}
     own = {n: v for n, v in network.state_dict().items() if not n.startswith(("main.", "auxiliary."))}
     odd = [n for n in own if n not in state or state[n].shape != own[n].shape]
     if odd or state.keys() - own.keys():
@@ -95,22 +93,19 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
     """The trained network of a complete run, in evaluation, and its run.json. Errors: LpwError, MismatchError."""
     from rqen.recipe import make_recipe
 
-    facts = runs.read_run(run)
-    file = run / runs.MODEL
-    if not file.is_file():
-        raise LpwError(run, "a run that is not complete", runs.MODEL, "finish it with `lpw train … --resume`")
+    state, facts = runs.read_model(run)
     recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
     backbone = open_backbone(recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride))
-    if facts["width"] is not None:
-        backbone = type(backbone)(facts["width"])
-    network = SetNetwork(
-        backbone, recipe.design(facts["method"]), len(facts["persons"]), (recipe.data.height, recipe.data.width)
-    )
+    size = recipe.data.height, recipe.data.width
     try:
-        network.load_state_dict(runs.read_state(file, facts["digest"]).model)
-    except RuntimeError as error:
-        got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()})"
-        raise MismatchError(file, got, "those of run.json", "train again with this version of lpw") from error
+        if facts.get("width") is not None:
+            backbone = type(backbone)(facts["width"])
+        network = SetNetwork(backbone, recipe.design(facts["method"]), len(facts["persons"]), size)
+        network.load_state_dict(state.model)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()[:200]})"
+        do = "train again with this version of lpw"
+        raise MismatchError(run / runs.MODEL, got, "those of run.json", do) from error
     return network.eval(), facts
 
 

@@ -21,17 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.files.opening import exists, is_file, parse_json, read_json, read_text
+from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
+from lpw_toolkit.tensor_file import parse_tensors
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
+_RUN_DIGEST = "run_sha256"
+#: Of run.json what nobody asked for: what the machine chose, and what came of the training.
 _NOT_ASKED = ("digest", "mode", "kept", "model_sha256")
 _MAX_NAME_CHARS, _MAX_SPLIT = 400, 32_767
 
@@ -130,11 +132,58 @@ def _check_mode(mode: dict[str, Any]) -> None:
 
 def write_state(file: Path, state: State, digest: str) -> None:
     """Publishes weights and optimiser. `digest` is that of the run's settings. Errors: OSError."""
+    publish_bytes(file, _encode_state(state, {"digest": digest}))
+
+
+def _encode_state(state: State, facts: dict[str, str]) -> bytes:
     tensors = {_MODEL + name: value for name, value in state.model.items()}
     tensors |= {_OPTIMISER + name: value for name, value in state.optimiser.items()}
     tensors |= {_BEST + name: value for name, value in state.best.items()}
-    facts = {"iteration": str(state.iteration), "digest": digest, "best_at": json.dumps(state.best_at)}
-    publish_bytes(file, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts))
+    facts = {"iteration": str(state.iteration), "best_at": json.dumps(state.best_at), **facts}
+    return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts)
+
+
+def complete_run(folder: Path, state: State, kept: dict[str, Any]) -> None:
+    """Publishes the weights that are kept, and run.json; each carries the digest of the other. Errors: OSError.
+
+    Args:
+        kept: which weights these are.
+    """
+    facts = {**read_run(folder), "kept": kept}
+    data = _encode_state(state, {"digest": facts["digest"], _RUN_DIGEST: digest_run(facts)})
+    write_run(folder, {**facts, "model_sha256": hashlib.sha256(data).hexdigest()})
+    publish_bytes(folder / MODEL, data)
+
+
+def digest_run(facts: dict[str, Any]) -> str:
+    """SHA-256 (hex) over all of run.json but the digest of the weights."""
+    said = {key: value for key, value in facts.items() if key != "model_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def read_model(folder: Path) -> tuple[State, dict[str, Any]]:
+    """The weights of a complete run, and run.json with their SHA-256, once each is the one that the other names.
+
+    Those of an older version name nothing; `examination.note_training` says so beside the figures.
+
+    Errors: LpwError where there is no complete run, MismatchError for files that are damaged or not of one run.
+    """
+    facts, file = read_run(folder), folder / MODEL
+    if not exists(file):
+        raise LpwError(folder, "a run that is not complete", MODEL, "finish it with `lpw train … --resume`")
+    try:
+        data = read_bytes(file, "weights_bytes")
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "readable weights", "check the file") from error
+    found, said = hashlib.sha256(data).hexdigest(), facts.get("model_sha256")
+    state, metadata = parse_state(file, data, facts["digest"])
+    named = metadata.get(_RUN_DIGEST)
+    do = "restore both files from a copy, or train again"
+    if said not in (None, found):
+        raise MismatchError(file, f"other weights (SHA-256 {found[:12]}…)", f"those of {RUN} ({said[:12]}…)", do)
+    if (said is None) != (named is None) or named not in (None, digest_run(facts)):
+        raise MismatchError(folder / RUN, "fields that are not those of its weights", "the ones written with them", do)
+    return state, {**facts, "model_sha256": found}
 
 
 def read_state(file: Path, digest: str | None = None) -> State:
@@ -143,21 +192,41 @@ def read_state(file: Path, digest: str | None = None) -> State:
     Errors: MismatchError for a damaged file, or one of other settings than `digest`.
     """
     try:
-        with safe_open(file, "pt") as opened:
-            facts = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-        iteration, best_at = int(facts["iteration"]), json.loads(facts.get("best_at", "{}"))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise MismatchError(
-            file, f"a damaged file ({error})", "a whole checkpoint", "remove it to start again"
-        ) from error
+        data = read_bytes(file, "weights_bytes")
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "a readable checkpoint", "check the file") from error
+    return parse_state(file, data, digest)[0]
+
+
+def parse_state(file: Path, data: bytes, digest: str | None = None) -> tuple[State, dict[str, str]]:
+    """`read_state` of the bytes of `file`, with the metadata beside them. Errors: MismatchError as there."""
+    do = "remove it to start again"
+    try:
+        tensors, facts = parse_tensors(data)
+        iteration, best_at = int(facts["iteration"]), parse_json(facts.get("best_at", "{}"))
+        _check_state(tensors, iteration, best_at)
+    except (KeyError, ValueError) as error:
+        raise MismatchError(file, f"a damaged file ({error})", "a whole checkpoint", do) from error
     if digest is not None and facts.get("digest") != digest:
         raise MismatchError(file, "a checkpoint of other settings", "the ones in run.json", "choose another --out")
     model, optimiser, best = (
         {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         for prefix in (_MODEL, _OPTIMISER, _BEST)
     )
-    return State(iteration, model, optimiser, best, best_at)
+    return State(iteration, model, optimiser, best, best_at), facts
+
+
+def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> None:
+    """Errors: ValueError for what `write_state` does not write, and for weights that are not finite."""
+    if iteration < 0:
+        raise ValueError(f"iteration {iteration}")
+    if not isinstance(best_at, dict) or not all(type(value) in (int, float) for value in best_at.values()):
+        raise ValueError("figures that are none")
+    for name, value in tensors.items():
+        if not name.startswith((_MODEL, _OPTIMISER, _BEST)):
+            raise ValueError(f"an unknown tensor {name[:80]!r}")
+        if not name.startswith(_OPTIMISER) and not bool(value.isfinite().all()):
+            raise ValueError(f"NaN or infinite values in {name[:80]!r}")
 
 
 def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

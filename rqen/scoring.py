@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lpw_toolkit.comparing import Settings
-from lpw_toolkit.dataset import Dataset, sha256_file
+from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.evaluate import Evaluation, evaluate
@@ -172,7 +172,7 @@ def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts
     recipe, precision = opened.said["recipe"], opened.embed.mode.precision
     model = f"{opened.said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
     model += "" if precision == "float32" else f" {precision}"
-    return EmbeddingFacts(model, sha256_file(run / runs.MODEL), str(dataset.manifest["digest"]), "all")
+    return EmbeddingFacts(model, opened.said["model_sha256"], str(dataset.manifest["digest"]), "all")
 
 
 def cut_region(found: RunVectors, region: int) -> Floats:

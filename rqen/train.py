@@ -88,7 +88,7 @@ def train(job: Job, team: Team) -> Path:
             if signals:
                 return job.out
     if team.leads and not (job.out / runs.MODEL).is_file():
-        runner.finish(n, facts["digest"], rows)
+        runner.finish(n, rows)
     team.wait()
     return job.out
 
@@ -183,7 +183,7 @@ class Runner:
         state = runs.State(iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {})
         runs.write_state(self.job.out / runs.CHECKPOINT, state, digest)
 
-    def finish(self, iteration: int, digest: str, rows: list[dict[str, Any]]) -> None:
+    def finish(self, iteration: int, rows: list[dict[str, Any]]) -> None:
         """Publishes the log, its curve, which weights are kept, and these: the best on those held out, or the last."""
         out, best = self.job.out, self.best
         runs.write_log(out, rows)
@@ -192,8 +192,7 @@ class Runner:
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
-        runs.write_run(out, {**runs.read_run(out), "kept": kept})
-        runs.write_state(out / runs.MODEL, runs.State(kept["iteration"], model, {}), digest)
+        runs.complete_run(out, runs.State(kept["iteration"], model, {}), kept)
 
 
 def _agree_on_mode(

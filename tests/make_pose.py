@@ -21,7 +21,7 @@ def make_pose(
     """
     from lpw_toolkit.detectors import ultralytics as plugin
 
-    plugin._import_safely()
+    plugin.import_safely()
     import torch
     from ultralytics.nn import tasks
 

@@ -216,10 +216,10 @@ def test_signals_are_survived_after_openvino_models_came_and_went(tmp_path):
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from lpw_toolkit import inference, onnx_model\n"
+        "from lpw_toolkit import inference, onnx_model, weights\n"
         "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
         "def read():\n"
-        "    model = inference.feed_pixels(onnx_model.read_openvino(Path(sys.argv[1]), ''))\n"
+        "    model = inference.feed_pixels(onnx_model.read_openvino(weights.read_weights(Path(sys.argv[1])), ''))\n"
         "    return inference.OpenVinoNetwork(model, 'float32', 1)\n"
         "first, second = read(), read()\n"
         "del first\n"

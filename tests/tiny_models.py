@@ -108,7 +108,7 @@ def make_yolo(
     """A small YOLO checkpoint with random weights, biased so that it sees persons nearly everywhere."""
     from lpw_toolkit.detectors import ultralytics as plugin
 
-    plugin._import_safely()
+    plugin.import_safely()
     import torch
     from ultralytics.nn import tasks
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import Problem, name_rows
 from lpw_toolkit.image_format import KIND_OF_SUFFIX
+from lpw_toolkit.parquet_file import OpenTable
 from lpw_toolkit.schema import KINDS
 from lpw_toolkit.tables import boxes_of, run_starts, to_numpy
 
@@ -87,8 +87,9 @@ def check_pairing(tracklets: pa.Table, frames: pa.Table) -> Iterator[Problem]:
 
 def check_row_groups(file: Path, frames: pa.Table) -> Iterator[Problem]:
     """Whether the row groups of `frames.parquet` end where a tracklet ends. Errors: OSError, pa.ArrowException."""
-    metadata = pq.read_metadata(file)
-    ends = np.cumsum([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], dtype=np.int64)
+    with OpenTable(file) as opened:
+        metadata = opened.file.metadata
+        ends = np.cumsum([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], dtype=np.int64)
     inside = ends[(ends < frames.num_rows) & ~np.isin(ends, run_starts(frames["tracklet_id"]))]
     if len(inside):
         yield Problem(_FRAMES, int(inside[0]), "row-groups", f"{len(inside)} row groups that end inside a tracklet")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import follow_links
 from lpw_toolkit.inference import FrameLike
 
 Setting = str | int | float | bool
@@ -89,7 +90,7 @@ class Detector(Protocol):
 
 def detector_names() -> list[str]:
     """The names of all detectors: the files of this folder."""
-    files = list_folder(Path(__file__).parent)
+    files = list_folder(follow_links(Path(__file__).parent))
     return [f.stem for f in files if f.suffix == ".py" and not f.name.startswith("_")]
 
 

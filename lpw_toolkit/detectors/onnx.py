@@ -14,13 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import inference
-from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_corner
-from lpw_toolkit.onnx_file import refuse_external_data
-from lpw_toolkit.onnx_model import Shape, open_session, read_openvino, read_shapes, run_once, tell_shapes
-from lpw_toolkit.weights import WeightsKind, find_weights
+from lpw_toolkit.onnx_model import (
+    Shape,
+    open_session,
+    read_openvino,
+    read_shapes,
+    refuse_harmful,
+    refuse_large,
+    run_once,
+    tell_shapes,
+)
+from lpw_toolkit.weights import WeightsFile, WeightsKind, find_weights, read_weights
 
 WEIGHTS = WeightsKind(
     suffix=".onnx",
@@ -30,6 +37,7 @@ WEIGHTS = WeightsKind(
 )
 RUNTIMES = ("auto", "onnxruntime", "openvino")
 STRIDES = (8, 16, 32)
+_SMALL = 64, 64  # height and width that a model is tried with, which leaves them open
 _DO = "choose a YOLOX model exported to ONNX"
 
 
@@ -40,18 +48,20 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
     """
     began = time.perf_counter()
     path, note = find_weights(options.weights, WEIGHTS, download=options.download)
-    refuse_external_data(path)
+    file = read_weights(path)
     runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
     precision, reason = inference.choose_precision(options.precision, runtime)
-    inputs, outputs = read_shapes(path, runtime, _DO)
+    refuse_harmful(file, runtime, _DO, _SMALL)
+    inputs, outputs = read_shapes(file, runtime, _DO)
     _check_shapes(path, inputs, outputs)
+    refuse_large(file, inputs[0], _DO)
     threads = inference.count_threads(options.threads)
     batch, _, height, width = inputs[0]
     long_side = -(-options.image_size // max(STRIDES)) * max(STRIDES)
     settings: dict[str, Setting] = {
         "name": "onnx",
         "weights": path.name,
-        "weights_sha256": sha256_file(path),
+        "weights_sha256": file.sha256,
         "runtime": runtime,
         "runtime_version": inference.package_version(runtime),
         "precision": precision,
@@ -64,7 +74,7 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
     notes = [note, f"precision {precision} ({reason}), runtime {runtime}, {threads} threads"]
     if height is not None and width is not None and max(height, width) != options.image_size:
         notes.append(f"image size {width}x{height}, as the model has it")
-    return YoloxDetector(path, settings, (height, width), notes, time.perf_counter() - began)
+    return YoloxDetector(file, settings, (height, width), notes, time.perf_counter() - began)
 
 
 class YoloxDetector(inference.NetworkDetector):
@@ -72,20 +82,20 @@ class YoloxDetector(inference.NetworkDetector):
 
     def __init__(
         self,
-        path: Path,
+        file: WeightsFile,
         settings: dict[str, Setting],
         fixed_size: tuple[int | None, int | None],
         notes: list[str],
         startup_s: float,
     ) -> None:
         super().__init__(settings, notes, startup_s, "onnx")
-        self.path, self.fixed_size = path, fixed_size
+        self.file, self.fixed_size = file, fixed_size
 
     def open_stage(self, width: int, height: int) -> inference.Stage:
         """The model at the input size of this frame size. Errors: LpwError for a model that is no YOLOX."""
         box = self._fit(width, height)
         network = self._compile(box)
-        _check_answer(self.path, network, _count_cells(box))
+        _check_answer(self.file, network, _count_cells(box))
         return inference.Stage(box, network, partial(self._decode, lay_grid(box.width, box.height)))
 
     def _fit(self, width: int, height: int) -> Letterbox:
@@ -101,11 +111,11 @@ class YoloxDetector(inference.NetworkDetector):
         shape = int(self.settings["batch_size"]), box.height, box.width
         threads = int(self.settings["threads"])
         if self.settings["runtime"] == "openvino":
-            model = read_openvino(self.path, _DO)
+            model = read_openvino(self.file, _DO)
             model.reshape([shape[0], 3, box.height, box.width])
             model = inference.feed_pixels(model)
             return inference.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
-        return inference.ThreadedNetwork(_onnxruntime_function(self.path), shape, threads)
+        return inference.ThreadedNetwork(_onnxruntime_function(self.file), shape, threads)
 
     def _decode(self, grid: NDArray[np.float32], answers: inference.Answers, box: Letterbox) -> NDArray[np.float32]:
         selection = inference.Selection(float(self.settings["min_score"]), float(self.settings["nms_iou"]))
@@ -141,8 +151,8 @@ def _count_cells(box: Letterbox) -> int:
     return sum((box.height // s) * (box.width // s) for s in STRIDES)
 
 
-def _onnxruntime_function(path: Path) -> Callable[[NDArray[np.uint8]], inference.Answers]:
-    session = open_session(path, _DO)
+def _onnxruntime_function(file: WeightsFile) -> Callable[[NDArray[np.uint8]], inference.Answers]:
+    session = open_session(file, _DO)
     name = session.get_inputs()[0].name
 
     def run(pixels: NDArray[np.uint8]) -> inference.Answers:
@@ -164,10 +174,10 @@ def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None
         raise LpwError(path, got, "input Nx3xHxW, output NxAx(5 + classes) with strides 8, 16, 32", _DO)
 
 
-def _check_answer(path: Path, network: inference.Network, n_cells: int) -> None:
-    answers = run_once(path, network, 114, _DO)
+def _check_answer(file: WeightsFile, network: inference.Network, n_cells: int) -> None:
+    answers = run_once(file, network, 114, _DO)
     if answers.ndim != 3 or answers.shape[1] != n_cells or answers.shape[2] < 6:
         expected = f"Nx{n_cells}x(5 + classes) with strides 8, 16, 32"
-        raise LpwError(path, f"an answer of {tell_shapes([answers.shape])}", expected, _DO)
+        raise LpwError(file.path, f"an answer of {tell_shapes([answers.shape])}", expected, _DO)
     if not np.isfinite(answers).all():
-        raise LpwError(path, "NaN or infinite answers", "finite weights", "fetch or train them again")
+        raise LpwError(file.path, "NaN or infinite answers", "finite weights", "fetch or train them again")

@@ -4,10 +4,11 @@ Before the import, environment variables turn on safe loading (by default a `.pt
 mode, and turn off package auto-install; settings sync and with it analytics are turned off in memory.
 """
 
+import io
 import os
 import pickle
 import time
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import inference
-from lpw_toolkit.dataset import sha256_file
 from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.letterbox import Letterbox, fit_centred
-from lpw_toolkit.weights import WeightsKind, cache_folder, find_weights
+from lpw_toolkit.model_trial import try_model
+from lpw_toolkit.torch_file import check_torch
+from lpw_toolkit.weights import WeightsFile, WeightsKind, cache_folder, find_weights, read_weights
 from lpw_toolkit.yolo import (
     PersonNetwork,
     build_network,
@@ -48,8 +50,8 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     """
     began = time.perf_counter()
     path, note = find_weights(options.weights, WEIGHTS, download=options.download)
-    _check_archive(path)
-    model = _load_model(path)
+    file = read_weights(path)
+    model = _load_model(file)
     person = _find_person(path, model)
     preferred = "torch" if _has_cuda() else "openvino"
     runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred=preferred, fallback="torch")
@@ -63,7 +65,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     settings: dict[str, Setting] = {
         "name": "ultralytics",
         "weights": path.name,
-        "weights_sha256": sha256_file(path),
+        "weights_sha256": file.sha256,
         "runtime": runtime,
         "device": _device(runtime),
         "runtime_version": inference.package_version(runtime),
@@ -108,41 +110,57 @@ class YoloDetector(inference.NetworkDetector):
         return self.network.decode(answers, box, min_score, nms_iou)
 
 
-def _check_archive(path: Path) -> None:
-    # Decided by names inside the archive, before anything that could unpickle is imported.
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {Path(name).name for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError) as error:
-        got = "a file that is no checkpoint in torch's zip format (a bare pickle, a tar, or damaged)"
-        raise LpwError(path, got, "YOLO weights", _DO) from error
-    if "constants.pkl" in names or "data.pkl" not in names:
-        raise LpwError(path, "a TorchScript or foreign archive", "YOLO weights", _DO)
-
-
-def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, Path, str]:
+def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, WeightsFile, str]:
     """A YOLO network with a head for key points, its class of persons, its file and how that was chosen.
 
     Errors: LpwError as `open_detector`, and for weights without key points.
     """
     path, note = find_weights(given, WEIGHTS, download=download)
-    _check_archive(path)
-    model = _load_model(path)
+    file = read_weights(path)
+    model = _load_model(file)
     from ultralytics.nn.modules.head import Pose
 
     if not isinstance(model.model[-1], Pose):
         got = f"weights that find no key points ({type(model.model[-1]).__name__} head)"
         raise LpwError(path, got, "a Pose head", "choose the weights of a YOLO pose model, such as yolo11n-pose.pt")
-    return model, _find_person(path, model), path, note
+    return model, _find_person(path, model), file, note
 
 
-def _load_model(path: Path) -> Any:
-    _import_safely()
+def _load_model(file: WeightsFile) -> Any:
+    """The network of `file`, fused, after it has answered once in another process. Errors: LpwError."""
+    check_torch(file, "YOLO weights", _DO, modules=True)  # before anything that could unpickle is imported
+    import_safely()
+    fault = try_model(file, "ultralytics", _probe)
+    model = load_network(file)  # tells what is wrong with a file that does not load
+    if fault is not None:
+        raise LpwError(file.path, f"a network that fails at one small image ({fault[:160]})", "YOLO weights", _DO)
+    return model
+
+
+def _probe(file: WeightsFile, _: object, cap: Callable[[], None]) -> bool:
+    """See `model_trial.Probe`. Errors: LpwError where it does not load, and those of torch."""
+    import_safely()
+    import torch
+
+    torch.set_num_threads(1)
+    cap()
+    model = load_network(file)
+    side = max(64, 2 * int(model.stride.max()))
+    with torch.inference_mode():
+        model(torch.full((1, 3, side, side), 0.5))
+    return True
+
+
+def load_network(file: WeightsFile) -> Any:
+    """The network of `file`, fused. Errors: LpwError for what is no detector, or holds more than one."""
+    import torch
     from ultralytics.nn.modules.head import OBB, Detect
-    from ultralytics.nn.tasks import torch_safe_load
+    from ultralytics.nn.tasks import _SafeLoad
 
+    path = file.path
     try:
-        checkpoint, _ = torch_safe_load(str(path.resolve()), safe_only=True)
+        with _SafeLoad.loading(io.BytesIO(file.data)):
+            checkpoint = torch.load(io.BytesIO(file.data), map_location="cpu", weights_only=True)
         model = checkpoint.get("ema") or checkpoint.get("model")
         head = model.model[-1]
     except Exception as error:  # a stranger's file can fail in any way while it is rebuilt
@@ -168,7 +186,8 @@ def _describe_failure(error: BaseException) -> str:
     return "a file without a network of ultralytics' make"
 
 
-def _import_safely() -> None:
+def import_safely() -> None:
+    """Imports ultralytics as the module says. Errors: LpwError where it, or a torch that loads safely, is missing."""
     os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"

@@ -17,6 +17,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import follow_links
 from lpw_toolkit.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import Progress
@@ -70,7 +71,11 @@ class Form(Protocol):
 
 def list_forms() -> list[str]:
     """Names of the files in this folder."""
-    return [p.stem for p in list_folder(Path(__file__).parent) if p.suffix == ".py" and not p.stem.startswith("_")]
+    return [
+        p.stem
+        for p in list_folder(follow_links(Path(__file__).parent))
+        if p.suffix == ".py" and not p.stem.startswith("_")
+    ]
 
 
 def open_form(name: str) -> Form:

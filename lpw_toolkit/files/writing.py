@@ -258,4 +258,5 @@ def rename_folder(old: Path, new: Path) -> None:
 
 def describe_os_error(error: OSError) -> str:
     """What the system said, in a few words and without the errno number."""
-    return (error.strerror or str(error)).lower()
+    said = error.strerror or str(error)
+    return said[:1].lower() + said[1:]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import follow_links
 from lpw_toolkit.relevance import Labels, Relevance
 
 Ints = NDArray[np.int64]
@@ -72,7 +73,11 @@ class Ranker(Protocol):
 
 def list_protocols() -> list[str]:
     """Names of the files in this folder."""
-    return [p.stem for p in list_folder(Path(__file__).parent) if p.suffix == ".py" and not p.stem.startswith("_")]
+    return [
+        p.stem
+        for p in list_folder(follow_links(Path(__file__).parent))
+        if p.suffix == ".py" and not p.stem.startswith("_")
+    ]
 
 
 def open_protocol(name: str) -> Ranker:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.opening import follow_links
 
 
 class Maps(NamedTuple):
@@ -78,7 +79,11 @@ class BackboneOptions:
 
 def list_backbones() -> list[str]:
     """Names of the files in this folder."""
-    return [p.stem for p in list_folder(Path(__file__).parent) if p.suffix == ".py" and not p.stem.startswith("_")]
+    return [
+        p.stem
+        for p in list_folder(follow_links(Path(__file__).parent))
+        if p.suffix == ".py" and not p.stem.startswith("_")
+    ]
 
 
 def open_backbone(name: str, options: BackboneOptions) -> Any:

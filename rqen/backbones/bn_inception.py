@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.weights import read_weights
 from rqen.backbones import BackboneOptions, Maps, Pixels, refuse_stride
-from rqen.foreign_weights import find_public, load_state, name_weights, read_state
+from rqen.foreign_weights import find_public, load_state, name_weights, parse_state
 
+_WIDTHS = (576, 608)
 PUBLIC = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
@@ -62,6 +65,8 @@ class BNInception(nn.Module):
 
     def __init__(self, width: int = 576) -> None:
         super().__init__()
+        if width not in _WIDTHS:  # also of a run that a stranger made
+            raise LpwError("bn_inception", f"a width of {str(width)[:40]}", "576 or 608", "choose one of them")
         self.width, self.blocks = width, list_blocks(width)
         self.weights = "random"
         self.tap_channels = 192
@@ -144,11 +149,12 @@ def open_backbone(options: BackboneOptions) -> BNInception:
         return BNInception()
     public = options.weights == "imagenet"
     path = find_public("bn_inception", PUBLIC, download=options.download) if public else Path(options.weights)
-    state = read_state(path)
+    file = read_weights(path)
+    state = parse_state(file)
     projection = state.get("inception_4c_pool_proj.weight")
     network = BNInception(608 if projection is not None and len(projection) == 128 else 576)
     load_state(network, fold_biases(state), path, ignored=("last_linear", "loss1", "loss2"))
-    network.weights = name_weights(path)
+    network.weights = name_weights(file)
     return network
 
 

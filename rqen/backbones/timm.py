@@ -1,13 +1,15 @@
 """Any network of the package `timm` that gives maps at strides 8 and 32: `--backbone timm:NAME`, an optional extra."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.weights import read_weights
 from rqen.backbones import BackboneOptions, Maps, Pixels
-from rqen.foreign_weights import load_state, name_weights, read_state
+from rqen.foreign_weights import load_state, name_weights, parse_state
 
 
 class Timm(nn.Module):
@@ -34,6 +36,9 @@ class Timm(nn.Module):
 
 def open_backbone(options: BackboneOptions, name: str = "") -> Timm:
     """The network `name` of timm. Errors: LpwError."""
+    if not re.fullmatch(r"\w{1,100}", name, re.ASCII):  # timm takes `hf-hub:` and folders for names too
+        do = "see timm.list_models()"
+        raise LpwError("option --backbone", f"timm:{name[:100]}", "a name that timm knows", do)
     try:
         import timm
     except ImportError as error:
@@ -54,6 +59,7 @@ def open_backbone(options: BackboneOptions, name: str = "") -> Timm:
         network.weights = f"timm {timm.__version__} {body.pretrained_cfg['tag']}"
     elif options.weights != "random":
         path = Path(options.weights)
-        load_state(network.body, read_state(path), path, ignored=("fc.", "head.", "classifier."))
-        network.weights = name_weights(path)
+        file = read_weights(path)
+        load_state(network.body, parse_state(file), path, ignored=("fc.", "head.", "classifier."))
+        network.weights = name_weights(file)
     return network
