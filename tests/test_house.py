@@ -56,6 +56,8 @@ MAY_WRITE = {
     ("lpw_toolkit/video/process.py", "os.ftruncate"): "memory that two processes share (memfd), no file",
 }
 MAY_READ = {
+    ("lpw_toolkit/video/process.py", "mmap.mmap"): "memory that two processes share (memfd), no file",
+    ("lpw_toolkit/video/ring.py", "mmap.mmap"): "memory that two processes share (memfd), no file",
     ("cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
 }
 #: What prints, warns or writes a table that people open: each text would have to be made safe there again.
