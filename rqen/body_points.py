@@ -15,7 +15,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.lines import LongLineError, iter_lines
 from lpw_toolkit.files.opening import exists, read_text
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.images import open_images
+from lpw_toolkit.images import ImageReader, open_images
 from lpw_toolkit.pose import PoseModel
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.tables import to_integers
@@ -23,6 +23,7 @@ from rqen.landmarks import JOINTS, Floats, map_coco, map_cpm
 
 MIN_CONFIDENCE = 0.5
 _CHUNK = 64
+_CHUNK_PIXELS = 1 << 26  # 200 MB; 64 crops of ordinary size are a tenth of it
 _OUTSIDE = "joints outside their picture"
 _DO = "write it as path, x1 … x14, y1 … y14 (and c1 … c14), in pixels from 1, in CPM's order of joints"
 
@@ -104,9 +105,8 @@ def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
     """
     images, found = open_images(dataset), []
     with show_progress("pose", len(rows), "images") as progress:
-        for first in range(0, len(rows), _CHUNK):
-            piece = rows[first : first + _CHUNK]
-            found.append(model.find_points([images.decode(int(row)) for row in piece]))
+        for piece in _cut_to_memory(images, rows):
+            found.append(model.find_points([images.decode(row) for row in piece]))
             progress.advance(len(piece))
     points = np.concatenate(found).astype(np.float64)
     nobody = ~(points[..., 2] > 0).any(axis=1)
@@ -116,6 +116,21 @@ def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
     shares, n_outside = _to_shares(map_coco(points[~nobody]), rows[~nobody], dataset)
     notes = [*_tell_rest(int(nobody.sum()), "images on which nobody was found"), *_tell_rest(n_outside, _OUTSIDE)]
     return BodyPoints(rows[~nobody], shares, tuple(notes), model.path.name)
+
+
+def _cut_to_memory(images: ImageReader, rows: Ints) -> Iterator[list[int]]:
+    """`rows` in pieces whose images are held at once: at most `_CHUNK` of them and `_CHUNK_PIXELS`, or one image."""
+    piece: list[int] = []
+    n_pixels = 0
+    for row in rows.tolist():
+        height, width = images.size_px(row)
+        if piece and (len(piece) >= _CHUNK or n_pixels + height * width > _CHUNK_PIXELS):
+            yield piece
+            piece, n_pixels = [], 0
+        piece.append(row)
+        n_pixels += height * width
+    if piece:
+        yield piece
 
 
 def draw_rows(dataset: Dataset, n_images: int, rng: np.random.Generator) -> Ints:

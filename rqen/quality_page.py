@@ -1,5 +1,6 @@
 """Which tracklets show what a quality predictor does, and a folder with their pictures and a page of them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +15,7 @@ from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.writing import write_file
 from lpw_toolkit.folders import check_free, mark_folder, publish_folder
-from lpw_toolkit.images import open_images
+from lpw_toolkit.images import ImageReader, open_images
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import sample_positions
 from lpw_toolkit.tables import to_integers
@@ -30,6 +31,8 @@ from rqen.scoring import RunVectors, ScoringOptions, embed_run, name_regions
 
 MARKER = ".lpw-quality"
 _SPREAD_WORDS = "largest less smallest score of a region over its mean, averaged over the regions"
+
+_MAX_SHOWN_PIXELS = 1 << 20  # 3 MB a frame; the page shows each 100 x 200 pixels large
 
 Ints = NDArray[np.int64]
 
@@ -149,8 +152,17 @@ def _draw_tracklets(
         scores = found.scores[start:stop]
         positions = pick_positions(scores, options.n_frames)
         spoiled = None if planted is None else planted[start:stop][positions]
-        scored = view.describe([images.decode(start + position) for position in positions], positions, spoiled)
+        scored = view.describe(
+            [_decode_to_show(images, start + position) for position in positions], positions, spoiled
+        )
         yield _make_section(found.dataset, row, scores, scored)
+
+
+def _decode_to_show(images: ImageReader, row: int) -> Pixels:
+    """The image of that row, made smaller where it is larger than any crop: all frames of a set are held at once."""
+    height, width = images.size_px(row)
+    scale = math.sqrt(_MAX_SHOWN_PIXELS / (height * width))
+    return images.decode(row, None if scale >= 1 else (max(1, int(height * scale)), max(1, int(width * scale))))
 
 
 def _score(run: Path, data: Path, options: QualityOptions, scoring: ScoringOptions) -> RunVectors:

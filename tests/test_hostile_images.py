@@ -20,11 +20,13 @@ from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
 from lpw_toolkit import schema, tables
-from lpw_toolkit.dataset import close_dataset
+from lpw_toolkit.dataset import close_dataset, open_dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.image_codec import decode_image
 from lpw_toolkit.image_format import ImageFaultError, read_image_header, vet_image, without_spans
+from lpw_toolkit.images import open_images
 from lpw_toolkit.intake import measure_image
+from rqen import body_points, quality_page
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITED = (
@@ -296,6 +298,25 @@ class TestChunksThatUnpack:
         image.save(sink, "PNG", icc_profile=bytes(range(256)), dpi=(72, 72))
         wanted = pixels if mode == "I;16" else np.asarray(image.convert("RGB").convert("L"))
         assert np.abs(decode_image(sink.getvalue())[..., 1].astype(int) - wanted).max() <= 1
+
+
+class TestManyAtOnce:
+    """One image may have 64 million pixels; sixty of them are not held together."""
+
+    def test_pose(self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+        images = open_images(open_dataset(datasets["cut PNG"]))
+        rows = np.array([0, 1, 0, 1, 0])
+        assert list(body_points._cut_to_memory(images, rows)) == [[0, 1, 0, 1, 0]]
+        monkeypatch.setattr(body_points, "_CHUNK_PIXELS", 2 * WIDTH * HEIGHT)
+        assert list(body_points._cut_to_memory(images, rows)) == [[0, 1], [0, 1], [0]]
+        monkeypatch.setattr(body_points, "_CHUNK_PIXELS", 1)
+        assert list(body_points._cut_to_memory(images, rows)) == [[0], [1], [0], [1], [0]]
+
+    def test_page_of_scores(self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+        images = open_images(open_dataset(datasets["cut PNG"]))
+        assert np.array_equal(quality_page._decode_to_show(images, 0), images.decode(0))
+        monkeypatch.setattr(quality_page, "_MAX_SHOWN_PIXELS", WIDTH * HEIGHT // 4)
+        assert quality_page._decode_to_show(images, 0).shape == (HEIGHT // 2, WIDTH // 2, 3)
 
 
 class TestAnyBytes:
