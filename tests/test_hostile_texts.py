@@ -63,7 +63,7 @@ for path in paths:
 
 
 def read_in_child(kind: str, folder: Path, *paths: Path, mib: int = 300) -> list[tuple[int, str]]:
-    """Exit code and message for each of `paths`, read by one process that may take 2 GB and three minutes, and `mib` for each."""
+    """Exit code and message for each of `paths`, read by one process: 2 GB, three minutes, and `mib` for each."""
     command = [sys.executable, "-c", CHILD, kind, str(folder), *map(str, paths)]
     if kind in ("recipe", "run"):  # torch alone maps more than 2 GB
         command[2] = CHILD.replace("(2 << 30, 2 << 30)", "(16 << 30, 16 << 30)")
