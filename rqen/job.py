@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lpw_toolkit import __version__
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
 from lpw_toolkit.index import ClipIndex
@@ -97,6 +97,7 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
     recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
     backbone = open_backbone(recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride))
     size = recipe.data.height, recipe.data.width
+    _refuse_other_persons(run, state, len(facts["persons"]))
     try:
         if facts.get("width") is not None:
             backbone = type(backbone)(facts["width"])
@@ -107,6 +108,14 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
         do = "train again with this version of lpw"
         raise MismatchError(run / runs.MODEL, got, "those of run.json", do) from error
     return network.eval(), facts
+
+
+def _refuse_other_persons(run: Path, state: runs.State, n_persons: int) -> None:
+    """Errors: MismatchError where no classifier has a row a person: a network for more would be made first."""
+    rows = {value.shape[0] for name, value in state.model.items() if name.startswith("main.") and value.ndim}
+    if rows and n_persons not in rows:
+        got = f"weights for {name_some(sorted(rows))} persons"
+        raise MismatchError(run / runs.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")
 
 
 def describe_job(
