@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, json_option, open_named
 from cli.say import say, say_json
 from lpw_toolkit.errors import name_some
 
@@ -63,14 +63,13 @@ def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
     Give one of --suggest, --auto, --review, --status, --merge, --replay, --agreement, --apply. The dataset itself
     never changes.
     """
-    from lpw_toolkit.dataset import open_dataset
     from lpw_toolkit.progress import set_style
 
     set_style("json" if as_json else "auto")
     asked = [name for name in ACTIONS if values[name]]
     if len(asked) != 1:
         raise click.UsageError(f"give one of {', '.join(f'--{name}' for name in ACTIONS)}")
-    found = open_dataset(dataset_folder(dataset))
+    found = open_named(dataset)
     act = {
         "suggest": _suggest,
         "auto": _auto,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, OUT_FILE, dataset_folder, json_option, parse_size, refuse_idle
+from cli.options import FOLDER, OUT_FILE, json_option, open_named, parse_size, refuse_idle
 from cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
@@ -66,7 +66,7 @@ def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> Non
     data, out, images = (values.pop(name) for name in ("data", "out", "images"))
     values = {name: value for name, value in values.items() if name not in _OF_RUN}
     options = _read_options(values)
-    index = open_index(dataset_folder(data), source=images)
+    index = open_index(open_named(data).root, source=images)
     embedder = open_embedder(onnx, options)
     report = embed_dataset(index, embedder, out, options)
     if as_json:
@@ -95,7 +95,7 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
     if values["per_frame"]:
         _embed_frames(run, values, options, as_json=as_json)
         return
-    found = embed_run(run, dataset_folder(values["data"]), options)
+    found = embed_run(run, open_named(values["data"]).root, options)
     write_embeddings(out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts)
     if quality is not None:
         write_quality(quality, found)
@@ -114,7 +114,7 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
 def _embed_frames(run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool) -> None:
     from rqen.frame_vectors import write_frame_vectors
 
-    n_images, dimension = write_frame_vectors(run, dataset_folder(values["data"]), values["out"], options)
+    n_images, dimension = write_frame_vectors(run, open_named(values["data"]).root, values["out"], options)
     if as_json:
         say_json({"out": str(values["out"]), "n_images": n_images, "dimension": dimension})
         return

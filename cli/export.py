@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, dataset_folder
+from cli.options import FOLDER, open_named
 from cli.say import say
-from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.exports import ExportOptions, Role, export_dataset, list_forms
 
 
@@ -30,7 +29,7 @@ def command(paths: tuple[Path, ...], *, form: str, role: Role | None, split: int
     """
     if not 1 <= len(paths) <= 2:
         raise click.UsageError("give [DATASET] OUT")
-    dataset = open_dataset(dataset_folder(paths[0] if len(paths) == 2 else None))
+    dataset = open_named(paths[0] if len(paths) == 2 else None)
     options = ExportOptions(role=role, split=split, shard_bytes=shard_mb and shard_mb << 20)
     made = export_dataset(dataset, form, paths[-1], options)
     say(*(f"note: {line}" for line in made.losses))

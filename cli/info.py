@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, json_option, open_named
 from cli.say import say_json, say_text
-from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.info import describe, format_info, format_table1, table1
 
 
@@ -16,7 +15,7 @@ from lpw_toolkit.info import describe, format_info, format_table1, table1
 @json_option
 def command(dataset: Path | None, *, as_table1: bool, as_json: bool) -> None:
     """Counts, lengths, sources and settings of DATASET."""
-    opened = open_dataset(dataset_folder(dataset))
+    opened = open_named(dataset)
     facts = table1(opened) if as_table1 else describe(opened)
     text = format_table1 if as_table1 else format_info
     if as_json:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, json_option, open_named
 from cli.say import say, say_json
-from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.workspace import locate_images, remember_root
 
 
@@ -22,7 +21,7 @@ def command(dataset: Path | None, *, images: Path | None, video: Path | None, as
     """
     if images is None and video is None:
         raise click.UsageError("give --images or --video")
-    opened = open_dataset(dataset_folder(dataset))
+    opened = open_named(dataset)
     found = {}
     if images is not None:
         found["images"] = str(locate_images(opened, images))

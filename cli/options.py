@@ -8,13 +8,16 @@ import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cli.say import say
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
+
+if TYPE_CHECKING:
+    from lpw_toolkit.dataset import Dataset
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Config = TypeVar("Config")
@@ -135,6 +138,15 @@ def dataset_folder(given: Path | None) -> Path:
     found = find_dataset(Path.cwd())
     say(f"dataset: {found.name}", err=True)
     return found
+
+
+def open_named(given: Path | None) -> "Dataset":
+    """The dataset that was named, or the only one at hand, opened; what could not be verified is printed."""
+    from lpw_toolkit.dataset import open_dataset
+
+    dataset = open_dataset(dataset_folder(given))
+    say(*(f"note: {note}" for note in dataset.unverified), err=True)
+    return dataset
 
 
 def default_out(source: Path, suffix: str) -> Path:

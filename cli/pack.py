@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, json_option, open_named
 from cli.say import say, say_json
-from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.pack import PACK_FILE, write_pack
 from lpw_toolkit.progress import set_style
 
@@ -20,10 +19,10 @@ def command(dataset: Path | None, *, as_json: bool) -> None:
     Nothing else of the dataset changes: `images.pack` and `pack.parquet` can be removed again.
     """
     set_style("json" if as_json else "auto")
-    root = dataset_folder(dataset)
-    pack, is_new = write_pack(open_dataset(root))
+    opened = open_named(dataset)
+    pack, is_new = write_pack(opened)
     if as_json:
         say_json({"n_images": pack.n_images, "n_bytes": pack.n_bytes, "new": is_new})
         return
     done = "written" if is_new else "there already, nothing to do"
-    say(f"{root / PACK_FILE}: {pack.n_images} images, {pack.n_bytes} bytes, {done}")
+    say(f"{opened.root / PACK_FILE}: {pack.n_images} images, {pack.n_bytes} bytes, {done}")

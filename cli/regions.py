@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, OUT_FILE, dataset_folder, json_option
+from cli.options import FOLDER, OUT_FILE, json_option, open_named
 from cli.say import say, say_json
-from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
+from lpw_toolkit.dataset import Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 
@@ -37,7 +37,7 @@ def command(dataset: Path | None, *, show: Path | None, as_json: bool, **values:
     set_style("json" if as_json else "auto")
     _check_choice(values)
     _check_place(show)
-    opened = open_dataset(dataset_folder(dataset))
+    opened = open_named(dataset)
     found, min_confidence = _find_joints(opened, values)
     for note in found.notes:
         say(f"left out: {note}", err=True)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, json_option, open_named
 from cli.say import say, say_json
-from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.persons_page import write_persons
 from lpw_toolkit.progress import set_style
@@ -25,7 +24,7 @@ def command(
 ) -> None:
     """Writes DATASET as pictures: a timeline per camera, a strip of crops per tracklet. Nothing leaves the machine."""
     set_style("json" if as_json else "auto")
-    opened = open_dataset(dataset_folder(dataset))
+    opened = open_named(dataset)
     write = write_persons if persons else write_show
     report = write(opened, out, single_file=single_file, max_crops=max_crops)
     say(*(f"problem: {line}" for line in report.problems), err=True)

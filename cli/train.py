@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
+from cli.options import FOLDER, json_option, open_named
 from cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
@@ -39,7 +39,7 @@ def command(method: str, *, data: Path | None, out: Path | None, split: str, as_
     from rqen.train import train
 
     set_style("json" if as_json else "auto")
-    root = dataset_folder(data)
+    root = open_named(data).root
     with open_team() as team:
         for job in _list_jobs(method, root, out, split, options):
             if team.leads:

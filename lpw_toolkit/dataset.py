@@ -184,7 +184,7 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
         verify: False for `lpw check`, which tells all that differs.
 
     Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new, or
-    names other tables than lie there.
+    names other tables than lie there, or a person both trains and is tested.
 
     >>> open_dataset("no such folder")
     Traceback (most recent call last):
@@ -200,7 +200,10 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
         do = "run the same build command again: it goes on where it stopped" if unfinished else "build one first"
         raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
     dataset = Dataset(root, _read_manifest(file))
-    return Dataset(root, dataset.manifest, tuple(_verify(dataset))) if verify else dataset
+    if verify:
+        dataset = Dataset(root, dataset.manifest, tuple(_verify(dataset)))
+        _ = dataset.splits  # refused by every command where a person is on both sides
+    return dataset
 
 
 def _verify(dataset: Dataset) -> list[str]:
@@ -214,7 +217,10 @@ def _verify(dataset: Dataset) -> list[str]:
         raise MismatchError(dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy")
     for name in ("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"]):
         facts = read_facts(dataset, name)
-        fault = verify_table(dataset.root / name, facts)
+        try:
+            fault = verify_table(dataset.root / name, facts)
+        except OSError as error:
+            fault = describe_os_error(error)
         if fault:
             do = "restore it, or run `lpw check` to see all that differs"
             raise MismatchError(dataset.root / name, fault, "the table that dataset.json names", do)
