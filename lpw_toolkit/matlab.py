@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.files.limits import explain_limit, limit
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -23,7 +24,6 @@ _CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "text", 5: "sparse matrix", 
 _FIRST_NUMBER_CLASS, _LAST_NUMBER_CLASS = 6, 15
 _COMPLEX = 0x800
 #: Most that the file, and all compressed variables in it together, may hold; the largest official one holds 0.2 MB.
-MAX_BYTES = 16 << 20
 _DO = "fetch the official file again"
 
 
@@ -80,8 +80,8 @@ def _check_header(data: bytes, thing: object) -> None:
         raise _cut_short(thing, data)
     if data[126:128] not in (b"IM", b"MI"):
         raise LpwError(thing, "a header without byte order", expected, _DO)
-    if len(data) > MAX_BYTES:
-        raise LpwError(thing, f"{len(data)} bytes", f"at most {MAX_BYTES}", _DO)
+    if len(data) > limit("matlab_bytes"):
+        raise LpwError(thing, explain_limit("matlab_bytes", f"{len(data)} bytes"), "a smaller file", _DO)
 
 
 def _cut_short(thing: object, data: bytes) -> LpwError:
@@ -89,7 +89,7 @@ def _cut_short(thing: object, data: bytes) -> LpwError:
 
 
 def _iter_variables(data: bytes, order: str, thing: object) -> Iterator[_Variable]:
-    at, left = _HEADER_BYTES, MAX_BYTES
+    at, left = _HEADER_BYTES, limit("matlab_bytes")
     while at < len(data):
         element = _take(data, at, order, thing)
         at = element.end
@@ -120,7 +120,7 @@ def _unpack(packed: bytes, left: int, thing: object) -> bytes:
     stream = zlib.decompressobj()
     unpacked = stream.decompress(packed, left + 1)
     if len(unpacked) > left:
-        raise LpwError(thing, f"variables of more than {MAX_BYTES} bytes", "small matrices", _DO)
+        raise LpwError(thing, f"variables of more than {limit('matlab_bytes')} bytes", "small matrices", _DO)
     if not stream.eof:
         raise _cut_short(thing, packed)
     return unpacked

@@ -219,8 +219,8 @@ def _try(file: WeightsFile, network: inference.Network, batch_size: int) -> int:
     if len(sides) < 2 or sides[0] != batch_size or sides[1] < 1 or any(side != 1 for side in sides[2:]):
         expected = f"{batch_size}xD, one vector for each image"
         raise LpwError(file.path, f"an answer of {tell_shapes([sides])} to {batch_size} images", expected, _DO)
-    if sides[1] > limit("vector_length"):
-        got = explain_limit("vector_length", f"a vector of {sides[1]} numbers")
+    if sides[1] > limit("embedding_dims"):
+        got = explain_limit("embedding_dims", f"a vector of {sides[1]} numbers")
         raise LpwError(file.path, got, "one short vector for each image", _DO)
     if not np.isfinite(answer).all():
         raise LpwError(file.path, "NaN or infinite answers", "finite weights", "fetch or export the model again")

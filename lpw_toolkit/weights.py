@@ -13,10 +13,10 @@ from typing import IO
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import exists, follow_links, is_file, is_folder, open_stream, read_bytes
 
-MAX_BYTES = 1 << 30  # the largest official detector has a quarter of this
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TIMEOUT_S = 30.0
 
@@ -191,13 +191,13 @@ def _fetch(url: str) -> bytes:
     do = "check the network, or fetch the file yourself and give its path"
     try:
         with urllib.request.build_opener(_SafeRedirects).open(url, timeout=_TIMEOUT_S) as response:
-            data: bytes = response.read(MAX_BYTES + 1)
+            data: bytes = response.read(limit("download_bytes") + 1)
             length = response.headers.get("Content-Length")
     except (OSError, ValueError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", error)
         raise LpwError(url, f"no answer ({reason})", "a file", do) from error
-    if len(data) > MAX_BYTES:
-        raise LpwError(url, f"more than {MAX_BYTES} bytes", "a weights file", do)
+    if len(data) > limit("download_bytes"):
+        raise LpwError(url, f"more than {limit('download_bytes')} bytes", "a weights file", do)
     if not data or (length is not None and int(length) != len(data)):
         raise LpwError(url, f"{len(data)} bytes", f"{length or 'some'} bytes", do)
     return data

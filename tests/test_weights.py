@@ -137,7 +137,7 @@ def test_download_from_a_local_mirror(place: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_failed_download_leaves_nothing(server: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "MAX_BYTES", 1000)
+    monkeypatch.setenv("LPW_LIMIT_DOWNLOAD_BYTES", "1000")
     (place / "site" / "yolo-large.pt").write_bytes(b"x" * 1001)
     (place / "site" / "yolo-empty.pt").touch()
     cases = {

@@ -1,14 +1,15 @@
 """How much an archive may hold and ask for, and the one way in which it is refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.limits import limit
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Caps on what a stranger's archive may cost; the largest published set has 1,191,003 images in 6 GB.
+    """Caps on what a stranger's archive may cost (`files.limits` says why); what no archive needs more of stands here.
 
     Attributes:
         max_members: entries of any kind.
@@ -23,14 +24,14 @@ class Limits:
             need not unpack a whole tar again for each of them.
     """
 
-    max_members: int = 1_500_000
-    max_folders: int = 100_000
+    max_members: int = field(default_factory=lambda: limit("archive_members"))
+    max_folders: int = field(default_factory=lambda: limit("archive_folders"))
     max_name_bytes: int = 1_024
     max_depth: int = 32
-    max_names_bytes: int = 160 << 20
-    max_member_bytes: int = 64 << 20
-    max_total_bytes: int = 256 << 30
-    max_ratio: int = 100
+    max_names_bytes: int = field(default_factory=lambda: limit("archive_names_bytes"))
+    max_member_bytes: int = field(default_factory=lambda: limit("image_bytes"))
+    max_total_bytes: int = field(default_factory=lambda: limit("archive_bytes"))
+    max_ratio: int = field(default_factory=lambda: limit("archive_ratio"))
     member_floor_bytes: int = 1 << 20
     total_floor_bytes: int = 16 << 20
     kept_bytes: int = 48 << 20
