@@ -12,6 +12,7 @@ import importlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-from fuzz_cases import make_base, spoil
+from fuzz_cases import spoil
 
 pytestmark = pytest.mark.slow
 MAX_PEAK_KIB = 2 << 20
@@ -60,7 +61,11 @@ class Outcome(NamedTuple):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("base")
-    make_base(base)
+    code = "import sys; from pathlib import Path; from fuzz_cases import make_base; make_base(Path(sys.argv[1]))"
+    here = Path(__file__).resolve().parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent, here.parents[1])))}
+    command = [sys.executable, "-c", code, str(base)]  # in a process of its own: this one forks, so it starts no thread
+    subprocess.run(command, env=environment, cwd=here.parents[1], check=True)
     return base
 
 
