@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from cli.say import guard_terminal, say, say_click_error
+from lpw_toolkit.files.limits import is_about_limit, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
 COMMANDS = {
@@ -65,11 +66,8 @@ class LazyGroup(click.Group):
 @click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Raise a bound on what a file may cost.")
 def main(limits: tuple[str, ...]) -> None:
     """Street video to person re-identification: tracklets, cleaning, protocols, RQEN."""
-    if limits:
-        from lpw_toolkit.files.limits import set_limit
-
-        for text in limits:
-            set_limit(text)
+    for text in limits:
+        set_limit(text)
 
 
 class _Stopped(BaseException):
@@ -112,7 +110,7 @@ def _run_guarded() -> int:
         main(standalone_mode=False)
     except LpwError as error:
         say(f"lpw: {error}", err=True)
-        return error.exit_code
+        return LpwError.exit_code if is_about_limit(error.got) else error.exit_code
     except click.ClickException as error:
         say_click_error(error)
         return error.exit_code

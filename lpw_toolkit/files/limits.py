@@ -101,6 +101,11 @@ def explain_limit(name: str, got: object) -> str:
     return f"{got}, more than the {limit(name)} {BOUNDS[name].unit} allowed (--limit {name}=N raises it)"
 
 
+def is_about_limit(message: str) -> bool:
+    """Whether `message` holds what `explain_limit` says: then the file is too large for us, whatever else it is."""
+    return "(--limit " in message
+
+
 def _variable(name: str) -> str:
     return f"LPW_LIMIT_{name.upper()}"
 

@@ -1,5 +1,6 @@
 """What the fuzzer starts from, and how it spoils it: innocent folders and files, and changes drawn at random."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from test_embed import make_model
 
 from lpw_toolkit.benchmarks import open_benchmark
 from lpw_toolkit.embeddings import write_embeddings
+from rqen import runs
 from rqen.job import Job
 from rqen.recipe import read_recipe
 from rqen.scoring import ScoringOptions, embed_run
@@ -29,6 +31,7 @@ SMALL = (
     "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1", "train.precision=float32",
     "train.channels_last=no", "optim.warmup=0",
 )  # fmt: skip
+MAX_BYTES = 64 << 20
 #: Texts that a name, a field or a cell may be replaced by.
 TEXTS = (
     "", "\x1b]0;pwn\x07", "../../../etc/passwd", "/etc/passwd", "=cmd|' /C calc'!A0", "<script>alert(1)</script>",
@@ -125,11 +128,30 @@ def mutate_json(path: Path, rng: Rng) -> None:
         return
     change_value(held, rng)
     lines[row] = json.dumps(held)
-    if path.name == "dataset.json" and isinstance(held, dict) and rng.random() < 0.7:
+    if path.name == "run.json" and isinstance(held, dict) and rng.random() < 0.8:
+        path.unlink()
+        seal_run(path.parent, held)
+    elif path.name == "dataset.json" and isinstance(held, dict) and rng.random() < 0.7:
         path.unlink()
         write_manifest(path.parent, held)
     else:
         replace(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
+
+
+def seal_run(run: Path, facts: dict[str, Any]) -> None:
+    """Writes run.json so that it and the weights vouch for each other: what a stranger can do, who trains as we do."""
+    facts = json.loads(json.dumps(facts))
+    facts["digest"] = runs.digest_settings(facts)
+    data = (run / runs.MODEL).read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] |= {"digest": facts["digest"], "run_sha256": runs.digest_run(facts)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    data = len(text).to_bytes(8, "little") + text + data[8 + size :]
+    (run / runs.MODEL).write_bytes(data)
+    facts["model_sha256"] = hashlib.sha256(data).hexdigest()
+    (run / runs.RUN).write_text(json.dumps(facts))
 
 
 def change_value(held: Any, rng: Rng) -> None:
@@ -189,7 +211,11 @@ def spoil(folder: Path, rng: Rng, sentinel: Path) -> list[str]:
     """Changes one to three files below `folder`; what was changed, and how."""
     done = []
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
-        files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+        files = sorted(
+            file
+            for file in folder.rglob("*")
+            if file.is_file() and not file.is_symlink() and file.stat().st_size < MAX_BYTES  # not sparse by now
+        )
         if not files:
             break
         weights = np.array([1.0 if file.suffix in (".jpg", ".png") else 6.0 for file in files])
