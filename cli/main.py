@@ -135,7 +135,7 @@ def _run_guarded() -> int:
         extra = find_extra(error.name or "")
         if extra is None:
             raise
-        got, do = f"no package {error.name}", f'pip install "lpw-toolkit[{extra}]"'
+        got, do = f"no package {(error.name or '').partition('.')[0]}", f'pip install "lpw-toolkit[{extra}]"'
         say(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", err=True)
         return LpwError.exit_code
     return 0

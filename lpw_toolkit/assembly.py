@@ -30,7 +30,7 @@ from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import FRAMES, TRACKLETS
 from lpw_toolkit.sources import Source, SourceList
 from lpw_toolkit.tables import make_table, write_table
-from lpw_toolkit.workspace import Workspace, remember_root
+from lpw_toolkit.workspace import Workspace, recall_root, remember_root
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ class Assembly:
         if self.work.is_complete:
             dataset = open_dataset(self.work.out)
             self._refuse_changed(dataset)
+            if recall_root(dataset) is None:
+                remember_root(dataset, self.root)
             return BuildResult(dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds)
         pool = ThreadPoolExecutor(1)
         try:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lpw_toolkit import machine
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -15,7 +17,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The user's key lies in a folder of this run: no test writes into a home folder."""
     before = os.environ.get("LPW_CONFIG")
-    os.environ["LPW_CONFIG"] = str(tmp_path_factory.mktemp("configuration"))
+    folder = tmp_path_factory.mktemp("configuration")
+    os.environ["LPW_CONFIG"] = str(folder)
+    machine.remember(folder / "any", "video_root", "/", "")  # makes the key, so that no test is the first to write it
     yield
     os.environ.pop("LPW_CONFIG") if before is None else os.environ.update(LPW_CONFIG=before)
 

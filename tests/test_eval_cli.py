@@ -180,7 +180,7 @@ class TestFiles:
         show("--embeddings", embeddings, "--data", dataset.root, "--protocol", "market", "--page", page)
         text = page.read_text()
         assert "data:image" in text
-        assert dataset.manifest["digest"][:12] in text
+        assert dataset.digest[:12] in text
         assert "own camera" in text
 
     @pytest.mark.parametrize("form", ["csv", "json", "markdown", "latex"])

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from make_dataset import SOURCE_HEIGHT, SOURCE_WIDTH, make_dataset
+from make_reid import rewrite
 
 from lpw_toolkit import mot, schema, tables
 from lpw_toolkit.dataset import Dataset
@@ -207,6 +208,7 @@ def test_coco_needs_a_timeline(tmp_path):
     dataset = make_dataset(tmp_path / "d")
     for file in (tmp_path / "d" / "timeline").rglob("*.parquet"):
         file.unlink()
+    dataset = rewrite(dataset)
     with pytest.raises(LpwError, match="no timeline"):
         export_to("coco", dataset, tmp_path / "c")
     info = export_to("mot", dataset, tmp_path / "m", role="truth") / "gt" / "little-all" / "scen1-view1" / "seqinfo.ini"

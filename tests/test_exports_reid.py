@@ -20,6 +20,7 @@ from lpw_toolkit.exports import ExportOptions, export_dataset, list_forms, open_
 from lpw_toolkit.files import writing
 from lpw_toolkit.pack import write_pack
 from lpw_toolkit.roles import Limits, number_names
+from lpw_toolkit.workspace import locate_images
 
 IMAGE_FORMS = ("fastreid", "hf", "lpw", "mars", "torchreid", "tree", "webdataset")
 SPLIT_FORMS = ("fastreid", "hf", "mars", "torchreid", "webdataset")
@@ -126,6 +127,7 @@ class TestEveryFormWithImages:
         (tmp_path / "raw").mkdir()
         (other.root / "images").rename(tmp_path / "raw" / "images")
         other = rewrite(other, images_root="../raw", settings={"import": {"in_place": True}})
+        locate_images(other, tmp_path / "raw")
         made = export_dataset(open_dataset(other.root), form, tmp_path / "out")
         assert read_all(made.out) == read_all(export_dataset(dataset, form, tmp_path / "same").out)
 

@@ -15,6 +15,7 @@ from test_exports_reid import dataset, read_all, read_csv  # noqa: F401
 
 from cli.export import command
 from lpw_toolkit.exports import ExportOptions, export_dataset, fastreid
+from lpw_toolkit.files.names import show_name
 from lpw_toolkit.roles import Limits
 
 
@@ -96,7 +97,7 @@ class TestHuggingFace:
         assert header["configs"][0]["data_files"][1] == {"split": "query", "path": "data/query-*.parquet"}
         for part in (
             "for tests",
-            "Song et al. &lt;b>2018&lt;/b> AAAI",
+            "Song et al. &lt;b&gt;2018&lt;/b&gt; AAAI",
             "drawn with seed 0; drawn, not published",
             "| query | 4 | 20 |",
             dataset.manifest["digest"],
@@ -110,7 +111,7 @@ class TestHuggingFace:
         dataset = make_reid(tmp_path / "d")
         dataset.manifest["name"] = name
         text = (export_dataset(dataset, "hf", tmp_path / "h").out / "README.md").read_text("utf-8")
-        assert yaml.safe_load(text.split("---\n")[1])["pretty_name"] == name
+        assert yaml.safe_load(text.split("---\n")[1])["pretty_name"] == show_name(name)
 
     def test_without_splits_everything_trains(self, tmp_path):
         dataset = make_reid(tmp_path / "d", split=False)

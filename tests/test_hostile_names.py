@@ -18,6 +18,7 @@ import pytest
 from hostile_archives import write_ordinary
 from make_dataset import make_dataset
 from make_reid import make_reid, rewrite
+from sealing import write_manifest
 from test_metrics_table import metrics
 from test_show import rename_tracklets
 from tiny_benchmark import import_tiny, write_tiny
@@ -401,7 +402,7 @@ class TestExport:
         manifest = json.loads((tmp_path / "d" / "dataset.json").read_text("utf-8"))
         evil = f"x\n---\n# h [a](javascript:b) <script> \u202e\x85 {TEXT}"
         manifest |= {"name": evil, "licence": evil, "consent": evil}
-        (tmp_path / "d" / "dataset.json").write_text(json.dumps(manifest), "utf-8")
+        write_manifest(tmp_path / "d", manifest)
         export_dataset(open_dataset(dataset.root), "hf", tmp_path / "out")
         card = (tmp_path / "out" / "README.md").read_text("utf-8")
         assert is_safe(card)
@@ -497,7 +498,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rewrite(dataset, lambda row: {"camera_id": f"{row['camera_id']}\x1b]52;c;x\x07\nb"})
     manifest = json.loads((root / "dataset.json").read_text("utf-8"))
     manifest |= {"name": "n\x1b[2J\u202e", "tool": "t\x9b\n", "licence": "l\x1b"}
-    (root / "dataset.json").write_text(json.dumps(manifest), "utf-8")
+    write_manifest(root, manifest)
     return root
 
 
@@ -554,7 +555,7 @@ class TestCommands:
     def test_a_terminal_of_few_letters(self, tmp_path: Path) -> None:
         make_dataset(tmp_path / "d", n_frames=2)
         manifest = json.loads((tmp_path / "d" / "dataset.json").read_text("utf-8"))
-        (tmp_path / "d" / "dataset.json").write_text(json.dumps(manifest | {"name": "é日"}), "utf-8")
+        write_manifest(tmp_path / "d", manifest | {"name": "é日"})
         run = run_lpw("info", "d", cwd=tmp_path, PYTHONIOENCODING="ascii:strict")
         assert run.returncode == 0, run.stderr
         assert b"\\xe9\\u65e5" in run.stdout

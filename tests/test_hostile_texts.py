@@ -24,6 +24,7 @@ from lpw_toolkit.source_names import read_cameras
 from lpw_toolkit.tables import write_table
 from rqen.body_points import read_landmarks
 from rqen.recipe import make_recipe, read_recipe
+from rqen.runs import digest_settings
 
 CHILD = """
 import resource, sys
@@ -292,6 +293,7 @@ def make_run(folder: Path, change: Any = None) -> Path:
     facts |= {"mode": {"precision": "float32", "channels_last": False, "seconds": {}, "cuda_graph": False}}
     if change:
         change(facts)
+    facts["digest"] = digest_settings(facts)
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(facts))
     return folder
@@ -346,7 +348,7 @@ def test_runs(tmp_path: Path) -> None:
     assert [code for code, _ in told[1:]] == [3] * len(folders), [t for t in told[1:] if t[0] != 3]
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "run.json").symlink_to(tmp_path / "good" / "run.json")
-    assert read_in_child("run", tmp_path, tmp_path / "linked")[0][0] == 2
+    assert read_in_child("run", tmp_path, tmp_path / "linked")[0][0] == 3
 
 
 def test_json_is_told_as_such() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make_dataset import make_dataset
-from sealing import write_manifest
+from sealing import seal_tables, write_manifest
 
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -43,9 +43,9 @@ def source(tmp_path_factory):
     ]
     write_table(root / "splits.parquet", make_table(list(zip(*rows, strict=True)), SPLITS), SPLITS)
     manifest = json.loads((root / "dataset.json").read_text())
-    manifest["tables"]["splits.parquet"] = {"bytes": 0, "sha256": ""}
     manifest["splits"] = {"source": "made", "digest": "0", "drawn": True, "n_splits": 1, "note": None}
     write_manifest(root, manifest)
+    seal_tables(root, "splits.parquet")
     return root
 
 

@@ -60,7 +60,7 @@ def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = torch.Generator().manual_seed(0)
     for name in ("weight", "bias", "running_mean", "running_var"):
         state.model[f"neck.{name}"] = torch.rand(state.model[f"neck.{name}"].shape, generator=rng) + 0.2
-    runs.write_state(run / runs.MODEL, state, runs.read_run(run)["digest"])
+    runs.complete_run(run, state, {"chosen_by": "a test"})
     return run
 
 
@@ -258,7 +258,7 @@ class TestBadRuns:
         (tmp_path / runs.RUN).write_bytes((run / runs.RUN).read_bytes())
         state = runs.read_state(run / runs.MODEL)
         del state.model["neck.weight"]
-        runs.write_state(tmp_path / runs.MODEL, state, runs.read_run(run)["digest"])
+        runs.complete_run(tmp_path, state, {"chosen_by": "a test"})
         with pytest.raises(MismatchError, match="weights that do not fit"):
             embed_run(tmp_path, dataset.root)
 

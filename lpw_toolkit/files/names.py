@@ -23,7 +23,8 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _ODD = re.compile(r"[^\x20-\x7e]")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+#: A number, or a name that begins with one and has nothing to compute with: Market-1501 names distractors `-1_c1s1…`.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|-\d+_\w+", re.ASCII)
 #: Where a spreadsheet would begin to compute: at the beginning, and after the separator of half of Europe.
 _FORMULA = re.compile(r"(^|;)(?=[=+\-@'\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _LATEX = {
