@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lpw_toolkit import __version__
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
@@ -68,7 +69,12 @@ class Dataset:
     @cached_property
     def tracklets(self) -> pa.Table:
         """The table of tracklets (schema.TRACKLETS). Errors: MismatchError."""
-        return self.read_table("tracklets.parquet", TRACKLETS)
+        table = self.read_table("tracklets.parquet", TRACKLETS)
+        least = pc.min(table["n_frames"]).as_py()
+        if least is not None and least < 1:
+            got = f"a tracklet of {least} frames"
+            raise MismatchError(self.root / "tracklets.parquet", got, "one frame at least", _DO)
+        return table
 
     @cached_property
     def frames(self) -> pa.Table:
@@ -138,8 +144,8 @@ class Dataset:
         self._refuse_outer(path)
         return self.images_root / path
 
-    def _refuse_outer(self, path: str) -> None:
-        if not is_inner_path(path):
+    def _refuse_outer(self, path: str | None) -> None:
+        if path is None or not is_inner_path(path):  # a table may hold nulls within the struct of an image
             raise MismatchError(
                 self.root / "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
             )
@@ -264,9 +270,11 @@ def _read_manifest(file: Path) -> dict[str, Any]:
 
 def _refuse_odd(manifest: dict[str, Any]) -> None:
     """Errors: TypeError naming the entry that is not what lpw writes."""
-    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list}.items():
+    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list, "images_root": str}.items():
         if not isinstance(manifest.get(key, kind()), kind):
             raise TypeError(f"{key} is no {kind.__name__}")
+    if not isinstance(manifest.get("parent"), dict | None):
+        raise TypeError("parent is no dict")
     for entry in manifest.get("sources", []):
         plain = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "path"))
         if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
