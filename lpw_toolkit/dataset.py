@@ -25,7 +25,7 @@ from lpw_toolkit.files.listing import iter_files, list_folder
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
 from lpw_toolkit.files.writing import describe_os_error, publish_text
 from lpw_toolkit.machine import recall
-from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
+from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
 from lpw_toolkit.split_leaks import refuse_leaks
 from lpw_toolkit.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
 
@@ -33,6 +33,7 @@ MANIFEST = "dataset.json"
 LOCAL = ".lpw"
 #: The folder of the images of an imported benchmark that were copied (`images_root`).
 IMAGES = "images"
+_MAX_CLOCK_S = 1e12  # of a recording's own clock, far beyond any date
 _SELF = "manifest_sha256"
 _DO = "restore it, or build the dataset again"
 #: Folders of tables with one file for each video.
@@ -70,11 +71,19 @@ class Dataset:
     def tracklets(self) -> pa.Table:
         """The table of tracklets (schema.TRACKLETS). Errors: MismatchError."""
         table = self.read_table("tracklets.parquet", TRACKLETS)
-        least = pc.min(table["n_frames"]).as_py()
+        self._refuse_odd_tracklets(table)
+        return table
+
+    def _refuse_odd_tracklets(self, tracklets: pa.Table) -> None:
+        """Errors: MismatchError for a tracklet without frames, or of a kind that is none."""
+        least = pc.min(tracklets["n_frames"]).as_py()
         if least is not None and least < 1:
             got = f"a tracklet of {least} frames"
             raise MismatchError(self.root / "tracklets.parquet", got, "one frame at least", _DO)
-        return table
+        odd = set(pc.unique(tracklets["kind"]).to_pylist()) - set(KINDS)
+        if odd:
+            got = f"the kind {min(odd)!r:.80}"
+            raise MismatchError(self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", _DO)
 
     @cached_property
     def frames(self) -> pa.Table:
@@ -215,6 +224,8 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
 def _verify(dataset: Dataset) -> list[str]:
     """What could not be verified. Errors: MismatchError for what differs."""
     notes = []
+    if not isinstance(dataset.manifest.get("digest"), str):
+        raise MismatchError(dataset.root / MANIFEST, "no digest of the rows", "the one that lpw writes", _DO)
     said = dataset.manifest.get(_SELF)
     if said is None:
         notes.append("dataset.json is of an older version and does not vouch for its own notes, counts and sources")
@@ -279,6 +290,10 @@ def _refuse_odd(manifest: dict[str, Any]) -> None:
         plain = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "path"))
         if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
             raise TypeError("sources holds an entry without a video_id and a path inside the source folder")
+        if any(not isinstance(entry.get(key), str | None) for key in ("scene_id", "camera_id", "named_by", "sha256")):
+            raise TypeError(f"sources: {entry['path']} with a name that is no text")
+        if not isinstance(entry.get("start_s"), int | float | None) or abs(entry.get("start_s") or 0) > _MAX_CLOCK_S:
+            raise TypeError(f"sources: {entry['path']} with a start_s that is no time")
         if "error" not in entry and not isinstance(entry.get("report"), dict):
             raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
 

@@ -151,7 +151,8 @@ def _is_complete(source: dict[str, Any]) -> bool:
 
 
 def _list_problems(source: dict[str, Any]) -> list[str]:
-    found = (source.get("report") or {}).get("problems") or []
+    found = (source.get("report") or {}).get("problems")
+    found = found if isinstance(found, list) else []
     return [str(problem) for problem in [*([source["error"]] if "error" in source else []), *found]]
 
 

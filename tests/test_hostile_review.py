@@ -1,4 +1,4 @@
-"""What a second look at strangers' folders found: odd values in tables and manifests, forged states, hints and packs."""
+"""What a second look at strangers' folders found: odd values in tables and manifests, forged states and packs."""
 
 import json
 import time
@@ -79,6 +79,27 @@ class TestTexts:
         for command in (("info", root), ("check", root), ("clean", root, "--apply", tmp_path / "o")):
             assert lpw(*command)[0] == 3
 
+    @pytest.mark.parametrize(
+        "change", [{"start_s": "x"}, {"start_s": 1e308}, {"scene_id": [1]}, {"camera_id": {}}, {"sha256": ["x"]}]
+    )
+    def test_sources(self, change: Row, root: Path) -> None:
+        facts = json.loads((root / "dataset.json").read_text())
+        forge_manifest(root, sources=[source | change for source in facts["sources"]])
+        code, said = lpw("clean", root, "--suggest")
+        assert code == 3 and "a damaged manifest (sources: " in said
+
+    def test_sources_that_only_a_build_needs(self, root: Path, tmp_path: Path) -> None:
+        entry = {"video_id": "a", "path": "b.mp4", "report": {"problems": 7}}
+        forge_manifest(root, sources=[entry])
+        (tmp_path / "v").mkdir()
+        assert lpw("info", root)[0] == 0
+        code, said = lpw("relink", root, "--out", tmp_path / "o", "--video", tmp_path / "v")
+        assert code == 3 and "without a scene or camera" in said
+
+    def test_a_digest_is_there(self, root: Path) -> None:
+        forge_manifest(root, digest=None)
+        assert lpw("info", root)[0] == 3
+
     def test_names_of_thousands_of_digits_have_an_order(self, root: Path, tmp_path: Path) -> None:
         long = "9" * 5_000
         assert natural_key(f"a{long}") > natural_key("a1")
@@ -93,6 +114,11 @@ class TestTables:
         forge(root, "tracklets", lambda row: {"n_frames": n_frames})
         code, said = lpw("info", root)
         assert code == 3 and f"a tracklet of {n_frames} frames" in said
+
+    def test_a_kind_is_one_of_three(self, root: Path) -> None:
+        forge(root, "tracklets", lambda row: {"kind": "\x1b[31m"})
+        code, said = lpw("eval", "--embeddings", root / "e.parquet", "--data", root, "--protocol", "lpw")
+        assert code == 3 and "the kind" in said and "\x1b" not in said
 
     @pytest.mark.parametrize("command", [["pack"], ["clean", "--suggest"], ["embed"], ["export", "O", "--to", "hf"]])
     def test_an_image_without_a_path(self, command: list[str], root: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ _MAX_DIGITS = 256
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts `2.jpg` before `10.jpg`; ties (`1` and `01`) are broken by the text itself.
 
-    More digits than a file name has (an id in a stranger's table) are text: to read them takes quadratic time, or fails.
+    More digits than a file name has (an id in a stranger's table) are text: Python reads no such number.
     """
     parts = _DIGITS.split(name)
     return tuple((0, int(p), p) if p.isdecimal() and len(p) < _MAX_DIGITS else (1, 0, p) for p in parts if p)
