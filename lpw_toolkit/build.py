@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpw_toolkit.assembly import Assembly, BuildResult, Notes, Recipe
-from lpw_toolkit.dataset import INNER_TABLES, Dataset, open_dataset
+from lpw_toolkit.dataset import INNER_TABLES, MANIFEST, Dataset, open_dataset
 from lpw_toolkit.detecting import DetectionStore, Found, detect_video, detection_key, unpack_found
 from lpw_toolkit.detectors import DetectorOptions, open_detector
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.sources import Source, SourceList, find_sources, locate_videos
 from lpw_toolkit.workspace import Workspace, recall_root
 
@@ -128,6 +128,10 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
     entries = [entry for entry in parent.manifest.get("sources", []) if "error" not in entry]
     if not entries:
         raise LpwError(parent.root, "no video in its manifest", "a dataset made by lpw build-tracklets", "name another")
+    odd = [e["path"] for e in entries if not e.get("camera_id") or not {"scene_id", "named_by", "start_s"} <= e.keys()]
+    if odd:
+        got = f"{odd[0]} without a scene or camera"
+        raise MismatchError(parent.root / MANIFEST, got, "what lpw build-tracklets writes", "name another dataset")
     paths = locate_videos(root)
     missing = [entry["path"] for entry in entries if entry["path"] not in paths]
     if missing:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lpw_toolkit import __version__
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
@@ -24,7 +25,7 @@ from lpw_toolkit.files.listing import iter_files, list_folder
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
 from lpw_toolkit.files.writing import describe_os_error, publish_text
 from lpw_toolkit.machine import recall
-from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
+from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
 from lpw_toolkit.split_leaks import refuse_leaks
 from lpw_toolkit.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
 
@@ -32,6 +33,7 @@ MANIFEST = "dataset.json"
 LOCAL = ".lpw"
 #: The folder of the images of an imported benchmark that were copied (`images_root`).
 IMAGES = "images"
+_MAX_CLOCK_S = 1e12  # of a recording's own clock, far beyond any date
 _SELF = "manifest_sha256"
 _DO = "restore it, or build the dataset again"
 #: Folders of tables with one file for each video.
@@ -68,7 +70,20 @@ class Dataset:
     @cached_property
     def tracklets(self) -> pa.Table:
         """The table of tracklets (schema.TRACKLETS). Errors: MismatchError."""
-        return self.read_table("tracklets.parquet", TRACKLETS)
+        table = self.read_table("tracklets.parquet", TRACKLETS)
+        self._refuse_odd_tracklets(table)
+        return table
+
+    def _refuse_odd_tracklets(self, tracklets: pa.Table) -> None:
+        """Errors: MismatchError for a tracklet without frames, or of a kind that is none."""
+        least = pc.min(tracklets["n_frames"]).as_py()
+        if least is not None and least < 1:
+            got = f"a tracklet of {least} frames"
+            raise MismatchError(self.root / "tracklets.parquet", got, "one frame at least", _DO)
+        odd = set(pc.unique(tracklets["kind"]).to_pylist()) - set(KINDS)
+        if odd:
+            got = f"the kind {min(odd)!r:.80}"
+            raise MismatchError(self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", _DO)
 
     @cached_property
     def frames(self) -> pa.Table:
@@ -138,8 +153,8 @@ class Dataset:
         self._refuse_outer(path)
         return self.images_root / path
 
-    def _refuse_outer(self, path: str) -> None:
-        if not is_inner_path(path):
+    def _refuse_outer(self, path: str | None) -> None:
+        if path is None or not is_inner_path(path):  # a table may hold nulls within the struct of an image
             raise MismatchError(
                 self.root / "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
             )
@@ -209,6 +224,8 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
 def _verify(dataset: Dataset) -> list[str]:
     """What could not be verified. Errors: MismatchError for what differs."""
     notes = []
+    if not isinstance(dataset.manifest.get("digest"), str):
+        raise MismatchError(dataset.root / MANIFEST, "no digest of the rows", "the one that lpw writes", _DO)
     said = dataset.manifest.get(_SELF)
     if said is None:
         notes.append("dataset.json is of an older version and does not vouch for its own notes, counts and sources")
@@ -264,13 +281,19 @@ def _read_manifest(file: Path) -> dict[str, Any]:
 
 def _refuse_odd(manifest: dict[str, Any]) -> None:
     """Errors: TypeError naming the entry that is not what lpw writes."""
-    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list}.items():
+    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list, "images_root": str}.items():
         if not isinstance(manifest.get(key, kind()), kind):
             raise TypeError(f"{key} is no {kind.__name__}")
+    if not isinstance(manifest.get("parent"), dict | None):
+        raise TypeError("parent is no dict")
     for entry in manifest.get("sources", []):
         plain = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "path"))
         if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
             raise TypeError("sources holds an entry without a video_id and a path inside the source folder")
+        if any(not isinstance(entry.get(key), str | None) for key in ("scene_id", "camera_id", "named_by", "sha256")):
+            raise TypeError(f"sources: {entry['path']} with a name that is no text")
+        if not isinstance(entry.get("start_s"), int | float | None) or abs(entry.get("start_s") or 0) > _MAX_CLOCK_S:
+            raise TypeError(f"sources: {entry['path']} with a start_s that is no time")
         if "error" not in entry and not isinstance(entry.get("report"), dict):
             raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
 

@@ -40,7 +40,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "lengths": _describe_lengths(to_numpy(tracklets, "n_frames")),
         "image_size_px": _describe_sizes(frames),
         "score": summarise(to_numpy(frames, "score")),
-        "time_s": _span(tracklets),
+        "time_s": _span(pc.min(tracklets["first_pts_s"]).as_py(), pc.max(tracklets["last_pts_s"]).as_py()),
         "sources": _describe_sources(manifest.get("sources") or []),
     }
 
@@ -64,20 +64,28 @@ def summarise(values: NDArray[Any]) -> dict[str, float] | None:
 
 
 def _describe_cameras(tracklets: pa.Table) -> list[dict[str, Any]]:
-    rows = []
-    for camera in sorted(pc.unique(tracklets["camera_id"]).to_pylist()):
-        mine = tracklets.filter(pc.equal(tracklets["camera_id"], camera))
-        rows.append(
-            {
-                "camera_id": camera,
-                "scene_id": mine["scene_id"][0].as_py(),
-                "n_tracklets": mine.num_rows,
-                "n_images": int(pc.sum(mine["n_frames"]).as_py()),
-                "n_persons": _count_persons(mine),
-                "time_s": _span(mine),
-            }
-        )
-    return rows
+    first = pc.ScalarAggregateOptions(skip_nulls=False, min_count=0)
+    told = tracklets.group_by("camera_id", use_threads=False).aggregate(
+        [
+            ("scene_id", "first", first),
+            ("n_frames", "count"),
+            ("n_frames", "sum"),
+            ("person_id", "count_distinct"),
+            ("first_pts_s", "min"),
+            ("last_pts_s", "max"),
+        ]
+    )
+    return [
+        {
+            "camera_id": row["camera_id"],
+            "scene_id": row["scene_id_first"],
+            "n_tracklets": row["n_frames_count"],
+            "n_images": row["n_frames_sum"],
+            "n_persons": row["person_id_count_distinct"] or None,
+            "time_s": _span(row["first_pts_s_min"], row["last_pts_s_max"]),
+        }
+        for row in sorted(told.to_pylist(), key=lambda row: str(row["camera_id"]))
+    ]
 
 
 def _describe_scenes(cameras: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -96,8 +104,7 @@ def _count_persons(tracklets: pa.Table) -> int | None:
     return len(pc.unique(known)) if len(known) else None
 
 
-def _span(tracklets: pa.Table) -> dict[str, float] | None:
-    first, last = pc.min(tracklets["first_pts_s"]).as_py(), pc.max(tracklets["last_pts_s"]).as_py()
+def _span(first: float | None, last: float | None) -> dict[str, float] | None:
     return None if first is None or last is None else {"first": first, "last": last}
 
 
@@ -144,7 +151,8 @@ def _is_complete(source: dict[str, Any]) -> bool:
 
 
 def _list_problems(source: dict[str, Any]) -> list[str]:
-    found = (source.get("report") or {}).get("problems") or []
+    found = (source.get("report") or {}).get("problems")
+    found = found if isinstance(found, list) else []
     return [str(problem) for problem in [*([source["error"]] if "error" in source else []), *found]]
 
 

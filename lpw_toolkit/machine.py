@@ -1,4 +1,4 @@
-"""What the user of this machine has said of a dataset: where its videos, or images that lie outside of it, are.
+"""What the user of this machine has said of a dataset, or has seen in it: where its videos and outer images are.
 
 It is kept in `.lpw/local.json` of the dataset, with a mark (HMAC-SHA-256) by a key that only this user's configuration
 folder holds: a file that came with somebody else's folder has no such mark and is not believed.
@@ -12,6 +12,7 @@ import secrets
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.names import show_name
 from lpw_toolkit.files.opening import follow_links, read_bytes, read_json
 from lpw_toolkit.files.writing import make_folder, publish_bytes, publish_text
 
@@ -47,7 +48,8 @@ def remember(local: Path, name: str, place: str, dataset: str) -> bool:
     if key is None:
         return False
     notes = _read_notes(local)
-    notes[name] = {"place": place, "mark": _mark(key, name, place, dataset)}
+    bytes_hex = os.fsencode(place).hex()  # the name of a folder need not be UTF-8
+    notes[name] = {"bytes": bytes_hex, "place": show_name(place), "mark": _mark(key, name, place, dataset)}
     make_folder(local)
     publish_text(local / _FILE, json.dumps(notes, sort_keys=True, ensure_ascii=False))
     return True
@@ -58,10 +60,21 @@ def recall(local: Path, name: str, dataset: str) -> str | None:
     key, said = _read_key(), _read_notes(local).get(name)
     if key is None or not isinstance(said, dict):
         return None
-    place, mark = said.get("place"), said.get("mark")
+    bytes_hex, place, mark = said.get("bytes"), said.get("place"), said.get("mark")
+    if isinstance(bytes_hex, str):
+        try:
+            place = os.fsdecode(bytes.fromhex(bytes_hex))
+        except ValueError:
+            return None
     if not isinstance(place, str) or not isinstance(mark, str) or "\0" in place:
         return None
     return place if hmac.compare_digest(mark.encode(), _mark(key, name, place, dataset).encode()) else None
+
+
+def mark_text(text: str) -> str | None:
+    """A mark (hex) that only this user of this machine can make for `text`; None where there is no place for a key."""
+    key = _read_key() or _make_key()
+    return None if key is None else hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _mark(key: bytes, name: str, place: str, dataset: str) -> str:

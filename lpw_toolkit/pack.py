@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
 from lpw_toolkit.files.writing import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.progress import show_progress
@@ -95,6 +96,8 @@ def read_pack(dataset: Dataset, n_images: int) -> Pack:
         raise MismatchError(file, describe_os_error(error), f"{size} bytes of images", _DO) from error
     if found != size:
         raise MismatchError(file, f"{found} bytes", f"the {size} bytes that {PACK_TABLE} names", _DO)
+    if too_long := explain_too_long(places):
+        raise MismatchError(table, too_long, "images within the bounds", _DO)
     starts = find_starts(places)
     if starts is None or starts[-1] != size or places.num_rows != n_images:
         got = f"{places.num_rows} places with gaps or another end"
@@ -107,6 +110,12 @@ def pack_facts(places: pa.Table) -> tuple[str, int]:
     metadata = places.schema.metadata or {}
     size = metadata.get(_SIZE, b"")
     return metadata.get(_DIGEST, b"").decode("utf-8", "replace"), int(size) if size.isdigit() else -1
+
+
+def explain_too_long(places: pa.Table) -> str | None:
+    """What to say of a pack with an image beyond the bound `image_bytes`, none of which is read; None where all fit."""
+    longest = pc.max(places["length"]).as_py() or 0
+    return explain_limit("image_bytes", f"an image of {longest} bytes") if longest > limit("image_bytes") else None
 
 
 def find_starts(places: pa.Table) -> Places | None:

@@ -2,7 +2,9 @@
 
 What was verified is kept in one append-only file: a first line that names the dataset's digest, then a line for every
 checkpoint with `[row, bytes, mtime_ns, ctime_ns, inode]` of the images verified since the last one, and a last line
-when every image was looked at. An image whose four numbers are the same needs no second look; ctime cannot be set back.
+when every image was looked at. An image whose four numbers are the same needs no second look; ctime cannot be set back,
+but a stranger's disk brings its own. So each line begins with a mark by this user's key (`machine`), and one that came
+with somebody else's folder is not even parsed.
 
 The header is read even where the hash is right: the hash proves that the bytes are the ones written, not that the width
 and height in the index are theirs.
@@ -10,12 +12,15 @@ and height in the index are theirs.
 
 import errno
 import hashlib
+import hmac
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,12 +28,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.check.problems import Problem
+from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem
 from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.limits import explain_limit
 from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
+from lpw_toolkit.machine import mark_text
 from lpw_toolkit.progress import show_progress
 
 STATE_FILE = "checked.jsonl"
@@ -39,6 +45,9 @@ _READ_BYTES = 16 << 20
 # A file changed within the clock tick in which it was read keeps its mtime and ctime: too young to be remembered.
 _YOUNG_NS = 100_000_000
 
+#: A line: the mark of the header and the rows, then the rows.
+_MARKED = b'{"mark":"%s","verified":%s}'
+_LINE = re.compile(rb'\{"mark":"([0-9a-f]{64})","verified":([\[\]\d,-]+)\}')
 _ENDED = b'{"ended": true}'
 
 Signature = tuple[int, int, int, int]
@@ -56,7 +65,7 @@ class CheckState:
     def __init__(self, file: Path, digest: str, n_images: int) -> None:
         self._file = file
         # The bounds too: what was verified under wider ones is looked at again.
-        about = {"lpw_checked": 2, "digest": digest, "n_images": n_images, "bounds": list(ImageBounds.read())}
+        about = {"lpw_checked": 3, "digest": digest, "n_images": n_images, "bounds": list(ImageBounds.read())}
         self._header = json.dumps(about)
         self._signatures = np.zeros((n_images, 4), dtype=np.int64)
         self._known = np.zeros(n_images, dtype=bool)
@@ -94,7 +103,12 @@ class CheckState:
         """Writes what is not written yet; a fault is kept in `fault`: a full disk is no reason to stop reading."""
         self._saved_s = time.monotonic()
         if self._new:
-            self._append(json.dumps({"verified": self._new}, separators=(",", ":")).encode())
+            rows = json.dumps(self._new, separators=(",", ":"))
+            mark = mark_text(self._header + rows)
+            if mark:
+                self._append(_MARKED % (mark.encode(), rows.encode()))
+            else:
+                self.fault = "no place for a key: set LPW_CONFIG to a folder that can be written"
             self._new = []
 
     def end(self) -> None:
@@ -116,10 +130,11 @@ class CheckState:
             return []
 
     def _load(self, line: bytes) -> None:
-        try:
-            rows = np.array(json.loads(line)["verified"], dtype=np.int64).reshape(-1, 5)
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            return  # a torn line: its images are verified again
+        known = _LINE.fullmatch(line)
+        mark = known and mark_text(self._header + known[2].decode())
+        if not known or not mark or not hmac.compare_digest(mark.encode(), known[1]):
+            return  # torn, or somebody else's: its images are verified again
+        rows = np.array(json.loads(known[2]), dtype=np.int64).reshape(-1, 5)
         rows = rows[(rows[:, 0] >= 0) & (rows[:, 0] < len(self._known))]
         self._signatures[rows[:, 0]], self._known[rows[:, 0]] = rows[:, 1:], True
 
@@ -146,6 +161,21 @@ class Images:
     root: Folder
     frames: pa.Table
     rows: NDArray[np.int64]
+
+    @cached_property
+    def _order(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """The first 8 bytes of each SHA-256, ascending, and the rows that they are of."""
+        heads = pc.binary_slice(self.frames["sha256"].cast(pa.binary()), 0, 8).to_numpy(zero_copy_only=False)
+        keys = np.frombuffer(b"".join(heads), np.uint64)
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
+
+    def find(self, sha256: bytes) -> int:
+        """The row of the image with this SHA-256, -1 for none; a search of its own through all rows takes too long."""
+        keys, order = self._order
+        at = int(np.searchsorted(keys, np.frombuffer(sha256[:8], np.uint64)[0]))
+        rows = order[at : at + MAX_ROWS_NAMED].tolist()  # of equal beginnings, which chance does not make
+        return next((row for row in rows if self.frames["sha256"][row].as_py() == sha256), -1)
 
 
 def check_images(images: Images, state: CheckState | None) -> ImagesReport:
@@ -221,7 +251,7 @@ class _Chunk:
     ) -> Problem | None:
         header = read_image_header(data)
         if found != sha256:
-            other = pc.index(self._images.frames["sha256"], pa.scalar(found, pa.binary(32))).as_py()
+            other = self._images.find(found)
             what = f"a {header.kind} of {header.width} x {header.height}" if header else "no whole JPEG or PNG header"
             whose = f", which is the image of row {other}" if other >= 0 else ""
             return Problem(

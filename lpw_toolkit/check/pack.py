@@ -15,7 +15,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.opening import exists, measure, open_file
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, find_starts, pack_facts
+from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, explain_too_long, find_starts, pack_facts
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import PACK
 from lpw_toolkit.tables import read_table
@@ -60,6 +60,8 @@ def _check_places(dataset: Dataset, places: pa.Table, frames: pa.Table, n_bytes:
         yield Problem(PACK_FILE, None, "pack-stale", f"{n_bytes} bytes instead of {said}")
     if any(not places[name].equals(frames[name]) for name in ("tracklet_id", "position")):
         yield Problem(PACK_TABLE, None, "pack-rows", f"{places.num_rows} other rows than frames.parquet has")
+    if too_long := explain_too_long(places):
+        yield Problem(PACK_TABLE, None, "image-bound", too_long)
     starts = find_starts(places)
     if starts is None or starts[-1] != n_bytes:
         yield Problem(PACK_TABLE, None, "pack-rows", f"places with gaps, or that do not end at {n_bytes}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.box_reasons import NAMES, find_duplicates, measure_tracklets
@@ -122,7 +123,25 @@ def read_suggestions(dataset: Dataset, name: str = "suggestions", folder: Path |
     digest = str(dataset.manifest.get("digest"))
     if (table.schema.metadata or {}).get(b"lpw_dataset_digest") != digest.encode():
         raise MismatchError(file, "suggestions for another dataset", f"{dataset.name} ({digest[:12]})", _DO)
+    _refuse_odd_rows(dataset, table, file)
     return table
+
+
+def _refuse_odd_rows(dataset: Dataset, table: pa.Table, file: Path) -> None:
+    """Errors: MismatchError for a row on a tracklet that the dataset lacks, or on frames that it lacks."""
+    ids = dataset.tracklets["tracklet_id"].combine_chunks()
+    known = pc.index_in(table["tracklet_id"], ids)
+    fault = "tracklets that are not there" if known.null_count else None
+    if "other_id" in table.column_names:
+        others = table["other_id"].drop_null()
+        fault = "other tracklets that are not there" if pc.index_in(others, ids).null_count else fault
+    for name in ("position", "first_position", "end_position"):
+        if fault is None and name in table.column_names:
+            most = pc.subtract(dataset.tracklets["n_frames"].take(known), int(name == "position"))
+            inside = pc.and_(pc.greater_equal(table[name], 0), pc.less_equal(table[name], most))
+            fault = f"a {name} outside of its tracklet" if pc.all(inside).as_py() is False else None
+    if fault:
+        raise MismatchError(file, f"suggestions with {fault}", f"those of {dataset.name}", _DO)
 
 
 def _add_looks(looks: Looks, found: Found, n_frames: NDArray[np.float64]) -> None:

@@ -12,12 +12,16 @@ from typing import NamedTuple
 from lpw_toolkit.files.opening import open_folder, open_inner
 
 _DIGITS = re.compile(r"(\d+)")
+_MAX_DIGITS = 256
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts `2.jpg` before `10.jpg`; ties (`1` and `01`) are broken by the text itself."""
+    """Sort key that puts `2.jpg` before `10.jpg`; ties (`1` and `01`) are broken by the text itself.
+
+    More digits than a file name has (an id in a stranger's table) are text: Python reads no such number.
+    """
     parts = _DIGITS.split(name)
-    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p)
+    return tuple((0, int(p), p) if p.isdecimal() and len(p) < _MAX_DIGITS else (1, 0, p) for p in parts if p)
 
 
 def list_names_in(folder: int) -> list[str]:

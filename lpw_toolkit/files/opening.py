@@ -277,13 +277,23 @@ def read_json(path: Path, bound: str = "json_bytes") -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """JSON of bounded length. Errors: ValueError, also where it is nested too deeply or has too long a number."""
+    """JSON of bounded length.
+
+    Errors: ValueError, also where it is nested too deeply, has too long a number, or half a character (a lone
+    surrogate, written as an escape), which no file name, table or text can hold.
+    """
     import json
+    import re
 
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if re.search(*((r"\\u[dD][89a-fA-F]", text) if isinstance(text, str) else (rb"\\u[dD][89a-fA-F]", text))):
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("brackets nested too deeply") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("a text with half a character (a lone surrogate)") from error
+    return value
 
 
 def parse_toml(text: str) -> dict[str, Any]:
