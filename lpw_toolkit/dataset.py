@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from lpw_toolkit import __version__
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.files.limits import limit
+from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.listing import iter_files, list_folder
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
 from lpw_toolkit.files.writing import describe_os_error, publish_text
@@ -99,6 +99,10 @@ class Dataset:
         if "splits.parquet" not in self.manifest["tables"]:
             return None
         splits = self.read_table("splits.parquet", SPLITS)
+        n_splits = len(pc.unique(splits["split"]))
+        if n_splits > limit("splits"):
+            got, do = explain_limit("splits", f"{n_splits} splits"), "make fewer splits, or raise the bound"
+            raise MismatchError(self.root / "splits.parquet", got, "splits within the bounds", do)
         refuse_leaks(splits, self.tracklets, self.root / "splits.parquet")
         return splits
 

@@ -115,6 +115,13 @@ class TestTables:
         code, said = lpw("info", root)
         assert code == 3 and f"a tracklet of {n_frames} frames" in said
 
+    def test_splits_have_a_bound(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """65,536 of them, in a table of some kB, were evaluated for a quarter of an hour."""
+        forge(root, "splits", lambda row: {"split": row["split"] + int(row["tracklet_id"][-1]) % 5})
+        monkeypatch.setenv("LPW_LIMIT_SPLITS", "1")
+        code, said = lpw("info", root)
+        assert code == 3 and "more than the 1 splits allowed" in said
+
     def test_a_kind_is_one_of_three(self, root: Path) -> None:
         forge(root, "tracklets", lambda row: {"kind": "\x1b[31m"})
         code, said = lpw("eval", "--embeddings", root / "e.parquet", "--data", root, "--protocol", "lpw")
