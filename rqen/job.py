@@ -133,7 +133,8 @@ def describe_job(
         "method": job.method,
         "recipe": job.recipe.values(),
         "dataset": index.dataset.name,
-        "dataset_digest": index.dataset.manifest["digest"],
+        "dataset_digest": index.dataset.manifest["digest"],  # of its rows: whose persons these are
+        "data_digest": index.dataset.digest,  # of all that was verified when it was opened, splits among it
         "split": job.split,
         "persons": persons,
         "validation": list(held_out),
@@ -162,6 +163,7 @@ def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
         do = "add --resume to go on with it, or choose another --out"
         raise LpwError(out, "a run that is there already", "a new folder", do)
     before = runs.read_run(out)
+    facts = {key: value for key, value in facts.items() if key != "data_digest" or key in before}  # older runs lack it
     differences = runs.compare_settings(
         {k: before.get(k) for k in facts if k != "digest"}, {k: v for k, v in facts.items() if k != "digest"}
     )

@@ -62,13 +62,13 @@ def train(job: Job, team: Team) -> Path:
     torch.manual_seed(recipe.train.seed)
     network = build_network(job, pool.n_persons).to(team.device)
     facts = describe_job(job, index, pool, network, name_persons(index, held_out))
-    facts["mode"] = _agree_on_mode(job, facts, team, network, index, pool)
-    mode = Mode(**facts["mode"])
+    said = _agree_on_run(job, facts, team, network, index, pool)
+    mode, digest = Mode(**said["mode"]), str(said["digest"])
     mode = replace(mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team))  # it may go on elsewhere
     network = mode.prepare(network)
     optimiser = make_optimiser(network, recipe.optim)
     runner = Runner(job, team, network, optimiser, mode)
-    done, rows = runner.restore(facts["digest"])
+    done, rows = runner.restore(digest)
     n, pace = recipe.train.iterations, Pace()
     with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
         batches = open_loader(_make_batches(job, index, pool, network, team.share), done, n, job.n_workers)
@@ -84,7 +84,7 @@ def train(job: Job, team: Team) -> Path:
                 rows.append(row)
                 pace.restart()
             if is_due(iteration, recipe.train.checkpoint_every, end=last):
-                runner.save(iteration, facts["digest"], rows)
+                runner.save(iteration, digest, rows)
             if signals:
                 return job.out
     if team.leads and not (job.out / runs.MODEL).is_file():
@@ -195,18 +195,17 @@ class Runner:
         runs.complete_run(out, runs.State(kept["iteration"], model, {}), kept)
 
 
-def _agree_on_mode(
+def _agree_on_run(
     job: Job, facts: dict[str, Any], team: Team, network: SetNetwork, index: ClipIndex, pool: Pool
 ) -> dict[str, Any]:
-    """The mode of the run: as recorded when it goes on, else by a trial; the leading process writes run.json."""
+    """run.json: as recorded when the run goes on, else with the mode that a trial chose, written by who leads."""
     if team.leads:
         before = open_folder(job, facts)
         if before is None:
             facts = {**facts, "mode": vars(_choose(job, team, network, index, pool))}
             runs.write_run(job.out, facts)
     team.wait()
-    mode: dict[str, Any] = runs.read_run(job.out)["mode"]
-    return mode
+    return runs.read_run(job.out)
 
 
 def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: Pool) -> Mode:

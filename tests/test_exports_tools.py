@@ -97,7 +97,7 @@ class TestHuggingFace:
         assert header["configs"][0]["data_files"][1] == {"split": "query", "path": "data/query-*.parquet"}
         for part in (
             "for tests",
-            "Song et al. &lt;b&gt;2018&lt;/b&gt; AAAI",
+            r"Song et al. \<b\>2018\</b\> AAAI",
             "drawn with seed 0; drawn, not published",
             "| query | 4 | 20 |",
             dataset.manifest["digest"],

@@ -16,7 +16,7 @@ def identify(dataset: Dataset) -> str | None:
 
 def describe_identity(dataset: Dataset) -> str:
     """The dataset in a few words: its name, digest, and what it is for the paper."""
-    digest = str(dataset.manifest["digest"])[:12]
+    digest = dataset.digest[:12]
     settings = dataset.manifest.get("settings", {}).get("import", {})
     benchmark = PAPER_NAMES.get(str(settings.get("benchmark"))) if isinstance(settings, dict) else None
     named = f"{dataset.name} ({digest}"

@@ -197,7 +197,7 @@ def _list_items(plan: Plan) -> Iterator[Item]:
 
 
 def _make_item(plan: Plan, row: Row, seed: int, split: int, onnx_digest: str | None) -> Item:
-    request, digest = plan.request, str(plan.test.manifest["digest"])
+    request, digest = plan.request, plan.test.digest
     training = _plan_training(plan, row, seed, split) if row.method else None
     made = training.name if training else f"onnx-{onnx_digest and onnx_digest[:8]}"
     made = f"{row.name}{made.removeprefix(row.run)}" if training else made
@@ -233,7 +233,7 @@ def _plan_training(plan: Plan, row: Row, seed: int, split: int) -> Training:
 
 
 def _name_training(plan: Plan, row: Row, seed: int, dataset: Dataset, split: int | None) -> Training:
-    digest = str(dataset.manifest["digest"])
+    digest = dataset.digest
     part = "all" if split is None else f"split{split}"
     name = f"{row.run}-{digest[:8]}-{part}-seed{seed}"
     return Training(name, row.method, _fit_recipe(plan.request, row, seed), dataset.root, digest, split)

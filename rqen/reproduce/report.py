@@ -205,8 +205,8 @@ def _describe_lines(
         rows.append({"label": line.label, "row": line.row, "ours": ours, "paper": paper})
     return {
         "table": plan.request.table,
-        "data": {"name": plan.data.name, "digest": plan.data.manifest["digest"], "paper": identify(plan.data)},
-        "test_data": {"name": plan.test.name, "digest": plan.test.manifest["digest"], "paper": identify(plan.test)},
+        "data": {"name": plan.data.name, "digest": plan.data.digest, "paper": identify(plan.data)},
+        "test_data": {"name": plan.test.name, "digest": plan.test.digest, "paper": identify(plan.test)},
         "protocol": plan.protocol,
         "recipe": plan.recipe.values(),
         "seeds": list(plan.request.seeds),

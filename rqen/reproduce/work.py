@@ -152,7 +152,8 @@ class Worker:
 def _refuse_other(folder: Path, training: Training) -> None:
     """Errors: LpwError where a complete run is of other settings than the row's."""
     said = runs.read_run(folder)
-    wanted = {"method": training.method, "recipe": training.recipe.values(), "dataset_digest": training.digest}
+    said["data_digest"] = said.get("data_digest", said["dataset_digest"])  # older runs name the rows alone
+    wanted = {"method": training.method, "recipe": training.recipe.values(), "data_digest": training.digest}
     wanted = json.loads(json.dumps({**wanted, "split": training.split}))
     differences = runs.compare_settings({key: said.get(key) for key in wanted}, wanted)
     if differences:
