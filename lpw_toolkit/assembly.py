@@ -22,6 +22,7 @@ from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.detecting import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
+from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
@@ -273,7 +274,8 @@ def hash_source(path: Path) -> dict[str, Any]:
             real = follow_links(path)  # a film may be a link to another disk
             return {"bytes": measure(real), "sha256": sha256_file(real)}
         files = [file for file in iter_files(path) if file.is_file()]
-        lines = "".join(f"{sha256_file(file)} {file.relative_to(path).as_posix()}\n" for file in files)
+        most = limit("image_bytes")
+        lines = "".join(f"{sha256_file(file, most)} {file.relative_to(path).as_posix()}\n" for file in files)
         return {
             "bytes": sum(map(measure, files)),
             "sha256": hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(),

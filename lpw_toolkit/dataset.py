@@ -157,6 +157,17 @@ class Dataset:
         self._refuse_outer(path)
         return self.images_root / path
 
+    def refuse_repeated_images(self) -> None:
+        """Before every image is copied: a million rows that name one large file would be a million copies of it.
+
+        Errors: MismatchError that names such a file.
+        """
+        counts = pc.value_counts(pc.struct_field(self.frames["image"].combine_chunks(), "path"))
+        most = counts[pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()] if len(counts) else None
+        if most is not None and most["counts"].as_py() > 1:
+            got = f"{most['values'].as_py()!r:.200} in {most['counts'].as_py()} rows"
+            raise MismatchError(self.root / "frames.parquet", got, "each image file once", "build the dataset again")
+
     def _refuse_outer(self, path: str | None) -> None:
         if path is None or not is_inner_path(path):  # a table may hold nulls within the struct of an image
             raise MismatchError(
@@ -320,9 +331,9 @@ def find_dataset(folder: Path) -> Path:
     raise LpwError("dataset", got, "exactly one dataset in or just below this folder", "name the dataset")
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes. Errors: OSError."""
-    with open_stream(path) as stream:
+def sha256_file(path: Path, max_bytes: int | None = None) -> str:
+    """SHA-256 (hex) of a file's bytes. Errors: OSError as `files.opening.open_file`."""
+    with open_stream(path, max_bytes) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

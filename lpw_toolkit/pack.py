@@ -66,6 +66,7 @@ def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
             return read_pack(dataset, dataset.frames.num_rows), False
         except MismatchError:  # stale or damaged: it must not vouch for what is written now
             pass
+    dataset.refuse_repeated_images()
     try:
         remove_file(table)
         with publish_stream(dataset.root / PACK_FILE) as stream:

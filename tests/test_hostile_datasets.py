@@ -163,6 +163,17 @@ class TestTables:
             with pytest.raises(MismatchError, match=r"frames\.parquet"):
                 read(root)
 
+    def test_one_image_in_many_rows_is_not_copied_as_often(self, place: Path) -> None:
+        def repeat(frames: pa.Table) -> pa.Table:
+            paths = [image | {"path": "images/one.jpg"} for image in frames["image"].to_pylist()]
+            return frames.set_column(2, "image", pa.array(paths, frames.schema.field("image").type))
+
+        change_table(place / "d", "frames.parquet", repeat)
+        seal_tables(place / "d", "frames.parquet")
+        for command in ("export", "pack"):
+            code, said = lpw(place, COMMANDS[command])
+            assert code == 3 and "'images/one.jpg' in 78 rows" in said, command
+
 
 class TestManifest:
     @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
 from lpw_toolkit import schema, tables
+from lpw_toolkit.assembly import hash_source
 from lpw_toolkit.dataset import close_dataset, open_dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.image_codec import decode_image
@@ -354,3 +355,11 @@ class TestAnyBytes:
             Image.new("RGB", (12, 8)).save(sink, kind, exif=exif)
             assert decode_image(sink.getvalue()).shape == (8, 12, 3)
             assert decode_image(sink.getvalue(), upright=True).shape == (12, 8, 3)
+
+
+def test_a_sparse_image_of_a_sequence_is_not_hashed(tmp_path: Path) -> None:
+    (tmp_path / "film" / "img1").mkdir(parents=True)
+    with (tmp_path / "film" / "img1" / "000001.jpg").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(LpwError, match="more than the 67108864"):
+        hash_source(tmp_path / "film")

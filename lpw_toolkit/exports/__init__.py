@@ -98,6 +98,7 @@ def export_dataset(dataset: Dataset, form: str, out: Path, options: ExportOption
         if getattr(options, field.name) is not None and field.name not in plug_in.OPTIONS:
             do = "leave the option out"
             raise LpwError(f"export to {form}", f"the option {field.name}", ", ".join(plug_in.OPTIONS) or "none", do)
+    dataset.refuse_repeated_images()
     return plug_in.export(dataset, out, options)
 
 
