@@ -22,7 +22,7 @@ from tiny_benchmark import import_tiny, write_tiny
 from lpw_toolkit import schema, tables
 from lpw_toolkit.assembly import hash_source
 from lpw_toolkit.dataset import close_dataset, open_dataset
-from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.image_codec import decode_image
 from lpw_toolkit.image_format import ImageFaultError, read_image_header, vet_image, without_spans
 from lpw_toolkit.images import open_images
