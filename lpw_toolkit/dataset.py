@@ -162,7 +162,7 @@ class Dataset:
 
         Errors: MismatchError that names such a file.
         """
-        counts = pc.value_counts(pc.struct_field(self.frames["image"].combine_chunks(), "path"))
+        counts = pc.value_counts(pc.struct_field(self.frames["image"].combine_chunks(), "path").drop_null())
         most = counts[pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()] if len(counts) else None
         if most is not None and most["counts"].as_py() > 1:
             got = f"{most['values'].as_py()!r:.200} in {most['counts'].as_py()} rows"

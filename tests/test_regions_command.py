@@ -206,7 +206,7 @@ class TestBadInput:
         file = write_csv(tmp_path / "l.csv", make_rows(data))
         for arguments, message in (
             ((data, "--landmarks", tmp_path / "none.csv"), "no such file"),
-            ((data, "--landmarks", tmp_path), "a folder"),
+            ((data, "--landmarks", tmp_path), "is a directory"),
             ((tmp_path / "none", "--landmarks", file), "no such folder"),
             ((data, "--landmarks", file, "--show", tmp_path / "a.jpg"), r"ends in \.png or \.html"),
             ((data, "--landmarks", file, "--show", data / "a.png"), "inside the dataset"),

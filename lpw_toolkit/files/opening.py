@@ -190,7 +190,7 @@ def _open_regular(name: str, folder: int, max_bytes: int | None) -> int:
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
-            raise OSError(errno.EISDIR, "a folder, no file")
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no regular file")
         if max_bytes is not None and status.st_size > max_bytes:
