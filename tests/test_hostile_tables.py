@@ -4,8 +4,6 @@ import hashlib
 import io
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hostile_parquet import Struct, change_footer, encode, get, parse, put, replace_pages
+from limited_process import read_each
 from make_dataset import make_dataset
 
 from lpw_toolkit import parquet_file
@@ -34,14 +33,9 @@ from lpw_toolkit.tables import (
 
 IDS = ["scen1/view1/000001", "scen1/view2/000001"]
 CHILD = """
-import resource, sys
-from pathlib import Path
-resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 from lpw_toolkit.cleaning.frame_vectors import open_vectors
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.embeddings import read_embeddings
-from lpw_toolkit.errors import LpwError
 from lpw_toolkit.index import open_index
 from lpw_toolkit.schema import TRACKLETS
 from lpw_toolkit.tables import read_table
@@ -53,30 +47,12 @@ read = {
     "embeddings": lambda path: read_embeddings(path, index.dataset),
     "frames": lambda path: open_vectors(path, index),
 }[kind]
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
-before = peak()
-for path in paths:
-    got, code = "read", 0
-    try:
-        read(path)
-    except LpwError as error:
-        got, code = str(error), error.exit_code
-    print(code, peak() - before, got, sep="\\t")
 """
 
 
 def read_in_child(kind: str, *paths: Path) -> list[tuple[int, str]]:
-    """Exit code and message for each of `paths`, read in one process that may take 2 GB and two minutes.
-
-    That no file took 300 MB beyond what the process had is asserted; the time is bounded by a timeout.
-    """
-    command = [sys.executable, "-c", CHILD, kind, *map(str, paths)]
-    child = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert child.returncode == 0, child.stderr[-2000:]
-    told = [line.split("\t") for line in child.stdout.splitlines()]
-    assert all(int(mib) <= 300 for _, mib, _ in told), told
-    return [(int(code), message) for code, _, message in told]
+    """Exit code and message for each of `paths`, read in one process that may take 2 GB."""
+    return read_each(CHILD, kind, *paths)
 
 
 def zeros(n_bytes: int) -> bytes:

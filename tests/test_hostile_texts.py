@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from limited_process import read_each
 from make_dataset import make_dataset
 from make_decisions import DIGEST, ask, chain, write_lines
 
@@ -27,11 +26,6 @@ from rqen.recipe import make_recipe, read_recipe
 from rqen.runs import digest_settings
 
 CHILD = """
-import resource, sys
-from pathlib import Path
-resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-from lpw_toolkit.errors import LpwError
 kind, folder, paths = sys.argv[1], Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]]
 if kind == "mot":
     from lpw_toolkit.mot import read_boxes as read
@@ -50,30 +44,12 @@ elif kind == "landmarks":
     from lpw_toolkit.dataset import open_dataset
     from rqen.body_points import read_landmarks
     read = lambda path: read_landmarks(path, open_dataset(folder))
-def peak():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
-before = peak()
-for path in paths:
-    got, code = "read", 0
-    try:
-        read(path)
-    except LpwError as error:
-        got, code = str(error), error.exit_code
-    print(code, peak() - before, got, sep="\\t")
 """
 
 
 def read_in_child(kind: str, folder: Path, *paths: Path, mib: int = 300) -> list[tuple[int, str]]:
-    """Exit code and message for each of `paths`, read by one process: 2 GB, three minutes, and `mib` for each."""
-    command = [sys.executable, "-c", CHILD, kind, str(folder), *map(str, paths)]
-    if kind in ("recipe", "run"):  # torch alone maps more than 2 GB
-        command[2] = CHILD.replace("(2 << 30, 2 << 30)", "(16 << 30, 16 << 30)")
-    child = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    assert child.returncode == 0, child.stderr[-2000:]
-    told = [line.split("\t") for line in child.stdout.splitlines()]
-    assert all(int(took) <= mib for _, took, _ in told), told
-    assert all(len(message) < 2_000 for *_, message in told)
-    return [(int(code), message) for code, _, message in told]
+    """Exit code and message for each of `paths`, read by one process; torch alone maps more than 2 GB."""
+    return read_each(CHILD, kind, folder, *paths, mib=mib, gib=16 if kind in ("recipe", "run") else 2)
 
 
 def sparse(path: Path, n_bytes: int, begin: bytes = b"") -> Path:
