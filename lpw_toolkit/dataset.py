@@ -215,11 +215,6 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
 
     Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new, or
     names other tables than lie there, or a person both trains and is tested.
-
-    >>> open_dataset("no such folder")
-    Traceback (most recent call last):
-    lpw_toolkit.errors.LpwError: no such folder: got no such folder; expected a dataset folder; name a folder made by \
-`lpw build-tracklets`
     """
     root = follow_links(Path(root))
     file = root / MANIFEST
@@ -247,7 +242,7 @@ def _verify(dataset: Dataset) -> list[str]:
     elif said != digest_manifest(dataset.manifest):
         got = "fields that are not those it was written with"
         raise MismatchError(dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy")
-    for name in ("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"]):
+    for name in dict.fromkeys(("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"])):
         facts = read_facts(dataset, name)
         try:
             fault = verify_table(dataset.root / name, facts)
@@ -258,7 +253,7 @@ def _verify(dataset: Dataset) -> list[str]:
             raise MismatchError(dataset.root / name, fault, "the table that dataset.json names", do)
         if facts.is_size_only:
             notes.append(f"{name} was compared by its size only: run `lpw check`")
-    return list(dict.fromkeys(notes))
+    return notes
 
 
 def read_facts(dataset: Dataset, name: str) -> TableFacts:

@@ -94,9 +94,9 @@ def name_error(error: OSError, path: Path) -> OSError:
 
 
 @contextmanager
-def open_parent(path: Path, *, make: bool = False) -> Iterator[tuple[int, str]]:
+def open_parent(path: Path) -> Iterator[tuple[int, str]]:
     """The folder that `path` lies in, held open, and the last component of `path`; errors of the block name `path`."""
-    folder = open_folder(path.parent, make=make)
+    folder = open_folder(path.parent)
     try:
         yield folder, path.name
     except OSError as error:
