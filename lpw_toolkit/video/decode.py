@@ -23,6 +23,8 @@ from lpw_toolkit.video.timeline import Judge
 
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf"
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+#: PyAV up to 18 raises on tags that are no UTF-8 unless told otherwise; 19 never does, and knows no such option.
+_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 _DO = "copy or convert it again"
 _MAX_DEMUX_ERRORS = 1000
 _N_REORDER = 4
@@ -53,10 +55,11 @@ def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
 def _open_container(descriptor: int) -> InputContainer:
     """Opens the inherited descriptor: no name is interpreted, so none can be taken for a protocol or a pattern."""
     try:
-        return av.open(f"file:/dev/fd/{descriptor}", options=_OPTIONS, metadata_errors="replace")
+        container: InputContainer = av.open(f"file:/dev/fd/{descriptor}", "r", options=_OPTIONS, **_TAGS)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         got = f"a file that cannot be opened as video ({_reason(error)})"
         raise LpwError("", got, f"a whole video of one of the formats {FORMATS}", _DO) from error
+    return container
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:
