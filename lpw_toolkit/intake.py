@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from lpw_toolkit.archives import FolderTree, RawTree
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import read_bytes
-from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_file
+from lpw_toolkit.files.opening import Folder, read_bytes
+from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_inside
 from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.progress import show_progress
 
@@ -71,6 +71,7 @@ class Intake:
     parts: Path
     part_images: int
     _folders: set[str] = field(default_factory=set)
+    _held: Folder | None = None
 
     def take(self) -> Taken:
         """Does what earlier runs have left to do. Errors: LpwError, OSError where a copy cannot be written."""
@@ -168,7 +169,8 @@ class Intake:
         if folder not in self._folders:
             make_folder(out / folder)
             self._folders.add(folder)
-        write_file(out / path, data)
+        self._held = self._held or Folder(out)
+        write_inside(self._held, path, data)
 
 
 def measure_image(name: str, data: bytes, bounds: ImageBounds | None = None) -> tuple[int, int] | str:

@@ -142,10 +142,10 @@ class TestEveryFormWithImages:
 
     @pytest.mark.parametrize("form", list_forms())
     def test_a_full_disk_leaves_nothing(self, dataset, tmp_path, form, monkeypatch):
-        def fail(path, data):
-            raise OSError(28, "No space left on device", str(path))
+        def fail(folder, name, data):
+            raise OSError(28, "No space left on device", name)
 
-        monkeypatch.setattr(writing, "write_file", fail)
+        monkeypatch.setattr(writing, "_write_new", fail)
         with pytest.raises(LpwError, match="no space left on device"):
             export_dataset(dataset, form, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []

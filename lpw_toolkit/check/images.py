@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -89,9 +89,9 @@ class CheckState:
         make_folder(self._file.parent)
         publish_text(self._file, self._header + "\n")
 
-    def knows(self, row: int, status: os.stat_result) -> bool:
-        """Whether the image of `row` was verified as the file that has this `status` now."""
-        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(status)
+    def knows(self, row: int, folder: Folder, path: str) -> bool:
+        """Whether the image of `row` was verified as the file that lies at `path` in `folder` now. Errors: OSError."""
+        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(folder.stat(path))
 
     def add(self, verified: list[tuple[int, Signature]]) -> None:
         """Remembers images, and saves them once enough have come together."""
@@ -227,7 +227,7 @@ class _Chunk:
         return [(row, signature) for row, signature in self.verified if signature[2] < self._start_ns - _YOUNG_NS]
 
     def _check_file(self, row: int, path: str, sha256: bytes, size: tuple[int, int]) -> None:
-        if self._state and self._state.knows(row, self._images.root.stat(path)):
+        if self._state and self._state.knows(row, self._images.root, path):
             self.n_unchanged += 1
             return
         descriptor = self._images.root.open_file(path)
@@ -257,7 +257,7 @@ class _Chunk:
             return Problem(
                 path, row, "image-hash", f"{found.hex()[:12]}… instead of {sha256.hex()[:12]}… ({what}){whose}"
             )
-        if header is None or header.kind != KIND_OF_SUFFIX.get(PurePosixPath(path).suffix.lower()):
+        if header is None or header.kind != KIND_OF_SUFFIX.get(f".{path.rpartition('.')[2].lower()}"):
             return Problem(path, row, "image-kind", f"a {header.kind} file" if header else "neither JPEG nor PNG")
         if (header.width, header.height) != size:
             return Problem(

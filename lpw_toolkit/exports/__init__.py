@@ -17,7 +17,7 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import follow_links
+from lpw_toolkit.files.opening import Folder, follow_links
 from lpw_toolkit.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import Progress
@@ -145,6 +145,7 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
     ranges, images = Ranges(dataset), open_images(dataset)
     for folder in dict.fromkeys(place.folder for place in places):
         writing.make_folder(top / folder)
+    held = Folder(writing.make_folder(top))
 
     def copy(place: Place) -> list[int]:
         sizes = []
@@ -152,7 +153,7 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
         for n, row in zip(place.numbers or count(place.first), rows, strict=False):
             name = place.name.format(n=n, suffix=read_suffix(dataset, images.name(row)))
             data = images.read(row)
-            writing.write_file(top / place.folder / name, data)
+            writing.write_inside(held, f"{place.folder}/{name}" if place.folder else name, data)
             sizes.append(len(data))
         return sizes
 

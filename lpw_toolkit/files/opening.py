@@ -110,8 +110,8 @@ def open_parent(path: Path) -> Iterator[tuple[int, str]]:
 class Folder:
     """A folder held open: files in it are opened from there, whatever its path comes to mean meanwhile.
 
-    Can be handed to other processes and used by several threads. The inner folder that was used last stays open too,
-    since images lie in the order of the index.
+    Can be handed to other processes and used by several threads. The inner folders that were used last stay open
+    too, since images lie in the order of the index.
 
     Args:
         path: the folder, without links.
@@ -121,14 +121,13 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._held = _Held(open_folder(path))
-        self._inner: tuple[str, _Held] = ("", self._held)
+        self._inner: tuple[str, list[str], list[Held]] = ("", [], [Held(open_folder(path))])
 
     def open_file(self, name: str, max_bytes: int | None = None) -> int:
         """A descriptor of the regular file `name` (POSIX, relative). Errors: OSError as `open_file`."""
         folder, _, last = name.rpartition("/")
         try:
-            held = self._enter(folder)  # a name of its own: another thread may let go of it meanwhile
+            held = self.hold(folder)  # a name of its own: another thread may let go of it meanwhile
             return _open_regular(last, held.descriptor, max_bytes)
         except OSError as error:
             raise name_error(error, self.path / name) from error
@@ -146,20 +145,28 @@ class Folder:
     def stat(self, name: str) -> os.stat_result:
         """What `name` is; of a link, the link itself. Errors: OSError."""
         folder, _, last = name.rpartition("/")
-        held = self._enter(folder)
+        held = self.hold(folder)
         return os.lstat(last, dir_fd=held.descriptor)
 
-    def _enter(self, folder: str) -> "_Held":
-        known, held = self._inner
+    def hold(self, folder: str) -> "Held":
+        """The inner folder `folder` (POSIX, relative), open for as long as somebody has what is returned.
+
+        Errors: OSError; EINVAL for a path that leaves the folder.
+        """
+        known, parts, chain = self._inner
         if folder == known:
-            return held
-        held = self._held
-        for part in PurePosixPath(folder).parts:
-            if part in ("..", "/"):
-                raise OSError(errno.EINVAL, "a path that leaves the folder")
-            held = _Held(_enter(held.descriptor, part, make=False))
-        self._inner = folder, held
-        return held
+            return chain[-1]
+        wanted = [part for part in folder.split("/") if part not in ("", ".")]
+        if ".." in wanted or folder.startswith("/"):
+            raise OSError(errno.EINVAL, "a path that leaves the folder")
+        n_shared = 0
+        while n_shared < min(len(parts), len(wanted)) and parts[n_shared] == wanted[n_shared]:
+            n_shared += 1
+        chain = chain[: n_shared + 1]
+        for part in wanted[n_shared:]:
+            chain.append(Held(_enter(chain[-1].descriptor, part, make=False)))
+        self._inner = folder, wanted, chain
+        return chain[-1]
 
     def __getstate__(self) -> Path:
         return self.path
@@ -168,8 +175,8 @@ class Folder:
         Folder.__init__(self, path)
 
 
-class _Held:
-    """A descriptor that is closed when nobody uses it any more, in no thread."""
+class Held:
+    """A descriptor of a folder, closed when nobody uses it any more, in no thread."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor

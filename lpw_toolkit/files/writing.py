@@ -20,7 +20,7 @@ from typing import Any
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.faults import fault_point
 from lpw_toolkit.files.listing import list_names_in
-from lpw_toolkit.files.opening import open_folder, open_parent
+from lpw_toolkit.files.opening import Folder, name_error, open_folder, open_parent
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_TRIES = 8
@@ -33,17 +33,31 @@ def write_file(path: Path, data: bytes) -> None:
     What was there before is removed, not written over: it may be a link, or a second name of another file. A file that
     could not be written whole is removed. Errors: OSError.
     """
-    fault_point("write")
     with open_parent(path) as (folder, name):
-        descriptor = _create(folder, name)
+        _write_new(folder, name, data)
+
+
+def write_inside(folder: Folder, name: str, data: bytes) -> None:
+    """`write_file` of the file `name` (POSIX, relative) in a folder that is held open: for many of them."""
+    inner, _, last = name.rpartition("/")
+    held = folder.hold(inner)  # a name of its own: another thread may let go of it meanwhile
+    try:
+        _write_new(held.descriptor, last, data)
+    except OSError as error:
+        raise name_error(error, folder.path / name) from error
+
+
+def _write_new(folder: int, name: str, data: bytes) -> None:
+    fault_point("write")
+    descriptor = _create(folder, name)
+    try:
         try:
-            try:
-                _write_all(descriptor, data)
-            finally:
-                os.close(descriptor)
-        except OSError:
-            _unlink(folder, name)
-            raise
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        _unlink(folder, name)
+        raise
 
 
 def _create(folder: int, name: str) -> int:
