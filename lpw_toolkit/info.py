@@ -158,7 +158,7 @@ def _list_problems(source: dict[str, Any]) -> list[str]:
 
 def read_paper_table() -> dict[str, Any]:
     """The paper's Table 1 as data. Source: Song et al., AAAI 2018, Table 1 (manifests/table1.json)."""
-    return dict(json.loads(resources.files("manifests").joinpath("table1.json").read_text("utf-8")))
+    return dict(json.loads(resources.files("lpw_manifests").joinpath("table1.json").read_text("utf-8")))
 
 
 def table1(dataset: Dataset) -> dict[str, Any]:

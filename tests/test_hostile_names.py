@@ -486,7 +486,7 @@ class TestPages:
 def run_lpw(*words: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[bytes]:
     """`lpw` with these words, and the environment changed."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
-    return subprocess.run([sys.executable, "-m", "cli", *words], cwd=cwd, env=env, capture_output=True, timeout=120)
+    return subprocess.run([sys.executable, "-m", "lpw_cli", *words], cwd=cwd, env=env, capture_output=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -562,7 +562,7 @@ class TestCommands:
 
     def test_warnings_and_bugs(self, tmp_path: Path) -> None:
         code = (
-            "import warnings\nfrom cli.say import guard_terminal\nguard_terminal()\n"
+            "import warnings\nfrom lpw_cli.say import guard_terminal\nguard_terminal()\n"
             "warnings.warn('w\\x1b]0;pwn\\x07\\nlpw: fine')\nraise ValueError('b\\x9b\\u202e')"
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
