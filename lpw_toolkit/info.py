@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset, count_rows
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 from lpw_toolkit.tables import to_numpy
 
 _LENGTH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)

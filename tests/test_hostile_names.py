@@ -29,7 +29,9 @@ from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import export_dataset
 from lpw_toolkit.exports.tree import name_folders
-from lpw_toolkit.files.names import (
+from lpw_toolkit.info import describe, format_info, format_table1, table1
+from lpw_toolkit.metrics_table import format_table, read_lines
+from lpw_toolkit.names import (
     MAX_NAME_BYTES,
     csv_cell,
     find_path_fault,
@@ -43,8 +45,6 @@ from lpw_toolkit.files.names import (
     show_name,
     show_text,
 )
-from lpw_toolkit.info import describe, format_info, format_table1, table1
-from lpw_toolkit.metrics_table import format_table, read_lines
 from lpw_toolkit.progress import set_style, show_progress
 from lpw_toolkit.ranked_page import format_page as format_ranked
 from lpw_toolkit.sequences import name_files

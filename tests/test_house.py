@@ -73,8 +73,8 @@ PRINTING_NAMES = {
 MAY_PRINT = {
     ("cli/lpw_cli/say.py", "click.echo"): "the one way to the terminal",
     ("lpw_toolkit/progress.py", "print"): "the other one: lines of progress, which pass `show_name`",
-    ("lpw_toolkit/files/names.py", "csv.writer"): "the one way into a CSV",
-    ("lpw_toolkit/files/names.py", "html.escape"): "the one way into a page",
+    ("lpw_toolkit/names.py", "csv.writer"): "the one way into a CSV",
+    ("lpw_toolkit/names.py", "html.escape"): "the one way into a page",
     ("rqen/runs.py", "csv.DictWriter"): "the log of a run: numbers of our own",
 }
 #: Decoders of pictures, which `lpw_toolkit/image_codec.py` alone calls: only it vets them first.

@@ -20,8 +20,8 @@ from test_show import HOSTILE, rename_tracklets
 
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.files.names import show_name
 from lpw_toolkit.images import open_images
+from lpw_toolkit.names import show_name
 from rqen import train as training
 from rqen.batches import Share
 from rqen.job import Job
