@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.relevance import read_labels

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.schema import PACK

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import show_progress

@@ -19,9 +19,9 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.machine import recall, remember
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text, remove_folder
-from lpw_toolkit.machine import recall, remember
 
 
 class Workspace:

@@ -24,7 +24,7 @@ from lpw_toolkit.dataset import (
 )
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.files import faults
-from lpw_toolkit.machine import remember
+from lpw_toolkit.files.machine import remember
 from lpw_toolkit.schema import DETECTIONS, FRAMES, TIMELINE, TRACKLETS
 from lpw_toolkit.tables import digest_rows, write_table
 

@@ -158,6 +158,6 @@ def default_out(source: Path, suffix: str) -> Path:
 
 def cache_folder(given: Path | None, *, off: bool) -> Path | None:
     """Where raw detections are kept: `--cache`, LPW_CACHE, or the user's cache folder; None for `--no-cache`."""
-    from lpw_toolkit.weights import cache_folder as user_cache
+    from lpw_toolkit.networks.weights import cache_folder as user_cache
 
     return None if off else (given or user_cache()) / "detections"

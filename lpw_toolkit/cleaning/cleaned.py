@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.cleaning.base import Base, Tracklet
 from lpw_toolkit.cleaning.clashes import KINDS
 from lpw_toolkit.cleaning.joins import find_frame_numbers
@@ -27,6 +26,7 @@ from lpw_toolkit.cleaning.state import State
 from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import show_progress
