@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpw_toolkit.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
 from lpw_toolkit.files.limits import limit
