@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sh
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
-from lpw_toolkit.detecting import Found, save_found
+from lpw_toolkit.detection.detect_stage import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files

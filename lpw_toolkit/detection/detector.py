@@ -9,10 +9,10 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import follow_links
-from lpw_toolkit.inference import FrameLike
 
 Setting = str | int | float | bool
 _SAVED = ("boxes", "box_scores")

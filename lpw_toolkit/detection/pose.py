@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.detection.inference import MIN_SCORE
+from lpw_toolkit.detection.letterbox import Letterbox, fit_centred
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.inference import MIN_SCORE
-from lpw_toolkit.letterbox import Letterbox, fit_centred
 
 N_POINTS = 17
 _BATCH = 16
