@@ -95,6 +95,6 @@ def test_saved_boxes_beside_a_network_are_refused(monkeypatch: pytest.MonkeyPatc
     class Network:
         needs_images = True
 
-    monkeypatch.setattr("lpw_toolkit.detectors.onnx.open_detector", lambda options: Network())
+    monkeypatch.setattr("lpw_toolkit.detection.detectors.onnx.open_detector", lambda options: Network())
     with pytest.raises(LpwError, match="beside detector onnx, which looks at the pictures"):
         open_detector("onnx", DetectorOptions(**{field: value}))
