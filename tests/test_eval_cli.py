@@ -19,7 +19,7 @@ from lpw_cli.main import main
 from make_dataset import make_dataset
 from make_labelled import PLACES, SMALL_MARS, make_labelled, two_cameras
 
-from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark
+from lpw_toolkit.benchmarks.reader import list_benchmarks, open_benchmark
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import METRICS, QUERIES
 from lpw_toolkit.dataset.tables import read_table
