@@ -86,7 +86,7 @@ MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
     ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
     ("lpw_toolkit/video/orientation.py", "av"): "imported only by video.decode",
-    ("lpw_toolkit/clips.py", "torch"): "its classes are torch's; nothing but training imports it",
+    ("lpw_toolkit/clips/clips.py", "torch"): "its classes are torch's; nothing but training imports it",
 }
 
 REGISTRIES = (
