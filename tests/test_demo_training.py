@@ -11,7 +11,7 @@ from make_reid import make_reid
 from street import build_config, make_street
 
 import rqen.recipe
-from lpw_toolkit.build import build_tracklets
+from lpw_toolkit.build.build import build_tracklets
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from lpw_cli.main import main
 
-from lpw_toolkit.assembly import Recipe
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.build.assembly import Recipe
+from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, refuse_outside

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from machine import print_table, write_result
 
-from lpw_toolkit.build import BuildConfig, build_tracklets
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset

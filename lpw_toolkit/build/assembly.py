@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.cropping import CropWriter, Plan, merge_parts, plan_crops, tracklet_bounds, tracklet_id
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.build.crop_stage import CropWriter, Plan, merge_parts, plan_crops, tracklet_bounds, tracklet_id
+from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table

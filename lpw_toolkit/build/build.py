@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lpw_toolkit.assembly import Assembly, BuildResult, Notes, Recipe
+from lpw_toolkit.build.assembly import Assembly, BuildResult, Notes, Recipe
 from lpw_toolkit.dataset.dataset import INNER_TABLES, MANIFEST, Dataset, open_dataset
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
 from lpw_toolkit.detection.detect_stage import DetectionStore, Found, detect_video, detection_key, unpack_found

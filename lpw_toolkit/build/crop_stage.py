@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import crops
+from lpw_toolkit.build import crops
 from lpw_toolkit.boxes import Boxes
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset import image_codec
 from lpw_toolkit.dataset.schema import FRAMES
 from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
