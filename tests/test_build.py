@@ -15,7 +15,7 @@ from street import build_arguments, build_config, digest_tree, make_street, run_
 
 from lpw_toolkit.build.build import RelinkConfig, build_tracklets, relink
 from lpw_toolkit.build.crops import CropConfig
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.detection.detector import DetectorOptions

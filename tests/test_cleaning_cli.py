@@ -11,7 +11,7 @@ from make_dataset import make_dataset
 from make_decisions import Asker, ask, chain, decide, make_base, make_uuid
 
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.agreement import compute_kappa
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base

@@ -12,7 +12,7 @@ from street import build_config, make_street
 
 import rqen.recipe
 from lpw_toolkit.build.build import build_tracklets
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset

@@ -11,7 +11,7 @@ import numpy as np
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say, say_text
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned

@@ -12,7 +12,7 @@ from pathlib import Path
 from machine import print_table, write_result
 
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import open_dataset
