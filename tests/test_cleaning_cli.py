@@ -16,7 +16,7 @@ from lpw_toolkit.cleaning.agreement import compute_kappa
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.decisions import Request
+from lpw_toolkit.cleaning.log.decisions import Request
 from lpw_toolkit.cleaning.numbering import number_persons
 from lpw_toolkit.cleaning.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset

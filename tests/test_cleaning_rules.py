@@ -11,7 +11,7 @@ from make_dataset import make_dataset
 
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base
-from lpw_toolkit.cleaning.decisions import Request
+from lpw_toolkit.cleaning.log.decisions import Request
 from lpw_toolkit.cleaning.review import open_review, read_union
 from lpw_toolkit.cleaning.rules import MIN_FRAMES, RULES, run_rule, undo_rule
 from lpw_toolkit.cleaning.state import State

@@ -18,7 +18,7 @@ from lpw_toolkit.cleaning.agreement import count_checks
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.decisions import Decision
+from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.review import Review, open_review, read_union
 from lpw_toolkit.cleaning.suggest import suggest
 from lpw_toolkit.cleaning.team import Team

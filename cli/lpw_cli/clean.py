@@ -178,7 +178,7 @@ def _count(counts: dict[str, int]) -> list[str]:
 
 
 def _merge(dataset: "Dataset", values: dict[str, Any]) -> Shown:
-    from lpw_toolkit.cleaning.merge import merge_folder
+    from lpw_toolkit.cleaning.log.decision_set import merge_folder
     from lpw_toolkit.cleaning.review import log_folder, read_digest
 
     lines = merge_folder(log_folder(dataset, values["state"]), values["merge"], read_digest(dataset))

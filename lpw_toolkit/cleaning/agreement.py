@@ -7,8 +7,8 @@ from typing import Any
 
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.decisions import Decision
-from lpw_toolkit.cleaning.merge import unite
+from lpw_toolkit.cleaning.log.decision_set import unite
+from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.settle import ACCEPTED, EDITED, REJECTED, UNREVIEWED
 from lpw_toolkit.cleaning.state import State
 

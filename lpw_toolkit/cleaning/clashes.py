@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lpw_toolkit.cleaning.decisions import Decision
+from lpw_toolkit.cleaning.log.decisions import Decision
 
 KINDS = {
     "uuid": "two decisions have one uuid",

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.base import Base, Tracklet
 from lpw_toolkit.cleaning.clashes import KINDS
 from lpw_toolkit.cleaning.joins import find_frame_numbers
-from lpw_toolkit.cleaning.merge import Union
+from lpw_toolkit.cleaning.log.decision_set import Union
+from lpw_toolkit.cleaning.log.pieces import find_piece
 from lpw_toolkit.cleaning.numbering import number_persons
-from lpw_toolkit.cleaning.pieces import find_piece
 from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state import State
 from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset

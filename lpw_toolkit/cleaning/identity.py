@@ -13,8 +13,8 @@ import numpy as np
 
 from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.clashes import Clash, make_clash
-from lpw_toolkit.cleaning.decisions import Decision
 from lpw_toolkit.cleaning.joins import find_frame_numbers
+from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.settle import PieceState, prefer_people
 from lpw_toolkit.cleaning.union_find import UnionFind
 

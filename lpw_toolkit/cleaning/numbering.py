@@ -6,7 +6,7 @@ position of the cut, which no other part has.
 """
 
 from lpw_toolkit.cleaning.base import Base, Tracklet
-from lpw_toolkit.cleaning.pieces import Piece
+from lpw_toolkit.cleaning.log.pieces import Piece
 from lpw_toolkit.cleaning.state import State
 from lpw_toolkit.files.listing import natural_key
 

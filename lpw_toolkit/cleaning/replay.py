@@ -7,8 +7,8 @@ from typing import Any
 
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.log import Known, Reading
-from lpw_toolkit.cleaning.merge import read_folder, unite
+from lpw_toolkit.cleaning.log.decision_set import read_folder, unite
+from lpw_toolkit.cleaning.log.log import Known, Reading
 from lpw_toolkit.cleaning.state import State
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.decisions import RULE_PREFIX, Request
+from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Request
 from lpw_toolkit.cleaning.review import Review, open_review
 from lpw_toolkit.cleaning.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset

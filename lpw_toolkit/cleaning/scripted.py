@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.decisions import MAX_TRACKLETS, Request
-from lpw_toolkit.cleaning.pieces import Piece, name_piece
+from lpw_toolkit.cleaning.log.decisions import MAX_TRACKLETS, Request
+from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
 from lpw_toolkit.cleaning.queue import open_stock, order
 from lpw_toolkit.cleaning.review import Review, open_review
 from lpw_toolkit.cleaning.suggest import read_suggestions

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.clashes import Clash, make_clash
-from lpw_toolkit.cleaning.decisions import Decision
-from lpw_toolkit.cleaning.pieces import Piece, name_piece
+from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
 
 UNREVIEWED, ACCEPTED, EDITED, REJECTED = "unreviewed", "accepted", "edited", "rejected"
 STATUSES = (UNREVIEWED, ACCEPTED, EDITED, REJECTED)

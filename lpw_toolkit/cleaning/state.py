@@ -10,7 +10,7 @@ from typing import Any
 
 from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.clashes import Clash
-from lpw_toolkit.cleaning.pieces import Piece, find_piece, name_piece
+from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
 from lpw_toolkit.cleaning.settle import STATUSES, UNREVIEWED, PieceState, Settled
 
 

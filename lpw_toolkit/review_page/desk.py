@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from lpw_toolkit.cleaning.clashes import Clash
-from lpw_toolkit.cleaning.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
-from lpw_toolkit.cleaning.log import request_of
-from lpw_toolkit.cleaning.pieces import find_piece
+from lpw_toolkit.cleaning.log.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
+from lpw_toolkit.cleaning.log.log import request_of
+from lpw_toolkit.cleaning.log.pieces import find_piece
 from lpw_toolkit.cleaning.queue import Stock, open_stock, order
 from lpw_toolkit.cleaning.review import Review
 from lpw_toolkit.cleaning.settle import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lpw_toolkit.cleaning.agreement import compare_reviewers
-from lpw_toolkit.cleaning.log import request_of
-from lpw_toolkit.cleaning.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.log.log import request_of
+from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.review import Review
 from lpw_toolkit.cleaning.settle import PieceState
 from lpw_toolkit.cleaning.state import describe_piece

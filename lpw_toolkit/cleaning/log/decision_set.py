@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lpw_toolkit.cleaning.decisions import Decision
-from lpw_toolkit.cleaning.log import SUFFIX, Reading, read_log_file, reviewer_of
+from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.log.log import SUFFIX, Reading, read_log_file, reviewer_of
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
 from lpw_toolkit.files.listing import list_folder

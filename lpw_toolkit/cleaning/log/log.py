@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lpw_toolkit.cleaning.decisions import (
+from lpw_toolkit.cleaning.log.decisions import (
     VERSION,
     BadLineError,
     Decision,

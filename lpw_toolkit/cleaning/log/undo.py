@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lpw_toolkit.cleaning.decisions import Decision
+from lpw_toolkit.cleaning.log.decisions import Decision
 
 
 @dataclass(frozen=True)
