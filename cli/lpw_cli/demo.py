@@ -13,10 +13,10 @@ from lpw_cli.say import say, say_text
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.review import read_union
 from lpw_toolkit.cleaning.scripted import review_by_truth
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import format_table1, table1

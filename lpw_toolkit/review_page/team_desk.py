@@ -12,9 +12,9 @@ import numpy as np
 from lpw_toolkit.cleaning.agreement import compare_reviewers
 from lpw_toolkit.cleaning.log.log import request_of
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
-from lpw_toolkit.cleaning.review import Review
-from lpw_toolkit.cleaning.settle import PieceState
-from lpw_toolkit.cleaning.state import describe_piece
+from lpw_toolkit.cleaning.state.resolve import PieceState
+from lpw_toolkit.cleaning.state.review import Review
+from lpw_toolkit.cleaning.state.state import describe_piece
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.review_page.attention import Attention, splice

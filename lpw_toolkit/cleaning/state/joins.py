@@ -11,11 +11,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.clashes import Clash, make_clash
 from lpw_toolkit.cleaning.log.decisions import Decision
-from lpw_toolkit.cleaning.settle import REJECTED, PieceState
-from lpw_toolkit.cleaning.union_find import UnionFind
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.resolve import REJECTED, PieceState
+from lpw_toolkit.cleaning.state.union_find import UnionFind
 from lpw_toolkit.files.listing import natural_key
 
 

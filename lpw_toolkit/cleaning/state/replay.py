@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.log.decision_set import read_folder, unite
 from lpw_toolkit.cleaning.log.log import Known, Reading
-from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.state import State
 
 
 @dataclass(frozen=True)

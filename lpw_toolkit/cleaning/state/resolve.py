@@ -13,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.clashes import Clash, make_clash
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
+from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
 
 UNREVIEWED, ACCEPTED, EDITED, REJECTED = "unreviewed", "accepted", "edited", "rejected"
 STATUSES = (UNREVIEWED, ACCEPTED, EDITED, REJECTED)

@@ -11,12 +11,12 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.clashes import Clash, make_clash
-from lpw_toolkit.cleaning.joins import find_frame_numbers
 from lpw_toolkit.cleaning.log.decisions import Decision
-from lpw_toolkit.cleaning.settle import PieceState, prefer_people
-from lpw_toolkit.cleaning.union_find import UnionFind
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.joins import find_frame_numbers
+from lpw_toolkit.cleaning.state.resolve import PieceState, prefer_people
+from lpw_toolkit.cleaning.state.union_find import UnionFind
 
 Pair = tuple[str, str]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.clashes import Clash
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
-from lpw_toolkit.cleaning.settle import STATUSES, UNREVIEWED, PieceState, Settled
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.conflicts import Clash
+from lpw_toolkit.cleaning.state.resolve import STATUSES, UNREVIEWED, PieceState, Settled
 
 
 @dataclass(frozen=True)

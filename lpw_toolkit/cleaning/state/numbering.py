@@ -5,9 +5,9 @@ move it. LPW's own numbers have gaps too. A part that was cut off gets its place
 position of the cut, which no other part has.
 """
 
-from lpw_toolkit.cleaning.base import Base, Tracklet
 from lpw_toolkit.cleaning.log.pieces import Piece
-from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.cleaning.state.base_tables import Base, Tracklet
+from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.files.listing import natural_key
 
 #: The scene of tracklets that name none.

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Self
 
 from lpw_toolkit.cleaning.apply import Ledger
-from lpw_toolkit.cleaning.base import Base, read_base
 from lpw_toolkit.cleaning.log.decision_set import Union, read_folder, unite
 from lpw_toolkit.cleaning.log.decisions import Decision, Request
 from lpw_toolkit.cleaning.log.log import FOLDER, Log, open_log
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
-from lpw_toolkit.cleaning.settle import PieceState
-from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.cleaning.state.base_tables import Base, read_base
+from lpw_toolkit.cleaning.state.resolve import PieceState
+from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 
