@@ -16,7 +16,7 @@ from test_show import HOSTILE, rename_tracklets
 
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.replay import replay
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 
 pytestmark = [

@@ -91,8 +91,8 @@ Shown = tuple[list[str], dict[str, Any]]
 
 
 def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
-    from lpw_toolkit.cleaning.suggest import FOLDER as PLACE
-    from lpw_toolkit.cleaning.suggest import SuggestOptions, suggest
+    from lpw_toolkit.cleaning.suggest.suggest import FOLDER as PLACE
+    from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest
 
     out = values["state"] / "suggestions" if values["state"] else dataset.root / PLACE
     made = suggest(dataset.root, out, SuggestOptions(values["looks"], values["embeddings"]))

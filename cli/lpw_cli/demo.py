@@ -17,7 +17,7 @@ from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
 from lpw_toolkit.cleaning.scripted import review_by_truth
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import format_table1, table1
 from lpw_toolkit.dataset.output_folder import check_free

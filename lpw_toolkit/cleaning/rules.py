@@ -13,7 +13,7 @@ from typing import Any
 from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Request
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.review import Review, open_review
-from lpw_toolkit.cleaning.suggest import read_suggestions
+from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.log.decisions import MAX_TRACKLETS, Request
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
-from lpw_toolkit.cleaning.queue import open_stock, order
 from lpw_toolkit.cleaning.state.review import Review, open_review
-from lpw_toolkit.cleaning.suggest import read_suggestions
+from lpw_toolkit.cleaning.suggest.queue import open_stock, order
+from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.mot_text import read_boxes
 from lpw_toolkit.score import read_tracks

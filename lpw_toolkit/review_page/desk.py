@@ -7,11 +7,11 @@ from typing import Any
 from lpw_toolkit.cleaning.log.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
 from lpw_toolkit.cleaning.log.log import request_of
 from lpw_toolkit.cleaning.log.pieces import find_piece
-from lpw_toolkit.cleaning.queue import Stock, open_stock, order
 from lpw_toolkit.cleaning.state.conflicts import Clash
 from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state.review import Review
 from lpw_toolkit.cleaning.state.state import State, describe_piece
+from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.review_page.hints import (
     Hints,

@@ -29,12 +29,12 @@ from bench_linking import Sequence, load
 from machine import print_table, write_result
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
-from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.forest import Forest, parse_forest
-from lpw_toolkit.cleaning.queue import Stock, open_stock, order
-from lpw_toolkit.cleaning.reasons import score_measures
-from lpw_toolkit.cleaning.suggest import SuggestOptions, read_suggestions, suggest
+from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
+from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
+from lpw_toolkit.cleaning.suggest.error_prior import Forest, parse_forest
+from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
+from lpw_toolkit.cleaning.suggest.reasons import score_measures
+from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
 from lpw_toolkit.dataset.schema import SUGGESTIONS

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_signals import BoxSignals, ramp
-from lpw_toolkit.cleaning.looks import Changes
+from lpw_toolkit.cleaning.suggest.appearance import Changes
+from lpw_toolkit.cleaning.suggest.box_signals import BoxSignals, ramp
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lpw_toolkit.cleaning.candidates import Places
+from lpw_toolkit.cleaning.suggest.candidates import Places
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.dataset.tables import boxes_of, to_numpy

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.descriptors import N_BINS, N_KINDS, N_STRIPES
+from lpw_toolkit.cleaning.suggest.descriptors import N_BINS, N_KINDS, N_STRIPES
 
 Floats = NDArray[np.float64]
 _N_LEFT_OUT = 1  # stripes at either end of the ranking: what hides a part of the body must not decide

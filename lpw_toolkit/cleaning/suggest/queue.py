@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.forest import NEUTRAL, read_forest
+from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, read_forest
 from lpw_toolkit.dataset.schema import SUGGESTIONS, check
 from lpw_toolkit.dataset.tables import run_starts, to_integers, to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside

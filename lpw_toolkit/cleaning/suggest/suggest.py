@@ -13,15 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_reasons import NAMES, find_duplicates, measure_tracklets
-from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.candidates import find_merges, match_across, straighten
-from lpw_toolkit.cleaning.frame_vectors import open_vectors
-from lpw_toolkit.cleaning.meetings import LOOK_NAMES, measure_looks
-from lpw_toolkit.cleaning.places import find_places
-from lpw_toolkit.cleaning.reasons import score_measures
-from lpw_toolkit.cleaning.suggest_looks import Looks, look_at
-from lpw_toolkit.cleaning.suggest_tables import Found, box_signals, make_candidates, make_signals, make_suggestions
+from lpw_toolkit.cleaning.suggest.box_reasons import NAMES, find_duplicates, measure_tracklets
+from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
+from lpw_toolkit.cleaning.suggest.candidates import find_merges, match_across, straighten
+from lpw_toolkit.cleaning.suggest.endpoints import find_places
+from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
+from lpw_toolkit.cleaning.suggest.meetings import LOOK_NAMES, measure_looks
+from lpw_toolkit.cleaning.suggest.reasons import score_measures
+from lpw_toolkit.cleaning.suggest.sample_appearance import Looks, look_at
+from lpw_toolkit.cleaning.suggest.suggestion_tables import (
+    Found,
+    box_signals,
+    make_candidates,
+    make_signals,
+    make_suggestions,
+)
 from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset, sha256_file
 from lpw_toolkit.dataset.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_signals import BoxSignals
-from lpw_toolkit.cleaning.candidates import Pairs
-from lpw_toolkit.cleaning.reasons import REASONS
-from lpw_toolkit.cleaning.suggest_looks import Looks
+from lpw_toolkit.cleaning.suggest.box_signals import BoxSignals
+from lpw_toolkit.cleaning.suggest.candidates import Pairs
+from lpw_toolkit.cleaning.suggest.reasons import REASONS
+from lpw_toolkit.cleaning.suggest.sample_appearance import Looks
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import CANDIDATES, SIGNALS, SUGGESTIONS
 from lpw_toolkit.dataset.tables import make_table

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.cleaning.ghosts import find_hidden
+from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
 from lpw_toolkit.dataset.tables import boxes_of, to_integers
 from lpw_toolkit.linking.motion import fit_lines, to_centres
 
