@@ -20,8 +20,8 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.score import read_tracks, score_against
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.score import read_tracks, score_against
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from lpw_toolkit.embedding.mean_colour import describe_colours, measure_colours
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import evaluate
 from lpw_toolkit.trials import read_trials
-from lpw_toolkit.true_names import NamingConfig, find_names, name_by_truth
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, find_names, name_by_truth
 
 SMALL = ("data.height=64", "data.width=32", "data.n_persons=2", "data.n_frames=2", "data.crop=2")
 

@@ -15,7 +15,7 @@ from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_
 from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.linking.linker import LinkConfig
 from lpw_toolkit.synth import NoiseConfig, StreetConfig
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.truth.cleanup_cost import Prices
 
 CONFIGS = [LinkConfig, CropConfig, Prices, StreetConfig, NoiseConfig]
 NAMES = {"size_px": "size", "min_score": "conf"}

@@ -14,7 +14,6 @@ from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.scripted import review_by_truth
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.suggest.suggest import suggest
@@ -24,11 +23,12 @@ from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.results import format_results, write_results
-from lpw_toolkit.score import format_score, score_against
 from lpw_toolkit.show import write_show
 from lpw_toolkit.synth import STREETS, open_street, write_street
-from lpw_toolkit.true_names import NamingConfig, name_by_truth
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
+from lpw_toolkit.truth.score import format_score, score_against
+from lpw_toolkit.truth.scripted_reviewer import review_by_truth
 
 if TYPE_CHECKING:
     from lpw_toolkit.evaluate import Evaluation

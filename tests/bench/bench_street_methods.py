@@ -26,7 +26,7 @@ from lpw_toolkit.embedding.mean_colour import REGIONS, describe_colours
 from lpw_toolkit.evaluate import evaluate
 from lpw_toolkit.synth import STREETS, open_street, write_street
 from lpw_toolkit.trials import read_trials
-from lpw_toolkit.true_names import NamingConfig, name_by_truth
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.network import METHODS
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan

@@ -42,10 +42,10 @@ from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import make_folder, publish_text
 from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.linking.smoothing import smooth_tracks
-from lpw_toolkit.score import read_tracks
 from lpw_toolkit.synth import STREETS as STREET_PRESETS
 from lpw_toolkit.synth import NoiseConfig, detect_truth, format_detections, simulate_street
-from lpw_toolkit.truth import Prices, score_each
+from lpw_toolkit.truth.cleanup_cost import Prices, score_each
+from lpw_toolkit.truth.score import read_tracks
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 VIDEOS = {"PETS09-S2L1": "pets09-s2l1/vtest.avi", "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4"}

@@ -18,8 +18,8 @@ from lpw_toolkit.cleaning.suggest.queue import open_stock, order
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.mot_text import read_boxes
-from lpw_toolkit.score import read_tracks
-from lpw_toolkit.truth import match_people
+from lpw_toolkit.truth.cleanup_cost import match_people
+from lpw_toolkit.truth.score import read_tracks
 
 REVIEWER = "auto-truth"
 MIN_FRAMES = 4  # of a second person that make an error

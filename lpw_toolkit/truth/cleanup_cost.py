@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
+from lpw_toolkit.boxes import iter_shared_frames
 from lpw_toolkit.dataset.mot_text import BoxRows
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
@@ -297,15 +298,3 @@ def _iter_tracks(tracks: BoxRows) -> Iterator[tuple[int, NDArray[np.intp]]]:
     borders = np.flatnonzero(np.diff(ids)) + 1
     for rows in np.split(order, borders) if len(order) else []:
         yield int(tracks.track[rows[0]]), rows
-
-
-def iter_shared_frames(
-    a: NDArray[np.integer], b: NDArray[np.integer]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """The rows of `a` and of `b` for every frame that both have."""
-    order_a, order_b = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")
-    sorted_a, sorted_b = a[order_a], b[order_b]
-    for frame in np.intersect1d(a, b):
-        rows_a = order_a[np.searchsorted(sorted_a, frame) : np.searchsorted(sorted_a, frame, "right")]
-        rows_b = order_b[np.searchsorted(sorted_b, frame) : np.searchsorted(sorted_b, frame, "right")]
-        yield rows_a, rows_b

@@ -12,7 +12,7 @@ from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import exists, is_file, is_folder
 from lpw_toolkit.names import show_name
-from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
+from lpw_toolkit.truth.cleanup_cost import Prices, Score, pool, score_tracklets
 
 Pair = tuple[str, BoxRows, BoxRows]
 
@@ -32,7 +32,7 @@ def score_against(
 
     Errors: LpwError for truth that does not fit.
     """
-    from lpw_toolkit.mot_metrics import evaluate
+    from lpw_toolkit.truth.mot_metrics import evaluate
 
     if not exists(truth):
         do = "give the path of a MOT text, or of a folder with one for each video"

@@ -20,9 +20,9 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.score import read_pairs
 from lpw_toolkit.splits.splits import Halves, digest_halves, draw_halves
-from lpw_toolkit.truth import score_each
+from lpw_toolkit.truth.cleanup_cost import score_each
+from lpw_toolkit.truth.score import read_pairs
 
 _SOURCE = "drawn from the persons of the ground truth"
 _NOTE = "persons named by ground truth in place of cleaning"
