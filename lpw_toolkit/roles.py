@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.names import format_csv
-from lpw_toolkit.trials import read_trials
 
 Ints = NDArray[np.int64]
 DISTRACTOR, JUNK, UNNAMED = 0, -1, -2

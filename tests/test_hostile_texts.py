@@ -17,9 +17,9 @@ from lpw_toolkit.dataset.mot_text import read_boxes, read_detections
 from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import write_table
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.evaluation.metrics_table import read_lines, read_metrics
 from lpw_toolkit.files.lines import iter_lines
 from lpw_toolkit.files.opening import parse_json
-from lpw_toolkit.metrics_table import read_lines, read_metrics
 from lpw_toolkit.video.source_names import read_cameras
 from rqen.body_points import read_landmarks
 from rqen.recipe import make_recipe, read_recipe

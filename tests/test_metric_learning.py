@@ -8,8 +8,8 @@ import pytest
 import scipy.linalg
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Quadratic
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import Quadratic
 from lpw_toolkit.metric_learning import METRICS, LearningConfig, Training, open_distance
 from lpw_toolkit.metric_learning.kissme import fit_kissme
 from lpw_toolkit.metric_learning.pca import fit_pca

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean
+from lpw_toolkit.evaluation.ranking import Matrix
 from lpw_toolkit.metric_learning.rerank import RerankConfig, rerank, rerank_features, rerank_matrices
-from lpw_toolkit.ranking import Matrix
 
 Values = NDArray[Any]
 SETTINGS = [(20, 6, 0.3), (7, 3, 0.3), (20, 1, 0.3), (5, 2, 0.0)]

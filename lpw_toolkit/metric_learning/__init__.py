@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from lpw_toolkit.distances import Cosine, Distance, Euclidean, SquaredEuclidean, check_features
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, SquaredEuclidean, check_features
 from lpw_toolkit.metric_learning.views import Training, Views, take_views
 
 METRICS = ("cosine", "euclidean", "sqeuclidean", "xqda", "kissme")

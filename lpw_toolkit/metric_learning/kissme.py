@@ -3,8 +3,8 @@
 import numpy as np
 import scipy.linalg
 
-from lpw_toolkit.distances import Quadratic, make_quadratic
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
 from lpw_toolkit.metric_learning.pca import Pca
 from lpw_toolkit.metric_learning.views import Floats, Views, pair_covariances
 

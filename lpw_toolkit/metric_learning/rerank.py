@@ -13,10 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Distance, Features, check_alike
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.nearest import first_places
-from lpw_toolkit.ranking import Blocks, Distances, Ints, check_numbers, iter_ranges
+from lpw_toolkit.evaluation.distances import Distance, Features, check_alike
+from lpw_toolkit.evaluation.ranking import Blocks, Distances, Ints, check_numbers, iter_ranges
+from lpw_toolkit.evaluation.top_k import first_places
 
 Half = Literal["round_even", "half_up"]
 #: Bytes of distances asked for at once, and compared at once; shared entries and rows handled at once.

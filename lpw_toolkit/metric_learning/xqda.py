@@ -7,8 +7,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Quadratic, make_quadratic
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
 from lpw_toolkit.metric_learning.views import Views, pair_covariances
 
 Floats = NDArray[np.float64]

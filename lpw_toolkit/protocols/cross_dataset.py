@@ -6,9 +6,9 @@ all 178 persons of PRID 2011, as in the RQEN paper's Table 5. Otherwise each per
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import join_splits, pose_trial
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import join_splits, pose_trial
 
 RULES = Rules(
     title="cross-dataset: learned on another dataset, tested once on all of this one",

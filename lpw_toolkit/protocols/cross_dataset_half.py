@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import NOBODY, read_trials
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import NOBODY, read_trials
 
 RULES = Rules(
     title="cross-dataset: learned on another dataset, tested on the test part of each split of this one",

@@ -2,9 +2,9 @@
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import read_trials, require_cameras
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
 RULES = Rules(
     title="iLIDS-VID, cross-camera: cam1 asks, cam2 answers, over the dataset's splits",

@@ -2,9 +2,9 @@
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import read_trials, require_cameras
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
 RULES = Rules(
     title="LPW: scen1/view2 asks, scen1/view1 and scen1/view3 answer; scenes 2 and 3 train",

@@ -6,9 +6,9 @@ each camera asks and all tracklets answer; a right answer by the query's own cam
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import pose_trial, read_trials, require_identities
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
 
 RULES = Rules(
     title="cross-camera, as on Market-1501: a person's own camera does not answer",

@@ -2,9 +2,9 @@
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import join_queries, read_trials, require_shared_cameras
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import join_queries, read_trials, require_shared_cameras
 
 RULES = Rules(
     title="MARS, official: queries stay in the gallery, junk is skipped, distractors count",

@@ -2,9 +2,9 @@
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import drop_junk, join_queries, read_trials, require_shared_cameras
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import drop_junk, join_queries, read_trials, require_shared_cameras
 
 RULES = Rules(
     title="MARS, queries put back: junk is left out of the gallery, queries are in it",

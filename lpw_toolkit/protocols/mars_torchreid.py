@@ -5,9 +5,9 @@ With the whole of MARS exactly 140 of the 1,980 queries have no answer left: the
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Relevance, judge
-from lpw_toolkit.trials import drop_junk, drop_queries, read_trials, require_shared_cameras
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import drop_junk, drop_queries, read_trials, require_shared_cameras
 
 RULES = Rules(
     title="MARS as torchreid: queries and junk are left out of the gallery, unmatched queries are skipped",

@@ -10,14 +10,14 @@ import pyarrow as pa
 from lpw_toolkit.dataset.output_folder import mark_folder, publish_folder
 from lpw_toolkit.dataset.schema import METRICS, QUERIES
 from lpw_toolkit.dataset.tables import encode_table
-from lpw_toolkit.evaluate import Evaluation, SplitResult
+from lpw_toolkit.evaluation.evaluate import Evaluation, SplitResult
+from lpw_toolkit.evaluation.metrics_table import LOCKED, SUFFIXES, format_table, read_lines
+from lpw_toolkit.evaluation.provenance import describe_junk
+from lpw_toolkit.evaluation.ranking import top_columns
 from lpw_toolkit.files.writing import write_file
-from lpw_toolkit.metrics_table import LOCKED, SUFFIXES, format_table, read_lines
-from lpw_toolkit.provenance import describe_junk
-from lpw_toolkit.ranking import top_columns
 
 if TYPE_CHECKING:  # the page draws crops with OpenCV, which a table needs not wait for
-    from lpw_toolkit.ranked_page import Answer
+    from lpw_toolkit.evaluation.ranked_page import Answer
 
 MARKER = "results.txt"
 N_WORST, N_ANSWERS = 50, 10
@@ -53,7 +53,7 @@ def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[
 
 def write_page(evaluation: Evaluation, out: Path) -> list[str]:
     """Publishes the worst queries of the first split as one HTML file; returns a line for each crop that is missing."""
-    from lpw_toolkit.ranked_page import About, RankedQuery, pick_worst, write_ranked_page
+    from lpw_toolkit.evaluation.ranked_page import About, RankedQuery, pick_worst, write_ranked_page
 
     result = evaluation.results[0]
     ranking = result.ranking
@@ -78,7 +78,7 @@ def write_page(evaluation: Evaluation, out: Path) -> list[str]:
 
 def _list_answers(result: SplitResult, query: int, names: Sequence[str]) -> "tuple[Answer, ...]":
     """The first answers, and the first right one where it is not among them."""
-    from lpw_toolkit.ranked_page import Answer
+    from lpw_toolkit.evaluation.ranked_page import Answer
 
     distances = result.blocks.block(query, query + 1)
     columns, right = top_columns(distances, result.relevance, N_ANSWERS, start=query)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.nearest import first_columns
-from lpw_toolkit.relevance import Ragged, Relevance
+from lpw_toolkit.evaluation.relevance import Ragged, Relevance
+from lpw_toolkit.evaluation.top_k import first_columns
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

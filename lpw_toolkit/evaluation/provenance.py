@@ -11,9 +11,9 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.dataset.schema import KINDS, METRICS, QUERIES
 from lpw_toolkit.dataset.tables import make_table
-from lpw_toolkit.metrics_table import MEAN, STD, SUMMARY
-from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.ranking import Ranking, Summary
+from lpw_toolkit.evaluation.metrics_table import MEAN, STD, SUMMARY
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.ranking import Ranking, Summary
 
 RANKS = (1, 5, 10, 20)
 

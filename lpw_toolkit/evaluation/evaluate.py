@@ -9,15 +9,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.comparing import Settings, Source, check_vectors, choose_distance, compare, describe_distance
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
-from lpw_toolkit.distances import Distance
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.progress import show_progress
-from lpw_toolkit.protocols import APForm, Ranker, Rules, Trial, open_protocol
-from lpw_toolkit.provenance import (
+from lpw_toolkit.evaluation.distance_choice import (
+    Settings,
+    Source,
+    check_vectors,
+    choose_distance,
+    compare,
+    describe_distance,
+)
+from lpw_toolkit.evaluation.distances import Distance
+from lpw_toolkit.evaluation.protocol import APForm, Ranker, Rules, Trial, open_protocol
+from lpw_toolkit.evaluation.provenance import (
     describe_gallery,
     describe_junk,
     describe_splits,
@@ -25,8 +31,9 @@ from lpw_toolkit.provenance import (
     make_queries,
     make_summary,
 )
-from lpw_toolkit.ranking import Blocks, Ranking, Summary, rank_queries, summarise
-from lpw_toolkit.relevance import Relevance
+from lpw_toolkit.evaluation.ranking import Blocks, Ranking, Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.relevance import Relevance
+from lpw_toolkit.progress import show_progress
 
 
 @dataclass(frozen=True)

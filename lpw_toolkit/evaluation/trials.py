@@ -13,7 +13,7 @@ from lpw_toolkit.dataset.labels import JUNK, PERSON, read_labels
 from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.protocols import Trial
+from lpw_toolkit.evaluation.protocol import Trial
 
 Ints = NDArray[np.int64]
 NOBODY: Ints = np.zeros(0, dtype=np.int64)
