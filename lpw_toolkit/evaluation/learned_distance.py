@@ -7,7 +7,7 @@ import numpy as np
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, SquaredEuclidean, check_features
-from lpw_toolkit.metric_learning.views import Training, Views, take_views
+from lpw_toolkit.evaluation.metric_learning.views import Training, Views, take_views
 
 METRICS = ("cosine", "euclidean", "sqeuclidean", "xqda", "kissme")
 _PLAIN: dict[str, type[Cosine | Euclidean | SquaredEuclidean]] = {
@@ -66,15 +66,15 @@ def open_distance(
 
 
 def _learn_xqda(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Distance:
-    from lpw_toolkit.metric_learning.xqda import fit_xqda, xqda_distance
+    from lpw_toolkit.evaluation.metric_learning.xqda import fit_xqda, xqda_distance
 
     model = fit_xqda(take_views(training, rng), solver=config.solver, n_dims=config.n_dims, ridge=config.ridge)
     return xqda_distance(model, config.solver)
 
 
 def _learn_kissme(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Distance:
-    from lpw_toolkit.metric_learning.kissme import bound_dims, fit_kissme, kissme_distance
-    from lpw_toolkit.metric_learning.pca import fit_pca
+    from lpw_toolkit.evaluation.metric_learning.kissme import bound_dims, fit_kissme, kissme_distance
+    from lpw_toolkit.evaluation.metric_learning.pca import fit_pca
 
     views = take_views(training, rng)
     pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))
