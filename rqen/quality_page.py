@@ -17,8 +17,8 @@ from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_f
 from lpw_toolkit.dataset.tables import to_integers
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.writing import write_file
+from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.sprites import sample_positions
 from rqen.job import open_network
 from rqen.network import SetNetwork
 from rqen.noise.plan import REGIONS

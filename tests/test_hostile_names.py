@@ -47,8 +47,8 @@ from lpw_toolkit.names import (
     show_name,
     show_text,
 )
+from lpw_toolkit.pages.dataset_page import encode_data, read_static, write_show
 from lpw_toolkit.progress import set_style, show_progress
-from lpw_toolkit.show import encode_data, read_static, write_show
 from lpw_toolkit.video.source_names import IdMaker
 from rqen.picture_page import Section, format_page
 from rqen.reproduce.forms import Grid, Report, format_report

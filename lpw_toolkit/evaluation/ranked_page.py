@@ -23,9 +23,9 @@ from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.pages.dataset_page import encode_data, inline_files, read_static
+from lpw_toolkit.pages.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.show import encode_data, inline_files, read_static
-from lpw_toolkit.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
 
 MAX_CROPS = 20_000
 _MAX_WIDTH_PX = 74

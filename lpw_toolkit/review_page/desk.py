@@ -13,6 +13,7 @@ from lpw_toolkit.cleaning.state.review import Review
 from lpw_toolkit.cleaning.state.state import State, describe_piece
 from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.hints import (
     Hints,
     choose_tiles,
@@ -23,7 +24,6 @@ from lpw_toolkit.review_page.hints import (
     thin_signals,
 )
 from lpw_toolkit.review_page.pictures import Pictures
-from lpw_toolkit.sprites import sample_positions
 
 #: One letter for each tracklet: all rejected, edited in part, accepted, unsure, not reviewed.
 LETTERS = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.sprites import draw_strip, sample_positions, tile_width
+from lpw_toolkit.pages.sprites import draw_strip, sample_positions, tile_width
 
 #: Frames of one picture at most: a JPEG is at most 65,535 pixels wide.
 MAX_FRAMES = 128

@@ -17,10 +17,10 @@ from lpw_toolkit.cleaning.state.review import Review
 from lpw_toolkit.cleaning.state.state import describe_piece
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.attention import Attention, splice
 from lpw_toolkit.review_page.desk import N_FEW, Desk, tell_letter
 from lpw_toolkit.review_page.hints import Hints, choose_tiles, list_reasons, suggest_cuts, thin_signals
-from lpw_toolkit.sprites import sample_positions
 
 _N_REASONS = 3
 #: The letter of a tracklet that somebody else looks at.

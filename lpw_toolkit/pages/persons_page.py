@@ -7,7 +7,7 @@ import numpy as np
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.show import Look, Sheet, Show, order_tracklets, take_sheet, write_pages
+from lpw_toolkit.pages.dataset_page import Look, Sheet, Show, order_tracklets, take_sheet, write_pages
 
 PERSONS = Look("persons.html", ("persons.css", "persons.js"))
 
