@@ -22,7 +22,7 @@ from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.exports import export_dataset
+from lpw_toolkit.exports.form import export_dataset
 
 A1, A2 = "scen1/view1/000001", "scen1/view1/000002"
 B1, B2 = "scen1/view2/000001", "scen1/view2/000002"

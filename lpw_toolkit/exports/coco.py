@@ -10,7 +10,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.dataset.video_boxes import Sequence, iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.exports import Exported, ExportOptions
+from lpw_toolkit.exports.form import Exported, ExportOptions
 from lpw_toolkit.files import writing
 from lpw_toolkit.names import json_text
 

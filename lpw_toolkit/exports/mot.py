@@ -13,7 +13,7 @@ from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.dataset.video_boxes import Sequence, iter_sequences, safe_name
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.exports import Exported, ExportOptions, Role
+from lpw_toolkit.exports.form import Exported, ExportOptions, Role
 from lpw_toolkit.files import writing
 from lpw_toolkit.names import format_csv
 

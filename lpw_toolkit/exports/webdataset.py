@@ -8,11 +8,11 @@ from typing import Any
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.dataset.output_folder import publish_folder
-from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally, read_suffix
+from lpw_toolkit.exports.form import SHARD_BYTES, Exported, ExportOptions, Tally, read_suffix
+from lpw_toolkit.exports.shards import Loaded, name_parts, read_shards
 from lpw_toolkit.files import writing
 from lpw_toolkit.names import json_text
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.shards import Loaded, name_parts, read_shards
 
 TITLE = "tar shards for WebDataset"
 OPTIONS: tuple[str, ...] = ("split", "shard_bytes")

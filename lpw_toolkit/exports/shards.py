@@ -9,8 +9,8 @@ import pyarrow as pa
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.exports.roles import Ints, read_roles
 from lpw_toolkit.files.prefetch import map_ahead
-from lpw_toolkit.roles import Ints, read_roles
 
 
 @dataclass(frozen=True)
