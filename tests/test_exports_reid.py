@@ -336,7 +336,7 @@ class TestMarsLayout:
         assert table[query[0] - 1, 2].tolist() == [1, 2, 3, 4]
 
     def test_a_long_tracklet_is_cut_and_that_is_said(self, tmp_path, monkeypatch):
-        from lpw_toolkit.exports import mars
+        from lpw_toolkit.exports.forms import mars
 
         monkeypatch.setattr(mars, "_MAX_IMAGES", 4)
         dataset = make_reid(tmp_path / "d")

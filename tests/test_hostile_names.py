@@ -32,7 +32,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.metrics_table import format_table, read_lines
 from lpw_toolkit.evaluation.ranked_page import format_page as format_ranked
 from lpw_toolkit.exports.form import export_dataset
-from lpw_toolkit.exports.tree import name_folders
+from lpw_toolkit.exports.forms.tree import name_folders
 from lpw_toolkit.names import (
     MAX_NAME_BYTES,
     csv_cell,
