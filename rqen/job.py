@@ -17,8 +17,8 @@ from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
 from rqen import runs
-from rqen.backbones import BackboneOptions, open_backbone
-from rqen.network import SetNetwork
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.network import SetNetwork
 from rqen.plans import Pool
 from rqen.recipe import Recipe
 

@@ -24,7 +24,7 @@ from rqen import runs
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import open_network
 from rqen.memory import keep_freed_memory
-from rqen.network import SetNetwork, design_method
+from rqen.model.network import SetNetwork, design_method
 from rqen.recipe import TrainRecipe
 from rqen.trial import Mode, choose_mode, list_modes
 

@@ -14,7 +14,7 @@ from lpw_toolkit.evaluation.distances import Cosine
 from lpw_toolkit.evaluation.ranking import rank_queries, summarise
 from lpw_toolkit.evaluation.relevance import judge
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
 from rqen.plans import Pool, hold_out
 from rqen.recipe import TrainRecipe
 

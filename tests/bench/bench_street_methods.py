@@ -5,7 +5,7 @@
 
 Draws the street (by default that of bench_street.py: 120 persons, 2 scenes of 3 cameras), builds a dataset from its
 videos with simulated boxes, names the tracklets by the truth and splits the persons in halves. Every method of
-rqen.network.METHODS is trained on one half and tested on the other (protocol `market`: the other cameras answer). What
+rqen.model.network.METHODS is trained on one half and tested on the other (protocol `market`: the other cameras answer). What
 is done is kept in FOLDER and not done again; after each row results/street_methods.json holds all rows that are there.
 """
 
@@ -27,7 +27,7 @@ from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.synth.street import STREETS, open_street, write_street
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
-from rqen.network import METHODS
+from rqen.model.network import METHODS
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan
 from rqen.reproduce.record import Record, read_records

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
-from rqen.aggregate import aggregate_sets
-from rqen.backbones import Maps
-from rqen.quality import QualityPredictor, Reading
-from rqen.regions import DIVISION, pool_regions
+from rqen.model.aggregate import aggregate_sets
+from rqen.model.backbone import Maps
+from rqen.model.quality_predictor import QualityPredictor, Reading
+from rqen.model.regions import DIVISION, pool_regions
 
 _POOLED = 5  # side of the auxiliary heads' pooling; smaller maps go without
 Quality = Literal["predicted", "uniform", "appended"]

@@ -5,7 +5,7 @@ import functools
 import torch
 from torch import Tensor
 
-from rqen.backbones import Pixels
+from rqen.model.backbone import Pixels
 
 
 def normalise(images: Tensor, pixels: Pixels) -> Tensor:
