@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.progress import show_progress
-from rqen.loading import iter_ahead
+from rqen.data.prefetch import iter_ahead
 from rqen.model.aggregate import SetSums
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise

@@ -17,9 +17,9 @@ from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
 from rqen import runs
+from rqen.data.samplers import Pool
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
-from rqen.plans import Pool
 from rqen.recipe import Recipe
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 
-from rqen.batches import Batch
+from rqen.data.batches import Batch
 
 
 class Pace:

@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 
 from lpw_toolkit.errors import LpwError
-from rqen.batches import Share
+from rqen.data.batches import Share
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import show_progress
 from rqen import runs
-from rqen.augment import Augmentation
-from rqen.batches import Batch, Batches, Share, open_loader
 from rqen.cuda_graph import record_passes
 from rqen.curve import draw_log
+from rqen.data.augment import Augmentation
+from rqen.data.batches import Batch, Batches, Share, open_loader
+from rqen.data.samplers import Pool, make_pool
 from rqen.embed import EmbedOptions
 from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
 from rqen.memory import keep_freed_memory
@@ -35,7 +36,6 @@ from rqen.model.pixels import fill_colour, normalise
 from rqen.objective import measure_loss
 from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
 from rqen.pace import Pace
-from rqen.plans import Pool, make_pool
 from rqen.recipe import TrainRecipe
 from rqen.team import Team
 from rqen.tensorboard_log import publish_events, require_tensorboard

@@ -14,8 +14,8 @@ from torch import nn
 
 from lpw_toolkit.dataset.clip_index import open_index
 from rqen import runs
-from rqen.batches import Batch, Share
 from rqen.cuda_graph import record_passes
+from rqen.data.batches import Batch, Share
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import build_network, open_network
 from rqen.team import Team

@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.names import show_name
 from rqen import train as training
-from rqen.batches import Share
+from rqen.data.batches import Share
 from rqen.job import Job
 from rqen.noise.plan import NoiseConfig
 from rqen.noise.planting import plant_noise

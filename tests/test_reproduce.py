@@ -23,7 +23,7 @@ from test_embed import make_model
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen import runs
-from rqen.batches import Share
+from rqen.data.batches import Share
 from rqen.reproduce import work
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Plan, Request, make_plan

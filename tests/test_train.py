@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen import runs
 from rqen import train as training
-from rqen.batches import Share
+from rqen.data.batches import Share
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import open_network
 from rqen.optimiser import rate_at

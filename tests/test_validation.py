@@ -15,9 +15,9 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from rqen import runs
 from rqen import train as training
+from rqen.data.samplers import make_pool
 from rqen.job import Job, open_network
 from rqen.pace import Pace
-from rqen.plans import make_pool
 from rqen.recipe import TrainRecipe, read_recipe
 from rqen.team import Share, Team
 from rqen.tensorboard_log import FOLDER, publish_events

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from machine import describe_machine, print_table, write_result
 
-from rqen.batches import Batch, Share
+from rqen.data.batches import Batch, Share
 from rqen.folding import fold_normalisation
 from rqen.job import Job, build_network
 from rqen.memory import keep_freed_memory

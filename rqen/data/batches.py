@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
-from rqen.augment import Augmentation
-from rqen.loading import iter_ahead
-from rqen.plans import Pool, draw_frames, draw_sets, draw_triplets
+from rqen.data.augment import Augmentation
+from rqen.data.prefetch import iter_ahead
+from rqen.data.samplers import Pool, draw_frames, draw_sets, draw_triplets
 from rqen.recipe import DataRecipe
 
 Ints = NDArray[np.int64]
