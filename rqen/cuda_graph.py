@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
 from rqen.model.network import SetNetwork
-from rqen.trial import Mode
+from rqen.run.speed_trial import Mode
 
 
 def record_passes(network: SetNetwork, images: Tensor, mode: Mode) -> None:

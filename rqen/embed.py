@@ -16,7 +16,7 @@ from rqen.data.prefetch import iter_ahead
 from rqen.model.aggregate import SetSums
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
-from rqen.trial import PLAIN, Mode
+from rqen.run.speed_trial import PLAIN, Mode
 
 Ints = NDArray[np.int64]
 

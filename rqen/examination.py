@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import Trial, open_protocol
-from rqen import runs
+from rqen.run import run_folder
 
 #: Said beside the figures of a run that an older version trained.
 UNBOUND = "run.json and the weights of this run are of an older version: they do not vouch for each other"
@@ -33,7 +33,7 @@ def choose_trials(
     Errors: LpwError for no run, a dataset that the protocol does not fit, and splits that are not there or not the
     run's.
     """
-    said = runs.read_run(run)
+    said = run_folder.read_run(run)
     trials = {trial.split: trial for trial in open_protocol(protocol).trials(dataset)}
     own = int(-1 if said.get("split") is None else said["split"])
     is_own = own in trials and len(trials) > 1 and _is_trained_on(said, dataset)
@@ -63,7 +63,7 @@ def list_rows(trials: Sequence[Trial]) -> NDArray[np.int64]:
 
 def note_training(run: Path, dataset: Dataset, trials: Sequence[Trial]) -> list[str]:
     """What a reader of the figures must know of the run: how many queries show persons that it has trained on."""
-    said = runs.read_run(run)
+    said = run_folder.read_run(run)
     notes = [] if "model_sha256" in said else [UNBOUND]
     if not _is_trained_on(said, dataset):
         return notes

@@ -16,11 +16,11 @@ from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
-from rqen import runs
 from rqen.data.samplers import Pool
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
 from rqen.recipe import Recipe
+from rqen.run import run_folder
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def build_network(job: Job, n_persons: int) -> SetNetwork:
 
 def _start_from(network: SetNetwork, run: Path) -> None:
     """Takes over everything but the classifiers, whose persons are others."""
-    held, _ = runs.read_model(run)
+    held, _ = run_folder.read_model(run)
     state = {n: v for n, v in held.model.items() if not n.startswith(("main.", "auxiliary."))}
     own = {n: v for n, v in network.state_dict().items() if not n.startswith(("main.", "auxiliary."))}
     odd = [n for n in own if n not in state or state[n].shape != own[n].shape]
@@ -89,33 +89,12 @@ def _start_from(network: SetNetwork, run: Path) -> None:
     network.load_state_dict(state, strict=False)
 
 
-def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
-    """The trained network of a complete run, in evaluation, and its run.json. Errors: LpwError, MismatchError."""
-    from rqen.recipe import make_recipe
-
-    state, facts = runs.read_model(run)
-    recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
-    backbone = open_backbone(recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride))
-    size = recipe.data.height, recipe.data.width
-    _refuse_other_persons(run, state, len(facts["persons"]))
-    try:
-        if facts.get("width") is not None:
-            backbone = type(backbone)(facts["width"])
-        network = SetNetwork(backbone, recipe.design(facts["method"]), len(facts["persons"]), size)
-        network.load_state_dict(state.model)
-    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-        got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()[:200]})"
-        do = "train again with this version of lpw"
-        raise MismatchError(run / runs.MODEL, got, "those of run.json", do) from error
-    return network.eval(), facts
-
-
-def _refuse_other_persons(run: Path, state: runs.State, n_persons: int) -> None:
+def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) -> None:
     """Errors: MismatchError where no classifier has a row a person: a network for more would be made first."""
     rows = {value.shape[0] for name, value in state.model.items() if name.startswith("main.") and value.ndim}
     if rows and n_persons not in rows:
         got = f"weights for {name_some(sorted(rows))} persons"
-        raise MismatchError(run / runs.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")
+        raise MismatchError(run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")
 
 
 def describe_job(
@@ -141,11 +120,11 @@ def describe_job(
         "n_tracklets": len(pool.rows),
         "weights": network.backbone.weights,
         "width": getattr(network.backbone, "width", None),
-        "start_from": None if job.start_from is None else runs.read_run(job.start_from)["digest"],
+        "start_from": None if job.start_from is None else run_folder.read_run(job.start_from)["digest"],
         "torch": torch.__version__,
     }
     facts = json.loads(json.dumps(facts))
-    return {**facts, "digest": runs.digest_settings(facts)}
+    return {**facts, "digest": run_folder.digest_settings(facts)}
 
 
 def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
@@ -155,16 +134,16 @@ def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
     there although nobody asked to go on.
     """
     out = make_folder(job.out)
-    if not (out / runs.RUN).is_file():
+    if not (out / run_folder.RUN).is_file():
         if any(not entry.name.endswith(TEMPORARY_SUFFIX) for entry in list_folder(out)):
             raise LpwError(out, "a folder with other things", "a new or empty folder", "choose another --out")
         return None
     if not job.resume:
         do = "add --resume to go on with it, or choose another --out"
         raise LpwError(out, "a run that is there already", "a new folder", do)
-    before = runs.read_run(out)
+    before = run_folder.read_run(out)
     facts = {key: value for key, value in facts.items() if key != "data_digest" or key in before}  # older runs lack it
-    differences = runs.compare_settings(
+    differences = run_folder.compare_settings(
         {k: before.get(k) for k in facts if k != "digest"}, {k: v for k, v in facts.items() if k != "digest"}
     )
     if differences:

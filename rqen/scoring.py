@@ -20,13 +20,13 @@ from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.evaluation.distance_choice import Settings
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
-from rqen import runs
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.job import open_network
-from rqen.memory import keep_freed_memory
 from rqen.model.network import SetNetwork, design_method
 from rqen.recipe import TrainRecipe
-from rqen.trial import Mode, choose_mode, list_modes
+from rqen.run import run_folder
+from rqen.run.malloc import keep_freed_memory
+from rqen.run.speed_trial import Mode, choose_mode, list_modes
+from rqen.run.trained_network import open_network
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -238,7 +238,7 @@ def evaluate_run(
 
 def refuse_unscored(run: Path) -> None:
     """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
-    method = runs.read_run(run)["method"]
+    method = run_folder.read_run(run)["method"]
     if design_method(method).quality == "uniform":
         do = "leave the quality out, or name a run of rqen, qan or more_params"
         raise LpwError(run, f"a run of {method}, which scores no frame", "a method with a predictor", do)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import show_progress
-from rqen import runs
 from rqen.cuda_graph import record_passes
 from rqen.curve import draw_log
 from rqen.data.augment import Augmentation
@@ -30,16 +29,17 @@ from rqen.data.batches import Batch, Batches, Share, open_loader
 from rqen.data.samplers import Pool, make_pool
 from rqen.embed import EmbedOptions
 from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
-from rqen.memory import keep_freed_memory
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
 from rqen.objective import measure_loss
 from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
 from rqen.pace import Pace
 from rqen.recipe import TrainRecipe
+from rqen.run import run_folder
+from rqen.run.malloc import keep_freed_memory
+from rqen.run.speed_trial import Mode, choose_mode, list_modes
 from rqen.team import Team
 from rqen.tensorboard_log import publish_events, require_tensorboard
-from rqen.trial import Mode, choose_mode, list_modes
 from rqen.validation import Best, name_persons, split_pool, validate
 
 _LOG_EVERY = 20
@@ -87,7 +87,7 @@ def train(job: Job, team: Team) -> Path:
                 runner.save(iteration, digest, rows)
             if signals:
                 return job.out
-    if team.leads and not (job.out / runs.MODEL).is_file():
+    if team.leads and not (job.out / run_folder.MODEL).is_file():
         runner.finish(n, rows)
     team.wait()
     return job.out
@@ -161,38 +161,40 @@ class Runner:
 
     def restore(self, digest: str) -> tuple[int, list[dict[str, Any]]]:
         """Steps done and the log of a run that goes on; nothing of a new one."""
-        file = self.job.out / runs.CHECKPOINT
+        file = self.job.out / run_folder.CHECKPOINT
         if not file.is_file():
             return 0, []
-        state = runs.read_state(file, digest)
+        state = run_folder.read_state(file, digest)
         self.network.load_state_dict(state.model)
-        runs.restore_optimiser(self.optimiser, state.optimiser)
+        run_folder.restore_optimiser(self.optimiser, state.optimiser)
         if state.best:
             at = state.best_at
             self.best = Best(int(at["iteration"]), at["map"], at["rank1"], state.best)
-        return state.iteration, runs.read_log(self.job.out, state.iteration)
+        return state.iteration, run_folder.read_log(self.job.out, state.iteration)
 
     def save(self, iteration: int, digest: str, rows: list[dict[str, Any]]) -> None:
         """Publishes a checkpoint with the log up to it."""
         if not self.team.leads:
             return
-        runs.write_log(self.job.out, rows)
+        run_folder.write_log(self.job.out, rows)
         if self.job.tensorboard:
             publish_events(self.job.out, rows, iteration)
-        flat, best = runs.flatten_optimiser(self.optimiser), self.best
-        state = runs.State(iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {})
-        runs.write_state(self.job.out / runs.CHECKPOINT, state, digest)
+        flat, best = run_folder.flatten_optimiser(self.optimiser), self.best
+        state = run_folder.State(
+            iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {}
+        )
+        run_folder.write_state(self.job.out / run_folder.CHECKPOINT, state, digest)
 
     def finish(self, iteration: int, rows: list[dict[str, Any]]) -> None:
         """Publishes the log, its curve, which weights are kept, and these: the best on those held out, or the last."""
         out, best = self.job.out, self.best
-        runs.write_log(out, rows)
+        run_folder.write_log(out, rows)
         draw_log(rows, out / "curve.png")
         kept: dict[str, Any] = {"chosen_by": "last iteration", "iteration": iteration}
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
-        runs.complete_run(out, runs.State(kept["iteration"], model, {}), kept)
+        run_folder.complete_run(out, run_folder.State(kept["iteration"], model, {}), kept)
 
 
 def _agree_on_run(
@@ -203,9 +205,9 @@ def _agree_on_run(
         before = open_folder(job, facts)
         if before is None:
             facts = {**facts, "mode": vars(_choose(job, team, network, index, pool))}
-            runs.write_run(job.out, facts)
+            run_folder.write_run(job.out, facts)
     team.wait()
-    return runs.read_run(job.out)
+    return run_folder.read_run(job.out)
 
 
 def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: Pool) -> Mode:

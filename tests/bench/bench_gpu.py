@@ -31,7 +31,7 @@ from torch.utils.flop_counter import flop_registry
 
 from rqen.job import Job, build_network
 from rqen.recipe import Recipe, read_recipe
-from rqen.trial import PLAIN, Mode, choose_mode, list_modes
+from rqen.run.speed_trial import PLAIN, Mode, choose_mode, list_modes
 
 DEVICE = torch.device("cuda")
 _PRODUCT_SIDE, _COPIED_BYTES = 8192, 1 << 32

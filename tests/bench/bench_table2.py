@@ -19,7 +19,7 @@ from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan
 from rqen.reproduce.record import Record, read_records, record_file, write_record
 from rqen.reproduce.work import WorkOptions, run_plan
-from rqen.runs import compare_settings
+from rqen.run.run_folder import compare_settings
 from rqen.scoring import ScoringOptions
 from rqen.team import open_team
 
