@@ -29,9 +29,9 @@ from rqen.data.batches import Batch, Batches, Share, open_loader
 from rqen.data.samplers import Pool, make_pool
 from rqen.embed import EmbedOptions
 from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
+from rqen.losses.objective import measure_loss
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
-from rqen.objective import measure_loss
 from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
 from rqen.pace import Pace
 from rqen.recipe import TrainRecipe

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rqen.losses import batch_hard_loss, pull_loss, triplet_loss
+from rqen.losses.set_losses import batch_hard_loss, pull_loss, triplet_loss
 from rqen.model.network import Output
 from rqen.recipe import LossRecipe
 
