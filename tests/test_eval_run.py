@@ -18,12 +18,12 @@ from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen.job import Job
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
 from rqen.scoring import ScoringOptions, embed_run, evaluate_run, read_quality
-from rqen.team import Share, Team
-from rqen.train import train
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",

@@ -13,15 +13,15 @@ from tiny_training import make_data, make_job
 from torch import nn
 
 from lpw_toolkit.dataset.clip_index import open_index
-from rqen.cuda_graph import record_passes
 from rqen.data.batches import Batch, Share
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.job import build_network
 from rqen.run import run_folder
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode
 from rqen.run.trained_network import open_network
-from rqen.team import Team
-from rqen.train import Runner, train
+from rqen.training.cuda_graph import record_passes
+from rqen.training.distributed import Team
+from rqen.training.job import build_network
+from rqen.training.train import Runner, train
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),

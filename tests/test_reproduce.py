@@ -30,7 +30,7 @@ from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run import run_folder
 from rqen.scoring import ScoringOptions
-from rqen.team import Team
+from rqen.training.distributed import Team
 
 ALONE = Team(Share(), torch.device("cpu"))
 OPTIONS = WorkOptions(ScoringOptions(n_workers=0), n_workers=0)

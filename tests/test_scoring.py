@@ -14,7 +14,6 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen.job import Job
 from rqen.model.pixels import normalise
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
@@ -31,8 +30,9 @@ from rqen.scoring import (
     shorten_regions,
     write_quality,
 )
-from rqen.team import Share, Team
-from rqen.train import train
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 ALONE = Team(Share(), torch.device("cpu"))
 OPTIONS = ScoringOptions(batch=7, n_workers=0)

@@ -21,15 +21,15 @@ from tiny_training import make_job as job
 
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import train as training
 from rqen.data.batches import Share
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.optimiser import rate_at
 from rqen.recipe import OptimRecipe, read_recipe
 from rqen.run import run_folder
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
 from rqen.run.trained_network import open_network
-from rqen.team import Team
+from rqen.training import train as training
+from rqen.training.distributed import Team
+from rqen.training.optimiser import rate_at
 
 ALONE = Team(Share(), torch.device("cpu"))
 

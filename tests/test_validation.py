@@ -13,16 +13,16 @@ from make_reid import make_reid, rewrite
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
-from rqen import train as training
 from rqen.data.samplers import make_pool
-from rqen.job import Job
-from rqen.pace import Pace
 from rqen.recipe import TrainRecipe, read_recipe
 from rqen.run import run_folder
 from rqen.run.trained_network import open_network
-from rqen.team import Share, Team
-from rqen.tensorboard_log import FOLDER, publish_events
-from rqen.validation import Best, split_pool, validate
+from rqen.training import train as training
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.tensorboard_log import FOLDER, publish_events
+from rqen.training.throughput import Pace
+from rqen.training.validation import Best, split_pool, validate
 
 ALONE = Team(Share(), torch.device("cpu"))
 SMALL = (
@@ -98,7 +98,7 @@ def test_figures_are_those_of_a_ranking_across_cameras(dataset: Dataset) -> None
         vectors = np.array([[1, 0], [0, 1], [0.9, 0.1], [1, 0]], dtype=np.float32)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rqen.validation.embed_tracklets", lambda *_: Found)
+        patch.setattr("rqen.training.validation.embed_tracklets", lambda *_: Found)
         found = validate(None, index, held, None)
     # right answers stand at 2 (after 4), at 3 (after 3 and 1, as far as it), at 1 (before 4, as far), and at 3
     assert found == {"val_rank1": 0.25, "val_map": pytest.approx((1 / 2 + 1 / 3 + 1 + 1 / 3) / 4, abs=1e-6)}
@@ -184,7 +184,7 @@ def test_without_a_validation_set_the_last_weights_are_kept(dataset: Dataset, tm
 
 def test_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("rqen.pace.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("rqen.training.throughput.time.perf_counter", lambda: now[0])
 
     class Batch:
         images = np.zeros((2, 3))

@@ -143,9 +143,9 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
 
 
 def _train(named: Path, out: Path, method: str, recipe: "Recipe") -> Path:
-    from rqen.job import Job
-    from rqen.team import open_team
-    from rqen.train import train
+    from rqen.training.distributed import open_team
+    from rqen.training.job import Job
+    from rqen.training.train import train
 
     with open_team() as team:
         return train(Job(named, out, method, recipe, resume=True), team)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.errors import MismatchError
-from rqen.job import _refuse_other_persons
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
 from rqen.run import run_folder
+from rqen.training.job import _refuse_other_persons
 
 
 def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:

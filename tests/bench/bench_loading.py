@@ -16,11 +16,11 @@ import torch
 from machine import print_table, write_result
 
 from lpw_toolkit.dataset.dataset import open_dataset
-from rqen.job import Job
 from rqen.recipe import Recipe, read_recipe
 from rqen.run import run_folder
-from rqen.team import open_team
-from rqen.train import train
+from rqen.training.distributed import open_team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 
 def measure(data: Path, recipe: Recipe, n_workers: int) -> dict[str, Any]:

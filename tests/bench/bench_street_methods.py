@@ -33,7 +33,7 @@ from rqen.reproduce.plan import Item, Plan, Request, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.scoring import ScoringOptions
-from rqen.team import open_team
+from rqen.training.distributed import open_team
 
 PROTOCOL = "market"
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "map")

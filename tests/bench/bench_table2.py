@@ -21,7 +21,7 @@ from rqen.reproduce.record import Record, read_records, record_file, write_recor
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run.run_folder import compare_settings
 from rqen.scoring import ScoringOptions
-from rqen.team import open_team
+from rqen.training.distributed import open_team
 
 OSNET = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
 ORDER = ("untrained", "onnx", "baseline", "mean", "qan", "qfix", "more_params", "rqen", "ru", "rm", "rl")

@@ -26,15 +26,15 @@ from machine import describe_machine, print_table, write_result
 
 from rqen.data.batches import Batch, Share
 from rqen.folding import fold_normalisation
-from rqen.job import Job, build_network
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
-from rqen.optimiser import make_optimiser
 from rqen.recipe import Recipe, TrainRecipe, read_recipe
 from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode, list_modes, wait_for
-from rqen.team import Team
-from rqen.train import Runner
+from rqen.training.distributed import Team
+from rqen.training.job import Job, build_network
+from rqen.training.optimiser import make_optimiser
+from rqen.training.train import Runner
 
 BACKBONES = ("googlenet", "bn_inception", "resnet50", "efficientnet_lite0")
 N_FRAMES, N_PERSONS = 8, 100

@@ -81,7 +81,7 @@ def load_everything() -> None:
         "pyarrow.parquet",
         "onnxruntime",
         "openvino",
-        "rqen.train",
+        "rqen.training.train",
         "rqen.scoring",
         "PIL.Image",
     ):

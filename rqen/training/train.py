@@ -22,25 +22,25 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import show_progress
-from rqen.cuda_graph import record_passes
-from rqen.curve import draw_log
 from rqen.data.augment import Augmentation
 from rqen.data.batches import Batch, Batches, Share, open_loader
 from rqen.data.samplers import Pool, make_pool
 from rqen.embed import EmbedOptions
-from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
 from rqen.losses.objective import measure_loss
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
-from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
-from rqen.pace import Pace
 from rqen.recipe import TrainRecipe
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
-from rqen.team import Team
-from rqen.tensorboard_log import publish_events, require_tensorboard
-from rqen.validation import Best, name_persons, split_pool, validate
+from rqen.training.cuda_graph import record_passes
+from rqen.training.distributed import Team
+from rqen.training.job import Job, build_network, choose_rows, describe_job, open_folder
+from rqen.training.loss_curve import draw_log
+from rqen.training.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
+from rqen.training.tensorboard_log import publish_events, require_tensorboard
+from rqen.training.throughput import Pace
+from rqen.training.validation import Best, name_persons, split_pool, validate
 
 _LOG_EVERY = 20
 
