@@ -19,6 +19,7 @@ from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.writing import write_file
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.progress import show_progress
+from rqen.inference.run_vectors import RunVectors, ScoringOptions, embed_run, name_regions
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
 from rqen.noise.plan import REGIONS
@@ -27,7 +28,6 @@ from rqen.picture_page import Section, format_page
 from rqen.quality_pictures import Floats, Pixels, ScoredSet, draw_scores, draw_set
 from rqen.run.run_folder import read_run
 from rqen.run.trained_network import open_network
-from rqen.scoring import RunVectors, ScoringOptions, embed_run, name_regions
 
 MARKER = ".lpw-quality"
 _SPREAD_WORDS = "largest less smallest score of a region over its mean, averaged over the regions"

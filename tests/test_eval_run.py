@@ -18,9 +18,9 @@ from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
+from rqen.inference.run_vectors import ScoringOptions, embed_run, evaluate_run, read_quality
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
-from rqen.scoring import ScoringOptions, embed_run, evaluate_run, read_quality
 from rqen.training.distributed import Share, Team
 from rqen.training.job import Job
 from rqen.training.train import train
@@ -161,7 +161,7 @@ class TestEval:
             asked.append(words[3])
             return embed_run(*words)
 
-        monkeypatch.setattr("rqen.scoring.embed_run", note)
+        monkeypatch.setattr("rqen.inference.run_vectors.embed_run", note)
         show(*on(home))
         show(*on(home, "--metric", "euclidean", "--pca", 2))
         assert len(asked[0]) == 8  # scene 1

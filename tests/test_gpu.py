@@ -14,7 +14,7 @@ from torch import nn
 
 from lpw_toolkit.dataset.clip_index import open_index
 from rqen.data.batches import Batch, Share
-from rqen.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.run import run_folder
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode
 from rqen.run.trained_network import open_network

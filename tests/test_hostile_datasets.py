@@ -26,10 +26,10 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.schema import SCHEMAS
 from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import LpwError, MismatchError
+from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
 from rqen.run.trained_network import open_network
-from rqen.scoring import ScoringOptions, embed_run
 from rqen.training.distributed import Share, Team
 from rqen.training.job import Job
 from rqen.training.train import train

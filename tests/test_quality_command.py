@@ -23,12 +23,12 @@ from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.names import show_name
 from rqen.data.batches import Share
+from rqen.inference.run_vectors import embed_run
 from rqen.noise.plan import NoiseConfig
 from rqen.noise.planting import plant_noise
 from rqen.quality_page import QualityView, choose_rows, measure_spread, pick_positions, read_planted
 from rqen.quality_pictures import ScoredSet, draw_scores, draw_set
 from rqen.recipe import read_recipe
-from rqen.scoring import embed_run
 from rqen.training import train as training
 from rqen.training.distributed import Team
 from rqen.training.job import Job

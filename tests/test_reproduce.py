@@ -23,13 +23,13 @@ from test_embed import make_model
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.data.batches import Share
+from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce import work
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Plan, Request, make_plan
 from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run import run_folder
-from rqen.scoring import ScoringOptions
 from rqen.training.distributed import Team
 
 ALONE = Team(Share(), torch.device("cpu"))

@@ -14,11 +14,7 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen.model.pixels import normalise
-from rqen.recipe import read_recipe
-from rqen.run import run_folder
-from rqen.run.trained_network import open_network
-from rqen.scoring import (
+from rqen.inference.run_vectors import (
     RunVectors,
     ScoringOptions,
     cut_region,
@@ -30,6 +26,10 @@ from rqen.scoring import (
     shorten_regions,
     write_quality,
 )
+from rqen.model.pixels import normalise
+from rqen.recipe import read_recipe
+from rqen.run import run_folder
+from rqen.run.trained_network import open_network
 from rqen.training.distributed import Share, Team
 from rqen.training.job import Job
 from rqen.training.train import train

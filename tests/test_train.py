@@ -22,7 +22,7 @@ from tiny_training import make_job as job
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.data.batches import Share
-from rqen.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.recipe import OptimRecipe, read_recipe
 from rqen.run import run_folder
 from rqen.run.speed_trial import Mode, choose_mode, list_modes

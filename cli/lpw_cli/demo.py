@@ -121,8 +121,8 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
     from lpw_toolkit.evaluation.distance_choice import Settings
     from lpw_toolkit.evaluation.evaluate import evaluate
     from lpw_toolkit.evaluation.trials import read_trials
+    from rqen.inference.run_vectors import embed_run, make_embeddings
     from rqen.recipe import read_recipe
-    from rqen.scoring import embed_run, make_embeddings
 
     recipe = read_recipe("demo", tuple(changes))
     _say("8/9 train", f"RQEN, {recipe.train.iterations} steps, to {out / 'run'}")

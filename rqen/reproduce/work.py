@@ -18,10 +18,17 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.protocol import open_protocol
 from lpw_toolkit.files.writing import make_folder
+from rqen.inference.run_vectors import (
+    RunVectors,
+    ScoringOptions,
+    cut_region,
+    embed_run,
+    make_embeddings,
+    shorten_regions,
+)
 from rqen.reproduce.plan import Item, Plan, Training
 from rqen.reproduce.record import Record, read_records, write_record
 from rqen.run import run_folder
-from rqen.scoring import RunVectors, ScoringOptions, cut_region, embed_run, make_embeddings, shorten_regions
 from rqen.training.distributed import Team
 from rqen.training.job import Job
 from rqen.training.train import train

@@ -25,7 +25,7 @@ from lpw_toolkit.progress import show_progress
 from rqen.data.augment import Augmentation
 from rqen.data.batches import Batch, Batches, Share, open_loader
 from rqen.data.samplers import Pool, make_pool
-from rqen.embed import EmbedOptions
+from rqen.inference.embed import EmbedOptions
 from rqen.losses.objective import measure_loss
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise

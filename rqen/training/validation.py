@@ -14,7 +14,7 @@ from lpw_toolkit.evaluation.distances import Cosine
 from lpw_toolkit.evaluation.ranking import rank_queries, summarise
 from lpw_toolkit.evaluation.relevance import judge
 from rqen.data.samplers import Pool, hold_out
-from rqen.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
 

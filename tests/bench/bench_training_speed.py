@@ -64,7 +64,7 @@ def make_step(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], A
 
 
 def make_extraction(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
-    """Features and scores of 24 frames, as rqen.embed asks for them."""
+    """Features and scores of 24 frames, as rqen.inference.embed asks for them."""
     network.eval()
     images = make_images(recipe).flatten(0, 1)
 

@@ -19,9 +19,9 @@ from test_embed import make_model
 
 from lpw_toolkit.benchmarks.reader import open_benchmark
 from lpw_toolkit.embedding.embeddings import write_embeddings
+from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
-from rqen.scoring import ScoringOptions, embed_run
 from rqen.training.distributed import Share, Team
 from rqen.training.job import Job
 from rqen.training.train import train

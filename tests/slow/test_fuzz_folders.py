@@ -82,7 +82,7 @@ def load_everything() -> None:
         "onnxruntime",
         "openvino",
         "rqen.training.train",
-        "rqen.scoring",
+        "rqen.inference.run_vectors",
         "PIL.Image",
     ):
         importlib.import_module(name)

@@ -21,8 +21,8 @@ from lpw_toolkit.dataset.tables import stream_table
 from lpw_toolkit.embedding.embeddings import encode_facts, make_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import describe_os_error
-from rqen.embed import iter_frames
-from rqen.scoring import ScoringOptions, describe_run, open_run
+from rqen.inference.embed import iter_frames
+from rqen.inference.run_vectors import ScoringOptions, describe_run, open_run
 
 
 def weigh_regions(features: Tensor, scores: Tensor) -> Tensor:

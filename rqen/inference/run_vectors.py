@@ -20,7 +20,7 @@ from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.evaluation.distance_choice import Settings
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
-from rqen.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.network import SetNetwork, design_method
 from rqen.recipe import TrainRecipe
 from rqen.run import run_folder
