@@ -21,7 +21,7 @@ from lpw_toolkit.evaluation.metrics_table import read_lines, read_metrics
 from lpw_toolkit.files.lines import iter_lines
 from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.video.source_names import read_cameras
-from rqen.body_points import read_landmarks
+from rqen.body.key_points import read_landmarks
 from rqen.recipe import make_recipe, read_recipe
 from rqen.run.run_folder import digest_settings
 
@@ -42,7 +42,7 @@ elif kind == "run":
     from rqen.run.run_folder import read_run as read
 elif kind == "landmarks":
     from lpw_toolkit.dataset import open_dataset
-    from rqen.body_points import read_landmarks
+    from rqen.body.key_points import read_landmarks
     read = lambda path: read_landmarks(path, open_dataset(folder))
 """
 

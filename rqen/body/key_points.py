@@ -19,7 +19,7 @@ from lpw_toolkit.files.lines import LongLineError, iter_lines
 from lpw_toolkit.files.opening import exists, read_text
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.progress import show_progress
-from rqen.landmarks import JOINTS, Floats, map_coco, map_cpm
+from rqen.body.landmarks import JOINTS, Floats, map_coco, map_cpm
 
 MIN_CONFIDENCE = 0.5
 _CHUNK = 64
