@@ -27,8 +27,8 @@ from lpw_toolkit.dataset.image_codec import decode_image
 from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header, vet_image, without_spans
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import quality_page
 from rqen.body import key_points
+from rqen.quality_page import quality_page
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITED = (

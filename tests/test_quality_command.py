@@ -26,8 +26,8 @@ from rqen.data.batches import Share
 from rqen.inference.run_vectors import embed_run
 from rqen.noise.plan import NoiseConfig
 from rqen.noise.planting import plant_noise
-from rqen.quality_page import QualityView, choose_rows, measure_spread, pick_positions, read_planted
-from rqen.quality_pictures import ScoredSet, draw_scores, draw_set
+from rqen.quality_page.quality_page import QualityView, choose_rows, measure_spread, pick_positions, read_planted
+from rqen.quality_page.score_pictures import ScoredSet, draw_scores, draw_set
 from rqen.recipe import read_recipe
 from rqen.training import train as training
 from rqen.training.distributed import Team

@@ -24,8 +24,8 @@ from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
 from rqen.noise.plan import REGIONS
 from rqen.noise.planting import read_mask
-from rqen.picture_page import Section, format_page
-from rqen.quality_pictures import Floats, Pixels, ScoredSet, draw_scores, draw_set
+from rqen.quality_page.picture_page import Section, format_page
+from rqen.quality_page.score_pictures import Floats, Pixels, ScoredSet, draw_scores, draw_set
 from rqen.run.run_folder import read_run
 from rqen.run.trained_network import open_network
 
