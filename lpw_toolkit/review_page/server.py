@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _SCRIPTS = (
-    "api", "batch_accept", "batch_operations", "candidates", "chart", "cut", "decide", "dom", "key_hints", "keyboard", "keys", "main",
-    "modes", "navigate", "operations", "outbox", "panels", "queue", "resolve", "sheet", "state", "status", "store", "sync",
-    "tracklet", "verdicts",
+    "api", "batch_accept", "batch_operations", "candidates", "chart", "cut", "decide", "dom", "key_hints",
+    "keyboard", "keys", "main", "modes", "navigate", "operations", "outbox", "panels", "queue", "resolve",
+    "sheet", "state", "status", "store", "sync", "tracklet", "verdicts",
 )  # fmt: skip
 #: The files of the page: name to media type.
 STATIC = {
