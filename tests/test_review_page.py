@@ -279,6 +279,13 @@ class TestKeysOfOnesOwn:
         page.press("Escape")
 
 
+    def test_a_key_kept_under_the_earlier_name_of_its_action(self, page, served):
+        page.ask("localStorage.setItem('lpw.keys', JSON.stringify({ twelve: 'y' }))")
+        page.review(served.address)
+        page.type("y")
+        page.wait_for("document.querySelectorAll('.cell').length === 12")
+
+
 class TestNothingIsLost:
     def test_a_reload_in_the_middle(self, page, served):
         page.accept(3)

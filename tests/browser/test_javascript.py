@@ -7,6 +7,7 @@ import pytest
 from javascript_tools import find_tool
 
 import lpw_toolkit
+from lpw_toolkit.review_page.server import STATIC
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -27,6 +28,10 @@ def test_every_page_is_checked() -> None:
     assert FORMATTED in PAGES
     included = "".join(file.read_text("utf-8") for file in HERE.glob("tsconfig*.json"))
     assert [str(folder) for folder in PAGES if f"/{folder.relative_to(PACKAGE).as_posix()}/*.js" not in included] == []
+
+
+def test_the_server_hands_out_every_file() -> None:
+    assert {file.name for file in FORMATTED.iterdir()} == set(STATIC)
 
 
 def test_no_lint() -> None:
