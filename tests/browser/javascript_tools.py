@@ -9,7 +9,7 @@ import pytest
 def find_tool(name: str) -> str:
     """The program `name`; the test is skipped where it is missing, and fails in CI.
 
-    `npm install` in a folder with this folder's package.json installs biome and tsc in node_modules/.bin.
+    `npm install` beside a copy of package.json puts biome and tsc into node_modules/.bin.
     """
     found = shutil.which(name)
     if found is None:

@@ -1,4 +1,5 @@
-// What the pages of `lpw show` and of ranked results find on `window`: data.js and timeline.js put it there.
+// What the pages of `lpw show` and of ranked results find on `window`: data.js and timeline.js put
+// it there.
 
 interface Window {
   LPW_SHOW: any;

@@ -1,4 +1,4 @@
-"""The scripts of all pages: linted and formatted by biome, type-checked by tsc from their JSDoc comments."""
+"""The scripts of all pages: linted and formatted by biome, type-checked by tsc."""
 
 import subprocess
 from pathlib import Path

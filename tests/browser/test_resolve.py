@@ -1,6 +1,6 @@
-"""The page's rules and the server's come to the same pieces, on one table of cases and on histories made at random.
+"""The page's rules and the server's come to the same pieces: a table of cases, histories made at random.
 
-The table is `resolve_cases.json`: the decisions about a tracklet of ten frames `t`, and the pieces that they come to.
+The table is `resolve_cases.json`: decisions about a tracklet `t` of ten frames, and its pieces.
 """
 
 import json
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 RULES = Path(lpw_toolkit.__file__).parent / "review_page" / "static" / "resolve.js"
 N_FRAMES = 10
 CASES = json.loads((HERE / "resolve_cases.json").read_text("utf-8"))
-#: A decision in the table: reviewer, operation, tracklets, arguments; an undo names its decision by place.
+#: A decision: reviewer, operation, tracklets, arguments; an undo names its decision by place.
 Row = tuple[str, str, list[str], dict[str, Any]]
 
 
@@ -74,7 +74,7 @@ def resolve_on_page(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw_row(rng: np.random.Generator, place: int, reviewers: list[str], names: list[str]) -> Row:
-    """A decision about one of `names`, which may lie outside its frames; an undo only where some come before it."""
+    """A decision about one of `names`; an undo only where decisions come before it."""
     a, b = sorted(rng.choice(N_FRAMES + 1, 2, replace=False).tolist())
     name = names[rng.integers(len(names))]
     arguments: dict[str, dict[str, Any]] = {
@@ -131,9 +131,9 @@ class TestHistories:
             assert page == resolve_on_server(history), json.dumps(history)
 
     def test_one_decision_on_top_of_what_the_server_sent(self) -> None:
-        """What is shown between a decision and the server's answer: the page has the pieces before it, no decisions.
+        """What is shown until the server answers: the page has the pieces before it, no decisions.
 
-        These do not tell what an undo brings back, and whether a piece was edited before it was rejected.
+        Pieces do not tell what an undo brings back, or whether a rejected one was edited before.
         """
         rng = np.random.default_rng(15)
         cases, expected = [], []

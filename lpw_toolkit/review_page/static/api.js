@@ -13,7 +13,9 @@
  * @property {number} [spent_ms]
  */
 
-/** @typedef {DecisionRequest & {reviewer: string, n: number | null, undone: boolean}} SavedDecision */
+/**
+ * @typedef {DecisionRequest & {reviewer: string, n: number | null, undone: boolean}} SavedDecision
+ */
 
 /**
  * The part of a tracklet between two cuts.
@@ -92,7 +94,10 @@
 
 /** @typedef {{n: number, letter: string, pieces: Piece[]}} Touched a tracklet after a decision */
 /** @typedef {{touched: Touched[]}} Answer */
-/** @typedef {{text: string, pieces: string[], n: number | null, decisions: SavedDecision[]}} Conflict */
+/**
+ * @typedef {{text: string, pieces: string[], n: number | null, decisions: SavedDecision[]}}
+ *   Conflict
+ */
 
 /** The server answered, but not with what was asked for. */
 export class ServerError extends Error {

@@ -6,6 +6,7 @@ import { $, closest, count, element, tail } from "./dom.js";
 /** The key of each tracklet: those of a left hand. */
 export const BATCH_KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "q", "w", "e"];
 
+const KEYS_TEXT = `${BATCH_KEYS[0]}–${BATCH_KEYS[8]}, ${BATCH_KEYS.slice(9).join(", ")}`;
 const N_KEPT = 48;
 
 /** @typedef {{images: HTMLImageElement[], url: string}} Picture */
@@ -17,7 +18,8 @@ export class BatchAccept {
     this.box = $("cells");
     this.numbers = /** @type {number[]} */ ([]); // tracklets that are shown
     this.out = /** @type {Set<number>} */ (new Set()); // places of those left out
-    this.passed = /** @type {Set<number>} */ (new Set()); // left out by hand: they wait in the queue
+    // Tracklets that were left out: they wait in the queue.
+    this.passed = /** @type {Set<number>} */ (new Set());
     this.pictures = /** @type {Map<number, Promise<Picture>>} */ (new Map());
     this.box.addEventListener("click", (event) => {
       const cell = closest(event, ".cell");
@@ -25,7 +27,10 @@ export class BatchAccept {
     });
   }
 
-  /** Shows the next ones of those that nobody has judged, the least suspicious first; returns how many. */
+  /**
+   * Shows the next ones of those that nobody has judged, the least suspicious first; returns how
+   * many.
+   */
   open() {
     const { store, passed } = this;
     const n = BATCH_KEYS.length;
@@ -37,7 +42,7 @@ export class BatchAccept {
     this.numbers = open.slice(0, n);
     this.out = new Set();
     $("batch-facts").textContent = this.numbers.length
-      ? `${count(open.length)} left; ${BATCH_KEYS[0]}–${BATCH_KEYS[8]}, ${BATCH_KEYS.slice(9).join(", ")} leave one out`
+      ? `${count(open.length)} left; ${KEYS_TEXT} leave one out`
       : "";
     this.box.replaceChildren(...this.numbers.map((number, i) => this.makeCell(number, i)));
     for (const number of open.slice(n, 2 * n)) this.fetch(number);

@@ -1,11 +1,17 @@
-// The right side: who the tracklet is, pieces of the same person in the same camera, and persons of other cameras.
+// The right side: who the tracklet is, pieces of the same person in the same camera, and persons
+// of other cameras.
 
 import { $, closest, element, tail } from "./dom.js";
 import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
 /** @typedef {import("./api.js").Candidate} Candidate */
-/** @typedef {"merge" | "across" | "member"} Kind merge: same camera; member: of this person already */
-/** @typedef {{url: string, width: number, n: number, used: number}} Sprite pictures of all candidates, in a row */
+/**
+ * @typedef {"merge" | "across" | "member"} Kind merge: same camera; member: of this person already
+ */
+/**
+ * @typedef {{url: string, width: number, n: number, used: number}} Sprite pictures of all
+ *   candidates, in a row
+ */
 
 const N_THUMBS = 2;
 const THUMB_PX = 44;

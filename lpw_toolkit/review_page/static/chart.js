@@ -1,4 +1,5 @@
-// The strip chart under the sheet: one lane for each signal, suggested cuts and dropped frames across them.
+// The strip chart under the sheet: one lane for each signal, suggested cuts and dropped frames
+// across them.
 
 import { $ } from "./dom.js";
 

@@ -1,4 +1,5 @@
-// Decisions: sent to the server by way of the outbox, shown at once as the server will resolve them, and undone.
+// Decisions: sent to the server by way of the outbox, shown at once as the server will resolve
+// them, and undone.
 
 import { showTracklet } from "./modes.js";
 import { applyOptimistically, statusCodeOf } from "./resolve.js";
@@ -92,7 +93,8 @@ export function undo(
 }
 
 /**
- * Shows the tracklets of an undone decision as they were before it, unless a later decision is about them.
+ * Shows the tracklets of an undone decision as they were before it, unless a later decision is
+ * about them.
  *
  * @param {DecisionRecord} record
  */

@@ -1,4 +1,5 @@
-// Page elements and formatted values. Text from a dataset or a log is set as textContent, never as markup.
+// Page elements and formatted values. Text from a dataset or a log is set as textContent, never as
+// markup.
 
 /**
  * The element with this id. Errors: TypeError where it is missing or of another class.

@@ -12,7 +12,11 @@ const KEY_SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑ ↓", Esc
 /** @type {Hint} */
 const LEAVE = ["Escape", "leave"];
 
-/** The hints of every mode but browsing. @type {Partial<Record<import("./state.js").Mode, () => Hint[]>>} */
+/**
+ * The hints of every mode but browsing.
+ *
+ * @type {Partial<Record<import("./state.js").Mode, () => Hint[]>>}
+ */
 const MODE_HINTS = {
   reject: () => [
     ...state.store.reasons.map(

@@ -11,9 +11,16 @@ import * as panels from "./panels.js";
 import { currentDetail, state } from "./state.js";
 import { moveCursor } from "./tracklet.js";
 
-/** @typedef {{key: string, name?: string, shift: boolean, repeat: boolean}} Press name: of the key's action */
+/**
+ * @typedef {{key: string, name?: string, shift: boolean, repeat: boolean}} Press name: of the
+ *   key's action
+ */
 
-/** Every mode but browsing takes all keys. @type {Partial<Record<import("./state.js").Mode, (press: Press) => void>>} */
+/**
+ * Every mode but browsing takes all keys.
+ *
+ * @type {Partial<Record<import("./state.js").Mode, (press: Press) => void>>}
+ */
 const HANDLERS = {
   reject: ({ key, name }) => {
     const reason = state.store.reasons[(Number(key) + 9) % 10];

@@ -113,8 +113,8 @@ export class Keys {
 }
 
 /**
- * The name of a pressed key, or "" for one that belongs to the browser. Letters go by Shift alone, whatever Caps Lock
- * says.
+ * The name of a pressed key, or "" for one that belongs to the browser. Letters go by Shift
+ * alone, whatever Caps Lock says.
  *
  * @param {KeyboardEvent} event
  */

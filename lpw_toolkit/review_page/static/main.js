@@ -1,4 +1,5 @@
-// The page of `lpw clean --review`: one tracklet at a time, by keyboard. Makes the parts of the page and wires them.
+// The page of `lpw clean --review`: one tracklet at a time, by keyboard. Makes the parts of the
+// page and wires them.
 
 import { ServerError, fetchJson } from "./api.js";
 import { BatchAccept } from "./batch_accept.js";

@@ -1,4 +1,5 @@
-// Which tracklets are shown, and in which order: views, the next and the previous one, the queue asked for again.
+// Which tracklets are shown, and in which order: views, the next and the previous one, the queue
+// asked for again.
 
 import { fetchJson } from "./api.js";
 import { $ } from "./dom.js";
@@ -78,10 +79,12 @@ export function show(place) {
 function showNothing() {
   state.entry = null;
   const { store, keys } = state;
+  const [view, conflicts] = [keys.of("view"), keys.of("conflicts")];
+  const next = `Next: link persons (${view}), resolve conflicts (${conflicts})`;
   $("nothing").textContent =
     store.nDone === store.nMine
-      ? `All tracklets are reviewed. Next: link persons (${keys.of("view")}), resolve conflicts (${keys.of("conflicts")}), then run \`lpw clean --apply\`.`
-      : `This view is empty. Press ${keys.of("view")} for the next one.`;
+      ? `All tracklets are reviewed. ${next}, then run \`lpw clean --apply\`.`
+      : `This view is empty. Press ${view} for the next one.`;
   state.candidates.clear();
   showKeyHints();
 }

@@ -1,4 +1,5 @@
-// What a reviewer can do, and the table of the keys that do it. A new operation is one entry of ACTIONS.
+// What a reviewer can do, and the table of the keys that do it. A new operation is one entry of
+// ACTIONS.
 
 import { fetchJson } from "./api.js";
 import { openBatch } from "./batch_operations.js";
@@ -68,7 +69,8 @@ function dropFrames(ranges) {
 }
 
 /**
- * A candidate was chosen: it is merged or linked with the current piece, told apart from it, or shown.
+ * A candidate was chosen: it is merged or linked with the current piece, told apart from it, or
+ * shown.
  *
  * @param {Kind} kind
  * @param {number} place

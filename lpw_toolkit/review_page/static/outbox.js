@@ -1,5 +1,6 @@
-// Decisions on their way to the disk. Each is kept in this browser until the server has said that it is saved, so
-// that neither a lost server nor a closed tab loses one. Sending one twice is harmless: it has a uuid.
+// Decisions on their way to the disk. Each is kept in this browser until the server has said that
+// it is saved, so that neither a lost server nor a closed tab loses one. Sending one twice is
+// harmless: it has a uuid.
 
 /** @typedef {import("./api.js").DecisionRequest} DecisionRequest */
 /** @typedef {import("./api.js").Answer} Answer */

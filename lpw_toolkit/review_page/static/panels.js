@@ -130,7 +130,12 @@ export function askNumber(title, onDone) {
   });
 }
 
-/** @type {(title: string, hint: string, input: HTMLInputElement | HTMLTextAreaElement, onEnter: () => void) => void} */
+/**
+ * @param {string} title
+ * @param {string} hint
+ * @param {HTMLInputElement | HTMLTextAreaElement} input
+ * @param {() => void} onEnter
+ */
 function askValue(title, hint, input, onEnter) {
   const label = element("label", "", `${hint} `);
   label.append(input);

@@ -1,11 +1,14 @@
-// Decisions to pieces: the rules of lpw_toolkit/cleaning/settle.py, for what the page shows until the server has
+// Decisions to pieces: the server's rules again, for what the page shows until the server has
 // answered. tests/browser runs both on one table of cases; where they differ, the server is right.
 
 /** @typedef {import("./api.js").Piece} Piece */
 /** @typedef {import("./api.js").Range} Range */
 /** @typedef {import("./api.js").DecisionRequest & {reviewer: string, seq: number}} Decision */
 /** @typedef {{start: number, stop: number}} Span */
-/** @typedef {{decision: Decision, span: Span}} Use a decision, and the frames of a piece that it names */
+/**
+ * @typedef {{decision: Decision, span: Span}} Use a decision, and the frames of a piece that it
+ *   names
+ */
 /** @typedef {{rejects: boolean, edited: boolean, reasons: string[]}} Verdict of one reviewer */
 
 const STATUSES = ["unreviewed", "accepted", "edited", "rejected"];
@@ -94,7 +97,8 @@ function makePiece(id, start, stop, nFrames) {
 }
 
 /**
- * The frames that a name means; null where it names another tracklet or frames that this one has not.
+ * The frames that a name means; null where it names another tracklet or frames that this one has
+ * not.
  *
  * @type {(name: string, id: string, nFrames: number) => Span | null}
  */
@@ -178,7 +182,8 @@ function findBorders(first, uses) {
 }
 
 /**
- * Which frames are dropped: by any person's last word about a frame, otherwise by any rule's or what is known.
+ * Which frames are dropped: by any person's last word about a frame, otherwise by any rule's or
+ * what is known.
  *
  * @type {(nFrames: number, uses: Use[], known: Piece[]) => Uint8Array}
  */
@@ -217,7 +222,8 @@ function toRanges(mask, start, stop) {
 }
 
 /**
- * What everyone says of a piece. Where reviewers differ, the most careful verdict holds until the conflict is resolved.
+ * What everyone says of a piece. Where reviewers differ, the most careful verdict holds until the
+ * conflict is resolved.
  *
  * @type {(piece: Piece, before: Piece, wasCut: boolean, uses: Use[], dropped: Uint8Array) => Piece}
  */

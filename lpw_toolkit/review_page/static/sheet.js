@@ -1,4 +1,5 @@
-// The contact sheet: tiles cut out of one picture. A sample of frames, all of them, or a close-up around a cut.
+// The contact sheet: tiles cut out of one picture. A sample of frames, all of them, or a close-up
+// around a cut.
 
 import { fetchPicture } from "./api.js";
 import { $, closest, element } from "./dom.js";
@@ -10,12 +11,16 @@ const MIN_SCALE = 0.6;
 const N_RUN = 64; // frames of one picture where all are shown
 const N_BEFORE_CUT = 12;
 const N_CLOSE = 32;
-const CLOSE_STEP = 8; // the close-up moves in steps, so that a moving cut does not load pictures all the time
+// The close-up moves in steps, so that a moving cut does not load pictures all the time.
+const CLOSE_STEP = 8;
 
 /** @typedef {import("./api.js").Range} Range */
 /** @typedef {import("./api.js").Piece} Piece */
 /** @typedef {import("./store.js").Entry} Entry */
-/** @typedef {{position: number, node: HTMLElement, load?: () => void}} Tile `load` loads its picture */
+/**
+ * @typedef {{position: number, node: HTMLElement, load?: () => void}} Tile `load` loads its
+ *   picture
+ */
 
 /**
  * @typedef {object} Marks
@@ -40,7 +45,8 @@ export class Sheet {
     this.mode = "";
     this.scale = 1;
     this.size = /** @type {{width: number, height: number} | null} */ (null);
-    this.loads = /** @type {Map<Element, () => void>} */ (new Map()); // by the node whose sight starts it
+    // By the node that starts it when it comes into sight.
+    this.loads = /** @type {Map<Element, () => void>} */ (new Map());
     this.box.addEventListener("click", (event) => {
       const node = closest(event, ".tile");
       if (node) choose(Number(node.dataset.position), event.shiftKey);

@@ -1,4 +1,5 @@
-// What the page knows: all tracklets by column, and those around the current one with their pictures.
+// What the page knows: all tracklets by column, and those around the current one with their
+// pictures.
 
 import { fetchJson, fetchPicture, releasePictures } from "./api.js";
 

@@ -76,7 +76,8 @@ export function onOtherTab({ data: touched }) {
 }
 
 /**
- * Takes the pieces as the server has them, but not where a later decision about the tracklet is on its way.
+ * Takes the pieces as the server has them, but not where a later decision about the tracklet is
+ * on its way.
  *
  * @param {Touched[]} touched
  */

@@ -118,7 +118,10 @@ export function stopPlaying() {
   $("stage").hidden = true;
 }
 
-/** Plays every frame of the piece, large; waits for pictures that are not loaded yet. Stops where it plays already. */
+/**
+ * Plays every frame of the piece, large; waits for pictures that are not loaded yet. Stops where
+ * it plays already.
+ */
 export function play() {
   if (state.playing) {
     stopPlaying();
