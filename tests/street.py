@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.assembly import Recipe
-from lpw_toolkit.build import BuildConfig
-from lpw_toolkit.detectors import DetectorOptions
-from lpw_toolkit.link import PRESETS
+from lpw_toolkit.build.assembly import Recipe
+from lpw_toolkit.build.build import BuildConfig
+from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.linking.linker import PRESETS
 from lpw_toolkit.synth import STREETS, NoiseConfig, write_street
 
 LINK = replace(PRESETS["paper"], min_length=4)
@@ -39,7 +39,7 @@ def build_config(street: Path, out: Path, **changes: Any) -> BuildConfig:
 
 def run_lpw(*arguments: object, env: dict[str, str] | None = None, **more: Any) -> "subprocess.CompletedProcess[str]":
     """`lpw ARGUMENTS` in a process of its own."""
-    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "lpw_cli", *map(str, arguments)]
     environment = {**os.environ, **(env or {})}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, **more)
 

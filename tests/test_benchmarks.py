@@ -16,18 +16,12 @@ import pytest
 from PIL import Image
 from raw_trees import DictTree, complaint, load, read
 
-from lpw_toolkit.archives import open_tree
-from lpw_toolkit.benchmarks import (
-    Benchmark,
-    ReadOptions,
-    list_benchmarks,
-    open_benchmark,
-    read_facts,
-)
+from lpw_toolkit.benchmarks.archives.archive import open_tree
+from lpw_toolkit.benchmarks.raw_tree import is_litter
+from lpw_toolkit.benchmarks.reader import Benchmark, ReadOptions, list_benchmarks, open_benchmark, read_facts
+from lpw_toolkit.dataset.schema import KINDS, SUBSETS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.raw_tree import is_litter
-from lpw_toolkit.schema import KINDS, SUBSETS
 
 #: Files of the fake trees that are left out by rule, which notes or documentation tell.
 LEFT_OUT = {
@@ -76,12 +70,12 @@ class TestFacts:
         assert facts.image_size is None or len(facts.image_size) == 2
 
     def test_the_folder_of_facts_is_a_package_with_its_data(self, name):
-        assert importlib.import_module(f"manifests.{name}").__doc__
-        names = {entry.name for entry in resources.files(f"manifests.{name}").iterdir()}
+        assert importlib.import_module(f"lpw_manifests.{name}").__doc__
+        names = {entry.name for entry in resources.files(f"lpw_manifests.{name}").iterdir()}
         assert "facts.json" in names
 
     def test_published_splits_say_where_they_are_from(self, name):
-        file = resources.files("manifests").joinpath(name, "splits.json")
+        file = resources.files("lpw_manifests").joinpath(name, "splits.json")
         if name == "ilids_vid":
             assert not file.is_file()
             return

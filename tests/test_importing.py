@@ -20,13 +20,13 @@ from click.testing import CliRunner
 from hostile_archives import write_ordinary
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
-from lpw_toolkit.benchmarks import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
-from lpw_toolkit.check import check_dataset
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
+from lpw_toolkit.benchmarks.intake import measure_image
+from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
+from lpw_toolkit.check.check import check_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import faults, listing, writing
-from lpw_toolkit.importing import ImportConfig, import_benchmark
-from lpw_toolkit.intake import measure_image
 
 SCRIPT = tiny_benchmark.__file__
 ROOT = Path(__file__).resolve().parents[1]
@@ -342,7 +342,7 @@ class TestRefused:
         ],
     )
     def test_a_faulty_reader_is_a_bug(self, change: Callable[[Any], Any], said: str, raw: Path, tmp_path: Path) -> None:
-        from lpw_toolkit.archives import open_tree
+        from lpw_toolkit.benchmarks.archives.archive import open_tree
 
         found = Tiny().read(open_tree(raw), ReadOptions()).tracklets
         with pytest.raises(ValueError, match=said):
@@ -475,7 +475,7 @@ class TestFaults:
         assert done.returncode == 2 and "permission denied" in done.stderr
 
     def test_two_at_once(self, raw: Path, tmp_path: Path) -> None:
-        from lpw_toolkit.workspace import Workspace
+        from lpw_toolkit.dataset.workspace import Workspace
 
         with Workspace(tmp_path / "out"), pytest.raises(LpwError, match="another process"):
             import_tiny(raw, tmp_path / "out")
@@ -541,7 +541,7 @@ class TestSignals:
 
 class TestCommand:
     def test_lines(self, tmp_path: Path) -> None:
-        from cli.import_benchmark import command
+        from lpw_cli.import_benchmark import command
 
         open_benchmark("lpw").write_fake(tmp_path / "raw", np.random.default_rng(0))
         arguments = ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--allow-partial"]
@@ -561,7 +561,7 @@ class TestCommand:
         assert fields["splits"]["drawn"] is False and fields["remarks"] == ["complete already: nothing to do"]
 
     def test_a_drawn_split_says_so(self, tmp_path: Path) -> None:
-        from cli.import_benchmark import command
+        from lpw_cli.import_benchmark import command
 
         open_benchmark("prid2011").write_fake(tmp_path / "raw", np.random.default_rng(0))
         arguments = ["prid2011", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--allow-partial"]
@@ -570,7 +570,7 @@ class TestCommand:
         assert "DRAWN, not the published ones" in done.output
 
     def test_without_leave_it_ends_with_exit_code_3(self, tmp_path: Path) -> None:
-        from cli.import_benchmark import command
+        from lpw_cli.import_benchmark import command
 
         open_benchmark("lpw").write_fake(tmp_path / "raw", np.random.default_rng(0))
         done = CliRunner().invoke(command, ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")])

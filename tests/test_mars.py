@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from raw_trees import complaint, load, read
 
-from lpw_toolkit.benchmarks import open_benchmark, read_facts
+from lpw_toolkit.benchmarks.matlab import read_matrix
+from lpw_toolkit.benchmarks.reader import open_benchmark, read_facts
 from lpw_toolkit.fakes import encode_matrix
-from lpw_toolkit.matlab import read_matrix
-from lpw_toolkit.splits import digest_facts
+from lpw_toolkit.splits.splits import digest_facts
 
 REBUILT = "order rebuilt, not compared with the official list"
 Table = NDArray[np.int64]
@@ -29,7 +29,7 @@ def fake(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def facts() -> dict[str, dict]:
-    return json.loads(resources.files("manifests.mars").joinpath("splits.json").read_text("utf-8"))["facts"]
+    return json.loads(resources.files("lpw_manifests.mars").joinpath("splits.json").read_text("utf-8"))["facts"]
 
 
 def drop(files: dict[str, bytes], *parts: str) -> dict[str, bytes]:

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lpw_toolkit import schema, tables
+from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.metrics_table import (
+from lpw_toolkit.evaluation.metrics_table import (
     LOCKED,
     check_lock,
     choose_headlines,

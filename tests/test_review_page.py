@@ -14,10 +14,10 @@ from make_dataset import make_dataset
 from review_tools import Hand, Served, make_many
 from test_show import HOSTILE, rename_tracklets
 
-from lpw_toolkit.cleaning.base import read_base
-from lpw_toolkit.cleaning.replay import replay
-from lpw_toolkit.cleaning.suggest import suggest
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.replay import replay
+from lpw_toolkit.cleaning.suggest.suggest import suggest
+from lpw_toolkit.dataset.dataset import open_dataset
 
 pytestmark = [
     pytest.mark.browser,
@@ -372,7 +372,7 @@ class TestNothingIsLost:
 
     def test_kill_9_of_the_command_loses_nothing_that_was_saved(self, hand, dataset, tmp_path):
         command = [
-            sys.executable, "-m", "cli", "clean", str(dataset.root), "--review", "--reviewer", "kim", "--no-open",
+            sys.executable, "-m", "lpw_cli", "clean", str(dataset.root), "--review", "--reviewer", "kim", "--no-open",
             "--state", str(tmp_path),
         ]  # fmt: skip
         shown = 0

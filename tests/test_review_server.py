@@ -12,13 +12,13 @@ from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
+from lpw_cli.clean import command
 from make_dataset import make_dataset
 from PIL import Image
 
-from cli.clean import command
-from lpw_toolkit.cleaning.review import open_review
-from lpw_toolkit.cleaning.suggest import suggest
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.cleaning.state.review import open_review
+from lpw_toolkit.cleaning.suggest.suggest import suggest
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import HEADERS, MAX_BODY_BYTES, Keys

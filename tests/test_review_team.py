@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lpw_cli.clean import command
 from make_dataset import make_dataset
 from PIL import Image
 
-from cli.clean import command
 from lpw_toolkit.cleaning.agreement import count_checks
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.decisions import Decision
-from lpw_toolkit.cleaning.review import Review, open_review, read_union
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import Review, open_review, read_union
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.cleaning.team import Team
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.attention import splice
 from lpw_toolkit.review_page.hints import read_hints

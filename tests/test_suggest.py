@@ -10,21 +10,21 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit import schema, tables
-from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
-from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
-from lpw_toolkit.cleaning.descriptors import N_COLOURS, N_NUMBERS, describe, even_out, measure_spread
-from lpw_toolkit.cleaning.ghosts import find_hidden
-from lpw_toolkit.cleaning.looks import compare_looks, find_changes
-from lpw_toolkit.cleaning.meetings import measure_looks
-from lpw_toolkit.cleaning.suggest import TABLES, SuggestOptions, read_suggestions, suggest
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.cleaning.suggest.appearance import compare_looks, find_changes
+from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
+from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
+from lpw_toolkit.cleaning.suggest.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
+from lpw_toolkit.cleaning.suggest.descriptors import N_COLOURS, N_NUMBERS, describe, even_out, measure_spread
+from lpw_toolkit.cleaning.suggest.meetings import measure_looks
+from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
+from lpw_toolkit.cleaning.suggest.suggest import TABLES, SuggestOptions, read_suggestions, suggest
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.embedding.onnx_embed import EmbedOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.fakes import draw_colours, draw_figure
 from lpw_toolkit.files import writing
-from lpw_toolkit.motion import to_centres
-from lpw_toolkit.onnx_embed import EmbedOptions
+from lpw_toolkit.linking.motion import to_centres
 
 
 def make_crops(root: Path, people: list[list[int]], n_frames: int = 6) -> Dataset:

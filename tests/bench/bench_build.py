@@ -20,10 +20,10 @@ import numpy as np
 from machine import print_table, write_result
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.dataset import open_dataset
-from lpw_toolkit.mot import read_boxes
-from lpw_toolkit.schema import DETECTIONS, TIMELINE
-from lpw_toolkit.tables import boxes_of, read_table, to_numpy
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.mot_text import read_boxes
+from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
+from lpw_toolkit.dataset.tables import boxes_of, read_table, to_numpy
 
 PEER = """
 import json, sys, time
@@ -66,7 +66,7 @@ def run_peer(video: Path, weights: Path, folder: Path) -> dict[str, float]:
 def run_ours(video: Path, weights: Path, out: Path, precision: str) -> dict[str, float]:
     """One run of `lpw build-tracklets`."""
     options = ["--weights", weights, "--precision", precision, "--no-cache", "--json"]
-    facts = json.loads(run_python("-m", "cli", "build-tracklets", video, "--out", out, *options).splitlines()[-1])
+    facts = json.loads(run_python("-m", "lpw_cli", "build-tracklets", video, "--out", out, *options).splitlines()[-1])
     timeline = read_table(out / "timeline" / "vtest.parquet", TIMELINE)
     seconds = facts["seconds"]
     return {"fps": timeline.num_rows / seconds["total"], "startup_s": seconds["startup"], "seconds": seconds}

@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 from machine import print_table, write_result
 
-from lpw_toolkit.build import BuildConfig, build_tracklets
-from lpw_toolkit.comparing import Settings
-from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.detectors import DetectorOptions
-from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.index import open_index
-from lpw_toolkit.mean_colour import REGIONS, describe_colours
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.embedding.mean_colour import REGIONS, describe_colours
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.evaluate import evaluate
+from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.synth import STREETS, open_street, write_street
-from lpw_toolkit.trials import read_trials
-from lpw_toolkit.true_names import NamingConfig, name_by_truth
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.network import METHODS
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan

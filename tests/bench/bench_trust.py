@@ -35,7 +35,7 @@ began = time.perf_counter(); open_dataset(root); print(time.perf_counter() - beg
 OPEN = """
 import sys, time
 from pathlib import Path
-from lpw_toolkit.index import open_index
+from lpw_toolkit.dataset.clip_index import open_index
 root = Path(sys.argv[1])
 open_index(root)
 began = time.perf_counter()
@@ -46,7 +46,7 @@ print((time.perf_counter() - began) / 20)
 MAKE = """
 import sys
 from pathlib import Path
-from lpw_toolkit.importing import ImportConfig, import_benchmark
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 import_benchmark(ImportConfig("lpw", Path(sys.argv[3]), Path(sys.argv[2]), allow_partial=True))
 print(0)
 """
@@ -60,17 +60,17 @@ TAIL = "print(time.process_time() - began)"
 WORK = {
     "check": "from lpw_toolkit.check import check_dataset\nbegan = time.process_time()\nreport = check_dataset(data)\n"
     "assert report.ok",
-    "read and verify images": "from lpw_toolkit.index import open_index\n"
+    "read and verify images": "from lpw_toolkit.dataset.clip_index import open_index\n"
     "images = open_index(data, source='files').images\nbegan = time.process_time()\n"
     "for row in range(len(images)):\n    images.read(row)",
-    "decode images": "from lpw_toolkit.index import open_index\nimages = open_index(data, source='files').images\n"
+    "decode images": "from lpw_toolkit.dataset.clip_index import open_index\nimages = open_index(data, source='files').images\n"
     "began = time.process_time()\nfor row in range(len(images)):\n    images.decode(row, (256, 128))",
-    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.pack import write_pack\n"
+    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.dataset.pack import write_pack\n"
     "began = time.process_time()\nwrite_pack(open_dataset(data))\nPath(data / 'pack.parquet').unlink()\n"
     "Path(data / 'images.pack').unlink()",
     "export to a tree": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.exports import export_dataset\n"
     "began = time.process_time()\nexport_dataset(open_dataset(data), 'tree', out)\nshutil.rmtree(out)",
-    "import": "from lpw_toolkit.importing import ImportConfig, import_benchmark\nraw = Path(sys.argv[3])\n"
+    "import": "from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark\nraw = Path(sys.argv[3])\n"
     "began = time.process_time()\nimport_benchmark(ImportConfig('lpw', raw, out, allow_partial=True))\n"
     "shutil.rmtree(out)",
 }  # fmt: skip

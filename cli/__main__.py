@@ -1,5 +1,0 @@
-"""`python -m cli` is `lpw`."""
-
-from cli.main import run
-
-run()

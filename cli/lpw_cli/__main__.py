@@ -1,0 +1,5 @@
+"""`python -m cli` is `lpw`."""
+
+from lpw_cli.main import run
+
+run()

@@ -1,0 +1,165 @@
+"""`lpw demo`: from video to a table of results on a synthetic street, offline."""
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from lpw_cli.options import FOLDER
+from lpw_cli.say import say, say_text
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.check.check import check_dataset
+from lpw_toolkit.cleaning.apply import apply
+from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import read_union
+from lpw_toolkit.cleaning.suggest.suggest import suggest
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.info import format_table1, table1
+from lpw_toolkit.dataset.output_folder import check_free
+from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.evaluation.results import format_results, write_results
+from lpw_toolkit.pages.dataset_page import write_show
+from lpw_toolkit.synth import STREETS, open_street, write_street
+from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
+from lpw_toolkit.truth.score import format_score, score_against
+from lpw_toolkit.truth.scripted_reviewer import review_by_truth
+
+if TYPE_CHECKING:
+    from lpw_toolkit.evaluation.evaluate import Evaluation
+    from rqen.recipe import Recipe
+
+SEED = 0
+PROTOCOL = "market"
+#: Packages that learning takes, beside those of the toolkit.
+LEARNING = ("torch", "torchvision", "safetensors", "efficientnet_lite_pytorch", "matplotlib")
+
+
+@click.command()
+@click.option("--out", type=FOLDER, default=Path("lpw-demo"), show_default=True, help="Folder for everything it makes.")
+@click.option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
+@click.option("--steps", type=click.IntRange(0), help="Of training; 0 ends with the pictures.  [default: the recipe's]")
+def command(out: Path, preset: str, steps: int | None) -> None:
+    """Draws a street, builds, verifies, scores, shows and cleans a dataset, trains RQEN and ranks persons it never saw.
+
+    Run again it goes on. The boxes come from the street's ground truth through a noise model (plug-in `boxes`), not
+    from a network, and the persons' names from the truth, not from cleaning: this shows the tool, and proves nothing
+    about a detector or about real people.
+    """
+    start = time.monotonic()
+    street, dataset = out / "street", out / "dataset"
+    _say("1/9 street", f"drawing synthetic videos to {street} (seed {SEED})")
+    _draw(street, preset)
+    _say("2/9 build", "boxes are simulated (noise added to the truth), linking and cropping are real")
+    options = DetectorOptions(boxes=street / "detections")
+    config = BuildConfig(root=street / "video", out=dataset, detector="boxes", options=options)
+    counts = build_tracklets(config).dataset.manifest["counts"]
+    _say("", f"{counts['n_tracklets']} tracklets, {counts['n_images']} crops, {counts['n_cameras']} cameras")
+    _say("3/9 check", "verifying tables and images")
+    if not check_dataset(dataset).ok:
+        raise MismatchError(dataset, "problems", "the dataset just built", "run `lpw check` on it")
+    _say("4/9 score", "tracklets against the street's exact truth")
+    say_text(format_score(score_against(dataset, street / "truth", prices=Prices())))
+    say_text(format_table1(table1(open_dataset(dataset))))
+    page = write_show(open_dataset(dataset), out / "show").page
+    _say("5/9 show", f"after {time.monotonic() - start:.0f} s: open {page}")
+    _clean(dataset, street / "truth", out / "cleaned")
+    if steps != 0:
+        _learn(out, steps)
+    _say("done", f"in {time.monotonic() - start:.0f} s")
+
+
+def _clean(dataset: Path, truth: Path, cleaned: Path) -> None:
+    """Suggestions, a scripted review of the whole queue, and the cleaned dataset."""
+    _say("6/9 review", "a script that knows the truth reviews; a person would: lpw clean --review")
+    suggest(dataset)
+    opened = open_dataset(dataset)
+    found = review_by_truth(opened, truth)
+    _say("", f"{found.n_found} errors in {found.n_seen} tracklets, {found.n_persons} persons linked, "
+         f"{found.n_decisions} decisions in {dataset / 'cleanup'}")  # fmt: skip
+    union = read_union(opened)
+    try:
+        made = write_cleaned(opened, apply(read_base(opened), union), union, cleaned, CleanOptions())
+    except LpwError as error:
+        _say("", f"not applied: {error}")
+        return
+    counts = made.dataset.manifest["counts"]
+    _say("", f"{cleaned}: {counts['n_tracklets']} tracklets of {counts['n_persons']} persons in two cameras or more")
+
+
+def _learn(out: Path, steps: int | None) -> None:
+    """Names, training and table; where the packages for it are missing, a line that says so."""
+    missing = [name for name in LEARNING if find_spec(name) is None]
+    if missing:
+        _say("7-9", f"left out: no package {missing[0]}; pip install 'lpw-toolkit[all]', and run it again")
+        return
+    named = out / "named"
+    _say("7/9 name", "persons come from the street's truth, in place of cleaning; half of them train")
+    try:
+        name_by_truth(out / "dataset", out / "street" / "truth", named, NamingConfig(seed=SEED))
+    except LpwError as error:
+        _say("8/9, 9/9", f"left out: {error}")
+        return
+    start = time.monotonic()
+    changes = [f"train.seed={SEED}"] + ([f"train.iterations={steps}"] if steps is not None else [])
+    evaluations = _train_and_rank(out, named, changes)
+    notes = evaluations[0].notes
+    say_text(format_results(evaluations, notes, form="table", mix=False))
+    write_results(out / "result", evaluations, notes, mix=False)
+    _say("", f"trained and ranked in {time.monotonic() - start:.0f} s; tables: {out / 'result'}")
+
+
+def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluation]":
+    """Mean colour, the backbone as it comes, and RQEN, on the persons who did not train."""
+    from lpw_toolkit.dataset.clip_index import open_index
+    from lpw_toolkit.embedding.mean_colour import describe_colours
+    from lpw_toolkit.evaluation.distance_choice import Settings
+    from lpw_toolkit.evaluation.evaluate import evaluate
+    from lpw_toolkit.evaluation.trials import read_trials
+    from rqen.recipe import read_recipe
+    from rqen.scoring import embed_run, make_embeddings
+
+    recipe = read_recipe("demo", tuple(changes))
+    _say("8/9 train", f"RQEN, {recipe.train.iterations} steps, to {out / 'run'}")
+    untrained = _train(named, out / "untrained", "mean", read_recipe("demo", ("train.iterations=0",)))
+    run = _train(named, out / "run", "rqen", recipe)
+    _say("9/9 rank", "each person who did not train asks in every camera, the other cameras answer")
+    index = open_index(named)
+    trial = read_trials(index.dataset)[0]
+    rows = np.union1d(trial.query, trial.gallery)
+    colours = [
+        describe_colours(index, rows, division=(1.0,)),
+        describe_colours(index, rows, centred=True),
+    ]
+    runs = [make_embeddings(embed_run(untrained, named, rows=rows), part="untrained")]
+    runs += [make_embeddings(embed_run(run, named, rows=rows))]
+    found = [evaluate(index.dataset, one, PROTOCOL, Settings("euclidean")) for one in colours]
+    return found + [evaluate(index.dataset, one, PROTOCOL, Settings()) for one in runs]
+
+
+def _train(named: Path, out: Path, method: str, recipe: "Recipe") -> Path:
+    from rqen.job import Job
+    from rqen.team import open_team
+    from rqen.train import train
+
+    with open_team() as team:
+        return train(Job(named, out, method, recipe, resume=True), team)
+
+
+def _draw(street: Path, preset: str) -> None:
+    if (street / "street.json").is_file():
+        if open_street(street).config != STREETS[preset]:
+            raise LpwError(street, "another street", f"the {preset} street", "remove it or choose another --out")
+        return
+    if street.parent.exists() and not street.exists():
+        check_free(street.parent)
+    write_street(street, STREETS[preset], np.random.default_rng(SEED))
+
+
+def _say(step: str, text: str) -> None:
+    say(f"{step:<12}{text}" if step else f"{'':<12}{text}")

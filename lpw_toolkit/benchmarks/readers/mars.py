@@ -1,0 +1,315 @@
+"""MARS: six cameras, several tracklets of a person in each, junk and distractors, 1,980 official queries."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpw_toolkit.benchmarks.mars_info import (
+    IMAGE,
+    JUNK,
+    KEY_LENGTH,
+    Queries,
+    Table,
+    find_info,
+    kept_queries,
+    read_keys,
+    read_list,
+    read_queries,
+    read_table,
+)
+from lpw_toolkit.benchmarks.raw_tree import (
+    Survey,
+    describe_part,
+    drop_known,
+    is_litter,
+    list_differences,
+    refuse_options,
+    survey,
+)
+from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
+from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, read_published
+
+FACTS = read_facts("mars")
+LAYOUT = "{bbox_train,bbox_test}/0001/0001C1T0001F001.jpg"
+DISTRACTOR = "0000"
+SIDES = {"train": "bbox_train", "test": "bbox_test"}
+KINDS = {JUNK: "junk", DISTRACTOR: "distractor"}
+REBUILT = "order rebuilt, not compared with the official list"
+_FOLDER = r"(bbox_train|bbox_test)/([0-9]{4}|00-1)"
+_KNOWN = r"(^|/)info/[^/]+\.(mat|txt)$"
+
+
+@dataclass(frozen=True)
+class Track:
+    """A tracklet of the source: `key` is what the names of its images begin with, such as `0001C1T0001`."""
+
+    key: str
+    images: tuple[str, ...]
+
+    @property
+    def person(self) -> str:
+        """Four digits, or 00-1."""
+        return self.key[:4]
+
+    @property
+    def camera(self) -> int:
+        """1 to 6."""
+        return int(self.key[5])
+
+
+def read(tree: Tree, options: ReadOptions) -> Reading:
+    """Tracklets `test/0002/C1T0001` of persons `0002` by cameras `C1`, and the official split.
+
+    Tracks are grouped by the names of their images: person, camera and T. With the official `info` folder in the tree
+    lists, tables and queries are compared with what was found; without it the queries are those of `manifests/mars`.
+    The gallery is every test tracklet, queries, junk and distractors among them: protocols take out what they do not
+    want.
+
+    Errors: LpwError when there is no folder of that layout, or when an official file is damaged or contradicts itself.
+    Source: liangzheng06/MARS-evaluation:utils/info_mars.m:40-112
+    """
+    refuse_options(options, FACTS.title)
+    found = survey(tree, _FOLDER, LAYOUT)
+    reading = Reading([], None, extras=drop_known(found.others, _KNOWN)[0])
+    info = find_info(found.others)
+    tracks: dict[str, list[Track]] = {}
+    table: Table | None = None
+    keys: list[str] | None = None
+    for side, folder in SIDES.items():
+        files = _collect_files(found, folder, reading)
+        listed = read_list(tree, info.get(f"{side}_name.txt"))
+        if listed is not None:
+            files = _follow_list(files, listed, info[f"{side}_name.txt"], reading)
+        tracks[side] = _group(files)
+        table = read_table(tree, side, info)
+        keys = None if table is None else _compare_table(table, listed, tracks[side], side, reading)
+        reading.tracklets += [_describe(side, track) for track in tracks[side]]
+    if not reading.tracklets:
+        raise LpwError(tree.name, "folders without an image of theirs", LAYOUT, "fetch the dataset again")
+    reading.mismatches += _compare_published(tracks)
+    reading.notes += _compare_digests(tracks)
+    queries = read_queries(tree, info, table, keys, reading)  # the test side came last
+    reading.splits = _split(reading, tracks, queries)
+    reading.notes += [] if reading.splits else [NO_SPLIT]
+    return reading
+
+
+def _collect_files(found: Survey, folder_name: str, reading: Reading) -> dict[str, str]:
+    """Paths by file name, sorted as text: the order of the official list."""
+    files: dict[str, str] = {}
+    is_image = IMAGE.fullmatch  # a million calls
+    for folder in sorted(found.folders, key=lambda folder: folder.parts):
+        name, person = folder.parts
+        if name != folder_name:
+            continue
+        fits = folder_name == SIDES["test"] or person not in KINDS
+        images = sorted(f for f in folder.files if fits and f[:4] == person and is_image(f))
+        files.update((f, f"{folder.path}/{f}") for f in images)
+        others = [f"{folder.path}/{f}" for f in sorted(set(folder.files).difference(images))]
+        reading.extras += [path for path in others if not is_litter(path)]
+    return files
+
+
+def _group(files: dict[str, str]) -> list[Track]:
+    """Tracks in the order of the official table: person, camera, T, all as text (junk first, then distractors)."""
+    images: dict[str, list[str]] = defaultdict(list)
+    for file, path in files.items():
+        images[file[:KEY_LENGTH]].append(path)
+    return [Track(key, tuple(paths)) for key, paths in images.items()]
+
+
+def _describe(side: str, track: Track) -> RawTracklet:
+    kind = KINDS.get(track.person, "person")
+    name = f"{side}/{track.person}/{track.key[4:]}"
+    return RawTracklet(name, None, f"C{track.camera}", track.person if kind == "person" else None, kind, track.images)
+
+
+def _follow_list(files: dict[str, str], listed: list[str], name: str, reading: Reading) -> dict[str, str]:
+    """`files` in the order of the official list; what only one of the two has is named."""
+    lacking = [file for file in listed if file not in files]
+    if lacking:
+        reading.mismatches.append(f"{name}: {len(lacking):,} images are missing: {name_some(lacking)}")
+    known = set(listed)
+    reading.extras += [path for file, path in files.items() if file not in known]
+    return {file: files[file] for file in listed if file in files}
+
+
+def _compare_table(
+    table: Table, listed: list[str] | None, tracks: list[Track], side: str, reading: Reading
+) -> list[str] | None:
+    """Keys of the tracks row by row, where there is a list; otherwise the rows are compared with the rebuilt ones."""
+    name = f"tracks_{side}_info.mat"
+    if listed is not None:
+        return read_keys(table, listed, name)
+    rebuilt = _rebuild_table(tracks)
+    if not np.array_equal(rebuilt, table):
+        n_rows = min(len(rebuilt), len(table))
+        differing = np.flatnonzero((rebuilt[:n_rows] != table[:n_rows]).any(axis=1))
+        row = int(differing[0]) if len(differing) else n_rows
+        line = f"{name}: {len(table):,} tracks, but file names of {SIDES[side]} give {len(rebuilt):,}"
+        reading.mismatches.append(f"{line}; they differ from row {row + 1} on")
+    return None
+
+
+def _rebuild_table(tracks: list[Track]) -> Table:
+    """The table (N, 4) that belongs to `tracks`."""
+    if not tracks:
+        return np.zeros((0, 4), dtype=np.int64)
+    end = np.cumsum([len(track.images) for track in tracks])
+    person = [-1 if track.person == JUNK else int(track.person) for track in tracks]
+    return np.stack([np.concatenate([[1], end[:-1] + 1]), end, person, [track.camera for track in tracks]], axis=1)
+
+
+def _compare_published(tracks: dict[str, list[Track]]) -> list[str]:
+    lines = []
+    for side, folder in SIDES.items():
+        published = read_published("mars")["folders"][folder]
+        found: dict[str, list[int]] = {}
+        for track in tracks[side]:
+            counts = found.setdefault(track.person, [0, 0])
+            counts[0], counts[1] = counts[0] + 1, counts[1] + len(track.images)
+        lines += _compare_folders(folder, found, published) + _find_repeats(folder, tracks[side])
+    return lines
+
+
+def _compare_folders(folder: str, found: dict[str, list[int]], published: dict[str, list[int]]) -> list[str]:
+    totals = [(sum(c[i] for c in found.values()), sum(c[i] for c in published.values())) for i in range(2)]
+    lines = list_differences(
+        (f"{folder}, {what}", *total) for what, total in zip(("tracklets", "images"), totals, strict=True)
+    )
+    missing, further = [p for p in published if p not in found], [p for p in found if p not in published]
+    if missing:
+        lines.append(f"{folder} lacks {len(missing)} of {len(published)} folders: {name_some(missing)}")
+    if further:
+        lines.append(f"{folder} has {len(further)} folders that are not published: {name_some(further)}")
+    both = [(p, found[p], published[p]) for p in published if p in found and found[p] != published[p]]
+    differing = [f"{p} ({n[0]} tracklets and {n[1]} images, not {m[0]} and {m[1]})" for p, n, m in both]
+    return [*lines, f"{folder} has other counts in {name_some(differing)}"] if differing else lines
+
+
+def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
+    """T numbers are unique for a person over all cameras: the official code groups by (person, T) alone."""
+    numbers: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for track in tracks:
+        numbers[track.person, track.key[6:]].append(track.key)
+    repeats = [" and ".join(keys) for keys in numbers.values() if len(keys) > 1]
+    return [f"{folder} has one T number in two cameras: {name_some(repeats)}"] if repeats else []
+
+
+def _compare_digests(tracks: dict[str, list[Track]]) -> list[str]:
+    published = read_published("mars")["tables"]
+    tables = {SIDES[side]: _rebuild_table(found).astype("<i4") for side, found in tracks.items()}
+    equal = all(hashlib.sha256(t.tobytes()).hexdigest() == published[f]["sha256"] for f, t in tables.items())
+    return ["tracks grouped by file names equal the official tables, row by row"] if equal else []
+
+
+def _split(reading: Reading, tracks: dict[str, list[Track]], queries: Queries) -> Splits | None:
+    keys, unknown = _find_queries(tracks["test"], queries)
+    if unknown:
+        line = f"{len(unknown):,} of {len(queries.person):,} queries have no tracklet or not a certain one"
+        reading.mismatches.append(f"{line}: {name_some(unknown)}")
+    names = {track.key: f"test/{track.person}/{track.key[4:]}" for track in tracks["test"]}
+    subsets = {
+        "train": [_describe("train", track).tracklet_id for track in tracks["train"]],
+        "query": [names[key] for key in keys],
+        "gallery": list(names.values()),
+    }
+    if not are_usable([subsets]):
+        return None
+    notes = [*([] if queries.keys else [REBUILT]), *filter(None, [_describe_part(tracks, keys)])]
+    return Splits(queries.source, queries.digest, False, [subsets], "; ".join(notes) or None)
+
+
+def _find_queries(tracks: Iterable[Track], queries: Queries) -> tuple[list[str], list[str]]:
+    """Keys of the queries' tracks, and the queries (as `0002C1`) that are missing or cannot be told from others."""
+    groups: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for track in tracks:
+        groups[track.person, track.camera].append(track.key)
+    keys: list[str] = []
+    unknown: list[str] = []
+    for i, pair in enumerate(zip(queries.person, queries.camera, strict=True)):
+        group = groups.get(pair, [])
+        if queries.keys is not None:
+            fits, key = queries.keys[i] in group, queries.keys[i]
+        else:  # with a track missing, nobody knows whose place moved
+            fits = len(group) == queries.of[i]
+            key = group[queries.place[i]] if fits else ""
+        (keys if fits else unknown).append(key if fits else f"{pair[0]}C{pair[1]}")
+    return keys, unknown
+
+
+def _describe_part(tracks: dict[str, list[Track]], keys: list[str]) -> str | None:
+    counts: dict[str, Any] = FACTS.counts
+    return describe_part(
+        FACTS.title,
+        [
+            ("train tracklets", len(tracks["train"]), counts["train"]["n_tracklets"]),
+            ("queries", len(keys), counts["query"]["n_tracklets"]),
+            ("test tracklets", len(tracks["test"]), counts["test"]["n_tracklets"]),
+            ("images", sum(len(t.images) for t in tracks["train"] + tracks["test"]), counts["n_images"]),
+        ],
+    )
+
+
+def write_fake(root: Path, rng: np.random.Generator) -> None:
+    """Three persons with the tracks of their real ones by camera, one in one camera, junk, and the info folder."""
+    tracks = {
+        "bbox_train": _draw_keys({"0001": [1, 1, 3], "0003": [2, 6], "1499": [5]}),
+        "bbox_test": _fake_test_keys(),
+    }
+    files: dict[str, bytes] = {}
+    names: dict[str, list[str]] = {}
+    for folder, keys in tracks.items():
+        rows, names[folder] = [], []
+        for key in keys:
+            start, person = len(names[folder]) + 1, key[:4]
+            colours = draw_colours(np.random.default_rng(max(int(person.replace("-", "")), 0)))
+            for frame in range(1, int(rng.integers(1, 4)) + 1):
+                names[folder].append(f"{key}F{frame:03d}.jpg")
+                image = draw_figure(colours, rng, height=256, width=128, suffix=".jpg")
+                files[f"{folder}/{person}/{names[folder][-1]}"] = image
+            rows.append([start, len(names[folder]), -1 if person == JUNK else int(person), int(key[5])])
+        side = folder.removeprefix("bbox_")
+        files[f"info/{side}_name.txt"] = "".join(f"{name}\r\n" for name in names[folder]).encode()
+        files[f"info/tracks_{side}_info.mat"] = encode_matrix(f"track_{side}_info", np.array(rows, dtype=np.int32))
+    places = [i for i, key in enumerate(tracks["bbox_test"], 1) if key in _fake_queries(tracks["bbox_test"])]
+    files["info/query_IDX.mat"] = encode_matrix("query_IDX", np.array([places], dtype=np.uint16))
+    picture = files[f"bbox_train/0001/{names['bbox_train'][0]}"]
+    for strange in ("0001/0003C1T0009F001.jpg", "0001/0001C7T0001F001.jpg", "0001/0001C1T0001F1.jpg", "1/a.jpg"):
+        files[f"bbox_train/{strange}"] = picture
+    files |= {"bbox_train/00-1/00-1C1T0001F001.jpg": picture, "bbox_test/0000/._0000C1T0001F001.jpg": b"litter"}
+    write_fakes(root / "MARS", files)
+
+
+def _fake_test_keys() -> list[str]:
+    """Junk, distractors, a person by one camera, and the three persons with the fewest tracks, all of them queried."""
+    facts = read_published("mars")
+    cameras: dict[str, list[int]] = defaultdict(list)
+    query = facts["query"]
+    for person, camera, of in zip(query["person"], query["camera"], query["of"], strict=True):
+        cameras[person] += [camera] * of
+    n_tracklets = {person: counts[0] for person, counts in facts["folders"]["bbox_test"].items()}
+    whole = [p for p, seen in cameras.items() if n_tracklets[p] == len(seen) and len(set(seen)) > 1]
+    few = sorted(whole, key=lambda person: len(cameras[person]))[2:5]
+    return _draw_keys(
+        {JUNK: [1, 1, 4], DISTRACTOR: [2, 3], "0012": [5], **{p: sorted(cameras[p]) for p in sorted(few)}}
+    )
+
+
+def _draw_keys(cameras: dict[str, list[int]]) -> list[str]:
+    """One key for each camera in the lists; T counts on from camera to camera."""
+    keys = [f"{p}C{camera}T{t:04d}" for p, seen in cameras.items() for t, camera in enumerate(seen, 1)]
+    return sorted(keys)
+
+
+def _fake_queries(keys: list[str]) -> set[str]:
+    """The tracks at the places that the real persons' queries have."""
+    tracks = [Track(key, ()) for key in keys]
+    return set(_find_queries(tracks, Queries(**kept_queries(), keys=None, source="fake"))[0])

@@ -1,0 +1,380 @@
+"""A dataset is a folder: open it, read its tables and images, and the one way in which a new one is closed.
+
+`dataset.json` is written last, by rename: its presence means that the folder is complete. What is true of this machine
+only (where the videos lie, how far a check came) is kept in `.lpw/` and is no part of the dataset.
+
+Whoever opens a dataset opens what `dataset.json` names, not what lies there: its own SHA-256 covers every one of its
+fields, among them size and SHA-256 of each table, and both are compared before anything is read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lpw_toolkit import __version__
+from lpw_toolkit.dataset.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
+from lpw_toolkit.dataset.split_leaks import refuse_leaks
+from lpw_toolkit.dataset.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.listing import iter_files, list_folder
+from lpw_toolkit.files.machine import recall
+from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
+from lpw_toolkit.files.writing import describe_os_error, publish_text
+
+MANIFEST = "dataset.json"
+LOCAL = ".lpw"
+#: The folder of the images of an imported benchmark that were copied (`images_root`).
+IMAGES = "images"
+_MAX_CLOCK_S = 1e12  # of a recording's own clock, far beyond any date
+_SELF = "manifest_sha256"
+_DO = "restore it, or build the dataset again"
+#: Folders of tables with one file for each video.
+INNER_TABLES = {"detections": DETECTIONS, "timeline": TIMELINE}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A complete dataset folder.
+
+    Attributes:
+        root: the folder.
+        manifest: what `dataset.json` says.
+        unverified: a sentence for each thing that could not be verified, because an older version wrote the dataset.
+    """
+
+    root: Path
+    manifest: dict[str, Any]
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name the dataset gives itself."""
+        return str(self.manifest["name"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) that results carry: of `dataset.json` with all that it names, verified when it was opened.
+
+        Of a dataset from before it vouched for itself, the digest of the rows of tracklets and frames.
+        """
+        return str(self.manifest.get(_SELF, self.manifest.get("digest")))
+
+    @cached_property
+    def tracklets(self) -> pa.Table:
+        """The table of tracklets (schema.TRACKLETS). Errors: MismatchError."""
+        table = self.read_table("tracklets.parquet", TRACKLETS)
+        self._refuse_odd_tracklets(table)
+        return table
+
+    def _refuse_odd_tracklets(self, tracklets: pa.Table) -> None:
+        """Errors: MismatchError for a tracklet without frames, or of a kind that is none."""
+        least = pc.min(tracklets["n_frames"]).as_py()
+        if least is not None and least < 1:
+            got = f"a tracklet of {least} frames"
+            raise MismatchError(self.root / "tracklets.parquet", got, "one frame at least", _DO)
+        odd = set(pc.unique(tracklets["kind"]).to_pylist()) - set(KINDS)
+        if odd:
+            got = f"the kind {min(odd)!r:.80}"
+            raise MismatchError(self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", _DO)
+
+    @cached_property
+    def frames(self) -> pa.Table:
+        """The table of images (schema.FRAMES), sorted by (tracklet_id, position). Errors: MismatchError."""
+        return self.read_table("frames.parquet", FRAMES)
+
+    @cached_property
+    def splits(self) -> pa.Table | None:
+        """Which tracklets train, ask and answer (schema.SPLITS); None where nobody has said.
+
+        Errors: MismatchError, also for a person who both trains and is tested in one split.
+        """
+        if "splits.parquet" not in self.manifest["tables"]:
+            return None
+        splits = self.read_table("splits.parquet", SPLITS)
+        n_splits = len(pc.unique(splits["split"]))
+        if n_splits > limit("splits"):
+            got, do = explain_limit("splits", f"{n_splits} splits"), "make fewer splits, or raise the bound"
+            raise MismatchError(self.root / "splits.parquet", got, "splits within the bounds", do)
+        refuse_leaks(splits, self.tracklets, self.root / "splits.parquet")
+        return splits
+
+    def read_table(self, name: str, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:
+        """The table `name`, whose very bytes are those that `dataset.json` names. Errors: MismatchError."""
+        return read_table(self.root / name, schema, columns=columns, facts=read_facts(self, name))
+
+    def list_tables(self, schema: pa.Schema) -> list[str]:
+        """Names of the listed tables of detections or timelines, sorted."""
+        folder = next(folder for folder, kind in INNER_TABLES.items() if kind is schema)
+        return sorted(name for name in self.manifest["tables"] if name.startswith(f"{folder}/"))
+
+    @property
+    def images_root(self) -> Path:
+        """The folder that `image.path` is relative to; outside the dataset only where it was imported in place.
+
+        A place outside is believed only where the user of this machine has named it: by the import, or `lpw locate`.
+
+        Errors: MismatchError for a folder that the manifest may not lead to, or that nobody here has named.
+        """
+        inner = str(self.manifest.get("images_root", "."))
+        if is_inner_path(inner):
+            return self.root / inner
+        if not (self.is_in_place and _is_relative(inner)):
+            do = "move the images into the dataset, or import them in place"
+            raise MismatchError(self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do)
+        named = recall(self.root / LOCAL, "images_root", self.digest)
+        if named is None:
+            do = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
+            got = f"images that lie outside of it ({inner})"
+            raise MismatchError(self.root, got, "a folder that you have named on this machine", do)
+        return follow_links(self.root / named)
+
+    @cached_property
+    def image_folder(self) -> Folder:
+        """`images_root`, held open. Errors: MismatchError."""
+        try:
+            return Folder(self.images_root)
+        except OSError as error:
+            raise MismatchError(
+                self.images_root, describe_os_error(error), "the folder of the images", "restore it"
+            ) from error
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the images are those of a published benchmark, indexed where they lie (`lpw import --in-place`)."""
+        settings = self.manifest.get("settings", {}).get("import", {})
+        return isinstance(settings, dict) and settings.get("in_place") is True
+
+    def image_file(self, path: str) -> Path:
+        """Where the image named `path` lies. Errors: MismatchError for a path that leaves the dataset."""
+        self._refuse_outer(path)
+        return self.images_root / path
+
+    def refuse_repeated_images(self) -> None:
+        """Before every image is copied: a million rows that name one large file would be a million copies of it.
+
+        Errors: MismatchError that names such a file.
+        """
+        counts = pc.value_counts(pc.struct_field(self.frames["image"].combine_chunks(), "path").drop_null())
+        most = counts[pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()] if len(counts) else None
+        if most is not None and most["counts"].as_py() > 1:
+            got = f"{most['values'].as_py()!r:.200} in {most['counts'].as_py()} rows"
+            raise MismatchError(self.root / "frames.parquet", got, "each image file once", "build the dataset again")
+
+    def _refuse_outer(self, path: str | None) -> None:
+        if path is None or not is_inner_path(path):  # a table may hold nulls within the struct of an image
+            raise MismatchError(
+                self.root / "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
+            )
+
+    def load_image(self, path: str) -> bytes:
+        """The encoded image, not compared with the index. Errors: OSError, MismatchError for a path that leaves."""
+        self._refuse_outer(path)
+        return self.image_folder.read(path, limit("image_bytes"))
+
+    def read_image(self, path: str, sha256: bytes) -> bytes:
+        """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those of the index."""
+        do = "restore the file or build the dataset again"
+        try:
+            data = self.load_image(path)
+        except OSError as error:
+            file = self.image_file(path)
+            raise CorruptCropError(file, describe_os_error(error), "a readable image", do) from error
+        found = hashlib.sha256(data).digest()
+        if found != sha256:
+            got = f"SHA-256 {found.hex()[:12]}…"
+            raise CorruptCropError(self.image_file(path), got, f"{sha256.hex()[:12]}…", do)
+        return data
+
+
+def is_inner_path(path: str) -> bool:
+    """Whether a POSIX path from a table is relative, stays inside and has no NUL or backslash."""
+    pure = PurePosixPath(path)
+    return bool(path) and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path and "\\" not in path
+
+
+def _is_relative(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and "\0" not in path and "\\" not in path
+
+
+def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
+    """Opens the dataset at `root`, once its tables are the ones that `dataset.json` names.
+
+    Small tables are compared by SHA-256, large ones by size and by the SHA-256 of their Parquet footer; `lpw check`
+    looks at everything.
+
+    Args:
+        verify: False for `lpw check`, which tells all that differs.
+
+    Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new, or
+    names other tables than lie there, or a person both trains and is tested.
+    """
+    root = follow_links(Path(root))
+    file = root / MANIFEST
+    if not is_folder(root):
+        raise LpwError(root, "no such folder", "a dataset folder", "name a folder made by `lpw build-tracklets`")
+    if not exists(file):
+        unfinished = is_folder(root / LOCAL)
+        do = "run the same build command again: it goes on where it stopped" if unfinished else "build one first"
+        raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
+    dataset = Dataset(root, _read_manifest(file))
+    if verify:
+        dataset = Dataset(root, dataset.manifest, tuple(_verify(dataset)))
+        _ = dataset.splits  # refused by every command where a person is on both sides
+    return dataset
+
+
+def _verify(dataset: Dataset) -> list[str]:
+    """What could not be verified. Errors: MismatchError for what differs."""
+    notes = []
+    if not isinstance(dataset.manifest.get("digest"), str):
+        raise MismatchError(dataset.root / MANIFEST, "no digest of the rows", "the one that lpw writes", _DO)
+    said = dataset.manifest.get(_SELF)
+    if said is None:
+        notes.append("dataset.json is of an older version and does not vouch for its own notes, counts and sources")
+    elif said != digest_manifest(dataset.manifest):
+        got = "fields that are not those it was written with"
+        raise MismatchError(dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy")
+    for name in dict.fromkeys(("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"])):
+        facts = read_facts(dataset, name)
+        try:
+            fault = verify_table(dataset.root / name, facts)
+        except OSError as error:
+            fault = describe_os_error(error)
+        if fault:
+            do = "restore it, or run `lpw check` to see all that differs"
+            raise MismatchError(dataset.root / name, fault, "the table that dataset.json names", do)
+        if facts.is_size_only:
+            notes.append(f"{name} was compared by its size only: run `lpw check`")
+    return notes
+
+
+def read_facts(dataset: Dataset, name: str) -> TableFacts:
+    """What `dataset.json` says of the table `name`. Errors: MismatchError where it says nothing that can be used."""
+    said = dataset.manifest["tables"].get(name)
+    footer = said.get("footer_sha256") if isinstance(said, dict) else None
+    known = isinstance(said, dict) and isinstance(said.get("bytes"), int) and isinstance(said.get("sha256"), str)
+    if not known or not is_inner_path(name) or not isinstance(footer, str | None):
+        got = f"the table {name!r} with {said!r:.80}" if said else f"no table {name}"
+        raise MismatchError(dataset.root / MANIFEST, got, "its path, size and SHA-256", _DO)
+    return TableFacts(said["bytes"], said["sha256"], footer)
+
+
+def digest_manifest(manifest: dict[str, Any]) -> str:
+    """SHA-256 (hex) over all fields of a `dataset.json` but this digest itself, as JSON with sorted keys."""
+    fields = {key: value for key, value in manifest.items() if key != _SELF}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    try:
+        manifest = read_json(file)
+        version = manifest["format_version"]
+        if not {"name", "tables"} <= manifest.keys():
+            raise TypeError("no name or no tables")
+        _refuse_odd(manifest)
+    except OSError as error:
+        raise MismatchError(file, describe_os_error(error), "a readable manifest", _DO) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise MismatchError(file, f"a damaged manifest ({error})", "the JSON that lpw writes", _DO) from error
+    if version != FORMAT_VERSION:
+        raise MismatchError(file, f"format version {version}", f"{FORMAT_VERSION}", "use the lpw version that wrote it")
+    return dict(manifest)
+
+
+def _refuse_odd(manifest: dict[str, Any]) -> None:
+    """Errors: TypeError naming the entry that is not what lpw writes."""
+    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list, "images_root": str}.items():
+        if not isinstance(manifest.get(key, kind()), kind):
+            raise TypeError(f"{key} is no {kind.__name__}")
+    if not isinstance(manifest.get("parent"), dict | None):
+        raise TypeError("parent is no dict")
+    for entry in manifest.get("sources", []):
+        plain = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "path"))
+        if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
+            raise TypeError("sources holds an entry without a video_id and a path inside the source folder")
+        if any(not isinstance(entry.get(key), str | None) for key in ("scene_id", "camera_id", "named_by", "sha256")):
+            raise TypeError(f"sources: {entry['path']} with a name that is no text")
+        if not isinstance(entry.get("start_s"), int | float | None) or abs(entry.get("start_s") or 0) > _MAX_CLOCK_S:
+            raise TypeError(f"sources: {entry['path']} with a start_s that is no time")
+        if "error" not in entry and not isinstance(entry.get("report"), dict):
+            raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
+
+
+def refuse_inside_dataset(out: Path) -> None:
+    """Errors: LpwError when `out` would lie inside a finished dataset, which never changes."""
+    for folder in out.absolute().parents:
+        if is_file(folder / MANIFEST):
+            raise LpwError(out, f"a place inside the dataset {folder.name}", "a place outside", "choose another --out")
+
+
+def find_dataset(folder: Path) -> Path:
+    """The one dataset in or just below `folder`. Errors: LpwError when there is none, or several (they are listed)."""
+    if is_file(folder / MANIFEST):
+        return folder
+    found = [entry for entry in list_folder(folder) if is_file(follow_links(entry) / MANIFEST)]
+    if len(found) == 1:
+        return found[0]
+    got = ", ".join(entry.name for entry in found) or "none"
+    raise LpwError("dataset", got, "exactly one dataset in or just below this folder", "name the dataset")
+
+
+def sha256_file(path: Path, max_bytes: int | None = None) -> str:
+    """SHA-256 (hex) of a file's bytes. Errors: OSError as `files.opening.open_file`."""
+    with open_stream(path, max_bytes) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def iter_tables(root: Path) -> Iterator[tuple[str, pa.Schema]]:
+    """Name (POSIX, relative) and schema of every table file that lies in the dataset at `root`, sorted."""
+    for name in ("tracklets", "frames"):
+        yield f"{name}.parquet", SCHEMAS[name]
+    if exists(root / "splits.parquet"):
+        yield "splits.parquet", SPLITS
+    for folder, schema in INNER_TABLES.items():
+        if is_folder(root / folder):
+            for file in iter_files(root / folder):
+                if file.suffix == ".parquet":
+                    yield file.relative_to(root).as_posix(), schema
+
+
+def close_dataset(root: Path, facts: dict[str, Any]) -> Dataset:
+    """Completes the folder `root`, whose tables and images are all written: counts, digests, then `dataset.json`.
+
+    Args:
+        facts: name, parent, sources, settings, licence and consent notes (see the data contract).
+
+    Errors: MismatchError when a table is not what it should be, OSError.
+    """
+    tracklets = read_table(root / "tracklets.parquet", TRACKLETS)
+    frames = read_table(root / "frames.parquet", FRAMES)
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "tool": f"lpw-toolkit {__version__}",
+        **facts,
+        "counts": count_rows(tracklets, frames),
+        "tables": {name: describe_table(root / name) for name, _ in iter_tables(root)},
+        "digest": digest_rows({"tracklets": tracklets, "frames": frames}),
+    }
+    manifest = json.loads(json.dumps(manifest))
+    manifest[_SELF] = digest_manifest(manifest)
+    publish_text(root / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return Dataset(root, manifest)
+
+
+def count_rows(tracklets: pa.Table, frames: pa.Table) -> dict[str, int]:
+    """Numbers of tracklets, images, persons (identified ones), cameras and scenes."""
+    return {
+        "n_tracklets": tracklets.num_rows,
+        "n_images": frames.num_rows,
+        "n_persons": len(tracklets["person_id"].drop_null().unique()),
+        "n_cameras": len(tracklets["camera_id"].unique()),
+        "n_scenes": len(tracklets["scene_id"].drop_null().unique()),
+    }

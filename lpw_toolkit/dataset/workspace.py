@@ -1,0 +1,156 @@
+"""The folder in which a dataset is made: one process at a time, resumable, and never somebody else's.
+
+OUT/.lpw/lock          held while a build runs
+OUT/.lpw/plan.json     what is being built; the same plan goes on, another one is refused
+OUT/.lpw/local.json    where the videos lie on this machine (no part of the dataset)
+OUT/.lpw/parts/…       finished segments, removed when the dataset is complete
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lpw_toolkit.dataset.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.appending import open_lock
+from lpw_toolkit.files.limits import limit
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.machine import recall, remember
+from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
+from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text, remove_folder
+
+
+class Workspace:
+    """Context manager over an output folder.
+
+    Args:
+        out: the dataset to be.
+        restart: throw away an unfinished build with other settings instead of refusing to go on.
+
+    Errors: LpwError for a folder that holds other things, is in use by another process, or cannot be written.
+    """
+
+    def __init__(self, out: Path, *, restart: bool = False) -> None:
+        self.out = follow_links(out)
+        self.restart = restart
+        self.local = self.out / LOCAL
+        self.resumed = False
+        self._lock: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the dataset is finished."""
+        return is_file(self.out / MANIFEST)
+
+    def __enter__(self) -> Self:
+        refuse_inside_dataset(self.out)
+        self._refuse_foreign()
+        make_folder(self.local)
+        self._take_lock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _refuse_foreign(self) -> None:
+        do = "choose another --out, or empty it"
+        if exists(self.out) and not is_folder(self.out):
+            raise LpwError(self.out, "a file", "a folder to be made", do)
+        try:
+            foreign = [p.name for p in list_folder(self.out)] if exists(self.out) else []
+        except OSError as error:
+            raise LpwError(self.out, describe_os_error(error), "a readable folder", do) from error
+        if foreign and LOCAL not in foreign and MANIFEST not in foreign:
+            raise LpwError(self.out, f"a folder with other things ({foreign[0]})", "a new or empty folder", do)
+
+    def _take_lock(self) -> None:
+        try:
+            self._lock = open_lock(self.local / "lock")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LpwError(self.out, "a build that runs in another process", "no other", "wait for it") from error
+        except OSError as error:
+            raise LpwError(self.out, describe_os_error(error), "a writable folder", "choose another --out") from error
+
+    def hold_plan(self, plan: dict[str, Any]) -> None:
+        """Binds the folder to `plan`: a new folder takes it, a resumed one must have the same.
+
+        Errors: LpwError when the folder holds another plan, finished or not.
+        """
+        file = self.local / "plan.json"
+        text = json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False)
+        if self._read_plan(file) == text:
+            self.resumed = True
+            return
+        if self.is_complete:
+            raise LpwError(self.out, "a finished dataset with other settings", "a new folder", "choose another --out")
+        if exists(file):
+            if not self.restart:
+                do = "run that command again, add --restart to throw it away, or choose another --out"
+                raise LpwError(self.out, "an unfinished build with other settings", "the same settings", do)
+            self.clear()
+        publish_text(file, text)
+
+    def _read_plan(self, file: Path) -> str | None:
+        try:
+            return read_text(file, "json_bytes") if exists(file) else None
+        except (OSError, ValueError) as error:
+            got = describe_os_error(error) if isinstance(error, OSError) else "a damaged file"
+            raise LpwError(file, got, "the plan of this build", "choose another --out, or empty it") from error
+
+    def clear(self) -> None:
+        """Removes everything that an unfinished build made."""
+        for name in ("images", "detections", "timeline"):
+            remove_folder(self.out / name)
+        remove_folder(self.local / "parts")
+
+    def parts(self, name: str, key: str) -> Path:
+        """The folder for the finished segments of one stage of one video; `key` binds it to all that made them."""
+        return make_folder(self.local / "parts" / name / key[:16])
+
+    def finish(self) -> None:
+        """Removes the segments of a dataset that is complete."""
+        remove_folder(self.local / "parts")
+
+
+def remember_root(dataset: Dataset, root: Path) -> Path:
+    """Notes, for this user of this machine, where the videos of a dataset are. Errors: LpwError, OSError."""
+    place = root.resolve()
+    remember(dataset.root / LOCAL, "video_root", str(place), dataset.digest)
+    return place
+
+
+def recall_root(dataset: Dataset) -> Path | None:
+    """Where the videos of a dataset were when this user built or located it; None where that is not known."""
+    place = recall(dataset.root / LOCAL, "video_root", dataset.digest)
+    return None if place is None else Path(place)
+
+
+def locate_images(dataset: Dataset, folder: Path) -> Path:
+    """Notes, for this user of this machine, where the images of a dataset that was imported in place are.
+
+    Errors: LpwError for a dataset that holds its images itself, a folder without them, or where nothing can be noted;
+    MismatchError for a damaged dataset.
+    """
+    if not dataset.is_in_place:
+        do = "leave --images out"
+        raise LpwError("option --images", f"{dataset.name}, which holds its images", "one imported in place", do)
+    first = dataset.frames.slice(0, 1).select(["image", "sha256"]).to_pylist()
+    try:
+        data = [Folder(folder).read(row["image"]["path"], limit("image_bytes")) for row in first]
+    except OSError as error:
+        raise LpwError(folder, describe_os_error(error), "the folder of the images", "name another one") from error
+    if any(hashlib.sha256(found).digest() != row["sha256"] for found, row in zip(data, first, strict=True)):
+        raise LpwError(folder, "other images", f"those of {dataset.name}", "name another folder")
+    place = os.path.realpath(folder)
+    if not remember(dataset.root / LOCAL, "images_root", place, dataset.digest):
+        got = "no place for a key: no home folder that can be written"
+        raise LpwError("configuration folder", got, "one that can be written", "set LPW_CONFIG to a folder")
+    return Path(place)

@@ -1,0 +1,123 @@
+"""The contract of a detector: a frame goes in, boxes of persons come out. Detectors are files in `detectors/`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.detection.inference import FrameLike
+from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from lpw_toolkit.plugins import PluginFolder
+
+DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
+Setting = str | int | float | bool
+_SAVED = ("boxes", "box_scores")
+_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads", "download")
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """What a user may choose; each detector reads what concerns it.
+
+    Attributes:
+        weights: path or name of a weights file; None searches the working folder and the cache.
+        boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video id.
+        box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
+        min_score: boxes at or below it are dropped, in [0, 1); None is 0.25 for networks, and every saved box.
+        nms_iou: of two boxes of one frame that overlap more, the one with the lower score is dropped.
+        image_size: long side of the network's input in pixels.
+        batch_size: frames per run of the network; None is what the runtime is fastest with.
+        precision: auto | float32 | bfloat16.
+        runtime: auto | torch | openvino | onnxruntime.
+        threads: inference threads; None is every processor.
+        download: missing official weights may be fetched.
+    """
+
+    weights: str | None = None
+    boxes: Path | None = None
+    box_scores: str = "fraction"
+    min_score: float | None = None
+    nms_iou: float = 0.7
+    image_size: int = 640
+    batch_size: int | None = None
+    precision: str = "auto"
+    runtime: str = "auto"
+    threads: int | None = None
+    download: bool = False
+
+
+class VideoLike(Protocol):
+    """What a detector reads of a source (`sources.Source`)."""
+
+    @property
+    def video_id(self) -> str:
+        """The id of the video in every table."""
+
+    @property
+    def relative(self) -> str:
+        """Its path below the source folder, POSIX."""
+
+
+class Detector(Protocol):
+    """A detector, open and ready.
+
+    Attributes:
+        name: name of its file.
+        needs_images: False where `Frame.image` is never read.
+        settings: everything that moves the result; part of the key under which detections are reused.
+        notes: what was chosen for the user, one line each.
+        startup_s: seconds spent on loading and conversion so far; no setting.
+    """
+
+    name: str
+    needs_images: bool
+    settings: dict[str, Setting]
+    notes: list[str]
+    startup_s: float
+
+    def detect(self, frames: Iterable[FrameLike], video: VideoLike) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Boxes of persons of every frame that is no duplicate, in order, once.
+
+        Yields:
+            frame index and boxes (N, 5) `x1 y1 x2 y2 score`: pixels of the displayed frame, clipped to it, by
+            descending score.
+        """
+
+
+def detector_names() -> list[str]:
+    """The names of all detectors."""
+    return DETECTORS.names()
+
+
+def open_detector(name: str, options: DetectorOptions) -> Detector:
+    """Loads detector `name`. Errors: LpwError for an unknown name, missing packages, or weights that do not fit."""
+    module = DETECTORS.load(name)
+    check_options(options)
+    detector = cast(Detector, module.open_detector(options))
+    if detector.needs_images:
+        _refuse_given(options, _SAVED, f"beside detector {name}, which looks at the pictures")
+    return detector
+
+
+def check_options(options: DetectorOptions) -> None:
+    """Refuses numbers outside their range, and what saved boxes leave no use for. Errors: LpwError."""
+    if options.min_score is not None:
+        refuse_outside("option --conf", options.min_score, 0, 1, below=True)
+    refuse_outside("option --nms-iou", options.nms_iou, 0, 1, above=True)
+    refuse_outside("option --image-size", options.image_size, 32, 8192, whole=True)
+    for name in ("batch_size", "threads"):
+        if getattr(options, name) is not None:
+            refuse_outside(option_name(name), getattr(options, name), 1, 1024, whole=True)
+    if options.boxes is not None:
+        _refuse_given(options, _NETWORK, "beside --boxes, where no network runs")
+
+
+def _refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:
+    plain = DetectorOptions()
+    for name in names:
+        value = getattr(options, name)
+        if value != getattr(plain, name):
+            raise LpwError(option_name(name), f"{value} {where}", "one or the other", "leave one out")
