@@ -298,6 +298,17 @@ class TestNothingIsLost:
         page.type("u")
         assert served.wait_for(4)[3]["operation"] == "undo"
 
+    def test_after_a_reload_undo_is_about_what_is_not_undone(self, page, served):
+        page.accept(2)
+        page.press("u")
+        served.wait_for(3)
+        page.wait_saved()
+        page.open(served.address)
+        page.wait_for_tracklet()
+        page.type("u")
+        lines = served.wait_for(4)
+        assert lines[3]["arguments"] == {"of": lines[0]["uuid"]}
+
     def test_a_server_that_goes_and_comes_back(self, page, served):
         page.accept(1)
         served.wait_for(1)

@@ -15,11 +15,11 @@ import pytest
 from javascript_tools import find_tool
 
 import lpw_toolkit
-from lpw_toolkit.cleaning.decisions import VERSION, Decision
-from lpw_toolkit.cleaning.pieces import find_piece
-from lpw_toolkit.cleaning.settle import UNREVIEWED, Use, settle_tracklet
-from lpw_toolkit.cleaning.state import describe_piece
-from lpw_toolkit.cleaning.undo import find_undone
+from lpw_toolkit.cleaning.log.decisions import VERSION, Decision
+from lpw_toolkit.cleaning.log.pieces import find_piece
+from lpw_toolkit.cleaning.log.undo import find_undone
+from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, Use, settle_tracklet
+from lpw_toolkit.cleaning.state.state import describe_piece
 from lpw_toolkit.review_page.desk import tell_letter
 
 HERE = Path(__file__).parent

@@ -64,14 +64,16 @@ function showOptimistically(n, { request, before }) {
   }
 }
 
+/** @param {DecisionRecord} record */
+const canBeUndone = ({ undone, state: sent, request }) =>
+  !undone && sent !== "refused" && request.operation !== "undo";
+
 /**
  * Undoes a decision, or redoes one that is undone.
  *
  * @param {DecisionRecord} [record] otherwise the last one
  */
-export function undo(
-  record = state.records.find((each) => !each.undone && each.state !== "refused"),
-) {
+export function undo(record = state.records.find(canBeUndone)) {
   if (!record) {
     showNote("Nothing to undo.");
     return;

@@ -116,9 +116,10 @@ export function handleKey(key, shift = false, repeat = false) {
 
 /** @type {(key: string, extend: boolean) => boolean} */
 function moveByArrow(key, extend) {
-  const { nColumns } = state.sheet;
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -nColumns, ArrowDown: nColumns };
-  if (!(key in steps)) return false;
-  moveCursor(steps[/** @type {keyof typeof steps} */ (key)], extend);
+  if (key === "ArrowLeft") moveCursor(-1, extend);
+  else if (key === "ArrowRight") moveCursor(1, extend);
+  else if (key === "ArrowUp") moveCursor(-state.sheet.nColumns, extend);
+  else if (key === "ArrowDown") moveCursor(state.sheet.nColumns, extend);
+  else return false;
   return true;
 }
