@@ -17,8 +17,8 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import Settings, Source
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.learned_distance import LearningConfig
-from lpw_toolkit.evaluation.metric_learning.rerank import RerankConfig, rerank_matrices
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
+from lpw_toolkit.evaluation.rerank import RerankConfig, rerank_matrices
 
 
 def embed(dataset: Dataset, vectors: NDArray[Any], **facts: Any) -> Embeddings:

@@ -52,7 +52,7 @@ OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma"
 MAY_WRITE = {
     ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
     ("lpw_toolkit/dataset/mot_text.py", "np.savetxt"): "into memory; publish_text writes it",
-    ("lpw_toolkit/synth/__init__.py", "av.open"): "into memory; publish_bytes writes it",
+    ("lpw_toolkit/synth/street.py", "av.open"): "into memory; publish_bytes writes it",
     ("lpw_toolkit/video/process.py", "os.ftruncate"): "memory that two processes share (memfd), no file",
 }
 MAY_READ = {

@@ -9,12 +9,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.camera_pairs import Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.distances import Quadratic
 from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig, Training, open_distance
 from lpw_toolkit.evaluation.metric_learning.kissme import fit_kissme
-from lpw_toolkit.evaluation.metric_learning.pca import fit_pca
-from lpw_toolkit.evaluation.metric_learning.views import Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.metric_learning.xqda import Xqda, fit_xqda
+from lpw_toolkit.evaluation.pca import fit_pca
 
 Floats = NDArray[np.float64]
 N_PLANTED, N_DIMS = 5, 30

@@ -14,7 +14,7 @@ from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.linking.linker import LinkConfig
-from lpw_toolkit.synth import NoiseConfig, StreetConfig
+from lpw_toolkit.synth.street import NoiseConfig, StreetConfig
 from lpw_toolkit.truth.cleanup_cost import Prices
 
 CONFIGS = [LinkConfig, CropConfig, Prices, StreetConfig, NoiseConfig]

@@ -24,7 +24,7 @@ from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.results import format_results, write_results
 from lpw_toolkit.pages.dataset_page import write_show
-from lpw_toolkit.synth import STREETS, open_street, write_street
+from lpw_toolkit.synth.street import STREETS, open_street, write_street
 from lpw_toolkit.truth.cleanup_cost import Prices
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from lpw_toolkit.truth.score import format_score, score_against

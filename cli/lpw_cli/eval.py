@@ -15,10 +15,10 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import LEARNED, Settings, Source
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig
-from lpw_toolkit.evaluation.metric_learning.rerank import RerankConfig
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
 from lpw_toolkit.evaluation.protocol import list_protocols
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
+from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.results import MARKER, format_results, write_page, write_results
 from lpw_toolkit.progress import set_style
 

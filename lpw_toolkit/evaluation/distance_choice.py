@@ -12,10 +12,10 @@ from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
-from lpw_toolkit.evaluation.metric_learning.pca import Pca, fit_pca
-from lpw_toolkit.evaluation.metric_learning.rerank import RerankConfig, rerank, rerank_features
+from lpw_toolkit.evaluation.pca import Pca, fit_pca
 from lpw_toolkit.evaluation.protocol import Trial
 from lpw_toolkit.evaluation.ranking import Blocks, Matrix
+from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features
 
 Ints = NDArray[np.int64]
 LEARNED = ("xqda", "kissme")

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.camera_pairs import Training, Views, take_views
 from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, SquaredEuclidean, check_features
-from lpw_toolkit.evaluation.metric_learning.views import Training, Views, take_views
 
 METRICS = ("cosine", "euclidean", "sqeuclidean", "xqda", "kissme")
 _PLAIN: dict[str, type[Cosine | Euclidean | SquaredEuclidean]] = {
@@ -74,7 +74,7 @@ def _learn_xqda(training: Training, rng: np.random.Generator | None, config: Lea
 
 def _learn_kissme(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Distance:
     from lpw_toolkit.evaluation.metric_learning.kissme import bound_dims, fit_kissme, kissme_distance
-    from lpw_toolkit.evaluation.metric_learning.pca import fit_pca
+    from lpw_toolkit.evaluation.pca import fit_pca
 
     views = take_views(training, rng)
     pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))

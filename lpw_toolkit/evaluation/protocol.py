@@ -1,19 +1,17 @@
 """Evaluation protocols: one file each, found by listing this folder; dataset in, trials with their rules out."""
 
-import importlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.relevance import Relevance
-from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import follow_links
+from lpw_toolkit.plugins import PluginFolder
+
+PROTOCOLS = PluginFolder("lpw_toolkit.evaluation.protocols", "option --protocol")
 
 Ints = NDArray[np.int64]
 APForm = Literal["step", "trapezoid"]
@@ -73,18 +71,10 @@ class Ranker(Protocol):
 
 
 def list_protocols() -> list[str]:
-    """Names of the files in this folder."""
-    return [
-        p.stem
-        for p in list_folder(follow_links(Path(__file__).parent))
-        if p.suffix == ".py" and not p.stem.startswith("_")
-    ]
+    """The names of all protocols."""
+    return PROTOCOLS.names()
 
 
 def open_protocol(name: str) -> Ranker:
     """The protocol called `name`. Errors: LpwError that lists the names."""
-    known = list_protocols()
-    if name.replace("-", "_") not in known:
-        raise LpwError("option --protocol", name, ", ".join(known), "choose one of them")
-    module: Any = importlib.import_module(f"lpw_toolkit.protocols.{name.replace('-', '_')}")
-    return module  # type: ignore[no-any-return]
+    return cast(Ranker, PROTOCOLS.load(name))

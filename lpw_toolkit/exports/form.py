@@ -3,12 +3,11 @@
 Images are copied byte for byte, each checked against its SHA-256. What a form cannot hold is returned, and printed.
 """
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import pyarrow.compute as pc
 
@@ -18,10 +17,12 @@ from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import Folder, follow_links
+from lpw_toolkit.files.opening import Folder
 from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.plugins import PluginFolder
 from lpw_toolkit.progress import Progress
+
+FORMS = PluginFolder("lpw_toolkit.exports.forms", "option --to")
 
 Role = Literal["results", "truth"]
 SHARD_BYTES = 64 << 20
@@ -70,20 +71,13 @@ class Form(Protocol):
 
 
 def list_forms() -> list[str]:
-    """Names of the files in this folder."""
-    return [
-        p.stem
-        for p in list_folder(follow_links(Path(__file__).parent))
-        if p.suffix == ".py" and not p.stem.startswith("_")
-    ]
+    """The names of all forms."""
+    return FORMS.names()
 
 
 def open_form(name: str) -> Form:
     """The form called `name`. Errors: LpwError that lists the names."""
-    if name not in list_forms():
-        raise LpwError("option --to", name, ", ".join(list_forms()), "choose one of them")
-    module: Any = importlib.import_module(f"lpw_toolkit.exports.{name}")
-    return module  # type: ignore[no-any-return]
+    return cast(Form, FORMS.load(name))
 
 
 def export_dataset(dataset: Dataset, form: str, out: Path, options: ExportOptions | None = None) -> Exported:

@@ -234,4 +234,4 @@ def _csp_hash(text: str) -> str:
 
 def read_static(name: str) -> str:
     """A file of `static/`: what every page of its kind holds."""
-    return resources.files("lpw_toolkit").joinpath("static", name).read_text("utf-8")
+    return resources.files("lpw_toolkit.pages").joinpath("static", name).read_text("utf-8")

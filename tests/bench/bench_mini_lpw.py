@@ -19,7 +19,7 @@ from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.evaluation.distance_choice import Settings
 from lpw_toolkit.evaluation.evaluate import evaluate
-from lpw_toolkit.evaluation.metric_learning.rerank import RerankConfig
+from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.exports.form import export_dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

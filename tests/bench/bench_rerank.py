@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from peak import measure_extra_mb
 
 from lpw_toolkit.evaluation.distances import Euclidean
-from lpw_toolkit.evaluation.metric_learning.rerank import rerank_features, rerank_matrices
+from lpw_toolkit.evaluation.rerank import rerank_features, rerank_matrices
 
 N_DIMS = 512
 SIDES = ("ours", "torchreid", "from features")

@@ -25,7 +25,7 @@ from lpw_toolkit.embedding.mean_colour import REGIONS, describe_colours
 from lpw_toolkit.evaluation.distance_choice import Settings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.trials import read_trials
-from lpw_toolkit.synth import STREETS, open_street, write_street
+from lpw_toolkit.synth.street import STREETS, open_street, write_street
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.network import METHODS
 from rqen.reproduce.figures import summarise_rows

@@ -42,8 +42,8 @@ from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import make_folder, publish_text
 from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.linking.smoothing import smooth_tracks
-from lpw_toolkit.synth import STREETS as STREET_PRESETS
-from lpw_toolkit.synth import NoiseConfig, detect_truth, format_detections, simulate_street
+from lpw_toolkit.synth.street import STREETS as STREET_PRESETS
+from lpw_toolkit.synth.street import NoiseConfig, detect_truth, format_detections, simulate_street
 from lpw_toolkit.truth.cleanup_cost import Prices, score_each
 from lpw_toolkit.truth.score import read_tracks
 

@@ -4,9 +4,9 @@ import numpy as np
 import scipy.linalg
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.camera_pairs import Floats, Views, pair_covariances
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
-from lpw_toolkit.evaluation.metric_learning.pca import Pca
-from lpw_toolkit.evaluation.metric_learning.views import Floats, Views, pair_covariances
+from lpw_toolkit.evaluation.pca import Pca
 
 #: Beyond this ratio of the largest to the smallest variance an inverse is noise.
 LARGEST_CONDITION = 1e12

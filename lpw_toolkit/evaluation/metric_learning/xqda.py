@@ -8,8 +8,8 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.camera_pairs import Views, pair_covariances
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
-from lpw_toolkit.evaluation.metric_learning.views import Views, pair_covariances
 
 Floats = NDArray[np.float64]
 Solver = Literal["eigh", "svd"]
