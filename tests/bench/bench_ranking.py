@@ -2,9 +2,10 @@
 
     python tests/bench/bench_ranking.py [--pairs 3] [--threads N] [--no-large]
 
-Inputs of both sides are the distances (float32), person ids and camera ids; our time includes judging who is a right
-answer. Runs alternate (ours, torchreid, ours, ...); the medians are compared. Each query has about 11 right answers, as
-on MARS. The last row ranks 10,000 queries against 100,000 items from features, which torchreid cannot hold.
+Inputs of both sides are the distances (float32), person ids and camera ids; our time includes
+judging who is a right answer. Runs alternate (ours, torchreid, ours, ...); the medians are
+compared. Each query has about 11 right answers, as on MARS. The last row ranks 10,000 queries
+against 100,000 items from features, which torchreid cannot hold.
 """
 
 import argparse
@@ -33,7 +34,8 @@ Ids = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.
 
 
 def draw_ids(n_query: int, n_gallery: int, rng: np.random.Generator) -> Ids:
-    """Persons and cameras of queries and gallery, in torchreid's order: q_pids, g_pids, q_camids, g_camids."""
+    """Persons and cameras of queries and gallery, in torchreid's order: q_pids, g_pids, q_camids,
+    g_camids."""
     n_persons = n_gallery * (N_CAMERAS - 1) // (N_CAMERAS * N_RIGHT)
     persons = [rng.integers(0, n_persons, n) for n in (n_query, n_gallery)]
     cameras = [rng.integers(0, N_CAMERAS, n) for n in (n_query, n_gallery)]
@@ -48,11 +50,15 @@ def draw_distances(ids: Ids, rng: np.random.Generator) -> NDArray[np.float32]:
     return out
 
 
-def rank_ours(distances: Blocks | NDArray[np.float32], ids: Ids, n_threads: int | None = None) -> Summary:
+def rank_ours(
+    distances: Blocks | NDArray[np.float32], ids: Ids, n_threads: int | None = None
+) -> Summary:
     q_pids, g_pids, q_camids, g_camids = ids
     query = Labels(q_pids, q_camids, np.zeros(len(q_pids), dtype=np.int64))
     gallery = Labels(g_pids, g_camids, np.zeros(len(g_pids), dtype=np.int64))
-    return summarise(rank_queries(distances, judge(query, gallery), n_threads=n_threads), max_rank=MAX_RANK)
+    return summarise(
+        rank_queries(distances, judge(query, gallery), n_threads=n_threads), max_rank=MAX_RANK
+    )
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -73,7 +79,9 @@ def compare(n_query: int, n_gallery: int, n_pairs: int, n_threads: int | None) -
     for _ in range(n_pairs):
         found, seconds = timed(lambda: rank_ours(distances, ids, n_threads))
         ours_s.append(seconds)
-        (cmc, mean), seconds = timed(lambda: evaluate_rank(distances, *ids, max_rank=MAX_RANK, use_cython=False))
+        (cmc, mean), seconds = timed(
+            lambda: evaluate_rank(distances, *ids, max_rank=MAX_RANK, use_cython=False)
+        )
         theirs_s.append(seconds)
     ours, theirs = statistics.median(ours_s), statistics.median(theirs_s)
     return {
@@ -96,8 +104,12 @@ def rank_large() -> dict[str, Any]:
     """10,000 x 100,000 from features, every distance computed."""
     rng = np.random.default_rng(0)
     ids = draw_ids(*LARGE, rng)
-    centres = rng.standard_normal((int(max(ids[0].max(), ids[1].max())) + 1, N_DIMS), dtype=np.float32)
-    features = [centres[p] + 3 * rng.standard_normal((len(p), N_DIMS), dtype=np.float32) for p in ids[:2]]
+    centres = rng.standard_normal(
+        (int(max(ids[0].max(), ids[1].max())) + 1, N_DIMS), dtype=np.float32
+    )
+    features = [
+        centres[p] + 3 * rng.standard_normal((len(p), N_DIMS), dtype=np.float32) for p in ids[:2]
+    ]
 
     def work() -> Summary:
         return rank_ours(Cosine().blocks(features[0], features[1]), ids)
@@ -117,16 +129,29 @@ def rank_large() -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=3, help="paired runs of each size")
     parser.add_argument("--threads", type=int, help="of ours, instead of its own choice")
     parser.add_argument("--no-large", action="store_true", help="without the row from features")
     options = parser.parse_args()
     facts: dict[str, Any] = {"numpy": np.__version__, "n_threads": options.threads or "default"}
     facts["rows"] = [compare(*size, options.pairs, options.threads) for size in SIZES]
-    columns = ["n_query", "n_gallery", "ours_s", "torchreid_python_s", "times_faster", "bar", "extra_mb"]
+    columns = [
+        "n_query",
+        "n_gallery",
+        "ours_s",
+        "torchreid_python_s",
+        "times_faster",
+        "bar",
+        "extra_mb",
+    ]
     columns += ["map_difference", "cmc_difference"]
-    rows = [[f"{row[c]:.1e}" if c.endswith("difference") else row[c] for c in columns] for row in facts["rows"]]
+    rows = [
+        [f"{row[c]:.1e}" if c.endswith("difference") else row[c] for c in columns]
+        for row in facts["rows"]
+    ]
     print_table([columns, *rows])
     if not options.no_large:
         facts["from_features"] = rank_large()

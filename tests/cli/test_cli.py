@@ -24,7 +24,11 @@ README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 def readme_commands() -> list[list[str]]:
     """Every `lpw` line of the README's code blocks, as arguments without `lpw`."""
-    lines = [line for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+    lines = [
+        line
+        for block in re.findall(r"```\n(.*?)```", README, re.DOTALL)
+        for line in block.splitlines()
+    ]
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lpw ")]
 
 
@@ -38,8 +42,13 @@ def test_help_starts_in_a_third_of_a_second():
 
 
 def test_help_imports_no_heavy_package():
-    code = "import sys; sys.argv = ['lpw', '--help']\nfrom lpw_cli.main import run\ntry: run()\nfinally: print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    code = (
+        "import sys; sys.argv = ['lpw', '--help']\nfrom lpw_cli.main import run\ntry: "
+        "run()\nfinally: print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    ).stdout.split()
     assert not {"numpy", "pyarrow", "torch", "cv2", "av", "ultralytics"} & set(loaded)
 
 
@@ -60,12 +69,17 @@ def test_every_command_explains_itself(name):
 )
 def test_a_package_that_is_not_installed_is_told_in_one_line(module, words, extra):
     code = (
-        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom lpw_cli.main import run; run()"
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom "
+        f"lpw_cli.main import run; run()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f'lpw: this command: got no package {module}; expected the extra `{extra}`; pip install "lpw-toolkit[{extra}]"'
+        (
+            f"lpw: this command: got no package {module}; expected the extra `{extra}`; pip "
+            f"install "
+            f'"lpw-toolkit[{extra}]"'
+        )
     ]
 
 
@@ -75,13 +89,19 @@ def test_extras_are_found_by_the_module():
 
 
 def test_linking_without_torch_and_without_images():
-    code = "import sys; import lpw_toolkit.linking.linker, lpw_toolkit.dataset.mot_text; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    code = (
+        "import sys; import lpw_toolkit.linking.linker, lpw_toolkit.dataset.mot_text; "
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    ).stdout.split()
     assert not {"torch", "cv2", "av", "ultralytics"} & set(loaded)
 
 
 def write_landmarks(tree: Path) -> None:
-    """Fourteen joints in CPM's order for every image of the tree, 1-based pixels, as of one upright person."""
+    """Fourteen joints in CPM's order for every image of the tree, 1-based pixels, as of one upright
+    person."""
     heights = (0.06, 0.17, 0.2, 0.35, 0.47, 0.2, 0.35, 0.47, 0.51, 0.72, 0.93, 0.51, 0.72, 0.93)
     lines = ["path," + ",".join(f"{axis}{i}" for axis in "xy" for i in range(1, 15))]
     root = next(tree.rglob("pep_256x128"))
@@ -97,8 +117,9 @@ def write_landmarks(tree: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory) -> Path:
-    """A folder as the README's reader has it: video/, gt.txt, det.txt (of a synthetic street's first camera), and in
-    place of a part of LPW and of a trained model a drawn tree and a network that sees colours."""
+    """A folder as the README's reader has it: video/, gt.txt, det.txt (of a synthetic street's
+    first camera), and in place of a part of LPW and of a trained model a drawn tree and a network
+    that sees colours."""
     folder = tmp_path_factory.mktemp("tour")
     street = make_street(folder / "street")
     (folder / "video").mkdir()
@@ -121,14 +142,22 @@ def test_the_readme_tour_runs_as_written(tour):
         if "--weights" in arguments:
             arguments = [*arguments[:-2], "--boxes", "det.txt", *OPTIONS]
         if arguments[0] in ("train", "reproduce"):
-            arguments = [*arguments, "--set", "train.iterations=1", "--set", "train.precision=float32"]
+            arguments = [
+                *arguments,
+                "--set",
+                "train.iterations=1",
+                "--set",
+                "train.precision=float32",
+            ]
         done = run_lpw(*arguments, cwd=tour)
         assert done.returncode == 0, (arguments, done.stderr)
     assert (tour / "show" / "index.html").is_file()
     assert (tour / "v2" / "dataset.json").is_file()
     assert (tour / "result" / "metrics.parquet").is_file() and (tour / "worst.html").is_file()
     assert (tour / "scores" / "index.html").is_file() and (tour / "regions.png").is_file()
-    assert (tour / "persons" / "index.html").is_file() and (tour / "for-torchreid" / "tracklets.csv").is_file()
+    assert (tour / "persons" / "index.html").is_file() and (
+        tour / "for-torchreid" / "tracklets.csv"
+    ).is_file()
     assert len((tour / "tracks.txt").read_text().splitlines()) > 10
 
 
@@ -143,10 +172,15 @@ def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
     shutil.copy(shared_data / "weights" / "osnet_x0_25_msmt17.onnx", tmp_path / "osnet.onnx")
     env = {"LPW_CACHE": str(tmp_path / "cache")}
     for arguments in readme_commands():
-        if arguments[0] not in ("demo", "synth", "train", "reproduce") and "runs/rqen" not in arguments:
+        if (
+            arguments[0] not in ("demo", "synth", "train", "reproduce")
+            and "runs/rqen" not in arguments
+        ):
             done = run_lpw(*arguments, cwd=tmp_path, env=env)
             assert done.returncode == 0, (arguments, done.stderr)
-    score = json.loads(run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout)
+    score = json.loads(
+        run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout
+    )
     assert score["all"]["yield_frac"] > 0.5 and score["all"]["purity"] > 0.9
     rows = json.loads((tmp_path / "result" / "table.json").read_text())
     assert "cmc@1" in json.dumps(rows)
@@ -167,7 +201,8 @@ def test_the_only_dataset_at_hand_is_taken_and_printed(tour, tmp_path):
     ["link", "gone.txt", "--out", "t.txt"], ["info", "gone"], ["check", "gone"], ["show", "gone"],
     ["relink", "gone", "--out", "v9"], ["score-tracklets", "gone.txt", "--truth", "gt.txt"],
     ["export", "gone", "out", "--to", "mot"], ["link", "det.txt", "--out", "t.txt", "--iou", "0"],
-    ["link", "det.txt", "--out", "no/such/folder/t.txt"], ["build-tracklets", "video", "--threads", "0"],
+    ["link", "det.txt", "--out", "no/such/folder/t.txt"],
+    ["build-tracklets", "video", "--threads", "0"],
 ])  # fmt: skip
 def test_wrong_calls_are_one_line(arguments, tour):
     done = run_lpw(*arguments, cwd=tour)
@@ -178,7 +213,12 @@ def test_wrong_calls_are_one_line(arguments, tour):
 
 def test_a_damaged_dataset_is_exit_code_3(tour, tmp_path):
     root = tmp_path / "dataset"
-    assert run_lpw("build-tracklets", "video", "--out", root, "--boxes", "det.txt", *OPTIONS, cwd=tour).returncode == 0
+    assert (
+        run_lpw(
+            "build-tracklets", "video", "--out", root, "--boxes", "det.txt", *OPTIONS, cwd=tour
+        ).returncode
+        == 0
+    )
     assert run_lpw("check", root).returncode == 0
     image = next(root.rglob("*.jpg"))
     data = bytearray(image.read_bytes())
@@ -212,7 +252,9 @@ def test_a_frame_number_far_away_costs_no_memory(tour):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize("arguments", ["--help", "link det.txt --out full.txt --json", "link --help"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "link det.txt --out full.txt --json", "link --help"]
+)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
     command = ["bash", "-c", f"{sys.executable} -m cli {arguments} > /dev/full"]
@@ -220,7 +262,9 @@ def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
     done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
     assert done.returncode == 2
     expected = "a place that takes what is printed; mend that and run again"
-    assert done.stderr == f"lpw: standard output: got no space left on device; expected {expected}\n"
+    assert (
+        done.stderr == f"lpw: standard output: got no space left on device; expected {expected}\n"
+    )
 
 
 def test_missing_ground_truth_is_named_by_its_option(tour):
@@ -229,4 +273,6 @@ def test_missing_ground_truth_is_named_by_its_option(tour):
     for tracklets in ("det.txt", "truthless"):
         done = run_lpw("score-tracklets", tracklets, "--truth", "/nonexistent/gt", cwd=tour)
         assert done.returncode == 2
-        assert done.stderr.startswith("lpw: option --truth: got /nonexistent/gt, where nothing is; expected ground")
+        assert done.stderr.startswith(
+            "lpw: option --truth: got /nonexistent/gt, where nothing is; expected ground"
+        )
