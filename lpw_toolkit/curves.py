@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart without colour.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")

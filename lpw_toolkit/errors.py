@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 
 _MAX_CHARS = 1_000  # of each part: a path takes up to 4,096 bytes, the text of another library any number
 

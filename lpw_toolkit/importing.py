@@ -20,11 +20,11 @@ from lpw_toolkit.check.published import published_counts
 from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_names
-from lpw_toolkit.files.names import show_name
 from lpw_toolkit.files.opening import read_json
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.intake import Intake, Taken
 from lpw_toolkit.machine import remember
+from lpw_toolkit.names import show_name
 from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.sheet import Kept, Sheet, make_frames, make_sheet, make_splits, make_tracklets
 from lpw_toolkit.tables import write_table

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset, count_rows
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 from lpw_toolkit.tables import to_numpy
 
 _LENGTH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -158,7 +158,7 @@ def _list_problems(source: dict[str, Any]) -> list[str]:
 
 def read_paper_table() -> dict[str, Any]:
     """The paper's Table 1 as data. Source: Song et al., AAAI 2018, Table 1 (manifests/table1.json)."""
-    return dict(json.loads(resources.files("manifests").joinpath("table1.json").read_text("utf-8")))
+    return dict(json.loads(resources.files("lpw_manifests").joinpath("table1.json").read_text("utf-8")))
 
 
 def table1(dataset: Dataset) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import secrets
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.names import show_name
 from lpw_toolkit.files.opening import follow_links, read_bytes, read_json
 from lpw_toolkit.files.writing import make_folder, publish_bytes, publish_text
+from lpw_toolkit.names import show_name
 
 _FILE, _KEY = "local.json", "machine.key"
 _KEY_BYTES = 32

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
-from lpw_toolkit.files.names import json_text, show_name
+from lpw_toolkit.names import json_text, show_name
 
 Style = Literal["auto", "json", "none"]
 _LINE_EVERY_S = 10.0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.files.names import format_csv
+from lpw_toolkit.names import format_csv
 from lpw_toolkit.schema import SUBSETS
 from lpw_toolkit.trials import read_trials
 

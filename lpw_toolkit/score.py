@@ -8,9 +8,9 @@ import numpy as np
 
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.names import show_name
 from lpw_toolkit.files.opening import exists, is_file, is_folder
 from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
+from lpw_toolkit.names import show_name
 from lpw_toolkit.sequences import iter_sequences
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.files.names import safe_file_name
+from lpw_toolkit.names import safe_file_name
 from lpw_toolkit.schema import TIMELINE
 from lpw_toolkit.tables import boxes_of, to_numpy
 

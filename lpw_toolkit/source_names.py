@@ -11,9 +11,9 @@ from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.lines import LongLineError, iter_lines
-from lpw_toolkit.files.names import is_device
 from lpw_toolkit.files.opening import read_text
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.names import is_device
 
 #: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or one name.
 _BY_PATH = re.compile(

@@ -44,7 +44,7 @@ def digest_halves(splits: Sequence[Halves]) -> str:
 def read_published(name: str) -> dict[str, Any]:
     """The facts of `manifests/<name>/splits.json`. Errors: MismatchError where they are not those of its digest."""
     file = f"manifests/{name}/splits.json"
-    published = json.loads(resources.files("manifests").joinpath(name, "splits.json").read_text("utf-8"))
+    published = json.loads(resources.files("lpw_manifests").joinpath(name, "splits.json").read_text("utf-8"))
     digest = digest_facts(published["facts"])
     if digest != published["digest"]:
         raise MismatchError(file, f"facts of digest {digest}", published["digest"], "install lpw-toolkit again")

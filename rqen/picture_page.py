@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lpw_toolkit.files.names import html_text
+from lpw_toolkit.names import html_text
 from lpw_toolkit.show import read_static
 
 

@@ -67,7 +67,9 @@ def open_team() -> Iterator[Team]:
         rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     except (KeyError, ValueError) as error:
         got = f"WORLD_SIZE {n} without a RANK"
-        raise LpwError("processes", got, "the environment of torchrun", "start with torchrun -m cli train") from error
+        raise LpwError(
+            "processes", got, "the environment of torchrun", "start with torchrun -m lpw_cli train"
+        ) from error
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)

@@ -39,7 +39,7 @@ def build_config(street: Path, out: Path, **changes: Any) -> BuildConfig:
 
 def run_lpw(*arguments: object, env: dict[str, str] | None = None, **more: Any) -> "subprocess.CompletedProcess[str]":
     """`lpw ARGUMENTS` in a process of its own."""
-    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "lpw_cli", *map(str, arguments)]
     environment = {**os.environ, **(env or {})}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, **more)
 

@@ -76,12 +76,12 @@ class TestFacts:
         assert facts.image_size is None or len(facts.image_size) == 2
 
     def test_the_folder_of_facts_is_a_package_with_its_data(self, name):
-        assert importlib.import_module(f"manifests.{name}").__doc__
-        names = {entry.name for entry in resources.files(f"manifests.{name}").iterdir()}
+        assert importlib.import_module(f"lpw_manifests.{name}").__doc__
+        names = {entry.name for entry in resources.files(f"lpw_manifests.{name}").iterdir()}
         assert "facts.json" in names
 
     def test_published_splits_say_where_they_are_from(self, name):
-        file = resources.files("manifests").joinpath(name, "splits.json")
+        file = resources.files("lpw_manifests").joinpath(name, "splits.json")
         if name == "ilids_vid":
             assert not file.is_file()
             return

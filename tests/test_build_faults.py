@@ -78,7 +78,7 @@ def test_kill_9_at_a_random_time(k, street, undisturbed, tmp_path):
 
 
 def start_build(street: Path, out: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "cli", *map(str, build_arguments(street, out))]
+    command = [sys.executable, "-m", "lpw_cli", *map(str, build_arguments(street, out))]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -163,6 +163,6 @@ def test_an_unfinished_build_with_other_settings_is_not_mixed_in(street, undistu
 
 def test_a_closed_pipe_is_no_traceback(street, tmp_path):
     build_tracklets(build_config(street, tmp_path / "out"))
-    command = f"{sys.executable} -m cli info {tmp_path / 'out'} | true"
+    command = f"{sys.executable} -m lpw_cli info {tmp_path / 'out'} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr

@@ -28,7 +28,7 @@ from lpw_toolkit.check.problems import RULES, Problem
 from lpw_toolkit.check.rows import check_paths
 from lpw_toolkit.dataset import Dataset, close_dataset, is_inner_path, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 from lpw_toolkit.schema import FRAMES, SCHEMAS, TRACKLETS
 from lpw_toolkit.tables import encode_table, read_table, write_table
 from lpw_toolkit.workspace import locate_images

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from lpw_cli.clean import command
 from make_dataset import make_dataset
 from make_decisions import Asker, ask, chain, decide, make_base, make_uuid
 
-from cli.clean import command
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.cleaning.agreement import compute_kappa

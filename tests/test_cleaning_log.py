@@ -436,7 +436,7 @@ class TestMerging:
 
 
 def test_the_schema_says_what_the_code_says() -> None:
-    text = resources.files("manifests").joinpath("cleanup", "decision.schema.json").read_text("utf-8")
+    text = resources.files("lpw_manifests").joinpath("cleanup", "decision.schema.json").read_text("utf-8")
     schema = json.loads(text)
     assert set(schema["required"]) == set(schema["properties"]) == set(json.loads(GOOD))
     assert schema["properties"]["operation"]["enum"] == list(decisions.OPERATIONS)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from lpw_cli.clean import command
 from make_dataset import make_dataset
 
-from cli.clean import command
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.decisions import Request

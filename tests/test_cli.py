@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lpw_cli.main import COMMANDS, find_extra, main
 from street import OPTIONS, make_street, run_lpw
 from test_embed import make_model
 
-from cli.main import COMMANDS, find_extra, main
 from lpw_toolkit.benchmarks import open_benchmark
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
@@ -33,15 +33,13 @@ def test_help_starts_in_a_third_of_a_second():
     times = []
     for _ in range(5):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "cli", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "lpw_cli", "--help"], check=True, capture_output=True)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.3
 
 
 def test_help_imports_no_heavy_package():
-    code = (
-        "import sys; sys.argv = ['lpw', '--help']\nfrom cli.main import run\ntry: run()\nfinally: print(*sys.modules)"
-    )
+    code = "import sys; sys.argv = ['lpw', '--help']\nfrom lpw_cli.main import run\ntry: run()\nfinally: print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
     assert not {"numpy", "pyarrow", "torch", "cv2", "av", "ultralytics"} & set(loaded)
 
@@ -62,7 +60,9 @@ def test_every_command_explains_itself(name):
     ],
 )
 def test_a_package_that_is_not_installed_is_told_in_one_line(module, words, extra):
-    code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom cli.main import run; run()"
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom lpw_cli.main import run; run()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lpw_cli import demo
 from make_reid import make_reid
 from street import build_config, make_street
 
 import rqen.recipe
-from cli import demo
 from lpw_toolkit.build import build_tracklets
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.comparing import Settings

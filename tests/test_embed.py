@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from lpw_cli.embed import command
 from make_dataset import make_dataset
 from tiny_models import field, model, node, port, tensor
 
-from cli.embed import command
 from lpw_toolkit import inference, schema, tables
 from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.embeddings import read_embeddings

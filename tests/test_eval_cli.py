@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from lpw_cli.main import main
 from make_dataset import make_dataset
 from make_labelled import PLACES, SMALL_MARS, make_labelled, two_cameras
 
-from cli.main import main
 from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.embeddings import EmbeddingFacts, write_embeddings
@@ -293,7 +293,7 @@ class TestStart:
     def test_no_torch_and_no_pictures(self, home: Path) -> None:
         code = (
             "import sys; sys.argv = ['lpw', 'eval', '--embeddings', 'prid.parquet', '--data', 'prid', '--protocol',"
-            " 'prid2011', '--metric', 'xqda', '--rerank']\nfrom cli.main import run\ntry: run()\n"
+            " 'prid2011', '--metric', 'xqda', '--rerank']\nfrom lpw_cli.main import run\ntry: run()\n"
             "finally: print('LOADED', *sys.modules)"
         )
         run = subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True, check=True)
@@ -303,7 +303,7 @@ class TestStart:
 
     def test_quick(self, home: Path) -> None:
         """In CPU time, which other processes on the machine hardly change."""
-        command = [sys.executable, "-m", "cli", "eval", *map(str, on_prid(home))]
+        command = [sys.executable, "-m", "lpw_cli", "eval", *map(str, on_prid(home))]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

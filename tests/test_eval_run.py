@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from lpw_cli.main import main
 from make_reid import SplitRow, make_reid, rewrite
 
-from cli.main import main
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from lpw_cli.export import command
 from make_reid import make_reid, rewrite
 from test_exports_reid import dataset, read_all, read_csv  # noqa: F401
 
-from cli.export import command
 from lpw_toolkit.exports import ExportOptions, export_dataset, fastreid
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 from lpw_toolkit.roles import Limits
 
 

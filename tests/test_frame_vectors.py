@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from lpw_cli.clean import command as clean
+from lpw_cli.embed import command as embed
 from make_reid import make_reid
 from test_scoring import OPTIONS, describe, make_run
 
-from cli.clean import command as clean
-from cli.embed import command as embed
 from lpw_toolkit.cleaning.suggest import read_suggestions
 from lpw_toolkit.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError

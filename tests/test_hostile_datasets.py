@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pytest
 import torch
 from click.testing import CliRunner
+from lpw_cli.main import main
 from make_reid import make_reid
 from safetensors import safe_open
 from safetensors.torch import save_file
 from sealing import seal_tables, write_manifest
 
-from cli.main import main
 from lpw_toolkit import parquet_file
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.dataset import open_dataset

@@ -32,7 +32,7 @@ from rqen import body_points, quality_page
 ROOT = Path(__file__).resolve().parents[1]
 LIMITED = (
     "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
-    "sys.argv = ['lpw', *sys.argv[1:]]; runpy.run_module('cli', run_name='__main__')"
+    "sys.argv = ['lpw', *sys.argv[1:]]; runpy.run_module('lpw_cli', run_name='__main__')"
 )
 DECODING = (
     "import resource, sys; from pathlib import Path;"

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import click
 import pytest
+from lpw_cli.main import main
 from make_dataset import make_dataset
 from sealing import write_manifest
 
-from cli.main import main
 from lpw_toolkit.cleaning.review import open_review
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
@@ -57,7 +57,7 @@ def run(command: list[str], root: Path, out: Path) -> int:
     except LpwError as error:
         assert "\n" not in str(error)
         return error.exit_code
-    except OSError:  # cli.main.run tells it in one line
+    except OSError:  # lpw_cli.main.run tells it in one line
         return 2
     except click.ClickException as error:
         return error.exit_code
@@ -176,7 +176,7 @@ def test_the_attack_that_was_found(place: Path) -> None:
     (place / "d" / ".lpw" / "checked.jsonl.tmp~").symlink_to("../../outside/file")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "check", str(place / "d")], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "lpw_cli", "check", str(place / "d")], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 3 and "Traceback" not in done.stderr
     assert (place / "outside" / "file").read_text() == "precious\n"

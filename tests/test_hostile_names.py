@@ -29,7 +29,9 @@ from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import export_dataset
 from lpw_toolkit.exports.tree import name_folders
-from lpw_toolkit.files.names import (
+from lpw_toolkit.info import describe, format_info, format_table1, table1
+from lpw_toolkit.metrics_table import format_table, read_lines
+from lpw_toolkit.names import (
     MAX_NAME_BYTES,
     csv_cell,
     find_path_fault,
@@ -43,8 +45,6 @@ from lpw_toolkit.files.names import (
     show_name,
     show_text,
 )
-from lpw_toolkit.info import describe, format_info, format_table1, table1
-from lpw_toolkit.metrics_table import format_table, read_lines
 from lpw_toolkit.progress import set_style, show_progress
 from lpw_toolkit.ranked_page import format_page as format_ranked
 from lpw_toolkit.sequences import name_files
@@ -486,7 +486,7 @@ class TestPages:
 def run_lpw(*words: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[bytes]:
     """`lpw` with these words, and the environment changed."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
-    return subprocess.run([sys.executable, "-m", "cli", *words], cwd=cwd, env=env, capture_output=True, timeout=120)
+    return subprocess.run([sys.executable, "-m", "lpw_cli", *words], cwd=cwd, env=env, capture_output=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -562,7 +562,7 @@ class TestCommands:
 
     def test_warnings_and_bugs(self, tmp_path: Path) -> None:
         code = (
-            "import warnings\nfrom cli.say import guard_terminal\nguard_terminal()\n"
+            "import warnings\nfrom lpw_cli.say import guard_terminal\nguard_terminal()\n"
             "warnings.warn('w\\x1b]0;pwn\\x07\\nlpw: fine')\nraise ValueError('b\\x9b\\u202e')"
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from lpw_cli.main import main
 from make_reid import make_reid
 from sealing import seal_tables, write_manifest
 
-from cli.main import main
 from lpw_toolkit.check import check_dataset, images
 from lpw_toolkit.check.images import STATE_FILE, CheckState, Images
 from lpw_toolkit.check.rows import check_paths, check_tracklets

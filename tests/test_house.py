@@ -50,7 +50,7 @@ OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma"
 
 #: (file, call): why it may. Whoever adds a line here needs a reason that `lpw_toolkit/files` cannot serve.
 MAY_WRITE = {
-    ("cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
+    ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
     ("lpw_toolkit/mot.py", "np.savetxt"): "into memory; publish_text writes it",
     ("lpw_toolkit/synth/__init__.py", "av.open"): "into memory; publish_bytes writes it",
     ("lpw_toolkit/video/process.py", "os.ftruncate"): "memory that two processes share (memfd), no file",
@@ -58,7 +58,7 @@ MAY_WRITE = {
 MAY_READ = {
     ("lpw_toolkit/video/process.py", "mmap.mmap"): "memory that two processes share (memfd), no file",
     ("lpw_toolkit/video/ring.py", "mmap.mmap"): "memory that two processes share (memfd), no file",
-    ("cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
+    ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
 }
 #: What prints, warns or writes a table that people open: each text would have to be made safe there again.
 PRINTING_CALLS = {"print", "echo", "secho", "echo_via_pager", "warn", "print_exc", "print_exception", "pprint"}
@@ -71,10 +71,10 @@ PRINTING_NAMES = {
     "html.escape",
 }
 MAY_PRINT = {
-    ("cli/say.py", "click.echo"): "the one way to the terminal",
+    ("cli/lpw_cli/say.py", "click.echo"): "the one way to the terminal",
     ("lpw_toolkit/progress.py", "print"): "the other one: lines of progress, which pass `show_name`",
-    ("lpw_toolkit/files/names.py", "csv.writer"): "the one way into a CSV",
-    ("lpw_toolkit/files/names.py", "html.escape"): "the one way into a page",
+    ("lpw_toolkit/names.py", "csv.writer"): "the one way into a CSV",
+    ("lpw_toolkit/names.py", "html.escape"): "the one way into a page",
     ("rqen/runs.py", "csv.DictWriter"): "the log of a run: numbers of our own",
 }
 #: Decoders of pictures, which `lpw_toolkit/image_codec.py` alone calls: only it vets them first.
@@ -230,7 +230,7 @@ class TestWhoDoesWhat:
         assert faults == []
 
     def test_the_command_line_loads_nothing_heavy(self) -> None:
-        code = f"import cli.main, sys; print(sorted(set({sorted(HEAVY)!r}) & sys.modules.keys()))"
+        code = f"import lpw_cli.main, sys; print(sorted(set({sorted(HEAVY)!r}) & sys.modules.keys()))"
         run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert run.stdout.strip() == "[]"
 

@@ -541,7 +541,7 @@ class TestSignals:
 
 class TestCommand:
     def test_lines(self, tmp_path: Path) -> None:
-        from cli.import_benchmark import command
+        from lpw_cli.import_benchmark import command
 
         open_benchmark("lpw").write_fake(tmp_path / "raw", np.random.default_rng(0))
         arguments = ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--allow-partial"]
@@ -561,7 +561,7 @@ class TestCommand:
         assert fields["splits"]["drawn"] is False and fields["remarks"] == ["complete already: nothing to do"]
 
     def test_a_drawn_split_says_so(self, tmp_path: Path) -> None:
-        from cli.import_benchmark import command
+        from lpw_cli.import_benchmark import command
 
         open_benchmark("prid2011").write_fake(tmp_path / "raw", np.random.default_rng(0))
         arguments = ["prid2011", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--allow-partial"]
@@ -570,7 +570,7 @@ class TestCommand:
         assert "DRAWN, not the published ones" in done.output
 
     def test_without_leave_it_ends_with_exit_code_3(self, tmp_path: Path) -> None:
-        from cli.import_benchmark import command
+        from lpw_cli.import_benchmark import command
 
         open_benchmark("lpw").write_fake(tmp_path / "raw", np.random.default_rng(0))
         done = CliRunner().invoke(command, ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")])

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lpw_cli.main import main
 from numpy.typing import NDArray
 
-from cli.main import main
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit import progress, schema
 from lpw_toolkit.errors import LpwError

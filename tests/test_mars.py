@@ -29,7 +29,7 @@ def fake(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def facts() -> dict[str, dict]:
-    return json.loads(resources.files("manifests.mars").joinpath("splits.json").read_text("utf-8"))["facts"]
+    return json.loads(resources.files("lpw_manifests.mars").joinpath("splits.json").read_text("utf-8"))["facts"]
 
 
 def drop(files: dict[str, bytes], *parts: str) -> dict[str, bytes]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from lpw_cli.main import main
 
-from cli.main import main
 from lpw_toolkit.assembly import Recipe
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.detectors import DetectorOptions, check_options, open_detector

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from lpw_cli.pack import command
 from make_dataset import make_dataset
 
-from cli.pack import command
 from lpw_toolkit import tables
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.dataset import Dataset, open_dataset

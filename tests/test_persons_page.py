@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from chromium import Browser, find_chromium
 from click.testing import CliRunner
+from lpw_cli.show import command
 from make_dataset import make_dataset
 from make_reid import make_reid, rewrite
 from test_show import HOSTILE, read_data
 
-from cli.show import command
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.persons_page import PERSONS, order_by_person, write_persons
 from lpw_toolkit.show import _write_page, read_static, sprite_path, write_show

@@ -14,14 +14,14 @@ import pytest
 import torch
 from chromium import Browser, find_chromium
 from click.testing import CliRunner
+from lpw_cli.quality import command
 from make_dataset import make_dataset
 from test_show import HOSTILE, rename_tracklets
 
-from cli.quality import command
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.files.names import show_name
 from lpw_toolkit.images import open_images
+from lpw_toolkit.names import show_name
 from rqen import train as training
 from rqen.batches import Share
 from rqen.job import Job

@@ -50,7 +50,9 @@ class TestPRID2011:
         assert any(note.startswith("22 persons with fewer than 27 images") for note in reading.notes)
 
     def test_the_22_excluded_persons(self):
-        facts = json.loads(resources.files("manifests.prid2011").joinpath("splits.json").read_text("utf-8"))["facts"]
+        facts = json.loads(resources.files("lpw_manifests.prid2011").joinpath("splits.json").read_text("utf-8"))[
+            "facts"
+        ]
         assert facts["excluded"] == list(EXCLUDED)
         everyone = set(range(1, 201)) - set(EXCLUDED)
         assert len(everyone) == 178

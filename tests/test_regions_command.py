@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lpw_cli.regions import command
 from make_dataset import CROP_HEIGHT, CROP_WIDTH, make_dataset
 from make_pose import make_pose
 
-from cli.regions import command
 from lpw_toolkit.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.importing import ImportConfig, import_benchmark

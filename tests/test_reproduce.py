@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from lpw_cli.eval import command as eval_command
+from lpw_cli.reproduce import command
+from lpw_cli.train import command as train_command
 from make_reid import make_reid, rewrite
 from sealing import write_manifest
 from test_embed import make_model
 
-from cli.eval import command as eval_command
-from cli.reproduce import command
-from cli.train import command as train_command
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen import runs
 from rqen.batches import Share
@@ -151,7 +151,7 @@ class TestQueue:
         longer = ("--set", "train.iterations=30", "--set", "train.checkpoint_every=3", "--method", "qan")
         start = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored here
-            "import cli.main; cli.main.COMMANDS.setdefault('reproduce', ''); cli.main.run()"
+            "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); lpw_cli.main.run()"
         )
         out, folder = tmp_path / "o", "runs"
 
@@ -181,7 +181,7 @@ class TestQueue:
         plan = ask(data, tmp_path / "o", "train.iterations=0", methods=("mean",))
         script = (
             "import sys; sys.argv = ['lpw', *sys.argv[1:]]\n"
-            "import cli.main; cli.main.COMMANDS.setdefault('reproduce', ''); cli.main.run()"
+            "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); lpw_cli.main.run()"
         )
         more = ("--method", "mean", "--set", "train.iterations=0")
         arguments = [sys.executable, "-c", script, "reproduce", *words("table2", data, tmp_path / "o", *more)]

@@ -365,7 +365,7 @@ class TestNothingIsLost:
 
     def test_kill_9_of_the_command_loses_nothing_that_was_saved(self, hand, dataset, tmp_path):
         command = [
-            sys.executable, "-m", "cli", "clean", str(dataset.root), "--review", "--reviewer", "kim", "--no-open",
+            sys.executable, "-m", "lpw_cli", "clean", str(dataset.root), "--review", "--reviewer", "kim", "--no-open",
             "--state", str(tmp_path),
         ]  # fmt: skip
         shown = 0

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
+from lpw_cli.clean import command
 from make_dataset import make_dataset
 from PIL import Image
 
-from cli.clean import command
 from lpw_toolkit.cleaning.review import open_review
 from lpw_toolkit.cleaning.suggest import suggest
 from lpw_toolkit.dataset import open_dataset

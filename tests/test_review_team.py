@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lpw_cli.clean import command
 from make_dataset import make_dataset
 from PIL import Image
 
-from cli.clean import command
 from lpw_toolkit.cleaning.agreement import count_checks
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import read_base

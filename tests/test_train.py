@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from lpw_cli.train import command
 from tiny_training import SMALL, make_data
 from tiny_training import make_job as job
 
-from cli.train import command
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.index import open_index
 from rqen import runs
@@ -55,7 +55,7 @@ def differ(one: Path, other: Path) -> float:
 
 
 def call(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "cli", "train", *arguments]
+    return [sys.executable, "-m", "lpw_cli", "train", *arguments]
 
 
 def arguments(data: Path, out: Path, *changes: str) -> list[str]:
@@ -288,7 +288,7 @@ def one_thread():
 class TestTeam:
     def train_two(self, data: Path, out: Path, *changes: str) -> Path:
         engine = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        command = [*engine, "-m", "cli", "train", *arguments(data, out, *changes)]
+        command = [*engine, "-m", "lpw_cli", "train", *arguments(data, out, *changes)]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )

@@ -24,7 +24,7 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_the_packages_and_their_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("lpw_toolkit/build.py", "cli/main.py", "rqen/__init__.py", "manifests/table1.json"):
+    for wanted in ("lpw_toolkit/build.py", "lpw_cli/main.py", "rqen/__init__.py", "lpw_manifests/table1.json"):
         assert wanted in names
     assert any(name.startswith("lpw_toolkit/static/") and name.endswith(".js") for name in names)
     assert not any(name.startswith(("tests/", "shared/")) for name in names)
@@ -43,7 +43,7 @@ def test_the_demo_and_check_run_from_an_installed_wheel(wheel, tmp_path):
     work = tmp_path / "elsewhere"
     work.mkdir()
     where = subprocess.run(
-        [python, "-c", "import cli, lpw_toolkit; print(cli.__file__, lpw_toolkit.__file__)"],
+        [python, "-c", "import lpw_cli, lpw_toolkit; print(lpw_cli.__file__, lpw_toolkit.__file__)"],
         cwd=work, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert str(ROOT) not in where and str(site) in where

@@ -84,8 +84,7 @@ def digest_tree(root: Path) -> dict[str, str]:
 def main() -> None:
     """`python tiny_benchmark.py RAW OUT [PART_IMAGES]`, with the exit codes and signals of `lpw`."""
     import click
-
-    import cli.main
+    import lpw_cli.main
 
     @click.command()
     @click.argument("raw", type=click.Path(path_type=Path))
@@ -94,8 +93,8 @@ def main() -> None:
     def command(raw: Path, out: Path, part_images: int) -> None:
         import_tiny(raw, out, part_images=part_images)
 
-    cli.main.main = command  # type: ignore[assignment]
-    cli.main.run()
+    lpw_cli.main.main = command  # type: ignore[assignment]
+    lpw_cli.main.run()
 
 
 if __name__ == "__main__":

@@ -159,6 +159,6 @@ def open_benchmark(name: str) -> Benchmark:
 @cache
 def read_facts(name: str) -> Facts:
     """The published facts of the benchmark `name`."""
-    facts = json.loads(resources.files("manifests").joinpath(name, "facts.json").read_text("utf-8"))
+    facts = json.loads(resources.files("lpw_manifests").joinpath(name, "facts.json").read_text("utf-8"))
     size = facts.pop("image_size")
     return Facts(name=name, image_size=tuple(size) if size else None, **facts)

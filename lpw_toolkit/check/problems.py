@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.files.names import show_name
+from lpw_toolkit.names import show_name
 
 #: Rows named one by one for each rule and table; the rest is one line with its count.
 MAX_ROWS_NAMED = 20

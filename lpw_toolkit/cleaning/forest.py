@@ -61,7 +61,7 @@ def lay_out(reasons: list[str], scores: Floats, wanted: list[str]) -> Floats:
 @cache
 def read_forest() -> Forest:
     """The trees that come with the package."""
-    return parse_forest((files("manifests.cleanup") / "queue_prior.json").read_text("utf-8"))
+    return parse_forest((files("lpw_manifests.cleanup") / "queue_prior.json").read_text("utf-8"))
 
 
 def parse_forest(text: str) -> Forest:

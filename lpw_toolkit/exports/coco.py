@@ -10,8 +10,8 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.exports import Exported, ExportOptions
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.names import json_text
 from lpw_toolkit.folders import publish_folder
+from lpw_toolkit.names import json_text
 from lpw_toolkit.sequences import Sequence, iter_sequences
 
 TITLE = "COCO JSON with track numbers"

@@ -12,8 +12,8 @@ from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Role
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.names import format_csv
 from lpw_toolkit.folders import publish_folder
+from lpw_toolkit.names import format_csv
 from lpw_toolkit.sequences import Sequence, iter_sequences, safe_name
 from lpw_toolkit.tables import to_numpy
 

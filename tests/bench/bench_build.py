@@ -73,7 +73,7 @@ def run_peer(video: Path, weights: Path, folder: Path) -> dict[str, float]:
 def run_ours(video: Path, weights: Path, out: Path, precision: str) -> dict[str, float]:
     """One run of `lpw build-tracklets`."""
     options = ["--weights", weights, "--precision", precision, "--no-cache", "--json"]
-    facts = json.loads(run_python("-m", "cli", "build-tracklets", video, "--out", out, *options).splitlines()[-1])
+    facts = json.loads(run_python("-m", "lpw_cli", "build-tracklets", video, "--out", out, *options).splitlines()[-1])
     timeline = read_table(out / "timeline" / "vtest.parquet", TIMELINE)
     seconds = facts["seconds"]
     return {"fps": timeline.num_rows / seconds["total"], "startup_s": seconds["startup"], "seconds": seconds}

@@ -72,7 +72,7 @@ def main() -> None:
         for minutes in arguments.minutes:
             video = make_video(source, minutes, Path(name))
             command = ["build-tracklets", video, "--out", Path(name) / f"out{minutes:g}", "--weights", weights]
-            argv = [sys.executable, "-m", "cli", *map(str, command), "--no-cache", "--json"]
+            argv = [sys.executable, "-m", "lpw_cli", *map(str, command), "--no-cache", "--json"]
             process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             peak: list[float] = []
             watcher = threading.Thread(target=lambda p=process, out=peak: out.append(measure_memory(p)))

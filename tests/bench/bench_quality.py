@@ -73,7 +73,7 @@ def main() -> None:
             out = Path(folder) / "dataset"
             command = ["build-tracklets", str(data / "video" / video), "--out", str(out), "--weights", str(weights)]
             options = ["--precision", "float32", "--no-cache", "--json"]
-            subprocess.run([sys.executable, "-m", "cli", *command, *options], check=True, capture_output=True)
+            subprocess.run([sys.executable, "-m", "lpw_cli", *command, *options], check=True, capture_output=True)
             score = score_against(out, truth_file, prices=Prices())["all"]
             stem = Path(video).stem
             refined = read_tracks(open_dataset(out))[stem]

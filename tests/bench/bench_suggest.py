@@ -97,7 +97,7 @@ class Case:
 
 
 def run_lpw(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "cli", *map(str, arguments)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "lpw_cli", *map(str, arguments)], check=True, capture_output=True)
 
 
 def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Truth:

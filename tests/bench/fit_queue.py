@@ -1,4 +1,4 @@
-"""Fits the forest of the queue (manifests/cleanup/queue_prior.json) on synthetic streets and MOT15 sequences.
+"""Fits the forest of the queue (manifests/lpw_manifests/cleanup/queue_prior.json) on synthetic streets and MOT15 sequences.
 
     pip install scikit-learn
     python tests/bench/fit_queue.py --work FOLDER [--data ../shared/data]
@@ -30,7 +30,7 @@ from lpw_toolkit.files.writing import make_folder, publish_text
 Floats = NDArray[np.float64]
 STREETS = (2, 4, 5, 6, 7, 8, 9)
 VARIANTS = (("default", 0), ("default", 1), ("default", 2), ("default", 3), ("thrifty", 1))
-OUT = Path(__file__).resolve().parents[2] / "manifests" / "cleanup" / "queue_prior.json"
+OUT = Path(__file__).resolve().parents[2] / "manifests" / "lpw_manifests" / "cleanup" / "queue_prior.json"
 #: Reasons that need pictures or raw detections: hidden from the trees in the second copy of every tracklet.
 OF_LOOKS = ("identity_switch", "look_change", "sharp_change", "odd_frame", "look_meeting", "look_gap", "look_jump")
 #: No evidence of an error in a tracklet, but of one to be merged or left out: up to the decisions.

@@ -66,7 +66,17 @@ new PerformanceObserver((list) => {
 @contextmanager
 def serve(dataset: Dataset, state: Path) -> Iterator[str]:
     """`lpw clean --review` in a process of its own; gives the address."""
-    command = [sys.executable, "-m", "cli", "clean", str(dataset.root), "--review", "--reviewer", "bench", "--no-open"]
+    command = [
+        sys.executable,
+        "-m",
+        "lpw_cli",
+        "clean",
+        str(dataset.root),
+        "--review",
+        "--reviewer",
+        "bench",
+        "--no-open",
+    ]
     process = subprocess.Popen([*command, "--state", str(state)], stderr=subprocess.PIPE, text=True)
     try:
         lines = iter(process.stderr.readline, "")

@@ -37,7 +37,7 @@ def test_kill_9_at_random_moments_until_it_is_done(street, undisturbed, tmp_path
     for round_ in range(20):
         out = tmp_path / f"out{round_}"
         for _ in range(6):
-            command = [sys.executable, "-m", "cli", *map(str, build_arguments(street, out))]
+            command = [sys.executable, "-m", "lpw_cli", *map(str, build_arguments(street, out))]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(rng.uniform(0.5, 3.0))
             process.kill()

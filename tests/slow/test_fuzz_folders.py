@@ -71,10 +71,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load_everything() -> None:
     """Imports in this process what commands import, so that a forked child need not; starts no thread."""
-    from cli.main import COMMANDS as NAMES
+    from lpw_cli.main import COMMANDS as NAMES
 
     for name in NAMES:
-        importlib.import_module(f"cli.{'import_benchmark' if name == 'import' else name.replace('-', '_')}")
+        importlib.import_module(f"lpw_cli.{'import_benchmark' if name == 'import' else name.replace('-', '_')}")
     for name in (
         "torch",
         "cv2",
@@ -100,7 +100,7 @@ def run(arguments: list[str], folder: Path, said: Path) -> Outcome:
             os.chdir(folder)
             signal.alarm(MAX_SECONDS)
             sys.argv = ["lpw", *arguments]
-            from cli.main import run as run_lpw
+            from lpw_cli.main import run as run_lpw
 
             run_lpw()
         except SystemExit as ended:

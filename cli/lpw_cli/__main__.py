@@ -1,5 +1,5 @@
 """`python -m cli` is `lpw`."""
 
-from cli.main import run
+from lpw_cli.main import run
 
 run()

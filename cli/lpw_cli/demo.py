@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from cli.options import FOLDER
-from cli.say import say, say_text
+from lpw_cli.options import FOLDER
+from lpw_cli.say import say, say_text
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply

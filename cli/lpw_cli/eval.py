@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, OUT_FILE, dataset_folder, is_given, refuse_idle
-from cli.say import say, say_text
+from lpw_cli.options import FOLDER, OUT_FILE, dataset_folder, is_given, refuse_idle
+from lpw_cli.say import say, say_text
 from lpw_toolkit.comparing import LEARNED, Settings, Source
 from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.embeddings import Embeddings, read_embeddings

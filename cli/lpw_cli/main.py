@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from cli.say import guard_terminal, say, say_click_error
+from lpw_cli.say import guard_terminal, say, say_click_error
 from lpw_toolkit.files.limits import is_about_limit, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"cli.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
+        module = importlib.import_module(f"lpw_cli.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
         command: click.Command = module.command
         return command
 

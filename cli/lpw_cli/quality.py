@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, dataset_folder, json_option
+from lpw_cli.say import say, say_json
 from lpw_toolkit.progress import set_style
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, config_options, dataset_folder, json_option, take_config
-from cli.say import say_json, say_text
+from lpw_cli.options import FOLDER, config_options, dataset_folder, json_option, take_config
+from lpw_cli.say import say_json, say_text
 from lpw_toolkit.score import format_score, score_against
 from lpw_toolkit.truth import Prices
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, json_option, open_named
-from cli.say import say_json, say_text
+from lpw_cli.options import FOLDER, json_option, open_named
+from lpw_cli.say import say_json, say_text
 from lpw_toolkit.info import describe, format_info, format_table1, table1
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, open_named
-from cli.say import say
+from lpw_cli.options import FOLDER, open_named
+from lpw_cli.say import say
 from lpw_toolkit.exports import ExportOptions, Role, export_dataset, list_forms
 
 

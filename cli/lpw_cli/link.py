@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, OUT_FILE, config_options, json_option, take_config
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, OUT_FILE, config_options, json_option, take_config
+from lpw_cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.link import PRESETS, LinkConfig, link
 from lpw_toolkit.mot import read_detections, write_tracks

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from cli.options import FOLDER, json_option
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, json_option
+from lpw_cli.say import say, say_json
 from lpw_toolkit.benchmarks import ReadOptions, list_benchmarks
 from lpw_toolkit.importing import ImportConfig, ImportResult, import_benchmark
 from lpw_toolkit.progress import set_style

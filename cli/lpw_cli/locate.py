@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, json_option, open_named
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, json_option, open_named
+from lpw_cli.say import say, say_json
 from lpw_toolkit.workspace import locate_images, remember_root
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, OUT_FILE, json_option, open_named, parse_size, refuse_idle
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, OUT_FILE, json_option, open_named, parse_size, refuse_idle
+from lpw_cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.progress import set_style

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cli.options import FOLDER
-from cli.say import say
+from lpw_cli.options import FOLDER
+from lpw_cli.say import say
 from lpw_toolkit.synth import STREETS, write_street
 
 

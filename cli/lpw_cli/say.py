@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lpw_toolkit.files.names import json_text, show_name, show_text
+from lpw_toolkit.names import json_text, show_name, show_text
 
 
 def say(*lines: object, err: bool = False) -> None:

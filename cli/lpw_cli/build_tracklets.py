@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.options import (
+from lpw_cli.options import (
     FOLDER,
     VIDEO,
     Command,
@@ -17,7 +17,7 @@ from cli.options import (
     parse_size,
     take_config,
 )
-from cli.say import say, say_json
+from lpw_cli.say import say, say_json
 from lpw_toolkit.assembly import BuildResult, Notes, Recipe
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.crops import CropConfig

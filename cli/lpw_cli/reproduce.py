@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, OUT_FILE, dataset_folder
-from cli.say import say, say_text
+from lpw_cli.options import FOLDER, OUT_FILE, dataset_folder
+from lpw_cli.say import say, say_text
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 from rqen.reproduce.forms import FORMS, format_report

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FOLDER, json_option, open_named
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, json_option, open_named
+from lpw_cli.say import say, say_json
 from lpw_toolkit.errors import name_some
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from cli.options import FOLDER, dataset_folder, json_option
-from cli.say import say, say_json
+from lpw_cli.options import FOLDER, dataset_folder, json_option
+from lpw_cli.say import say, say_json
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.progress import set_style

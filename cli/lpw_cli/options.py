@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cli.say import say
+from lpw_cli.say import say
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
 

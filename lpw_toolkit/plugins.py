@@ -1,0 +1,59 @@
+"""Folders of plug-ins: one file each, found by listing the folder; other packages add theirs by an entry point.
+
+    lpw_toolkit/detection/detectors/onnx.py          a plug-in of our own: its file is its registration
+    [project.entry-points."lpw_toolkit.detection.detectors"]
+    mine = "my_package.my_detector"                  one of another package, in its pyproject.toml
+
+The contract that a plug-in fulfils stands in the module beside the folder.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from lpw_toolkit.errors import LpwError
+
+
+@dataclass(frozen=True)
+class PluginFolder:
+    """One folder of plug-ins.
+
+    Attributes:
+        package: dotted name of the folder, and the group of entry points that add to it.
+        thing: what messages call the choice, such as `option --protocol`.
+        dashes: whether names are shown with `-` where their files have `_`.
+
+    >>> PluginFolder("lpw_toolkit.evaluation.protocols", "option --protocol").names()[:2]
+    ['cross_dataset', 'cross_dataset_half']
+    """
+
+    package: str
+    thing: str
+    dashes: bool = False
+
+    def names(self) -> list[str]:
+        """The names of all plug-ins, sorted; modules that begin with `_` are none."""
+        return sorted({*self._own, *self._foreign})
+
+    def load(self, name: str) -> Any:
+        """The module of the plug-in `name`; `-` and `_` mean the same. Errors: LpwError that lists the names."""
+        key = name.replace("-", "_")
+        if key in self._own:
+            return importlib.import_module(f"{self.package}.{key}")
+        if key in self._foreign:
+            return self._foreign[key].load()
+        known = [n.replace("_", "-") if self.dashes else n for n in self.names()]
+        raise LpwError(self.thing, name, ", ".join(known), "choose one of them")
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        path = importlib.import_module(self.package).__path__
+        names = (module.name for module in pkgutil.iter_modules(path))
+        return frozenset(name for name in names if not name.startswith("_"))
+
+    @cached_property
+    def _foreign(self) -> dict[str, EntryPoint]:
+        return {point.name.replace("-", "_"): point for point in entry_points(group=self.package)}
