@@ -81,18 +81,79 @@ def describe(command: click.Command, context: click.Context) -> str:
 
 
 def make_api_pages() -> dict[str, str]:
-    """A page for each package that says in `__all__` what it hands out."""
-    rows, pages = [], {}
-    for name in ("lpw_toolkit", "rqen", *sorted(find_packages())):
-        module = importlib.import_module(name)
-        public = [n for n in getattr(module, "__all__", ()) if not n.startswith("__")]
-        if not public or (name.count(".") and not is_documented(module)):
-            continue
-        sections = [directive(name, n, getattr(module, n)) for n in public]
-        summary = first_line((module.__doc__ or "").strip())
-        pages[f"api/{name}.md"] = f"{NOTE}# {name}\n\n{module.__doc__ or ''}\n\n" + "\n".join(sections)
-        rows.append(f"| [`{name}`]({name}.md) | {summary} | {', '.join(f'`{n}`' for n in public)} |")
+    """A page for each of the two packages, with the names that its `__all__` hands out."""
+    pages, rows = {}, []
+    for package in ("lpw_toolkit", "rqen"):
+        module = importlib.import_module(package)
+        names = [n for n in getattr(module, "__all__", ()) if not n.startswith("__")]
+        sections = [f"::: {find_source(module, n)}\n    options:\n      heading: {n}\n" for n in names]
+        pages[f"api/{package}.md"] = f"{NOTE}# {package}\n\n{module.__doc__}\n\n" + "\n".join(sections)
+        first = (module.__doc__ or "").strip().partition("\n")[0]
+        rows.append(f"| [`{package}`]({package}.md) | {first} | {', '.join(f'`{n}`' for n in names)} |")
     table = "\n".join(["| package | what it is for | names |", "|---|---|---|", *rows])
-    intro = "Names on these pages are stable. Everything else may change without notice."
-    pages["api/index.md"] = f"{NOTE}# Python\n\n{intro}\n\n{table}\n"
-    return pages
+    intro = "These names are stable. Everything else is private and may change without notice."
+    return {"api/index.md": f"{NOTE}# Python\n\n{intro}\n\n{table}\n", **pages}
+
+
+def find_source(module: ModuleType, name: str) -> str:
+    """Where a name that a package hands out is defined: its docstring stands there."""
+    value = getattr(module, name)
+    return f"{getattr(value, '__module__', module.__name__)}.{getattr(value, '__qualname__', name)}"
+
+
+def make_code_map() -> dict[str, str]:
+    """A line for each module, by package, under the layers that import-linter keeps."""
+    parts = [f"{NOTE}# Code map\n", "## Layers\n"]
+    parts += ["What stands higher may import what stands lower, never the other way. import-linter checks it.\n"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    for contract in settings["contracts"]:
+        if contract["type"] == "layers":
+            rows = [f"{i}. " + " · ".join(f"`{one}`" for one in re.split(r"\s*[|:]\s*", str(layer)))
+                    for i, layer in enumerate(contract["layers"], 1)]  # fmt: skip
+            parts.append(f"**{contract['name']}**\n\n" + "\n".join(rows) + "\n")
+    for package, place in PACKAGES.items():
+        parts.append(f"## {package}\n")
+        root = ROOT / place
+        for folder in sorted({file.parent for file in (root / package).rglob("*.py")}):
+            files = sorted(folder.glob("*.py"), key=lambda file: (file.stem != "__init__", file.stem))
+            if folder != root / package:
+                parts.append(f"### {'.'.join(folder.relative_to(root).parts)}\n")
+            rows = [f"| `{file.name}` | {read_first_line(file)} |" for file in files]
+            parts.append("\n".join(["| module | what it holds |", "|---|---|", *rows]) + "\n")
+    return {"code-map.md": "\n".join(parts)}
+
+
+def read_first_line(file: Path) -> str:
+    """The first line of a module's docstring, fit for a cell of a table."""
+    text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "-"
+    line = escape(text.partition("\n\n")[0])
+    return line.replace("|", "\\|")
+
+
+def make_pages() -> dict[str, str]:
+    """All generated pages by their path below docs/."""
+    return {**make_command_pages(), **make_api_pages(), **make_code_map()}
+
+
+def main() -> None:
+    """Writes or compares the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
+    check = parser.parse_args().check
+    sys.path[:0] = [str(ROOT / place) for place in PACKAGES.values()]
+    pages = make_pages()
+    there = {f.relative_to(DOCS).as_posix() for folder in ("cli", "api") for f in (DOCS / folder).glob("*.md")}
+    stale = [name for name, text in pages.items()
+             if not (DOCS / name).is_file() or (DOCS / name).read_text("utf-8") != text]  # fmt: skip
+    for name in sorted({*stale, *(there - set(pages))}):
+        print(f"docs/{name}: out of date" if check else f"docs/{name}")
+        if not check and name in pages:
+            (DOCS / name).parent.mkdir(exist_ok=True)
+            (DOCS / name).write_text(pages[name], "utf-8")
+        elif not check:
+            (DOCS / name).unlink()
+    sys.exit(1 if check and (stale or there - set(pages)) else 0)
+
+
+if __name__ == "__main__":
+    main()

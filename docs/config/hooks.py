@@ -1,0 +1,42 @@
+"""What mkdocs runs while it builds: the notebook becomes a page, and links to it lead there."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+NOTEBOOK = "tutorial.ipynb"
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the notebook as a page with its pictures; the file itself can be downloaded from there."""
+    cells = json.loads((Path(config.docs_dir) / NOTEBOOK).read_text("utf-8"))["cells"]
+    parts, pictures = [], 0
+    for cell in cells:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", ()):
+            picture = output.get("data", {}).get("image/png")
+            if picture:
+                name = f"images/tutorial-{pictures}.png"
+                pictures += 1
+                files.append(File.generated(config, name, content=base64.b64decode(picture)))
+                parts.append(f"![Output of the cell above]({name})")
+            else:
+                parts.append(f"```text\n{read_text(output).rstrip()}\n```")
+    files.append(File.generated(config, "tutorial.md", content="\n\n".join(parts)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Pages name the notebook, so that their links hold on a forge too; on the site it is a page."""
+    return re.sub(rf"\]\(((?:\.\./)*){re.escape(NOTEBOOK)}\)", r"](\1tutorial.md)", markdown)
+
+
+def read_text(output: dict[str, Any]) -> str:
+    """What a cell printed or returned as text."""
+    return "".join(output.get("text") or output.get("data", {}).get("text/plain", ""))
