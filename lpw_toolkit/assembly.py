@@ -19,7 +19,10 @@ import pyarrow.compute as pc
 
 from lpw_toolkit.cropping import CropWriter, Plan, merge_parts, plan_crops, tracklet_bounds, tracklet_id
 from lpw_toolkit.crops import CropConfig
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
+from lpw_toolkit.dataset.tables import make_table, write_table
+from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detecting import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.limits import limit
@@ -28,10 +31,7 @@ from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.link import LinkConfig
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import FRAMES, TRACKLETS
-from lpw_toolkit.sources import Source, SourceList
-from lpw_toolkit.tables import make_table, write_table
-from lpw_toolkit.workspace import Workspace, recall_root, remember_root
+from lpw_toolkit.video.sources import Source, SourceList
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.errors import CorruptCropError, LpwError
-from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.sampling import SAMPLINGS, Draw, PersonBatches, Sampling, choose_frames, clip_generator
 
 Batch = dict[str, Any]

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.distances import Distance, FeatureBlocks, Features
 from lpw_toolkit.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, name_some
@@ -15,7 +16,6 @@ from lpw_toolkit.metric_learning.pca import Pca, fit_pca
 from lpw_toolkit.metric_learning.rerank import RerankConfig, rerank, rerank_features
 from lpw_toolkit.protocols import Trial
 from lpw_toolkit.ranking import Blocks, Matrix
-from lpw_toolkit.relevance import PERSON, Labels, read_labels
 
 Ints = NDArray[np.int64]
 LEARNED = ("xqda", "kissme")

@@ -22,15 +22,16 @@ from numpy.typing import NDArray
 from lpw_toolkit import crops
 from lpw_toolkit.boxes import Boxes
 from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.dataset import image_codec
+from lpw_toolkit.dataset.schema import FRAMES
+from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
 from lpw_toolkit.detecting import Found
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.link import LinkConfig, link
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import FRAMES
-from lpw_toolkit.sources import Source
-from lpw_toolkit.tables import boxes_of, read_table, run_starts, to_numpy, write_table
-from lpw_toolkit.video import Frame, VideoReader
+from lpw_toolkit.video.sources import Source
+from lpw_toolkit.video.video import Frame, VideoReader
 
 _MAX_WAITING = 64
 
@@ -175,8 +176,8 @@ class CropWriter:
 
     def write_crop(self, row: int, pixels: NDArray[np.uint8]) -> tuple[int, int, int, bytes, str]:
         """One crop: resize, encode, hash, write. Returns row, width, height, SHA-256 and path."""
-        crop = crops.resize(pixels, self.config.size_px)
-        data = crops.encode(crop, self.config.jpeg_quality)
+        crop = image_codec.resize(pixels, self.config.size_px)
+        data = image_codec.encode(crop, self.config.jpeg_quality)
         path = self._image_path(row)
         write_file(self.out / path, data)
         return row, crop.shape[1], crop.shape[0], hashlib.sha256(data).digest(), path

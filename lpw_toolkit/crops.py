@@ -6,13 +6,12 @@ Source: RQEN paper, LPW dataset section: boxes are "fine-tuned so that the area 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.boxes import Boxes
-from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from lpw_toolkit.errors import option_name, refuse_outside
 
 LPW_SIZE_PX = (256, 128)
 MAX_CUT_FRAC = 0.14
@@ -130,20 +129,3 @@ def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, i
     x1, y1, x2, y2 = (int(v) for v in np.rint(box))
     x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
     return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)
-
-
-def resize(pixels: NDArray[np.uint8], size_px: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """`pixels` (h, w, 3) stretched to `size_px` (height, width); as they are for None."""
-    if size_px is None or pixels.shape[:2] == size_px:
-        return pixels
-    shrinks = pixels.shape[0] > size_px[0] and pixels.shape[1] > size_px[1]
-    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8)
-
-
-def encode(crop: NDArray[np.uint8], jpeg_quality: int) -> bytes:
-    """`crop` (h, w, 3) BGR as JPEG bytes. Errors: LpwError where the codec refuses (a side over 65,500 pixels)."""
-    done, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
-    if not done:
-        raise LpwError("crop", f"{crop.shape[1]}x{crop.shape[0]} pixels", "a size that JPEG can hold", "use --size")
-    return bytes(data)

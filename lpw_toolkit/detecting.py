@@ -16,16 +16,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.mot_text import make_detections
+from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
+from lpw_toolkit.dataset.tables import make_table, read_table, write_table
 from lpw_toolkit.detectors import Detector
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.files.writing import make_folder
-from lpw_toolkit.mot import make_detections
 from lpw_toolkit.progress import Progress, show_progress
-from lpw_toolkit.schema import DETECTIONS, TIMELINE
-from lpw_toolkit.sources import Source
-from lpw_toolkit.tables import make_table, read_table, write_table
-from lpw_toolkit.video import Frame, VideoReader
+from lpw_toolkit.video.sources import Source
+from lpw_toolkit.video.video import Frame, VideoReader
 
 #: Counts up when the same video and settings would give other rows.
 DETECTING_VERSION = 2

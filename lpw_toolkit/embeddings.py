@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.parquet_file import OpenTable
+from lpw_toolkit.dataset.parquet_pages import TooLargeError
+from lpw_toolkit.dataset.schema import embeddings_schema
+from lpw_toolkit.dataset.tables import shorten, to_numpy, write_table
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.parquet_file import OpenTable
-from lpw_toolkit.parquet_pages import TooLargeError
-from lpw_toolkit.schema import embeddings_schema
-from lpw_toolkit.tables import shorten, to_numpy, write_table
 
 Floats = NDArray[np.float32]
 Pooling = Literal["mean", "max"]

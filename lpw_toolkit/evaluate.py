@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.comparing import Settings, Source, check_vectors, choose_distance, compare, describe_distance
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.distances import Distance
 from lpw_toolkit.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, name_some
@@ -25,7 +26,7 @@ from lpw_toolkit.provenance import (
     make_summary,
 )
 from lpw_toolkit.ranking import Blocks, Ranking, Summary, rank_queries, summarise
-from lpw_toolkit.relevance import PERSON, Labels, Relevance, read_labels
+from lpw_toolkit.relevance import Relevance
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.archives import FolderTree, RawTree
+from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_inside
-from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.progress import show_progress
 
 _PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32")])

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
 from lpw_toolkit.follow import LOOSE, Pursuit, follow
 from lpw_toolkit.fragments import (
@@ -32,7 +33,6 @@ from lpw_toolkit.fragments import (
     recut,
     sort_course,
 )
-from lpw_toolkit.tables import boxes_of
 
 Assignment = Literal["optimal", "greedy"]
 _FOLLOW_GAP = 2  # one missed frame is followed by overlap; longer gaps are bridged by motion

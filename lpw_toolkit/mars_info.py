@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.benchmarks import Reading, Tree
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.matlab import read_matrix
-from lpw_toolkit.splits import digest_facts, read_published
+from lpw_toolkit.splits.splits import digest_facts, read_published
 
 JUNK = "00-1"
 IMAGE = re.compile(r"([0-9]{4}|00-1)C[1-6]T[0-9]{4}F[0-9]{3}\.jpg")

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Place, Tally, copy_images
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.progress import Progress
 from lpw_toolkit.roles import DISTRACTOR, JUNK, Cast, Ints, Limits
-from lpw_toolkit.tracklets import Ranges
 
 LIMITS = Limits(persons=9999, cameras=6)
 MAX_TRACKLETS_OF_ONE = 9999

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
-from lpw_toolkit.index import ClipIndex
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.relevance import read_labels
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

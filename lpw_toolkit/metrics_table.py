@@ -7,13 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from lpw_toolkit.dataset.schema import METRICS
+from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import is_file, is_folder
 from lpw_toolkit.names import format_csv, json_text, latex_cell, markdown_cell, show_name
 from lpw_toolkit.protocols import list_protocols, open_protocol
-from lpw_toolkit.schema import METRICS
-from lpw_toolkit.tables import read_table
 
 SUMMARY = -1
 MEAN, STD = ":mean", ":std"

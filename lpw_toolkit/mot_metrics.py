@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
+from lpw_toolkit.dataset.mot_text import BoxRows
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.mot import BoxRows
 
 
 def evaluate(sequences: Mapping[str, tuple[BoxRows, BoxRows]]) -> dict[str, dict[str, float]]:

@@ -16,16 +16,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import inference
-from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.image_reader import ImageReader
+from lpw_toolkit.dataset.schema import embeddings_schema, frame_embeddings_schema
+from lpw_toolkit.dataset.tables import stream_table
 from lpw_toolkit.embeddings import make_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.images import ImageReader
-from lpw_toolkit.index import ClipIndex
-from lpw_toolkit.onnx_model import (
+from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.onnx_model import (
     Shape,
     open_session,
     read_openvino,
@@ -36,11 +38,9 @@ from lpw_toolkit.onnx_model import (
     run_once,
     tell_shapes,
 )
+from lpw_toolkit.networks.weights import WeightsFile, read_weights
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sampling import choose_frames
-from lpw_toolkit.schema import embeddings_schema, frame_embeddings_schema
-from lpw_toolkit.tables import stream_table
-from lpw_toolkit.weights import WeightsFile, read_weights
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -114,7 +114,7 @@ class Embedder:
 
     path: Path
     sha256: str
-    network: inference.Network
+    network: runtimes.Network
     size_px: tuple[int, int]
     batch_size: int
     dimension: int
@@ -137,20 +137,20 @@ def open_embedder(path: Path, options: EmbedOptions) -> Embedder:
     missing runtime.
     """
     file = read_weights(path)
-    runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
-    precision, _ = inference.choose_precision(options.precision, runtime)
+    runtime = runtimes.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
+    precision, _ = runtimes.choose_precision(options.precision, runtime)
     refuse_harmful(file, runtime, _DO, options.size_px)
     inputs, outputs = read_shapes(file, runtime, _DO)
     _check_shapes(path, inputs, outputs)
     refuse_large(file, inputs[0], _DO)
     size_px = _choose_size(path, inputs[0], options)
     batch_size = inputs[0][0] or options.batch_size
-    threads = inference.count_threads(options.threads)
+    threads = runtimes.count_threads(options.threads)
     network = _compile(file, options, (batch_size, *size_px), (runtime, precision, threads))
     settings: dict[str, Setting] = {
         "weights": path.name,
         "runtime": runtime,
-        "runtime_version": inference.package_version(runtime),
+        "runtime_version": runtimes.package_version(runtime),
         "precision": precision,
         "threads": threads,
         "batch_size": batch_size,
@@ -187,7 +187,7 @@ def _choose_size(path: Path, shape: Shape, options: EmbedOptions) -> tuple[int, 
 
 def _compile(
     file: WeightsFile, options: EmbedOptions, shape: tuple[int, int, int], how: tuple[str, str, int]
-) -> inference.Network:
+) -> runtimes.Network:
     runtime, precision, threads = how
     mean, scale = (
         tuple(255 * value for value in (reversed(triple) if options.bgr else triple))
@@ -197,7 +197,7 @@ def _compile(
         model = read_openvino(file, _DO)
         try:
             model.reshape([shape[0], 3, *shape[1:]])
-            return inference.OpenVinoNetwork(inference.feed_pixels(model, mean, scale), precision, threads)
+            return runtimes.OpenVinoNetwork(runtimes.feed_pixels(model, mean, scale), precision, threads)
         except RuntimeError as error:
             raise refuse_damaged(file, error, _DO) from error
     session = open_session(file, _DO)
@@ -205,14 +205,14 @@ def _compile(
 
     mean_px, scale_px = np.array(mean, dtype=np.float32), np.array(scale, dtype=np.float32)
 
-    def run(pixels: Pixels) -> inference.Answers:
+    def run(pixels: Pixels) -> runtimes.Answers:
         batch = (pixels.astype(np.float32) - mean_px) / scale_px
         return (session.run(None, {name: np.ascontiguousarray(batch.transpose(0, 3, 1, 2))})[0],)
 
-    return inference.ThreadedNetwork(run, shape, threads)
+    return runtimes.ThreadedNetwork(run, shape, threads)
 
 
-def _try(file: WeightsFile, network: inference.Network, batch_size: int) -> int:
+def _try(file: WeightsFile, network: runtimes.Network, batch_size: int) -> int:
     """Runs a grey batch; returns the length of a vector."""
     answer = run_once(file, network, 128, _DO)
     sides = answer.shape
@@ -339,7 +339,7 @@ def _draw(images: ImageReader, shot: Shot, embedder: Embedder) -> Pixels:
     return pixels[:, ::-1] if shot[1] else pixels
 
 
-def _land(network: inference.Network, slot: int, batch: list[Shot]) -> Iterator[tuple[int, Floats]]:
+def _land(network: runtimes.Network, slot: int, batch: list[Shot]) -> Iterator[tuple[int, Floats]]:
     (answer,) = network.finish(slot)
     vectors = np.array(answer, dtype=np.float32).reshape(len(answer), -1)  # a copy: the slot is used again
     for (row, _), vector in zip(batch, vectors, strict=False):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.show import Look, Sheet, Show, order_tracklets, take_sheet, write_pages

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lpw_toolkit.comparing import Settings, Source
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels, read_labels
+from lpw_toolkit.dataset.schema import KINDS
 from lpw_toolkit.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from lpw_toolkit.protocols import APForm, Rules, Trial, list_protocols, open_protocol
-from lpw_toolkit.relevance import Labels, read_labels
-from lpw_toolkit.schema import KINDS
 
 AP_FORMS: tuple[APForm, ...] = ("step", "trapezoid")
 

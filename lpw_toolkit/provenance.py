@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.dataset.schema import KINDS, METRICS, QUERIES
+from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.metrics_table import MEAN, STD, SUMMARY
 from lpw_toolkit.protocols import Rules, Trial
 from lpw_toolkit.ranking import Ranking, Summary
-from lpw_toolkit.relevance import Labels
-from lpw_toolkit.schema import KINDS, METRICS, QUERIES
-from lpw_toolkit.tables import make_table
 
 RANKS = (1, 5, 10, 20)
 

@@ -17,15 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.show import encode_data, inline_files, read_static
 from lpw_toolkit.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
-from lpw_toolkit.tracklets import Ranges
 
 MAX_CROPS = 20_000
 _MAX_WIDTH_PX = 74

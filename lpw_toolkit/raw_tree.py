@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from lpw_toolkit.benchmarks import ReadOptions, Tree
+from lpw_toolkit.dataset.image_format import read_image_header
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.image_format import read_image_header
 
 #: What operating systems leave behind; nobody misses it.
 _LITTER_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}

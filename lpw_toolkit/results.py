@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from lpw_toolkit.dataset.output_folder import mark_folder, publish_folder
+from lpw_toolkit.dataset.schema import METRICS, QUERIES
+from lpw_toolkit.dataset.tables import encode_table
 from lpw_toolkit.evaluate import Evaluation, SplitResult
 from lpw_toolkit.files.writing import write_file
-from lpw_toolkit.folders import mark_folder, publish_folder
 from lpw_toolkit.metrics_table import LOCKED, SUFFIXES, format_table, read_lines
 from lpw_toolkit.provenance import describe_junk
 from lpw_toolkit.ranking import top_columns
-from lpw_toolkit.schema import METRICS, QUERIES
-from lpw_toolkit.tables import encode_table
 
 if TYPE_CHECKING:  # the page draws crops with OpenCV, which a table needs not wait for
     from lpw_toolkit.ranked_page import Answer

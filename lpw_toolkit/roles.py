@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.names import format_csv
-from lpw_toolkit.schema import SUBSETS
 from lpw_toolkit.trials import read_trials
 
 Ints = NDArray[np.int64]

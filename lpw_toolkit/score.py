@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, read_detections
+from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import exists, is_file, is_folder
-from lpw_toolkit.mot import BoxRows, read_boxes, read_detections
 from lpw_toolkit.names import show_name
-from lpw_toolkit.sequences import iter_sequences
 from lpw_toolkit.truth import Prices, Score, pool, score_tracklets
 
 Pair = tuple[str, BoxRows, BoxRows]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.images import open_images
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.roles import Ints, read_roles
-from lpw_toolkit.tracklets import Ranges
 
 
 @dataclass(frozen=True)

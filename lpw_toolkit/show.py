@@ -18,16 +18,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_folder
+from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.folders import check_free, mark_folder, publish_folder
 from lpw_toolkit.names import show_in_page
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import Strip, draw_strip, sample_positions
-from lpw_toolkit.tables import to_numpy
-from lpw_toolkit.tracklets import Ranges
 
 MARKER = ".lpw-show"
 MAX_SINGLE_FILE = 500

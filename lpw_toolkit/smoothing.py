@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import schema
 from lpw_toolkit.crops import CropConfig, smooth_boxes
-from lpw_toolkit.tables import boxes_of
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.tables import boxes_of
 
 
 def smooth_tracks(detections: pa.Table, tracks: NDArray[np.int32], sigma_frames: float | None = None) -> pa.Table:

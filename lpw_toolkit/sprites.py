@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.image_codec import decode_image
+from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header
 from lpw_toolkit.errors import CorruptCropError
-from lpw_toolkit.image_codec import decode_image
-from lpw_toolkit.image_format import ImageFaultError, read_image_header
 
 TILE_HEIGHT_PX = 96
 _MIN_TILE_PX, _MAX_TILE_PX = 24, 128

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import JUNK, PERSON, read_labels
+from lpw_toolkit.dataset.schema import SUBSETS
+from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.protocols import Trial
-from lpw_toolkit.relevance import JUNK, PERSON, read_labels
-from lpw_toolkit.schema import SUBSETS
-from lpw_toolkit.tables import to_numpy
 
 Ints = NDArray[np.int64]
 NOBODY: Ints = np.zeros(0, dtype=np.int64)

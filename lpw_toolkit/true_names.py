@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
+from lpw_toolkit.dataset.tables import make_table, write_table
+from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
-from lpw_toolkit.images import open_images
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.score import read_pairs
-from lpw_toolkit.splits import Halves, digest_halves, draw_halves
-from lpw_toolkit.tables import make_table, write_table
+from lpw_toolkit.splits.splits import Halves, digest_halves, draw_halves
 from lpw_toolkit.truth import score_each
-from lpw_toolkit.workspace import Workspace
 
 _SOURCE = "drawn from the persons of the ground truth"
 _NOTE = "persons named by ground truth in place of cleaning"

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
+from lpw_toolkit.dataset.mot_text import BoxRows
+from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
-from lpw_toolkit.mot import BoxRows
-from lpw_toolkit.tables import boxes_of
 
 NOBODY = -1
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import inference
-from lpw_toolkit.inference import Answers, Floats
 from lpw_toolkit.letterbox import Letterbox
+from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.runtimes import Answers, Floats
 
 _REACH = 2  # cells on each side that two 3 x 3 convolutions see
 
@@ -261,7 +262,7 @@ def convert_to_openvino(module: Any, shape: tuple[int, int, int]) -> Any:
     """`module` as an OpenVINO model that takes pixels (B, H, W, 3) BGR of that fixed shape."""
     import torch
 
-    ov = inference.import_openvino()
+    ov = runtimes.import_openvino()
     batch, height, width = shape
     example = torch.zeros(batch, 3, height, width)
     with torch.no_grad(), warnings.catch_warnings():
@@ -269,4 +270,4 @@ def convert_to_openvino(module: Any, shape: tuple[int, int, int]) -> Any:
         module(example)  # a whole head makes its anchors at the first call of a shape: traced, they must be constants
         traced = torch.jit.trace(module, example, check_trace=False)
         model = ov.convert_model(traced, example_input=example, input=[ov.PartialShape([batch, 3, height, width])])
-    return inference.feed_pixels(model)
+    return runtimes.feed_pixels(model)

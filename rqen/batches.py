@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.sampling import choose_frames
 from rqen.augment import Augmentation
 from rqen.loading import iter_ahead

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from lpw_toolkit.index import ClipIndex
+from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.progress import show_progress
 from rqen.aggregate import SetSums
 from rqen.loading import iter_ahead

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.protocols import Trial, open_protocol
 from rqen import runs

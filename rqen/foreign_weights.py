@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links, is_file
-from lpw_toolkit.tensor_file import parse_tensors
-from lpw_toolkit.torch_file import check_torch
-from lpw_toolkit.weights import WeightsFile, WeightsKind, download_weights, read_weights, weights_folder
+from lpw_toolkit.networks.tensor_file import parse_tensors
+from lpw_toolkit.networks.torch_file import check_torch
+from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, download_weights, read_weights, weights_folder
 from rqen.backbones import BackboneOptions
 
 _MAX_NAMED = 4

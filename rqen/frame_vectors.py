@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lpw_toolkit.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.schema import frame_embeddings_schema
+from lpw_toolkit.dataset.tables import stream_table
 from lpw_toolkit.embeddings import encode_facts, make_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.index import open_index
-from lpw_toolkit.schema import frame_embeddings_schema
-from lpw_toolkit.tables import stream_table
 from rqen.embed import iter_frames
 from rqen.scoring import ScoringOptions, describe_run, open_run
 

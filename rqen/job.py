@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from lpw_toolkit import __version__
+from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
-from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.trials import read_trials
 from rqen import runs
 from rqen.backbones import BackboneOptions, open_backbone

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.labels import PERSON, read_labels
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.relevance import PERSON, read_labels
 
 Ints = NDArray[np.int64]
 

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.crops import resize
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.image_codec import resize
+from lpw_toolkit.dataset.image_reader import ImageReader, open_images
+from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_folder
+from lpw_toolkit.dataset.tables import to_integers
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.writing import write_file
-from lpw_toolkit.folders import check_free, mark_folder, publish_folder
-from lpw_toolkit.images import ImageReader, open_images
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.sprites import sample_positions
-from lpw_toolkit.tables import to_integers
 from rqen.job import open_network
 from rqen.network import SetNetwork
 from rqen.noise.plan import REGIONS

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.images import open_images
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.image_reader import open_images
 from rqen.body_points import BodyPoints
 from rqen.figures import EDGE, SOFT, TEXT, region_colour, render
 from rqen.landmarks import JOINTS, N_ROWS, SET_NAMES, SETS, Division, Floats

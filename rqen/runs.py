@@ -28,7 +28,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
-from lpw_toolkit.tensor_file import parse_tensors
+from lpw_toolkit.networks.tensor_file import parse_tensors
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."

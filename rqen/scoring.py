@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from lpw_toolkit.comparing import Settings
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.image_reader import Source
+from lpw_toolkit.dataset.schema import QUALITY
+from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.evaluate import Evaluation, evaluate
-from lpw_toolkit.images import Source
-from lpw_toolkit.index import ClipIndex, open_index
-from lpw_toolkit.schema import QUALITY
-from lpw_toolkit.tables import read_table, to_integers, write_table
 from rqen import runs
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import open_network

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.index import ClipIndex, open_index
 from lpw_toolkit.progress import show_progress
 from rqen import runs
 from rqen.augment import Augmentation

@@ -7,11 +7,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.distances import Cosine
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.index import ClipIndex
 from lpw_toolkit.ranking import rank_queries, summarise
-from lpw_toolkit.relevance import judge, read_labels
+from lpw_toolkit.relevance import judge
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.network import SetNetwork
 from rqen.plans import Pool, hold_out

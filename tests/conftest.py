@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lpw_toolkit import machine
+from lpw_toolkit.files import machine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import schema, tables
-from lpw_toolkit.dataset import Dataset, close_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset
 from lpw_toolkit.files import writing
 
 CAMERAS = ("scen1/view1", "scen1/view2", "scen2/view1", "scen2/view2")

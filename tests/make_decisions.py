@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from lpw_toolkit import schema
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.decisions import VERSION, Decision, Request, format_line, parse_line
 from lpw_toolkit.cleaning.merge import unite
 from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.dataset import schema
 
 DIGEST = "d" * 64
 #: tracklet_id, camera, first frame number, number of frames, person

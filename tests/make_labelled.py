@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lpw_toolkit import schema, tables
-from lpw_toolkit.dataset import Dataset, close_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset
 from lpw_toolkit.files import writing
 
 #: tracklet_id, person_id, camera_id, kind

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 from make_dataset import make_dataset
 
-from lpw_toolkit import schema, tables
-from lpw_toolkit.dataset import Dataset, close_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset
 
 #: split, subset, tracklet
 SplitRow = tuple[int, str, str]

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.dataset import digest_manifest
+from lpw_toolkit.dataset.dataset import digest_manifest
 
 
 def write_manifest(root: Path, facts: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from make_dataset import make_dataset
 
+from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import CorruptCropError, LpwError
-from lpw_toolkit.index import open_index
 from rqen.augment import ERASED_AREA, Augmentation
 from rqen.batches import Batches, Share, open_loader, take_share
 from rqen.loading import iter_ahead

@@ -24,10 +24,10 @@ from lpw_toolkit.benchmarks import (
     open_benchmark,
     read_facts,
 )
+from lpw_toolkit.dataset.schema import KINDS, SUBSETS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.raw_tree import is_litter
-from lpw_toolkit.schema import KINDS, SUBSETS
 
 #: Files of the fake trees that are left out by rule, which notes or documentation tell.
 LEFT_OUT = {

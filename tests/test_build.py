@@ -16,12 +16,12 @@ from street import build_arguments, build_config, digest_tree, make_street, run_
 from lpw_toolkit.build import RelinkConfig, build_tracklets, relink
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.crops import CropConfig
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.detectors import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.score import read_tracks, score_against
 from lpw_toolkit.truth import Prices
-from lpw_toolkit.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

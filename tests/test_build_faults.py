@@ -14,7 +14,7 @@ from street import build_arguments, build_config, digest_tree, make_street, run_
 
 from lpw_toolkit.build import build_tracklets
 from lpw_toolkit.check import check_dataset
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 
 

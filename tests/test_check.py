@@ -26,12 +26,12 @@ from lpw_toolkit.check import CheckReport, check_dataset
 from lpw_toolkit.check import images as check_images
 from lpw_toolkit.check.problems import RULES, Problem
 from lpw_toolkit.check.rows import check_paths
-from lpw_toolkit.dataset import Dataset, close_dataset, is_inner_path, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, is_inner_path, open_dataset
+from lpw_toolkit.dataset.schema import FRAMES, SCHEMAS, TRACKLETS
+from lpw_toolkit.dataset.tables import encode_table, read_table, write_table
+from lpw_toolkit.dataset.workspace import locate_images
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.names import show_name
-from lpw_toolkit.schema import FRAMES, SCHEMAS, TRACKLETS
-from lpw_toolkit.tables import encode_table, read_table, write_table
-from lpw_toolkit.workspace import locate_images
 
 IMAGE = "images/scen1/view1/000001/3.jpg"
 

@@ -17,10 +17,10 @@ from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark, read_facts
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.check.published import check_published, published_counts
 from lpw_toolkit.check.splits import check_splits
-from lpw_toolkit.dataset import close_dataset
+from lpw_toolkit.dataset.dataset import close_dataset
+from lpw_toolkit.dataset.schema import SPLITS, TRACKLETS
+from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.importing import ImportConfig, import_benchmark
-from lpw_toolkit.schema import SPLITS, TRACKLETS
-from lpw_toolkit.tables import make_table, write_table
 
 SAID = {"source": "here", "digest": "ab", "drawn": False, "note": None}
 METADATA = {b"split_source": b"here", b"split_digest": b"ab", b"drawn": b"false", b"note": b""}

@@ -18,10 +18,10 @@ from test_check import aged, find, pristine, put, rewrite, root, row_of, rules  
 
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.check import images as check_images
+from lpw_toolkit.dataset.image_format import ImageHeader, read_image_header
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import faults
-from lpw_toolkit.image_format import ImageHeader, read_image_header
-from lpw_toolkit.machine import mark_text
+from lpw_toolkit.files.machine import mark_text
 
 IMAGE = "images/scen1/view1/000001/3.jpg"
 

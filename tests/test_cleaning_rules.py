@@ -16,12 +16,12 @@ from lpw_toolkit.cleaning.review import open_review, read_union
 from lpw_toolkit.cleaning.rules import MIN_FRAMES, RULES, run_rule, undo_rule
 from lpw_toolkit.cleaning.state import State
 from lpw_toolkit.cleaning.suggest import FOLDER, suggest
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.schema import SUGGESTIONS
+from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.hints import read_hints
-from lpw_toolkit.schema import SUGGESTIONS
-from lpw_toolkit.tables import read_table, write_table
 
 UUID = "0a1b2c3d-0000-4000-8000-00000000000{}"
 

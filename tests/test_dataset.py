@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from make_dataset import make_dataset
 from sealing import write_manifest
 
-from lpw_toolkit.dataset import (
+from lpw_toolkit.dataset.dataset import (
     Dataset,
     close_dataset,
     count_rows,
@@ -22,11 +22,11 @@ from lpw_toolkit.dataset import (
     open_dataset,
     sha256_file,
 )
+from lpw_toolkit.dataset.schema import DETECTIONS, FRAMES, TIMELINE, TRACKLETS
+from lpw_toolkit.dataset.tables import digest_rows, write_table
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.files import faults
-from lpw_toolkit.machine import remember
-from lpw_toolkit.schema import DETECTIONS, FRAMES, TIMELINE, TRACKLETS
-from lpw_toolkit.tables import digest_rows, write_table
+from lpw_toolkit.files.machine import remember
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,16 @@ from lpw_cli.embed import command
 from make_dataset import make_dataset
 from tiny_models import field, model, node, port, tensor
 
-from lpw_toolkit import inference, schema, tables
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.embeddings import read_embeddings
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.index import open_index
+from lpw_toolkit.networks import runtimes
 from lpw_toolkit.onnx_embed import EmbedOptions, embed_dataset, iter_vectors, open_embedder
-from lpw_toolkit.pack import write_pack
 
 SIDES: list[int | str] = [64, 32]  # as make_dataset draws them: nothing is resized
 PLAIN: dict[str, Any] = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -319,7 +320,7 @@ class TestModels:
             open_embedder(network, EmbedOptions(size_px=(32, 32)))
 
     def test_a_missing_runtime_says_what_to_install(self, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(inference, "find_spec", lambda name: None)
+        monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
         with pytest.raises(LpwError, match=r'no package onnxruntime.*pip install "lpw-toolkit\[onnx\]"'):
             open_embedder(network, EmbedOptions())
 

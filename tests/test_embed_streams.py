@@ -8,7 +8,7 @@ import pytest
 import torch
 from make_dataset import make_dataset
 
-from lpw_toolkit.index import open_index
+from lpw_toolkit.dataset.clip_index import open_index
 from rqen import embed
 from rqen.backbones import IMAGENET, Maps
 from rqen.embed import EmbedOptions, embed_tracklets

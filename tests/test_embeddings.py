@@ -14,10 +14,10 @@ from make_labelled import make_labelled
 from numpy.typing import NDArray
 
 from lpw_toolkit import embeddings
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.schema import check, embeddings_schema
 from lpw_toolkit.embeddings import EmbeddingFacts, read_embeddings, write_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.schema import check, embeddings_schema
 
 IDS = ["a", "b", "c", "d"]
 

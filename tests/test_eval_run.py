@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from lpw_cli.main import main
 from make_reid import SplitRow, make_reid, rewrite
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.schema import METRICS
+from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.schema import METRICS
-from lpw_toolkit.tables import read_table
 from rqen import runs
 from rqen.job import Job
 from rqen.recipe import read_recipe

@@ -10,12 +10,12 @@ import pytest
 from make_dataset import SOURCE_HEIGHT, SOURCE_WIDTH, make_dataset
 from make_reid import rewrite
 
-from lpw_toolkit import mot, schema, tables
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset import mot_text, schema, tables
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.video_boxes import name_files
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.exports import ExportOptions, export_dataset
 from lpw_toolkit.exports.tree import check_id
-from lpw_toolkit.sequences import name_files
 
 FORMS = ("mot", "coco", "tree")
 
@@ -64,7 +64,7 @@ def test_trackeval_finds_an_export_equal_to_itself(dataset, tmp_path, capsys):
 
 def test_mot_frames_count_from_one_and_boxes_return(dataset, tmp_path):
     out = export_to("mot", dataset, tmp_path / "m")
-    rows = mot.read_boxes(out / "trackers" / "little-all" / "lpw" / "data" / "scen1-view2.txt")
+    rows = mot_text.read_boxes(out / "trackers" / "little-all" / "lpw" / "data" / "scen1-view2.txt")
     frames = dataset.frames.to_pandas()
     mine = frames[frames.tracklet_id.str.startswith("scen1/view2/")].sort_values(["frame_index", "tracklet_id"])
     assert rows.frame_index.tolist() == mine.frame_index.tolist()

@@ -14,13 +14,13 @@ from make_dataset import make_dataset
 from make_reid import make_reid, rewrite
 from scipy.io import loadmat
 
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.pack import write_pack
+from lpw_toolkit.dataset.workspace import locate_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.exports import ExportOptions, export_dataset, list_forms, open_form
 from lpw_toolkit.files import writing
-from lpw_toolkit.pack import write_pack
 from lpw_toolkit.roles import Limits, number_names
-from lpw_toolkit.workspace import locate_images
 
 IMAGE_FORMS = ("fastreid", "hf", "lpw", "mars", "torchreid", "tree", "webdataset")
 SPLIT_FORMS = ("fastreid", "hf", "mars", "torchreid", "webdataset")
@@ -369,7 +369,7 @@ def make_png(root):
     import cv2
     import pyarrow as pa
 
-    from lpw_toolkit import schema, tables
+    from lpw_toolkit.dataset import schema, tables
 
     dataset = make_reid(root)
     old = root / "images" / "scen1" / "view2" / "000001" / "1.jpg"

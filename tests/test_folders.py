@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
+from lpw_toolkit.dataset.output_folder import mark_folder, publish_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import faults, writing
-from lpw_toolkit.folders import mark_folder, publish_folder
 
 
 def fill(out, text):
@@ -59,7 +59,7 @@ FILL = """
 import sys, time
 from pathlib import Path
 from lpw_toolkit.files import faults, writing
-from lpw_toolkit.folders import mark_folder, publish_folder
+from lpw_toolkit.dataset.output_folder import mark_folder, publish_folder
 with publish_folder(Path(sys.argv[1]), marker="mark") as folder:
     writing.write_file(folder / "content", b"two")
     mark_folder(folder, "mark")

@@ -13,11 +13,11 @@ from make_reid import make_reid
 from test_scoring import OPTIONS, describe, make_run
 
 from lpw_toolkit.cleaning.suggest import read_suggestions
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.schema import frame_embeddings_schema
+from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.index import open_index
-from lpw_toolkit.schema import frame_embeddings_schema
-from lpw_toolkit.tables import read_table
 from rqen.frame_vectors import weigh_regions, write_frame_vectors
 
 

@@ -12,7 +12,7 @@ import torch
 from tiny_training import make_data, make_job
 from torch import nn
 
-from lpw_toolkit.index import open_index
+from lpw_toolkit.dataset.clip_index import open_index
 from rqen import runs
 from rqen.batches import Batch, Share
 from rqen.cuda_graph import record_passes

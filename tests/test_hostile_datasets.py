@@ -19,13 +19,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from sealing import seal_tables, write_manifest
 
-from lpw_toolkit import parquet_file
 from lpw_toolkit.check import check_dataset
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset import parquet_file
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.schema import SCHEMAS
+from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.index import open_index
-from lpw_toolkit.schema import SCHEMAS
-from lpw_toolkit.tables import read_table, write_table
 from rqen import runs
 from rqen.job import Job, open_network
 from rqen.recipe import read_recipe

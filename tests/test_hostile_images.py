@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
-from lpw_toolkit import schema, tables
 from lpw_toolkit.assembly import hash_source
-from lpw_toolkit.dataset import close_dataset, open_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
+from lpw_toolkit.dataset.image_codec import decode_image
+from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header, vet_image, without_spans
+from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.image_codec import decode_image
-from lpw_toolkit.image_format import ImageFaultError, read_image_header, vet_image, without_spans
-from lpw_toolkit.images import open_images
 from lpw_toolkit.intake import measure_image
 from rqen import body_points, quality_page
 
@@ -37,7 +37,7 @@ LIMITED = (
 DECODING = (
     "import resource, sys; from pathlib import Path;"
     "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
-    "from lpw_toolkit.dataset import open_dataset; from lpw_toolkit.images import open_images;"
+    "from lpw_toolkit.dataset import open_dataset; from lpw_toolkit.dataset.image_reader import open_images;"
     "from lpw_toolkit.errors import CorruptCropError\n"
     "try: print(open_images(open_dataset(Path(sys.argv[1])), verify_every=0).decode(1).shape)\n"
     "except CorruptCropError as error: print(error)"

@@ -21,13 +21,13 @@ from make_dataset import make_dataset
 from sealing import write_manifest
 
 from lpw_toolkit.cleaning.review import open_review
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.dataset.output_folder import publish_folder
+from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import appending, opening, writing
 from lpw_toolkit.files.listing import list_names, scan_tree
-from lpw_toolkit.folders import publish_folder
-from lpw_toolkit.images import open_images
-from lpw_toolkit.pack import write_pack
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Commands that write into the dataset itself, or read all of it; `D` is the dataset, `O` a free place beside it.

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from tiny_models import field, ints, make_yolox, model, node, port, tensor
 
-from lpw_toolkit import model_trial
 from lpw_toolkit.detectors import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.networks import model_trial
+from lpw_toolkit.networks.onnx_file import check_onnx
+from lpw_toolkit.networks.weights import WeightsFile, read_weights
 from lpw_toolkit.onnx_embed import EmbedOptions, open_embedder
-from lpw_toolkit.onnx_file import check_onnx
-from lpw_toolkit.weights import WeightsFile, read_weights
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUNTIMES = ["onnxruntime", "openvino"]

@@ -18,16 +18,16 @@ from lpw_toolkit.check import check_dataset, images
 from lpw_toolkit.check.images import STATE_FILE, CheckState, Images
 from lpw_toolkit.check.rows import check_paths, check_tracklets
 from lpw_toolkit.cleaning.suggest import FOLDER, TABLES, SuggestOptions, suggest
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.dataset.info import describe
+from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, write_pack
+from lpw_toolkit.dataset.schema import FRAMES, PACK, SCHEMAS, TRACKLETS
+from lpw_toolkit.dataset.tables import make_table, read_table, write_table
+from lpw_toolkit.dataset.workspace import recall_root, remember_root
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.files.opening import Folder, parse_json
-from lpw_toolkit.images import open_images
-from lpw_toolkit.info import describe
-from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, write_pack
-from lpw_toolkit.schema import FRAMES, PACK, SCHEMAS, TRACKLETS
-from lpw_toolkit.tables import make_table, read_table, write_table
-from lpw_toolkit.workspace import recall_root, remember_root
 
 Row = dict[str, Any]
 MANY = 20_000

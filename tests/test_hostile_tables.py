@@ -15,13 +15,11 @@ from hostile_parquet import Struct, change_footer, encode, get, parse, put, repl
 from limited_process import read_each
 from make_dataset import make_dataset
 
-from lpw_toolkit import parquet_file
 from lpw_toolkit.cleaning.frame_vectors import open_vectors
-from lpw_toolkit.embeddings import read_embeddings
-from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.index import open_index
-from lpw_toolkit.schema import FRAMES, PACK, TRACKLETS
-from lpw_toolkit.tables import (
+from lpw_toolkit.dataset import parquet_file
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.schema import FRAMES, PACK, TRACKLETS
+from lpw_toolkit.dataset.tables import (
     TableFacts,
     describe_table,
     encode_table,
@@ -30,15 +28,17 @@ from lpw_toolkit.tables import (
     verify_table,
     write_table,
 )
+from lpw_toolkit.embeddings import read_embeddings
+from lpw_toolkit.errors import LpwError, MismatchError
 
 IDS = ["scen1/view1/000001", "scen1/view2/000001"]
 CHILD = """
 from lpw_toolkit.cleaning.frame_vectors import open_vectors
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.embeddings import read_embeddings
-from lpw_toolkit.index import open_index
-from lpw_toolkit.schema import TRACKLETS
-from lpw_toolkit.tables import read_table
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.schema import TRACKLETS
+from lpw_toolkit.dataset.tables import read_table
 kind, paths = sys.argv[1], [Path(name) for name in sys.argv[2:]]
 if kind != "table":
     index = open_index(paths.pop(0), source="files")
@@ -438,7 +438,7 @@ def test_limits_can_be_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_embeddings_are_opened_once_and_not_through_links(tmp_path: Path, labelled: Path) -> None:
-    from lpw_toolkit.dataset import open_dataset
+    from lpw_toolkit.dataset.dataset import open_dataset
 
     rows = pa.table({"tracklet_id": [*IDS], "embedding": [[1.0, 2.0], [3.0, 4.0]]})
     pq.write_table(rows, tmp_path / "e")

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.pickle_walk import RefusedError, follow_pickle
-from lpw_toolkit.tensor_file import check_header, parse_tensors
-from lpw_toolkit.torch_file import check_torch
-from lpw_toolkit.weights import WeightsFile
+from lpw_toolkit.networks.pickle_walk import RefusedError, follow_pickle
+from lpw_toolkit.networks.tensor_file import check_header, parse_tensors
+from lpw_toolkit.networks.torch_file import check_torch
+from lpw_toolkit.networks.weights import WeightsFile
 from rqen import runs
 from rqen.backbones import BackboneOptions, open_backbone
 from rqen.backbones.bn_inception import BNInception

@@ -51,7 +51,7 @@ OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma"
 #: (file, call): why it may. Whoever adds a line here needs a reason that `lpw_toolkit/files` cannot serve.
 MAY_WRITE = {
     ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
-    ("lpw_toolkit/mot.py", "np.savetxt"): "into memory; publish_text writes it",
+    ("lpw_toolkit/dataset/mot_text.py", "np.savetxt"): "into memory; publish_text writes it",
     ("lpw_toolkit/synth/__init__.py", "av.open"): "into memory; publish_bytes writes it",
     ("lpw_toolkit/video/process.py", "os.ftruncate"): "memory that two processes share (memfd), no file",
 }
@@ -77,7 +77,7 @@ MAY_PRINT = {
     ("lpw_toolkit/names.py", "html.escape"): "the one way into a page",
     ("rqen/runs.py", "csv.DictWriter"): "the log of a run: numbers of our own",
 }
-#: Decoders of pictures, which `lpw_toolkit/image_codec.py` alone calls: only it vets them first.
+#: Decoders of pictures, which `lpw_toolkit/dataset/image_codec.py` alone calls: only it vets them first.
 DECODING_CALLS = {
     "imdecode", "imdecodemulti", "imdecodeanimation", "imread", "imreadmulti", "imreadanimation", "VideoCapture",
     "imiter", "decode_jpeg", "decode_png",
@@ -212,7 +212,7 @@ class TestWhoDoesWhat:
         assert find_faults(MAY_PRINT, "", is_printing) == []
 
     def test_only_the_codec_decodes_pictures(self) -> None:
-        assert find_faults({}, "lpw_toolkit/image_codec.py", is_decoder) == []
+        assert find_faults({}, "lpw_toolkit/dataset/image_codec.py", is_decoder) == []
 
     def test_ultralytics_is_imported_by_one_file(self) -> None:
         importers = [file for file, tree in sources().items() if "ultralytics" in imports_of(tree)]

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 from make_dataset import CROP_HEIGHT, CROP_WIDTH, make_dataset
 
-from lpw_toolkit import schema, tables
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.image_reader import ImageReader, open_images
+from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, write_pack
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.images import ImageReader, open_images
-from lpw_toolkit.index import open_index
-from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, write_pack
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ class TestIndex:
 
     def test_opening_imports_no_pandas(self, made: Path) -> None:
         """Its import takes three times as long as opening a large index."""
-        code = "import sys; from pathlib import Path; from lpw_toolkit.index import open_index; "
+        code = "import sys; from pathlib import Path; from lpw_toolkit.dataset.clip_index import open_index; "
         code += "open_index(Path(sys.argv[1])); print('pandas' in sys.modules, 'torch' in sys.modules)"
         run = subprocess.run([sys.executable, "-c", code, str(made)], capture_output=True, text=True, check=True)
         assert run.stdout.split() == ["False", "False"]

@@ -22,7 +22,7 @@ from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
 from lpw_toolkit.benchmarks import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
 from lpw_toolkit.check import check_dataset
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import faults, listing, writing
 from lpw_toolkit.importing import ImportConfig, import_benchmark
@@ -475,7 +475,7 @@ class TestFaults:
         assert done.returncode == 2 and "permission denied" in done.stderr
 
     def test_two_at_once(self, raw: Path, tmp_path: Path) -> None:
-        from lpw_toolkit.workspace import Workspace
+        from lpw_toolkit.dataset.workspace import Workspace
 
         with Workspace(tmp_path / "out"), pytest.raises(LpwError, match="another process"):
             import_tiny(raw, tmp_path / "out")

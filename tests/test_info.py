@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit import info
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset import info
+from lpw_toolkit.dataset.dataset import Dataset
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,15 @@ from lpw_cli.main import main
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit import progress, schema
+from lpw_toolkit import progress
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.mot_text import make_detections, read_boxes, read_detections, track_rows
+from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.follow import assign
 from lpw_toolkit.link import PRESETS, LinkConfig, link
-from lpw_toolkit.mot import make_detections, read_boxes, read_detections, track_rows
 from lpw_toolkit.motion import filter_end, fit_lines, to_centres, to_corners
 from lpw_toolkit.smoothing import smooth_tracks
-from lpw_toolkit.tables import boxes_of
 from lpw_toolkit.truth import pool, score_tracklets
 
 PAPER = PRESETS["paper"]

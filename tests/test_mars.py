@@ -14,7 +14,7 @@ from raw_trees import complaint, load, read
 from lpw_toolkit.benchmarks import open_benchmark, read_facts
 from lpw_toolkit.fakes import encode_matrix
 from lpw_toolkit.matlab import read_matrix
-from lpw_toolkit.splits import digest_facts
+from lpw_toolkit.splits.splits import digest_facts
 
 REBUILT = "order rebuilt, not compared with the official list"
 Table = NDArray[np.int64]

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lpw_toolkit import schema, tables
+from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.metrics_table import (
     LOCKED,

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpw_toolkit import schema
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.mot_text import read_boxes, read_detections, write_tracks
+from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.mot import read_boxes, read_detections, write_tracks
-from lpw_toolkit.tables import boxes_of
 
 GOOD = "1,-1,10,20,30,40,0.5,-1,-1,-1"
 

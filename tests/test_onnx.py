@@ -14,7 +14,7 @@ from lpw_toolkit.boxes import iou
 from lpw_toolkit.detectors import DetectorOptions, open_detector
 from lpw_toolkit.detectors.onnx import decode_cells, lay_grid
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.onnx_file import refuse_external_data
+from lpw_toolkit.networks.onnx_file import refuse_external_data
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUNTIMES = ["onnxruntime", "openvino"]
@@ -142,11 +142,11 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("package", ["onnxruntime", "openvino"])
 def test_missing_packages(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lpw_toolkit import inference
+    from lpw_toolkit.networks import runtimes
 
     _write(tmp_path / "yolox.onnx", make_yolox())
-    found = inference.find_spec
-    monkeypatch.setattr(inference, "find_spec", lambda name: None if name == package else found(name))
+    found = runtimes.find_spec
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None if name == package else found(name))
     other = {"onnxruntime": "openvino", "openvino": "onnxruntime"}[package]
     assert open_detector("onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"))).settings["runtime"] == other
     extra = {"onnxruntime": "onnx", "openvino": "openvino"}[package]
@@ -216,11 +216,11 @@ def test_signals_are_survived_after_openvino_models_came_and_went(tmp_path):
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from lpw_toolkit import inference, onnx_model, weights\n"
+        "from lpw_toolkit.networks import onnx_model, runtimes, weights\n"
         "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
         "def read():\n"
-        "    model = inference.feed_pixels(onnx_model.read_openvino(weights.read_weights(Path(sys.argv[1])), ''))\n"
-        "    return inference.OpenVinoNetwork(model, 'float32', 1)\n"
+        "    model = runtimes.feed_pixels(onnx_model.read_openvino(weights.read_weights(Path(sys.argv[1])), ''))\n"
+        "    return runtimes.OpenVinoNetwork(model, 'float32', 1)\n"
         "first, second = read(), read()\n"
         "del first\n"
         "third = read()\n"

@@ -10,10 +10,10 @@ from lpw_cli.main import main
 
 from lpw_toolkit.assembly import Recipe
 from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detectors import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.link import LinkConfig
-from lpw_toolkit.mot import read_detections
 from lpw_toolkit.synth import NoiseConfig, StreetConfig
 from lpw_toolkit.truth import Prices
 

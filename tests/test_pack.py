@@ -17,13 +17,13 @@ from click.testing import CliRunner
 from lpw_cli.pack import command
 from make_dataset import make_dataset
 
-from lpw_toolkit import tables
 from lpw_toolkit.check import check_dataset
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset import tables
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, read_pack, write_pack
+from lpw_toolkit.dataset.schema import PACK
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.files import writing
-from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, read_pack, write_pack
-from lpw_toolkit.schema import PACK
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ class TestWriting:
 
 PACK_CODE = """
 import sys; from pathlib import Path
-from lpw_toolkit.dataset import open_dataset; from lpw_toolkit.errors import LpwError; from lpw_toolkit.pack import *
+from lpw_toolkit.dataset.dataset import open_dataset; from lpw_toolkit.errors import LpwError; from lpw_toolkit.dataset.pack import *
 try: write_pack(open_dataset(Path(sys.argv[1])))
 except LpwError as error: print(error); sys.exit(error.exit_code)
 """

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from make_labelled import SMALL_MARS, make_labelled, names_of, two_cameras
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.protocols import list_protocols, open_protocol
-from lpw_toolkit.relevance import read_labels
 
 PRID: dict[str, Any] = two_cameras(6, 10)
 ILIDS: dict[str, Any] = two_cameras(6, 10, ("cam1", "cam2"))

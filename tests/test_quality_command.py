@@ -18,9 +18,9 @@ from lpw_cli.quality import command
 from make_dataset import make_dataset
 from test_show import HOSTILE, rename_tracklets
 
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.images import open_images
 from lpw_toolkit.names import show_name
 from rqen import train as training
 from rqen.batches import Share

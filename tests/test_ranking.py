@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lpw_toolkit import ranking as module
+from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.nearest import first_columns, first_places
 from lpw_toolkit.ranking import (
@@ -23,7 +24,7 @@ from lpw_toolkit.ranking import (
     summarise,
     top_columns,
 )
-from lpw_toolkit.relevance import DISTRACTOR, JUNK, PERSON, Labels, Ragged, Relevance, judge
+from lpw_toolkit.relevance import Ragged, Relevance, judge
 
 Ints = NDArray[np.int64]
 

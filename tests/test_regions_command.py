@@ -12,7 +12,7 @@ from lpw_cli.regions import command
 from make_dataset import CROP_HEIGHT, CROP_WIDTH, make_dataset
 from make_pose import make_pose
 
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.importing import ImportConfig, import_benchmark
 from rqen.body_points import read_landmarks

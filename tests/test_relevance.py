@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lpw_toolkit import schema
-from lpw_toolkit.relevance import DISTRACTOR, JUNK, PERSON, Labels, Ragged, judge, read_labels
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels, read_labels
+from lpw_toolkit.relevance import Ragged, judge
 
 
 def label(rows: list[tuple[int, int, int]]) -> Labels:

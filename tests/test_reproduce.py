@@ -358,7 +358,7 @@ class TestReport:
             assert not any(line.startswith("[") for line in lines)
 
     def test_markdown_and_a_terminal_that_is_not_steered(self, data, two, tmp_path):
-        from lpw_toolkit.dataset import open_dataset
+        from lpw_toolkit.dataset.dataset import open_dataset
 
         text = call(*words("table4", two, tmp_path / "o", "--format", "markdown"), "--only-report").stdout
         lines = [line for line in text.splitlines() if line.startswith("| ")]

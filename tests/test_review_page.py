@@ -17,7 +17,7 @@ from test_show import HOSTILE, rename_tracklets
 from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.replay import replay
 from lpw_toolkit.cleaning.suggest import suggest
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 
 pytestmark = [
     pytest.mark.browser,

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lpw_toolkit.cleaning.review import open_review
 from lpw_toolkit.cleaning.suggest import suggest
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import HEADERS, MAX_BODY_BYTES, Keys

@@ -22,7 +22,7 @@ from lpw_toolkit.cleaning.decisions import Decision
 from lpw_toolkit.cleaning.review import Review, open_review, read_union
 from lpw_toolkit.cleaning.suggest import suggest
 from lpw_toolkit.cleaning.team import Team
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.attention import splice
 from lpw_toolkit.review_page.hints import read_hints

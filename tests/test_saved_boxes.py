@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from tiny_models import Picture, Video
 
-from lpw_toolkit import mot, schema, tables
+from lpw_toolkit.dataset import mot_text, schema, tables
+from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.detectors import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.tables import boxes_of
 
 
 def _detect(options: DetectorOptions, n_frames: int = 5, video: Video | None = None) -> dict[int, np.ndarray]:
@@ -19,7 +19,7 @@ def _detect(options: DetectorOptions, n_frames: int = 5, video: Video | None = N
 
 
 def _make_table(boxes: list[list[float]], frame: list[int], score: list[float], video_id: str = "walk") -> pa.Table:
-    return mot.make_detections(
+    return mot_text.make_detections(
         np.array(frame, dtype=np.int32), np.array(boxes, dtype=np.float64), np.array(score), video_id=video_id
     )
 
@@ -30,7 +30,7 @@ def test_mot_text_is_clipped_sorted_and_kept_whole(tmp_path: Path) -> None:
     found = _detect(DetectorOptions(boxes=tmp_path / "det.txt"))
     assert [len(found[i]) for i in range(5)] == [1, 3, 0, 0, 0]
     assert found[1][:, 4] == pytest.approx([0.9, 0.9, 0.2])
-    table = mot.read_detections(tmp_path / "det.txt")
+    table = mot_text.read_detections(tmp_path / "det.txt")
     assert found[0][0, :4] == pytest.approx(boxes_of(table)[0])
     assert found[1].min() >= 0 and found[1][2, 2] == 100
     assert found[1][0, 0] == 0  # of two equal scores the one that stands first in the file

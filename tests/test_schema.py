@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from lpw_toolkit.dataset.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, TIMELINE, TRACKLETS, check
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, TIMELINE, TRACKLETS, check
 
 CONTRACT = {
     "detections": "video_id string, frame_index int32, pts_s double?, "

@@ -9,11 +9,11 @@ import pytest
 import torch
 from make_reid import make_reid
 
-from lpw_toolkit import tables
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset import tables
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.index import open_index
-from lpw_toolkit.schema import QUALITY
 from rqen import runs
 from rqen.job import Job, open_network
 from rqen.pixels import normalise

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit import schema, show, tables
-from lpw_toolkit.dataset import close_dataset
+from lpw_toolkit import show
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.sprites import TILE_HEIGHT_PX, cross_out, draw_strip, paste_crop, sample_positions, tile_width
 

@@ -10,8 +10,8 @@ import pytest
 from media import Recipe
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.source_names import IdMaker, printable
-from lpw_toolkit.sources import SUFFIXES, SourceList, find_sources
+from lpw_toolkit.video.source_names import IdMaker, printable
+from lpw_toolkit.video.sources import SUFFIXES, SourceList, find_sources
 
 
 def make(root: Path, *names: str) -> Path:
@@ -225,7 +225,7 @@ def test_unreadable_folder_is_named(tmp_path: Path) -> None:
         if folder == Path("/tmp"):
             break
     code = (
-        "import os, sys; from pathlib import Path; from lpw_toolkit.sources import find_sources; os.setuid(65534); "
+        "import os, sys; from pathlib import Path; from lpw_toolkit.video.sources import find_sources; os.setuid(65534); "
         "f = find_sources(Path(sys.argv[1])); print(len(f.sources), f.skipped)"
     )
     root = Path(__file__).resolve().parents[1]

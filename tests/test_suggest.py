@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit import schema, tables
 from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
@@ -19,7 +18,8 @@ from lpw_toolkit.cleaning.ghosts import find_hidden
 from lpw_toolkit.cleaning.looks import compare_looks, find_changes
 from lpw_toolkit.cleaning.meetings import measure_looks
 from lpw_toolkit.cleaning.suggest import TABLES, SuggestOptions, read_suggestions, suggest
-from lpw_toolkit.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.fakes import draw_colours, draw_figure
 from lpw_toolkit.files import writing

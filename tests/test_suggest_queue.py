@@ -8,9 +8,9 @@ import pytest
 from lpw_toolkit.cleaning.forest import NEUTRAL, parse_forest, read_forest
 from lpw_toolkit.cleaning.queue import RANDOM_EVERY, Stock, open_stock, order, predict, queue
 from lpw_toolkit.cleaning.reasons import REASONS, score_measures
+from lpw_toolkit.dataset.schema import SUGGESTIONS
+from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.schema import SUGGESTIONS
-from lpw_toolkit.tables import make_table
 
 
 def make_suggestions(n: int, seed: int = 0, reasons: tuple[str, ...] = ("bend", "short", "wander")):

@@ -18,10 +18,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lpw_toolkit import tables
+from lpw_toolkit.dataset import tables
+from lpw_toolkit.dataset.schema import DETECTIONS, FRAMES, SCHEMAS, TIMELINE, TRACKLETS
+from lpw_toolkit.dataset.tables import (
+    boxes_of,
+    digest_rows,
+    encode_table,
+    read_table,
+    run_starts,
+    to_numpy,
+    write_table,
+)
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.schema import DETECTIONS, FRAMES, SCHEMAS, TIMELINE, TRACKLETS
-from lpw_toolkit.tables import boxes_of, digest_rows, encode_table, read_table, run_starts, to_numpy, write_table
 
 UNICODE_IDS = ("scen1/view1/000001", "城市/カメラ/١", "a'b\"c\n", "\U0001f6b6/\u0301", "z" * 300)
 
@@ -244,8 +252,8 @@ MEASURE = """
 import sys
 from pathlib import Path
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.schema import SCHEMAS
-from lpw_toolkit.tables import read_table
+from lpw_toolkit.dataset.schema import SCHEMAS
+from lpw_toolkit.dataset.tables import read_table
 try:
     read_table(Path(sys.argv[1]), SCHEMAS[sys.argv[2]])
     print("read", end=" ")

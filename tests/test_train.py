@@ -19,8 +19,8 @@ from lpw_cli.train import command
 from tiny_training import SMALL, make_data
 from tiny_training import make_job as job
 
+from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.index import open_index
 from rqen import runs
 from rqen import train as training
 from rqen.batches import Share

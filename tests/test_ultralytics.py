@@ -275,11 +275,11 @@ def test_the_number_of_threads_moves_no_bit(runtime: str, precision: str, tmp_pa
 @pytest.mark.parametrize("has", [True, False])
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_auto_follows_the_processor(has: bool, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lpw_toolkit import inference
+    from lpw_toolkit.networks import runtimes
 
-    monkeypatch.setattr(inference, "_has_bfloat16", lambda name: has and name == runtime)
-    assert inference.choose_precision("auto", runtime)[0] == ("bfloat16" if has else "float32")
-    assert inference.choose_precision("float32", runtime) == ("float32", "asked for")
+    monkeypatch.setattr(runtimes, "_has_bfloat16", lambda name: has and name == runtime)
+    assert runtimes.choose_precision("auto", runtime)[0] == ("bfloat16" if has else "float32")
+    assert runtimes.choose_precision("float32", runtime) == ("float32", "asked for")
 
 
 def test_missing_package_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from make_reid import make_reid, rewrite
 
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.index import open_index
 from rqen import runs
 from rqen import train as training
 from rqen.job import Job, open_network

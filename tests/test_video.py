@@ -13,9 +13,9 @@ import pytest
 from media import Recipe
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.video import VideoReport, open_video
 from lpw_toolkit.video.motion import DuplicateFinder, measure_motion
 from lpw_toolkit.video.timeline import Judge
+from lpw_toolkit.video.video import VideoReport, open_video
 
 
 def read_all(path: Path) -> tuple[list[tuple[int, float | None, int, bool]], list[int], VideoReport]:

@@ -15,9 +15,9 @@ import pytest
 from media import Recipe
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.video import VideoReader, VideoReport, open_video
 from lpw_toolkit.video import process as video_process
 from lpw_toolkit.video.bytes import find_missing_bytes
+from lpw_toolkit.video.video import VideoReader, VideoReport, open_video
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTAINERS = (".mp4", ".mkv", ".ts", ".avi")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lpw_toolkit import weights
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.weights import WeightsKind, find_weights
+from lpw_toolkit.networks import weights
+from lpw_toolkit.networks.weights import WeightsKind, find_weights
 
 KIND = WeightsKind(".pt", r"yolo[\w.-]*\.pt", "https://weights.invalid/v1", "yolov8n.pt")
 

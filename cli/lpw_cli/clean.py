@@ -10,7 +10,7 @@ from lpw_cli.say import say, say_json
 from lpw_toolkit.errors import name_some
 
 if TYPE_CHECKING:
-    from lpw_toolkit.dataset import Dataset
+    from lpw_toolkit.dataset.dataset import Dataset
 
 ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement", "apply")
 

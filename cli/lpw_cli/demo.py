@@ -18,11 +18,11 @@ from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
 from lpw_toolkit.cleaning.review import read_union
 from lpw_toolkit.cleaning.scripted import review_by_truth
 from lpw_toolkit.cleaning.suggest import suggest
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.info import format_table1, table1
+from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.detectors import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.folders import check_free
-from lpw_toolkit.info import format_table1, table1
 from lpw_toolkit.results import format_results, write_results
 from lpw_toolkit.score import format_score, score_against
 from lpw_toolkit.show import write_show
@@ -117,8 +117,8 @@ def _learn(out: Path, steps: int | None) -> None:
 def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluation]":
     """Mean colour, the backbone as it comes, and RQEN, on the persons who did not train."""
     from lpw_toolkit.comparing import Settings
+    from lpw_toolkit.dataset.clip_index import open_index
     from lpw_toolkit.evaluate import evaluate
-    from lpw_toolkit.index import open_index
     from lpw_toolkit.mean_colour import describe_colours
     from lpw_toolkit.trials import read_trials
     from rqen.recipe import read_recipe

@@ -61,7 +61,7 @@ def command(run: Path | None, onnx: Path | None, *, as_json: bool, **values: Any
 
 
 def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> None:
-    from lpw_toolkit.index import open_index
+    from lpw_toolkit.dataset.clip_index import open_index
 
     data, out, images = (values.pop(name) for name in ("data", "out", "images"))
     values = {name: value for name, value in values.items() if name not in _OF_RUN}
@@ -78,7 +78,7 @@ def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> Non
 
 
 def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
-    from lpw_toolkit.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
     from lpw_toolkit.embeddings import write_embeddings
     from rqen.scoring import ScoringOptions, embed_run, refuse_unscored, write_quality
 

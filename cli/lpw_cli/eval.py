@@ -9,11 +9,11 @@ import click
 from lpw_cli.options import FOLDER, OUT_FILE, dataset_folder, is_given, refuse_idle
 from lpw_cli.say import say, say_text
 from lpw_toolkit.comparing import LEARNED, Settings, Source
-from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
-from lpw_toolkit.folders import check_free
 from lpw_toolkit.metric_learning import METRICS, LearningConfig
 from lpw_toolkit.metric_learning.rerank import RerankConfig
 from lpw_toolkit.metrics_table import FORMS, format_table, read_lines, read_metrics

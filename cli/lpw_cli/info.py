@@ -6,7 +6,7 @@ import click
 
 from lpw_cli.options import FOLDER, json_option, open_named
 from lpw_cli.say import say_json, say_text
-from lpw_toolkit.info import describe, format_info, format_table1, table1
+from lpw_toolkit.dataset.info import describe, format_info, format_table1, table1
 
 
 @click.command()

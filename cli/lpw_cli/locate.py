@@ -6,7 +6,7 @@ import click
 
 from lpw_cli.options import FOLDER, json_option, open_named
 from lpw_cli.say import say, say_json
-from lpw_toolkit.workspace import locate_images, remember_root
+from lpw_toolkit.dataset.workspace import locate_images, remember_root
 
 
 @click.command()

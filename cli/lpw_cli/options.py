@@ -17,7 +17,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
 
 if TYPE_CHECKING:
-    from lpw_toolkit.dataset import Dataset
+    from lpw_toolkit.dataset.dataset import Dataset
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Config = TypeVar("Config")
@@ -131,7 +131,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
 
 def dataset_folder(given: Path | None) -> Path:
     """The dataset that was named, or the only one at hand (which is printed)."""
-    from lpw_toolkit.dataset import find_dataset
+    from lpw_toolkit.dataset.dataset import find_dataset
 
     if given is not None:
         return given
@@ -142,7 +142,7 @@ def dataset_folder(given: Path | None) -> Path:
 
 def open_named(given: Path | None) -> "Dataset":
     """The dataset that was named, or the only one at hand, opened; what could not be verified is printed."""
-    from lpw_toolkit.dataset import open_dataset
+    from lpw_toolkit.dataset.dataset import open_dataset
 
     dataset = open_dataset(dataset_folder(given))
     say(*(f"note: {note}" for note in dataset.unverified), err=True)
@@ -158,6 +158,6 @@ def default_out(source: Path, suffix: str) -> Path:
 
 def cache_folder(given: Path | None, *, off: bool) -> Path | None:
     """Where raw detections are kept: `--cache`, LPW_CACHE, or the user's cache folder; None for `--no-cache`."""
-    from lpw_toolkit.weights import cache_folder as user_cache
+    from lpw_toolkit.networks.weights import cache_folder as user_cache
 
     return None if off else (given or user_cache()) / "detections"

@@ -6,7 +6,7 @@ import click
 
 from lpw_cli.options import FOLDER, json_option, open_named
 from lpw_cli.say import say, say_json
-from lpw_toolkit.pack import PACK_FILE, write_pack
+from lpw_toolkit.dataset.pack import PACK_FILE, write_pack
 from lpw_toolkit.progress import set_style
 
 

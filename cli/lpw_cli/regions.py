@@ -7,7 +7,7 @@ import click
 
 from lpw_cli.options import FOLDER, OUT_FILE, json_option, open_named
 from lpw_cli.say import say, say_json
-from lpw_toolkit.dataset import Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 

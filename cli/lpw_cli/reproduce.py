@@ -52,7 +52,7 @@ def command(table: str, *, data: tuple[Path, ...], form: str, as_json: bool, **v
 
 
 def _count(roots: tuple[Path, ...]) -> "Report":
-    from lpw_toolkit.dataset import open_dataset
+    from lpw_toolkit.dataset.dataset import open_dataset
     from rqen.reproduce.counts import report_counts
 
     context = click.get_current_context()
@@ -88,7 +88,7 @@ def _reproduce(table: str, roots: tuple[Path, ...], values: dict[str, Any]) -> "
 
 
 def _take_request(table: str, root: Path, values: dict[str, Any]) -> "Request":
-    from lpw_toolkit.dataset import open_dataset
+    from lpw_toolkit.dataset.dataset import open_dataset
     from rqen.reproduce.plan import Request
 
     changes = [f'model.{name}="{values[name]}"' for name in ("backbone", "weights") if values[name]]
@@ -113,7 +113,7 @@ def _numbers(option: str, text: str, example: str) -> tuple[int, ...]:
 
 
 def _check_plot(place: Path | None) -> None:
-    from lpw_toolkit.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
 
     if place is None:
         return

@@ -20,7 +20,7 @@ from lpw_toolkit.raw_tree import (
     refuse_options,
     survey,
 )
-from lpw_toolkit.splits import (
+from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     N_SPLITS,
     NO_SPLIT,

@@ -10,7 +10,7 @@ from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tr
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
 from lpw_toolkit.raw_tree import describe_part, describe_size, list_differences, pick_images, refuse_options, survey
-from lpw_toolkit.splits import NO_SPLIT, are_usable, digest_facts, read_published
+from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, digest_facts, read_published
 
 FACTS = read_facts("lpw")
 LAYOUT = "pep_256x128/scen1/view2/ID/FRAME.jpg"

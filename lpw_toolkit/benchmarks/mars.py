@@ -34,7 +34,7 @@ from lpw_toolkit.raw_tree import (
     refuse_options,
     survey,
 )
-from lpw_toolkit.splits import NO_SPLIT, are_usable, read_published
+from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, read_published
 
 FACTS = read_facts("mars")
 LAYOUT = "{bbox_train,bbox_test}/0001/0001C1T0001F001.jpg"

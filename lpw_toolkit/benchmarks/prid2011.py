@@ -17,7 +17,7 @@ from lpw_toolkit.raw_tree import (
     pick_images,
     survey,
 )
-from lpw_toolkit.splits import (
+from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     NO_SPLIT,
     Halves,

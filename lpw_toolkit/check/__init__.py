@@ -29,7 +29,7 @@ from lpw_toolkit.check.rows import (
     check_tracklets,
 )
 from lpw_toolkit.check.splits import check_split_members, check_split_persons, check_split_source, check_splits
-from lpw_toolkit.dataset import (
+from lpw_toolkit.dataset.dataset import (
     IMAGES,
     LOCAL,
     MANIFEST,
@@ -41,12 +41,12 @@ from lpw_toolkit.dataset import (
     open_dataset,
     sha256_file,
 )
+from lpw_toolkit.dataset.schema import SCHEMAS
+from lpw_toolkit.dataset.tables import digest_rows, read_table
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_folder, list_names
 from lpw_toolkit.files.opening import exists, follow_links, is_folder, measure
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, describe_os_error
-from lpw_toolkit.schema import SCHEMAS
-from lpw_toolkit.tables import digest_rows, read_table
 
 Rows = NDArray[np.int64]
 

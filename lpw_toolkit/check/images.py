@@ -29,12 +29,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem
+from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.limits import explain_limit
+from lpw_toolkit.files.machine import mark_text
 from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
-from lpw_toolkit.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
-from lpw_toolkit.machine import mark_text
 from lpw_toolkit.progress import show_progress
 
 STATE_FILE = "checked.jsonl"

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.check.problems import Problem, name_rows
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, explain_too_long, find_starts, pack_facts
+from lpw_toolkit.dataset.schema import PACK
+from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.opening import exists, measure, open_file
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, explain_too_long, find_starts, pack_facts
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import PACK
-from lpw_toolkit.tables import read_table
 
 _CHUNK_ROWS = 1024
 

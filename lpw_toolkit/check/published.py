@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from lpw_toolkit.benchmarks import list_benchmarks, read_facts
 from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem
-from lpw_toolkit.schema import SUBSETS
+from lpw_toolkit.dataset.schema import SUBSETS
 
 _MANIFEST, _TRACKLETS, _SPLITS = "dataset.json", "tracklets.parquet", "splits.parquet"
 

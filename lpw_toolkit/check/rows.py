@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem, name_rows
-from lpw_toolkit.image_format import KIND_OF_SUFFIX
-from lpw_toolkit.parquet_file import OpenTable
-from lpw_toolkit.schema import KINDS
-from lpw_toolkit.tables import boxes_of, run_starts, to_numpy
+from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX
+from lpw_toolkit.dataset.parquet_file import OpenTable
+from lpw_toolkit.dataset.schema import KINDS
+from lpw_toolkit.dataset.tables import boxes_of, run_starts, to_numpy
 
 Mask = NDArray[np.bool_]
 _TRACKLETS, _FRAMES = "tracklets.parquet", "frames.parquet"

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import Problem, name_rows
+from lpw_toolkit.dataset.schema import SUBSETS
+from lpw_toolkit.dataset.split_leaks import find_leaks
 from lpw_toolkit.errors import name_some
-from lpw_toolkit.schema import SUBSETS
-from lpw_toolkit.split_leaks import find_leaks
 
 _SPLITS = "splits.parquet"
 _COLUMNS = ("split", "subset", "tracklet_id")

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.tables import run_starts, to_integers, to_numpy
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.tables import run_starts, to_integers, to_numpy
 
 
 @dataclass(frozen=True)

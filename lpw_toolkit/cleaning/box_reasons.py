@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.cleaning.box_signals import BoxSignals, Floats, Ints, VideoBoxes, iter_frames
 from lpw_toolkit.cleaning.meetings import BOX_NAMES, measure_meetings
-from lpw_toolkit.tables import boxes_of, to_integers
+from lpw_toolkit.dataset.tables import boxes_of, to_integers
 
 _MIN_SIDE = 4  # boxes on either side of a bend in the course
 _MAX_BENDS = 24  # places at which a bend is looked for

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.cleaning.base import Base, Tracklet
 from lpw_toolkit.cleaning.clashes import KINDS
 from lpw_toolkit.cleaning.joins import find_frame_numbers
@@ -24,14 +23,15 @@ from lpw_toolkit.cleaning.numbering import number_persons
 from lpw_toolkit.cleaning.pieces import find_piece
 from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state import State
-from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.dataset.output_folder import publish_folder
+from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
+from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
-from lpw_toolkit.images import open_images
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import FRAMES, TRACKLETS
-from lpw_toolkit.tables import make_table, write_table
 
 REPORT = "clean-report.json"
 Unreviewed = Literal["leave-out", "keep", "refuse"]

@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.tables import shorten
 from lpw_toolkit.embeddings import iter_batches, open_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.index import ClipIndex
-from lpw_toolkit.tables import shorten
 
 _DO = "write it with `lpw embed --per-frame`"
 _COLUMNS = ("tracklet_id", "position", "embedding")

@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.forest import NEUTRAL, read_forest
+from lpw_toolkit.dataset.schema import SUGGESTIONS, check
+from lpw_toolkit.dataset.tables import run_starts, to_integers, to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
-from lpw_toolkit.schema import SUGGESTIONS, check
-from lpw_toolkit.tables import run_starts, to_integers, to_numpy
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -19,7 +19,7 @@ from lpw_toolkit.cleaning.merge import Union, read_folder, unite
 from lpw_toolkit.cleaning.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.settle import PieceState
 from lpw_toolkit.cleaning.state import State
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 
 

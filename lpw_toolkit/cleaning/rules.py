@@ -14,7 +14,7 @@ from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.decisions import RULE_PREFIX, Request
 from lpw_toolkit.cleaning.review import Review, open_review
 from lpw_toolkit.cleaning.suggest import read_suggestions
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 
 MIN_FRAMES = 8  # cleaning throws shorter ones away unseen (`truth.Prices`)

@@ -16,8 +16,8 @@ from lpw_toolkit.cleaning.pieces import Piece, name_piece
 from lpw_toolkit.cleaning.queue import open_stock, order
 from lpw_toolkit.cleaning.review import Review, open_review
 from lpw_toolkit.cleaning.suggest import read_suggestions
-from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.mot import read_boxes
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.mot_text import read_boxes
 from lpw_toolkit.score import read_tracks
 from lpw_toolkit.truth import match_people
 

@@ -22,13 +22,13 @@ from lpw_toolkit.cleaning.places import find_places
 from lpw_toolkit.cleaning.reasons import score_measures
 from lpw_toolkit.cleaning.suggest_looks import Looks, look_at
 from lpw_toolkit.cleaning.suggest_tables import Found, box_signals, make_candidates, make_signals, make_suggestions
-from lpw_toolkit.dataset import Dataset, sha256_file
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.dataset import Dataset, sha256_file
+from lpw_toolkit.dataset.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS
+from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
+from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.writing import describe_os_error, make_folder
-from lpw_toolkit.index import ClipIndex, open_index
-from lpw_toolkit.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS
-from lpw_toolkit.sequences import iter_sequences
-from lpw_toolkit.tables import read_table, to_integers, write_table
 
 #: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never change.
 FOLDER = "cleanup/suggestions"

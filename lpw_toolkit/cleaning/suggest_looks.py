@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
 from lpw_toolkit.cleaning.descriptors import N_CHANNELS, N_PORTRAIT, describe, even_out, measure_spread
 from lpw_toolkit.cleaning.frame_vectors import FrameVectors
 from lpw_toolkit.cleaning.looks import Changes, Floats, compare_looks, find_changes
-from lpw_toolkit.index import ClipIndex
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.progress import show_progress
 
 Ints = NDArray[np.int64]

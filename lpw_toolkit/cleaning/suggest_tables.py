@@ -10,9 +10,9 @@ from lpw_toolkit.cleaning.box_signals import BoxSignals
 from lpw_toolkit.cleaning.candidates import Pairs
 from lpw_toolkit.cleaning.reasons import REASONS
 from lpw_toolkit.cleaning.suggest_looks import Looks
-from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.schema import CANDIDATES, SIGNALS, SUGGESTIONS
-from lpw_toolkit.tables import make_table
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.schema import CANDIDATES, SIGNALS, SUGGESTIONS
+from lpw_toolkit.dataset.tables import make_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit import schema
 from lpw_toolkit.boxes import clip
-from lpw_toolkit.dataset import sha256_file
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.dataset import sha256_file
+from lpw_toolkit.dataset.mot_text import ScoreForm, read_detections
+from lpw_toolkit.dataset.tables import boxes_of, read_table
 from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import exists, is_file
 from lpw_toolkit.inference import FrameLike
-from lpw_toolkit.mot import ScoreForm, read_detections
-from lpw_toolkit.tables import boxes_of, read_table
 
 _SUFFIXES = (".txt", ".parquet")
 _SCORE_FORMS = ("fraction", "percent", "log_odds")

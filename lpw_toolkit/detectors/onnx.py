@@ -17,7 +17,8 @@ from lpw_toolkit import inference
 from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.letterbox import Letterbox, fit_corner
-from lpw_toolkit.onnx_model import (
+from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.onnx_model import (
     Shape,
     open_session,
     read_openvino,
@@ -27,7 +28,7 @@ from lpw_toolkit.onnx_model import (
     run_once,
     tell_shapes,
 )
-from lpw_toolkit.weights import WeightsFile, WeightsKind, find_weights, read_weights
+from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, find_weights, read_weights
 
 WEIGHTS = WeightsKind(
     suffix=".onnx",
@@ -49,13 +50,13 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
     began = time.perf_counter()
     path, note = find_weights(options.weights, WEIGHTS, download=options.download)
     file = read_weights(path)
-    runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
-    precision, reason = inference.choose_precision(options.precision, runtime)
+    runtime = runtimes.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
+    precision, reason = runtimes.choose_precision(options.precision, runtime)
     refuse_harmful(file, runtime, _DO, _SMALL)
     inputs, outputs = read_shapes(file, runtime, _DO)
     _check_shapes(path, inputs, outputs)
     refuse_large(file, inputs[0], _DO)
-    threads = inference.count_threads(options.threads)
+    threads = runtimes.count_threads(options.threads)
     batch, _, height, width = inputs[0]
     long_side = -(-options.image_size // max(STRIDES)) * max(STRIDES)
     settings: dict[str, Setting] = {
@@ -63,7 +64,7 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
         "weights": path.name,
         "weights_sha256": file.sha256,
         "runtime": runtime,
-        "runtime_version": inference.package_version(runtime),
+        "runtime_version": runtimes.package_version(runtime),
         "precision": precision,
         "image_size": long_side if height is None or width is None else max(height, width),
         "batch_size": batch or options.batch_size or 1,
@@ -107,17 +108,17 @@ class YoloxDetector(inference.NetworkDetector):
             input_width = _round_up(width * long_side / largest)
         return fit_corner(width, height, input_width, input_height)
 
-    def _compile(self, box: Letterbox) -> inference.Network:
+    def _compile(self, box: Letterbox) -> runtimes.Network:
         shape = int(self.settings["batch_size"]), box.height, box.width
         threads = int(self.settings["threads"])
         if self.settings["runtime"] == "openvino":
             model = read_openvino(self.file, _DO)
             model.reshape([shape[0], 3, box.height, box.width])
-            model = inference.feed_pixels(model)
-            return inference.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
-        return inference.ThreadedNetwork(_onnxruntime_function(self.file), shape, threads)
+            model = runtimes.feed_pixels(model)
+            return runtimes.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
+        return runtimes.ThreadedNetwork(_onnxruntime_function(self.file), shape, threads)
 
-    def _decode(self, grid: NDArray[np.float32], answers: inference.Answers, box: Letterbox) -> NDArray[np.float32]:
+    def _decode(self, grid: NDArray[np.float32], answers: runtimes.Answers, box: Letterbox) -> NDArray[np.float32]:
         selection = inference.Selection(float(self.settings["min_score"]), float(self.settings["nms_iou"]))
         return inference.select_boxes(*decode_cells(answers[0], grid), box, selection)
 
@@ -151,11 +152,11 @@ def _count_cells(box: Letterbox) -> int:
     return sum((box.height // s) * (box.width // s) for s in STRIDES)
 
 
-def _onnxruntime_function(file: WeightsFile) -> Callable[[NDArray[np.uint8]], inference.Answers]:
+def _onnxruntime_function(file: WeightsFile) -> Callable[[NDArray[np.uint8]], runtimes.Answers]:
     session = open_session(file, _DO)
     name = session.get_inputs()[0].name
 
-    def run(pixels: NDArray[np.uint8]) -> inference.Answers:
+    def run(pixels: NDArray[np.uint8]) -> runtimes.Answers:
         batch = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
         return (session.run(None, {name: batch})[0],)
 
@@ -174,7 +175,7 @@ def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None
         raise LpwError(path, got, "input Nx3xHxW, output NxAx(5 + classes) with strides 8, 16, 32", _DO)
 
 
-def _check_answer(file: WeightsFile, network: inference.Network, n_cells: int) -> None:
+def _check_answer(file: WeightsFile, network: runtimes.Network, n_cells: int) -> None:
     answers = run_once(file, network, 114, _DO)
     if answers.ndim != 3 or answers.shape[1] != n_cells or answers.shape[2] < 6:
         expected = f"Nx{n_cells}x(5 + classes) with strides 8, 16, 32"

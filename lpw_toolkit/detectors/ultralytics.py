@@ -20,9 +20,10 @@ from lpw_toolkit.detectors import DetectorOptions, Setting
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.letterbox import Letterbox, fit_centred
-from lpw_toolkit.model_trial import try_model
-from lpw_toolkit.torch_file import check_torch
-from lpw_toolkit.weights import WeightsFile, WeightsKind, cache_folder, find_weights, read_weights
+from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.model_trial import try_model
+from lpw_toolkit.networks.torch_file import check_torch
+from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, cache_folder, find_weights, read_weights
 from lpw_toolkit.yolo import (
     PersonNetwork,
     build_network,
@@ -54,11 +55,11 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     model = _load_model(file)
     person = _find_person(path, model)
     preferred = "torch" if _has_cuda() else "openvino"
-    runtime = inference.choose_runtime(options.runtime, RUNTIMES, preferred=preferred, fallback="torch")
-    precision, reason = inference.choose_precision(options.precision, runtime)
+    runtime = runtimes.choose_runtime(options.runtime, RUNTIMES, preferred=preferred, fallback="torch")
+    precision, reason = runtimes.choose_precision(options.precision, runtime)
     if options.precision == "auto" and _device(runtime) == "cuda":
         precision, reason = "bfloat16", "the GPU gains from it"
-    threads = inference.count_threads(options.threads)
+    threads = runtimes.count_threads(options.threads)
     keep_torch_single()
     stride = int(model.stride.max())
     image_size = -(-options.image_size // stride) * stride
@@ -68,7 +69,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
         "weights_sha256": file.sha256,
         "runtime": runtime,
         "device": _device(runtime),
-        "runtime_version": inference.package_version(runtime),
+        "runtime_version": runtimes.package_version(runtime),
         "precision": precision,
         "image_size": image_size,
         "batch_size": options.batch_size or (16 if _device(runtime) == "cuda" else 1),
@@ -95,17 +96,17 @@ class YoloDetector(inference.NetworkDetector):
         box = fit_centred(width, height, int(self.settings["image_size"]), self.stride)
         return inference.Stage(box, self._compile(box), self._decode)
 
-    def _compile(self, box: Letterbox) -> inference.Network:
+    def _compile(self, box: Letterbox) -> runtimes.Network:
         shape = int(self.settings["batch_size"]), box.height, box.width
         precision, threads = str(self.settings["precision"]), int(self.settings["threads"])
         if self.settings["runtime"] == "openvino":
             model = convert_to_openvino(self.network.module, shape)
-            return inference.OpenVinoNetwork(model, precision, threads)
+            return runtimes.OpenVinoNetwork(model, precision, threads)
         device = _device("torch")
         function = torch_function(self.network.module, precision, device)
-        return inference.ThreadedNetwork(function, shape, 1 if device == "cuda" else threads)
+        return runtimes.ThreadedNetwork(function, shape, 1 if device == "cuda" else threads)
 
-    def _decode(self, answers: inference.Answers, box: Letterbox) -> NDArray[np.float32]:
+    def _decode(self, answers: runtimes.Answers, box: Letterbox) -> NDArray[np.float32]:
         min_score, nms_iou = float(self.settings["min_score"]), float(self.settings["nms_iou"])
         return self.network.decode(answers, box, min_score, nms_iou)
 

@@ -12,16 +12,16 @@ from typing import Any, Literal, Protocol
 
 import pyarrow.compute as pc
 
-from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX
+from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, follow_links
-from lpw_toolkit.image_format import KIND_OF_SUFFIX
-from lpw_toolkit.images import open_images
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.progress import Progress
-from lpw_toolkit.tracklets import Ranges
 
 Role = Literal["results", "truth"]
 SHARD_BYTES = 64 << 20

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.output_folder import publish_folder
+from lpw_toolkit.dataset.video_boxes import Sequence, iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.exports import Exported, ExportOptions
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.names import json_text
-from lpw_toolkit.sequences import Sequence, iter_sequences
 
 TITLE = "COCO JSON with track numbers"
 OPTIONS: tuple[str, ...] = ()

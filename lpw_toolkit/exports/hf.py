@@ -9,15 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.output_folder import publish_folder
+from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.names import json_text, markdown_cell, show_name
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import FRAMES, TRACKLETS
 from lpw_toolkit.shards import Loaded, name_parts, read_shards
-from lpw_toolkit.tracklets import Ranges
 
 TITLE = "Parquet for Hugging Face datasets"
 OPTIONS: tuple[str, ...] = ("split", "shard_bytes")

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Place, Tally, copy_images, name_lost_columns, name_png
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.roles import format_mapping, number_names
-from lpw_toolkit.tracklets import Ranges
 
 TITLE = "the layout of LPW"
 OPTIONS: tuple[str, ...] = ()

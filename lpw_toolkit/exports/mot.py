@@ -7,15 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit import mot
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset import mot_text
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.output_folder import publish_folder
+from lpw_toolkit.dataset.tables import to_numpy
+from lpw_toolkit.dataset.video_boxes import Sequence, iter_sequences, safe_name
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Role
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.names import format_csv
-from lpw_toolkit.sequences import Sequence, iter_sequences, safe_name
-from lpw_toolkit.tables import to_numpy
 
 TITLE = "MOT text in TrackEval's layout"
 OPTIONS = ("role",)
@@ -80,8 +80,8 @@ def _refuse_doubles(dataset: Dataset, sequence: Sequence, keys: NDArray[np.int64
 
 def _write_results(folder: Path, sequence: Sequence, numbers: NDArray[np.int32]) -> None:
     writing.make_folder(folder)
-    table = mot.make_detections(sequence.frame_index, sequence.boxes, sequence.score, video_id=sequence.video_id)
-    mot.write_tracks(folder / f"{sequence.name}.txt", table, numbers)
+    table = mot_text.make_detections(sequence.frame_index, sequence.boxes, sequence.score, video_id=sequence.video_id)
+    mot_text.write_tracks(folder / f"{sequence.name}.txt", table, numbers)
 
 
 def _write_truth(folder: Path, sequence: Sequence, dataset: Dataset, numbers: NDArray[np.int32]) -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.exports import Exported, ExportOptions, Tally, name_lost_columns, name_png
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.mars_layout import LIMITS, write_mars
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.roles import JUNK, Cast, cast_roles, format_mapping
-from lpw_toolkit.tracklets import Ranges
 
 TITLE = "torchreid's video dataset `mars`"
 OPTIONS: tuple[str, ...] = ("split",)

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path, PurePosixPath
 
-from lpw_toolkit.dataset import Dataset, is_inner_path
+from lpw_toolkit.dataset.dataset import Dataset, is_inner_path
+from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import Exported, ExportOptions, Place, Tally, copy_images
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.names import safe_file_name
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.roles import format_mapping

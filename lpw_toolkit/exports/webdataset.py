@@ -5,14 +5,14 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.exports import SHARD_BYTES, Exported, ExportOptions, Tally, read_suffix
 from lpw_toolkit.files import writing
-from lpw_toolkit.folders import publish_folder
 from lpw_toolkit.names import json_text
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.shards import Loaded, name_parts, read_shards
-from lpw_toolkit.tracklets import Ranges
 
 TITLE = "tar shards for WebDataset"
 OPTIONS: tuple[str, ...] = ("split", "shard_bytes")

@@ -8,11 +8,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import follow_links
-from lpw_toolkit.relevance import Labels, Relevance
+from lpw_toolkit.relevance import Relevance
 
 Ints = NDArray[np.int64]
 APForm = Literal["step", "trapezoid"]

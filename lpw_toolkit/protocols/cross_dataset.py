@@ -4,9 +4,10 @@ With cameras of fixed parts (PRID 2011, iLIDS-VID) the asking camera's tracklets
 all 178 persons of PRID 2011, as in the RQEN paper's Table 5. Otherwise each person asks once in each camera.
 """
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import join_splits, pose_trial
 
 RULES = Rules(

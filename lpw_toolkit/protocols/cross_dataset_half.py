@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import NOBODY, read_trials
 
 RULES = Rules(

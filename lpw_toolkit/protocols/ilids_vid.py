@@ -1,8 +1,9 @@
 """iLIDS-VID: cam1 asks, cam2 answers, over ten splits of the 300 persons into halves."""
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import read_trials, require_cameras
 
 RULES = Rules(

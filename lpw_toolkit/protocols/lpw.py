@@ -1,8 +1,9 @@
 """LPW: scene 1, view 2 asks; views 1 and 3 answer with every tracklet, none merged with another of its person."""
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import read_trials, require_cameras
 
 RULES = Rules(

@@ -4,9 +4,10 @@ Where the dataset has splits, they say who asks and answers. Where it has none, 
 each camera asks and all tracklets answer; a right answer by the query's own camera is not seen, nor is the query.
 """
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import pose_trial, read_trials, require_identities
 
 RULES = Rules(

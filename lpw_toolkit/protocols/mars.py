@@ -1,8 +1,9 @@
 """MARS by its authors' rule: queries stay in the gallery, junk is skipped, distractors count, trapezoid AP."""
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import join_queries, read_trials, require_shared_cameras
 
 RULES = Rules(

@@ -1,8 +1,9 @@
 """MARS as AP3D and its successors score it: no junk in the gallery, queries put back into it, step AP."""
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import drop_junk, join_queries, read_trials, require_shared_cameras
 
 RULES = Rules(

@@ -3,9 +3,10 @@
 With the whole of MARS exactly 140 of the 1,980 queries have no answer left: they are counted and named.
 """
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import drop_junk, drop_queries, read_trials, require_shared_cameras
 
 RULES = Rules(

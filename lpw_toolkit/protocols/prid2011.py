@@ -1,8 +1,9 @@
 """PRID 2011, multi-shot: cam_a asks, cam_b answers, over ten splits of the persons into halves."""
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.protocols import Rules, Trial
-from lpw_toolkit.relevance import Labels, Relevance, judge
+from lpw_toolkit.relevance import Relevance, judge
 from lpw_toolkit.trials import read_trials, require_cameras
 
 RULES = Rules(

@@ -20,8 +20,8 @@ from lpw_toolkit.cleaning.base import Base
 from lpw_toolkit.cleaning.decisions import VERSION, Decision, Request
 from lpw_toolkit.cleaning.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED, PieceState
-from lpw_toolkit.schema import FRAMES, TRACKLETS
-from lpw_toolkit.tables import make_table
+from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
+from lpw_toolkit.dataset.tables import make_table
 
 _MIN_FRAMES, _MAX_FRAMES = 6, 16  # of either person
 _MIN_MIXED = 4  # frames of a second person that make a piece an error

@@ -12,7 +12,7 @@ from lpw_toolkit.cleaning.queue import Stock, open_stock, order
 from lpw_toolkit.cleaning.review import Review
 from lpw_toolkit.cleaning.settle import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state import State, describe_piece
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.review_page.hints import (
     Hints,
     choose_tiles,

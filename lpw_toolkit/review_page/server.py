@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lpw_toolkit.cleaning.decisions import MAX_REVIEWER_CHARS
 from lpw_toolkit.cleaning.review import Review, open_review
 from lpw_toolkit.cleaning.team import Team
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.review_page.desk import Desk

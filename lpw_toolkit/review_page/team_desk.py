@@ -16,7 +16,7 @@ from lpw_toolkit.cleaning.review import Review
 from lpw_toolkit.cleaning.settle import PieceState
 from lpw_toolkit.cleaning.state import describe_piece
 from lpw_toolkit.cleaning.team import Team
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.review_page.attention import Attention, splice
 from lpw_toolkit.review_page.desk import N_FEW, Desk, tell_letter
 from lpw_toolkit.review_page.hints import Hints, choose_tiles, list_reasons, suggest_cuts, thin_signals

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.image_codec import decode_image
+from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.image_codec import decode_image
-from lpw_toolkit.image_format import ImageFaultError, read_image_header
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
 from lpw_toolkit.video.timeline import Judge

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.weights import read_weights
+from lpw_toolkit.networks.weights import read_weights
 from rqen.backbones import BackboneOptions, Maps, Pixels, refuse_stride
 from rqen.foreign_weights import find_public, load_state, name_weights, parse_state
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.weights import read_weights
+from lpw_toolkit.networks.weights import read_weights
 from rqen.backbones import IMAGENET, BackboneOptions, Maps
 from rqen.foreign_weights import load_state, name_weights, parse_state
 

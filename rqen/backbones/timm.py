@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.weights import read_weights
+from lpw_toolkit.networks.weights import read_weights
 from rqen.backbones import BackboneOptions, Maps, Pixels
 from rqen.foreign_weights import load_state, name_weights, parse_state
 

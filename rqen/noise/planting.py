@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import IMAGES, Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
+from lpw_toolkit.dataset.labels import PERSON, read_labels
+from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
+from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
+from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
-from lpw_toolkit.index import ClipIndex, open_index
 from lpw_toolkit.progress import Progress, show_progress
-from lpw_toolkit.relevance import PERSON, read_labels
-from lpw_toolkit.schema import FRAMES, SPLITS, TRACKLETS
-from lpw_toolkit.tables import read_table, to_integers, write_table
 from lpw_toolkit.trials import read_trials
-from lpw_toolkit.workspace import Workspace
 from rqen.noise.plan import COVER, KINDS, REGIONS, Crowd, NoiseConfig, Spoiling, draw_spoiling
 from rqen.noise.spoil import spoil
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lpw_toolkit.dataset import Dataset
-from lpw_toolkit.info import table1
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.info import table1
 from rqen.reproduce.forms import Grid, Report
 from rqen.reproduce.paper import read_doubts
 

@@ -1,6 +1,6 @@
 """Which dataset of the paper a dataset at hand is, by what its import noted: all of it, a part of it, or none."""
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 
 #: The paper's names of the benchmarks that `lpw import` reads.
 PAPER_NAMES = {"prid2011": "PRID2011", "ilids_vid": "iLIDS-VID", "mars": "MARS", "lpw": "LPW"}

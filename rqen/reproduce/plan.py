@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.dataset import Dataset, open_dataset, refuse_inside_dataset, sha256_file
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset, sha256_file
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.protocols import list_protocols, open_protocol
 from rqen.recipe import Recipe, read_recipe

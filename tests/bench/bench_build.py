@@ -22,10 +22,10 @@ import numpy as np
 from machine import print_table, write_result
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.dataset import open_dataset
-from lpw_toolkit.mot import read_boxes
-from lpw_toolkit.schema import DETECTIONS, TIMELINE
-from lpw_toolkit.tables import boxes_of, read_table, to_numpy
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.mot_text import read_boxes
+from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
+from lpw_toolkit.dataset.tables import boxes_of, read_table, to_numpy
 
 PEER = """
 import json, sys, time

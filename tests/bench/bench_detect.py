@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
+from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes
 from lpw_toolkit.detectors import DetectorOptions, open_detector
-from lpw_toolkit.mot import BoxRows, read_boxes
 
 PEER = "ultralytics predictor"
 VARIANTS = {

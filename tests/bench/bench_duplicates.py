@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from machine import print_table, write_result
 
-from lpw_toolkit.video import open_video
+from lpw_toolkit.video.video import open_video
 
 VIDEOS = {
     "vtest": ("pets09-s2l1/vtest.avi", Fraction(10)),

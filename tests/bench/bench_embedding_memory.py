@@ -23,10 +23,10 @@ import torch
 from machine import print_table, write_result
 from peak import measure_extra_mb, read_mb
 
-from lpw_toolkit import schema
-from lpw_toolkit.dataset import close_dataset
-from lpw_toolkit.index import open_index
-from lpw_toolkit.tables import make_table, write_table
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import close_dataset
+from lpw_toolkit.dataset.tables import make_table, write_table
 from rqen.backbones import BackboneOptions, open_backbone
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.memory import keep_freed_memory

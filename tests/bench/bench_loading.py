@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from machine import print_table, write_result
 
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 from rqen import runs
 from rqen.job import Job
 from rqen.recipe import Recipe, read_recipe

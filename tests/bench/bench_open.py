@@ -22,14 +22,14 @@ import numpy as np
 import pyarrow as pa
 from machine import print_table, write_result
 
-from lpw_toolkit import schema, tables
-from lpw_toolkit.dataset import close_dataset
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.dataset import close_dataset
 
 OPEN = """
 import sys, time
 from pathlib import Path
 began = time.perf_counter()
-from lpw_toolkit.index import open_index
+from lpw_toolkit.dataset.clip_index import open_index
 imported = time.perf_counter()
 index = open_index(Path(sys.argv[1]), source="files")
 print(imported - began, time.perf_counter() - imported)

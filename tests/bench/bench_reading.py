@@ -29,12 +29,12 @@ from machine import print_table, write_result
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from lpw_toolkit import schema, tables
 from lpw_toolkit.clips import ClipDataset, ClipLoader, ClipOptions
-from lpw_toolkit.dataset import close_dataset, open_dataset
-from lpw_toolkit.images import Source
-from lpw_toolkit.index import ClipIndex, open_index
-from lpw_toolkit.pack import write_pack
+from lpw_toolkit.dataset import schema, tables
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
+from lpw_toolkit.dataset.image_reader import Source
+from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.sampling import PersonBatches, choose_frames
 
 N_FRAMES, N_CLIPS, N_WORKERS = 8, 16, 2

@@ -19,10 +19,10 @@ from machine import print_table, write_result
 
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.comparing import Settings
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.detectors import DetectorOptions
 from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.index import open_index
 from lpw_toolkit.mean_colour import REGIONS, describe_colours
 from lpw_toolkit.synth import STREETS, open_street, write_street
 from lpw_toolkit.trials import read_trials

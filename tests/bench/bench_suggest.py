@@ -35,16 +35,16 @@ from lpw_toolkit.cleaning.forest import Forest, parse_forest
 from lpw_toolkit.cleaning.queue import Stock, open_stock, order
 from lpw_toolkit.cleaning.reasons import score_measures
 from lpw_toolkit.cleaning.suggest import SuggestOptions, read_suggestions, suggest
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
+from lpw_toolkit.dataset.schema import SUGGESTIONS
+from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import make_folder, publish_text
 from lpw_toolkit.link import PRESETS, link
-from lpw_toolkit.mot import BoxRows, read_boxes, track_rows
-from lpw_toolkit.schema import SUGGESTIONS
 from lpw_toolkit.score import read_tracks
 from lpw_toolkit.smoothing import smooth_tracks
 from lpw_toolkit.synth import STREETS as STREET_PRESETS
 from lpw_toolkit.synth import NoiseConfig, detect_truth, format_detections, simulate_street
-from lpw_toolkit.tables import boxes_of, make_table
 from lpw_toolkit.truth import Prices, score_each
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

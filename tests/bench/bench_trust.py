@@ -35,7 +35,7 @@ began = time.perf_counter(); open_dataset(root); print(time.perf_counter() - beg
 OPEN = """
 import sys, time
 from pathlib import Path
-from lpw_toolkit.index import open_index
+from lpw_toolkit.dataset.clip_index import open_index
 root = Path(sys.argv[1])
 open_index(root)
 began = time.perf_counter()
@@ -60,12 +60,12 @@ TAIL = "print(time.process_time() - began)"
 WORK = {
     "check": "from lpw_toolkit.check import check_dataset\nbegan = time.process_time()\nreport = check_dataset(data)\n"
     "assert report.ok",
-    "read and verify images": "from lpw_toolkit.index import open_index\n"
+    "read and verify images": "from lpw_toolkit.dataset.clip_index import open_index\n"
     "images = open_index(data, source='files').images\nbegan = time.process_time()\n"
     "for row in range(len(images)):\n    images.read(row)",
-    "decode images": "from lpw_toolkit.index import open_index\nimages = open_index(data, source='files').images\n"
+    "decode images": "from lpw_toolkit.dataset.clip_index import open_index\nimages = open_index(data, source='files').images\n"
     "began = time.process_time()\nfor row in range(len(images)):\n    images.decode(row, (256, 128))",
-    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.pack import write_pack\n"
+    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.dataset.pack import write_pack\n"
     "began = time.process_time()\nwrite_pack(open_dataset(data))\nPath(data / 'pack.parquet').unlink()\n"
     "Path(data / 'images.pack').unlink()",
     "export to a tree": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.exports import export_dataset\n"

@@ -15,12 +15,12 @@ import av
 import cv2
 import numpy as np
 
-from lpw_toolkit.dataset import Dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.dataset.tables import boxes_of, run_starts
 from lpw_toolkit.files.listing import iter_files
-from lpw_toolkit.images import open_images
 from lpw_toolkit.sprites import sample_positions
-from lpw_toolkit.tables import boxes_of, run_starts
-from lpw_toolkit.tracklets import Ranges
 from rqen.noise.plan import KINDS, NoiseConfig
 from rqen.noise.spoil import spoil
 from rqen.quality_page import QualityView

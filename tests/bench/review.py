@@ -39,7 +39,7 @@ from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.review import open_review, read_union
 from lpw_toolkit.cleaning.scripted import can_cut, count_people, find_cut, is_error, is_mixed, label_frames
 from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.hints import read_hints
 

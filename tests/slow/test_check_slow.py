@@ -12,10 +12,10 @@ import pytest
 from make_dataset import make_dataset
 
 from lpw_toolkit.check import check_dataset
-from lpw_toolkit.dataset import close_dataset
+from lpw_toolkit.dataset.dataset import close_dataset
+from lpw_toolkit.dataset.schema import FRAMES, SCHEMAS, TRACKLETS
+from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.schema import FRAMES, SCHEMAS, TRACKLETS
-from lpw_toolkit.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 N_FRAMES = 40

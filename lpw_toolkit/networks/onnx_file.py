@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.weights import WeightsFile, read_weights
+from lpw_toolkit.networks.weights import WeightsFile, read_weights
 
 # Of each message the fields that can lead to a tensor or a loop, with the message they hold.
 _CHILDREN: dict[str, dict[int, str]] = {

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.tables import run_starts
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.tables import run_starts
 
 
 @dataclass(frozen=True)

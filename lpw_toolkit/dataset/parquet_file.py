@@ -14,10 +14,10 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lpw_toolkit.dataset.parquet_pages import TooLargeError, check_memory
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import open_file, read_descriptor
-from lpw_toolkit.parquet_pages import TooLargeError, check_memory
 
 #: Files up to this size are read whole; of larger ones a manifest vouches for the size and the footer.
 SMALL_BYTES = 8 << 20

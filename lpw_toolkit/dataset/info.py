@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset, count_rows
+from lpw_toolkit.dataset.dataset import Dataset, count_rows
+from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.names import show_name
-from lpw_toolkit.tables import to_numpy
 
 _LENGTH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 UNKNOWN = "—"

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.pickle_walk import RefusedError, follow_pickle, read_plain
-from lpw_toolkit.weights import WeightsFile
+from lpw_toolkit.networks.pickle_walk import RefusedError, follow_pickle, read_plain
+from lpw_toolkit.networks.weights import WeightsFile
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the stream that torch wrote before 1.6
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.parquet_file import OpenTable, TableFacts, describe_table, verify_table
+from lpw_toolkit.dataset.parquet_pages import TooLargeError
+from lpw_toolkit.dataset.schema import check, check_fields
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_stream
-from lpw_toolkit.parquet_file import OpenTable, TableFacts, describe_table, verify_table
-from lpw_toolkit.parquet_pages import TooLargeError
-from lpw_toolkit.schema import check, check_fields
 
 __all__ = [
     "TableFacts",

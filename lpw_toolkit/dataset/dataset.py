@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit import __version__
+from lpw_toolkit.dataset.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
+from lpw_toolkit.dataset.split_leaks import refuse_leaks
+from lpw_toolkit.dataset.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.listing import iter_files, list_folder
+from lpw_toolkit.files.machine import recall
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
 from lpw_toolkit.files.writing import describe_os_error, publish_text
-from lpw_toolkit.machine import recall
-from lpw_toolkit.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
-from lpw_toolkit.split_leaks import refuse_leaks
-from lpw_toolkit.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
 
 MANIFEST = "dataset.json"
 LOCAL = ".lpw"

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.schema import TIMELINE
+from lpw_toolkit.dataset.tables import boxes_of, to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.names import safe_file_name
-from lpw_toolkit.schema import TIMELINE
-from lpw_toolkit.tables import boxes_of, to_numpy
 
 
 @dataclass(frozen=True)

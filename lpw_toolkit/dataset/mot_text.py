@@ -17,12 +17,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit import schema
+from lpw_toolkit.dataset import schema
+from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import read_text
-from lpw_toolkit.tables import boxes_of
 
 ScoreForm = Literal["fraction", "percent", "log_odds"]
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")

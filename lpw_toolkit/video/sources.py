@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.source_names import Claim, IdMaker, claim_by_layout, claim_by_path, printable, read_cameras
-from lpw_toolkit.video import IMAGE_FOLDER, VideoReader
+from lpw_toolkit.video.source_names import Claim, IdMaker, claim_by_layout, claim_by_path, printable, read_cameras
+from lpw_toolkit.video.video import IMAGE_FOLDER, VideoReader
 
 SUFFIXES = (
     *(".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts"),

@@ -16,15 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.crops import resize
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.image_codec import decode_image, resize
+from lpw_toolkit.dataset.image_format import ImageBounds, ImageFaultError, read_image_header
+from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, read_pack
+from lpw_toolkit.dataset.tables import to_integers
 from lpw_toolkit.errors import CorruptCropError
 from lpw_toolkit.files.opening import exists, open_file
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.image_codec import decode_image
-from lpw_toolkit.image_format import ImageBounds, ImageFaultError, read_image_header
-from lpw_toolkit.pack import PACK_FILE, PACK_TABLE, read_pack
-from lpw_toolkit.tables import to_integers
 
 Source = Literal["auto", "files", "pack"]
 #: Columns of the table of frames that reading images needs.

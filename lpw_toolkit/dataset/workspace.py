@@ -14,14 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpw_toolkit.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.machine import recall, remember
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text, remove_folder
-from lpw_toolkit.machine import recall, remember
 
 
 class Workspace:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lpw_toolkit.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
 from lpw_toolkit.files.listing import list_folder

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit import inference
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.model_trial import Size, try_model
-from lpw_toolkit.onnx_file import check_onnx
-from lpw_toolkit.weights import WeightsFile
+from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.model_trial import Size, try_model
+from lpw_toolkit.networks.onnx_file import check_onnx
+from lpw_toolkit.networks.weights import WeightsFile
 
 #: Sides of a tensor; None where the model leaves one open.
 Shape = tuple[int | None, ...]
@@ -48,7 +48,7 @@ def _probe_onnxruntime(file: WeightsFile, size_px: Size | None, cap: Callable[[]
 
 def _probe_openvino(file: WeightsFile, size_px: Size | None, cap: Callable[[], None]) -> bool:
     """See `model_trial.Probe`. Errors: those of OpenVINO."""
-    core = inference.open_core()
+    core = runtimes.open_core()
     cap()
     model = core.read_model(file.data)
     shape = _fill([list_sides(port.partial_shape) for port in model.inputs], size_px)
@@ -102,7 +102,7 @@ def refuse_large(file: WeightsFile, shape: Shape, do: str) -> None:
 def read_openvino(file: WeightsFile, do: str) -> Any:
     """The model as OpenVINO has it, not compiled. Errors: LpwError, whose remedy is `do`, for no ONNX model."""
     try:
-        return inference.open_core().read_model(file.data)
+        return runtimes.open_core().read_model(file.data)
     except RuntimeError as error:
         raise refuse_damaged(file, error, do) from error
 
@@ -126,7 +126,7 @@ def start_session(file: WeightsFile) -> Any:
     return ort.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
 
 
-def run_once(file: WeightsFile, network: inference.Network, grey: int, do: str) -> Any:
+def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -> Any:
     """The one answer to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the model fails."""
     network.inputs(0)[:] = grey
     network.start(0)

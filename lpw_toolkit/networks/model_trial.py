@@ -22,8 +22,8 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, open_stream
 from lpw_toolkit.files.writing import make_folder, publish_bytes
-from lpw_toolkit.inference import package_version
-from lpw_toolkit.weights import WeightsFile, cache_folder
+from lpw_toolkit.networks.runtimes import package_version
+from lpw_toolkit.networks.weights import WeightsFile, cache_folder
 
 Size = tuple[int, int]
 #: Opens the model and, where its images have a size, runs it once: the file, that size for a model that leaves it open,
@@ -37,7 +37,7 @@ _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re
 # Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is looked at.
 _START = (
     "import json, sys; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request['path']; "
-    "from lpw_toolkit.model_trial import answer; answer(request['name'], request['probe'], request['size_px'])"
+    "from lpw_toolkit.networks.model_trial import answer; answer(request['name'], request['probe'], request['size_px'])"
 )
 
 

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.ahead import map_ahead
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.schema import PACK
+from lpw_toolkit.dataset.tables import encode_table, read_table, to_integers
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
+from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.files.writing import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.schema import PACK
-from lpw_toolkit.tables import encode_table, read_table, to_integers
 
 PACK_FILE, PACK_TABLE = "images.pack", "pack.parquet"
 _DIGEST, _SIZE = b"lpw_dataset_digest", b"lpw_pack_bytes"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.image_format import (
+from lpw_toolkit.dataset.image_format import (
     ImageBounds,
     ImageFaultError,
     ImageHeader,
@@ -17,6 +17,7 @@ from lpw_toolkit.image_format import (
     vet_image,
     without_spans,
 )
+from lpw_toolkit.errors import LpwError
 
 _SHRUNK = {
     1: cv2.IMREAD_COLOR,
@@ -80,3 +81,20 @@ def decode_image(
     if pixels is None:
         raise ImageFaultError("bytes that cannot be decoded")
     return np.asarray(pixels, dtype=np.uint8)
+
+
+def resize(pixels: NDArray[np.uint8], size_px: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """`pixels` (h, w, 3) stretched to `size_px` (height, width); as they are for None."""
+    if size_px is None or pixels.shape[:2] == size_px:
+        return pixels
+    shrinks = pixels.shape[0] > size_px[0] and pixels.shape[1] > size_px[1]
+    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8)
+
+
+def encode(crop: NDArray[np.uint8], jpeg_quality: int) -> bytes:
+    """`crop` (h, w, 3) BGR as JPEG bytes. Errors: LpwError where the codec refuses (a side over 65,500 pixels)."""
+    done, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
+    if not done:
+        raise LpwError("crop", f"{crop.shape[1]}x{crop.shape[0]} pixels", "a size that JPEG can hold", "use --size")
+    return bytes(data)

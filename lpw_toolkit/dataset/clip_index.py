@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.image_reader import IMAGE_COLUMNS, ImageReader, Source, open_images
+from lpw_toolkit.dataset.schema import FRAMES
+from lpw_toolkit.dataset.tables import run_starts, to_integers
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.images import IMAGE_COLUMNS, ImageReader, Source, open_images
-from lpw_toolkit.schema import FRAMES
-from lpw_toolkit.tables import run_starts, to_integers
 
 
 @dataclass(frozen=True)
