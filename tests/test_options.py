@@ -13,7 +13,7 @@ from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, refuse_outside
-from lpw_toolkit.link import LinkConfig
+from lpw_toolkit.linking.linker import LinkConfig
 from lpw_toolkit.synth import NoiseConfig, StreetConfig
 from lpw_toolkit.truth import Prices
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
-from lpw_toolkit.follow import LOOSE, Pursuit, follow
-from lpw_toolkit.fragments import (
+from lpw_toolkit.linking.association import LOOSE, Pursuit, follow
+from lpw_toolkit.linking.trimming import (
     Bridge,
     Doubt,
     Ends,

@@ -16,8 +16,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.follow import LOOSE
-from lpw_toolkit.motion import filter_end, fit_lines, to_centres, to_corners
+from lpw_toolkit.linking.association import LOOSE
+from lpw_toolkit.linking.motion import filter_end, fit_lines, to_centres, to_corners
 
 _REACH = 5  # rows on either side of a fitted line: about a third of a second of video
 _END_ROWS = 10  # rows that tell where a fragment is heading
