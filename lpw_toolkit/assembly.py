@@ -23,13 +23,13 @@ from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sh
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
-from lpw_toolkit.detecting import Found, save_found
+from lpw_toolkit.detection.detect_stage import Found, save_found
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
-from lpw_toolkit.link import LinkConfig
+from lpw_toolkit.linking.linker import LinkConfig
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 

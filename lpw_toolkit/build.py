@@ -12,8 +12,8 @@ from pathlib import Path
 from lpw_toolkit.assembly import Assembly, BuildResult, Notes, Recipe
 from lpw_toolkit.dataset.dataset import INNER_TABLES, MANIFEST, Dataset, open_dataset
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
-from lpw_toolkit.detecting import DetectionStore, Found, detect_video, detection_key, unpack_found
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detect_stage import DetectionStore, Found, detect_video, detection_key, unpack_found
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 

@@ -25,10 +25,10 @@ from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset import image_codec
 from lpw_toolkit.dataset.schema import FRAMES
 from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
-from lpw_toolkit.detecting import Found
+from lpw_toolkit.detection.detect_stage import Found
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
-from lpw_toolkit.link import LinkConfig, link
+from lpw_toolkit.linking.linker import LinkConfig, link
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source
 from lpw_toolkit.video.video import Frame, VideoReader

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.boxes import Boxes
 from lpw_toolkit.errors import option_name, refuse_outside
+from lpw_toolkit.linking.smoothing import SMOOTH_FRAMES, smooth_boxes
 
 LPW_SIZE_PX = (256, 128)
-MAX_CUT_FRAC = 0.14
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,6 @@ class CropConfig:
         size_px: height and width of every crop; None keeps the pixels of the source.
         jpeg_quality: 1 to 100.
         smooth_frames: standard deviation of the smoothing kernel along the tracklet; 0 leaves the boxes as they are.
-            3: best mean IoU with truth on PETS09-S2L1 (.753 raw -> .783) and TUD-Stadtmitte (.777 -> .791).
         min_height_px, min_width_px: smaller boxes are dropped: there is no person to see in them.
         min_aspect, max_aspect: height over width outside of this is no standing or walking person.
         min_inside_frac: share of a box that must lie in the frame.
@@ -33,7 +32,7 @@ class CropConfig:
 
     size_px: tuple[int, int] | None = LPW_SIZE_PX
     jpeg_quality: int = 95
-    smooth_frames: float = 3.0
+    smooth_frames: float = SMOOTH_FRAMES
     min_height_px: float = 24.0
     min_width_px: float = 8.0
     min_aspect: float = 0.8
@@ -77,51 +76,6 @@ def refine(
     plausible &= (aspect >= config.min_aspect) & (aspect <= config.max_aspect)
     plausible &= geometry.area(inside) >= config.min_inside_frac * geometry.area(smooth)
     return inside, plausible
-
-
-def smooth_boxes(raw: Boxes, frame_index: NDArray[np.int64], sigma_frames: float) -> Boxes:
-    """Boxes (N, 4) moved onto a smooth course: centres over `sigma_frames`, sizes (in log) over twice that.
-
-    A person's size changes more slowly than the place, so it is averaged for longer. No side moves further into the
-    raw box than MAX_CUT_FRAC of its extent: smoothing over a jump must not cut a person off.
-    """
-    extent = np.maximum(raw[:, 2:] - raw[:, :2], 1e-3)
-    centre = _fit_robustly((raw[:, :2] + raw[:, 2:]) / 2, frame_index, sigma_frames, extent)
-    half = np.exp(_fit_robustly(np.log(extent), frame_index, 2 * sigma_frames, np.ones_like(extent))) / 2
-    low = np.minimum(centre - half, raw[:, :2] + MAX_CUT_FRAC * extent)
-    high = np.maximum(centre + half, raw[:, 2:] - MAX_CUT_FRAC * extent)
-    return np.concatenate([low, high], axis=1)
-
-
-def _fit_robustly(
-    values: NDArray[np.float64], at: NDArray[np.int64], sigma: float, unit: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """A local linear fit in two passes: in the second, values far off the first (an arm swung out) count less."""
-    fitted = _fit_locally(values, at, sigma, np.ones_like(values))
-    miss = np.abs(values - fitted) / unit
-    spread = 1.4826 * np.median(miss, axis=0) + 1e-3
-    return _fit_locally(values, at, sigma, 1.0 / np.maximum(1.0, miss / (2.0 * spread)))
-
-
-def _fit_locally(
-    values: NDArray[np.float64], at: NDArray[np.int64], sigma: float, weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Weighted local linear regression of `values` (N, C) over times `at` (N,), evaluated at those times."""
-    n, reach = len(at), int(np.ceil(3 * sigma))
-    rows = np.arange(n)[:, None] + np.arange(-reach, reach + 1)[None, :]
-    valid = (rows >= 0) & (rows < n)
-    rows = np.clip(rows, 0, n - 1)
-    distance = (at[rows] - at[:, None]).astype(np.float64)
-    kernel = np.where(valid, np.exp(-0.5 * (distance / sigma) ** 2), 0.0)
-    w = kernel[:, :, None] * weight[rows]
-    t = distance[:, :, None]
-    s0, s1, s2 = w.sum(1), (w * t).sum(1), (w * t * t).sum(1)
-    v = values[rows]
-    b0, b1 = (w * v).sum(1), (w * t * v).sum(1)
-    spread = s0 * s2 - s1**2
-    straight: NDArray[np.float64] = (s2 * b0 - s1 * b1) / np.where(spread > 1e-9, spread, 1.0)
-    straight[spread <= 1e-9] = (b0 / s0)[spread <= 1e-9]
-    return straight
 
 
 def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:

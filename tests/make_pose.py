@@ -19,7 +19,7 @@ def make_pose(
         bias: of the score of a person; -9 is unsure of everybody.
         heights_px: places of the key points below the top of the network's input; None leaves them random.
     """
-    from lpw_toolkit.detectors import ultralytics as plugin
+    from lpw_toolkit.detection.detectors import ultralytics as plugin
 
     plugin.import_safely()
     import torch

@@ -12,8 +12,8 @@ import numpy as np
 
 from lpw_toolkit.assembly import Recipe
 from lpw_toolkit.build import BuildConfig
-from lpw_toolkit.detectors import DetectorOptions
-from lpw_toolkit.link import PRESETS
+from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.linking.linker import PRESETS
 from lpw_toolkit.synth import STREETS, NoiseConfig, write_street
 
 LINK = replace(PRESETS["paper"], min_length=4)

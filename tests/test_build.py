@@ -18,7 +18,7 @@ from lpw_toolkit.check import check_dataset
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.workspace import Workspace
-from lpw_toolkit.detectors import DetectorOptions
+from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.score import read_tracks, score_against
 from lpw_toolkit.truth import Prices

@@ -20,7 +20,7 @@ from lpw_toolkit.cleaning.decisions import Request
 from lpw_toolkit.cleaning.numbering import number_persons
 from lpw_toolkit.cleaning.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.detectors import DetectorOptions
+from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports import export_dataset
 

@@ -76,7 +76,7 @@ def test_extras_are_found_by_the_module():
 
 
 def test_linking_without_torch_and_without_images():
-    code = "import sys; import lpw_toolkit.link, lpw_toolkit.dataset.mot_text; print(*sys.modules)"
+    code = "import sys; import lpw_toolkit.linking.linker, lpw_toolkit.dataset.mot_text; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
     assert not {"torch", "cv2", "av", "ultralytics"} & set(loaded)
 

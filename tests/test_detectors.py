@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tiny_models import Picture, Video, draw_frames, make_yolo, make_yolox
 
 from lpw_toolkit.boxes import iou, nms
-from lpw_toolkit.detectors import Detector, DetectorOptions, detector_names, open_detector
+from lpw_toolkit.detection.detector import Detector, DetectorOptions, detector_names, open_detector
+from lpw_toolkit.detection.inference import detect_frames
+from lpw_toolkit.detection.letterbox import fit_centred, fit_corner
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.inference import detect_frames
-from lpw_toolkit.letterbox import fit_centred, fit_corner
 
 Found = list[tuple[int, NDArray[np.float32]]]
 

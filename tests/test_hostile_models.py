@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_models import field, ints, make_yolox, model, node, port, tensor
 
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks import model_trial
 from lpw_toolkit.networks.onnx_file import check_onnx

@@ -216,7 +216,7 @@ class TestWhoDoesWhat:
 
     def test_ultralytics_is_imported_by_one_file(self) -> None:
         importers = [file for file, tree in sources().items() if "ultralytics" in imports_of(tree)]
-        assert importers in ([], ["lpw_toolkit/detectors/ultralytics.py"])
+        assert importers in ([], ["lpw_toolkit/detection/detectors/ultralytics.py"])
 
     def test_nothing_heavy_is_imported_with_the_module(self) -> None:
         faults = [

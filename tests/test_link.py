@@ -19,10 +19,10 @@ from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.mot_text import make_detections, read_boxes, read_detections, track_rows
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.follow import assign
-from lpw_toolkit.link import PRESETS, LinkConfig, link
-from lpw_toolkit.motion import filter_end, fit_lines, to_centres, to_corners
-from lpw_toolkit.smoothing import smooth_tracks
+from lpw_toolkit.linking.association import assign
+from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
+from lpw_toolkit.linking.motion import filter_end, fit_lines, to_centres, to_corners
+from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.truth import pool, score_tracklets
 
 PAPER = PRESETS["paper"]

@@ -11,8 +11,8 @@ import pytest
 from tiny_models import Picture, Video, draw_frames, field, make_yolox, model, node, port, tensor
 
 from lpw_toolkit.boxes import iou
-from lpw_toolkit.detectors import DetectorOptions, open_detector
-from lpw_toolkit.detectors.onnx import decode_cells, lay_grid
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
+from lpw_toolkit.detection.detectors.onnx import decode_cells, lay_grid
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.onnx_file import refuse_external_data
 

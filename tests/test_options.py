@@ -11,9 +11,9 @@ from lpw_cli.main import main
 from lpw_toolkit.assembly import Recipe
 from lpw_toolkit.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
-from lpw_toolkit.detectors import DetectorOptions, check_options, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, refuse_outside
-from lpw_toolkit.link import LinkConfig
+from lpw_toolkit.linking.linker import LinkConfig
 from lpw_toolkit.synth import NoiseConfig, StreetConfig
 from lpw_toolkit.truth import Prices
 
@@ -95,6 +95,6 @@ def test_saved_boxes_beside_a_network_are_refused(monkeypatch: pytest.MonkeyPatc
     class Network:
         needs_images = True
 
-    monkeypatch.setattr("lpw_toolkit.detectors.onnx.open_detector", lambda options: Network())
+    monkeypatch.setattr("lpw_toolkit.detection.detectors.onnx.open_detector", lambda options: Network())
     with pytest.raises(LpwError, match="beside detector onnx, which looks at the pictures"):
         open_detector("onnx", DetectorOptions(**{field: value}))

@@ -8,8 +8,8 @@ from make_pose import make_pose
 from test_ultralytics import WRITERS
 from tiny_models import make_yolo
 
+from lpw_toolkit.detection.pose import PoseOptions, open_pose, pick_points
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.pose import PoseOptions, open_pose, pick_points
 
 pytest.importorskip("ultralytics")
 

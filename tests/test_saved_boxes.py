@@ -9,7 +9,7 @@ from tiny_models import Picture, Video
 
 from lpw_toolkit.dataset import mot_text, schema, tables
 from lpw_toolkit.dataset.tables import boxes_of
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 
 

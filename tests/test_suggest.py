@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.fakes import draw_colours, draw_figure
 from lpw_toolkit.files import writing
-from lpw_toolkit.motion import to_centres
+from lpw_toolkit.linking.motion import to_centres
 from lpw_toolkit.onnx_embed import EmbedOptions
 
 

@@ -9,7 +9,7 @@ import pytest
 from lpw_toolkit import mot_metrics
 from lpw_toolkit.dataset.mot_text import BoxRows, make_detections, read_boxes, read_detections, track_rows
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.link import PRESETS, link
+from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.truth import (
     NOBODY,
     Prices,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tiny_models import Picture, Video, draw_frames, make_yolo
 
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
 
 pytest.importorskip("ultralytics")

@@ -106,7 +106,7 @@ def make_yolo(
     path: Path, *, head: str = "Detect", end2end: bool = False, names: tuple[str, ...] = ("car", "person", "dog")
 ) -> Path:
     """A small YOLO checkpoint with random weights, biased so that it sees persons nearly everywhere."""
-    from lpw_toolkit.detectors import ultralytics as plugin
+    from lpw_toolkit.detection.detectors import ultralytics as plugin
 
     plugin.import_safely()
     import torch

@@ -21,9 +21,9 @@ from lpw_cli.say import say, say_json
 from lpw_toolkit.assembly import BuildResult, Notes, Recipe
 from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.crops import CropConfig
-from lpw_toolkit.detectors import DetectorOptions, detector_names
+from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
-from lpw_toolkit.link import PRESETS, LinkConfig
+from lpw_toolkit.linking.linker import PRESETS, LinkConfig
 from lpw_toolkit.progress import set_style
 
 CONF = {"min_score": "conf"}  # --min-score is the linker's

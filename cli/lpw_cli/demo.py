@@ -21,7 +21,7 @@ from lpw_toolkit.cleaning.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import format_table1, table1
 from lpw_toolkit.dataset.output_folder import check_free
-from lpw_toolkit.detectors import DetectorOptions
+from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.results import format_results, write_results
 from lpw_toolkit.score import format_score, score_against

@@ -91,7 +91,7 @@ def _find_joints(dataset: Dataset, values: dict[str, Any]) -> "tuple[BodyPoints,
 def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
     import numpy as np
 
-    from lpw_toolkit.pose import PoseOptions, open_pose
+    from lpw_toolkit.detection.pose import PoseOptions, open_pose
     from rqen.body_points import draw_rows, find_points
 
     sizes = {} if values["image_size"] is None else {"image_size": values["image_size"]}

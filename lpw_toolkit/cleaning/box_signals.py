@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.cleaning.ghosts import find_hidden
 from lpw_toolkit.dataset.tables import boxes_of, to_integers
-from lpw_toolkit.motion import fit_lines, to_centres
+from lpw_toolkit.linking.motion import fit_lines, to_centres
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

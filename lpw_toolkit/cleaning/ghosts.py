@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.motion import fit_lines, to_corners
+from lpw_toolkit.linking.motion import fit_lines, to_corners
 from lpw_toolkit.truth import iter_shared_frames
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from lpw_toolkit.cleaning.candidates import Places
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.dataset.tables import boxes_of, to_numpy
-from lpw_toolkit.motion import to_centres
+from lpw_toolkit.linking.motion import to_centres
 
 _END_ROWS = 10  # boxes at either end that tell where somebody is heading
 

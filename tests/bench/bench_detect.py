@@ -26,7 +26,7 @@ from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 
 PEER = "ultralytics predictor"
 VARIANTS = {

@@ -28,8 +28,8 @@ from lpw_toolkit.dataset.mot_text import BoxRows, make_detections, read_boxes, r
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import publish_text
-from lpw_toolkit.link import PRESETS, LinkConfig, link
-from lpw_toolkit.smoothing import smooth_tracks
+from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
+from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.truth import Score, pool, score_tracklets
 
 SCORES = (0.5, 0.6, 0.7, 0.8, 0.9)

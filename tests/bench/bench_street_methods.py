@@ -21,7 +21,7 @@ from lpw_toolkit.build import BuildConfig, build_tracklets
 from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.detectors import DetectorOptions
+from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.evaluate import evaluate
 from lpw_toolkit.mean_colour import REGIONS, describe_colours
 from lpw_toolkit.synth import STREETS, open_street, write_street

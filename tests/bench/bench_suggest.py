@@ -40,9 +40,9 @@ from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import make_folder, publish_text
-from lpw_toolkit.link import PRESETS, link
+from lpw_toolkit.linking.linker import PRESETS, link
+from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.score import read_tracks
-from lpw_toolkit.smoothing import smooth_tracks
 from lpw_toolkit.synth import STREETS as STREET_PRESETS
 from lpw_toolkit.synth import NoiseConfig, detect_truth, format_detections, simulate_street
 from lpw_toolkit.truth import Prices, score_each

@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.dataset.mot_text import BoxRows, track_rows
 from lpw_toolkit.dataset.tables import boxes_of
-from lpw_toolkit.follow import Pursuit, follow
-from lpw_toolkit.motion import to_centres
+from lpw_toolkit.linking.association import Pursuit, follow
+from lpw_toolkit.linking.motion import to_centres
 
 Peer = Callable[[pa.Table, "int | None"], BoxRows]
 Frame = tuple[int, NDArray[np.float64], NDArray[np.float64]]

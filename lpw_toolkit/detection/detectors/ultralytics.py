@@ -15,16 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit import inference
-from lpw_toolkit.detectors import DetectorOptions, Setting
-from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.writing import make_folder
-from lpw_toolkit.letterbox import Letterbox, fit_centred
-from lpw_toolkit.networks import runtimes
-from lpw_toolkit.networks.model_trial import try_model
-from lpw_toolkit.networks.torch_file import check_torch
-from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, cache_folder, find_weights, read_weights
-from lpw_toolkit.yolo import (
+from lpw_toolkit.detection import inference
+from lpw_toolkit.detection.detector import DetectorOptions, Setting
+from lpw_toolkit.detection.letterbox import Letterbox, fit_centred
+from lpw_toolkit.detection.yolo import (
     PersonNetwork,
     build_network,
     convert_to_openvino,
@@ -32,6 +26,12 @@ from lpw_toolkit.yolo import (
     keep_torch_single,
     torch_function,
 )
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.writing import make_folder
+from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.model_trial import try_model
+from lpw_toolkit.networks.torch_file import check_torch
+from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, cache_folder, find_weights, read_weights
 
 WEIGHTS = WeightsKind(
     suffix=".pt",

@@ -19,20 +19,11 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
-from lpw_toolkit.follow import LOOSE, Pursuit, follow
-from lpw_toolkit.fragments import (
-    Bridge,
-    Doubt,
-    Ends,
-    find_doubts,
-    find_outliers,
-    find_weak_ends,
-    join_fragments,
-    mean_scores,
-    measure_tremble,
-    recut,
-    sort_course,
-)
+from lpw_toolkit.linking.ambiguity import Doubt, find_doubts
+from lpw_toolkit.linking.association import LOOSE, Pursuit, follow
+from lpw_toolkit.linking.gap_joining import Bridge, Ends, join_fragments
+from lpw_toolkit.linking.track_table import recut, sort_course
+from lpw_toolkit.linking.trimming import find_outliers, find_weak_ends, mean_scores, measure_tremble
 
 Assignment = Literal["optimal", "greedy"]
 _FOLLOW_GAP = 2  # one missed frame is followed by overlap; longer gaps are bridged by motion

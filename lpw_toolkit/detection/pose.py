@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.detection.inference import MIN_SCORE
+from lpw_toolkit.detection.letterbox import Letterbox, fit_centred
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.inference import MIN_SCORE
-from lpw_toolkit.letterbox import Letterbox, fit_centred
 
 N_POINTS = 17
 _BATCH = 16
@@ -96,7 +96,7 @@ def open_pose(options: PoseOptions) -> PoseModel:
 
     Errors: LpwError for missing packages or weights, weights without key points or with others than COCO's 17.
     """
-    from lpw_toolkit.detectors.ultralytics import load_pose
+    from lpw_toolkit.detection.detectors.ultralytics import load_pose
 
     network, person, file, note = load_pose(options.weights, download=options.download)
     n_points, n_values = (int(n) for n in network.model[-1].kpt_shape)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit import inference
-from lpw_toolkit.detectors import DetectorOptions, Setting
+from lpw_toolkit.detection import inference
+from lpw_toolkit.detection.detector import DetectorOptions, Setting
+from lpw_toolkit.detection.letterbox import Letterbox, fit_corner
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.letterbox import Letterbox, fit_corner
 from lpw_toolkit.networks import runtimes
 from lpw_toolkit.networks.onnx_model import (
     Shape,

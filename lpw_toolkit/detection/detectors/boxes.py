@@ -16,11 +16,11 @@ from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.dataset import sha256_file
 from lpw_toolkit.dataset.mot_text import ScoreForm, read_detections
 from lpw_toolkit.dataset.tables import boxes_of, read_table
-from lpw_toolkit.detectors import DetectorOptions, Setting, VideoLike
+from lpw_toolkit.detection.detector import DetectorOptions, Setting, VideoLike
+from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import exists, is_file
-from lpw_toolkit.inference import FrameLike
 
 _SUFFIXES = (".txt", ".parquet")
 _SCORE_FORMS = ("fraction", "percent", "log_odds")

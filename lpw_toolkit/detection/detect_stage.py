@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.mot_text import make_detections
 from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.dataset.tables import make_table, read_table, write_table
-from lpw_toolkit.detectors import Detector
+from lpw_toolkit.detection.detector import Detector
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.files.writing import make_folder

@@ -1,6 +1,5 @@
-"""Detectors: one file each, found by listing this folder; a frame goes in, boxes of persons come out."""
+"""The contract of a detector: a frame goes in, boxes of persons come out. Detectors are files in `detectors/`."""
 
-import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
-from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import follow_links
-from lpw_toolkit.inference import FrameLike
+from lpw_toolkit.plugins import PluginFolder
 
+DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
 _SAVED = ("boxes", "box_scores")
 _NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads", "download")
@@ -89,17 +88,14 @@ class Detector(Protocol):
 
 
 def detector_names() -> list[str]:
-    """The names of all detectors: the files of this folder."""
-    files = list_folder(follow_links(Path(__file__).parent))
-    return [f.stem for f in files if f.suffix == ".py" and not f.name.startswith("_")]
+    """The names of all detectors."""
+    return DETECTORS.names()
 
 
 def open_detector(name: str, options: DetectorOptions) -> Detector:
     """Loads detector `name`. Errors: LpwError for an unknown name, missing packages, or weights that do not fit."""
-    if name not in detector_names():
-        raise LpwError("detector", name, f"one of {', '.join(detector_names())}", "choose one of them")
+    module = DETECTORS.load(name)
     check_options(options)
-    module = importlib.import_module(f"{__name__}.{name}")
     detector = cast(Detector, module.open_detector(options))
     if detector.needs_images:
         _refuse_given(options, _SAVED, f"beside detector {name}, which looks at the pictures")

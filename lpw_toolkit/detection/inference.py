@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from lpw_toolkit.boxes import nms
-from lpw_toolkit.letterbox import PADDING, Letterbox
+from lpw_toolkit.detection.letterbox import PADDING, Letterbox
 from lpw_toolkit.networks.runtimes import Answers, Floats, Network, Pixels
 
 MIN_SCORE = 0.25  # of a network's boxes, where the user names none

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit import inference
-from lpw_toolkit.letterbox import Letterbox
+from lpw_toolkit.detection import inference
+from lpw_toolkit.detection.letterbox import Letterbox
 from lpw_toolkit.networks import runtimes
 from lpw_toolkit.networks.runtimes import Answers, Floats
 

@@ -1,0 +1,1 @@
+"""Boxes become tracks: frame-to-frame association, cuts where identities are ambiguous, joins over gaps."""

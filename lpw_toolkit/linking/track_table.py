@@ -1,0 +1,67 @@
+"""Linked boxes as one table, sorted by track and frame, and the cuts that split a track."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.linking.association import LOOSE
+from lpw_toolkit.linking.motion import to_centres
+
+MIN_ROWS = 3  # fewer tell no direction
+
+
+@dataclass(frozen=True)
+class Course:
+    """The linked boxes of one segment, sorted by (fragment, step).
+
+    Attributes:
+        row: (N,) row of each in the segment's boxes.
+        track: (N,) its fragment.
+        step: (N,) its frame.
+        centre: (N, 4) centre x, centre y, width, height.
+        first, last: (F,) places of each fragment's first and last box.
+    """
+
+    row: NDArray[np.intp]
+    track: NDArray[np.int64]
+    step: NDArray[np.int64]
+    centre: NDArray[np.float64]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+
+
+def sort_course(tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64]) -> Course:
+    """The Course of the boxes whose track is not LOOSE."""
+    row = np.flatnonzero(tracks != LOOSE)
+    row = row[np.lexsort((step[row], tracks[row]))]
+    track = tracks[row].astype(np.int64)
+    border = np.flatnonzero(np.diff(track))
+    ends = np.array([len(row) - 1] if len(row) else [], dtype=np.intp)
+    starts = np.array([0] if len(row) else [], dtype=np.intp)
+    return Course(
+        row, track, step[row], to_centres(boxes[row]), np.concatenate([starts, border + 1]), np.append(border, ends)
+    )
+
+
+def recut(
+    tracks: NDArray[np.int32],
+    step: NDArray[np.int64],
+    *,
+    max_gap: int,
+    min_length: int,
+    cut_before: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int32]:
+    """New track numbers: cut at gaps above `max_gap` and before marked rows, what is then too short becomes LOOSE."""
+    out = np.full(len(tracks), LOOSE, dtype=np.int32)
+    row = np.flatnonzero(tracks != LOOSE)
+    row = row[np.lexsort((step[row], tracks[row]))]
+    if not len(row):
+        return out
+    border = (np.diff(tracks[row]) != 0) | (np.diff(step[row]) > max_gap)
+    if cut_before is not None:
+        border |= cut_before[row][1:]
+    piece = np.concatenate([[0], np.cumsum(border)])
+    long = np.bincount(piece)[piece] >= min_length
+    out[row[long]] = piece[long]
+    return out
