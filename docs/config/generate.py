@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 #: Where each package is imported from, outermost first: the direction of imports.
 PACKAGES = {"lpw_cli": "cli", "rqen": ".", "lpw_toolkit": ".", "lpw_manifests": "manifests"}
-NOTE = "<!-- Made by docs/config/generate.py: change the source, then run it. -->\n\n"
+NOTE = "\n<!-- Made by docs/config/generate.py: change the source, then run it. -->\n"
 
 
 class MarkdownFormatter(click.HelpFormatter):
@@ -61,12 +61,12 @@ def make_command_pages() -> dict[str, str]:
     main: click.Group = importlib.import_module("lpw_cli.main").main
     context = click.Context(main, info_name="lpw")
     texts = {}
-    pages = {"cli/index.md": f"{NOTE}# Commands\n\n{describe(main, context)}"}
+    pages = {"cli/index.md": f"# Commands\n\n{describe(main, context)}{NOTE}"}
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None
         with click.Context(command, info_name=name, parent=context) as inner:
-            pages[f"cli/{name}.md"] = f"{NOTE}# lpw {name}\n\n{describe(command, inner)}"
+            pages[f"cli/{name}.md"] = f"# lpw {name}\n\n{describe(command, inner)}{NOTE}"
         texts[name] = f"[`{name}`]({name}.md)"
     for name, link in texts.items():
         pages["cli/index.md"] = re.sub(rf"^`{name}`$", link, pages["cli/index.md"], flags=re.MULTILINE)
@@ -87,12 +87,12 @@ def make_api_pages() -> dict[str, str]:
         module = importlib.import_module(package)
         names = [n for n in getattr(module, "__all__", ()) if not n.startswith("__")]
         sections = [f"::: {find_source(module, n)}\n    options:\n      heading: {n}\n" for n in names]
-        pages[f"api/{package}.md"] = f"{NOTE}# {package}\n\n{module.__doc__}\n\n" + "\n".join(sections)
+        pages[f"api/{package}.md"] = f"# {package}\n\n{module.__doc__}\n\n" + "\n".join([*sections, NOTE])
         first = (module.__doc__ or "").strip().partition("\n")[0]
         rows.append(f"| [`{package}`]({package}.md) | {first} | {', '.join(f'`{n}`' for n in names)} |")
     table = "\n".join(["| package | what it is for | names |", "|---|---|---|", *rows])
     intro = "These names are stable. Everything else is private and may change without notice."
-    return {"api/index.md": f"{NOTE}# Python\n\n{intro}\n\n{table}\n", **pages}
+    return {"api/index.md": f"# Python\n\n{intro}\n\n{table}\n{NOTE}", **pages}
 
 
 def find_source(module: ModuleType, name: str) -> str:
@@ -103,7 +103,7 @@ def find_source(module: ModuleType, name: str) -> str:
 
 def make_code_map() -> dict[str, str]:
     """A line for each module, by package, under the layers that import-linter keeps."""
-    parts = [f"{NOTE}# Code map\n", "## Layers\n"]
+    parts = ["# Code map\n", "## Layers\n"]
     parts += ["What stands higher may import what stands lower, never the other way. import-linter checks it.\n"]
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     for contract in settings["contracts"]:
@@ -120,7 +120,7 @@ def make_code_map() -> dict[str, str]:
                 parts.append(f"### {'.'.join(folder.relative_to(root).parts)}\n")
             rows = [f"| `{file.name}` | {read_first_line(file)} |" for file in files]
             parts.append("\n".join(["| module | what it holds |", "|---|---|", *rows]) + "\n")
-    return {"code-map.md": "\n".join(parts)}
+    return {"code-map.md": "\n".join([*parts, NOTE])}
 
 
 def read_first_line(file: Path) -> str:

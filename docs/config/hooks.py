@@ -1,4 +1,4 @@
-"""What mkdocs runs while it builds: the notebook becomes a page, and links to it lead there."""
+"""What mkdocs runs while it builds: generated folders join the navigation, the notebook becomes a page."""
 
 import base64
 import json
@@ -10,6 +10,23 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 NOTEBOOK = "tutorial.ipynb"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """An entry of the navigation that ends in `/` stands for all pages of that folder, its index first."""
+    config.nav = [expand_entry(entry, Path(config.docs_dir)) for entry in config.nav or ()]
+    return config
+
+
+def expand_entry(entry: dict[str, Any], docs: Path) -> dict[str, Any]:
+    """The entry with its folders replaced by the list of their pages."""
+    ((title, target),) = entry.items()
+    if isinstance(target, list):
+        return {title: [expand_entry(one, docs) for one in target]}
+    if not target.endswith("/"):
+        return entry
+    pages = sorted((docs / target).glob("*.md"), key=lambda page: (page.stem != "index", page.stem))
+    return {title: [f"{target}{page.name}" for page in pages]}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

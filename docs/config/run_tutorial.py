@@ -1,0 +1,57 @@
+"""Runs docs/tutorial.ipynb in an empty folder and keeps its output: what is printed and shown, no path, no clock time.
+
+    python docs/config/run_tutorial.py            runs it and writes it back with its output
+    python docs/config/run_tutorial.py --check    only runs it; an error in a cell ends with its traceback
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "tutorial.ipynb"
+
+def run_notebook(folder: Path) -> nbformat.NotebookNode:
+    """The notebook with fresh output, run in `folder`."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # `lpw` of this Python
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    for cell in notebook.cells:
+        cell.metadata = {}
+        if cell.cell_type == "code":
+            cell.outputs = [tidy_output(one, folder) for one in cell.outputs if one.get("name") != "stderr"]
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.language_info = {"name": "python"}
+    return notebook
+
+
+def tidy_output(output: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+    """The output without kinds that no page shows, without the folder and without clock times."""
+    if "data" in output:
+        kept = "image/png" if "image/png" in output.data else "text/plain"
+        output.data = {kept: output.data[kept]}
+        output.metadata = {}
+    else:
+        text = output.text.replace(f"{folder}/", "")
+        output.text = re.sub(r" in \d+(\.\d+)? s\b", "", text)
+    return output
+
+
+def main() -> None:
+    """Runs, and unless it only checks writes, the notebook."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = run_notebook(Path(folder))
+    if not check:
+        nbformat.write(notebook, NOTEBOOK)
+
+
+if __name__ == "__main__":
+    main()
