@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.embedding.sampling import SAMPLINGS, Draw, PersonBatches, Sampling, choose_frames, clip_generator
 from lpw_toolkit.errors import CorruptCropError, LpwError
-from lpw_toolkit.sampling import SAMPLINGS, Draw, PersonBatches, Sampling, choose_frames, clip_generator
 
 Batch = dict[str, Any]
 _PREFETCH = 2  # batches that each worker is ahead

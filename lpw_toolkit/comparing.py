@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.distances import Distance, FeatureBlocks, Features
-from lpw_toolkit.embeddings import Embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.metric_learning import LearningConfig, Training, open_distance
 from lpw_toolkit.metric_learning.pca import Pca, fit_pca

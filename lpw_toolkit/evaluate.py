@@ -13,7 +13,7 @@ from lpw_toolkit.comparing import Settings, Source, check_vectors, choose_distan
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.distances import Distance
-from lpw_toolkit.embeddings import Embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.protocols import APForm, Ranker, Rules, Trial, open_protocol

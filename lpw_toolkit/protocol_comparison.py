@@ -8,7 +8,7 @@ from lpw_toolkit.comparing import Settings, Source
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels, read_labels
 from lpw_toolkit.dataset.schema import KINDS
-from lpw_toolkit.embeddings import Embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from lpw_toolkit.protocols import APForm, Rules, Trial, list_protocols, open_protocol

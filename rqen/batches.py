@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.sampling import choose_frames
 from rqen.augment import Augmentation
 from rqen.loading import iter_ahead
 from rqen.plans import Pool, draw_frames, draw_sets, draw_triplets

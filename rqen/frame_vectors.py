@@ -18,7 +18,7 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import refuse_inside_dataset
 from lpw_toolkit.dataset.schema import frame_embeddings_schema
 from lpw_toolkit.dataset.tables import stream_table
-from lpw_toolkit.embeddings import encode_facts, make_rows
+from lpw_toolkit.embedding.embeddings import encode_facts, make_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import describe_os_error
 from rqen.embed import iter_frames

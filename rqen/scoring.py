@@ -17,7 +17,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
-from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from rqen import runs

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lpw_toolkit.benchmarks import Reading, ReadOptions, open_benchmark
+from lpw_toolkit.benchmarks.reader import Reading, ReadOptions, open_benchmark
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_names, natural_key
 

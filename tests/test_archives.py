@@ -24,8 +24,8 @@ from hostile_archives import (
     zip_cases,
 )
 
-from lpw_toolkit.archives import Limits, find_prefix, open_tree
-from lpw_toolkit.archives.names import sort_key, sort_paths
+from lpw_toolkit.benchmarks.archives.archive import Limits, find_prefix, open_tree
+from lpw_toolkit.benchmarks.archives.names import sort_key, sort_paths
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import listing
 from lpw_toolkit.files.listing import natural_key, scan_tree
@@ -340,7 +340,7 @@ class TestNames:
         assert sorted(names, key=sort_key) == sorted(names, key=natural_key)
 
     def test_large_folders_are_sorted_in_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from lpw_toolkit.archives import names as module
+        from lpw_toolkit.benchmarks.archives import names as module
 
         names = [f"d/{i}.jpg" for i in range(500)]
         random.Random(0).shuffle(names)

@@ -16,18 +16,12 @@ import pytest
 from PIL import Image
 from raw_trees import DictTree, complaint, load, read
 
-from lpw_toolkit.archives import open_tree
-from lpw_toolkit.benchmarks import (
-    Benchmark,
-    ReadOptions,
-    list_benchmarks,
-    open_benchmark,
-    read_facts,
-)
+from lpw_toolkit.benchmarks.archives.archive import open_tree
+from lpw_toolkit.benchmarks.raw_tree import is_litter
+from lpw_toolkit.benchmarks.reader import Benchmark, ReadOptions, list_benchmarks, open_benchmark, read_facts
 from lpw_toolkit.dataset.schema import KINDS, SUBSETS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.raw_tree import is_litter
 
 #: Files of the fake trees that are left out by rule, which notes or documentation tell.
 LEFT_OUT = {

@@ -13,14 +13,14 @@ import pytest
 from make_dataset import make_dataset
 from sealing import write_manifest
 
-from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark, read_facts
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
+from lpw_toolkit.benchmarks.reader import list_benchmarks, open_benchmark, published_counts, read_facts
 from lpw_toolkit.check import check_dataset
-from lpw_toolkit.check.published import check_published, published_counts
+from lpw_toolkit.check.published import check_published
 from lpw_toolkit.check.splits import check_splits
 from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.dataset.schema import SPLITS, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
-from lpw_toolkit.importing import ImportConfig, import_benchmark
 
 SAID = {"source": "here", "digest": "ab", "drawn": False, "note": None}
 METADATA = {b"split_source": b"here", b"split_digest": b"ab", b"drawn": b"false", b"note": b""}

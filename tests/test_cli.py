@@ -18,7 +18,7 @@ from lpw_cli.main import COMMANDS, find_extra, main
 from street import OPTIONS, make_street, run_lpw
 from test_embed import make_model
 
-from lpw_toolkit.benchmarks import open_benchmark
+from lpw_toolkit.benchmarks.reader import open_benchmark
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 

@@ -16,8 +16,8 @@ from make_dataset import make_dataset
 from lpw_toolkit.clips import ClipDataset, ClipLoader, ClipOptions, collate
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.pack import write_pack
+from lpw_toolkit.embedding.sampling import SAMPLINGS, Draw, PersonBatches, choose_frames, clip_generator
 from lpw_toolkit.errors import CorruptCropError, LpwError
-from lpw_toolkit.sampling import SAMPLINGS, Draw, PersonBatches, choose_frames, clip_generator
 
 SIZE = (32, 16)
 

@@ -17,9 +17,9 @@ from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.labels import read_labels
+from lpw_toolkit.embedding.mean_colour import describe_colours, measure_colours
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.mean_colour import describe_colours, measure_colours
 from lpw_toolkit.trials import read_trials
 from lpw_toolkit.true_names import NamingConfig, find_names, name_by_truth
 

@@ -20,12 +20,12 @@ from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.pack import write_pack
-from lpw_toolkit.embeddings import read_embeddings
+from lpw_toolkit.embedding.embeddings import read_embeddings
+from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, iter_vectors, open_embedder
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.networks import runtimes
-from lpw_toolkit.onnx_embed import EmbedOptions, embed_dataset, iter_vectors, open_embedder
 
 SIDES: list[int | str] = [64, 32]  # as make_dataset draws them: nothing is resized
 PLAIN: dict[str, Any] = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -188,7 +188,7 @@ class TestFile:
     def test_rows_are_written_as_they_come(
         self, made: Path, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lpw_toolkit.onnx_embed._ROWS_AT_ONCE", 7)
+        monkeypatch.setattr("lpw_toolkit.embedding.onnx_embed._ROWS_AT_ONCE", 7)
         table = embed(made, network, tmp_path / "e.parquet", per_frame=True)
         groups = pq.read_metadata(tmp_path / "e.parquet").num_row_groups
         assert groups == -(-table.num_rows // 7)

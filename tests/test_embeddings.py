@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from make_labelled import make_labelled
 from numpy.typing import NDArray
 
-from lpw_toolkit import embeddings
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import check, embeddings_schema
-from lpw_toolkit.embeddings import EmbeddingFacts, read_embeddings, write_embeddings
+from lpw_toolkit.embedding import embeddings
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, read_embeddings, write_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
 
 IDS = ["a", "b", "c", "d"]

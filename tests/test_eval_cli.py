@@ -19,11 +19,11 @@ from lpw_cli.main import main
 from make_dataset import make_dataset
 from make_labelled import PLACES, SMALL_MARS, make_labelled, two_cameras
 
-from lpw_toolkit.benchmarks import list_benchmarks, open_benchmark
+from lpw_toolkit.benchmarks.reader import list_benchmarks, open_benchmark
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import METRICS, QUERIES
 from lpw_toolkit.dataset.tables import read_table
-from lpw_toolkit.embeddings import EmbeddingFacts, write_embeddings
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, write_embeddings
 from lpw_toolkit.errors import LpwError
 
 OUTPUTS = ["metrics.parquet", "queries.parquet", "results.txt", "table.csv", "table.json", "table.md", "table.tex"]

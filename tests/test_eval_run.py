@@ -16,7 +16,7 @@ from make_reid import SplitRow, make_reid, rewrite
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import read_table
-from lpw_toolkit.embeddings import read_embeddings
+from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen import runs
 from rqen.job import Job

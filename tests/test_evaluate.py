@@ -13,7 +13,7 @@ from lpw_toolkit.comparing import Settings, Source
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.dataset.schema import METRICS, QUERIES, check
-from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from lpw_toolkit.metric_learning import LearningConfig

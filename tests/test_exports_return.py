@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from make_reid import make_reid
 
-from lpw_toolkit.benchmarks import open_benchmark
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
+from lpw_toolkit.benchmarks.reader import open_benchmark
 from lpw_toolkit.exports import export_dataset
-from lpw_toolkit.importing import ImportConfig, import_benchmark
 
 
 def import_tree(name, raw, out, **options):

@@ -20,13 +20,13 @@ from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
 from lpw_toolkit.assembly import hash_source
+from lpw_toolkit.benchmarks.intake import measure_image
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.image_codec import decode_image
 from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header, vet_image, without_spans
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.intake import measure_image
 from rqen import body_points, quality_page
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,7 +23,7 @@ from test_metrics_table import metrics
 from test_show import rename_tracklets
 from tiny_benchmark import import_tiny, write_tiny
 
-from lpw_toolkit.archives import open_tree
+from lpw_toolkit.benchmarks.archives.archive import open_tree
 from lpw_toolkit.check.problems import Problem
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import describe, format_info, format_table1, table1

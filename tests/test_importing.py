@@ -20,13 +20,13 @@ from click.testing import CliRunner
 from hostile_archives import write_ordinary
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
-from lpw_toolkit.benchmarks import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
+from lpw_toolkit.benchmarks.intake import measure_image
+from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
 from lpw_toolkit.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import faults, listing, writing
-from lpw_toolkit.importing import ImportConfig, import_benchmark
-from lpw_toolkit.intake import measure_image
 
 SCRIPT = tiny_benchmark.__file__
 ROOT = Path(__file__).resolve().parents[1]
@@ -342,7 +342,7 @@ class TestRefused:
         ],
     )
     def test_a_faulty_reader_is_a_bug(self, change: Callable[[Any], Any], said: str, raw: Path, tmp_path: Path) -> None:
-        from lpw_toolkit.archives import open_tree
+        from lpw_toolkit.benchmarks.archives.archive import open_tree
 
         found = Tiny().read(open_tree(raw), ReadOptions()).tracklets
         with pytest.raises(ValueError, match=said):

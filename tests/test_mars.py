@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from raw_trees import complaint, load, read
 
-from lpw_toolkit.benchmarks import open_benchmark, read_facts
+from lpw_toolkit.benchmarks.matlab import read_matrix
+from lpw_toolkit.benchmarks.reader import open_benchmark, read_facts
 from lpw_toolkit.fakes import encode_matrix
-from lpw_toolkit.matlab import read_matrix
 from lpw_toolkit.splits.splits import digest_facts
 
 REBUILT = "order rebuilt, not compared with the official list"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.io import loadmat, savemat
 
+from lpw_toolkit.benchmarks.matlab import read_matrix
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.fakes import encode_matrix
-from lpw_toolkit.matlab import read_matrix
 
 PLACES = np.arange(1, 61).reshape(3, 20)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from make_dataset import make_dataset
 from sealing import seal_tables, write_manifest
 
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
@@ -19,7 +20,6 @@ from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import iter_files
-from lpw_toolkit.importing import ImportConfig, import_benchmark
 from rqen.noise.plan import BLUR, COVER, DARKEN, KINDS, REGIONS, Crowd, NoiseConfig, draw_spoiling
 from rqen.noise.planting import describe_crowd, plant_noise, read_mask
 from rqen.noise.proof import ask_each_camera, compare_scores, measure_auc

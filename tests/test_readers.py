@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from raw_trees import complaint, load, read
 
-from lpw_toolkit.benchmarks import read_facts
+from lpw_toolkit.benchmarks.reader import read_facts
 from lpw_toolkit.fakes import encode_matrix
 
 

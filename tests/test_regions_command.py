@@ -12,9 +12,9 @@ from lpw_cli.regions import command
 from make_dataset import CROP_HEIGHT, CROP_WIDTH, make_dataset
 from make_pose import make_pose
 
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.importing import ImportConfig, import_benchmark
 from rqen.body_points import read_landmarks
 from rqen.landmarks import FROM_CPM, JOINTS
 from rqen.recipe import read_recipe

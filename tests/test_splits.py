@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lpw_toolkit.benchmarks import RawTracklet
+from lpw_toolkit.benchmarks.raw_tree import list_subsets
+from lpw_toolkit.benchmarks.reader import RawTracklet
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.splits import splits
-from lpw_toolkit.splits.splits import Halves, check_halves, digest_facts, digest_halves, draw_halves, list_subsets
+from lpw_toolkit.splits.splits import Halves, check_halves, digest_facts, digest_halves, draw_halves
 
 PERSONS = [f"p{n}" for n in range(1, 12)]
 

@@ -20,11 +20,11 @@ from lpw_toolkit.cleaning.meetings import measure_looks
 from lpw_toolkit.cleaning.suggest import TABLES, SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
+from lpw_toolkit.embedding.onnx_embed import EmbedOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.fakes import draw_colours, draw_figure
 from lpw_toolkit.files import writing
 from lpw_toolkit.linking.motion import to_centres
-from lpw_toolkit.onnx_embed import EmbedOptions
 
 
 def make_crops(root: Path, people: list[list[int]], n_frames: int = 6) -> Dataset:

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lpw_toolkit.benchmarks import Facts, RawTracklet, Reading, ReadOptions, Splits, Tree
-from lpw_toolkit.importing import ImportConfig, ImportResult, import_benchmark
+from lpw_toolkit.benchmarks.importing import ImportConfig, ImportResult, import_benchmark
+from lpw_toolkit.benchmarks.reader import Facts, RawTracklet, Reading, ReadOptions, Splits, Tree
 
 CAMERAS, PERSONS, N_IMAGES = ("cam1", "cam2"), ("2", "10", "3", "11"), 3
 COUNTS = {"n_persons": 4, "n_tracklets": 8, "n_images": 24, "n_cameras": 2}

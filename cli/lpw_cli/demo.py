@@ -118,8 +118,8 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
     """Mean colour, the backbone as it comes, and RQEN, on the persons who did not train."""
     from lpw_toolkit.comparing import Settings
     from lpw_toolkit.dataset.clip_index import open_index
+    from lpw_toolkit.embedding.mean_colour import describe_colours
     from lpw_toolkit.evaluate import evaluate
-    from lpw_toolkit.mean_colour import describe_colours
     from lpw_toolkit.trials import read_trials
     from rqen.recipe import read_recipe
     from rqen.scoring import embed_run, make_embeddings

@@ -7,8 +7,15 @@ import click
 
 from lpw_cli.options import FOLDER, OUT_FILE, json_option, open_named, parse_size, refuse_idle
 from lpw_cli.say import say, say_json
+from lpw_toolkit.embedding.onnx_embed import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    RUNTIMES,
+    EmbedOptions,
+    embed_dataset,
+    open_embedder,
+)
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.onnx_embed import IMAGENET_MEAN, IMAGENET_STD, RUNTIMES, EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
@@ -79,7 +86,7 @@ def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> Non
 
 def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
     from lpw_toolkit.dataset.dataset import refuse_inside_dataset
-    from lpw_toolkit.embeddings import write_embeddings
+    from lpw_toolkit.embedding.embeddings import write_embeddings
     from rqen.scoring import ScoringOptions, embed_run, refuse_unscored, write_quality
 
     out, quality = values["out"], values["quality"]

@@ -11,7 +11,7 @@ from lpw_cli.say import say, say_text
 from lpw_toolkit.comparing import LEARNED, Settings, Source
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.dataset.output_folder import check_free
-from lpw_toolkit.embeddings import Embeddings, read_embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from lpw_toolkit.metric_learning import METRICS, LearningConfig

@@ -8,8 +8,8 @@ import click
 
 from lpw_cli.options import FOLDER, json_option
 from lpw_cli.say import say, say_json
-from lpw_toolkit.benchmarks import ReadOptions, list_benchmarks
-from lpw_toolkit.importing import ImportConfig, ImportResult, import_benchmark
+from lpw_toolkit.benchmarks.importing import ImportConfig, ImportResult, import_benchmark
+from lpw_toolkit.benchmarks.reader import ReadOptions, list_benchmarks
 from lpw_toolkit.progress import set_style
 
 _COUNTS = {"n_persons": "persons", "n_tracklets": "tracklets", "n_images": "images", "n_cameras": "cameras"}

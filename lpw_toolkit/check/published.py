@@ -10,17 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.benchmarks import list_benchmarks, read_facts
+from lpw_toolkit.benchmarks.reader import _is_count, list_benchmarks, published_counts, read_facts
 from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem
 from lpw_toolkit.dataset.schema import SUBSETS
 
 _MANIFEST, _TRACKLETS, _SPLITS = "dataset.json", "tracklets.parquet", "splits.parquet"
-
-
-def published_counts(counts: dict[str, Any], variant: str | None) -> dict[str, int]:
-    """The published numbers of a whole benchmark (`n_persons` and the like), those of `variant` first."""
-    own = counts.get("variants", {}).get(variant or "", {})
-    return {name: value for name, value in {**counts, **own}.items() if name.startswith("n_") and _is_count(value)}
 
 
 def check_published(
@@ -101,7 +95,3 @@ def _iter_subset_differences(counts: dict[str, Any], tracklets: pa.Table, splits
 
 def _count(tracklets: pa.Table) -> dict[str, int]:
     return {"n_persons": len(tracklets["person_id"].drop_null().unique()), "n_tracklets": tracklets.num_rows}
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

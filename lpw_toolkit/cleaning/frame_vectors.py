@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.dataset.tables import shorten
-from lpw_toolkit.embeddings import iter_batches, open_embeddings
+from lpw_toolkit.embedding.embeddings import iter_batches, open_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.writing import describe_os_error

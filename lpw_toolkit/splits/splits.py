@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.benchmarks import RawTracklet
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
 
 N_SPLITS = 10
@@ -97,29 +96,6 @@ def restrict_halves(splits: Sequence[Halves], present: Collection[str]) -> list[
         Halves(tuple(p for p in split.train if p in here), tuple(p for p in split.test if p in here))
         for split in splits
     ]
-
-
-def list_subsets(
-    tracklets: Iterable[RawTracklet], splits: Sequence[Halves], query_camera: str, gallery_camera: str
-) -> list[dict[str, list[str]]]:
-    """Tracklet ids of train, query and gallery for each split, in the order of `tracklets`.
-
-    Args:
-        query_camera: where the tested persons ask.
-        gallery_camera: where they are looked for; those who train do so in every camera.
-    """
-    rows = [(t.tracklet_id, t.person_id, t.camera_id) for t in tracklets]
-    subsets = []
-    for split in splits:
-        train, test = set(split.train), set(split.test)
-        subsets.append(
-            {
-                "train": [name for name, person, _ in rows if person in train],
-                "query": [name for name, person, camera in rows if person in test and camera == query_camera],
-                "gallery": [name for name, person, camera in rows if person in test and camera == gallery_camera],
-            }
-        )
-    return subsets
 
 
 def are_usable(subsets: Sequence[dict[str, list[str]]]) -> bool:

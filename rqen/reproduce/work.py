@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.embeddings import Embeddings, read_embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
+from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluate import Evaluation, evaluate
 from lpw_toolkit.files.writing import make_folder
-from lpw_toolkit.onnx_embed import EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.protocols import open_protocol
 from rqen import runs
 from rqen.job import Job

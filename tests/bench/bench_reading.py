@@ -35,7 +35,7 @@ from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.pack import write_pack
-from lpw_toolkit.sampling import PersonBatches, choose_frames
+from lpw_toolkit.embedding.sampling import PersonBatches, choose_frames
 
 N_FRAMES, N_CLIPS, N_WORKERS = 8, 16, 2
 TRACKLET_FRAMES = 10

@@ -22,8 +22,8 @@ from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.embedding.mean_colour import REGIONS, describe_colours
 from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.mean_colour import REGIONS, describe_colours
 from lpw_toolkit.synth import STREETS, open_street, write_street
 from lpw_toolkit.trials import read_trials
 from lpw_toolkit.true_names import NamingConfig, name_by_truth

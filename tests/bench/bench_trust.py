@@ -46,7 +46,7 @@ print((time.perf_counter() - began) / 20)
 MAKE = """
 import sys
 from pathlib import Path
-from lpw_toolkit.importing import ImportConfig, import_benchmark
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 import_benchmark(ImportConfig("lpw", Path(sys.argv[3]), Path(sys.argv[2]), allow_partial=True))
 print(0)
 """
@@ -70,7 +70,7 @@ WORK = {
     "Path(data / 'images.pack').unlink()",
     "export to a tree": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.exports import export_dataset\n"
     "began = time.process_time()\nexport_dataset(open_dataset(data), 'tree', out)\nshutil.rmtree(out)",
-    "import": "from lpw_toolkit.importing import ImportConfig, import_benchmark\nraw = Path(sys.argv[3])\n"
+    "import": "from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark\nraw = Path(sys.argv[3])\n"
     "began = time.process_time()\nimport_benchmark(ImportConfig('lpw', raw, out, allow_partial=True))\n"
     "shutil.rmtree(out)",
 }  # fmt: skip

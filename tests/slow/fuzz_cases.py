@@ -17,8 +17,8 @@ from media import write_sequence
 from sealing import seal_tables, write_manifest
 from test_embed import make_model
 
-from lpw_toolkit.benchmarks import open_benchmark
-from lpw_toolkit.embeddings import write_embeddings
+from lpw_toolkit.benchmarks.reader import open_benchmark
+from lpw_toolkit.embedding.embeddings import write_embeddings
 from rqen import runs
 from rqen.job import Job
 from rqen.recipe import read_recipe

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
-from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
-from lpw_toolkit.mars_info import (
+from lpw_toolkit.benchmarks.mars_info import (
     IMAGE,
     JUNK,
     KEY_LENGTH,
@@ -25,7 +22,7 @@ from lpw_toolkit.mars_info import (
     read_queries,
     read_table,
 )
-from lpw_toolkit.raw_tree import (
+from lpw_toolkit.benchmarks.raw_tree import (
     Survey,
     describe_part,
     drop_known,
@@ -34,6 +31,9 @@ from lpw_toolkit.raw_tree import (
     refuse_options,
     survey,
 )
+from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, read_published
 
 FACTS = read_facts("mars")

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.archives.limits import Limits
-from lpw_toolkit.archives.names import sort_paths
+from lpw_toolkit.benchmarks.archives.limits import Limits
+from lpw_toolkit.benchmarks.archives.names import sort_paths
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import scan_tree
 from lpw_toolkit.files.opening import Folder

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
-from lpw_toolkit.archives.limits import Limits, check_unpacked, refuse, refuse_damage
+from lpw_toolkit.benchmarks.archives.limits import Limits, check_unpacked, refuse, refuse_damage
 from lpw_toolkit.files.opening import open_stream
 
 _BLOCK_BYTES = 1 << 18

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from lpw_toolkit.archives.folder import FolderTree
-from lpw_toolkit.archives.limits import Limits
-from lpw_toolkit.archives.streams import kind_of_stream
-from lpw_toolkit.archives.tar import TarTree
-from lpw_toolkit.archives.zip import ZipTree
+from lpw_toolkit.benchmarks.archives.folder import FolderTree
+from lpw_toolkit.benchmarks.archives.limits import Limits
+from lpw_toolkit.benchmarks.archives.streams import kind_of_stream
+from lpw_toolkit.benchmarks.archives.tar import TarTree
+from lpw_toolkit.benchmarks.archives.zip import ZipTree
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import open_stream
 from lpw_toolkit.files.writing import describe_os_error

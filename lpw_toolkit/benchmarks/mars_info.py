@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.benchmarks import Reading, Tree
+from lpw_toolkit.benchmarks.matlab import read_matrix
+from lpw_toolkit.benchmarks.reader import Reading, Tree
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.matlab import read_matrix
 from lpw_toolkit.splits.splits import digest_facts, read_published
 
 JUNK = "00-1"

@@ -17,9 +17,9 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from lpw_toolkit.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
-from lpw_toolkit.archives.names import NameBook
-from lpw_toolkit.archives.open_file import OpenArchive
+from lpw_toolkit.benchmarks.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
+from lpw_toolkit.benchmarks.archives.names import NameBook
+from lpw_toolkit.benchmarks.archives.open_file import OpenArchive
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import open_stream
 

@@ -6,30 +6,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
-from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
-from lpw_toolkit.matlab import read_matrix
-from lpw_toolkit.raw_tree import (
+from lpw_toolkit.benchmarks.matlab import read_matrix
+from lpw_toolkit.benchmarks.raw_tree import (
     Survey,
     describe_part,
     describe_size,
     drop_known,
     list_differences,
+    list_subsets,
     pick_images,
     refuse_options,
     survey,
 )
-from lpw_toolkit.splits.splits import (
-    DEFAULT_SEED,
-    N_SPLITS,
-    NO_SPLIT,
-    Halves,
-    are_usable,
-    digest_halves,
-    draw_halves,
-    list_subsets,
-)
+from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
+from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS, NO_SPLIT, Halves, are_usable, digest_halves, draw_halves
 
 FACTS = read_facts("ilids_vid")
 LAYOUT = "i-LIDS-VID/sequences/{cam1,cam2}/person001/cam1_person001_00317.png"

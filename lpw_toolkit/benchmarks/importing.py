@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.archives import RawTree, open_tree
-from lpw_toolkit.benchmarks import Benchmark, Reading, ReadOptions, Splits, open_benchmark
-from lpw_toolkit.check.published import published_counts
+from lpw_toolkit.benchmarks.archives.archive import RawTree, open_tree
+from lpw_toolkit.benchmarks.import_rows import Kept, Sheet, make_frames, make_sheet, make_splits, make_tracklets
+from lpw_toolkit.benchmarks.intake import Intake, Taken
+from lpw_toolkit.benchmarks.reader import Benchmark, Reading, ReadOptions, Splits, open_benchmark, published_counts
 from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.dataset.tables import write_table
@@ -26,9 +27,7 @@ from lpw_toolkit.files.listing import list_names
 from lpw_toolkit.files.machine import remember
 from lpw_toolkit.files.opening import read_json
 from lpw_toolkit.files.writing import describe_os_error, remove_file
-from lpw_toolkit.intake import Intake, Taken
 from lpw_toolkit.names import show_name
-from lpw_toolkit.sheet import Kept, Sheet, make_frames, make_sheet, make_splits, make_tracklets
 
 #: How many names of a kind a message or a manifest lists before it only counts.
 MAX_NAMED, MAX_RECORDED = 20, 1_000

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.archives import FolderTree, RawTree
+from lpw_toolkit.benchmarks.archives.archive import FolderTree, RawTree
 from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder

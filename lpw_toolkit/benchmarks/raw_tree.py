@@ -2,14 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from lpw_toolkit.benchmarks import ReadOptions, Tree
+from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Tree
 from lpw_toolkit.dataset.image_format import read_image_header
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.listing import natural_key
+from lpw_toolkit.splits.splits import Halves
 
 #: What operating systems leave behind; nobody misses it.
 _LITTER_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini", ".directory"}
@@ -163,3 +164,26 @@ def refuse_options(options: ReadOptions, title: str, *, variant: bool = False, s
     if options.split_seed is not None and not seed:
         got, expected = str(options.split_seed), f"none: {title} has one published split"
         raise LpwError("option --split-seed", got, expected, "leave it out")
+
+
+def list_subsets(
+    tracklets: Iterable[RawTracklet], splits: Sequence[Halves], query_camera: str, gallery_camera: str
+) -> list[dict[str, list[str]]]:
+    """Tracklet ids of train, query and gallery for each split, in the order of `tracklets`.
+
+    Args:
+        query_camera: where the tested persons ask.
+        gallery_camera: where they are looked for; those who train do so in every camera.
+    """
+    rows = [(t.tracklet_id, t.person_id, t.camera_id) for t in tracklets]
+    subsets = []
+    for split in splits:
+        train, test = set(split.train), set(split.test)
+        subsets.append(
+            {
+                "train": [name for name, person, _ in rows if person in train],
+                "query": [name for name, person, camera in rows if person in test and camera == query_camera],
+                "gallery": [name for name, person, camera in rows if person in test and camera == gallery_camera],
+            }
+        )
+    return subsets

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit.archives.limits import Limits, refuse
+from lpw_toolkit.benchmarks.archives.limits import Limits, refuse
 from lpw_toolkit.names import find_path_fault, fold_name
 
 _DIGITS = re.compile(r"\d+")

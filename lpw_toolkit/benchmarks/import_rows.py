@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lpw_toolkit.archives import find_prefix
-from lpw_toolkit.benchmarks import RawTracklet, Reading, Splits, Tree
+from lpw_toolkit.benchmarks.archives.archive import find_prefix
+from lpw_toolkit.benchmarks.intake import Taken
+from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, Splits, Tree
 from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.dataset.schema import FRAMES, KINDS, SPLITS, SUBSETS, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.intake import Taken
 from lpw_toolkit.names import find_path_fault, fold_name, show_name
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.dataset.labels import read_labels
-from lpw_toolkit.embeddings import EmbeddingFacts, Embeddings
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.files.prefetch import map_ahead
 from lpw_toolkit.progress import show_progress
 

@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from lpw_toolkit.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
-from lpw_toolkit.archives.names import NameBook
-from lpw_toolkit.archives.open_file import OpenArchive
-from lpw_toolkit.archives.streams import TarStream, has_right_sum
+from lpw_toolkit.benchmarks.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
+from lpw_toolkit.benchmarks.archives.names import NameBook
+from lpw_toolkit.benchmarks.archives.open_file import OpenArchive
+from lpw_toolkit.benchmarks.archives.streams import TarStream, has_right_sum
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import open_stream
 from lpw_toolkit.progress import show_progress

@@ -5,18 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
-from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
-from lpw_toolkit.raw_tree import (
+from lpw_toolkit.benchmarks.raw_tree import (
     describe_part,
     describe_size,
     drop_known,
     list_differences,
     list_odd_names,
+    list_subsets,
     pick_images,
     survey,
 )
+from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
 from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     NO_SPLIT,
@@ -26,7 +27,6 @@ from lpw_toolkit.splits.splits import (
     digest_facts,
     digest_halves,
     draw_halves,
-    list_subsets,
     read_published,
     restrict_halves,
 )

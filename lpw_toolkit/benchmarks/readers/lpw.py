@@ -6,10 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lpw_toolkit.benchmarks import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.benchmarks.raw_tree import (
+    describe_part,
+    describe_size,
+    list_differences,
+    pick_images,
+    refuse_options,
+    survey,
+)
+from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
-from lpw_toolkit.raw_tree import describe_part, describe_size, list_differences, pick_images, refuse_options, survey
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, digest_facts, read_published
 
 FACTS = read_facts("lpw")

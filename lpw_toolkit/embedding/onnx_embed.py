@@ -21,7 +21,8 @@ from lpw_toolkit.dataset.dataset import refuse_inside_dataset
 from lpw_toolkit.dataset.image_reader import ImageReader
 from lpw_toolkit.dataset.schema import embeddings_schema, frame_embeddings_schema
 from lpw_toolkit.dataset.tables import stream_table
-from lpw_toolkit.embeddings import make_rows
+from lpw_toolkit.embedding.embeddings import make_rows
+from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.prefetch import map_ahead
@@ -40,7 +41,6 @@ from lpw_toolkit.networks.onnx_model import (
 )
 from lpw_toolkit.networks.weights import WeightsFile, read_weights
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.sampling import choose_frames
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

@@ -1,0 +1,1 @@
+"""Feature vectors of tracklets: made by ONNX models or mean colours, read and written as Parquet."""
