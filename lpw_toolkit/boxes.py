@@ -1,5 +1,7 @@
 """Geometry of (N, 4) boxes `x1 y1 x2 y2`: pixels, half-open, x to the right and y down."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,3 +55,15 @@ def nms(boxes: Boxes, scores: NDArray[np.float64], iou_threshold: float) -> NDAr
         kept.append(order[0])
         order = order[1:][iou(boxes[order[:1]], boxes[order[1:]])[0] <= iou_threshold]
     return np.array(kept, dtype=np.intp)
+
+
+def iter_shared_frames(
+    a: NDArray[np.integer], b: NDArray[np.integer]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The rows of `a` and of `b` for every frame that both have."""
+    order_a, order_b = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")
+    sorted_a, sorted_b = a[order_a], b[order_b]
+    for frame in np.intersect1d(a, b):
+        rows_a = order_a[np.searchsorted(sorted_a, frame) : np.searchsorted(sorted_a, frame, "right")]
+        rows_b = order_b[np.searchsorted(sorted_b, frame) : np.searchsorted(sorted_b, frame, "right")]
+        yield rows_a, rows_b

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
 from rqen.trial import Mode
 
 

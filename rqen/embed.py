@@ -12,10 +12,10 @@ from torch.utils.data import Dataset
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.progress import show_progress
-from rqen.aggregate import SetSums
 from rqen.loading import iter_ahead
-from rqen.network import SetNetwork
-from rqen.pixels import normalise
+from rqen.model.aggregate import SetSums
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import normalise
 from rqen.trial import PLAIN, Mode
 
 Ints = NDArray[np.int64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.protocols import Trial, open_protocol
+from lpw_toolkit.evaluation.protocol import Trial, open_protocol
 from rqen import runs
 
 #: Said beside the figures of a run that an older version trained.

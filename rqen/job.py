@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from lpw_toolkit import __version__
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
-from lpw_toolkit.trials import read_trials
 from rqen import runs
-from rqen.backbones import BackboneOptions, open_backbone
-from rqen.network import SetNetwork
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.network import SetNetwork
 from rqen.plans import Pool
 from rqen.recipe import Recipe
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rqen.losses import batch_hard_loss, pull_loss, triplet_loss
-from rqen.network import Output
+from rqen.model.network import Output
 from rqen.recipe import LossRecipe
 
 Gather = Callable[[Tensor], Tensor]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from lpw_toolkit.errors import LpwError
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
 from rqen.recipe import OptimRecipe
 
 _WARM_START = 0.01

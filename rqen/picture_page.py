@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lpw_toolkit.names import html_text
-from lpw_toolkit.show import read_static
+from lpw_toolkit.pages.dataset_page import read_static
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_f
 from lpw_toolkit.dataset.tables import to_integers
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.files.writing import write_file
+from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.progress import show_progress
-from lpw_toolkit.sprites import sample_positions
 from rqen.job import open_network
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import normalise
 from rqen.noise.plan import REGIONS
 from rqen.noise.planting import read_mask
 from rqen.picture_page import Section, format_page
-from rqen.pixels import normalise
 from rqen.quality_pictures import Floats, Pixels, ScoredSet, draw_scores, draw_set
 from rqen.runs import read_run
 from rqen.scoring import RunVectors, ScoringOptions, embed_run, name_regions

@@ -13,9 +13,9 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
 from lpw_toolkit.files.writing import describe_os_error
-from rqen.network import Design, Heads, design_method
-from rqen.quality import Reading
-from rqen.regions import DIVISION
+from rqen.model.network import Design, Heads, design_method
+from rqen.model.quality_predictor import Reading
+from rqen.model.regions import DIVISION
 
 #: Beyond it a whole number is none as a float; nothing in a recipe comes near.
 _MAX_NUMBER = 2**53

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.comparing import Settings
 from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
@@ -19,12 +18,13 @@ from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError, MismatchError, name_some
-from lpw_toolkit.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from rqen import runs
 from rqen.embed import EmbedOptions, embed_tracklets
 from rqen.job import open_network
 from rqen.memory import keep_freed_memory
-from rqen.network import SetNetwork, design_method
+from rqen.model.network import SetNetwork, design_method
 from rqen.recipe import TrainRecipe
 from rqen.trial import Mode, choose_mode, list_modes
 

@@ -30,11 +30,11 @@ from rqen.curve import draw_log
 from rqen.embed import EmbedOptions
 from rqen.job import Job, build_network, choose_rows, describe_job, open_folder
 from rqen.memory import keep_freed_memory
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import fill_colour, normalise
 from rqen.objective import measure_loss
 from rqen.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
 from rqen.pace import Pace
-from rqen.pixels import fill_colour, normalise
 from rqen.plans import Pool, make_pool
 from rqen.recipe import TrainRecipe
 from rqen.team import Team

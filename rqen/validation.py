@@ -9,12 +9,12 @@ from torch import Tensor
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.dataset.labels import read_labels
-from lpw_toolkit.distances import Cosine
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.ranking import rank_queries, summarise
-from lpw_toolkit.relevance import judge
+from lpw_toolkit.evaluation.distances import Cosine
+from lpw_toolkit.evaluation.ranking import rank_queries, summarise
+from lpw_toolkit.evaluation.relevance import judge
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
 from rqen.plans import Pool, hold_out
 from rqen.recipe import TrainRecipe
 

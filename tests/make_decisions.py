@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.decisions import VERSION, Decision, Request, format_line, parse_line
-from lpw_toolkit.cleaning.merge import unite
-from lpw_toolkit.cleaning.state import State
+from lpw_toolkit.cleaning.log.decision_set import unite
+from lpw_toolkit.cleaning.log.decisions import VERSION, Decision, Request, format_line, parse_line
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.dataset import schema
 
 DIGEST = "d" * 64

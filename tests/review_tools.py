@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from chromium import Browser
 
-from lpw_toolkit.cleaning.review import open_review
-from lpw_toolkit.cleaning.suggest import FOLDER
+from lpw_toolkit.cleaning.state.review import open_review
+from lpw_toolkit.cleaning.suggest.suggest import FOLDER
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset
 from lpw_toolkit.fakes import draw_colours, draw_figure

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.assembly import Recipe
-from lpw_toolkit.build import BuildConfig
+from lpw_toolkit.build.assembly import Recipe
+from lpw_toolkit.build.build import BuildConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.linking.linker import PRESETS
-from lpw_toolkit.synth import STREETS, NoiseConfig, write_street
+from lpw_toolkit.synth.street import STREETS, NoiseConfig, write_street
 
 LINK = replace(PRESETS["paper"], min_length=4)
 #: What `build_config` sets, as options.

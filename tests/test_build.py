@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 from street import build_arguments, build_config, digest_tree, make_street, run_lpw
 
-from lpw_toolkit.build import RelinkConfig, build_tracklets, relink
-from lpw_toolkit.check import check_dataset
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.build.build import RelinkConfig, build_tracklets, relink
+from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.score import read_tracks, score_against
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.score import read_tracks, score_against
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +314,7 @@ def test_every_video_says_how_far_its_linking_is(street, tmp_path, monkeypatch):
 
         yield Counter()
 
-    monkeypatch.setattr("lpw_toolkit.assembly.show_progress", show)
+    monkeypatch.setattr("lpw_toolkit.build.assembly.show_progress", show)
     build_tracklets(build_config(street, tmp_path / "out"))
     assert len(shown) == 4
     for title, (total, done, unit) in shown.items():

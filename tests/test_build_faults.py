@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from street import build_arguments, build_config, digest_tree, make_street, run_lpw
 
-from lpw_toolkit.build import build_tracklets
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.build.build import build_tracklets
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from make_dataset import make_dataset
 from sealing import write_manifest
 
-from lpw_toolkit.check import CheckReport, check_dataset
 from lpw_toolkit.check import images as check_images
+from lpw_toolkit.check.check import CheckReport, check_dataset
 from lpw_toolkit.check.problems import RULES, Problem
 from lpw_toolkit.check.rows import check_paths
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, is_inner_path, open_dataset

@@ -15,7 +15,7 @@ from sealing import write_manifest
 
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.benchmarks.reader import list_benchmarks, open_benchmark, published_counts, read_facts
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.check.published import check_published
 from lpw_toolkit.check.splits import check_splits
 from lpw_toolkit.dataset.dataset import close_dataset

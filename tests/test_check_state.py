@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_check import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401 (fixtures)
 
-from lpw_toolkit.check import check_dataset
 from lpw_toolkit.check import images as check_images
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.image_format import ImageHeader, read_image_header
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import faults

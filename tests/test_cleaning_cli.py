@@ -10,19 +10,19 @@ from lpw_cli.clean import command
 from make_dataset import make_dataset
 from make_decisions import Asker, ask, chain, decide, make_base, make_uuid
 
-from lpw_toolkit.build import BuildConfig, build_tracklets
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.agreement import compute_kappa
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.decisions import Request
-from lpw_toolkit.cleaning.numbering import number_persons
-from lpw_toolkit.cleaning.review import open_review, read_union
+from lpw_toolkit.cleaning.log.decisions import Request
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.numbering import number_persons
+from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.exports import export_dataset
+from lpw_toolkit.exports.form import export_dataset
 
 A1, A2 = "scen1/view1/000001", "scen1/view1/000002"
 B1, B2 = "scen1/view2/000001", "scen1/view2/000002"

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
-from lpw_toolkit.cleaning import decisions
-from lpw_toolkit.cleaning.decisions import BadLineError, Request, check_request, format_line, parse_line
-from lpw_toolkit.cleaning.log import Known, Log, open_log, read_log, read_log_file, request_of
-from lpw_toolkit.cleaning.merge import merge_folder, read_folder, unite
+from lpw_toolkit.cleaning.log import decisions
+from lpw_toolkit.cleaning.log.decision_set import merge_folder, read_folder, unite
+from lpw_toolkit.cleaning.log.decisions import BadLineError, Request, check_request, format_line, parse_line
+from lpw_toolkit.cleaning.log.log import Known, Log, open_log, read_log, read_log_file, request_of
 from lpw_toolkit.errors import LpwError, MismatchError
 
 SEEN = "e" * 64
@@ -229,7 +229,7 @@ class TestFaults:
 WRITER = f"""
 import sys
 from pathlib import Path
-from lpw_toolkit.cleaning.log import open_log
+from lpw_toolkit.cleaning.log.log import open_log
 from make_decisions import DIGEST, ask
 with open_log(Path(sys.argv[1]), sys.argv[3], DIGEST) as log:
     for n in range(1, int(sys.argv[2]) + 1):

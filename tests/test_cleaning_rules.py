@@ -10,12 +10,12 @@ from lpw_cli.clean import command
 from make_dataset import make_dataset
 
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
-from lpw_toolkit.cleaning.decisions import Request
-from lpw_toolkit.cleaning.review import open_review, read_union
+from lpw_toolkit.cleaning.log.decisions import Request
 from lpw_toolkit.cleaning.rules import MIN_FRAMES, RULES, run_rule, undo_rule
-from lpw_toolkit.cleaning.state import State
-from lpw_toolkit.cleaning.suggest import FOLDER, suggest
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import open_review, read_union
+from lpw_toolkit.cleaning.state.state import State
+from lpw_toolkit.cleaning.suggest.suggest import FOLDER, suggest
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import read_table, write_table

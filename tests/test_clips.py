@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_dataset import make_dataset
 
-from lpw_toolkit.clips import ClipDataset, ClipLoader, ClipOptions, collate
+from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions, collate
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.embedding.sampling import SAMPLINGS, Draw, PersonBatches, choose_frames, clip_generator

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.crops import CropConfig, pixel_box, refine
+from lpw_toolkit.build.crops import CropConfig, pixel_box, refine
 from lpw_toolkit.dataset.image_codec import encode, resize
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking.smoothing import MAX_CUT_FRAC, smooth_boxes

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lpw_toolkit.curves import MAX_CURVES, draw_cmc
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.cmc_plot import MAX_CURVES, draw_cmc
 
 pytest.importorskip("matplotlib")
 CURVES = {"cosine": np.linspace(0.4, 0.9, 20), "XQDA": np.linspace(0.5, 0.95, 50)}
@@ -28,7 +28,7 @@ def test_png_is_a_picture_with_both_colours(tmp_path):
 def test_same_numbers_same_bytes_in_another_process(tmp_path, suffix):
     draw_cmc(CURVES, tmp_path / f"a.{suffix}", title="t")
     code = (
-        "import sys, numpy as np; from pathlib import Path; from lpw_toolkit.curves import draw_cmc;"
+        "import sys, numpy as np; from pathlib import Path; from lpw_toolkit.evaluation.cmc_plot import draw_cmc;"
         "curves = {'cosine': np.linspace(0.4, 0.9, 20), 'XQDA': np.linspace(0.5, 0.95, 50)};"
         "draw_cmc(curves, Path(sys.argv[1]), title='t')"
     )

@@ -11,17 +11,17 @@ from make_reid import make_reid
 from street import build_config, make_street
 
 import rqen.recipe
-from lpw_toolkit.build import build_tracklets
-from lpw_toolkit.check import check_dataset
-from lpw_toolkit.comparing import Settings
+from lpw_toolkit.build.build import build_tracklets
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.embedding.mean_colour import describe_colours, measure_colours
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.trials import read_trials
-from lpw_toolkit.true_names import NamingConfig, find_names, name_by_truth
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.evaluate import evaluate
+from lpw_toolkit.evaluation.trials import read_trials
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, find_names, name_by_truth
 
 SMALL = ("data.height=64", "data.width=32", "data.n_persons=2", "data.n_frames=2", "data.crop=2")
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lpw_toolkit import distances as module
-from lpw_toolkit.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean, make_quadratic
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.ranking import rank_queries
-from lpw_toolkit.relevance import Ragged, Relevance
+from lpw_toolkit.evaluation import distances as module
+from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean, make_quadratic
+from lpw_toolkit.evaluation.ranking import rank_queries
+from lpw_toolkit.evaluation.relevance import Ragged, Relevance
 
 PLAIN: list[Distance] = [Cosine(), Euclidean(), SquaredEuclidean()]
 
@@ -183,6 +183,6 @@ def test_ranking_takes_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         np.zeros(300, dtype=bool),
     )
     expected = rank_queries(compare_slowly("cosine", query, gallery), judged)
-    monkeypatch.setattr("lpw_toolkit.ranking.BLOCK_BYTES", 5000)
+    monkeypatch.setattr("lpw_toolkit.evaluation.ranking.BLOCK_BYTES", 5000)
     monkeypatch.setattr(module, "N_VALUES", 64)
     assert rank_queries(Cosine().blocks(query, gallery), judged).ranks.tolist() == expected.ranks.tolist()

@@ -10,9 +10,9 @@ from make_dataset import make_dataset
 
 from lpw_toolkit.dataset.clip_index import open_index
 from rqen import embed
-from rqen.backbones import IMAGENET, Maps
 from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.network import SetNetwork, design_method
+from rqen.model.backbone import IMAGENET, Maps
+from rqen.model.network import SetNetwork, design_method
 
 
 class Backbone(torch.nn.Module):

@@ -9,16 +9,16 @@ import pytest
 from make_labelled import PLACES, SMALL_MARS, make_labelled, rows_of, two_cameras
 from numpy.typing import NDArray
 
-from lpw_toolkit.comparing import Settings, Source
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.dataset.schema import METRICS, QUERIES, check
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluate import Evaluation, evaluate
-from lpw_toolkit.metric_learning import LearningConfig
-from lpw_toolkit.metric_learning.rerank import RerankConfig, rerank_matrices
-from lpw_toolkit.protocol_comparison import compare_protocols
+from lpw_toolkit.evaluation.distance_choice import Settings, Source
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.learned_distance import LearningConfig
+from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
+from lpw_toolkit.evaluation.rerank import RerankConfig, rerank_matrices
 
 
 def embed(dataset: Dataset, vectors: NDArray[Any], **facts: Any) -> Embeddings:

@@ -14,8 +14,8 @@ from lpw_toolkit.dataset import mot_text, schema, tables
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.video_boxes import name_files
 from lpw_toolkit.errors import CorruptCropError, LpwError
-from lpw_toolkit.exports import ExportOptions, export_dataset
-from lpw_toolkit.exports.tree import check_id
+from lpw_toolkit.exports.form import ExportOptions, export_dataset
+from lpw_toolkit.exports.forms.tree import check_id
 
 FORMS = ("mot", "coco", "tree")
 

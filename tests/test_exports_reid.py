@@ -18,9 +18,9 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.dataset.workspace import locate_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
-from lpw_toolkit.exports import ExportOptions, export_dataset, list_forms, open_form
+from lpw_toolkit.exports.form import ExportOptions, export_dataset, list_forms, open_form
+from lpw_toolkit.exports.roles import Limits, number_names
 from lpw_toolkit.files import writing
-from lpw_toolkit.roles import Limits, number_names
 
 IMAGE_FORMS = ("fastreid", "hf", "lpw", "mars", "torchreid", "tree", "webdataset")
 SPLIT_FORMS = ("fastreid", "hf", "mars", "torchreid", "webdataset")
@@ -336,7 +336,7 @@ class TestMarsLayout:
         assert table[query[0] - 1, 2].tolist() == [1, 2, 3, 4]
 
     def test_a_long_tracklet_is_cut_and_that_is_said(self, tmp_path, monkeypatch):
-        from lpw_toolkit.exports import mars
+        from lpw_toolkit.exports.forms import mars
 
         monkeypatch.setattr(mars, "_MAX_IMAGES", 4)
         dataset = make_reid(tmp_path / "d")
@@ -347,7 +347,7 @@ class TestMarsLayout:
         assert max(name[-7:-4] for name in names) == "004"
 
     def test_too_many_tracklets_of_one_person_are_refused(self, tmp_path, monkeypatch):
-        from lpw_toolkit import mars_layout
+        from lpw_toolkit.exports import mars_layout
 
         monkeypatch.setattr(mars_layout, "MAX_TRACKLETS_OF_ONE", 1)
         with pytest.raises(LpwError, match="got 2 tracklets with id"):

@@ -6,7 +6,7 @@ from make_reid import make_reid
 
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.benchmarks.reader import open_benchmark
-from lpw_toolkit.exports import export_dataset
+from lpw_toolkit.exports.form import export_dataset
 
 
 def import_tree(name, raw, out, **options):

@@ -14,9 +14,10 @@ from lpw_cli.export import command
 from make_reid import make_reid, rewrite
 from test_exports_reid import dataset, read_all, read_csv  # noqa: F401
 
-from lpw_toolkit.exports import ExportOptions, export_dataset, fastreid
+from lpw_toolkit.exports.form import ExportOptions, export_dataset
+from lpw_toolkit.exports.forms import fastreid
+from lpw_toolkit.exports.roles import Limits
 from lpw_toolkit.names import show_name
-from lpw_toolkit.roles import Limits
 
 
 class TestShards:

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
-from rqen.backbones import BackboneOptions, open_backbone
 from rqen.folding import fold_normalisation
+from rqen.model.backbone import BackboneOptions, open_backbone
 
 
 def live(network: nn.Module) -> nn.Module:

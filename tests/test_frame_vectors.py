@@ -12,7 +12,7 @@ from lpw_cli.embed import command as embed
 from make_reid import make_reid
 from test_scoring import OPTIONS, describe, make_run
 
-from lpw_toolkit.cleaning.suggest import read_suggestions
+from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import frame_embeddings_schema

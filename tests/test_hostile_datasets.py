@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from sealing import seal_tables, write_manifest
 
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset import parquet_file
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import open_dataset

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
-from lpw_toolkit.assembly import hash_source
 from lpw_toolkit.benchmarks.intake import measure_image
+from lpw_toolkit.build.assembly import hash_source
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.image_codec import decode_image

@@ -20,7 +20,7 @@ from lpw_cli.main import main
 from make_dataset import make_dataset
 from sealing import write_manifest
 
-from lpw_toolkit.cleaning.review import open_review
+from lpw_toolkit.cleaning.state.review import open_review
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.output_folder import publish_folder

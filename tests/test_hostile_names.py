@@ -29,9 +29,10 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import describe, format_info, format_table1, table1
 from lpw_toolkit.dataset.video_boxes import name_files
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.exports import export_dataset
-from lpw_toolkit.exports.tree import name_folders
-from lpw_toolkit.metrics_table import format_table, read_lines
+from lpw_toolkit.evaluation.metrics_table import format_table, read_lines
+from lpw_toolkit.evaluation.ranked_page import format_page as format_ranked
+from lpw_toolkit.exports.form import export_dataset
+from lpw_toolkit.exports.forms.tree import name_folders
 from lpw_toolkit.names import (
     MAX_NAME_BYTES,
     csv_cell,
@@ -46,9 +47,8 @@ from lpw_toolkit.names import (
     show_name,
     show_text,
 )
+from lpw_toolkit.pages.dataset_page import encode_data, read_static, write_show
 from lpw_toolkit.progress import set_style, show_progress
-from lpw_toolkit.ranked_page import format_page as format_ranked
-from lpw_toolkit.show import encode_data, read_static, write_show
 from lpw_toolkit.video.source_names import IdMaker
 from rqen.picture_page import Section, format_page
 from rqen.reproduce.forms import Grid, Report, format_report

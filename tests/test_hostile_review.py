@@ -14,10 +14,11 @@ from lpw_cli.main import main
 from make_reid import make_reid
 from sealing import seal_tables, write_manifest
 
-from lpw_toolkit.check import check_dataset, images
+from lpw_toolkit.check import images
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.check.images import STATE_FILE, CheckState, Images
 from lpw_toolkit.check.rows import check_paths, check_tracklets
-from lpw_toolkit.cleaning.suggest import FOLDER, TABLES, SuggestOptions, suggest
+from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, SuggestOptions, suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.info import describe

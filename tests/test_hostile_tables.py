@@ -15,7 +15,7 @@ from hostile_parquet import Struct, change_footer, encode, get, parse, put, repl
 from limited_process import read_each
 from make_dataset import make_dataset
 
-from lpw_toolkit.cleaning.frame_vectors import open_vectors
+from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
 from lpw_toolkit.dataset import parquet_file
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.schema import FRAMES, PACK, TRACKLETS
@@ -33,7 +33,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 
 IDS = ["scen1/view1/000001", "scen1/view2/000001"]
 CHILD = """
-from lpw_toolkit.cleaning.frame_vectors import open_vectors
+from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
 from lpw_toolkit.dataset import Dataset
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.dataset.clip_index import open_index

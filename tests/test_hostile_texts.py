@@ -11,15 +11,15 @@ from limited_process import read_each
 from make_dataset import make_dataset
 from make_decisions import DIGEST, ask, chain, write_lines
 
-from lpw_toolkit.cleaning.log import open_log, read_log
-from lpw_toolkit.cleaning.merge import merge_folder, read_folder
+from lpw_toolkit.cleaning.log.decision_set import merge_folder, read_folder
+from lpw_toolkit.cleaning.log.log import open_log, read_log
 from lpw_toolkit.dataset.mot_text import read_boxes, read_detections
 from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import write_table
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.evaluation.metrics_table import read_lines, read_metrics
 from lpw_toolkit.files.lines import iter_lines
 from lpw_toolkit.files.opening import parse_json
-from lpw_toolkit.metrics_table import read_lines, read_metrics
 from lpw_toolkit.video.source_names import read_cameras
 from rqen.body_points import read_landmarks
 from rqen.recipe import make_recipe, read_recipe
@@ -30,7 +30,7 @@ kind, folder, paths = sys.argv[1], Path(sys.argv[2]), [Path(name) for name in sy
 if kind == "mot":
     from lpw_toolkit.dataset.mot_text import read_boxes as read
 elif kind == "log":
-    from lpw_toolkit.cleaning.log import read_log_file
+    from lpw_toolkit.cleaning.log.log import read_log_file
     read = lambda path: read_log_file(path, "d" * 64)
 elif kind == "cameras":
     from lpw_toolkit.video.source_names import read_cameras

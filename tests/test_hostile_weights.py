@@ -19,9 +19,9 @@ from lpw_toolkit.networks.tensor_file import check_header, parse_tensors
 from lpw_toolkit.networks.torch_file import check_torch
 from lpw_toolkit.networks.weights import WeightsFile
 from rqen import runs
-from rqen.backbones import BackboneOptions, open_backbone
 from rqen.backbones.bn_inception import BNInception
-from rqen.foreign_weights import load_state, name_weights, parse_state, read_state
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.pretrained import load_state, name_weights, parse_state, read_state
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HUGE = 10**10
@@ -192,7 +192,7 @@ class TestTorch:
         code = (
             "import resource, sys\n"
             "from pathlib import Path\n"
-            "from rqen.foreign_weights import read_state\n"
+            "from rqen.model.pretrained import read_state\n"
             "from lpw_toolkit.errors import LpwError\n"
             "import torch\n"
             "held = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"

@@ -52,7 +52,7 @@ OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma"
 MAY_WRITE = {
     ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
     ("lpw_toolkit/dataset/mot_text.py", "np.savetxt"): "into memory; publish_text writes it",
-    ("lpw_toolkit/synth/__init__.py", "av.open"): "into memory; publish_bytes writes it",
+    ("lpw_toolkit/synth/street.py", "av.open"): "into memory; publish_bytes writes it",
     ("lpw_toolkit/video/process.py", "os.ftruncate"): "memory that two processes share (memfd), no file",
 }
 MAY_READ = {
@@ -86,7 +86,7 @@ MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
     ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
     ("lpw_toolkit/video/orientation.py", "av"): "imported only by video.decode",
-    ("lpw_toolkit/clips.py", "torch"): "its classes are torch's; nothing but training imports it",
+    ("lpw_toolkit/clips/clips.py", "torch"): "its classes are torch's; nothing but training imports it",
 }
 
 REGISTRIES = (

@@ -23,7 +23,7 @@ from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.benchmarks.intake import measure_image
 from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Splits, list_benchmarks, open_benchmark
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import faults, listing, writing

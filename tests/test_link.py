@@ -23,7 +23,7 @@ from lpw_toolkit.linking.association import assign
 from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
 from lpw_toolkit.linking.motion import filter_end, fit_lines, to_centres, to_corners
 from lpw_toolkit.linking.smoothing import smooth_tracks
-from lpw_toolkit.truth import pool, score_tracklets
+from lpw_toolkit.truth.cleanup_cost import pool, score_tracklets
 
 PAPER = PRESETS["paper"]
 SHORT = replace(PRESETS["default"], min_length=3)

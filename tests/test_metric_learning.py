@@ -8,13 +8,13 @@ import pytest
 import scipy.linalg
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Quadratic
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.metric_learning import METRICS, LearningConfig, Training, open_distance
-from lpw_toolkit.metric_learning.kissme import fit_kissme
-from lpw_toolkit.metric_learning.pca import fit_pca
-from lpw_toolkit.metric_learning.views import Views, pair_covariances, take_views
-from lpw_toolkit.metric_learning.xqda import Xqda, fit_xqda
+from lpw_toolkit.evaluation.camera_pairs import Views, pair_covariances, take_views
+from lpw_toolkit.evaluation.distances import Quadratic
+from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig, Training, open_distance
+from lpw_toolkit.evaluation.metric_learning.kissme import fit_kissme
+from lpw_toolkit.evaluation.metric_learning.xqda import Xqda, fit_xqda
+from lpw_toolkit.evaluation.pca import fit_pca
 
 Floats = NDArray[np.float64]
 N_PLANTED, N_DIMS = 5, 30
@@ -113,7 +113,7 @@ class TestXqda:
         rng = np.random.default_rng(4)
         views = Views(rng.normal(size=(20, 90)), np.arange(20) // 2, rng.normal(size=(24, 90)), np.arange(24) // 2)
         short = fit_xqda(views, solver=solver, n_dims=8)
-        monkeypatch.setattr("lpw_toolkit.metric_learning.xqda._shrink", lambda views: (None, views))
+        monkeypatch.setattr("lpw_toolkit.evaluation.metric_learning.xqda._shrink", lambda views: (None, views))
         direct = fit_xqda(views, solver=solver, n_dims=8)
         np.testing.assert_allclose(short.strength, direct.strength, rtol=1e-9)
         np.testing.assert_allclose(
@@ -150,7 +150,7 @@ class TestXqda:
 
 
 def make(model: Xqda) -> Quadratic:
-    from lpw_toolkit.metric_learning.xqda import xqda_distance
+    from lpw_toolkit.evaluation.metric_learning.xqda import xqda_distance
 
     return xqda_distance(model, "eigh")
 

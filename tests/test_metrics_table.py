@@ -12,7 +12,7 @@ import pytest
 
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.metrics_table import (
+from lpw_toolkit.evaluation.metrics_table import (
     LOCKED,
     check_lock,
     choose_headlines,

@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 from lpw_cli.main import main
 
-from lpw_toolkit.assembly import Recipe
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.build.assembly import Recipe
+from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, refuse_outside
 from lpw_toolkit.linking.linker import LinkConfig
-from lpw_toolkit.synth import NoiseConfig, StreetConfig
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.synth.street import NoiseConfig, StreetConfig
+from lpw_toolkit.truth.cleanup_cost import Prices
 
 CONFIGS = [LinkConfig, CropConfig, Prices, StreetConfig, NoiseConfig]
 NAMES = {"size_px": "size", "min_score": "conf"}

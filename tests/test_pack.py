@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from lpw_cli.pack import command
 from make_dataset import make_dataset
 
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset import tables
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, read_pack, write_pack

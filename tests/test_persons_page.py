@@ -13,8 +13,8 @@ from make_reid import make_reid, rewrite
 from test_show import HOSTILE, read_data
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.persons_page import PERSONS, order_by_person, write_persons
-from lpw_toolkit.show import _write_page, read_static, sprite_path, write_show
+from lpw_toolkit.pages.dataset_page import _write_page, read_static, sprite_path, write_show
+from lpw_toolkit.pages.persons_page import PERSONS, order_by_person, write_persons
 
 PEOPLE = "[...document.querySelectorAll('.head b')].map((node) => node.textContent)"
 COUNT = "document.getElementById('count').textContent"

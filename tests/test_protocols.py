@@ -10,7 +10,7 @@ from make_labelled import SMALL_MARS, make_labelled, names_of, two_cameras
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.protocols import list_protocols, open_protocol
+from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 
 PRID: dict[str, Any] = two_cameras(6, 10)
 ILIDS: dict[str, Any] = two_cameras(6, 10, ("cam1", "cam2"))

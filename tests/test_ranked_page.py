@@ -13,9 +13,9 @@ from make_dataset import make_dataset
 from make_reid import make_reid
 from test_show import HOSTILE, rename_tracklets
 
-from lpw_toolkit import ranked_page
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.ranked_page import About, Answer, RankedQuery, pick_worst, write_ranked_page
+from lpw_toolkit.evaluation import ranked_page
+from lpw_toolkit.evaluation.ranked_page import About, Answer, RankedQuery, pick_worst, write_ranked_page
 
 ABOUT = About(
     "lpw, osnet", {"dataset digest": "5" * 64, "protocol": "lpw", "AP form": "step"}, ("scen1/view2/000004",), 3

@@ -11,20 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lpw_toolkit import ranking as module
 from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.nearest import first_columns, first_places
-from lpw_toolkit.ranking import (
-    Computed,
-    Matrix,
-    Ranking,
-    iter_ranges,
-    rank_queries,
-    summarise,
-    top_columns,
-)
-from lpw_toolkit.relevance import Ragged, Relevance, judge
+from lpw_toolkit.evaluation import ranking as module
+from lpw_toolkit.evaluation.ranking import Computed, Matrix, Ranking, iter_ranges, rank_queries, summarise, top_columns
+from lpw_toolkit.evaluation.relevance import Ragged, Relevance, judge
+from lpw_toolkit.evaluation.top_k import first_columns, first_places
 
 Ints = NDArray[np.int64]
 

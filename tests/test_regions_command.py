@@ -17,8 +17,8 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
 from rqen.body_points import read_landmarks
 from rqen.landmarks import FROM_CPM, JOINTS
+from rqen.model.regions import weigh_rows
 from rqen.recipe import read_recipe
-from rqen.regions import weigh_rows
 
 #: Rough upright proportions of protocols.md 8.2, in the paper's order.
 UPRIGHT = (0.06, 0.17, 0.20, 0.20, 0.35, 0.35, 0.47, 0.47, 0.51, 0.51, 0.72, 0.72, 0.93, 0.93)

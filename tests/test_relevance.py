@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels, read_labels
-from lpw_toolkit.relevance import Ragged, judge
+from lpw_toolkit.evaluation.relevance import Ragged, judge
 
 
 def label(rows: list[tuple[int, int, int]]) -> Labels:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lpw_toolkit.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.metric_learning.rerank import RerankConfig, rerank, rerank_features, rerank_matrices
-from lpw_toolkit.ranking import Matrix
+from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean
+from lpw_toolkit.evaluation.ranking import Matrix
+from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features, rerank_matrices
 
 Values = NDArray[Any]
 SETTINGS = [(20, 6, 0.3), (7, 3, 0.3), (20, 1, 0.3), (5, 2, 0.0)]
@@ -190,7 +190,7 @@ class TestProperties:
         parts = compare(*draw_points(6))
         expected = rerank_matrices(*parts, squared=False)
         for name, value in {"BLOCK_BYTES": 2000, "PART_BYTES": 1000, "N_SHARED": 50, "N_ROWS": 3}.items():
-            monkeypatch.setattr(f"lpw_toolkit.metric_learning.rerank.{name}", value)
+            monkeypatch.setattr(f"lpw_toolkit.evaluation.rerank.{name}", value)
         np.testing.assert_allclose(rerank_matrices(*parts, squared=False), expected, atol=1e-7, rtol=0)
 
     def test_it_helps_where_neighbours_tell_more_than_distance(self) -> None:

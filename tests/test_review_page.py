@@ -14,9 +14,9 @@ from make_dataset import make_dataset
 from review_tools import Hand, Served, make_many
 from test_show import HOSTILE, rename_tracklets
 
-from lpw_toolkit.cleaning.base import read_base
-from lpw_toolkit.cleaning.replay import replay
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.replay import replay
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 
 pytestmark = [

@@ -16,8 +16,8 @@ from lpw_cli.clean import command
 from make_dataset import make_dataset
 from PIL import Image
 
-from lpw_toolkit.cleaning.review import open_review
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.state.review import open_review
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.review_page.desk import Desk

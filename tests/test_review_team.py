@@ -16,11 +16,11 @@ from PIL import Image
 
 from lpw_toolkit.cleaning.agreement import count_checks
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.decisions import Decision
-from lpw_toolkit.cleaning.review import Review, open_review, read_union
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import Review, open_review, read_union
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpw_toolkit.errors import LpwError
-from rqen.aggregate import aggregate_sets
-from rqen.backbones import BackboneOptions, list_backbones, open_backbone
 from rqen.backbones.bn_inception import BNInception, fold_biases
-from rqen.foreign_weights import load_state, read_state
 from rqen.losses import batch_hard_loss, pull_loss, triplet_loss
-from rqen.network import METHODS, AuxiliaryHead, SetNetwork, design_method
-from rqen.quality import QualityPredictor
-from rqen.regions import pool_regions, weigh_rows
+from rqen.model.aggregate import aggregate_sets
+from rqen.model.backbone import BackboneOptions, list_backbones, open_backbone
+from rqen.model.network import METHODS, AuxiliaryHead, SetNetwork, design_method
+from rqen.model.pretrained import load_state, read_state
+from rqen.model.quality_predictor import QualityPredictor
+from rqen.model.regions import pool_regions, weigh_rows
 
 RANDOM = BackboneOptions("random")
 OURS = [name for name in list_backbones() if name != "timm"]

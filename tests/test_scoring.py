@@ -16,7 +16,7 @@ from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen import runs
 from rqen.job import Job, open_network
-from rqen.pixels import normalise
+from rqen.model.pixels import normalise
 from rqen.recipe import read_recipe
 from rqen.scoring import (
     RunVectors,

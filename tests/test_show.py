@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit import show
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.sprites import TILE_HEIGHT_PX, cross_out, draw_strip, paste_crop, sample_positions, tile_width
+from lpw_toolkit.pages import dataset_page
+from lpw_toolkit.pages.sprites import TILE_HEIGHT_PX, cross_out, draw_strip, paste_crop, sample_positions, tile_width
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -52,7 +52,7 @@ def rename_tracklets(dataset, names):
 
 
 def test_the_folder_is_complete(dataset, tmp_path):
-    page = show.write_show(dataset, tmp_path / "show").page
+    page = dataset_page.write_show(dataset, tmp_path / "show").page
     assert page == tmp_path / "show" / "index.html"
     data = read_data(tmp_path / "show")
     assert data["id"][:2] == ["scen1/view1/000001", "scen1/view1/000002"]
@@ -61,17 +61,17 @@ def test_the_folder_is_complete(dataset, tmp_path):
     assert (data["unit"], data["start"][:2], data["end"][:2]) == ("s", [0.0, 0.7], [1.9, 3.0])
     assert all(0.5 <= score <= 1 for score in data["score"])
     for row, (tiles, width) in enumerate(zip(data["tiles"], data["tile"], strict=True)):
-        sprite = cv2.imread(str(tmp_path / "show" / show.sprite_path(row)))
+        sprite = cv2.imread(str(tmp_path / "show" / dataset_page.sprite_path(row)))
         assert sprite.shape == (TILE_HEIGHT_PX, tiles * width, 3)
     files = {p.name for p in (tmp_path / "show").iterdir()}
-    assert files == {"index.html", "show.css", "show.js", "timeline.js", "data.js", "sprites", show.MARKER}
+    assert files == {"index.html", "show.css", "show.js", "timeline.js", "data.js", "sprites", dataset_page.MARKER}
 
 
 def test_sprites_show_the_right_crops(dataset, tmp_path):
-    show.write_show(dataset, tmp_path / "show", max_crops=5)
+    dataset_page.write_show(dataset, tmp_path / "show", max_crops=5)
     frames = dataset.frames.to_pandas()
     mine = frames[frames.tracklet_id == "scen1/view1/000002"]
-    sprite = cv2.imread(str(tmp_path / "show" / show.sprite_path(1))).astype(float)
+    sprite = cv2.imread(str(tmp_path / "show" / dataset_page.sprite_path(1))).astype(float)
     for k, position in enumerate([0, 6, 12, 17, 23]):
         crop = cv2.imread(str(dataset.root / mine.iloc[position].image["path"]))
         tile = sprite[:, 48 * k : 48 * (k + 1)]
@@ -123,13 +123,13 @@ def test_a_corrupt_crop_is_crossed_out_and_reported(tmp_path, damage):
         file.unlink()
     else:
         file.write_bytes({"flip": bytes(data), "empty": b"", "other": b"\x89PNG\r\n\x1a\n" + bytes(60)}[damage])
-    made = show.write_show(dataset, tmp_path / "show")
+    made = dataset_page.write_show(dataset, tmp_path / "show")
     assert len(made.problems) == 1
     assert made.problems[0].startswith(f"{file}: got ")
     data = read_data(tmp_path / "show")
     row = data["id"].index("scen1/view2/000001")
     assert data["corrupt"] == {str(row): [2]}
-    sprite = cv2.imread(str(tmp_path / "show" / show.sprite_path(row))).astype(float)
+    sprite = cv2.imread(str(tmp_path / "show" / dataset_page.sprite_path(row))).astype(float)
     cross = np.zeros((96, 48, 3), dtype=np.uint8)
     cross_out(cross)
     assert np.abs(sprite[:, 96:144] - cross).mean() < 8
@@ -144,8 +144,8 @@ def test_an_image_of_another_size_is_not_decoded(tmp_path):
 
 
 def test_single_file_holds_everything(dataset, tmp_path):
-    page = show.write_show(dataset, tmp_path / "one", single_file=True).page
-    assert {p.name for p in page.parent.iterdir()} == {"index.html", show.MARKER}
+    page = dataset_page.write_show(dataset, tmp_path / "one", single_file=True).page
+    assert {p.name for p in page.parent.iterdir()} == {"index.html", dataset_page.MARKER}
     text = page.read_text("utf-8")
     assert text.count("data:image/jpeg;base64,") == 8
     assert not re.search(r"<script[^>]+src=|<link", text)
@@ -159,17 +159,17 @@ def test_single_file_holds_everything(dataset, tmp_path):
 
 
 def test_single_file_has_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(show, "MAX_SINGLE_FILE", 5)
+    monkeypatch.setattr(dataset_page, "MAX_SINGLE_FILE", 5)
     dataset = make_dataset(tmp_path / "d")
     with pytest.raises(LpwError, match=r"--single-file: got 6 tracklets; expected at most 5"):
-        show.write_show(dataset, tmp_path / "one", single_file=True)
+        dataset_page.write_show(dataset, tmp_path / "one", single_file=True)
     assert not (tmp_path / "one").exists()
 
 
 @pytest.mark.parametrize("single_file", [False, True])
 def test_hostile_ids_stay_text(tmp_path, single_file):
     dataset = rename_tracklets(make_dataset(tmp_path / "d"), HOSTILE)
-    page = show.write_show(dataset, tmp_path / "show", single_file=single_file).page
+    page = dataset_page.write_show(dataset, tmp_path / "show", single_file=single_file).page
     text = page.read_text("utf-8") + ("" if single_file else (tmp_path / "show" / "data.js").read_text("utf-8"))
     assert text.count("<script") == 3
     assert "alert(1)</script>" not in text
@@ -182,17 +182,17 @@ def test_hostile_ids_stay_text(tmp_path, single_file):
 
 
 def test_rerun_replaces_its_own_folder_whole(dataset, tmp_path):
-    show.write_show(dataset, tmp_path / "show", single_file=True)
-    show.write_show(dataset, tmp_path / "show")
+    dataset_page.write_show(dataset, tmp_path / "show", single_file=True)
+    dataset_page.write_show(dataset, tmp_path / "show")
     assert (tmp_path / "show" / "data.js").is_file()
     assert [p.name for p in tmp_path.iterdir()] == ["show"]
 
 
 def test_what_somebody_put_beside_the_page_is_not_replaced(dataset, tmp_path):
-    show.write_show(dataset, tmp_path / "show")
+    dataset_page.write_show(dataset, tmp_path / "show")
     (tmp_path / "show" / "notes.txt").write_text("mine")
     with pytest.raises(LpwError, match=r"notes\.txt"):
-        show.write_show(dataset, tmp_path / "show")
+        dataset_page.write_show(dataset, tmp_path / "show")
     assert (tmp_path / "show" / "notes.txt").read_text() == "mine"
 
 
@@ -200,11 +200,11 @@ def test_a_foreign_folder_is_refused(dataset, tmp_path):
     (tmp_path / "show").mkdir()
     (tmp_path / "show" / "thesis.txt").write_text("mine")
     with pytest.raises(LpwError, match="a folder with 1 entries"):
-        show.write_show(dataset, tmp_path / "show")
+        dataset_page.write_show(dataset, tmp_path / "show")
     assert (tmp_path / "show" / "thesis.txt").read_text() == "mine"
     (tmp_path / "file").write_text("mine")
     with pytest.raises(LpwError, match="got a file"):
-        show.write_show(dataset, tmp_path / "file")
+        dataset_page.write_show(dataset, tmp_path / "file")
 
 
 def test_the_dataset_is_never_written_to(tmp_path):
@@ -212,24 +212,26 @@ def test_the_dataset_is_never_written_to(tmp_path):
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "d").rglob("*")}
     for inside in (tmp_path / "d", tmp_path / "d" / "show", tmp_path / "x" / ".." / "d" / "show"):
         with pytest.raises(LpwError, match="a place inside the dataset"):
-            show.write_show(dataset, inside)
-    show.write_show(dataset, tmp_path / "show")
+            dataset_page.write_show(dataset, inside)
+    dataset_page.write_show(dataset, tmp_path / "show")
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "d").rglob("*")} == before
 
 
 def test_a_failed_show_leaves_the_old_one(dataset, tmp_path, monkeypatch):
-    show.write_show(dataset, tmp_path / "show")
+    dataset_page.write_show(dataset, tmp_path / "show")
     before = (tmp_path / "show" / "data.js").read_bytes()
-    monkeypatch.setattr(show, "read_static", lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        dataset_page, "read_static", lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(LpwError, match="no space left on device"):
-        show.write_show(dataset, tmp_path / "show")
+        dataset_page.write_show(dataset, tmp_path / "show")
     assert (tmp_path / "show" / "data.js").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["show"]
 
 
 def test_same_bytes_twice(dataset, tmp_path):
     for name in "ab":
-        show.write_show(dataset, tmp_path / name)
+        dataset_page.write_show(dataset, tmp_path / name)
     first, second = (
         {f.relative_to(tmp_path / n): f.read_bytes() for f in (tmp_path / n).rglob("*") if f.is_file()} for n in "ab"
     )
@@ -240,7 +242,7 @@ def test_same_bytes_twice(dataset, tmp_path):
 
 def test_unknown_times_scores_and_persons_are_null(tmp_path):
     dataset = make_dataset(tmp_path / "d", boxes=False, identified=False)
-    show.write_show(dataset, tmp_path / "show")
+    dataset_page.write_show(dataset, tmp_path / "show")
     data = read_data(tmp_path / "show")
     assert data["unit"] is None
     assert {*data["start"], *data["end"], *data["score"], *data["person"]} == {None}
@@ -251,14 +253,14 @@ def test_frame_numbers_stand_in_for_times(tmp_path):
     nothing = pa.nulls(dataset.frames.num_rows, pa.float64())
     at = schema.FRAMES.get_field_index("pts_s")
     dataset.__dict__["frames"] = dataset.frames.set_column(at, schema.FRAMES.field(at), nothing)
-    show.write_show(dataset, tmp_path / "show")
+    dataset_page.write_show(dataset, tmp_path / "show")
     data = read_data(tmp_path / "show")
     assert (data["unit"], data["start"][:2], data["end"][0]) == ("frames", [0, 7], 11)
 
 
 def test_an_empty_dataset_has_a_page(tmp_path):
     dataset = make_dataset(tmp_path / "d", n_tracklets=0)
-    page = show.write_show(dataset, tmp_path / "show").page
+    page = dataset_page.write_show(dataset, tmp_path / "show").page
     assert page.is_file()
     assert read_data(tmp_path / "show")["id"] == []
 
@@ -267,11 +269,11 @@ def test_tables_that_disagree_are_an_error(tmp_path):
     dataset = make_dataset(tmp_path / "d")
     dataset.__dict__["tracklets"] = dataset.tracklets.slice(1)
     with pytest.raises(MismatchError, match="tracklets and frames that differ"):
-        show.write_show(dataset, tmp_path / "show")
+        dataset_page.write_show(dataset, tmp_path / "show")
 
 
 def test_the_page_names_no_outside_address():
     for name in ("show.html", "show.css", "show.js", "timeline.js"):
-        text = show.read_static(name)
+        text = dataset_page.read_static(name)
         assert not re.search(r"https?:|//[a-z]+\.|@import|innerHTML|eval\(|fetch\(", text)
-    assert "default-src 'none'" in show.read_static("show.html")
+    assert "default-src 'none'" in dataset_page.read_static("show.html")

@@ -9,7 +9,7 @@ from chromium import Browser, find_chromium
 from make_dataset import make_dataset
 from test_show import HOSTILE, rename_tracklets
 
-from lpw_toolkit.show import _write_page, write_show
+from lpw_toolkit.pages.dataset_page import _write_page, write_show
 
 pytestmark = [
     pytest.mark.browser,

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
-from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
-from lpw_toolkit.cleaning.descriptors import N_COLOURS, N_NUMBERS, describe, even_out, measure_spread
-from lpw_toolkit.cleaning.ghosts import find_hidden
-from lpw_toolkit.cleaning.looks import compare_looks, find_changes
-from lpw_toolkit.cleaning.meetings import measure_looks
-from lpw_toolkit.cleaning.suggest import TABLES, SuggestOptions, read_suggestions, suggest
+from lpw_toolkit.cleaning.suggest.appearance import compare_looks, find_changes
+from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
+from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
+from lpw_toolkit.cleaning.suggest.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
+from lpw_toolkit.cleaning.suggest.descriptors import N_COLOURS, N_NUMBERS, describe, even_out, measure_spread
+from lpw_toolkit.cleaning.suggest.meetings import measure_looks
+from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
+from lpw_toolkit.cleaning.suggest.suggest import TABLES, SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.embedding.onnx_embed import EmbedOptions

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lpw_toolkit.cleaning.forest import NEUTRAL, parse_forest, read_forest
-from lpw_toolkit.cleaning.queue import RANDOM_EVERY, Stock, open_stock, order, predict, queue
-from lpw_toolkit.cleaning.reasons import REASONS, score_measures
+from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, parse_forest, read_forest
+from lpw_toolkit.cleaning.suggest.queue import RANDOM_EVERY, Stock, open_stock, order, predict, queue
+from lpw_toolkit.cleaning.suggest.reasons import REASONS, score_measures
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.errors import LpwError

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from lpw_toolkit import boxes as bx
-from lpw_toolkit import synth
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import iter_files
-from lpw_toolkit.synth import STREETS, NoiseConfig, StreetConfig, open_street, simulate_street, write_street
-from lpw_toolkit.synth.figure import CANVAS_HEIGHT, CANVAS_WIDTH, N_PHASES, N_VIEWS, STANDING, draw_figure, pose_person
+from lpw_toolkit.synth import street
+from lpw_toolkit.synth.body import CANVAS_HEIGHT, CANVAS_WIDTH, N_PHASES, N_VIEWS, STANDING, pose_person
+from lpw_toolkit.synth.figure import draw_figure
 from lpw_toolkit.synth.noise import COUNTED_VISIBILITY, Truth, detect_truth, hit_probability
 from lpw_toolkit.synth.occlusion import OCCLUDED_COVER
 from lpw_toolkit.synth.people import COLOURS, count_differences, draw_people
 from lpw_toolkit.synth.render import MASK_LEVEL, Film, place_figure
 from lpw_toolkit.synth.routes import build_world
+from lpw_toolkit.synth.street import STREETS, NoiseConfig, StreetConfig, open_street, simulate_street, write_street
 from lpw_toolkit.synth.world import LAYOUTS, Camera, Item, Track, View
 
 SMALL = StreetConfig(
@@ -477,4 +478,4 @@ def test_equal_pictures_encode_to_equal_bytes() -> None:
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (180, 320, 3), dtype=np.uint8) for _ in range(12)]
     config = STREETS["tiny"]
-    assert len({synth._encode(pictures, config) for _ in range(20)}) == 1
+    assert len({street._encode(pictures, config) for _ in range(20)}) == 1

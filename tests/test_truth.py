@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpw_toolkit import mot_metrics
 from lpw_toolkit.dataset.mot_text import BoxRows, make_detections, read_boxes, read_detections, track_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking.linker import PRESETS, link
-from lpw_toolkit.truth import (
+from lpw_toolkit.truth import mot_metrics
+from lpw_toolkit.truth.cleanup_cost import (
     NOBODY,
     Prices,
     Score,

@@ -24,9 +24,9 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_the_packages_and_their_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("lpw_toolkit/build.py", "lpw_cli/main.py", "rqen/__init__.py", "lpw_manifests/table1.json"):
+    for wanted in ("lpw_toolkit/build/build.py", "lpw_cli/main.py", "rqen/__init__.py", "lpw_manifests/table1.json"):
         assert wanted in names
-    assert any(name.startswith("lpw_toolkit/static/") and name.endswith(".js") for name in names)
+    assert any(name.startswith("lpw_toolkit/pages/static/") and name.endswith(".js") for name in names)
     assert not any(name.startswith(("tests/", "shared/")) for name in names)
 
 

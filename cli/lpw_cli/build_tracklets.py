@@ -18,9 +18,9 @@ from lpw_cli.options import (
     take_config,
 )
 from lpw_cli.say import say, say_json
-from lpw_toolkit.assembly import BuildResult, Notes, Recipe
-from lpw_toolkit.build import BuildConfig, build_tracklets
-from lpw_toolkit.crops import CropConfig
+from lpw_toolkit.build.assembly import BuildResult, Notes, Recipe
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.linking.linker import PRESETS, LinkConfig

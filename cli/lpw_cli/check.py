@@ -6,7 +6,7 @@ import click
 
 from lpw_cli.options import FOLDER, dataset_folder, json_option
 from lpw_cli.say import say, say_json
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.progress import set_style
 

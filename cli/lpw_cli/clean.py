@@ -91,8 +91,8 @@ Shown = tuple[list[str], dict[str, Any]]
 
 
 def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
-    from lpw_toolkit.cleaning.suggest import FOLDER as PLACE
-    from lpw_toolkit.cleaning.suggest import SuggestOptions, suggest
+    from lpw_toolkit.cleaning.suggest.suggest import FOLDER as PLACE
+    from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest
 
     out = values["state"] / "suggestions" if values["state"] else dataset.root / PLACE
     made = suggest(dataset.root, out, SuggestOptions(values["looks"], values["embeddings"]))
@@ -138,9 +138,9 @@ def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     from lpw_toolkit.cleaning.agreement import count_checks
     from lpw_toolkit.cleaning.apply import apply
-    from lpw_toolkit.cleaning.base import read_base
-    from lpw_toolkit.cleaning.clashes import KINDS
-    from lpw_toolkit.cleaning.review import read_union
+    from lpw_toolkit.cleaning.state.base_tables import read_base
+    from lpw_toolkit.cleaning.state.conflicts import KINDS
+    from lpw_toolkit.cleaning.state.review import read_union
 
     union = read_union(dataset, values["state"])
     state = apply(read_base(dataset), union)
@@ -178,17 +178,17 @@ def _count(counts: dict[str, int]) -> list[str]:
 
 
 def _merge(dataset: "Dataset", values: dict[str, Any]) -> Shown:
-    from lpw_toolkit.cleaning.merge import merge_folder
-    from lpw_toolkit.cleaning.review import log_folder, read_digest
+    from lpw_toolkit.cleaning.log.decision_set import merge_folder
+    from lpw_toolkit.cleaning.state.review import log_folder, read_digest
 
     lines = merge_folder(log_folder(dataset, values["state"]), values["merge"], read_digest(dataset))
     return lines, {"merged": lines}
 
 
 def _replay(dataset: "Dataset", values: dict[str, Any]) -> Shown:
-    from lpw_toolkit.cleaning.base import read_base
-    from lpw_toolkit.cleaning.replay import replay
-    from lpw_toolkit.cleaning.review import log_folder
+    from lpw_toolkit.cleaning.state.base_tables import read_base
+    from lpw_toolkit.cleaning.state.replay import replay
+    from lpw_toolkit.cleaning.state.review import log_folder
 
     found = replay(read_base(dataset), log_folder(dataset, values["state"]))
     lines = [
@@ -204,8 +204,8 @@ def _replay(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
 def _agreement(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     from lpw_toolkit.cleaning.agreement import compare_reviewers
-    from lpw_toolkit.cleaning.base import read_base
-    from lpw_toolkit.cleaning.review import read_union
+    from lpw_toolkit.cleaning.state.base_tables import read_base
+    from lpw_toolkit.cleaning.state.review import read_union
 
     found = compare_reviewers(read_base(dataset), read_union(dataset, values["state"]).decisions)
     lines = []
@@ -221,9 +221,9 @@ def _agreement(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
 def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     from lpw_toolkit.cleaning.apply import apply
-    from lpw_toolkit.cleaning.base import read_base
     from lpw_toolkit.cleaning.cleaned import REPORT, CleanOptions, write_cleaned
-    from lpw_toolkit.cleaning.review import read_union
+    from lpw_toolkit.cleaning.state.base_tables import read_base
+    from lpw_toolkit.cleaning.state.review import read_union
 
     union = read_union(dataset, values["state"])
     options = CleanOptions(values["unreviewed"], values["clashes"], values["min_cameras"])

@@ -10,28 +10,28 @@ import numpy as np
 
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say, say_text
-from lpw_toolkit.build import BuildConfig, build_tracklets
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
-from lpw_toolkit.cleaning.review import read_union
-from lpw_toolkit.cleaning.scripted import review_by_truth
-from lpw_toolkit.cleaning.suggest import suggest
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import read_union
+from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import format_table1, table1
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.results import format_results, write_results
-from lpw_toolkit.score import format_score, score_against
-from lpw_toolkit.show import write_show
-from lpw_toolkit.synth import STREETS, open_street, write_street
-from lpw_toolkit.true_names import NamingConfig, name_by_truth
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.evaluation.results import format_results, write_results
+from lpw_toolkit.pages.dataset_page import write_show
+from lpw_toolkit.synth.street import STREETS, open_street, write_street
+from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
+from lpw_toolkit.truth.score import format_score, score_against
+from lpw_toolkit.truth.scripted_reviewer import review_by_truth
 
 if TYPE_CHECKING:
-    from lpw_toolkit.evaluate import Evaluation
+    from lpw_toolkit.evaluation.evaluate import Evaluation
     from rqen.recipe import Recipe
 
 SEED = 0
@@ -116,11 +116,11 @@ def _learn(out: Path, steps: int | None) -> None:
 
 def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluation]":
     """Mean colour, the backbone as it comes, and RQEN, on the persons who did not train."""
-    from lpw_toolkit.comparing import Settings
     from lpw_toolkit.dataset.clip_index import open_index
     from lpw_toolkit.embedding.mean_colour import describe_colours
-    from lpw_toolkit.evaluate import evaluate
-    from lpw_toolkit.trials import read_trials
+    from lpw_toolkit.evaluation.distance_choice import Settings
+    from lpw_toolkit.evaluation.evaluate import evaluate
+    from lpw_toolkit.evaluation.trials import read_trials
     from rqen.recipe import read_recipe
     from rqen.scoring import embed_run, make_embeddings
 

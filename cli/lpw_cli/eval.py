@@ -8,19 +8,19 @@ import click
 
 from lpw_cli.options import FOLDER, OUT_FILE, dataset_folder, is_given, refuse_idle
 from lpw_cli.say import say, say_text
-from lpw_toolkit.comparing import LEARNED, Settings, Source
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluate import Evaluation, evaluate
-from lpw_toolkit.metric_learning import METRICS, LearningConfig
-from lpw_toolkit.metric_learning.rerank import RerankConfig
-from lpw_toolkit.metrics_table import FORMS, format_table, read_lines, read_metrics
+from lpw_toolkit.evaluation.distance_choice import LEARNED, Settings, Source
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig
+from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
+from lpw_toolkit.evaluation.protocol import list_protocols
+from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
+from lpw_toolkit.evaluation.rerank import RerankConfig
+from lpw_toolkit.evaluation.results import MARKER, format_results, write_page, write_results
 from lpw_toolkit.progress import set_style
-from lpw_toolkit.protocol_comparison import compare_protocols
-from lpw_toolkit.protocols import list_protocols
-from lpw_toolkit.results import MARKER, format_results, write_page, write_results
 
 _OF_RUN = ("ablate", "workers", "precision")
 
@@ -191,7 +191,7 @@ def _open_source(values: dict[str, Any], pooling: dict[str, Any]) -> Source | No
 
 def _publish(evaluations: list[Evaluation], notes: list[str], values: dict[str, Any], *, mix: bool) -> None:
     if values["plot"] is not None:
-        from lpw_toolkit.curves import draw_cmc
+        from lpw_toolkit.evaluation.cmc_plot import draw_cmc
 
         title = f"{evaluations[0].dataset.name}, {evaluations[0].protocol}"
         draw_cmc({_label(one, evaluations): one.curve for one in evaluations}, values["plot"], title=title)

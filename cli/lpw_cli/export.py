@@ -6,7 +6,7 @@ import click
 
 from lpw_cli.options import FOLDER, open_named
 from lpw_cli.say import say
-from lpw_toolkit.exports import ExportOptions, Role, export_dataset, list_forms
+from lpw_toolkit.exports.form import ExportOptions, Role, export_dataset, list_forms
 
 
 @click.command()

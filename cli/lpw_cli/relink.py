@@ -7,7 +7,7 @@ import click
 
 from lpw_cli.build_tracklets import recipe_options, report, take_recipe
 from lpw_cli.options import FOLDER, VIDEO, dataset_folder, json_option
-from lpw_toolkit.build import RelinkConfig, relink
+from lpw_toolkit.build.build import RelinkConfig, relink
 from lpw_toolkit.progress import set_style
 
 

@@ -139,7 +139,7 @@ def _run(plan: "Plan", values: dict[str, Any]) -> None:
 
 
 def _draw(plan: "Plan", records: "dict[str, Record]", place: Path) -> None:
-    from lpw_toolkit.curves import draw_cmc
+    from lpw_toolkit.evaluation.cmc_plot import draw_cmc
     from rqen.reproduce.figures import summarise_rows
 
     figures = summarise_rows(plan, records)

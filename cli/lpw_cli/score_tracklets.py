@@ -7,8 +7,8 @@ import click
 
 from lpw_cli.options import FOLDER, config_options, dataset_folder, json_option, take_config
 from lpw_cli.say import say_json, say_text
-from lpw_toolkit.score import format_score, score_against
-from lpw_toolkit.truth import Prices
+from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.score import format_score, score_against
 
 
 @click.command()

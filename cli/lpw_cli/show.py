@@ -7,9 +7,9 @@ import click
 from lpw_cli.options import FOLDER, json_option, open_named
 from lpw_cli.say import say, say_json
 from lpw_toolkit.errors import PartialError
-from lpw_toolkit.persons_page import write_persons
+from lpw_toolkit.pages.dataset_page import write_show
+from lpw_toolkit.pages.persons_page import write_persons
 from lpw_toolkit.progress import set_style
-from lpw_toolkit.show import write_show
 
 
 @click.command()

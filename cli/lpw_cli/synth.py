@@ -7,7 +7,7 @@ import numpy as np
 
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say
-from lpw_toolkit.synth import STREETS, write_street
+from lpw_toolkit.synth.street import STREETS, write_street
 
 
 @click.command()

@@ -52,7 +52,7 @@ def command(method: str, *, data: Path | None, out: Path | None, split: str, as_
 
 def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]) -> "list[Job]":
     from lpw_toolkit.dataset.dataset import open_dataset
-    from lpw_toolkit.trials import read_trials
+    from lpw_toolkit.evaluation.trials import read_trials
     from rqen.job import Job
     from rqen.recipe import read_recipe
 

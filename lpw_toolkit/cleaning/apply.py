@@ -6,17 +6,17 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.clashes import Clash, make_clash
-from lpw_toolkit.cleaning.decisions import Decision
-from lpw_toolkit.cleaning.identity import Naming, find_persons
-from lpw_toolkit.cleaning.joins import Joined, Merge, join_pieces
-from lpw_toolkit.cleaning.log import Known
-from lpw_toolkit.cleaning.merge import Union
-from lpw_toolkit.cleaning.pieces import Piece, find_piece, name_piece
-from lpw_toolkit.cleaning.settle import REJECTED, PieceState, Settled, Use, settle_tracklet
-from lpw_toolkit.cleaning.state import State
-from lpw_toolkit.cleaning.undo import Undone, find_undone
+from lpw_toolkit.cleaning.log.decision_set import Union
+from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.log.log import Known
+from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
+from lpw_toolkit.cleaning.log.undo import Undone, find_undone
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.identity import Naming, find_persons
+from lpw_toolkit.cleaning.state.joins import Joined, Merge, join_pieces
+from lpw_toolkit.cleaning.state.resolve import REJECTED, PieceState, Settled, Use, settle_tracklet
+from lpw_toolkit.cleaning.state.state import State
 
 _LINKING = ("link", "unlink", "assign_person")
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.decisions import RULE_PREFIX, Request
-from lpw_toolkit.cleaning.review import Review, open_review
-from lpw_toolkit.cleaning.suggest import read_suggestions
+from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Request
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.review import Review, open_review
+from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 

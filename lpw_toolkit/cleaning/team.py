@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from lpw_toolkit.cleaning.decisions import BadLineError, check_reviewer
+from lpw_toolkit.cleaning.log.decisions import BadLineError, check_reviewer
 from lpw_toolkit.errors import LpwError, refuse_outside
 
 

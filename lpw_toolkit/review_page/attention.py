@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from lpw_toolkit.cleaning.apply import Ledger
-from lpw_toolkit.cleaning.base import Base
-from lpw_toolkit.cleaning.decisions import VERSION, Decision, Request
-from lpw_toolkit.cleaning.pieces import Piece, find_piece
-from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED, PieceState
+from lpw_toolkit.cleaning.log.decisions import VERSION, Decision, Request
+from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.state.base_tables import Base
+from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table
 

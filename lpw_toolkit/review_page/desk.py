@@ -4,15 +4,16 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from lpw_toolkit.cleaning.clashes import Clash
-from lpw_toolkit.cleaning.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
-from lpw_toolkit.cleaning.log import request_of
-from lpw_toolkit.cleaning.pieces import find_piece
-from lpw_toolkit.cleaning.queue import Stock, open_stock, order
-from lpw_toolkit.cleaning.review import Review
-from lpw_toolkit.cleaning.settle import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
-from lpw_toolkit.cleaning.state import State, describe_piece
+from lpw_toolkit.cleaning.log.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
+from lpw_toolkit.cleaning.log.log import request_of
+from lpw_toolkit.cleaning.log.pieces import find_piece
+from lpw_toolkit.cleaning.state.conflicts import Clash
+from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
+from lpw_toolkit.cleaning.state.review import Review
+from lpw_toolkit.cleaning.state.state import State, describe_piece
+from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.hints import (
     Hints,
     choose_tiles,
@@ -23,7 +24,6 @@ from lpw_toolkit.review_page.hints import (
     thin_signals,
 )
 from lpw_toolkit.review_page.pictures import Pictures
-from lpw_toolkit.sprites import sample_positions
 
 #: One letter for each tracklet: all rejected, edited in part, accepted, unsure, not reviewed.
 LETTERS = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.reasons import REASONS
-from lpw_toolkit.cleaning.suggest import FOLDER, TABLES, read_suggestions
-from lpw_toolkit.cleaning.suggest_tables import MERGE
+from lpw_toolkit.cleaning.suggest.reasons import REASONS
+from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, read_suggestions
+from lpw_toolkit.cleaning.suggest.suggestion_tables import MERGE
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.tables import run_starts
-from lpw_toolkit.sprites import sample_positions
+from lpw_toolkit.pages.sprites import sample_positions
 
 #: Tiles of a contact sheet: evenly spread ones, and room for the most suspicious frames.
 N_TILES, N_EVEN = 32, 22

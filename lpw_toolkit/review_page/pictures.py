@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from lpw_toolkit.cleaning.base import Base
+from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.sprites import draw_strip, sample_positions, tile_width
+from lpw_toolkit.pages.sprites import draw_strip, sample_positions, tile_width
 
 #: Frames of one picture at most: a JPEG is at most 65,535 pixels wide.
 MAX_FRAMES = 128

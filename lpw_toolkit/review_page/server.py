@@ -12,8 +12,8 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lpw_toolkit.cleaning.decisions import MAX_REVIEWER_CHARS
-from lpw_toolkit.cleaning.review import Review, open_review
+from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS
+from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, refuse_outside

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from lpw_toolkit.cleaning.agreement import compare_reviewers
-from lpw_toolkit.cleaning.log import request_of
-from lpw_toolkit.cleaning.pieces import Piece, find_piece
-from lpw_toolkit.cleaning.review import Review
-from lpw_toolkit.cleaning.settle import PieceState
-from lpw_toolkit.cleaning.state import describe_piece
+from lpw_toolkit.cleaning.log.log import request_of
+from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.state.resolve import PieceState
+from lpw_toolkit.cleaning.state.review import Review
+from lpw_toolkit.cleaning.state.state import describe_piece
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.attention import Attention, splice
 from lpw_toolkit.review_page.desk import N_FEW, Desk, tell_letter
 from lpw_toolkit.review_page.hints import Hints, choose_tiles, list_reasons, suggest_cuts, thin_signals
-from lpw_toolkit.sprites import sample_positions
 
 _N_REASONS = 3
 #: The letter of a tracklet that somebody else looks at.

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth.figure import Canvas, Floats, Paint, Part, Picture, Pose, hair_of, planes
+from lpw_toolkit.synth.body import Canvas, Floats, Paint, Part, Picture, Pose, hair_of, planes
 from lpw_toolkit.synth.people import COLOURS, Colour, Person
 
 #: Where the hem of each upper garment ends, as a fraction of the stature.

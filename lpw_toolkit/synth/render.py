@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.synth.body import CANVAS_HEIGHT, CANVAS_WIDTH, FOOT_COLUMN, FOOT_ROW, PX_PER_M
 from lpw_toolkit.synth.config import StreetConfig
-from lpw_toolkit.synth.figure import CANVAS_HEIGHT, CANVAS_WIDTH, FOOT_COLUMN, FOOT_ROW, PX_PER_M, draw_figure
+from lpw_toolkit.synth.figure import draw_figure
 from lpw_toolkit.synth.furniture import paint_item
 from lpw_toolkit.synth.noise import Truth
 from lpw_toolkit.synth.people import Person

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.synth.body import N_PHASES, N_VIEWS, STANDING
 from lpw_toolkit.synth.config import StreetConfig
-from lpw_toolkit.synth.figure import N_PHASES, N_VIEWS, STANDING
 from lpw_toolkit.synth.occlusion import thin_items
 from lpw_toolkit.synth.people import Person
 from lpw_toolkit.synth.world import (

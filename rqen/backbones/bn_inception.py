@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.weights import read_weights
-from rqen.backbones import BackboneOptions, Maps, Pixels, refuse_stride
-from rqen.foreign_weights import find_public, load_state, name_weights, parse_state
+from rqen.model.backbone import BackboneOptions, Maps, Pixels, refuse_stride
+from rqen.model.pretrained import find_public, load_state, name_weights, parse_state
 
 _WIDTHS = (576, 608)
 PUBLIC = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.weights import read_weights
-from rqen.backbones import IMAGENET, BackboneOptions, Maps
-from rqen.foreign_weights import load_state, name_weights, parse_state
+from rqen.model.backbone import IMAGENET, BackboneOptions, Maps
+from rqen.model.pretrained import load_state, name_weights, parse_state
 
 _TAP_AFTER, _LAST_HALVING = 4, 11  # blocks: the last at stride 8, the one that goes from 16 to 32
 

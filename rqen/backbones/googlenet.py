@@ -6,8 +6,8 @@ Shapes at 224 x 224: tap 192 x 28 x 28, last 1024 x 7 x 7. No auxiliary maps: th
 from torch import Tensor, nn
 from torchvision.models import GoogLeNet_Weights, googlenet
 
-from rqen.backbones import BackboneOptions, Maps, Pixels, refuse_stride
-from rqen.foreign_weights import start_from
+from rqen.model.backbone import BackboneOptions, Maps, Pixels, refuse_stride
+from rqen.model.pretrained import start_from
 
 _STEM = ("conv1", "maxpool1", "conv2", "conv3", "maxpool2")
 _BODY = (

@@ -6,8 +6,8 @@ Shapes at 256 x 128: tap (after layer 2) 512 x 32 x 16, last 2048 x 8 x 4, or 16
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights, resnet50
 
-from rqen.backbones import IMAGENET, BackboneOptions, Maps
-from rqen.foreign_weights import start_from
+from rqen.model.backbone import IMAGENET, BackboneOptions, Maps
+from rqen.model.pretrained import start_from
 
 _STEM = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2")
 _BODY = ("layer3", "layer4")

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.weights import read_weights
-from rqen.backbones import BackboneOptions, Maps, Pixels
-from rqen.foreign_weights import load_state, name_weights, parse_state
+from rqen.model.backbone import BackboneOptions, Maps, Pixels
+from rqen.model.pretrained import load_state, name_weights, parse_state
 
 
 class Timm(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, option_name, refuse_outside
-from rqen.regions import DIVISION
+from rqen.model.regions import DIVISION
 
 Ints = NDArray[np.int64]
 KINDS = ("cover", "blur", "darken")

@@ -18,9 +18,9 @@ from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import Progress, show_progress
-from lpw_toolkit.trials import read_trials
 from rqen.noise.plan import COVER, KINDS, REGIONS, Crowd, NoiseConfig, Spoiling, draw_spoiling
 from rqen.noise.spoil import spoil
 

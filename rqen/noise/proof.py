@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.distances import Cosine
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.ranking import rank_queries
-from lpw_toolkit.relevance import judge
+from lpw_toolkit.evaluation.distances import Cosine
+from lpw_toolkit.evaluation.ranking import rank_queries
+from lpw_toolkit.evaluation.relevance import judge
 from rqen.noise.plan import KINDS, REGIONS
 
 Ints = NDArray[np.int64]

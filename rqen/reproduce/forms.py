@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lpw_toolkit.metrics_table import format_latex
+from lpw_toolkit.evaluation.metrics_table import format_latex
 from lpw_toolkit.names import json_text, latex_cell, markdown_cell, show_name
 
 

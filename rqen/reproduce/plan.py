@@ -14,7 +14,7 @@ from typing import Any
 
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset, sha256_file
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.protocols import list_protocols, open_protocol
+from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 from rqen.recipe import Recipe, read_recipe
 from rqen.reproduce.rows import Row, choose_rows
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from lpw_toolkit.comparing import Settings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.metric_learning.rerank import RerankConfig
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.rerank import RerankConfig
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.protocol import open_protocol
 from lpw_toolkit.files.writing import make_folder
-from lpw_toolkit.protocols import open_protocol
 from rqen import runs
 from rqen.job import Job
 from rqen.reproduce.plan import Item, Plan, Training

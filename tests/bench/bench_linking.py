@@ -30,7 +30,7 @@ from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import publish_text
 from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
 from lpw_toolkit.linking.smoothing import smooth_tracks
-from lpw_toolkit.truth import Score, pool, score_tracklets
+from lpw_toolkit.truth.cleanup_cost import Score, pool, score_tracklets
 
 SCORES = (0.5, 0.6, 0.7, 0.8, 0.9)
 LENGTHS = (8, 12, 20)

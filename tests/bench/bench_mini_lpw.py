@@ -12,15 +12,15 @@ from pathlib import Path
 from machine import print_table, write_result
 
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
-from lpw_toolkit.check import check_dataset
-from lpw_toolkit.comparing import Settings
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
-from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.exports import export_dataset
-from lpw_toolkit.metric_learning.rerank import RerankConfig
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.evaluate import evaluate
+from lpw_toolkit.evaluation.rerank import RerankConfig
+from lpw_toolkit.exports.form import export_dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SETTINGS = {

@@ -20,7 +20,7 @@ from machine import RESULTS, describe_machine, print_table, write_result
 
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.labels import read_labels
-from lpw_toolkit.trials import read_trials
+from lpw_toolkit.evaluation.trials import read_trials
 from rqen.bootstrap import measure_lead
 from rqen.job import Job
 from rqen.noise.plan import KINDS, NoiseConfig

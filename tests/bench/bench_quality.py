@@ -22,8 +22,8 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes
 from lpw_toolkit.dataset.schema import DETECTIONS
 from lpw_toolkit.dataset.tables import boxes_of, read_table, to_numpy
-from lpw_toolkit.score import read_tracks, score_against
-from lpw_toolkit.truth import Prices, match_people
+from lpw_toolkit.truth.cleanup_cost import Prices, match_people
+from lpw_toolkit.truth.score import read_tracks, score_against
 
 VIDEOS = {"PETS09-S2L1": "pets09-s2l1/vtest.avi", "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4"}
 

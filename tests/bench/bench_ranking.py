@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from peak import measure_extra_mb
 
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.distances import Cosine
-from lpw_toolkit.ranking import Blocks, Summary, rank_queries, summarise
-from lpw_toolkit.relevance import judge
+from lpw_toolkit.evaluation.distances import Cosine
+from lpw_toolkit.evaluation.ranking import Blocks, Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.relevance import judge
 
 SIZES = ((1980, 11_310), (1000, 100_000))
 BARS = {(1980, 11_310): 180, (1000, 100_000): 220}

@@ -29,7 +29,7 @@ from machine import print_table, write_result
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from lpw_toolkit.clips import ClipDataset, ClipLoader, ClipOptions
+from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset

@@ -23,8 +23,8 @@ from machine import print_table, write_result
 from numpy.typing import NDArray
 from peak import measure_extra_mb
 
-from lpw_toolkit.distances import Euclidean
-from lpw_toolkit.metric_learning.rerank import rerank_features, rerank_matrices
+from lpw_toolkit.evaluation.distances import Euclidean
+from lpw_toolkit.evaluation.rerank import rerank_features, rerank_matrices
 
 N_DIMS = 512
 SIDES = ("ours", "torchreid", "from features")

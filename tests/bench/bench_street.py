@@ -21,7 +21,7 @@ from machine import describe_machine
 from numpy.typing import NDArray
 
 from lpw_toolkit.files import writing
-from lpw_toolkit.synth import STREETS, Street, write_street
+from lpw_toolkit.synth.street import STREETS, Street, write_street
 
 Floats = NDArray[np.float64]
 Crop = NDArray[np.uint8]

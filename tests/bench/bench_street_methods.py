@@ -5,7 +5,7 @@
 
 Draws the street (by default that of bench_street.py: 120 persons, 2 scenes of 3 cameras), builds a dataset from its
 videos with simulated boxes, names the tracklets by the truth and splits the persons in halves. Every method of
-rqen.network.METHODS is trained on one half and tested on the other (protocol `market`: the other cameras answer). What
+rqen.model.network.METHODS is trained on one half and tested on the other (protocol `market`: the other cameras answer). What
 is done is kept in FOLDER and not done again; after each row results/street_methods.json holds all rows that are there.
 """
 
@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from machine import print_table, write_result
 
-from lpw_toolkit.build import BuildConfig, build_tracklets
-from lpw_toolkit.comparing import Settings
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.embedding.mean_colour import REGIONS, describe_colours
-from lpw_toolkit.evaluate import evaluate
-from lpw_toolkit.synth import STREETS, open_street, write_street
-from lpw_toolkit.trials import read_trials
-from lpw_toolkit.true_names import NamingConfig, name_by_truth
-from rqen.network import METHODS
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.evaluate import evaluate
+from lpw_toolkit.evaluation.trials import read_trials
+from lpw_toolkit.synth.street import STREETS, open_street, write_street
+from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
+from rqen.model.network import METHODS
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan
 from rqen.reproduce.record import Record, read_records

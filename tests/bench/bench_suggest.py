@@ -29,12 +29,12 @@ from bench_linking import Sequence, load
 from machine import print_table, write_result
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.box_reasons import find_duplicates, measure_tracklets
-from lpw_toolkit.cleaning.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.forest import Forest, parse_forest
-from lpw_toolkit.cleaning.queue import Stock, open_stock, order
-from lpw_toolkit.cleaning.reasons import score_measures
-from lpw_toolkit.cleaning.suggest import SuggestOptions, read_suggestions, suggest
+from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
+from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
+from lpw_toolkit.cleaning.suggest.error_prior import Forest, parse_forest
+from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
+from lpw_toolkit.cleaning.suggest.reasons import score_measures
+from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
 from lpw_toolkit.dataset.schema import SUGGESTIONS
@@ -42,10 +42,10 @@ from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import make_folder, publish_text
 from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.linking.smoothing import smooth_tracks
-from lpw_toolkit.score import read_tracks
-from lpw_toolkit.synth import STREETS as STREET_PRESETS
-from lpw_toolkit.synth import NoiseConfig, detect_truth, format_detections, simulate_street
-from lpw_toolkit.truth import Prices, score_each
+from lpw_toolkit.synth.street import STREETS as STREET_PRESETS
+from lpw_toolkit.synth.street import NoiseConfig, detect_truth, format_detections, simulate_street
+from lpw_toolkit.truth.cleanup_cost import Prices, score_each
+from lpw_toolkit.truth.score import read_tracks
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 VIDEOS = {"PETS09-S2L1": "pets09-s2l1/vtest.avi", "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4"}

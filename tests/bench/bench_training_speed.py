@@ -28,9 +28,9 @@ from rqen.batches import Batch, Share
 from rqen.folding import fold_normalisation
 from rqen.job import Job, build_network
 from rqen.memory import keep_freed_memory
-from rqen.network import SetNetwork
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import normalise
 from rqen.optimiser import make_optimiser
-from rqen.pixels import normalise
 from rqen.recipe import Recipe, TrainRecipe, read_recipe
 from rqen.team import Team
 from rqen.train import Runner

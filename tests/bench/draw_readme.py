@@ -20,7 +20,7 @@ from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.tables import boxes_of, run_starts
 from lpw_toolkit.files.listing import iter_files
-from lpw_toolkit.sprites import sample_positions
+from lpw_toolkit.pages.sprites import sample_positions
 from rqen.noise.plan import KINDS, NoiseConfig
 from rqen.noise.spoil import spoil
 from rqen.quality_page import QualityView

@@ -22,9 +22,9 @@ from machine import print_table
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from lpw_toolkit.cleaning.forest import NEUTRAL, lay_out, parse_forest
-from lpw_toolkit.cleaning.queue import open_stock
-from lpw_toolkit.cleaning.reasons import REASONS
+from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, lay_out, parse_forest
+from lpw_toolkit.cleaning.suggest.queue import open_stock
+from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.files.writing import make_folder, publish_text
 
 Floats = NDArray[np.float64]

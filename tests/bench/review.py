@@ -35,13 +35,13 @@ from bench_suggest import open_street
 from review_tools import Hand, make_many
 
 from lpw_toolkit.cleaning.apply import apply
-from lpw_toolkit.cleaning.base import read_base
-from lpw_toolkit.cleaning.review import open_review, read_union
-from lpw_toolkit.cleaning.scripted import can_cut, count_people, find_cut, is_error, is_mixed, label_frames
-from lpw_toolkit.cleaning.settle import REJECTED, UNREVIEWED
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED
+from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.hints import read_hints
+from lpw_toolkit.truth.scripted_reviewer import can_cut, count_people, find_cut, is_error, is_mixed, label_frames
 
 MIND_S, KEY_S = 1.35, 0.28
 LIMITS = {

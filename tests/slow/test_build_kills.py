@@ -10,7 +10,7 @@ import pytest
 from street import build_arguments, digest_tree, run_lpw
 from test_build_faults import street, undisturbed  # noqa: F401 (fixtures)
 
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
 
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.dataset.schema import FRAMES, SCHEMAS, TRACKLETS
 from lpw_toolkit.dataset.tables import read_table, write_table

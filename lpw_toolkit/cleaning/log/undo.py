@@ -1,0 +1,50 @@
+"""Which decisions are undone: an undo is a decision itself, so undoing the undo brings the first one back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lpw_toolkit.cleaning.log.decisions import Decision
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What came of all undos.
+
+    Attributes:
+        uuids: decisions that do not count.
+        unknown: undos of decisions that no log has.
+        circles: undos that wait for each other (only forged logs have them); they do nothing.
+    """
+
+    uuids: frozenset[str]
+    unknown: tuple[str, ...]
+    circles: tuple[str, ...]
+
+
+def find_undone(decisions: Mapping[str, Decision]) -> Undone:
+    """What the undos among `decisions` (by uuid) leave: a decision is undone by each undo of it that is not undone."""
+    undos = {uuid: str(d.arguments["of"]) for uuid, d in decisions.items() if d.operation == "undo"}
+    waiting = dict.fromkeys(undos, 0)  # undos of this undo that are not settled yet
+    for target in undos.values():
+        if target in waiting:
+            waiting[target] += 1
+    ready = [uuid for uuid, n in waiting.items() if n == 0]
+    undone: set[str] = set()
+    settled: set[str] = set()
+    while ready:
+        uuid = ready.pop()
+        if uuid in settled:
+            continue
+        settled.add(uuid)
+        target = undos[uuid]
+        if uuid not in undone:
+            undone.add(target)
+        if target in waiting:
+            waiting[target] -= 1
+            if waiting[target] == 0 or target in undone:  # one undo that counts is enough: it breaks a circle too
+                ready.append(target)
+    return Undone(
+        frozenset(undone & set(decisions)),
+        tuple(sorted(uuid for uuid, target in undos.items() if target not in decisions)),
+        tuple(sorted(set(undos) - settled)),
+    )

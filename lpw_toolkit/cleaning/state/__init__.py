@@ -1,0 +1,1 @@
+"""What the decisions add up to: resolved tracklets, persons and conflicts."""

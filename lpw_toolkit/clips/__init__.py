@@ -1,0 +1,1 @@
+"""Clips for training: frames of a tracklet, sampled and decoded as tensors."""

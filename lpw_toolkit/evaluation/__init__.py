@@ -1,0 +1,1 @@
+"""Embeddings and a protocol become metrics: splits, distances, ranking, tables."""

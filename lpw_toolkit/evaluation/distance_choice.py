@@ -1,0 +1,190 @@
+"""How vectors are compared: a metric, learned where it has to be, principal components, re-ranking; and in words."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
+from lpw_toolkit.embedding.embeddings import Embeddings
+from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
+from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
+from lpw_toolkit.evaluation.pca import Pca, fit_pca
+from lpw_toolkit.evaluation.protocol import Trial
+from lpw_toolkit.evaluation.ranking import Blocks, Matrix
+from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features
+
+Ints = NDArray[np.int64]
+LEARNED = ("xqda", "kissme")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How vectors are compared.
+
+    Attributes:
+        metric: one of metric_learning.METRICS.
+        pca: principal components of the training vectors to compare by; None compares whole vectors, and leaves KISSME
+            its own number.
+        learning: of a metric that learns.
+        rerank: k-reciprocal re-ranking; None leaves the distances as they are.
+        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the neighbours; published
+            scripts count it twice.
+        seed: of what learning draws at random.
+    """
+
+    metric: str = "cosine"
+    pca: int | None = None
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    rerank: RerankConfig | None = None
+    drop_twins: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Another dataset to learn the metric on, all of it."""
+
+    dataset: Dataset
+    embeddings: Embeddings
+
+
+def check_vectors(dataset: Dataset, embeddings: Embeddings, rows: Ints, metric: str) -> None:
+    """Errors: LpwError that names tracklets in `rows` without a vector, or with one that the metric cannot compare."""
+    missing = rows[~embeddings.present[rows]]
+    thing, do = f"embeddings of {dataset.name}", "embed the whole dataset again"
+    if len(missing):
+        got = f"no vector for {len(missing):,} of {len(rows):,} tracklets: {_name(dataset, missing)}"
+        raise LpwError(thing, got, "one for each that the protocol needs", do)
+    zero = rows[~embeddings.vectors[rows].any(axis=1)] if metric == "cosine" else rows[:0]
+    if len(zero):
+        got = f"vectors of length 0, which have no direction: {_name(dataset, zero)}"
+        raise LpwError(thing, got, "vectors that a cosine can compare", "check the model, or use --metric euclidean")
+
+
+def _name(dataset: Dataset, rows: Ints) -> str:
+    return name_some(dataset.tracklets["tracklet_id"].take(pa.array(rows)).to_pylist(), 3)
+
+
+def choose_distance(
+    dataset: Dataset, embeddings: Embeddings, labels: Labels, trial: Trial, settings: Settings, source: Source | None
+) -> Distance:
+    """The distance of one trial, learned on its training part, or on `source`, where it learns.
+
+    Errors: LpwError where there is nothing to learn from, or the source is the test or has other vectors.
+    """
+    if settings.metric not in LEARNED and settings.pca is None:
+        return open_distance(settings.metric)
+    rows = trial.train
+    if source is not None:
+        _check_source(dataset, embeddings, source)
+        dataset, embeddings, labels = source.dataset, source.embeddings, read_labels(source.dataset.tracklets)
+        rows = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
+    if not len(rows):
+        option = f"--metric {settings.metric}" if settings.metric in LEARNED else "--pca"
+        do = "give --train-data and --train-embeddings, or use --metric cosine"
+        raise LpwError(f"option {option}", "no training tracklets", "tracklets to learn from", do)
+    check_vectors(dataset, embeddings, rows, settings.metric)
+    training = Training(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
+    rng = np.random.default_rng([settings.seed, trial.split])
+    return _learn_from(training, settings, rng)
+
+
+def _check_source(dataset: Dataset, embeddings: Embeddings, source: Source) -> None:
+    if source.dataset.manifest.get("digest") == dataset.manifest.get("digest"):
+        got = f"{source.dataset.name}, which is what is tested"
+        raise LpwError("option --train-data", got, "another dataset", "leave it out to learn on the training part")
+    ours, theirs = embeddings.vectors.shape[1], source.embeddings.vectors.shape[1]
+    if ours != theirs:
+        expected = f"{ours}, as the tested ones have"
+        raise LpwError("option --train-embeddings", f"vectors of {theirs} numbers", expected, "embed with one model")
+
+
+def _learn_from(training: Training, settings: Settings, rng: np.random.Generator) -> Distance:
+    config = settings.learning
+    if settings.pca is None or settings.metric == "kissme":  # KISSME begins with its own PCA
+        config = config if settings.pca is None else replace(config, pca_dims=settings.pca)
+        return open_distance(settings.metric, training, rng=rng, config=config)
+    pca = fit_pca(training.features, settings.pca)
+    training = replace(training, features=pca.project(training.features))
+    return Projected(open_distance(settings.metric, training, rng=rng, config=config), pca)
+
+
+@dataclass(frozen=True)
+class Projected:
+    """A distance between principal components."""
+
+    inner: Distance
+    pca: Pca
+
+    @property
+    def name(self) -> str:
+        """As one asks for it."""
+        return self.inner.name
+
+    @property
+    def title(self) -> str:
+        """As a table prints it."""
+        return f"{self.inner.title}, PCA {self.pca.components.shape[1]}"
+
+    @property
+    def squared(self) -> bool:
+        """Whether its values already are squares."""
+        return self.inner.squared
+
+    def blocks(self, query: Features, gallery: Features) -> FeatureBlocks:
+        """Distances (Q, G) of vectors (Q, D) and (G, D)."""
+        return self.inner.blocks(self.pca.project(query), self.pca.project(gallery))
+
+
+def compare(vectors: Features, trial: Trial, distance: Distance, settings: Settings) -> Blocks:
+    """Distances (Q, G) of a trial.
+
+    Re-ranking looks at the neighbours of every query and gallery item. A query that is in the gallery too has a twin
+    there, at distance 0, which takes one of its k1 places: so it is in the published numbers, and so it is here
+    unless the settings drop it.
+    """
+    if settings.rerank is None:
+        return distance.blocks(vectors[trial.query], vectors[trial.gallery])
+    if not settings.drop_twins:
+        query, gallery = vectors[trial.query], vectors[trial.gallery]
+        return Matrix(rerank_features(distance, query, gallery, config=settings.rerank))
+    rows = np.concatenate([trial.query, np.setdiff1d(trial.gallery, trial.query)])
+    order = np.argsort(rows)
+    columns = order[np.searchsorted(rows[order], trial.gallery)]
+    blocks = distance.blocks(vectors[rows], vectors[rows])
+    squared, config = distance.squared, settings.rerank
+    return Matrix(rerank(blocks, len(trial.query), squared=squared, config=config, columns=columns))
+
+
+def describe_distance(settings: Settings, title: str, source: Source | None, *, twins: bool) -> str:
+    """The distance in words, the same for all splits: what it is, where and how it was learned, and re-ranking.
+
+    Args:
+        title: how the distance calls itself.
+        twins: whether queries are in the gallery too.
+    """
+    text = _describe_metric(settings, title)
+    if settings.metric in LEARNED or settings.pca is not None:
+        learned_on = "the training part"
+        if source is not None:
+            learned_on = f"{source.dataset.name} ({str(source.dataset.manifest['digest'])[:12]})"
+        text += f", learned on {learned_on}, seed {settings.seed}"
+    if settings.rerank is not None:
+        k = settings.rerank
+        shown = ", twins dropped" if settings.drop_twins else ", twins kept"
+        text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}{shown if twins else ''})"
+    return text
+
+
+def _describe_metric(settings: Settings, title: str) -> str:
+    config = settings.learning
+    pca = f", PCA to {settings.pca}" if settings.pca is not None else ""
+    if settings.metric == "kissme":
+        return f"KISSME (PCA to {settings.pca or config.pca_dims}, {'PSD' if config.clip else 'not clipped'})"
+    if settings.metric == "xqda":
+        return f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge {config.ridge:g}{pca})"
+    return title.split(",")[0] + pca

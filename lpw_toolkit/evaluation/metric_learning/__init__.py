@@ -1,0 +1,1 @@
+"""Learned distances and re-ranking, one file each."""

@@ -1,0 +1,32 @@
+"""Cross-dataset, all of it: features learned on another dataset, tested once on every person of this one.
+
+With cameras of fixed parts (PRID 2011, iLIDS-VID) the asking camera's tracklets of all splits ask, the other's answer:
+all 178 persons of PRID 2011, as in the RQEN paper's Table 5. Otherwise each person asks once in each camera.
+"""
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import join_splits, pose_trial
+
+RULES = Rules(
+    title="cross-dataset: learned on another dataset, tested once on all of this one",
+    gallery="every person of the dataset, training ones among them",
+    junk_rule="not seen: junk, and the query's person by its own camera",
+    ap_form="step",
+    unmatched="skip",
+    headline=("cmc@1", "cmc@5", "cmc@10", "cmc@20"),
+    source="RQEN paper (arXiv 1711.08766), Table 5",
+)
+
+
+def trials(dataset: Dataset) -> list[Trial]:
+    """One trial without training rows. Errors: LpwError where persons or cameras are missing."""
+    joined = None if dataset.splits is None else join_splits(dataset)
+    return [joined or pose_trial(dataset)]
+
+
+def ignore(query: Labels, gallery: Labels) -> Relevance:
+    """The field's rule."""
+    return judge(query, gallery)

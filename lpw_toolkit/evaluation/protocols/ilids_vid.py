@@ -1,0 +1,29 @@
+"""iLIDS-VID: cam1 asks, cam2 answers, over ten splits of the 300 persons into halves."""
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import read_trials, require_cameras
+
+RULES = Rules(
+    title="iLIDS-VID, cross-camera: cam1 asks, cam2 answers, over the dataset's splits",
+    gallery="test tracklets of cam2, one for each person",
+    junk_rule="none is needed: no answer is by the query's own camera",
+    ap_form="step",
+    unmatched="zero",
+    headline=("cmc@1", "cmc@5", "cmc@10", "cmc@20"),
+    source="KaiyangZhou/deep-person-reid:torchreid/data/datasets/video/ilidsvid.py",
+)
+
+
+def trials(dataset: Dataset) -> list[Trial]:
+    """One trial for each split. Errors: LpwError without splits, or where other cameras ask and answer."""
+    found = read_trials(dataset)
+    require_cameras(dataset, found, query=["cam1"], gallery=["cam2"])
+    return found
+
+
+def ignore(query: Labels, gallery: Labels) -> Relevance:
+    """The field's rule."""
+    return judge(query, gallery)

@@ -1,0 +1,29 @@
+"""LPW: scene 1, view 2 asks; views 1 and 3 answer with every tracklet, none merged with another of its person."""
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import read_trials, require_cameras
+
+RULES = Rules(
+    title="LPW: scen1/view2 asks, scen1/view1 and scen1/view3 answer; scenes 2 and 3 train",
+    gallery="every tracklet of scen1/view1 and scen1/view3, not merged by person",
+    junk_rule="none is needed: no answer is by the query's own camera",
+    ap_form="step",
+    unmatched="zero",
+    headline=("cmc@1", "cmc@5", "cmc@10", "cmc@20"),
+    source="liuyuisanai/Quality-Aware-Network:train_PQAN/test_script_for_LPW.m:181-224",
+)
+
+
+def trials(dataset: Dataset) -> list[Trial]:
+    """The one trial. Errors: LpwError without splits, or where other cameras ask and answer."""
+    found = read_trials(dataset)
+    require_cameras(dataset, found, query=["scen1/view2"], gallery=["scen1/view1", "scen1/view3"])
+    return found
+
+
+def ignore(query: Labels, gallery: Labels) -> Relevance:
+    """The field's rule."""
+    return judge(query, gallery)

@@ -1,0 +1,32 @@
+"""Market-1501's rule for a dataset of one's own: each person asks once in each camera, all other cameras answer.
+
+Where the dataset has splits, they say who asks and answers. Where it has none, the first tracklet of each person in
+each camera asks and all tracklets answer; a right answer by the query's own camera is not seen, nor is the query.
+"""
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
+
+RULES = Rules(
+    title="cross-camera, as on Market-1501: a person's own camera does not answer",
+    gallery="the splits' gallery; without splits every tracklet, but persons without a person_id",
+    junk_rule="not seen: junk, and the query's person by its own camera",
+    ap_form="step",
+    unmatched="skip",
+    headline=("cmc@1", "cmc@5", "cmc@10", "map", "minp"),
+    source="KaiyangZhou/deep-person-reid:torchreid/metrics/rank.py:94-153",
+)
+
+
+def trials(dataset: Dataset) -> list[Trial]:
+    """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras are missing."""
+    require_identities(dataset)
+    return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
+
+
+def ignore(query: Labels, gallery: Labels) -> Relevance:
+    """The field's rule."""
+    return judge(query, gallery)

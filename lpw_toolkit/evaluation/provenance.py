@@ -1,0 +1,115 @@
+"""What every figure must be read with, in words: gallery, rules, splits; and results as rows of metrics and queries."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.dataset.schema import KINDS, METRICS, QUERIES
+from lpw_toolkit.dataset.tables import make_table
+from lpw_toolkit.evaluation.metrics_table import MEAN, STD, SUMMARY
+from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.ranking import Ranking, Summary
+
+RANKS = (1, 5, 10, 20)
+
+
+def name_metrics(summary: Summary) -> dict[str, float]:
+    """The figures of a summary by the names that tables know, as fractions."""
+    return {**{f"cmc@{k}": float(summary.cmc[k - 1]) for k in RANKS}, "map": summary.map, "minp": summary.minp}
+
+
+def describe_gallery(rules: Rules, labels: Labels, trials: Sequence[Trial]) -> str:
+    """What the gallery holds, counted; as a range where it differs between trials."""
+    sizes = [len(trial.gallery) for trial in trials]
+    kinds = np.array([np.bincount(labels.kind[trial.gallery], minlength=len(KINDS)) for trial in trials])
+    queries = [len(np.intersect1d(trial.query, trial.gallery)) for trial in trials]
+    parts = ", ".join(f"{_range(kinds[:, i])} {kind}" for i, kind in enumerate(KINDS) if kinds[:, i].any())
+    return f"{rules.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries among them"
+
+
+def _range(numbers: Sequence[int] | NDArray[Any]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def describe_junk(rules: Rules) -> str:
+    """What a query does not see, and what it does without a right answer."""
+    lost = {"skip": "skipped", "zero": "counted as missed"}[rules.unmatched]
+    return f"{rules.junk_rule}; queries without a right answer are {lost}"
+
+
+def describe_splits(dataset: Dataset) -> str:
+    """Where the splits come from, whether they were drawn, and what must be said beside a number that rests on them."""
+    if dataset.splits is None:
+        return "no splits: all of the dataset"
+    said = dataset.manifest.get("splits")
+    said = said if isinstance(said, dict) else {}
+    parts = [str(said.get("source") or "not said by the dataset")]
+    parts += ["DRAWN, no published split"] * bool(said.get("drawn"))
+    parts += [str(said["note"])] if said.get("note") else []
+    parts += [f"digest {str(said['digest'])[:12]}"] if said.get("digest") else []
+    return " ".join("; ".join(parts).split())
+
+
+def make_metrics(facts: dict[str, str], parts: Sequence[tuple[Trial, str, Summary]]) -> pa.Table:
+    """Rows of metrics (schema.METRICS), split by split; n_query counts all who asked, skipped ones among them.
+
+    Args:
+        facts: the text columns but `gallery`.
+        parts: trials, their galleries in words, and their figures.
+    """
+    rows = []
+    for trial, gallery, summary in parts:
+        counts = (len(trial.query), summary.n_gallery, summary.n_skipped)
+        rows += [(trial.split, name, value, counts, gallery) for name, value in name_metrics(summary).items()]
+    return _tabulate(facts, rows)
+
+
+def make_summary(facts: dict[str, str], gallery: str, parts: Sequence[tuple[Trial, Summary]]) -> pa.Table:
+    """Rows of mean and standard deviation (of a sample: n - 1) over two splits or more: split -1, `cmc@1:mean` etc.
+
+    n_query and n_skipped are totals over the splits, so that rates are multiples of 1 / n_query; n_gallery is the
+    largest.
+    """
+    figures = [name_metrics(summary) for _, summary in parts]
+    counts = (
+        sum(len(trial.query) for trial, _ in parts),
+        max(summary.n_gallery for _, summary in parts),
+        sum(summary.n_skipped for _, summary in parts),
+    )
+    rows = []
+    for name in figures[0]:
+        values = np.array([figure[name] for figure in figures])
+        rows += [(SUMMARY, name + MEAN, float(values.mean()), counts, gallery)]
+        rows += [(SUMMARY, name + STD, float(values.std(ddof=1)), counts, gallery)]
+    return _tabulate(facts, rows)
+
+
+def _tabulate(facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple[int, int, int], str]]) -> pa.Table:
+    records = [
+        {**facts, "split": split, "metric": metric, "value": value, "gallery": gallery}
+        | dict(zip(("n_query", "n_gallery", "n_skipped"), counts, strict=True))
+        for split, metric, value, counts, gallery in rows
+    ]
+    return pa.Table.from_pylist(records, schema=METRICS)
+
+
+def make_queries(dataset: Dataset, trial: Trial, ranking: Ranking, rules: Rules) -> pa.Table:
+    """One row for each query of a trial (schema.QUERIES), in its order."""
+    names = dataset.tracklets.select(["tracklet_id", "person_id", "camera_id"]).take(pa.array(trial.query))
+    lost = ranking.unmatched
+    columns = [
+        np.full(len(trial.query), trial.split),
+        *(column.combine_chunks() for column in names.columns),
+        ranking.n_right,
+        pa.array(ranking.first, pa.int32(), mask=lost),
+        pa.array(ranking.average_precision(rules.ap_form), mask=lost),
+        pa.array(ranking.inverse_penalty, mask=lost),
+        lost & (rules.unmatched == "skip"),
+    ]
+    return make_table(columns, QUERIES)

@@ -1,0 +1,167 @@
+"""What protocol files share: a dataset's splits as rows, who asks where no split says it, and what must hold."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import JUNK, PERSON, read_labels
+from lpw_toolkit.dataset.schema import SUBSETS
+from lpw_toolkit.dataset.tables import to_numpy
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.evaluation.protocol import Trial
+
+Ints = NDArray[np.int64]
+NOBODY: Ints = np.zeros(0, dtype=np.int64)
+OWN_DATA = "use --protocol market for a dataset of your own, or import a benchmark with `lpw import`"
+
+
+def read_trials(dataset: Dataset) -> list[Trial]:
+    """The splits of `dataset`, in order of their numbers, as rows of its table of tracklets (ascending).
+
+    Errors: LpwError where nobody has said who asks and who answers, MismatchError where splits and tracklets disagree.
+    """
+    if dataset.splits is None:
+        raise LpwError(dataset.name, "a dataset without splits", "splits.parquet, as importers write it", OWN_DATA)
+    rows = _find_rows(dataset, dataset.splits)
+    numbers, subsets = to_numpy(dataset.splits, "split"), to_numpy(dataset.splits, "subset")
+    trials = []
+    for split in np.unique(numbers):
+        parts = {name: np.unique(rows[(numbers == split) & (subsets == name)]) for name in SUBSETS}
+        trials.append(Trial(int(split), **parts))
+    for trial in trials:
+        _check_trial(dataset, trial)
+    return trials
+
+
+def _find_rows(dataset: Dataset, splits: pa.Table) -> Ints:
+    file, do = dataset.root / "splits.parquet", "import the dataset again"
+    if not splits.num_rows:
+        raise MismatchError(file, "no rows", "at least one split", do)
+    unknown = sorted(set(splits["subset"].unique().to_pylist()) - set(SUBSETS))
+    if unknown:
+        raise MismatchError(file, f"subset {unknown[0]!r}", ", ".join(SUBSETS), do)
+    rows = pc.index_in(splits["tracklet_id"], dataset.tracklets["tracklet_id"])
+    if rows.null_count:
+        strange = splits["tracklet_id"].filter(pc.is_null(rows))
+        got = f"{len(strange)} tracklets that the dataset does not have ({strange[0]})"
+        raise MismatchError(file, got, "tracklets of tracklets.parquet", do)
+    grouped = splits.group_by(["split", "subset", "tracklet_id"]).aggregate([([], "count_all")])
+    doubles = grouped.filter(pc.greater(grouped["count_all"], 1))
+    if doubles.num_rows:
+        first = doubles.slice(0, 1).to_pylist()[0]
+        got = f"{doubles.num_rows} doubles (split {first['split']}, {first['subset']}, {first['tracklet_id']})"
+        raise MismatchError(file, got, "each tracklet once in a subset", do)
+    return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+
+
+def _check_trial(dataset: Dataset, trial: Trial) -> None:
+    thing = f"{dataset.name}, split {trial.split}"
+    do = "import the dataset again with all its folders"
+    for name, rows in (("query", trial.query), ("gallery", trial.gallery)):
+        if not len(rows):
+            raise LpwError(thing, f"an empty {name}", "tracklets that ask and tracklets that answer", do)
+    nameless = trial.query[read_labels(dataset.tracklets).person[trial.query] < 0]
+    if len(nameless):
+        got = f"{len(nameless)} queries without a person ({_name(dataset, nameless[0])})"
+        raise LpwError(thing, got, "a person_id for every query", do)
+
+
+def _name(dataset: Dataset, row: int) -> str:
+    return str(dataset.tracklets["tracklet_id"][int(row)])
+
+
+def require_cameras(dataset: Dataset, trials: list[Trial], *, query: Iterable[str], gallery: Iterable[str]) -> None:
+    """Errors: LpwError where a query or an answer was taken by a camera that has another part in this protocol."""
+    cameras = to_numpy(dataset.tracklets, "camera_id")
+    for name, allowed in (("query", set(query)), ("gallery", set(gallery))):
+        rows = np.unique(np.concatenate([getattr(trial, name) for trial in trials]))
+        odd = sorted(set(cameras[rows]) - allowed)
+        if odd:
+            thing = f"{dataset.name}, cameras of the {name}"
+            raise LpwError(thing, ", ".join(odd[:4]), ", ".join(sorted(allowed)), "choose the protocol of this dataset")
+
+
+def require_shared_cameras(dataset: Dataset, trials: list[Trial]) -> None:
+    """Errors: LpwError where no query's camera also answers: then a gallery with queries in it is nobody's rule."""
+    cameras = to_numpy(dataset.tracklets, "camera_id")
+    for trial in trials:
+        if not set(cameras[trial.query]) & set(cameras[trial.gallery]):
+            got = "queries and gallery by different cameras"
+            do = "choose the protocol of this dataset, or market"
+            raise LpwError(f"{dataset.name}, split {trial.split}", got, "cameras that ask and answer", do)
+
+
+def join_queries(trial: Trial) -> Trial:
+    """`trial` with its queries in the gallery."""
+    return replace(trial, gallery=np.union1d(trial.query, trial.gallery))
+
+
+def drop_queries(trial: Trial) -> Trial:
+    """`trial` with its queries out of the gallery."""
+    return replace(trial, gallery=np.setdiff1d(trial.gallery, trial.query))
+
+
+def drop_junk(dataset: Dataset, trial: Trial) -> Trial:
+    """`trial` with no tracklet of kind junk in the gallery."""
+    kind = read_labels(dataset.tracklets).kind
+    return replace(trial, gallery=trial.gallery[kind[trial.gallery] != JUNK])
+
+
+def pose_trial(dataset: Dataset) -> Trial:
+    """One trial over a whole dataset: the first tracklet of each person in each camera asks, all answer.
+
+    First is by row of the table of tracklets. A person asks who was seen by two cameras or more; whoever was not still
+    answers, wrongly. Tracklets of kind person without a person_id stay out: nobody knows whether they would be right.
+
+    Errors: LpwError that says what is missing.
+    """
+    require_identities(dataset)
+    labels = read_labels(dataset.tracklets)
+    named = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
+    pairs = np.stack([labels.person[named], labels.camera[named]], axis=1)
+    distinct, first = np.unique(pairs, axis=0, return_index=True)
+    n_cameras = np.bincount(distinct[:, 0])
+    query = np.sort(named[first[n_cameras[distinct[:, 0]] >= 2]])
+    if not len(query):
+        got = f"{len(n_cameras.nonzero()[0])} persons, each seen by one camera only"
+        do = "give the same person_id to the same person in another camera"
+        raise LpwError(f"{dataset.name}, column person_id", got, "persons seen by two cameras or more", do)
+    return Trial(0, NOBODY, query, np.union1d(named, np.flatnonzero(labels.kind != PERSON)))
+
+
+def require_identities(dataset: Dataset) -> None:
+    """Errors: LpwError that says what is missing to look for persons across cameras: tracklets, persons or cameras."""
+    labels = read_labels(dataset.tracklets)
+    if not len(labels):
+        raise LpwError(dataset.name, "no tracklets", "a dataset with persons", "choose another dataset")
+    if np.all(labels.person[labels.kind == PERSON] < 0):
+        got, expected = "no person in any tracklet", "persons that are the same in several cameras"
+        raise LpwError(f"{dataset.name}, column person_id", got, expected, "identify the tracklets first")
+    cameras = dataset.tracklets["camera_id"].unique().to_pylist()
+    if len(cameras) == 1:
+        got, expected = f"one camera ({cameras[0]})", "two cameras or more"
+        do = "build the dataset from videos whose folders name their cameras (scene/view)"
+        raise LpwError(f"{dataset.name}, column camera_id", got, expected, do)
+
+
+def join_splits(dataset: Dataset) -> Trial | None:
+    """One trial over every tracklet of the splits, training ones among them; None where cameras have no fixed parts.
+
+    Cameras have fixed parts where those that ask never answer, and every tracklet of the splits is by one of them.
+    """
+    trials = read_trials(dataset)
+    cameras = to_numpy(dataset.tracklets, "camera_id")
+    everyone = np.unique(np.concatenate([np.concatenate([t.train, t.query, t.gallery]) for t in trials]))
+    asks, answers = (
+        set(cameras[np.concatenate([getattr(t, part) for t in trials])].tolist()) for part in ("query", "gallery")
+    )
+    if asks & answers or set(cameras[everyone].tolist()) - asks - answers:
+        return None
+    asking = np.isin(cameras[everyone].astype(str), sorted(asks))
+    named = read_labels(dataset.tracklets).person[everyone] >= 0
+    return Trial(0, NOBODY, everyone[asking & named], everyone[~asking])

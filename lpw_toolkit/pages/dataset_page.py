@@ -1,0 +1,237 @@
+"""A dataset as pages to look at: a timeline per camera and a strip of crops per tracklet, offline, in one folder.
+
+The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file), `sprites/` one JPEG
+per tracklet. A content security policy keeps it from reaching anything else, and ids are only ever shown as text.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_folder
+from lpw_toolkit.dataset.tables import to_numpy
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import writing
+from lpw_toolkit.files.listing import natural_key
+from lpw_toolkit.names import show_in_page
+from lpw_toolkit.pages.sprites import Strip, draw_strip, sample_positions
+from lpw_toolkit.progress import show_progress
+
+MARKER = ".lpw-show"
+MAX_SINGLE_FILE = 500
+_SPRITES_PER_FOLDER = 1000
+_N_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Show:
+    """What `write_show` made.
+
+    Attributes:
+        page: the file to open, `out`/index.html.
+        problems: one line for each crop that is crossed out on it, in order.
+    """
+
+    page: Path
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a kind of page is made of, beside its data: files of `static/`."""
+
+    page: str
+    files: tuple[str, ...]
+
+
+TIMELINES = Look("show.html", ("show.css", "timeline.js", "show.js"))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Tracklets in the order of the page, and the slice of the table of frames that each one owns."""
+
+    tracklets: pa.Table
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+
+def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Show:
+    """Writes the folder `out` with index.html; an older show there is replaced, anything else is refused.
+
+    Args:
+        single_file: everything within index.html; for at most MAX_SINGLE_FILE tracklets.
+        max_crops: most crops in a strip.
+
+    Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too large for one file;
+    MismatchError when its tables disagree. A corrupt crop is no error: it is crossed out and reported.
+    """
+    return write_pages(dataset, out, order_tracklets, TIMELINES, single_file=single_file, max_crops=max_crops)
+
+
+def write_pages(
+    dataset: Dataset, out: Path, order: Callable[[Dataset], Sheet], look: Look, *, single_file: bool, max_crops: int
+) -> Show:
+    """Writes the folder `out` with a page of the tracklets that `order` chooses (see `write_show`)."""
+    if max_crops < 1:
+        raise LpwError("crops in a strip", str(max_crops), "1 or more", "ask for more")
+    if out.resolve().is_relative_to(dataset.root.resolve()):
+        raise LpwError(out, "a place inside the dataset", "a folder beside it", "choose another --out")
+    check_free(out, marker=MARKER)
+    sheet = order(dataset)
+    if single_file and len(sheet.starts) > MAX_SINGLE_FILE:
+        got, expected = f"{len(sheet.starts)} tracklets", f"at most {MAX_SINGLE_FILE}"
+        raise LpwError("--single-file", got, expected, "leave the option out")
+    with publish_folder(out, marker=MARKER) as folder:
+        strips = list(draw_strips(dataset, sheet, None if single_file else folder, max_crops))
+        data = describe_page(dataset, sheet, strips)
+        if single_file:
+            data["sprites"] = [f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips]
+        _write_page(folder, data, single_file=single_file, look=look)
+        mark_folder(folder, MARKER)
+    return Show(out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()])
+
+
+def order_tracklets(dataset: Dataset) -> Sheet:
+    """Tracklets by camera, first appearance and id, each with its rows of the table of frames."""
+    tracklets = dataset.tracklets
+    ids = tracklets["tracklet_id"].to_pylist()
+    first = np.nan_to_num(to_numpy(tracklets, "first_pts_s").astype(np.float64), nan=0.0)
+    cameras = tracklets["camera_id"].to_pylist()
+    order = sorted(range(len(ids)), key=lambda i: (natural_key(cameras[i]), first[i], natural_key(ids[i])))
+    return take_sheet(dataset, np.array(order, dtype=np.int64))
+
+
+def take_sheet(dataset: Dataset, rows: NDArray[np.int64]) -> Sheet:
+    """The tracklets in `rows` of the table of tracklets, in that order. Errors: MismatchError."""
+    bounds = Ranges(dataset).bounds
+    return Sheet(dataset.tracklets.take(pa.array(rows)), bounds[rows, 0], bounds[rows, 1])
+
+
+def sprite_path(row: int) -> str:
+    """Where the sprite of the page's tracklet number `row` lies: never named after an id, which may be anything."""
+    return f"sprites/{row // _SPRITES_PER_FOLDER}/{row}.jpg"
+
+
+def draw_strips(dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: int) -> Iterator[Strip]:
+    """Draws all strips on all cores, in order; with a folder each goes to its file at once and is not kept."""
+    frames, n_strips = dataset.frames, len(sheet.starts)
+    if folder is not None:
+        for first in range(0, n_strips, _SPRITES_PER_FOLDER):
+            writing.make_folder((folder / sprite_path(first)).parent)
+
+    def draw(row: int) -> Strip:
+        mine = frames.slice(sheet.starts[row], sheet.stops[row] - sheet.starts[row])
+        strip = draw_strip(dataset, mine.take(pa.array(sample_positions(mine.num_rows, max_crops))))
+        if folder is None:
+            return strip
+        writing.write_file(folder / sprite_path(row), strip.jpeg)
+        return Strip(b"", strip.tile_width_px, strip.n_tiles, strip.corrupt)
+
+    with show_progress("show", n_strips, "tracklets") as progress, ThreadPoolExecutor(_N_THREADS) as pool:
+        for strip in pool.map(draw, range(n_strips)):
+            progress.advance()
+            yield strip
+
+
+def describe_page(dataset: Dataset, sheet: Sheet, strips: list[Strip]) -> dict[str, Any]:
+    """What the page knows: one list per column, one entry per tracklet; None for what the dataset does not know."""
+    tracklets = sheet.tracklets
+    cameras = list(dict.fromkeys(tracklets["camera_id"].to_pylist()))
+    number = {camera: i for i, camera in enumerate(cameras)}
+    unit, start, end = _times(dataset.frames, sheet)
+    return {
+        "name": dataset.name,
+        "digest": str(dataset.manifest.get("digest", "")),
+        "n_images": int((sheet.stops - sheet.starts).sum()),
+        "n_all": dataset.tracklets.num_rows,
+        "cameras": cameras,
+        "unit": unit,
+        "id": tracklets["tracklet_id"].to_pylist(),
+        "camera": [number[camera] for camera in tracklets["camera_id"].to_pylist()],
+        "person": tracklets["person_id"].to_pylist(),
+        "kind": tracklets["kind"].to_pylist(),
+        "length": (sheet.stops - sheet.starts).tolist(),
+        "start": start,
+        "end": end,
+        "score": _means(dataset.frames, sheet, "score", 4),
+        "width": _means(dataset.frames, sheet, "width", 0),
+        "height": _means(dataset.frames, sheet, "height", 0),
+        "tile": [strip.tile_width_px for strip in strips],
+        "tiles": [strip.n_tiles for strip in strips],
+        "corrupt": {row: sorted(strip.corrupt) for row, strip in enumerate(strips) if strip.corrupt},
+    }
+
+
+def _times(frames: pa.Table, sheet: Sheet) -> tuple[str | None, list[float | None], list[float | None]]:
+    """When each tracklet begins and ends: in seconds, else in frames, else not at all."""
+    for unit, column in (("s", "pts_s"), ("frames", "frame_index")):
+        values = to_numpy(frames, column).astype(np.float64)
+        if len(values) and np.isfinite(values).all():
+            return unit, _rounded(values[sheet.starts], 3), _rounded(values[sheet.stops - 1], 3)
+    unknown: list[float | None] = [None] * len(sheet.starts)
+    return None, unknown, unknown
+
+
+def _means(frames: pa.Table, sheet: Sheet, column: str, digits: int) -> list[float | None]:
+    """Mean of a column over each tracklet; None where nothing is known."""
+    values = to_numpy(frames, column).astype(np.float64)
+    known = np.isfinite(values)
+    sums = np.append(0.0, np.cumsum(np.where(known, values, 0.0)))
+    counts = np.append(0, np.cumsum(known))
+    n = counts[sheet.stops] - counts[sheet.starts]
+    totals = sums[sheet.stops] - sums[sheet.starts]
+    return _rounded(np.divide(totals, n, out=np.full(len(n), np.nan), where=n > 0), digits)
+
+
+def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
+    return [None if not np.isfinite(v) else round(v, digits) if digits else round(v) for v in values.tolist()]
+
+
+def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool, look: Look = TIMELINES) -> None:
+    page = read_static(look.page)
+    files = {name: read_static(name) for name in look.files} | {"data.js": encode_data(data)}
+    if single_file:
+        page, files = inline_files(page, files), {}
+    for name, text in {**files, "index.html": page}.items():
+        writing.write_file(folder / name, text.encode())
+
+
+def encode_data(data: dict[str, Any]) -> str:
+    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line, or turn a page."""
+    text = json.dumps(show_in_page(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
+
+
+def inline_files(page: str, files: dict[str, str]) -> str:
+    """The page with its styles and scripts inside, each named in the policy by its hash."""
+    hashes: dict[str, str] = {"style": "", "script": ""}
+    for name, text in files.items():
+        kind = "style" if name.endswith(".css") else "script"
+        tag = f'<link rel="stylesheet" href="{name}">' if kind == "style" else f'<script src="{name}"></script>'
+        page = page.replace(tag, f"<{kind}>{text}</{kind}>", 1)
+        hashes[kind] += f" {_csp_hash(text)}"
+    for kind, allowed in hashes.items():
+        page = page.replace(f"{kind}-src 'self'", f"{kind}-src{allowed}", 1)
+    return page
+
+
+def _csp_hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def read_static(name: str) -> str:
+    """A file of `static/`: what every page of its kind holds."""
+    return resources.files("lpw_toolkit.pages").joinpath("static", name).read_text("utf-8")

@@ -1,0 +1,1 @@
+"""Tracklets beside ground truth: purity, cleanup cost and tracking metrics."""

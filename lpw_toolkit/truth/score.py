@@ -1,0 +1,134 @@
+"""`lpw score-tracklets`: a dataset, or tracks as MOT text, against ground truth, as one record and as text."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, read_detections
+from lpw_toolkit.dataset.video_boxes import iter_sequences
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import exists, is_file, is_folder
+from lpw_toolkit.names import show_name
+from lpw_toolkit.truth.cleanup_cost import Prices, Score, pool, score_tracklets
+
+Pair = tuple[str, BoxRows, BoxRows]
+
+
+def score_against(
+    tracklets: Path, truth: Path, *, iou: float = 0.3, prices: Prices, detections: Path | None = None
+) -> dict[str, Any]:
+    """Scores every video and all together.
+
+    Args:
+        tracklets: a dataset, or tracks as MOT text.
+        truth: MOT ground truth: a file for one video; for several, a folder with `<path of the video>.txt`.
+        detections: MOT text of the one video, if only boxes with a detection behind them shall count as kept.
+
+    Returns:
+        `videos` (one record each) and `all`; shares are fractions, times seconds.
+
+    Errors: LpwError for truth that does not fit.
+    """
+    from lpw_toolkit.truth.mot_metrics import evaluate
+
+    if not exists(truth):
+        do = "give the path of a MOT text, or of a folder with one for each video"
+        raise LpwError("option --truth", f"{truth}, where nothing is", "ground truth", do)
+    pairs = read_pairs(tracklets, truth)
+    if detections is not None and len(pairs) != 1:
+        raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")
+    found = read_detections(detections) if detections is not None else None
+    scores = [score_tracklets(tracks, gt, iou=iou, prices=prices, detections=found) for _, tracks, gt in pairs]
+    metrics = evaluate({name: (tracks, gt) for name, tracks, gt in pairs})
+    videos = [
+        {"video": name, **_record(score), **metrics[name]} for (name, _, _), score in zip(pairs, scores, strict=True)
+    ]
+    settings = {"iou": iou, "prices": asdict(prices)}
+    return {"settings": settings, "videos": videos, "all": {**_record(pool(scores)), **metrics["all"]}}
+
+
+def _record(score: Score) -> dict[str, Any]:
+    cost = score.cost_per_1000_s
+    return {
+        "cost_per_1000_s": cost if np.isfinite(cost) else None,
+        "yield_frac": score.yield_frac,
+        "mixed_frac": score.mixed_frac,
+        "purity": score.purity,
+        "fragments_per_identity": score.fragments_per_identity,
+        "n_tracklets": score.n_tracklets,
+        "n_kept": score.n_kept,
+        "n_truth": score.n_truth,
+    }
+
+
+def read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
+    """Name, tracks and truth of each video; a track of a dataset is a row of its table of tracklets.
+
+    Errors: LpwError for a dataset without videos, or videos without truth.
+    """
+    if not is_folder(tracklets):
+        return [(tracklets.stem, read_boxes(tracklets), read_boxes(truth))]
+    dataset = open_dataset(tracklets)
+    sources = [entry for entry in dataset.manifest.get("sources", []) if "error" not in entry]
+    if not sources:
+        raise LpwError(tracklets, "no videos", "a dataset made from video", "name another")
+    tracks = read_tracks(dataset)
+    none = BoxRows(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
+    return [
+        (name, tracks.get(name, none), read_boxes(_truth_file(truth, entry, len(sources))))
+        for name, entry in ((str(entry["video_id"]), entry) for entry in sources)
+    ]
+
+
+def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
+    if is_file(truth):
+        if n_sources > 1:
+            raise LpwError(
+                truth, f"one file for {n_sources} videos", "a folder with a file for each", "name the folder"
+            )
+        return truth
+    names = [Path(entry["path"]).with_suffix(".txt").as_posix(), f"{entry['video_id']}.txt"]
+    for name in names:
+        if is_file(truth / name):
+            return truth / name
+    got = f"neither {' nor '.join(dict.fromkeys(names))}"
+    raise LpwError(truth, got, "ground truth for every video", "add the file")
+
+
+def read_tracks(dataset: Dataset) -> dict[str, BoxRows]:
+    """The refined boxes of each video that has tracklets, sorted by frame; a track is a row of the tracklets' table."""
+    return {
+        found.video_id: BoxRows(found.frame_index, found.tracklet, found.boxes, np.ones(len(found.boxes)))
+        for found in iter_sequences(dataset)
+    }
+
+
+_COLUMNS = (
+    ("cost_per_1000_s", "s/1000", "{:.0f}"),
+    ("yield_frac", "yield", "{:.1%}"),
+    ("mixed_frac", "mixed", "{:.1%}"),
+    ("purity", "purity", "{:.1%}"),
+    ("fragments_per_identity", "frag/id", "{:.2f}"),
+    ("n_tracklets", "tracklets", "{}"),
+    ("IDF1", "IDF1", "{:.1%}"),
+    ("HOTA", "HOTA", "{:.1%}"),
+    ("MOTA", "MOTA", "{:.1%}"),
+    ("IDSW", "IDSW", "{}"),
+)
+
+
+def format_score(facts: dict[str, Any]) -> str:
+    """`score_against`'s record as a table, one line per video and one for all."""
+    rows = [*facts["videos"], {"video": "all", **facts["all"]}] if len(facts["videos"]) > 1 else facts["videos"]
+    lines = [["video", *(title for _, title, _ in _COLUMNS)]]
+    for row in rows:
+        cells = [form.format(row[key]) if row.get(key) is not None else "-" for key, _, form in _COLUMNS]
+        lines.append([show_name(row["video"]), *cells])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in lines
+    )

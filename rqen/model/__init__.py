@@ -1,0 +1,1 @@
+"""RQEN as a network: backbone, regions, quality predictor and aggregation."""

@@ -1,0 +1,208 @@
+"""The network of RQEN and of its ablations: frames in, one vector per set out, with the score of every region.
+
+    frames -> backbone -> last map -> regional features f_ri  (regions.py)
+                       -> tap      -> scores s_ri             (quality.py)
+    f_ri, s_ri over the frames i of a set -> F_r -> F = [F_1 ... F_R], unit length    (aggregate.py)
+
+Identities are learned from frames (`heads="frame"`, the paper: the global feature of each frame, and auxiliary heads
+where the backbone has middle maps) or from sets behind a normalisation (`heads="neck"`, today's practice; with
+`necks` each region has a classifier of its own, so that each must tell persons apart alone).
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lpw_toolkit.errors import LpwError
+from rqen.model.aggregate import aggregate_sets
+from rqen.model.backbone import Maps
+from rqen.model.quality_predictor import QualityPredictor, Reading
+from rqen.model.regions import DIVISION, pool_regions
+
+_POOLED = 5  # side of the auxiliary heads' pooling; smaller maps go without
+Quality = Literal["predicted", "uniform", "appended"]
+Heads = Literal["frame", "neck", "necks"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a method is made of.
+
+    Attributes:
+        division: parts of the height, from above; one part is the whole body.
+        keep: number of the only part that is used; None: all.
+        quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended` puts the scores behind
+            the features of each frame and takes the mean of unit vectors (as many parameters as `predicted`).
+        predictor: which reading of the quality predictor; not used by `uniform`.
+        heads: where identities are learned: `frame`, `neck` or `necks`.
+        auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where there are any.
+    """
+
+    division: tuple[float, ...] = DIVISION
+    keep: int | None = None
+    quality: Quality = "predicted"
+    predictor: Reading = "paper"
+    heads: Heads = "frame"
+    auxiliary: bool = True
+
+    @property
+    def n_regions(self) -> int:
+        """Regions that a vector is made of."""
+        return len(self.division) if self.keep is None else 1
+
+
+#: Table 2's rows, QAN, which is RQEN with one part, and `mean`: the baseline with the recipe's distance loss.
+METHODS = {
+    "baseline": Design(division=(1.0,), quality="uniform"),
+    "mean": Design(division=(1.0,), quality="uniform"),
+    "qan": Design(division=(1.0,)),
+    "ru": Design(keep=0),
+    "rm": Design(keep=1),
+    "rl": Design(keep=2),
+    "qfix": Design(quality="uniform"),
+    "more_params": Design(quality="appended"),
+    "rqen": Design(),
+}
+
+
+def design_method(name: str) -> Design:
+    """The design of a method by name (`-` and `_` are one). Errors: LpwError that lists the names."""
+    if name.replace("-", "_") not in METHODS:
+        raise LpwError("method", name, ", ".join(METHODS), "choose one of them")
+    return METHODS[name.replace("-", "_")]
+
+
+class Output(NamedTuple):
+    """What the network says of B sets of T frames.
+
+    Attributes:
+        embedding: (B, D), unit length; D = R * C, and R more for `appended`.
+        scores: (B, T, R) in (0, 1), before normalisation over the set; ones for `uniform`.
+        shares: (B, T, R), the weight that each frame had.
+        features: (B, T, R, C), regional features of each frame.
+        logits: of each classifier, (B * T, persons) for frames or (B, persons) for sets; empty in evaluation.
+        raw: (B, R * C) before normalisation: what a triplet loss sees beside a neck.
+    """
+
+    embedding: Tensor
+    scores: Tensor
+    shares: Tensor
+    features: Tensor
+    logits: tuple[Tensor, ...]
+    raw: Tensor
+
+
+class SetNetwork(nn.Module):
+    """A method on a backbone.
+
+    Args:
+        backbone: as `rqen.backbones.Backbone`.
+        design: see `Design`.
+        n_persons: identities to tell apart in training.
+        size: height and width of the images in pixels (one predictor is tied to it).
+    """
+
+    def __init__(self, backbone: nn.Module, design: Design, n_persons: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.backbone, self.design = backbone, design
+        n_regions = design.n_regions
+        self.predictor = None
+        if design.quality != "uniform":
+            tap = (backbone.tap_channels, -(-size[0] // 8), -(-size[1] // 8))
+            self.predictor = QualityPredictor(design.predictor, tap, n_regions)
+        if design.heads == "frame":
+            self.main = make_classifier(backbone.last_channels, n_persons)
+            middle = backbone.middle_channels if design.auxiliary else ()
+            self.auxiliary = nn.ModuleList(AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle))
+        else:
+            self.neck = nn.BatchNorm1d(n_regions * backbone.last_channels)
+            self.neck.bias.requires_grad_(False)
+            n_heads = n_regions if design.heads == "necks" else 1
+            width = n_regions * backbone.last_channels // n_heads
+            self.main = nn.ModuleList(nn.Linear(width, n_persons, bias=False) for _ in range(n_heads))
+            for head in self.main:
+                nn.init.normal_(head.weight, std=0.001)
+
+    def describe_frames(self, images: Tensor) -> tuple[Maps, Tensor, Tensor]:
+        """Maps, regional features (N, R, C) and scores (N, R) of N frames (N, 3, H, W)."""
+        maps = self.backbone(images)
+        features = pool_regions(maps.last, self.design.division)
+        if self.design.keep is not None:
+            features = features[:, self.design.keep, None]
+        if self.predictor is None:
+            return maps, features, features.new_ones(features.shape[:2])
+        return maps, features, self.predictor(images, maps.tap).float()
+
+    def forward(self, images: Tensor, mask: Tensor | None = None) -> Output:
+        """Sets (B, T, 3, H, W) to their vectors; `mask` (B, T) is True where there is a frame."""
+        n_sets, n_frames = images.shape[:2]
+        maps, features, scores = self.describe_frames(images.flatten(0, 1))
+        features = features.float().unflatten(0, (n_sets, n_frames))
+        scores = scores.unflatten(0, (n_sets, n_frames))
+        output = self.join(features, scores, mask)
+        if not self.training:
+            return output
+        embedding, scores, shares, features, _, raw = output  # torch.compile does not follow `_replace`
+        return Output(embedding, scores, shares, features, self._classify(maps, raw), raw)
+
+    def join(self, features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Output:
+        """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask (B, T)."""
+        appended = self.design.quality == "appended"
+        weights = torch.ones_like(scores) if appended else scores
+        embedding, regions, shares = aggregate_sets(features, weights, mask)
+        raw = regions.flatten(1)
+        if self.design.heads != "frame" and not self.training:
+            embedding = F.normalize(self.neck(raw), dim=1)
+        if appended:
+            frames = F.normalize(torch.cat([features.flatten(2), scores], dim=2), dim=2)
+            embedding = F.normalize((shares[..., :1] * frames).sum(dim=1), dim=1)
+        return Output(embedding, scores, shares, features, (), raw)
+
+    def _classify(self, maps: Maps, raw: Tensor) -> tuple[Tensor, ...]:
+        if self.design.heads != "frame":
+            pieces = self.neck(raw).chunk(len(self.main), dim=1)
+            return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
+        whole = maps.last.float().mean(dim=(2, 3))
+        return (self.main(whole), *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)))
+
+
+class AuxiliaryHead(nn.Module):
+    """A classifier on a middle map, training only: average 5/3, 1 x 1 to 128, fully connected to 1024, classes.
+
+    Args:
+        channels: of the map.
+        grid: side of the map after averaging at 224 x 224 (4 after 3c, 2 after 4e); other inputs are averaged to it.
+        n_persons: classes.
+    """
+
+    def __init__(self, channels: int, grid: int, n_persons: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128, eps=1e-5, momentum=0.001),
+            nn.ReLU(inplace=True),
+            nn.AdaptiveAvgPool2d(grid),
+            nn.Flatten(),
+            nn.Linear(128 * grid * grid, 1024, bias=False),
+            nn.BatchNorm1d(1024, eps=1e-5, momentum=0.001),
+            nn.ReLU(inplace=True),
+            make_classifier(1024, n_persons),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Logits (N, persons) of maps (N, C, H, W)."""
+        if min(maps.shape[2:]) >= _POOLED:
+            maps = F.avg_pool2d(maps, _POOLED, 3, ceil_mode=True)
+        logits: Tensor = self.layers(maps)
+        return logits
+
+
+def make_classifier(channels: int, n_persons: int) -> nn.Linear:
+    """A fully connected layer that starts as the released code's: Xavier's weights, no bias."""
+    layer = nn.Linear(channels, n_persons)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
