@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
 PACKAGES = ("lpw_toolkit", "rqen", "cli", "manifests")
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 50, 400
 DOORS = "lpw_toolkit/files/"
@@ -378,10 +377,3 @@ def test_linters(command: list[str], tmp_path: Path) -> None:
         command = [*command, "--cache-dir", str(tmp_path)]
     run = subprocess.run([str(tool), *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_the_readme_names_every_file_once():
-    listed = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
-    modules = {path for path in listed if path.endswith(".py")}
-    assert len(listed) == len(set(listed))
-    assert modules == set(sources())
