@@ -19,8 +19,8 @@ from lpw_toolkit.networks.tensor_file import check_header, parse_tensors
 from lpw_toolkit.networks.torch_file import check_torch
 from lpw_toolkit.networks.weights import WeightsFile
 from rqen import runs
-from rqen.backbones.bn_inception import BNInception
 from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.backbones.bn_inception import BNInception
 from rqen.model.pretrained import load_state, name_weights, parse_state, read_state
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpw_toolkit.errors import LpwError
-from rqen.backbones.bn_inception import BNInception, fold_biases
 from rqen.losses import batch_hard_loss, pull_loss, triplet_loss
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import BackboneOptions, list_backbones, open_backbone
+from rqen.model.backbones.bn_inception import BNInception, fold_biases
 from rqen.model.network import METHODS, AuxiliaryHead, SetNetwork, design_method
 from rqen.model.pretrained import load_state, read_state
 from rqen.model.quality_predictor import QualityPredictor

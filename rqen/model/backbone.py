@@ -1,15 +1,14 @@
 """Backbones: one file each, found by listing this folder; pictures in, the tap for quality and the last map out."""
 
-import importlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import follow_links
+from lpw_toolkit.plugins import PluginFolder
+
+BACKBONES = PluginFolder("rqen.model.backbones", "option --backbone")
 
 
 class Maps(NamedTuple):
@@ -78,12 +77,8 @@ class BackboneOptions:
 
 
 def list_backbones() -> list[str]:
-    """Names of the files in this folder."""
-    return [
-        p.stem
-        for p in list_folder(follow_links(Path(__file__).parent))
-        if p.suffix == ".py" and not p.stem.startswith("_")
-    ]
+    """The names of all backbones."""
+    return BACKBONES.names()
 
 
 def open_backbone(name: str, options: BackboneOptions) -> Any:
@@ -97,7 +92,7 @@ def open_backbone(name: str, options: BackboneOptions) -> Any:
         raise LpwError("option --backbone", name, f"{', '.join(known)}, timm:NAME", "choose one of them")
     if options.last_stride not in (1, 2):
         raise LpwError("last stride", f"{options.last_stride}", "1 or 2", "choose one of them")
-    module = importlib.import_module(f"rqen.backbones.{family}")
+    module = BACKBONES.load(family)
     return module.open_backbone(options, inner) if family == "timm" else module.open_backbone(options)
 
 

@@ -1,0 +1,1 @@
+"""Backbones, one file each; `model.backbone` says what a file provides."""
