@@ -35,13 +35,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     parts, pictures = [], 0
     for cell in cells:
         source = "".join(cell["source"])
-        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        shell = source.removeprefix("%%sh -e\n")
+        language = "python" if shell == source else "sh"
+        parts.append(source if cell["cell_type"] == "markdown" else f"```{language}\n{shell}\n```")
         for output in cell.get("outputs", ()):
-            picture = output.get("data", {}).get("image/png")
-            if picture:
-                name = f"images/tutorial-{pictures}.png"
+            kind = next((kind for kind in output.get("data", ()) if kind.startswith("image/")), None)
+            if kind:
+                name = f"images/tutorial-{pictures}.{kind.removeprefix('image/')}"
                 pictures += 1
-                files.append(File.generated(config, name, content=base64.b64decode(picture)))
+                files.append(File.generated(config, name, content=base64.b64decode(output["data"][kind])))
                 parts.append(f"![Output of the cell above]({name})")
             else:
                 parts.append(f"```text\n{read_text(output).rstrip()}\n```")

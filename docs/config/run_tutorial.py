@@ -24,22 +24,23 @@ def run_notebook(folder: Path) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":
-            cell.outputs = [tidy_output(one, folder) for one in cell.outputs if one.get("name") != "stderr"]
+            cell.outputs = tidy_outputs(cell.outputs, folder)
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = {"name": "python"}
     return notebook
 
 
-def tidy_output(output: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
-    """The output without kinds that no page shows, without the folder and without clock times."""
-    if "data" in output:
-        kept = "image/png" if "image/png" in output.data else "text/plain"
-        output.data = {kept: output.data[kept]}
-        output.metadata = {}
-    else:
-        text = output.text.replace(f"{folder}/", "")
-        output.text = re.sub(r" in \d+(\.\d+)? s\b", "", text)
-    return output
+def tidy_outputs(outputs: list[nbformat.NotebookNode], folder: Path) -> list[nbformat.NotebookNode]:
+    """One picture or text for each output, what is printed in one piece; no messages, folder or clock time."""
+    text, kept = "", []
+    for output in outputs:
+        if output.output_type == "stream":
+            text += output.text if output.name == "stdout" else ""
+        else:
+            kind = next(kind for kind in ("image/jpeg", "image/png", "text/plain") if kind in output.data)
+            kept.append(nbformat.v4.new_output("display_data", {kind: output.data[kind]}))
+    text = re.sub(r" in \d+(\.\d+)? s\b", "", text.replace(f"{folder}/", ""))
+    return [*([nbformat.v4.new_output("stream", text=text)] if text else []), *kept]
 
 
 def main() -> None:

@@ -18,6 +18,10 @@ BUILD = ["build-tracklets", "video/", "--out", "my-dataset", "--weights", "yolov
 IMPORT = ["import", "lpw", "mini_lpw", "--out", "lpw", "--allow-partial"]
 #: What a page expects to be there already.
 BEFORE = {"cleaning.md": [BUILD], "training.md": [IMPORT], "extending.md": [IMPORT]}
+#: A training of seconds.
+TINY = (
+    "train.iterations=1", "train.precision=float32", "train.channels_last=yes", "data.n_persons=2", "data.n_frames=2",
+)  # fmt: skip
 #: Only read, not run: minutes long, a server, or made of other commands.
 LONG = ("demo", "reproduce")
 
@@ -44,7 +48,7 @@ def shorten(arguments: list[str]) -> list[str] | None:
         at = arguments.index("--weights")
         return [*arguments[:at], "--boxes", "det.txt", *arguments[at + 2 :], *OPTIONS]
     if arguments[0] == "train":
-        return [*arguments, "--set", "train.iterations=1", "--set", "train.precision=float32"]
+        return [*arguments, *(f"--set={change}" for change in TINY)]
     return arguments
 
 

@@ -19,10 +19,10 @@ def read_outputs() -> list[dict]:
 
 def test_the_committed_output_holds_pictures_and_nothing_of_a_machine():
     outputs = read_outputs()
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 4
+    assert sum(kind.startswith("image/") for output in outputs for kind in output.get("data", ())) >= 4
     assert not [output for output in outputs if output["output_type"] == "error"]
     text = NOTEBOOK.read_text("utf-8")
-    plain = re.sub(r'"image/png": "[^"]*"', "", text)
+    plain = re.sub(r'"image/\w+": "[^"]*"', "", text)
     assert not re.findall(r"/tmp/|/home/|/root/|/work/|\d\d:\d\d:\d\d", plain)
     assert len(text) < MAX_BYTES
 
