@@ -11,10 +11,10 @@ from make_dataset import make_dataset
 
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import CorruptCropError, LpwError
-from rqen.augment import ERASED_AREA, Augmentation
-from rqen.batches import Batches, Share, open_loader, take_share
-from rqen.loading import iter_ahead
-from rqen.plans import make_pool
+from rqen.data.augment import ERASED_AREA, Augmentation
+from rqen.data.batches import Batches, Share, open_loader, take_share
+from rqen.data.prefetch import iter_ahead
+from rqen.data.samplers import make_pool
 from rqen.recipe import DataRecipe
 
 PLAIN = Augmentation(0.0, 0, 0.0, (0, 0, 0))

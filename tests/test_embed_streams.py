@@ -9,8 +9,8 @@ import torch
 from make_dataset import make_dataset
 
 from lpw_toolkit.dataset.clip_index import open_index
-from rqen import embed
-from rqen.embed import EmbedOptions, embed_tracklets
+from rqen.inference import embed
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.backbone import IMAGENET, Maps
 from rqen.model.network import SetNetwork, design_method
 

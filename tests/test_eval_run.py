@@ -18,12 +18,12 @@ from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import runs
-from rqen.job import Job
+from rqen.inference.run_vectors import ScoringOptions, embed_run, evaluate_run, read_quality
 from rqen.recipe import read_recipe
-from rqen.scoring import ScoringOptions, embed_run, evaluate_run, read_quality
-from rqen.team import Share, Team
-from rqen.train import train
+from rqen.run import run_folder
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
@@ -161,7 +161,7 @@ class TestEval:
             asked.append(words[3])
             return embed_run(*words)
 
-        monkeypatch.setattr("rqen.scoring.embed_run", note)
+        monkeypatch.setattr("rqen.inference.run_vectors.embed_run", note)
         show(*on(home))
         show(*on(home, "--metric", "euclidean", "--pca", 2))
         assert len(asked[0]) == 8  # scene 1
@@ -218,7 +218,7 @@ class TestEval:
         message = refuse("eval", home / "run", "--data", tmp_path / "d", "--protocol", "market", "--workers", 0)
         assert "one camera (one); expected two cameras or more" in message
 
-    @pytest.mark.parametrize("name", [runs.MODEL, runs.RUN])
+    @pytest.mark.parametrize("name", [run_folder.MODEL, run_folder.RUN])
     def test_damaged_files_of_a_run(self, home: Path, tmp_path: Path, name: str) -> None:
         run = tmp_path / "run"
         shutil.copytree(home / "run", run)
@@ -227,7 +227,7 @@ class TestEval:
         assert isinstance(done.exception, MismatchError)
         assert f"{name}: got a damaged file" in str(done.exception)
         (run / name).unlink()
-        assert ("not complete" if name == runs.MODEL else "without run.json") in refuse(
+        assert ("not complete" if name == run_folder.MODEL else "without run.json") in refuse(
             "eval", run, "--data", home / "d", "--protocol", "lpw"
         )
 

@@ -18,7 +18,7 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import frame_embeddings_schema
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import LpwError
-from rqen.frame_vectors import weigh_regions, write_frame_vectors
+from rqen.inference.frame_vectors import weigh_regions, write_frame_vectors
 
 
 @pytest.fixture(scope="module")

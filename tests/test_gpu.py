@@ -13,14 +13,15 @@ from tiny_training import make_data, make_job
 from torch import nn
 
 from lpw_toolkit.dataset.clip_index import open_index
-from rqen import runs
-from rqen.batches import Batch, Share
-from rqen.cuda_graph import record_passes
-from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.job import build_network, open_network
-from rqen.team import Team
-from rqen.train import Runner, train
-from rqen.trial import PLAIN, Mode, choose_mode
+from rqen.data.batches import Batch, Share
+from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.run import run_folder
+from rqen.run.speed_trial import PLAIN, Mode, choose_mode
+from rqen.run.trained_network import open_network
+from rqen.training.cuda_graph import record_passes
+from rqen.training.distributed import Team
+from rqen.training.job import build_network
+from rqen.training.train import Runner, train
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
@@ -46,7 +47,7 @@ def run(data: Path, out: Path, device: str, *changes: str, recipe: str = "modern
     """Losses of the logged iterations of a run."""
     job = make_job(data, out, ONE_BY_ONE, *changes, recipe=recipe, resume=resume)
     train(job, Team(Share(), torch.device(device)))
-    return [row["loss"] for row in runs.read_log(out, 10**6)]
+    return [row["loss"] for row in run_folder.read_log(out, 10**6)]
 
 
 @pytest.mark.parametrize("graph", ["yes", "no"])
@@ -84,7 +85,7 @@ def test_a_run_goes_on(data, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path / "parts", "cuda")
     monkeypatch.undo()
-    assert runs.read_state(tmp_path / "parts" / runs.CHECKPOINT).iteration == 2
+    assert run_folder.read_state(tmp_path / "parts" / run_folder.CHECKPOINT).iteration == 2
     assert run(data, tmp_path / "parts", "cuda", resume=True)[-1] == pytest.approx(whole[-1], rel=1e-3)
 
 

@@ -26,12 +26,13 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.schema import SCHEMAS
 from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import runs
-from rqen.job import Job, open_network
+from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.recipe import read_recipe
-from rqen.scoring import ScoringOptions, embed_run
-from rqen.team import Share, Team
-from rqen.train import train
+from rqen.run import run_folder
+from rqen.run.trained_network import open_network
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
@@ -234,21 +235,21 @@ def rewrite_run(
     run: Path, change: Callable[[dict[str, Any]], None], *, digest: bool = False, whole: bool = False
 ) -> None:
     """Changes run.json, as a stranger would; with its own digest made to fit where asked."""
-    facts = json.loads((run / runs.RUN).read_text())
+    facts = json.loads((run / run_folder.RUN).read_text())
     change(facts)
     if digest:
-        facts["digest"] = runs.digest_settings(facts)
-    (run / runs.RUN).write_text(json.dumps(facts))
+        facts["digest"] = run_folder.digest_settings(facts)
+    (run / run_folder.RUN).write_text(json.dumps(facts))
 
 
 def rewrite_model(run: Path, *, metadata: dict[str, str | None], scale: float = 1.0) -> None:
     """Other weights, or other metadata, in model.safetensors."""
-    with safe_open(run / runs.MODEL, "pt") as opened:
+    with safe_open(run / run_folder.MODEL, "pt") as opened:
         said = opened.metadata()
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     tensors = {name: value * scale if value.is_floating_point() else value for name, value in tensors.items()}
     said = {key: value for key, value in {**said, **metadata}.items() if value is not None}
-    save_file(tensors, run / runs.MODEL, said)
+    save_file(tensors, run / run_folder.MODEL, said)
 
 
 def set_height(facts: dict[str, Any]) -> None:
@@ -304,4 +305,6 @@ class TestRuns:
 
     def test_the_digest_of_the_weights_is_that_of_the_bytes(self, place: Path) -> None:
         found = embed_run(place / "run", place / "d", ScoringOptions(n_workers=0))
-        assert found.facts.checkpoint_sha256 == hashlib.sha256((place / "run" / runs.MODEL).read_bytes()).hexdigest()
+        assert (
+            found.facts.checkpoint_sha256 == hashlib.sha256((place / "run" / run_folder.MODEL).read_bytes()).hexdigest()
+        )

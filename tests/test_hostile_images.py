@@ -27,7 +27,8 @@ from lpw_toolkit.dataset.image_codec import decode_image
 from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header, vet_image, without_spans
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import body_points, quality_page
+from rqen.body import key_points
+from rqen.quality_page import quality_page
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITED = (
@@ -307,11 +308,11 @@ class TestManyAtOnce:
     def test_pose(self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
         images = open_images(open_dataset(datasets["cut PNG"]))
         rows = np.array([0, 1, 0, 1, 0])
-        assert list(body_points._cut_to_memory(images, rows)) == [[0, 1, 0, 1, 0]]
-        monkeypatch.setattr(body_points, "_CHUNK_PIXELS", 2 * WIDTH * HEIGHT)
-        assert list(body_points._cut_to_memory(images, rows)) == [[0, 1], [0, 1], [0]]
-        monkeypatch.setattr(body_points, "_CHUNK_PIXELS", 1)
-        assert list(body_points._cut_to_memory(images, rows)) == [[0], [1], [0], [1], [0]]
+        assert list(key_points._cut_to_memory(images, rows)) == [[0, 1, 0, 1, 0]]
+        monkeypatch.setattr(key_points, "_CHUNK_PIXELS", 2 * WIDTH * HEIGHT)
+        assert list(key_points._cut_to_memory(images, rows)) == [[0, 1], [0, 1], [0]]
+        monkeypatch.setattr(key_points, "_CHUNK_PIXELS", 1)
+        assert list(key_points._cut_to_memory(images, rows)) == [[0], [1], [0], [1], [0]]
 
     def test_page_of_scores(self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
         images = open_images(open_dataset(datasets["cut PNG"]))

@@ -50,7 +50,7 @@ from lpw_toolkit.names import (
 from lpw_toolkit.pages.dataset_page import encode_data, read_static, write_show
 from lpw_toolkit.progress import set_style, show_progress
 from lpw_toolkit.video.source_names import IdMaker
-from rqen.picture_page import Section, format_page
+from rqen.quality_page.picture_page import Section, format_page
 from rqen.reproduce.forms import Grid, Report, format_report
 
 ROOT = Path(__file__).resolve().parents[1]

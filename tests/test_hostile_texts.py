@@ -21,9 +21,9 @@ from lpw_toolkit.evaluation.metrics_table import read_lines, read_metrics
 from lpw_toolkit.files.lines import iter_lines
 from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.video.source_names import read_cameras
-from rqen.body_points import read_landmarks
+from rqen.body.key_points import read_landmarks
 from rqen.recipe import make_recipe, read_recipe
-from rqen.runs import digest_settings
+from rqen.run.run_folder import digest_settings
 
 CHILD = """
 kind, folder, paths = sys.argv[1], Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]]
@@ -39,10 +39,10 @@ elif kind == "recipe":
     from rqen.recipe import read_recipe
     read = lambda path: read_recipe(str(path))
 elif kind == "run":
-    from rqen.runs import read_run as read
+    from rqen.run.run_folder import read_run as read
 elif kind == "landmarks":
     from lpw_toolkit.dataset import open_dataset
-    from rqen.body_points import read_landmarks
+    from rqen.body.key_points import read_landmarks
     read = lambda path: read_landmarks(path, open_dataset(folder))
 """
 

@@ -18,10 +18,10 @@ from lpw_toolkit.networks.pickle_walk import RefusedError, follow_pickle
 from lpw_toolkit.networks.tensor_file import check_header, parse_tensors
 from lpw_toolkit.networks.torch_file import check_torch
 from lpw_toolkit.networks.weights import WeightsFile
-from rqen import runs
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.backbones.bn_inception import BNInception
 from rqen.model.pretrained import load_state, name_weights, parse_state, read_state
+from rqen.run import run_folder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HUGE = 10**10
@@ -290,14 +290,14 @@ def test_a_hostile_run_is_one_line(change: dict[str, object], told: str, tmp_pat
     facts = {"iteration": "5", "digest": "f" * 64, "best_at": "{}"}
     file = tmp_path / "model.safetensors"
     save_file(tensors, file, facts)
-    assert runs.read_state(file, "f" * 64).iteration == 5
+    assert run_folder.read_state(file, "f" * 64).iteration == 5
     save_file(
         tensors | {name: value for name, value in change.items() if isinstance(value, torch.Tensor)},
         file,
         facts | {name: value for name, value in change.items() if isinstance(value, str)},
     )
     with pytest.raises(MismatchError) as caught:
-        runs.read_state(file, "f" * 64)
+        run_folder.read_state(file, "f" * 64)
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 

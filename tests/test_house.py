@@ -74,7 +74,7 @@ MAY_PRINT = {
     ("lpw_toolkit/progress.py", "print"): "the other one: lines of progress, which pass `show_name`",
     ("lpw_toolkit/names.py", "csv.writer"): "the one way into a CSV",
     ("lpw_toolkit/names.py", "html.escape"): "the one way into a page",
-    ("rqen/runs.py", "csv.DictWriter"): "the log of a run: numbers of our own",
+    ("rqen/run/run_folder.py", "csv.DictWriter"): "the log of a run: numbers of our own",
 }
 #: Decoders of pictures, which `lpw_toolkit/dataset/image_codec.py` alone calls: only it vets them first.
 DECODING_CALLS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lpw_toolkit.errors import LpwError
-from rqen.landmarks import FROM_CPM, JOINTS, SETS, divide_body, map_coco, map_cpm
+from rqen.body.landmarks import FROM_CPM, JOINTS, SETS, divide_body, map_coco, map_cpm
 
 #: Rough upright proportions of protocols.md 8.2, in the paper's order.
 UPRIGHT = np.array([[0.06, 0.17, 0.20, 0.20, 0.35, 0.35, 0.47, 0.47, 0.51, 0.51, 0.72, 0.72, 0.93, 0.93]])

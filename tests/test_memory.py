@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from rqen import memory
+from rqen.run import malloc
 
 #: Fresh pages that the system hands out for a large buffer that is made and freed five times.
 COUNT = """
 import resource, sys, torch
-from rqen.memory import keep_freed_memory
+from rqen.run.malloc import keep_freed_memory
 kept = sys.argv[1] == "keep" and keep_freed_memory()
 torch.set_num_threads(1)
 def fill():
@@ -37,5 +37,5 @@ def test_freed_memory_is_used_again() -> None:
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: SimpleNamespace())
-    assert not memory.keep_freed_memory()
+    monkeypatch.setattr(malloc.ctypes, "CDLL", lambda _: SimpleNamespace())
+    assert not malloc.keep_freed_memory()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from make_dataset import make_dataset
 
 from lpw_toolkit.errors import LpwError
-from rqen.plans import Pool, draw_frames, draw_sets, draw_triplets, hold_out, make_pool
+from rqen.data.samplers import Pool, draw_frames, draw_sets, draw_triplets, hold_out, make_pool
 
 
 def pool_of(cameras: list[list[int]]) -> Pool:

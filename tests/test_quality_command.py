@@ -22,16 +22,16 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.names import show_name
-from rqen import train as training
-from rqen.batches import Share
-from rqen.job import Job
+from rqen.data.batches import Share
+from rqen.inference.run_vectors import embed_run
 from rqen.noise.plan import NoiseConfig
 from rqen.noise.planting import plant_noise
-from rqen.quality_page import QualityView, choose_rows, measure_spread, pick_positions, read_planted
-from rqen.quality_pictures import ScoredSet, draw_scores, draw_set
+from rqen.quality_page.quality_page import QualityView, choose_rows, measure_spread, pick_positions, read_planted
+from rqen.quality_page.score_pictures import ScoredSet, draw_scores, draw_set
 from rqen.recipe import read_recipe
-from rqen.scoring import embed_run
-from rqen.team import Team
+from rqen.training import train as training
+from rqen.training.distributed import Team
+from rqen.training.job import Job
 
 ALONE = Team(Share(), torch.device("cpu"))
 SMALL = (

@@ -15,8 +15,8 @@ from make_pose import make_pose
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
-from rqen.body_points import read_landmarks
-from rqen.landmarks import FROM_CPM, JOINTS
+from rqen.body.key_points import read_landmarks
+from rqen.body.landmarks import FROM_CPM, JOINTS
 from rqen.model.regions import weigh_rows
 from rqen.recipe import read_recipe
 

@@ -22,15 +22,15 @@ from sealing import write_manifest
 from test_embed import make_model
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import runs
-from rqen.batches import Share
+from rqen.data.batches import Share
+from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce import work
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Plan, Request, make_plan
 from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan
-from rqen.scoring import ScoringOptions
-from rqen.team import Team
+from rqen.run import run_folder
+from rqen.training.distributed import Team
 
 ALONE = Team(Share(), torch.device("cpu"))
 OPTIONS = WorkOptions(ScoringOptions(n_workers=0), n_workers=0)
@@ -119,8 +119,8 @@ class TestQueue:
 
     def test_an_untrained_backbone_is_the_seed_it_started_from(self, done):
         untrained, trained = (done.request.out / "runs" / done.items[i].training.name for i in (0, 1))
-        assert runs.read_state(untrained / runs.MODEL).iteration == 0
-        assert runs.read_state(trained / runs.MODEL).iteration == 1
+        assert run_folder.read_state(untrained / run_folder.MODEL).iteration == 0
+        assert run_folder.read_state(trained / run_folder.MODEL).iteration == 1
 
     def test_seed_by_seed_and_the_untrained_once(self, data, tmp_path):
         plan = ask(data, tmp_path / "o", methods=("untrained", "mean", "ru"), seeds=(2, 0))
@@ -161,19 +161,19 @@ class TestQueue:
 
         running = begin(out)
         until = time.monotonic() + 120
-        while not list(out.glob(f"{folder}/*/{runs.CHECKPOINT}")) and time.monotonic() < until:
+        while not list(out.glob(f"{folder}/*/{run_folder.CHECKPOINT}")) and time.monotonic() < until:
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         assert running.wait(120) == 130
         assert "Traceback" not in running.stderr.read()
         (run,) = (out / folder).iterdir()
-        assert 0 < runs.read_state(run / runs.CHECKPOINT).iteration < 30
+        assert 0 < run_folder.read_state(run / run_folder.CHECKPOINT).iteration < 30
         assert not (out / "rows").exists()
         for place in (out, tmp_path / "whole"):
             done = begin(place)
             assert done.communicate(timeout=240) and done.returncode == 0
-        whole = runs.read_state(tmp_path / "whole" / folder / run.name / runs.MODEL).model
-        again = runs.read_state(run / runs.MODEL).model
+        whole = run_folder.read_state(tmp_path / "whole" / folder / run.name / run_folder.MODEL).model
+        again = run_folder.read_state(run / run_folder.MODEL).model
         assert max(float((whole[n].double() - again[n].double()).abs().max()) for n in whole) < 1e-6
 
     def test_killed_at_any_point_of_a_publication_it_goes_on(self, data, tmp_path):
@@ -262,9 +262,9 @@ class TestTwoDatasets:
         start = tmp_path / "o" / "runs" / item.training.start.name
         plain = ["rqen", "--data", str(two), "--split", "1", "--start-from", str(start), "--out", str(tmp_path / "run")]
         assert CliRunner().invoke(train_command, [*plain, "--workers", "0", *sets]).exit_code == 0
-        ours = runs.read_run(tmp_path / "o" / "runs" / item.training.name)
-        assert ours["start_from"] == runs.read_run(start)["digest"]
-        assert ours["digest"] == runs.read_run(tmp_path / "run")["digest"]
+        ours = run_folder.read_run(tmp_path / "o" / "runs" / item.training.name)
+        assert ours["start_from"] == run_folder.read_run(start)["digest"]
+        assert ours["digest"] == run_folder.read_run(tmp_path / "run")["digest"]
 
 
 class TestReport:

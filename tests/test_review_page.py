@@ -110,7 +110,7 @@ class TestOneKeyAfterTheOther:
     def test_the_suggested_frames_are_dropped(self, hand, served, monkeypatch):
         monkeypatch.setattr("lpw_toolkit.review_page.desk.suggest_drops", lambda reasons, n_frames: [[4, 7]])
         hand.review(served.address)
-        assert "drop the suggested frames" in hand.text("moment")
+        assert "drop the suggested frames" in hand.text("key-hints")
         assert hand.ask("document.querySelectorAll('.tile.suggested').length") > 0
         hand.type("D")
         (line,) = served.wait_for(1)
@@ -120,7 +120,7 @@ class TestOneKeyAfterTheOther:
         name = page.text("id")
         n_frames = int(re.search(r"(\d+) frames", page.text("facts"))[1])
         page.type("s")
-        cut = int(re.search(r"split before (\d+)", page.text("moment"))[1])
+        cut = int(re.search(r"split before (\d+)", page.text("key-hints"))[1])
         assert 0 < cut < n_frames
         back = "ArrowLeft" if cut > 20 else "ArrowRight"
         step = -1 if cut > 20 else 1
@@ -249,7 +249,7 @@ class TestOneKeyAfterTheOther:
         name = page.text("id")
         page.type("1", "-", "2", "g")
         page.wait_for("document.getElementById('dialog').open")
-        assert "Nothing is left open" in page.text("dialog")
+        assert "No conflicts" in page.text("dialog")
         page.press("Escape")
         page.wait_for("!document.getElementById('dialog').open")
         assert page.text("id") == name
@@ -279,6 +279,13 @@ class TestKeysOfOnesOwn:
         page.press("Escape")
 
 
+    def test_a_key_kept_under_the_earlier_name_of_its_action(self, page, served):
+        page.ask("localStorage.setItem('lpw.keys', JSON.stringify({ twelve: 'y' }))")
+        page.review(served.address)
+        page.type("y")
+        page.wait_for("document.querySelectorAll('.cell').length === 12")
+
+
 class TestNothingIsLost:
     def test_a_reload_in_the_middle(self, page, served):
         page.accept(3)
@@ -290,6 +297,17 @@ class TestNothingIsLost:
         assert len(page.ask(LAST)) == 3
         page.type("u")
         assert served.wait_for(4)[3]["operation"] == "undo"
+
+    def test_after_a_reload_undo_is_about_what_is_not_undone(self, page, served):
+        page.accept(2)
+        page.press("u")
+        served.wait_for(3)
+        page.wait_saved()
+        page.open(served.address)
+        page.wait_for_tracklet()
+        page.type("u")
+        lines = served.wait_for(4)
+        assert lines[3]["arguments"] == {"of": lines[0]["uuid"]}
 
     def test_a_server_that_goes_and_comes_back(self, page, served):
         page.accept(1)
@@ -311,7 +329,7 @@ class TestNothingIsLost:
         page.type("Space", "Space")
         page.wait_for("!document.getElementById('banner').hidden")
         served.start(fresh_token=True)
-        page.wait_for("document.getElementById('banner').textContent.includes('started anew')")
+        page.wait_for("document.getElementById('banner').textContent.includes('was restarted')")
         assert served.lines() == []
         page.open(served.address)
         page.wait_for_tracklet()
@@ -420,7 +438,7 @@ def test_focus_can_be_seen_and_moved_by_keyboard(page):
         outline = page.ask("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid" or here == "BODY", here
         seen.add(here)
-    assert {"queue", "view", "sheet", "persons"} <= seen
+    assert {"queue", "view", "sheet", "candidates"} <= seen
 
 
 def test_hostile_names_and_comments_are_text(hand, tmp_path):

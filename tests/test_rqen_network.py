@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpw_toolkit.errors import LpwError
-from rqen.losses import batch_hard_loss, pull_loss, triplet_loss
+from rqen.losses.set_losses import batch_hard_loss, pull_loss, triplet_loss
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import BackboneOptions, list_backbones, open_backbone
 from rqen.model.backbones.bn_inception import BNInception, fold_biases

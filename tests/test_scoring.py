@@ -14,11 +14,7 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import runs
-from rqen.job import Job, open_network
-from rqen.model.pixels import normalise
-from rqen.recipe import read_recipe
-from rqen.scoring import (
+from rqen.inference.run_vectors import (
     RunVectors,
     ScoringOptions,
     cut_region,
@@ -30,8 +26,13 @@ from rqen.scoring import (
     shorten_regions,
     write_quality,
 )
-from rqen.team import Share, Team
-from rqen.train import train
+from rqen.model.pixels import normalise
+from rqen.recipe import read_recipe
+from rqen.run import run_folder
+from rqen.run.trained_network import open_network
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 ALONE = Team(Share(), torch.device("cpu"))
 OPTIONS = ScoringOptions(batch=7, n_workers=0)
@@ -56,11 +57,11 @@ def make_run(dataset: Dataset, out: Path, *changes: str, method: str = "rqen") -
 def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained network whose neck stretches and shifts every column differently."""
     run = make_run(dataset, tmp_path_factory.mktemp("runs") / "rqen")
-    state = runs.read_state(run / runs.MODEL)
+    state = run_folder.read_state(run / run_folder.MODEL)
     rng = torch.Generator().manual_seed(0)
     for name in ("weight", "bias", "running_mean", "running_var"):
         state.model[f"neck.{name}"] = torch.rand(state.model[f"neck.{name}"].shape, generator=rng) + 0.2
-    runs.complete_run(run, state, {"chosen_by": "a test"})
+    run_folder.complete_run(run, state, {"chosen_by": "a test"})
     return run
 
 
@@ -242,23 +243,23 @@ class TestBadRuns:
             embed_run(tmp_path, dataset.root)
 
     def test_a_run_that_is_not_complete(self, run: Path, dataset: Dataset, tmp_path: Path) -> None:
-        (tmp_path / runs.RUN).write_bytes((run / runs.RUN).read_bytes())
+        (tmp_path / run_folder.RUN).write_bytes((run / run_folder.RUN).read_bytes())
         with pytest.raises(LpwError, match="not complete"):
             embed_run(tmp_path, dataset.root)
 
     @pytest.mark.parametrize("key", ["method", "mode", "persons", "digest", "dataset_digest"])
     def test_run_json_without_a_key(self, run: Path, dataset: Dataset, tmp_path: Path, key: str) -> None:
-        facts = runs.read_run(run)
+        facts = run_folder.read_run(run)
         del facts[key]
-        (tmp_path / runs.RUN).write_text(json.dumps(facts))
+        (tmp_path / run_folder.RUN).write_text(json.dumps(facts))
         with pytest.raises(MismatchError, match=f"damaged file .*{key}"):
             embed_run(tmp_path, dataset.root)
 
     def test_weights_of_another_network(self, run: Path, dataset: Dataset, tmp_path: Path) -> None:
-        (tmp_path / runs.RUN).write_bytes((run / runs.RUN).read_bytes())
-        state = runs.read_state(run / runs.MODEL)
+        (tmp_path / run_folder.RUN).write_bytes((run / run_folder.RUN).read_bytes())
+        state = run_folder.read_state(run / run_folder.MODEL)
         del state.model["neck.weight"]
-        runs.complete_run(tmp_path, state, {"chosen_by": "a test"})
+        run_folder.complete_run(tmp_path, state, {"chosen_by": "a test"})
         with pytest.raises(MismatchError, match="weights that do not fit"):
             embed_run(tmp_path, dataset.root)
 

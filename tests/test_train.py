@@ -21,15 +21,15 @@ from tiny_training import make_job as job
 
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen import runs
-from rqen import train as training
-from rqen.batches import Share
-from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.job import open_network
-from rqen.optimiser import rate_at
+from rqen.data.batches import Share
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.recipe import OptimRecipe, read_recipe
-from rqen.team import Team
-from rqen.trial import Mode, choose_mode, list_modes
+from rqen.run import run_folder
+from rqen.run.speed_trial import Mode, choose_mode, list_modes
+from rqen.run.trained_network import open_network
+from rqen.training import train as training
+from rqen.training.distributed import Team
+from rqen.training.optimiser import rate_at
 
 ALONE = Team(Share(), torch.device("cpu"))
 
@@ -45,7 +45,7 @@ def finished(data, tmp_path_factory) -> Path:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return runs.read_state(run / runs.MODEL).model
+    return run_folder.read_state(run / run_folder.MODEL).model
 
 
 def differ(one: Path, other: Path) -> float:
@@ -68,7 +68,7 @@ class TestRun:
         assert sorted(p.name for p in finished.iterdir()) == [
             "checkpoint.safetensors", "curve.png", "log.csv", "log.jsonl", "model.safetensors", "run.json",
         ]  # fmt: skip
-        facts = runs.read_run(finished)
+        facts = run_folder.read_run(finished)
         assert facts["method"] == "rqen"
         assert facts["recipe"]["optim"]["kind"] == "adam"
         assert facts["mode"] == {
@@ -98,20 +98,20 @@ class TestRun:
         with pytest.raises(StopError):
             training.train(job(data, tmp_path / "run"), ALONE)
         monkeypatch.undo()
-        assert runs.read_state(tmp_path / "run" / runs.CHECKPOINT).iteration == 2
+        assert run_folder.read_state(tmp_path / "run" / run_folder.CHECKPOINT).iteration == 2
         assert differ(finished, training.train(job(data, tmp_path / "run", resume=True), ALONE)) == 0
 
     def test_a_complete_run_is_left_as_it_is(self, data, finished):
-        before = (finished / runs.MODEL).stat().st_mtime_ns
+        before = (finished / run_folder.MODEL).stat().st_mtime_ns
         training.train(job(data, finished, resume=True), ALONE)
-        assert (finished / runs.MODEL).stat().st_mtime_ns == before
+        assert (finished / run_folder.MODEL).stat().st_mtime_ns == before
 
     def test_a_run_of_a_gpu_goes_on_without_one(self, data, finished, tmp_path):
         run = tmp_path / "run"
         shutil.copytree(finished, run)
-        (run / runs.MODEL).unlink()
-        facts = runs.read_run(run)
-        runs.write_run(run, {**facts, "mode": {**facts["mode"], "cuda_graph": True}})
+        (run / run_folder.MODEL).unlink()
+        facts = run_folder.read_run(run)
+        run_folder.write_run(run, {**facts, "mode": {**facts["mode"], "cuda_graph": True}})
         assert differ(finished, training.train(job(data, run, resume=True), ALONE)) == 0
 
     def test_passes_are_recorded_once_and_recording_leaves_no_trace(self, data, finished, tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ class TestRun:
         monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
         run = training.train(job(data, tmp_path / "run", "train.cuda_graph=yes"), ALONE)
         assert recorded == [(8, 2, 3, 64, 32)]
-        assert runs.read_run(run)["mode"]["cuda_graph"]
+        assert run_folder.read_run(run)["mode"]["cuda_graph"]
         assert differ(finished, run) == 0
 
     def test_a_network_that_cannot_be_recorded(self, data, tmp_path, monkeypatch):
@@ -139,7 +139,7 @@ class TestRun:
         with pytest.raises(LpwError, match=r"cannot be recorded \(operation not permitted when stream is capturing\)"):
             training.train(job(data, tmp_path / "run", "train.cuda_graph=yes"), ALONE)
         run = training.train(job(data, tmp_path / "auto", "train.cuda_graph=auto", "train.iterations=1"), ALONE)
-        assert not runs.read_run(run)["mode"]["cuda_graph"]
+        assert not run_folder.read_run(run)["mode"]["cuda_graph"]
 
     @pytest.mark.parametrize(("method", "recipe"), [("rqen", "modern"), ("more_params", "modern"), ("qan", "paper")])
     def test_a_compiled_network_is_one_graph_and_says_the_same(self, data, tmp_path, monkeypatch, method, recipe):
@@ -193,7 +193,7 @@ class TestFaults:
         monkeypatch.setattr(training.Runner, "step", count)
         with pytest.raises(LpwError, match=r"loss at iteration 4: got nan.*optim\.lr"):
             training.train(job(data, tmp_path / "run"), ALONE)
-        assert runs.read_state(tmp_path / "run" / runs.CHECKPOINT).iteration == 2
+        assert run_folder.read_state(tmp_path / "run" / run_folder.CHECKPOINT).iteration == 2
 
     def test_memory_that_ends_is_told_with_the_setting(self, data, tmp_path, monkeypatch):
         def run_out(self, batch):
@@ -219,8 +219,8 @@ class TestFaults:
         run = tmp_path / "run"
         run.mkdir()
         (run / "run.json").write_bytes((finished / "run.json").read_bytes())
-        whole = (finished / runs.CHECKPOINT).read_bytes()
-        (run / runs.CHECKPOINT).write_bytes(whole[: len(whole) // 2] if content is None else content)
+        whole = (finished / run_folder.CHECKPOINT).read_bytes()
+        (run / run_folder.CHECKPOINT).write_bytes(whole[: len(whole) // 2] if content is None else content)
         with pytest.raises(MismatchError, match=r"checkpoint\.safetensors"):
             training.train(job(data, run, resume=True), ALONE)
 
@@ -265,8 +265,8 @@ class TestFaults:
         os.killpg(running.pid, number)
         assert running.wait(60) == 128 + number
         assert "Traceback" not in running.stderr.read()
-        assert 0 < runs.read_state(out / runs.CHECKPOINT).iteration < 400
-        assert not (out / runs.MODEL).exists()
+        assert 0 < run_folder.read_state(out / run_folder.CHECKPOINT).iteration < 400
+        assert not (out / run_folder.MODEL).exists()
         with pytest.raises(ProcessLookupError):
             os.killpg(running.pid, 0)
 

@@ -13,15 +13,16 @@ from make_reid import make_reid, rewrite
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
-from rqen import runs
-from rqen import train as training
-from rqen.job import Job, open_network
-from rqen.pace import Pace
-from rqen.plans import make_pool
+from rqen.data.samplers import make_pool
 from rqen.recipe import TrainRecipe, read_recipe
-from rqen.team import Share, Team
-from rqen.tensorboard_log import FOLDER, publish_events
-from rqen.validation import Best, split_pool, validate
+from rqen.run import run_folder
+from rqen.run.trained_network import open_network
+from rqen.training import train as training
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.tensorboard_log import FOLDER, publish_events
+from rqen.training.throughput import Pace
+from rqen.training.validation import Best, split_pool, validate
 
 ALONE = Team(Share(), torch.device("cpu"))
 SMALL = (
@@ -52,8 +53,8 @@ def script(monkeypatch: pytest.MonkeyPatch, figures: list[float]) -> None:
     monkeypatch.setattr(training, "validate", find)
 
 
-def weights(run: Path, name: str = runs.MODEL) -> dict[str, torch.Tensor]:
-    return runs.read_state(run / name).model
+def weights(run: Path, name: str = run_folder.MODEL) -> dict[str, torch.Tensor]:
+    return run_folder.read_state(run / name).model
 
 
 def are_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -97,7 +98,7 @@ def test_figures_are_those_of_a_ranking_across_cameras(dataset: Dataset) -> None
         vectors = np.array([[1, 0], [0, 1], [0.9, 0.1], [1, 0]], dtype=np.float32)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rqen.validation.embed_tracklets", lambda *_: Found)
+        patch.setattr("rqen.training.validation.embed_tracklets", lambda *_: Found)
         found = validate(None, index, held, None)
     # right answers stand at 2 (after 4), at 3 (after 3 and 1, as far as it), at 1 (before 4, as far), and at 3
     assert found == {"val_rank1": 0.25, "val_map": pytest.approx((1 / 2 + 1 / 3 + 1 + 1 / 3) / 4, abs=1e-6)}
@@ -106,12 +107,12 @@ def test_figures_are_those_of_a_ranking_across_cameras(dataset: Dataset) -> None
 def test_the_best_weights_are_kept_and_said(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, [0.2, 0.6, 0.6, 0.1])
     run = training.train(job(dataset, tmp_path / "run"), ALONE)
-    said = runs.read_run(run)
+    said = run_folder.read_run(run)
     assert said["kept"] == {"chosen_by": "validation mAP", "iteration": 2, "map": 0.6, "rank1": 0.5}
     assert len(said["validation"]) == 2
     assert not set(said["validation"]) & set(said["persons"])
-    assert runs.read_state(run / runs.MODEL).iteration == 2
-    last = runs.read_state(run / runs.CHECKPOINT)
+    assert run_folder.read_state(run / run_folder.MODEL).iteration == 2
+    last = run_folder.read_state(run / run_folder.CHECKPOINT)
     assert last.iteration == 4
     assert are_equal(last.best, weights(run))
     assert not are_equal(last.model, weights(run))
@@ -137,13 +138,13 @@ def test_a_stopped_run_keeps_the_same(dataset: Dataset, tmp_path: Path, monkeypa
     monkeypatch.undo()
     again = training.train(job(dataset, tmp_path / "run", resume=True), ALONE)
     assert are_equal(weights(again), weights(whole))
-    assert runs.read_run(again)["kept"] == runs.read_run(whole)["kept"]
+    assert run_folder.read_run(again)["kept"] == run_folder.read_run(whole)["kept"]
 
 
 def test_validating_changes_nothing_of_the_training(dataset: Dataset, tmp_path: Path) -> None:
     often = training.train(job(dataset, tmp_path / "often"), ALONE)
     once = training.train(job(dataset, tmp_path / "once", "train.validate_every=0"), ALONE)
-    assert are_equal(weights(often, runs.CHECKPOINT), weights(once, runs.CHECKPOINT))
+    assert are_equal(weights(often, run_folder.CHECKPOINT), weights(once, run_folder.CHECKPOINT))
     rows = [json.loads(line) for line in (once / "log.jsonl").read_text().splitlines()]
     assert ["val_map" in row for row in rows] == [True]
 
@@ -175,15 +176,15 @@ def test_of_equals_the_first_stay() -> None:
 def test_without_a_validation_set_the_last_weights_are_kept(dataset: Dataset, tmp_path: Path) -> None:
     changes = ("train.validation=0", "train.checkpoint_every=0", "train.iterations=2")
     run = training.train(job(dataset, tmp_path / "run", *changes), ALONE)
-    said = runs.read_run(run)
+    said = run_folder.read_run(run)
     assert said["kept"] == {"chosen_by": "last iteration", "iteration": 2}
     assert said["validation"] == []
-    assert are_equal(weights(run), weights(run, runs.CHECKPOINT))
+    assert are_equal(weights(run), weights(run, run_folder.CHECKPOINT))
 
 
 def test_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("rqen.pace.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("rqen.training.throughput.time.perf_counter", lambda: now[0])
 
     class Batch:
         images = np.zeros((2, 3))

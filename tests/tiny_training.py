@@ -4,8 +4,8 @@ from pathlib import Path
 
 from make_dataset import make_dataset
 
-from rqen.job import Job
 from rqen.recipe import read_recipe
+from rqen.training.job import Job
 
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",

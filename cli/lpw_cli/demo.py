@@ -121,8 +121,8 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
     from lpw_toolkit.evaluation.distance_choice import Settings
     from lpw_toolkit.evaluation.evaluate import evaluate
     from lpw_toolkit.evaluation.trials import read_trials
+    from rqen.inference.run_vectors import embed_run, make_embeddings
     from rqen.recipe import read_recipe
-    from rqen.scoring import embed_run, make_embeddings
 
     recipe = read_recipe("demo", tuple(changes))
     _say("8/9 train", f"RQEN, {recipe.train.iterations} steps, to {out / 'run'}")
@@ -143,9 +143,9 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
 
 
 def _train(named: Path, out: Path, method: str, recipe: "Recipe") -> Path:
-    from rqen.job import Job
-    from rqen.team import open_team
-    from rqen.train import train
+    from rqen.training.distributed import open_team
+    from rqen.training.job import Job
+    from rqen.training.train import train
 
     with open_team() as team:
         return train(Job(named, out, method, recipe, resume=True), team)

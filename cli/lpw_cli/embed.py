@@ -19,7 +19,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
-    from rqen.scoring import ScoringOptions
+    from rqen.inference.run_vectors import ScoringOptions
 
 _OF_MODEL = ("pooling", "frames", "flip", "size", "mean", "std", "bgr", "runtime", "threads")
 _OF_RUN = ("quality", "workers")
@@ -87,7 +87,7 @@ def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> Non
 def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
     from lpw_toolkit.dataset.dataset import refuse_inside_dataset
     from lpw_toolkit.embedding.embeddings import write_embeddings
-    from rqen.scoring import ScoringOptions, embed_run, refuse_unscored, write_quality
+    from rqen.inference.run_vectors import ScoringOptions, embed_run, refuse_unscored, write_quality
 
     out, quality = values["out"], values["quality"]
     for place in (out, quality):
@@ -119,7 +119,7 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _embed_frames(run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool) -> None:
-    from rqen.frame_vectors import write_frame_vectors
+    from rqen.inference.frame_vectors import write_frame_vectors
 
     n_images, dimension = write_frame_vectors(run, open_named(values["data"]).root, values["out"], options)
     if as_json:

@@ -135,8 +135,8 @@ def _embed_run(
     run: Path, dataset: Dataset, splits: list[int] | None, values: dict[str, Any]
 ) -> tuple[list[int], list[Embeddings]]:
     """The splits that are scored, and the vectors of what they need: all of them first, then region by region."""
-    from rqen.examination import choose_trials, list_rows, note_training
-    from rqen.scoring import ScoringOptions, embed_run, list_parts
+    from rqen.inference.run_vectors import ScoringOptions, embed_run, list_parts
+    from rqen.inference.test_splits import choose_trials, list_rows, note_training
 
     trials = choose_trials(run, dataset, values["protocol"], splits, asked=is_given("split"))
     learns = values["metric"] in LEARNED or values["pca"] is not None

@@ -30,8 +30,8 @@ def command(run: Path, *, data: Path | None, out: Path, workers: int, as_json: b
     set_style("json" if as_json else "auto")
     if values["names"] and (values["n_tracklets"] is not None or values["n_among"] is not None):
         raise click.UsageError("--tracklet names what is shown: leave --tracklets and --among out")
-    from rqen.quality_page import QualityOptions, refuse_unweighted, write_quality_page
-    from rqen.scoring import ScoringOptions
+    from rqen.inference.run_vectors import ScoringOptions
+    from rqen.quality_page.quality_page import QualityOptions, refuse_unweighted, write_quality_page
 
     refuse_unweighted(run)
     given = {name: value for name, value in values.items() if value is not None}

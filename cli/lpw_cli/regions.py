@@ -12,8 +12,8 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
-    from rqen.body_points import BodyPoints
-    from rqen.landmarks import Division
+    from rqen.body.key_points import BodyPoints
+    from rqen.body.landmarks import Division
 
 _SUFFIXES = (".png", ".html")
 
@@ -41,7 +41,7 @@ def command(dataset: Path | None, *, show: Path | None, as_json: bool, **values:
     found, min_confidence = _find_joints(opened, values)
     for note in found.notes:
         say(f"left out: {note}", err=True)
-    from rqen.landmarks import divide_body
+    from rqen.body.landmarks import divide_body
 
     seen = found.seen(min_confidence)
     division = divide_body(found.points[..., 1], seen)
@@ -75,7 +75,7 @@ def _check_place(show: Path | None) -> None:
 
 def _find_joints(dataset: Dataset, values: dict[str, Any]) -> "tuple[BodyPoints, float]":
     """The joints, and how sure one must be to count."""
-    from rqen.body_points import MIN_CONFIDENCE, read_landmarks
+    from rqen.body.key_points import MIN_CONFIDENCE, read_landmarks
 
     given = values["min_confidence"]
     if values["landmarks"] is not None:
@@ -92,7 +92,7 @@ def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
     import numpy as np
 
     from lpw_toolkit.detection.pose import PoseOptions, open_pose
-    from rqen.body_points import draw_rows, find_points
+    from rqen.body.key_points import draw_rows, find_points
 
     sizes = {} if values["image_size"] is None else {"image_size": values["image_size"]}
     model = open_pose(PoseOptions(values["pose"], download=values["download"], **sizes))
@@ -105,7 +105,7 @@ def _write_picture(
     show: Path, dataset: Dataset, found: "BodyPoints", min_confidence: float, division: "Division"
 ) -> None:
     from lpw_toolkit.files.writing import make_folder, publish_bytes
-    from rqen.regions_picture import draw_division, format_division_page, mean_body
+    from rqen.body.division_picture import draw_division, format_division_page, mean_body
 
     png = draw_division(mean_body(dataset, found.rows), found, found.seen(min_confidence), division)
     facts = [("dataset", dataset.name), ("digest", str(dataset.manifest["digest"])), ("joints from", found.source)]
@@ -115,7 +115,7 @@ def _write_picture(
 
 
 def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:
-    from rqen.regions_picture import set_option
+    from rqen.body.division_picture import set_option
 
     return {
         "joints_from": found.source,
@@ -132,8 +132,8 @@ def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:
 
 
 def _describe(found: "BodyPoints", division: "Division") -> list[str]:
-    from rqen.landmarks import SET_NAMES
-    from rqen.regions_picture import describe_rows, set_option
+    from rqen.body.division_picture import describe_rows, set_option
+    from rqen.body.landmarks import SET_NAMES
 
     width = max(len(words) for _, words in SET_NAMES)
     lines = [f"{found.source}: {division.n_joints:,} joints on {division.n_images:,} images"]

@@ -123,9 +123,9 @@ def _check_plot(place: Path | None) -> None:
 
 
 def _run(plan: "Plan", values: dict[str, Any]) -> None:
+    from rqen.inference.run_vectors import ScoringOptions
     from rqen.reproduce.work import WorkOptions, run_plan
-    from rqen.scoring import ScoringOptions
-    from rqen.team import open_team
+    from rqen.training.distributed import open_team
 
     def report(item: "Item", record: "Record") -> None:
         metrics = record["metrics"]

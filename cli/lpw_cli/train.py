@@ -11,7 +11,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
-    from rqen.job import Job
+    from rqen.training.job import Job
 
 
 @click.command()
@@ -35,8 +35,8 @@ def command(method: str, *, data: Path | None, out: Path | None, split: str, as_
     The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`) several processes
     train one network.
     """
-    from rqen.team import open_team
-    from rqen.train import train
+    from rqen.training.distributed import open_team
+    from rqen.training.train import train
 
     set_style("json" if as_json else "auto")
     root = open_named(data).root
@@ -53,8 +53,8 @@ def command(method: str, *, data: Path | None, out: Path | None, split: str, as_
 def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]) -> "list[Job]":
     from lpw_toolkit.dataset.dataset import open_dataset
     from lpw_toolkit.evaluation.trials import read_trials
-    from rqen.job import Job
     from rqen.recipe import read_recipe
+    from rqen.training.job import Job
 
     changes = [f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]]
     recipe = read_recipe(options["recipe"], (*changes, *options["changes"])).adapt(method)

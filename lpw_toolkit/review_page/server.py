@@ -28,26 +28,16 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+_SCRIPTS = (
+    "api", "batch_accept", "batch_operations", "candidates", "chart", "cut", "decide", "dom", "key_hints",
+    "keyboard", "keys", "main", "modes", "navigate", "operations", "outbox", "panels", "queue", "resolve",
+    "sheet", "state", "status", "store", "sync", "tracklet", "verdicts",
+)  # fmt: skip
 #: The files of the page: name to media type.
 STATIC = {
     "review.html": "text/html; charset=utf-8",
     "review.css": "text/css; charset=utf-8",
-    **{
-        f"{name}.js": "text/javascript; charset=utf-8"
-        for name in (
-            "main",
-            "words",
-            "keys",
-            "outbox",
-            "store",
-            "queue",
-            "sheet",
-            "chart",
-            "persons",
-            "twelve",
-            "panels",
-        )
-    },
+    **{f"{name}.js": "text/javascript; charset=utf-8" for name in _SCRIPTS},
 }
 _N_CONNECTIONS = 64
 _GOODBYE_S = 2

@@ -9,7 +9,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.opening import exists, read_json
 from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
 from rqen.reproduce.plan import Item
-from rqen.runs import compare_settings
+from rqen.run.run_folder import compare_settings
 
 Record = dict[str, Any]
 

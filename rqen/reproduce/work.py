@@ -18,13 +18,20 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.protocol import open_protocol
 from lpw_toolkit.files.writing import make_folder
-from rqen import runs
-from rqen.job import Job
+from rqen.inference.run_vectors import (
+    RunVectors,
+    ScoringOptions,
+    cut_region,
+    embed_run,
+    make_embeddings,
+    shorten_regions,
+)
 from rqen.reproduce.plan import Item, Plan, Training
 from rqen.reproduce.record import Record, read_records, write_record
-from rqen.scoring import RunVectors, ScoringOptions, cut_region, embed_run, make_embeddings, shorten_regions
-from rqen.team import Team
-from rqen.train import train
+from rqen.run import run_folder
+from rqen.training.distributed import Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 _REGIONS = ("RU", "RM", "RL")
 
@@ -99,7 +106,7 @@ class Worker:
             rows = self._list_rows(item, everything=training.split is None)
             self._found, self._key = embed_run(folder, item.test, self._options.scoring, rows), key
             seconds["embed"] = _since(begin)
-        said = runs.read_run(folder)
+        said = run_folder.read_run(folder)
         facts = {"run": training.name, "run_digest": said["digest"], "mode": said["mode"], "weights": said["weights"]}
         if item.row.cut is None:
             return make_embeddings(self._found), self._found.dataset, facts
@@ -123,7 +130,7 @@ class Worker:
         """The folder of a complete run, which is trained, or goes on, where it is not."""
         folder = self._plan.request.out / "runs" / training.name
         start = None if training.start is None else self._train(training.start, seconds)
-        if (folder / runs.MODEL).is_file():
+        if (folder / run_folder.MODEL).is_file():
             _refuse_other(folder, training)
             return folder
         options = self._options
@@ -151,11 +158,11 @@ class Worker:
 
 def _refuse_other(folder: Path, training: Training) -> None:
     """Errors: LpwError where a complete run is of other settings than the row's."""
-    said = runs.read_run(folder)
+    said = run_folder.read_run(folder)
     said["data_digest"] = said.get("data_digest", said["dataset_digest"])  # older runs name the rows alone
     wanted = {"method": training.method, "recipe": training.recipe.values(), "data_digest": training.digest}
     wanted = json.loads(json.dumps({**wanted, "split": training.split}))
-    differences = runs.compare_settings({key: said.get(key) for key in wanted}, wanted)
+    differences = run_folder.compare_settings({key: said.get(key) for key in wanted}, wanted)
     if differences:
         do = "ask for the same, or choose another --out"
         raise LpwError(folder, f"other settings: {'; '.join(differences)}", "the settings of the run", do)

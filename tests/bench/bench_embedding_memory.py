@@ -27,10 +27,10 @@ from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.dataset.tables import make_table, write_table
-from rqen.embed import EmbedOptions, embed_tracklets
-from rqen.memory import keep_freed_memory
+from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork, design_method
+from rqen.run.malloc import keep_freed_memory
 
 SIZE = 128, 64
 

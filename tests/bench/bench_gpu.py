@@ -29,9 +29,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from rqen.job import Job, build_network
 from rqen.recipe import Recipe, read_recipe
-from rqen.trial import PLAIN, Mode, choose_mode, list_modes
+from rqen.run.speed_trial import PLAIN, Mode, choose_mode, list_modes
+from rqen.training.job import Job, build_network
 
 DEVICE = torch.device("cuda")
 _PRODUCT_SIDE, _COPIED_BYTES = 8192, 1 << 32

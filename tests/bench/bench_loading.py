@@ -16,18 +16,18 @@ import torch
 from machine import print_table, write_result
 
 from lpw_toolkit.dataset.dataset import open_dataset
-from rqen import runs
-from rqen.job import Job
 from rqen.recipe import Recipe, read_recipe
-from rqen.team import open_team
-from rqen.train import train
+from rqen.run import run_folder
+from rqen.training.distributed import open_team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 
 def measure(data: Path, recipe: Recipe, n_workers: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, open_team() as team:
         run = train(Job(data, Path(folder) / "run", "rqen", recipe, n_workers=n_workers), team)
-        rows = runs.read_log(run, recipe.train.iterations)[1:]
-        mode = runs.read_run(run)["mode"]
+        rows = run_folder.read_log(run, recipe.train.iterations)[1:]
+        mode = run_folder.read_run(run)["mode"]
     counted = [row for row in rows if "wait" in row]
     mean = {key: round(sum(row[key] for row in counted) / len(counted), 4) for key in ("wait", "images_per_s")}
     return {"n_workers": n_workers, "n_lines": len(counted), **mean, "mode": mode}

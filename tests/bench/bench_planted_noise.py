@@ -22,14 +22,14 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.evaluation.trials import read_trials
 from rqen.bootstrap import measure_lead
-from rqen.job import Job
+from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.noise.plan import KINDS, NoiseConfig
 from rqen.noise.planting import plant_noise, read_mask
 from rqen.noise.proof import ask_each_camera, compare_scores
 from rqen.recipe import Recipe, read_recipe
-from rqen.scoring import ScoringOptions, embed_run
-from rqen.team import open_team
-from rqen.train import train
+from rqen.training.distributed import open_team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 METHODS = ("rqen", "qfix", "qan", "mean")
 TRAIN_SEED, N_RESAMPLES = 1000, 10_000

@@ -27,13 +27,13 @@ from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.synth.street import STREETS, open_street, write_street
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
+from rqen.inference.run_vectors import ScoringOptions
 from rqen.model.network import METHODS
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.work import WorkOptions, run_plan
-from rqen.scoring import ScoringOptions
-from rqen.team import open_team
+from rqen.training.distributed import open_team
 
 PROTOCOL = "market"
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "map")

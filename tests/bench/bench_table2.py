@@ -15,13 +15,13 @@ from typing import Any
 
 from machine import RESULTS, describe_machine, print_table, write_result
 
+from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce.figures import summarise_rows
 from rqen.reproduce.plan import Item, Plan, Request, make_plan
 from rqen.reproduce.record import Record, read_records, record_file, write_record
 from rqen.reproduce.work import WorkOptions, run_plan
-from rqen.runs import compare_settings
-from rqen.scoring import ScoringOptions
-from rqen.team import open_team
+from rqen.run.run_folder import compare_settings
+from rqen.training.distributed import open_team
 
 OSNET = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
 ORDER = ("untrained", "onnx", "baseline", "mean", "qan", "qfix", "more_params", "rqen", "ru", "rm", "rl")

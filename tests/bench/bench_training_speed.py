@@ -24,17 +24,17 @@ from typing import Any
 import torch
 from machine import describe_machine, print_table, write_result
 
-from rqen.batches import Batch, Share
+from rqen.data.batches import Batch, Share
 from rqen.folding import fold_normalisation
-from rqen.job import Job, build_network
-from rqen.memory import keep_freed_memory
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
-from rqen.optimiser import make_optimiser
 from rqen.recipe import Recipe, TrainRecipe, read_recipe
-from rqen.team import Team
-from rqen.train import Runner
-from rqen.trial import PLAIN, Mode, choose_mode, list_modes, wait_for
+from rqen.run.malloc import keep_freed_memory
+from rqen.run.speed_trial import PLAIN, Mode, choose_mode, list_modes, wait_for
+from rqen.training.distributed import Team
+from rqen.training.job import Job, build_network
+from rqen.training.optimiser import make_optimiser
+from rqen.training.train import Runner
 
 BACKBONES = ("googlenet", "bn_inception", "resnet50", "efficientnet_lite0")
 N_FRAMES, N_PERSONS = 8, 100
@@ -64,7 +64,7 @@ def make_step(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], A
 
 
 def make_extraction(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
-    """Features and scores of 24 frames, as rqen.embed asks for them."""
+    """Features and scores of 24 frames, as rqen.inference.embed asks for them."""
     network.eval()
     images = make_images(recipe).flatten(0, 1)
 

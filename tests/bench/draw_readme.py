@@ -23,8 +23,8 @@ from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.pages.sprites import sample_positions
 from rqen.noise.plan import KINDS, NoiseConfig
 from rqen.noise.spoil import spoil
-from rqen.quality_page import QualityView
-from rqen.quality_pictures import ScoredSet, draw_set
+from rqen.quality_page.quality_page import QualityView
+from rqen.quality_page.score_pictures import ScoredSet, draw_set
 
 FRAME = 120
 VIEWS = ("scen1/view2", "scen2/view3")

@@ -19,12 +19,12 @@ from test_embed import make_model
 
 from lpw_toolkit.benchmarks.reader import open_benchmark
 from lpw_toolkit.embedding.embeddings import write_embeddings
-from rqen import runs
-from rqen.job import Job
+from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.recipe import read_recipe
-from rqen.scoring import ScoringOptions, embed_run
-from rqen.team import Share, Team
-from rqen.train import train
+from rqen.run import run_folder
+from rqen.training.distributed import Share, Team
+from rqen.training.job import Job
+from rqen.training.train import train
 
 Rng = np.random.Generator
 SMALL = (
@@ -142,17 +142,17 @@ def mutate_json(path: Path, rng: Rng) -> None:
 def seal_run(run: Path, facts: dict[str, Any]) -> None:
     """Writes run.json so that it and the weights vouch for each other: what a stranger can do, who trains as we do."""
     facts = json.loads(json.dumps(facts))
-    facts["digest"] = runs.digest_settings(facts)
-    data = (run / runs.MODEL).read_bytes()
+    facts["digest"] = run_folder.digest_settings(facts)
+    data = (run / run_folder.MODEL).read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
-    header["__metadata__"] |= {"digest": facts["digest"], "run_sha256": runs.digest_run(facts)}
+    header["__metadata__"] |= {"digest": facts["digest"], "run_sha256": run_folder.digest_run(facts)}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     data = len(text).to_bytes(8, "little") + text + data[8 + size :]
-    (run / runs.MODEL).write_bytes(data)
+    (run / run_folder.MODEL).write_bytes(data)
     facts["model_sha256"] = hashlib.sha256(data).hexdigest()
-    (run / runs.RUN).write_text(json.dumps(facts))
+    (run / run_folder.RUN).write_text(json.dumps(facts))
 
 
 def change_value(held: Any, rng: Rng) -> None:

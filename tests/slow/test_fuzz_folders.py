@@ -81,8 +81,8 @@ def load_everything() -> None:
         "pyarrow.parquet",
         "onnxruntime",
         "openvino",
-        "rqen.train",
-        "rqen.scoring",
+        "rqen.training.train",
+        "rqen.inference.run_vectors",
         "PIL.Image",
     ):
         importlib.import_module(name)

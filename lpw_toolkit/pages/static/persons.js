@@ -2,6 +2,7 @@
 // The page of `lpw show --persons`. Every text from the dataset is set as textContent, never as markup.
 (() => {
   const data = window.LPW_SHOW;
+  /** @type {(name: string) => any} */
   const $ = (name) => document.getElementById(name);
   const HEAD_PX = 34, VIEW_PX = 92, GAP_PX = 9, OVERSCAN_PX = 500, SPRITES_PER_FOLDER = 1000, TILE_PX = 80, SPRITE_PX = 96;
   const DEFAULTS = { text: "", sort: "id", cameras: 0 };
@@ -18,7 +19,10 @@
     const found = [];
     data.id.forEach((id, i) => {
       let person = found.at(-1);
-      if (!person || person.id !== data.person[i]) found.push(person = { id: data.person[i], views: [], n_tracklets: 0, n_images: 0, key: `${data.person[i]}\n` });
+      if (person?.id !== data.person[i]) {
+        person = { id: data.person[i], views: [], n_tracklets: 0, n_images: 0, key: `${data.person[i]}\n` };
+        found.push(person);
+      }
       if (person.views.at(-1)?.camera !== data.camera[i]) person.views.push({ camera: data.camera[i], rows: [] });
       person.views.at(-1).rows.push(i);
       person.n_tracklets += 1;
@@ -60,7 +64,7 @@
     tops = new Float64Array(order.length + 1);
     order.forEach((k, at) => { tops[at + 1] = tops[at] + heightOf(persons[k]); });
     $("rows").style.height = `${tops[order.length]}px`;
-    drawn.forEach((node) => node.remove());
+    for (const node of drawn.values()) node.remove();
     drawn = new Map();
     if (!order.includes(chosen)) chosen = -1;
     $("list").scrollTop = 0;
@@ -105,7 +109,7 @@
     const query = new URLSearchParams();
     if (state.text) query.set("text", state.text);
     if (state.sort !== "id") query.set("sort", state.sort);
-    if (state.cameras) query.set("cameras", state.cameras);
+    if (state.cameras) query.set("cameras", String(state.cameras));
     if (chosen >= 0) query.set("person", persons[chosen].id);
     history.replaceState(null, "", `#${query}`);
   }

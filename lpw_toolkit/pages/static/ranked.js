@@ -2,6 +2,7 @@
 // The page of ranked results. Every text from the dataset is set as textContent, never as markup.
 (() => {
   const data = window.LPW_SHOW;
+  /** @type {(name: string) => any} */
   const $ = (name) => document.getElementById(name);
   const n = data.queries.length;
   const nodes = new Array(n).fill(null);
@@ -54,7 +55,7 @@
     }
     const id = element("div", "id"), person = tracklet.person === null ? "" : `\nperson ${tracklet.person}`;
     figure.title = `${tracklet.id}${person}\ncamera ${tracklet.camera}${tracklet.kind === "person" ? "" : `\n${tracklet.kind}`}`;
-    tracklet.id.split("/").forEach((part, i) => id.append(...(i ? ["/", element("wbr"), part] : [part])));
+    for (const [i, part] of tracklet.id.split("/").entries()) id.append(...(i ? ["/", element("wbr"), part] : [part]));
     if (name === "asked") caption.prepend(id); else caption.append(id);
     figure.append(frame, caption);
     return figure;

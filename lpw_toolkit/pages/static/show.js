@@ -3,12 +3,13 @@
 (() => {
   const data = window.LPW_SHOW;
   const n = data.id.length;
+  /** @type {(name: string) => any} */
   const $ = (name) => document.getElementById(name);
   const ROW_PX = 113, HEAD_PX = 38, OVERSCAN_PX = 400, SPRITES_PER_FOLDER = 1000, TILE_PX = 96;
   const NUMBERS = ["min_length", "max_length", "min_score", "max_score"];
   const DEFAULTS = { text: "", sort: "time", camera: -1, min_length: NaN, max_length: NaN, min_score: NaN, max_score: NaN };
   const state = { ...DEFAULTS };
-  const keys = data.id.map((id, i) => (id + "\n" + (data.person[i] ?? "")).toLowerCase());
+  const keys = data.id.map((id, i) => `${id}\n${data.person[i] ?? ""}`.toLowerCase());
   const matches = new Uint8Array(n);
   let order = new Int32Array(0);  // tracklets that match, in list order
   let items = [];  // what the list shows: camera numbers as -1 - camera, tracklets as they are
@@ -24,7 +25,7 @@
   function clock(value, { whole = false } = {}) {
     if (data.unit !== "s") return count(Math.round(value));
     const tenths = Math.round(Math.abs(value) * 10), s = Math.floor(tenths / 10), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
-    return (value < 0 ? "−" : "") + (h ? `${h}:${pad(m)}` : `${m}`) + `:${pad(s % 60)}${whole ? "" : `.${tenths % 10}`}`;
+    return `${value < 0 ? "−" : ""}${h ? `${h}:${pad(m)}` : m}:${pad(s % 60)}${whole ? "" : `.${tenths % 10}`}`;
   }
 
   function element(kind, name, text) {
@@ -73,13 +74,16 @@
     place.fill(-1);
     let camera = -1;
     for (const i of order) {
-      if (grouped && data.camera[i] !== camera) items.push(-1 - (camera = data.camera[i]));
+      if (grouped && data.camera[i] !== camera) {
+        camera = data.camera[i];
+        items.push(-1 - camera);
+      }
       place[i] = items.push(i) - 1;
     }
     tops = new Float64Array(items.length + 1);
     items.forEach((item, k) => { tops[k + 1] = tops[k] + (item < 0 ? HEAD_PX : ROW_PX); });
     $("rows").style.height = `${tops[items.length]}px`;
-    drawn.forEach((node) => node.remove());
+    for (const node of drawn.values()) node.remove();
     drawn = new Map();
   }
 

@@ -32,7 +32,7 @@ window.LpwTimeline = (data, { $, clock, plural, colour, fitCanvas, matches, choo
     $("camera").textContent = $("camera").title = data.cameras[camera] ?? "";
     $("untimed").hidden = data.unit !== null;
     $("bars").hidden = data.unit === null;
-    document.querySelector(".zoom").hidden = data.unit === null;
+    /** @type {HTMLElement} */ (document.querySelector(".zoom")).hidden = data.unit === null;
     $("bars").setAttribute("aria-label", `Timeline of camera ${data.cameras[camera] ?? ""}`);
     draw();
   }

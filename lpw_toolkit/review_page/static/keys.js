@@ -1,64 +1,97 @@
 // Which key does what. People may choose others; their choice is kept in this browser.
 
-export const ACTIONS = [
-  ["accept", "Space", "accept, next"],
-  ["reject", "x", "reject, then why"],
-  ["drop", "d", "drop or restore the chosen frames"],
-  ["drop_suggested", "D", "drop the suggested frames"],
-  ["split", "s", "split"],
-  ["merge", "m", "merge with 1–9"],
-  ["none", "0", "none of these persons"],
-  ["unsure", "/", "unsure, next"],
-  ["apart", "-", "not the same as 1–9"],
-  ["person", "P", "give the person a number"],
-  ["flag", "f", "flag to look at again"],
-  ["comment", "c", "comment"],
-  ["undo", "u", "undo"],
-  ["undo_one", "U", "undo one of the last 1–5"],
-  ["next", "j", "next"],
-  ["previous", "k", "previous"],
-  ["next_piece", "]", "next piece of a split tracklet"],
-  ["previous_piece", "[", "previous piece"],
-  ["all_frames", "a", "all frames, or a sample"],
-  ["play", "p", "play, stop"],
-  ["twelve", "t", "twelve of low risk at once"],
-  ["view", "l", "to review, to link, unsure, all, judged differently"],
-  ["settle", "g", "what is to be settled"],
-  ["help", "?", "keys"],
-].map(([name, key, title]) => ({ name, key, title }));
+/**
+ * What a key does.
+ *
+ * @typedef {object} Action
+ * @property {string} name under which a chosen key is kept
+ * @property {string} key
+ * @property {string} title
+ * @property {() => unknown} run
+ * @property {boolean} [always] whether it runs where no tracklet is shown too
+ * @property {boolean} [repeats] whether a key that is held down repeats it
+ */
 
 const PLACE = "lpw.keys";
+/** Names of actions under which an earlier version kept a chosen key. */
+const OLD_NAMES = /** @type {Record<string, string>} */ ({
+  batch_accept: "twelve",
+  conflicts: "settle",
+});
 /** Keys that have a fixed meaning in some mode. */
-const FIXED = new Set(["1", "2", "3", "4", "5", "6", "7", "8", "9", "Enter", "Escape", "Tab", "ArrowLeft", "ArrowRight",
-  "ArrowUp", "ArrowDown", "Home", "End", "Shift"]);
+const FIXED = new Set([
+  ..."123456789",
+  ...[
+    "Enter",
+    "Escape",
+    "Tab",
+    "ArrowLeft",
+    "ArrowRight",
+    "ArrowUp",
+    "ArrowDown",
+    "Home",
+    "End",
+    "Shift",
+  ],
+]);
 
 export class Keys {
-  constructor() {
-    this.chosen = {};
+  /** @param {Action[]} actions */
+  constructor(actions) {
+    this.actions = actions;
+    this.chosen = /** @type {Record<string, string>} */ ({});
     try {
       const kept = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
-      for (const { name } of ACTIONS) if (typeof kept[name] === "string") this.chosen[name] = kept[name];
-    } catch { /* what is no JSON is no choice */ }
+      for (const { name } of actions) {
+        const key = kept[name] ?? kept[OLD_NAMES[name]];
+        if (typeof key === "string") this.chosen[name] = key;
+      }
+    } catch {
+      // ignore unreadable settings
+    }
     this.read();
   }
 
   read() {
-    this.byKey = new Map(ACTIONS.map(({ name, key }) => [this.chosen[name] ?? key, name]));
+    this.byKey = new Map(
+      this.actions.map((action) => [this.chosen[action.name] ?? action.key, action]),
+    );
   }
 
+  /**
+   * @param {string} name
+   * @returns {Action}
+   */
+  find(name) {
+    const action = this.actions.find((each) => each.name === name);
+    if (!action) throw new TypeError(`no action ${name}`);
+    return action;
+  }
+
+  /**
+   * The key of an action.
+   *
+   * @param {string} name
+   */
   of(name) {
-    return this.chosen[name] ?? ACTIONS.find((action) => action.name === name).key;
+    return this.chosen[name] ?? this.find(name).key;
   }
 
+  /** @param {string} key */
   action(key) {
-    return this.byKey.get(key);
+    return this.byKey?.get(key);
   }
 
-  /** Gives an action another key; returns why not, or "". */
+  /**
+   * Gives an action another key; returns why not, or "".
+   *
+   * @param {string} name
+   * @param {string} key
+   */
   choose(name, key) {
     if (FIXED.has(key)) return `${key} has a fixed meaning`;
     const taken = this.action(key);
-    if (taken && taken !== name) return `${key} is the key of “${ACTIONS.find((a) => a.name === taken).title}”`;
+    if (taken && taken.name !== name) return `${key} is the key of “${taken.title}”`;
     this.chosen[name] = key;
     this.keep();
     return "";
@@ -73,11 +106,18 @@ export class Keys {
     this.read();
     try {
       localStorage.setItem(PLACE, JSON.stringify(this.chosen));
-    } catch { /* they hold until the page is closed */ }
+    } catch {
+      // they hold until the page is closed
+    }
   }
 }
 
-/** The name of a pressed key, or "" for what is none of ours. Letters go by Shift alone, whatever Caps Lock says. */
+/**
+ * The name of a pressed key, or "" for one that belongs to the browser. Letters go by Shift
+ * alone, whatever Caps Lock says.
+ *
+ * @param {KeyboardEvent} event
+ */
 export function keyOf(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return "";
   if (event.key === " ") return "Space";

@@ -1,31 +1,46 @@
-// Decisions on their way to the disk. Each is kept in this browser until the server has said that it is saved, so
-// that neither a lost server nor a closed tab loses one. Sending one twice is harmless: it has a uuid.
+// Decisions on their way to the disk. Each is kept in this browser until the server has said that
+// it is saved, so that neither a lost server nor a closed tab loses one. Sending one twice is
+// harmless: it has a uuid.
+
+/** @typedef {import("./api.js").DecisionRequest} DecisionRequest */
+/** @typedef {import("./api.js").Answer} Answer */
+
+/**
+ * @typedef {object} Listener
+ * @property {(request: DecisionRequest, answer: Answer) => void} onSaved
+ * @property {(request: DecisionRequest, why: string) => void} onRefused
+ * @property {() => void} onChange
+ * @property {() => void} onReconnect
+ */
 
 const WAITS_MS = [300, 700, 1500, 3000, 5000];
 
 export class Outbox {
   /**
-   * @param place name under which this dataset's and reviewer's decisions are kept
-   * @param tell {saved(request, answer), refused(request, why), changed()}
+   * @param {string} place name under which the decisions of this dataset and reviewer are kept
+   * @param {Listener} listener
    */
-  constructor(place, tell) {
+  constructor(place, listener) {
     this.prefix = `${place}.`;
-    this.tell = tell;
-    this.waiting = [];
-    this.trouble = "";  // why nothing can be sent: "lost", "token" or what the server said
-    this.keeps = true;  // whether this browser keeps them
+    this.listener = listener;
+    this.waiting = /** @type {DecisionRequest[]} */ ([]);
+    this.trouble = ""; // why nothing can be sent: "lost", "token" or the server's message
+    this.keeps = true; // whether this browser keeps them
     this.tries = 0;
+    this.timer = 0;
     this.busy = false;
     this.mine = `${this.prefix}${crypto.randomUUID()}`;
-    // Held until the tab is gone: other tabs see by it that these decisions have somebody who sends them.
+    // Held until the tab is closed: other tabs see by it that this one sends these decisions.
     navigator.locks?.request(this.mine, () => new Promise(() => {}));
     window.addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => this.hurry());
   }
 
-  /** Takes over what tabs have left behind that are gone. */
+  /** Takes over what closed tabs have left behind. */
   async adopt() {
-    const names = Object.keys(localStorage).filter((name) => name.startsWith(this.prefix) && name !== this.mine);
+    const names = Object.keys(localStorage).filter(
+      (name) => name.startsWith(this.prefix) && name !== this.mine,
+    );
     for (const name of names) {
       await navigator.locks?.request(name, { ifAvailable: true }, (lock) => {
         if (!lock) return;
@@ -39,10 +54,16 @@ export class Outbox {
     this.pump();
   }
 
+  /**
+   * @param {string} name
+   * @returns {DecisionRequest[]}
+   */
   read(name) {
     try {
       const found = JSON.parse(localStorage.getItem(name) ?? "[]");
-      return Array.isArray(found) ? found.filter((request) => typeof request?.uuid === "string") : [];
+      return Array.isArray(found)
+        ? found.filter((request) => typeof request?.uuid === "string")
+        : [];
     } catch {
       return [];
     }
@@ -58,10 +79,11 @@ export class Outbox {
     }
   }
 
+  /** @param {DecisionRequest} request */
   add(request) {
     this.waiting.push(request);
     this.keep();
-    this.tell.changed();
+    this.listener.onChange();
     this.pump();
   }
 
@@ -78,55 +100,74 @@ export class Outbox {
     this.busy = true;
     try {
       while (this.waiting.length && (await this.sendFirst()));
-      if (!this.waiting.length && this.trouble) await this.ask();
+      if (!this.waiting.length && this.trouble) await this.ping();
     } finally {
       this.busy = false;
-      this.tell.changed();
+      this.listener.onChange();
     }
   }
 
-  /** Sends the first; whether the next may follow. */
+  /** Sends the first decision; returns whether the next may follow. */
   async sendFirst() {
     const request = this.waiting[0];
     let answer, response;
     try {
       response = await fetch("/api/decide", {
-        method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request),
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(request),
       });
       answer = response.headers.get("content-type")?.includes("json") ? await response.json() : {};
     } catch {
       return this.stop("lost");
     }
     if (response.status === 403) return this.stop("token");
-    if (!response.ok && response.status !== 400) return this.stop(answer.error ?? `the server says ${response.status}`);
+    if (!response.ok && response.status !== 400)
+      return this.stop(answer.error ?? `the server says ${response.status}`);
     this.waiting.shift();
     this.keep();
     const wasLost = this.trouble;
     this.trouble = "";
     this.tries = 0;
-    if (wasLost) this.tell.back();
-    if (response.ok) this.tell.saved(request, answer);
-    else this.tell.refused(request, answer.error ?? "refused");
+    if (wasLost) this.listener.onReconnect();
+    if (response.ok) this.listener.onSaved(request, answer);
+    else this.listener.onRefused(request, answer.error ?? "refused");
     return true;
   }
 
+  /**
+   * Tries again later; returns false.
+   *
+   * @param {string} why
+   */
   stop(why) {
     this.trouble = why;
     const wait = WAITS_MS[Math.min(this.tries++, WAITS_MS.length - 1)];
-    this.timer = setTimeout(() => { this.timer = 0; this.pump(); }, wait);
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.pump();
+    }, wait);
     return false;
   }
 
-  /** Another request has failed: watch until the server is back. */
+  /**
+   * Another request has failed: watches until the server is back.
+   *
+   * @param {string} why
+   */
   doubt(why) {
     if (!this.trouble) this.stop(why);
-    this.tell.changed();
+    this.listener.onChange();
   }
 
-  async ask() {
+  async ping() {
     try {
       const response = await fetch("/api/ping");
-      if (response.ok) { this.trouble = ""; this.tries = 0; this.tell.back(); } else this.stop(response.status === 403 ? "token" : "lost");
+      if (response.ok) {
+        this.trouble = "";
+        this.tries = 0;
+        this.listener.onReconnect();
+      } else this.stop(response.status === 403 ? "token" : "lost");
     } catch {
       this.stop("lost");
     }

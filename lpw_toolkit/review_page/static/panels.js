@@ -1,10 +1,19 @@
-// What lies over the page for a moment: the keys, what is to be settled, and a line of text to be typed.
+// Dialogs over the page: the keys, the conflicts, and a line of text to be typed.
 
-import { $, element, tell } from "./words.js";
-import { ACTIONS, keyOf } from "./keys.js";
+import { $, element } from "./dom.js";
+import { keyOf } from "./keys.js";
+import { describeDecision } from "./verdicts.js";
 
-const dialog = () => $("dialog");
+const dialog = () => $("dialog", HTMLDialogElement);
 
+/** @type {(text: string, onClick: () => void) => HTMLButtonElement} */
+function makeButton(text, onClick) {
+  const button = element("button", "", text);
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/** @type {(title: string, ...nodes: HTMLElement[]) => void} */
 function open(title, ...nodes) {
   const head = element("h2", "", title);
   head.id = "dialog-title";
@@ -12,96 +21,167 @@ function open(title, ...nodes) {
   if (!dialog().open) dialog().showModal();
 }
 
-/** Closes what is open; keys go to the page again at once, not when the browser comes to it. */
+/** Closes what is open. Keys go to the page again at once, not when the browser comes to it. */
 export function close() {
   if (!dialog().open) return;
   dialog().close();
   dialog().replaceChildren();
   $("sheet").focus();
 }
+
 export const isOpen = () => dialog().open;
 
-/** The keys, each of which can be chosen anew. */
-export function showHelp(keys, changed) {
-  const note = element("p", "note", "Click a key, or Tab to it and press Enter, then press the one you want. Kept in this browser.");
+const FIXED_KEYS = [
+  ["← →", "choose a frame, move the cut"],
+  ["Shift ← →", "choose a range"],
+  ["↑ ↓", "a row of frames, the next cut"],
+  ["1–9", "the same person as a candidate"],
+  ["Enter", "confirm"],
+  ["Esc", "leave"],
+];
+
+/**
+ * The keys, each of which can be changed.
+ *
+ * @param {import("./keys.js").Keys} keys
+ * @param {() => void} onChange
+ */
+export function showHelp(keys, onChange) {
+  const note = element(
+    "p",
+    "note",
+    "Click a key (or Tab to it and press Enter), then press the new key. ",
+  );
+  note.append("Changed keys are kept in this browser.");
   note.setAttribute("role", "status");
   const grid = element("div", "keys");
-  for (const { name, title } of ACTIONS) {
-    const button = element("button", "", keys.of(name));
+  const addLine = (/** @type {HTMLElement} */ key, /** @type {string} */ title) => {
+    const line = grid.appendChild(element("div"));
+    line.append(key, element("span", "", title));
+  };
+  for (const { name, title } of keys.actions) {
+    const button = makeButton(keys.of(name), () => listen(button, name));
     button.setAttribute("aria-label", `${title}: ${keys.of(name)}, change`);
-    button.addEventListener("click", () => listen(button, name));
-    const line = element("div");
-    line.append(button, element("span", "", title));
-    grid.append(line);
+    addLine(button, title);
   }
-  for (const [key, title] of [["← →", "choose a frame, move the cut"], ["Shift ← →", "choose a range"], ["↑ ↓", "a row of frames, the next cut"],
-    ["1–9", "the same person as a candidate"], ["Enter", "confirm"], ["Esc", "leave"]]) {
-    const line = element("div");
-    line.append(element("kbd", "", key), element("span", "", title));
-    grid.append(line);
-  }
-  const reset = element("button", "", "All keys as they were");
-  reset.addEventListener("click", () => { keys.reset(); changed(); showHelp(keys, changed); });
-  const done = element("button", "", "Close");
-  done.addEventListener("click", close);
+  for (const [key, title] of FIXED_KEYS) addLine(element("kbd", "", key), title);
+  const reset = makeButton("Reset all keys", () => {
+    keys.reset();
+    onChange();
+    showHelp(keys, onChange);
+  });
+  const done = makeButton("Close", close);
   const row = element("p", "buttons");
   row.append(reset, done);
   open("Keys", note, grid, row);
   done.focus();
 
+  /** @type {(button: HTMLButtonElement, name: string) => void} */
   function listen(button, name) {
     button.textContent = "…";
-    button.addEventListener("keydown", (event) => {
+    const take = (/** @type {KeyboardEvent} */ event) => {
       event.preventDefault();
       event.stopPropagation();
-      if (event.key === "Shift") { listen(button, name); return; }
-      const key = keyOf(event), why = event.key === "Escape" ? "" : key ? keys.choose(name, key) : "keys with Ctrl, Alt and Meta belong to the browser";
+      if (event.key === "Shift") return listen(button, name);
+      const key = keyOf(event);
+      const why = key
+        ? keys.choose(name, key)
+        : "keys with Ctrl, Alt or Meta are reserved for the browser";
       button.textContent = keys.of(name);
-      note.textContent = why || "Kept in this browser.";
-      changed();
-    }, { once: true });
+      note.textContent =
+        event.key !== "Escape" && why ? why : "Changed keys are kept in this browser.";
+      onChange();
+    };
+    button.addEventListener("keydown", take, { once: true });
   }
 }
 
-/** Asks for a line of text; `done` gets it. */
-export function askText(title, { number = false, most = 4000 } = {}, done) {
-  const label = element("label", "", number ? "0 to 999,999 " : "Enter keeps it, Shift+Enter is a new line ");
-  const input = element(number ? "input" : "textarea");
-  if (number) Object.assign(input, { type: "number", min: 0, max: 999999 });
-  else Object.assign(input, { maxLength: most, rows: 3 });
+/**
+ * Asks for a text.
+ *
+ * @param {string} title
+ * @param {(text: string) => void} onDone
+ */
+export function askText(title, onDone) {
+  const input = Object.assign(element("textarea"), { maxLength: 4000, rows: 3 });
+  askValue(title, "Enter saves, Shift+Enter starts a new line", input, () => {
+    const text = input.value.trim();
+    if (text) {
+      close();
+      onDone(text);
+    }
+  });
+}
+
+/**
+ * Asks for a number of at most six digits.
+ *
+ * @param {string} title
+ * @param {(value: number) => void} onDone
+ */
+export function askNumber(title, onDone) {
+  const input = Object.assign(element("input"), { type: "number", min: "0", max: "999999" });
+  askValue(title, "0 to 999,999", input, () => {
+    if (/^[0-9]{1,6}$/.test(input.value.trim())) {
+      const value = Number(input.value);
+      close();
+      onDone(value);
+    }
+  });
+}
+
+/**
+ * @param {string} title
+ * @param {string} hint
+ * @param {HTMLInputElement | HTMLTextAreaElement} input
+ * @param {() => void} onEnter
+ */
+function askValue(title, hint, input, onEnter) {
+  const label = element("label", "", `${hint} `);
   label.append(input);
-  input.addEventListener("keydown", (event) => {
+  const press = (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    const text = input.value.trim();
-    if (number ? /^[0-9]{1,6}$/.test(text) : text) { close(); done(number ? Number(text) : text); }
-  });
+    onEnter();
+  };
+  label.addEventListener("keydown", press);
   open(title, label);
   input.focus();
 }
 
-/** What is left open: each with the decisions of which one wants to be undone. */
-export function showClashes(clashes, look, undo) {
-  const list = element("div", "clashes");
-  for (const clash of clashes) {
+/**
+ * The conflicts, each with its decisions: undoing one of them resolves it.
+ *
+ * @param {import("./api.js").Conflict[]} conflicts
+ * @param {(n: number) => void} show
+ * @param {(decision: import("./api.js").SavedDecision) => void} undo
+ */
+export function showConflicts(conflicts, show, undo) {
+  const list = element("div", "conflicts");
+  for (const { text, pieces, n, decisions } of conflicts) {
     const box = list.appendChild(element("section"));
-    box.append(element("h3", "", clash.text));
-    box.append(element("p", "", clash.pieces.join("  ·  ")));
-    for (const decision of clash.decisions) {
+    box.append(element("h3", "", text), element("p", "", pieces.join("  ·  ")));
+    for (const decision of decisions) {
       const line = box.appendChild(element("p", "line"));
-      const button = element("button", "", "Undo");
-      button.setAttribute("aria-label", `Undo: ${decision.reviewer} ${tell(decision)}`);
-      button.addEventListener("click", () => { close(); undo(decision); });
-      line.append(button, element("span", "", `${decision.reviewer}: ${tell(decision)}`));
+      const button = makeButton("Undo", () => {
+        close();
+        undo(decision);
+      });
+      button.setAttribute("aria-label", `Undo: ${decision.reviewer} ${describeDecision(decision)}`);
+      line.append(
+        button,
+        element("span", "", `${decision.reviewer}: ${describeDecision(decision)}`),
+      );
     }
-    if (clash.n !== null) {
-      const button = box.appendChild(element("button", "", "Look"));
-      button.addEventListener("click", () => { close(); look(clash.n); });
-    }
+    if (n === null) continue;
+    const button = makeButton("Show", () => {
+      close();
+      show(n);
+    });
+    box.append(button);
   }
-  if (!clashes.length) list.append(element("p", "", "Nothing is left open."));
-  const done = element("button", "", "Close");
-  done.addEventListener("click", close);
-  open(`To be settled: ${clashes.length}`, list, done);
+  if (!conflicts.length) list.append(element("p", "", "No conflicts."));
+  const done = makeButton("Close", close);
+  open(`Conflicts: ${conflicts.length}`, list, done);
   (list.querySelector("button") ?? done).focus();
 }

@@ -1,37 +1,58 @@
 // The list on the left: however long the queue is, only the rows in sight exist.
 
-import { $, LETTER, SIGN, element, tail } from "./words.js";
+import { $, closest, element, tail } from "./dom.js";
+import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
 const ROW_PX = 30;
 
+/** @typedef {{node: HTMLElement, sign: HTMLElement, name: HTMLElement, risk: HTMLElement}} Row */
+
 export class QueueList {
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {(place: number) => void} choose
+   */
   constructor(store, choose) {
     this.store = store;
-    this.order = [];
+    this.order = /** @type {number[]} */ ([]);
     this.at = -1;
-    this.pool = [];
+    this.pool = /** @type {Row[]} */ ([]);
     this.box = $("queue");
-    this.top = 0;  // where it is scrolled to, and how high it is: to ask for them would lay the page out anew
+    this.top = 0; // scroll position and height: reading them from the page would force a layout
     this.height = this.box.clientHeight;
-    this.box.addEventListener("scroll", () => { this.top = this.box.scrollTop; this.draw(); });
-    new ResizeObserver(() => { this.height = this.box.clientHeight; this.draw(); }).observe(this.box);
+    this.box.addEventListener("scroll", () => {
+      this.top = this.box.scrollTop;
+      this.draw();
+    });
+    new ResizeObserver(() => {
+      this.height = this.box.clientHeight;
+      this.draw();
+    }).observe(this.box);
     $("rows").addEventListener("click", (event) => {
-      const row = event.target.closest(".row");
+      const row = closest(event, ".row");
       if (row) choose(Number(row.dataset.place));
     });
   }
 
+  /**
+   * @param {number[]} order
+   * @param {number} at
+   */
   show(order, at) {
     this.order = order;
     $("rows").style.height = `${order.length * ROW_PX}px`;
     this.move(at);
   }
 
+  /** @param {number} at */
   move(at) {
     this.at = at;
     const top = at * ROW_PX;
     if (top < this.top + (this.top ? ROW_PX : 0) || top > this.top + this.height - 4 * ROW_PX) {
-      this.top = Math.max(0, Math.min(top - this.height / 3, this.order.length * ROW_PX - this.height));
+      this.top = Math.max(
+        0,
+        Math.min(top - this.height / 3, this.order.length * ROW_PX - this.height),
+      );
       this.box.scrollTop = this.top;
     }
     this.draw();
@@ -41,34 +62,44 @@ export class QueueList {
     const from = Math.max(0, Math.floor(this.top / ROW_PX) - 2);
     const until = Math.min(this.order.length, Math.ceil((this.top + this.height) / ROW_PX) + 2);
     while (this.pool.length < until - from) this.pool.push(this.make());
-    this.pool.forEach((row, i) => this.fill(row, from + i, from + i < until));
+    for (const [i, row] of this.pool.entries()) this.fill(row, from + i, from + i < until);
   }
 
+  /** @returns {Row} */
   make() {
-    const row = element("div", "row");
-    row.setAttribute("role", "option");
-    row.sign = row.appendChild(element("span", "sign"));
-    row.name = row.appendChild(element("span", "name"));
-    row.risk = row.appendChild(element("span", "risk"));
-    $("rows").append(row);
-    return row;
+    const node = element("div", "row");
+    node.setAttribute("role", "option");
+    const [sign, name, risk] = ["sign", "name", "risk"].map((part) =>
+      node.appendChild(element("span", part)),
+    );
+    $("rows").append(node);
+    return { node, sign, name, risk };
   }
 
-  fill(row, place, shown) {
-    row.hidden = !shown;
+  /**
+   * @param {Row} row
+   * @param {number} place
+   * @param {boolean} shown
+   */
+  fill({ node, sign, name, risk }, place, shown) {
+    node.hidden = !shown;
     if (!shown) return;
-    const n = this.order[place], store = this.store, letter = store.letters[n];
-    row.dataset.place = place;
-    row.id = `row${place}`;
-    row.style.transform = `translateY(${place * ROW_PX}px)`;
-    row.dataset.letter = letter;
-    row.sign.textContent = SIGN[letter];
-    row.sign.title = LETTER[letter];
-    row.name.textContent = tail(store.ids[n], 17);
-    row.title = store.ids[n];
-    row.setAttribute("aria-label", `${store.ids[n]}, ${LETTER[letter]}`);
-    row.risk.textContent = store.chance[n] < 0 ? "" : store.random.has(n) ? "drawn" : `${Math.round(100 * store.chance[n])} %`;
-    row.setAttribute("aria-selected", place === this.at);
-    if (place === this.at) this.box.setAttribute("aria-activedescendant", row.id);
+    const n = this.order[place],
+      { statusCodes, ids, chance, random } = this.store,
+      code = statusCodes[n];
+    node.dataset.place = String(place);
+    node.id = `row${place}`;
+    node.style.transform = `translateY(${place * ROW_PX}px)`;
+    node.dataset.status = code;
+    sign.textContent = CODE_SIGNS[code];
+    sign.title = CODE_LABELS[code];
+    name.textContent = tail(ids[n], 17);
+    node.title = ids[n];
+    node.setAttribute("aria-label", `${ids[n]}, ${CODE_LABELS[code]}`);
+    risk.textContent =
+      chance[n] < 0 ? "" : random.has(n) ? "random" : `${Math.round(100 * chance[n])} %`;
+    risk.title = random.has(n) ? "random check" : "";
+    node.setAttribute("aria-selected", String(place === this.at));
+    if (place === this.at) this.box.setAttribute("aria-activedescendant", node.id);
   }
 }

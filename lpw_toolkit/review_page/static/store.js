@@ -1,148 +1,137 @@
-// What the page knows: all tracklets by column, and the ones around the current one with their pictures.
+// What the page knows: all tracklets by column, and those around the current one with their
+// pictures.
+
+import { fetchJson, fetchPicture, releasePictures } from "./api.js";
+
+/** @typedef {import("./api.js").Detail} Detail */
 
 const N_KEPT = 24;
-const OPEN = new Set("uo");  // not reviewed, and somebody else's
+const RELEASE_MS = 5000; // pictures of a forgotten entry may still be on the page for a moment
+const OPEN = new Set("uo"); // not reviewed, and assigned to another reviewer
+
+/**
+ * One tracklet with its pictures.
+ *
+ * @typedef {object} Entry
+ * @property {number} n
+ * @property {Detail | null} detail null until it is loaded
+ * @property {string} sheet address of the contact sheet
+ * @property {string} thumbs address of the pictures of the candidates
+ * @property {HTMLImageElement[]} images keep the pictures decoded
+ * @property {Promise<unknown>} ready
+ */
 
 export class Store {
-  constructor(start, fail) {
-    Object.assign(this, start);
-    this.n = this.ids.length;
-    this.letters = start.letters.split("");
-    this.chance = new Float32Array(this.n).fill(-1);
+  /**
+   * @param {import("./api.js").Start} start
+   * @param {(error: unknown) => void} onError is told why a tracklet could not be loaded
+   */
+  constructor(start, onError) {
+    this.ids = start.ids;
+    this.n = start.ids.length;
+    this.frames = start.frames;
+    this.reasons = start.reasons;
+    this.differ = start.differ ?? [];
+    this.statusCodes = start.letters.split("");
     this.linked = new Set(start.linked);
-    this.random = new Set();
-    this.entries = new Map();  // tracklet -> {detail, sheet, thumbs, ready}
-    this.fail = fail;
-    this.nMine = this.letters.filter((letter) => letter !== "o").length;  // the others are somebody else's
-    this.nDone = this.letters.filter((letter) => !OPEN.has(letter)).length;
+    this.chance = new Float32Array(this.n).fill(-1); // of an error; -1 is unknown
+    this.random = /** @type {Set<number>} */ (new Set()); // random checks
+    this.estimate = "";
+    this.entries = /** @type {Map<number, Entry>} */ (new Map());
+    this.onError = onError;
+    this.nMine = this.statusCodes.filter((code) => code !== "o").length;
+    this.nDone = this.statusCodes.filter((code) => !OPEN.has(code)).length;
     this.takeOrder(start);
   }
 
+  /** @param {import("./api.js").QueueOrder} found */
   takeOrder({ order, chances, random, told }) {
-    chances.forEach((chance, i) => { this.chance[order[i]] = chance; });
+    chances.forEach((chance, i) => {
+      this.chance[order[i]] = chance;
+    });
     this.random = new Set(random);
-    this.told = told;
+    this.estimate = told;
     return order;
   }
 
-  setLetter(n, letter) {
-    this.nMine += this.letters[n] === "o" && letter !== "o";
-    this.nDone += !OPEN.has(letter) - !OPEN.has(this.letters[n]);
-    this.letters[n] = letter;
+  /**
+   * @param {number} n
+   * @param {string} code
+   */
+  setStatusCode(n, code) {
+    const before = this.statusCodes[n];
+    this.nMine += Number(before === "o" && code !== "o");
+    this.nDone += Number(!OPEN.has(code)) - Number(!OPEN.has(before));
+    this.statusCodes[n] = code;
   }
 
-  /** The entry of a tracklet; fetched where it is not there yet. */
+  /** @param {number} n */
+  isOpen(n) {
+    return this.statusCodes[n] === "u";
+  }
+
+  /**
+   * The entry of a tracklet; loads it where it is not there yet.
+   *
+   * @param {number} n
+   */
   get(n) {
-    let entry = this.entries.get(n);
-    if (entry) {
-      this.entries.delete(n);
-    } else {
-      entry = { n, detail: null, sheet: "", thumbs: "", images: [] };
-      entry.ready = this.fetch(entry).catch((error) => {
-        this.entries.delete(n);
-        this.fail(error);
-        throw error;
-      });
-      entry.ready.catch(() => {});
-    }
+    const entry = this.entries.get(n) ?? this.load(n);
+    this.entries.delete(n);
     this.entries.set(n, entry);
     for (const [old, other] of this.entries) {
       if (this.entries.size <= N_KEPT) break;
-      if (old !== n) { this.entries.delete(old); release(other); }
+      if (old === n) continue;
+      this.entries.delete(old);
+      releasePictures(other);
     }
     return entry;
   }
 
-  /** Moves the shown one to the end of those that are let go. */
+  /** @param {number} n */
+  load(n) {
+    /** @type {Entry} */
+    const entry = { n, detail: null, sheet: "", thumbs: "", images: [], ready: Promise.resolve() };
+    entry.ready = this.fetch(entry).catch((error) => {
+      this.entries.delete(n);
+      this.onError(error);
+      throw error;
+    });
+    entry.ready.catch(() => {}); // `onError` has been told
+    return entry;
+  }
+
+  /** @param {Entry} entry */
+  async fetch(entry) {
+    const [detail, sheet] = await Promise.all([
+      fetchJson(`/api/tracklet/${entry.n}`),
+      fetchPicture(`/sprite/${entry.n}/sheet`, entry),
+    ]);
+    if (detail.thumb_px) entry.thumbs = await fetchPicture(`/sprite/${entry.n}/candidates`, entry);
+    entry.sheet = sheet;
+    entry.detail = detail;
+  }
+
+  /**
+   * Makes the shown entry the last one to be released.
+   *
+   * @param {Entry} entry
+   */
   keepAlive(entry) {
     if (this.entries.delete(entry.n)) this.entries.set(entry.n, entry);
   }
 
-  async fetch(entry) {
-    const [detail, sheet] = await Promise.all([ask(`/api/tracklet/${entry.n}`), picture(`/sprite/${entry.n}/sheet`, entry)]);
-    if (detail.thumb_px) entry.thumbs = await picture(`/sprite/${entry.n}/candidates`, entry);
-    entry.sheet = sheet;
-    entry.detail = detail;
-    return entry;
-  }
-
-  /** Forgets what is known of these; the next look asks again. */
+  /**
+   * Forgets these tracklets; the next `get` loads them again.
+   *
+   * @param {number[]} numbers
+   */
   forget(numbers) {
     for (const n of numbers) {
       const entry = this.entries.get(n);
-      if (entry) { this.entries.delete(n); setTimeout(() => release(entry), 5000); }
+      if (!entry) continue;
+      this.entries.delete(n);
+      setTimeout(() => releasePictures(entry), RELEASE_MS);
     }
   }
-}
-
-export async function ask(address) {
-  const response = await fetch(address);
-  if (!response.ok) throw Object.assign(new Error((await response.text()).trim()), { status: response.status });
-  return response.json();
-}
-
-/** Address of a picture that is here and decoded. */
-export async function picture(address, entry) {
-  const response = await fetch(address);
-  if (!response.ok) throw Object.assign(new Error((await response.text()).trim()), { status: response.status });
-  const image = new Image();
-  image.src = URL.createObjectURL(await response.blob());
-  await image.decode();
-  entry.images.push(image);  // keeps it decoded
-  return image.src;
-}
-
-function release(entry) {
-  for (const image of entry.images) URL.revokeObjectURL(image.src);
-  entry.images = [];
-}
-
-/** What a request will make of the pieces of one tracklet, until the server has said so itself. */
-export function foresee(pieces, id, nFrames, request) {
-  const named = new Set(request.tracklets);
-  const name = (start, stop) => (start === 0 && stop === nFrames ? id : `${id}@${start}-${stop}`);
-  const changed = pieces.flatMap((piece) => {
-    if (!named.has(piece.name) && !named.has(id)) return [piece];
-    const made = { ...piece };
-    if (request.operation === "accept") made.status = piece.dropped.length || pieces.length > 1 ? "edited" : "accepted";
-    if (request.operation === "reject") { made.status = "rejected"; made.reasons = [request.arguments.reason].filter(Boolean); }
-    if (request.operation === "flag") made.flags = [...piece.flags, request.arguments.flag];
-    if (request.operation === "comment") made.comments = [...piece.comments, ["you", request.arguments.text]];
-    if (request.operation === "merge") made.status = "edited";
-    if (request.operation === "drop_frames" || request.operation === "restore_frames") {
-      made.dropped = changeRanges(piece.dropped, request.arguments.frames, request.operation === "drop_frames");
-      made.status = "edited";
-    }
-    if (request.operation === "split") {
-      const at = request.arguments.at, half = (start, stop) => ({
-        ...made, name: name(start, stop), start, stop, status: "edited",
-        dropped: changeRanges(piece.dropped, [[0, start], [stop, nFrames]].filter(([a, b]) => a < b), false),
-      });
-      return [half(piece.start, at), half(at, piece.stop)];
-    }
-    return [made];
-  });
-  return changed;
-}
-
-export function letterOf(pieces) {
-  const statuses = new Set(pieces.map((piece) => piece.status));
-  if (statuses.has("unreviewed")) {
-    return pieces.every((piece) => piece.status !== "unreviewed" || piece.flags.includes("unsure")) ? "?" : "u";
-  }
-  return statuses.size === 1 ? { accepted: "a", edited: "e", rejected: "r" }[[...statuses][0]] : "e";
-}
-
-/** Half-open ranges with others added or taken away. */
-export function changeRanges(ranges, others, add) {
-  const borders = [...new Set([...ranges, ...others].flat())].sort((a, b) => a - b);
-  const has = (list, at) => list.some(([start, stop]) => start <= at && at < stop);
-  const made = [];
-  for (let i = 0; i + 1 < borders.length; i++) {
-    const at = borders[i], here = has(others, at) ? add : has(ranges, at);
-    if (!here) continue;
-    if (made.length && made.at(-1)[1] === at) made.at(-1)[1] = borders[i + 1];
-    else made.push([at, borders[i + 1]]);
-  }
-  return made;
 }

@@ -1,0 +1,111 @@
+// Decisions: sent to the server by way of the outbox, shown at once as the server will resolve
+// them, and undone.
+
+import { showTracklet } from "./modes.js";
+import { applyOptimistically, statusCodeOf } from "./resolve.js";
+import { currentDetail, state } from "./state.js";
+import { MAX_SPENT_MS, showNote, showProgress, showRecords } from "./status.js";
+
+/** @typedef {import("./state.js").DecisionRecord} DecisionRecord */
+/** @typedef {import("./api.js").DecisionRequest} DecisionRequest */
+
+const N_RECORDS = 200;
+
+/**
+ * Makes a decision.
+ *
+ * @param {string} operation
+ * @param {string[]} tracklets names of pieces
+ * @param {DecisionRequest["arguments"]} [values]
+ * @param {number[]} [about] the tracklets that it changes
+ * @returns {DecisionRecord}
+ */
+export function decide(operation, tracklets, values = {}, about = [currentDetail().n]) {
+  const spent_ms = Math.round(
+    Math.max(0, Math.min(MAX_SPENT_MS, performance.now() - state.shownAt_ms)),
+  );
+  const request = { uuid: crypto.randomUUID(), operation, tracklets, arguments: values, spent_ms };
+  /** @type {DecisionRecord} */
+  const record = {
+    request,
+    n: about[0] ?? null,
+    state: "sending",
+    undone: false,
+    before: new Map(),
+  };
+  if (operation !== "undo") {
+    for (const n of about) showOptimistically(n, record);
+    state.records.unshift(record);
+    state.records.length = Math.min(state.records.length, N_RECORDS);
+  }
+  state.shownAt_ms = performance.now();
+  state.outbox.add(request);
+  showRecords();
+  showProgress();
+  return record;
+}
+
+/**
+ * Shows a tracklet as the decision will make it, and remembers how it was.
+ *
+ * @param {number} n
+ * @param {DecisionRecord} record
+ */
+function showOptimistically(n, { request, before }) {
+  const { store } = state;
+  const detail = store.entries.get(n)?.detail;
+  before?.set(n, { code: store.statusCodes[n], pieces: detail?.pieces });
+  if (detail) {
+    const { pieces, id, n_frames: nFrames } = detail;
+    detail.pieces = applyOptimistically(pieces, id, nFrames, request, state.reviewer);
+    store.setStatusCode(n, statusCodeOf(detail.pieces));
+  } else if (request.operation === "accept" || request.operation === "reject") {
+    store.setStatusCode(n, request.operation[0]);
+  }
+}
+
+/** @param {DecisionRecord} record */
+const canBeUndone = ({ undone, state: sent, request }) =>
+  !undone && sent !== "refused" && request.operation !== "undo";
+
+/**
+ * Undoes a decision, or redoes one that is undone.
+ *
+ * @param {DecisionRecord} [record] otherwise the last one
+ */
+export function undo(record = state.records.find(canBeUndone)) {
+  if (!record) {
+    showNote("Nothing to undo.");
+    return;
+  }
+  const isRedo = record.undone;
+  const of = isRedo ? record.undoneBy : record.request.uuid;
+  if (!of) {
+    showNote("This was undone before the page was opened.");
+    return;
+  }
+  const made = decide("undo", [], { of }, []);
+  record.undone = !isRedo;
+  record.undoneBy = isRedo ? null : made.request.uuid;
+  if (!isRedo) restore(record);
+  showRecords();
+  showProgress();
+  if (state.mode === "batch") state.batch.open();
+  else if (record.n !== null) showTracklet(record.n);
+}
+
+/**
+ * Shows the tracklets of an undone decision as they were before it, unless a later decision is
+ * about them.
+ *
+ * @param {DecisionRecord} record
+ */
+function restore(record) {
+  const later = state.records.slice(0, Math.max(0, state.records.indexOf(record)));
+  for (const [n, { code, pieces }] of record.before ?? []) {
+    if (later.some((each) => !each.undone && (each.before?.has(n) || each.n === n))) continue;
+    state.store.setStatusCode(n, code);
+    const detail = state.store.entries.get(n)?.detail;
+    if (detail && pieces) detail.pieces = pieces;
+  }
+}

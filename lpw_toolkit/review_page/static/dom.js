@@ -1,0 +1,62 @@
+// Page elements and formatted values. Text from a dataset or a log is set as textContent, never as
+// markup.
+
+/**
+ * The element with this id. Errors: TypeError where it is missing or of another class.
+ *
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @param {new () => T} [kind] class of the element
+ * @returns {T}
+ */
+export function $(id, kind) {
+  const node = document.getElementById(id);
+  if (!(node instanceof (kind ?? HTMLElement))) throw new TypeError(`no element #${id}`);
+  return /** @type {T} */ (node);
+}
+
+/**
+ * A new element.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} [className]
+ * @param {string | number} [text]
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = String(text);
+  return node;
+}
+
+/**
+ * What was clicked, or the nearest element around it, that matches a selector.
+ *
+ * @param {Event} event
+ * @param {string} selector
+ * @returns {HTMLElement | null}
+ */
+export function closest({ target }, selector) {
+  return target instanceof Element ? target.closest(selector) : null;
+}
+
+/** @param {number} value */
+export const count = (value) => value.toLocaleString("en-US");
+
+/** @param {number} seconds */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/**
+ * The end of a name, which says more than its beginning.
+ *
+ * @param {string} text
+ * @param {number} maxChars
+ */
+export const tail = (text, maxChars) =>
+  text.length > maxChars ? `…${text.slice(1 - maxChars)}` : text;

@@ -1,0 +1,218 @@
+// What a reviewer can do, and the table of the keys that do it. A new operation is one entry of
+// ACTIONS.
+
+import { fetchJson } from "./api.js";
+import { openBatch } from "./batch_operations.js";
+import { beginCut } from "./cut.js";
+import { decide, undo } from "./decide.js";
+import { showKeyHints } from "./key_hints.js";
+import { enterMode, showTracklet } from "./modes.js";
+import { show, showNext, showNextView } from "./navigate.js";
+import * as panels from "./panels.js";
+import { changeRanges } from "./resolve.js";
+import { currentDetail, currentPiece, state } from "./state.js";
+import { reportFailure, showNote } from "./status.js";
+import { play, render, selectOpenPiece, showMarks } from "./tracklet.js";
+
+/** @typedef {import("./api.js").Range} Range */
+/** @typedef {import("./candidates.js").Kind} Kind */
+
+/** Accepts the pieces that are not rejected; where all are, the current one. */
+function accept() {
+  const { pieces, id } = currentDetail();
+  const kept = pieces.filter(({ status }) => status !== "rejected");
+  const names = (kept.length ? kept : [currentPiece()]).map(({ name }) => name);
+  state.pace_ms.push(performance.now() - state.shownAt_ms);
+  decide("accept", pieces.length === 1 ? [id] : names);
+  showNext();
+}
+
+/** @param {string | null} reason */
+export function reject(reason) {
+  const isWhole = currentDetail().pieces.length === 1;
+  if (isWhole) state.pace_ms.push(performance.now() - state.shownAt_ms);
+  decide("reject", [currentPiece().name], { reason });
+  enterMode("browse");
+  if (isWhole) {
+    showNext();
+    return;
+  }
+  selectOpenPiece();
+  showMarks();
+}
+
+/**
+ * Drops frames of the current piece; restores them where all are dropped already.
+ *
+ * @param {Range[]} ranges
+ */
+function dropFrames(ranges) {
+  const { name, start, stop, dropped } = currentPiece();
+  const frames = ranges
+    .map(([a, b]) => /** @type {Range} */ ([Math.max(a, start), Math.min(b, stop)]))
+    .filter(([a, b]) => a < b);
+  if (!frames.length) {
+    showNote("These frames belong to another piece: choose it with [ and ].");
+    return;
+  }
+  const isDropped = frames.every(([a, b]) => dropped.some(([c, d]) => c <= a && b <= d));
+  const left = changeRanges([[start, stop]], changeRanges(dropped, frames, true), false);
+  if (!isDropped && !left.length) {
+    showNote(`No frames would be left: press ${state.keys.of("reject")} to reject the piece.`);
+    return;
+  }
+  decide(isDropped ? "restore_frames" : "drop_frames", [name], { frames });
+  state.selection.range = null;
+  state.selection.anchor = -1;
+  showMarks();
+  showKeyHints();
+}
+
+/**
+ * A candidate was chosen: it is merged or linked with the current piece, told apart from it, or
+ * shown.
+ *
+ * @param {Kind} kind
+ * @param {number} place
+ */
+export function chooseCandidate(kind, place) {
+  const detail = state.entry?.detail;
+  if (!detail) return;
+  const lists = { merge: detail.merges, across: detail.across, member: detail.members };
+  const other = lists[kind][place];
+  if (!other) {
+    showNote("There is no such candidate.");
+    return;
+  }
+  if (state.mode !== "apart" && kind === "member") {
+    showTracklet(other.n);
+    return;
+  }
+  const operation = state.mode === "apart" ? "unlink" : kind === "merge" ? "merge" : "link";
+  decide(operation, [currentPiece().name, other.piece ?? other.name ?? ""]);
+  state.store.linked.add(detail.n);
+  enterMode("browse");
+}
+
+/** Says that no candidate of another camera is this person. */
+function rejectCandidates() {
+  const { across, n } = currentDetail();
+  if (!across.length) {
+    showNote("There are no candidates in other cameras.");
+    return;
+  }
+  decide("unlink", [currentPiece().name, ...across.map(({ piece }) => piece ?? "")]);
+  state.store.linked.add(n);
+  if (state.view === "link") showNext();
+}
+
+function markUnsure() {
+  const { pieces, n } = currentDetail();
+  decide(
+    "flag",
+    pieces.map(({ name }) => name),
+    { flag: "unsure" },
+  );
+  if (state.view === "link") state.store.linked.add(n);
+  showNext();
+}
+
+/** @type {(operation: string, values: Record<string, unknown>) => void} */
+function annotate(operation, values) {
+  decide(operation, [currentPiece().name], values);
+  showMarks();
+}
+
+/** @param {number} step */
+function turnPiece(step) {
+  const { selection } = state;
+  const n = currentDetail().pieces.length;
+  selection.piece = (selection.piece + step + n) % n;
+  showMarks();
+}
+
+export function toggleAllFrames() {
+  state.selection.allFrames = !state.selection.allFrames;
+  render(true);
+}
+
+async function showConflicts() {
+  try {
+    panels.showConflicts(await fetchJson("/api/clashes"), showTracklet, (decision) => {
+      const known = state.records.find(({ request }) => request.uuid === decision.uuid);
+      undo(known ?? { request: decision, n: decision.n, undone: false, state: "saved" });
+    });
+  } catch (error) {
+    reportFailure(error);
+  }
+}
+
+function chooseMerge() {
+  if (currentDetail().merges.length) enterMode("merge");
+  else showNote("There are no candidates in this camera.");
+}
+
+function dropRange() {
+  const { range } = state.selection;
+  if (range) dropFrames([range]);
+  else showNote("Choose a frame with ← and →, a range with Shift.");
+}
+
+function dropSuggested() {
+  const { drops } = currentDetail();
+  if (drops.length) dropFrames(drops);
+  else showNote("No frames are suggested.");
+}
+
+function showHelp() {
+  panels.showHelp(state.keys, () => {
+    state.keyHints = "";
+    showKeyHints();
+  });
+}
+
+const showPrevious = () => show(state.at - 1);
+
+const flagForAnotherLook = () => annotate("flag", { flag: "look-again" });
+
+const askComment = () => panels.askText("Comment", (text) => annotate("comment", { text }));
+
+const askNumber = () =>
+  panels.askNumber("Number of this person in the scene", (person) =>
+    annotate("assign_person", { person }),
+  );
+
+const always = true; // runs where no tracklet is shown too
+const repeats = true; // held down, the key goes on; any other decides once
+
+/**
+ * In the order in which the help lists them.
+ *
+ * @type {import("./keys.js").Action[]}
+ */
+export const ACTIONS = [
+  { name: "accept", key: "Space", title: "accept, next", run: accept },
+  { name: "reject", key: "x", title: "reject, then a reason", run: () => enterMode("reject") },
+  { name: "drop", key: "d", title: "drop or restore the chosen frames", run: dropRange },
+  { name: "drop_suggested", key: "D", title: "drop the suggested frames", run: dropSuggested },
+  { name: "split", key: "s", title: "split", run: beginCut },
+  { name: "merge", key: "m", title: "merge with 1–9", run: chooseMerge },
+  { name: "none", key: "0", title: "none of these persons", run: rejectCandidates },
+  { name: "unsure", key: "/", title: "unsure, next", run: markUnsure },
+  { name: "apart", key: "-", title: "another person than 1–9", run: () => enterMode("apart") },
+  { name: "person", key: "P", title: "give the person a number", run: askNumber },
+  { name: "flag", key: "f", title: "flag to look at again", run: flagForAnotherLook },
+  { name: "comment", key: "c", title: "comment", run: askComment },
+  { name: "undo", key: "u", title: "undo", run: () => undo(), always },
+  { name: "undo_one", key: "U", title: "undo one of 1–5", run: () => enterMode("undo"), always },
+  { name: "next", key: "j", title: "next", run: showNext, always, repeats },
+  { name: "previous", key: "k", title: "previous", run: showPrevious, always, repeats },
+  { name: "next_piece", key: "]", title: "next piece of a split", run: () => turnPiece(1) },
+  { name: "previous_piece", key: "[", title: "previous piece", run: () => turnPiece(-1) },
+  { name: "all_frames", key: "a", title: "all frames, or a sample", run: toggleAllFrames },
+  { name: "play", key: "p", title: "play, stop", run: play },
+  { name: "batch_accept", key: "t", title: "accept twelve at once", run: openBatch, always },
+  { name: "view", key: "l", title: "next view", run: showNextView, always },
+  { name: "conflicts", key: "g", title: "conflicts", run: showConflicts, always },
+  { name: "help", key: "?", title: "keys", run: showHelp, always },
+];

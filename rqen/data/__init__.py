@@ -1,0 +1,1 @@
+"""Clips for training: sampled, augmented, batched and loaded ahead."""

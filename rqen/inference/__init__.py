@@ -1,0 +1,1 @@
+"""A trained run gives feature vectors and region scores."""

@@ -1,0 +1,126 @@
+"""Tracklets through a trained network: all frames, streamed, one vector each, with the score of every region."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.progress import show_progress
+from rqen.data.prefetch import iter_ahead
+from rqen.model.aggregate import SetSums
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import normalise
+from rqen.run.speed_trial import PLAIN, Mode
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a network says of N tracklets.
+
+    Attributes:
+        vectors: (N, D) float32, unit length.
+        scores: (F, R) float32 of all their frames, in the order of tracklets and positions.
+        n_frames: (N,) frames of each.
+    """
+
+    vectors: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    n_frames: Ints
+
+
+class _Frames(Dataset):
+    """Pieces of at most `size` frames: images (n, 3, H, W) uint8 of consecutive rows of the table of frames."""
+
+    def __init__(self, index: ClipIndex, rows: Ints, size: int, shape: tuple[int, int]) -> None:
+        self._index, self._rows, self._size, self._shape = index, rows, size, shape
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._size)
+
+    def __getitem__(self, piece: int) -> Tensor:
+        rows = self._rows[piece * self._size : (piece + 1) * self._size]
+        images = np.stack([self._index.images.decode(int(row), self._shape) for row in rows])
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """How tracklets are embedded.
+
+    Attributes:
+        height, width: images are stretched to this size, in pixels.
+        batch: frames that go through the network at once.
+        n_workers: processes that read images ahead.
+        mode: precision and layout.
+    """
+
+    height: int
+    width: int
+    batch: int = 64
+    n_workers: int = 1
+    mode: Mode = PLAIN
+
+
+@torch.no_grad()
+def embed_tracklets(network: SetNetwork, index: ClipIndex, tracklets: Ints, options: EmbedOptions) -> Embedded:
+    """Embeds the tracklets with these rows, each from all of its frames.
+
+    Errors: CorruptCropError that names an image.
+    """
+    network.eval()
+    counts = np.diff(index.starts)[tracklets]
+    rows = np.concatenate([np.arange(index.starts[t], index.starts[t + 1]) for t in tracklets])
+    owner = np.repeat(np.arange(len(tracklets)), counts)
+    vectors, scores, sums, last = [], [], SetSums(), 0
+    first = 0
+    with show_progress("embed", len(rows), "images") as progress:
+        for features, piece_scores in iter_frames(network, index, rows, options):
+            stop = first + len(features)
+            for tracklet in range(owner[first], owner[stop - 1] + 1):
+                if tracklet != last:
+                    vectors.append(_finish(network, sums))
+                    sums, last = SetSums(), tracklet
+                mine = torch.from_numpy(owner[first:stop] == tracklet)
+                _add(network, sums, features[mine], piece_scores[mine])
+            scores.append(piece_scores)
+            progress.advance(stop - first)
+            first = stop
+    vectors.append(_finish(network, sums))
+    return Embedded(torch.stack(vectors).numpy(), torch.cat(scores).numpy(), counts)
+
+
+def iter_frames(
+    network: SetNetwork, index: ClipIndex, rows: Ints, options: EmbedOptions
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch at a time."""
+    device = next(network.parameters()).device
+    frames = _Frames(index, rows, options.batch, (options.height, options.width))
+    for images in iter_ahead(frames, options.n_workers):
+        pixels = options.mode.lay(normalise(images.to(device), network.backbone.pixels))
+        with options.mode.autocast(device):
+            _, features, scores = network.describe_frames(pixels)
+        yield features.float().cpu(), scores.float().cpu()
+
+
+def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -> None:
+    if network.design.quality != "appended":
+        sums.add(features, scores)
+        return
+    frames = F.normalize(torch.cat([features.flatten(1), scores], dim=1), dim=1)
+    sums.add(frames[:, None], torch.ones(len(frames), 1))
+
+
+def _finish(network: SetNetwork, sums: SetSums) -> Tensor:
+    vector = sums.finish().flatten()
+    if network.design.heads != "frame" and network.design.quality != "appended":
+        device = next(network.parameters()).device
+        vector = network.neck(vector[None].to(device))[0].cpu()
+    return F.normalize(vector, dim=0)

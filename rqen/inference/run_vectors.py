@@ -1,0 +1,288 @@
+"""What a trained run says of a dataset: vectors, vectors of one region, scores of every region, and figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.image_reader import Source
+from lpw_toolkit.dataset.schema import QUALITY
+from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
+from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.model.network import SetNetwork, design_method
+from rqen.recipe import TrainRecipe
+from rqen.run import run_folder
+from rqen.run.malloc import keep_freed_memory
+from rqen.run.speed_trial import Mode, choose_mode, list_modes
+from rqen.run.trained_network import open_network
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+_DIGEST = b"lpw_dataset_digest"
+_TRIAL_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How a dataset goes through a network; none of it but the precision moves the numbers beyond rounding.
+
+    Attributes:
+        batch: frames at once.
+        n_workers: processes that read images ahead.
+        images: where images are read from.
+        precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.
+    """
+
+    batch: int = 64
+    n_workers: int = 1
+    images: Source = "auto"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+
+
+@dataclass(frozen=True)
+class RunVectors:
+    """What a run says of the tracklets of a dataset.
+
+    Attributes:
+        run: its folder.
+        dataset: what went in.
+        vectors: (N, D) float32, unit length, row by row as the table of tracklets; zeros where not embedded.
+        scores: (F, R) float32 in (0, 1), row by row as the table of frames; NaN where not embedded.
+        present: (N,) which tracklets were embedded.
+        facts: what a file of embeddings says of itself.
+        separable: whether each region has a part of the vector of its own (see `cut_region`).
+        scored: whether the scores are the network's; a method without a predictor has ones.
+        mode: precision and layout, with the seconds of the trial where there was one.
+    """
+
+    run: Path
+    dataset: Dataset
+    vectors: Floats
+    scores: Floats
+    present: NDArray[np.bool_]
+    facts: EmbeddingFacts
+    separable: bool
+    scored: bool
+    mode: Mode = field(repr=False)
+
+    @property
+    def n_regions(self) -> int:
+        """R."""
+        return int(self.scores.shape[1])
+
+
+def name_regions(n_regions: int) -> list[str]:
+    """What regions are called in tables, from above: `whole`; `upper`, `middle`, `lower`; otherwise `1`, `2`, …"""
+    named = {1: ["whole"], 3: ["upper", "middle", "lower"]}
+    return named.get(n_regions, [str(i + 1) for i in range(n_regions)])
+
+
+def shorten_regions(n_regions: int) -> list[str]:
+    """The same as the paper's tables write them: `RU`, `RM`, `RL`; otherwise `R1`, `R2`, …"""
+    return ["RU", "RM", "RL"] if n_regions == 3 else [f"R{i + 1}" for i in range(n_regions)]
+
+
+def embed_run(
+    run: Path, data: Path, options: ScoringOptions = ScoringOptions(), rows: Ints | None = None
+) -> RunVectors:
+    """Embeds the dataset `data`, each tracklet from all of its frames, with the trained network of `run`.
+
+    Args:
+        rows: of the table of tracklets (ascending) that are embedded; None is all.
+
+    Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError for damaged ones,
+    CorruptCropError that names an image.
+    """
+    opened = open_run(run, options)
+    index = open_index(data, source=options.images)
+    rows = np.arange(len(index)) if rows is None else rows
+    if not len(rows):
+        raise LpwError(index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset")
+    found = embed_tracklets(opened.network, index, rows, opened.embed)
+    vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
+    vectors[rows] = found.vectors
+    scores = np.full((int(index.starts[-1]), found.scores.shape[1]), np.nan, dtype=np.float32)
+    scores[_list_frames(index, rows)] = found.scores
+    present = np.isin(np.arange(len(index)), rows)
+    facts, quality = describe_run(run, opened, index.dataset), opened.network.design.quality
+    return RunVectors(
+        run, index.dataset, vectors, scores, present, facts, quality != "appended", quality != "uniform",
+        opened.embed.mode,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A trained network, ready to see images; what its run says of itself, and how images go through it."""
+
+    network: SetNetwork
+    said: dict[str, Any]
+    embed: EmbedOptions
+
+
+def open_run(run: Path, options: ScoringOptions) -> OpenRun:
+    """Errors: LpwError for a batch below 1 or a run that is not complete, MismatchError for a damaged one."""
+    if options.batch < 1:
+        raise LpwError("option --batch-size", str(options.batch), "1 or more", "choose another value")
+    network, said = open_network(run)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        keep_freed_memory()
+    network = network.to(device)
+    size = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
+    mode = _choose_mode(network, Mode(**said["mode"]), options.precision, size)
+    return OpenRun(mode.prepare(network), said, EmbedOptions(*size, options.batch, options.n_workers, mode))
+
+
+def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple[int, int]) -> Mode:
+    """The layout it was trained in, or what a trial of forward passes finds fastest."""
+    if precision != "auto":
+        return Mode(precision, trained.channels_last, {})
+    images = torch.zeros(_TRIAL_IMAGES, 3, *size, device=next(network.parameters()).device)
+
+    def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], object]:
+        @torch.no_grad()
+        def describe() -> object:
+            with mode.autocast(images.device):
+                return trial.describe_frames(mode.lay(images))
+
+        return describe
+
+    return choose_mode(list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, make_step)
+
+
+def _list_frames(index: ClipIndex, rows: Ints) -> Ints:
+    return np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
+
+
+def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts:
+    """What a file of embeddings says of itself."""
+    recipe, precision = opened.said["recipe"], opened.embed.mode.precision
+    model = f"{opened.said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
+    model += "" if precision == "float32" else f" {precision}"
+    return EmbeddingFacts(model, opened.said["model_sha256"], str(dataset.manifest["digest"]), "all")
+
+
+def cut_region(found: RunVectors, region: int) -> Floats:
+    """The vectors (N, D / R), unit length, of one region alone: its columns, normalised again.
+
+    Exact behind a neck too: batch normalisation acts on each column by itself, so that a region's columns are what
+    they would be without the others.
+
+    Errors: LpwError where no region has columns of its own, or there is no such region.
+    """
+    thing, n = f"regions of {found.facts.model}", found.n_regions
+    if not found.separable or n == 1:
+        got = "one region" if n == 1 else "a vector whose numbers mix the regions"
+        raise LpwError(thing, got, "a method with parts, such as rqen or qfix", "name another run")
+    if not 0 <= region < n:
+        raise LpwError(thing, f"region {region}", f"0 to {n - 1}", "choose one of them")
+    width = found.vectors.shape[1] // n
+    part = found.vectors[:, region * width : (region + 1) * width]
+    length = np.linalg.norm(part, axis=1, keepdims=True)
+    return part / np.maximum(length, np.finfo(np.float32).tiny)
+
+
+def make_embeddings(found: RunVectors, vectors: Floats | None = None, *, part: str = "") -> Embeddings:
+    """The vectors, or other ones (N, D') of the same tracklets, as `evaluate` takes them.
+
+    Args:
+        part: which part of the model they are of, for tables; `+RU` for example.
+    """
+    facts = replace(found.facts, model=f"{found.facts.model} {part}".strip())
+    return Embeddings(found.vectors if vectors is None else vectors, found.present, facts, [])
+
+
+def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
+    """`all` of a run, and with `regions` each region alone (`RU`, …).
+
+    Regions are cut from the jointly trained network: nothing is trained again, as in the released test script.
+
+    Errors: as `cut_region`.
+    """
+    parts = {"all": make_embeddings(found)}
+    for number, name in enumerate(shorten_regions(found.n_regions) if regions else ()):
+        parts[name] = make_embeddings(found, cut_region(found, number), part=f"+{name}")
+    return parts
+
+
+def evaluate_run(
+    found: RunVectors,
+    protocol: str,
+    *,
+    regions: bool = False,
+    splits: list[int] | None = None,
+    settings: Settings | None = None,
+) -> dict[str, Evaluation]:
+    """The figures of a run under a protocol: `all`, and with `regions` those of each region alone (`RU`, …).
+
+    Errors: as `evaluate` and `cut_region`.
+    """
+    return {
+        name: evaluate(found.dataset, part, protocol, settings or Settings(), splits=splits)
+        for name, part in list_parts(found, regions=regions).items()
+    }
+
+
+def refuse_unscored(run: Path) -> None:
+    """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
+    method = run_folder.read_run(run)["method"]
+    if design_method(method).quality == "uniform":
+        do = "leave the quality out, or name a run of rqen, qan or more_params"
+        raise LpwError(run, f"a run of {method}, which scores no frame", "a method with a predictor", do)
+
+
+def write_quality(path: Path, found: RunVectors) -> None:
+    """Publishes the scores as rows of schema.QUALITY. Errors: LpwError where the method predicts none, OSError."""
+    refuse_unscored(found.run)
+    n_frames = to_integers(found.dataset.tracklets, "n_frames")
+    owner = np.repeat(np.arange(len(n_frames)), n_frames)
+    position = np.arange(len(owner)) - np.repeat(np.cumsum(n_frames) - n_frames, n_frames)
+    frames, n = np.flatnonzero(found.present[owner]), found.n_regions
+    names = pa.array(name_regions(n)).take(pa.array(np.tile(np.arange(n), len(frames))))
+    ids = found.dataset.tracklets["tracklet_id"].combine_chunks().take(pa.array(np.repeat(owner[frames], n)))
+    positions = pa.array(np.repeat(position[frames], n).astype(np.int32))
+    columns = [ids, positions, names, pa.array(found.scores[frames].ravel())]
+    metadata = {**QUALITY.metadata, _DIGEST: str(found.facts.dataset_digest).encode()}
+    write_table(path, pa.Table.from_arrays(columns, schema=QUALITY.with_metadata(metadata)), QUALITY)
+
+
+def read_quality(path: Path, dataset: Dataset) -> Floats:
+    """The scores (F, R) that `write_quality` wrote, row by row as the table of frames; NaN where there is none.
+
+    Errors: MismatchError for a damaged file, another dataset, or frames that are unknown or double.
+    """
+    table = read_table(path, QUALITY)
+    do = "score this dataset again"
+    digest = (table.schema.metadata or {}).get(_DIGEST, b"").decode("utf-8", "replace")
+    if digest and digest != dataset.manifest["digest"]:
+        got, expected = f"scores of the dataset {digest[:12]}", f"{dataset.name} ({dataset.manifest['digest'][:12]})"
+        raise MismatchError(path, got, expected, do)
+    n_frames = to_integers(dataset.tracklets, "n_frames")
+    rows = pc.index_in(table["tracklet_id"].combine_chunks(), dataset.tracklets["tracklet_id"].combine_chunks())
+    strange = table["tracklet_id"].filter(pc.is_null(rows)).unique().to_pylist()
+    if strange:
+        raise MismatchError(path, f"unknown tracklets {name_some(strange, 3)}", "those of the dataset", do)
+    owner, position = rows.to_numpy(), to_integers(table, "position")
+    names = table["region"].unique().to_pylist()
+    region = pc.index_in(table["region"].combine_chunks(), pa.array(names)).to_numpy()
+    if np.any((position < 0) | (position >= n_frames[owner])):
+        raise MismatchError(path, "positions that no frame has", "those of the dataset", do)
+    frame = (np.cumsum(n_frames) - n_frames)[owner] + position
+    if len(np.unique(frame * len(names) + region)) != len(frame):
+        raise MismatchError(path, "a score twice", "one for each frame and region", do)
+    scores = np.full((int(n_frames.sum()), len(names)), np.nan, dtype=np.float32)
+    scores[frame, region] = table["score"].to_numpy()
+    return scores

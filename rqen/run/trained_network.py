@@ -1,0 +1,31 @@
+"""The network of a finished run, opened with its weights."""
+
+from pathlib import Path
+from typing import Any
+
+from lpw_toolkit.errors import MismatchError
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.network import SetNetwork
+from rqen.run import run_folder
+from rqen.training.job import _refuse_other_persons
+
+
+def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
+    """The trained network of a complete run, in evaluation, and its run.json. Errors: LpwError, MismatchError."""
+    from rqen.recipe import make_recipe
+
+    state, facts = run_folder.read_model(run)
+    recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
+    backbone = open_backbone(recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride))
+    size = recipe.data.height, recipe.data.width
+    _refuse_other_persons(run, state, len(facts["persons"]))
+    try:
+        if facts.get("width") is not None:
+            backbone = type(backbone)(facts["width"])
+        network = SetNetwork(backbone, recipe.design(facts["method"]), len(facts["persons"]), size)
+        network.load_state_dict(state.model)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()[:200]})"
+        do = "train again with this version of lpw"
+        raise MismatchError(run / run_folder.MODEL, got, "those of run.json", do) from error
+    return network.eval(), facts

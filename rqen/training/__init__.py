@@ -1,0 +1,1 @@
+"""Training: the loop, its job, optimiser, processes and validation."""

@@ -1,0 +1,152 @@
+"""What is to be trained, and the folder that it is trained in."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lpw_toolkit import __version__
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.evaluation.trials import read_trials
+from lpw_toolkit.files.listing import list_folder
+from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
+from rqen.data.samplers import Pool
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.network import SetNetwork
+from rqen.recipe import Recipe
+from rqen.run import run_folder
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained.
+
+    Attributes:
+        data: a dataset.
+        out: folder of the run.
+        method: a name of `network.METHODS`.
+        recipe: everything else.
+        split: number of the split whose `train` tracklets are used; None takes every named tracklet of the dataset.
+        start_from: a run whose weights, all but the classifiers, are the start.
+        download: whether public weights may be fetched.
+        n_workers: processes that make batches ahead.
+        resume: whether a run that was stopped goes on; otherwise an `out` that holds one is an error.
+        tensorboard: whether the log is also written as TensorBoard reads it.
+    """
+
+    data: Path
+    out: Path
+    method: str
+    recipe: Recipe
+    split: int | None = 0
+    start_from: Path | None = None
+    download: bool = False
+    n_workers: int = 1
+    resume: bool = False
+    tensorboard: bool = False
+
+
+def choose_rows(index: ClipIndex, split: int | None) -> NDArray[np.int64]:
+    """Rows of the tracklets that train. Errors: LpwError for a split that is not there."""
+    if split is None:
+        return np.arange(len(index))
+    if index.dataset.splits is None:
+        do = "train on all of it with --split none, or import a benchmark"
+        raise LpwError(index.dataset.name, "a dataset without splits", f"split {split}", do)
+    trials = {trial.split: trial for trial in read_trials(index.dataset)}
+    if split not in trials:
+        expected = f"one of {', '.join(map(str, sorted(trials)))}"
+        raise LpwError("option --split", str(split), expected, "choose another")
+    return trials[split].train
+
+
+def build_network(job: Job, n_persons: int) -> SetNetwork:
+    """The network of a job, with the weights that it starts from. Errors: LpwError."""
+    recipe = job.recipe
+    options = BackboneOptions(recipe.model.weights, job.download, recipe.model.last_stride)
+    backbone = open_backbone(recipe.model.backbone, options)
+    network = SetNetwork(backbone, recipe.design(job.method), n_persons, (recipe.data.height, recipe.data.width))
+    if job.start_from is not None:
+        _start_from(network, job.start_from)
+    return network
+
+
+def _start_from(network: SetNetwork, run: Path) -> None:
+    """Takes over everything but the classifiers, whose persons are others."""
+    held, _ = run_folder.read_model(run)
+    state = {n: v for n, v in held.model.items() if not n.startswith(("main.", "auxiliary."))}
+    own = {n: v for n, v in network.state_dict().items() if not n.startswith(("main.", "auxiliary."))}
+    odd = [n for n in own if n not in state or state[n].shape != own[n].shape]
+    if odd or state.keys() - own.keys():
+        got = (odd or sorted(state.keys() - own.keys()))[0]
+        raise LpwError(run, f"weights that differ in {got}", "the same method and backbone", "choose another run")
+    network.load_state_dict(state, strict=False)
+
+
+def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) -> None:
+    """Errors: MismatchError where no classifier has a row a person: a network for more would be made first."""
+    rows = {value.shape[0] for name, value in state.model.items() if name.startswith("main.") and value.ndim}
+    if rows and n_persons not in rows:
+        got = f"weights for {name_some(sorted(rows))} persons"
+        raise MismatchError(run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")
+
+
+def describe_job(
+    job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, held_out: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What run.json holds, but for what the machine chooses; the digest is over all of it.
+
+    Args:
+        held_out: persons of the split who do not train, but choose the weights that are kept.
+    """
+    people = index.tracklets["person_id"].to_pylist()
+    persons = [people[int(pool.rows[places[0]])] for places in pool.members]
+    facts: dict[str, Any] = {
+        "tool": f"lpw-toolkit {__version__}",
+        "method": job.method,
+        "recipe": job.recipe.values(),
+        "dataset": index.dataset.name,
+        "dataset_digest": index.dataset.manifest["digest"],  # of its rows: whose persons these are
+        "data_digest": index.dataset.digest,  # of all that was verified when it was opened, splits among it
+        "split": job.split,
+        "persons": persons,
+        "validation": list(held_out),
+        "n_tracklets": len(pool.rows),
+        "weights": network.backbone.weights,
+        "width": getattr(network.backbone, "width", None),
+        "start_from": None if job.start_from is None else run_folder.read_run(job.start_from)["digest"],
+        "torch": torch.__version__,
+    }
+    facts = json.loads(json.dumps(facts))
+    return {**facts, "digest": run_folder.digest_settings(facts)}
+
+
+def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
+    """Makes the run's folder, or opens it to go on: then run.json as it was written before.
+
+    Errors: LpwError for a folder that holds something else, a run of other settings (they are listed), or one that is
+    there although nobody asked to go on.
+    """
+    out = make_folder(job.out)
+    if not (out / run_folder.RUN).is_file():
+        if any(not entry.name.endswith(TEMPORARY_SUFFIX) for entry in list_folder(out)):
+            raise LpwError(out, "a folder with other things", "a new or empty folder", "choose another --out")
+        return None
+    if not job.resume:
+        do = "add --resume to go on with it, or choose another --out"
+        raise LpwError(out, "a run that is there already", "a new folder", do)
+    before = run_folder.read_run(out)
+    facts = {key: value for key, value in facts.items() if key != "data_digest" or key in before}  # older runs lack it
+    differences = run_folder.compare_settings(
+        {k: before.get(k) for k in facts if k != "digest"}, {k: v for k, v in facts.items() if k != "digest"}
+    )
+    if differences:
+        do = "ask for the same, or choose another --out"
+        raise LpwError(out, f"other settings: {'; '.join(differences)}", "the settings of the run", do)
+    return before

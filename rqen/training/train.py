@@ -1,0 +1,269 @@
+"""Training, read from top to bottom: what is asked, what is drawn, one step, what is kept.
+
+    batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a checkpoint and the log
+
+A stopped run goes on at its last checkpoint and ends with the same weights to the bit, on one kind of processor. The
+test split is never looked at: the last iteration counts, or the best on persons held out of training (validation.py).
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.progress import show_progress
+from rqen.data.augment import Augmentation
+from rqen.data.batches import Batch, Batches, Share, open_loader
+from rqen.data.samplers import Pool, make_pool
+from rqen.inference.embed import EmbedOptions
+from rqen.losses.objective import measure_loss
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import fill_colour, normalise
+from rqen.recipe import TrainRecipe
+from rqen.run import run_folder
+from rqen.run.malloc import keep_freed_memory
+from rqen.run.speed_trial import Mode, choose_mode, list_modes
+from rqen.training.cuda_graph import record_passes
+from rqen.training.distributed import Team
+from rqen.training.job import Job, build_network, choose_rows, describe_job, open_folder
+from rqen.training.loss_curve import draw_log
+from rqen.training.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
+from rqen.training.tensorboard_log import publish_events, require_tensorboard
+from rqen.training.throughput import Pace
+from rqen.training.validation import Best, name_persons, split_pool, validate
+
+_LOG_EVERY = 20
+
+
+def train(job: Job, team: Team) -> Path:
+    """Trains, or goes on training; returns the folder of the run.
+
+    Errors: LpwError for a job that cannot be done or a loss that is no number, CorruptCropError naming an image,
+    MismatchError for a damaged checkpoint. Whatever ends it, the last checkpoint stays; a signal is answered by one
+    more, after the step that is under way, and then obeyed.
+    """
+    recipe = job.recipe
+    if job.tensorboard:
+        require_tensorboard()
+    if team.device.type == "cpu":
+        keep_freed_memory()
+    index = open_index(job.data)
+    pool, held_out = split_pool(index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train)
+    torch.manual_seed(recipe.train.seed)
+    network = build_network(job, pool.n_persons).to(team.device)
+    facts = describe_job(job, index, pool, network, name_persons(index, held_out))
+    said = _agree_on_run(job, facts, team, network, index, pool)
+    mode, digest = Mode(**said["mode"]), str(said["digest"])
+    mode = replace(mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team))  # it may go on elsewhere
+    network = mode.prepare(network)
+    optimiser = make_optimiser(network, recipe.optim)
+    runner = Runner(job, team, network, optimiser, mode)
+    done, rows = runner.restore(digest)
+    n, pace = recipe.train.iterations, Pace()
+    with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
+        batches = open_loader(_make_batches(job, index, pool, network, team.share), done, n, job.n_workers)
+        for iteration, batch in enumerate(pace.watch(batches), done + 1):
+            parts = runner.step(batch, iteration - 1)
+            progress.note(f"loss {parts['loss']:.3f}, {pace.images_per_s * team.share.n:.0f} images/s")
+            progress.advance()
+            last = iteration == n or bool(signals)
+            row = {"iteration": iteration, **parts, **pace.read()}
+            if len(held_out) and is_due(iteration, recipe.train.validate_every, end=iteration == n):
+                row |= runner.validate(iteration, index, held_out)
+            if is_due(iteration, _LOG_EVERY, end=last) or "val_map" in row:
+                rows.append(row)
+                pace.restart()
+            if is_due(iteration, recipe.train.checkpoint_every, end=last):
+                runner.save(iteration, digest, rows)
+            if signals:
+                return job.out
+    if team.leads and not (job.out / run_folder.MODEL).is_file():
+        runner.finish(n, rows)
+    team.wait()
+    return job.out
+
+
+def is_due(iteration: int, every: int, *, end: bool) -> bool:
+    """Whether something is done after this iteration, counted from 1: at the end, and `every` so often unless 0."""
+    return end or (every > 0 and iteration % every == 0)
+
+
+class Runner:
+    """One network under training.
+
+    Args:
+        job: what is trained.
+        team: the processes that train together.
+        network, optimiser: on the device of this process.
+        mode: precision and layout.
+    """
+
+    def __init__(self, job: Job, team: Team, network: SetNetwork, optimiser: torch.optim.Optimizer, mode: Mode) -> None:
+        self.job, self.team, self.network, self.optimiser, self.mode = job, team, network, optimiser, mode
+        self.joined = team.join(torch.compile(network) if job.recipe.train.compile else network)
+        self.best = Best()
+        self._is_recorded = False
+
+    def step(self, batch: Batch, iteration: int) -> dict[str, Any]:
+        """One step of the optimiser; the loss, its parts and the rate.
+
+        Errors: LpwError for a loss that is no number (the weights are then as before), or where memory ends.
+        """
+        recipe = self.job.recipe
+        set_rate(self.optimiser, rate_at(iteration, recipe.train.iterations, recipe.optim))
+        try:
+            loss, parts = self._measure(batch)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            refuse_non_finite(float(loss.detach()), iteration + 1)  # waits for a GPU, so not sooner
+            self.optimiser.step()
+        except RuntimeError as error:
+            if _is_shortage(error):
+                raise _describe_shortage(recipe.data.batch) from error
+            raise
+        values = {name: round(float(value), 6) for name, value in {"loss": loss.detach(), **parts}.items()}
+        return {**values, "lr": self.optimiser.param_groups[0]["lr"]}
+
+    def _measure(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        self.joined.train()
+        if self.job.recipe.optim.freeze_bn:
+            freeze_statistics(self.network)
+        images = normalise(batch.images.to(self.team.device), self.network.backbone.pixels)
+        n_sets, n_frames = images.shape[:2]
+        images = self.mode.lay(images.flatten(0, 1)).unflatten(0, (n_sets, n_frames))
+        if self.mode.cuda_graph and not self._is_recorded:
+            record_passes(self.network, images, self.mode)
+            self._is_recorded = True
+        with self.mode.autocast(self.team.device):
+            output = self.joined(images)
+        gather = None if self.team.is_alone else self.team.gather
+        return measure_loss(output, batch.person.to(self.team.device), self.job.recipe.loss, gather)
+
+    def validate(self, iteration: int, index: ClipIndex, held_out: NDArray[np.int64]) -> dict[str, float]:
+        """Ranks the tracklets held out, and keeps weights that are the best yet; only where this process leads."""
+        if not self.team.leads:
+            return {}
+        data = self.job.recipe.data
+        options = EmbedOptions(data.height, data.width, n_workers=self.job.n_workers, mode=self.mode)
+        figures = validate(self.network, index, held_out, options)
+        self.best.offer(iteration, figures, self.network)
+        return figures
+
+    def restore(self, digest: str) -> tuple[int, list[dict[str, Any]]]:
+        """Steps done and the log of a run that goes on; nothing of a new one."""
+        file = self.job.out / run_folder.CHECKPOINT
+        if not file.is_file():
+            return 0, []
+        state = run_folder.read_state(file, digest)
+        self.network.load_state_dict(state.model)
+        run_folder.restore_optimiser(self.optimiser, state.optimiser)
+        if state.best:
+            at = state.best_at
+            self.best = Best(int(at["iteration"]), at["map"], at["rank1"], state.best)
+        return state.iteration, run_folder.read_log(self.job.out, state.iteration)
+
+    def save(self, iteration: int, digest: str, rows: list[dict[str, Any]]) -> None:
+        """Publishes a checkpoint with the log up to it."""
+        if not self.team.leads:
+            return
+        run_folder.write_log(self.job.out, rows)
+        if self.job.tensorboard:
+            publish_events(self.job.out, rows, iteration)
+        flat, best = run_folder.flatten_optimiser(self.optimiser), self.best
+        state = run_folder.State(
+            iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {}
+        )
+        run_folder.write_state(self.job.out / run_folder.CHECKPOINT, state, digest)
+
+    def finish(self, iteration: int, rows: list[dict[str, Any]]) -> None:
+        """Publishes the log, its curve, which weights are kept, and these: the best on those held out, or the last."""
+        out, best = self.job.out, self.best
+        run_folder.write_log(out, rows)
+        draw_log(rows, out / "curve.png")
+        kept: dict[str, Any] = {"chosen_by": "last iteration", "iteration": iteration}
+        model = self.network.state_dict()
+        if best.model:
+            kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
+        run_folder.complete_run(out, run_folder.State(kept["iteration"], model, {}), kept)
+
+
+def _agree_on_run(
+    job: Job, facts: dict[str, Any], team: Team, network: SetNetwork, index: ClipIndex, pool: Pool
+) -> dict[str, Any]:
+    """run.json: as recorded when the run goes on, else with the mode that a trial chose, written by who leads."""
+    if team.leads:
+        before = open_folder(job, facts)
+        if before is None:
+            facts = {**facts, "mode": vars(_choose(job, team, network, index, pool))}
+            run_folder.write_run(job.out, facts)
+    team.wait()
+    return run_folder.read_run(job.out)
+
+
+def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: Pool) -> Mode:
+    modes = list_modes(job.recipe.train, can_record=_can_record(job.recipe.train, team))
+    if len(modes) == 1:
+        return modes[0]
+    batch = _make_batches(job, index, pool, network, team.share)[0]
+    job = replace(job, recipe=replace(job.recipe, train=replace(job.recipe.train, compile=False)))  # it takes minutes
+
+    def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], None]:
+        alone = Team(Share(), team.device)
+        runner = Runner(job, alone, trial, torch.optim.SGD(trial.parameters(), lr=0.0), mode)
+        return lambda: runner._measure(batch)[0].backward()
+
+    return choose_mode(modes, network, make_step)
+
+
+def _can_record(recipe: TrainRecipe, team: Team) -> bool:
+    """Whether steps can be CUDA graphs. Errors: LpwError where the recipe insists on what cannot be."""
+    can = team.device.type == "cuda" and team.is_alone and not recipe.compile
+    if recipe.cuda_graph == "yes" and not can:
+        got = "yes, with train.compile" if recipe.compile else f"yes, for {team.share.n} x {team.device.type}"
+        raise LpwError("train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto")
+    return can
+
+
+def _make_batches(job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, share: Share) -> Batches:
+    data = job.recipe.data
+    augmentation = Augmentation(data.flip, data.crop, data.erase, fill_colour(network.backbone.pixels))
+    return Batches(index, pool, data, augmentation, job.recipe.train.seed, share)
+
+
+@contextmanager
+def hold_signals() -> Iterator[list[int]]:
+    """Signals that would end the process are noted in the list, and obeyed when the block ends."""
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    held = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if noted:
+            os.kill(os.getpid(), noted[0])
+
+
+def _is_shortage(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def _describe_shortage(batch: str) -> LpwError:
+    smaller = {"sets": "data.n_persons or data.n_frames", "triplets": "data.n_frames", "frames": "data.n_frames"}
+    do = f"train with smaller {smaller[batch]}, or smaller images (data.height, data.width)"
+    return LpwError("memory", "less than a step needs", "room for one batch", do)

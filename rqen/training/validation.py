@@ -1,0 +1,78 @@
+"""A validation set of persons who do not train: drawn from the training persons by seed, ranked every so often."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.labels import read_labels
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import Cosine
+from lpw_toolkit.evaluation.ranking import rank_queries, summarise
+from lpw_toolkit.evaluation.relevance import judge
+from rqen.data.samplers import Pool, hold_out
+from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.model.network import SetNetwork
+from rqen.recipe import TrainRecipe
+
+Ints = NDArray[np.int64]
+_PURPOSE = 0x76616C  # first number of the seed: nothing else of a run draws from the same source
+NOBODY: Ints = np.zeros(0, dtype=np.int64)
+
+
+@dataclass
+class Best:
+    """The best weights so far.
+
+    Attributes:
+        iteration: after which they were taken; 0 where there are none.
+        map, rank1: what they reach, as fractions.
+        model: the weights by name.
+    """
+
+    iteration: int = 0
+    map: float = -1.0
+    rank1: float = -1.0
+    model: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All but the weights."""
+        return {"iteration": self.iteration, "map": self.map, "rank1": self.rank1}
+
+    def offer(self, iteration: int, figures: dict[str, float], network: SetNetwork) -> None:
+        """Takes the weights of `network` where they reach more; of equals the first stay."""
+        if (figures["val_map"], figures["val_rank1"]) > (self.map, self.rank1):
+            self.iteration, self.map, self.rank1 = iteration, figures["val_map"], figures["val_rank1"]
+            self.model = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+
+def split_pool(index: ClipIndex, pool: Pool, recipe: TrainRecipe) -> tuple[Pool, Ints]:
+    """The pool that trains, and the rows of the tracklets of the persons who are held out (none with a share of 0).
+
+    Errors: LpwError where either side has fewer than two persons, or no one held out was seen by two cameras.
+    """
+    if recipe.validation == 0:
+        return pool, NOBODY
+    kept, held = hold_out(pool, recipe.validation, np.random.default_rng([_PURPOSE, recipe.seed]))
+    labels = read_labels(index.tracklets).take(held)
+    if not len(judge(labels, labels).good.columns):
+        do = "take a larger share, or leave it at 0"
+        raise LpwError("train.validation", "nobody seen by two cameras among those held out", "one or more", do)
+    return kept, held
+
+
+def name_persons(index: ClipIndex, rows: Ints) -> list[str]:
+    """The persons of these tracklets, sorted."""
+    return sorted(set(index.tracklets["person_id"].take(pa.array(rows, pa.int64())).to_pylist()))
+
+
+def validate(network: SetNetwork, index: ClipIndex, held: Ints, options: EmbedOptions) -> dict[str, float]:
+    """`val_rank1` and `val_map` (fractions): each tracklet held out asks, those by other cameras answer."""
+    vectors = embed_tracklets(network, index, held, options).vectors
+    labels = read_labels(index.tracklets).take(held)
+    summary = summarise(rank_queries(Cosine().blocks(vectors, vectors), judge(labels, labels)), max_rank=1)
+    return {"val_rank1": round(float(summary.cmc[0]), 6), "val_map": round(summary.map, 6)}
