@@ -12,8 +12,11 @@ from lpw_toolkit.benchmarks.reader import open_benchmark
 
 
 def make_tour(folder: Path) -> Path:
-    """video/, gt.txt and det.txt (of a synthetic street's first camera), and in place of a part of LPW and of a
-    trained model a drawn tree and a network that sees colours. Returns `folder`."""
+    """Makes the videos, texts, images and model that the pages name; returns `folder`.
+
+    video/, gt.txt and det.txt are a synthetic street's first camera, mini_lpw/ is a drawn tree,
+    osnet.onnx a network that sees colours.
+    """
     street = make_street(folder / "street")
     (folder / "video").mkdir()
     shutil.copy(street / "video" / "scen1" / "view1.mp4", folder / "video" / "view1.mp4")
@@ -26,7 +29,7 @@ def make_tour(folder: Path) -> Path:
 
 
 def write_landmarks(tree: Path) -> None:
-    """Fourteen joints in CPM's order for every image of the tree, 1-based pixels, as of one upright person."""
+    """Fourteen joints in CPM's order for every image of the tree, as of one upright person."""
     heights = (0.06, 0.17, 0.2, 0.35, 0.47, 0.2, 0.35, 0.47, 0.51, 0.72, 0.93, 0.51, 0.72, 0.93)
     lines = ["path," + ",".join(f"{axis}{i}" for axis in "xy" for i in range(1, 15))]
     root = next(tree.rglob("pep_256x128"))

@@ -1,10 +1,10 @@
 """Writes the generated pages: the command reference, the Python reference and the code map.
 
     python docs/config/generate.py            writes what is out of date, and names it
-    python docs/config/generate.py --check    writes nothing; exit code 1 where a page is out of date
+    python docs/config/generate.py --check    writes nothing; exit code 1 if a page is out of date
 
-The commands come from click, the names of the Python reference from `__all__` of the packages, the code map from the
-first line of each module's docstring.
+The commands come from click, the names of the Python reference from `__all__` of the packages, the
+code map from the first line of each module's docstring.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import click
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-#: Where each package is imported from, outermost first: the direction of imports.
+#: Where each package is imported from, in the direction of imports.
 PACKAGES = {"lpw_cli": "cli", "rqen": ".", "lpw_toolkit": ".", "lpw_manifests": "manifests"}
 NOTE = "\n<!-- Made by docs/config/generate.py: change the source, then run it. -->\n"
 
@@ -50,10 +50,11 @@ class MarkdownFormatter(click.HelpFormatter):
 
 
 def escape(text: str) -> str:
-    """Help as Markdown: paragraphs stay, code stays code, and no other character means anything."""
-    lines = re.sub(r"[^\S\n]+", " ", re.sub(r"(?<!\n)\n(?!\n)", " ", text.replace("\b", ""))).strip()
-    parts = re.split(r"(`[^`]*`)", lines)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\<>*_\[\]{}#])", r"\\\1", p) for p in parts)
+    """Help as Markdown: paragraphs and code stay, other characters mean nothing."""
+    lines = re.sub(r"(?<!\n)\n(?!\n)", " ", text.replace("\b", ""))
+    parts = re.split(r"(`[^`]*`)", re.sub(r"[^\S\n]+", " ", lines).strip())
+    marks = re.compile(r"([\\<>*_\[\]{}#])")
+    return "".join(part if part.startswith("`") else marks.sub(r"\\\1", part) for part in parts)
 
 
 def make_command_pages() -> dict[str, str]:
@@ -64,12 +65,15 @@ def make_command_pages() -> dict[str, str]:
     pages = {"cli/index.md": f"# Commands\n\n{describe(main, context)}{NOTE}"}
     for name in main.list_commands(context):
         command = main.get_command(context, name)
-        assert command is not None
+        if command is None:
+            continue
         with click.Context(command, info_name=name, parent=context) as inner:
             pages[f"cli/{name}.md"] = f"# lpw {name}\n\n{describe(command, inner)}{NOTE}"
         texts[name] = f"[`{name}`]({name}.md)"
     for name, link in texts.items():
-        pages["cli/index.md"] = re.sub(rf"^`{name}`$", link, pages["cli/index.md"], flags=re.MULTILINE)
+        pages["cli/index.md"] = re.sub(
+            rf"^`{name}`$", link, pages["cli/index.md"], flags=re.MULTILINE
+        )
     return pages
 
 
@@ -86,12 +90,16 @@ def make_api_pages() -> dict[str, str]:
     for package in ("lpw_toolkit", "rqen"):
         module = importlib.import_module(package)
         names = [n for n in getattr(module, "__all__", ()) if not n.startswith("__")]
-        sections = [f"::: {find_source(module, n)}\n    options:\n      heading: {n}\n" for n in names]
-        pages[f"api/{package}.md"] = f"# {package}\n\n{module.__doc__}\n\n" + "\n".join([*sections, NOTE])
+        sections = [
+            f"::: {find_source(module, n)}\n    options:\n      heading: {n}\n" for n in names
+        ]
+        text = "\n".join([*sections, NOTE])
+        pages[f"api/{package}.md"] = f"# {package}\n\n{module.__doc__}\n\n{text}"
         first = (module.__doc__ or "").strip().partition("\n")[0]
-        rows.append(f"| [`{package}`]({package}.md) | {first} | {', '.join(f'`{n}`' for n in names)} |")
+        shown = ", ".join(f"`{name}`" for name in names)
+        rows.append(f"| [`{package}`]({package}.md) | {first} | {shown} |")
     table = "\n".join(["| package | what it is for | names |", "|---|---|---|", *rows])
-    intro = "These names are stable. Everything else is private and may change without notice."
+    intro = "These names are stable. Everything else is private and may change."
     return {"api/index.md": f"# Python\n\n{intro}\n\n{table}\n{NOTE}", **pages}
 
 
@@ -104,18 +112,20 @@ def find_source(module: ModuleType, name: str) -> str:
 def make_code_map() -> dict[str, str]:
     """A line for each module, by package, under the layers that import-linter keeps."""
     parts = ["# Code map\n", "## Layers\n"]
-    parts += ["What stands higher may import what stands lower, never the other way. import-linter checks it.\n"]
+    parts += ["A layer may import those below it, never those above. import-linter checks it.\n"]
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     for contract in settings["contracts"]:
         if contract["type"] == "layers":
-            rows = [f"{i}. " + " · ".join(f"`{one}`" for one in re.split(r"\s*[|:]\s*", str(layer)))
-                    for i, layer in enumerate(contract["layers"], 1)]  # fmt: skip
+            layers = [re.split(r"\s*[|:]\s*", str(layer)) for layer in contract["layers"]]
+            rows = [f"1. {' · '.join(f'`{one}`' for one in layer)}" for layer in layers]
             parts.append(f"**{contract['name']}**\n\n" + "\n".join(rows) + "\n")
     for package, place in PACKAGES.items():
         parts.append(f"## {package}\n")
         root = ROOT / place
         for folder in sorted({file.parent for file in (root / package).rglob("*.py")}):
-            files = sorted(folder.glob("*.py"), key=lambda file: (file.stem != "__init__", file.stem))
+            files = sorted(
+                folder.glob("*.py"), key=lambda file: (file.stem != "__init__", file.stem)
+            )
             if folder != root / package:
                 parts.append(f"### {'.'.join(folder.relative_to(root).parts)}\n")
             rows = [f"| `{file.name}` | {read_first_line(file)} |" for file in files]
@@ -137,22 +147,25 @@ def make_pages() -> dict[str, str]:
 
 def main() -> None:
     """Writes or compares the pages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
     sys.path[:0] = [str(ROOT / place) for place in PACKAGES.values()]
     pages = make_pages()
-    there = {f.relative_to(DOCS).as_posix() for folder in ("cli", "api") for f in (DOCS / folder).glob("*.md")}
-    stale = [name for name, text in pages.items()
-             if not (DOCS / name).is_file() or (DOCS / name).read_text("utf-8") != text]  # fmt: skip
-    for name in sorted({*stale, *(there - set(pages))}):
-        print(f"docs/{name}: out of date" if check else f"docs/{name}")
+    files = [*(DOCS / "cli").glob("*.md"), *(DOCS / "api").glob("*.md")]
+    there = {file.relative_to(DOCS).as_posix() for file in files}
+    old = {name: (DOCS / name).read_text("utf-8") for name in pages if (DOCS / name).is_file()}
+    stale = {name for name, text in pages.items() if old.get(name) != text} | (there - set(pages))
+    for name in sorted(stale):
+        click.echo(f"docs/{name}: out of date" if check else f"docs/{name}")
         if not check and name in pages:
             (DOCS / name).parent.mkdir(exist_ok=True)
             (DOCS / name).write_text(pages[name], "utf-8")
         elif not check:
             (DOCS / name).unlink()
-    sys.exit(1 if check and (stale or there - set(pages)) else 0)
+    sys.exit(1 if check and stale else 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What mkdocs runs while it builds: generated folders join the navigation, the notebook becomes a page."""
+"""What mkdocs runs while it builds: folders join the navigation, the notebook becomes a page."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ NOTEBOOK = "tutorial.ipynb"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """An entry of the navigation that ends in `/` stands for all pages of that folder, its index first."""
+    """A target that ends in `/` stands for all pages of that folder, its index first."""
     config.nav = [expand_entry(entry, Path(config.docs_dir)) for entry in config.nav or ()]
     return config
 
@@ -30,7 +30,7 @@ def expand_entry(entry: dict[str, Any], docs: Path) -> dict[str, Any]:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the notebook as a page with its pictures; the file itself can be downloaded from there."""
+    """Adds the notebook as a page with its pictures."""
     cells = json.loads((Path(config.docs_dir) / NOTEBOOK).read_text("utf-8"))["cells"]
     parts, pictures = [], 0
     for cell in cells:
@@ -39,11 +39,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         language = "python" if shell == source else "sh"
         parts.append(source if cell["cell_type"] == "markdown" else f"```{language}\n{shell}\n```")
         for output in cell.get("outputs", ()):
-            kind = next((kind for kind in output.get("data", ()) if kind.startswith("image/")), None)
+            kind = next(
+                (kind for kind in output.get("data", ()) if kind.startswith("image/")), None
+            )
             if kind:
                 name = f"images/tutorial-{pictures}.{kind.removeprefix('image/')}"
                 pictures += 1
-                files.append(File.generated(config, name, content=base64.b64decode(output["data"][kind])))
+                files.append(
+                    File.generated(config, name, content=base64.b64decode(output["data"][kind]))
+                )
                 parts.append(f"![Output of the cell above]({name})")
             else:
                 parts.append(f"```text\n{read_text(output).rstrip()}\n```")
@@ -52,7 +56,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Pages name the notebook, so that their links hold on a forge too; on the site it is a page."""
+    """Sources link the notebook, so that links hold on a forge too; on the site it is a page."""
     return re.sub(rf"\]\(((?:\.\./)*){re.escape(NOTEBOOK)}\)", r"](\1tutorial.md)", markdown)
 
 

@@ -2,10 +2,12 @@
 
     python tests/bench/bench_build.py [--data ../shared/data] [--rounds 3]
 
-The peer runs twice: with the weights as they are, and with ultralytics' own OpenVINO export of them (input 640 x 480, the
-shape that the weights get here too; OpenVINO chooses the precision). All do the whole of vtest.avi at conf 0.25, NMS IoU
-0.7 and the default image size; the peers are timed from their sixth frame on, ours from the first, both without start-up and conversion, which stand apart. Runs alternate; ratios are taken
-pair by pair and the median is given. Recall is that of raw boxes at IoU 0.5 against the ground truth.
+The peer runs twice: with the weights as they are, and with ultralytics' own OpenVINO export of them
+(input 640 x 480, the shape that the weights get here too; OpenVINO chooses the precision). All do the
+whole of vtest.avi at conf 0.25, NMS IoU 0.7 and the default image size; the peers are timed from their
+sixth frame on, ours from the first, both without start-up and conversion, which stand apart. Runs
+alternate; ratios are taken pair by pair and the median is given. Recall is that of raw boxes at IoU 0.5
+against the ground truth.
 """
 
 import argparse

@@ -18,12 +18,19 @@ def list_pages() -> list[Path]:
 def find_blocks(page: Path, language: str) -> list[str]:
     """The blocks of code of that language, without their indentation."""
     found = _FENCE.findall(page.read_text("utf-8"))
-    return [re.sub(f"^{indent}", "", text, flags=re.MULTILINE) for indent, kind, text in found if kind == language]
+    return [
+        re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+        for indent, kind, text in found
+        if kind == language
+    ]
 
 
 def find_commands(page: Path) -> list[list[str]]:
-    """Every `lpw` line of the page's shell blocks, as arguments without `lpw`; torchrun's `-m lpw_cli` is `lpw` too."""
+    """Every `lpw` line of the shell blocks, without `lpw`; so is torchrun's `-m lpw_cli`."""
     text = "\n".join(find_blocks(page, "sh")).replace("\\\n", " ")
     words = [shlex.split(line, comments=True) for line in text.splitlines()]
-    starts = {"lpw": lambda line: line[1:], "torchrun": lambda line: line[line.index("lpw_cli") + 1 :]}
+    starts = {
+        "lpw": lambda line: line[1:],
+        "torchrun": lambda line: line[line.index("lpw_cli") + 1 :],
+    }
     return [starts[line[0]](line) for line in words if line and line[0] in starts]

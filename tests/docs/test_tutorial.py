@@ -19,7 +19,9 @@ def read_outputs() -> list[dict]:
 
 def test_the_committed_output_holds_pictures_and_nothing_of_a_machine():
     outputs = read_outputs()
-    assert sum(kind.startswith("image/") for output in outputs for kind in output.get("data", ())) >= 4
+    assert (
+        sum(kind.startswith("image/") for output in outputs for kind in output.get("data", ())) >= 4
+    )
     assert not [output for output in outputs if output["output_type"] == "error"]
     text = NOTEBOOK.read_text("utf-8")
     plain = re.sub(r'"image/\w+": "[^"]*"', "", text)
