@@ -4,10 +4,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, Protocol, cast
-
-import numpy as np
 
 from lpw_toolkit.plugins import PluginFolder
 
@@ -132,9 +129,6 @@ class Benchmark(Protocol):
 
     def read(self, tree: Tree, options: ReadOptions) -> Reading:
         """Tracklets and splits of a raw tree. Errors: LpwError when it is not such a tree at all."""
-
-    def write_fake(self, root: Path, rng: np.random.Generator) -> None:
-        """A small raw tree with drawn images and every oddity of the real one."""
 
 
 def list_benchmarks() -> list[str]:

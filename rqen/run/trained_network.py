@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.errors import MismatchError, name_some
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
 from rqen.run import run_folder
-from rqen.training.job import _refuse_other_persons
 
 
 def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
@@ -29,3 +28,11 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
         do = "train again with this version of lpw"
         raise MismatchError(run / run_folder.MODEL, got, "those of run.json", do) from error
     return network.eval(), facts
+
+
+def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) -> None:
+    """Errors: MismatchError where no classifier has a row a person: a network for more would be made first."""
+    rows = {value.shape[0] for name, value in state.model.items() if name.startswith("main.") and value.ndim}
+    if rows and n_persons not in rows:
+        got = f"weights for {name_some(sorted(rows))} persons"
+        raise MismatchError(run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import __version__
 from lpw_toolkit.dataset.clip_index import ClipIndex
-from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
@@ -87,14 +87,6 @@ def _start_from(network: SetNetwork, run: Path) -> None:
         got = (odd or sorted(state.keys() - own.keys()))[0]
         raise LpwError(run, f"weights that differ in {got}", "the same method and backbone", "choose another run")
     network.load_state_dict(state, strict=False)
-
-
-def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) -> None:
-    """Errors: MismatchError where no classifier has a row a person: a network for more would be made first."""
-    rows = {value.shape[0] for name, value in state.model.items() if name.startswith("main.") and value.ndim}
-    if rows and n_persons not in rows:
-        got = f"weights for {name_some(sorted(rows))} persons"
-        raise MismatchError(run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")
 
 
 def describe_job(

@@ -20,8 +20,8 @@ from machine import RESULTS, describe_machine, print_table, write_result
 
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.labels import read_labels
+from lpw_toolkit.evaluation.bootstrap import measure_lead
 from lpw_toolkit.evaluation.trials import read_trials
-from rqen.bootstrap import measure_lead
 from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.noise.plan import KINDS, NoiseConfig
 from rqen.noise.planting import plant_noise, read_mask

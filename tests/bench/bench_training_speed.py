@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from folding import fold_normalisation
 from machine import describe_machine, print_table, write_result
 
 from rqen.data.batches import Batch, Share
-from rqen.folding import fold_normalisation
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
 from rqen.recipe import Recipe, TrainRecipe, read_recipe

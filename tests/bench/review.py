@@ -29,7 +29,7 @@ import numpy as np
 from machine import print_table, write_result
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
 
 from bench_suggest import open_street
 from review_tools import Hand, make_many

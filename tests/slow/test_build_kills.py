@@ -7,8 +7,8 @@ import sys
 import time
 
 import pytest
+from build_tools import street, undisturbed  # noqa: F401 (fixtures)
 from street import build_arguments, digest_tree, run_lpw
-from test_build_faults import street, undisturbed  # noqa: F401 (fixtures)
 
 from lpw_toolkit.check.check import check_dataset
 

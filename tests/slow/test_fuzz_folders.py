@@ -63,7 +63,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("base")
     code = "import sys; from pathlib import Path; from fuzz_cases import make_base; make_base(Path(sys.argv[1]))"
     here = Path(__file__).resolve().parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent, here.parents[1])))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here.parent / "fixtures", here.parents[1])))}
     command = [sys.executable, "-c", code, str(base)]  # in a process of its own: this one forks, so it starts no thread
     subprocess.run(command, env=environment, cwd=here.parents[1], check=True)
     return base

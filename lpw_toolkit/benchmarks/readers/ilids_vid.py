@@ -1,7 +1,6 @@
 """iLIDS-VID: two cameras, 300 persons with one sequence in each, ten official splits that come with the dataset."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from lpw_toolkit.benchmarks.raw_tree import (
 )
 from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
 from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS, NO_SPLIT, Halves, are_usable, digest_halves, draw_halves
 
 FACTS = read_facts("ilids_vid")
@@ -127,27 +125,3 @@ def _place(table: NDArray[np.int64], persons: list[str]) -> list[Halves]:
     n_test = table.shape[1] // 2
     rows = [[persons[place - 1] for place in row] for row in table]
     return [Halves(tuple(row[n_test:]), tuple(row[:n_test])) for row in rows]
-
-
-def write_fake(root: Path, rng: np.random.Generator) -> None:
-    """`i-LIDS-VID` with gaps in the numbers, single shots, strange names, and official splits of its own size."""
-    files: dict[str, bytes] = {}
-    persons = [f"person{number:03d}" for number in (1, 2, 5, 9, 10, 11, 43, 99, 100, 319)]
-    for person in persons:
-        colours = draw_colours(np.random.default_rng(int(person[6:])))
-        for camera in CAMERAS:
-            start = int(rng.integers(1, 9990))
-            for frame in range(start, start + 4):
-                file = f"sequences/{camera}/{person}/{camera}_{person}_{frame:05d}.png"
-                files[f"i-LIDS-VID/{file}"] = draw_figure(colours, rng)
-            files[f"i-LIDS-VID/images/{camera}/{person}/{camera}_{person}.png"] = draw_figure(colours, rng)
-    picture = draw_figure(draw_colours(rng), rng)
-    for strange in ("cam1/person001/cam1_person001.png", "cam1/person001/cam2_person001_00001.png"):
-        files[f"i-LIDS-VID/sequences/{strange}"] = picture
-    files["i-LIDS-VID/sequences/cam3/person001/cam3_person001_00001.png"] = picture
-    files["i-LIDS-VID/sequences/cam2/person001/Thumbs.db"] = b"litter"
-    places = np.stack([rng.permutation(len(persons)) + 1 for _ in range(N_SPLITS)])
-    folder = "train-test people splits"
-    files[f"{folder}/{SPLIT_FILE}"] = encode_matrix("ls_set", places.astype(np.float64))
-    files |= {f"{folder}/train_test_splits_prid.mat": b"another dataset's", f"{folder}/readme.txt": b"splits\r\n"}
-    write_fakes(root, files)

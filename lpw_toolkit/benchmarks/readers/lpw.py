@@ -2,9 +2,6 @@
 
 import re
 from collections import Counter, defaultdict
-from pathlib import Path
-
-import numpy as np
 
 from lpw_toolkit.benchmarks.raw_tree import (
     describe_part,
@@ -16,7 +13,6 @@ from lpw_toolkit.benchmarks.raw_tree import (
 )
 from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, digest_facts, read_published
 
 FACTS = read_facts("lpw")
@@ -104,26 +100,3 @@ def _compare_views(tracklets: list[RawTracklet]) -> list[str]:
             lines.append(f"{camera}, which sees all persons of {scene}, lacks {name_some(absent)}")
     single = [f"{seen[0]}/{person.partition('/')[2]}" for person, seen in cameras.items() if len(seen) < 2]
     return [*lines, f"persons by one camera only: {name_some(single)}"] if single else lines
-
-
-def write_fake(root: Path, rng: np.random.Generator) -> None:
-    """`archive v2/pep_256x128` with every camera: ids that scenes share, gaps, 10 after 9, litter and strange names."""
-    files: dict[str, bytes] = {}
-    people = dict.fromkeys(("scen1", "scen2", "scen3"), (0, 3, 10, 181))
-    for camera in FACTS.counts["n_persons_by_camera"]:
-        scene = camera.partition("/")[0]
-        for number in people[scene]:
-            colours = draw_colours(np.random.default_rng([int(scene[4:]), number]))
-            if number == 10 and camera not in ("scen1/view1", "scen1/view2", "scen2/view3", "scen3/view3"):
-                continue  # as in the source, a person is not in every view; two have this one in a single view
-            start = int(rng.integers(5, 20))
-            for frame in (start + 6, 9, 10, 1, 10213):
-                image = draw_figure(colours, rng, height=256, width=128, suffix=".jpg")
-                files[f"{camera}/{number}/{frame}.jpg"] = image
-    picture = next(iter(files.values()))
-    for strange in ("scen1/view4/3/1.jpg", "scen1/view1/003/1.jpg", "scen1/view1/3/a.jpg", "scen4/view1/3/1.jpg"):
-        files[strange] = picture
-    files |= {"data_slim/scen1/view1/3/1.jpg": picture, "scen1/view1/3/2.JPG": picture}  # a subset by other hands
-    files |= dict.fromkeys((".DS_Store", "scen1/view2/Thumbs.db", "scen1/view2/3/._9.jpg"), b"litter")
-    write_fakes(root / "archive v2" / "pep_256x128", files)
-    write_fakes(root / "archive v2", {"__MACOSX/pep_256x128/scen1/view1/3/9.jpg": b"litter"})

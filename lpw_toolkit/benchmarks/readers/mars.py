@@ -4,7 +4,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from lpw_toolkit.benchmarks.mars_info import (
     Queries,
     Table,
     find_info,
-    kept_queries,
     read_keys,
     read_list,
     read_queries,
@@ -33,7 +31,6 @@ from lpw_toolkit.benchmarks.raw_tree import (
 )
 from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, encode_matrix, write_fakes
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, read_published
 
 FACTS = read_facts("mars")
@@ -256,60 +253,3 @@ def _describe_part(tracks: dict[str, list[Track]], keys: list[str]) -> str | Non
             ("images", sum(len(t.images) for t in tracks["train"] + tracks["test"]), counts["n_images"]),
         ],
     )
-
-
-def write_fake(root: Path, rng: np.random.Generator) -> None:
-    """Three persons with the tracks of their real ones by camera, one in one camera, junk, and the info folder."""
-    tracks = {
-        "bbox_train": _draw_keys({"0001": [1, 1, 3], "0003": [2, 6], "1499": [5]}),
-        "bbox_test": _fake_test_keys(),
-    }
-    files: dict[str, bytes] = {}
-    names: dict[str, list[str]] = {}
-    for folder, keys in tracks.items():
-        rows, names[folder] = [], []
-        for key in keys:
-            start, person = len(names[folder]) + 1, key[:4]
-            colours = draw_colours(np.random.default_rng(max(int(person.replace("-", "")), 0)))
-            for frame in range(1, int(rng.integers(1, 4)) + 1):
-                names[folder].append(f"{key}F{frame:03d}.jpg")
-                image = draw_figure(colours, rng, height=256, width=128, suffix=".jpg")
-                files[f"{folder}/{person}/{names[folder][-1]}"] = image
-            rows.append([start, len(names[folder]), -1 if person == JUNK else int(person), int(key[5])])
-        side = folder.removeprefix("bbox_")
-        files[f"info/{side}_name.txt"] = "".join(f"{name}\r\n" for name in names[folder]).encode()
-        files[f"info/tracks_{side}_info.mat"] = encode_matrix(f"track_{side}_info", np.array(rows, dtype=np.int32))
-    places = [i for i, key in enumerate(tracks["bbox_test"], 1) if key in _fake_queries(tracks["bbox_test"])]
-    files["info/query_IDX.mat"] = encode_matrix("query_IDX", np.array([places], dtype=np.uint16))
-    picture = files[f"bbox_train/0001/{names['bbox_train'][0]}"]
-    for strange in ("0001/0003C1T0009F001.jpg", "0001/0001C7T0001F001.jpg", "0001/0001C1T0001F1.jpg", "1/a.jpg"):
-        files[f"bbox_train/{strange}"] = picture
-    files |= {"bbox_train/00-1/00-1C1T0001F001.jpg": picture, "bbox_test/0000/._0000C1T0001F001.jpg": b"litter"}
-    write_fakes(root / "MARS", files)
-
-
-def _fake_test_keys() -> list[str]:
-    """Junk, distractors, a person by one camera, and the three persons with the fewest tracks, all of them queried."""
-    facts = read_published("mars")
-    cameras: dict[str, list[int]] = defaultdict(list)
-    query = facts["query"]
-    for person, camera, of in zip(query["person"], query["camera"], query["of"], strict=True):
-        cameras[person] += [camera] * of
-    n_tracklets = {person: counts[0] for person, counts in facts["folders"]["bbox_test"].items()}
-    whole = [p for p, seen in cameras.items() if n_tracklets[p] == len(seen) and len(set(seen)) > 1]
-    few = sorted(whole, key=lambda person: len(cameras[person]))[2:5]
-    return _draw_keys(
-        {JUNK: [1, 1, 4], DISTRACTOR: [2, 3], "0012": [5], **{p: sorted(cameras[p]) for p in sorted(few)}}
-    )
-
-
-def _draw_keys(cameras: dict[str, list[int]]) -> list[str]:
-    """One key for each camera in the lists; T counts on from camera to camera."""
-    keys = [f"{p}C{camera}T{t:04d}" for p, seen in cameras.items() for t, camera in enumerate(seen, 1)]
-    return sorted(keys)
-
-
-def _fake_queries(keys: list[str]) -> set[str]:
-    """The tracks at the places that the real persons' queries have."""
-    tracks = [Track(key, ()) for key in keys]
-    return set(_find_queries(tracks, Queries(**kept_queries(), keys=None, source="fake"))[0])

@@ -1,7 +1,6 @@
 """PRID 2011, multi-shot: two cameras, the 178 persons with 27 images or more in both, ten common splits."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from lpw_toolkit.benchmarks.raw_tree import (
 )
 from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
 from lpw_toolkit.errors import LpwError, name_some
-from lpw_toolkit.fakes import draw_colours, draw_figure, write_fakes
 from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     NO_SPLIT,
@@ -152,25 +150,3 @@ def _split(reading: Reading, persons: list[str], variant: str, seed: int | None)
         reading.notes.append(f"splits drawn with seed {seed}: digest {digest}")
     subsets = list_subsets(reading.tracklets, halves, QUERY_CAMERA, GALLERY_CAMERA)
     return Splits(source, digest, drawn, subsets, note) if are_usable(subsets) else None
-
-
-def write_fake(root: Path, rng: np.random.Generator) -> None:
-    """`prid_2011` with persons who are long enough, just not, in one camera only, beyond 200, and single shots."""
-    lengths = dict.fromkeys((1, 2, 3, 4, 5, 7, 8, 9), (27, 28))
-    lengths |= {6: (26, 27), 19: (30, 5), 14: (27, 26), 15: (3, 0), 31: (27, 27)}  # 14, 15 missing; 31 one too many
-    lengths |= {201: (2, 0), 385: (2, 0), 300: (0, 2), 749: (0, 2)}
-    files: dict[str, bytes] = {"readme.txt": b"PRID 2011\r\n"}
-    for number, n_images in lengths.items():
-        colours = draw_colours(np.random.default_rng(number))
-        for camera, n in zip(CAMERAS, n_images, strict=True):
-            folder = f"{camera}/{_name(number)}"
-            for frame in range(1, n + 1):
-                files[f"multi_shot/{folder}/{frame:04d}.png"] = draw_figure(colours, rng)
-            if n:
-                files[f"single_shot/{folder}.png"] = draw_figure(colours, rng)
-    picture = draw_figure(draw_colours(rng), rng)
-    for strange in ("cam_a/person_1/0001.png", "cam_a/person_0001/1.png", "cam_c/person_0001/0001.png"):
-        files[f"multi_shot/{strange}"] = picture
-    files |= {"multi_shot/cam_a/person_0001/0001.jpg": picture, "multi_shot/cam_a/notes.txt": b"notes"}
-    files |= {"multi_shot/cam_a/person_0001/Thumbs.db": b"litter", ".DS_Store": b"litter"}
-    write_fakes(root / "prid_2011", files)
