@@ -1,3 +1,4 @@
-"""The data side of the LPW toolkit: video and published benchmarks become one kind of folder of tables and crops."""
+"""The data side of the LPW toolkit: video and published benchmarks become one kind of folder of
+tables and crops."""
 
 __version__ = "0.1.0"

@@ -42,16 +42,20 @@ def _divide(overlap: NDArray[np.float64], union: NDArray[np.float64]) -> NDArray
 
 
 def clip(boxes: Boxes, width: int, height: int) -> Boxes:
-    """The parts of `boxes` inside a frame of `width` x `height` pixels; a box outside becomes empty."""
+    """The parts of `boxes` inside a frame of `width` x `height` pixels; a box outside becomes
+    empty."""
     limit = np.array([width, height, width, height], dtype=np.float64)
     return np.clip(boxes, 0.0, limit)
 
 
 def nms(boxes: Boxes, scores: NDArray[np.float64], iou_threshold: float) -> NDArray[np.intp]:
-    """Row numbers kept by greedy non-maximum suppression, best score first (ties: lower row first)."""
+    """Row numbers kept by greedy non-maximum suppression, best score first (ties: lower row
+    first)."""
     order = np.argsort(-scores, kind="stable")
     kept = []
-    while len(order):  # one row of overlaps at a time: a matrix of thousands of boxes would fill the memory
+    while len(
+        order
+    ):  # one row of overlaps at a time: a matrix of thousands of boxes would fill the memory
         kept.append(order[0])
         order = order[1:][iou(boxes[order[:1]], boxes[order[1:]])[0] <= iou_threshold]
     return np.array(kept, dtype=np.intp)
@@ -64,6 +68,10 @@ def iter_shared_frames(
     order_a, order_b = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")
     sorted_a, sorted_b = a[order_a], b[order_b]
     for frame in np.intersect1d(a, b):
-        rows_a = order_a[np.searchsorted(sorted_a, frame) : np.searchsorted(sorted_a, frame, "right")]
-        rows_b = order_b[np.searchsorted(sorted_b, frame) : np.searchsorted(sorted_b, frame, "right")]
+        rows_a = order_a[
+            np.searchsorted(sorted_a, frame) : np.searchsorted(sorted_a, frame, "right")
+        ]
+        rows_b = order_b[
+            np.searchsorted(sorted_b, frame) : np.searchsorted(sorted_b, frame, "right")
+        ]
         yield rows_a, rows_b

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from lpw_toolkit.names import show_name
 
-_MAX_CHARS = 1_000  # of each part: a path takes up to 4,096 bytes, the text of another library any number
+_MAX_CHARS = (
+    1_000  # of each part: a path takes up to 4,096 bytes, the text of another library any number
+)
 
 
 class LpwError(Exception):
-    """A fault of the input or of the call, told in one line without a traceback, whatever the names in it hold.
+    """A fault of the input or of the call, told in one line without a traceback, whatever the names
+    in it hold.
 
     Args:
         thing: what is wrong, usually a path or an option.
@@ -21,11 +24,19 @@ class LpwError(Exception):
 
     def __init__(self, thing: object, got: str, expected: str, do: str) -> None:
         self.thing, self.got, self.expected, self.do = str(thing), got, expected, do
-        shown = (show_name(" ".join(str(part).splitlines()), _MAX_CHARS) for part in (self.thing, got, expected, do))
+        shown = (
+            show_name(" ".join(str(part).splitlines()), _MAX_CHARS)
+            for part in (self.thing, got, expected, do)
+        )
         super().__init__("{}: got {}; expected {}; {}".format(*shown))
 
     def __reduce__(self) -> tuple[type["LpwError"], tuple[str, str, str, str]]:
-        return type(self), (self.thing, self.got, self.expected, self.do)  # passes between processes
+        return type(self), (
+            self.thing,
+            self.got,
+            self.expected,
+            self.do,
+        )  # passes between processes
 
 
 class MismatchError(LpwError):
@@ -45,7 +56,14 @@ class PartialError(LpwError):
 
 
 def refuse_outside(
-    thing: str, value: object, low: float, high: float, *, above: bool = False, below: bool = False, whole: bool = False
+    thing: str,
+    value: object,
+    low: float,
+    high: float,
+    *,
+    above: bool = False,
+    below: bool = False,
+    whole: bool = False,
 ) -> None:
     """Refuses what is no number within `low` to `high`, both included; NaN and infinity never are.
 
@@ -61,7 +79,9 @@ def refuse_outside(
         if not at_limit and (value == int(value) or not whole):
             return
     kind = "a whole number " if whole else "a number "
-    expected = f"{kind}{'above' if above else 'from'} {low:.10g} to {'below ' if below else ''}{high:.10g}"
+    expected = (
+        f"{kind}{'above' if above else 'from'} {low:.10g} to {'below ' if below else ''}{high:.10g}"
+    )
     raise LpwError(thing, f"{value}", expected, "choose another value")
 
 

@@ -1,9 +1,12 @@
-r"""Names and texts that a stranger may have chosen: made safe for a terminal, a table, a page, and as file names.
+r"""Names and texts that a stranger may have chosen: made safe for a terminal, a table, a page, and
+as file names.
 
-    any text --show_name--> one visible line --csv_cell, latex_cell, markdown_cell, html_text--> a cell that is text
+    any text --show_name--> one visible line --csv_cell, latex_cell, markdown_cell, html_text--> a
+    cell that is text
 
-What a terminal, a spreadsheet, LaTeX, Markdown or a browser would act on becomes visible characters: an escape
-sequence, a mark that turns the direction of the text, a character of no width. Ordinary letters of every script stay.
+What a terminal, a spreadsheet, LaTeX, Markdown or a browser would act on becomes visible
+characters: an escape sequence, a mark that turns the direction of the text, a character of no
+width. Ordinary letters of every script stay.
 """
 
 import csv
@@ -16,30 +19,39 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-#: The longest file name that `safe_file_name` makes; file systems take 255, and an export adds a suffix to it.
+#: The longest file name that `safe_file_name` makes; file systems take 255, and an export adds a
+#: suffix to it.
 MAX_NAME_BYTES = 200
-#: Characters that Unicode calls printable and that nobody sees: fillers, blanks, variation selectors, joiners.
+#: Characters that Unicode calls printable and that nobody sees: fillers, blanks, variation
+#: selectors, joiners.
 _UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _ODD = re.compile(r"[^\x20-\x7e]")
-#: A number, or a name that begins with one and has nothing to compute with: Market-1501 names distractors `-1_c1s1…`.
+#: A number, or a name that begins with one and has nothing to compute with: Market-1501 names
+#: distractors `-1_c1s1…`.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|-\d+_\w+", re.ASCII)
-#: Where a spreadsheet would begin to compute: at the beginning, and after the separator of half of Europe.
+#: Where a spreadsheet would begin to compute: at the beginning, and after the separator of half of
+#: Europe.
 _FORMULA = re.compile(r"(^|;)(?=[=+\-@'\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\ldots{}",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
+    "…": r"\ldots{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }  # fmt: skip
 _MARKDOWN = re.compile(r"[\\|*_`<>\[\]&~$]|!(?=\[)|^[#+-]+(?= )|^\d+(?=[.)] )")
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')  # in names, on Windows
 #: Devices of Windows, with any suffix: who opens `aux.txt` there opens a serial port.
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\.|$)", re.IGNORECASE)
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\.|$)", re.IGNORECASE
+)
 
 
 def show_name(text: object, limit: int | None = None) -> str:
-    r"""`text` as one line that a terminal only shows: whatever it would act on, or not show, stands as an escape.
+    r"""`text` as one line that a terminal only shows: whatever it would act on, or not show, stands
+    as an escape.
 
     Args:
         limit: the most characters; of a longer text the beginning and the end are shown.
@@ -56,7 +68,8 @@ def show_name(text: object, limit: int | None = None) -> str:
 
 
 def show_in_page(value: Any) -> Any:
-    """`value`, made of lists, dicts and texts, with every text as `show_name` has it, for a script to set as text.
+    """`value`, made of lists, dicts and texts, with every text as `show_name` has it, for a script
+    to set as text.
 
     Line and paragraph separators stay: a page shows them as blanks.
     """
@@ -69,7 +82,8 @@ def show_in_page(value: Any) -> Any:
 
 
 def show_text(text: str) -> str:
-    """`show_name` of each line of a text that ends its lines with line feeds itself, such as a table."""
+    """`show_name` of each line of a text that ends its lines with line feeds itself, such as a
+    table."""
     return "\n".join(map(show_name, text.split("\n")))
 
 
@@ -89,11 +103,17 @@ def _escape(character: str) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    r"""`value` as JSON in which all that `show_name` escapes is escaped, as JSON does it: `\u202e`."""
+    r"""`value` as JSON in which all that `show_name` escapes is escaped, as JSON does it:
+    `\u202e`."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     if text.isascii():
         return text.replace("\x7f", "\\u007f")
-    return _ODD.sub(lambda match: match[0] if match[0] == "\n" or _is_seen(match[0]) else _escape_json(match[0]), text)
+    return _ODD.sub(
+        lambda match: (
+            match[0] if match[0] == "\n" or _is_seen(match[0]) else _escape_json(match[0])
+        ),
+        text,
+    )
 
 
 def _escape_json(character: str) -> str:
@@ -101,10 +121,12 @@ def _escape_json(character: str) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """A cell of a CSV file that no spreadsheet computes; numbers, also those that are texts, stay numbers.
+    """A cell of a CSV file that no spreadsheet computes; numbers, also those that are texts, stay
+    numbers.
 
-    A text that begins as a formula does, or with an apostrophe, gets one apostrophe before it, and so does one after
-    a semicolon: to read what it was, take that one away. Control characters are escaped as by `show_name`.
+    A text that begins as a formula does, or with an apostrophe, gets one apostrophe before it, and
+    so does one after a semicolon: to read what it was, take that one away. Control characters are
+    escaped as by `show_name`.
 
     >>> [csv_cell(value) for value in (-1, "-1.5", "=1+1", "'a", None)]
     [-1, '-1.5', "'=1+1", "''a", None]
@@ -117,21 +139,26 @@ def csv_cell(value: object) -> object:
 def format_csv(rows: Iterable[Sequence[object]]) -> str:
     """Rows of values as CSV, each by `csv_cell`, lines ended with a line feed."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([csv_cell(value) for value in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(
+        [csv_cell(value) for value in row] for row in rows
+    )
     return text.getvalue()
 
 
 def latex_cell(text: object) -> str:
-    r"""`text` as LaTeX prints it, in a cell of a table too: no command, no comment, no end of the cell.
+    r"""`text` as LaTeX prints it, in a cell of a table too: no command, no comment, no end of the
+    cell.
 
-    Braces stand before a `[` or `*` at the beginning, which the line break `\\` before it would take for its own.
+    Braces stand before a `[` or `*` at the beginning, which the line break `\\` before it would
+    take for its own.
     """
     shown = "".join(_LATEX.get(character, character) for character in show_name(text))
     return f"{{}}{shown}" if shown.startswith(("[", "*")) else shown
 
 
 def markdown_cell(text: object) -> str:
-    """`text` as Markdown shows it, in a cell of a table and in a list too: no link, picture, HTML, border or list.
+    """`text` as Markdown shows it, in a cell of a table and in a list too: no link, picture, HTML,
+    border or list.
 
     An address that stands there in full is left alone: it names itself.
     """
@@ -143,7 +170,8 @@ def _escape_mark(match: re.Match[str]) -> str:
 
 
 def html_text(text: object) -> str:
-    """`text` for a text or a quoted attribute of an HTML page; what `show_name` escapes is escaped."""
+    """`text` for a text or a quoted attribute of an HTML page; what `show_name` escapes is
+    escaped."""
     return html.escape(show_name(text))
 
 
@@ -174,7 +202,8 @@ def _find_part_fault(part: str) -> str | None:
 
 
 def is_device(part: str) -> bool:
-    """Whether Windows takes a file name, with any suffix, for a device: `CON`, `aux.txt`, `COM1 .jpg`."""
+    """Whether Windows takes a file name, with any suffix, for a device: `CON`, `aux.txt`, `COM1
+    .jpg`."""
     return _DEVICE.match(part) is not None
 
 
@@ -188,9 +217,9 @@ def fold_name(name: str) -> str:
 def safe_file_name(name: str, taken: set[str]) -> str:
     """`name` itself where every file system holds it beside those taken, else a name like it.
 
-    It has no control, bidirectional or unseen character and none that Windows forbids, begins with no dash, dot, space
-    or mark of a formula, ends with no dot or space, is no device, takes MAX_NAME_BYTES at most, and differs from the
-    others in more than case and Unicode form.
+    It has no control, bidirectional or unseen character and none that Windows forbids, begins with
+    no dash, dot, space or mark of a formula, ends with no dot or space, is no device, takes
+    MAX_NAME_BYTES at most, and differs from the others in more than case and Unicode form.
 
     Args:
         taken: folded names of the same folder; the new one is added.

@@ -1,8 +1,9 @@
-"""Folders of plug-ins: one file each, found by listing the folder; other packages add theirs by an entry point.
+"""Folders of plug-ins: one file each, found by listing the folder; other packages add theirs by an
+entry point.
 
-    lpw_toolkit/detection/detectors/onnx.py          a plug-in of our own: its file is its registration
-    [project.entry-points."lpw_toolkit.detection.detectors"]
-    mine = "my_package.my_detector"                  one of another package, in its pyproject.toml
+    lpw_toolkit/detection/detectors/onnx.py    one of our own: its file registers it
+    [project.entry-points."lpw_toolkit.detection.detectors"]   one of another package,
+    mine = "my_package.my_detector"                            in its pyproject.toml
 
 The contract that a plug-in fulfils stands in the module beside the folder.
 """
@@ -39,7 +40,8 @@ class PluginFolder:
         return sorted({*self._own, *self._foreign})
 
     def load(self, name: str) -> Any:
-        """The module of the plug-in `name`; `-` and `_` mean the same. Errors: LpwError that lists the names."""
+        """The module of the plug-in `name`; `-` and `_` mean the same. Errors: LpwError that lists
+        the names."""
         key = name.replace("-", "_")
         if key in self._own:
             return importlib.import_module(f"{self.package}.{key}")

@@ -1,4 +1,5 @@
-"""Progress of anything longer than a second: a bar on a terminal, plain lines elsewhere, JSON lines for machines."""
+"""Progress of anything longer than a second: a bar on a terminal, plain lines elsewhere, JSON lines
+for machines."""
 
 import sys
 import time
@@ -24,7 +25,8 @@ class Progress(Protocol):
 
 
 def set_style(style: Style) -> None:
-    """Chooses how progress is shown from now on: `auto`, `json` (lines on standard error) or `none`."""
+    """Chooses how progress is shown from now on: `auto`, `json` (lines on standard error) or
+    `none`."""
     global _style
     _style = style
 
@@ -75,8 +77,16 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, title: str, total: int | None, unit: str, done: int, *, as_json: bool, silent: bool) -> None:
-        self._title, self._total, self._unit, self._json, self._silent = title, total, unit, as_json, silent
+    def __init__(
+        self, title: str, total: int | None, unit: str, done: int, *, as_json: bool, silent: bool
+    ) -> None:
+        self._title, self._total, self._unit, self._json, self._silent = (
+            title,
+            total,
+            unit,
+            as_json,
+            silent,
+        )
         self._start = self._last = time.monotonic()
         self._done = self._before = done
         self._note = ""
@@ -100,14 +110,21 @@ class _Lines:
         rate = (self._done - self._before) / max(time.monotonic() - self._start, 1e-9)
         left = (self._total - self._done) / rate if self._total and rate else None
         if self._json:
-            fields = {"progress": self._title, "done": self._done, "total": self._total, "unit": self._unit}
+            fields = {
+                "progress": self._title,
+                "done": self._done,
+                "total": self._total,
+                "unit": self._unit,
+            }
             fields |= {"per_s": round(rate, 1), "left_s": left and round(left)}
             self._say(json_text(fields | ({"note": self._note} if self._note else {})))
             return
         share = f"/{self._total}" if self._total else ""
         rest = f", {left:.0f} s left" if left else ""
         note = f", {self._note}" if self._note else ""
-        self._say(show_name(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}{note}"))
+        self._say(
+            show_name(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}{note}")
+        )
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr)  # noqa: T201

@@ -1,4 +1,5 @@
-"""A training recipe: frozen values from one TOML beside this file, changed by `--set section.key=value`."""
+"""A training recipe: frozen values from one TOML beside this file, changed by `--set
+section.key=value`."""
 
 import dataclasses
 import difflib
@@ -33,7 +34,8 @@ class ModelRecipe:
         weights: `imagenet`, `random`, or the path of a file.
         last_stride: 2 as published, 1 for a finer last map.
         predictor: reading of the quality predictor.
-        heads: where identities are learned: `frame` (the paper), `neck`, or `necks`, one per region.
+        heads: where identities are learned: `frame` (the paper), `neck`, or `necks`, one per
+            region.
         auxiliary: whether auxiliary heads are trained where the backbone has middle maps.
         division: parts of the height, from above.
     """
@@ -53,15 +55,16 @@ class DataRecipe:
 
     Attributes:
         height, width: of the images in pixels; the aspect is ignored, as released.
-        batch: `triplets` (anchor, positive, negative sets, cameras drawn independently), `sets` (P persons x K sets) or
-            `frames` (single frames, for softmax alone).
+        batch: `triplets` (anchor, positive, negative sets, cameras drawn independently), `sets` (P
+            persons x K sets) or `frames` (single frames, for softmax alone).
         n_triplets: per step, of `triplets`.
         n_persons, n_sets: P and K, of `sets`.
         n_frames: T frames per set; frames in a batch of `frames`.
-        sampling: of the frames of a set: `random` without replacement, or `restricted`, one from each of T equal parts.
+        sampling: of the frames of a set: `random` without replacement, or `restricted`, one from
+            each of T equal parts.
         positive: camera of the positive set: `any` as released, or `cross`.
-        flip, crop, erase: chance of a mirror image, padding in pixels before a random crop, chance of an erased
-            rectangle; one draw for a whole set.
+        flip, crop, erase: chance of a mirror image, padding in pixels before a random crop, chance
+            of an erased rectangle; one draw for a whole set.
     """
 
     height: int = 224
@@ -104,7 +107,8 @@ class OptimRecipe:
     Attributes:
         kind: `sgd` or `adam`.
         lr, head_lr: learning rate, and its factor for what is not the backbone.
-        predictor_lr: factor for the quality predictor, which with more than 1 has no decay: its gradient is small.
+        predictor_lr: factor for the quality predictor, which with more than 1 has no decay: its
+            gradient is small.
         bias_lr: factor for biases of the heads, without decay, as in Caffe.
         momentum, weight_decay: of SGD; weight decay of both.
         schedule: `constant`, `step` or `cosine`.
@@ -133,13 +137,16 @@ class TrainRecipe:
 
     Attributes:
         iterations: steps of the optimiser.
-        checkpoint_every: steps between two points from which a stopped run goes on; 0: only the last is one.
-        validation: share of the training persons who are held out, drawn by seed; the weights that rank them best are
-            kept. With 0 everybody trains and the last weights are kept.
-        validate_every: steps between two rankings of those who are held out; 0: only after the last.
+        checkpoint_every: steps between two points from which a stopped run goes on; 0: only the
+            last is one.
+        validation: share of the training persons who are held out, drawn by seed; the weights that
+            rank them best are kept. With 0 everybody trains and the last weights are kept.
+        validate_every: steps between two rankings of those who are held out; 0: only after the
+            last.
         precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.
         channels_last: memory layout; `auto` is decided by the same trial.
-        cuda_graph: on a GPU, whether steps are recorded once and replayed; `auto` is decided by the same trial.
+        cuda_graph: on a GPU, whether steps are recorded once and replayed; `auto` is decided by the
+            same trial.
         compile: whether torch.compile is used; then nothing is recorded.
         seed: of weights, batches and augmentation.
     """
@@ -167,14 +174,16 @@ class Recipe:
     train: TrainRecipe = field(default_factory=TrainRecipe)
 
     def adapt(self, method: str) -> "Recipe":
-        """The recipe as `method` is trained: `baseline` has no distance loss, and single frames, 16 as released, where
-        others draw triplets.
+        """The recipe as `method` is trained: `baseline` has no distance loss, and single frames, 16
+        as released, where others draw triplets.
         """
         if method != "baseline":
             return self
         loss = dataclasses.replace(self.loss, triplet="none", pull=0.0)
         frames = dataclasses.replace(self.data, batch="frames", n_frames=16)
-        return dataclasses.replace(self, loss=loss, data=frames if self.data.batch == "triplets" else self.data)
+        return dataclasses.replace(
+            self, loss=loss, data=frames if self.data.batch == "triplets" else self.data
+        )
 
     def design(self, method: str) -> Design:
         """What `method` is made of under this recipe.
@@ -184,7 +193,12 @@ class Recipe:
         base = design_method(method)
         if base.keep is not None and base.keep >= len(self.model.division):
             got = f"{len(self.model.division)} parts"
-            raise LpwError("model.division", got, f"{base.keep + 1} or more for {method}", "choose another method")
+            raise LpwError(
+                "model.division",
+                got,
+                f"{base.keep + 1} or more for {method}",
+                "choose another method",
+            )
         return dataclasses.replace(
             base,
             division=base.division if len(base.division) == 1 else self.model.division,
@@ -202,14 +216,19 @@ def list_recipes() -> list[str]:
     """Names of the TOML files beside this module."""
     from lpw_toolkit.files.listing import list_folder
 
-    return [p.stem for p in list_folder(follow_links(Path(__file__).parent / "recipes")) if p.suffix == ".toml"]
+    return [
+        p.stem
+        for p in list_folder(follow_links(Path(__file__).parent / "recipes"))
+        if p.suffix == ".toml"
+    ]
 
 
 def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
-    """The recipe called `name` (`-` and `_` are one), or a TOML file by path, with `section.key=value` changes.
+    """The recipe called `name` (`-` and `_` are one), or a TOML file by path, with
+    `section.key=value` changes.
 
-    Errors: LpwError for an unknown recipe, section or key (with the nearest name), a value of another kind, or a file
-    or value beyond `files.limits`.
+    Errors: LpwError for an unknown recipe, section or key (with the nearest name), a value of
+    another kind, or a file or value beyond `files.limits`.
     """
     plain = name.replace("-", "_")
     if plain in list_recipes():
@@ -217,7 +236,12 @@ def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
     elif name.endswith(".toml") and is_file(file := follow_links(Path(name))):
         plain, text = Path(name).stem, _read_file(file)
     else:
-        raise LpwError("option --recipe", name, f"{', '.join(list_recipes())}, or a .toml file", "choose one of them")
+        raise LpwError(
+            "option --recipe",
+            name,
+            f"{', '.join(list_recipes())}, or a .toml file",
+            "choose one of them",
+        )
     values = _parse(text, name)
     for change in changes:
         _apply(values, change)
@@ -253,7 +277,12 @@ def _check_bounds(recipe: Recipe) -> None:
         _refuse_beyond(f"data.{name}", getattr(data, name), "recipe_images")
     sets = {"triplets": 3 * data.n_triplets, "sets": data.n_persons * data.n_sets, "frames": 1}
     _refuse_beyond(f"data.batch {data.batch}", sets[data.batch] * data.n_frames, "recipe_images")
-    for section, name in (("data", "flip"), ("data", "erase"), ("loss", "smoothing"), ("train", "validation")):
+    for section, name in (
+        ("data", "flip"),
+        ("data", "erase"),
+        ("loss", "smoothing"),
+        ("train", "validation"),
+    ):
         value = getattr(getattr(recipe, section), name)
         if value > 1:
             raise LpwError(f"{section}.{name}", f"{value}", "a share from 0 to 1", "correct it")
@@ -269,7 +298,9 @@ def _fill(section: str, kind: Any, given: dict[str, Any]) -> Any:
     for key in given:
         if key not in hints:
             raise _unknown(f"{section}.{key}", [f"{section}.{known}" for known in hints])
-    return kind(**{key: _convert(f"{section}.{key}", value, hints[key]) for key, value in given.items()})
+    return kind(
+        **{key: _convert(f"{section}.{key}", value, hints[key]) for key, value in given.items()}
+    )
 
 
 def _convert(key: str, value: Any, kind: Any) -> Any:
@@ -291,7 +322,9 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         expected = kind.__name__ if not isinstance(kind, types.UnionType) else str(kind)
         raise LpwError(key, _show(value), f"a value of type {expected}", "correct it")
     if isinstance(value, str) and len(value) > _MAX_TEXT_CHARS:
-        raise LpwError(key, f"a text of {len(value)} letters", f"at most {_MAX_TEXT_CHARS}", "correct it")
+        raise LpwError(
+            key, f"a text of {len(value)} letters", f"at most {_MAX_TEXT_CHARS}", "correct it"
+        )
     return value
 
 
@@ -308,7 +341,9 @@ def _apply(values: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
     section, dot, key = path.strip().partition(".")
     if not (equals and dot and key):
-        raise LpwError("option --set", change, "SECTION.KEY=VALUE, for example optim.lr=0.01", "correct it")
+        raise LpwError(
+            "option --set", change, "SECTION.KEY=VALUE, for example optim.lr=0.01", "correct it"
+        )
     try:
         value = parse_toml(f"value = {text}")["value"]
     except ValueError:

@@ -10,7 +10,9 @@ import pytest
 from lpw_toolkit.files import machine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,27 +21,37 @@ def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     before = os.environ.get("LPW_CONFIG")
     folder = tmp_path_factory.mktemp("configuration")
     os.environ["LPW_CONFIG"] = str(folder)
-    machine.remember(folder / "any", "video_root", "/", "")  # makes the key, so that no test is the first to write it
+    machine.remember(
+        folder / "any", "video_root", "/", ""
+    )  # makes the key, so that no test is the first to write it
     yield
     os.environ.pop("LPW_CONFIG") if before is None else os.environ.update(LPW_CONFIG=before)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real videos, detections and weights beside the project; the test is skipped where it is absent."""
+    """The folder of real videos, detections and weights beside the project; the test is skipped
+    where it is absent."""
     if not SHARED.is_dir():
         pytest.skip(f"real data not found: {SHARED}")
     return SHARED
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped real-data or browser test whose needs are at hand is a failure."""
     report = yield
     at_hand = (item.get_closest_marker("realdata") and SHARED.is_dir()) or (
         item.get_closest_marker("browser") and CHROMIUM
     )
-    if report.skipped and at_hand and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+    if (
+        report.skipped
+        and at_hand
+        and os.environ.get("CI") == "true"
+        and not hasattr(report, "wasxfail")
+    ):
         report.outcome = "failed"
         report.longrepr = f"skipped although its needs are at hand: {report.longrepr}"
     return report

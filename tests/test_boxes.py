@@ -11,7 +11,9 @@ sides = st.floats(-50, 50, allow_nan=False, width=32)
 box = st.tuples(sides, sides, sides, sides).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
 )
-some_boxes = st.lists(box, max_size=6).map(lambda rows: np.array(rows, dtype=np.float64).reshape(-1, 4))
+some_boxes = st.lists(box, max_size=6).map(
+    lambda rows: np.array(rows, dtype=np.float64).reshape(-1, 4)
+)
 
 
 def plain_iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -67,7 +69,9 @@ def test_nms_keeps_what_no_better_kept_box_covers(boxes: np.ndarray, threshold: 
     scores = np.linspace(0, 1, len(boxes))[::-1].copy() if len(boxes) % 2 else np.ones(len(boxes))
     kept = nms(boxes, scores, threshold).tolist()
     wanted: list[int] = []
-    for row in range(len(boxes)):  # both score orders are the order of the rows: ties go to the lower row
+    for row in range(
+        len(boxes)
+    ):  # both score orders are the order of the rows: ties go to the lower row
         if all(plain_iou(boxes[row], boxes[other]) <= threshold for other in wanted):
             wanted.append(row)
     assert kept == wanted

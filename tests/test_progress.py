@@ -46,7 +46,9 @@ def test_short_work_says_nothing(clock: Clock, capsys: pytest.CaptureFixture[str
     assert captured.err == captured.out == ""
 
 
-def test_plain_lines_every_ten_seconds_and_at_the_end(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_every_ten_seconds_and_at_the_end(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     work(clock, 100, 0.25)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -57,7 +59,9 @@ def test_plain_lines_every_ten_seconds_and_at_the_end(clock: Clock, capsys: pyte
     ]
 
 
-def test_what_was_done_before_makes_it_no_faster(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_done_before_makes_it_no_faster(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
     with show_progress("train", 100, "steps", 80) as running:
         for _ in range(20):
             clock.now_s += 1
@@ -79,7 +83,8 @@ def test_json_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     work(clock, 50, 0.25)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert lines[0] == {
-        "progress": "detect", "done": 40, "total": 100, "unit": "frames", "per_s": 4.0, "left_s": 15,
+        "progress": "detect", "done": 40, "total": 100, "unit": "frames", "per_s": 4.0,
+        "left_s": 15,
     }  # fmt: skip
     assert lines[-1]["done"] == 50
 
@@ -96,7 +101,9 @@ def test_an_error_passes_through(clock: Clock) -> None:
         raise ValueError("mine")
 
 
-def test_on_a_terminal_it_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_it_is_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
     with show_progress("detect", 3, "frames") as running:
         time.sleep(1.1)
@@ -104,7 +111,9 @@ def test_on_a_terminal_it_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypat
     assert "detect" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("style", "shown"), [("auto", "1.0/s, 90 s left, loss 2"), ("json", '"note": "loss 2"}')])
+@pytest.mark.parametrize(
+    ("style", "shown"), [("auto", "1.0/s, 90 s left, loss 2"), ("json", '"note": "loss 2"}')]
+)
 def test_a_note_stands_beside_the_numbers(
     clock: Clock, capsys: pytest.CaptureFixture[str], style: progress.Style, shown: str
 ) -> None:

@@ -28,9 +28,13 @@ from lpw_toolkit.progress import set_style
 
 CONF = {"min_score": "conf"}  # --min-score is the linker's
 _RECIPE_OPTIONS = (
-    click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True),
+    click.option(
+        "--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True
+    ),
     config_options(LinkConfig),
-    click.option("--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native."),
+    click.option(
+        "--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native."
+    ),
     config_options(CropConfig, skip=("size_px",)),
     click.option(
         "--segment-frames",
@@ -40,8 +44,12 @@ _RECIPE_OPTIONS = (
         help="Frames between two points from which a stopped run can go on.",
     ),
     click.option("--name", help="Name of the dataset.  [default: that of its folder]"),
-    click.option("--restart", is_flag=True, help="Throw away an unfinished run with other settings."),
-    click.option("--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole."),
+    click.option(
+        "--restart", is_flag=True, help="Throw away an unfinished run with other settings."
+    ),
+    click.option(
+        "--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole."
+    ),
 )
 
 
@@ -63,19 +71,31 @@ def recipe_options(command: Command) -> Command:
 )
 @config_options(DetectorOptions, names=CONF)
 @recipe_options
-@click.option("--layout", help="Where paths name scene and camera, for example '{scene}/{camera}_{date}.mp4'.")
-@click.option("--cameras", type=FOLDER, help="CSV file with the columns path, scene, camera and, if known, start_s.")
 @click.option(
-    "--cache", type=FOLDER, help="Where raw detections are kept for other builds.  [default: the user's cache]"
+    "--layout", help="Where paths name scene and camera, for example '{scene}/{camera}_{date}.mp4'."
+)
+@click.option(
+    "--cameras",
+    type=FOLDER,
+    help="CSV file with the columns path, scene, camera and, if known, start_s.",
+)
+@click.option(
+    "--cache",
+    type=FOLDER,
+    help="Where raw detections are kept for other builds.  [default: the user's cache]",
 )
 @click.option("--no-cache", is_flag=True, help="Keep raw detections in the dataset only.")
 @click.option("--licence", help="Note: under which licence the footage may be used.")
 @click.option("--consent", help="Note: the consent of the people it shows.")
 @json_option
-def command(video: Path, out: Path | None, *, as_json: bool, allow_damaged: bool, **values: Any) -> None:
-    """Makes a dataset from VIDEO: a folder of videos, one video, or an image sequence (img1/000001.jpg).
+def command(
+    video: Path, out: Path | None, *, as_json: bool, allow_damaged: bool, **values: Any
+) -> None:
+    """Makes a dataset from VIDEO: a folder of videos, one video, or an image sequence
+    (img1/000001.jpg).
 
-    The same command again goes on where an interrupted one stopped. Exit code 4: some videos failed or are not whole.
+    The same command again goes on where an interrupted one stopped. Exit code 4: some videos failed
+    or are not whole.
     """
     set_style("json" if as_json else "auto")
     out = out or default_out(video, "-lpw")
@@ -109,19 +129,27 @@ def take_recipe(values: dict[str, Any]) -> Recipe:
 
 
 def report(result: BuildResult, *, as_json: bool, allow_damaged: bool) -> None:
-    """Prints what a build made. Errors: PartialError when videos failed and that was not allowed."""
+    """Prints what a build made. Errors: PartialError when videos failed and that was not
+    allowed."""
     counts, root = result.dataset.manifest["counts"], result.dataset.root
     if as_json:
         seconds = {stage: round(value, 3) for stage, value in result.seconds.items()}
         facts = {"dataset": str(root), **counts, "digest": result.dataset.manifest["digest"]}
-        say_json({**facts, "problems": result.problems, "remarks": result.remarks, "seconds": seconds})
+        say_json(
+            {**facts, "problems": result.problems, "remarks": result.remarks, "seconds": seconds}
+        )
     else:
         say(*result.remarks)
         say(*(f"problem: {line}" for line in result.problems), err=True)
-        say(f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, {counts['n_cameras']} cameras")
+        say(
+            f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, "
+            f"{counts['n_cameras']} cameras"
+        )
         say(f"next: lpw show {root}")
     if result.problems and not allow_damaged:
         manifest = result.dataset.manifest
         n_sources = len(manifest["sources"]) + len(manifest.get("skipped", []))
         got = f"{len(result.problems)} of {n_sources} videos failed or are not whole"
-        raise PartialError(root, got, "whole videos", "replace them, or accept this with --allow-damaged")
+        raise PartialError(
+            root, got, "whole videos", "replace them, or accept this with --allow-damaged"
+        )

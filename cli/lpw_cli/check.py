@@ -13,12 +13,23 @@ from lpw_toolkit.progress import set_style
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
-@click.option("--incremental", is_flag=True, help="Skip images that were verified before and did not change since.")
-@click.option("--state", type=FOLDER, help="Folder for the list of verified images, where the dataset is read-only.")
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Skip images that were verified before and did not change since.",
+)
+@click.option(
+    "--state",
+    type=FOLDER,
+    help="Folder for the list of verified images, where the dataset is read-only.",
+)
 @click.option("--tables-only", is_flag=True, help="Leave the images out.")
 @json_option
-def command(dataset: Path | None, *, incremental: bool, state: Path | None, tables_only: bool, as_json: bool) -> None:
-    """Verifies every table, row and image of DATASET; changes nothing. Exit code 3: something does not match."""
+def command(
+    dataset: Path | None, *, incremental: bool, state: Path | None, tables_only: bool, as_json: bool
+) -> None:
+    """Verifies every table, row and image of DATASET; changes nothing. Exit code 3: something does
+    not match."""
     set_style("json" if as_json else "auto")
     root = dataset_folder(dataset)
     report = check_dataset(root, incremental=incremental, state=state, images=not tables_only)
@@ -26,8 +37,13 @@ def command(dataset: Path | None, *, incremental: bool, state: Path | None, tabl
         say_json(report.as_fields())
     else:
         say(*report.problems, *report.notes)
-        counts = f"{report.n_tables} tables, {report.n_rows} rows, {report.n_images + report.n_unchanged} images"
+        counts = (
+            f"{report.n_tables} tables, {report.n_rows} rows, "
+            f"{report.n_images + report.n_unchanged} images"
+        )
         say(f"{root}: {counts} verified{'' if report.ok else ', problems found'}")
     if not report.ok:
         n_problems = sum(problem.level != "warning" for problem in report.problems)
-        raise MismatchError(root, f"{n_problems} problems", "a dataset as it was built", "see the lines above")
+        raise MismatchError(
+            root, f"{n_problems} problems", "a dataset as it was built", "see the lines above"
+        )

@@ -1,4 +1,5 @@
-"""`lpw clean`: decisions of reviewers on a dataset: their state, merging, verifying, and the cleaned dataset."""
+"""`lpw clean`: decisions of reviewers on a dataset: their state, merging, verifying, and the
+cleaned dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,23 +18,67 @@ ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement"
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
-@click.option("--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person.")
-@click.option("--looks", type=int, default=32, show_default=True, help="--suggest: frames of each tracklet to look at.")
-@click.option("--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours.")
-@click.option("--auto", type=click.Choice(["short", "duplicate", "odd-frame"]), help="Let a rule decide what it can.")
+@click.option(
+    "--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person."
+)
+@click.option(
+    "--looks",
+    type=int,
+    default=32,
+    show_default=True,
+    help="--suggest: frames of each tracklet to look at.",
+)
+@click.option(
+    "--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours."
+)
+@click.option(
+    "--auto",
+    type=click.Choice(["short", "duplicate", "odd-frame"]),
+    help="Let a rule decide what it can.",
+)
 @click.option("--undo", is_flag=True, help="--auto: take back all that the rule has decided.")
-@click.option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
-@click.option("--reviewer", metavar="NAME", help="--review: whose decisions they are.  [default: your user name]")
-@click.option("--team", metavar="A,B,…", help="--review: people who share the work; each sees a part.")
-@click.option("--both", type=float, default=0.1, show_default=True, help="--team: share that everybody looks at.")
-@click.option("--checks", type=float, default=0.0, show_default=True, help="--review: attention checks per tracklet.")
-@click.option("--port", type=click.IntRange(1, 65535), help="--review: of 127.0.0.1.  [default: the same each time]")
+@click.option(
+    "--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it."
+)
+@click.option(
+    "--reviewer",
+    metavar="NAME",
+    help="--review: whose decisions they are.  [default: your user name]",
+)
+@click.option(
+    "--team", metavar="A,B,…", help="--review: people who share the work; each sees a part."
+)
+@click.option(
+    "--both",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="--team: share that everybody looks at.",
+)
+@click.option(
+    "--checks",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="--review: attention checks per tracklet.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="--review: of 127.0.0.1.  [default: the same each time]",
+)
 @click.option("--no-open", is_flag=True, help="--review: print the address and start no browser.")
 @click.option("--status", is_flag=True, help="How far the review is, and what is left open.")
-@click.option("--merge", type=FOLDER, metavar="OTHER/cleanup", help="Take in the logs of other reviewers.")
-@click.option("--replay", is_flag=True, help="Verify every line of every log and work out the state again.")
+@click.option(
+    "--merge", type=FOLDER, metavar="OTHER/cleanup", help="Take in the logs of other reviewers."
+)
+@click.option(
+    "--replay", is_flag=True, help="Verify every line of every log and work out the state again."
+)
 @click.option("--agreement", is_flag=True, help="How far reviewers agree, and where they do not.")
-@click.option("--apply", type=FOLDER, metavar="OUT", help="Make the cleaned, identified dataset OUT.")
+@click.option(
+    "--apply", type=FOLDER, metavar="OUT", help="Make the cleaned, identified dataset OUT."
+)
 @click.option(
     "--unreviewed",
     type=click.Choice(["leave-out", "keep", "refuse"]),
@@ -55,13 +100,19 @@ ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement"
     show_default=True,
     help="--apply: leave out persons seen by fewer cameras; LPW has persons of two or more only.",
 )
-@click.option("--state", type=FOLDER, metavar="DIR", help="Folder of decisions on a dataset that cannot be written to.")
+@click.option(
+    "--state",
+    type=FOLDER,
+    metavar="DIR",
+    help="Folder of decisions on a dataset that cannot be written to.",
+)
 @json_option
 def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
-    """Works with the decisions of reviewers on DATASET, which lie in DATASET/cleanup/<reviewer>.jsonl.
+    """Works with the decisions of reviewers on DATASET, which lie in
+    DATASET/cleanup/<reviewer>.jsonl.
 
-    Give one of --suggest, --auto, --review, --status, --merge, --replay, --agreement, --apply. The dataset itself
-    never changes.
+    Give one of --suggest, --auto, --review, --status, --merge, --replay, --agreement, --apply. The
+    dataset itself never changes.
     """
     from lpw_toolkit.progress import set_style
 
@@ -102,7 +153,12 @@ def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         f"{made.n_merges:,} candidates in the same camera, {made.n_across:,} in others"
     )
     fields = {"out": str(out), "n_tracklets": made.n_tracklets, "n_looked": made.n_looked}
-    return lines, {**fields, "n_merges": made.n_merges, "n_across": made.n_across, "notes": made.notes}
+    return lines, {
+        **fields,
+        "n_merges": made.n_merges,
+        "n_across": made.n_across,
+        "notes": made.notes,
+    }
 
 
 def _auto(dataset: "Dataset", values: dict[str, Any]) -> Shown:
@@ -112,7 +168,11 @@ def _auto(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     act = undo_rule if values["undo"] else run_rule
     n = act(dataset, name, values["state"])
     words = "taken back" if values["undo"] else f"made: {RULES[name].title}"
-    return [f"auto-{name}: {n:,} decisions {words}"], {"rule": name, "n": n, "undone": values["undo"]}
+    return [f"auto-{name}: {n:,} decisions {words}"], {
+        "rule": name,
+        "n": n,
+        "undone": values["undo"],
+    }
 
 
 def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
@@ -129,7 +189,11 @@ def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
     team = Team(tuple(values["team"].split(",")) if values["team"] else (), values["both"])
     options = ServeOptions(
-        values["reviewer"] or name_reviewer(), values["port"], values["state"], team=team, checks_frac=values["checks"]
+        values["reviewer"] or name_reviewer(),
+        values["port"],
+        values["state"],
+        team=team,
+        checks_frac=values["checks"],
     )
     serve_review(dataset, options, announce)
     return _status(dataset, values)
@@ -153,19 +217,28 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     lines = [f"{done:,} of {sum(counts.values()):,} pieces reviewed: " + ", ".join(_count(counts))]
     lines += [f"{len(state.members):,} merged tracklets, {len(state.groups):,} persons linked"]
     for name, spent in sorted(reviewers.items()):
-        told = f", {checks[name][0]:,} of {checks[name][1]:,} attention checks found" if name in checks else ""
+        told = (
+            f", {checks[name][0]:,} of {checks[name][1]:,} attention checks found"
+            if name in checks
+            else ""
+        )
         lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s{told}")
     lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.clashes):,} to be settled"] if state.clashes else []
     for clash in state.clashes:
         about = name_some(clash.pieces) or "no tracklet"
-        lines.append(f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {name_some(clash.decisions)})")
+        lines.append(
+            f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {name_some(clash.decisions)})"
+        )
     fields = {
         "digest": state.digest,
         "counts": counts,
         "n_merged": len(state.members),
         "n_persons": len(state.groups),
-        "reviewers": {name: {"n": len(ms), "spent_s": sum(ms) / 1000} for name, ms in sorted(reviewers.items())},
+        "reviewers": {
+            name: {"n": len(ms), "spent_s": sum(ms) / 1000}
+            for name, ms in sorted(reviewers.items())
+        },
         "checks": {name: {"n_found": found, "n": n} for name, (found, n) in checks.items()},
         "clashes": [clash.as_fields() for clash in state.clashes],
         "repairs": list(union.repairs),
@@ -181,7 +254,9 @@ def _merge(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     from lpw_toolkit.cleaning.log.decision_set import merge_folder
     from lpw_toolkit.cleaning.state.review import log_folder, read_digest
 
-    lines = merge_folder(log_folder(dataset, values["state"]), values["merge"], read_digest(dataset))
+    lines = merge_folder(
+        log_folder(dataset, values["state"]), values["merge"], read_digest(dataset)
+    )
     return lines, {"merged": lines}
 
 
@@ -192,13 +267,16 @@ def _replay(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
     found = replay(read_base(dataset), log_folder(dataset, values["state"]))
     lines = [
-        f"{log.name}: {log.n_decisions:,} decisions, every line and its chain as written, {log.n_alone:,} made alone"
+        f"{log.name}: {log.n_decisions:,} decisions, every line and its chain as written, "
+        f"{log.n_alone:,} made alone"
         + (f", clock set back {log.n_clock_back:,} times" if log.n_clock_back else "")
         + (f", ends in {log.last_sha256[:12]}…" if log.last_sha256 else "")
         for log in found.logs
     ]
     lines += [f"note: {line}" for log in found.logs for line in log.repairs]
-    lines.append(f"state {found.state.content_digest}: {', '.join(_count(found.state.count_statuses()))}")
+    lines.append(
+        f"state {found.state.content_digest}: {', '.join(_count(found.state.count_statuses()))}"
+    )
     return lines, found.as_fields()
 
 
@@ -213,10 +291,15 @@ def _agreement(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         one, other = pair.reviewers
         kappa = "not defined" if pair.kappa is None else f"{pair.kappa:.3f}"
         f1 = "not defined" if pair.link_f1 is None else f"{pair.link_f1:.3f}"
-        lines.append(f"{one} and {other}: {pair.n_both:,} tracklets in common, kappa {kappa}, F1 of links {f1}")
+        lines.append(
+            f"{one} and {other}: {pair.n_both:,} tracklets in common, kappa {kappa}, F1 of links "
+            f"{f1}"
+        )
         lines += [f"  {t}: {one} {a}, {other} {b}" for t, a, b in pair.different]
         lines += [f"  {a} = {b}: only {who} says so" for a, b, who in pair.different_pairs]
-    return lines or ["fewer than two people have decided anything"], {"agreement": [p.as_fields() for p in found]}
+    return lines or ["fewer than two people have decided anything"], {
+        "agreement": [p.as_fields() for p in found]
+    }
 
 
 def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
@@ -230,10 +313,29 @@ def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     made = write_cleaned(dataset, apply(read_base(dataset), union), union, values["apply"], options)
     counts = made.dataset.manifest["counts"]
     lines = [f"note: {line}" for line in union.repairs]
-    lines += [f"left out: {len(names):,} {reason} ({name_some(names, 3)})" for reason, names in made.losses.items()]
-    lines += [f"dropped: {made.n_images_dropped:,} images of tracklets that stay"] if made.n_images_dropped else []
-    lines += ["splits of the dataset are not carried over: its tracklets have changed"] if dataset.splits else []
-    figures = ", ".join(f"{counts[key]:,} {key[2:]}" for key in ("n_tracklets", "n_images", "n_persons", "n_cameras"))
+    lines += [
+        f"left out: {len(names):,} {reason} ({name_some(names, 3)})"
+        for reason, names in made.losses.items()
+    ]
+    lines += (
+        [f"dropped: {made.n_images_dropped:,} images of tracklets that stay"]
+        if made.n_images_dropped
+        else []
+    )
+    lines += (
+        ["splits of the dataset are not carried over: its tracklets have changed"]
+        if dataset.splits
+        else []
+    )
+    figures = ", ".join(
+        f"{counts[key]:,} {key[2:]}"
+        for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
+    )
     lines.append(f"written: {values['apply']} ({figures}; the losses by name in {REPORT})")
     lost = {reason: len(names) for reason, names in made.losses.items()}
-    return lines, {"out": str(values["apply"]), "counts": counts, "lost": lost, "n_dropped": made.n_images_dropped}
+    return lines, {
+        "out": str(values["apply"]),
+        "counts": counts,
+        "lost": lost,
+        "n_dropped": made.n_images_dropped,
+    }

@@ -41,25 +41,42 @@ LEARNING = ("torch", "torchvision", "safetensors", "efficientnet_lite_pytorch", 
 
 
 @click.command()
-@click.option("--out", type=FOLDER, default=Path("lpw-demo"), show_default=True, help="Folder for everything it makes.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    default=Path("lpw-demo"),
+    show_default=True,
+    help="Folder for everything it makes.",
+)
 @click.option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
-@click.option("--steps", type=click.IntRange(0), help="Of training; 0 ends with the pictures.  [default: the recipe's]")
+@click.option(
+    "--steps",
+    type=click.IntRange(0),
+    help="Of training; 0 ends with the pictures.  [default: the recipe's]",
+)
 def command(out: Path, preset: str, steps: int | None) -> None:
-    """Draws a street, builds, verifies, scores, shows and cleans a dataset, trains RQEN and ranks persons it never saw.
+    """Draws a street, builds, verifies, scores, shows and cleans a dataset, trains RQEN and ranks
+    persons it never saw.
 
-    Run again it goes on. The boxes come from the street's ground truth through a noise model (plug-in `boxes`), not
-    from a network, and the persons' names from the truth, not from cleaning: this shows the tool, and proves nothing
-    about a detector or about real people.
+    Run again it goes on. The boxes come from the street's ground truth through a noise model
+    (plug-in `boxes`), not from a network, and the persons' names from the truth, not from cleaning:
+    this shows the tool, and proves nothing about a detector or about real people.
     """
     start = time.monotonic()
     street, dataset = out / "street", out / "dataset"
     _say("1/9 street", f"drawing synthetic videos to {street} (seed {SEED})")
     _draw(street, preset)
-    _say("2/9 build", "boxes are simulated (noise added to the truth), linking and cropping are real")
+    _say(
+        "2/9 build", "boxes are simulated (noise added to the truth), linking and cropping are real"
+    )
     options = DetectorOptions(boxes=street / "detections")
     config = BuildConfig(root=street / "video", out=dataset, detector="boxes", options=options)
     counts = build_tracklets(config).dataset.manifest["counts"]
-    _say("", f"{counts['n_tracklets']} tracklets, {counts['n_images']} crops, {counts['n_cameras']} cameras")
+    _say(
+        "",
+        f"{counts['n_tracklets']} tracklets, {counts['n_images']} crops, {counts['n_cameras']} "
+        f"cameras",
+    )
     _say("3/9 check", "verifying tables and images")
     if not check_dataset(dataset).ok:
         raise MismatchError(dataset, "problems", "the dataset just built", "run `lpw check` on it")
@@ -80,26 +97,38 @@ def _clean(dataset: Path, truth: Path, cleaned: Path) -> None:
     suggest(dataset)
     opened = open_dataset(dataset)
     found = review_by_truth(opened, truth)
-    _say("", f"{found.n_found} errors in {found.n_seen} tracklets, {found.n_persons} persons linked, "
+    _say("", f"{found.n_found} errors in {found.n_seen} tracklets, {found.n_persons} persons "
+             f"linked, "
          f"{found.n_decisions} decisions in {dataset / 'cleanup'}")  # fmt: skip
     union = read_union(opened)
     try:
-        made = write_cleaned(opened, apply(read_base(opened), union), union, cleaned, CleanOptions())
+        made = write_cleaned(
+            opened, apply(read_base(opened), union), union, cleaned, CleanOptions()
+        )
     except LpwError as error:
         _say("", f"not applied: {error}")
         return
     counts = made.dataset.manifest["counts"]
-    _say("", f"{cleaned}: {counts['n_tracklets']} tracklets of {counts['n_persons']} persons in two cameras or more")
+    _say(
+        "",
+        f"{cleaned}: {counts['n_tracklets']} tracklets of {counts['n_persons']} persons in two "
+        f"cameras or more",
+    )
 
 
 def _learn(out: Path, steps: int | None) -> None:
     """Names, training and table; where the packages for it are missing, a line that says so."""
     missing = [name for name in LEARNING if find_spec(name) is None]
     if missing:
-        _say("7-9", f"left out: no package {missing[0]}; pip install 'lpw-toolkit[all]', and run it again")
+        _say(
+            "7-9",
+            f"left out: no package {missing[0]}; pip install 'lpw-toolkit[all]', and run it again",
+        )
         return
     named = out / "named"
-    _say("7/9 name", "persons come from the street's truth, in place of cleaning; half of them train")
+    _say(
+        "7/9 name", "persons come from the street's truth, in place of cleaning; half of them train"
+    )
     try:
         name_by_truth(out / "dataset", out / "street" / "truth", named, NamingConfig(seed=SEED))
     except LpwError as error:
@@ -126,7 +155,9 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
 
     recipe = read_recipe("demo", tuple(changes))
     _say("8/9 train", f"RQEN, {recipe.train.iterations} steps, to {out / 'run'}")
-    untrained = _train(named, out / "untrained", "mean", read_recipe("demo", ("train.iterations=0",)))
+    untrained = _train(
+        named, out / "untrained", "mean", read_recipe("demo", ("train.iterations=0",))
+    )
     run = _train(named, out / "run", "rqen", recipe)
     _say("9/9 rank", "each person who did not train asks in every camera, the other cameras answer")
     index = open_index(named)
@@ -154,7 +185,12 @@ def _train(named: Path, out: Path, method: str, recipe: "Recipe") -> Path:
 def _draw(street: Path, preset: str) -> None:
     if (street / "street.json").is_file():
         if open_street(street).config != STREETS[preset]:
-            raise LpwError(street, "another street", f"the {preset} street", "remove it or choose another --out")
+            raise LpwError(
+                street,
+                "another street",
+                f"the {preset} street",
+                "remove it or choose another --out",
+            )
         return
     if street.parent.exists() and not street.exists():
         check_free(street.parent)

@@ -27,34 +27,72 @@ _OF_RUN = ("quality", "workers")
 
 @click.command()
 @click.argument("run", type=FOLDER, required=False)
-@click.option("--onnx", type=FOLDER, help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out.")
+@click.option(
+    "--onnx",
+    type=FOLDER,
+    help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out.",
+)
 @click.option("--data", type=FOLDER, help="The dataset.  [default: the only one at hand]")
 @click.option("--out", type=OUT_FILE, default=Path("embeddings.parquet"), show_default=True)
 @click.option(
-    "--quality", type=OUT_FILE, help="With RUN: also the score of every region of every frame, as this .parquet."
+    "--quality",
+    type=OUT_FILE,
+    help="With RUN: also the score of every region of every frame, as this .parquet.",
 )
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="With RUN: processes that read.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="With RUN: processes that read.",
+)
 @click.option("--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True)
-@click.option("--frames", default="all", show_default=True, help="Of each tracklet: all, or a number evenly spaced.")
+@click.option(
+    "--frames",
+    default="all",
+    show_default=True,
+    help="Of each tracklet: all, or a number evenly spaced.",
+)
 @click.option("--per-frame", is_flag=True, help="Keep a row for each frame instead of pooling.")
 @click.option("--flip", is_flag=True, help="Mean of each image's vector and its mirror image's.")
 @click.option("--size", help="HEIGHTxWIDTH of the input, for models that leave it open.")
-@click.option("--mean", default="imagenet", show_default=True, help="imagenet | none | R,G,B as fractions of 255.")
-@click.option("--std", default="imagenet", show_default=True, help="imagenet | none | R,G,B as fractions of 255.")
+@click.option(
+    "--mean",
+    default="imagenet",
+    show_default=True,
+    help="imagenet | none | R,G,B as fractions of 255.",
+)
+@click.option(
+    "--std",
+    default="imagenet",
+    show_default=True,
+    help="imagenet | none | R,G,B as fractions of 255.",
+)
 @click.option("--bgr", is_flag=True, help="Channels in the order B, G, R.")
-@click.option("--batch-size", type=int, help="Where the model leaves it open.  [default: 8; 64 with RUN]")
+@click.option(
+    "--batch-size", type=int, help="Where the model leaves it open.  [default: 8; 64 with RUN]"
+)
 @click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["float32", "bfloat16", "auto"]), default="float32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "auto"]),
+    default="float32",
+    show_default=True,
+)
 @click.option("--threads", type=int, help="Inference threads.  [default: every processor]")
 @click.option(
-    "--images", type=click.Choice(["auto", "files", "pack"]), default="auto", show_default=True, help="Where from."
+    "--images",
+    type=click.Choice(["auto", "files", "pack"]),
+    default="auto",
+    show_default=True,
+    help="Where from.",
 )
 @json_option
 def command(run: Path | None, onnx: Path | None, *, as_json: bool, **values: Any) -> None:
     """Writes an embedding of every tracklet, in the order of the dataset, to a Parquet file.
 
-    RUN is a folder made by `lpw train`; --onnx takes any other model. Options of the model (pooling to threads) belong
-    to --onnx: a run knows its own.
+    RUN is a folder made by `lpw train`; --onnx takes any other model. Options of the model (pooling
+    to threads) belong to --onnx: a run knows its own.
     """
     if (run is None) == (onnx is None):
         raise click.UsageError("give either RUN or --onnx")
@@ -80,7 +118,9 @@ def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> Non
         say_json({"out": str(out), **vars(report), "settings": embedder.settings})
         return
     rows = f"{report.n_images} frames" if options.per_frame else f"{report.n_tracklets} tracklets"
-    how = "{runtime}, {precision}, {threads} threads, batches of {batch_size}".format(**embedder.settings)
+    how = "{runtime}, {precision}, {threads} threads, batches of {batch_size}".format(
+        **embedder.settings
+    )
     say(f"{out}: {rows}, {report.dimension} numbers each, from {report.n_images} images ({how})")
 
 
@@ -103,29 +143,46 @@ def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
         _embed_frames(run, values, options, as_json=as_json)
         return
     found = embed_run(run, open_named(values["data"]).root, options)
-    write_embeddings(out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts)
+    write_embeddings(
+        out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts
+    )
     if quality is not None:
         write_quality(quality, found)
     n_tracklets, dimension = found.vectors.shape
     facts = {"n_tracklets": n_tracklets, "n_images": len(found.scores), "dimension": dimension}
     if as_json:
-        said = {"out": str(out), "quality": quality and str(quality), **facts, "n_regions": found.n_regions}
+        said = {
+            "out": str(out),
+            "quality": quality and str(quality),
+            **facts,
+            "n_regions": found.n_regions,
+        }
         say_json({**said, "model": found.facts.model, "mode": vars(found.mode)})
         return
     how = f"{found.facts.model}, {found.mode.name}, batches of {options.batch}"
-    say(f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} images ({how})")
+    say(
+        f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} "
+        f"images ({how})"
+    )
     if quality is not None:
         say(f"{quality}: {found.n_regions} scores for each of {len(found.scores)} images")
 
 
-def _embed_frames(run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool) -> None:
+def _embed_frames(
+    run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool
+) -> None:
     from rqen.inference.frame_vectors import write_frame_vectors
 
-    n_images, dimension = write_frame_vectors(run, open_named(values["data"]).root, values["out"], options)
+    n_images, dimension = write_frame_vectors(
+        run, open_named(values["data"]).root, values["out"], options
+    )
     if as_json:
         say_json({"out": str(values["out"]), "n_images": n_images, "dimension": dimension})
         return
-    say(f"{values['out']}: {n_images} frames, {dimension} numbers each, regions weighted by their scores")
+    say(
+        f"{values['out']}: {n_images} frames, {dimension} numbers each, regions weighted by their "
+        f"scores"
+    )
 
 
 def _read_options(values: dict[str, Any]) -> EmbedOptions:
@@ -137,7 +194,9 @@ def _read_options(values: dict[str, Any]) -> EmbedOptions:
     values["mean"] = _read_triple("--mean", values["mean"], IMAGENET_MEAN, 0.0)
     values["std"] = _read_triple("--std", values["std"], IMAGENET_STD, 1.0)
     return EmbedOptions(
-        **values, size_px=parse_size(size) if size else None, frames=None if frames == "all" else int(frames)
+        **values,
+        size_px=parse_size(size) if size else None,
+        frames=None if frames == "all" else int(frames),
     )
 
 
@@ -149,5 +208,7 @@ def _read_triple(
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise LpwError(option, text, "imagenet, none, or three numbers R,G,B", "correct it") from error
+        raise LpwError(
+            option, text, "imagenet, none, or three numbers R,G,B", "correct it"
+        ) from error
     return red, green, blue

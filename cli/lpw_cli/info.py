@@ -11,7 +11,12 @@ from lpw_toolkit.dataset.info import describe, format_info, format_table1, table
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
-@click.option("--table1", "as_table1", is_flag=True, help="In the terms of the paper's Table 1, beside its rows.")
+@click.option(
+    "--table1",
+    "as_table1",
+    is_flag=True,
+    help="In the terms of the paper's Table 1, beside its rows.",
+)
 @json_option
 def command(dataset: Path | None, *, as_table1: bool, as_json: bool) -> None:
     """Counts, lengths, sources and settings of DATASET."""

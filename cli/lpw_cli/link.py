@@ -17,15 +17,24 @@ from lpw_toolkit.progress import set_style, show_progress
 @click.command()
 @click.argument("detections", type=FOLDER)
 @click.option(
-    "--out", type=OUT_FILE, required=True, help="MOT text to be written: frame,id,left,top,width,height,score,…"
+    "--out",
+    type=OUT_FILE,
+    required=True,
+    help="MOT text to be written: frame,id,left,top,width,height,score,…",
 )
 @click.option("--fps", type=float, help="Frames per second, where a rule speaks of seconds.")
-@click.option("--scores", type=click.Choice(["fraction", "percent", "log_odds"]), default="fraction", show_default=True)
+@click.option(
+    "--scores",
+    type=click.Choice(["fraction", "percent", "log_odds"]),
+    default="fraction",
+    show_default=True,
+)
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True)
 @click.option(
     "--boxes",
     type=click.Choice(["smooth", "raw"]),
-    help="Write boxes smoothed along their track, as a dataset holds them, or as detected. [default: smooth; "
+    help="Write boxes smoothed along their track, as a dataset holds them, or as detected. "
+    "[default: smooth; "
     "raw for the preset paper]",
 )
 @config_options(LinkConfig)

@@ -11,10 +11,16 @@ from lpw_toolkit.dataset.workspace import locate_images, remember_root
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
-@click.option("--images", type=FOLDER, help="Folder of the images of a dataset that was imported in place.")
-@click.option("--video", type=FOLDER, help="Folder of the videos that it was built from, for `lpw relink`.")
+@click.option(
+    "--images", type=FOLDER, help="Folder of the images of a dataset that was imported in place."
+)
+@click.option(
+    "--video", type=FOLDER, help="Folder of the videos that it was built from, for `lpw relink`."
+)
 @json_option
-def command(dataset: Path | None, *, images: Path | None, video: Path | None, as_json: bool) -> None:
+def command(
+    dataset: Path | None, *, images: Path | None, video: Path | None, as_json: bool
+) -> None:
     """Notes where the images or videos of DATASET are, for this user of this machine.
 
     A dataset that came from elsewhere never says itself which folders outside of it are read.

@@ -24,12 +24,15 @@ COMMANDS = {
     "check": "Verify every table, row and image of a dataset.",
     "locate": "Say where the images or videos of a dataset are on this machine.",
     "show": "Contact sheets and timelines of a dataset as a local HTML page.",
-    "clean": "A person's decisions on tracklets, kept line by line, and the clean dataset that they make.",
+    "clean": "A person's decisions on tracklets, kept line by line, and the clean dataset that "
+    "they make.",
     "pack": "Write the images end to end in one file, for training.",
     "train": "Train RQEN, an ablation of it, or a method it is compared with.",
     "embed": "One vector for each tracklet, by a trained run or an ONNX model.",
-    "eval": "A run or embeddings under a protocol: CMC, mAP, mINP, with all that a number needs beside it.",
-    "reproduce": "The paper's tables, ours beside them: runs what is missing, prints what is there.",
+    "eval": "A run or embeddings under a protocol: CMC, mAP, mINP, with all that a number needs "
+    "beside it.",
+    "reproduce": "The paper's tables, ours beside them: runs what is missing, prints what is "
+    "there.",
     "regions": "Key points become the division of the body that RQEN cuts its maps by.",
     "quality": "Scores of a trained run painted on frames, with its last maps beneath.",
     "export": "Write a dataset in the form another tool reads.",
@@ -41,7 +44,8 @@ INTERRUPTED = "stopped; what is finished is kept: run the same command again to 
 
 
 class LazyGroup(click.Group):
-    """Commands that are imported when they are called: `build-tracklets` is `cli.build_tracklets:command`."""
+    """Commands that are imported when they are called: `build-tracklets` is
+    `cli.build_tracklets:command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of work."""
@@ -51,7 +55,9 @@ class LazyGroup(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"lpw_cli.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
+        module = importlib.import_module(
+            f"lpw_cli.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}"
+        )
         command: click.Command = module.command
         return command
 
@@ -63,7 +69,13 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lpw-toolkit", prog_name="lpw")
-@click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Raise a bound on what a file may cost.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Raise a bound on what a file may cost.",
+)
 def main(limits: tuple[str, ...]) -> None:
     """Street video to person re-identification: tracklets, cleaning, protocols, RQEN."""
     for text in limits:
@@ -80,7 +92,8 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def run() -> None:
-    """Entry point of the `lpw` command: exit code 0, 2 user error, 3 mismatch, 4 partial, 128 + signal."""
+    """Entry point of the `lpw` command: exit code 0, 2 user error, 3 mismatch, 4 partial, 128 +
+    signal."""
     guard_terminal()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -122,20 +135,33 @@ def _run_guarded() -> int:
     except _Stopped as stopped:
         say(f"lpw: {INTERRUPTED}", err=True)
         return stopped.exit_code
-    except (BrokenPipeError, SystemExit):  # click leaves by SystemExit where standard output is closed
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ):  # click leaves by SystemExit where standard output is closed
         return _close_stdout()
     except OSError as error:
         say(f"lpw: {_describe_refusal(error)}", err=True)
         return 2
     except (MemoryError, RecursionError) as error:
-        got = "more memory needed than there is" if isinstance(error, MemoryError) else "data nested too deeply"
-        say(f"lpw: {LpwError('this command', got, 'a file of ordinary size', 'see `lpw check`')}", err=True)
+        got = (
+            "more memory needed than there is"
+            if isinstance(error, MemoryError)
+            else "data nested too deeply"
+        )
+        say(
+            f"lpw: {LpwError('this command', got, 'a file of ordinary size', 'see `lpw check`')}",
+            err=True,
+        )
         return LpwError.exit_code
     except ModuleNotFoundError as error:
         extra = find_extra(error.name or "")
         if extra is None:
             raise
-        got, do = f"no package {(error.name or '').partition('.')[0]}", f'pip install "lpw-toolkit[{extra}]"'
+        got, do = (
+            f"no package {(error.name or '').partition('.')[0]}",
+            f'pip install "lpw-toolkit[{extra}]"',
+        )
         say(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", err=True)
         return LpwError.exit_code
     return 0
@@ -146,7 +172,9 @@ def find_extra(module: str) -> str | None:
     from importlib.metadata import requires
 
     package = module.partition(".")[0].replace("_", "-")
-    found = [re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []]
+    found = [
+        re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []
+    ]
     return {match[1]: match[2] for match in found if match}.get(package)
 
 
@@ -163,7 +191,8 @@ def _describe_refusal(error: OSError) -> str:
 
 
 def _is_about_stdout(error: OSError) -> bool:
-    """Whether printing was refused: such an error names no file, so the function that raised it has to tell."""
+    """Whether printing was refused: such an error names no file, so the function that raised it has
+    to tell."""
     raised_in = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
     return raised_in[-1:] in ([click.echo.__code__], [_flush_stdout.__code__])
 

@@ -14,7 +14,8 @@ from lpw_toolkit.progress import set_style
 @click.argument("dataset", type=FOLDER, required=False)
 @json_option
 def command(dataset: Path | None, *, as_json: bool) -> None:
-    """Writes the images of DATASET end to end into DATASET/images.pack, each verified; training then reads that file.
+    """Writes the images of DATASET end to end into DATASET/images.pack, each verified; training
+    then reads that file.
 
     Nothing else of the dataset changes: `images.pack` and `pack.parquet` can be removed again.
     """

@@ -13,17 +13,58 @@ from lpw_toolkit.progress import set_style
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
-@click.option("--out", type=FOLDER, default=Path("quality"), show_default=True, help="Folder to be written.")
-@click.option("--tracklets", "n_tracklets", type=click.IntRange(1, 500), help="How many.  [default: 6]")
-@click.option("--tracklet", "names", multiple=True, metavar="ID", help="Show this one; can be given several times.")
-@click.option("--among", "n_among", type=click.IntRange(1), help="Score so many, drawn by --seed.  [default: all]")
-@click.option("--frames", "n_frames", type=click.IntRange(2, 24), default=10, show_default=True, help="In a row.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of draws, and among equals.")
-@click.option("--mask", type=FOLDER, help="Frame what was planted: the table made with a dataset with planted noise.")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that read ahead.")
+@click.option(
+    "--out", type=FOLDER, default=Path("quality"), show_default=True, help="Folder to be written."
+)
+@click.option(
+    "--tracklets", "n_tracklets", type=click.IntRange(1, 500), help="How many.  [default: 6]"
+)
+@click.option(
+    "--tracklet",
+    "names",
+    multiple=True,
+    metavar="ID",
+    help="Show this one; can be given several times.",
+)
+@click.option(
+    "--among",
+    "n_among",
+    type=click.IntRange(1),
+    help="Score so many, drawn by --seed.  [default: all]",
+)
+@click.option(
+    "--frames",
+    "n_frames",
+    type=click.IntRange(2, 24),
+    default=10,
+    show_default=True,
+    help="In a row.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of draws, and among equals.",
+)
+@click.option(
+    "--mask",
+    type=FOLDER,
+    help="Frame what was planted: the table made with a dataset with planted noise.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Processes that read ahead.",
+)
 @json_option
-def command(run: Path, *, data: Path | None, out: Path, workers: int, as_json: bool, **values: Any) -> None:
-    """Paints the scores that RUN gives to every region on frames, with the last maps beneath: PNGs and a local page.
+def command(
+    run: Path, *, data: Path | None, out: Path, workers: int, as_json: bool, **values: Any
+) -> None:
+    """Paints the scores that RUN gives to every region on frames, with the last maps beneath: PNGs
+    and a local page.
 
     Shown are the tracklets whose scores differ most, or those named by --tracklet.
     """

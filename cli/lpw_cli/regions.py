@@ -20,17 +20,36 @@ _SUFFIXES = (".png", ".html")
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
-@click.option("--landmarks", type=FOLDER, help="Table of 14 joints per image, in CPM's order: path,x1..x14,y1..y14.")
-@click.option("--pose", metavar="WEIGHTS", help="Find them by this YOLO pose model, such as yolo11n-pose.pt.")
-@click.option("--download", is_flag=True, help="Fetch official pose weights that are not on this machine.")
-@click.option("--images", "n_images", type=click.IntRange(1), help="Images for --pose.  [default: 2000]")
+@click.option(
+    "--landmarks",
+    type=FOLDER,
+    help="Table of 14 joints per image, in CPM's order: path,x1..x14,y1..y14.",
+)
+@click.option(
+    "--pose", metavar="WEIGHTS", help="Find them by this YOLO pose model, such as yolo11n-pose.pt."
+)
+@click.option(
+    "--download", is_flag=True, help="Fetch official pose weights that are not on this machine."
+)
+@click.option(
+    "--images", "n_images", type=click.IntRange(1), help="Images for --pose.  [default: 2000]"
+)
 @click.option("--seed", type=click.IntRange(0), help="Of the draw of these images.  [default: 0]")
-@click.option("--image-size", type=click.IntRange(32, 4096), help="Longer side of its input.  [default: 320]")
-@click.option("--min-confidence", type=click.FloatRange(0, 1), help="Joints less sure do not count.  [default: 0.5]")
-@click.option("--show", type=OUT_FILE, help="Joints, sets, cuts and rows (Figure 3) as this .png or .html.")
+@click.option(
+    "--image-size", type=click.IntRange(32, 4096), help="Longer side of its input.  [default: 320]"
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    help="Joints less sure do not count.  [default: 0.5]",
+)
+@click.option(
+    "--show", type=OUT_FILE, help="Joints, sets, cuts and rows (Figure 3) as this .png or .html."
+)
 @json_option
 def command(dataset: Path | None, *, show: Path | None, as_json: bool, **values: Any) -> None:
-    """Divides the body by the key points of DATASET: three sets of joints, their centres, the cuts between.
+    """Divides the body by the key points of DATASET: three sets of joints, their centres, the cuts
+    between.
 
     Give --landmarks or --pose. The division comes as a `--set model.division=[…]` for `lpw train`.
     """
@@ -59,7 +78,9 @@ def _check_choice(values: dict[str, Any]) -> None:
         raise click.UsageError("give either --landmarks or --pose")
     for name in ("download", "n_images", "seed", "image_size"):
         if values["pose"] is None and values[name]:
-            raise click.UsageError(f"--{name.removeprefix('n_').replace('_', '-')} belongs to --pose")
+            raise click.UsageError(
+                f"--{name.removeprefix('n_').replace('_', '-')} belongs to --pose"
+            )
 
 
 def _check_place(show: Path | None) -> None:
@@ -67,9 +88,16 @@ def _check_place(show: Path | None) -> None:
     if show is None:
         return
     if show.suffix.lower() not in _SUFFIXES:
-        raise LpwError("option --show", str(show), f"a name that ends in {' or '.join(_SUFFIXES)}", "name it so")
+        raise LpwError(
+            "option --show",
+            str(show),
+            f"a name that ends in {' or '.join(_SUFFIXES)}",
+            "name it so",
+        )
     if show.is_dir():
-        raise LpwError("option --show", f"the folder {show}", "a file to be written", "name the picture")
+        raise LpwError(
+            "option --show", f"the folder {show}", "a file to be written", "name the picture"
+        )
     refuse_inside_dataset(show)
 
 
@@ -82,7 +110,9 @@ def _find_joints(dataset: Dataset, values: dict[str, Any]) -> "tuple[BodyPoints,
         found, has_confidence = read_landmarks(values["landmarks"], dataset)
         if given is not None and not has_confidence:
             do = "leave the option out"
-            raise LpwError("option --min-confidence", str(given), "landmarks with columns c1 to c14", do)
+            raise LpwError(
+                "option --min-confidence", str(given), "landmarks with columns c1 to c14", do
+            )
     else:
         found = _find_by_pose(dataset, values)
     return found, MIN_CONFIDENCE if given is None else given
@@ -97,7 +127,9 @@ def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
     sizes = {} if values["image_size"] is None else {"image_size": values["image_size"]}
     model = open_pose(PoseOptions(values["pose"], download=values["download"], **sizes))
     say(model.note, err=True)
-    rows = draw_rows(dataset, values["n_images"] or 2000, np.random.default_rng(values["seed"] or 0))
+    rows = draw_rows(
+        dataset, values["n_images"] or 2000, np.random.default_rng(values["seed"] or 0)
+    )
     return find_points(dataset, rows, model)
 
 
@@ -108,10 +140,16 @@ def _write_picture(
     from rqen.body.division_picture import draw_division, format_division_page, mean_body
 
     png = draw_division(mean_body(dataset, found.rows), found, found.seen(min_confidence), division)
-    facts = [("dataset", dataset.name), ("digest", str(dataset.manifest["digest"])), ("joints from", found.source)]
+    facts = [
+        ("dataset", dataset.name),
+        ("digest", str(dataset.manifest["digest"])),
+        ("joints from", found.source),
+    ]
     is_page = show.suffix.lower() == ".html"
     make_folder(show.parent)
-    publish_bytes(show, format_division_page(png, facts, found.notes, division).encode() if is_page else png)
+    publish_bytes(
+        show, format_division_page(png, facts, found.notes, division).encode() if is_page else png
+    )
 
 
 def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:

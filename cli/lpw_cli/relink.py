@@ -14,11 +14,16 @@ from lpw_toolkit.progress import set_style
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
 @click.option("--out", type=FOLDER, required=True, help="Dataset to be made.")
-@click.option("--video", type=VIDEO, help="Where the videos lie now.  [default: where they lay at the build]")
+@click.option(
+    "--video", type=VIDEO, help="Where the videos lie now.  [default: where they lay at the build]"
+)
 @recipe_options
 @json_option
-def command(dataset: Path | None, out: Path, *, as_json: bool, allow_damaged: bool, **values: Any) -> None:
-    """Makes a new dataset from the raw detections of DATASET and its videos, without a second detection."""
+def command(
+    dataset: Path | None, out: Path, *, as_json: bool, allow_damaged: bool, **values: Any
+) -> None:
+    """Makes a new dataset from the raw detections of DATASET and its videos, without a second
+    detection."""
     set_style("json" if as_json else "auto")
     config = RelinkConfig(
         dataset=dataset_folder(dataset),

@@ -20,29 +20,57 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("table", type=click.Choice(NAMES))
-@click.option("--data", type=FOLDER, multiple=True, help="Dataset; several for table1.  [default: the one at hand]")
+@click.option(
+    "--data",
+    type=FOLDER,
+    multiple=True,
+    help="Dataset; several for table1.  [default: the one at hand]",
+)
 @click.option("--test-data", type=FOLDER, help="Dataset that is tested, of table5 and table6.")
-@click.option("--protocol", help="Of the test.  [default: the dataset's own; of table5, cross_dataset]")
-@click.option("--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file.")
+@click.option(
+    "--protocol", help="Of the test.  [default: the dataset's own; of table5, cross_dataset]"
+)
+@click.option(
+    "--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file."
+)
 @click.option("--backbone", help="A backbone by name, or timm:NAME.  [default: the recipe's]")
 @click.option("--weights", help="imagenet, random, or a file.  [default: the recipe's]")
-@click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Change a value of the recipe.")
-@click.option("--method", "methods", multiple=True, help="A row to run; several.  [default: the table's]")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Change a value of the recipe.",
+)
+@click.option(
+    "--method", "methods", multiple=True, help="A row to run; several.  [default: the table's]"
+)
 @click.option("--onnx", type=FOLDER, help="An ONNX model, whose vectors are a row too.")
 @click.option("--seeds", default="0", show_default=True, help="Numbers, such as 0,1,2.")
 @click.option("--splits", default="all", show_default=True, help="Numbers, such as 0,1, or all.")
-@click.option("--out", type=FOLDER, help="Folder of runs and results.  [default: runs/reproduce-DATA-RECIPE]")
+@click.option(
+    "--out", type=FOLDER, help="Folder of runs and results.  [default: runs/reproduce-DATA-RECIPE]"
+)
 @click.option("--only-report", is_flag=True, help="Run nothing: print what is there.")
 @click.option("--plot", type=OUT_FILE, help="CMC curves of the rows as this .png or .svg.")
 @click.option("--download", is_flag=True, help="Fetch public weights that are not on this machine.")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that read ahead.")
-@click.option("--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Processes that read ahead.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(table: str, *, data: tuple[Path, ...], form: str, as_json: bool, **values: Any) -> None:
-    """Runs what is missing of TABLE on the data at hand, and prints it beside what the paper prints.
+    """Runs what is missing of TABLE on the data at hand, and prints it beside what the paper
+    prints.
 
-    A row is trained, embedded and tested once: started again, the command goes on where it was stopped. A cell that was
-    not run stays empty.
+    A row is trained, embedded and tested once: started again, the command goes on where it was
+    stopped. A cell that was not run stays empty.
     """
     form = "json" if as_json else form
     set_style("json" if as_json else "auto")
@@ -58,8 +86,13 @@ def _count(roots: tuple[Path, ...]) -> "Report":
     context = click.get_current_context()
     kept = ("table", "data", "form", "as_json")
     for name in context.params:
-        if name not in kept and context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"table1 counts datasets: it takes --data and --format, not {_option(name)}")
+        if (
+            name not in kept
+            and context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        ):
+            raise click.UsageError(
+                f"table1 counts datasets: it takes --data and --format, not {_option(name)}"
+            )
     return report_counts([open_dataset(root) for root in roots])
 
 
@@ -97,10 +130,13 @@ def _take_request(table: str, root: Path, values: dict[str, Any]) -> "Request":
         name = open_dataset(root).root.resolve().name
         out = Path("runs") / f"reproduce-{name}-{Path(values['recipe']).stem}"
         say(f"output: {out}", err=True)
-    splits = None if values["splits"] == "all" else _numbers("--splits", values["splits"], "0,1 or all")
+    splits = (
+        None if values["splits"] == "all" else _numbers("--splits", values["splits"], "0,1 or all")
+    )
     return Request(
         table, root, out, values["test_data"], values["protocol"], values["recipe"],
-        (*changes, *values["changes"]), values["methods"], _numbers("--seeds", values["seeds"], "0,1,2"), splits,
+        (*changes, *values["changes"]), values["methods"],
+        _numbers("--seeds", values["seeds"], "0,1,2"), splits,
         values["onnx"],
     )  # fmt: skip
 
@@ -108,7 +144,9 @@ def _take_request(table: str, root: Path, values: dict[str, Any]) -> "Request":
 def _numbers(option: str, text: str, example: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and len(part) <= 9 for part in parts):
-        raise LpwError(f"option {option}", text, f"whole numbers from 0, such as {example}", "correct it")
+        raise LpwError(
+            f"option {option}", text, f"whole numbers from 0, such as {example}", "correct it"
+        )
     return tuple(map(int, parts))
 
 
@@ -118,7 +156,9 @@ def _check_plot(place: Path | None) -> None:
     if place is None:
         return
     if place.suffix.lower() not in (".png", ".svg"):
-        raise LpwError("option --plot", str(place), "a name that ends in .png or .svg", "name it so")
+        raise LpwError(
+            "option --plot", str(place), "a name that ends in .png or .svg", "name it so"
+        )
     refuse_inside_dataset(place)
 
 
@@ -146,6 +186,8 @@ def _draw(plan: "Plan", records: "dict[str, Record]", place: Path) -> None:
     curves = {row.label: figures[row.name].curve for row in plan.rows}
     shown = {label: curve for label, curve in curves.items() if curve is not None}
     if not shown:
-        raise LpwError("option --plot", "no row that was run", "one or more", "leave out --only-report")
+        raise LpwError(
+            "option --plot", "no row that was run", "one or more", "leave out --only-report"
+        )
     draw_cmc(shown, place, title=f"{plan.test.name}, {plan.protocol}")
     say(f"written: {place}", err=True)

@@ -1,4 +1,5 @@
-"""What the commands print: the one way to the terminal, where a name from elsewhere is only ever shown."""
+"""What the commands print: the one way to the terminal, where a name from elsewhere is only ever
+shown."""
 
 import io
 import sys
@@ -25,7 +26,8 @@ def say(*lines: object, err: bool = False) -> None:
 
 
 def say_text(text: str, *, err: bool = False) -> None:
-    """Prints a text of several lines, such as a table whose cells are one line each already. Errors: as `say`."""
+    """Prints a text of several lines, such as a table whose cells are one line each already.
+    Errors: as `say`."""
     _print(show_text(text), err=err)
 
 
@@ -38,14 +40,19 @@ def say_click_error(error: click.ClickException) -> None:
     """Prints what click found wrong with the call, and how to call. Errors: as `say`."""
     whole, message = io.StringIO(), error.format_message()
     error.show(whole)
-    shown = message if isinstance(error, click.MissingParameter) else show_name(message)  # it lists choices in lines
+    shown = (
+        message if isinstance(error, click.MissingParameter) else show_name(message)
+    )  # it lists choices in lines
     head = whole.getvalue().rstrip("\n").removesuffix(message)
     say_text(f"{head}{shown}".replace("\t", "  "), err=True)
 
 
 def guard_terminal() -> None:
-    """From now on warnings of libraries, and the report of a bug of ours, are shown as everything else is."""
-    warnings.formatwarning = lambda message, category, *_args, **_words: f"{category.__name__}: {show_name(message)}\n"
+    """From now on warnings of libraries, and the report of a bug of ours, are shown as everything
+    else is."""
+    warnings.formatwarning = lambda message, category, *_args, **_words: (
+        f"{category.__name__}: {show_name(message)}\n"
+    )
     sys.excepthook = _show_bug
 
 

@@ -14,15 +14,34 @@ from lpw_toolkit.progress import set_style
 
 @click.command()
 @click.argument("dataset", type=FOLDER, required=False)
-@click.option("--out", type=FOLDER, default=Path("show"), show_default=True, help="Folder to be written.")
-@click.option("--persons", is_flag=True, help="By person: a row of crops for each camera that saw the person.")
-@click.option("--single-file", is_flag=True, help="Everything in one HTML file; up to 500 tracklets.")
-@click.option("--max-crops", type=click.IntRange(1, 60), default=12, show_default=True, help="Crops in a strip.")
+@click.option(
+    "--out", type=FOLDER, default=Path("show"), show_default=True, help="Folder to be written."
+)
+@click.option(
+    "--persons", is_flag=True, help="By person: a row of crops for each camera that saw the person."
+)
+@click.option(
+    "--single-file", is_flag=True, help="Everything in one HTML file; up to 500 tracklets."
+)
+@click.option(
+    "--max-crops",
+    type=click.IntRange(1, 60),
+    default=12,
+    show_default=True,
+    help="Crops in a strip.",
+)
 @json_option
 def command(
-    dataset: Path | None, *, out: Path, persons: bool, single_file: bool, max_crops: int, as_json: bool
+    dataset: Path | None,
+    *,
+    out: Path,
+    persons: bool,
+    single_file: bool,
+    max_crops: int,
+    as_json: bool,
 ) -> None:
-    """Writes DATASET as pictures: a timeline per camera, a strip of crops per tracklet. Nothing leaves the machine."""
+    """Writes DATASET as pictures: a timeline per camera, a strip of crops per tracklet. Nothing
+    leaves the machine."""
     set_style("json" if as_json else "auto")
     opened = open_named(dataset)
     write = write_persons if persons else write_show

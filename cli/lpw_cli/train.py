@@ -17,23 +17,48 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("method")
 @click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
-@click.option("--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file.")
+@click.option(
+    "--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file."
+)
 @click.option("--backbone", help="A backbone by name, or timm:NAME.  [default: the recipe's]")
 @click.option("--weights", help="imagenet, random, or a file.  [default: the recipe's]")
 @click.option("--download", is_flag=True, help="Fetch public weights that are not on this machine.")
-@click.option("--split", default="0", show_default=True, help="Number of a split, all, or none: every named tracklet.")
-@click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Change a value of the recipe.")
+@click.option(
+    "--split",
+    default="0",
+    show_default=True,
+    help="Number of a split, all, or none: every named tracklet.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Change a value of the recipe.",
+)
 @click.option("--start-from", type=FOLDER, help="A run whose weights are the start.")
 @click.option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, to the same end.")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that read ahead.")
-@click.option("--tensorboard", is_flag=True, help="Also write the log as TensorBoard reads it, to RUN/tensorboard.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Processes that read ahead.",
+)
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Also write the log as TensorBoard reads it, to RUN/tensorboard.",
+)
 @json_option
-def command(method: str, *, data: Path | None, out: Path | None, split: str, as_json: bool, **options: Any) -> None:
+def command(
+    method: str, *, data: Path | None, out: Path | None, split: str, as_json: bool, **options: Any
+) -> None:
     """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
 
-    The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`) several processes
-    train one network.
+    The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`)
+    several processes train one network.
     """
     from rqen.training.distributed import open_team
     from rqen.training.train import train
@@ -50,13 +75,17 @@ def command(method: str, *, data: Path | None, out: Path | None, split: str, as_
                 report({"run": str(run)} if as_json else f"trained: {run}")
 
 
-def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]) -> "list[Job]":
+def _list_jobs(
+    method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]
+) -> "list[Job]":
     from lpw_toolkit.dataset.dataset import open_dataset
     from lpw_toolkit.evaluation.trials import read_trials
     from rqen.recipe import read_recipe
     from rqen.training.job import Job
 
-    changes = [f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]]
+    changes = [
+        f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]
+    ]
     recipe = read_recipe(options["recipe"], (*changes, *options["changes"])).adapt(method)
     recipe.design(method)
     base = out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
@@ -69,8 +98,10 @@ def _list_jobs(method: str, root: Path, out: Path | None, split: str, options: d
         raise LpwError("option --split", split, "a number, all or none", "choose one of them")
     shared = {
         "start_from": options["start_from"], "download": options["download"],
-        "n_workers": options["workers"], "resume": options["resume"], "tensorboard": options["tensorboard"],
+        "n_workers": options["workers"], "resume": options["resume"],
+        "tensorboard": options["tensorboard"],
     }  # fmt: skip
     return [
-        Job(root, place, method, recipe, split=number, **shared) for number, place in zip(numbers, outs, strict=True)
+        Job(root, place, method, recipe, split=number, **shared)
+        for number, place in zip(numbers, outs, strict=True)
     ]

@@ -1,4 +1,5 @@
-"""What a reader found, as rows: tracklets in the order of the tables, an image to each row, and the tables."""
+"""What a reader found, as rows: tracklets in the order of the tables, an image to each row, and the
+tables."""
 
 import hashlib
 import json
@@ -39,7 +40,8 @@ class Sheet:
     Attributes:
         tracklets: sorted by id.
         names: of all images in the raw tree (N,), in the order of the table of frames.
-        paths: the same without the folders that all of them share, so that it does not matter what they lie in.
+        paths: the same without the folders that all of them share, so that it does not matter what
+            they lie in.
         prefix: those folders.
         digest: SHA-256 (hex) over everything that the reader found.
     """
@@ -68,7 +70,8 @@ class Sheet:
 def make_sheet(tree: Tree, reading: Reading) -> Sheet:
     """Sorts and checks what a reader found.
 
-    Errors: LpwError for names that a dataset cannot hold; ValueError for a reading that breaks the reader's contract.
+    Errors: LpwError for names that a dataset cannot hold; ValueError for a reading that breaks the
+    reader's contract.
     """
     tracklets = sorted(reading.tracklets, key=lambda tracklet: tracklet.tracklet_id)
     names = [name for tracklet in tracklets for name in tracklet.images]
@@ -80,38 +83,53 @@ def make_sheet(tree: Tree, reading: Reading) -> Sheet:
 
 
 def _check_names(tree: Tree, paths: list[str]) -> None:
-    """Errors: LpwError for a path that some system does not hold, or not beside another one; as of an archive's."""
+    """Errors: LpwError for a path that some system does not hold, or not beside another one; as of
+    an archive's."""
     for path in paths:
         fault = find_path_fault(path)  # `..`, `/` and `\` at the beginning are faults too
         if fault:
             got = f"{fault}: the file name {show_name(path)!r}"
-            raise LpwError(tree.name, got, "printable names that every file system holds", "rename that file")
-    hashes = np.sort(np.fromiter((hash(fold_name(path)) for path in paths), np.int64, len(paths)))  # a million fit
+            raise LpwError(
+                tree.name, got, "printable names that every file system holds", "rename that file"
+            )
+    hashes = np.sort(
+        np.fromiter((hash(fold_name(path)) for path in paths), np.int64, len(paths))
+    )  # a million fit
     twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     seen: dict[str, str] = {}
     for path in (path for path in paths if twice and hash(fold_name(path)) in twice):
         other = seen.setdefault(fold_name(path), path)
         if other != path:
             got = f"both {show_name(other)!r} and {show_name(path)!r}"
-            raise LpwError(tree.name, got, "names that stay apart on every file system", "rename one of them")
+            raise LpwError(
+                tree.name, got, "names that stay apart on every file system", "rename one of them"
+            )
 
 
 def _check_contract(tree: Tree, tracklets: list[RawTracklet], names: list[str]) -> None:
     """Errors: ValueError, which is a bug of the reader."""
     if not tracklets or not all(tracklet.images for tracklet in tracklets):
         raise ValueError("a reader gave no tracklets, or one without images")
-    if len({tracklet.tracklet_id for tracklet in tracklets}) < len(tracklets) or len(set(names)) < len(names):
+    if len({tracklet.tracklet_id for tracklet in tracklets}) < len(tracklets) or len(
+        set(names)
+    ) < len(names):
         raise ValueError("a reader gave a tracklet or an image twice")
     if not set(names) <= set(tree.names):
         raise ValueError("a reader gave images that are not in the tree")
     odd = {tracklet.kind for tracklet in tracklets} - set(KINDS)
     odd |= {name for name in names if not name.lower().endswith(tuple(KIND_OF_SUFFIX))}
     if odd:
-        raise ValueError(f"a reader gave {sorted(odd)[:3]}, neither a kind of tracklet nor an image")
+        raise ValueError(
+            f"a reader gave {sorted(odd)[:3]}, neither a kind of tracklet nor an image"
+        )
     for tracklet in tracklets:
         index = tracklet.frame_index
-        if index is not None and (len(index) != len(tracklet.images) or np.any(np.diff(index, prepend=-1) <= 0)):
-            raise ValueError(f"{tracklet.tracklet_id}: frame numbers that do not grow with the images")
+        if index is not None and (
+            len(index) != len(tracklet.images) or np.any(np.diff(index, prepend=-1) <= 0)
+        ):
+            raise ValueError(
+                f"{tracklet.tracklet_id}: frame numbers that do not grow with the images"
+            )
 
 
 def _digest_reading(tracklets: list[RawTracklet], paths: list[str], reading: Reading) -> str:
@@ -122,7 +140,11 @@ def _digest_reading(tracklets: list[RawTracklet], paths: list[str], reading: Rea
         start += len(own)
         line = [t.tracklet_id, t.scene_id, t.camera_id, t.person_id, t.kind, own, t.frame_index]
         total.update(json.dumps(line).encode())
-    splits = reading.splits and [reading.splits.source, reading.splits.digest, reading.splits.subsets]
+    splits = reading.splits and [
+        reading.splits.source,
+        reading.splits.digest,
+        reading.splits.subsets,
+    ]
     total.update(json.dumps([splits, reading.mismatches, reading.extras, reading.notes]).encode())
     return total.hexdigest()
 
@@ -178,9 +200,11 @@ def make_tracklets(kept: Kept) -> pa.Table:
 
 
 def make_splits(splits: Splits, sheet: Sheet, kept: Kept) -> pa.Table:
-    """The table of splits (schema.SPLITS), sorted by all its columns; where they come from is its metadata.
+    """The table of splits (schema.SPLITS), sorted by all its columns; where they come from is its
+    metadata.
 
-    Tracklets without a usable image are left out. Errors: MismatchError for ids that the reader did not find.
+    Tracklets without a usable image are left out. Errors: MismatchError for ids that the reader did
+    not find.
     """
     known = {tracklet.tracklet_id for tracklet in sheet.tracklets}
     left = {tracklet.tracklet_id for tracklet, _ in kept.tracklets}
@@ -188,7 +212,9 @@ def make_splits(splits: Splits, sheet: Sheet, kept: Kept) -> pa.Table:
     unknown = [name for _, _, name in rows if name not in known]
     if unknown:
         do = "fetch the split file again"
-        raise MismatchError(splits.source, f"the tracklet {unknown[0]!r}", "tracklets of the dataset", do)
+        raise MismatchError(
+            splits.source, f"the tracklet {unknown[0]!r}", "tracklets of the dataset", do
+        )
     rows = [row for row in rows if row[2] in left]
     columns = [[row[i] for row in rows] for i in range(3)]
     metadata = {

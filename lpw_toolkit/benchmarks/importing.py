@@ -1,9 +1,12 @@
-"""A published benchmark becomes a dataset (`lpw import`): raw tree and reader in, tables and images out.
+"""A published benchmark becomes a dataset (`lpw import`): raw tree and reader in, tables and images
+out.
 
-    tree --reader--> tracklets, splits --sheet--> rows --intake--> hashes, sizes, copies --> tables --> dataset.json
+    tree --reader--> tracklets, splits --sheet--> rows --intake--> hashes, sizes, copies --> tables
+    --> dataset.json
 
-Counts that differ from the published ones, and images that cannot be used, end the import unless the user allows a
-partial one; then they are recorded. The same command goes on where an interrupted one stopped.
+Counts that differ from the published ones, and images that cannot be used, end the import unless
+the user allows a partial one; then they are recorded. The same command goes on where an interrupted
+one stopped.
 """
 
 import errno
@@ -15,9 +18,23 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.benchmarks.archives.archive import RawTree, open_tree
-from lpw_toolkit.benchmarks.import_rows import Kept, Sheet, make_frames, make_sheet, make_splits, make_tracklets
+from lpw_toolkit.benchmarks.import_rows import (
+    Kept,
+    Sheet,
+    make_frames,
+    make_sheet,
+    make_splits,
+    make_tracklets,
+)
 from lpw_toolkit.benchmarks.intake import Intake, Taken
-from lpw_toolkit.benchmarks.reader import Benchmark, Reading, ReadOptions, Splits, open_benchmark, published_counts
+from lpw_toolkit.benchmarks.reader import (
+    Benchmark,
+    Reading,
+    ReadOptions,
+    Splits,
+    open_benchmark,
+    published_counts,
+)
 from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.dataset.tables import write_table
@@ -44,7 +61,8 @@ class ImportConfig:
         in_place: leave the images where they are; `images_root` points there.
         allow_partial: go on although counts differ or images are unusable, and record it.
         options: variant and seed, for the reader.
-        name, licence, consent: what the dataset says of itself; None for the benchmark's own name and licence note.
+        name, licence, consent: what the dataset says of itself; None for the benchmark's own name
+            and licence note.
         restart: throw away an unfinished import with other settings.
         part_images: images between two points from which a stopped run can go on.
     """
@@ -83,7 +101,9 @@ class ImportResult:
 
 
 def import_benchmark(
-    config: ImportConfig, say: Callable[[str], None] = lambda line: None, reader: Benchmark | None = None
+    config: ImportConfig,
+    say: Callable[[str], None] = lambda line: None,
+    reader: Benchmark | None = None,
 ) -> ImportResult:
     """Makes a dataset of a raw tree; the same call again goes on where an interrupted one stopped.
 
@@ -91,14 +111,19 @@ def import_benchmark(
         say: gets one line for each thing that differs or cannot be used.
         reader: instead of the one that `config.benchmark` names.
 
-    Errors: LpwError for what is no such tree, or a folder that cannot be written; MismatchError when counts differ from
-    the published ones or images cannot be used, and `allow_partial` is off.
+    Errors: LpwError for what is no such tree, or a folder that cannot be written; MismatchError
+    when counts differ from the published ones or images cannot be used, and `allow_partial` is off.
     """
     reader = reader or open_benchmark(config.benchmark)
     _refuse_nested(config.raw, config.out)
     with closing(open_tree(config.raw)) as tree:
         if config.in_place and tree.kind != "folder":
-            raise LpwError(config.raw, "an archive", "a folder with --in-place", "unpack it, or leave --in-place out")
+            raise LpwError(
+                config.raw,
+                "an archive",
+                "a folder with --in-place",
+                "unpack it, or leave --in-place out",
+            )
         reading = reader.read(tree, config.options)
         _report_mismatches(config, reading, say)
         task = _Import(config, reader, tree, reading, make_sheet(tree, reading))
@@ -112,7 +137,9 @@ def import_benchmark(
 def _refuse_nested(raw: Path, out: Path) -> None:
     real, target = os.path.realpath(raw), os.path.realpath(out)
     if f"{target}/".startswith(f"{real}/") or f"{real}/".startswith(f"{target}/"):
-        raise LpwError(out, f"a place within or around {raw}", "a folder apart from it", "choose another --out")
+        raise LpwError(
+            out, f"a place within or around {raw}", "a folder apart from it", "choose another --out"
+        )
 
 
 def _report_mismatches(config: ImportConfig, reading: Reading, say: Callable[[str], None]) -> None:
@@ -155,13 +182,21 @@ class _Import:
         faults = list(taken.faults.values())
         _say_all(faults, "unusable", say)
         if faults and not self.config.allow_partial:
-            more = f" and {len(faults) - 1} more images that cannot be used" if len(faults) > 1 else ""
-            do = "restore them and run the same command again, or leave them out with --allow-partial"
-            raise MismatchError(self.config.raw, f"{show_name(faults[0])}{more}", "whole JPEG and PNG images", do)
+            more = (
+                f" and {len(faults) - 1} more images that cannot be used" if len(faults) > 1 else ""
+            )
+            do = (
+                "restore them and run the same command again, or leave them out with "
+                "--allow-partial"
+            )
+            raise MismatchError(
+                self.config.raw, f"{show_name(faults[0])}{more}", "whole JPEG and PNG images", do
+            )
         return self._close(work, taken)
 
     def _hold_plan(self, work: Workspace) -> None:
-        """Binds the folder to this import. Errors: LpwError, MismatchError when the raw tree has changed since."""
+        """Binds the folder to this import. Errors: LpwError, MismatchError when the raw tree has
+        changed since."""
         settings = self._settings()
         file = work.local / "plan.json"
         try:
@@ -169,15 +204,24 @@ class _Import:
         except (OSError, ValueError):
             held = {}
         held = held if isinstance(held, dict) else {}
-        if held.get("import") == settings and held.get("rows") != self.sheet.digest and not self.config.restart:
+        if (
+            held.get("import") == settings
+            and held.get("rows") != self.sheet.digest
+            and not self.config.restart
+        ):
             do = "put it back as it was, choose another --out, or begin anew with --restart"
-            raise MismatchError(self.config.raw, "other files than when this import began", "the same ones", do)
+            raise MismatchError(
+                self.config.raw, "other files than when this import began", "the same ones", do
+            )
         work.hold_plan({"import": settings, "rows": self.sheet.digest})
 
     def _settings(self) -> dict[str, Any]:
-        """All that was chosen; what was allowed is no part of it, since it changes nothing where nothing is amiss."""
+        """All that was chosen; what was allowed is no part of it, since it changes nothing where
+        nothing is amiss."""
         config = self.config
-        source = {key: show_name(v) if isinstance(v, str) else v for key, v in self.tree.facts().items()}
+        source = {
+            key: show_name(v) if isinstance(v, str) else v for key, v in self.tree.facts().items()
+        }
         return {
             "benchmark": self.reader.FACTS.name,
             "variant": config.options.variant,
@@ -190,13 +234,27 @@ class _Import:
     def _close(self, work: Workspace, taken: Taken) -> ImportResult:
         kept = self.sheet.keep(taken)
         if not kept.rows:
-            raise MismatchError(self.config.raw, "no image that can be used", "at least one", "fetch the dataset again")
+            raise MismatchError(
+                self.config.raw,
+                "no image that can be used",
+                "at least one",
+                "fetch the dataset again",
+            )
         if work.resumed and not self.config.in_place:
             self._remove_orphans(work.out / IMAGES, kept)
-        write_table(work.out / "frames.parquet", make_frames(self.sheet, kept, taken), FRAMES, group_by="tracklet_id")
+        write_table(
+            work.out / "frames.parquet",
+            make_frames(self.sheet, kept, taken),
+            FRAMES,
+            group_by="tracklet_id",
+        )
         write_table(work.out / "tracklets.parquet", make_tracklets(kept), TRACKLETS)
         if self.reading.splits:
-            write_table(work.out / "splits.parquet", make_splits(self.reading.splits, self.sheet, kept), SPLITS)
+            write_table(
+                work.out / "splits.parquet",
+                make_splits(self.reading.splits, self.sheet, kept),
+                SPLITS,
+            )
         dataset = close_dataset(work.out, self._facts(kept, list(taken.faults.values())))
         if self.config.in_place:
             remember(work.local, "images_root", self._images_root(), dataset.digest)
@@ -204,7 +262,8 @@ class _Import:
         return self._result(dataset, [])
 
     def _remove_orphans(self, images: Path, kept: Kept) -> None:
-        """Removes copies of files that were whole when an earlier run read them and are not any more."""
+        """Removes copies of files that were whole when an earlier run read them and are not any
+        more."""
         named = {self.sheet.paths[row] for row in kept.rows}
         for name in list_names(images):
             if name not in named:
@@ -214,7 +273,10 @@ class _Import:
         config, facts, reading = self.config, self.reader.FACTS, self.reading
         settings = self._settings()
         settings.pop("notes")
-        dropped = {"n_images": len(faults), "n_tracklets": len(self.sheet.tracklets) - len(kept.tracklets)}
+        dropped = {
+            "n_images": len(faults),
+            "n_tracklets": len(self.sheet.tracklets) - len(kept.tracklets),
+        }
         own = {
             **settings,
             "title": facts.title,
@@ -240,7 +302,8 @@ class _Import:
         }
 
     def _images_root(self) -> str:
-        """Where the paths of the rows begin: the copies, or the raw tree as seen from the dataset."""
+        """Where the paths of the rows begin: the copies, or the raw tree as seen from the
+        dataset."""
         if not self.config.in_place:
             return IMAGES
         real = os.path.realpath(self.config.raw / self.sheet.prefix)
@@ -266,5 +329,10 @@ def _describe_splits(splits: Splits | None) -> dict[str, Any] | None:
 
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    do = f"{'free some space' if full else 'mend that'}, then run the same command again: it goes on where it stopped"
-    return LpwError(error.filename or out, describe_os_error(error), "a folder that takes files", do)
+    do = (
+        f"{'free some space' if full else 'mend that'}, then run the same command again: it goes "
+        f"on where it stopped"
+    )
+    return LpwError(
+        error.filename or out, describe_os_error(error), "a folder that takes files", do
+    )

@@ -1,9 +1,11 @@
-"""The images of a raw tree: each read once, verified, hashed, measured and, unless it stays where it is, copied.
+"""The images of a raw tree: each read once, verified, hashed, measured and, unless it stays where
+it is, copied.
 
-    names in the order of the tree --two threads--> bytes --> SHA-256, kind, size, copy --> parts that survive a kill
+    names in the order of the tree --two threads--> bytes --> SHA-256, kind, size, copy --> parts
+    that survive a kill
 
-Bytes are copied unchanged. What is finished is kept in parts: SHA-256 of the part, then its rows. A row with a fault is
-in no part, so that the next run looks at it again.
+Bytes are copied unchanged. What is finished is kept in parts: SHA-256 of the part, then its rows. A
+row with a fault is in no part, so that the next run looks at it again.
 """
 
 import hashlib
@@ -18,7 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.benchmarks.archives.archive import FolderTree, RawTree
-from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
+from lpw_toolkit.dataset.image_format import (
+    KIND_OF_SUFFIX,
+    ImageBounds,
+    ImageFaultError,
+    read_image_header,
+    vet_image,
+)
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, read_bytes
@@ -74,7 +82,8 @@ class Intake:
     _held: Folder | None = None
 
     def take(self) -> Taken:
-        """Does what earlier runs have left to do. Errors: LpwError, OSError where a copy cannot be written."""
+        """Does what earlier runs have left to do. Errors: LpwError, OSError where a copy cannot be
+        written."""
         rows = np.zeros(len(self.names), dtype=_PART)
         files = [file for file in self._list_parts() if _load_part(file, rows)]
         left = np.flatnonzero(rows["width"] == 0).tolist()
@@ -96,7 +105,9 @@ class Intake:
         return Taken(rows["width"], rows["height"], rows["sha256"], dict(sorted(faults.items())))
 
     def _list_parts(self) -> list[Path]:
-        return [f for f in list_folder(self.parts) if f.suffix == _PART_SUFFIX and f.stem.isdecimal()]
+        return [
+            f for f in list_folder(self.parts) if f.suffix == _PART_SUFFIX and f.stem.isdecimal()
+        ]
 
     def _publish(self, number: int, done: NDArray[np.void]) -> None:
         if not len(done):
@@ -104,7 +115,9 @@ class Intake:
         if self.out:
             sync_all()
         data = done.tobytes()
-        publish_bytes(self.parts / f"{number:06d}{_PART_SUFFIX}", hashlib.sha256(data).digest() + data)
+        publish_bytes(
+            self.parts / f"{number:06d}{_PART_SUFFIX}", hashlib.sha256(data).digest() + data
+        )
 
     def _iter_done(self, rows: list[int]) -> Iterator[tuple[NDArray[np.void], dict[int, str]]]:
         waiting: deque[Future[tuple[NDArray[np.void], dict[int, str]]]] = deque()
@@ -173,11 +186,13 @@ class Intake:
         write_inside(self._held, path, data)
 
 
-def measure_image(name: str, data: bytes, bounds: ImageBounds | None = None) -> tuple[int, int] | str:
+def measure_image(
+    name: str, data: bytes, bounds: ImageBounds | None = None
+) -> tuple[int, int] | str:
     """Width and height (pixels) of an encoded image, or what is wrong with it; nothing is decoded.
 
-    An image must be what its suffix says, whole to its end (a download that was cut off is not), and within the bounds
-    of `files/limits.py`.
+    An image must be what its suffix says, whole to its end (a download that was cut off is not),
+    and within the bounds of `files/limits.py`.
     """
     if not data:
         return "0 bytes"
@@ -197,7 +212,8 @@ def measure_image(name: str, data: bytes, bounds: ImageBounds | None = None) -> 
 
 
 def _load_part(file: Path, rows: NDArray[np.void]) -> bool:
-    """Fills `rows` from a finished part; False, and nothing filled, where it is damaged. Errors: OSError."""
+    """Fills `rows` from a finished part; False, and nothing filled, where it is damaged. Errors:
+    OSError."""
     data = read_bytes(file, "table_bytes")
     if hashlib.sha256(data[32:]).digest() != data[:32] or len(data[32:]) % _PART.itemsize:
         return False

@@ -1,4 +1,5 @@
-"""The official `info` folder of MARS: lists of names, tables of tracks, queries; and the queries kept as facts."""
+"""The official `info` folder of MARS: lists of names, tables of tracks, queries; and the queries
+kept as facts."""
 
 import re
 from collections import defaultdict
@@ -28,7 +29,8 @@ class Queries:
 
     Attributes:
         person, camera: of the track.
-        place: its 0-based place among the tracks of that person and camera, in the order of the table.
+        place: its 0-based place among the tracks of that person and camera, in the order of the
+            table.
         of: how many those are.
         keys: of the tracks, where the official list tells them.
         source: where all this comes from.
@@ -49,7 +51,9 @@ class Queries:
 
 def find_info(names: list[str]) -> dict[str, str]:
     """Paths of the files in folders called `info` by their names; the first of several counts."""
-    inside = [name.rpartition("/") for name in names if f"/{name}".rpartition("/")[0].endswith("/info")]
+    inside = [
+        name.rpartition("/") for name in names if f"/{name}".rpartition("/")[0].endswith("/info")
+    ]
     return {file: f"{folder}/{file}" for folder, _, file in reversed(inside)}
 
 
@@ -58,14 +62,19 @@ def _code(person: int) -> str:
 
 
 def read_list(tree: Tree, name: str | None) -> list[str] | None:
-    """The names of images in the order of the official list; None where the tree has none. Errors: LpwError."""
+    """The names of images in the order of the official list; None where the tree has none. Errors:
+    LpwError."""
     if name is None:
         return None
     listed: list[str] = []
-    for word in re.finditer(r"\S+", tree.read(name).decode("ascii", "replace")):  # the source ends lines with CR LF
+    for word in re.finditer(
+        r"\S+", tree.read(name).decode("ascii", "replace")
+    ):  # the source ends lines with CR LF
         if not IMAGE.fullmatch(word[0]):
             got = repr(word[0][:40])
-            raise LpwError(f"{name}, name {len(listed) + 1}", got, "a name such as 0001C1T0001F001.jpg", _DO)
+            raise LpwError(
+                f"{name}, name {len(listed) + 1}", got, "a name such as 0001C1T0001F001.jpg", _DO
+            )
         listed.append(word[0])
     if len(set(listed)) != len(listed):
         raise LpwError(name, f"{len(listed) - len(set(listed))} names twice", "each name once", _DO)
@@ -73,7 +82,8 @@ def read_list(tree: Tree, name: str | None) -> list[str] | None:
 
 
 def read_table(tree: Tree, side: str, info: dict[str, str]) -> Table | None:
-    """Rows (start, end, person, camera), 1-based and inclusive, junk -1; None where the tree does not have them."""
+    """Rows (start, end, person, camera), 1-based and inclusive, junk -1; None where the tree does
+    not have them."""
     name = info.get(f"tracks_{side}_info.mat")
     if name is None:
         return None
@@ -89,24 +99,33 @@ def read_table(tree: Tree, side: str, info: dict[str, str]) -> Table | None:
 
 
 def read_keys(table: Table, listed: list[str], name: str) -> list[str]:
-    """The track of each row of `table`. Errors: LpwError where a row and the list of names contradict each other."""
+    """The track of each row of `table`. Errors: LpwError where a row and the list of names
+    contradict each other."""
     if table[-1, 1] != len(listed):
-        raise LpwError(name, f"rows up to image {table[-1, 1]}", f"{len(listed)} as the list of names has", _DO)
+        raise LpwError(
+            name, f"rows up to image {table[-1, 1]}", f"{len(listed)} as the list of names has", _DO
+        )
     keys = [file[:KEY_LENGTH] for file in listed]
     rows = []
     for row, (start, end, person, camera) in enumerate(table.tolist(), 1):
         inside = set(keys[start - 1 : end])
         if len(inside) != 1 or keys[start - 1][:6] != f"{_code(person)}C{camera}":
-            got = f"person {_code(person)} by camera {camera} for images of {name_some(sorted(inside), 3)}"
+            got = (
+                f"person {_code(person)} by camera {camera} for images of "
+                f"{name_some(sorted(inside), 3)}"
+            )
             raise LpwError(f"{name}, row {row}", got, "one track, as the list of names has it", _DO)
         rows.append(keys[start - 1])
     if len(set(rows)) != len(rows):
-        raise LpwError(name, f"{len(rows) - len(set(rows))} tracks in two rows", "each track in one row", _DO)
+        raise LpwError(
+            name, f"{len(rows) - len(set(rows))} tracks in two rows", "each track in one row", _DO
+        )
     return rows
 
 
 def kept_queries() -> dict[str, list[Any]]:
-    """Columns person, camera, place and of of the published queries (`manifests/mars/splits.json`)."""
+    """Columns person, camera, place and of of the published queries
+    (`manifests/mars/splits.json`)."""
     facts = read_published("mars")["query"]
     return {field: facts[field] for field in ("person", "camera", "place", "of")}
 
@@ -114,7 +133,8 @@ def kept_queries() -> dict[str, list[Any]]:
 def read_queries(
     tree: Tree, info: dict[str, str], table: Table | None, keys: list[str] | None, reading: Reading
 ) -> Queries:
-    """The official queries where they and the table of test tracks are there, otherwise those of the manifest.
+    """The official queries where they and the table of test tracks are there, otherwise those of
+    the manifest.
 
     Args:
         info: paths by file names, from `find_info`.
@@ -122,22 +142,32 @@ def read_queries(
         keys: of its rows, from `read_keys`.
         reading: gets a line where the official file is not the published one, or is of no use.
 
-    Errors: LpwError for rows that the table does not have, that are of no person, or that stand twice.
+    Errors: LpwError for rows that the table does not have, that are of no person, or that stand
+    twice.
     """
     name = info.get("query_IDX.mat")
     if table is None or name is None:
         if name is not None:
-            reading.notes.append(f"{name} is not used: its rows are those of tracks_test_info.mat, which is missing")
+            reading.notes.append(
+                f"{name} is not used: its rows are those of tracks_test_info.mat, which is missing"
+            )
         return Queries(**kept_queries(), keys=None, source="manifests/mars/splits.json")
     rows = read_matrix(tree.read(name), "query_IDX", (1, None), name)[0] - 1
     persons = {row for row, person in enumerate(table[:, 2].tolist()) if person > 0}
     odd = [row + 1 for row in rows.tolist() if row not in persons]
     if odd or len(set(rows.tolist())) != len(rows):
         got = f"row {odd[0]}, which is none of a person" if odd else "a row twice"
-        raise LpwError(name, got, f"rows of persons among the {len(table)} of tracks_test_info.mat, each once", _DO)
+        raise LpwError(
+            name,
+            got,
+            f"rows of persons among the {len(table)} of tracks_test_info.mat, each once",
+            _DO,
+        )
     published = read_published("mars")["query"]["row"]
     if (rows + 1).tolist() != published:
-        reading.mismatches.append(f"{name}: {len(rows):,} queries that are not the {len(published):,} published ones")
+        reading.mismatches.append(
+            f"{name}: {len(rows):,} queries that are not the {len(published):,} published ones"
+        )
     return _place_queries(table, rows, keys)
 
 

@@ -1,7 +1,8 @@
-"""One matrix of whole numbers from a MATLAB file (version 5 to 7.2): wanted variable, wanted shape, no surprises.
+"""One matrix of whole numbers from a MATLAB file (version 5 to 7.2): wanted variable, wanted shape,
+no surprises.
 
-`scipy.io.loadmat` is not used: a few changed bytes make its compiled reader crash the process (tests/test_matlab.py has
-such a file), and it unpacks whatever a file asks for.
+`scipy.io.loadmat` is not used: a few changed bytes make its compiled reader crash the process
+(tests/test_matlab.py has such a file), and it unpacks whatever a file asks for.
 """
 
 import struct
@@ -18,12 +19,32 @@ from lpw_toolkit.files.limits import explain_limit, limit
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
-_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
 #: What a variable may be that is no matrix of numbers; the rest are number types of MATLAB.
-_CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "text", 5: "sparse matrix", 16: "function", 17: "opaque object"}
+_CLASSES = {
+    1: "cell",
+    2: "struct",
+    3: "object",
+    4: "text",
+    5: "sparse matrix",
+    16: "function",
+    17: "opaque object",
+}
 _FIRST_NUMBER_CLASS, _LAST_NUMBER_CLASS = 6, 15
 _COMPLEX = 0x800
-#: Most that the file, and all compressed variables in it together, may hold; the largest official one holds 0.2 MB.
+#: Most that the file, and all compressed variables in it together, may hold; the largest official
+#: one holds 0.2 MB.
 _DO = "fetch the official file again"
 
 
@@ -46,7 +67,9 @@ class _Variable:
     body: bytes
 
 
-def read_matrix(data: bytes, variable: str, shape: tuple[int | None, int | None], thing: object) -> NDArray[np.int64]:
+def read_matrix(
+    data: bytes, variable: str, shape: tuple[int | None, int | None], thing: object
+) -> NDArray[np.int64]:
     """The matrix called `variable` of whole numbers (R, C), int64.
 
     Args:
@@ -54,7 +77,8 @@ def read_matrix(data: bytes, variable: str, shape: tuple[int | None, int | None]
         shape: wanted rows and columns; None where any number will do.
         thing: what messages call the file.
 
-    Errors: LpwError when it is no such file, cut short, far too big, or holds another variable, shape or type.
+    Errors: LpwError when it is no such file, cut short, far too big, or holds another variable,
+    shape or type.
     Source: MATLAB, "MAT-File Format", level 5.
     """
     _check_header(data, thing)
@@ -63,9 +87,13 @@ def read_matrix(data: bytes, variable: str, shape: tuple[int | None, int | None]
         found = list(_iter_variables(data, order, thing))
         names = [v.name for v in found]
         if names.count(variable) != 1:
-            got = f"variables {name_some([name[:40] for name in names])}" if names else "no variable"
+            got = (
+                f"variables {name_some([name[:40] for name in names])}" if names else "no variable"
+            )
             raise LpwError(thing, got, f"variable {variable}, once", _DO)
-        return _read_values(found[names.index(variable)], shape, order, f"{thing}, variable {variable}")
+        return _read_values(
+            found[names.index(variable)], shape, order, f"{thing}, variable {variable}"
+        )
     except (struct.error, zlib.error, ValueError) as error:
         raise LpwError(thing, f"a damaged file ({error})", "a whole MATLAB file", _DO) from error
 
@@ -81,11 +109,15 @@ def _check_header(data: bytes, thing: object) -> None:
     if data[126:128] not in (b"IM", b"MI"):
         raise LpwError(thing, "a header without byte order", expected, _DO)
     if len(data) > limit("matlab_bytes"):
-        raise LpwError(thing, explain_limit("matlab_bytes", f"{len(data)} bytes"), "a smaller file", _DO)
+        raise LpwError(
+            thing, explain_limit("matlab_bytes", f"{len(data)} bytes"), "a smaller file", _DO
+        )
 
 
 def _cut_short(thing: object, data: bytes) -> LpwError:
-    return LpwError(thing, f"a file or variable cut short at {len(data)} bytes", "a whole MATLAB file", _DO)
+    return LpwError(
+        thing, f"a file or variable cut short at {len(data)} bytes", "a whole MATLAB file", _DO
+    )
 
 
 def _iter_variables(data: bytes, order: str, thing: object) -> Iterator[_Variable]:
@@ -120,7 +152,9 @@ def _unpack(packed: bytes, left: int, thing: object) -> bytes:
     stream = zlib.decompressobj()
     unpacked = stream.decompress(packed, left + 1)
     if len(unpacked) > left:
-        raise LpwError(thing, f"variables of more than {limit('matlab_bytes')} bytes", "small matrices", _DO)
+        raise LpwError(
+            thing, f"variables of more than {limit('matlab_bytes')} bytes", "small matrices", _DO
+        )
     if not stream.eof:
         raise _cut_short(thing, packed)
     return unpacked
@@ -133,7 +167,9 @@ def _open_variable(matrix: bytes, order: str, thing: object) -> _Variable:
     name = _take(matrix, shape.end, order, thing)
     (bits,) = struct.unpack_from(f"{order}I", flags.payload)
     dimensions = tuple(np.frombuffer(shape.payload, f"{order}i4").tolist())
-    return _Variable(name.payload.decode("ascii", "backslashreplace"), bits, dimensions, matrix[name.end :])
+    return _Variable(
+        name.payload.decode("ascii", "backslashreplace"), bits, dimensions, matrix[name.end :]
+    )
 
 
 def _read_values(
@@ -141,7 +177,11 @@ def _read_values(
 ) -> NDArray[np.int64]:
     kind, expected = variable.flags & 0xFF, "a matrix of whole numbers"
     if not _FIRST_NUMBER_CLASS <= kind <= _LAST_NUMBER_CLASS or variable.flags & _COMPLEX:
-        got = "complex numbers" if variable.flags & _COMPLEX else _CLASSES.get(kind, f"an unknown class ({kind})")
+        got = (
+            "complex numbers"
+            if variable.flags & _COMPLEX
+            else _CLASSES.get(kind, f"an unknown class ({kind})")
+        )
         raise LpwError(thing, got, expected, _DO)
     if len(variable.shape) != 2:
         raise LpwError(thing, f"{len(variable.shape)} dimensions", expected, _DO)
@@ -154,7 +194,9 @@ def _read_values(
         raise LpwError(thing, f"values of an unknown type ({element.kind})", expected, _DO)
     values = np.frombuffer(element.payload, order + _NUMBERS[element.kind])
     if len(values) != prod(variable.shape):
-        raise LpwError(thing, f"{len(values)} values", f"{prod(variable.shape)} as its shape says", _DO)
+        raise LpwError(
+            thing, f"{len(values)} values", f"{prod(variable.shape)} as its shape says", _DO
+        )
     return _check_whole(values, thing).reshape(variable.shape, order="F").astype(np.int64)
 
 
@@ -162,5 +204,7 @@ def _check_whole(values: NDArray[np.generic], thing: object) -> NDArray[np.gener
     limit = np.iinfo(np.int32).max
     floats = values.astype(np.float64)
     if not np.isfinite(floats).all() or (floats % 1 != 0).any() or (np.abs(floats) > limit).any():
-        raise LpwError(thing, "values that are no whole numbers", f"whole numbers up to {limit}", _DO)
+        raise LpwError(
+            thing, "values that are no whole numbers", f"whole numbers up to {limit}", _DO
+        )
     return values

@@ -1,4 +1,5 @@
-"""What readers of raw trees share: where the layout begins, which files belong to it, and lines for what differs."""
+"""What readers of raw trees share: where the layout begins, which files belong to it, and lines for
+what differs."""
 
 import re
 from collections import defaultdict
@@ -52,9 +53,11 @@ def survey(tree: Tree, pattern: str, layout: str) -> Survey:
 
     Args:
         pattern: regular expression of a folder's path below the root of the layout.
-        layout: what messages show of it; it ends with the suffix of the images, of which a folder must have one.
+        layout: what messages show of it; it ends with the suffix of the images, of which a folder
+            must have one.
 
-    Errors: LpwError when no folder fits, or when two roots beside each other have some that do. Of nested roots the
+    Errors: LpwError when no folder fits, or when two roots beside each other have some that do. Of
+    nested roots the
         outer one counts, so that a copy inside does not.
     """
     anchored = re.compile(rf"(?P<root>(?:.*/)?)(?:{pattern})", re.DOTALL)
@@ -63,12 +66,20 @@ def survey(tree: Tree, pattern: str, layout: str) -> Survey:
     others: list[str] = []
     for path, files in _group_files(tree.names).items():
         match = anchored.fullmatch(path)
-        if match is None or not any(f.endswith(suffix) and not is_litter(f"{path}/{f}") for f in files):
+        if match is None or not any(
+            f.endswith(suffix) and not is_litter(f"{path}/{f}") for f in files
+        ):
             others += [f"{path}/{file}" if path else file for file in files]
         else:
             found[match["root"]].append(RawFolder(path, match.groups()[1:], files))
     root = _choose_root(tree, list(found), layout)
-    others += [f"{folder.path}/{file}" for r in found if r != root for folder in found[r] for file in folder.files]
+    others += [
+        f"{folder.path}/{file}"
+        for r in found
+        if r != root
+        for folder in found[r]
+        for file in folder.files
+    ]
     folders = sorted(found[root], key=lambda folder: natural_key(folder.path))
     return Survey(root, folders, sorted((n for n in others if not is_litter(n)), key=natural_key))
 
@@ -100,10 +111,12 @@ def is_litter(name: str) -> bool:
 
 
 def pick_images(folder: RawFolder, pattern: re.Pattern[str], extras: list[str]) -> dict[int, str]:
-    """The images of `folder` by their numbers, ascending; everything else but litter is added to `extras`.
+    """The images of `folder` by their numbers, ascending; everything else but litter is added to
+    `extras`.
 
     Args:
-        pattern: of a file's name; its last group is the number. A number that came before is extra too.
+        pattern: of a file's name; its last group is the number. A number that came before is extra
+            too.
     """
     images: dict[int, str] = {}
     for file in sorted(folder.files):
@@ -126,11 +139,16 @@ def drop_known(others: Iterable[str], pattern: str) -> tuple[list[str], int]:
 
 def list_differences(counts: Iterable[tuple[str, int, int]]) -> list[str]:
     """One line for each (what is counted, found, published) whose numbers differ."""
-    return [f"{what}: {found:,} where {said:,} are published" for what, found, said in counts if found != said]
+    return [
+        f"{what}: {found:,} where {said:,} are published"
+        for what, found, said in counts
+        if found != said
+    ]
 
 
 def list_odd_names(what: str, found: Collection[str], published: Collection[str]) -> list[str]:
-    """At most one line: how many names were found where others are published, which are missing, which too many."""
+    """At most one line: how many names were found where others are published, which are missing,
+    which too many."""
     missing, further = sorted(set(published) - set(found)), sorted(set(found) - set(published))
     parts = [f"{what}: {len(found):,} where {len(published):,} are published"]
     parts += [f"missing {name_some(missing)}"] if missing else []
@@ -139,13 +157,15 @@ def list_odd_names(what: str, found: Collection[str], published: Collection[str]
 
 
 def describe_part(title: str, counts: Iterable[tuple[str, int, int]]) -> str | None:
-    """What a result on a part of a dataset must say, from (what, found, published); None for the whole of it."""
+    """What a result on a part of a dataset must say, from (what, found, published); None for the
+    whole of it."""
     parts = [f"{found:,} of {said:,} {what}" for what, found, said in counts if found != said]
     return f"not the published {title}: {', '.join(parts)}" if parts else None
 
 
 def describe_size(tree: Tree, image: str, size: tuple[int, int] | None) -> list[str]:
-    """A note when `image` has another height and width than `size`; one image is looked at, importers see to all."""
+    """A note when `image` has another height and width than `size`; one image is looked at,
+    importers see to all."""
     try:
         header = read_image_header(tree.read(image))
     except LpwError:
@@ -154,20 +174,33 @@ def describe_size(tree: Tree, image: str, size: tuple[int, int] | None) -> list[
         return []  # whoever reads all images names this one
     if size is None or size == (header.height, header.width):
         return []
-    return [f"images are {header.height} x {header.width} pixels ({image}) where {size[0]} x {size[1]} are published"]
+    return [
+        (
+            f"images are {header.height} x {header.width} pixels ({image}) where {size[0]} x "
+            f"{size[1]} "
+            f"are published"
+        )
+    ]
 
 
-def refuse_options(options: ReadOptions, title: str, *, variant: bool = False, seed: bool = False) -> None:
+def refuse_options(
+    options: ReadOptions, title: str, *, variant: bool = False, seed: bool = False
+) -> None:
     """Errors: LpwError for an option that this dataset does not have."""
     if options.variant is not None and not variant:
-        raise LpwError("option --variant", options.variant, f"none: {title} has one form", "leave it out")
+        raise LpwError(
+            "option --variant", options.variant, f"none: {title} has one form", "leave it out"
+        )
     if options.split_seed is not None and not seed:
         got, expected = str(options.split_seed), f"none: {title} has one published split"
         raise LpwError("option --split-seed", got, expected, "leave it out")
 
 
 def list_subsets(
-    tracklets: Iterable[RawTracklet], splits: Sequence[Halves], query_camera: str, gallery_camera: str
+    tracklets: Iterable[RawTracklet],
+    splits: Sequence[Halves],
+    query_camera: str,
+    gallery_camera: str,
 ) -> list[dict[str, list[str]]]:
     """Tracklet ids of train, query and gallery for each split, in the order of `tracklets`.
 
@@ -182,8 +215,16 @@ def list_subsets(
         subsets.append(
             {
                 "train": [name for name, person, _ in rows if person in train],
-                "query": [name for name, person, camera in rows if person in test and camera == query_camera],
-                "gallery": [name for name, person, camera in rows if person in test and camera == gallery_camera],
+                "query": [
+                    name
+                    for name, person, camera in rows
+                    if person in test and camera == query_camera
+                ],
+                "gallery": [
+                    name
+                    for name, person, camera in rows
+                    if person in test and camera == gallery_camera
+                ],
             }
         )
     return subsets

@@ -1,4 +1,5 @@
-"""The contract of a reader: a raw tree goes in, tracklets and splits come out. Readers are files in `readers/`."""
+"""The contract of a reader: a raw tree goes in, tracklets and splits come out. Readers are files in
+`readers/`."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ READERS = PluginFolder("lpw_toolkit.benchmarks.readers", "benchmark", dashes=Tru
 
 
 class Tree(Protocol):
-    """The files of a raw dataset: a folder, or an archive read without being unpacked (`archives.open_tree`)."""
+    """The files of a raw dataset: a folder, or an archive read without being unpacked
+    (`archives.open_tree`)."""
 
     @property
     def name(self) -> str:
@@ -20,7 +22,8 @@ class Tree(Protocol):
 
     @property
     def names(self) -> list[str]:
-        """POSIX paths of all files, relative, in natural order whatever order the system lists them in."""
+        """POSIX paths of all files, relative, in natural order whatever order the system lists them
+        in."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Errors: LpwError when it cannot be read or breaks a limit."""
@@ -36,7 +39,8 @@ class Facts:
         citation: the paper that made it.
         url: its page.
         licence_note: what is known of its terms.
-        counts: published figures by name, such as n_persons, n_tracklets, n_images; per scene, view or subset too.
+        counts: published figures by name, such as n_persons, n_tracklets, n_images; per scene, view
+            or subset too.
         image_size: height and width in pixels, None where they differ or are not published.
         notes: oddities with their sources.
     """
@@ -75,8 +79,8 @@ class Splits:
     """Who trains, asks and answers.
 
     Attributes:
-        source: where this comes from, such as `manifests/prid2011/splits.json` or `drawn with seed 0`; shown with
-            every number.
+        source: where this comes from, such as `manifests/prid2011/splits.json` or `drawn with seed
+            0`; shown with every number.
         digest: SHA-256 (hex) of the facts behind it.
         drawn: True where no published split was followed.
         subsets: for each split the tracklet ids of train, query and gallery.
@@ -98,7 +102,8 @@ class Reading:
         tracklets: in any order.
         splits: None where the tree is too partial for any.
         mismatches: one line for each count that differs from the published one, with its folders.
-        extras: files that belong to no tracklet though they look as if they should: named, never silently dropped.
+        extras: files that belong to no tracklet though they look as if they should: named, never
+            silently dropped.
         notes: what was chosen or left out by rule (excluded persons and the like).
     """
 
@@ -114,7 +119,8 @@ class ReadOptions:
     """How a benchmark is read.
 
     Attributes:
-        variant: which persons or which form, as the reader documents (prid2011: `178` or `200`); None is its default.
+        variant: which persons or which form, as the reader documents (prid2011: `178` or `200`);
+            None is its default.
         split_seed: draws splits with this seed instead of following the published ones.
     """
 
@@ -128,7 +134,8 @@ class Benchmark(Protocol):
     FACTS: Facts
 
     def read(self, tree: Tree, options: ReadOptions) -> Reading:
-        """Tracklets and splits of a raw tree. Errors: LpwError when it is not such a tree at all."""
+        """Tracklets and splits of a raw tree. Errors: LpwError when it is not such a tree at
+        all."""
 
 
 def list_benchmarks() -> list[str]:
@@ -137,22 +144,30 @@ def list_benchmarks() -> list[str]:
 
 
 def open_benchmark(name: str) -> Benchmark:
-    """The reader called `name` (`ilids-vid` is `ilids_vid`). Errors: LpwError that lists the names."""
+    """The reader called `name` (`ilids-vid` is `ilids_vid`). Errors: LpwError that lists the
+    names."""
     return cast(Benchmark, READERS.load(name))
 
 
 @cache
 def read_facts(name: str) -> Facts:
     """The published facts of the benchmark `name`."""
-    facts = json.loads(resources.files("lpw_manifests").joinpath(name, "facts.json").read_text("utf-8"))
+    facts = json.loads(
+        resources.files("lpw_manifests").joinpath(name, "facts.json").read_text("utf-8")
+    )
     size = facts.pop("image_size")
     return Facts(name=name, image_size=tuple(size) if size else None, **facts)
 
 
 def published_counts(counts: dict[str, Any], variant: str | None) -> dict[str, int]:
-    """The published numbers of a whole benchmark (`n_persons` and the like), those of `variant` first."""
+    """The published numbers of a whole benchmark (`n_persons` and the like), those of `variant`
+    first."""
     own = counts.get("variants", {}).get(variant or "", {})
-    return {name: value for name, value in {**counts, **own}.items() if name.startswith("n_") and _is_count(value)}
+    return {
+        name: value
+        for name, value in {**counts, **own}.items()
+        if name.startswith("n_") and _is_count(value)
+    }
 
 
 def _is_count(value: object) -> bool:

@@ -17,7 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.build.crop_stage import CropWriter, Plan, merge_parts, plan_crops, tracklet_bounds, tracklet_id
+from lpw_toolkit.build.crop_stage import (
+    CropWriter,
+    Plan,
+    merge_parts,
+    plan_crops,
+    tracklet_bounds,
+    tracklet_id,
+)
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
@@ -36,7 +43,8 @@ from lpw_toolkit.video.sources import Source, SourceList
 
 @dataclass(frozen=True)
 class Notes:
-    """What a dataset says of itself: its name, and under which licence and consent the footage may be used."""
+    """What a dataset says of itself: its name, and under which licence and consent the footage may
+    be used."""
 
     name: str | None = None
     licence: str | None = None
@@ -70,8 +78,9 @@ class BuildResult:
         dataset: the finished dataset.
         problems: one line for each video that could not be used, or not whole.
         remarks: what was chosen for the user.
-        seconds: wall time by stage: startup (loading and converting the network), detect, link, crop (overlaps with the
-            detecting of the next video), close; total is all of it but startup.
+        seconds: wall time by stage: startup (loading and converting the network), detect, link,
+            crop (overlaps with the detecting of the next video), close; total is all of it but
+            startup.
     """
 
     dataset: Dataset
@@ -92,10 +101,19 @@ class Assembly:
     """The part that building and relinking share: link, crop, merge, close."""
 
     def __init__(
-        self, work: Workspace, root: Path, sources: SourceList, recipe: Recipe, detect: dict[str, Any]
+        self,
+        work: Workspace,
+        root: Path,
+        sources: SourceList,
+        recipe: Recipe,
+        detect: dict[str, Any],
     ) -> None:
         self.work, self.root, self.sources, self.recipe = work, root, sources, recipe
-        self.settings = {"detect": detect, "link": asdict(recipe.link), "crop": recipe.crop.settings()}
+        self.settings = {
+            "detect": detect,
+            "link": asdict(recipe.link),
+            "crop": recipe.crop.settings(),
+        }
         self.entries: list[dict[str, Any]] = []
         self.numbers: Counter[str] = Counter()
         self.jobs: list[_Job] = []
@@ -109,7 +127,9 @@ class Assembly:
         }
         self.stop = Event()
 
-    def run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:
+    def run(
+        self, find: Callable[[Source, str], Found], parent: dict[str, str] | None
+    ) -> BuildResult:
         """Makes the dataset, or returns the one that the same plan has made before.
 
         Args:
@@ -122,14 +142,18 @@ class Assembly:
         except OSError as error:
             raise _system_error(self.work.out, error) from error
 
-    def _run(self, find: Callable[[Source, str], Found], parent: dict[str, str] | None) -> BuildResult:
+    def _run(
+        self, find: Callable[[Source, str], Found], parent: dict[str, str] | None
+    ) -> BuildResult:
         self.work.hold_plan(self._plan(parent))
         if self.work.is_complete:
             dataset = open_dataset(self.work.out)
             self._refuse_changed(dataset)
             if recall_root(dataset) is None:
                 remember_root(dataset, self.root)
-            return BuildResult(dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds)
+            return BuildResult(
+                dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds
+            )
         pool = ThreadPoolExecutor(1)
         try:
             for source in self.sources.sources:
@@ -141,14 +165,22 @@ class Assembly:
         return self._close(parts, parent)
 
     def _refuse_changed(self, dataset: Dataset) -> None:
-        """Errors: MismatchError when a video is not the one that the finished dataset was made from."""
+        """Errors: MismatchError when a video is not the one that the finished dataset was made
+        from."""
         known = {
-            entry["video_id"]: entry.get("sha256") for entry in dataset.manifest["sources"] if "error" not in entry
+            entry["video_id"]: entry.get("sha256")
+            for entry in dataset.manifest["sources"]
+            if "error" not in entry
         }
         for source in self.sources.sources:
-            if source.video_id in known and hash_source(source.path)["sha256"] != known[source.video_id]:
+            if (
+                source.video_id in known
+                and hash_source(source.path)["sha256"] != known[source.video_id]
+            ):
                 do = "choose another --out to build from the new one"
-                raise MismatchError(source.relative, "a video that has changed since", "the one in the dataset", do)
+                raise MismatchError(
+                    source.relative, "a video that has changed since", "the one in the dataset", do
+                )
 
     def _plan(self, parent: dict[str, str] | None) -> dict[str, Any]:
         sources = [[s.video_id, s.relative, s.camera_id] for s in self.sources.sources]
@@ -160,7 +192,9 @@ class Assembly:
             "segment_frames": self.recipe.segment_frames,
         }
 
-    def _start(self, source: Source, find: Callable[[Source, str], Found], pool: ThreadPoolExecutor) -> None:
+    def _start(
+        self, source: Source, find: Callable[[Source, str], Found], pool: ThreadPoolExecutor
+    ) -> None:
         entry: dict[str, Any] = {
             "video_id": source.video_id,
             "path": source.relative,
@@ -180,7 +214,10 @@ class Assembly:
         name = f"{source.video_id}.parquet"
         save_found(found, self.work.out / "detections" / name, self.work.out / "timeline" / name)
         n_boxes = found.detections.num_rows
-        with _timed(self.seconds, "link"), show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress:
+        with (
+            _timed(self.seconds, "link"),
+            show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress,
+        ):
             plan = plan_crops(found, self.recipe.link, self.recipe.crop, progress.advance)
         entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
         first = self.numbers[source.camera_id] + 1
@@ -190,10 +227,19 @@ class Assembly:
         self.jobs.append(_Job(source, entry, ids, pool.submit(self._write, writer)))
 
     def _writer(self, source: Source, plan: Plan, first: int, key: str) -> CropWriter:
-        facts = json.dumps([key, first, self.settings["link"], self.settings["crop"]], sort_keys=True)
+        facts = json.dumps(
+            [key, first, self.settings["link"], self.settings["crop"]], sort_keys=True
+        )
         parts = self.work.parts(source.video_id, hashlib.sha256(facts.encode()).hexdigest())
         return CropWriter(
-            self.work.out, source, plan, first, self.recipe.crop, parts, self.stop, self.recipe.segment_frames
+            self.work.out,
+            source,
+            plan,
+            first,
+            self.recipe.crop,
+            parts,
+            self.stop,
+            self.recipe.segment_frames,
         )
 
     def _write(self, writer: CropWriter) -> list[Path]:
@@ -227,7 +273,9 @@ class Assembly:
                 "consent": self.recipe.notes.consent,
                 "settings": self.settings,
                 "sources": self.entries,
-                "skipped": [{"path": path, "reason": reason} for path, reason in self.sources.skipped],
+                "skipped": [
+                    {"path": path, "reason": reason} for path, reason in self.sources.skipped
+                ],
             }
             dataset = close_dataset(self.work.out, facts)
             remember_root(dataset, self.root)
@@ -265,7 +313,8 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def hash_source(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a video, or of an image sequence (over names and contents in order).
+    """Size in bytes and SHA-256 of a video, or of an image sequence (over names and contents in
+    order).
 
     Errors: LpwError for what cannot be read.
     """
@@ -275,13 +324,17 @@ def hash_source(path: Path) -> dict[str, Any]:
             return {"bytes": measure(real), "sha256": sha256_file(real)}
         files = [file for file in iter_files(path) if file.is_file()]
         most = limit("image_bytes")
-        lines = "".join(f"{sha256_file(file, most)} {file.relative_to(path).as_posix()}\n" for file in files)
+        lines = "".join(
+            f"{sha256_file(file, most)} {file.relative_to(path).as_posix()}\n" for file in files
+        )
         return {
             "bytes": sum(map(measure, files)),
             "sha256": hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(),
         }
     except OSError as error:
-        raise LpwError(path, describe_os_error(error), "a readable video", "check the file and its rights") from error
+        raise LpwError(
+            path, describe_os_error(error), "a readable video", "check the file and its rights"
+        ) from error
 
 
 def _problems_of(dataset: Dataset) -> list[str]:
@@ -297,8 +350,13 @@ def _problems_of(dataset: Dataset) -> list[str]:
 
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    do = f"{'free some space' if full else 'mend that'}, then run the same command again: it goes on where it stopped"
-    return LpwError(error.filename or out, describe_os_error(error), "a folder that takes files", do)
+    do = (
+        f"{'free some space' if full else 'mend that'}, then run the same command again: it goes "
+        f"on where it stopped"
+    )
+    return LpwError(
+        error.filename or out, describe_os_error(error), "a folder that takes files", do
+    )
 
 
 def _remove_orphans(out: Path, frames: pa.Table) -> None:

@@ -1,6 +1,7 @@
 """Street video to an LPW-style dataset: the stages in order (`lpw build-tracklets`, `lpw relink`).
 
-    video --VideoReader--> frames --detector--> detections --link, refine--> plan --second pass--> crops + index
+    video --VideoReader--> frames --detector--> detections --link, refine--> plan --second pass-->
+    crops + index
 
 While one video is being cropped the next one is detected. `dataset.json` comes last.
 """
@@ -12,7 +13,13 @@ from pathlib import Path
 from lpw_toolkit.build.assembly import Assembly, BuildResult, Notes, Recipe
 from lpw_toolkit.dataset.dataset import INNER_TABLES, MANIFEST, Dataset, open_dataset
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
-from lpw_toolkit.detection.detect_stage import DetectionStore, Found, detect_video, detection_key, unpack_found
+from lpw_toolkit.detection.detect_stage import (
+    DetectionStore,
+    Found,
+    detect_video,
+    detection_key,
+    unpack_found,
+)
 from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
@@ -43,20 +50,33 @@ class BuildConfig:
     restart: bool = False
 
 
-def build_tracklets(config: BuildConfig, say: Callable[[str], None] = lambda line: None) -> BuildResult:
+def build_tracklets(
+    config: BuildConfig, say: Callable[[str], None] = lambda line: None
+) -> BuildResult:
     """Builds a dataset from video; the same call again goes on where an interrupted one stopped.
 
     Args:
         say: gets one line for each thing chosen for the user.
 
-    Errors: LpwError when nothing can be built; videos that fail among good ones are named in the result.
+    Errors: LpwError when nothing can be built; videos that fail among good ones are named in the
+    result.
     """
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         say(line)
     boxes = config.options.boxes
-    if config.detector == "boxes" and boxes is not None and boxes.is_file() and len(sources.sources) > 1:
-        raise LpwError(boxes, f"one file for {len(sources.sources)} videos", "a file for each", "name their folder")
+    if (
+        config.detector == "boxes"
+        and boxes is not None
+        and boxes.is_file()
+        and len(sources.sources) > 1
+    ):
+        raise LpwError(
+            boxes,
+            f"one file for {len(sources.sources)} videos",
+            "a file for each",
+            "name their folder",
+        )
     with Workspace(config.out, restart=config.restart) as work:
         detector = open_detector(config.detector, config.options)
         for line in detector.notes:
@@ -76,7 +96,8 @@ def build_tracklets(config: BuildConfig, say: Callable[[str], None] = lambda lin
 
         result = assembly.run(find, parent=None)
         result.seconds["startup"] = detector.startup_s
-        for stage in ("detect", "total"):  # a network is compiled when the first frame shows its shape
+        # a network is compiled when the first frame shows its shape
+        for stage in ("detect", "total"):
             result.seconds[stage] -= detector.startup_s - opened_s
         return result
 
@@ -105,38 +126,66 @@ def relink(config: RelinkConfig) -> BuildResult:
     root = config.video_root or recall_root(parent)
     if root is None or not root.exists():
         got = f"no videos at {root}" if root else "no record of where they lie"
-        raise LpwError(f"videos of {config.dataset}", got, "the videos it was built from", "say where with --video")
+        raise LpwError(
+            f"videos of {config.dataset}",
+            got,
+            "the videos it was built from",
+            "say where with --video",
+        )
     sources = _sources_of(parent, root)
-    notes = Notes(config.recipe.notes.name, parent.manifest.get("licence"), parent.manifest.get("consent"))
+    notes = Notes(
+        config.recipe.notes.name, parent.manifest.get("licence"), parent.manifest.get("consent")
+    )
     recipe = replace(config.recipe, notes=notes)
     known = {entry["video_id"]: entry.get("sha256") for entry in parent.manifest.get("sources", [])}
 
     def find(source: Source, sha256: str) -> Found:
         if sha256 != known[source.video_id]:
             do = "name the right folder with --video"
-            raise LpwError(source.relative, "another video than the one detected", "the same bytes", do)
+            raise LpwError(
+                source.relative, "another video than the one detected", "the same bytes", do
+            )
         name = f"{source.video_id}.parquet"
-        boxes, times = (parent.read_table(f"{folder}/{name}", kind) for folder, kind in INNER_TABLES.items())
+        boxes, times = (
+            parent.read_table(f"{folder}/{name}", kind) for folder, kind in INNER_TABLES.items()
+        )
         return unpack_found(boxes, times, parent.root / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
-        assembly = Assembly(work, root, sources, recipe, parent.manifest.get("settings", {}).get("detect", {}))
-        return assembly.run(find, parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))})
+        assembly = Assembly(
+            work, root, sources, recipe, parent.manifest.get("settings", {}).get("detect", {})
+        )
+        return assembly.run(
+            find, parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))}
+        )
 
 
 def _sources_of(parent: Dataset, root: Path) -> SourceList:
     entries = [entry for entry in parent.manifest.get("sources", []) if "error" not in entry]
     if not entries:
-        raise LpwError(parent.root, "no video in its manifest", "a dataset made by lpw build-tracklets", "name another")
-    odd = [e["path"] for e in entries if not e.get("camera_id") or not {"scene_id", "named_by", "start_s"} <= e.keys()]
+        raise LpwError(
+            parent.root,
+            "no video in its manifest",
+            "a dataset made by lpw build-tracklets",
+            "name another",
+        )
+    odd = [
+        e["path"]
+        for e in entries
+        if not e.get("camera_id") or not {"scene_id", "named_by", "start_s"} <= e.keys()
+    ]
     if odd:
         got = f"{odd[0]} without a scene or camera"
-        raise MismatchError(parent.root / MANIFEST, got, "what lpw build-tracklets writes", "name another dataset")
+        raise MismatchError(
+            parent.root / MANIFEST, got, "what lpw build-tracklets writes", "name another dataset"
+        )
     paths = locate_videos(root)
     missing = [entry["path"] for entry in entries if entry["path"] not in paths]
     if missing:
         got = f"no {missing[0]} ({len(missing)} of {len(entries)} videos are not there)"
-        raise LpwError(root, got, "the videos the dataset was built from", "say where they lie with --video")
+        raise LpwError(
+            root, got, "the videos the dataset was built from", "say where they lie with --video"
+        )
     sources = [
         Source(
             path=paths[entry["path"]],

@@ -1,7 +1,9 @@
-"""Stage 2 of a build: linked boxes to crops on disk and rows of the index, in segments that survive a kill.
+"""Stage 2 of a build: linked boxes to crops on disk and rows of the index, in segments that survive
+a kill.
 
-A second decoding pass cuts the crops of the tracklets that linking kept; resizing, encoding, hashing and writing run in
-threads beside it (OpenCV, hashlib and the system release the interpreter lock).
+A second decoding pass cuts the crops of the tracklets that linking kept; resizing, encoding,
+hashing and writing run in threads beside it (OpenCV, hashlib and the system release the interpreter
+lock).
 """
 
 import hashlib
@@ -19,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.build import crops
 from lpw_toolkit.boxes import Boxes
+from lpw_toolkit.build import crops
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset import image_codec
 from lpw_toolkit.dataset.schema import FRAMES
@@ -68,8 +70,8 @@ def plan_crops(
 ) -> Plan:
     """Links the detections of one video and refines the boxes of every tracklet.
 
-    Tracklets that lose so many boxes to implausible shapes that they fall below the minimal length are dropped.
-    `advance` is that of `link.link`.
+    Tracklets that lose so many boxes to implausible shapes that they fall below the minimal length
+    are dropped. `advance` is that of `link.link`.
     """
     tracks = link(found.detections, link_config, found.timeline, advance)
     order = np.argsort(tracks, kind="stable")
@@ -82,7 +84,9 @@ def plan_crops(
     refined: list[Boxes] = []
     for start, stop in pairwise(borders):
         rows = order[start:stop]
-        boxes, plausible = crops.refine(raw[rows], frame_index[rows], frames_px(int(frame_index[rows[0]])), crop_config)
+        boxes, plausible = crops.refine(
+            raw[rows], frame_index[rows], frames_px(int(frame_index[rows[0]])), crop_config
+        )
         if plausible.sum() >= link_config.min_length:
             kept.append(rows[plausible])
             refined.append(boxes[plausible])
@@ -100,7 +104,9 @@ def _frame_sizes(timeline: pa.Table) -> Any:
     return size_at
 
 
-def _assemble(found: Found, kept: list[NDArray[np.intp]], refined: list[Boxes], frame_index: NDArray[np.int64]) -> Plan:
+def _assemble(
+    found: Found, kept: list[NDArray[np.intp]], refined: list[Boxes], frame_index: NDArray[np.int64]
+) -> Plan:
     rows = np.concatenate(kept) if kept else np.zeros(0, np.intp)
     lengths = [len(part) for part in kept]
     return Plan(
@@ -143,13 +149,16 @@ class CropWriter:
     segment_frames: int
 
     def write(self) -> list[Path]:
-        """Writes what earlier runs have left to do; returns the parts of the index. Errors: LpwError, OSError."""
+        """Writes what earlier runs have left to do; returns the parts of the index. Errors:
+        LpwError, OSError."""
         n_frames = int(self.plan.frame_index.max()) + 1 if len(self.plan.frame_index) else 0
         starts = list(range(0, n_frames, self.segment_frames))
         files = [self.parts / f"frames-{start:09d}.parquet" for start in starts]
         left = [start for start, file in zip(starts, files, strict=True) if not file.is_file()]
         if left:
-            with show_progress(f"crop {self.source.video_id}", n_frames - left[0], "frames") as progress:
+            with show_progress(
+                f"crop {self.source.video_id}", n_frames - left[0], "frames"
+            ) as progress:
                 for frame in self._write_segments(left[0], n_frames):
                     progress.advance(int(frame.index >= left[0]))
         return files
@@ -193,10 +202,20 @@ class CropWriter:
         make_folder((self.out / self._image_path(row)).parent)
 
     def _publish(self, start: int, done: list[tuple[int, int, int, bytes, str]]) -> None:
-        expected = np.sum((self.plan.frame_index >= start) & (self.plan.frame_index < start + self.segment_frames))
+        expected = np.sum(
+            (self.plan.frame_index >= start) & (self.plan.frame_index < start + self.segment_frames)
+        )
         if len(done) != expected:
-            got = f"{len(done)} of {expected} crops in frames {start} to {start + self.segment_frames - 1}"
-            raise LpwError(self.source.relative, got, "the frames of the first pass", "check the video and run again")
+            got = (
+                f"{len(done)} of {expected} crops in frames {start} to "
+                f"{start + self.segment_frames - 1}"
+            )
+            raise LpwError(
+                self.source.relative,
+                got,
+                "the frames of the first pass",
+                "check the video and run again",
+            )
         sync_all()
         write_table(self.parts / f"frames-{start:09d}.parquet", self._rows(sorted(done)), FRAMES)
 
@@ -212,10 +231,15 @@ class CropWriter:
             "sha256": [d[3] for d in done],
             "frame_index": self.plan.frame_index[rows].astype(np.int32),
             "pts_s": pa.array(pts, mask=np.isnan(pts)),
-            **{side: self.plan.boxes[rows, i].astype(np.float32) for i, side in enumerate(("x1", "y1", "x2", "y2"))},
+            **{
+                side: self.plan.boxes[rows, i].astype(np.float32)
+                for i, side in enumerate(("x1", "y1", "x2", "y2"))
+            },
             "score": self.plan.score[rows],
         }
-        return pa.Table.from_arrays([_column(values, FRAMES.field(n)) for n, values in columns.items()], schema=FRAMES)
+        return pa.Table.from_arrays(
+            [_column(values, FRAMES.field(n)) for n, values in columns.items()], schema=FRAMES
+        )
 
 
 def _column(values: Any, kind: pa.Field) -> pa.Array:
@@ -244,7 +268,8 @@ class _Jobs:
             self._writer.make_folder(row)
             self._with_folder.add(int(plan.track[row]))
         x1, y1, x2, y2 = crops.pixel_box(plan.boxes[row], image.shape[1], image.shape[0])
-        pixels = image[y1:y2, x1:x2].copy()  # the frame's memory is reused when the next one is asked for
+        # the frame's memory is reused when the next one is asked for
+        pixels = image[y1:y2, x1:x2].copy()
         self._waiting.append(self._pool.submit(self._writer.write_crop, row, pixels))
         while len(self._waiting) > _MAX_WAITING:
             self._done.append(self._waiting.popleft().result())
@@ -259,7 +284,11 @@ class _Jobs:
 def merge_parts(files: list[Path]) -> pa.Table:
     """All parts of the index as one table, sorted by (tracklet_id, position)."""
     tables = [read_table(file, FRAMES).cast(FRAMES) for file in files] or [FRAMES.empty_table()]
-    return pa.concat_tables(tables).sort_by([("tracklet_id", "ascending"), ("position", "ascending")]).combine_chunks()
+    return (
+        pa.concat_tables(tables)
+        .sort_by([("tracklet_id", "ascending"), ("position", "ascending")])
+        .combine_chunks()
+    )
 
 
 def tracklet_bounds(frames: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

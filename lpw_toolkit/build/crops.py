@@ -1,6 +1,7 @@
 """Refine the boxes of a tracklet, cut them out of their frames, resize, encode.
 
-Source: RQEN paper, LPW dataset section: boxes are "fine-tuned so that the area of the pedestrian is dominant".
+Source: RQEN paper, LPW dataset section: boxes are "fine-tuned so that the area of the pedestrian is
+dominant".
 """
 
 from dataclasses import asdict, dataclass
@@ -24,7 +25,8 @@ class CropConfig:
     Attributes:
         size_px: height and width of every crop; None keeps the pixels of the source.
         jpeg_quality: 1 to 100.
-        smooth_frames: standard deviation of the smoothing kernel along the tracklet; 0 leaves the boxes as they are.
+        smooth_frames: standard deviation of the smoothing kernel along the tracklet; 0 leaves the
+            boxes as they are.
         min_height_px, min_width_px: smaller boxes are dropped: there is no person to see in them.
         min_aspect, max_aspect: height over width outside of this is no standing or walking person.
         min_inside_frac: share of a box that must lie in the frame.
@@ -47,7 +49,9 @@ class CropConfig:
         for name in ("min_height_px", "min_width_px"):
             refuse_outside(option_name(name), getattr(self, name), 0, 65535)
         refuse_outside(option_name("max_aspect"), self.max_aspect, 0, 1000, above=True)
-        refuse_outside(option_name("min_aspect"), self.min_aspect, 0, self.max_aspect, above=True, below=True)
+        refuse_outside(
+            option_name("min_aspect"), self.min_aspect, 0, self.max_aspect, above=True, below=True
+        )
         refuse_outside(option_name("min_inside_frac"), self.min_inside_frac, 0, 1)
 
     def settings(self) -> dict[str, Any]:
@@ -66,7 +70,8 @@ def refine(
         frame_px: width and height of the source frame.
 
     Returns:
-        Boxes (N, 4) inside the frame, smoothed along the tracklet, and a mask (N,) of those with a plausible shape.
+        Boxes (N, 4) inside the frame, smoothed along the tracklet, and a mask (N,) of those with a
+        plausible shape.
     """
     smooth = smooth_boxes(raw, frame_index, config.smooth_frames) if config.smooth_frames else raw
     inside = geometry.clip(smooth, *frame_px)
@@ -79,7 +84,8 @@ def refine(
 
 
 def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:
-    """The whole pixels `x1 y1 x2 y2` nearest to a box, inside the frame and at least one pixel wide and high."""
+    """The whole pixels `x1 y1 x2 y2` nearest to a box, inside the frame and at least one pixel wide
+    and high."""
     x1, y1, x2, y2 = (int(v) for v in np.rint(box))
     x1, y1 = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
     return x1, y1, min(max(x2, x1 + 1), width), min(max(y2, y1 + 1), height)

@@ -1,8 +1,9 @@
-"""`lpw check`: whether a dataset is what its own `dataset.json` and index say. Nothing is ever changed or removed.
+"""`lpw check`: whether a dataset is what its own `dataset.json` and index say. Nothing is ever
+changed or removed.
 
-From the outside in: dataset.json, then size and SHA-256 of every table (damage to a Parquet footer is found only so),
-then schema and rows, then every image. What cannot be trusted is not looked into: the rows of a table whose bytes are
-not the ones written say nothing.
+From the outside in: dataset.json, then size and SHA-256 of every table (damage to a Parquet footer
+is found only so), then schema and rows, then every image. What cannot be trusted is not looked
+into: the rows of a table whose bytes are not the ones written say nothing.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,12 @@ from lpw_toolkit.check.rows import (
     check_timeline,
     check_tracklets,
 )
-from lpw_toolkit.check.splits import check_split_members, check_split_persons, check_split_source, check_splits
+from lpw_toolkit.check.splits import (
+    check_split_members,
+    check_split_persons,
+    check_split_source,
+    check_splits,
+)
 from lpw_toolkit.dataset.dataset import (
     IMAGES,
     LOCAL,
@@ -61,7 +67,8 @@ class CheckReport:
         n_rows: rows of those tables that were checked.
         n_images: images verified in this run.
         n_unchanged: images that an earlier run had verified and that did not change since.
-        complete: whether everything was looked at; a damaged table or `images=False` leaves something out.
+        complete: whether everything was looked at; a damaged table or `images=False` leaves
+            something out.
         notes: what the user should know beside the problems.
     """
 
@@ -80,8 +87,16 @@ class CheckReport:
 
     def as_fields(self) -> dict[str, Any]:
         """The report for machines."""
-        counts = {name: getattr(self, name) for name in ("n_tables", "n_rows", "n_images", "n_unchanged", "complete")}
-        return {"ok": self.ok, **counts, "notes": self.notes, "problems": [p.as_fields() for p in self.problems]}
+        counts = {
+            name: getattr(self, name)
+            for name in ("n_tables", "n_rows", "n_images", "n_unchanged", "complete")
+        }
+        return {
+            "ok": self.ok,
+            **counts,
+            "notes": self.notes,
+            "problems": [p.as_fields() for p in self.problems],
+        }
 
 
 def check_dataset(
@@ -90,13 +105,15 @@ def check_dataset(
     """Verifies the dataset at `root`.
 
     Args:
-        incremental: skip images that were verified before and did not change since (size, times, inode). Without it,
-            everything is read again; only a full check that was interrupted goes on where it stopped.
-        state: folder for the list of verified images, for a dataset that cannot be written to; otherwise `.lpw/`.
+        incremental: skip images that were verified before and did not change since (size, times,
+            inode). Without it, everything is read again; only a full check that was interrupted
+            goes on where it stopped.
+        state: folder for the list of verified images, for a dataset that cannot be written to;
+            otherwise `.lpw/`.
         images: whether to look at the images at all.
 
-    Errors: LpwError when there is no dataset at `root` or `state` cannot be written. A damaged dataset is no error but
-    a report. KeyboardInterrupt passes through after the state is saved.
+    Errors: LpwError when there is no dataset at `root` or `state` cannot be written. A damaged
+    dataset is no error but a report. KeyboardInterrupt passes through after the state is saved.
     """
     report, root = CheckReport(), follow_links(root)
     try:
@@ -127,7 +144,9 @@ def _check_tables(dataset: Dataset, report: CheckReport) -> dict[str, pa.Table]:
     listed: dict[str, Any] = dataset.manifest["tables"]
     present = {name for name, _ in iter_tables(dataset.root) if exists(dataset.root / name)}
     for name in sorted((present | {"frames.parquet", "tracklets.parquet"}) - set(listed)):
-        report.problems.append(Problem(name, None, "table-unlisted", "a table that dataset.json does not list"))
+        report.problems.append(
+            Problem(name, None, "table-unlisted", "a table that dataset.json does not list")
+        )
         report.complete = False
     tables = {}
     for name, facts in listed.items():
@@ -140,7 +159,9 @@ def _check_tables(dataset: Dataset, report: CheckReport) -> dict[str, pa.Table]:
             tables[name] = table
             report.n_rows += table.num_rows
             problems += _check_rows(name, table)
-        report.complete = report.complete and (table is not None or (not problems and _kind_of(name) is None))
+        report.complete = report.complete and (
+            table is not None or (not problems and _kind_of(name) is None)
+        )
         report.problems += problems
     return tables
 
@@ -153,9 +174,16 @@ def _check_bytes(root: Path, name: str, facts: object) -> Iterator[Problem]:
     try:
         n_bytes = measure(root / name)
         if n_bytes != facts.get("bytes"):
-            yield Problem(name, None, "table-size", f"{n_bytes} bytes instead of {facts.get('bytes')}")
+            yield Problem(
+                name, None, "table-size", f"{n_bytes} bytes instead of {facts.get('bytes')}"
+            )
         elif (found := sha256_file(root / name)) != facts.get("sha256"):
-            yield Problem(name, None, "table-hash", f"{found[:12]}… instead of {str(facts.get('sha256'))[:12]}…")
+            yield Problem(
+                name,
+                None,
+                "table-hash",
+                f"{found[:12]}… instead of {str(facts.get('sha256'))[:12]}…",
+            )
     except OSError as error:
         yield Problem(name, None, "table-missing", describe_os_error(error))
 
@@ -168,7 +196,9 @@ def _read(root: Path, name: str, problems: list[Problem]) -> pa.Table | None:
         table = read_table(root / name, SCHEMAS[kind])
         table.validate(full=True)  # broken UTF-8, offsets beyond the end
     except MismatchError as error:
-        problems.append(Problem(name, None, "table-read", f"{error.got}, not {error.expected} ({error.thing})"))
+        problems.append(
+            Problem(name, None, "table-read", f"{error.got}, not {error.expected} ({error.thing})")
+        )
         return None
     except pa.ArrowException as error:
         problems.append(Problem(name, None, "table-read", str(error)))
@@ -200,8 +230,11 @@ def _check_rows(name: str, table: pa.Table) -> Iterator[Problem]:
         yield from check_timeline(name, table)
 
 
-def _check_contents(dataset: Dataset, tracklets: pa.Table, frames: pa.Table, report: CheckReport) -> Rows:
-    """What frames and tracklets say of each other; returns the rows whose image path may be followed."""
+def _check_contents(
+    dataset: Dataset, tracklets: pa.Table, frames: pa.Table, report: CheckReport
+) -> Rows:
+    """What frames and tracklets say of each other; returns the rows whose image path may be
+    followed."""
     problems, fit = check_paths(frames)
     report.problems += problems
     if not any(problem.rule in ("sorted", "unique-id") for problem in report.problems):
@@ -214,7 +247,8 @@ def _check_contents(dataset: Dataset, tracklets: pa.Table, frames: pa.Table, rep
 def _check_splits(
     dataset: Dataset, tracklets: pa.Table, frames: pa.Table, splits: pa.Table | None
 ) -> Iterator[Problem]:
-    """What the splits say of tracklets, and the whole of an imported benchmark beside what was published of it."""
+    """What the splits say of tracklets, and the whole of an imported benchmark beside what was
+    published of it."""
     if splits is not None:
         yield from check_split_members(splits, tracklets)
         yield from check_split_persons(splits, tracklets)
@@ -222,7 +256,9 @@ def _check_splits(
     yield from check_published(dataset.manifest, tracklets, splits, frames.num_rows)
 
 
-def _check_summary(manifest: dict[str, Any], tracklets: pa.Table, frames: pa.Table) -> Iterator[Problem]:
+def _check_summary(
+    manifest: dict[str, Any], tracklets: pa.Table, frames: pa.Table
+) -> Iterator[Problem]:
     counts = manifest.get("counts")
     for name, found in count_rows(tracklets, frames).items():
         said = counts.get(name) if isinstance(counts, dict) else None
@@ -230,11 +266,16 @@ def _check_summary(manifest: dict[str, Any], tracklets: pa.Table, frames: pa.Tab
             yield Problem(MANIFEST, None, "counts", f"{name} {said}, but {found} in the tables")
     said = manifest.get("manifest_sha256")
     if said is not None and said != digest_manifest(manifest):
-        yield Problem(MANIFEST, None, "manifest-hash", f"{str(said)[:12]}…, but its fields are others")
+        yield Problem(
+            MANIFEST, None, "manifest-hash", f"{str(said)[:12]}…, but its fields are others"
+        )
     digest = digest_rows({"tracklets": tracklets, "frames": frames})
     if digest != manifest.get("digest"):
         yield Problem(
-            MANIFEST, None, "digest", f"{str(manifest.get('digest'))[:12]}…, but {digest[:12]}… in the tables"
+            MANIFEST,
+            None,
+            "digest",
+            f"{str(manifest.get('digest'))[:12]}…, but {digest[:12]}… in the tables",
         )
 
 
@@ -255,8 +296,12 @@ def _open_state(
     except (OSError, LpwError) as error:
         found = describe_os_error(error) if isinstance(error, OSError) else error.got
         if folder:
-            raise LpwError(folder, found, "a folder that can be written", "choose another one") from error
-        report.notes.append(f"{file.parent} cannot be written ({found}): give `--state DIR` to go on after a break")
+            raise LpwError(
+                folder, found, "a folder that can be written", "choose another one"
+            ) from error
+        report.notes.append(
+            f"{file.parent} cannot be written ({found}): give `--state DIR` to go on after a break"
+        )
         return None
     return state
 
@@ -304,4 +349,6 @@ def _iter_names(root: Path, top: str, report: CheckReport) -> Iterator[str]:
     try:
         yield from list_names(root / top)
     except OSError as error:
-        report.notes.append(f"{top} was not searched for files too many ({describe_os_error(error)})")
+        report.notes.append(
+            f"{top} was not searched for files too many ({describe_os_error(error)})"
+        )

@@ -1,13 +1,15 @@
-"""The image files of a dataset against its index: hash, kind and size of each; goes on where it stopped.
+"""The image files of a dataset against its index: hash, kind and size of each; goes on where it
+stopped.
 
-What was verified is kept in one append-only file: a first line that names the dataset's digest, then a line for every
-checkpoint with `[row, bytes, mtime_ns, ctime_ns, inode]` of the images verified since the last one, and a last line
-when every image was looked at. An image whose four numbers are the same needs no second look; ctime cannot be set back,
-but a stranger's disk brings its own. So each line begins with a mark by this user's key (`machine`), and one that came
-with somebody else's folder is not even parsed.
+What was verified is kept in one append-only file: a first line that names the dataset's digest,
+then a line for every checkpoint with `[row, bytes, mtime_ns, ctime_ns, inode]` of the images
+verified since the last one, and a last line when every image was looked at. An image whose four
+numbers are the same needs no second look; ctime cannot be set back, but a stranger's disk brings
+its own. So each line begins with a mark by this user's key (`machine`), and one that came with
+somebody else's folder is not even parsed.
 
-The header is read even where the hash is right: the hash proves that the bytes are the ones written, not that the width
-and height in the index are theirs.
+The header is read even where the hash is right: the hash proves that the bytes are the ones
+written, not that the width and height in the index are theirs.
 """
 
 import errno
@@ -29,7 +31,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem
-from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX, ImageBounds, ImageFaultError, read_image_header, vet_image
+from lpw_toolkit.dataset.image_format import (
+    KIND_OF_SUFFIX,
+    ImageBounds,
+    ImageFaultError,
+    read_image_header,
+    vet_image,
+)
 from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.limits import explain_limit
 from lpw_toolkit.files.machine import mark_text
@@ -40,9 +48,12 @@ from lpw_toolkit.progress import show_progress
 STATE_FILE = "checked.jsonl"
 CHECKPOINT_IMAGES, CHECKPOINT_S = 1_000, 5.0
 _CHUNK_ROWS = 250
-_N_THREADS = 2  # reading overlaps on a slow disk; from cache the interpreter lock lets no more than that run
+_N_THREADS = (
+    2  # reading overlaps on a slow disk; from cache the interpreter lock lets no more than that run
+)
 _READ_BYTES = 16 << 20
-# A file changed within the clock tick in which it was read keeps its mtime and ctime: too young to be remembered.
+# A file changed within the clock tick in which it was read keeps its mtime and ctime: too young to
+# be remembered.
 _YOUNG_NS = 100_000_000
 
 #: A line: the mark of the header and the rows, then the rows.
@@ -65,7 +76,12 @@ class CheckState:
     def __init__(self, file: Path, digest: str, n_images: int) -> None:
         self._file = file
         # The bounds too: what was verified under wider ones is looked at again.
-        about = {"lpw_checked": 3, "digest": digest, "n_images": n_images, "bounds": list(ImageBounds.read())}
+        about = {
+            "lpw_checked": 3,
+            "digest": digest,
+            "n_images": n_images,
+            "bounds": list(ImageBounds.read()),
+        }
         self._header = json.dumps(about)
         self._signatures = np.zeros((n_images, 4), dtype=np.int64)
         self._known = np.zeros(n_images, dtype=bool)
@@ -75,7 +91,8 @@ class CheckState:
         self.fault: str | None = None
 
     def start(self, *, incremental: bool) -> None:
-        """Loads what can be believed: everything for an incremental check, an unfinished run for a full one.
+        """Loads what can be believed: everything for an incremental check, an unfinished run for a
+        full one.
 
         Errors: OSError, LpwError when the state cannot be written.
         """
@@ -90,8 +107,11 @@ class CheckState:
         publish_text(self._file, self._header + "\n")
 
     def knows(self, row: int, folder: Folder, path: str) -> bool:
-        """Whether the image of `row` was verified as the file that lies at `path` in `folder` now. Errors: OSError."""
-        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(folder.stat(path))
+        """Whether the image of `row` was verified as the file that lies at `path` in `folder` now.
+        Errors: OSError."""
+        return bool(self._known[row]) and tuple(self._signatures[row].tolist()) == _signature(
+            folder.stat(path)
+        )
 
     def add(self, verified: list[tuple[int, Signature]]) -> None:
         """Remembers images, and saves them once enough have come together."""
@@ -100,7 +120,8 @@ class CheckState:
             self.save()
 
     def save(self) -> None:
-        """Writes what is not written yet; a fault is kept in `fault`: a full disk is no reason to stop reading."""
+        """Writes what is not written yet; a fault is kept in `fault`: a full disk is no reason to
+        stop reading."""
         self._saved_s = time.monotonic()
         if self._new:
             rows = json.dumps(self._new, separators=(",", ":"))
@@ -141,7 +162,8 @@ class CheckState:
 
 @dataclass
 class ImagesReport:
-    """What came of the images: numbers of files verified now and known from before, and the problems."""
+    """What came of the images: numbers of files verified now and known from before, and the
+    problems."""
 
     n_verified: int = 0
     n_unchanged: int = 0
@@ -165,28 +187,36 @@ class Images:
     @cached_property
     def _order(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The first 8 bytes of each SHA-256, ascending, and the rows that they are of."""
-        heads = pc.binary_slice(self.frames["sha256"].cast(pa.binary()), 0, 8).to_numpy(zero_copy_only=False)
+        heads = pc.binary_slice(self.frames["sha256"].cast(pa.binary()), 0, 8).to_numpy(
+            zero_copy_only=False
+        )
         keys = np.frombuffer(b"".join(heads), np.uint64)
         order = np.argsort(keys, kind="stable")
         return keys[order], order
 
     def find(self, sha256: bytes) -> int:
-        """The row of the image with this SHA-256, -1 for none; a search of its own through all rows takes too long."""
+        """The row of the image with this SHA-256, -1 for none; a search of its own through all rows
+        takes too long."""
         keys, order = self._order
         at = int(np.searchsorted(keys, np.frombuffer(sha256[:8], np.uint64)[0]))
-        rows = order[at : at + MAX_ROWS_NAMED].tolist()  # of equal beginnings, which chance does not make
+        rows = order[
+            at : at + MAX_ROWS_NAMED
+        ].tolist()  # of equal beginnings, which chance does not make
         return next((row for row in rows if self.frames["sha256"][row].as_py() == sha256), -1)
 
 
 def check_images(images: Images, state: CheckState | None) -> ImagesReport:
-    """Verifies every image of `images` that `state` does not know; what was verified is saved however the call ends."""
+    """Verifies every image of `images` that `state` does not know; what was verified is saved
+    however the call ends."""
     report = ImagesReport()
     chunks = [images.rows[at : at + _CHUNK_ROWS] for at in range(0, len(images.rows), _CHUNK_ROWS)]
     pool = ThreadPoolExecutor(_N_THREADS)
     try:
         with show_progress("check", len(images.rows), "images") as progress:
             for chunk, done in zip(
-                chunks, pool.map(lambda rows: _Chunk(images, state).check(rows), chunks), strict=True
+                chunks,
+                pool.map(lambda rows: _Chunk(images, state).check(rows), chunks),
+                strict=True,
             ):
                 report.n_verified += len(done.verified)
                 report.n_unchanged += done.n_unchanged
@@ -211,20 +241,32 @@ class _Chunk:
         self.problems: list[Problem] = []
 
     def check(self, rows: NDArray[np.int64]) -> "_Chunk":
-        part = self._images.frames.select(["image", "sha256", "width", "height"]).take(pa.array(rows))
+        part = self._images.frames.select(["image", "sha256", "width", "height"]).take(
+            pa.array(rows)
+        )
         paths = pc.struct_field(part["image"].combine_chunks(), "path").to_pylist()
-        wanted = zip(*(part[name].to_pylist() for name in ("sha256", "width", "height")), strict=True)
+        wanted = zip(
+            *(part[name].to_pylist() for name in ("sha256", "width", "height")), strict=True
+        )
         for row, path, (sha256, width, height) in zip(rows.tolist(), paths, wanted, strict=True):
             try:
                 self._check_file(row, path, sha256, (width, height))
             except OSError as error:
-                odd = error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR)  # a link, pipe, device or folder
+                odd = error.errno in (
+                    errno.ELOOP,
+                    errno.EINVAL,
+                    errno.EISDIR,
+                )  # a link, pipe, device or folder
                 rule = "image-file" if odd else "image-missing"
                 self.problems.append(Problem(path, row, rule, describe_os_error(error)))
         return self
 
     def remembered(self) -> list[tuple[int, Signature]]:
-        return [(row, signature) for row, signature in self.verified if signature[2] < self._start_ns - _YOUNG_NS]
+        return [
+            (row, signature)
+            for row, signature in self.verified
+            if signature[2] < self._start_ns - _YOUNG_NS
+        ]
 
     def _check_file(self, row: int, path: str, sha256: bytes, size: tuple[int, int]) -> None:
         if self._state and self._state.knows(row, self._images.root, path):
@@ -233,7 +275,9 @@ class _Chunk:
         descriptor = self._images.root.open_file(path)
         try:
             status = os.fstat(descriptor)
-            if status.st_size > self._bounds.n_bytes:  # not read: a sparse file of many GB costs nothing to send
+            if (
+                status.st_size > self._bounds.n_bytes
+            ):  # not read: a sparse file of many GB costs nothing to send
                 what = explain_limit("image_bytes", f"{status.st_size} bytes")
                 self.problems.append(Problem(path, row, "image-bound", what))
                 return
@@ -252,26 +296,46 @@ class _Chunk:
         header = read_image_header(data)
         if found != sha256:
             other = self._images.find(found)
-            what = f"a {header.kind} of {header.width} x {header.height}" if header else "no whole JPEG or PNG header"
+            what = (
+                f"a {header.kind} of {header.width} x {header.height}"
+                if header
+                else "no whole JPEG or PNG header"
+            )
             whose = f", which is the image of row {other}" if other >= 0 else ""
             return Problem(
-                path, row, "image-hash", f"{found.hex()[:12]}… instead of {sha256.hex()[:12]}… ({what}){whose}"
+                path,
+                row,
+                "image-hash",
+                f"{found.hex()[:12]}… instead of {sha256.hex()[:12]}… ({what}){whose}",
             )
-        if header is None or header.kind != KIND_OF_SUFFIX.get(f".{path.rpartition('.')[2].lower()}"):
-            return Problem(path, row, "image-kind", f"a {header.kind} file" if header else "neither JPEG nor PNG")
+        if header is None or header.kind != KIND_OF_SUFFIX.get(
+            f".{path.rpartition('.')[2].lower()}"
+        ):
+            return Problem(
+                path,
+                row,
+                "image-kind",
+                f"a {header.kind} file" if header else "neither JPEG nor PNG",
+            )
         if (header.width, header.height) != size:
             return Problem(
-                path, row, "image-size", f"{header.width} x {header.height}, not {size[0]} x {size[1]} pixels"
+                path,
+                row,
+                "image-size",
+                f"{header.width} x {header.height}, not {size[0]} x {size[1]} pixels",
             )
         try:
             vet_image(data, header, self._bounds)
         except ImageFaultError as error:
-            return Problem(path, row, "image-bound" if error.fault == "bound" else "image-whole", str(error))
+            return Problem(
+                path, row, "image-bound" if error.fault == "bound" else "image-whole", str(error)
+            )
         return None
 
 
 def _read_and_hash(descriptor: int, n_bytes: int) -> tuple[bytes, bytes]:
-    """The `n_bytes` bytes of a file and their SHA-256; where it has grown meanwhile, at most `_READ_BYTES` more."""
+    """The `n_bytes` bytes of a file and their SHA-256; where it has grown meanwhile, at most
+    `_READ_BYTES` more."""
     data = os.read(descriptor, min(n_bytes, _READ_BYTES) + 1)
     if len(data) != n_bytes:
         blocks, n_read = [data], len(data)
@@ -283,11 +347,18 @@ def _read_and_hash(descriptor: int, n_bytes: int) -> tuple[bytes, bytes]:
 
 
 def _signature(status: os.stat_result) -> Signature:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF
+    return (
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino & 0x7FFF_FFFF_FFFF_FFFF,
+    )
 
 
 def find_extra(names: Iterable[str], frames: pa.Table) -> list[Problem]:
     """Warnings for those of `names` (files of the dataset) that no row of `frames` names."""
     known = set(pc.struct_field(frames["image"].combine_chunks(), "path").to_pylist())
     extra = (name for name in names if name not in known)
-    return [Problem(name, None, "image-extra", "a file that no row names", "warning") for name in extra]
+    return [
+        Problem(name, None, "image-extra", "a file that no row names", "warning") for name in extra
+    ]

@@ -1,4 +1,5 @@
-"""`images.pack` and `pack.parquet` against the index: whole, of this dataset, and byte for byte the images it names."""
+"""`images.pack` and `pack.parquet` against the index: whole, of this dataset, and byte for byte the
+images it names."""
 
 import hashlib
 import os
@@ -11,7 +12,13 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.check.problems import Problem, name_rows
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.pack import PACK_FILE, PACK_TABLE, explain_too_long, find_starts, pack_facts
+from lpw_toolkit.dataset.pack import (
+    PACK_FILE,
+    PACK_TABLE,
+    explain_too_long,
+    find_starts,
+    pack_facts,
+)
 from lpw_toolkit.dataset.schema import PACK
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import MismatchError
@@ -33,7 +40,9 @@ def check_pack(dataset: Dataset, frames: pa.Table, *, images: bool) -> Iterator[
     file, table = dataset.root / PACK_FILE, dataset.root / PACK_TABLE
     if not exists(table):
         if exists(file):
-            yield Problem(PACK_FILE, None, "pack-half", f"no {PACK_TABLE}: packing did not end", "warning")
+            yield Problem(
+                PACK_FILE, None, "pack-half", f"no {PACK_TABLE}: packing did not end", "warning"
+            )
         return
     try:
         n_bytes = measure(file)
@@ -43,7 +52,9 @@ def check_pack(dataset: Dataset, frames: pa.Table, *, images: bool) -> Iterator[
     try:
         places = read_table(table, PACK)
     except MismatchError as error:
-        yield Problem(PACK_TABLE, None, "table-read", f"{error.got}, not {error.expected} ({error.thing})")
+        yield Problem(
+            PACK_TABLE, None, "table-read", f"{error.got}, not {error.expected} ({error.thing})"
+        )
         return
     problems = list(_check_places(dataset, places, frames, n_bytes))
     yield from problems
@@ -52,22 +63,30 @@ def check_pack(dataset: Dataset, frames: pa.Table, *, images: bool) -> Iterator[
         yield from _check_bytes(dataset, frames, starts)
 
 
-def _check_places(dataset: Dataset, places: pa.Table, frames: pa.Table, n_bytes: int) -> Iterator[Problem]:
+def _check_places(
+    dataset: Dataset, places: pa.Table, frames: pa.Table, n_bytes: int
+) -> Iterator[Problem]:
     digest, said = pack_facts(places)
     if digest != dataset.manifest.get("digest"):
         yield Problem(PACK_TABLE, None, "pack-stale", f"a pack of dataset {digest[:12]}…")
     if n_bytes != said:
         yield Problem(PACK_FILE, None, "pack-stale", f"{n_bytes} bytes instead of {said}")
     if any(not places[name].equals(frames[name]) for name in ("tracklet_id", "position")):
-        yield Problem(PACK_TABLE, None, "pack-rows", f"{places.num_rows} other rows than frames.parquet has")
+        yield Problem(
+            PACK_TABLE, None, "pack-rows", f"{places.num_rows} other rows than frames.parquet has"
+        )
     if too_long := explain_too_long(places):
         yield Problem(PACK_TABLE, None, "image-bound", too_long)
     starts = find_starts(places)
     if starts is None or starts[-1] != n_bytes:
-        yield Problem(PACK_TABLE, None, "pack-rows", f"places with gaps, or that do not end at {n_bytes}")
+        yield Problem(
+            PACK_TABLE, None, "pack-rows", f"places with gaps, or that do not end at {n_bytes}"
+        )
 
 
-def _check_bytes(dataset: Dataset, frames: pa.Table, starts: NDArray[np.int64]) -> Iterator[Problem]:
+def _check_bytes(
+    dataset: Dataset, frames: pa.Table, starts: NDArray[np.int64]
+) -> Iterator[Problem]:
     n_images = len(starts) - 1
     bad = np.zeros(n_images, dtype=bool)
     try:
@@ -79,7 +98,10 @@ def _check_bytes(dataset: Dataset, frames: pa.Table, starts: NDArray[np.int64]) 
     def check_chunk(at: int) -> tuple[int, list[bool]]:
         wanted = frames["sha256"].slice(at, _CHUNK_ROWS).to_pylist()
         part = starts[at : at + len(wanted) + 1].tolist()
-        found = (hashlib.sha256(os.pread(descriptor, end - start, start)).digest() for start, end in pairwise(part))
+        found = (
+            hashlib.sha256(os.pread(descriptor, end - start, start)).digest()
+            for start, end in pairwise(part)
+        )
         return at, [digest != sha256 for digest, sha256 in zip(found, wanted, strict=True)]
 
     try:

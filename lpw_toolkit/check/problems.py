@@ -1,4 +1,5 @@
-"""What a check may find: one `Problem` a line, and the list of rules with what must hold and what to do."""
+"""What a check may find: one `Problem` a line, and the list of rules with what must hold and what
+to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,8 +27,12 @@ _LOOK = "remove it if nobody needs it"
 
 RULES = {
     "manifest": Rule("dataset.json as lpw writes it", _RESTORE),
-    "table-missing": Rule("every table that dataset.json lists is a readable regular file", _RESTORE),
-    "table-unlisted": Rule("every table is listed in dataset.json", "remove it or build the dataset again"),
+    "table-missing": Rule(
+        "every table that dataset.json lists is a readable regular file", _RESTORE
+    ),
+    "table-unlisted": Rule(
+        "every table is listed in dataset.json", "remove it or build the dataset again"
+    ),
     "table-size": Rule("the size that dataset.json names", _RESTORE),
     "table-hash": Rule("the SHA-256 that dataset.json names", _RESTORE),
     "table-read": Rule("a whole Parquet table of this schema", _RESTORE),
@@ -55,26 +60,44 @@ RULES = {
     "split-subset": Rule("subset is train, query or gallery", _REBUILD),
     "split-sorted": Rule("rows sorted by split, subset and tracklet_id, as UTF-8 text", _REBUILD),
     "split-twice": Rule("a tracklet once in each subset of a split", _REBUILD),
-    "split-leak": Rule("a tracklet that trains neither asks nor answers in the same split", _REBUILD),
+    "split-leak": Rule(
+        "a tracklet that trains neither asks nor answers in the same split", _REBUILD
+    ),
     "split-person": Rule("a person who trains is never tested in the same split", _REBUILD),
     "split-tracklet": Rule("every tracklet of a split is in tracklets.parquet", _REBUILD),
-    "split-source": Rule("dataset.json and splits.parquet name the same source of the splits", _RESTORE),
-    "published": Rule("the published counts of the benchmark", "complete the raw data and import it again"),
-    "image-path": Rule("a plain relative POSIX path that stays inside, ending in .jpg, .jpeg or .png", _REBUILD),
+    "split-source": Rule(
+        "dataset.json and splits.parquet name the same source of the splits", _RESTORE
+    ),
+    "published": Rule(
+        "the published counts of the benchmark", "complete the raw data and import it again"
+    ),
+    "image-path": Rule(
+        "a plain relative POSIX path that stays inside, ending in .jpg, .jpeg or .png", _REBUILD
+    ),
     "image-twice": Rule("each image file belongs to one row", _REBUILD),
     "images-root": Rule("images inside the dataset, or imported in place", _RESTORE),
     "image-missing": Rule("the image can be read", _RESTORE),
-    "image-file": Rule("a regular file inside the images' folder, no link", "put the file itself in its place"),
+    "image-file": Rule(
+        "a regular file inside the images' folder, no link", "put the file itself in its place"
+    ),
     "image-hash": Rule("the SHA-256 of the index", _RESTORE),
     "image-kind": Rule("a JPEG or PNG file, as its suffix says", _REBUILD),
     "image-size": Rule("the width and height of the index", _REBUILD),
     "image-whole": Rule("an image that is whole to its end", _RESTORE),
-    "image-bound": Rule("no more bytes, pixels and scans than an image may have", "replace it, or raise the bound"),
+    "image-bound": Rule(
+        "no more bytes, pixels and scans than an image may have", "replace it, or raise the bound"
+    ),
     "image-extra": Rule("every image file is in the index", _LOOK),
     "pack-half": Rule("images.pack and pack.parquet together", "run `lpw pack` again"),
-    "pack-stale": Rule("a pack of this dataset, of the size that pack.parquet names", "run `lpw pack` again"),
-    "pack-rows": Rule("the rows of frames.parquet, their bytes end to end from 0", "run `lpw pack` again"),
-    "pack-hash": Rule("the bytes whose SHA-256 the index names", "remove images.pack, then run `lpw pack` again"),
+    "pack-stale": Rule(
+        "a pack of this dataset, of the size that pack.parquet names", "run `lpw pack` again"
+    ),
+    "pack-rows": Rule(
+        "the rows of frames.parquet, their bytes end to end from 0", "run `lpw pack` again"
+    ),
+    "pack-hash": Rule(
+        "the bytes whose SHA-256 the index names", "remove images.pack, then run `lpw pack` again"
+    ),
     "leftover": Rule("no temporary files of an interrupted run", _LOOK),
 }
 
@@ -109,17 +132,24 @@ class Problem:
 
     def __str__(self) -> str:
         where = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return show_name(f"{where}: {self.rule}: got {self.found}; expected {self.expected}; {self.remedy}")
+        return show_name(
+            f"{where}: {self.rule}: got {self.found}; expected {self.expected}; {self.remedy}"
+        )
 
     def as_fields(self) -> dict[str, Any]:
         """The same for machines: file, row, rule, found, expected, remedy, level."""
-        file = self.file.encode("utf-8", "backslashreplace").decode("utf-8")  # a name on disk need not be Unicode
+        file = self.file.encode("utf-8", "backslashreplace").decode(
+            "utf-8"
+        )  # a name on disk need not be Unicode
         fields = {"file": file, "row": self.row, "rule": self.rule, "found": self.found}
         return {**fields, "expected": self.expected, "remedy": self.remedy, "level": self.level}
 
 
-def name_rows(file: str, rule: str, bad: NDArray[np.bool_], found: Callable[[int], str]) -> Iterator[Problem]:
-    """Problems for the rows where `bad` (N,) holds: the first ones by number, the rest as a count."""
+def name_rows(
+    file: str, rule: str, bad: NDArray[np.bool_], found: Callable[[int], str]
+) -> Iterator[Problem]:
+    """Problems for the rows where `bad` (N,) holds: the first ones by number, the rest as a
+    count."""
     rows = np.flatnonzero(bad)
     for row in rows[:MAX_ROWS_NAMED].tolist():
         yield Problem(file, row, rule, found(row))

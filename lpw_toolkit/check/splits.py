@@ -1,4 +1,5 @@
-"""The rules of `splits.parquet`: who trains, asks and answers, each named once, and nobody on both sides."""
+"""The rules of `splits.parquet`: who trains, asks and answers, each named once, and nobody on both
+sides."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,16 +25,25 @@ def check_splits(table: pa.Table) -> Iterator[Problem]:
     yield from name_rows(_SPLITS, "split-subset", ~known, lambda row: repr(subsets[row].as_py()))
     numbers = np.unique(table["split"].to_numpy())
     if not np.array_equal(numbers, np.arange(len(numbers))):
-        yield Problem(_SPLITS, None, "split-number", f"the numbers {', '.join(map(str, numbers[:5]))}")
+        yield Problem(
+            _SPLITS, None, "split-number", f"the numbers {', '.join(map(str, numbers[:5]))}"
+        )
     order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in _COLUMNS]).to_numpy()
     codes = np.stack([_codes(table, name)[order] for name in _COLUMNS], axis=1)
     repeats = np.zeros(table.num_rows, dtype=bool)
     repeats[order[1:]] = (codes[1:] == codes[:-1]).all(axis=1)
     yield from name_rows(_SPLITS, "split-twice", repeats, lambda row: f"{_row(table, row)} again")
     ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.cumsum(np.append([False], (codes[1:] != codes[:-1]).any(axis=1))[: len(order)])
+    ranks[order] = np.cumsum(
+        np.append([False], (codes[1:] != codes[:-1]).any(axis=1))[: len(order)]
+    )
     falls = np.diff(ranks, prepend=ranks[:1]) < 0
-    yield from name_rows(_SPLITS, "split-sorted", falls, lambda row: f"{_row(table, row)} after {_row(table, row - 1)}")
+    yield from name_rows(
+        _SPLITS,
+        "split-sorted",
+        falls,
+        lambda row: f"{_row(table, row)} after {_row(table, row - 1)}",
+    )
     yield from _check_leaks(table)
 
 
@@ -41,13 +51,19 @@ def _check_leaks(table: pa.Table) -> Iterator[Problem]:
     owner = _codes(table, "split").astype(np.int64) << 32 | _codes(table, "tracklet_id")
     trains = _mask(pc.equal(table["subset"], "train"))
     leaks = ~trains & np.isin(owner, owner[trains])
-    yield from name_rows(_SPLITS, "split-leak", leaks, lambda row: f"{_row(table, row)}, which also trains")
+    yield from name_rows(
+        _SPLITS, "split-leak", leaks, lambda row: f"{_row(table, row)}, which also trains"
+    )
 
 
 def check_split_members(splits: pa.Table, tracklets: pa.Table) -> Iterator[Problem]:
     """Every tracklet that a split names must be there."""
-    known = _mask(pc.is_in(splits["tracklet_id"], value_set=tracklets["tracklet_id"].combine_chunks()))
-    yield from name_rows(_SPLITS, "split-tracklet", ~known, lambda row: repr(splits["tracklet_id"][row].as_py()))
+    known = _mask(
+        pc.is_in(splits["tracklet_id"], value_set=tracklets["tracklet_id"].combine_chunks())
+    )
+    yield from name_rows(
+        _SPLITS, "split-tracklet", ~known, lambda row: repr(splits["tracklet_id"][row].as_py())
+    )
 
 
 def check_split_persons(splits: pa.Table, tracklets: pa.Table) -> Iterator[Problem]:
@@ -73,7 +89,9 @@ def check_split_source(manifest: dict[str, Any], splits: pa.Table) -> Iterator[P
     for key, value in wanted.items():
         found = metadata.get(key.encode(), b"").decode("utf-8", "replace")
         if found != value:
-            yield Problem(_SPLITS, None, "split-source", f"{key} {found!r} where dataset.json says {value!r}")
+            yield Problem(
+                _SPLITS, None, "split-source", f"{key} {found!r} where dataset.json says {value!r}"
+            )
 
 
 def _codes(table: pa.Table, name: str) -> NDArray[np.int64]:

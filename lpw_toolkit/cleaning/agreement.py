@@ -1,4 +1,5 @@
-"""How far reviewers agree: each one's decisions alone, compared on the tracklets that both have judged."""
+"""How far reviewers agree: each one's decisions alone, compared on the tracklets that both have
+judged."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ class Agreement:
 
     Attributes:
         reviewers: the two.
-        table: number of tracklets (3, 3) by what the first and the second say, in the order of `CATEGORIES`.
-        n_pairs: pairs of tracklets that both have judged and that the first, the second, and both take for one person.
+        table: number of tracklets (3, 3) by what the first and the second say, in the order of
+            `CATEGORIES`.
+        n_pairs: pairs of tracklets that both have judged and that the first, the second, and both
+            take for one person.
         different: tracklets that they judge differently, with both words.
         different_pairs: pairs that one links and the other does not, with who links them.
     """
@@ -41,27 +44,40 @@ class Agreement:
 
     @property
     def kappa(self) -> float | None:
-        """Cohen's kappa; None where it is not defined (nothing in common, or all in one category)."""
+        """Cohen's kappa; None where it is not defined (nothing in common, or all in one
+        category)."""
         return compute_kappa(self.table)
 
     @property
     def link_f1(self) -> float | None:
-        """Twice the pairs that both link over those of the one and the other; None where neither links any."""
+        """Twice the pairs that both link over those of the one and the other; None where neither
+        links any."""
         one, other, both = self.n_pairs
         return 2 * both / (one + other) if one + other else None
 
     def as_fields(self) -> dict[str, Any]:
         """The comparison for machines."""
         figures = {"n_both": self.n_both, "kappa": self.kappa, "link_f1": self.link_f1}
-        lists = {"different": [list(d) for d in self.different], "links": [list(d) for d in self.different_pairs]}
+        lists = {
+            "different": [list(d) for d in self.different],
+            "links": [list(d) for d in self.different_pairs],
+        }
         tables = {"categories": list(CATEGORIES), "table": [list(row) for row in self.table]}
-        return {"reviewers": list(self.reviewers), **figures, **tables, "n_pairs": list(self.n_pairs), **lists}
+        return {
+            "reviewers": list(self.reviewers),
+            **figures,
+            **tables,
+            "n_pairs": list(self.n_pairs),
+            **lists,
+        }
 
 
 def compute_kappa(table: Sequence[Sequence[int]]) -> float | None:
-    """Cohen's kappa of a square table of counts; None where chance alone agrees always, or there is nothing.
+    """Cohen's kappa of a square table of counts; None where chance alone agrees always, or there is
+    nothing.
 
-    Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. and Psych. Measurement 20 (1960).
+    Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. and Psych. Measurement 20
+    (1960).
     """
     total = sum(map(sum, table))
     if not total:
@@ -73,7 +89,8 @@ def compute_kappa(table: Sequence[Sequence[int]]) -> float | None:
 
 
 def count_checks(decisions: Iterable[Decision]) -> dict[str, tuple[int, int]]:
-    """Attention checks of each reviewer who had any: found, and all; of several verdicts on one the last counts."""
+    """Attention checks of each reviewer who had any: found, and all; of several verdicts on one the
+    last counts."""
     verdicts: dict[str, dict[str, bool]] = {}
     for decision in decisions:
         if decision.operation == "check":
@@ -103,7 +120,9 @@ def _judge_tracklets(state: State) -> dict[str, str]:
     return words
 
 
-def _compare(reviewers: Pair, states: dict[str, State], words: dict[str, dict[str, str]]) -> Agreement:
+def _compare(
+    reviewers: Pair, states: dict[str, State], words: dict[str, dict[str, str]]
+) -> Agreement:
     one, other = reviewers
     named = [set(states[name].settled) for name in reviewers]
     both = sorted(words[one].keys() & words[other].keys())
@@ -111,7 +130,9 @@ def _compare(reviewers: Pair, states: dict[str, State], words: dict[str, dict[st
     for tracklet in both:
         counts[words[one][tracklet], words[other][tracklet]] += 1
     links = [_list_pairs(states[name], named[0] & named[1]) for name in reviewers]
-    apart = [(*pair, one) for pair in links[0] - links[1]] + [(*pair, other) for pair in links[1] - links[0]]
+    apart = [(*pair, one) for pair in links[0] - links[1]] + [
+        (*pair, other) for pair in links[1] - links[0]
+    ]
     return Agreement(
         reviewers,
         tuple(tuple(counts[a, b] for b in CATEGORIES) for a in CATEGORIES),
@@ -126,6 +147,8 @@ def _list_pairs(state: State, tracklets: set[str]) -> set[Pair]:
     pairs: set[Pair] = set()
     merged = [names for names in state.members if names not in state.person_of]
     for names in (*state.groups, *((name,) for name in merged)):
-        found = sorted({part.piece.tracklet for name in names for part in state.parts_of(name)} & tracklets)
+        found = sorted(
+            {part.piece.tracklet for name in names for part in state.parts_of(name)} & tracklets
+        )
         pairs |= set(combinations(found, 2))
     return pairs

@@ -1,6 +1,8 @@
-"""Tables and decisions to a state: a pure function, the same whatever the order in which decisions arrive.
+"""Tables and decisions to a state: a pure function, the same whatever the order in which decisions
+arrive.
 
-`Ledger` is the same function for a growing set: it looks again only at the tracklets that a new decision touches.
+`Ledger` is the same function for a growing set: it looks again only at the tracklets that a new
+decision touches.
 """
 
 from collections import defaultdict
@@ -40,7 +42,9 @@ class Ledger:
         self.base = base
         self.decisions: dict[str, Decision] = {}
         self._known = Known(base.digest)
-        self._named = [name for name, tracklet in base.tracklets.items() if tracklet.person_id is not None]
+        self._named = [
+            name for name, tracklet in base.tracklets.items() if tracklet.person_id is not None
+        ]
         self._uses: dict[str, list[Use]] = defaultdict(list)
         self._global: dict[str, list[tuple[Decision, list[Piece]]]] = {"merge": [], "linking": []}
         self._strangers: list[tuple[str, Decision]] = []
@@ -75,7 +79,9 @@ class Ledger:
             self._uses[piece.tracklet].append(Use(decision, piece))
             self._waiting.add(piece.tracklet)
         if decision.operation == "merge" or decision.operation in _LINKING:
-            self._global["merge" if decision.operation == "merge" else "linking"].append((decision, pieces))
+            self._global["merge" if decision.operation == "merge" else "linking"].append(
+                (decision, pieces)
+            )
 
     def state(self, conflicts: Iterable[str] = ()) -> State:
         """The state under all decisions added so far.
@@ -109,23 +115,35 @@ class Ledger:
         if self._undos_changed:
             before, self._undone = self._undone.uuids, find_undone(self.decisions)
             for uuid in before ^ self._undone.uuids:
-                pieces = (find_piece(name, self.base.n_frames) for name in self.decisions[uuid].tracklets)
+                pieces = (
+                    find_piece(name, self.base.n_frames) for name in self.decisions[uuid].tracklets
+                )
                 self._waiting |= {piece.tracklet for piece in pieces if piece}
             self._undos_changed = False
         for tracklet in self._waiting:
             uses = [use for use in self._uses[tracklet] if self._is_in_force(use.decision)]
             self._settled.pop(tracklet, None)
             if uses:
-                self._settled[tracklet] = settle_tracklet(tracklet, self.base.n_frames[tracklet], uses)
+                self._settled[tracklet] = settle_tracklet(
+                    tracklet, self.base.n_frames[tracklet], uses
+                )
         self._waiting.clear()
 
     def _is_in_force(self, decision: Decision) -> bool:
         return decision.uuid not in self._undone.uuids
 
     def _list_strange(self, conflicts: Iterable[str]) -> list[Clash]:
-        clashes = [make_clash("unknown-tracklet", [name], [d]) for name, d in self._strangers if self._is_in_force(d)]
+        clashes = [
+            make_clash("unknown-tracklet", [name], [d])
+            for name, d in self._strangers
+            if self._is_in_force(d)
+        ]
         clashes += [Clash("uuid", (), (uuid,)) for uuid in conflicts if self._in_force_id(uuid)]
-        clashes += [Clash("undo-unknown", (), (uuid,)) for uuid in self._undone.unknown if self._in_force_id(uuid)]
+        clashes += [
+            Clash("undo-unknown", (), (uuid,))
+            for uuid in self._undone.unknown
+            if self._in_force_id(uuid)
+        ]
         clashes += [Clash("undo-circle", (), self._undone.circles)] if self._undone.circles else []
         return clashes
 
@@ -151,7 +169,9 @@ class Ledger:
         clashes += joined.clashes
         return joined
 
-    def _link(self, joined: Joined, clashes: list[Clash]) -> tuple[tuple[tuple[str, ...], ...], dict[str, int]]:
+    def _link(
+        self, joined: Joined, clashes: list[Clash]
+    ) -> tuple[tuple[tuple[str, ...], ...], dict[str, int]]:
         leaders = joined.leaders()
         namings, named = [], set()
         for decision, pieces in self._global["linking"]:
@@ -162,19 +182,28 @@ class Ledger:
                     namings.append(naming)
         given = self._list_given(leaders, named, clashes)
         names = named.union(*given) if given else named
-        parts = {name: [self._find(member) for member in joined.members.get(name, (name,))] for name in names}
+        parts = {
+            name: [self._find(member) for member in joined.members.get(name, (name,))]
+            for name in names
+        }
         persons = find_persons(self.base, namings, given, parts)
         clashes += persons.clashes
         return persons.groups, persons.numbers
 
-    def _name(self, decision: Decision, pieces: list[Piece], leaders: dict[str, str], clashes: list[Clash]) -> Naming:
+    def _name(
+        self, decision: Decision, pieces: list[Piece], leaders: dict[str, str], clashes: list[Clash]
+    ) -> Naming:
         """The merged tracklets that a decision about identity names now."""
         names: dict[str, None] = {}
         for i, piece in enumerate(pieces):
             part = self._parts(piece)
             found = {leaders.get(state.name, state.name) for state in part}
             if len(found) > 1:
-                clashes.append(make_clash("parts", [name_piece(piece, self.base.n_frames[piece.tracklet])], [decision]))
+                clashes.append(
+                    make_clash(
+                        "parts", [name_piece(piece, self.base.n_frames[piece.tracklet])], [decision]
+                    )
+                )
             if len(found) != 1:
                 if i == 0 and decision.operation == "unlink":
                     return Naming(decision, ())  # the others are not said to differ from each other
@@ -187,8 +216,11 @@ class Ledger:
             names[name] = None
         return Naming(decision, tuple(names))
 
-    def _list_given(self, leaders: dict[str, str], named: set[str], clashes: list[Clash]) -> list[tuple[str, ...]]:
-        """What the dataset itself makes one person; a tracklet that was cut is nobody until somebody says who."""
+    def _list_given(
+        self, leaders: dict[str, str], named: set[str], clashes: list[Clash]
+    ) -> list[tuple[str, ...]]:
+        """What the dataset itself makes one person; a tracklet that was cut is nobody until
+        somebody says who."""
         persons: dict[str, dict[str, None]] = defaultdict(dict)
         for name in self._named:
             settled = self._settled.get(name)
@@ -208,7 +240,8 @@ class Ledger:
 
 
 def _find_rejected(decision: Decision, part: list[PieceState]) -> Clash | None:
-    """A clash where `decision` is about what was rejected, unless its reviewer rejected it later: that settles it."""
+    """A clash where `decision` is about what was rejected, unless its reviewer rejected it later:
+    that settles it."""
     rejected = [state for state in part if state.status == REJECTED]
     if len(rejected) < len(part):
         return None

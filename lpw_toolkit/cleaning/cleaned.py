@@ -1,6 +1,8 @@
-"""A cleaned, identified dataset from a dataset and its decisions (`lpw clean --apply`): images copied byte for byte.
+"""A cleaned, identified dataset from a dataset and its decisions (`lpw clean --apply`): images
+copied byte for byte.
 
-state --choose--> merged tracklets that stay --two cameras--> persons --> tables, images, dataset.json
+state --choose--> merged tracklets that stay --two cameras--> persons --> tables, images,
+dataset.json
 """
 
 import hashlib
@@ -47,7 +49,8 @@ class CleanOptions:
     Attributes:
         unreviewed: pieces that nobody has judged are left out, kept, or a reason to refuse.
         clashes: with anything left open nothing is made, or the tracklets it is about are left out.
-        min_cameras: persons seen by fewer cameras are left out; LPW has persons of two or more only.
+        min_cameras: persons seen by fewer cameras are left out; LPW has persons of two or more
+            only.
     """
 
     unreviewed: Unreviewed = "leave-out"
@@ -72,7 +75,8 @@ class Cleaned:
 
 @dataclass
 class _Choice:
-    """Tracklets of the new dataset: for each the rows (n,) of the parent's frames, in order; and what is left out."""
+    """Tracklets of the new dataset: for each the rows (n,) of the parent's frames, in order; and
+    what is left out."""
 
     rows: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     losses: dict[str, list[str]] = field(default_factory=dict)
@@ -82,24 +86,40 @@ class _Choice:
         self.losses.setdefault(reason, []).append(name)
 
 
-def write_cleaned(dataset: Dataset, state: State, union: Union, out: Path, options: CleanOptions) -> Cleaned:
-    """Writes the dataset `out`: what `state` leaves of `dataset`, with person ids as LPW has them (`numbering`).
+def write_cleaned(
+    dataset: Dataset, state: State, union: Union, out: Path, options: CleanOptions
+) -> Cleaned:
+    """Writes the dataset `out`: what `state` leaves of `dataset`, with person ids as LPW has them
+    (`numbering`).
 
-    Errors: LpwError where something is left open and `options` does not say what to do, where nothing would be left, or
-    for an `out` that is in use; CorruptCropError for an image that is not the index's. Then nothing is left behind.
+    Errors: LpwError where something is left open and `options` does not say what to do, where
+    nothing would be left, or for an `out` that is in use; CorruptCropError for an image that is not
+    the index's. Then nothing is left behind.
     """
     _refuse_open(state, options)
     persons = number_persons(state)
     choice = _choose(state, options)
     _leave_lonely(state, persons, choice, options.min_cameras)
     if not choice.rows:
-        got = "; ".join(f"{len(names):,} {reason}" for reason, names in choice.losses.items()) or "no tracklet"
-        raise LpwError(out, f"nothing that is left ({got})", "a tracklet or more", "review more, or --min-cameras 1")
+        got = (
+            "; ".join(f"{len(names):,} {reason}" for reason, names in choice.losses.items())
+            or "no tracklet"
+        )
+        raise LpwError(
+            out,
+            f"nothing that is left ({got})",
+            "a tracklet or more",
+            "review more, or --min-cameras 1",
+        )
     with publish_folder(out) as folder:
         _write(dataset, state, persons, choice, folder)
         report = _make_report(state, union, options, choice)
-        writing.publish_text(folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-        facts = _make_facts(dataset, out, {key: value for key, value in report.items() if key != "losses"})
+        writing.publish_text(
+            folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+        )
+        facts = _make_facts(
+            dataset, out, {key: value for key, value in report.items() if key != "losses"}
+        )
         close_dataset(folder, facts)
     return Cleaned(open_dataset(out), choice.losses, choice.n_dropped)
 
@@ -126,7 +146,9 @@ def _choose(state: State, options: CleanOptions) -> _Choice:
             choice.lose("left open (clashes)", first)
         elif not staying:
             choice.lose("rejected", first)
-        elif options.unreviewed == "leave-out" and any(part.status == UNREVIEWED for part in staying):
+        elif options.unreviewed == "leave-out" and any(
+            part.status == UNREVIEWED for part in staying
+        ):
             choice.lose("unreviewed", first)
         elif len(rows := _take_rows(state.base, staying)):
             choice.rows[first] = rows
@@ -140,7 +162,9 @@ def _list_disputed(state: State) -> set[str]:
     """Tracklets that a clash is about, and with them all of a person whose identity is in doubt."""
     disputed = set()
     for clash in state.clashes:
-        pieces = [piece for name in clash.pieces if (piece := find_piece(name, state.base.n_frames))]
+        pieces = [
+            piece for name in clash.pieces if (piece := find_piece(name, state.base.n_frames))
+        ]
         disputed |= {piece.tracklet for piece in pieces}
         if clash.kind in _DOUBTS:
             persons = {state.person_of[name] for name in clash.pieces if name in state.person_of}
@@ -150,10 +174,13 @@ def _list_disputed(state: State) -> set[str]:
 
 
 def _take_rows(base: Base, parts: list[PieceState]) -> NDArray[np.int64]:
-    """Rows (n,) of the table of frames that the pieces of one merged tracklet keep, in temporal order."""
+    """Rows (n,) of the table of frames that the pieces of one merged tracklet keep, in temporal
+    order."""
     rows = np.concatenate([part.kept + base.tracklets[part.piece.tracklet].start for part in parts])
     numbers = [find_frame_numbers(base, part) for part in parts]
-    if len(parts) > 1 and sum(map(len, numbers)) == len(rows):  # fragments may lie within each other
+    if len(parts) > 1 and sum(map(len, numbers)) == len(
+        rows
+    ):  # fragments may lie within each other
         rows = rows[np.argsort(np.concatenate(numbers), kind="stable")]
     return rows
 
@@ -181,7 +208,9 @@ def _first_tracklet(state: State, name: str) -> Tracklet:
     return state.base.tracklets[state.parts_of(name)[0].piece.tracklet]
 
 
-def _write(dataset: Dataset, state: State, persons: dict[str, str], choice: _Choice, folder: Path) -> None:
+def _write(
+    dataset: Dataset, state: State, persons: dict[str, str], choice: _Choice, folder: Path
+) -> None:
     names = sorted(choice.rows, key=lambda name: name.encode())
     rows = np.concatenate([choice.rows[name] for name in names])
     owners = np.repeat(np.arange(len(names)), [len(choice.rows[name]) for name in names])
@@ -198,7 +227,10 @@ def _write(dataset: Dataset, state: State, persons: dict[str, str], choice: _Cho
         names,
         [tracklet.scene_id for tracklet in firsts],
         [tracklet.camera_id for tracklet in firsts],
-        [persons.get(name, tracklet.person_id) for name, tracklet in zip(names, firsts, strict=True)],
+        [
+            persons.get(name, tracklet.person_id)
+            for name, tracklet in zip(names, firsts, strict=True)
+        ],
         [tracklet.kind for tracklet in firsts],
         [tracklet.video_id for tracklet in firsts],
         np.diff(bounds).astype(np.int32),
@@ -209,7 +241,8 @@ def _write(dataset: Dataset, state: State, persons: dict[str, str], choice: _Cho
 
 
 def _inner_root(dataset: Dataset) -> str:
-    """Where paths begin in the copy: as in the parent, or in `images` where those lie outside it."""
+    """Where paths begin in the copy: as in the parent, or in `images` where those lie outside
+    it."""
     return IMAGES if dataset.is_in_place else str(dataset.manifest.get("images_root", "."))
 
 
@@ -229,11 +262,15 @@ def _copy(dataset: Dataset, rows: NDArray[np.int64], folder: Path) -> None:
             progress.advance(1)
 
 
-def _make_report(state: State, union: Union, options: CleanOptions, choice: _Choice) -> dict[str, Any]:
+def _make_report(
+    state: State, union: Union, options: CleanOptions, choice: _Choice
+) -> dict[str, Any]:
     counts = Counter(decision.reviewer for decision in union.decisions)
     return {
         "decisions": dict(sorted(counts.items())),
-        "decisions_sha256": hashlib.sha256("\n".join(sorted(d.sha256 for d in union.decisions)).encode()).hexdigest(),
+        "decisions_sha256": hashlib.sha256(
+            "\n".join(sorted(d.sha256 for d in union.decisions)).encode()
+        ).hexdigest(),
         "state": state.content_digest,
         "options": vars(options),
         "statuses": state.count_statuses(),
@@ -246,7 +283,9 @@ def _make_report(state: State, union: Union, options: CleanOptions, choice: _Cho
 
 def _make_facts(dataset: Dataset, out: Path, report: dict[str, Any]) -> dict[str, Any]:
     manifest = dataset.manifest
-    settings = {key: value for key, value in manifest.get("settings", {}).items() if key != "import"}
+    settings = {
+        key: value for key, value in manifest.get("settings", {}).items() if key != "import"
+    }
     return {
         "name": out.absolute().name,
         "parent": {"name": dataset.name, "digest": str(manifest.get("digest"))},

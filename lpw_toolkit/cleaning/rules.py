@@ -1,7 +1,9 @@
-"""Automatic clean-up: rules that decide what hardly needs a person, in logs of their own (`cleanup/auto-<rule>.jsonl`).
+"""Automatic clean-up: rules that decide what hardly needs a person, in logs of their own
+(`cleanup/auto-<rule>.jsonl`).
 
-What a rule says is a decision like any other: it can be undone, and what a person says about the same thing counts for
-more. A rule decides once: what it was told to take back, or a person has judged, it leaves alone when it is run again.
+What a rule says is a decision like any other: it can be undone, and what a person says about the
+same thing counts for more. A rule decides once: what it was told to take back, or a person has
+judged, it leaves alone when it is run again.
 """
 
 import uuid
@@ -46,7 +48,10 @@ def _reject_duplicates(base: Base, suggested: Suggested) -> Iterator[Plan]:
         if row is None or row["score"] < _SURE_DUPLICATE or row["other_id"] not in base.n_frames:
             continue
         other = row["other_id"]
-        if (base.n_frames[name], name) < (base.n_frames[other], other):  # of two the longer one stays
+        if (base.n_frames[name], name) < (
+            base.n_frames[other],
+            other,
+        ):  # of two the longer one stays
             yield "reject", [name], {"reason": "duplicate"}
 
 
@@ -62,22 +67,32 @@ def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[Plan]:
 
 RULES = {
     "short": Rule(f"rejects tracklets of fewer than {MIN_FRAMES} frames", _reject_short),
-    "duplicate": Rule("rejects the shorter of two tracklets that lie on each other", _reject_duplicates),
+    "duplicate": Rule(
+        "rejects the shorter of two tracklets that lie on each other", _reject_duplicates
+    ),
     "odd-frame": Rule("drops a frame unlike both its neighbours", _drop_odd_frames),
 }
 
 
 def run_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
-    """Writes the decisions of a rule that it has not made before, about what no person has judged; how many.
+    """Writes the decisions of a rule that it has not made before, about what no person has judged;
+    how many.
 
     Errors: LpwError for an unknown rule or without suggestions; as `open_review`.
     """
     rule = _find(name)
     suggested: Suggested = {}
-    for row in read_suggestions(dataset, folder=state / "suggestions" if state else None).to_pylist():
+    for row in read_suggestions(
+        dataset, folder=state / "suggestions" if state else None
+    ).to_pylist():
         suggested.setdefault(row["tracklet_id"], {})[row["reason"]] = row
     with open_review(dataset, f"{RULE_PREFIX}{name}", state) as review:
-        judged = {d for known in review.decisions.values() if not known.is_by_rule for d in known.tracklets}
+        judged = {
+            d
+            for known in review.decisions.values()
+            if not known.is_by_rule
+            for d in known.tracklets
+        }
         before = len(review.log.decisions)
         for operation, names, arguments in rule.plan(review.base, suggested):
             own = str(uuid.uuid5(_SPACE, f"{review.base.digest}\n{name}\n{names}"))
@@ -87,12 +102,15 @@ def run_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
 
 
 def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
-    """Takes back all that a rule has decided; how many decisions that were. Errors: as `run_rule`."""
+    """Takes back all that a rule has decided; how many decisions that were. Errors: as
+    `run_rule`."""
     _find(name)
     with open_review(dataset, f"{RULE_PREFIX}{name}", state) as review:
         standing = _list_standing(review)
         for own in standing:
-            review.decide(Request(str(uuid.uuid5(_SPACE, f"undo\n{own}")), "undo", (), {"of": own}, 0))
+            review.decide(
+                Request(str(uuid.uuid5(_SPACE, f"undo\n{own}")), "undo", (), {"of": own}, 0)
+            )
         return len(standing)
 
 

@@ -1,4 +1,5 @@
-"""Who looks at which tracklet when several share a review: a function of names alone, the same on each machine."""
+"""Who looks at which tracklet when several share a review: a function of names alone, the same on
+each machine."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ class Team:
 
     Attributes:
         reviewers: their names; empty: whoever comes looks at everything.
-        both_frac: share of the tracklets that all of them look at, each without seeing what the others said, 0 to 1.
+        both_frac: share of the tracklets that all of them look at, each without seeing what the
+            others said, 0 to 1.
 
     Errors: LpwError for names that are none or stand twice, and for a share out of range.
     """
@@ -27,9 +29,16 @@ class Team:
             for name in self.reviewers:
                 check_reviewer(name)
         except BadLineError as error:
-            raise LpwError("option --team", str(error), "names such as anna,ben", "correct it") from error
+            raise LpwError(
+                "option --team", str(error), "names such as anna,ben", "correct it"
+            ) from error
         if len(set(self.reviewers)) < len(self.reviewers) or len(self.reviewers) == 1:
-            raise LpwError("option --team", ",".join(self.reviewers), "two names or more, each once", "correct it")
+            raise LpwError(
+                "option --team",
+                ",".join(self.reviewers),
+                "two names or more, each once",
+                "correct it",
+            )
 
     def is_shared(self, tracklet: str) -> bool:
         """Whether all look at `tracklet`."""

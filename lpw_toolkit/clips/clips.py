@@ -1,12 +1,15 @@
-"""Clips of tracklets for training with torch: a map-style Dataset, its collate function, and a loader that resumes.
+"""Clips of tracklets for training with torch: a map-style Dataset, its collate function, and a
+loader that resumes.
 
     index = open_index(root, verify_every=16)
     clips = ClipDataset(index, ClipOptions(n_frames=8), tracklet_ids=train)
-    loader = ClipLoader(clips, PersonBatches(clips.pids, n_persons=8, n_clips=4, seed=0), n_workers=2)
+    loader = ClipLoader(clips, PersonBatches(clips.pids, n_persons=8, n_clips=4, seed=0),
+    n_workers=2)
     for batch in loader:  # one epoch; the next `for` is the next epoch
         batch["imgs"]  # (32, 8, 3, 256, 128) uint8
 
-Pixels come as uint8 by default: a quarter of the bytes between processes; normalise on the device that trains.
+Pixels come as uint8 by default: a quarter of the bytes between processes; normalise on the device
+that trains.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +24,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from lpw_toolkit.dataset.clip_index import ClipIndex
-from lpw_toolkit.embedding.sampling import SAMPLINGS, Draw, PersonBatches, Sampling, choose_frames, clip_generator
+from lpw_toolkit.embedding.sampling import (
+    SAMPLINGS,
+    Draw,
+    PersonBatches,
+    Sampling,
+    choose_frames,
+    clip_generator,
+)
 from lpw_toolkit.errors import CorruptCropError, LpwError
 
 Batch = dict[str, Any]
@@ -35,12 +45,14 @@ class ClipOptions:
     Attributes:
         n_frames: T; of no meaning for the sampling `all`.
         sampling: see `sampling.choose_frames`.
-        size_px: height and width that every image is stretched to; None keeps them, and all of a clip must be alike.
-        train: False draws nothing: `restricted` takes the first frame of each stretch, `random` is refused.
+        size_px: height and width that every image is stretched to; None keeps them, and all of a
+            clip must be alike.
+        train: False draws nothing: `restricted` takes the first frame of each stretch, `random` is
+            refused.
         seed: of everything drawn.
         dtype: `uint8` 0-255, or `float32` 0-1.
-        skip_corrupt: an image that is not the index's is replaced by the next good one of its tracklet and named in the
-            item's `skipped`; otherwise it is an error.
+        skip_corrupt: an image that is not the index's is replaced by the next good one of its
+            tracklet and named in the item's `skipped`; otherwise it is an error.
     """
 
     n_frames: int = 8
@@ -56,9 +68,19 @@ class ClipOptions:
             ("n_frames", self.n_frames, self.n_frames >= 1, "1 or more"),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
             ("sampling", self.sampling, self.sampling in SAMPLINGS, " | ".join(SAMPLINGS)),
-            ("sampling", "random at test", self.train or self.sampling != "random", "evenly, restricted or all"),
+            (
+                "sampling",
+                "random at test",
+                self.train or self.sampling != "random",
+                "evenly, restricted or all",
+            ),
             ("dtype", self.dtype, self.dtype in ("uint8", "float32"), "uint8 | float32"),
-            ("size_px", self.size_px, self.size_px is None or min(self.size_px) >= 1, "height and width in pixels"),
+            (
+                "size_px",
+                self.size_px,
+                self.size_px is None or min(self.size_px) >= 1,
+                "height and width in pixels",
+            ),
         ]
         for name, value, good, expected in ranges:
             if not good:
@@ -68,10 +90,10 @@ class ClipOptions:
 class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     """Clips of tracklets, one item for each.
 
-    An item is a dict: `imgs` (T, 3, H, W) RGB, `pid` and `camid` int, `tracklet_id` str. In memory the channels of a
-    pixel lie together, as decoders write them and as torch calls `channels_last`. The item is a function of
-    (seed, epoch, place) alone, whichever worker makes it: index it by a `Draw`, or by a row, whose place is then its
-    number and whose epoch is that of `set_epoch`.
+    An item is a dict: `imgs` (T, 3, H, W) RGB, `pid` and `camid` int, `tracklet_id` str. In memory
+    the channels of a pixel lie together, as decoders write them and as torch calls `channels_last`.
+    The item is a function of (seed, epoch, place) alone, whichever worker makes it: index it by a
+    `Draw`, or by a row, whose place is then its number and whose epoch is that of `set_epoch`.
 
     Attributes:
         pids: (N,) 0, 1, … for the sorted persons of these tracklets; -1 where nobody is named.
@@ -84,14 +106,18 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         tracklet_ids: which tracklets, in this order; None is all of the dataset.
     """
 
-    def __init__(self, index: ClipIndex, options: ClipOptions, tracklet_ids: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, index: ClipIndex, options: ClipOptions, tracklet_ids: Sequence[str] | None = None
+    ) -> None:
         self.index, self.options = index, options
         self._tracklets = _select(index, tracklet_ids)
         table = index.tracklets.take(pa.array(self._tracklets))
         self.persons, self.pids = _number(table["person_id"])
         self.cameras, self.camids = _number(table["camera_id"])
         self._names: list[str] = table["tracklet_id"].to_pylist()
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see the change
+        self._epoch = torch.zeros(
+            (), dtype=torch.int64
+        ).share_memory_()  # workers that live on see the change
 
     def __len__(self) -> int:
         return len(self._tracklets)
@@ -101,7 +127,8 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         self._epoch.fill_(epoch)
 
     def __getitem__(self, item: int | Draw) -> Batch:
-        """One clip. Errors: CorruptCropError naming the image; LpwError for sizes that differ within a clip."""
+        """One clip. Errors: CorruptCropError naming the image; LpwError for sizes that differ
+        within a clip."""
         draw = item if isinstance(item, Draw) else self._draw(range(len(self))[item])
         rows = self._choose(draw)
         clip = np.empty((len(rows), *self._size([rows]), 3), dtype=np.uint8)
@@ -110,7 +137,8 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         return {**found, "imgs": imgs.float() / 255 if self.options.dtype == "float32" else imgs}
 
     def read_batch(self, draws: Sequence[Draw], pixels: torch.Tensor | None = None) -> Batch:
-        """What `collate` makes of these clips. In a worker the pixels go straight into shared memory.
+        """What `collate` makes of these clips. In a worker the pixels go straight into shared
+        memory.
 
         Args:
             pixels: (B, T, H, W, 3) uint8 that take them; without it new ones.
@@ -144,7 +172,8 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         return next(iter(sizes))
 
     def _read(self, draw: Draw, rows: list[int], clip: NDArray[np.uint8]) -> Batch:
-        """Decodes `rows` into `clip` (T, H, W, 3); returns everything of the item but its pixels."""
+        """Decodes `rows` into `clip` (T, H, W, 3); returns everything of the item but its
+        pixels."""
         skipped: list[str] = []
         for row, place in zip(rows, clip, strict=True):
             self._decode(draw.row, row, place, skipped)
@@ -156,7 +185,8 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         return Draw(row, int(self._epoch), row)
 
     def _decode(self, clip: int, row: int, place: NDArray[np.uint8], skipped: list[str]) -> None:
-        """The image of `row`, or of the next good row of the tracklet where that is asked for, into `place`."""
+        """The image of `row`, or of the next good row of the tracklet where that is asked for, into
+        `place`."""
         first, end = self.index.starts[self._tracklets[clip] :][:2].tolist()
         for other in (*range(row, end), *range(first, row)):
             try:
@@ -177,7 +207,8 @@ def _view(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _make_pixels(shape: tuple[int, ...]) -> torch.Tensor:
-    """Bytes (uninitialised) of `shape`; in a worker in shared memory, so that they need not be copied there."""
+    """Bytes (uninitialised) of `shape`; in a worker in shared memory, so that they need not be
+    copied there."""
     if torch.utils.data.get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
     storage = torch.UntypedStorage._new_shared(int(np.prod(shape)))
@@ -192,7 +223,12 @@ def _select(index: ClipIndex, tracklet_ids: Sequence[str] | None) -> NDArray[np.
     unknown = [name for name in tracklet_ids if name not in rows]
     if unknown or not len(tracklet_ids):
         got = f"{len(unknown)} unknown ({unknown[0]})" if unknown else "none"
-        raise LpwError("tracklets of the clips", got, f"tracklets of {index.dataset.name}", "take them from its tables")
+        raise LpwError(
+            "tracklets of the clips",
+            got,
+            f"tracklets of {index.dataset.name}",
+            "take them from its tables",
+        )
     return np.array([rows[name] for name in tracklet_ids], dtype=np.int64)
 
 
@@ -207,7 +243,8 @@ def _number(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
 def collate(items: list[Batch]) -> Batch:
     """A batch: `imgs` (B, T, 3, H, W), `pid` and `camid` (B,) int64, `tracklet_id` list of str.
 
-    Where the clips differ in length, T is the longest, the rest is zeros, and `mask` (B, T) is True for real frames.
+    Where the clips differ in length, T is the longest, the rest is zeros, and `mask` (B, T) is True
+    for real frames.
     """
     clips = [item["imgs"] for item in items]
     lengths = torch.tensor([len(clip) for clip in clips])
@@ -238,15 +275,16 @@ class ClipLoader:
     Attributes:
         epoch: of the next batch.
         batch: number of the next batch in that epoch.
-        skipped: how often each corrupt image was skipped so far (where `ClipOptions.skip_corrupt` allows it).
+        skipped: how often each corrupt image was skipped so far (where `ClipOptions.skip_corrupt`
+            allows it).
 
     Args:
         clips: the dataset.
         batches: which clips make a batch.
         n_workers: processes that read; 0 reads here. The batches are the same.
         pin_memory: as torch's DataLoader has it.
-        reuse_memory: workers write into memory that is made once, which is faster; `imgs` then hold until the batch
-            after the next one is asked for. Needs workers, and clips of one size.
+        reuse_memory: workers write into memory that is made once, which is faster; `imgs` then hold
+            until the batch after the next one is asked for. Needs workers, and clips of one size.
 
     Errors: LpwError where memory cannot be reused.
     """
@@ -288,7 +326,9 @@ class ClipLoader:
             if isinstance(batch, LpwError):
                 try:
                     raise batch
-                finally:  # a frame that holds its own error is a cycle, in which torch's workers wait 5 s each to end
+                # a frame that holds its own error is a cycle, in which torch's workers wait 5 s
+                # each to end
+                finally:
                     del batch
             if self._slots is not None:
                 batch["imgs"] = _view(self._slots[task.slot][: len(task.draws)])
@@ -308,25 +348,38 @@ class ClipLoader:
             raise LpwError("clips, reuse_memory", got, "workers and uint8 clips of one size", do)
         n_slots = n_workers * _PREFETCH + 2
         largest = max(len(draws) for draws in self.batches.plan(self.epoch))
-        return torch.empty((n_slots, largest, options.n_frames, *size, 3), dtype=torch.uint8).share_memory_()
+        return torch.empty(
+            (n_slots, largest, options.n_frames, *size, 3), dtype=torch.uint8
+        ).share_memory_()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the reading stands, after the batches that were handed out; plain values for any checkpoint."""
+        """Where the reading stands, after the batches that were handed out; plain values for any
+        checkpoint."""
         return {"epoch": self.epoch, "batch": self.batch, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state_dict` was taken. Errors: LpwError when that was of other data or settings."""
+        """Goes on where `state_dict` was taken. Errors: LpwError when that was of other data or
+        settings."""
         for name, value in self._identity().items():
             if state.get(name) != value:
                 got = f"{state.get(name)!r:.80}"
-                raise LpwError(f"state of the clips, {name}", got, f"{value!r:.80}", "resume with the same settings")
+                raise LpwError(
+                    f"state of the clips, {name}",
+                    got,
+                    f"{value!r:.80}",
+                    "resume with the same settings",
+                )
         self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
 
     def _identity(self) -> dict[str, Any]:
         plan, options = self.batches, self.clips.options
         settings = [plan.n_persons, plan.n_clips, plan.seed, plan.min_tracklets, len(plan.persons)]
         clip = [options.n_frames, options.sampling, options.seed, options.train]
-        return {"digest": str(self.clips.index.dataset.manifest.get("digest")), "batches": settings, "clips": clip}
+        return {
+            "digest": str(self.clips.index.dataset.manifest.get("digest")),
+            "batches": settings,
+            "clips": clip,
+        }
 
 
 class _Task(NamedTuple):
@@ -337,7 +390,8 @@ class _Task(NamedTuple):
 
 
 class _Telling:
-    """Batches, or the error instead of one: torch would hand on another error than the one that a worker raised."""
+    """Batches, or the error instead of one: torch would hand on another error than the one that a
+    worker raised."""
 
     def __init__(self, clips: ClipDataset, slots: torch.Tensor | None) -> None:
         self._clips, self._slots = clips, slots
@@ -348,7 +402,9 @@ class _Telling:
             batch = self._clips.read_batch(task.draws, place)
         except LpwError as error:
             return error
-        return batch if place is None else {**batch, "imgs": None}  # whoever asked has the same memory
+        return (
+            batch if place is None else {**batch, "imgs": None}
+        )  # whoever asked has the same memory
 
 
 def _keep(batch: Batch | LpwError) -> Batch | LpwError:

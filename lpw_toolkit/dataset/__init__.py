@@ -1,1 +1,2 @@
-"""The data contract: a folder of Parquet tables and images, described and verified by its `dataset.json`."""
+"""The data contract: a folder of Parquet tables and images, described and verified by its
+`dataset.json`."""

@@ -1,10 +1,13 @@
-"""A dataset is a folder: open it, read its tables and images, and the one way in which a new one is closed.
+"""A dataset is a folder: open it, read its tables and images, and the one way in which a new one is
+closed.
 
-`dataset.json` is written last, by rename: its presence means that the folder is complete. What is true of this machine
-only (where the videos lie, how far a check came) is kept in `.lpw/` and is no part of the dataset.
+`dataset.json` is written last, by rename: its presence means that the folder is complete. What is
+true of this machine only (where the videos lie, how far a check came) is kept in `.lpw/` and is no
+part of the dataset.
 
-Whoever opens a dataset opens what `dataset.json` names, not what lies there: its own SHA-256 covers every one of its
-fields, among them size and SHA-256 of each table, and both are compared before anything is read.
+Whoever opens a dataset opens what `dataset.json` names, not what lies there: its own SHA-256 covers
+every one of its fields, among them size and SHA-256 of each table, and both are compared before
+anything is read.
 """
 
 import hashlib
@@ -19,14 +22,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit import __version__
-from lpw_toolkit.dataset.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TIMELINE, TRACKLETS
+from lpw_toolkit.dataset.schema import (
+    DETECTIONS,
+    FORMAT_VERSION,
+    FRAMES,
+    KINDS,
+    SCHEMAS,
+    SPLITS,
+    TIMELINE,
+    TRACKLETS,
+)
 from lpw_toolkit.dataset.split_leaks import refuse_leaks
-from lpw_toolkit.dataset.tables import TableFacts, describe_table, digest_rows, read_table, verify_table
+from lpw_toolkit.dataset.tables import (
+    TableFacts,
+    describe_table,
+    digest_rows,
+    read_table,
+    verify_table,
+)
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.listing import iter_files, list_folder
 from lpw_toolkit.files.machine import recall
-from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, open_stream, read_json
+from lpw_toolkit.files.opening import (
+    Folder,
+    exists,
+    follow_links,
+    is_file,
+    is_folder,
+    open_stream,
+    read_json,
+)
 from lpw_toolkit.files.writing import describe_os_error, publish_text
 
 MANIFEST = "dataset.json"
@@ -47,7 +73,8 @@ class Dataset:
     Attributes:
         root: the folder.
         manifest: what `dataset.json` says.
-        unverified: a sentence for each thing that could not be verified, because an older version wrote the dataset.
+        unverified: a sentence for each thing that could not be verified, because an older version
+            wrote the dataset.
     """
 
     root: Path
@@ -61,9 +88,11 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) that results carry: of `dataset.json` with all that it names, verified when it was opened.
+        """SHA-256 (hex) that results carry: of `dataset.json` with all that it names, verified when
+        it was opened.
 
-        Of a dataset from before it vouched for itself, the digest of the rows of tracklets and frames.
+        Of a dataset from before it vouched for itself, the digest of the rows of tracklets and
+        frames.
         """
         return str(self.manifest.get(_SELF, self.manifest.get("digest")))
 
@@ -83,11 +112,14 @@ class Dataset:
         odd = set(pc.unique(tracklets["kind"]).to_pylist()) - set(KINDS)
         if odd:
             got = f"the kind {min(odd)!r:.80}"
-            raise MismatchError(self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", _DO)
+            raise MismatchError(
+                self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", _DO
+            )
 
     @cached_property
     def frames(self) -> pa.Table:
-        """The table of images (schema.FRAMES), sorted by (tracklet_id, position). Errors: MismatchError."""
+        """The table of images (schema.FRAMES), sorted by (tracklet_id, position). Errors:
+        MismatchError."""
         return self.read_table("frames.parquet", FRAMES)
 
     @cached_property
@@ -101,13 +133,19 @@ class Dataset:
         splits = self.read_table("splits.parquet", SPLITS)
         n_splits = len(pc.unique(splits["split"]))
         if n_splits > limit("splits"):
-            got, do = explain_limit("splits", f"{n_splits} splits"), "make fewer splits, or raise the bound"
+            got, do = (
+                explain_limit("splits", f"{n_splits} splits"),
+                "make fewer splits, or raise the bound",
+            )
             raise MismatchError(self.root / "splits.parquet", got, "splits within the bounds", do)
         refuse_leaks(splits, self.tracklets, self.root / "splits.parquet")
         return splits
 
-    def read_table(self, name: str, schema: pa.Schema, *, columns: list[str] | None = None) -> pa.Table:
-        """The table `name`, whose very bytes are those that `dataset.json` names. Errors: MismatchError."""
+    def read_table(
+        self, name: str, schema: pa.Schema, *, columns: list[str] | None = None
+    ) -> pa.Table:
+        """The table `name`, whose very bytes are those that `dataset.json` names. Errors:
+        MismatchError."""
         return read_table(self.root / name, schema, columns=columns, facts=read_facts(self, name))
 
     def list_tables(self, schema: pa.Schema) -> list[str]:
@@ -117,18 +155,23 @@ class Dataset:
 
     @property
     def images_root(self) -> Path:
-        """The folder that `image.path` is relative to; outside the dataset only where it was imported in place.
+        """The folder that `image.path` is relative to; outside the dataset only where it was
+        imported in place.
 
-        A place outside is believed only where the user of this machine has named it: by the import, or `lpw locate`.
+        A place outside is believed only where the user of this machine has named it: by the import,
+        or `lpw locate`.
 
-        Errors: MismatchError for a folder that the manifest may not lead to, or that nobody here has named.
+        Errors: MismatchError for a folder that the manifest may not lead to, or that nobody here
+        has named.
         """
         inner = str(self.manifest.get("images_root", "."))
         if is_inner_path(inner):
             return self.root / inner
         if not (self.is_in_place and _is_relative(inner)):
             do = "move the images into the dataset, or import them in place"
-            raise MismatchError(self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do)
+            raise MismatchError(
+                self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do
+            )
         named = recall(self.root / LOCAL, "images_root", self.digest)
         if named is None:
             do = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
@@ -148,45 +191,65 @@ class Dataset:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the images are those of a published benchmark, indexed where they lie (`lpw import --in-place`)."""
+        """Whether the images are those of a published benchmark, indexed where they lie (`lpw
+        import --in-place`)."""
         settings = self.manifest.get("settings", {}).get("import", {})
         return isinstance(settings, dict) and settings.get("in_place") is True
 
     def image_file(self, path: str) -> Path:
-        """Where the image named `path` lies. Errors: MismatchError for a path that leaves the dataset."""
+        """Where the image named `path` lies. Errors: MismatchError for a path that leaves the
+        dataset."""
         self._refuse_outer(path)
         return self.images_root / path
 
     def refuse_repeated_images(self) -> None:
-        """Before every image is copied: a million rows that name one large file would be a million copies of it.
+        """Before every image is copied: a million rows that name one large file would be a million
+        copies of it.
 
         Errors: MismatchError that names such a file.
         """
-        counts = pc.value_counts(pc.struct_field(self.frames["image"].combine_chunks(), "path").drop_null())
-        most = counts[pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()] if len(counts) else None
+        counts = pc.value_counts(
+            pc.struct_field(self.frames["image"].combine_chunks(), "path").drop_null()
+        )
+        most = (
+            counts[pc.index(counts.field("counts"), pc.max(counts.field("counts"))).as_py()]
+            if len(counts)
+            else None
+        )
         if most is not None and most["counts"].as_py() > 1:
             got = f"{most['values'].as_py()!r:.200} in {most['counts'].as_py()} rows"
-            raise MismatchError(self.root / "frames.parquet", got, "each image file once", "build the dataset again")
+            raise MismatchError(
+                self.root / "frames.parquet", got, "each image file once", "build the dataset again"
+            )
 
     def _refuse_outer(self, path: str | None) -> None:
-        if path is None or not is_inner_path(path):  # a table may hold nulls within the struct of an image
+        if path is None or not is_inner_path(
+            path
+        ):  # a table may hold nulls within the struct of an image
             raise MismatchError(
-                self.root / "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
+                self.root / "frames.parquet",
+                f"image path {path!r}",
+                "a path inside it",
+                "build it again",
             )
 
     def load_image(self, path: str) -> bytes:
-        """The encoded image, not compared with the index. Errors: OSError, MismatchError for a path that leaves."""
+        """The encoded image, not compared with the index. Errors: OSError, MismatchError for a path
+        that leaves."""
         self._refuse_outer(path)
         return self.image_folder.read(path, limit("image_bytes"))
 
     def read_image(self, path: str, sha256: bytes) -> bytes:
-        """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those of the index."""
+        """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those
+        of the index."""
         do = "restore the file or build the dataset again"
         try:
             data = self.load_image(path)
         except OSError as error:
             file = self.image_file(path)
-            raise CorruptCropError(file, describe_os_error(error), "a readable image", do) from error
+            raise CorruptCropError(
+                file, describe_os_error(error), "a readable image", do
+            ) from error
         found = hashlib.sha256(data).digest()
         if found != sha256:
             got = f"SHA-256 {found.hex()[:12]}…"
@@ -197,7 +260,13 @@ class Dataset:
 def is_inner_path(path: str) -> bool:
     """Whether a POSIX path from a table is relative, stays inside and has no NUL or backslash."""
     pure = PurePosixPath(path)
-    return bool(path) and not pure.is_absolute() and ".." not in pure.parts and "\0" not in path and "\\" not in path
+    return (
+        bool(path)
+        and not pure.is_absolute()
+        and ".." not in pure.parts
+        and "\0" not in path
+        and "\\" not in path
+    )
 
 
 def _is_relative(path: str) -> bool:
@@ -207,22 +276,31 @@ def _is_relative(path: str) -> bool:
 def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
     """Opens the dataset at `root`, once its tables are the ones that `dataset.json` names.
 
-    Small tables are compared by SHA-256, large ones by size and by the SHA-256 of their Parquet footer; `lpw check`
-    looks at everything.
+    Small tables are compared by SHA-256, large ones by size and by the SHA-256 of their Parquet
+    footer; `lpw check` looks at everything.
 
     Args:
         verify: False for `lpw check`, which tells all that differs.
 
-    Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is damaged or too new, or
-    names other tables than lie there, or a person both trains and is tested.
+    Errors: LpwError when none is there or it is unfinished, MismatchError when its manifest is
+    damaged or too new, or names other tables than lie there, or a person both trains and is tested.
     """
     root = follow_links(Path(root))
     file = root / MANIFEST
     if not is_folder(root):
-        raise LpwError(root, "no such folder", "a dataset folder", "name a folder made by `lpw build-tracklets`")
+        raise LpwError(
+            root,
+            "no such folder",
+            "a dataset folder",
+            "name a folder made by `lpw build-tracklets`",
+        )
     if not exists(file):
         unfinished = is_folder(root / LOCAL)
-        do = "run the same build command again: it goes on where it stopped" if unfinished else "build one first"
+        do = (
+            "run the same build command again: it goes on where it stopped"
+            if unfinished
+            else "build one first"
+        )
         raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
     dataset = Dataset(root, _read_manifest(file))
     if verify:
@@ -235,13 +313,20 @@ def _verify(dataset: Dataset) -> list[str]:
     """What could not be verified. Errors: MismatchError for what differs."""
     notes = []
     if not isinstance(dataset.manifest.get("digest"), str):
-        raise MismatchError(dataset.root / MANIFEST, "no digest of the rows", "the one that lpw writes", _DO)
+        raise MismatchError(
+            dataset.root / MANIFEST, "no digest of the rows", "the one that lpw writes", _DO
+        )
     said = dataset.manifest.get(_SELF)
     if said is None:
-        notes.append("dataset.json is of an older version and does not vouch for its own notes, counts and sources")
+        notes.append(
+            "dataset.json is of an older version and does not vouch for its own notes, counts and "
+            "sources"
+        )
     elif said != digest_manifest(dataset.manifest):
         got = "fields that are not those it was written with"
-        raise MismatchError(dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy")
+        raise MismatchError(
+            dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy"
+        )
     for name in dict.fromkeys(("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"])):
         facts = read_facts(dataset, name)
         try:
@@ -257,10 +342,15 @@ def _verify(dataset: Dataset) -> list[str]:
 
 
 def read_facts(dataset: Dataset, name: str) -> TableFacts:
-    """What `dataset.json` says of the table `name`. Errors: MismatchError where it says nothing that can be used."""
+    """What `dataset.json` says of the table `name`. Errors: MismatchError where it says nothing
+    that can be used."""
     said = dataset.manifest["tables"].get(name)
     footer = said.get("footer_sha256") if isinstance(said, dict) else None
-    known = isinstance(said, dict) and isinstance(said.get("bytes"), int) and isinstance(said.get("sha256"), str)
+    known = (
+        isinstance(said, dict)
+        and isinstance(said.get("bytes"), int)
+        and isinstance(said.get("sha256"), str)
+    )
     if not known or not is_inner_path(name) or not isinstance(footer, str | None):
         got = f"the table {name!r} with {said!r:.80}" if said else f"no table {name}"
         raise MismatchError(dataset.root / MANIFEST, got, "its path, size and SHA-256", _DO)
@@ -268,9 +358,12 @@ def read_facts(dataset: Dataset, name: str) -> TableFacts:
 
 
 def digest_manifest(manifest: dict[str, Any]) -> str:
-    """SHA-256 (hex) over all fields of a `dataset.json` but this digest itself, as JSON with sorted keys."""
+    """SHA-256 (hex) over all fields of a `dataset.json` but this digest itself, as JSON with sorted
+    keys."""
     fields = {key: value for key, value in manifest.items() if key != _SELF}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
@@ -283,26 +376,49 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable manifest", _DO) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise MismatchError(file, f"a damaged manifest ({error})", "the JSON that lpw writes", _DO) from error
+        raise MismatchError(
+            file, f"a damaged manifest ({error})", "the JSON that lpw writes", _DO
+        ) from error
     if version != FORMAT_VERSION:
-        raise MismatchError(file, f"format version {version}", f"{FORMAT_VERSION}", "use the lpw version that wrote it")
+        raise MismatchError(
+            file,
+            f"format version {version}",
+            f"{FORMAT_VERSION}",
+            "use the lpw version that wrote it",
+        )
     return dict(manifest)
 
 
 def _refuse_odd(manifest: dict[str, Any]) -> None:
     """Errors: TypeError naming the entry that is not what lpw writes."""
-    for key, kind in {"name": str, "tables": dict, "settings": dict, "sources": list, "images_root": str}.items():
+    for key, kind in {
+        "name": str,
+        "tables": dict,
+        "settings": dict,
+        "sources": list,
+        "images_root": str,
+    }.items():
         if not isinstance(manifest.get(key, kind()), kind):
             raise TypeError(f"{key} is no {kind.__name__}")
     if not isinstance(manifest.get("parent"), dict | None):
         raise TypeError("parent is no dict")
     for entry in manifest.get("sources", []):
-        plain = isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "path"))
+        plain = isinstance(entry, dict) and all(
+            isinstance(entry.get(key), str) for key in ("video_id", "path")
+        )
         if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
-            raise TypeError("sources holds an entry without a video_id and a path inside the source folder")
-        if any(not isinstance(entry.get(key), str | None) for key in ("scene_id", "camera_id", "named_by", "sha256")):
+            raise TypeError(
+                "sources holds an entry without a video_id and a path inside the source folder"
+            )
+        if any(
+            not isinstance(entry.get(key), str | None)
+            for key in ("scene_id", "camera_id", "named_by", "sha256")
+        ):
             raise TypeError(f"sources: {entry['path']} with a name that is no text")
-        if not isinstance(entry.get("start_s"), int | float | None) or abs(entry.get("start_s") or 0) > _MAX_CLOCK_S:
+        if (
+            not isinstance(entry.get("start_s"), int | float | None)
+            or abs(entry.get("start_s") or 0) > _MAX_CLOCK_S
+        ):
             raise TypeError(f"sources: {entry['path']} with a start_s that is no time")
         if "error" not in entry and not isinstance(entry.get("report"), dict):
             raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
@@ -312,18 +428,26 @@ def refuse_inside_dataset(out: Path) -> None:
     """Errors: LpwError when `out` would lie inside a finished dataset, which never changes."""
     for folder in out.absolute().parents:
         if is_file(folder / MANIFEST):
-            raise LpwError(out, f"a place inside the dataset {folder.name}", "a place outside", "choose another --out")
+            raise LpwError(
+                out,
+                f"a place inside the dataset {folder.name}",
+                "a place outside",
+                "choose another --out",
+            )
 
 
 def find_dataset(folder: Path) -> Path:
-    """The one dataset in or just below `folder`. Errors: LpwError when there is none, or several (they are listed)."""
+    """The one dataset in or just below `folder`. Errors: LpwError when there is none, or several
+    (they are listed)."""
     if is_file(folder / MANIFEST):
         return folder
     found = [entry for entry in list_folder(folder) if is_file(follow_links(entry) / MANIFEST)]
     if len(found) == 1:
         return found[0]
     got = ", ".join(entry.name for entry in found) or "none"
-    raise LpwError("dataset", got, "exactly one dataset in or just below this folder", "name the dataset")
+    raise LpwError(
+        "dataset", got, "exactly one dataset in or just below this folder", "name the dataset"
+    )
 
 
 def sha256_file(path: Path, max_bytes: int | None = None) -> str:
@@ -333,7 +457,8 @@ def sha256_file(path: Path, max_bytes: int | None = None) -> str:
 
 
 def iter_tables(root: Path) -> Iterator[tuple[str, pa.Schema]]:
-    """Name (POSIX, relative) and schema of every table file that lies in the dataset at `root`, sorted."""
+    """Name (POSIX, relative) and schema of every table file that lies in the dataset at `root`,
+    sorted."""
     for name in ("tracklets", "frames"):
         yield f"{name}.parquet", SCHEMAS[name]
     if exists(root / "splits.parquet"):
@@ -346,7 +471,8 @@ def iter_tables(root: Path) -> Iterator[tuple[str, pa.Schema]]:
 
 
 def close_dataset(root: Path, facts: dict[str, Any]) -> Dataset:
-    """Completes the folder `root`, whose tables and images are all written: counts, digests, then `dataset.json`.
+    """Completes the folder `root`, whose tables and images are all written: counts, digests, then
+    `dataset.json`.
 
     Args:
         facts: name, parent, sources, settings, licence and consent notes (see the data contract).

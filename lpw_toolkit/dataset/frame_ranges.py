@@ -20,7 +20,8 @@ class Ranges:
 
     @cached_property
     def bounds(self) -> NDArray[np.int64]:
-        """First row and row after the last (N, 2) of each tracklet. Errors: MismatchError when the tables disagree."""
+        """First row and row after the last (N, 2) of each tracklet. Errors: MismatchError when the
+        tables disagree."""
         frames, ids = self.dataset.frames, self.dataset.tracklets["tracklet_id"].to_pylist()
         starts = run_starts(frames["tracklet_id"])
         stops = np.append(starts[1:], frames.num_rows)[: len(starts)]

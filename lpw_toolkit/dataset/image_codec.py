@@ -59,10 +59,11 @@ def decode_image(
         header: what `read_image_header` has found in it, where that is known already.
         bounds: the bounds, where many images are decoded.
         upright: turns the image as its EXIF orientation says; otherwise as stored.
-        shrink: the image comes in 1 / `shrink` of its size, which saves a JPEG decoder most of its time.
+        shrink: the image comes in 1 / `shrink` of its size, which saves a JPEG decoder most of its
+            time.
 
-    Errors: ImageFaultError, before anything is decoded, for another kind of file, one that is cut off
-    and one beyond the bounds; and for bytes that cannot be decoded.
+    Errors: ImageFaultError, before anything is decoded, for another kind of file, one that is cut
+    off and one beyond the bounds; and for bytes that cannot be decoded.
     """
     header = header or read_image_header(data)
     if header is None:
@@ -76,7 +77,11 @@ def decode_image(
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
             lacks_memory = error.code == cv2.Error.StsNoMem
-            got = "more pixels than there is memory for" if lacks_memory else "bytes that cannot be decoded"
+            got = (
+                "more pixels than there is memory for"
+                if lacks_memory
+                else "bytes that cannot be decoded"
+            )
             raise ImageFaultError(got) from error
     if pixels is None:
         raise ImageFaultError("bytes that cannot be decoded")
@@ -89,12 +94,20 @@ def resize(pixels: NDArray[np.uint8], size_px: tuple[int, int] | None) -> NDArra
         return pixels
     shrinks = pixels.shape[0] > size_px[0] and pixels.shape[1] > size_px[1]
     kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8)
+    return np.asarray(
+        cv2.resize(pixels, (size_px[1], size_px[0]), interpolation=kind), dtype=np.uint8
+    )
 
 
 def encode(crop: NDArray[np.uint8], jpeg_quality: int) -> bytes:
-    """`crop` (h, w, 3) BGR as JPEG bytes. Errors: LpwError where the codec refuses (a side over 65,500 pixels)."""
+    """`crop` (h, w, 3) BGR as JPEG bytes. Errors: LpwError where the codec refuses (a side over
+    65,500 pixels)."""
     done, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])
     if not done:
-        raise LpwError("crop", f"{crop.shape[1]}x{crop.shape[0]} pixels", "a size that JPEG can hold", "use --size")
+        raise LpwError(
+            "crop",
+            f"{crop.shape[1]}x{crop.shape[0]} pixels",
+            "a size that JPEG can hold",
+            "use --size",
+        )
     return bytes(data)

@@ -1,11 +1,11 @@
 """What an encoded image says of itself, read from its bytes before anything is decoded.
 
     first bytes --read_image_header--> kind, width, height
-    all bytes   --vet_image----------> within the bounds and whole, or an ImageFaultError that says why not
+    all bytes   --vet_image----------> within the bounds and whole, or an ImageFaultError
 
 A header of 60,000 x 60,000 pixels costs nothing here. Pillow reads the header in 15-20 us an image;
-this takes 2 us and knows two formats. Both are stricter than libjpeg and libpng, never laxer: what a
-decoder would read is what was vetted.
+this takes 2 us and knows two formats. Both are stricter than libjpeg and libpng, never laxer: what
+a decoder would read is what was vetted.
 """
 
 import re
@@ -30,7 +30,8 @@ _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _MAX_COMPONENTS = 4  # CMYK; libjpeg would take ten, and memory for each
 _END_SEARCH_BYTES = 4_096  # cameras pad their files
 _MAX_HEADER_STEPS = 65_536  # a header of 4-byte segments or of fill bytes takes 20 ms to give up
-#: Chunks that no pixel depends on, and that unpack to a thousand times their length or hold more pictures.
+#: Chunks that no pixel depends on, and that unpack to a thousand times their length or hold more
+#: pictures.
 _NOT_DECODED = {b"iCCP", b"zTXt", b"iTXt", b"tEXt", b"sPLT", b"acTL", b"fcTL", b"fdAT"}
 
 Span = tuple[int, int]
@@ -55,7 +56,8 @@ class ImageFaultError(ValueError):
 
     Args:
         got: what it is, in a few words.
-        fault: `bound` beyond a bound of `files/limits.py`; `cut` its end is missing; `damaged` else.
+        fault: `bound` beyond a bound of `files/limits.py`; `cut` its end is missing; `damaged`
+            else.
     """
 
     def __init__(self, got: str, fault: Literal["bound", "cut", "damaged"] = "damaged") -> None:
@@ -88,7 +90,9 @@ def read_image_header(data: bytes) -> ImageHeader | None:
         at = _find_frame(data)
         if not at:
             return None
-        return ImageHeader(JPEG, data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6], at)
+        return ImageHeader(
+            JPEG, data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6], at
+        )
     if data.startswith(_PNG_START) and len(data) >= 24:
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
         return ImageHeader(PNG, width, height)
@@ -96,7 +100,8 @@ def read_image_header(data: bytes) -> ImageHeader | None:
 
 
 def _find_frame(data: bytes) -> int:
-    """Where the first start-of-frame marker of a JPEG stands, 9 bytes of it at least; 0 for none."""
+    """Where the first start-of-frame marker of a JPEG stands, 9 bytes of it at least; 0 for
+    none."""
     at, last = 2, len(data) - 9
     for _ in range(_MAX_HEADER_STEPS):
         if at > last or data[at] != 0xFF:
@@ -113,7 +118,9 @@ def _find_frame(data: bytes) -> int:
             at += 1
         elif marker in _STANDALONE:
             at += 2
-        else:  # a scan or the end before any frame, or a reserved marker: libjpeg stops there, or skips it otherwise
+        # a scan or the end before any frame, or a reserved marker: libjpeg stops there, or skips it
+        # otherwise
+        else:
             return 0
     return 0
 
@@ -152,7 +159,10 @@ def without_spans(data: bytes, spans: list[Span]) -> bytes:
 
 
 def _vet_jpeg(data: bytes, header: ImageHeader, bounds: ImageBounds) -> None:
-    if not data.endswith(b"\xff\xd9") and data.rfind(b"\xff\xd9", max(0, len(data) - _END_SEARCH_BYTES)) < 0:
+    if (
+        not data.endswith(b"\xff\xd9")
+        and data.rfind(b"\xff\xd9", max(0, len(data) - _END_SEARCH_BYTES)) < 0
+    ):
         raise ImageFaultError("a JPEG that is cut off", "cut")
     at = header.frame_at
     n_components = data[at + 9] if at + 9 < len(data) else 0
@@ -160,12 +170,14 @@ def _vet_jpeg(data: bytes, header: ImageHeader, bounds: ImageBounds) -> None:
         raise ImageFaultError(f"a JPEG of {n_components} components")
     behind = at + 2 + max(data[at + 2] << 8 | data[at + 3], 2)
     if data[at + 1] in _SEQUENTIAL:
-        # Ordinary crops end here: as many scans as their bytes could hold cost less than one large image.
+        # Ordinary crops end here: as many scans as their bytes could hold cost less than one large
+        # image.
         if header.width * header.height * (len(data) // _LEAST_SCAN_BYTES) <= bounds.n_pixels:
             return
         if _is_interleaved(data, behind, n_components):
             return
-    # The bytes FF DA start a scan or lie in the segment of another marker: never more scans than that.
+    # The bytes FF DA start a scan or lie in the segment of another marker: never more scans than
+    # that.
     if data.count(b"\xff\xda", behind) > bounds.n_scans:
         _count_scans(data, behind, bounds)
 
@@ -186,7 +198,8 @@ def _is_interleaved(data: bytes, at: int, n_components: int) -> bool:
 
 
 def _count_scans(data: bytes, at: int, bounds: ImageBounds) -> None:
-    """Walks from marker to marker, as a decoder does. Errors: ImageFaultError for too many scans or segments."""
+    """Walks from marker to marker, as a decoder does. Errors: ImageFaultError for too many scans or
+    segments."""
     n_scans = 0
     for _ in range(bounds.n_parts):
         found = _MARKER.search(data, at)
@@ -197,7 +210,9 @@ def _count_scans(data: bytes, at: int, bounds: ImageBounds) -> None:
             return
         n_scans += marker == _START_OF_SCAN
         if n_scans > bounds.n_scans:
-            raise ImageFaultError(explain_limit("image_scans", f"over {bounds.n_scans} scans"), "bound")
+            raise ImageFaultError(
+                explain_limit("image_scans", f"over {bounds.n_scans} scans"), "bound"
+            )
         at = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2], "big"), 2)
     raise ImageFaultError(explain_limit("image_parts", f"over {bounds.n_parts} segments"), "bound")
 

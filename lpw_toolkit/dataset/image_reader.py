@@ -1,7 +1,7 @@
 """One way to read the images of a dataset, row by row, whether they lie in files or in the pack.
 
-A reader can be handed to other processes, forked or spawned: each opens the pack for itself, and reads it with `pread`,
-which shares no position.
+A reader can be handed to other processes, forked or spawned: each opens the pack for itself, and
+reads it with `pread`, which shares no position.
 """
 
 import hashlib
@@ -55,7 +55,8 @@ class FileStore:
         self._dataset, self._paths = dataset, paths
 
     def read(self, row: int) -> bytes:
-        """The file of row `row`. Errors: OSError, MismatchError for a path that leaves the dataset."""
+        """The file of row `row`. Errors: OSError, MismatchError for a path that leaves the
+        dataset."""
         return self._dataset.load_image(self._paths[row].as_py())
 
 
@@ -81,7 +82,10 @@ class PackStore:
         return os.pread(self._descriptor, end - start, start)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_descriptor": None}  # a number that means nothing in another process
+        return {
+            **self.__dict__,
+            "_descriptor": None,
+        }  # a number that means nothing in another process
 
     def __del__(self) -> None:
         if self._descriptor is not None:
@@ -95,8 +99,9 @@ class ImageReader:
     Attributes:
         store: where the bytes come from.
         frames: table of frames with at least `IMAGE_COLUMNS`.
-        verify_every: every how many-th image that this process reads is compared with its SHA-256; 1 is all, 0 none.
-            An image that does not decode, or has another size than its row says, is an error in any case.
+        verify_every: every how many-th image that this process reads is compared with its SHA-256;
+            1 is all, 0 none. An image that does not decode, or has another size than its row says,
+            is an error in any case.
     """
 
     store: Store
@@ -106,7 +111,10 @@ class ImageReader:
     def __post_init__(self) -> None:
         self._paths = _paths_of(self.frames)
         self._hashes = self.frames["sha256"]
-        self._widths, self._heights = to_integers(self.frames, "width"), to_integers(self.frames, "height")
+        self._widths, self._heights = (
+            to_integers(self.frames, "width"),
+            to_integers(self.frames, "height"),
+        )
         self._bounds = ImageBounds.read()
         self._n_read = 0
 
@@ -120,7 +128,8 @@ class ImageReader:
     def read(self, row: int) -> bytes:
         """The encoded image of row `row` of the table of frames.
 
-        Errors: CorruptCropError naming it when it cannot be read, or is verified and not the one of the index.
+        Errors: CorruptCropError naming it when it cannot be read, or is verified and not the one of
+        the index.
         """
         try:
             data = self.store.read(row)
@@ -144,16 +153,19 @@ class ImageReader:
     def decode(
         self, row: int, size_px: tuple[int, int] | None = None, out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
-        """The pixels (H, W, 3) of row `row`, RGB; stretched to `size_px` (height, width) where it is given.
+        """The pixels (H, W, 3) of row `row`, RGB; stretched to `size_px` (height, width) where it
+        is given.
 
         Args:
             out: array of that shape that takes them.
 
-        Errors: CorruptCropError as `read`, and for bytes that are no image of the size that the index names, or one
-        that is beyond the bounds of `files/limits.py`.
+        Errors: CorruptCropError as `read`, and for bytes that are no image of the size that the
+        index names, or one that is beyond the bounds of `files/limits.py`.
         """
         data = self.read(row)
-        header = read_image_header(data)  # before decoding: a header may claim 60,000 x 60,000 pixels
+        header = read_image_header(
+            data
+        )  # before decoding: a header may claim 60,000 x 60,000 pixels
         size = int(self._widths[row]), int(self._heights[row])
         if header is None or (header.width, header.height) != size:
             self._verify(row, data)
@@ -165,7 +177,10 @@ class ImageReader:
             self._verify(row, data)
             raise self._refuse(row, str(error), "a JPEG or PNG image") from error
         pixels = resize(pixels, size_px)
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels if out is None else out), dtype=np.uint8)
+        return np.asarray(
+            cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels if out is None else out),
+            dtype=np.uint8,
+        )
 
     def _verify(self, row: int, data: bytes) -> None:
         found, wanted = hashlib.sha256(data).digest(), self._hashes[row].as_py()
@@ -178,7 +193,11 @@ class ImageReader:
 
 
 def open_images(
-    dataset: Dataset, frames: pa.Table | None = None, *, source: Source = "auto", verify_every: int = 1
+    dataset: Dataset,
+    frames: pa.Table | None = None,
+    *,
+    source: Source = "auto",
+    verify_every: int = 1,
 ) -> ImageReader:
     """A reader of the images of `dataset`.
 
@@ -198,4 +217,6 @@ def open_images(
 
 
 def _paths_of(frames: pa.Table) -> pa.ChunkedArray:
-    return pc.struct_field(frames["image"], "path")  # in the chunks it was read in: joining them copies every path
+    return pc.struct_field(
+        frames["image"], "path"
+    )  # in the chunks it was read in: joining them copies every path

@@ -22,8 +22,8 @@ UNKNOWN = "—"
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Numbers about `dataset`, JSON-serialisable; what is not known is None, never 0.
 
-    Keys: name, format_version, tool, parent, digest, settings_digest, licence, consent, counts, kinds, scenes, cameras,
-    lengths (frames per tracklet), image_size_px, score, time_s, sources.
+    Keys: name, format_version, tool, parent, digest, settings_digest, licence, consent, counts,
+    kinds, scenes, cameras, lengths (frames per tracklet), image_size_px, score, time_s, sources.
 
     Errors: MismatchError when a table is damaged.
     """
@@ -40,7 +40,9 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "lengths": _describe_lengths(to_numpy(tracklets, "n_frames")),
         "image_size_px": _describe_sizes(frames),
         "score": summarise(to_numpy(frames, "score")),
-        "time_s": _span(pc.min(tracklets["first_pts_s"]).as_py(), pc.max(tracklets["last_pts_s"]).as_py()),
+        "time_s": _span(
+            pc.min(tracklets["first_pts_s"]).as_py(), pc.max(tracklets["last_pts_s"]).as_py()
+        ),
         "sources": _describe_sources(manifest.get("sources") or []),
     }
 
@@ -54,12 +56,19 @@ def digest_settings(settings: object) -> str | None:
 
 
 def summarise(values: NDArray[Any]) -> dict[str, float] | None:
-    """Minimum, quartiles, maximum and mean of the values that are there; None when there is none."""
+    """Minimum, quartiles, maximum and mean of the values that are there; None when there is
+    none."""
     known = values.astype(np.float64)
     known = known[np.isfinite(known)]
     if not len(known):
         return None
-    marks = dict(zip(("min", "p25", "median", "p75", "max"), np.quantile(known, (0, 0.25, 0.5, 0.75, 1)), strict=True))
+    marks = dict(
+        zip(
+            ("min", "p25", "median", "p75", "max"),
+            np.quantile(known, (0, 0.25, 0.5, 0.75, 1)),
+            strict=True,
+        )
+    )
     return {key: round(float(value), 4) for key, value in {**marks, "mean": known.mean()}.items()}
 
 
@@ -116,7 +125,8 @@ def _describe_lengths(n_frames: NDArray[Any]) -> dict[str, Any] | None:
     slots = np.bincount(np.searchsorted(edges, n_frames, side="right") - 1, minlength=len(edges))
     stops: list[int | None] = [*edges[1:], None]
     histogram = [
-        {"from": start, "to": stop, "n_tracklets": int(n)} for start, stop, n in zip(edges, stops, slots, strict=True)
+        {"from": start, "to": stop, "n_tracklets": int(n)}
+        for start, stop, n in zip(edges, stops, slots, strict=True)
     ]
     return {**summary, "histogram": histogram}
 
@@ -128,7 +138,11 @@ def _describe_sizes(frames: pa.Table) -> dict[str, Any] | None:
     top = max(sizes, key=lambda row: (row["count_all"], row["width"], row["height"]))
     return {
         "n_sizes": len(sizes),
-        "most_frequent": {"width": top["width"], "height": top["height"], "n_images": top["count_all"]},
+        "most_frequent": {
+            "width": top["width"],
+            "height": top["height"],
+            "n_images": top["count_all"],
+        },
         "width": summarise(to_numpy(frames, "width")),
         "height": summarise(to_numpy(frames, "height")),
     }
@@ -136,7 +150,11 @@ def _describe_sizes(frames: pa.Table) -> dict[str, Any] | None:
 
 def _describe_sources(sources: list[dict[str, Any]]) -> dict[str, Any]:
     troubled = [
-        {"video_id": str(source.get("video_id")), "complete": _is_complete(source), "problems": _list_problems(source)}
+        {
+            "video_id": str(source.get("video_id")),
+            "complete": _is_complete(source),
+            "problems": _list_problems(source),
+        }
         for source in sources
     ]
     return {
@@ -157,16 +175,19 @@ def _list_problems(source: dict[str, Any]) -> list[str]:
 
 
 def read_paper_table() -> dict[str, Any]:
-    """The paper's Table 1 as data. Source: Song et al., AAAI 2018, Table 1 (manifests/table1.json)."""
-    return dict(json.loads(resources.files("lpw_manifests").joinpath("table1.json").read_text("utf-8")))
+    """The paper's Table 1 as data. Source: Song et al., AAAI 2018, Table 1
+    (manifests/table1.json)."""
+    return dict(
+        json.loads(resources.files("lpw_manifests").joinpath("table1.json").read_text("utf-8"))
+    )
 
 
 def table1(dataset: Dataset) -> dict[str, Any]:
     """`dataset` in the terms of the paper's Table 1.
 
-    Returns: `dataset`, a row like those of the paper (identities and identities_by_cameras are None while no tracklet
-    has a person_id), n_unidentified tracklets, `paper` (its rows), `source` and `notes`. Boxes and tracklets count
-    everything; identities count tracklets of kind `person` only.
+    Returns: `dataset`, a row like those of the paper (identities and identities_by_cameras are None
+    while no tracklet has a person_id), n_unidentified tracklets, `paper` (its rows), `source` and
+    `notes`. Boxes and tracklets count everything; identities count tracklets of kind `person` only.
     """
     paper = read_paper_table()
     rows = [{**row, "mean_length": mean_length(row)} for row in paper["rows"]]
@@ -195,12 +216,17 @@ def mean_length(row: dict[str, Any]) -> float | None:
 
 def count_by_cameras(tracklets: pa.Table) -> dict[str, int] | None:
     """How many persons are seen by exactly 1, 2, … cameras; None while nobody is identified."""
-    persons = tracklets.filter(pc.equal(tracklets["kind"], "person")).select(["person_id", "camera_id"])
+    persons = tracklets.filter(pc.equal(tracklets["kind"], "person")).select(
+        ["person_id", "camera_id"]
+    )
     persons = persons.filter(pc.is_valid(persons["person_id"]))
     if not persons.num_rows:
         return None
     seen = persons.group_by("person_id").aggregate([("camera_id", "count_distinct")])
-    return {str(n): count for n, count in sorted(Counter(seen["camera_id_count_distinct"].to_pylist()).items())}
+    return {
+        str(n): count
+        for n, count in sorted(Counter(seen["camera_id_count_distinct"].to_pylist()).items())
+    }
 
 
 def format_info(facts: dict[str, Any]) -> str:
@@ -212,28 +238,56 @@ def format_info(facts: dict[str, Any]) -> str:
         ("digest", f"{_say(facts['digest'])[:16]}, settings {_say(facts['settings_digest'])[:16]}"),
         (
             "tracklets",
-            f"{counts['n_tracklets']:,} ({', '.join(f'{n:,} {kind}' for kind, n in facts['kinds'].items())})",
+            (
+                f"{counts['n_tracklets']:,} "
+                f"({', '.join(f'{n:,} {kind}' for kind, n in facts['kinds'].items())})"
+            ),
         ),
         ("images", f"{counts['n_images']:,}"),
         ("persons", _say(counts["n_persons"])),
-        ("cameras", f"{counts['n_cameras']:,} in {counts['n_scenes']:,} scene{'s' * (counts['n_scenes'] != 1)}"),
+        (
+            "cameras",
+            (
+                f"{counts['n_cameras']:,} in {counts['n_scenes']:,} "
+                f"scene{'s' * (counts['n_scenes'] != 1)}"
+            ),
+        ),
         ("frames each", _format_summary(facts["lengths"])),
         ("size, px", _format_sizes(facts["image_size_px"])),
         ("score", _format_summary(facts["score"])),
         ("sources", f"{sources['n_complete']:,} of {sources['n_sources']:,} complete"),
     ]
     text = "\n".join(f"{name:<12}{show_name(value)}" for name, value in lines)
-    troubled = [f"  {show_name(row['video_id'])}: {show_name(_format_trouble(row))}" for row in sources["troubled"]]
+    troubled = [
+        f"  {show_name(row['video_id'])}: {show_name(_format_trouble(row))}"
+        for row in sources["troubled"]
+    ]
     return "\n".join([text, *troubled, "", _format_cameras(facts["cameras"])])
 
 
 def format_table1(facts: dict[str, Any]) -> str:
     """`table1`'s dictionary as text: the dataset's row above the paper's."""
-    header = ["", "identities", "boxes", "tracklets", "mean length", "identities by number of cameras"]
-    rows = [header, _table1_cells(facts["dataset"]), ["Table 1:"], *(_table1_cells(row) for row in facts["paper"])]
+    header = [
+        "",
+        "identities",
+        "boxes",
+        "tracklets",
+        "mean length",
+        "identities by number of cameras",
+    ]
+    rows = [
+        header,
+        _table1_cells(facts["dataset"]),
+        ["Table 1:"],
+        *(_table1_cells(row) for row in facts["paper"]),
+    ]
     notes = [f"Source: {facts['source']}", *facts["notes"]]
     if facts["n_unidentified"]:
-        notes.insert(0, f"{facts['n_unidentified']:,} tracklets have no person yet; identities count the others only.")
+        notes.insert(
+            0,
+            f"{facts['n_unidentified']:,} tracklets have no person yet; identities count the "
+            f"others only.",
+        )
     return "\n".join([_align(rows), "", *map(show_name, notes)])
 
 
@@ -252,12 +306,19 @@ def _format_cameras(cameras: list[dict[str, Any]]) -> str:
     for camera in cameras:
         counts = [_say(camera[key]) for key in ("n_tracklets", "n_images", "n_persons")]
         span = camera["time_s"]
-        rows.append([camera["camera_id"], *counts, UNKNOWN if span is None else f"{span['last'] - span['first']:.1f}"])
+        rows.append(
+            [
+                camera["camera_id"],
+                *counts,
+                UNKNOWN if span is None else f"{span['last'] - span['first']:.1f}",
+            ]
+        )
     return _align(rows)
 
 
 def _align(rows: list[list[str]]) -> str:
-    """Columns padded to their widest cell: the first and the sixth to the left, numbers to the right."""
+    """Columns padded to their widest cell: the first and the sixth to the left, numbers to the
+    right."""
     rows = [[show_name(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
     return "\n".join("  ".join(map(_pad, row, widths, range(len(row)))).rstrip() for row in rows)
@@ -283,7 +344,11 @@ def _format_sizes(sizes: dict[str, Any] | None) -> str:
 
 
 def _format_parent(parent: dict[str, str] | None) -> str:
-    return UNKNOWN if parent is None else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}"
+    return (
+        UNKNOWN
+        if parent is None
+        else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}"
+    )
 
 
 def _format_trouble(row: dict[str, Any]) -> str:

@@ -37,7 +37,11 @@ class Labels:
 def read_labels(tracklets: pa.Table) -> Labels:
     """Labels of a table of tracklets (schema.TRACKLETS), row by row."""
     kinds = [KINDS.index(kind) for kind in tracklets["kind"].to_pylist()]
-    return Labels(_number(tracklets["person_id"]), _number(tracklets["camera_id"]), np.array(kinds, dtype=np.int64))
+    return Labels(
+        _number(tracklets["person_id"]),
+        _number(tracklets["camera_id"]),
+        np.array(kinds, dtype=np.int64),
+    )
 
 
 def _number(column: pa.ChunkedArray) -> Ints:

@@ -67,27 +67,36 @@ def read_boxes(path: Path) -> BoxRows:
     Errors: LpwError naming file and line (see `read_detections`); ids must be whole numbers.
     """
     values, lines = _read_values(path)
-    _refuse(path, lines, values[:, 1] != np.round(values[:, 1]), values[:, 1], "id", "a whole number")
-    _refuse(path, lines, np.abs(values[:, 1]) > 2**53, values[:, 1], "id", "a number of at most 2^53")
+    _refuse(
+        path, lines, values[:, 1] != np.round(values[:, 1]), values[:, 1], "id", "a whole number"
+    )
+    _refuse(
+        path, lines, np.abs(values[:, 1]) > 2**53, values[:, 1], "id", "a number of at most 2^53"
+    )
     values = values[np.argsort(values[:, 0], kind="stable")]
     return BoxRows(
-        (values[:, 0] - 1).astype(np.int32), values[:, 1].astype(np.int64), _corners(values), values[:, 6].copy()
+        (values[:, 0] - 1).astype(np.int32),
+        values[:, 1].astype(np.int64),
+        _corners(values),
+        values[:, 6].copy(),
     )
 
 
 def read_detections(
     path: Path, *, fps: float | None = None, video_id: str = "", scores: ScoreForm = "fraction"
 ) -> pa.Table:
-    """Reads MOT detections as a `schema.DETECTIONS` table, sorted by (frame, line); MOT frame 1 is frame_index 0.
+    """Reads MOT detections as a `schema.DETECTIONS` table, sorted by (frame, line); MOT frame 1 is
+    frame_index 0.
 
     Args:
         fps: frames per second, within RATES_HZ; gives `pts_s` = frame_index / fps, else it is null.
         video_id: written into every row.
-        scores: what the file's seventh column holds: fractions in [0, 1], percents in [0, 100], or log-odds of any
-            size (older public sets), which pass a sigmoid.
+        scores: what the file's seventh column holds: fractions in [0, 1], percents in [0, 100], or
+            log-odds of any size (older public sets), which pass a sigmoid.
 
-    Errors: LpwError naming file and line: a wrong number of columns, text, NaN, infinity, a frame below 1, a width or
-    height of 0 or less, a score outside its range. An empty file is an empty table.
+    Errors: LpwError naming file and line: a wrong number of columns, text, NaN, infinity, a frame
+    below 1, a width or height of 0 or less, a score outside its range. An empty file is an empty
+    table.
     """
     if fps is not None:
         refuse_outside("option --fps", fps, *RATES_HZ)
@@ -101,7 +110,9 @@ def read_detections(
         score = score / limit
     order = np.argsort(values[:, 0], kind="stable")
     values, score = values[order], score[order]
-    return make_detections((values[:, 0] - 1).astype(np.int32), _corners(values), score, fps=fps, video_id=video_id)
+    return make_detections(
+        (values[:, 0] - 1).astype(np.int32), _corners(values), score, fps=fps, video_id=video_id
+    )
 
 
 def make_detections(
@@ -116,8 +127,15 @@ def make_detections(
     n = len(frame_index)
     pts = pa.nulls(n, pa.float64()) if fps is None else pa.array(frame_index / fps, pa.float64())
     sides = [pa.array(boxes[:, i].astype(np.float32)) for i in range(4)]
-    columns = [pa.array([video_id] * n, pa.string()), pa.array(frame_index, pa.int32()), pts, *sides]
-    return pa.Table.from_arrays([*columns, pa.array(score.astype(np.float32))], schema=schema.DETECTIONS)
+    columns = [
+        pa.array([video_id] * n, pa.string()),
+        pa.array(frame_index, pa.int32()),
+        pts,
+        *sides,
+    ]
+    return pa.Table.from_arrays(
+        [*columns, pa.array(score.astype(np.float32))], schema=schema.DETECTIONS
+    )
 
 
 def track_rows(detections: pa.Table, tracks: NDArray[np.int32]) -> BoxRows:
@@ -142,7 +160,9 @@ def write_tracks(path: Path, detections: pa.Table, tracks: NDArray[np.int32]) ->
     """
     rows = track_rows(detections, tracks)
     size = rows.boxes[:, 2:] - rows.boxes[:, :2]
-    table = np.column_stack([rows.frame_index + 1, rows.track + 1, rows.boxes[:, :2], size, rows.flag])
+    table = np.column_stack(
+        [rows.frame_index + 1, rows.track + 1, rows.boxes[:, :2], size, rows.flag]
+    )
     text = io.StringIO()
     np.savetxt(text, table, fmt="%d,%d,%.3f,%.3f,%.3f,%.3f,%.6g,-1,-1,-1")
     writing.publish_text(path, text.getvalue())
@@ -169,7 +189,14 @@ def _read_values(path: Path) -> tuple[NDArray[np.float64], str]:
         values = _parse_lines(path, text)
     values = values[:, :7]
     frame, size = values[:, 0], values[:, 4:6].min(axis=1)
-    _refuse(path, text, (frame < 1) | (frame > _MAX_FRAME) | (frame != np.round(frame)), frame, "frame", "1, 2, 3, …")
+    _refuse(
+        path,
+        text,
+        (frame < 1) | (frame > _MAX_FRAME) | (frame != np.round(frame)),
+        frame,
+        "frame",
+        "1, 2, 3, …",
+    )
     _refuse(path, text, size <= 0, size, "width or height", "more than 0 px")
     far = np.abs(values[:, 2:6]).max(axis=1)
     _refuse(path, text, far > _MAX_PX, far, "box", f"coordinates within {_MAX_PX:.0f} px")
@@ -180,13 +207,18 @@ def _read_text(path: Path) -> str:
     try:
         return read_text(path, "mot_bytes", encoding="utf-8-sig")
     except OSError as error:
-        raise LpwError(path, writing.describe_os_error(error), "a readable MOT text file", "check the path") from error
+        raise LpwError(
+            path, writing.describe_os_error(error), "a readable MOT text file", "check the path"
+        ) from error
     except UnicodeDecodeError as error:
-        raise LpwError(path, "bytes that are no text", "MOT text (comma-separated)", "check the path") from error
+        raise LpwError(
+            path, "bytes that are no text", "MOT text (comma-separated)", "check the path"
+        ) from error
 
 
 def _parse_lines(path: Path, text: str) -> NDArray[np.float64]:
-    """Block by block: names the line at fault, or accepts odd values right of the seventh column."""
+    """Block by block: names the line at fault, or accepts odd values right of the seventh
+    column."""
     values, number, start, n_columns = [np.zeros((0, len(_COLUMNS)))], 0, 0, None
     while start < len(text):
         end = text.find("\n", start + _BLOCK_CHARS) + 1 or len(text)
@@ -199,11 +231,18 @@ def _parse_lines(path: Path, text: str) -> NDArray[np.float64]:
 
 
 def _parse_block(path: Path, block: str, n_before: int, n_columns: int) -> NDArray[np.float64]:
-    """The first seven columns (N, 7) of lines with `n_columns` each, of which `n_before` lines stand before."""
+    """The first seven columns (N, 7) of lines with `n_columns` each, of which `n_before` lines
+    stand before."""
     try:
-        frame = pd.read_csv(io.StringIO(block), header=None, dtype=dict.fromkeys(range(len(_COLUMNS)), np.float64))
+        frame = pd.read_csv(
+            io.StringIO(block), header=None, dtype=dict.fromkeys(range(len(_COLUMNS)), np.float64)
+        )
         values: NDArray[np.float64] = frame.to_numpy()[:, : len(_COLUMNS)].astype(np.float64)
-        if frame.shape[1] == n_columns >= len(_COLUMNS) and np.isfinite(values).all() and frame.notna().all(axis=None):
+        if (
+            frame.shape[1] == n_columns >= len(_COLUMNS)
+            and np.isfinite(values).all()
+            and frame.notna().all(axis=None)
+        ):
             return values
     except (ValueError, pd.errors.ParserError, OverflowError):
         pass  # a line is at fault, or of a form that pandas does not know
@@ -212,9 +251,13 @@ def _parse_block(path: Path, block: str, n_before: int, n_columns: int) -> NDArr
         cells = [cell.strip() for cell in line.split(",", _MAX_COLUMNS)]
         thing = f"{path}, line {number}"
         if len(cells) < len(_COLUMNS) or len(cells) != n_columns:
-            expected = f"{max(n_columns, len(_COLUMNS))} comma-separated columns ({','.join(_COLUMNS)},…)"
+            expected = (
+                f"{max(n_columns, len(_COLUMNS))} comma-separated columns ({','.join(_COLUMNS)},…)"
+            )
             raise LpwError(thing, f"{len(cells)} columns", expected, _DO)
-        cells_of_all.extend(_parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False))
+        cells_of_all.extend(
+            _parse_cell(thing, name, cell) for name, cell in zip(_COLUMNS, cells, strict=False)
+        )
     return np.array(cells_of_all, dtype=np.float64).reshape(-1, len(_COLUMNS))
 
 
@@ -229,7 +272,8 @@ def _parse_cell(thing: str, name: str, cell: str) -> float:
 
 
 def _iter_lines(path: Path, text: str, n_before: int = 0) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not empty; lines end with LF. Errors: LpwError for one that is too long."""
+    """Number and text of each line that is not empty; lines end with LF. Errors: LpwError for one
+    that is too long."""
     start, number, most = 0, n_before, limit("line_bytes")
     while start < len(text):
         blank = cast(re.Match[str], _BLANK.match(text, start)).end()
@@ -247,7 +291,12 @@ def _iter_lines(path: Path, text: str, n_before: int = 0) -> Iterator[tuple[int,
 
 
 def _refuse(
-    path: Path, text: str, bad: NDArray[np.bool_], values: NDArray[np.float64], name: str, expected: str
+    path: Path,
+    text: str,
+    bad: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    name: str,
+    expected: str,
 ) -> None:
     """Raises for the first row marked `bad`, with its line number."""
     if bad.any():

@@ -1,4 +1,5 @@
-"""An output folder that is made whole or not at all: built beside its place, then renamed into it."""
+"""An output folder that is made whole or not at all: built beside its place, then renamed into
+it."""
 
 import fcntl
 import os
@@ -25,35 +26,48 @@ from lpw_toolkit.files.writing import (
     write_file,
 )
 
-_OURS, _NEW, _OLD = ".lpw-lock", "new", "old"  # in OUT.tmp~: the lock, by which it is known as ours, and two folders
+_OURS, _NEW, _OLD = (
+    ".lpw-lock",
+    "new",
+    "old",
+)  # in OUT.tmp~: the lock, by which it is known as ours, and two folders
 
 
 @contextmanager
 def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
-    """Yields an empty folder to fill; it becomes `out` when the block ends, and is removed when the block fails.
+    """Yields an empty folder to fill; it becomes `out` when the block ends, and is removed when the
+    block fails.
 
-    It lies in OUT.tmp~, beside `out`, and is locked: a second process is refused meanwhile. What a killed run left
-    there is cleared by the next one; anything else of that name is never touched.
+    It lies in OUT.tmp~, beside `out`, and is locked: a second process is refused meanwhile. What a
+    killed run left there is cleared by the next one; anything else of that name is never touched.
 
     Args:
         out: must not exist, be an empty folder, or hold `marker`: then it is replaced as a whole.
-        marker: name of the file by which a folder of the same kind is known. The block writes it (`mark_folder`).
+        marker: name of the file by which a folder of the same kind is known. The block writes it
+            (`mark_folder`).
 
-    Errors: LpwError for any other `out`, one that another process is writing, or where the system refuses.
+    Errors: LpwError for any other `out`, one that another process is writing, or where the system
+    refuses.
     """
-    out = follow_links(Path(os.path.abspath(out)))  # noqa: PTH100 (`.` and `..` have no name to put a suffix to)
+    # `.` and `..` have no name to put a suffix to
+    out = follow_links(Path(os.path.abspath(out)))  # noqa: PTH100
     check_free(out, marker=marker)
     make_folder(out.parent)
     try:
         with _hold_place(out) as place:
-            check_free(out, marker=marker)  # another process may have finished between the first look and the lock
+            check_free(
+                out, marker=marker
+            )  # another process may have finished between the first look and the lock
             make_new_folder(place / _NEW)
             yield place / _NEW
             sync_all()
             _swap(place / _NEW, out, place / _OLD)
     except OSError as error:
         raise LpwError(
-            out, describe_os_error(error), "a folder that can be written", "free space or go elsewhere"
+            out,
+            describe_os_error(error),
+            "a folder that can be written",
+            "free space or go elsewhere",
         ) from error
 
 
@@ -74,7 +88,8 @@ def _hold_place(out: Path) -> Iterator[Path]:
 
 
 def _lock_place(place: Path, out: Path) -> int:
-    """A descriptor that holds the lock in `place`, which is made when it is not there. Errors: LpwError, OSError."""
+    """A descriptor that holds the lock in `place`, which is made when it is not there. Errors:
+    LpwError, OSError."""
     while True:
         with suppress(FileExistsError):
             make_new_folder(place)
@@ -89,7 +104,9 @@ def _lock_place(place: Path, out: Path) -> int:
                 return descriptor
         except BlockingIOError as error:
             os.close(descriptor)
-            raise LpwError(out, "a folder that another process is writing", "no other", "wait for it") from error
+            raise LpwError(
+                out, "a folder that another process is writing", "no other", "wait for it"
+            ) from error
         except FileNotFoundError:
             pass
         os.close(descriptor)  # its holder has removed it since: such a lock holds nothing
@@ -109,7 +126,8 @@ def _refuse_foreign(place: Path) -> None:
 
 
 def _clear_place(place: Path, out: Path) -> None:
-    """Removes both folders, or puts the old one back where a run was stopped between the two renames."""
+    """Removes both folders, or puts the old one back where a run was stopped between the two
+    renames."""
     replaced = place / _OLD
     if exists(replaced) and not exists(out):
         rename_folder(replaced, out)
@@ -119,7 +137,8 @@ def _clear_place(place: Path, out: Path) -> None:
 
 
 def check_free(out: Path, *, marker: str | None = None) -> None:
-    """Errors: LpwError when `out` lies in a dataset or holds something that is not ours to replace."""
+    """Errors: LpwError when `out` lies in a dataset or holds something that is not ours to
+    replace."""
     refuse_inside_dataset(out)
     if not exists(out):
         return
@@ -138,8 +157,11 @@ def check_free(out: Path, *, marker: str | None = None) -> None:
 
 
 def mark_folder(folder: Path, marker: str) -> None:
-    """Writes the file by which `check_free` knows a folder: the names of what lies in it, which may be replaced."""
-    write_file(folder / marker, "".join(f"{entry.name}\n" for entry in list_folder(folder)).encode())
+    """Writes the file by which `check_free` knows a folder: the names of what lies in it, which may
+    be replaced."""
+    write_file(
+        folder / marker, "".join(f"{entry.name}\n" for entry in list_folder(folder)).encode()
+    )
 
 
 def _swap(new: Path, out: Path, old: Path) -> None:

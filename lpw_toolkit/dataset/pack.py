@@ -1,7 +1,9 @@
-"""The images of a dataset end to end in `images.pack`, for random reading; `pack.parquet` says where each lies.
+"""The images of a dataset end to end in `images.pack`, for random reading; `pack.parquet` says
+where each lies.
 
-The pack is written first and whole, its table last: the table's presence vouches for the pack, and its metadata names
-the dataset's digest and the pack's size. A pack of another version of the dataset is refused, never read.
+The pack is written first and whole, its table last: the table's presence vouches for the pack, and
+its metadata names the dataset's digest and the pack's size. A pack of another version of the
+dataset is refused, never read.
 """
 
 import errno
@@ -20,7 +22,13 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
 from lpw_toolkit.files.prefetch import map_ahead
-from lpw_toolkit.files.writing import Stream, describe_os_error, publish_bytes, publish_stream, remove_file
+from lpw_toolkit.files.writing import (
+    Stream,
+    describe_os_error,
+    publish_bytes,
+    publish_stream,
+    remove_file,
+)
 from lpw_toolkit.progress import show_progress
 
 PACK_FILE, PACK_TABLE = "images.pack", "pack.parquet"
@@ -36,7 +44,8 @@ class Pack:
     """Where the images of a dataset lie in its pack.
 
     Attributes:
-        starts: (N + 1,) byte at which the image of each row of the table of frames begins; the last is the pack's size.
+        starts: (N + 1,) byte at which the image of each row of the table of frames begins; the last
+            is the pack's size.
     """
 
     starts: Places
@@ -53,12 +62,13 @@ class Pack:
 
 
 def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
-    """Packs `dataset`; returns the pack, and False where a whole one was there already and nothing was written.
+    """Packs `dataset`; returns the pack, and False where a whole one was there already and nothing
+    was written.
 
     Every image is verified while it is packed. Nothing else of the dataset changes.
 
-    Errors: CorruptCropError for an image that is not the index's, LpwError where the pack cannot be written (disk
-    full, read-only, another process at it). No unfinished pack is left behind.
+    Errors: CorruptCropError for an image that is not the index's, LpwError where the pack cannot be
+    written (disk full, read-only, another process at it). No unfinished pack is left behind.
     """
     table = dataset.root / PACK_TABLE
     if exists(table):
@@ -79,7 +89,8 @@ def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
 
 
 def read_pack(dataset: Dataset, n_images: int) -> Pack:
-    """The pack of `dataset`, checked against it and against the size of the file, not against the images' hashes.
+    """The pack of `dataset`, checked against it and against the size of the file, not against the
+    images' hashes.
 
     Args:
         n_images: rows of the table of frames.
@@ -90,13 +101,22 @@ def read_pack(dataset: Dataset, n_images: int) -> Pack:
     places = read_table(table, PACK, columns=["offset", "length"])
     digest, size = pack_facts(places)
     if digest != dataset.manifest.get("digest"):
-        raise MismatchError(table, f"a pack of dataset {digest[:12]}…", f"{dataset.manifest.get('digest')!s:.12}…", _DO)
+        raise MismatchError(
+            table,
+            f"a pack of dataset {digest[:12]}…",
+            f"{dataset.manifest.get('digest')!s:.12}…",
+            _DO,
+        )
     try:
         found = measure(file)
     except OSError as error:
-        raise MismatchError(file, describe_os_error(error), f"{size} bytes of images", _DO) from error
+        raise MismatchError(
+            file, describe_os_error(error), f"{size} bytes of images", _DO
+        ) from error
     if found != size:
-        raise MismatchError(file, f"{found} bytes", f"the {size} bytes that {PACK_TABLE} names", _DO)
+        raise MismatchError(
+            file, f"{found} bytes", f"the {size} bytes that {PACK_TABLE} names", _DO
+        )
     if too_long := explain_too_long(places):
         raise MismatchError(table, too_long, "images within the bounds", _DO)
     starts = find_starts(places)
@@ -107,20 +127,29 @@ def read_pack(dataset: Dataset, n_images: int) -> Pack:
 
 
 def pack_facts(places: pa.Table) -> tuple[str, int]:
-    """What a table of places says of its pack: digest of the dataset, and size in bytes (-1 where it does not say)."""
+    """What a table of places says of its pack: digest of the dataset, and size in bytes (-1 where
+    it does not say)."""
     metadata = places.schema.metadata or {}
     size = metadata.get(_SIZE, b"")
-    return metadata.get(_DIGEST, b"").decode("utf-8", "replace"), int(size) if size.isdigit() else -1
+    return metadata.get(_DIGEST, b"").decode("utf-8", "replace"), int(
+        size
+    ) if size.isdigit() else -1
 
 
 def explain_too_long(places: pa.Table) -> str | None:
-    """What to say of a pack with an image beyond the bound `image_bytes`, none of which is read; None where all fit."""
+    """What to say of a pack with an image beyond the bound `image_bytes`, none of which is read;
+    None where all fit."""
     longest = pc.max(places["length"]).as_py() or 0
-    return explain_limit("image_bytes", f"an image of {longest} bytes") if longest > limit("image_bytes") else None
+    return (
+        explain_limit("image_bytes", f"an image of {longest} bytes")
+        if longest > limit("image_bytes")
+        else None
+    )
 
 
 def find_starts(places: pa.Table) -> Places | None:
-    """Where images start and the last one ends (N + 1,); None where they do not lie end to end from 0."""
+    """Where images start and the last one ends (N + 1,); None where they do not lie end to end from
+    0."""
     offset, length = (to_integers(places, name).astype(np.int64) for name in ("offset", "length"))
     starts = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
     return starts if (length >= 0).all() and np.array_equal(starts[:-1], offset) else None
@@ -131,7 +160,9 @@ def _append_images(dataset: Dataset, stream: Stream) -> Places:
     n_images = dataset.frames.num_rows
     lengths: list[int] = []
     with show_progress("pack", n_images, "images") as progress:
-        for images in map_ahead(lambda at: _read_chunk(dataset, at), range(0, n_images, _CHUNK_ROWS)):
+        for images in map_ahead(
+            lambda at: _read_chunk(dataset, at), range(0, n_images, _CHUNK_ROWS)
+        ):
             stream.write(b"".join(images))
             lengths += map(len, images)
             progress.advance(len(images))
@@ -152,8 +183,13 @@ def _encode_places(dataset: Dataset, pack: Pack) -> bytes:
     frames = dataset.frames
     lengths = pa.array(np.diff(pack.starts)).cast(pa.int32())
     columns = [frames["tracklet_id"], frames["position"], pa.array(pack.starts[:-1]), lengths]
-    facts = {_DIGEST: str(dataset.manifest.get("digest")).encode(), _SIZE: str(pack.n_bytes).encode()}
-    table = pa.Table.from_arrays(columns, schema=PACK).replace_schema_metadata({**PACK.metadata, **facts})
+    facts = {
+        _DIGEST: str(dataset.manifest.get("digest")).encode(),
+        _SIZE: str(pack.n_bytes).encode(),
+    }
+    table = pa.Table.from_arrays(columns, schema=PACK).replace_schema_metadata(
+        {**PACK.metadata, **facts}
+    )
     return encode_table(table, PACK, group_by="tracklet_id")
 
 
@@ -161,7 +197,12 @@ def _refuse(dataset: Dataset, error: OSError) -> LpwError:
     file, do = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         needed = sum(_size(dataset, path) for path in _iter_paths(dataset))
-        return LpwError(file, describe_os_error(error), f"{needed} free bytes", "free them and run `lpw pack` again")
+        return LpwError(
+            file,
+            describe_os_error(error),
+            f"{needed} free bytes",
+            "free them and run `lpw pack` again",
+        )
     return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", do)
 
 

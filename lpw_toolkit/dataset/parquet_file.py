@@ -1,7 +1,9 @@
-"""A Parquet file opened once, by its descriptor, verified against what a manifest says of it, and bounded.
+"""A Parquet file opened once, by its descriptor, verified against what a manifest says of it, and
+bounded.
 
-Up to 8 MiB the file is read whole and parsed from memory; beyond that its footer is, and the rest is read through the
-descriptor. What is verified is what is parsed: the path is never opened a second time.
+Up to 8 MiB the file is read whole and parsed from memory; beyond that its footer is, and the rest
+is read through the descriptor. What is verified is what is parsed: the path is never opened a
+second time.
 """
 
 import hashlib
@@ -19,9 +21,11 @@ from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import open_file, read_descriptor
 
-#: Files up to this size are read whole; of larger ones a manifest vouches for the size and the footer.
+#: Files up to this size are read whole; of larger ones a manifest vouches for the size and the
+#: footer.
 SMALL_BYTES = 8 << 20
-#: Most that one table may unpack to for each of its bytes, whatever the bound: hostile footers ask for more.
+#: Most that one table may unpack to for each of its bytes, whatever the bound: hostile footers ask
+#: for more.
 MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT = 400, 64 << 20
 _VALUE_BYTES = 8  # an Arrow value takes about this much memory, however well it was packed
 _TAIL_BYTES = 8  # length of the footer, and PAR1
@@ -38,7 +42,8 @@ class TableFacts:
     Attributes:
         n_bytes: its size.
         sha256: of all its bytes, hex.
-        footer_sha256: of its footer with length and magic, hex; None for files of up to 8 MiB, or where nobody said.
+        footer_sha256: of its footer with length and magic, hex; None for files of up to 8 MiB, or
+            where nobody said.
     """
 
     n_bytes: int
@@ -47,7 +52,8 @@ class TableFacts:
 
     @property
     def is_size_only(self) -> bool:
-        """Whether nothing but the size of a large file can be compared: an older version wrote its manifest."""
+        """Whether nothing but the size of a large file can be compared: an older version wrote its
+        manifest."""
         return self.footer_sha256 is None and self.n_bytes > SMALL_BYTES
 
 
@@ -62,11 +68,14 @@ class OpenTable:
     Attributes:
         file: reads it; page checksums are verified.
 
-    Errors: OSError; MismatchError for another file than `facts` name; ValueError or pa.ArrowException for what is no
-    Parquet file, TooLargeError (a ValueError) for one beyond the bounds.
+    Errors: OSError; MismatchError for another file than `facts` name; ValueError or
+    pa.ArrowException for what is no Parquet file, TooLargeError (a ValueError) for one beyond the
+    bounds.
     """
 
-    def __init__(self, path: Path, facts: TableFacts | None = None, *, streamed: bool = False) -> None:
+    def __init__(
+        self, path: Path, facts: TableFacts | None = None, *, streamed: bool = False
+    ) -> None:
         self._streamed = streamed
         descriptor = open_file(path)
         try:
@@ -80,8 +89,12 @@ class OpenTable:
                 tail = data[-_footer_bytes(data[-_TAIL_BYTES:], n_bytes) :]
             else:
                 tail = _read_tail(descriptor, n_bytes)
-                found = _Identity(n_bytes, None, hashlib.sha256(tail).hexdigest()) if facts else None
-                self._source = pa.OSFile(f"/dev/fd/{descriptor}")  # the same open file, for a reader of its own
+                found = (
+                    _Identity(n_bytes, None, hashlib.sha256(tail).hexdigest()) if facts else None
+                )
+                self._source = pa.OSFile(
+                    f"/dev/fd/{descriptor}"
+                )  # the same open file, for a reader of its own
         finally:
             os.close(descriptor)
         if facts and found and (wrong := _compare(found, facts)):
@@ -90,15 +103,24 @@ class OpenTable:
         _check_footer(self.file.metadata, n_bytes)
 
     def _open(self, tail: bytes) -> pq.ParquetFile:
-        bounds = {"thrift_string_size_limit": _MAX_TEXT_BYTES, "thrift_container_size_limit": _MAX_LIST}
+        bounds = {
+            "thrift_string_size_limit": _MAX_TEXT_BYTES,
+            "thrift_container_size_limit": _MAX_LIST,
+        }
         footer = pq.ParquetFile(pa.BufferReader(tail), **bounds).metadata
         buffered = {"buffer_size": 1 << 20} if self._streamed else {}
         return pq.ParquetFile(
-            self._source, metadata=footer, page_checksum_verification=True, pre_buffer=False, **bounds, **buffered
+            self._source,
+            metadata=footer,
+            page_checksum_verification=True,
+            pre_buffer=False,
+            **bounds,
+            **buffered,
         )
 
     def check_memory(self, columns: list[str]) -> None:
-        """Refuses a file whose `columns` would take too much memory. Errors: `parquet_pages.check_memory`."""
+        """Refuses a file whose `columns` would take too much memory. Errors:
+        `parquet_pages.check_memory`."""
         check_memory(self._source, self.file, columns, at_once=not self._streamed)
 
     def close(self) -> None:
@@ -110,7 +132,10 @@ class OpenTable:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -145,7 +170,8 @@ def _read_tail(descriptor: int, n_bytes: int) -> bytes:
 
 
 def _check_footer(metadata: pq.FileMetaData, n_bytes: int) -> None:
-    """Errors: ValueError or TooLargeError for a footer that claims far more than a file of `n_bytes` should hold."""
+    """Errors: ValueError or TooLargeError for a footer that claims far more than a file of
+    `n_bytes` should hold."""
     if metadata.num_rows > limit("table_rows"):
         raise TooLargeError(explain_limit("table_rows", f"{metadata.num_rows} rows"))
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
@@ -153,27 +179,39 @@ def _check_footer(metadata: pq.FileMetaData, n_bytes: int) -> None:
     most = max(n_bytes * MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT)
     if unpacked < 0 or metadata.num_rows < 0 or unpacked > most:
         raise ValueError(f"{n_bytes} bytes that claim to unpack to {unpacked}")
-    if metadata.num_rows * metadata.num_columns * _VALUE_BYTES > most:  # equal values take no room in the file
+    if (
+        metadata.num_rows * metadata.num_columns * _VALUE_BYTES > most
+    ):  # equal values take no room in the file
         raise ValueError(f"{n_bytes} bytes that claim {metadata.num_rows} rows")
-    if any(group.num_rows < 0 for group in groups) or sum(group.num_rows for group in groups) != metadata.num_rows:
+    if (
+        any(group.num_rows < 0 for group in groups)
+        or sum(group.num_rows for group in groups) != metadata.num_rows
+    ):
         raise ValueError("row groups that are not the rows of the table")
 
 
 def _compare(found: _Identity, facts: TableFacts) -> tuple[str, str] | None:
     """What was found and what was expected, in words; None where it is the file of `facts`."""
     if found.n_bytes != facts.n_bytes:
-        return f"another table ({found.n_bytes} bytes)", f"the one that dataset.json names ({facts.n_bytes} bytes)"
+        return (
+            f"another table ({found.n_bytes} bytes)",
+            f"the one that dataset.json names ({facts.n_bytes} bytes)",
+        )
     for what, have, want in (
         ("SHA-256", found.sha256, facts.sha256),
         ("SHA-256 of the footer", found.footer_sha256, facts.footer_sha256),
     ):
         if have is not None and want is not None and have != want:
-            return f"another table ({what} {have[:12]}…)", f"the one that dataset.json names ({want[:12]}…)"
+            return (
+                f"another table ({what} {have[:12]}…)",
+                f"the one that dataset.json names ({want[:12]}…)",
+            )
     return None
 
 
 def describe_table(path: Path) -> dict[str, object]:
-    """What `dataset.json` says of a table's file: bytes, sha256 and, beyond 8 MiB, footer_sha256 (`TableFacts`).
+    """What `dataset.json` says of a table's file: bytes, sha256 and, beyond 8 MiB, footer_sha256
+    (`TableFacts`).
 
     Errors: OSError; ValueError for a large file that is no Parquet file.
     """
@@ -183,7 +221,8 @@ def describe_table(path: Path) -> dict[str, object]:
 
 
 def verify_table(path: Path, facts: TableFacts, *, whole: bool = False) -> str | None:
-    """What is wrong with a table's file in words, by the check that reading it makes; None where it is that of `facts`.
+    """What is wrong with a table's file in words, by the check that reading it makes; None where it
+    is that of `facts`.
 
     Args:
         whole: reads every byte of a large file too, not only its footer.

@@ -1,8 +1,10 @@
-"""What a Parquet file takes in memory, from the headers of its pages and before any of them is unpacked.
+"""What a Parquet file takes in memory, from the headers of its pages and before any of them is
+unpacked.
 
-The footer only claims sizes; a reader allocates what the header of each page says, and repeats each value of a
-dictionary as often as the indices ask. So the headers are walked as the reader walks them, and what the columns can
-come to is added up. Source: Apache Parquet, `parquet.thrift`; Apache Thrift, "Thrift Compact protocol".
+The footer only claims sizes; a reader allocates what the header of each page says, and repeats each
+value of a dictionary as often as the indices ask. So the headers are walked as the reader walks
+them, and what the columns can come to is added up. Source: Apache Parquet, `parquet.thrift`; Apache
+Thrift, "Thrift Compact protocol".
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,15 @@ from lpw_toolkit.files.limits import explain_limit, limit
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # types of pages
 _DICTIONARY_ENCODINGS, _PREFIX_ENCODING = (2, 8), 7
 _HEADER_BYTES, _MAX_HEADER_BYTES = 192, 1 << 16
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
+_WIDTHS = {
+    "BOOLEAN": 1,
+    "INT32": 4,
+    "INT64": 8,
+    "INT96": 12,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+    "BYTE_ARRAY": 4,
+}
 _LEVEL_BYTES = 2  # of each definition or repetition level
 _CODECS = {"UNCOMPRESSED": 0, "SNAPPY": 1, "GZIP": 2, "BROTLI": 4, "LZ4": 7, "ZSTD": 6}
 
@@ -45,7 +55,11 @@ class _Cost:
     def add(self, n_bytes: int) -> None:
         self.n_bytes += n_bytes
         if self.n_bytes > self._most_bytes:
-            raise TooLargeError(explain_limit("table_bytes", f"a table that unpacks to {self.n_bytes} bytes or more"))
+            raise TooLargeError(
+                explain_limit(
+                    "table_bytes", f"a table that unpacks to {self.n_bytes} bytes or more"
+                )
+            )
 
     def add_page(self) -> None:
         self.n_pages += 1
@@ -53,14 +67,17 @@ class _Cost:
             raise TooLargeError(explain_limit("table_pages", f"{self.n_pages} pages or more"))
 
 
-def check_memory(source: pa.NativeFile, file: pq.ParquetFile, columns: list[str], *, at_once: bool = True) -> None:
+def check_memory(
+    source: pa.NativeFile, file: pq.ParquetFile, columns: list[str], *, at_once: bool = True
+) -> None:
     """Refuses a file of which `columns` (roots) would take more than the bound `table_bytes`.
 
     Args:
         source: the bytes that `file` reads.
         at_once: whether all row groups are read together; otherwise the bound is for each.
 
-    Errors: TooLargeError; ValueError for headers that are damaged or contradict the footer; OSError.
+    Errors: TooLargeError; ValueError for headers that are damaged or contradict the footer;
+    OSError.
     """
     metadata, wanted = file.metadata, set(columns)
     paths = [file.schema.column(j).path for j in range(metadata.num_columns)]
@@ -74,16 +91,25 @@ def check_memory(source: pa.NativeFile, file: pq.ParquetFile, columns: list[str]
             chunk = group.column(j)
             held = _check_chunk(source, chunk, file.schema.column(j), group.num_rows, cost)
             held += chunk.total_compressed_size if at_once else 0
-            if held > largest[j]:  # one chunk of each column is held and one page of it unpacked at a time
+            if (
+                held > largest[j]
+            ):  # one chunk of each column is held and one page of it unpacked at a time
                 cost.add(held - largest[j])
                 largest[j] = held
 
 
 def _check_chunk(
-    source: pa.NativeFile, chunk: pq.ColumnChunkMetaData, leaf: pq.ColumnSchema, n_rows: int, cost: _Cost
+    source: pa.NativeFile,
+    chunk: pq.ColumnChunkMetaData,
+    leaf: pq.ColumnSchema,
+    n_rows: int,
+    cost: _Cost,
 ) -> int:
-    """Adds what the values of one chunk take; returns the bytes of its largest page. Errors: as `check_memory`."""
-    kind = leaf.physical_type  # `chunk` is asked for numbers only: what it says of types may abort the process
+    """Adds what the values of one chunk take; returns the bytes of its largest page. Errors: as
+    `check_memory`."""
+    kind = (
+        leaf.physical_type
+    )  # `chunk` is asked for numbers only: what it says of types may abort the process
     width = leaf.length if kind == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[kind]
     width += _LEVEL_BYTES * ((leaf.max_definition_level > 0) + (leaf.max_repetition_level > 0))
     n_values = n_from_dictionary = largest = n_texts = 0
@@ -115,7 +141,8 @@ def _check_chunk(
 
 
 def _iter_pages(source: pa.NativeFile, chunk: pq.ColumnChunkMetaData) -> Iterator[_Page]:
-    """The pages that a reader of `chunk` reads: until they hold as many values as the footer says."""
+    """The pages that a reader of `chunk` reads: until they hold as many values as the footer
+    says."""
     at, first = chunk.data_page_offset, chunk.dictionary_page_offset
     if chunk.has_dictionary_page and first is not None and 0 < first < at:
         at = first
@@ -150,9 +177,11 @@ def _read_page(source: pa.NativeFile, at: int, end: int) -> _Page:
 
 
 def _read_struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """The fields of a Thrift struct: 32-bit numbers and structs by their ids, None for what is of another type.
+    """The fields of a Thrift struct: 32-bit numbers and structs by their ids, None for what is of
+    another type.
 
-    Errors: IndexError where `data` ends first; ValueError for a field twice, or what no page header holds.
+    Errors: IndexError where `data` ends first; ValueError for a field twice, or what no page header
+    holds.
     """
     fields: dict[int, Any] = {}
     number = 0
@@ -206,8 +235,11 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a page header with a number that has no end")
 
 
-def _find_longest(source: pa.NativeFile, chunk: pq.ColumnChunkMetaData, page: _Page, cost: _Cost) -> int:
-    """Bytes of the longest entry of a dictionary of texts; of the page where its codec is an unknown one."""
+def _find_longest(
+    source: pa.NativeFile, chunk: pq.ColumnChunkMetaData, page: _Page, cost: _Cost
+) -> int:
+    """Bytes of the longest entry of a dictionary of texts; of the page where its codec is an
+    unknown one."""
     if chunk.compression not in _CODECS:
         return page.n_unpacked
     cost.add(page.n_unpacked + 4 * page.n_values)
@@ -218,10 +250,15 @@ def _find_longest(source: pa.NativeFile, chunk: pq.ColumnChunkMetaData, page: _P
 
 
 def _wrap_dictionary(data: bytes, page: _Page, codec: int) -> bytes:
-    """A Parquet file whose only page has the entries of a dictionary as values: read 20 times as fast as by a loop."""
-    unpacked, packed, n = (_write_number(n) for n in (page.n_unpacked, page.n_packed, page.n_values))
+    """A Parquet file whose only page has the entries of a dictionary as values: read 20 times as
+    fast as by a loop."""
+    unpacked, packed, n = (
+        _write_number(n) for n in (page.n_unpacked, page.n_packed, page.n_values)
+    )
     # type DATA_PAGE; sizes; DataPageHeader: values, PLAIN, RLE, RLE
-    header = b"".join((b"\x15\0\x15", unpacked, b"\x15", packed, b"\x2c\x15", n, b"\x15\0\x15\6\x15\6\0\0"))
+    header = b"".join(
+        (b"\x15\0\x15", unpacked, b"\x15", packed, b"\x2c\x15", n, b"\x15\0\x15\6\x15\6\0\0")
+    )
     n_bytes = _write_number(len(header) + max(page.n_unpacked, page.n_packed))
     # BYTE_ARRAY; encodings: PLAIN; path: a; codec; values; sizes; offset of the data page: 4
     about: tuple[bytes, ...] = (
@@ -233,7 +270,8 @@ def _wrap_dictionary(data: bytes, page: _Page, codec: int) -> bytes:
         n_bytes,
     )
     about += (b"\x16", _write_number(len(header) + len(data)), b"\x26\x08\0")
-    # version; schema: root r with one child, required BYTE_ARRAY a; rows; one row group of one column
+    # version; schema: root r with one child, required BYTE_ARRAY a; rows; one row group of one
+    # column
     footer: tuple[bytes, ...] = (
         b"\x15\2\x19\x2c\x48\1r\x15\2\0\x15\x0c\x25\0\x18\1a\0\x16",
         n,

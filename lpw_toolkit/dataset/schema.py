@@ -1,4 +1,5 @@
-"""The Arrow schemas of the data contract: the only place where a column is named, and the guard at every door."""
+"""The Arrow schemas of the data contract: the only place where a column is named, and the guard at
+every door."""
 
 import pyarrow as pa
 
@@ -11,7 +12,9 @@ _MAX_NAMED, _MAX_NAME = 20, 40
 
 
 def _table(name: str, fields: list[pa.Field]) -> pa.Schema:
-    return pa.schema(fields, metadata={b"lpw_table": name.encode(), b"lpw_version": str(FORMAT_VERSION).encode()})
+    return pa.schema(
+        fields, metadata={b"lpw_table": name.encode(), b"lpw_version": str(FORMAT_VERSION).encode()}
+    )
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -62,13 +65,16 @@ TRACKLETS = _table(
     ],
 )
 
-#: One row per image, sorted by (tracklet_id, position); `image` is the struct that Hugging Face `datasets` uses.
+#: One row per image, sorted by (tracklet_id, position); `image` is the struct that Hugging Face
+#: `datasets` uses.
 FRAMES = _table(
     "frames",
     [
         _required("tracklet_id", pa.string()),
         _required("position", pa.int32()),
-        _required("image", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])),
+        _required(
+            "image", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+        ),
         _required("width", pa.int16()),
         _required("height", pa.int16()),
         _required("sha256", pa.binary(32)),
@@ -79,13 +85,19 @@ FRAMES = _table(
     ],
 )
 
-#: Which tracklets train, ask and answer, in each split of an imported benchmark; a tracklet may be query and gallery.
+#: Which tracklets train, ask and answer, in each split of an imported benchmark; a tracklet may be
+#: query and gallery.
 SPLITS = _table(
     "splits",
-    [_required("split", pa.int16()), _required("subset", pa.string()), _required("tracklet_id", pa.string())],
+    [
+        _required("split", pa.int16()),
+        _required("subset", pa.string()),
+        _required("tracklet_id", pa.string()),
+    ],
 )
 
-#: Where each image of the table of frames lies in `images.pack`: bytes end to end in the order of that table.
+#: Where each image of the table of frames lies in `images.pack`: bytes end to end in the order of
+#: that table.
 PACK = _table(
     "pack",
     [
@@ -96,7 +108,8 @@ PACK = _table(
     ],
 )
 
-#: One row per figure: what it is, of what, and everything without which it must not be compared (fractions in 0-1).
+#: One row per figure: what it is, of what, and everything without which it must not be compared
+#: (fractions in 0-1).
 METRICS = _table(
     "metrics",
     [
@@ -107,7 +120,15 @@ METRICS = _table(
         *(_required(name, pa.int32()) for name in ("n_query", "n_gallery", "n_skipped")),
         *(
             _required(name, pa.string())
-            for name in ("dataset_digest", "gallery", "junk_rule", "ap_form", "distance", "frames_used", "split_source")
+            for name in (
+                "dataset_digest",
+                "gallery",
+                "junk_rule",
+                "ap_form",
+                "distance",
+                "frames_used",
+                "split_source",
+            )
         ),
     ],
 )
@@ -128,8 +149,9 @@ QUERIES = _table(
     ],
 )
 
-#: One row per image and region: the quality in (0, 1) that a network gives it. Regions from above are `upper`, `middle`
-#: and `lower` where there are three, `whole` where there is one, otherwise `1`, `2`, and so on.
+#: One row per image and region: the quality in (0, 1) that a network gives it. Regions from above
+#: are `upper`, `middle` and `lower` where there are three, `whole` where there is one, otherwise
+#: `1`, `2`, and so on.
 QUALITY = _table(
     "quality",
     [
@@ -140,7 +162,8 @@ QUALITY = _table(
     ],
 )
 
-#: One row per tracklet and reason that could be judged: how much speaks for an error, and in which frames.
+#: One row per tracklet and reason that could be judged: how much speaks for an error, and in which
+#: frames.
 SUGGESTIONS = _table(
     "suggestions",
     [
@@ -161,11 +184,15 @@ SIGNALS = _table(
     [
         _required("tracklet_id", pa.string()),
         _required("position", pa.int32()),
-        *(pa.field(name, pa.float32()) for name in ("change", "sharpness", "overlap", "jump", "size", "score")),
+        *(
+            pa.field(name, pa.float32())
+            for name in ("change", "sharpness", "overlap", "jump", "size", "score")
+        ),
     ],
 )
 
-#: Who may be the same person as a tracklet, the likeliest first: pieces in its own camera, and people in others.
+#: Who may be the same person as a tracklet, the likeliest first: pieces in its own camera, and
+#: people in others.
 CANDIDATES = _table(
     "candidates",
     [
@@ -185,7 +212,9 @@ CANDIDATES = _table(
 def embeddings_schema(dimension: int) -> pa.Schema:
     """One row per tracklet: its embedding (D,) float32."""
     vector = pa.list_(pa.field("element", pa.float32(), nullable=False), dimension)
-    return _table("embeddings", [_required("tracklet_id", pa.string()), _required("embedding", vector)])
+    return _table(
+        "embeddings", [_required("tracklet_id", pa.string()), _required("embedding", vector)]
+    )
 
 
 def frame_embeddings_schema(dimension: int) -> pa.Schema:
@@ -221,11 +250,14 @@ def check(table: pa.Table, schema: pa.Schema, thing: object = "table") -> pa.Tab
 
 
 def check_fields(found: pa.Schema, schema: pa.Schema, thing: object = "table") -> None:
-    """Errors: MismatchError where the columns, types or order of `found` are not those of `schema`."""
+    """Errors: MismatchError where the columns, types or order of `found` are not those of
+    `schema`."""
     name, version = _identity(schema)
     found_name, found_version = _identity(found)
     if found_name is not None and (found_name, found_version) != (name, version):
-        raise MismatchError(thing, f"table {found_name} v{found_version}"[:200], f"table {name} v{version}", _DO)
+        raise MismatchError(
+            thing, f"table {found_name} v{found_version}"[:200], f"table {name} v{version}", _DO
+        )
     if found.names != schema.names:
         missing = [c for c in schema.names if c not in found.names]
         extra = [c[:_MAX_NAME] for c in found.names if c not in schema.names]
@@ -235,7 +267,9 @@ def check_fields(found: pa.Schema, schema: pa.Schema, thing: object = "table") -
     for field in schema:
         kind = found.field(field.name).type
         if kind != field.type:
-            raise MismatchError(f"{thing}, column {field.name}", f"type {kind}"[:200], f"{field.type}", _DO)
+            raise MismatchError(
+                f"{thing}, column {field.name}", f"type {kind}"[:200], f"{field.type}", _DO
+            )
 
 
 def _identity(schema: pa.Schema) -> tuple[str | None, str | None]:

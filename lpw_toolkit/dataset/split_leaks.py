@@ -12,7 +12,8 @@ _SHIFT = 32  # a split's number above, a person's code below
 
 
 def find_leaks(splits: pa.Table, tracklets: pa.Table) -> dict[int, list[str]]:
-    """By split the persons (sorted) who train and are also asked for or answer; splits without any stay out.
+    """By split the persons (sorted) who train and are also asked for or answer; splits without any
+    stay out.
 
     Tracklets that nobody is named in, distractors and junk do not count.
 
@@ -30,12 +31,19 @@ def find_leaks(splits: pa.Table, tracklets: pa.Table) -> dict[int, list[str]]:
     both = np.intersect1d(keys[trains & (codes >= 0)], keys[~trains & (codes >= 0)])
     found: dict[int, list[str]] = {}
     for key in both.tolist():
-        found.setdefault(key >> _SHIFT, []).append(str(people.dictionary[key & ((1 << _SHIFT) - 1)]))
+        found.setdefault(key >> _SHIFT, []).append(
+            str(people.dictionary[key & ((1 << _SHIFT) - 1)])
+        )
     return {split: sorted(names) for split, names in found.items()}
 
 
 def refuse_leaks(splits: pa.Table, tracklets: pa.Table, file: Path) -> None:
     """Errors: MismatchError that names `file`, the first split with a leak, and persons of it."""
     for split, names in find_leaks(splits, tracklets).items():
-        got = f"{len(names)} persons who train and are tested in split {split} ({name_some(names, 3)})"
-        raise MismatchError(file, got, "each person on one side of a split", "make the splits again")
+        got = (
+            f"{len(names)} persons who train and are tested in split {split} "
+            f"({name_some(names, 3)})"
+        )
+        raise MismatchError(
+            file, got, "each person on one side of a split", "make the splits again"
+        )

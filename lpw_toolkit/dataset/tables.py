@@ -40,7 +40,8 @@ ROW_GROUP_ROWS = 65_536
 
 
 def encode_table(table: pa.Table, schema: pa.Schema, *, group_by: str | None = None) -> bytes:
-    """`table` as Parquet bytes: zstd, page checksums, row groups that end where the column `group_by` changes.
+    """`table` as Parquet bytes: zstd, page checksums, row groups that end where the column
+    `group_by` changes.
 
     The schema's own metadata stays; further keys of `table.schema.metadata` are kept beside it.
     """
@@ -48,32 +49,44 @@ def encode_table(table: pa.Table, schema: pa.Schema, *, group_by: str | None = N
     merged = {**(table.schema.metadata or {}), **(schema.metadata or {})}
     table = table.cast(schema.with_metadata(merged)).combine_chunks()
     sink = io.BytesIO()
-    options = {"compression": "zstd", "write_page_checksum": True, "use_dictionary": _choose_dictionaries(schema)}
+    options = {
+        "compression": "zstd",
+        "write_page_checksum": True,
+        "use_dictionary": _choose_dictionaries(schema),
+    }
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         start = 0
         for stop in _group_ends(table, group_by):
-            writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
+            writer.write_table(
+                table.slice(start, stop - start), row_group_size=max(stop - start, 1)
+            )
             start = stop
     return sink.getvalue()
 
 
 def _choose_dictionaries(schema: pa.Schema) -> bool | list[str]:
-    """Columns whose values are written once: all but the paths of images, which differ and are read faster without."""
+    """Columns whose values are written once: all but the paths of images, which differ and are read
+    faster without."""
     if "image" not in schema.names:
         return True
     return [*(name for name in schema.names if name != "image"), "image.bytes"]
 
 
-def write_table(path: Path, table: pa.Table, schema: pa.Schema, *, group_by: str | None = None) -> None:
-    """Publishes `table` at `path` (see `encode_table`). Errors: MismatchError on a wrong schema, OSError."""
+def write_table(
+    path: Path, table: pa.Table, schema: pa.Schema, *, group_by: str | None = None
+) -> None:
+    """Publishes `table` at `path` (see `encode_table`). Errors: MismatchError on a wrong schema,
+    OSError."""
     publish_bytes(path, encode_table(table, schema, group_by=group_by))
 
 
 @contextmanager
 def stream_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Yields a function that appends rows of `schema`, a row group a call; it is published when the block ends well.
+    """Yields a function that appends rows of `schema`, a row group a call; it is published when the
+    block ends well.
 
-    Memory does not grow with the table. Errors: MismatchError on rows of another schema, OSError as `publish_stream`.
+    Memory does not grow with the table. Errors: MismatchError on rows of another schema, OSError as
+    `publish_stream`.
     """
     with (
         publish_stream(path) as stream,
@@ -83,16 +96,21 @@ def stream_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
 
 
 def read_table(
-    path: Path, schema: pa.Schema, *, columns: list[str] | None = None, facts: TableFacts | None = None
+    path: Path,
+    schema: pa.Schema,
+    *,
+    columns: list[str] | None = None,
+    facts: TableFacts | None = None,
 ) -> pa.Table:
     """The table at `path`, verified page by page and against `schema`, opened once.
 
     Args:
         columns: narrows what is read, and verified.
-        facts: what a manifest says of the file: it is verified before anything of it is parsed (`verify_table`).
+        facts: what a manifest says of the file: it is verified before anything of it is parsed
+            (`verify_table`).
 
-    Errors: MismatchError naming the file when it is missing, damaged, not ours, another one than `facts` say, or would
-    take more memory than `files.limits` allow; nothing of that is taken then.
+    Errors: MismatchError naming the file when it is missing, damaged, not ours, another one than
+    `facts` say, or would take more memory than `files.limits` allow; nothing of that is taken then.
     """
     do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
     try:
@@ -100,16 +118,22 @@ def read_table(
             check_fields(opened.file.schema_arrow, schema, path)
             opened.check_memory(columns or schema.names)
             if columns:
-                schema = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
+                schema = pa.schema(
+                    [schema.field(name) for name in columns], metadata=schema.metadata
+                )
             table = opened.file.read(columns=columns)
         _check_texts(table)
         return check(table.select(columns) if columns else table, schema, path)
     except OSError as error:
-        raise MismatchError(path, describe_os_error(error), "a readable Parquet file", do) from error
+        raise MismatchError(
+            path, describe_os_error(error), "a readable Parquet file", do
+        ) from error
     except TooLargeError as error:
         raise MismatchError(path, f"{error}", "a table within the bounds", do) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
-        raise MismatchError(path, f"a damaged file ({shorten(error)})", "a whole Parquet file", do) from error
+        raise MismatchError(
+            path, f"a damaged file ({shorten(error)})", "a whole Parquet file", do
+        ) from error
 
 
 def shorten(error: object) -> str:
@@ -147,7 +171,8 @@ def make_table(columns: Sequence[Any], schema: pa.Schema) -> pa.Table:
 
 
 def run_starts(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Row numbers (R,) at which a run of equal values of `column` starts; empty for an empty column."""
+    """Row numbers (R,) at which a run of equal values of `column` starts; empty for an empty
+    column."""
     if len(column) == 0:
         return np.zeros(0, dtype=np.int64)
     codes = column.combine_chunks().dictionary_encode()
@@ -162,7 +187,8 @@ def to_numpy(table: pa.Table, column: str) -> NDArray[Any]:
 
 
 def to_integers(table: pa.Table, column: str) -> NDArray[Any]:
-    """One column of integers without nulls. Not pyarrow's own `to_numpy`: its first call imports pandas, 0.3 s."""
+    """One column of integers without nulls. Not pyarrow's own `to_numpy`: its first call imports
+    pandas, 0.3 s."""
     chunks = [_view_integers(chunk) for chunk in table[column].chunks if len(chunk)]
     return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
 
@@ -175,13 +201,17 @@ def _view_integers(array: pa.Array) -> NDArray[Any]:
 
 def boxes_of(table: pa.Table) -> NDArray[np.float64]:
     """The columns x1 y1 x2 y2 as boxes (N, 4), float64 pixels."""
-    return np.stack([to_numpy(table, side).astype(np.float64) for side in ("x1", "y1", "x2", "y2")], axis=1)
+    return np.stack(
+        [to_numpy(table, side).astype(np.float64) for side in ("x1", "y1", "x2", "y2")], axis=1
+    )
 
 
 def digest_rows(tables: dict[str, pa.Table]) -> str:
-    """SHA-256 (hex) over names, columns, nulls and values of the tables' rows, whatever file wrote them.
+    """SHA-256 (hex) over names, columns, nulls and values of the tables' rows, whatever file wrote
+    them.
 
-    Image bytes inside the tables do not count (their SHA-256 column does), so packing a dataset keeps its digest.
+    Image bytes inside the tables do not count (their SHA-256 column does), so packing a dataset
+    keeps its digest.
     """
     total = hashlib.sha256()
     for name in sorted(tables):

@@ -1,4 +1,5 @@
-"""The boxes of a dataset by video, as tools for tracking want them: one sequence of rows per video, safely named."""
+"""The boxes of a dataset by video, as tools for tracking want them: one sequence of rows per video,
+safely named."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Sequence:
         tracklet: (N,) row of the box's tracklet in the table of tracklets.
         boxes: (N, 4) `x1 y1 x2 y2`, source pixels, half-open.
         score: (N,) in [0, 1]; 1 where the dataset has none.
-        timeline: the frames of the video (schema.TIMELINE), None where the dataset does not know them.
+        timeline: the frames of the video (schema.TIMELINE), None where the dataset does not know
+            them.
     """
 
     video_id: str
@@ -53,10 +55,14 @@ def iter_sequences(dataset: Dataset) -> Iterator[Sequence]:
     frames, tracklets = dataset.frames, dataset.tracklets
     row_of = pc.index_in(frames["tracklet_id"], value_set=tracklets["tracklet_id"].combine_chunks())
     if row_of.null_count:
-        raise MismatchError(dataset.root, "frames of an unknown tracklet", "tables that agree", "run `lpw check`")
+        raise MismatchError(
+            dataset.root, "frames of an unknown tracklet", "tables that agree", "run `lpw check`"
+        )
     owner = row_of.to_numpy().astype(np.int64)
     _refuse_missing(frames, dataset)
-    videos = np.array([v or c for v, c in zip(*_video_columns(tracklets), strict=True)], dtype=object)
+    videos = np.array(
+        [v or c for v, c in zip(*_video_columns(tracklets), strict=True)], dtype=object
+    )
     timelines = _read_timelines(dataset)
     names = name_files([str(v) for v in sorted(set(videos))])
     index, boxes = to_numpy(frames, "frame_index").astype(np.int32), boxes_of(frames)
@@ -65,7 +71,15 @@ def iter_sequences(dataset: Dataset) -> Iterator[Sequence]:
         rows = np.flatnonzero(videos[owner] == video)
         rows = rows[np.lexsort((owner[rows], index[rows]))]
         if len(rows):
-            yield Sequence(video, name, index[rows], owner[rows], boxes[rows], score[rows], timelines.get(video))
+            yield Sequence(
+                video,
+                name,
+                index[rows],
+                owner[rows],
+                boxes[rows],
+                score[rows],
+                timelines.get(video),
+            )
 
 
 def safe_name(text: str) -> str:
@@ -89,7 +103,12 @@ def _refuse_missing(frames: pa.Table, dataset: Dataset) -> None:
         if frames[column].null_count:
             row = int(pc.index(pc.is_null(frames[column]), True).as_py())
             thing = f"{dataset.root / 'frames.parquet'}, tracklet {frames['tracklet_id'][row]}"
-            raise LpwError(thing, f"no {column}", "boxes in source frames", "export the image tree instead (--to tree)")
+            raise LpwError(
+                thing,
+                f"no {column}",
+                "boxes in source frames",
+                "export the image tree instead (--to tree)",
+            )
 
 
 def _read_timelines(dataset: Dataset) -> dict[str, pa.Table]:

@@ -1,4 +1,5 @@
-"""The folder in which a dataset is made: one process at a time, resumable, and never somebody else's.
+"""The folder in which a dataset is made: one process at a time, resumable, and never somebody
+else's.
 
 OUT/.lpw/lock          held while a build runs
 OUT/.lpw/plan.json     what is being built; the same plan goes on, another one is refused
@@ -31,7 +32,8 @@ class Workspace:
         out: the dataset to be.
         restart: throw away an unfinished build with other settings instead of refusing to go on.
 
-    Errors: LpwError for a folder that holds other things, is in use by another process, or cannot be written.
+    Errors: LpwError for a folder that holds other things, is in use by another process, or cannot
+    be written.
     """
 
     def __init__(self, out: Path, *, restart: bool = False) -> None:
@@ -54,7 +56,10 @@ class Workspace:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._lock is not None:
             os.close(self._lock)
@@ -68,16 +73,22 @@ class Workspace:
         except OSError as error:
             raise LpwError(self.out, describe_os_error(error), "a readable folder", do) from error
         if foreign and LOCAL not in foreign and MANIFEST not in foreign:
-            raise LpwError(self.out, f"a folder with other things ({foreign[0]})", "a new or empty folder", do)
+            raise LpwError(
+                self.out, f"a folder with other things ({foreign[0]})", "a new or empty folder", do
+            )
 
     def _take_lock(self) -> None:
         try:
             self._lock = open_lock(self.local / "lock")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LpwError(self.out, "a build that runs in another process", "no other", "wait for it") from error
+            raise LpwError(
+                self.out, "a build that runs in another process", "no other", "wait for it"
+            ) from error
         except OSError as error:
-            raise LpwError(self.out, describe_os_error(error), "a writable folder", "choose another --out") from error
+            raise LpwError(
+                self.out, describe_os_error(error), "a writable folder", "choose another --out"
+            ) from error
 
     def hold_plan(self, plan: dict[str, Any]) -> None:
         """Binds the folder to `plan`: a new folder takes it, a resumed one must have the same.
@@ -90,11 +101,21 @@ class Workspace:
             self.resumed = True
             return
         if self.is_complete:
-            raise LpwError(self.out, "a finished dataset with other settings", "a new folder", "choose another --out")
+            raise LpwError(
+                self.out,
+                "a finished dataset with other settings",
+                "a new folder",
+                "choose another --out",
+            )
         if exists(file):
             if not self.restart:
-                do = "run that command again, add --restart to throw it away, or choose another --out"
-                raise LpwError(self.out, "an unfinished build with other settings", "the same settings", do)
+                do = (
+                    "run that command again, add --restart to throw it away, or choose another "
+                    "--out"
+                )
+                raise LpwError(
+                    self.out, "an unfinished build with other settings", "the same settings", do
+                )
             self.clear()
         publish_text(file, text)
 
@@ -103,7 +124,9 @@ class Workspace:
             return read_text(file, "json_bytes") if exists(file) else None
         except (OSError, ValueError) as error:
             got = describe_os_error(error) if isinstance(error, OSError) else "a damaged file"
-            raise LpwError(file, got, "the plan of this build", "choose another --out, or empty it") from error
+            raise LpwError(
+                file, got, "the plan of this build", "choose another --out, or empty it"
+            ) from error
 
     def clear(self) -> None:
         """Removes everything that an unfinished build made."""
@@ -112,7 +135,8 @@ class Workspace:
         remove_folder(self.local / "parts")
 
     def parts(self, name: str, key: str) -> Path:
-        """The folder for the finished segments of one stage of one video; `key` binds it to all that made them."""
+        """The folder for the finished segments of one stage of one video; `key` binds it to all
+        that made them."""
         return make_folder(self.local / "parts" / name / key[:16])
 
     def finish(self) -> None:
@@ -121,36 +145,51 @@ class Workspace:
 
 
 def remember_root(dataset: Dataset, root: Path) -> Path:
-    """Notes, for this user of this machine, where the videos of a dataset are. Errors: LpwError, OSError."""
+    """Notes, for this user of this machine, where the videos of a dataset are. Errors: LpwError,
+    OSError."""
     place = root.resolve()
     remember(dataset.root / LOCAL, "video_root", str(place), dataset.digest)
     return place
 
 
 def recall_root(dataset: Dataset) -> Path | None:
-    """Where the videos of a dataset were when this user built or located it; None where that is not known."""
+    """Where the videos of a dataset were when this user built or located it; None where that is not
+    known."""
     place = recall(dataset.root / LOCAL, "video_root", dataset.digest)
     return None if place is None else Path(place)
 
 
 def locate_images(dataset: Dataset, folder: Path) -> Path:
-    """Notes, for this user of this machine, where the images of a dataset that was imported in place are.
+    """Notes, for this user of this machine, where the images of a dataset that was imported in
+    place are.
 
-    Errors: LpwError for a dataset that holds its images itself, a folder without them, or where nothing can be noted;
-    MismatchError for a damaged dataset.
+    Errors: LpwError for a dataset that holds its images itself, a folder without them, or where
+    nothing can be noted; MismatchError for a damaged dataset.
     """
     if not dataset.is_in_place:
         do = "leave --images out"
-        raise LpwError("option --images", f"{dataset.name}, which holds its images", "one imported in place", do)
+        raise LpwError(
+            "option --images",
+            f"{dataset.name}, which holds its images",
+            "one imported in place",
+            do,
+        )
     first = dataset.frames.slice(0, 1).select(["image", "sha256"]).to_pylist()
     try:
         data = [Folder(folder).read(row["image"]["path"], limit("image_bytes")) for row in first]
     except OSError as error:
-        raise LpwError(folder, describe_os_error(error), "the folder of the images", "name another one") from error
-    if any(hashlib.sha256(found).digest() != row["sha256"] for found, row in zip(data, first, strict=True)):
+        raise LpwError(
+            folder, describe_os_error(error), "the folder of the images", "name another one"
+        ) from error
+    if any(
+        hashlib.sha256(found).digest() != row["sha256"]
+        for found, row in zip(data, first, strict=True)
+    ):
         raise LpwError(folder, "other images", f"those of {dataset.name}", "name another folder")
     place = os.path.realpath(folder)
     if not remember(dataset.root / LOCAL, "images_root", place, dataset.digest):
         got = "no place for a key: no home folder that can be written"
-        raise LpwError("configuration folder", got, "one that can be written", "set LPW_CONFIG to a folder")
+        raise LpwError(
+            "configuration folder", got, "one that can be written", "set LPW_CONFIG to a folder"
+        )
     return Path(place)

@@ -1,7 +1,9 @@
-"""Stage 1 of a build: one video to its raw detections and its timeline, in segments that survive a kill.
+"""Stage 1 of a build: one video to its raw detections and its timeline, in segments that survive a
+kill.
 
-Raw detections are kept: in the dataset, so that linking can be redone, and in the user's cache, so that another build
-of the same video with the same detector finds them (keyed by a hash over video, detector settings and this module).
+Raw detections are kept: in the dataset, so that linking can be redone, and in the user's cache, so
+that another build of the same video with the same detector finds them (keyed by a hash over video,
+detector settings and this module).
 """
 
 import hashlib
@@ -55,7 +57,9 @@ def detection_key(source: Source, sha256: str, settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def detect_video(source: Source, detector: Detector, key: str, parts: Path, segment_frames: int) -> Found:
+def detect_video(
+    source: Source, detector: Detector, key: str, parts: Path, segment_frames: int
+) -> Found:
     """Reads and detects one video, or what earlier runs have left of it.
 
     Args:
@@ -73,7 +77,9 @@ def detect_video(source: Source, detector: Detector, key: str, parts: Path, segm
         show_progress(f"detect {source.video_id}", reader.report.n_declared, "frames") as progress,
     ):
         wanted = run.iter_wanted(reader, progress)
-        for first in islice(wanted, 1):  # none where only the last step of an earlier run is missing
+        for first in islice(
+            wanted, 1
+        ):  # none where only the last step of an earlier run is missing
             for index, boxes in detector.detect(chain([first], wanted), source):
                 run.add(index, boxes)
             run.flush()
@@ -102,7 +108,16 @@ class _Run:
 
     def iter_wanted(self, reader: VideoReader, progress: Progress) -> Iterator[Frame]:
         for frame in reader:
-            self.frames.append((frame.index, frame.pts_s, frame.segment, frame.duplicate, frame.width, frame.height))
+            self.frames.append(
+                (
+                    frame.index,
+                    frame.pts_s,
+                    frame.segment,
+                    frame.duplicate,
+                    frame.width,
+                    frame.height,
+                )
+            )
             progress.advance()
             if frame.index >= self.start:
                 yield frame
@@ -124,7 +139,9 @@ class _Run:
         return pa.concat_tables(tables).combine_chunks()
 
     def timeline(self) -> pa.Table:
-        index, pts, segment, duplicate, width, height = zip(*self.frames, strict=True) if self.frames else ((),) * 6
+        index, pts, segment, duplicate, width, height = (
+            zip(*self.frames, strict=True) if self.frames else ((),) * 6
+        )
         video_id = [self.source.video_id] * len(index)
         return make_table([video_id, index, pts, segment, duplicate, width, height], TIMELINE)
 
@@ -138,24 +155,44 @@ def _detection_rows(video_id: str, found: list[tuple[int, NDArray[np.float32]]])
 
 def _with_times(detections: pa.Table, timeline: pa.Table) -> pa.Table:
     """The detections with the presentation time of their frames."""
-    place = np.searchsorted(timeline["frame_index"].to_numpy(), detections["frame_index"].to_numpy())
-    times = timeline["pts_s"].take(pa.array(place)) if detections.num_rows else pa.nulls(0, pa.float64())
+    place = np.searchsorted(
+        timeline["frame_index"].to_numpy(), detections["frame_index"].to_numpy()
+    )
+    times = (
+        timeline["pts_s"].take(pa.array(place))
+        if detections.num_rows
+        else pa.nulls(0, pa.float64())
+    )
     column = DETECTIONS.get_field_index("pts_s")
     return detections.set_column(column, DETECTIONS.field("pts_s"), times)
 
 
 def save_found(found: Found, detections: Path, timeline: Path) -> None:
-    """Keeps `found` in two tables; the report and the key travel in their metadata. Errors: OSError."""
-    facts = {_REPORT: json.dumps(found.report, sort_keys=True).encode(), b"lpw_key": found.key.encode()}
+    """Keeps `found` in two tables; the report and the key travel in their metadata. Errors:
+    OSError."""
+    facts = {
+        _REPORT: json.dumps(found.report, sort_keys=True).encode(),
+        b"lpw_key": found.key.encode(),
+    }
     make_folder(detections.parent)
     make_folder(timeline.parent)
-    write_table(timeline, found.timeline.replace_schema_metadata(facts | (TIMELINE.metadata or {})), TIMELINE)
-    write_table(detections, found.detections.replace_schema_metadata(facts | (DETECTIONS.metadata or {})), DETECTIONS)
+    write_table(
+        timeline,
+        found.timeline.replace_schema_metadata(facts | (TIMELINE.metadata or {})),
+        TIMELINE,
+    )
+    write_table(
+        detections,
+        found.detections.replace_schema_metadata(facts | (DETECTIONS.metadata or {})),
+        DETECTIONS,
+    )
 
 
 def load_found(detections: Path, timeline: Path) -> Found:
     """What `save_found` kept. Errors: MismatchError for missing or damaged tables."""
-    return unpack_found(read_table(detections, DETECTIONS), read_table(timeline, TIMELINE), timeline)
+    return unpack_found(
+        read_table(detections, DETECTIONS), read_table(timeline, TIMELINE), timeline
+    )
 
 
 def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> Found:
@@ -164,9 +201,13 @@ def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> Found:
         report = parse_json(times.schema.metadata[_REPORT])
         key = times.schema.metadata[b"lpw_key"].decode()
     except (KeyError, ValueError) as error:
-        raise MismatchError(thing, "no report of its video", "a table that lpw wrote", "build again") from error
+        raise MismatchError(
+            thing, "no report of its video", "a table that lpw wrote", "build again"
+        ) from error
     if boxes.schema.metadata.get(b"lpw_key", b"").decode() != key:
-        raise MismatchError(thing, "a key unlike its timeline's", "two tables of one run", "build again")
+        raise MismatchError(
+            thing, "a key unlike its timeline's", "two tables of one run", "build again"
+        )
     return Found(
         boxes.replace_schema_metadata(DETECTIONS.metadata),
         times.replace_schema_metadata(TIMELINE.metadata),
@@ -177,12 +218,14 @@ def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> Found:
 
 @dataclass(frozen=True)
 class DetectionStore:
-    """The user's cache of raw detections: `<folder>/<key>.parquet` with its timeline; None keeps nothing."""
+    """The user's cache of raw detections: `<folder>/<key>.parquet` with its timeline; None keeps
+    nothing."""
 
     folder: Path | None
 
     def find(self, key: str) -> Found | None:
-        """The detections kept under `key`; None where there are none (damaged ones count as none: they are redone)."""
+        """The detections kept under `key`; None where there are none (damaged ones count as none:
+        they are redone)."""
         if self.folder is None or not self._files(key)[0].is_file():
             return None
         try:

@@ -1,4 +1,5 @@
-"""The contract of a detector: a frame goes in, boxes of persons come out. Detectors are files in `detectors/`."""
+"""The contract of a detector: a frame goes in, boxes of persons come out. Detectors are files in
+`detectors/`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from lpw_toolkit.plugins import PluginFolder
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
 _SAVED = ("boxes", "box_scores")
-_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads", "download")
+_NETWORK = (
+    "weights",
+    "nms_iou",
+    "image_size",
+    "batch_size",
+    "precision",
+    "runtime",
+    "threads",
+    "download",
+)
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,13 @@ class DetectorOptions:
 
     Attributes:
         weights: path or name of a weights file; None searches the working folder and the cache.
-        boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video id.
+        boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
+            id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
-        min_score: boxes at or below it are dropped, in [0, 1); None is 0.25 for networks, and every saved box.
-        nms_iou: of two boxes of one frame that overlap more, the one with the lower score is dropped.
+        min_score: boxes at or below it are dropped, in [0, 1); None is 0.25 for networks, and every
+            saved box.
+        nms_iou: of two boxes of one frame that overlap more, the one with the lower score is
+            dropped.
         image_size: long side of the network's input in pixels.
         batch_size: frames per run of the network; None is what the runtime is fastest with.
         precision: auto | float32 | bfloat16.
@@ -67,7 +80,8 @@ class Detector(Protocol):
     Attributes:
         name: name of its file.
         needs_images: False where `Frame.image` is never read.
-        settings: everything that moves the result; part of the key under which detections are reused.
+        settings: everything that moves the result; part of the key under which detections are
+            reused.
         notes: what was chosen for the user, one line each.
         startup_s: seconds spent on loading and conversion so far; no setting.
     """
@@ -78,12 +92,14 @@ class Detector(Protocol):
     notes: list[str]
     startup_s: float
 
-    def detect(self, frames: Iterable[FrameLike], video: VideoLike) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def detect(
+        self, frames: Iterable[FrameLike], video: VideoLike
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Boxes of persons of every frame that is no duplicate, in order, once.
 
         Yields:
-            frame index and boxes (N, 5) `x1 y1 x2 y2 score`: pixels of the displayed frame, clipped to it, by
-            descending score.
+            frame index and boxes (N, 5) `x1 y1 x2 y2 score`: pixels of the displayed frame, clipped
+            to it, by descending score.
         """
 
 
@@ -93,7 +109,8 @@ def detector_names() -> list[str]:
 
 
 def open_detector(name: str, options: DetectorOptions) -> Detector:
-    """Loads detector `name`. Errors: LpwError for an unknown name, missing packages, or weights that do not fit."""
+    """Loads detector `name`. Errors: LpwError for an unknown name, missing packages, or weights
+    that do not fit."""
     module = DETECTORS.load(name)
     check_options(options)
     detector = cast(Detector, module.open_detector(options))
@@ -103,7 +120,8 @@ def open_detector(name: str, options: DetectorOptions) -> Detector:
 
 
 def check_options(options: DetectorOptions) -> None:
-    """Refuses numbers outside their range, and what saved boxes leave no use for. Errors: LpwError."""
+    """Refuses numbers outside their range, and what saved boxes leave no use for. Errors:
+    LpwError."""
     if options.min_score is not None:
         refuse_outside("option --conf", options.min_score, 0, 1, below=True)
     refuse_outside("option --nms-iou", options.nms_iou, 0, 1, above=True)
@@ -120,4 +138,6 @@ def _refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) 
     for name in names:
         value = getattr(options, name)
         if value != getattr(plain, name):
-            raise LpwError(option_name(name), f"{value} {where}", "one or the other", "leave one out")
+            raise LpwError(
+                option_name(name), f"{value} {where}", "one or the other", "leave one out"
+            )

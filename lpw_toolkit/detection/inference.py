@@ -1,4 +1,5 @@
-"""Frames through a network: batches cut by frame number, several in flight, answers in the order of the frames."""
+"""Frames through a network: batches cut by frame number, several in flight, answers in the order of
+the frames."""
 
 import time
 from collections import deque
@@ -37,12 +38,14 @@ class FrameLike(Protocol):
 
     @property
     def image(self) -> Pixels | None:
-        """(height, width, 3) BGR, valid until the next frame is asked for; None where no pictures are decoded."""
+        """(height, width, 3) BGR, valid until the next frame is asked for; None where no pictures
+        are decoded."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which answers of a network become boxes: score above `min_score`, then NMS (None where the network did it)."""
+    """Which answers of a network become boxes: score above `min_score`, then NMS (None where the
+    network did it)."""
 
     min_score: float
     nms_iou: float | None
@@ -51,7 +54,8 @@ class Selection:
 
 @dataclass(frozen=True)
 class Stage:
-    """What one frame size needs: its letterbox, the network for that input, and how the answers become boxes."""
+    """What one frame size needs: its letterbox, the network for that input, and how the answers
+    become boxes."""
 
     letterbox: Letterbox
     network: Network
@@ -70,8 +74,8 @@ def detect_frames(
 ) -> Iterator[tuple[int, Floats]]:
     """Boxes (N, 5) of every frame that is no duplicate, in order.
 
-    A batch holds the frames whose index // `batch_size` and size agree, so a run that resumes at a multiple of
-    `batch_size` forms the same batches; the rest of a batch that is not full is grey.
+    A batch holds the frames whose index // `batch_size` and size agree, so a run that resumes at a
+    multiple of `batch_size` forms the same batches; the rest of a batch that is not full is grey.
 
     Args:
         open_stage: gives the stage of a frame width and height; called once per size.
@@ -80,7 +84,9 @@ def detect_frames(
     try:
         yield from _fly(frames, open_stage, batch_size, flights)
     finally:
-        for flight in flights:  # whoever stops early leaves no network at work on buffers that the next one fills
+        for flight in (
+            flights
+        ):  # whoever stops early leaves no network at work on buffers that the next one fills
             with suppress(Exception):
                 flight.stage.network.finish(flight.slot)
 
@@ -111,7 +117,9 @@ def _fly(
         flight = filling[1]
         if frame.image is None:
             raise ValueError(f"frame {frame.index} comes without its picture")
-        flight.stage.letterbox.draw(frame.image, flight.stage.network.inputs(flight.slot)[len(flight.indices)])
+        flight.stage.letterbox.draw(
+            frame.image, flight.stage.network.inputs(flight.slot)[len(flight.indices)]
+        )
         flight.indices.append(frame.index)
         if frame.index % batch_size == batch_size - 1:
             _launch(flight, flights)
@@ -136,12 +144,16 @@ def _launch(flight: _Flight, flights: deque[_Flight]) -> None:
 def _land(flight: _Flight) -> Iterator[tuple[int, Floats]]:
     answers = flight.stage.network.finish(flight.slot)
     for place, index in enumerate(flight.indices):
-        yield index, flight.stage.decode(tuple(answer[place] for answer in answers), flight.stage.letterbox)
+        yield (
+            index,
+            flight.stage.decode(tuple(answer[place] for answer in answers), flight.stage.letterbox),
+        )
 
 
 @dataclass
 class NetworkDetector:
-    """What the detectors with a network share: one stage per frame size, opened when the first such frame comes.
+    """What the detectors with a network share: one stage per frame size, opened when the first such
+    frame comes.
 
     Attributes:
         settings: everything that moves the boxes (see `detectors.Detector`).

@@ -1,4 +1,5 @@
-"""Letterbox: a frame scaled into a network's input at its own aspect ratio, and boxes brought back from there."""
+"""Letterbox: a frame scaled into a network's input at its own aspect ratio, and boxes brought back
+from there."""
 
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ PADDING = 114  # the grey that YOLO and YOLOX networks are trained with
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a frame of `frame_width` x `frame_height` lies inside an input of `width` x `height` (all in pixels)."""
+    """Where a frame of `frame_width` x `frame_height` lies inside an input of `width` x `height`
+    (all in pixels)."""
 
     frame_width: int
     frame_height: int
@@ -23,7 +25,8 @@ class Letterbox:
     top: int
 
     def draw(self, image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-        """Scales `image` (frame_height, frame_width, 3) into its place in `out` (height, width, 3); grey around."""
+        """Scales `image` (frame_height, frame_width, 3) into its place in `out` (height, width, 3);
+        grey around."""
         bottom, right = self.top + self.scaled_height, self.left + self.scaled_width
         out[: self.top] = PADDING
         out[bottom:] = PADDING
@@ -33,32 +36,41 @@ class Letterbox:
         if (self.scaled_width, self.scaled_height) == (self.frame_width, self.frame_height):
             place[:] = image
         else:
-            place[:] = cv2.resize(image, (self.scaled_width, self.scaled_height), interpolation=cv2.INTER_LINEAR)
+            place[:] = cv2.resize(
+                image, (self.scaled_width, self.scaled_height), interpolation=cv2.INTER_LINEAR
+            )
 
     def restore(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (N, 4) `x1 y1 x2 y2` of the input as boxes of the frame, clipped to it."""
         shift = np.array([self.left, self.top] * 2, dtype=np.float32)
-        scale = np.array([self.scaled_width / self.frame_width, self.scaled_height / self.frame_height] * 2)
+        scale = np.array(
+            [self.scaled_width / self.frame_width, self.scaled_height / self.frame_height] * 2
+        )
         limit = np.array([self.frame_width, self.frame_height] * 2, dtype=np.float32)
         return np.clip((boxes - shift) / scale.astype(np.float32), np.float32(0), limit)
 
 
 def fit_centred(frame_width: int, frame_height: int, long_side: int, stride: int) -> Letterbox:
-    """The smallest input whose sides are multiples of `stride` and that holds the frame scaled to `long_side`.
+    """The smallest input whose sides are multiples of `stride` and that holds the frame scaled to
+    `long_side`.
 
-    The frame lies in the middle. Source: ultralytics/ultralytics:ultralytics/data/augment.py (`LetterBox`, auto=True).
+    The frame lies in the middle. Source: ultralytics/ultralytics:ultralytics/data/augment.py
+    (`LetterBox`, auto=True).
     """
     scale = min(long_side / frame_width, long_side / frame_height)
     scaled_width, scaled_height = _scaled(frame_width, scale), _scaled(frame_height, scale)
     width, height = -(-scaled_width // stride) * stride, -(-scaled_height // stride) * stride
     left, top = round((width - scaled_width) / 2 - 0.1), round((height - scaled_height) / 2 - 0.1)
-    return Letterbox(frame_width, frame_height, width, height, scaled_width, scaled_height, left, top)
+    return Letterbox(
+        frame_width, frame_height, width, height, scaled_width, scaled_height, left, top
+    )
 
 
 def fit_corner(frame_width: int, frame_height: int, width: int, height: int) -> Letterbox:
     """The frame in the top left corner of an input of `width` x `height`, as large as fits.
 
-    Source: Megvii-BaseDetection/YOLOX:yolox/data/data_augment.py (`preproc`), which cuts the scaled sides off (int).
+    Source: Megvii-BaseDetection/YOLOX:yolox/data/data_augment.py (`preproc`), which cuts the scaled
+    sides off (int).
     """
     scale = min(width / frame_width, height / frame_height)
     scaled = max(int(frame_width * scale), 1), max(int(frame_height * scale), 1)

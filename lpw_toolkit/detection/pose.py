@@ -1,4 +1,5 @@
-"""Key points of the person on a crop, by a YOLO pose model: the surest person of each picture, COCO's 17 points."""
+"""Key points of the person on a crop, by a YOLO pose model: the surest person of each picture,
+COCO's 17 points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,10 +55,12 @@ class PoseModel:
     _n_values: int
 
     def find_points(self, images: Sequence[Pixels]) -> Floats:
-        """Key points (N, 17, 3) `x y confidence` of N pictures (H, W, 3), RGB, in pixels of each; sizes may differ.
+        """Key points (N, 17, 3) `x y confidence` of N pictures (H, W, 3), RGB, in pixels of each;
+        sizes may differ.
 
-        Of several persons the one with the highest score counts. A picture without a person, that is none with a score
-        of 0.25, has zeros. Where a model knows no confidence of a point, it is that of the person.
+        Of several persons the one with the highest score counts. A picture without a person, that
+        is none with a score of 0.25, has zeros. Where a model knows no confidence of a point, it is
+        that of the person.
         """
         found = np.zeros((len(images), N_POINTS, 3), dtype=np.float32)
         boxes = [self._fit(image) for image in images]
@@ -71,12 +74,16 @@ class PoseModel:
         return found
 
     def _fit(self, image: Pixels) -> Letterbox:
-        return fit_centred(image.shape[1], image.shape[0], self.image_size, int(self._network.stride.max()))
+        return fit_centred(
+            image.shape[1], image.shape[0], self.image_size, int(self._network.stride.max())
+        )
 
     def _infer(self, pictures: list[tuple[Pixels, Letterbox]]) -> Floats:
         import torch
 
-        inputs = np.empty((len(pictures), pictures[0][1].height, pictures[0][1].width, 3), dtype=np.uint8)
+        inputs = np.empty(
+            (len(pictures), pictures[0][1].height, pictures[0][1].width, 3), dtype=np.uint8
+        )
         for place, (image, box) in zip(inputs, pictures, strict=True):
             box.draw(image, place)
         device = next(self._network.parameters()).device
@@ -84,7 +91,9 @@ class PoseModel:
         with torch.inference_mode():
             answers = self._network(tensor)
         rows = answers[0] if isinstance(answers, list | tuple) else answers
-        return pick_points(rows.float().cpu().numpy(), self._person, self._n_values, end2end=self._is_end2end)
+        return pick_points(
+            rows.float().cpu().numpy(), self._person, self._n_values, end2end=self._is_end2end
+        )
 
     @property
     def _is_end2end(self) -> bool:
@@ -94,7 +103,8 @@ class PoseModel:
 def open_pose(options: PoseOptions) -> PoseModel:
     """A pose model, loaded without running what a stranger wrote.
 
-    Errors: LpwError for missing packages or weights, weights without key points or with others than COCO's 17.
+    Errors: LpwError for missing packages or weights, weights without key points or with others than
+    COCO's 17.
     """
     from lpw_toolkit.detection.detectors.ultralytics import load_pose
 
@@ -103,7 +113,10 @@ def open_pose(options: PoseOptions) -> PoseModel:
     if n_points != N_POINTS or n_values not in (2, 3):
         got = f"a model of {n_points} key points with {n_values} values each"
         raise LpwError(
-            file.path, got, "COCO's 17 key points", "choose a model that was trained on COCO, such as yolo11n-pose.pt"
+            file.path,
+            got,
+            "COCO's 17 key points",
+            "choose a model that was trained on COCO, such as yolo11n-pose.pt",
         )
     stride = int(network.stride.max())
     size = -(-options.image_size // stride) * stride
@@ -111,10 +124,12 @@ def open_pose(options: PoseOptions) -> PoseModel:
 
 
 def pick_points(rows: Floats, person: int, n_values: int, *, end2end: bool) -> Floats:
-    """Key points (B, 17, 3), in pixels of the input, of the surest person of each picture; zeros where there is none.
+    """Key points (B, 17, 3), in pixels of the input, of the surest person of each picture; zeros
+    where there is none.
 
     Args:
-        rows: what the network answers: (B, 4 + classes + values, A), or (B, A, 6 + values) where it chose itself.
+        rows: what the network answers: (B, 4 + classes + values, A), or (B, A, 6 + values) where it
+            chose itself.
         person: number of the class.
         n_values: 2 for `x y`, 3 with a confidence.
     """
@@ -136,7 +151,9 @@ def pick_points(rows: Floats, person: int, n_values: int, *, end2end: bool) -> F
 
 def _restore(points: Floats, box: Letterbox) -> Floats:
     """From pixels of the input (17, 3) to pixels of the picture."""
-    scale = np.array([box.scaled_width / box.frame_width, box.scaled_height / box.frame_height], dtype=np.float32)
+    scale = np.array(
+        [box.scaled_width / box.frame_width, box.scaled_height / box.frame_height], dtype=np.float32
+    )
     corner = np.array([box.left, box.top], dtype=np.float32)
     moved = points.copy()
     moved[:, :2] = np.where(points[:, 2:] > 0, (points[:, :2] - corner) / scale, 0)

@@ -1,8 +1,9 @@
-"""A YOLO network cut down to what persons need: dense person scores, boxes only where a score counts.
+"""A YOLO network cut down to what persons need: dense person scores, boxes only where a score
+counts.
 
-A sixth of a YOLO detector's arithmetic goes into the boxes of cells that no score will ever select. Here the graph ends
-at the scores and the feature maps, and the box branch, which sees 5 x 5 cells, runs on patches around the few cells
-above the threshold. The boxes are those of the whole network.
+A sixth of a YOLO detector's arithmetic goes into the boxes of cells that no score will ever select.
+Here the graph ends at the scores and the feature maps, and the box branch, which sees 5 x 5 cells,
+runs on patches around the few cells above the threshold. The boxes are those of the whole network.
 """
 
 import warnings
@@ -22,7 +23,8 @@ _REACH = 2  # cells on each side that two 3 x 3 convolutions see
 
 
 class PersonNetwork(Protocol):
-    """A torch module from (B, 3, H, W) BGR in [0, 255] to answers, and what makes boxes of the answers of one frame."""
+    """A torch module from (B, 3, H, W) BGR in [0, 255] to answers, and what makes boxes of the
+    answers of one frame."""
 
     @property
     def module(self) -> Any:
@@ -43,7 +45,9 @@ def build_network(model: Any, person: int, *, whole: bool) -> PersonNetwork:
     _fold_pixels(model)
     head.export, head.format, head.xyxy = True, None, True
     if not whole and not head.end2end and all(_is_plain_branch(branch) for branch in head.cv2):
-        return SparseNetwork(_trim(model, head, person), head, [_split_branch(branch) for branch in head.cv2])
+        return SparseNetwork(
+            _trim(model, head, person), head, [_split_branch(branch) for branch in head.cv2]
+        )
     return WholeNetwork(_wrap(model, head, person), bool(head.end2end))
 
 
@@ -78,7 +82,8 @@ class WholeNetwork:
 
 @dataclass(frozen=True)
 class SparseNetwork:
-    """The network without its box branch: answers are scores (B, A) and one feature map (B, h, w, C) per stride."""
+    """The network without its box branch: answers are scores (B, A) and one feature map (B, h, w,
+    C) per stride."""
 
     module: Any
     head: Any
@@ -96,10 +101,13 @@ class SparseNetwork:
             if here.any():
                 boxes[here] = self._place_boxes(level, features, rows[here] - first)
             first += height * width
-        return inference.select_boxes(boxes, scores[rows], box, inference.Selection(min_score, nms_iou))
+        return inference.select_boxes(
+            boxes, scores[rows], box, inference.Selection(min_score, nms_iou)
+        )
 
     def _place_boxes(self, level: int, features: Floats, cells: NDArray[np.intp]) -> Floats:
-        """Boxes (N, 4) `x1 y1 x2 y2` in pixels of the input, of N cells of one feature map (h, w, C)."""
+        """Boxes (N, 4) `x1 y1 x2 y2` in pixels of the input, of N cells of one feature map (h, w,
+        C)."""
         import torch
 
         y, x = np.divmod(cells, features.shape[1])
@@ -107,9 +115,12 @@ class SparseNetwork:
         first, second, last = self.branches[level]
         with torch.inference_mode():
             near = first.apply(torch.from_numpy(patches))
-            # The second convolution pads with zeros, not with what the first would give outside the map.
+            # The second convolution pads with zeros, not with what the first would give outside the
+            # map.
             near = second.apply(near * torch.from_numpy(inside[:, 1:-1, 1:-1, None]))
-            sides: Floats = self.head.dfl(last.apply(near).view(len(cells), -1).T[None]).numpy()[0].T
+            sides: Floats = (
+                self.head.dfl(last.apply(near).view(len(cells), -1).T[None]).numpy()[0].T
+            )
         centre = np.stack([x, y], axis=1).astype(np.float32) + np.float32(0.5)
         stride = np.float32(self.head.stride[level])
         return np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], axis=1) * stride
@@ -117,7 +128,8 @@ class SparseNetwork:
 
 @dataclass(frozen=True)
 class _PatchConvolution:
-    """A convolution without padding over patches (N, k, k, C), as one product of matrices: (N, k', k', out).
+    """A convolution without padding over patches (N, k, k, C), as one product of matrices: (N, k',
+    k', out).
 
     torch's own convolution compiles a kernel for every new N, which takes longer than the work.
     """
@@ -153,11 +165,14 @@ def _split_branch(branch: Any) -> list[_PatchConvolution]:
 def cut_patches(
     features: Floats, y: NDArray[np.intp], x: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Patches (N, 5, 5, C) of a map (h, w, C) around cells, 0 outside of it, and which places (N, 5, 5) are inside."""
+    """Patches (N, 5, 5, C) of a map (h, w, C) around cells, 0 outside of it, and which places (N,
+    5, 5) are inside."""
     height, width = features.shape[:2]
     reach = np.arange(-_REACH, _REACH + 1)
     rows, columns = y[:, None] + reach, x[:, None] + reach
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
+        :, None, :
+    ]
     rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
     patches = features[rows[:, :, None], columns[:, None, :]]
     patches[~inside] = 0
@@ -165,7 +180,9 @@ def cut_patches(
 
 
 def _is_plain_branch(branch: Any) -> bool:
-    if len(branch) != 3 or not all(hasattr(layer, "conv") and hasattr(layer, "act") for layer in branch[:2]):
+    if len(branch) != 3 or not all(
+        hasattr(layer, "conv") and hasattr(layer, "act") for layer in branch[:2]
+    ):
         return False
     convolutions = [branch[0].conv, branch[1].conv]
     plain = all(
@@ -189,9 +206,12 @@ def _trim(model: Any, head: Any, person: int) -> Any:
             self.model = model
 
         def forward(self, pixels: Any) -> Any:
-            """Scores (B, A), 0 where another class scores higher, then the feature maps (B, h, w, C)."""
+            """Scores (B, A), 0 where another class scores higher, then the feature maps (B, h, w,
+            C)."""
             maps = _run_backbone(self.model, pixels)
-            logits = torch.cat([branch(m).flatten(2) for branch, m in zip(head.cv3, maps, strict=True)], 2)
+            logits = torch.cat(
+                [branch(m).flatten(2) for branch, m in zip(head.cv3, maps, strict=True)], 2
+            )
             scores = logits[:, person].sigmoid() * (logits[:, person] >= logits.amax(1))
             return scores, *(m.permute(0, 2, 3, 1) for m in maps)
 
@@ -234,7 +254,9 @@ def _wrap(model: Any, head: Any, person: int) -> Any:
     return Whole().eval()
 
 
-def torch_function(module: Any, precision: str, device: str) -> Callable[[NDArray[np.uint8]], Answers]:
+def torch_function(
+    module: Any, precision: str, device: str
+) -> Callable[[NDArray[np.uint8]], Answers]:
     """`module` as a function from pixels (B, H, W, 3) BGR to answers, run by torch."""
     import torch
 
@@ -252,7 +274,8 @@ def torch_function(module: Any, precision: str, device: str) -> Callable[[NDArra
 
 
 def keep_torch_single() -> None:
-    """One thread for each of torch's operations: whole frames run beside each other instead, without waiting."""
+    """One thread for each of torch's operations: whole frames run beside each other instead,
+    without waiting."""
     import torch
 
     torch.set_num_threads(1)
@@ -266,8 +289,16 @@ def convert_to_openvino(module: Any, shape: tuple[int, int, int]) -> Any:
     batch, height, width = shape
     example = torch.zeros(batch, 3, height, width)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of every shape that becomes a constant, which is meant here
-        module(example)  # a whole head makes its anchors at the first call of a shape: traced, they must be constants
+        warnings.simplefilter(
+            "ignore"
+        )  # the tracer warns of every shape that becomes a constant, which is meant here
+        module(
+            example
+            # a whole head makes its anchors at the first call of a shape: traced, they must be
+            # constants
+        )
         traced = torch.jit.trace(module, example, check_trace=False)
-        model = ov.convert_model(traced, example_input=example, input=[ov.PartialShape([batch, 3, height, width])])
+        model = ov.convert_model(
+            traced, example_input=example, input=[ov.PartialShape([batch, 3, height, width])]
+        )
     return runtimes.feed_pixels(model)

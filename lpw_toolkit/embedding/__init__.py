@@ -1,1 +1,2 @@
-"""Feature vectors of tracklets: made by ONNX models or mean colours, read and written as Parquet."""
+"""Feature vectors of tracklets: made by ONNX models or mean colours, read and written as
+Parquet."""

@@ -1,4 +1,5 @@
-"""embeddings.parquet in and out: ours and users' own, one vector for a tracklet or for each of its frames."""
+"""embeddings.parquet in and out: ours and users' own, one vector for a tracklet or for each of its
+frames."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,11 @@ NOT_SAID = "not said by the file"
 _BATCH_BYTES = 16 << 20
 _KEYS = ("model", "checkpoint_sha256", "dataset_digest", "frames_used")
 _MAX_FACT_CHARS = 200
-_LAYOUT = "a Parquet table with tracklet_id (string), embedding (list of float32) and, for one row per frame, position"
+_LAYOUT = (
+    "a Parquet table with tracklet_id (string), embedding (list of float32) and, for one "
+    "row "
+    "per frame, position"
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Embeddings:
     """Vectors of a dataset's tracklets.
 
     Attributes:
-        vectors: (N, D) float32, finite, row by row as in the dataset's table of tracklets; zeros where not present.
+        vectors: (N, D) float32, finite, row by row as in the dataset's table of tracklets; zeros
+            where not present.
         present: (N,) whether the tracklet has a vector.
         facts: where they come from.
         notes: what a reader of the numbers should know (rounding, pooling, facts that nobody said).
@@ -71,9 +77,13 @@ def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
 
 
 def make_rows(
-    schema: pa.Schema, tracklet_ids: Sequence[str], vectors: NDArray[Any], positions: Sequence[int] | None = None
+    schema: pa.Schema,
+    tracklet_ids: Sequence[str],
+    vectors: NDArray[Any],
+    positions: Sequence[int] | None = None,
 ) -> pa.Table:
-    """Rows of a file of embeddings: vectors (N, D) of tracklets, or with `positions` (N,) of their frames."""
+    """Rows of a file of embeddings: vectors (N, D) of tracklets, or with `positions` (N,) of their
+    frames."""
     values = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
     columns = {
         "tracklet_id": pa.array(tracklet_ids, pa.string()),
@@ -83,14 +93,19 @@ def make_rows(
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
-def write_embeddings(path: Path, tracklet_ids: Sequence[str], vectors: Floats, facts: EmbeddingFacts) -> None:
-    """Publishes `vectors` (N, D), one for each of `tracklet_ids`, at `path`. Errors: LpwError, OSError."""
+def write_embeddings(
+    path: Path, tracklet_ids: Sequence[str], vectors: Floats, facts: EmbeddingFacts
+) -> None:
+    """Publishes `vectors` (N, D), one for each of `tracklet_ids`, at `path`. Errors: LpwError,
+    OSError."""
     if vectors.ndim != 2 or not vectors.size or len(tracklet_ids) != len(vectors):
         got = f"{len(tracklet_ids)} tracklets and vectors of shape {vectors.shape}"
         raise LpwError(path, got, "one vector (D > 0) for each tracklet", "embed the dataset again")
     if not np.isfinite(vectors).all():
         bad = [tracklet_ids[int(i)] for i in np.flatnonzero(~np.isfinite(vectors).all(axis=1))]
-        raise LpwError(path, f"NaN or infinity in {_count_and_name(bad)}", "finite vectors", "check the model")
+        raise LpwError(
+            path, f"NaN or infinity in {_count_and_name(bad)}", "finite vectors", "check the model"
+        )
     schema = embeddings_schema(vectors.shape[1])
     said = schema.with_metadata({**schema.metadata, **encode_facts(facts)})
     write_table(path, make_rows(said, tracklet_ids, vectors), schema)
@@ -101,17 +116,18 @@ def read_embeddings(
 ) -> Embeddings:
     """The vectors at `path` for the tracklets of `dataset`.
 
-    The column `embedding` may be a list of float16, float32 or float64, of fixed size or not; a column `position` says
-    that a row is a frame. float16 is taken, because that is how large sets are kept, and a note says so: its rounding
-    (3 digits) can change the order of near ties.
+    The column `embedding` may be a list of float16, float32 or float64, of fixed size or not; a
+    column `position` says that a row is a frame. float16 is taken, because that is how large sets
+    are kept, and a note says so: its rounding (3 digits) can change the order of near ties.
 
     Args:
-        pooling: of the frames of a tracklet; None is the mean, and is the only choice for one row per tracklet.
+        pooling: of the frames of a tracklet; None is the mean, and is the only choice for one row
+            per tracklet.
         normalize_frames: brings each frame's vector to length 1 before it is pooled.
 
-    Memory: the vectors that are returned and one batch. Errors: LpwError in one line for a file that is no such table,
-    and for tracklets that are unknown, double, or have NaN, infinity or another dimension; MismatchError when the file
-    says that it was made from another dataset.
+    Memory: the vectors that are returned and one batch. Errors: LpwError in one line for a file
+    that is no such table, and for tracklets that are unknown, double, or have NaN, infinity or
+    another dimension; MismatchError when the file says that it was made from another dataset.
     """
     with open_embeddings(path) as opened:
         facts = _read_facts(path, opened.file)
@@ -119,8 +135,15 @@ def read_embeddings(
         per_frame = "position" in opened.file.schema_arrow.names
         if not per_frame and (pooling or normalize_frames):
             option = "--pooling" if pooling else "--normalize-frames"
-            raise LpwError(f"option {option}", f"one row per tracklet in {path}", "one row per frame", "leave it out")
-        pool = _Pool(path, dataset, pooling or "mean", per_frame=per_frame, normalize=normalize_frames)
+            raise LpwError(
+                f"option {option}",
+                f"one row per tracklet in {path}",
+                "one row per frame",
+                "leave it out",
+            )
+        pool = _Pool(
+            path, dataset, pooling or "mean", per_frame=per_frame, normalize=normalize_frames
+        )
         try:
             for batch in iter_batches(opened.file):
                 pool.add(batch)
@@ -131,15 +154,19 @@ def read_embeddings(
         notes = _write_notes(path, opened.file, facts)
     shown = used if facts.frames_used == NOT_SAID else facts.frames_used
     if per_frame:
-        shown += f", pooled by {pooling or 'mean'}" + (" of unit vectors" if normalize_frames else "")
+        shown += f", pooled by {pooling or 'mean'}" + (
+            " of unit vectors" if normalize_frames else ""
+        )
     facts = EmbeddingFacts(facts.model, facts.checkpoint_sha256, facts.dataset_digest, shown)
     return Embeddings(vectors, present, facts, notes)
 
 
 def open_embeddings(path: Path) -> OpenTable:
-    """The file of embeddings at `path`, opened once, its columns checked and bounded; to be closed by the caller.
+    """The file of embeddings at `path`, opened once, its columns checked and bounded; to be closed
+    by the caller.
 
-    Errors: LpwError for a file that is no such table, has no rows, or a row group or vectors beyond `files.limits`.
+    Errors: LpwError for a file that is no such table, has no rows, or a row group or vectors beyond
+    `files.limits`.
     """
     do = f"give {_LAYOUT}"
     try:
@@ -147,9 +174,13 @@ def open_embeddings(path: Path) -> OpenTable:
         try:
             _check_columns(path, opened.file.schema_arrow)
             if not opened.file.metadata.num_rows:
-                raise LpwError(path, "no rows", "one vector for each tracklet", "embed the dataset again")
+                raise LpwError(
+                    path, "no rows", "one vector for each tracklet", "embed the dataset again"
+                )
             opened.check_memory(_choose_columns(opened.file))
-            if (width := _count_values(opened.file) // opened.file.metadata.num_rows) > limit("embedding_dims"):
+            if (width := _count_values(opened.file) // opened.file.metadata.num_rows) > limit(
+                "embedding_dims"
+            ):
                 raise TooLargeError(explain_limit("embedding_dims", f"vectors of {width} numbers"))
         except BaseException:
             opened.close()
@@ -159,7 +190,9 @@ def open_embeddings(path: Path) -> OpenTable:
     except TooLargeError as error:
         raise LpwError(path, f"{error}", "embeddings within the bounds", do) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
-        raise LpwError(path, f"a file that cannot be read ({shorten(error)})", "a Parquet file", do) from error
+        raise LpwError(
+            path, f"a file that cannot be read ({shorten(error)})", "a Parquet file", do
+        ) from error
     return opened
 
 
@@ -167,27 +200,43 @@ def _check_columns(path: Path, schema: pa.Schema) -> None:
     kind = (schema.metadata or {}).get(b"lpw_table", b"embeddings")
     if kind != b"embeddings":
         raise LpwError(
-            path, f"a table of {shorten(kind.decode(errors='replace'))}", "a table of embeddings", "name another file"
+            path,
+            f"a table of {shorten(kind.decode(errors='replace'))}",
+            "a table of embeddings",
+            "name another file",
         )
     for name in ("tracklet_id", "embedding"):
         if schema.names.count(name) != 1:
-            raise LpwError(path, f"columns {name_some(schema.names)}", f"one column {name}", f"give {_LAYOUT}")
+            raise LpwError(
+                path, f"columns {name_some(schema.names)}", f"one column {name}", f"give {_LAYOUT}"
+            )
     wanted = {"tracklet_id": (_is_text, "string"), "embedding": (_is_vector, "a list of float32")}
-    wanted |= {"position": (pa.types.is_integer, "an integer")} if "position" in schema.names else {}
+    wanted |= (
+        {"position": (pa.types.is_integer, "an integer")} if "position" in schema.names else {}
+    )
     for name, (fits, expected) in wanted.items():
         found = schema.field(name).type
         if not fits(found):
-            raise LpwError(f"{path}, column {name}", f"type {shorten(found)}", expected, "write it with that type")
+            raise LpwError(
+                f"{path}, column {name}",
+                f"type {shorten(found)}",
+                expected,
+                "write it with that type",
+            )
 
 
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _is_vector(kind: pa.DataType) -> bool:
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    lists = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
     return bool(lists and pa.types.is_floating(kind.value_type))
 
 
@@ -198,7 +247,10 @@ def _read_facts(path: Path, file: pq.ParquetFile) -> EmbeddingFacts:
         text = metadata.get(f"lpw_{key}".encode(), b"").decode("utf-8", "replace")
         said[key] = "".join(c for c in text if c.isprintable())[:_MAX_FACT_CHARS] or None
     return EmbeddingFacts(
-        said["model"] or path.stem, said["checkpoint_sha256"], said["dataset_digest"], said["frames_used"] or NOT_SAID
+        said["model"] or path.stem,
+        said["checkpoint_sha256"],
+        said["dataset_digest"],
+        said["frames_used"] or NOT_SAID,
     )
 
 
@@ -206,32 +258,52 @@ def _check_digest(path: Path, facts: EmbeddingFacts, dataset: Dataset) -> None:
     digest = str(dataset.manifest.get("digest"))
     if facts.dataset_digest is not None and facts.dataset_digest != digest:
         got = f"embeddings of the dataset {facts.dataset_digest[:12]}"
-        raise MismatchError(path, got, f"{dataset.name} ({digest[:12]})", "embed this dataset, or name the other one")
+        raise MismatchError(
+            path,
+            got,
+            f"{dataset.name} ({digest[:12]})",
+            "embed this dataset, or name the other one",
+        )
 
 
 def _choose_columns(file: pq.ParquetFile) -> list[str]:
-    return [name for name in ("tracklet_id", "position", "embedding") if name in file.schema_arrow.names]
+    return [
+        name for name in ("tracklet_id", "position", "embedding") if name in file.schema_arrow.names
+    ]
 
 
 def _count_values(file: pq.ParquetFile) -> int:
     """Numbers in all vectors together."""
     metadata = file.metadata
-    return sum(metadata.row_group(i).column(j).num_values
-               for j in range(metadata.num_columns) if file.schema.column(j).path.startswith("embedding.")
-               for i in range(metadata.num_row_groups))  # fmt: skip
+    return sum(
+        metadata.row_group(i).column(j).num_values
+        for j in range(metadata.num_columns)
+        if file.schema.column(j).path.startswith("embedding.")
+        for i in range(metadata.num_row_groups)
+    )
 
 
 def iter_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     """The rows of a file of embeddings, about 16 MiB of vectors at once."""
     row_bytes = 8 * max(_count_values(file) // file.metadata.num_rows, 1)
-    yield from file.iter_batches(batch_size=max(_BATCH_BYTES // row_bytes, 1), columns=_choose_columns(file))
+    yield from file.iter_batches(
+        batch_size=max(_BATCH_BYTES // row_bytes, 1), columns=_choose_columns(file)
+    )
 
 
 class _Pool:
-    """Batches in, one vector for each tracklet out; what is wrong is collected, so that it can be named and counted."""
+    """Batches in, one vector for each tracklet out; what is wrong is collected, so that it can be
+    named and counted."""
 
-    def __init__(self, path: Path, dataset: Dataset, pooling: Pooling, *, per_frame: bool, normalize: bool) -> None:
-        self._path, self._pooling, self._per_frame, self._normalize = path, pooling, per_frame, normalize
+    def __init__(
+        self, path: Path, dataset: Dataset, pooling: Pooling, *, per_frame: bool, normalize: bool
+    ) -> None:
+        self._path, self._pooling, self._per_frame, self._normalize = (
+            path,
+            pooling,
+            per_frame,
+            normalize,
+        )
         self._ids = dataset.tracklets["tracklet_id"].combine_chunks()
         self._n_frames = to_numpy(dataset.tracklets, "n_frames")
         self._count = np.zeros(len(self._ids), dtype=np.int64)
@@ -255,17 +327,31 @@ class _Pool:
             return
         self._check_positions(batch.column("position"), rows)
         if self._normalize:
-            block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+            block /= np.maximum(
+                np.linalg.norm(block, axis=1, keepdims=True), np.finfo(np.float32).tiny
+            )
         self._fold(block, rows)
 
     def _find_rows(self, column: pa.Array) -> NDArray[np.int64]:
-        names = (column.dictionary_decode() if pa.types.is_dictionary(column.type) else column).cast(pa.string())
+        names = (
+            column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        ).cast(pa.string())
         if names.null_count:
-            raise LpwError(self._path, f"{names.null_count} rows without a tracklet_id", "one in every row", "add it")
+            raise LpwError(
+                self._path,
+                f"{names.null_count} rows without a tracklet_id",
+                "one in every row",
+                "add it",
+            )
         rows = pc.index_in(names, self._ids)
         if rows.null_count:
-            unknown = [shorten(name) for name in names.filter(pc.is_null(rows)).unique().to_pylist()]
-            got, expected = f"unknown tracklets: {name_some(unknown, 3)}", "tracklets of the dataset"
+            unknown = [
+                shorten(name) for name in names.filter(pc.is_null(rows)).unique().to_pylist()
+            ]
+            got, expected = (
+                f"unknown tracklets: {name_some(unknown, 3)}",
+                "tracklets of the dataset",
+            )
             raise LpwError(self._path, got, expected, "embed this dataset again")
         return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
@@ -273,28 +359,42 @@ class _Pool:
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         if lengths.max() > limit("embedding_dims"):
             raise LpwError(
-                self._path, explain_limit("embedding_dims", f"a vector of {lengths.max()} numbers"), "a vector", _LAYOUT
+                self._path,
+                explain_limit("embedding_dims", f"a vector of {lengths.max()} numbers"),
+                "a vector",
+                _LAYOUT,
             )
         width = self._vectors.shape[1] or int(np.bincount(lengths).argmax())
         odd = np.flatnonzero(lengths != width)
         if not width or len(odd):
             some = self._name(np.unique(rows[odd])) if width else "every tracklet"
             got = f"vectors of {lengths[odd[0]] if width else 0} numbers in {some}"
-            raise LpwError(self._path, got, f"{width or 'some'} numbers in each", "write vectors of one length")
+            raise LpwError(
+                self._path, got, f"{width or 'some'} numbers in each", "write vectors of one length"
+            )
         values = column.flatten()
         numbers = values.to_numpy(zero_copy_only=False).reshape(len(rows), width)
-        with np.errstate(over="ignore"):  # too large for float32 becomes infinity, which is refused by name
+        with np.errstate(
+            over="ignore"
+        ):  # too large for float32 becomes infinity, which is refused by name
             return np.array(numbers, dtype=np.float32)
 
     def _check_positions(self, column: pa.Array, rows: NDArray[np.int64]) -> None:
         if column.null_count:
-            raise LpwError(self._path, f"{column.null_count} rows without a position", "one in every row", "add it")
+            raise LpwError(
+                self._path,
+                f"{column.null_count} rows without a position",
+                "one in every row",
+                "add it",
+            )
         positions = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
         odd = np.flatnonzero((positions < 0) | (positions >= self._n_frames[rows]))
         if len(odd):
             row = rows[odd[0]]
             got = f"position {positions[odd[0]]} of {self._ids[int(row)]}"
-            raise LpwError(self._path, got, f"0 to {self._n_frames[row] - 1}", "number the frames from 0")
+            raise LpwError(
+                self._path, got, f"0 to {self._n_frames[row] - 1}", "number the frames from 0"
+            )
         self._seen.append(rows * (1 << 32) + positions)
 
     def _fold(self, block: Floats, rows: NDArray[np.int64]) -> None:
@@ -313,10 +413,17 @@ class _Pool:
         """The vectors, which tracklets have one, and how many frames went in."""
         if self._bad.any():
             some = self._name(np.flatnonzero(self._bad))
-            raise LpwError(self._path, f"NaN or infinity in {some}", "finite float32 vectors", "embed them again")
+            raise LpwError(
+                self._path,
+                f"NaN or infinity in {some}",
+                "finite float32 vectors",
+                "embed them again",
+            )
         present = self._count > 0
         if not self._per_frame:
-            self._refuse_doubles(np.flatnonzero(self._count > 1), "add a column position if rows are frames")
+            self._refuse_doubles(
+                np.flatnonzero(self._count > 1), "add a column position if rows are frames"
+            )
             return self._vectors, present, NOT_SAID
         seen = np.sort(np.concatenate(self._seen))
         self._refuse_doubles(np.unique(seen[1:][np.diff(seen) == 0] >> 32), "give each frame once")
@@ -342,7 +449,12 @@ def _count_and_name(names: Sequence[str]) -> str:
 def _write_notes(path: Path, file: pq.ParquetFile, facts: EmbeddingFacts) -> list[str]:
     notes = []
     if pa.types.is_float16(file.schema_arrow.field("embedding").type.value_type):
-        notes.append(f"{path.name}: float16, kept to 3 digits; near ties may rank otherwise than from float32")
+        notes.append(
+            f"{path.name}: float16, kept to 3 digits; near ties may rank otherwise than from "
+            f"float32"
+        )
     if facts.dataset_digest is None:
-        notes.append(f"{path.name}: does not say from which dataset it was made; its tracklets fit this one")
+        notes.append(
+            f"{path.name}: does not say from which dataset it was made; its tracklets fit this one"
+        )
     return notes

@@ -1,4 +1,5 @@
-"""What mean colour alone says of a tracklet: the baseline that anything learned has to stand above."""
+"""What mean colour alone says of a tracklet: the baseline that anything learned has to stand
+above."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,18 @@ REGIONS = (3.0, 2.0, 2.0)
 def describe_colours(
     index: ClipIndex, rows: Ints, *, division: tuple[float, ...] = REGIONS, centred: bool = False
 ) -> Embeddings:
-    """Mean red, green and blue (0 to 1) of each part of the height, the mean over all frames: three numbers a part.
+    """Mean red, green and blue (0 to 1) of each part of the height, the mean over all frames: three
+    numbers a part.
 
-    Compare them by Euclidean distance: all colours lie in one corner of the space, where a cosine sees little.
+    Compare them by Euclidean distance: all colours lie in one corner of the space, where a cosine
+    sees little.
 
     Args:
         index: an opened dataset.
         rows: (n,) tracklets that are described.
         division: parts of the height, from above; `(1,)` is the whole body.
-        centred: takes from each tracklet the mean of those of its camera, which undoes a camera's colour cast without
-            knowing it, but looks at all tracklets in `rows` at once.
+        centred: takes from each tracklet the mean of those of its camera, which undoes a camera's
+            colour cast without knowing it, but looks at all tracklets in `rows` at once.
 
     Errors: CorruptCropError that names an image.
     """
@@ -51,10 +54,16 @@ def describe_colours(
 
 
 def measure_colours(image: NDArray[np.uint8], cuts: NDArray[np.float64]) -> Floats:
-    """Mean colour (3 * R,), 0 to 1, of an image (H, W, 3) between the heights `cuts` (R,), the last of which is 1."""
+    """Mean colour (3 * R,), 0 to 1, of an image (H, W, 3) between the heights `cuts` (R,), the last
+    of which is 1."""
     borders = np.round(np.concatenate([[0.0], cuts]) * len(image)).astype(int)
-    tops = np.minimum(borders[:-1], len(image) - 1)  # an image with fewer rows than parts shows some rows twice
-    parts = [image[top : max(end, top + 1)].mean(axis=(0, 1)) for top, end in zip(tops, borders[1:], strict=True)]
+    tops = np.minimum(
+        borders[:-1], len(image) - 1
+    )  # an image with fewer rows than parts shows some rows twice
+    parts = [
+        image[top : max(end, top + 1)].mean(axis=(0, 1))
+        for top, end in zip(tops, borders[1:], strict=True)
+    ]
     return (np.concatenate(parts) / 255).astype(np.float32)
 
 

@@ -1,7 +1,8 @@
 """Embeddings of tracklets by any ONNX re-identification model: one image input, one vector out.
 
-Images are read and decoded by threads while the network works; frames are pooled as they come, and rows are written as
-tracklets end, so that memory depends neither on the length of a tracklet nor on the size of the dataset.
+Images are read and decoded by threads while the network works; frames are pooled as they come, and
+rows are written as tracklets end, so that memory depends neither on the length of a tracklet nor on
+the size of the dataset.
 """
 
 import json
@@ -88,10 +89,25 @@ class EmbedOptions:
         numbers = [
             ("--frames", self.frames, self.frames is None or self.frames >= 1, "1 or more, or all"),
             ("--batch-size", self.batch_size, 1 <= self.batch_size <= 1024, "1 to 1024"),
-            ("--threads", self.threads, self.threads is None or 1 <= self.threads <= 1024, "1 to 1024"),
-            ("--size", self.size_px, self.size_px is None or min(self.size_px) >= 8, "8 pixels or more"),
+            (
+                "--threads",
+                self.threads,
+                self.threads is None or 1 <= self.threads <= 1024,
+                "1 to 1024",
+            ),
+            (
+                "--size",
+                self.size_px,
+                self.size_px is None or min(self.size_px) >= 8,
+                "8 pixels or more",
+            ),
             ("--mean", self.mean, bool(np.isfinite(self.mean).all()), "three finite numbers"),
-            ("--std", self.std, bool(np.isfinite(self.std).all()) and min(self.std) > 0, "three numbers above 0"),
+            (
+                "--std",
+                self.std,
+                bool(np.isfinite(self.std).all()) and min(self.std) > 0,
+                "three numbers above 0",
+            ),
         ]
         for option, value, good, expected in numbers:
             if not good:
@@ -133,11 +149,13 @@ class EmbedReport:
 def open_embedder(path: Path, options: EmbedOptions) -> Embedder:
     """Opens the ONNX model at `path` and runs it once.
 
-    Errors: LpwError for no ONNX model, one with external data, without end, with other inputs or outputs, NaN, or a
-    missing runtime.
+    Errors: LpwError for no ONNX model, one with external data, without end, with other inputs or
+    outputs, NaN, or a missing runtime.
     """
     file = read_weights(path)
-    runtime = runtimes.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
+    runtime = runtimes.choose_runtime(
+        options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime"
+    )
     precision, _ = runtimes.choose_precision(options.precision, runtime)
     refuse_harmful(file, runtime, _DO, options.size_px)
     inputs, outputs = read_shapes(file, runtime, _DO)
@@ -169,19 +187,28 @@ def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None
     if not good:
         raise LpwError(path, f"inputs {tell_shapes(inputs)}", "one input Nx3xHxW", _DO)
     if len(outputs) != 1:
-        raise LpwError(path, f"{len(outputs)} outputs ({tell_shapes(outputs)})", "one output NxD", _DO)
+        raise LpwError(
+            path, f"{len(outputs)} outputs ({tell_shapes(outputs)})", "one output NxD", _DO
+        )
 
 
 def _choose_size(path: Path, shape: Shape, options: EmbedOptions) -> tuple[int, int]:
     height, width = shape[2:]
     if options.size_px is None:
         if height is None or width is None:
-            raise LpwError(path, f"an input {tell_shapes([shape])}", "height and width", "add --size, such as 256x128")
+            raise LpwError(
+                path,
+                f"an input {tell_shapes([shape])}",
+                "height and width",
+                "add --size, such as 256x128",
+            )
         return height, width
     for own, asked in zip((height, width), options.size_px, strict=True):
         if own not in (None, asked):
             got = f"{options.size_px[0]}x{options.size_px[1]}"
-            raise LpwError("--size", got, f"the {tell_shapes([shape[2:]])} of {path.name}", "leave it out")
+            raise LpwError(
+                "--size", got, f"the {tell_shapes([shape[2:]])} of {path.name}", "leave it out"
+            )
     return options.size_px
 
 
@@ -197,7 +224,9 @@ def _compile(
         model = read_openvino(file, _DO)
         try:
             model.reshape([shape[0], 3, *shape[1:]])
-            return runtimes.OpenVinoNetwork(runtimes.feed_pixels(model, mean, scale), precision, threads)
+            return runtimes.OpenVinoNetwork(
+                runtimes.feed_pixels(model, mean, scale), precision, threads
+            )
         except RuntimeError as error:
             raise refuse_damaged(file, error, _DO) from error
     session = open_session(file, _DO)
@@ -216,32 +245,53 @@ def _try(file: WeightsFile, network: runtimes.Network, batch_size: int) -> int:
     """Runs a grey batch; returns the length of a vector."""
     answer = run_once(file, network, 128, _DO)
     sides = answer.shape
-    if len(sides) < 2 or sides[0] != batch_size or sides[1] < 1 or any(side != 1 for side in sides[2:]):
+    if (
+        len(sides) < 2
+        or sides[0] != batch_size
+        or sides[1] < 1
+        or any(side != 1 for side in sides[2:])
+    ):
         expected = f"{batch_size}xD, one vector for each image"
-        raise LpwError(file.path, f"an answer of {tell_shapes([sides])} to {batch_size} images", expected, _DO)
+        raise LpwError(
+            file.path, f"an answer of {tell_shapes([sides])} to {batch_size} images", expected, _DO
+        )
     if sides[1] > limit("embedding_dims"):
         got = explain_limit("embedding_dims", f"a vector of {sides[1]} numbers")
         raise LpwError(file.path, got, "one short vector for each image", _DO)
     if not np.isfinite(answer).all():
-        raise LpwError(file.path, "NaN or infinite answers", "finite weights", "fetch or export the model again")
+        raise LpwError(
+            file.path,
+            "NaN or infinite answers",
+            "finite weights",
+            "fetch or export the model again",
+        )
     return int(sides[1])
 
 
-def embed_dataset(index: ClipIndex, embedder: Embedder, out: Path, options: EmbedOptions) -> EmbedReport:
+def embed_dataset(
+    index: ClipIndex, embedder: Embedder, out: Path, options: EmbedOptions
+) -> EmbedReport:
     """Writes the embedding of every tracklet of `index`, in its order, to the Parquet file `out`.
 
-    Errors: CorruptCropError naming an image that is not the index's, LpwError for answers that are not finite or a
-    file that cannot be written. Nothing is left behind then.
+    Errors: CorruptCropError naming an image that is not the index's, LpwError for answers that are
+    not finite or a file that cannot be written. Nothing is left behind then.
     """
     refuse_inside_dataset(out)
-    schema = (frame_embeddings_schema if options.per_frame else embeddings_schema)(embedder.dimension)
+    schema = (frame_embeddings_schema if options.per_frame else embeddings_schema)(
+        embedder.dimension
+    )
     schema = schema.with_metadata({**schema.metadata, **_describe(index, embedder, options)})
     plan = [_choose_rows(index, i, options) for i in range(len(index))]
     n_images = sum(map(len, plan))
-    vectors = iter_vectors(index.images, (row for rows in plan for row in rows), embedder, flip=options.flip)
+    vectors = iter_vectors(
+        index.images, (row for rows in plan for row in rows), embedder, flip=options.flip
+    )
     names = index.tracklets["tracklet_id"]
     try:
-        with stream_table(out, schema) as append, show_progress("embed", n_images, "images") as progress:
+        with (
+            stream_table(out, schema) as append,
+            show_progress("embed", n_images, "images") as progress,
+        ):
             rows = _Rows(schema, embedder.dimension)
             for i, wanted in enumerate(plan):
                 name, first = names[i].as_py(), int(index.starts[i])
@@ -269,17 +319,23 @@ def _choose_rows(index: ClipIndex, i: int, options: EmbedOptions) -> "range | li
     first, end = int(index.starts[i]), int(index.starts[i + 1])
     if options.frames is None or options.frames >= end - first:
         return range(first, end)
-    return [first + place for place in choose_frames(end - first, options.frames, "evenly", None).tolist()]
+    return [
+        first + place
+        for place in choose_frames(end - first, options.frames, "evenly", None).tolist()
+    ]
 
 
 def _describe(index: ClipIndex, embedder: Embedder, options: EmbedOptions) -> dict[bytes, bytes]:
-    """What the file says of itself (see `embeddings.EmbeddingFacts`), and the settings of the run as JSON."""
+    """What the file says of itself (see `embeddings.EmbeddingFacts`), and the settings of the run
+    as JSON."""
     frames_used = "all" if options.frames is None else f"at most {options.frames}, evenly spaced"
     facts = {
         "model": embedder.path.stem,
         "checkpoint_sha256": embedder.sha256,
         "dataset_digest": str(index.dataset.manifest.get("digest")),
-        "frames_used": frames_used if options.per_frame else f"{frames_used}, pooled by {options.pooling}",
+        "frames_used": frames_used
+        if options.per_frame
+        else f"{frames_used}, pooled by {options.pooling}",
         "settings": json.dumps(embedder.settings, sort_keys=True),
     }
     return {f"lpw_{key}".encode(): text.encode() for key, text in facts.items()}
@@ -288,7 +344,8 @@ def _describe(index: ClipIndex, embedder: Embedder, options: EmbedOptions) -> di
 def iter_vectors(
     images: ImageReader, rows: Iterable[int], embedder: Embedder, *, flip: bool = False
 ) -> Generator[tuple[int, Floats], None, None]:
-    """The vector (D,) of each of `rows`, in order: batches are cut by their number, the last one padded with grey.
+    """The vector (D,) of each of `rows`, in order: batches are cut by their number, the last one
+    padded with grey.
 
     Errors: CorruptCropError; LpwError naming the image whose answer is not finite.
     """
@@ -299,7 +356,9 @@ def iter_vectors(
             both = (vector + next(answers)[1]) / np.float32(2) if flip else vector
             if not np.isfinite(both).all():
                 got = f"NaN or infinity for {images.name(row)}"
-                raise LpwError(embedder.path, got, "finite vectors", "check the model and its precision")
+                raise LpwError(
+                    embedder.path, got, "finite vectors", "check the model and its precision"
+                )
             yield row, both
     finally:
         answers.close()
@@ -308,7 +367,9 @@ def iter_vectors(
 Shot = tuple[int, bool]
 
 
-def _run(images: ImageReader, shots: Iterator[Shot], embedder: Embedder) -> Generator[tuple[int, Floats], None, None]:
+def _run(
+    images: ImageReader, shots: Iterator[Shot], embedder: Embedder
+) -> Generator[tuple[int, Floats], None, None]:
     network = embedder.network
     flights: deque[tuple[int, list[Shot]]] = deque()
 
@@ -341,7 +402,9 @@ def _draw(images: ImageReader, shot: Shot, embedder: Embedder) -> Pixels:
 
 def _land(network: runtimes.Network, slot: int, batch: list[Shot]) -> Iterator[tuple[int, Floats]]:
     (answer,) = network.finish(slot)
-    vectors = np.array(answer, dtype=np.float32).reshape(len(answer), -1)  # a copy: the slot is used again
+    vectors = np.array(answer, dtype=np.float32).reshape(
+        len(answer), -1
+    )  # a copy: the slot is used again
     for (row, _), vector in zip(batch, vectors, strict=False):
         yield row, vector
 
@@ -381,6 +444,8 @@ class _Rows:
 
     def take(self) -> pa.Table:
         """The rows as a table; none are left."""
-        rows = make_rows(self.schema, self.names, np.array(self.vectors, dtype=np.float32), self.positions)
+        rows = make_rows(
+            self.schema, self.names, np.array(self.vectors, dtype=np.float32), self.positions
+        )
         self.names, self.positions, self.vectors = [], [], []
         return rows

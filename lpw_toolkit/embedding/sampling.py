@@ -1,6 +1,8 @@
-"""Which frames of a tracklet make a clip, and which tracklets make a batch: numbers only, no images, no torch.
+"""Which frames of a tracklet make a clip, and which tracklets make a batch: numbers only, no
+images, no torch.
 
-Everything drawn is a function of (seed, epoch, place in the epoch): how many workers there are changes nothing.
+Everything drawn is a function of (seed, epoch, place in the epoch): how many workers there are
+changes nothing.
 """
 
 from collections.abc import Iterator
@@ -29,13 +31,16 @@ def clip_generator(seed: int, epoch: int, place: int) -> np.random.Generator:
     return generator(_CLIPS, seed, epoch, place)
 
 
-def choose_frames(n_frames: int, n_wanted: int, sampling: Sampling, rng: np.random.Generator | None) -> Ints:
+def choose_frames(
+    n_frames: int, n_wanted: int, sampling: Sampling, rng: np.random.Generator | None
+) -> Ints:
     """Positions (T,) of the frames of a clip, ascending.
 
-    * `random`: without replacement. A tracklet shorter than the clip gives each frame as often as it can, and
-      some, drawn, once more.
+    * `random`: without replacement. A tracklet shorter than the clip gives each frame as often as
+      it can, and some, drawn, once more.
     * `evenly`: the middle frames of T equal stretches; frames repeat where the tracklet is shorter.
-    * `restricted`: one random frame of each of T equal stretches; without `rng` (at test) the first of each.
+    * `restricted`: one random frame of each of T equal stretches; without `rng` (at test) the first
+      of each.
     * `all`: every frame, whatever `n_wanted`.
 
     Args:
@@ -43,7 +48,8 @@ def choose_frames(n_frames: int, n_wanted: int, sampling: Sampling, rng: np.rand
         n_wanted: T.
         rng: needed by `random`; `evenly` and `all` draw nothing.
 
-    Source: restricted random sampling: Li et al., Diversity Regularized Spatiotemporal Attention, CVPR 2018, 3.1.
+    Source: restricted random sampling: Li et al., Diversity Regularized Spatiotemporal Attention,
+    CVPR 2018, 3.1.
     """
     if sampling == "all":
         return np.arange(n_frames)
@@ -52,7 +58,9 @@ def choose_frames(n_frames: int, n_wanted: int, sampling: Sampling, rng: np.rand
     if sampling == "restricted":
         return _choose_restricted(n_frames, n_wanted, rng)
     if rng is None:
-        raise LpwError("sampling", "random without a generator", "one", "use evenly or restricted at test")
+        raise LpwError(
+            "sampling", "random without a generator", "one", "use evenly or restricted at test"
+        )
     times, rest = divmod(n_wanted, n_frames)
     drawn = rng.choice(n_frames, rest, replace=False)
     return np.sort(np.concatenate([np.tile(np.arange(n_frames), times), drawn])).astype(np.int64)
@@ -83,11 +91,12 @@ class Draw(NamedTuple):
 class PersonBatches:
     """Batches of P persons with K clips each.
 
-    In an epoch every tracklet of a person is used at least once, in groups of K. A last group that is too small is
-    filled up with other tracklets of that person, and where the person has fewer than K with the same ones again: those
-    clips show other frames. Persons with one tracklet have no second view that would teach anything, so they are left
-    out (`min_tracklets=1` takes them, K clips of the same tracklet). The persons of a batch differ; what is left when
-    fewer than P different persons remain is dropped for this epoch.
+    In an epoch every tracklet of a person is used at least once, in groups of K. A last group that
+    is too small is filled up with other tracklets of that person, and where the person has fewer
+    than K with the same ones again: those clips show other frames. Persons with one tracklet have
+    no second view that would teach anything, so they are left out (`min_tracklets=1` takes them, K
+    clips of the same tracklet). The persons of a batch differ; what is left when fewer than P
+    different persons remain is dropped for this epoch.
 
     Attributes:
         persons: (N,) label of each row of the clip dataset; -1 is nobody and never drawn.
@@ -112,7 +121,12 @@ class PersonBatches:
         n_fit = len(self.eligible)
         if n_fit < self.n_persons:
             got = f"{n_fit} persons with {self.min_tracklets} or more tracklets"
-            raise LpwError("batches", got, f"at least the {self.n_persons} of a batch", "take fewer persons a batch")
+            raise LpwError(
+                "batches",
+                got,
+                f"at least the {self.n_persons} of a batch",
+                "take fewer persons a batch",
+            )
 
     @property
     def eligible(self) -> Ints:
@@ -142,13 +156,18 @@ class PersonBatches:
         others = np.setdiff1d(rows, last)
         spare = rng.permutation(others)[:missing]
         again = (
-            rows[choose_frames(len(rows), missing - len(spare), "random", rng)] if missing > len(spare) else rows[:0]
+            rows[choose_frames(len(rows), missing - len(spare), "random", rng)]
+            if missing > len(spare)
+            else rows[:0]
         )
         return list(np.concatenate([rows, spare, again]).reshape(-1, self.n_clips))
 
 
-def _iter_batches(n_groups: list[int], n_persons: int, rng: np.random.Generator) -> Iterator[list[tuple[int, int]]]:
-    """Batches of (person, group) without a person twice: round r holds the r-th group of everybody who has one."""
+def _iter_batches(
+    n_groups: list[int], n_persons: int, rng: np.random.Generator
+) -> Iterator[list[tuple[int, int]]]:
+    """Batches of (person, group) without a person twice: round r holds the r-th group of everybody
+    who has one."""
     counts = np.array(n_groups)
     batch: list[tuple[int, int]] = []
     for turn in range(int(counts.max())):

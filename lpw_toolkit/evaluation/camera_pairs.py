@@ -43,20 +43,29 @@ class Views:
 
 
 def take_views(training: Training, rng: np.random.Generator | None) -> Views:
-    """Views by camera where there are two, else halves of each person's tracklets, drawn as MARS' reference does.
+    """Views by camera where there are two, else halves of each person's tracklets, drawn as MARS'
+    reference does.
 
     Source: liangzheng06/MARS-evaluation:utils/gen_train_sample_xqda.m.
-    Errors: LpwError where fewer than two persons are seen by two cameras, or `rng` is needed and absent.
+    Errors: LpwError where fewer than two persons are seen by two cameras, or `rng` is needed and
+    absent.
     """
     cameras = np.unique(training.camera[training.person >= 0])
     if len(cameras) == 2:
-        first, second = (np.flatnonzero((training.person >= 0) & (training.camera == c)) for c in cameras)
+        first, second = (
+            np.flatnonzero((training.person >= 0) & (training.camera == c)) for c in cameras
+        )
     else:
         first, second = _draw_pairs(training, _need(rng))
     shared = np.intersect1d(training.person[first], training.person[second])
     if len(shared) < 2:
         got = f"{len(shared)} persons seen by two of {len(cameras)} cameras"
-        raise LpwError("training tracklets", got, "two or more", "train on a dataset with persons in several cameras")
+        raise LpwError(
+            "training tracklets",
+            got,
+            "two or more",
+            "train on a dataset with persons in several cameras",
+        )
     features = training.features
     return Views(
         features[first].astype(np.float64),
@@ -68,19 +77,24 @@ def take_views(training: Training, rng: np.random.Generator | None) -> Views:
 
 def _need(rng: np.random.Generator | None) -> np.random.Generator:
     if rng is None:
-        raise LpwError("learning a metric", "no random generator", "one, as pairs are drawn", "pass rng")
+        raise LpwError(
+            "learning a metric", "no random generator", "one, as pairs are drawn", "pass rng"
+        )
     return rng
 
 
 def _draw_pairs(training: Training, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Per person one half of its tracklets, shuffled, against the other; pairs of one camera are left out."""
+    """Per person one half of its tracklets, shuffled, against the other; pairs of one camera are
+    left out."""
     first, second = [], []
     for rows in _rows_of_persons(training.person):
         shuffled = rng.permutation(rows)
         half = len(rows) // 2
         first.append(shuffled[:half])
         second.append(shuffled[half : 2 * half])
-    one, other = (np.concatenate([*part, np.empty(0, np.int64)]).astype(np.int64) for part in (first, second))
+    one, other = (
+        np.concatenate([*part, np.empty(0, np.int64)]).astype(np.int64) for part in (first, second)
+    )
     apart = training.camera[one] != training.camera[other]
     return one[apart], other[apart]
 
@@ -92,14 +106,20 @@ def _rows_of_persons(person: Ints) -> list[Ints]:
 
 
 def pair_covariances(views: Views) -> tuple[Floats, Floats]:
-    """Mean outer products of differences over all pairs of one person, and over all pairs of two (D, D).
+    """Mean outer products of differences over all pairs of one person, and over all pairs of two
+    (D, D).
 
     Both in closed form: no pair is formed. Source: Liao et al. 2015, section 4.3.
     """
     n, m = len(views.first), len(views.second)
-    persons, codes = np.unique(np.concatenate([views.first_person, views.second_person]), return_inverse=True)
+    persons, codes = np.unique(
+        np.concatenate([views.first_person, views.second_person]), return_inverse=True
+    )
     ours, theirs = codes[:n], codes[n:]
-    n_ours, n_theirs = np.bincount(ours, minlength=len(persons)), np.bincount(theirs, minlength=len(persons))
+    n_ours, n_theirs = (
+        np.bincount(ours, minlength=len(persons)),
+        np.bincount(theirs, minlength=len(persons)),
+    )
     n_same = int(n_ours @ n_theirs)
     sums = _sum_by(views.first, ours, len(persons)), _sum_by(views.second, theirs, len(persons))
     weighted = _outer(views.first, n_theirs[ours]) + _outer(views.second, n_ours[theirs])

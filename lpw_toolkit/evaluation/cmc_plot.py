@@ -1,4 +1,5 @@
-"""CMC curves as a picture: PNG or SVG, the same bytes for the same numbers on one version of matplotlib."""
+"""CMC curves as a picture: PNG or SVG, the same bytes for the same numbers on one version of
+matplotlib."""
 
 import io
 from pathlib import Path
@@ -11,7 +12,8 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.names import show_name
 
-# Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart without colour.
+# Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart
+# without colour.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":")
 MAX_CURVES = len(_COLOURS) * len(_DASHES)
@@ -22,20 +24,27 @@ _TEXT = "#202426"
 _MAX_TITLE, _MAX_LABEL = 64, 44
 
 
-def draw_cmc(curves: dict[str, NDArray[np.float64]], out: Path, *, title: str | None = None) -> None:
-    """Draws curves over rank and publishes the picture at `out`; its suffix says whether as PNG or SVG.
+def draw_cmc(
+    curves: dict[str, NDArray[np.float64]], out: Path, *, title: str | None = None
+) -> None:
+    """Draws curves over rank and publishes the picture at `out`; its suffix says whether as PNG or
+    SVG.
 
     Args:
-        curves: label -> (K,) share of queries, fractions in [0, 1], with a right answer at ranks 1 to K. The legend
-            says the first value of each.
+        curves: label -> (K,) share of queries, fractions in [0, 1], with a right answer at ranks 1
+            to K. The legend says the first value of each.
 
-    Errors: LpwError for another suffix, for no curve or more than MAX_CURVES, for values that are no CMC, and without
-    matplotlib (extra `plot`).
+    Errors: LpwError for another suffix, for no curve or more than MAX_CURVES, for values that are
+    no CMC, and without matplotlib (extra `plot`).
     """
     if out.suffix.lower() not in _SUFFIXES:
-        raise LpwError(out, f"the suffix {out.suffix!r}", " or ".join(_SUFFIXES), "name the picture so")
+        raise LpwError(
+            out, f"the suffix {out.suffix!r}", " or ".join(_SUFFIXES), "name the picture so"
+        )
     if not 1 <= len(curves) <= MAX_CURVES:
-        raise LpwError("curves", f"{len(curves)}", f"1 to {MAX_CURVES}", "draw fewer in one picture")
+        raise LpwError(
+            "curves", f"{len(curves)}", f"1 to {MAX_CURVES}", "draw fewer in one picture"
+        )
     for label, values in curves.items():
         _check_curve(label, values)
     try:
@@ -43,8 +52,14 @@ def draw_cmc(curves: dict[str, NDArray[np.float64]], out: Path, *, title: str | 
     except ImportError as error:
         do = "pip install 'lpw-toolkit[plot]'"
         raise LpwError(out, "no matplotlib", "the package that draws", do) from error
-    # Text as outlines: the picture looks the same where the fonts are not. The salt names parts of an SVG.
-    looks = {"svg.fonttype": "path", "svg.hashsalt": "lpw", "font.family": "DejaVu Sans", "text.parse_math": False}
+    # Text as outlines: the picture looks the same where the fonts are not. The salt names parts of
+    # an SVG.
+    looks = {
+        "svg.fonttype": "path",
+        "svg.hashsalt": "lpw",
+        "font.family": "DejaVu Sans",
+        "text.parse_math": False,
+    }
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **looks}):
         writing.publish_bytes(out, _draw(curves, out.suffix.lower()[1:], title))
 
@@ -54,8 +69,15 @@ def _check_curve(label: str, values: NDArray[np.float64]) -> None:
     do = "pass the shares of queries that have a right answer up to each rank"
     if array.ndim != 1 or not len(array):
         raise LpwError(f"curve {label}", f"shape {array.shape}", "one value for each rank", do)
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1 or (np.diff(array) < 0).any():
-        raise LpwError(f"curve {label}", "values that are no CMC", "fractions in [0, 1] that never fall", do)
+    if (
+        not np.isfinite(array).all()
+        or array.min() < 0
+        or array.max() > 1
+        or (np.diff(array) < 0).any()
+    ):
+        raise LpwError(
+            f"curve {label}", "values that are no CMC", "fractions in [0, 1] that never fall", do
+        )
 
 
 def _draw(curves: dict[str, NDArray[np.float64]], kind: str, title: str | None) -> bytes:
@@ -88,7 +110,11 @@ def _draw_axes(axes: Any, curves: dict[str, NDArray[np.float64]], title: str | N
     axes.set_ylim(max(0.0, 10 * np.floor((lowest - 2) / 10)), 101)
     axes.set_xlim(0.5, max(n_ranks, 2) + 0.5)
     near = [rank for rank in _MARKED_RANKS if rank <= n_ranks]
-    axes.set_xticks(near if n_ranks <= 60 else sorted({1, *range(n_ranks // 5, n_ranks + 1, max(1, n_ranks // 5))}))
+    axes.set_xticks(
+        near
+        if n_ranks <= 60
+        else sorted({1, *range(n_ranks // 5, n_ranks + 1, max(1, n_ranks // 5))})
+    )
     axes.set_xlabel("rank", color=_TEXT)
     axes.set_ylabel("queries with a right answer, %", color=_TEXT)
     if title:
@@ -98,7 +124,9 @@ def _draw_axes(axes: Any, curves: dict[str, NDArray[np.float64]], title: str | N
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=_TEXT)
-    axes.legend(loc="best", frameon=True, framealpha=0.92, edgecolor="none", fontsize=9, title="rank 1, %")
+    axes.legend(
+        loc="best", frameon=True, framealpha=0.92, edgecolor="none", fontsize=9, title="rank 1, %"
+    )
 
 
 def _cut(text: str, n_most: int) -> str:

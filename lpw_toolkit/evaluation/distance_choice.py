@@ -1,4 +1,5 @@
-"""How vectors are compared: a metric, learned where it has to be, principal components, re-ranking; and in words."""
+"""How vectors are compared: a metric, learned where it has to be, principal components, re-ranking;
+and in words."""
 
 from dataclasses import dataclass, field, replace
 
@@ -27,12 +28,12 @@ class Settings:
 
     Attributes:
         metric: one of metric_learning.METRICS.
-        pca: principal components of the training vectors to compare by; None compares whole vectors, and leaves KISSME
-            its own number.
+        pca: principal components of the training vectors to compare by; None compares whole
+            vectors, and leaves KISSME its own number.
         learning: of a metric that learns.
         rerank: k-reciprocal re-ranking; None leaves the distances as they are.
-        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the neighbours; published
-            scripts count it twice.
+        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the
+            neighbours; published scripts count it twice.
         seed: of what learning draws at random.
     """
 
@@ -53,16 +54,24 @@ class Source:
 
 
 def check_vectors(dataset: Dataset, embeddings: Embeddings, rows: Ints, metric: str) -> None:
-    """Errors: LpwError that names tracklets in `rows` without a vector, or with one that the metric cannot compare."""
+    """Errors: LpwError that names tracklets in `rows` without a vector, or with one that the metric
+    cannot compare."""
     missing = rows[~embeddings.present[rows]]
     thing, do = f"embeddings of {dataset.name}", "embed the whole dataset again"
     if len(missing):
-        got = f"no vector for {len(missing):,} of {len(rows):,} tracklets: {_name(dataset, missing)}"
+        got = (
+            f"no vector for {len(missing):,} of {len(rows):,} tracklets: {_name(dataset, missing)}"
+        )
         raise LpwError(thing, got, "one for each that the protocol needs", do)
     zero = rows[~embeddings.vectors[rows].any(axis=1)] if metric == "cosine" else rows[:0]
     if len(zero):
         got = f"vectors of length 0, which have no direction: {_name(dataset, zero)}"
-        raise LpwError(thing, got, "vectors that a cosine can compare", "check the model, or use --metric euclidean")
+        raise LpwError(
+            thing,
+            got,
+            "vectors that a cosine can compare",
+            "check the model, or use --metric euclidean",
+        )
 
 
 def _name(dataset: Dataset, rows: Ints) -> str:
@@ -70,18 +79,28 @@ def _name(dataset: Dataset, rows: Ints) -> str:
 
 
 def choose_distance(
-    dataset: Dataset, embeddings: Embeddings, labels: Labels, trial: Trial, settings: Settings, source: Source | None
+    dataset: Dataset,
+    embeddings: Embeddings,
+    labels: Labels,
+    trial: Trial,
+    settings: Settings,
+    source: Source | None,
 ) -> Distance:
     """The distance of one trial, learned on its training part, or on `source`, where it learns.
 
-    Errors: LpwError where there is nothing to learn from, or the source is the test or has other vectors.
+    Errors: LpwError where there is nothing to learn from, or the source is the test or has other
+    vectors.
     """
     if settings.metric not in LEARNED and settings.pca is None:
         return open_distance(settings.metric)
     rows = trial.train
     if source is not None:
         _check_source(dataset, embeddings, source)
-        dataset, embeddings, labels = source.dataset, source.embeddings, read_labels(source.dataset.tracklets)
+        dataset, embeddings, labels = (
+            source.dataset,
+            source.embeddings,
+            read_labels(source.dataset.tracklets),
+        )
         rows = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
     if not len(rows):
         option = f"--metric {settings.metric}" if settings.metric in LEARNED else "--pca"
@@ -96,11 +115,21 @@ def choose_distance(
 def _check_source(dataset: Dataset, embeddings: Embeddings, source: Source) -> None:
     if source.dataset.manifest.get("digest") == dataset.manifest.get("digest"):
         got = f"{source.dataset.name}, which is what is tested"
-        raise LpwError("option --train-data", got, "another dataset", "leave it out to learn on the training part")
+        raise LpwError(
+            "option --train-data",
+            got,
+            "another dataset",
+            "leave it out to learn on the training part",
+        )
     ours, theirs = embeddings.vectors.shape[1], source.embeddings.vectors.shape[1]
     if ours != theirs:
         expected = f"{ours}, as the tested ones have"
-        raise LpwError("option --train-embeddings", f"vectors of {theirs} numbers", expected, "embed with one model")
+        raise LpwError(
+            "option --train-embeddings",
+            f"vectors of {theirs} numbers",
+            expected,
+            "embed with one model",
+        )
 
 
 def _learn_from(training: Training, settings: Settings, rng: np.random.Generator) -> Distance:
@@ -143,9 +172,9 @@ class Projected:
 def compare(vectors: Features, trial: Trial, distance: Distance, settings: Settings) -> Blocks:
     """Distances (Q, G) of a trial.
 
-    Re-ranking looks at the neighbours of every query and gallery item. A query that is in the gallery too has a twin
-    there, at distance 0, which takes one of its k1 places: so it is in the published numbers, and so it is here
-    unless the settings drop it.
+    Re-ranking looks at the neighbours of every query and gallery item. A query that is in the
+    gallery too has a twin there, at distance 0, which takes one of its k1 places: so it is in the
+    published numbers, and so it is here unless the settings drop it.
     """
     if settings.rerank is None:
         return distance.blocks(vectors[trial.query], vectors[trial.gallery])
@@ -161,7 +190,8 @@ def compare(vectors: Features, trial: Trial, distance: Distance, settings: Setti
 
 
 def describe_distance(settings: Settings, title: str, source: Source | None, *, twins: bool) -> str:
-    """The distance in words, the same for all splits: what it is, where and how it was learned, and re-ranking.
+    """The distance in words, the same for all splits: what it is, where and how it was learned, and
+    re-ranking.
 
     Args:
         title: how the distance calls itself.
@@ -176,7 +206,10 @@ def describe_distance(settings: Settings, title: str, source: Source | None, *, 
     if settings.rerank is not None:
         k = settings.rerank
         shown = ", twins dropped" if settings.drop_twins else ", twins kept"
-        text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}{shown if twins else ''})"
+        text += (
+            f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half "
+            f"{k.half}{shown if twins else ''})"
+        )
     return text
 
 
@@ -184,7 +217,13 @@ def _describe_metric(settings: Settings, title: str) -> str:
     config = settings.learning
     pca = f", PCA to {settings.pca}" if settings.pca is not None else ""
     if settings.metric == "kissme":
-        return f"KISSME (PCA to {settings.pca or config.pca_dims}, {'PSD' if config.clip else 'not clipped'})"
+        return (
+            f"KISSME (PCA to {settings.pca or config.pca_dims}, "
+            f"{'PSD' if config.clip else 'not clipped'})"
+        )
     if settings.metric == "xqda":
-        return f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge {config.ridge:g}{pca})"
+        return (
+            f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge "
+            f"{config.ridge:g}{pca})"
+        )
     return title.split(",")[0] + pca

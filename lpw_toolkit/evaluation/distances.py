@@ -1,4 +1,5 @@
-"""Cosine, Euclidean and learned quadratic distances between two sets of vectors, in blocks of rows."""
+"""Cosine, Euclidean and learned quadratic distances between two sets of vectors, in blocks of
+rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ Floats = NDArray[np.float64]
 Features = NDArray[np.floating[Any]]
 Finish = Literal["root", "half", "none"]
 
-#: Below this share of |x|^2 + |z|^2 a squared distance has lost too many digits to subtraction and is computed anew;
-#: single precision leaves about 1e-5 of the value at its bound, double precision 1e-6.
+#: Below this share of |x|^2 + |z|^2 a squared distance has lost too many digits to subtraction and
+#: is computed anew; single precision leaves about 1e-5 of the value at its bound, double precision
+#: 1e-6.
 LOST_SINGLE, LOST_DOUBLE = 1 / 64, 1e-9
 #: Beyond this share of such pairs a block is multiplied in double precision first.
 MANY_LOST = 0.01
@@ -31,7 +33,8 @@ class Distance(Protocol):
     Attributes:
         name: as one asks for it.
         title: as a table prints it.
-        squared: whether its values already are squares (or other quadratic forms), which re-ranking must not square.
+        squared: whether its values already are squares (or other quadratic forms), which re-ranking
+            must not square.
     """
 
     @property
@@ -103,7 +106,9 @@ class Quadratic:
 
     def blocks(self, query: Features, gallery: Features) -> "FeatureBlocks":
         """Distances (Q, G) of vectors (Q, D) and (G, D)."""
-        sides = _open_sides(query, gallery, lambda features, name: Side(self.project(features, name)))
+        sides = _open_sides(
+            query, gallery, lambda features, name: Side(self.project(features, name))
+        )
         return _open_blocks(*sides, finish="none", signs=self.signs)
 
     def project(self, features: Features, side: str = "features") -> Floats:
@@ -111,7 +116,12 @@ class Quadratic:
         check_features(features, side)
         if features.shape[1] != len(self.projection):
             expected = f"{len(self.projection)} as in training"
-            raise LpwError(f"{side} features", f"{features.shape[1]} dimensions", expected, "embed with the same model")
+            raise LpwError(
+                f"{side} features",
+                f"{features.shape[1]} dimensions",
+                expected,
+                "embed with the same model",
+            )
         return np.asarray(features, dtype=np.float64) @ self.projection
 
 
@@ -123,7 +133,9 @@ def make_quadratic(name: str, title: str, subspace: Floats, form: Floats) -> Qua
         form: M (r, r), symmetric.
     """
     values, vectors = np.linalg.eigh((form + form.T) / 2)
-    return Quadratic(name, title, subspace @ (vectors * np.sqrt(np.abs(values))), np.where(values < 0, -1.0, 1.0))
+    return Quadratic(
+        name, title, subspace @ (vectors * np.sqrt(np.abs(values))), np.where(values < 0, -1.0, 1.0)
+    )
 
 
 def check_features(features: Features, side: str) -> Features:
@@ -138,14 +150,18 @@ def check_features(features: Features, side: str) -> Features:
 def _inverse_lengths(features: Features, side: str) -> Floats:
     squares = _measure(features)
     if not squares.all():
-        _refuse_rows(side, "zero vectors, which have no direction,", "vectors of some length", squares == 0)
+        _refuse_rows(
+            side, "zero vectors, which have no direction,", "vectors of some length", squares == 0
+        )
     return np.asarray(1 / np.sqrt(squares))
 
 
 def _check_table(features: Features, side: str) -> None:
     if features.ndim != 2 or not np.issubdtype(features.dtype, np.floating):
         got = f"{features.dtype} of shape {features.shape}"
-        raise LpwError(f"{side} features", got, "floating numbers of shape (n, D)", "pass one row per tracklet")
+        raise LpwError(
+            f"{side} features", got, "floating numbers of shape (n, D)", "pass one row per tracklet"
+        )
 
 
 def check_alike(query: Features, gallery: Features) -> None:
@@ -154,7 +170,12 @@ def check_alike(query: Features, gallery: Features) -> None:
     _check_table(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         expected = f"{query.shape[1]} as those of the queries"
-        raise LpwError("gallery features", f"{gallery.shape[1]} dimensions", expected, "embed both with the same model")
+        raise LpwError(
+            "gallery features",
+            f"{gallery.shape[1]} dimensions",
+            expected,
+            "embed both with the same model",
+        )
 
 
 def _measure(features: Features) -> Floats:
@@ -166,7 +187,12 @@ def _measure(features: Features) -> Floats:
 def _refuse_rows(side: str, got: str, expected: str, bad: NDArray[np.bool_]) -> None:
     rows = np.flatnonzero(bad)
     named = ", ".join(str(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
-    raise LpwError(f"{side} features", f"{got} in rows {named} ({len(rows)})", expected, "embed these tracklets again")
+    raise LpwError(
+        f"{side} features",
+        f"{got} in rows {named} ({len(rows)})",
+        expected,
+        "embed these tracklets again",
+    )
 
 
 @dataclass(frozen=True)
@@ -189,12 +215,14 @@ class Side:
     def mean(self) -> Floats:
         """Mean vector (D,)."""
         ones = np.ones(len(self.vectors)) if self.scale is None else self.scale
-        return np.asarray(sum(ones[a:b] @ self.vectors[a:b].astype(np.float64) for a, b in _ranges(len(ones)))) / len(
-            ones
-        )
+        return np.asarray(
+            sum(ones[a:b] @ self.vectors[a:b].astype(np.float64) for a, b in _ranges(len(ones)))
+        ) / len(ones)
 
 
-def _open_sides(query: Features, gallery: Features, open_side: Callable[[Features, str], Side]) -> tuple[Side, Side]:
+def _open_sides(
+    query: Features, gallery: Features, open_side: Callable[[Features, str], Side]
+) -> tuple[Side, Side]:
     """Both sides, or one of them twice."""
     check_alike(query, gallery)
     first = open_side(query, "query")
@@ -229,7 +257,9 @@ def _make_factor(vectors: Features, signs: Floats | None) -> _Factor:
     squares = np.einsum("ij,ij->i", vectors, vectors).astype(vectors.dtype)
     if signs is None:
         return _Factor(vectors, squares, squares)
-    signed = np.einsum("ij,ij,j->i", vectors, vectors, signs.astype(vectors.dtype)).astype(vectors.dtype)
+    signed = np.einsum("ij,ij,j->i", vectors, vectors, signs.astype(vectors.dtype)).astype(
+        vectors.dtype
+    )
     return _Factor(vectors, squares, signed)
 
 
@@ -237,9 +267,9 @@ def _make_factor(vectors: Features, signs: Floats | None) -> _Factor:
 class FeatureBlocks:
     """Distances (Q, G) from vectors, computed when asked for (`ranking.Blocks`), as float32.
 
-    Squared distances come from one matrix product in single precision around the gallery's mean; those that lost too
-    many digits to subtraction are computed anew from the differences in double precision. So equal vectors are at
-    distance 0, and relative errors stay near 1e-5.
+    Squared distances come from one matrix product in single precision around the gallery's mean;
+    those that lost too many digits to subtraction are computed anew from the differences in double
+    precision. So equal vectors are at distance 0, and relative errors stay near 1e-5.
 
     Attributes:
         sides: queries and gallery as given.
@@ -267,7 +297,9 @@ class FeatureBlocks:
 
     def block(self, start: int, stop: int) -> NDArray[np.float32]:
         """Rows [start, stop) as (stop - start, G)."""
-        out, lost = _square(self.factors[0].cut(start, stop), self.factors[1], self.signs, LOST_SINGLE)
+        out, lost = _square(
+            self.factors[0].cut(start, stop), self.factors[1], self.signs, LOST_SINGLE
+        )
         if np.count_nonzero(lost) > MANY_LOST * lost.size:
             lost = self._square_in_double(out, start, stop)
         for a, b in _ranges(len(out), 256):
@@ -279,7 +311,9 @@ class FeatureBlocks:
         """The distances (n,) at `(rows[i], columns[i])`, from the differences."""
         return self._finish(self._square_pairs(rows, columns))
 
-    def _square_in_double(self, out: NDArray[np.float32], start: int, stop: int) -> NDArray[np.bool_]:
+    def _square_in_double(
+        self, out: NDArray[np.float32], start: int, stop: int
+    ) -> NDArray[np.bool_]:
         """Fills `out` with better values; says which are still lost."""
         left = _make_factor(self.sides[0].take(slice(start, stop)) - self.shift, self.signs)
         lost = np.empty(out.shape, dtype=bool)
@@ -292,7 +326,9 @@ class FeatureBlocks:
         out = np.empty(len(rows), dtype=np.float32)
         for a, b in _ranges(len(rows), max(1, N_VALUES // max(1, len(self.shift)))):
             apart = self.sides[0].take(rows[a:b]) - self.sides[1].take(columns[a:b])
-            out[a:b] = np.einsum("ij,ij->i", apart, apart if self.signs is None else apart * self.signs)
+            out[a:b] = np.einsum(
+                "ij,ij->i", apart, apart if self.signs is None else apart * self.signs
+            )
         return out
 
     def _finish(self, squares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -303,7 +339,9 @@ class FeatureBlocks:
         return squares
 
 
-def _open_blocks(query: Side, gallery: Side, *, finish: Finish, signs: Floats | None = None) -> FeatureBlocks:
+def _open_blocks(
+    query: Side, gallery: Side, *, finish: Finish, signs: Floats | None = None
+) -> FeatureBlocks:
     shift = gallery.mean() if len(gallery.vectors) else np.zeros(gallery.vectors.shape[1])
     first = _make_factor(_centre(query, shift), signs)
     second = first if query is gallery else _make_factor(_centre(gallery, shift), signs)
@@ -320,9 +358,12 @@ def _centre(side: Side, shift: Floats) -> NDArray[np.float32]:
 def _square(
     left: _Factor, right: _Factor, signs: Floats | None, lost_share: float
 ) -> tuple[Features, NDArray[np.bool_]]:
-    """Squared distances (n, m) in the precision of the factors, and which of them lost too many digits."""
+    """Squared distances (n, m) in the precision of the factors, and which of them lost too many
+    digits."""
     kind = left.vectors.dtype.type
-    out = (left.vectors * (kind(-2) if signs is None else (-2 * signs).astype(kind))) @ right.vectors.T
+    out = (
+        left.vectors * (kind(-2) if signs is None else (-2 * signs).astype(kind))
+    ) @ right.vectors.T
     lost = np.empty(out.shape, dtype=bool)
     for a, b in _ranges(len(out), max(1, N_VALUES // max(1, out.shape[1]))):
         out[a:b] += left.signed[a:b, None] + right.signed

@@ -1,4 +1,5 @@
-"""Embeddings of a dataset under a protocol: trials ranked one by one, and figures that say what they rest on."""
+"""Embeddings of a dataset under a protocol: trials ranked one by one, and figures that say what
+they rest on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -79,29 +80,46 @@ class Evaluation:
     def summaries(self) -> list[Summary]:
         """The figures of each split. Errors: LpwError where no query has a right answer."""
         rules = self.rules
-        return [summarise(r.ranking, ap_form=rules.ap_form, unmatched=rules.unmatched) for r in self.results]
+        return [
+            summarise(r.ranking, ap_form=rules.ap_form, unmatched=rules.unmatched)
+            for r in self.results
+        ]
 
     @cached_property
     def gallery(self) -> str:
         """What the gallery holds, over all splits."""
-        return describe_gallery(self.rules, read_labels(self.dataset.tracklets), [r.trial for r in self.results])
+        return describe_gallery(
+            self.rules, read_labels(self.dataset.tracklets), [r.trial for r in self.results]
+        )
 
     @cached_property
     def metrics(self) -> pa.Table:
-        """Rows of schema.METRICS: each split, then mean and standard deviation where there are several."""
-        labels, trials = read_labels(self.dataset.tracklets), [result.trial for result in self.results]
-        facts = {**self.facts, "junk_rule": describe_junk(self.rules), "ap_form": self.rules.ap_form}
+        """Rows of schema.METRICS: each split, then mean and standard deviation where there are
+        several."""
+        labels, trials = (
+            read_labels(self.dataset.tracklets),
+            [result.trial for result in self.results],
+        )
+        facts = {
+            **self.facts,
+            "junk_rule": describe_junk(self.rules),
+            "ap_form": self.rules.ap_form,
+        }
         galleries = [describe_gallery(self.rules, labels, [trial]) for trial in trials]
         table = make_metrics(facts, list(zip(trials, galleries, self.summaries, strict=True)))
         if len(trials) > 1:
-            total = make_summary(facts, self.gallery, list(zip(trials, self.summaries, strict=True)))
+            total = make_summary(
+                facts, self.gallery, list(zip(trials, self.summaries, strict=True))
+            )
             table = pa.concat_tables([table, total])
         return table
 
     @cached_property
     def queries(self) -> pa.Table:
         """Rows of schema.QUERIES: each query of each split."""
-        return pa.concat_tables(make_queries(self.dataset, r.trial, r.ranking, self.rules) for r in self.results)
+        return pa.concat_tables(
+            make_queries(self.dataset, r.trial, r.ranking, self.rules) for r in self.results
+        )
 
     @property
     def skipped(self) -> list[str]:
@@ -134,16 +152,25 @@ def evaluate(
         splits: numbers of the splits to run; None runs all.
         source: where a learned metric learns, instead of the protocol's training part.
 
-    Errors: LpwError for a dataset that the protocol does not fit, splits that are not there, tracklets without a
-    vector (named), vectors that cannot be compared, nothing to learn from, and where no query has a right answer.
+    Errors: LpwError for a dataset that the protocol does not fit, splits that are not there,
+    tracklets without a vector (named), vectors that cannot be compared, nothing to learn from, and
+    where no query has a right answer.
     """
     ranker = open_protocol(protocol)
     trials = _choose_trials(ranker.trials(dataset), splits)
     labels = read_labels(dataset.tracklets)
     for trial in trials:
         if not len(trial.gallery):
-            thing, got = f"{dataset.name}, split {trial.split}", f"an empty gallery by the rule of {protocol}"
-            raise LpwError(thing, got, ranker.RULES.gallery, "choose another protocol, or a dataset that has them")
+            thing, got = (
+                f"{dataset.name}, split {trial.split}",
+                f"an empty gallery by the rule of {protocol}",
+            )
+            raise LpwError(
+                thing,
+                got,
+                ranker.RULES.gallery,
+                "choose another protocol, or a dataset that has them",
+            )
         check_vectors(dataset, embeddings, np.union1d(trial.query, trial.gallery), settings.metric)
     results = []
     with show_progress("ranking", len(trials), "splits") as progress:
@@ -156,7 +183,9 @@ def evaluate(
         "protocol": protocol.replace("-", "_"),
         "model": _describe_model(embeddings),
         "dataset_digest": dataset.digest,
-        "distance": describe_distance(settings, results[0].distance, source, twins=_count_twins(results) > 0),
+        "distance": describe_distance(
+            settings, results[0].distance, source, twins=_count_twins(results) > 0
+        ),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),
     }
@@ -171,12 +200,19 @@ def _choose_trials(trials: list[Trial], splits: Sequence[int] | None) -> list[Tr
     missing = [number for number in splits if number not in known]
     if missing:
         expected = f"one of {', '.join(map(str, known))}, or all"
-        raise LpwError("option --split", ", ".join(map(str, missing)), expected, "choose a split that is there")
+        raise LpwError(
+            "option --split", ", ".join(map(str, missing)), expected, "choose a split that is there"
+        )
     return [known[number] for number in splits]
 
 
 def _rank(
-    ranker: Ranker, labels: Labels, embeddings: Embeddings, trial: Trial, distance: Distance, settings: Settings
+    ranker: Ranker,
+    labels: Labels,
+    embeddings: Embeddings,
+    trial: Trial,
+    distance: Distance,
+    settings: Settings,
 ) -> SplitResult:
     relevance = ranker.ignore(labels.take(trial.query), labels.take(trial.gallery))
     blocks = compare(embeddings.vectors, trial, distance, settings)
@@ -199,18 +235,32 @@ def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[
     if n_lost:
         n_asked = sum(len(result.trial.query) for result in found.results)
         names = name_some(found.skipped, 5)
-        notes.append(f"{n_lost:,} of {n_asked:,} queries have no right answer in the gallery, skipped: {names}")
-    missed = found.queries.filter(pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"])))
+        notes.append(
+            f"{n_lost:,} of {n_asked:,} queries have no right answer in the gallery, skipped: "
+            f"{names}"
+        )
+    missed = found.queries.filter(
+        pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"]))
+    )
     if missed.num_rows:
         names = name_some(missed["tracklet_id"].unique().to_pylist(), 5)
-        notes.append(f"{missed.num_rows:,} queries have no right answer in the gallery and count as missed: {names}")
+        notes.append(
+            f"{missed.num_rows:,} queries have no right answer in the gallery and count as missed: "
+            f"{names}"
+        )
     n_unnamed = int(np.count_nonzero((labels.kind == PERSON) & (labels.person < 0)))
     if n_unnamed and found.dataset.splits is None:
-        notes.append(f"{n_unnamed:,} tracklets without a person_id stay out: nobody knows whether they would be right")
+        notes.append(
+            f"{n_unnamed:,} tracklets without a person_id stay out: nobody knows whether they "
+            f"would be right"
+        )
     n_twins = _count_twins(found.results)
     if settings.rerank is not None and n_twins:
         kept = "once" if settings.drop_twins else "twice, as in the published numbers"
-        notes.append(f"re-ranking: {n_twins:,} queries are in the gallery too; each counts as a neighbour {kept}")
+        notes.append(
+            f"re-ranking: {n_twins:,} queries are in the gallery too; each counts as a neighbour "
+            f"{kept}"
+        )
     if isinstance(said := found.dataset.manifest.get("splits"), dict) and said.get("drawn"):
         notes.append(f"these splits were drawn, not published: {found.facts['split_source']}")
     return notes

@@ -1,4 +1,5 @@
-"""Distances by name, metrics learned from training tracklets, and re-ranking by shared neighbours."""
+"""Distances by name, metrics learned from training tracklets, and re-ranking by shared
+neighbours."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,7 +8,13 @@ import numpy as np
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.camera_pairs import Training, Views, take_views
-from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, SquaredEuclidean, check_features
+from lpw_toolkit.evaluation.distances import (
+    Cosine,
+    Distance,
+    Euclidean,
+    SquaredEuclidean,
+    check_features,
+)
 
 METRICS = ("cosine", "euclidean", "sqeuclidean", "xqda", "kissme")
 _PLAIN: dict[str, type[Cosine | Euclidean | SquaredEuclidean]] = {
@@ -25,7 +32,8 @@ class LearningConfig:
         solver: of XQDA.
         n_dims: dimensions of XQDA's subspace; None chooses.
         ridge: added to XQDA's covariance within persons.
-        pca_dims: principal components before KISSME, at most; fewer where training is small (the title says how many).
+        pca_dims: principal components before KISSME, at most; fewer where training is small (the
+            title says how many).
         clip: whether KISSME's form is made positive.
     """
 
@@ -58,22 +66,39 @@ def open_distance(
         raise LpwError("option --metric", name, ", ".join(METRICS), "choose one of them")
     if training is None or not (training.person >= 0).any():
         raise LpwError(
-            f"metric {name}", "no training tracklets", "a split with a train part", "use cosine or euclidean"
+            f"metric {name}",
+            "no training tracklets",
+            "a split with a train part",
+            "use cosine or euclidean",
         )
     check_features(training.features, "training")
     config = config or LearningConfig()
-    return _learn_xqda(training, rng, config) if name == "xqda" else _learn_kissme(training, rng, config)
+    return (
+        _learn_xqda(training, rng, config)
+        if name == "xqda"
+        else _learn_kissme(training, rng, config)
+    )
 
 
-def _learn_xqda(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Distance:
+def _learn_xqda(
+    training: Training, rng: np.random.Generator | None, config: LearningConfig
+) -> Distance:
     from lpw_toolkit.evaluation.metric_learning.xqda import fit_xqda, xqda_distance
 
-    model = fit_xqda(take_views(training, rng), solver=config.solver, n_dims=config.n_dims, ridge=config.ridge)
+    model = fit_xqda(
+        take_views(training, rng), solver=config.solver, n_dims=config.n_dims, ridge=config.ridge
+    )
     return xqda_distance(model, config.solver)
 
 
-def _learn_kissme(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Distance:
-    from lpw_toolkit.evaluation.metric_learning.kissme import bound_dims, fit_kissme, kissme_distance
+def _learn_kissme(
+    training: Training, rng: np.random.Generator | None, config: LearningConfig
+) -> Distance:
+    from lpw_toolkit.evaluation.metric_learning.kissme import (
+        bound_dims,
+        fit_kissme,
+        kissme_distance,
+    )
     from lpw_toolkit.evaluation.pca import fit_pca
 
     views = take_views(training, rng)

@@ -1,4 +1,5 @@
-"""Rows of metrics as a table for people and machines, with the lock: what must not be compared stands apart."""
+"""Rows of metrics as a table for people and machines, with the lock: what must not be compared
+stands apart."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from lpw_toolkit.names import format_csv, json_text, latex_cell, markdown_cell, 
 
 SUMMARY = -1
 MEAN, STD = ":mean", ":std"
-#: What must be equal in all lines of a table, and how messages call it. Model and distance are what tables compare.
+#: What must be equal in all lines of a table, and how messages call it. Model and distance are what
+#: tables compare.
 LOCKED = {
     "dataset_digest": "dataset",
     "protocol": "protocol",
@@ -39,9 +41,11 @@ class Line:
     """One line of a table: the figures of one run on one split, or on all of its splits.
 
     Attributes:
-        facts: the columns of schema.METRICS but metric and value, and `splits`: which one, or of how many the mean.
+        facts: the columns of schema.METRICS but metric and value, and `splits`: which one, or of
+            how many the mean.
         values: fraction by metric; in a summary the mean over the splits.
-        spread: in a summary, the standard deviation over the splits (of a sample: n - 1) by metric; else empty.
+        spread: in a summary, the standard deviation over the splits (of a sample: n - 1) by metric;
+            else empty.
     """
 
     facts: dict[str, Any]
@@ -56,14 +60,18 @@ def read_lines(metrics: Sequence[pa.Table]) -> list[Line]:
     columns = [name for name in METRICS.names if name not in ("metric", "value")]
     for number, table in enumerate(metrics):
         for row in table.to_pylist():
-            found.setdefault((number, *(row[name] for name in columns)), {})[row["metric"]] = row["value"]
+            found.setdefault((number, *(row[name] for name in columns)), {})[row["metric"]] = row[
+                "value"
+            ]
             if row["split"] != SUMMARY:
                 n_splits.setdefault((number, *_run_of(row)), set()).add(row["split"])
     lines: dict[Any, Line] = {}
     for (number, *key), values in found.items():
         facts = dict(zip(columns, key, strict=True))
         n_of = len(n_splits.get((number, *_run_of(facts)), ()))
-        facts["splits"] = f"mean of {n_of}" if facts["split"] == SUMMARY else f"split {facts['split']}"
+        facts["splits"] = (
+            f"mean of {n_of}" if facts["split"] == SUMMARY else f"split {facts['split']}"
+        )
         line = Line(facts, _take(values, MEAN, plain=True), _take(values, STD))
         same = tuple(frozenset(part.items()) for part in (line.facts, line.values, line.spread))
         lines.setdefault(same, line)
@@ -71,7 +79,16 @@ def read_lines(metrics: Sequence[pa.Table]) -> list[Line]:
 
 
 def _run_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    named = ("dataset_digest", "protocol", "model", "junk_rule", "ap_form", "distance", "frames_used", "split_source")
+    named = (
+        "dataset_digest",
+        "protocol",
+        "model",
+        "junk_rule",
+        "ap_form",
+        "distance",
+        "frames_used",
+        "split_source",
+    )
     return tuple(row[name] for name in named)
 
 
@@ -84,7 +101,8 @@ def _take(values: dict[str, float], suffix: str, *, plain: bool = False) -> dict
 
 
 def read_metrics(files: Sequence[Path]) -> list[pa.Table]:
-    """Tables of metrics; a folder stands for the metrics.parquet in it. Errors: LpwError, MismatchError."""
+    """Tables of metrics; a folder stands for the metrics.parquet in it. Errors: LpwError,
+    MismatchError."""
     places = [file / "metrics.parquet" if is_folder(file) else file for file in files]
     for place in places:
         if not is_file(place):
@@ -100,11 +118,16 @@ def read_metrics(files: Sequence[Path]) -> list[pa.Table]:
 def choose_headlines(lines: Sequence[Line]) -> list[Line]:
     """Of every run with a summary only that; every line of the others."""
     summed = {_run_of(line.facts) for line in lines if line.facts["split"] == SUMMARY}
-    return [line for line in lines if line.facts["split"] == SUMMARY or _run_of(line.facts) not in summed]
+    return [
+        line
+        for line in lines
+        if line.facts["split"] == SUMMARY or _run_of(line.facts) not in summed
+    ]
 
 
 def find_differences(lines: Sequence[Line]) -> dict[str, list[str]]:
-    """By column of LOCKED the values that differ among `lines`; empty where they may stand in one table."""
+    """By column of LOCKED the values that differ among `lines`; empty where they may stand in one
+    table."""
     values = {name: list(dict.fromkeys(str(line.facts[name]) for line in lines)) for name in LOCKED}
     return {name: found for name, found in values.items() if len(found) > 1}
 
@@ -114,9 +137,14 @@ def check_lock(lines: Sequence[Line]) -> None:
     different = find_differences(lines)
     if not different:
         return
-    shown = [f"{LOCKED[name]}: {' / '.join(_shorten(v) for v in values[:3])}" for name, values in different.items()]
+    shown = [
+        f"{LOCKED[name]}: {' / '.join(_shorten(v) for v in values[:3])}"
+        for name, values in different.items()
+    ]
     expected = f"one {', one '.join(LOCKED[name] for name in different)}"
-    raise LpwError("protocol lock", "; ".join(shown), expected, "make two tables, or mix them with --mix")
+    raise LpwError(
+        "protocol lock", "; ".join(shown), expected, "make two tables, or mix them with --mix"
+    )
 
 
 def _shorten(text: str, limit: int = 60) -> str:
@@ -133,11 +161,13 @@ def format_table(
 ) -> str:
     """The lines as `table` (terminal), `csv`, `json`, `markdown` or `latex`.
 
-    Terminal, Markdown and LaTeX have a line for each run (`choose_headlines`), percent, and below what holds for all;
-    CSV and JSON have every line, as fractions, with every fact. LaTeX has the figures that the protocol is known by.
+    Terminal, Markdown and LaTeX have a line for each run (`choose_headlines`), percent, and below
+    what holds for all; CSV and JSON have every line, as fractions, with every fact. LaTeX has the
+    figures that the protocol is known by.
 
     Args:
-        mix: sets lines of different rules side by side and says in what they differ, instead of refusing.
+        mix: sets lines of different rules side by side and says in what they differ, instead of
+            refusing.
         notes: further sentences to stand with the figures; CSV has no place for them.
         skipped: queries that no mean counts: JSON names them all.
 
@@ -154,7 +184,8 @@ def format_table(
 
 
 def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[str]], list[str]]:
-    """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a cell.
+    """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a
+    cell.
 
     Args:
         headline: only the figures by which the lines' protocols are known, as papers print them.
@@ -171,9 +202,13 @@ def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[s
         different = [_abbreviate(_say(line, name), keys[name]) for name in columns]
         figures = [_percent(line, metric) for metric in metrics]
         counts = [f"{line.facts[name]:,}" for name in _COUNTS]
-        rows.append([str(line.facts["model"]), *different, str(line.facts["distance"]), *figures, *counts])
+        rows.append(
+            [str(line.facts["model"]), *different, str(line.facts["distance"]), *figures, *counts]
+        )
     legend = [
-        f"{name} {key}: {text}" for name, of in zip(named, keys.values(), strict=True) for text, key in of.items()
+        f"{name} {key}: {text}"
+        for name, of in zip(named, keys.values(), strict=True)
+        for text, key in of.items()
     ]
     return [[show_name(cell, _MAX_NAME_CHARS) for cell in row] for row in (titles, *rows)], legend
 
@@ -196,7 +231,9 @@ def _abbreviate(text: str, keys: dict[str, str]) -> str:
     """The text where it is short, else a key to it: [a], [b] and so on."""
     if len(text) <= _MAX_CELL_CHARS:
         return text
-    return keys.setdefault(text, f"[{chr(ord('a') + len(keys)) if len(keys) < 26 else len(keys) + 1}]")
+    return keys.setdefault(
+        text, f"[{chr(ord('a') + len(keys)) if len(keys) < 26 else len(keys) + 1}]"
+    )
 
 
 def _title(metric: str) -> str:
@@ -213,7 +250,11 @@ def _percent(line: Line, metric: str) -> str:
 def _shared_facts(lines: Sequence[Line]) -> list[str]:
     """What holds for all lines, one sentence each; and what does not, in one."""
     different = find_differences(lines)
-    shown = [f"{title}: {_say(lines[0], name)}" for name, title in LOCKED.items() if name not in different]
+    shown = [
+        f"{title}: {_say(lines[0], name)}"
+        for name, title in LOCKED.items()
+        if name not in different
+    ]
     if different:
         names = ", ".join(LOCKED[name] for name in different)
         shown.append(f"mixed: these figures differ in {names}, so they do not rank the models")
@@ -225,7 +266,10 @@ def _format_text(lines: Sequence[Line], notes: Sequence[str]) -> str:
     widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
     n_left = grid[0].index("distance") + 1
     forms = [f"{{:{'<' if i < n_left else '>'}{width}}}" for i, width in enumerate(widths)]
-    rows = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip() for row in grid]
+    rows = [
+        "  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip()
+        for row in grid
+    ]
     return "\n".join([*rows, "", *map(show_name, [*legend, *_shared_facts(lines), *notes])])
 
 
@@ -235,7 +279,9 @@ def _format_markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
     titles, *rows = [list(map(markdown_cell, row)) for row in grid]
     ruler = ["---" if i < n_left else "---:" for i in range(len(titles))]
     table = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
-    return f"{table}\n\n" + "\n".join(f"* {markdown_cell(fact)}" for fact in [*legend, *_shared_facts(lines), *notes])
+    return f"{table}\n\n" + "\n".join(
+        f"* {markdown_cell(fact)}" for fact in [*legend, *_shared_facts(lines), *notes]
+    )
 
 
 def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
@@ -247,7 +293,11 @@ def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
 
 
 def format_latex(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], n_left: int, caption: str, below: Sequence[str] = ()
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    n_left: int,
+    caption: str,
+    below: Sequence[str] = (),
 ) -> str:
     """A LaTeX table of cells that are escaped already.
 
@@ -286,7 +336,12 @@ def _format_csv(lines: Sequence[Line], _: Sequence[str]) -> str:
 
 def _format_json(lines: Sequence[Line], notes: Sequence[str], skipped: Sequence[str] = ()) -> str:
     different = find_differences(choose_headlines(lines))
-    record = {"lines": _records(lines), "differ": different, "notes": list(notes), "skipped": list(skipped)}
+    record = {
+        "lines": _records(lines),
+        "differ": different,
+        "notes": list(notes),
+        "skipped": list(skipped),
+    }
     return json_text(record, indent=2)
 
 

@@ -17,7 +17,8 @@ class Pca:
 
     Attributes:
         mean: (D,) of the training vectors.
-        components: (D, r), orthonormal columns, largest variance first; the largest entry of each is positive.
+        components: (D, r), orthonormal columns, largest variance first; the largest entry of each
+            is positive.
         variance: (r,) of the training vectors along each.
     """
 
@@ -37,7 +38,12 @@ def fit_pca(features: NDArray[np.floating[Any]], n_dims: int) -> Pca:
     """
     if len(features) < 2 or n_dims < 1:
         got = f"{len(features)} vectors and {n_dims} dimensions"
-        raise LpwError("principal components", got, "two vectors and one dimension or more", "choose more of them")
+        raise LpwError(
+            "principal components",
+            got,
+            "two vectors and one dimension or more",
+            "choose more of them",
+        )
     mean = features.mean(axis=0, dtype=np.float64)
     centred = np.asarray(features, dtype=np.float64) - mean
     few = len(features) < features.shape[1]

@@ -1,4 +1,5 @@
-"""Evaluation protocols: one file each, found by listing this folder; dataset in, trials with their rules out."""
+"""Evaluation protocols: one file each, found by listing this folder; dataset in, trials with their
+rules out."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
@@ -25,9 +26,10 @@ class Rules:
         title: one line for people.
         gallery: what the gallery holds, such as `all test tracklets, queries among them`.
         junk_rule: what a query does not see.
-        ap_form: `step`, the mean precision at the hits, or `trapezoid`, the area under straight lines between ranks.
-        unmatched: what a query without a right answer does: `skip` leaves it out of the means (and counts it), `zero`
-            counts it as a miss.
+        ap_form: `step`, the mean precision at the hits, or `trapezoid`, the area under straight
+            lines between ranks.
+        unmatched: what a query without a right answer does: `skip` leaves it out of the means (and
+            counts it), `zero` counts it as a miss.
         headline: the metrics that this protocol is known by, such as `cmc@1`, `map`.
         source: where the rule is written.
     """
@@ -64,10 +66,12 @@ class Ranker(Protocol):
     RULES: Rules
 
     def trials(self, dataset: Dataset) -> list[Trial]:
-        """The trials on this dataset, in order of their splits. Errors: LpwError that says what is missing."""
+        """The trials on this dataset, in order of their splits. Errors: LpwError that says what is
+        missing."""
 
     def ignore(self, query: Labels, gallery: Labels) -> Relevance:
-        """Right answers and what is not seen; usually `relevance.judge` with this protocol's rule."""
+        """Right answers and what is not seen; usually `relevance.judge` with this protocol's
+        rule."""
 
 
 def list_protocols() -> list[str]:

@@ -1,4 +1,5 @@
-"""The same vectors under every rule in use that asks the same questions, and why the figures differ."""
+"""The same vectors under every rule in use that asks the same questions, and why the figures
+differ."""
 
 from dataclasses import dataclass
 
@@ -48,9 +49,11 @@ def compare_protocols(
     splits: list[int] | None = None,
     source: Source | None = None,
 ) -> Comparison:
-    """Evaluates under `protocol` and every other one that asks with the same tracklets, each with both forms of AP.
+    """Evaluates under `protocol` and every other one that asks with the same tracklets, each with
+    both forms of AP.
 
-    Protocols whose galleries and rules are equal stand in it once. Errors: as `evaluate`, for `protocol` itself.
+    Protocols whose galleries and rules are equal stand in it once. Errors: as `evaluate`, for
+    `protocol` itself.
     """
     chosen = evaluate(dataset, embeddings, protocol, settings, splits=splits, source=source)
     found, left_out = [chosen], {}
@@ -60,7 +63,9 @@ def compare_protocols(
         try:
             reason = _find_reason_against(dataset, name, found)
             if reason is None:
-                found.append(evaluate(dataset, embeddings, name, settings, splits=splits, source=source))
+                found.append(
+                    evaluate(dataset, embeddings, name, settings, splits=splits, source=source)
+                )
             else:
                 left_out[name] = reason
         except LpwError as error:
@@ -75,13 +80,18 @@ def _both_forms(one: Evaluation) -> list[Evaluation]:
 
 
 def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -> str | None:
-    """Why the protocol called `name` adds nothing; None where it does. Errors: LpwError where it does not fit."""
+    """Why the protocol called `name` adds nothing; None where it does. Errors: LpwError where it
+    does not fit."""
     trials = open_protocol(name).trials(dataset)
     asked = {result.trial.split: result.trial for result in found[0].results}
     here = [trial for trial in trials if trial.split in asked]
-    if len(here) != len(asked) or any(not np.array_equal(t.query, asked[t.split].query) for t in here):
+    if len(here) != len(asked) or any(
+        not np.array_equal(t.query, asked[t.split].query) for t in here
+    ):
         return "asks with other tracklets"
-    if any(len(trial.train) for trial in asked.values()) and not any(len(trial.train) for trial in here):
+    if any(len(trial.train) for trial in asked.values()) and not any(
+        len(trial.train) for trial in here
+    ):
         return "is for vectors that were learned on another dataset"
     for other in found:
         if _are_equal(here, open_protocol(name).RULES, other):
@@ -108,12 +118,15 @@ def explain_difference(first: Evaluation, other: Evaluation) -> str:
         if len(rows):
             unseen = np.isin(rows, one.gallery[first.results[0].relevance.hidden]).all()
             reasons.append(
-                f"its gallery {verb} {_count(labels, one, rows)}{', which no query sees anyway' * int(unseen)}"
+                f"its gallery {verb} "
+                f"{_count(labels, one, rows)}{', which no query sees anyway' * int(unseen)}"
             )
     n_lost = other.summaries[0].n_unmatched - first.summaries[0].n_unmatched
     if n_lost > 0:
         ways = {"skip": "are left out of every mean", "zero": "count as missed"}
-        reasons.append(f"so {n_lost:,} queries have no right answer left and {ways[other.rules.unmatched]}")
+        reasons.append(
+            f"so {n_lost:,} queries have no right answer left and {ways[other.rules.unmatched]}"
+        )
     if other.rules.ap_form != first.rules.ap_form:
         meaning = {
             "step": "AP is the mean precision at the right answers",

@@ -1,4 +1,5 @@
-"""What every figure must be read with, in words: gallery, rules, splits; and results as rows of metrics and queries."""
+"""What every figure must be read with, in words: gallery, rules, splits; and results as rows of
+metrics and queries."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,16 +21,28 @@ RANKS = (1, 5, 10, 20)
 
 def name_metrics(summary: Summary) -> dict[str, float]:
     """The figures of a summary by the names that tables know, as fractions."""
-    return {**{f"cmc@{k}": float(summary.cmc[k - 1]) for k in RANKS}, "map": summary.map, "minp": summary.minp}
+    return {
+        **{f"cmc@{k}": float(summary.cmc[k - 1]) for k in RANKS},
+        "map": summary.map,
+        "minp": summary.minp,
+    }
 
 
 def describe_gallery(rules: Rules, labels: Labels, trials: Sequence[Trial]) -> str:
     """What the gallery holds, counted; as a range where it differs between trials."""
     sizes = [len(trial.gallery) for trial in trials]
-    kinds = np.array([np.bincount(labels.kind[trial.gallery], minlength=len(KINDS)) for trial in trials])
+    kinds = np.array(
+        [np.bincount(labels.kind[trial.gallery], minlength=len(KINDS)) for trial in trials]
+    )
     queries = [len(np.intersect1d(trial.query, trial.gallery)) for trial in trials]
-    parts = ", ".join(f"{_range(kinds[:, i])} {kind}" for i, kind in enumerate(KINDS) if kinds[:, i].any())
-    return f"{rules.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries among them"
+    parts = ", ".join(
+        f"{_range(kinds[:, i])} {kind}" for i, kind in enumerate(KINDS) if kinds[:, i].any()
+    )
+    return (
+        f"{rules.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries "
+        f"among "
+        f"them"
+    )
 
 
 def _range(numbers: Sequence[int] | NDArray[Any]) -> str:
@@ -44,7 +57,8 @@ def describe_junk(rules: Rules) -> str:
 
 
 def describe_splits(dataset: Dataset) -> str:
-    """Where the splits come from, whether they were drawn, and what must be said beside a number that rests on them."""
+    """Where the splits come from, whether they were drawn, and what must be said beside a number
+    that rests on them."""
     if dataset.splits is None:
         return "no splits: all of the dataset"
     said = dataset.manifest.get("splits")
@@ -57,7 +71,8 @@ def describe_splits(dataset: Dataset) -> str:
 
 
 def make_metrics(facts: dict[str, str], parts: Sequence[tuple[Trial, str, Summary]]) -> pa.Table:
-    """Rows of metrics (schema.METRICS), split by split; n_query counts all who asked, skipped ones among them.
+    """Rows of metrics (schema.METRICS), split by split; n_query counts all who asked, skipped ones
+    among them.
 
     Args:
         facts: the text columns but `gallery`.
@@ -66,15 +81,21 @@ def make_metrics(facts: dict[str, str], parts: Sequence[tuple[Trial, str, Summar
     rows = []
     for trial, gallery, summary in parts:
         counts = (len(trial.query), summary.n_gallery, summary.n_skipped)
-        rows += [(trial.split, name, value, counts, gallery) for name, value in name_metrics(summary).items()]
+        rows += [
+            (trial.split, name, value, counts, gallery)
+            for name, value in name_metrics(summary).items()
+        ]
     return _tabulate(facts, rows)
 
 
-def make_summary(facts: dict[str, str], gallery: str, parts: Sequence[tuple[Trial, Summary]]) -> pa.Table:
-    """Rows of mean and standard deviation (of a sample: n - 1) over two splits or more: split -1, `cmc@1:mean` etc.
+def make_summary(
+    facts: dict[str, str], gallery: str, parts: Sequence[tuple[Trial, Summary]]
+) -> pa.Table:
+    """Rows of mean and standard deviation (of a sample: n - 1) over two splits or more: split -1,
+    `cmc@1:mean` etc.
 
-    n_query and n_skipped are totals over the splits, so that rates are multiples of 1 / n_query; n_gallery is the
-    largest.
+    n_query and n_skipped are totals over the splits, so that rates are multiples of 1 / n_query;
+    n_gallery is the largest.
     """
     figures = [name_metrics(summary) for _, summary in parts]
     counts = (
@@ -90,7 +111,9 @@ def make_summary(facts: dict[str, str], gallery: str, parts: Sequence[tuple[Tria
     return _tabulate(facts, rows)
 
 
-def _tabulate(facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple[int, int, int], str]]) -> pa.Table:
+def _tabulate(
+    facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple[int, int, int], str]]
+) -> pa.Table:
     records = [
         {**facts, "split": split, "metric": metric, "value": value, "gallery": gallery}
         | dict(zip(("n_query", "n_gallery", "n_skipped"), counts, strict=True))
@@ -101,7 +124,9 @@ def _tabulate(facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple
 
 def make_queries(dataset: Dataset, trial: Trial, ranking: Ranking, rules: Rules) -> pa.Table:
     """One row for each query of a trial (schema.QUERIES), in its order."""
-    names = dataset.tracklets.select(["tracklet_id", "person_id", "camera_id"]).take(pa.array(trial.query))
+    names = dataset.tracklets.select(["tracklet_id", "person_id", "camera_id"]).take(
+        pa.array(trial.query)
+    )
     lost = ranking.unmatched
     columns = [
         np.full(len(trial.query), trial.split),

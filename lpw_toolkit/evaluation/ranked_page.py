@@ -1,7 +1,8 @@
-"""Ranked results as one HTML page: the worst queries first, their best answers as crops, right and wrong ones framed.
+"""Ranked results as one HTML page: the worst queries first, their best answers as crops, right and
+wrong ones framed.
 
-Everything is inside the file. A content security policy keeps it from reaching anything else, and ids are only ever
-shown as text.
+Everything is inside the file. A content security policy keeps it from reaching anything else, and
+ids are only ever shown as text.
 """
 
 import base64
@@ -73,8 +74,8 @@ class About:
 
     Attributes:
         title: heading of the page.
-        facts: name and value of each (dataset digest, protocol, gallery, junk rule, AP form, distance, frames used, …),
-            in the order in which they are shown.
+        facts: name and value of each (dataset digest, protocol, gallery, junk rule, AP form,
+            distance, frames used, …), in the order in which they are shown.
         skipped: queries without any right answer; each is named.
         n_query: queries that were ranked; None: those that are given.
     """
@@ -86,7 +87,8 @@ class About:
 
 
 def pick_worst(ap: NDArray[np.float64], first_rank: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Places of the `n` worst queries, worst first: lowest AP, then deepest first right answer, then order."""
+    """Places of the `n` worst queries, worst first: lowest AP, then deepest first right answer,
+    then order."""
     return np.lexsort((-first_rank, ap))[:n].astype(np.int64)
 
 
@@ -99,26 +101,33 @@ def write_ranked_page(
     max_queries: int = 50,
     max_answers: int = 10,
 ) -> list[str]:
-    """Publishes the page at `out`: the `max_queries` worst of `queries`, the first `max_answers` answers of each.
+    """Publishes the page at `out`: the `max_queries` worst of `queries`, the first `max_answers`
+    answers of each.
 
     Where none of these is right, the first right one among `answers` stands after them.
 
     Returns: one line for each crop that could not be shown; the page marks its place.
-    Errors: LpwError for no query, an id that the dataset lacks, a number that is none, more than MAX_CROPS crops, or an
-    `out` inside a dataset.
+    Errors: LpwError for no query, an id that the dataset lacks, a number that is none, more than
+    MAX_CROPS crops, or an `out` inside a dataset.
     """
     refuse_inside_dataset(out)
     if max_queries < 1 or max_answers < 1:
         got = f"{max_queries} queries, {max_answers} answers"
         raise LpwError("ranked results to show", got, "one at least of each", "ask for more")
     worst = pick_worst(
-        np.array([q.ap for q in queries]), np.array([q.first_rank for q in queries], dtype=int), max_queries
+        np.array([q.ap for q in queries]),
+        np.array([q.first_rank for q in queries], dtype=int),
+        max_queries,
     )
-    shown = [replace(queries[i], answers=_cut(queries[i].answers, max_answers)) for i in worst.tolist()]
+    shown = [
+        replace(queries[i], answers=_cut(queries[i].answers, max_answers)) for i in worst.tolist()
+    ]
     _check(shown)
     if len(shown) * (max_answers + 2) > MAX_CROPS:
         got = f"{len(shown):,} queries with {max_answers:,} answers"
-        raise LpwError("ranked results to show", got, f"at most {MAX_CROPS:,} crops", "ask for fewer")
+        raise LpwError(
+            "ranked results to show", got, f"at most {MAX_CROPS:,} crops", "ask for fewer"
+        )
     names = [name for q in shown for name in (q.tracklet_id, *(a.tracklet_id for a in q.answers))]
     rows = _find_rows(dataset, list(dict.fromkeys(names)))
     tracklets, problems = _draw_tracklets(dataset, rows)
@@ -137,7 +146,9 @@ def write_ranked_page(
 
 def format_page(data: dict[str, Any]) -> str:
     """The page with its styles, script and data inside."""
-    files = {name: read_static(name) for name in ("ranked.css", "ranked.js")} | {"data.js": encode_data(data)}
+    files = {name: read_static(name) for name in ("ranked.css", "ranked.js")} | {
+        "data.js": encode_data(data)
+    }
     return inline_files(read_static("ranked.html"), files)
 
 
@@ -151,21 +162,37 @@ def _cut(answers: tuple[Answer, ...], n_most: int) -> tuple[Answer, ...]:
 def _check(queries: Sequence[RankedQuery]) -> None:
     if not queries:
         raise LpwError(
-            "ranked results", "no query with a right answer", "one at least", "choose another protocol or split"
+            "ranked results",
+            "no query with a right answer",
+            "one at least",
+            "choose another protocol or split",
         )
     for query in queries:
         numbers = [query.ap, *(answer.distance for answer in query.answers)]
-        if not all(math.isfinite(number) for number in numbers) or not 0 <= query.ap <= 1 or query.first_rank < 1:
+        if (
+            not all(math.isfinite(number) for number in numbers)
+            or not 0 <= query.ap <= 1
+            or query.first_rank < 1
+        ):
             got = "an AP, rank or distance that is none"
-            raise LpwError(f"query {query.tracklet_id}", got, "AP in [0, 1], ranks from 1", "evaluate again")
+            raise LpwError(
+                f"query {query.tracklet_id}", got, "AP in [0, 1], ranks from 1", "evaluate again"
+            )
 
 
 def _find_rows(dataset: Dataset, names: list[str]) -> dict[str, int]:
     """The row of each of `names` in the table of tracklets."""
-    found = pc.index_in(pa.array(names, pa.string()), value_set=dataset.tracklets["tracklet_id"].combine_chunks())
+    found = pc.index_in(
+        pa.array(names, pa.string()), value_set=dataset.tracklets["tracklet_id"].combine_chunks()
+    )
     if found.null_count:
         strange = names[found.is_null().to_pylist().index(True)]
-        raise LpwError(dataset.root, f"no tracklet {strange}", "the dataset that was evaluated", "name that one")
+        raise LpwError(
+            dataset.root,
+            f"no tracklet {strange}",
+            "the dataset that was evaluated",
+            "name that one",
+        )
     return dict(zip(names, found.to_pylist(), strict=True))
 
 
@@ -193,28 +220,44 @@ def _describe_queries(queries: list[RankedQuery], number: dict[str, int]) -> lis
     ]
 
 
-def _draw_tracklets(dataset: Dataset, rows: dict[str, int]) -> tuple[list[dict[str, Any]], list[str]]:
-    """What the page knows of each tracklet, with the crop in its middle; and a line for each crop that is none."""
+def _draw_tracklets(
+    dataset: Dataset, rows: dict[str, int]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the page knows of each tracklet, with the crop in its middle; and a line for each crop
+    that is none."""
     ranges, problems, described = Ranges(dataset), [], []
 
     def draw(row: int) -> str | CorruptCropError:
         frames = ranges.frames(row)
-        middle = frames.slice(frames.num_rows // 2, 1).select(["image", "sha256", "width", "height"]).to_pylist()[0]
+        middle = (
+            frames.slice(frames.num_rows // 2, 1)
+            .select(["image", "sha256", "width", "height"])
+            .to_pylist()[0]
+        )
         try:
-            return (
-                f"data:image/jpeg;base64,{base64.b64encode(encode_strip(_shrink(read_crop(dataset, middle)))).decode()}"
-            )
+            strip = encode_strip(_shrink(read_crop(dataset, middle)))
+            return f"data:image/jpeg;base64,{base64.b64encode(strip).decode()}"
         except CorruptCropError as error:
             return error
 
-    table = dataset.tracklets.select(["person_id", "camera_id", "kind"]).take(pa.array(rows.values(), pa.int64()))
+    table = dataset.tracklets.select(["person_id", "camera_id", "kind"]).take(
+        pa.array(rows.values(), pa.int64())
+    )
     with show_progress("ranked page", len(rows), "crops") as progress:
-        for name, facts, crop in zip(rows, table.to_pylist(), map_ahead(draw, rows.values()), strict=True):
+        for name, facts, crop in zip(
+            rows, table.to_pylist(), map_ahead(draw, rows.values()), strict=True
+        ):
             progress.advance()
             if isinstance(crop, CorruptCropError):
                 problems.append(str(crop))
-            about = {"person": facts["person_id"], "camera": facts["camera_id"], "kind": facts["kind"]}
-            described.append({"id": name, **about, "crop": None if isinstance(crop, CorruptCropError) else crop})
+            about = {
+                "person": facts["person_id"],
+                "camera": facts["camera_id"],
+                "kind": facts["kind"],
+            }
+            described.append(
+                {"id": name, **about, "crop": None if isinstance(crop, CorruptCropError) else crop}
+            )
     return described, problems
 
 

@@ -1,4 +1,5 @@
-"""Cumulative matches, average precision and mINP from distances and judged galleries, without sorting the galleries."""
+"""Cumulative matches, average precision and mINP from distances and judged galleries, without
+sorting the galleries."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,11 @@ Unmatched = Literal["skip", "zero"]
 
 #: Bytes of distances that are asked for at once, and that one thread ranks at once.
 BLOCK_BYTES, PART_BYTES = 64 << 20, 2 << 20
-#: Right answers compared with a row at once, and how many make sorting the row cheaper than comparing.
+#: Right answers compared with a row at once, and how many make sorting the row cheaper than
+#: comparing.
 N_COMPARED, N_SORTED = 32, 256
-#: Columns from which on one comparison of a row takes longer than handing the interpreter to another thread.
+#: Columns from which on one comparison of a row takes longer than handing the interpreter to
+#: another thread.
 LONG_ROW = 32_768
 
 
@@ -51,7 +54,9 @@ class Matrix:
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or not np.issubdtype(self.values.dtype, np.floating):
             got = f"{self.values.dtype} of shape {self.values.shape}"
-            raise LpwError("distances", got, "floating numbers of shape (Q, G)", "pass one row per query")
+            raise LpwError(
+                "distances", got, "floating numbers of shape (Q, G)", "pass one row per query"
+            )
 
     @property
     def n_query(self) -> int:
@@ -91,8 +96,8 @@ class Ranking:
 
     Attributes:
         starts: (Q + 1,); the right answers of query q are the places [starts[q], starts[q + 1]).
-        ranks: (n,) 1-based ranks of the right answers among all that the query sees (junk does not count), ascending
-            within a query.
+        ranks: (n,) 1-based ranks of the right answers among all that the query sees (junk does not
+            count), ascending within a query.
         n_seen: (Q,) gallery items that the query sees.
         n_gallery: gallery items, hidden ones among them.
     """
@@ -136,8 +141,9 @@ class Ranking:
         """Average precision of each query (Q,), NaN where it has no right answer.
 
         Args:
-            form: `step` is the mean precision at the right answers; `trapezoid` the mean over them of the precision
-                there and at the rank before, halved, where the precision before rank 1 is 1.
+            form: `step` is the mean precision at the right answers; `trapezoid` the mean over them
+                of the precision there and at the rank before, halved, where the precision before
+                rank 1 is 1.
 
         Source: liangzheng06/MARS-evaluation:utils/compute_AP.m for `trapezoid`.
         """
@@ -151,9 +157,11 @@ class Ranking:
 
     @property
     def inverse_penalty(self) -> Floats:
-        """Right answers by the rank of the last one (Q,), in (0, 1], NaN where there is none; its mean is mINP.
+        """Right answers by the rank of the last one (Q,), in (0, 1], NaN where there is none; its
+        mean is mINP.
 
-        Source: Ye et al., Deep Learning for Person Re-identification: A Survey and Outlook, section 3.3.
+        Source: Ye et al., Deep Learning for Person Re-identification: A Survey and Outlook, section
+        3.3.
         """
         return _divide(self.n_right, self.last)
 
@@ -206,9 +214,16 @@ def summarise(
     lost = ranking.unmatched
     counted = np.ones_like(lost) if unmatched == "zero" else ~lost
     if not counted.any():
-        got = f"none of {ranking.n_query} queries with a right answer in {ranking.n_gallery} gallery items"
-        raise LpwError("ranking", got, "at least one", "check the person and camera ids of queries and gallery")
-    hits = np.bincount(np.clip(ranking.first[~lost], 1, max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
+        got = (
+            f"none of {ranking.n_query} queries with a right answer in {ranking.n_gallery} "
+            f"gallery items"
+        )
+        raise LpwError(
+            "ranking", got, "at least one", "check the person and camera ids of queries and gallery"
+        )
+    hits = np.bincount(np.clip(ranking.first[~lost], 1, max_rank + 1), minlength=max_rank + 2)[
+        1 : max_rank + 1
+    ]
     n = int(counted.sum())
     return Summary(
         cmc=np.cumsum(hits) / n,
@@ -223,14 +238,18 @@ def summarise(
     )
 
 
-def rank_queries(distances: Blocks | Distances, relevance: Relevance, *, n_threads: int | None = None) -> Ranking:
-    """Ranks of all right answers; equal distances are ordered by gallery column, as a stable sort does.
+def rank_queries(
+    distances: Blocks | Distances, relevance: Relevance, *, n_threads: int | None = None
+) -> Ranking:
+    """Ranks of all right answers; equal distances are ordered by gallery column, as a stable sort
+    does.
 
     Args:
-        distances: (Q, G) a matrix, or blocks of one; smaller is more alike. Infinite distances are allowed.
+        distances: (Q, G) a matrix, or blocks of one; smaller is more alike. Infinite distances are
+            allowed.
         relevance: what each query looks for and must not see.
-        n_threads: the comparisons run in so many threads; None takes two where rows are long enough to gain from it.
-            The result does not depend on it.
+        n_threads: the comparisons run in so many threads; None takes two where rows are long enough
+            to gain from it. The result does not depend on it.
 
     Errors: LpwError where a distance is NaN or the shapes differ.
     """
@@ -241,7 +260,9 @@ def rank_queries(distances: Blocks | Distances, relevance: Relevance, *, n_threa
     n_rows = max(1, PART_BYTES // max(1, 4 * relevance.n_gallery))
     task = _Task(relevance, None if len(seen) == relevance.n_gallery else seen, ahead)
     with ThreadPoolExecutor(n_threads or (2 if relevance.n_gallery >= LONG_ROW else 1)) as pool:
-        for start, stop in iter_ranges(blocks.n_query, max(1, BLOCK_BYTES // max(1, 4 * blocks.n_gallery))):
+        for start, stop in iter_ranges(
+            blocks.n_query, max(1, BLOCK_BYTES // max(1, 4 * blocks.n_gallery))
+        ):
             block = blocks.block(start, stop)
             parts = [(start + a, block[a:b]) for a, b in iter_ranges(stop - start, n_rows)]
             list(pool.map(lambda part: task.run(*part), parts))
@@ -261,7 +282,12 @@ def iter_ranges(n: int, step: int) -> list[tuple[int, int]]:
 def _check_shape(blocks: Blocks, relevance: Relevance) -> None:
     got, expected = (blocks.n_query, blocks.n_gallery), (relevance.n_query, relevance.n_gallery)
     if got != expected:
-        raise LpwError("distances", f"shape {got}", f"{expected} as judged", "pass the same queries and gallery")
+        raise LpwError(
+            "distances",
+            f"shape {got}",
+            f"{expected} as judged",
+            "pass the same queries and gallery",
+        )
     if any(relevance.hidden[lists.columns].any() for lists in (relevance.good, relevance.ignored)):
         raise ValueError("a hidden gallery item is listed for a query")
 
@@ -323,7 +349,9 @@ def _cut(lists: Ragged, start: int, n: int) -> Ragged:
     return Ragged(starts - starts[0], lists.columns[starts[0] : starts[-1]])
 
 
-def _count_ahead(row: Distances, values: Distances, columns: Ints, buffer: NDArray[np.bool_]) -> list[int]:
+def _count_ahead(
+    row: Distances, values: Distances, columns: Ints, buffer: NDArray[np.bool_]
+) -> list[int]:
     """How many columns of `row` come before each of `columns`, whose `values` are given."""
     out: list[int] = []
     for start, stop in iter_ranges(len(values), len(buffer)):
@@ -333,7 +361,10 @@ def _count_ahead(row: Distances, values: Distances, columns: Ints, buffer: NDArr
         np.equal(row, wanted, out=smaller)
         if np.count_nonzero(smaller) > len(smaller):  # each equals itself; more are ties
             ends = columns[start:stop].tolist()
-            counts = [n + int(np.count_nonzero(line[:end])) for n, line, end in zip(counts, smaller, ends, strict=True)]
+            counts = [
+                n + int(np.count_nonzero(line[:end]))
+                for n, line, end in zip(counts, smaller, ends, strict=True)
+            ]
         out += counts
     return out
 
@@ -355,7 +386,9 @@ def _count_between(good: Ragged, values: Distances, ignored: Ragged, hindered: D
     return passed[: len(values)] - ignored.starts[good.owners]
 
 
-def top_columns(rows: Distances, relevance: Relevance, k: int, *, start: int = 0) -> tuple[Ints, NDArray[np.bool_]]:
+def top_columns(
+    rows: Distances, relevance: Relevance, k: int, *, start: int = 0
+) -> tuple[Ints, NDArray[np.bool_]]:
     """The k gallery items that each query of a block sees first.
 
     Args:
@@ -363,7 +396,8 @@ def top_columns(rows: Distances, relevance: Relevance, k: int, *, start: int = 0
         relevance: of all queries.
 
     Returns:
-        Columns (n, k), nearest first, padded with -1 where a query sees fewer; whether each is right (n, k).
+        Columns (n, k), nearest first, padded with -1 where a query sees fewer; whether each is
+        right (n, k).
     """
     check_numbers(rows, start)
     columns = np.full((len(rows), k), -1, dtype=np.int64)

@@ -1,4 +1,5 @@
-"""Which gallery items are right answers to a query, and which it must not see: all that ranking knows of labels."""
+"""Which gallery items are right answers to a query, and which it must not see: all that ranking
+knows of labels."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,8 @@ from lpw_toolkit.dataset.labels import JUNK, PERSON, Ints, Labels
 
 @dataclass(frozen=True)
 class Ragged:
-    """Q lists of gallery columns: list q is `columns[starts[q] : starts[q + 1]]`, ascending and without doubles.
+    """Q lists of gallery columns: list q is `columns[starts[q] : starts[q + 1]]`, ascending and
+    without doubles.
 
     Attributes:
         starts: (Q + 1,).
@@ -37,7 +39,8 @@ class Ragged:
 
 @dataclass(frozen=True)
 class Relevance:
-    """What a protocol says about Q queries and G gallery items; everything unnamed is a wrong answer.
+    """What a protocol says about Q queries and G gallery items; everything unnamed is a wrong
+    answer.
 
     Attributes:
         good: right answers of each query.
@@ -65,14 +68,20 @@ class Relevance:
         return np.flatnonzero(self.good.counts == 0)
 
 
-def judge(query: Labels, gallery: Labels, *, same_camera: bool = False, hide_junk: bool = True) -> Relevance:
-    """The field's rule: right is the same person; the same person by the query's own camera is not seen.
+def judge(
+    query: Labels, gallery: Labels, *, same_camera: bool = False, hide_junk: bool = True
+) -> Relevance:
+    """The field's rule: right is the same person; the same person by the query's own camera is not
+    seen.
 
     Args:
         same_camera: True lets answers of the query's own camera count.
-        hide_junk: whether tracklets of kind junk are invisible; otherwise they are wrong answers, as distractors are.
+        hide_junk: whether tracklets of kind junk are invisible; otherwise they are wrong answers,
+            as distractors are.
     """
-    order = np.argsort(gallery.person, kind="stable")  # stable: the columns of one person stay ascending
+    order = np.argsort(
+        gallery.person, kind="stable"
+    )  # stable: the columns of one person stay ascending
     known = gallery.person[order]
     first = np.searchsorted(known, query.person, "left")
     counts = np.where(query.person < 0, 0, np.searchsorted(known, query.person, "right") - first)
@@ -92,5 +101,7 @@ def judge(query: Labels, gallery: Labels, *, same_camera: bool = False, hide_jun
 
 def _collect(owner: Ints, columns: Ints, n_query: int) -> Ragged:
     """Lists from columns that stand in the order of their queries, ascending in each."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n_query))]).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=n_query))]).astype(
+        np.int64
+    )
     return Ragged(starts, columns.astype(np.int64))

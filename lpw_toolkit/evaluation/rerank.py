@@ -1,8 +1,10 @@
-"""k-reciprocal re-ranking: distances mixed with how many near neighbours two items share, all with sparse vectors.
+"""k-reciprocal re-ranking: distances mixed with how many near neighbours two items share, all with
+sparse vectors.
 
-Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery holds the queries too
-(the official MARS rule), stacking both gives each query a twin at distance 0, which takes one of its k1 places:
-accepted, as in the published numbers, by `rerank_features` and `rerank_matrices`; `rerank` with `columns` needs none.
+Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery
+holds the queries too (the official MARS rule), stacking both gives each query a twin at distance 0,
+which takes one of its k1 places: accepted, as in the published numbers, by `rerank_features` and
+`rerank_matrices`; `rerank` with `columns` needs none.
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ from lpw_toolkit.evaluation.ranking import Blocks, Distances, Ints, check_number
 from lpw_toolkit.evaluation.top_k import first_places
 
 Half = Literal["round_even", "half_up"]
-#: Bytes of distances asked for at once, and compared at once; shared entries and rows handled at once.
+#: Bytes of distances asked for at once, and compared at once; shared entries and rows handled at
+#: once.
 BLOCK_BYTES, PART_BYTES, N_SHARED, N_ROWS = 32 << 20, 8 << 20, 2 << 20, 64
 
 
@@ -31,9 +34,10 @@ class RerankConfig:
         k1: neighbours that must be mutual.
         k2: neighbours whose vectors are averaged; 1 averages nothing.
         lambda_: share of the original distance in [0, 1].
-        half: how many neighbours the half-size sets have. `round_even` is the Python port's rule, round(k1 / 2) half to
-            even, plus 1; `half_up` is the MATLAB original's, (k1 + 1) / 2 rounded half up. Both give 11 at k1 = 20 and
-            3 at 5, but 5 and 4 at 7, which moves values by up to 0.12.
+        half: how many neighbours the half-size sets have. `round_even` is the Python port's rule,
+            round(k1 / 2) half to even, plus 1; `half_up` is the MATLAB original's, (k1 + 1) / 2
+            rounded half up. Both give 11 at k1 = 20 and 3 at 5, but 5 and 4 at 7, which moves
+            values by up to 0.12.
 
     Source: Zhong et al. 2017; zhunzhong07/person-re-ranking.
     """
@@ -44,7 +48,12 @@ class RerankConfig:
     half: Half = "round_even"
 
     def __post_init__(self) -> None:
-        good = self.k1 >= 1 and self.k2 >= 1 and 0 <= self.lambda_ <= 1 and self.half in ("round_even", "half_up")
+        good = (
+            self.k1 >= 1
+            and self.k2 >= 1
+            and 0 <= self.lambda_ <= 1
+            and self.half in ("round_even", "half_up")
+        )
         if not good:
             expected = "k1 and k2 from 1, lambda in [0, 1], half round_even or half_up"
             raise LpwError("re-ranking", str(self), expected, "change the setting")
@@ -81,7 +90,9 @@ class Stack:
         n_query, n_gallery = shapes[1] if len(shapes[1]) == 2 else (-1, -1)
         if shapes != [(n_query, n_query), (n_query, n_gallery), (n_gallery, n_gallery)]:
             expected = "(Q, Q), (Q, G) and (G, G)"
-            raise LpwError("distances", f"shapes {shapes}", expected, "pass queries and gallery in one order")
+            raise LpwError(
+                "distances", f"shapes {shapes}", expected, "pass queries and gallery in one order"
+            )
 
     @property
     def n_query(self) -> int:
@@ -96,9 +107,14 @@ class Stack:
     def block(self, start: int, stop: int) -> Distances:
         """Rows [start, stop) as (stop - start, N)."""
         n = len(self.d_qq)
-        out = np.empty((stop - start, self.n_gallery), dtype=np.result_type(self.d_qq, self.d_qg, self.d_gg))
+        out = np.empty(
+            (stop - start, self.n_gallery), dtype=np.result_type(self.d_qq, self.d_qg, self.d_gg)
+        )
         above, below = out[: max(0, n - start)], out[max(0, n - start) :]
-        above[:, :n], above[:, n:] = self.d_qq[start : min(stop, n)], self.d_qg[start : min(stop, n)]
+        above[:, :n], above[:, n:] = (
+            self.d_qq[start : min(stop, n)],
+            self.d_qg[start : min(stop, n)],
+        )
         first, last = max(start, n) - n, max(stop, n) - n
         below[:, :n], below[:, n:] = self.d_qg[:, first:last].T, self.d_gg[first:last]
         return out
@@ -117,7 +133,12 @@ class Stack:
 
 
 def rerank_matrices(
-    d_qq: Distances, d_qg: Distances, d_gg: Distances, *, squared: bool, config: RerankConfig | None = None
+    d_qq: Distances,
+    d_qg: Distances,
+    d_gg: Distances,
+    *,
+    squared: bool,
+    config: RerankConfig | None = None,
 ) -> NDArray[np.float32]:
     """Re-ranked distances (Q, G).
 
@@ -125,8 +146,8 @@ def rerank_matrices(
         d_qq: (Q, Q), symmetric.
         d_qg: (Q, G).
         d_gg: (G, G), symmetric.
-        squared: True where the values already are squares or other quadratic forms, such as XQDA's, which may be
-            negative; False squares them first, as the Python port always does.
+        squared: True where the values already are squares or other quadratic forms, such as XQDA's,
+            which may be negative; False squares them first, as the Python port always does.
 
     Errors: LpwError where shapes do not fit or a distance is NaN.
     """
@@ -136,16 +157,19 @@ def rerank_matrices(
 def rerank_features(
     distance: Distance, query: Features, gallery: Features, *, config: RerankConfig | None = None
 ) -> NDArray[np.float32]:
-    """Re-ranked distances (Q, G) of vectors (Q, D) and (G, D), never holding more than Q x G of them.
+    """Re-ranked distances (Q, G) of vectors (Q, D) and (G, D), never holding more than Q x G of
+    them.
 
-    A distance whose values are no squares is squared first. Cosine distances count as squares, since they are half the
-    squared distances of unit vectors; torchreid squares them once more.
+    A distance whose values are no squares is squared first. Cosine distances count as squares,
+    since they are half the squared distances of unit vectors; torchreid squares them once more.
 
     Errors: LpwError where the features do not fit each other or the distance.
     """
     check_alike(query, gallery)
     stacked = np.concatenate([query, gallery])
-    return rerank(distance.blocks(stacked, stacked), len(query), squared=distance.squared, config=config)
+    return rerank(
+        distance.blocks(stacked, stacked), len(query), squared=distance.squared, config=config
+    )
 
 
 def rerank(
@@ -161,7 +185,8 @@ def rerank(
     Args:
         blocks: (N, N), symmetric.
         squared: as in `rerank_matrices`.
-        columns: (G,) which of the stack answer, queries among them or not; None is all after the queries.
+        columns: (G,) which of the stack answer, queries among them or not; None is all after the
+            queries.
 
     Values lie in [0, 1] where no distance is negative.
     """
@@ -191,7 +216,8 @@ def _square(values: Distances, squared: bool) -> Distances:
 
 
 def _find_neighbours(blocks: PairBlocks, k: int, squared: bool) -> tuple[Ints, NDArray[Any]]:
-    """The first `k` of each row, nearest first (N, k), in the order of a stable sort; the largest value of each row.
+    """The first `k` of each row, nearest first (N, k), in the order of a stable sort; the largest
+    value of each row.
 
     A largest value of 0 (all items equal) counts as 1.
     """
@@ -219,7 +245,9 @@ def _reciprocal(near: Ints) -> Any:
     return links.multiply(links.T).tocsr()
 
 
-def _encode(blocks: PairBlocks, near: Ints, largest: NDArray[Any], squared: bool, config: RerankConfig) -> Any:
+def _encode(
+    blocks: PairBlocks, near: Ints, largest: NDArray[Any], squared: bool, config: RerankConfig
+) -> Any:
     """Sparse vectors (N, N), each of sum 1: exp(-distance) at the expanded mutual neighbours."""
     mutual, half = _reciprocal(near[:, : config.k1 + 1]), _reciprocal(near[:, : config.n_half])
     sizes = np.asarray(half.sum(axis=1)).ravel()
@@ -232,7 +260,9 @@ def _encode(blocks: PairBlocks, near: Ints, largest: NDArray[Any], squared: bool
     exponents = -_square(blocks.pairs(rows, columns), squared) / largest[rows]
     highest = np.full(len(near), -np.inf)
     np.maximum.at(highest, rows, exponents)
-    weights = np.exp(exponents - highest[rows])  # far below zero, distances of an indefinite form would overflow
+    weights = np.exp(
+        exponents - highest[rows]
+    )  # far below zero, distances of an indefinite form would overflow
     weights /= np.bincount(rows, weights, len(near))[rows]
     return sp.csr_array((weights, (rows, columns)), shape=mutual.shape)
 
@@ -248,7 +278,10 @@ def _compare(vectors: Any, gallery: Any) -> NDArray[np.float64]:
         reach = counts[a:b]
         places = np.repeat(gallery.indptr[vectors.col[a:b]], reach) + _count_up(reach)
         smaller = np.minimum(gallery.data[places], np.repeat(vectors.data[a:b], reach))
-        at = np.repeat(vectors.row[a:b].astype(np.int64) * n_gallery, reach) + gallery.indices[places]
+        at = (
+            np.repeat(vectors.row[a:b].astype(np.int64) * n_gallery, reach)
+            + gallery.indices[places]
+        )
         shared += np.bincount(at, smaller, n * n_gallery)
     np.minimum(shared, 1, out=shared)  # rounding leaves equal vectors a little more than 1
     shared /= 2 - shared

@@ -1,4 +1,5 @@
-"""Evaluations as files: a folder of tables, CMC curves as a picture, and the worst queries as a page."""
+"""Evaluations as files: a folder of tables, CMC curves as a picture, and the worst queries as a
+page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,15 +24,20 @@ MARKER = "results.txt"
 N_WORST, N_ANSWERS = 50, 10
 
 
-def format_results(evaluations: Sequence[Evaluation], notes: Sequence[str], *, form: str, mix: bool) -> str:
+def format_results(
+    evaluations: Sequence[Evaluation], notes: Sequence[str], *, form: str, mix: bool
+) -> str:
     """The table of `evaluations` in one of metrics_table.FORMS. Errors: LpwError by the lock."""
     skipped = list(dict.fromkeys(name for one in evaluations for name in one.skipped))
     lines = read_lines([one.metrics for one in evaluations])
     return format_table(lines, mix=mix, form=form, notes=notes, skipped=skipped)
 
 
-def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[str], *, mix: bool) -> None:
-    """Publishes the folder `out`: metrics.parquet, queries.parquet and the table as CSV, JSON, Markdown and LaTeX.
+def write_results(
+    out: Path, evaluations: Sequence[Evaluation], notes: Sequence[str], *, mix: bool
+) -> None:
+    """Publishes the folder `out`: metrics.parquet, queries.parquet and the table as CSV, JSON,
+    Markdown and LaTeX.
 
     A folder of earlier results is replaced as a whole.
 
@@ -39,7 +45,8 @@ def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[
         notes: what the tables say beside the figures.
         mix: as in `format_table`.
 
-    queries.parquet is of the first evaluation. Errors: LpwError for a place that is not free, and by the lock.
+    queries.parquet is of the first evaluation. Errors: LpwError for a place that is not free, and
+    by the lock.
     """
     metrics = pa.concat_tables(one.metrics for one in evaluations)
     tables = {form: format_results(evaluations, notes, form=form, mix=mix) for form in SUFFIXES}
@@ -52,7 +59,8 @@ def write_results(out: Path, evaluations: Sequence[Evaluation], notes: Sequence[
 
 
 def write_page(evaluation: Evaluation, out: Path) -> list[str]:
-    """Publishes the worst queries of the first split as one HTML file; returns a line for each crop that is missing."""
+    """Publishes the worst queries of the first split as one HTML file; returns a line for each crop
+    that is missing."""
     from lpw_toolkit.evaluation.ranked_page import About, RankedQuery, pick_worst, write_ranked_page
 
     result = evaluation.results[0]
@@ -72,8 +80,15 @@ def write_page(evaluation: Evaluation, out: Path) -> list[str]:
         for q in worst
     ]
     lost = tuple(names[row] for row in result.trial.query[ranking.unmatched])
-    about = About(f"{evaluation.protocol}, {evaluation.facts['model']}", _list_facts(evaluation), lost, len(found))
-    return write_ranked_page(evaluation.dataset, out, queries, about, max_queries=N_WORST, max_answers=N_ANSWERS)
+    about = About(
+        f"{evaluation.protocol}, {evaluation.facts['model']}",
+        _list_facts(evaluation),
+        lost,
+        len(found),
+    )
+    return write_ranked_page(
+        evaluation.dataset, out, queries, about, max_queries=N_WORST, max_answers=N_ANSWERS
+    )
 
 
 def _list_answers(result: SplitResult, query: int, names: Sequence[str]) -> "tuple[Answer, ...]":
@@ -89,7 +104,9 @@ def _list_answers(result: SplitResult, query: int, names: Sequence[str]) -> "tup
     ]
     if not right.any():
         good = result.relevance.good[query]
-        entries.append((int(good[np.argmin(distances[0, good])]), True, int(result.ranking.first[query])))
+        entries.append(
+            (int(good[np.argmin(distances[0, good])]), True, int(result.ranking.first[query]))
+        )
     return tuple(
         Answer(names[result.trial.gallery[column]], float(distances[0, column]), is_right, rank)
         for column, is_right, rank in entries
@@ -103,7 +120,8 @@ def _list_facts(evaluation: Evaluation) -> dict[str, str]:
         "gallery": evaluation.gallery,
         "junk_rule": describe_junk(evaluation.rules),
         "ap_form": evaluation.rules.ap_form,
-        "splits": f"split {result.trial.split}, one of {len(evaluation.results)} that were evaluated",
+        "splits": f"split {result.trial.split}, one of {len(evaluation.results)} that were "
+        f"evaluated",
     }
     facts["dataset_digest"] = f"{facts['dataset']} ({facts['dataset_digest'][:12]})"
     shown = {title: facts[name] for name, title in LOCKED.items()}

@@ -13,7 +13,8 @@ N_GROUPED = 32
 
 
 def first_columns(row: Distances, among: Ints, k: int) -> Ints:
-    """The k smallest of `row[among]` as columns, in the order of a stable sort; fewer where `among` is shorter."""
+    """The k smallest of `row[among]` as columns, in the order of a stable sort; fewer where `among`
+    is shorter."""
     values = row[among]
     if 0 < k < len(values):
         near = np.flatnonzero(values <= np.partition(values, k - 1)[k - 1])
@@ -22,10 +23,11 @@ def first_columns(row: Distances, among: Ints, k: int) -> Ints:
 
 
 def first_places(rows: Distances, k: int) -> Ints:
-    """The k smallest of each row (n, G) as columns (n, k), in the order of a stable sort; 1 <= k <= G.
+    """The k smallest of each row (n, G) as columns (n, k), in the order of a stable sort; 1 <= k <=
+    G.
 
-    Among the smallest of each of many groups of columns, the k-th is no smaller than the k-th of all: it bounds the few
-    that need sorting, at the cost of one pass.
+    Among the smallest of each of many groups of columns, the k-th is no smaller than the k-th of
+    all: it bounds the few that need sorting, at the cost of one pass.
     """
     n, width = rows.shape
     n_groups = min(width, max(4 * k, width // N_GROUPED))

@@ -1,4 +1,5 @@
-"""What protocol files share: a dataset's splits as rows, who asks where no split says it, and what must hold."""
+"""What protocol files share: a dataset's splits as rows, who asks where no split says it, and what
+must hold."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,16 +18,25 @@ from lpw_toolkit.evaluation.protocol import Trial
 
 Ints = NDArray[np.int64]
 NOBODY: Ints = np.zeros(0, dtype=np.int64)
-OWN_DATA = "use --protocol market for a dataset of your own, or import a benchmark with `lpw import`"
+OWN_DATA = (
+    "use --protocol market for a dataset of your own, or import a benchmark with `lpw import`"
+)
 
 
 def read_trials(dataset: Dataset) -> list[Trial]:
-    """The splits of `dataset`, in order of their numbers, as rows of its table of tracklets (ascending).
+    """The splits of `dataset`, in order of their numbers, as rows of its table of tracklets
+    (ascending).
 
-    Errors: LpwError where nobody has said who asks and who answers, MismatchError where splits and tracklets disagree.
+    Errors: LpwError where nobody has said who asks and who answers, MismatchError where splits and
+    tracklets disagree.
     """
     if dataset.splits is None:
-        raise LpwError(dataset.name, "a dataset without splits", "splits.parquet, as importers write it", OWN_DATA)
+        raise LpwError(
+            dataset.name,
+            "a dataset without splits",
+            "splits.parquet, as importers write it",
+            OWN_DATA,
+        )
     rows = _find_rows(dataset, dataset.splits)
     numbers, subsets = to_numpy(dataset.splits, "split"), to_numpy(dataset.splits, "subset")
     trials = []
@@ -54,7 +64,10 @@ def _find_rows(dataset: Dataset, splits: pa.Table) -> Ints:
     doubles = grouped.filter(pc.greater(grouped["count_all"], 1))
     if doubles.num_rows:
         first = doubles.slice(0, 1).to_pylist()[0]
-        got = f"{doubles.num_rows} doubles (split {first['split']}, {first['subset']}, {first['tracklet_id']})"
+        got = (
+            f"{doubles.num_rows} doubles (split {first['split']}, {first['subset']}, "
+            f"{first['tracklet_id']})"
+        )
         raise MismatchError(file, got, "each tracklet once in a subset", do)
     return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
@@ -64,7 +77,9 @@ def _check_trial(dataset: Dataset, trial: Trial) -> None:
     do = "import the dataset again with all its folders"
     for name, rows in (("query", trial.query), ("gallery", trial.gallery)):
         if not len(rows):
-            raise LpwError(thing, f"an empty {name}", "tracklets that ask and tracklets that answer", do)
+            raise LpwError(
+                thing, f"an empty {name}", "tracklets that ask and tracklets that answer", do
+            )
     nameless = trial.query[read_labels(dataset.tracklets).person[trial.query] < 0]
     if len(nameless):
         got = f"{len(nameless)} queries without a person ({_name(dataset, nameless[0])})"
@@ -75,25 +90,36 @@ def _name(dataset: Dataset, row: int) -> str:
     return str(dataset.tracklets["tracklet_id"][int(row)])
 
 
-def require_cameras(dataset: Dataset, trials: list[Trial], *, query: Iterable[str], gallery: Iterable[str]) -> None:
-    """Errors: LpwError where a query or an answer was taken by a camera that has another part in this protocol."""
+def require_cameras(
+    dataset: Dataset, trials: list[Trial], *, query: Iterable[str], gallery: Iterable[str]
+) -> None:
+    """Errors: LpwError where a query or an answer was taken by a camera that has another part in
+    this protocol."""
     cameras = to_numpy(dataset.tracklets, "camera_id")
     for name, allowed in (("query", set(query)), ("gallery", set(gallery))):
         rows = np.unique(np.concatenate([getattr(trial, name) for trial in trials]))
         odd = sorted(set(cameras[rows]) - allowed)
         if odd:
             thing = f"{dataset.name}, cameras of the {name}"
-            raise LpwError(thing, ", ".join(odd[:4]), ", ".join(sorted(allowed)), "choose the protocol of this dataset")
+            raise LpwError(
+                thing,
+                ", ".join(odd[:4]),
+                ", ".join(sorted(allowed)),
+                "choose the protocol of this dataset",
+            )
 
 
 def require_shared_cameras(dataset: Dataset, trials: list[Trial]) -> None:
-    """Errors: LpwError where no query's camera also answers: then a gallery with queries in it is nobody's rule."""
+    """Errors: LpwError where no query's camera also answers: then a gallery with queries in it is
+    nobody's rule."""
     cameras = to_numpy(dataset.tracklets, "camera_id")
     for trial in trials:
         if not set(cameras[trial.query]) & set(cameras[trial.gallery]):
             got = "queries and gallery by different cameras"
             do = "choose the protocol of this dataset, or market"
-            raise LpwError(f"{dataset.name}, split {trial.split}", got, "cameras that ask and answer", do)
+            raise LpwError(
+                f"{dataset.name}, split {trial.split}", got, "cameras that ask and answer", do
+            )
 
 
 def join_queries(trial: Trial) -> Trial:
@@ -113,10 +139,12 @@ def drop_junk(dataset: Dataset, trial: Trial) -> Trial:
 
 
 def pose_trial(dataset: Dataset) -> Trial:
-    """One trial over a whole dataset: the first tracklet of each person in each camera asks, all answer.
+    """One trial over a whole dataset: the first tracklet of each person in each camera asks, all
+    answer.
 
-    First is by row of the table of tracklets. A person asks who was seen by two cameras or more; whoever was not still
-    answers, wrongly. Tracklets of kind person without a person_id stay out: nobody knows whether they would be right.
+    First is by row of the table of tracklets. A person asks who was seen by two cameras or more;
+    whoever was not still answers, wrongly. Tracklets of kind person without a person_id stay out:
+    nobody knows whether they would be right.
 
     Errors: LpwError that says what is missing.
     """
@@ -130,18 +158,25 @@ def pose_trial(dataset: Dataset) -> Trial:
     if not len(query):
         got = f"{len(n_cameras.nonzero()[0])} persons, each seen by one camera only"
         do = "give the same person_id to the same person in another camera"
-        raise LpwError(f"{dataset.name}, column person_id", got, "persons seen by two cameras or more", do)
+        raise LpwError(
+            f"{dataset.name}, column person_id", got, "persons seen by two cameras or more", do
+        )
     return Trial(0, NOBODY, query, np.union1d(named, np.flatnonzero(labels.kind != PERSON)))
 
 
 def require_identities(dataset: Dataset) -> None:
-    """Errors: LpwError that says what is missing to look for persons across cameras: tracklets, persons or cameras."""
+    """Errors: LpwError that says what is missing to look for persons across cameras: tracklets,
+    persons or cameras."""
     labels = read_labels(dataset.tracklets)
     if not len(labels):
-        raise LpwError(dataset.name, "no tracklets", "a dataset with persons", "choose another dataset")
+        raise LpwError(
+            dataset.name, "no tracklets", "a dataset with persons", "choose another dataset"
+        )
     if np.all(labels.person[labels.kind == PERSON] < 0):
         got, expected = "no person in any tracklet", "persons that are the same in several cameras"
-        raise LpwError(f"{dataset.name}, column person_id", got, expected, "identify the tracklets first")
+        raise LpwError(
+            f"{dataset.name}, column person_id", got, expected, "identify the tracklets first"
+        )
     cameras = dataset.tracklets["camera_id"].unique().to_pylist()
     if len(cameras) == 1:
         got, expected = f"one camera ({cameras[0]})", "two cameras or more"
@@ -150,15 +185,20 @@ def require_identities(dataset: Dataset) -> None:
 
 
 def join_splits(dataset: Dataset) -> Trial | None:
-    """One trial over every tracklet of the splits, training ones among them; None where cameras have no fixed parts.
+    """One trial over every tracklet of the splits, training ones among them; None where cameras
+    have no fixed parts.
 
-    Cameras have fixed parts where those that ask never answer, and every tracklet of the splits is by one of them.
+    Cameras have fixed parts where those that ask never answer, and every tracklet of the splits is
+    by one of them.
     """
     trials = read_trials(dataset)
     cameras = to_numpy(dataset.tracklets, "camera_id")
-    everyone = np.unique(np.concatenate([np.concatenate([t.train, t.query, t.gallery]) for t in trials]))
+    everyone = np.unique(
+        np.concatenate([np.concatenate([t.train, t.query, t.gallery]) for t in trials])
+    )
     asks, answers = (
-        set(cameras[np.concatenate([getattr(t, part) for t in trials])].tolist()) for part in ("query", "gallery")
+        set(cameras[np.concatenate([getattr(t, part) for t in trials])].tolist())
+        for part in ("query", "gallery")
     )
     if asks & answers or set(cameras[everyone].tolist()) - asks - answers:
         return None

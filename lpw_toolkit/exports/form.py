@@ -1,6 +1,8 @@
-"""A dataset in the forms of other tools: one file each, found by listing this folder; what they share.
+"""A dataset in the forms of other tools: one file each, found by listing this folder; what they
+share.
 
-Images are copied byte for byte, each checked against its SHA-256. What a form cannot hold is returned, and printed.
+Images are copied byte for byte, each checked against its SHA-256. What a form cannot hold is
+returned, and printed.
 """
 
 from collections.abc import Iterable
@@ -35,7 +37,8 @@ class ExportOptions:
     Attributes:
         role: mot: what the text is meant as, `results` (default) or `truth`.
         split: forms with train, query and gallery: number of the split (default: the first).
-        shard_bytes: forms in shards: a shard is closed when its images reach this size (default: SHARD_BYTES).
+        shard_bytes: forms in shards: a shard is closed when its images reach this size (default:
+            SHARD_BYTES).
     """
 
     role: Role | None = None
@@ -80,18 +83,25 @@ def open_form(name: str) -> Form:
     return cast(Form, FORMS.load(name))
 
 
-def export_dataset(dataset: Dataset, form: str, out: Path, options: ExportOptions | None = None) -> Exported:
+def export_dataset(
+    dataset: Dataset, form: str, out: Path, options: ExportOptions | None = None
+) -> Exported:
     """Writes `dataset` to the new folder `out` in the form called `form`.
 
-    Errors: LpwError for an unknown form, an option it does not have, or a dataset that it cannot hold; then nothing is
-    left behind.
+    Errors: LpwError for an unknown form, an option it does not have, or a dataset that it cannot
+    hold; then nothing is left behind.
     """
     options = options or ExportOptions()
     plug_in = open_form(form)
     for field in fields(options):
         if getattr(options, field.name) is not None and field.name not in plug_in.OPTIONS:
             do = "leave the option out"
-            raise LpwError(f"export to {form}", f"the option {field.name}", ", ".join(plug_in.OPTIONS) or "none", do)
+            raise LpwError(
+                f"export to {form}",
+                f"the option {field.name}",
+                ", ".join(plug_in.OPTIONS) or "none",
+                do,
+            )
     dataset.refuse_repeated_images()
     return plug_in.export(dataset, out, options)
 
@@ -131,10 +141,13 @@ class Tally:
             self.n_bytes += size
 
 
-def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Progress, tally: Tally) -> None:
+def copy_images(
+    dataset: Dataset, places: list[Place], top: Path, progress: Progress, tally: Tally
+) -> None:
     """Copies images byte for byte, hash verified, tracklet by tracklet.
 
-    Errors: CorruptCropError for an image that is not the index's, MismatchError for one that is no JPEG or PNG.
+    Errors: CorruptCropError for an image that is not the index's, MismatchError for one that is no
+    JPEG or PNG.
     """
     ranges, images = Ranges(dataset), open_images(dataset)
     for folder in dict.fromkeys(place.folder for place in places):
@@ -157,27 +170,42 @@ def copy_images(dataset: Dataset, places: list[Place], top: Path, progress: Prog
 
 
 def read_suffix(dataset: Dataset, path: str) -> str:
-    """The suffix of an image's path, lower case, with its dot. Errors: MismatchError for no JPEG or PNG."""
+    """The suffix of an image's path, lower case, with its dot. Errors: MismatchError for no JPEG or
+    PNG."""
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in KIND_OF_SUFFIX:
-        raise MismatchError(dataset.root / path, f"a file ending {suffix!r}", ".jpg or .png", "build the dataset again")
+        raise MismatchError(
+            dataset.root / path,
+            f"a file ending {suffix!r}",
+            ".jpg or .png",
+            "build the dataset again",
+        )
     return suffix
 
 
 def name_png(dataset: Dataset) -> list[str]:
-    """A line about PNG images for forms whose readers only look for `.jpg`; no line where there are none."""
+    """A line about PNG images for forms whose readers only look for `.jpg`; no line where there are
+    none."""
     paths = pc.struct_field(dataset.frames["image"], "path")
     n_png = int(pc.sum(pc.ends_with(paths, ".png", ignore_case=True)).as_py() or 0)
-    return [f"suffixes: {n_png:,} PNG images are named .jpg, the only name its readers look for"] if n_png else []
+    return (
+        [f"suffixes: {n_png:,} PNG images are named .jpg, the only name its readers look for"]
+        if n_png
+        else []
+    )
 
 
 def name_lost_columns(dataset: Dataset, *, kept: tuple[str, ...] = ()) -> list[str]:
-    """A line for the columns that hold something and that a form does not carry; no line where it carries all.
+    """A line for the columns that hold something and that a form does not carry; no line where it
+    carries all.
 
     Args:
         kept: columns of the tables of tracklets and frames that the form holds.
     """
-    tables = ((dataset.tracklets, ("scene_id", "video_id")), (dataset.frames, ("frame_index", "pts_s", "x1", "score")))
+    tables = (
+        (dataset.tracklets, ("scene_id", "video_id")),
+        (dataset.frames, ("frame_index", "pts_s", "x1", "score")),
+    )
     words = {
         "x1": "boxes",
         "pts_s": "times",

@@ -1,6 +1,8 @@
-"""Who trains, asks and answers in a form that has one split, and the whole numbers that old tools want for names.
+"""Who trains, asks and answers in a form that has one split, and the whole numbers that old tools
+want for names.
 
-The numbers exist only in exported files; `format_mapping` writes beside them which id each one stands for.
+The numbers exist only in exported files; `format_mapping` writes beside them which id each one
+stands for.
 """
 
 import hashlib
@@ -50,18 +52,28 @@ class Roles:
 def read_roles(dataset: Dataset, split: int | None) -> Roles | None:
     """The roles of split number `split` (default: the first); None where the dataset has no splits.
 
-    Errors: LpwError for a split that is not there, MismatchError for splits that name unknown tracklets.
+    Errors: LpwError for a split that is not there, MismatchError for splits that name unknown
+    tracklets.
     """
     if dataset.splits is None:
         if split is not None:
-            raise LpwError("option --split", str(split), "a dataset with splits", "leave the option out")
+            raise LpwError(
+                "option --split", str(split), "a dataset with splits", "leave the option out"
+            )
         return None
     trials = {trial.split: trial for trial in read_trials(dataset)}
     chosen = min(trials) if split is None else split
     if chosen not in trials:
-        raise LpwError("option --split", str(chosen), f"one of {', '.join(map(str, sorted(trials)))}", "choose another")
+        raise LpwError(
+            "option --split",
+            str(chosen),
+            f"one of {', '.join(map(str, sorted(trials)))}",
+            "choose another",
+        )
     lines = (
-        [f"splits: this is split {chosen}, one of {len(trials)}; --split chooses another"] if len(trials) > 1 else []
+        [f"splits: this is split {chosen}, one of {len(trials)}; --split chooses another"]
+        if len(trials) > 1
+        else []
     )
     return Roles(trials[chosen].train, trials[chosen].query, trials[chosen].gallery, lines)
 
@@ -69,8 +81,9 @@ def read_roles(dataset: Dataset, split: int | None) -> Roles | None:
 def draw_roles(dataset: Dataset) -> Roles:
     """Roles for a dataset without splits, the same for the same ids.
 
-    Of the persons seen by two cameras or more, half train, in the order of the SHA-256 of their ids; of the others the
-    first tracklet in the first camera asks, and all else that is no training person's answers.
+    Of the persons seen by two cameras or more, half train, in the order of the SHA-256 of their
+    ids; of the others the first tracklet in the first camera asks, and all else that is no training
+    person's answers.
     Errors: LpwError when fewer than two persons are seen by two cameras.
     """
     views = _list_views(dataset)
@@ -85,7 +98,8 @@ def draw_roles(dataset: Dataset) -> Roles:
     query = sorted(min(views[person])[2] for person in drawn[len(drawn) // 2 :])
     gallery = np.setdiff1d(np.arange(dataset.tracklets.num_rows), [*train, *query])
     line = (
-        f"splits: the dataset has none, so they are drawn: {len(learners)} of {len(crossing)} persons in several "
+        f"splits: the dataset has none, so they are drawn: {len(learners)} of {len(crossing)} "
+        f"persons in several "
         "cameras train, the others ask with one tracklet each; say so beside every number"
     )
     return Roles(np.array(train, dtype=np.int64), np.array(query, dtype=np.int64), gallery, [line])
@@ -94,7 +108,10 @@ def draw_roles(dataset: Dataset) -> Roles:
 def _list_views(dataset: Dataset) -> dict[str, list[tuple[object, object, int]]]:
     """Of each named person the (camera, tracklet) keys in natural order, with the row."""
     table = dataset.tracklets
-    columns = zip(*(table[name].to_pylist() for name in ("person_id", "camera_id", "tracklet_id", "kind")), strict=True)
+    columns = zip(
+        *(table[name].to_pylist() for name in ("person_id", "camera_id", "tracklet_id", "kind")),
+        strict=True,
+    )
     views: dict[str, list[tuple[object, object, int]]] = {}
     for row, (person, camera, name, kind) in enumerate(columns):
         if person is not None and kind == "person":
@@ -115,7 +132,8 @@ class Cast:
     """Roles with whole numbers.
 
     Attributes:
-        roles: tracklets that the layout holds: named persons, and in the gallery distractors and junk.
+        roles: tracklets that the layout holds: named persons, and in the gallery distractors and
+            junk.
         person: (N,) number of each tracklet's person, from 1; DISTRACTOR, JUNK, UNNAMED for nobody.
         camera: (N,) number of its camera, from 1.
         lines: what was chosen or left out.
@@ -130,40 +148,64 @@ class Cast:
 def cast_roles(dataset: Dataset, split: int | None, limits: Limits) -> Cast:
     """Splits as they are read or drawn, with numbers for persons and cameras.
 
-    Errors: LpwError when nobody is named, a role has no tracklet, or the limits do not hold the dataset.
+    Errors: LpwError when nobody is named, a role has no tracklet, or the limits do not hold the
+    dataset.
     """
     roles = read_roles(dataset, split) or draw_roles(dataset)
     people = dataset.tracklets["person_id"].to_pylist()
     kinds = np.array(dataset.tracklets["kind"].to_pylist(), dtype=str)
-    kind_code = np.select([kinds == "distractor", kinds == "junk"], [DISTRACTOR, JUNK], default=UNNAMED)
+    kind_code = np.select(
+        [kinds == "distractor", kinds == "junk"], [DISTRACTOR, JUNK], default=UNNAMED
+    )
     named = np.array([person is not None for person in people], dtype=bool) & (kind_code == UNNAMED)
     kept, lines = _keep_fitting(dataset, roles, named, kind_code)
     cast_rows = np.unique(np.concatenate(list(kept.subsets().values())))
-    persons = number_names((str(people[row]) for row in cast_rows[named[cast_rows]].tolist()), most=limits.persons)
+    persons = number_names(
+        (str(people[row]) for row in cast_rows[named[cast_rows]].tolist()), most=limits.persons
+    )
     if len(persons) > limits.persons:
         got = f"{len(persons):,} persons"
-        raise LpwError(dataset.root, got, f"at most {limits.persons:,}", "export with --to hf or webdataset")
+        raise LpwError(
+            dataset.root, got, f"at most {limits.persons:,}", "export with --to hf or webdataset"
+        )
     cameras = dataset.tracklets["camera_id"].to_pylist()
     camera_number, camera_lines = _number_cameras(
-        [(cameras[row], people[row] if named[row] else None) for row in cast_rows.tolist()], limits.cameras, dataset
+        [(cameras[row], people[row] if named[row] else None) for row in cast_rows.tolist()],
+        limits.cameras,
+        dataset,
     )
-    person = np.array([persons.get(p, UNNAMED) if n else k for p, n, k in zip(people, named, kind_code, strict=True)])
+    person = np.array(
+        [
+            persons.get(p, UNNAMED) if n else k
+            for p, n, k in zip(people, named, kind_code, strict=True)
+        ]
+    )
     camera = np.array([camera_number.get(name, 0) for name in cameras], dtype=np.int64)
     return Cast(kept, person.astype(np.int64), camera, [*roles.lines, *lines, *camera_lines])
 
 
-def _keep_fitting(dataset: Dataset, roles: Roles, named: NDArray[np.bool_], kind_code: Ints) -> tuple[Roles, list[str]]:
-    """The roles without what no layout holds: people without a name, and other kinds outside the gallery."""
+def _keep_fitting(
+    dataset: Dataset, roles: Roles, named: NDArray[np.bool_], kind_code: Ints
+) -> tuple[Roles, list[str]]:
+    """The roles without what no layout holds: people without a name, and other kinds outside the
+    gallery."""
     nobody = ~named & (kind_code == UNNAMED)
     kept = Roles(
-        roles.train[named[roles.train]], roles.query[named[roles.query]], roles.gallery[~nobody[roles.gallery]], []
+        roles.train[named[roles.train]],
+        roles.query[named[roles.query]],
+        roles.gallery[~nobody[roles.gallery]],
+        [],
     )
     for subset, rows in kept.subsets().items():
         if not len(rows):
             do = "choose another --split, name more persons, or export with --to hf or webdataset"
-            raise LpwError(dataset.root, f"no {subset} tracklet of a named person", "one at least", do)
+            raise LpwError(
+                dataset.root, f"no {subset} tracklet of a named person", "one at least", do
+            )
     gone = {
-        "tracklets of nobody named": len(np.unique(np.concatenate([r[nobody[r]] for r in roles.subsets().values()]))),
+        "tracklets of nobody named": len(
+            np.unique(np.concatenate([r[nobody[r]] for r in roles.subsets().values()]))
+        ),
         "distractors and junk outside the gallery": sum(
             int((~named & ~nobody)[r].sum()) for r in (roles.train, roles.query)
         ),
@@ -175,7 +217,8 @@ def _keep_fitting(dataset: Dataset, roles: Roles, named: NDArray[np.bool_], kind
 def number_names(names: Iterable[str], *, least: int = 1, most: int = 1 << 31) -> dict[str, int]:
     """A number from 1 for each name, in natural order.
 
-    Names that are all one prefix and a number of their own in [least, most] (`0003`, `scen1/view3`) keep it.
+    Names that are all one prefix and a number of their own in [least, most] (`0003`, `scen1/view3`)
+    keep it.
     """
     ordered = sorted(set(names), key=natural_key)
     matches = [_NUMBERED.fullmatch(name) for name in ordered]
@@ -194,7 +237,8 @@ def number_names(names: Iterable[str], *, least: int = 1, most: int = 1 << 31) -
 def _number_cameras(
     seen: Sequence[tuple[str, str | None]], limit: int, dataset: Dataset
 ) -> tuple[dict[str, int], list[str]]:
-    """Numbers up to `limit`. Too many cameras are numbered anew in each group that shares no person with another.
+    """Numbers up to `limit`. Too many cameras are numbered anew in each group that shares no person
+    with another.
 
     A query is compared with the cameras of its own person only, so this changes no evaluation.
     """
@@ -208,14 +252,16 @@ def _number_cameras(
         raise LpwError(dataset.root, got, f"at most {limit}", "export with --to hf or webdataset")
     numbers = {camera: i for group in groups for i, camera in enumerate(group, start=1)}
     line = (
-        f"cameras: {len(numbers)} in {len(groups)} groups that share no person are numbered 1 to {len(largest)} in "
+        f"cameras: {len(numbers)} in {len(groups)} groups that share no person are numbered 1 to "
+        f"{len(largest)} in "
         "each; evaluation is the same, but a number alone names no camera"
     )
     return numbers, [line]
 
 
 def _group_cameras(seen: Sequence[tuple[str, str | None]]) -> list[list[str]]:
-    """Cameras that see the same persons, directly or through others; groups and cameras in natural order."""
+    """Cameras that see the same persons, directly or through others; groups and cameras in natural
+    order."""
     leader = {camera: camera for camera, _ in seen}
 
     def find(camera: str) -> str:
@@ -234,7 +280,8 @@ def _group_cameras(seen: Sequence[tuple[str, str | None]]) -> list[list[str]]:
 
 
 def format_mapping(dataset: Dataset, names: dict[int, str], cast: Cast | None = None) -> bytes:
-    """CSV (`names.csv_cell`) that says for each exported tracklet what it was: one line per row of `names`, in order.
+    """CSV (`names.csv_cell`) that says for each exported tracklet what it was: one line per row of
+    `names`, in order.
 
     Args:
         names: for a row of the table of tracklets, how the export calls it.
@@ -242,8 +289,12 @@ def format_mapping(dataset: Dataset, names: dict[int, str], cast: Cast | None = 
     """
     columns = ("tracklet_id", "person_id", "camera_id", "scene_id", "kind")
     rows = dataset.tracklets.select(columns).take(pa.array(list(names), pa.int64())).to_pylist()
-    subsets = {name: set(rows_.tolist()) for name, rows_ in cast.roles.subsets().items()} if cast else {}
-    lines: list[list[object]] = [["name", *(["person", "camera", "subset"] if cast else []), *columns]]
+    subsets = (
+        {name: set(rows_.tolist()) for name, rows_ in cast.roles.subsets().items()} if cast else {}
+    )
+    lines: list[list[object]] = [
+        ["name", *(["person", "camera", "subset"] if cast else []), *columns]
+    ]
     for (number, name), row in zip(names.items(), rows, strict=True):
         role = "+".join(subset for subset, members in subsets.items() if number in members)
         numbers = [cast.person[number], cast.camera[number], role] if cast else []

@@ -1,4 +1,5 @@
-"""Images read in the order of tracklets and gathered into shards of about one size, at most one of them in memory."""
+"""Images read in the order of tracklets and gathered into shards of about one size, at most one of
+them in memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Loaded:
 
 
 def read_shards(dataset: Dataset, rows: Ints, shard_bytes: int) -> Iterator[list[Loaded]]:
-    """Tracklets in the order of `rows`; a shard ends with the tracklet that makes it reach `shard_bytes`.
+    """Tracklets in the order of `rows`; a shard ends with the tracklet that makes it reach
+    `shard_bytes`.
 
     Errors: CorruptCropError for an image that is not the index's.
     """
@@ -56,8 +58,11 @@ def read_shards(dataset: Dataset, rows: Ints, shard_bytes: int) -> Iterator[list
         yield shard
 
 
-def name_parts(dataset: Dataset, split: int | None, *, whole: str) -> tuple[dict[str, Ints], list[str]]:
-    """The tracklets (rows) of each part of a form in shards, empty ones left out, and what was chosen.
+def name_parts(
+    dataset: Dataset, split: int | None, *, whole: str
+) -> tuple[dict[str, Ints], list[str]]:
+    """The tracklets (rows) of each part of a form in shards, empty ones left out, and what was
+    chosen.
 
     Args:
         whole: what the only part is called where the dataset has no splits.
@@ -67,8 +72,14 @@ def name_parts(dataset: Dataset, split: int | None, *, whole: str) -> tuple[dict
     n_tracklets = dataset.tracklets.num_rows
     roles = read_roles(dataset, split)
     if roles is None:
-        return {whole: np.arange(n_tracklets)}, [f"splits: the dataset has none; everything is in `{whole}`"]
+        return {whole: np.arange(n_tracklets)}, [
+            f"splits: the dataset has none; everything is in `{whole}`"
+        ]
     parts = {**roles.subsets(), "rest": roles.rest(n_tracklets)}
     n_double = len(np.intersect1d(roles.query, roles.gallery))
-    lines = [f"doubles: {n_double:,} tracklets ask and answer, and are in `query` and `gallery`"] if n_double else []
+    lines = (
+        [f"doubles: {n_double:,} tracklets ask and answer, and are in `query` and `gallery`"]
+        if n_double
+        else []
+    )
     return {name: rows for name, rows in parts.items() if len(rows)}, [*roles.lines, *lines]

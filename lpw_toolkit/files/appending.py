@@ -1,4 +1,5 @@
-"""Files that grow by whole, durable lines: what was acknowledged is never lost, and nothing else is written over."""
+"""Files that grow by whole, durable lines: what was acknowledged is never lost, and nothing else is
+written over."""
 
 import errno
 import fcntl
@@ -15,9 +16,11 @@ _GROW = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | o
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Adds `line` and a line break to `path` with one write, durably; two processes never tear each other's lines.
+    """Adds `line` and a line break to `path` with one write, durably; two processes never tear each
+    other's lines.
 
-    A line that was cut by an earlier fault stays alone on its line: readers skip what they cannot parse.
+    A line that was cut by an earlier fault stays alone on its line: readers skip what they cannot
+    parse.
     Errors: OSError as `Appender`.
     """
     fault_point("write")
@@ -36,13 +39,15 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def open_lock(path: Path) -> int:
-    """A descriptor of the file `path`, made when it is not there, to hold a lock by. Errors: OSError as `Appender`."""
+    """A descriptor of the file `path`, made when it is not there, to hold a lock by. Errors:
+    OSError as `Appender`."""
     with open_parent(path) as (folder, name):
         return _open_growing(folder, name)
 
 
 def _open_growing(folder: int, name: str) -> int:
-    """A descriptor that appends to `name`, made when it is not there. Errors: OSError for anything but a plain file."""
+    """A descriptor that appends to `name`, made when it is not there. Errors: OSError for anything
+    but a plain file."""
     try:
         descriptor = os.open(name, _GROW, 0o644, dir_fd=folder)
     except OSError as error:
@@ -53,18 +58,23 @@ def _open_growing(folder: int, name: str) -> int:
     if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
         return descriptor
     os.close(descriptor)
-    what = "a file that has a second name (hard link)" if stat.S_ISREG(status.st_mode) else "no regular file"
+    what = (
+        "a file that has a second name (hard link)"
+        if stat.S_ISREG(status.st_mode)
+        else "no regular file"
+    )
     raise OSError(errno.EINVAL, what)
 
 
 class Appender:
-    """A file that grows by whole, durable lines, held by one process: for what must never be lost once acknowledged.
+    """A file that grows by whole, durable lines, held by one process: for what must never be lost
+    once acknowledged.
 
     Args:
         path: made when it is not there.
 
-    Errors: OSError; EBUSY where another process holds the file, ELOOP for a link, EINVAL for what is no plain file or
-    has a second name elsewhere.
+    Errors: OSError; EBUSY where another process holds the file, ELOOP for a link, EINVAL for what
+    is no plain file or has a second name elsewhere.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,7 +110,8 @@ class Appender:
     def append(self, data: bytes) -> None:
         """Adds `data` with one write and makes it durable.
 
-        Where that fails nothing of it stays, and OSError is raised; ESTALE where others have changed the file.
+        Where that fails nothing of it stays, and OSError is raised; ESTALE where others have
+        changed the file.
         """
         self._refuse_changed()
         size = self.n_bytes
@@ -133,4 +144,6 @@ class Appender:
         found = os.lstat(self.path.name, dir_fd=self._folder)
         own = os.fstat(self._descriptor)
         if not os.path.samestat(found, own) or own.st_size != self.n_bytes:
-            raise OSError(errno.ESTALE, "a file that something else has changed meanwhile", str(self.path))
+            raise OSError(
+                errno.ESTALE, "a file that something else has changed meanwhile", str(self.path)
+            )

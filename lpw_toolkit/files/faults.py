@@ -1,7 +1,7 @@
 """Points at which a test may break a write: every write, fsync, rename and unlink passes one.
 
-`LPW_FAULT=point:n` kills the process at the n-th passage, `LPW_FAULT=point:n:ENOSPC` raises that error; without that
-variable a passage costs one dictionary look-up.
+`LPW_FAULT=point:n` kills the process at the n-th passage, `LPW_FAULT=point:n:ENOSPC` raises that
+error; without that variable a passage costs one dictionary look-up.
 """
 
 import errno
@@ -15,9 +15,11 @@ _hits_lock = threading.Lock()
 
 
 def fault_point(point: str) -> None:
-    """Counts one passage of `point`; under `LPW_FAULT` the n-th passage kills the process or raises that errno.
+    """Counts one passage of `point`; under `LPW_FAULT` the n-th passage kills the process or raises
+    that errno.
 
-    `any` as the point counts all points together. With `LPW_FAULT_LOG=file` each passage is appended there.
+    `any` as the point counts all points together. With `LPW_FAULT_LOG=file` each passage is
+    appended there.
     """
     fault = os.environ.get("LPW_FAULT")
     log = os.environ.get("LPW_FAULT_LOG")

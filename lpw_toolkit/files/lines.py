@@ -13,7 +13,8 @@ class LongLineError(ValueError):
 
 
 def iter_lines(text: str) -> Iterator[str]:
-    """The lines of `text` with their ends (LF, CR LF or CR), as `csv.reader` wants them, in little memory.
+    """The lines of `text` with their ends (LF, CR LF or CR), as `csv.reader` wants them, in little
+    memory.
 
     Errors: LongLineError.
 

@@ -1,7 +1,9 @@
-"""What the user of this machine has said of a dataset, or has seen in it: where its videos and outer images are.
+"""What the user of this machine has said of a dataset, or has seen in it: where its videos and
+outer images are.
 
-It is kept in `.lpw/local.json` of the dataset, with a mark (HMAC-SHA-256) by a key that only this user's configuration
-folder holds: a file that came with somebody else's folder has no such mark and is not believed.
+It is kept in `.lpw/local.json` of the dataset, with a mark (HMAC-SHA-256) by a key that only this
+user's configuration folder holds: a file that came with somebody else's folder has no such mark and
+is not believed.
 """
 
 import hashlib
@@ -49,7 +51,11 @@ def remember(local: Path, name: str, place: str, dataset: str) -> bool:
         return False
     notes = _read_notes(local)
     bytes_hex = os.fsencode(place).hex()  # the name of a folder need not be UTF-8
-    notes[name] = {"bytes": bytes_hex, "place": show_name(place), "mark": _mark(key, name, place, dataset)}
+    notes[name] = {
+        "bytes": bytes_hex,
+        "place": show_name(place),
+        "mark": _mark(key, name, place, dataset),
+    }
     make_folder(local)
     publish_text(local / _FILE, json.dumps(notes, sort_keys=True, ensure_ascii=False))
     return True
@@ -68,11 +74,16 @@ def recall(local: Path, name: str, dataset: str) -> str | None:
             return None
     if not isinstance(place, str) or not isinstance(mark, str) or "\0" in place:
         return None
-    return place if hmac.compare_digest(mark.encode(), _mark(key, name, place, dataset).encode()) else None
+    return (
+        place
+        if hmac.compare_digest(mark.encode(), _mark(key, name, place, dataset).encode())
+        else None
+    )
 
 
 def mark_text(text: str) -> str | None:
-    """A mark (hex) that only this user of this machine can make for `text`; None where there is no place for a key."""
+    """A mark (hex) that only this user of this machine can make for `text`; None where there is no
+    place for a key."""
     key = _read_key() or _make_key()
     return None if key is None else hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 

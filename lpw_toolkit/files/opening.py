@@ -1,10 +1,12 @@
-"""The one door in: every file is opened here, component by component, no link followed, bounded in size.
+"""The one door in: every file is opened here, component by component, no link followed, bounded in
+size.
 
-Whoever names a folder or a file may name a link: `follow_links`, called once where the name comes from the user, says
-what it means. From there on no component of any path may be a link, so a stranger's folder leads nowhere outside:
+Whoever names a folder or a file may name a link: `follow_links`, called once where the name comes
+from the user, says what it means. From there on no component of any path may be a link, so a
+stranger's folder leads nowhere outside:
 
-    user's words --follow_links--> path without links --open_file, open_folder--> descriptor --> bytes, never the path
-                                                                                                 a second time
+    user's words --follow_links--> path without links
+    path without links --open_file, open_folder--> descriptor --> bytes (the path is used once)
 """
 
 import errno
@@ -25,12 +27,14 @@ _BLOCK_BYTES = 1 << 30  # Linux reads at most 2 GiB at once
 
 
 def follow_links(path: Path) -> Path:
-    """`path` as the user named it, with the links on its way followed: for names that come from the user only.
+    """`path` as the user named it, with the links on its way followed: for names that come from the
+    user only.
 
     A path without links is returned as it is, so that messages show what was typed.
     """
     real = os.path.realpath(path)
-    return path if real == os.path.abspath(path) else Path(real)  # noqa: PTH100 (Path.absolute keeps `..`)
+    absolute = os.path.abspath(path)  # noqa: PTH100 (Path.absolute keeps `..`)
+    return path if real == absolute else Path(real)
 
 
 def open_folder(path: Path, *, make: bool = False) -> int:
@@ -68,15 +72,19 @@ def _enter(folder: int, name: str, *, make: bool) -> int:
         try:
             os.mkdir(name, dir_fd=folder)
         except FileExistsError:
-            continue  # another process was quicker; or a link that leads nowhere, which the next turn refuses
+            # another process was quicker; or a link that leads nowhere, which the next turn refuses
+            continue
 
 
 def open_inner(folder: int, inner: str) -> int:
-    """A descriptor, for listing too, of the folder `inner` (POSIX, `` is itself) of one held open. Errors: OSError."""
+    """A descriptor, for listing too, of the folder `inner` (POSIX, `` is itself) of one held open.
+    Errors: OSError."""
     descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     for part in PurePosixPath(inner).parts:
         try:
-            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+            deeper = os.open(
+                part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor
+            )
         finally:
             os.close(descriptor)
         descriptor = deeper
@@ -95,7 +103,8 @@ def name_error(error: OSError, path: Path) -> OSError:
 
 @contextmanager
 def open_parent(path: Path) -> Iterator[tuple[int, str]]:
-    """The folder that `path` lies in, held open, and the last component of `path`; errors of the block name `path`."""
+    """The folder that `path` lies in, held open, and the last component of `path`; errors of the
+    block name `path`."""
     folder = open_folder(path.parent)
     try:
         yield folder, path.name
@@ -108,10 +117,11 @@ def open_parent(path: Path) -> Iterator[tuple[int, str]]:
 
 
 class Folder:
-    """A folder held open: files in it are opened from there, whatever its path comes to mean meanwhile.
+    """A folder held open: files in it are opened from there, whatever its path comes to mean
+    meanwhile.
 
-    Can be handed to other processes and used by several threads. The inner folders that were used last stay open
-    too, since images lie in the order of the index.
+    Can be handed to other processes and used by several threads. The inner folders that were used
+    last stay open too, since images lie in the order of the index.
 
     Args:
         path: the folder, without links.
@@ -124,7 +134,8 @@ class Folder:
         self._inner: tuple[str, list[str], list[Held]] = ("", [], [Held(open_folder(path))])
 
     def open_file(self, name: str, max_bytes: int | None = None) -> int:
-        """A descriptor of the regular file `name` (POSIX, relative). Errors: OSError as `open_file`."""
+        """A descriptor of the regular file `name` (POSIX, relative). Errors: OSError as
+        `open_file`."""
         folder, _, last = name.rpartition("/")
         try:
             held = self.hold(folder)  # a name of its own: another thread may let go of it meanwhile
@@ -149,7 +160,8 @@ class Folder:
         return os.lstat(last, dir_fd=held.descriptor)
 
     def hold(self, folder: str) -> "Held":
-        """The inner folder `folder` (POSIX, relative), open for as long as somebody has what is returned.
+        """The inner folder `folder` (POSIX, relative), open for as long as somebody has what is
+        returned.
 
         Errors: OSError; EINVAL for a path that leaves the folder.
         """
@@ -212,10 +224,11 @@ def open_file(path: Path, max_bytes: int | None = None) -> int:
     """A descriptor of the regular file `path`, to be closed by the caller.
 
     Args:
-        max_bytes: the largest that it may be; None only for what is read in parts that are bounded themselves.
+        max_bytes: the largest that it may be; None only for what is read in parts that are bounded
+            themselves.
 
-    Errors: OSError that names `path`: ELOOP for a link on the way, EINVAL for a pipe, device or socket, EFBIG for a
-    file that is too large, and whatever the system says.
+    Errors: OSError that names `path`: ELOOP for a link on the way, EINVAL for a pipe, device or
+    socket, EFBIG for a file that is too large, and whatever the system says.
     """
     with open_parent(path) as (folder, name):
         return _open_regular(name, folder, max_bytes)
@@ -230,13 +243,16 @@ def measure(path: Path) -> int:
         os.close(descriptor)
 
 
-def open_stream(path: Path, max_bytes: int | None = None, *, buffering: int = 1 << 16) -> BufferedReader:
+def open_stream(
+    path: Path, max_bytes: int | None = None, *, buffering: int = 1 << 16
+) -> BufferedReader:
     """`open_file` as a stream that closes itself, with a buffer of so many bytes."""
     return BufferedReader(FileIO(open_file(path, max_bytes), "rb"), buffering)
 
 
 def read_descriptor(descriptor: int, max_bytes: int) -> bytes:
-    """All bytes of an open file. Errors: OSError where there are more than `max_bytes`, or it changes meanwhile."""
+    """All bytes of an open file. Errors: OSError where there are more than `max_bytes`, or it
+    changes meanwhile."""
     n_bytes = os.fstat(descriptor).st_size
     if n_bytes > max_bytes:
         raise OSError(errno.EFBIG, f"{n_bytes} bytes, more than the {max_bytes} allowed")
@@ -273,28 +289,38 @@ def read_bytes(path: Path, bound: str) -> bytes:
             os.close(descriptor)
 
 
-def read_text(path: Path, bound: str = "text_bytes", *, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """The text of the regular file `path`. Errors: OSError as `read_bytes`, UnicodeDecodeError (a ValueError)."""
+def read_text(
+    path: Path, bound: str = "text_bytes", *, encoding: str = "utf-8", errors: str = "strict"
+) -> str:
+    """The text of the regular file `path`. Errors: OSError as `read_bytes`, UnicodeDecodeError (a
+    ValueError)."""
     return read_bytes(path, bound).decode(encoding, errors)
 
 
 def read_json(path: Path, bound: str = "json_bytes") -> Any:
-    """The JSON of the regular file `path`. Errors: OSError as `read_bytes`, ValueError for what is no JSON."""
+    """The JSON of the regular file `path`. Errors: OSError as `read_bytes`, ValueError for what is
+    no JSON."""
     return parse_json(read_text(path, bound))
 
 
 def parse_json(text: str | bytes) -> Any:
     """JSON of bounded length.
 
-    Errors: ValueError, also where it is nested too deeply, has too long a number, or half a character (a lone
-    surrogate, written as an escape), which no file name, table or text can hold.
+    Errors: ValueError, also where it is nested too deeply, has too long a number, or half a
+    character (a lone surrogate, written as an escape), which no file name, table or text can hold.
     """
     import json
     import re
 
     try:
         value = json.loads(text)
-        if re.search(*((r"\\u[dD][89a-fA-F]", text) if isinstance(text, str) else (rb"\\u[dD][89a-fA-F]", text))):
+        if re.search(
+            *(
+                (r"\\u[dD][89a-fA-F]", text)
+                if isinstance(text, str)
+                else (rb"\\u[dD][89a-fA-F]", text)
+            )
+        ):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("brackets nested too deeply") from error
@@ -304,7 +330,8 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """TOML of bounded length. Errors: ValueError, also where it is nested too deeply or a key has too many parts."""
+    """TOML of bounded length. Errors: ValueError, also where it is nested too deeply or a key has
+    too many parts."""
     import re
     import tomllib
 

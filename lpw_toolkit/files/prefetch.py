@@ -9,8 +9,11 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def map_ahead(work: Callable[[Given], Made], items: Iterable[Given], n_threads: int = 2) -> Iterator[Made]:
-    """`map` in order, by `n_threads` threads; at most twice as many results wait for the one that is asked for.
+def map_ahead(
+    work: Callable[[Given], Made], items: Iterable[Given], n_threads: int = 2
+) -> Iterator[Made]:
+    """`map` in order, by `n_threads` threads; at most twice as many results wait for the one that
+    is asked for.
 
     Errors: what `work` raised, at its place in the order; nothing later is begun.
     """

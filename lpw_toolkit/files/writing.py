@@ -1,7 +1,8 @@
-"""The one door out: a fresh temporary file beside the target, fsync, rename, fsync of the folder; no link is followed.
+"""The one door out: a fresh temporary file beside the target, fsync, rename, fsync of the folder;
+no link is followed.
 
-The folder is opened component by component and held open; everything happens within it. A temporary file has a name
-that nobody can foresee, and must not exist.
+The folder is opened component by component and held open; everything happens within it. A temporary
+file has a name that nobody can foresee, and must not exist.
 """
 
 import errno
@@ -28,17 +29,19 @@ TEMPORARY_SUFFIX = ".tmp~"
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Makes `path` anew under its final name and without fsync: for files that a later marker will vouch for.
+    """Makes `path` anew under its final name and without fsync: for files that a later marker will
+    vouch for.
 
-    What was there before is removed, not written over: it may be a link, or a second name of another file. A file that
-    could not be written whole is removed. Errors: OSError.
+    What was there before is removed, not written over: it may be a link, or a second name of
+    another file. A file that could not be written whole is removed. Errors: OSError.
     """
     with open_parent(path) as (folder, name):
         _write_new(folder, name, data)
 
 
 def write_inside(folder: Folder, name: str, data: bytes) -> None:
-    """`write_file` of the file `name` (POSIX, relative) in a folder that is held open: for many of them."""
+    """`write_file` of the file `name` (POSIX, relative) in a folder that is held open: for many of
+    them."""
     inner, _, last = name.rpartition("/")
     held = folder.hold(inner)  # a name of its own: another thread may let go of it meanwhile
     try:
@@ -85,16 +88,20 @@ def _write_all(descriptor: int, data: Any) -> int:
 
 
 def sync_all() -> None:
-    """Makes every file written so far durable with one call: cheaper than an fsync for each of thousands of crops."""
+    """Makes every file written so far durable with one call: cheaper than an fsync for each of
+    thousands of crops."""
     fault_point("fsync")
     os.sync()
 
 
 def sync_path(path: Path) -> None:
-    """Makes the content of a file, or the names in a folder, durable. A failed fsync is an error, never retried."""
+    """Makes the content of a file, or the names in a folder, durable. A failed fsync is an error,
+    never retried."""
     fault_point("fsync")
     with open_parent(path) as (folder, name):
-        descriptor = os.open(name or ".", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = os.open(
+            name or ".", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+        )
         try:
             os.fsync(descriptor)
         finally:
@@ -129,7 +136,8 @@ def _publish(path: Path, *, alone: bool, mode: int = 0o644) -> Iterator[int]:
     """Yields the descriptor of a fresh temporary file; it becomes `path` when the block ends well.
 
     Args:
-        alone: whether another process that is writing `path` is an error; otherwise the last one wins.
+        alone: whether another process that is writing `path` is an error; otherwise the last one
+            wins.
     """
     with open_parent(path) as (folder, name):
         _refuse_odd_target(folder, name)
@@ -160,7 +168,8 @@ def _refuse_odd_target(folder: int, name: str) -> None:
 
 
 def _remove_left_over(folder: int, name: str, *, alone: bool) -> None:
-    """Removes temporary files of `name` that killed processes left. Errors: EBUSY where `alone` and one is in use."""
+    """Removes temporary files of `name` that killed processes left. Errors: EBUSY where `alone` and
+    one is in use."""
     pattern = re.compile(re.escape(name) + r"(\.[0-9a-f]{16})?" + re.escape(TEMPORARY_SUFFIX))
     for entry in list_names_in(folder):
         if pattern.fullmatch(entry):
@@ -174,7 +183,9 @@ def _remove_left_over(folder: int, name: str, *, alone: bool) -> None:
 def _is_held(folder: int, name: str) -> bool:
     """Whether another process holds the lock of a temporary file."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+        )
     except OSError:
         return False  # a link, or gone
     try:
@@ -211,7 +222,8 @@ class Stream(io.RawIOBase):
 
 @contextmanager
 def publish_stream(path: Path) -> Iterator[Stream]:
-    """Yields a file to append to, for what is too large for memory; it becomes `path` when the block ends well.
+    """Yields a file to append to, for what is too large for memory; it becomes `path` when the
+    block ends well.
 
     Errors: OSError as `publish_bytes`, and where another process is writing `path`.
     """
@@ -233,7 +245,8 @@ def remove_file(path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes the folder `path` with all that lies in it, if it is there; of a link, the link. Errors: OSError."""
+    """Removes the folder `path` with all that lies in it, if it is there; of a link, the link.
+    Errors: OSError."""
     fault_point("unlink")
     with suppress(FileNotFoundError), open_parent(path) as (folder, name):
         if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
@@ -243,11 +256,14 @@ def remove_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> Path:
-    """Makes `path` with its parents. Errors: LpwError where it cannot be made, among others for a link on the way."""
+    """Makes `path` with its parents. Errors: LpwError where it cannot be made, among others for a
+    link on the way."""
     try:
         os.close(open_folder(path, make=True))
     except OSError as error:
-        raise LpwError(path, describe_os_error(error), "a folder that can be made", "choose another place") from error
+        raise LpwError(
+            path, describe_os_error(error), "a folder that can be made", "choose another place"
+        ) from error
     return path
 
 

@@ -1,1 +1,2 @@
-"""Boxes become tracks: frame-to-frame association, cuts where identities are ambiguous, joins over gaps."""
+"""Boxes become tracks: frame-to-frame association, cuts where identities are ambiguous, joins over
+gaps."""

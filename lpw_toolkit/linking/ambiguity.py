@@ -1,10 +1,13 @@
-"""Where two tracks may have swapped identities: a track that ends beside another makes the other one ambiguous.
+"""Where two tracks may have swapped identities: a track that ends beside another makes the other
+one ambiguous.
 
-before      A ──────────────────────────      B walks up to A and is no longer detected: the one box left over may
-            B ──────────╯                     be either of them, so A is cut where B ends …
+before      A ──────────────────────────      B walks up to A and is no longer
+            B ──────────╯                     detected: the one box left over may be
+                                              either of them: A is cut where B ends …
 
-after       A ──────────╴╶──────────────      … and the pieces are joined again only where one course fits clearly
-            B ──────────╯                     better than its rivals.
+after       A ──────────╴╶──────────────      … and the pieces are joined again only
+            B ──────────╯                     where one course fits clearly better
+                                              than its rivals.
 """
 
 from dataclasses import dataclass
@@ -24,12 +27,13 @@ class Doubt:
     """When a fragment that ends beside another casts doubt on it.
 
     Attributes:
-        iou: overlap of the ended fragment, carried on, with the other's box, from which the two can be confused.
+        iou: overlap of the ended fragment, carried on, with the other's box, from which the two can
+            be confused.
         near_iou: overlap from which they always are.
         reach: frames for which the ended fragment is carried on.
         sure_score: the other is in doubt when a box beside the event has less than this.
-        front_frac: … or when its foot is above that of the ended one by more than -front_frac of the height: the one in
-            front should have stayed visible.
+        front_frac: … or when its foot is above that of the ended one by more than -front_frac of
+            the height: the one in front should have stayed visible.
     """
 
     iou: float
@@ -40,7 +44,8 @@ class Doubt:
 
 
 def find_doubts(course: Course, scores: NDArray[np.float64], doubt: Doubt) -> NDArray[np.intp]:
-    """Places in `course` before which a fragment is to be cut, because another one ends or begins beside it."""
+    """Places in `course` before which a fragment is to be cut, because another one ends or begins
+    beside it."""
     value, slope = fit_lines(course.centre, course.step, course.track, _REACH)
     slope[:, 2:] = 0
     foot = value[:, 1] + value[:, 3] / 2
@@ -75,7 +80,8 @@ def find_doubts(course: Course, scores: NDArray[np.float64], doubt: Doubt) -> ND
 def _pair_at(
     course: Course, by_step: NDArray[np.intp], ends: NDArray[np.intp], offset: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Every end paired with every box that lies `offset` steps from it, both as places in `course`."""
+    """Every end paired with every box that lies `offset` steps from it, both as places in
+    `course`."""
     sorted_step = course.step[by_step]
     low = np.searchsorted(sorted_step, course.step[ends] + offset, "left")
     high = np.searchsorted(sorted_step, course.step[ends] + offset, "right")
@@ -84,7 +90,9 @@ def _pair_at(
     return np.repeat(ends, count), by_step[np.repeat(low, count) + within]
 
 
-def _first_after(course: Course, fragment: NDArray[np.intp], step: NDArray[np.int64]) -> NDArray[np.intp]:
+def _first_after(
+    course: Course, fragment: NDArray[np.intp], step: NDArray[np.int64]
+) -> NDArray[np.intp]:
     """The place of each fragment's first box later than `step`."""
     width = int(course.step.max(initial=0)) + 2
     number = np.repeat(np.arange(len(course.first)), course.last - course.first + 1)

@@ -1,4 +1,5 @@
-"""Boxes of consecutive frames to fragments: assignment by overlap with a constant-velocity guess of the next box.
+"""Boxes of consecutive frames to fragments: assignment by overlap with a constant-velocity guess of
+the next box.
 
 A fragment may miss a frame or two; nothing longer is bridged here (see fragments.py for that).
 """
@@ -37,8 +38,11 @@ class _Live:
         place: NDArray[np.float64] = self.box + np.concatenate([shift, shift], axis=1)
         return place
 
-    def grow(self, rows: NDArray[np.intp], boxes: NDArray[np.float64], step: int, gain: float) -> None:
-        """The fragments `rows` go on with `boxes`; young ones average their velocity, later ones forget with `gain`."""
+    def grow(
+        self, rows: NDArray[np.intp], boxes: NDArray[np.float64], step: int, gain: float
+    ) -> None:
+        """The fragments `rows` go on with `boxes`; young ones average their velocity, later ones
+        forget with `gain`."""
         if gain > 0:
             moved = (boxes - self.box[rows]) / (step - self.step[rows])[:, None]
             seen = (moved[:, :2] + moved[:, 2:]) / 2
@@ -65,7 +69,8 @@ class Pursuit:
         iou: overlap that a pair needs, above 0.
         greedy: largest overlap first, instead of the largest sum.
         max_gap: steps from one box of a fragment to the next, at most.
-        velocity_gain: 0 compares with the last box as it is; else the weight of the newest displacement.
+        velocity_gain: 0 compares with the last box as it is; else the weight of the newest
+            displacement.
         margin: a pair is refused when a rival overlaps within this of it, on either side.
     """
 
@@ -111,8 +116,11 @@ def follow(
     return out
 
 
-def assign(overlap: NDArray[np.float64], at_least: float, *, greedy: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the pairs chosen from `overlap` (N, M), each used once, none below `at_least`."""
+def assign(
+    overlap: NDArray[np.float64], at_least: float, *, greedy: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the pairs chosen from `overlap` (N, M), each used once, none below
+    `at_least`."""
     allowed = np.where(overlap >= at_least, overlap, 0.0)
     if not greedy:
         i, j = linear_sum_assignment(allowed, maximize=True)
@@ -136,7 +144,9 @@ def iter_equal(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         yield from pairwise(borders)
 
 
-def _best_rival(overlap: NDArray[np.float64], i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float64]:
+def _best_rival(
+    overlap: NDArray[np.float64], i: NDArray[np.intp], j: NDArray[np.intp]
+) -> NDArray[np.float64]:
     """For every chosen pair the largest other overlap of its fragment or of its box."""
     others = overlap.copy()
     others[i, j] = 0.0

@@ -1,4 +1,5 @@
-"""Tracks joined over gaps: motion is carried on from both sides, and only a match without rivals is taken."""
+"""Tracks joined over gaps: motion is carried on from both sides, and only a match without rivals is
+taken."""
 
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class Bridge:
         max_gap: steps from the end of one to the start of the other, at most.
         error_frac: tolerated miss of the courses, carried on from either side, in heights.
         size: tolerated logarithm of the ratio of their heights.
-        rival: a join is refused unless every other join of either end costs this many times as much.
+        rival: a join is refused unless every other join of either end costs this many times as
+            much.
     """
 
     max_gap: int
@@ -35,13 +37,17 @@ class Bridge:
     rival: float
 
 
-#: Where a fragment is heading at an end, by (sign, first row, last row, number of rows) of the boxes that tell it: kept
-#: from one round of joining to the next, since only what was joined changes.
+#: Where a fragment is heading at an end, by (sign, first row, last row, number of rows) of the
+#: boxes that tell it: kept from one round of joining to the next, since only what was joined
+#: changes.
 Ends = dict[tuple[int, int, int, int], NDArray[np.float64]]
 
 
-def join_fragments(tracks: NDArray[np.int32], course: Course, bridge: Bridge, ends: Ends) -> NDArray[np.int32]:
-    """Track numbers after joining fragments over gaps: the assignment of ends to starts with the least total cost."""
+def join_fragments(
+    tracks: NDArray[np.int32], course: Course, bridge: Bridge, ends: Ends
+) -> NDArray[np.int32]:
+    """Track numbers after joining fragments over gaps: the assignment of ends to starts with the
+    least total cost."""
     label = np.arange(len(course.first))
     joins = _choose_bridges(*_find_bridges(course, bridge, ends), bridge.rival)
     for end, start in sorted(joins, key=lambda join: course.step[course.first[join[1]]]):
@@ -54,7 +60,8 @@ def join_fragments(tracks: NDArray[np.int32], course: Course, bridge: Bridge, en
 def _find_bridges(
     course: Course, bridge: Bridge, ends: Ends
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Fragments i whose end may be joined to the start of fragments j, and the cost; below 1 it is within tolerance."""
+    """Fragments i whose end may be joined to the start of fragments j, and the cost; below 1 it is
+    within tolerance."""
     long = np.flatnonzero(course.last - course.first + 1 >= MIN_ROWS)
     first_step, last_step = course.step[course.first[long]], course.step[course.last[long]]
     order = np.argsort(first_step, kind="stable")
@@ -77,7 +84,8 @@ def _find_bridges(
 def _choose_bridges(
     i: NDArray[np.intp], j: NDArray[np.intp], cost: NDArray[np.float64], rival_ratio: float
 ) -> list[tuple[int, int]]:
-    """The joins (end, start) that no rival disputes; groups of fragments without a common rival are settled apart."""
+    """The joins (end, start) that no rival disputes; groups of fragments without a common rival are
+    settled apart."""
     joins: list[tuple[int, int]] = []
     n = int(max(i.max(initial=-1), j.max(initial=-1))) + 1
     graph = coo_array((np.ones(len(i)), (i, n + j)), shape=(2 * n, 2 * n))
@@ -93,14 +101,21 @@ def _choose_bridges(
         end, start = end[real], start[real]
         others = costs.copy()
         others[end, start] = _MISFIT
-        rival = np.minimum(others[end].min(axis=1), others[:, start].min(axis=0)) if len(end) else np.zeros(0)
+        rival = (
+            np.minimum(others[end].min(axis=1), others[:, start].min(axis=0))
+            if len(end)
+            else np.zeros(0)
+        )
         clear = rival >= (costs[end, start] + _FLOOR) * rival_ratio
         joins += zip(ends[end[clear]].tolist(), starts[start[clear]].tolist(), strict=True)
     return joins
 
 
-def _look_ahead(course: Course, fragments: NDArray[np.intp], sign: int, ends: Ends) -> NDArray[np.float64]:
-    """(M, 5): centre x y, velocity x y per step away from the fragment, height; at the start (1) or the end (-1)."""
+def _look_ahead(
+    course: Course, fragments: NDArray[np.intp], sign: int, ends: Ends
+) -> NDArray[np.float64]:
+    """(M, 5): centre x y, velocity x y per step away from the fragment, height; at the start (1) or
+    the end (-1)."""
     wanted, back = np.unique(fragments, return_inverse=True)
     out = np.zeros((len(wanted), 5))
     for k, f in enumerate(wanted):

@@ -1,10 +1,11 @@
 """Detections of one video to tracklets: a pure function.
 
-A person who cleans a dataset pays for a tracklet that mixes two people with minutes, and for a fragment with seconds.
-So the linker follows boxes from frame to frame, cuts wherever another track ends or begins beside one (an occlusion:
-the box left over may be either person), joins the pieces again only where motion and size leave no rival, and then
-leaves out what would have to be cut off by hand: boxes off the course, weak ends, short or weak tracklets. Every rule
-can be switched off; `PRESETS["paper"]` is the plain frame-to-frame assignment.
+A person who cleans a dataset pays for a tracklet that mixes two people with minutes, and for a
+fragment with seconds. So the linker follows boxes from frame to frame, cuts wherever another track
+ends or begins beside one (an occlusion: the box left over may be either person), joins the pieces
+again only where motion and size leave no rival, and then leaves out what would have to be cut off
+by hand: boxes off the course, weak ends, short or weak tracklets. Every rule can be switched off;
+`PRESETS["paper"]` is the plain frame-to-frame assignment.
 
 Source: RQEN paper, LPW dataset section (boxes of consecutive frames are assigned by their overlap).
 """
@@ -36,34 +37,46 @@ _MIN_ROWS = 3
 class LinkConfig:
     """How boxes become tracklets; the defaults are the preset `default`.
 
-    Scores mean different things for different detectors, so all but `min_score` are shares: 0.2 is the score that 20 %
-    of the video's boxes lie below. Lengths are shares of the person's height, so that near and far people are alike.
+    Scores mean different things for different detectors, so all but `min_score` are shares: 0.2 is
+    the score that 20 % of the video's boxes lie below. Lengths are shares of the person's height,
+    so that near and far people are alike.
 
-    The values were chosen on seven MOT15 sequences as those that cost a person the least at a yield of 52 % or more
-    while half as many tracklets mix people as SORT's; tests/bench/results/linking.json holds what each contributes.
+    The values were chosen on seven MOT15 sequences as those that cost a person the least at a yield
+    of 52 % or more while half as many tracklets mix people as SORT's;
+    tests/bench/results/linking.json holds what each contributes.
 
     Attributes:
-        iou: two boxes of consecutive frames may belong together at this overlap or more, above 0 and at most 1.
-        assignment: `optimal` (largest sum of overlaps, Hungarian) or `greedy` (largest overlap first).
+        iou: two boxes of consecutive frames may belong together at this overlap or more, above 0
+            and at most 1.
+        assignment: `optimal` (largest sum of overlaps, Hungarian) or `greedy` (largest overlap
+            first).
         min_score: detections below it do not exist for linking, 0 to 1.
         min_length: tracklets with fewer boxes are dissolved, at least 1.
-        max_gap: frames from one box of a tracklet to the next, at most; 1 = no frame may be missing.
-        velocity_gain: weight of the newest displacement in the guess where a box will be; 0 = guess that it stays.
+        max_gap: frames from one box of a tracklet to the next, at most; 1 = no frame may be
+            missing.
+        velocity_gain: weight of the newest displacement in the guess where a box will be; 0 = guess
+            that it stays.
         margin: a box is left out when a rival overlaps within this of the best pair; 0 = never.
-        doubt_iou: a track is cut where another one that ends or begins overlaps it by more than this; 1 = never.
-        doubt_near_iou: above this overlap it is always cut; below, only where the scores are weak or the other one
-            stands in front.
+        doubt_iou: a track is cut where another one that ends or begins overlaps it by more than
+            this; 1 = never.
+        doubt_near_iou: above this overlap it is always cut; below, only where the scores are weak
+            or the other one stands in front.
         sure_share: a box beside a cut counts as weak below this share of the video's scores.
         bridge_error: tolerated miss of the courses across a gap, in heights.
         bridge_size: tolerated logarithm of the height ratio across a gap.
-        bridge_rival: a gap is bridged unless a rival bridge costs less than this many times as much.
-        bridge_in_rounds: short gaps are bridged first, and what they join is no rival for longer ones.
-        outlier_iou: boxes that overlap the course of their neighbours by less are left out; 0 = none.
-        end_share: a tracklet begins and ends with a box above this share of the video's scores; 0 = any.
-        track_share: a tracklet whose mean score is below this share of the video's scores is dissolved; 0 = none.
-        steady: where the heights of boxes tremble less than this (median logarithm against the line through their
-            neighbours), courses can be trusted: what of the other rules has its default value is then as in `thrifty`.
-            0 = never.
+        bridge_rival: a gap is bridged unless a rival bridge costs less than this many times as
+            much.
+        bridge_in_rounds: short gaps are bridged first, and what they join is no rival for longer
+            ones.
+        outlier_iou: boxes that overlap the course of their neighbours by less are left out; 0 =
+            none.
+        end_share: a tracklet begins and ends with a box above this share of the video's scores; 0 =
+            any.
+        track_share: a tracklet whose mean score is below this share of the video's scores is
+            dissolved; 0 = none.
+        steady: where the heights of boxes tremble less than this (median logarithm against the line
+            through their neighbours), courses can be trusted: what of the other rules has its
+            default value is then as in `thrifty`. 0 = never.
     """
 
     iou: float = 0.35
@@ -87,14 +100,26 @@ class LinkConfig:
 
     def __post_init__(self) -> None:
         if self.assignment not in ("optimal", "greedy"):
-            raise LpwError("option --assignment", repr(self.assignment), "optimal or greedy", "choose one of the two")
+            raise LpwError(
+                "option --assignment",
+                repr(self.assignment),
+                "optimal or greedy",
+                "choose one of the two",
+            )
         refuse_outside(option_name("iou"), self.iou, 0, 1, above=True)
         for name in ("min_length", "max_gap"):
             refuse_outside(option_name(name), getattr(self, name), 1, 10**6, whole=True)
         for name in ("bridge_error", "bridge_size"):
             refuse_outside(option_name(name), getattr(self, name), 0, 10, above=True)
         refuse_outside(option_name("bridge_rival"), self.bridge_rival, 1, 100)
-        for name in ("min_score", "velocity_gain", "margin", "doubt_iou", "doubt_near_iou", "sure_share"):
+        for name in (
+            "min_score",
+            "velocity_gain",
+            "margin",
+            "doubt_iou",
+            "doubt_near_iou",
+            "sure_share",
+        ):
             refuse_outside(option_name(name), getattr(self, name), 0, 1)
         for name in ("outlier_iou", "end_share", "track_share", "steady"):
             refuse_outside(option_name(name), getattr(self, name), 0, 1)
@@ -133,7 +158,9 @@ PRESETS: dict[str, LinkConfig] = {
         steady=0.0,
     ),
 }
-_RELAXED = tuple(f.name for f in fields(LinkConfig) if getattr(PRESETS["thrifty"], f.name) != f.default)
+_RELAXED = tuple(
+    f.name for f in fields(LinkConfig) if getattr(PRESETS["thrifty"], f.name) != f.default
+)
 
 
 def link(
@@ -144,21 +171,26 @@ def link(
 ) -> NDArray[np.int32]:
     """The track number (N,) of every row of `detections`, -1 = in no tracklet.
 
-    Numbers are dense from 0 in order of (first frame, row). A tracklet has at most one box per frame. The result does
-    not depend on the order of the rows of one frame, as far as their boxes differ.
+    Numbers are dense from 0 in order of (first frame, row). A tracklet has at most one box per
+    frame. The result does not depend on the order of the rows of one frame, as far as their boxes
+    differ.
 
     Args:
         detections: one video as `schema.DETECTIONS`, sorted by frame_index.
-        timeline: the video's frames as `schema.TIMELINE`. Duplicate frames (and frames it does not hold) do not exist
-            for linking: their boxes get -1, and the frames around them are consecutive. No tracklet crosses a change
-            of segment. Without a timeline frames are consecutive when their indexes are.
-        advance: called with the number of boxes that came nearer to their tracks, for a display; in sum at most N.
+        timeline: the video's frames as `schema.TIMELINE`. Duplicate frames (and frames it does not
+            hold) do not exist for linking: their boxes get -1, and the frames around them are
+            consecutive. No tracklet crosses a change of segment. Without a timeline frames are
+            consecutive when their indexes are.
+        advance: called with the number of boxes that came nearer to their tracks, for a display; in
+            sum at most N.
 
     Errors: LpwError when the rows are not sorted by frame.
     """
     frame = detections["frame_index"].to_numpy().astype(np.int64)
     if (np.diff(frame) < 0).any():
-        raise LpwError("detections", "frames out of order", "rows sorted by frame_index", "sort the table")
+        raise LpwError(
+            "detections", "frames out of order", "rows sorted by frame_index", "sort the table"
+        )
     boxes, scores = boxes_of(detections), detections["score"].to_numpy().astype(np.float64)
     step, segment = _number_frames(frame, timeline)
     exists = (step >= 0) & (scores >= float(np.float32(config.min_score)))
@@ -193,11 +225,16 @@ def _score_levels(scores: NDArray[np.float64], config: LinkConfig) -> _Levels:
     shares = (config.sure_share, config.end_share, config.track_share)
     if not len(scores):
         return _Levels(0.0, 0.0, 0.0)
-    return _Levels(*(float(np.quantile(scores, share, method="lower")) if share else 0.0 for share in shares))
+    return _Levels(
+        *(float(np.quantile(scores, share, method="lower")) if share else 0.0 for share in shares)
+    )
 
 
-def _number_frames(frame: NDArray[np.int64], timeline: pa.Table | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each row's place among the frames that count, -1 where its frame does not, and its segment."""
+def _number_frames(
+    frame: NDArray[np.int64], timeline: pa.Table | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each row's place among the frames that count, -1 where its frame does not, and its
+    segment."""
     if timeline is None:
         return frame, np.zeros(len(frame), dtype=np.int64)
     real = ~timeline["duplicate"].to_numpy(zero_copy_only=False).astype(bool)
@@ -205,7 +242,9 @@ def _number_frames(frame: NDArray[np.int64], timeline: pa.Table | None) -> tuple
     if not len(index):
         return np.full(len(frame), -1, dtype=np.int64), np.zeros(len(frame), dtype=np.int64)
     place = np.minimum(np.searchsorted(index, frame), len(index) - 1)
-    return np.where(index[place] == frame, place, -1), timeline["segment"].to_numpy()[real][place].astype(np.int64)
+    return np.where(index[place] == frame, place, -1), timeline["segment"].to_numpy()[real][
+        place
+    ].astype(np.int64)
 
 
 def _link_segment(
@@ -215,7 +254,8 @@ def _link_segment(
     ways: list[_Way],
     advance: Callable[[int], None],
 ) -> NDArray[np.int32]:
-    """Fragments by overlap, cut, joined and cleaned in the first of `ways`, or in the second where boxes sit well."""
+    """Fragments by overlap, cut, joined and cleaned in the first of `ways`, or in the second where
+    boxes sit well."""
     config, levels = ways[0].config, ways[0].levels
     how = Pursuit(
         iou=config.iou,
@@ -247,10 +287,15 @@ def _relax(config: LinkConfig) -> LinkConfig:
 
 
 def _bridge(
-    tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64], config: LinkConfig
+    tracks: NDArray[np.int32],
+    boxes: NDArray[np.float64],
+    step: NDArray[np.int64],
+    config: LinkConfig,
 ) -> NDArray[np.int32]:
     ends: Ends = {}
-    shorter = [gap for gap in _GAP_ROUNDS if gap < config.max_gap] if config.bridge_in_rounds else []
+    shorter = (
+        [gap for gap in _GAP_ROUNDS if gap < config.max_gap] if config.bridge_in_rounds else []
+    )
     for gap in [*shorter, config.max_gap]:
         bridge = Bridge(gap, config.bridge_error, config.bridge_size, config.bridge_rival)
         tracks = join_fragments(tracks, sort_course(tracks, boxes, step), bridge, ends)
@@ -265,7 +310,8 @@ def _clean(
     config: LinkConfig,
     levels: _Levels,
 ) -> NDArray[np.int32]:
-    """Leaves out what a person would have to cut off: odd boxes, weak ends, short and weak tracklets."""
+    """Leaves out what a person would have to cut off: odd boxes, weak ends, short and weak
+    tracklets."""
     tracks = tracks.copy()
     if config.outlier_iou > 0:
         course = sort_course(tracks, boxes, step)

@@ -1,10 +1,12 @@
-"""How people move, from their boxes: straight lines fitted to a few frames, and a Kalman filter for the gaps."""
+"""How people move, from their boxes: straight lines fitted to a few frames, and a Kalman filter for
+the gaps."""
 
 import numpy as np
 from filterpy.kalman import predict, update
 from numpy.typing import NDArray
 
-# In heights of the person, per frame: how well a box sits, how much a walk changes, how fast people are at first.
+# In heights of the person, per frame: how well a box sits, how much a walk changes, how fast people
+# are at first.
 _BOX_NOISE = 0.05
 _WALK_NOISE = 0.005
 _FIRST_SPEED = 0.016
@@ -23,7 +25,12 @@ def to_corners(centres: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fit_lines(
-    values: NDArray[np.float64], at: NDArray[np.int64], owner: NDArray[np.int64], reach: int, *, leave_out: bool = False
+    values: NDArray[np.float64],
+    at: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    reach: int,
+    *,
+    leave_out: bool = False,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Least-squares lines through the `reach` rows of the same owner before and after each row.
 
@@ -33,8 +40,8 @@ def fit_lines(
         leave_out: fit without the row itself, to judge it by its neighbours.
 
     Returns:
-        Value and slope per step (N, C) at each row; with fewer than three rows their mean and 0; a row that is alone
-        with `leave_out` keeps its own value.
+        Value and slope per step (N, C) at each row; with fewer than three rows their mean and 0; a
+        row that is alone with `leave_out` keeps its own value.
     """
     n, n_columns = values.shape
     s0, s1, s2 = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -58,12 +65,16 @@ def fit_lines(
     return value, slope
 
 
-def filter_end(centres: NDArray[np.float64], at: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Position and velocity per step (2,) each at the last row of a short course, by a Kalman filter.
+def filter_end(
+    centres: NDArray[np.float64], at: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Position and velocity per step (2,) each at the last row of a short course, by a Kalman
+    filter.
 
     Args:
         centres: (N, 2) in pixels divided by the person's height, N >= 1.
-        at: (N,) steps, all ascending or all descending (a course read backwards gives the backward velocity).
+        at: (N,) steps, all ascending or all descending (a course read backwards gives the backward
+            velocity).
     """
     state = np.array([*centres[0], 0.0, 0.0])
     cover = np.diag([_BOX_NOISE**2] * 2 + [_FIRST_SPEED**2] * 2)

@@ -1,4 +1,5 @@
-"""The boxes of linked tracks as a dataset holds them: moved onto the smooth course that their crops are cut from."""
+"""The boxes of linked tracks as a dataset holds them: moved onto the smooth course that their crops
+are cut from."""
 
 from itertools import pairwise
 
@@ -10,21 +11,26 @@ from lpw_toolkit.boxes import Boxes
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.tables import boxes_of
 
-#: Standard deviation of the smoothing kernel, in frames. 3: best mean IoU with truth on PETS09-S2L1 (.753 raw -> .783)
-#: and TUD-Stadtmitte (.777 -> .791).
+#: Standard deviation of the smoothing kernel, in frames. 3: best mean IoU with truth on PETS09-S2L1
+#: (.753 raw -> .783) and TUD-Stadtmitte (.777 -> .791).
 SMOOTH_FRAMES = 3.0
 MAX_CUT_FRAC = 0.14
 
 
-def smooth_tracks(detections: pa.Table, tracks: NDArray[np.int32], sigma_frames: float | None = None) -> pa.Table:
-    """`detections` with the boxes of every track smoothed along it; rows of no track stay as they are.
+def smooth_tracks(
+    detections: pa.Table, tracks: NDArray[np.int32], sigma_frames: float | None = None
+) -> pa.Table:
+    """`detections` with the boxes of every track smoothed along it; rows of no track stay as they
+    are.
 
-    A detector's box trembles; where two people overlap it jumps between them. The course of the track tells more than
-    one box, so this is what `lpw link` writes and what is compared with the state that a Kalman tracker puts out.
+    A detector's box trembles; where two people overlap it jumps between them. The course of the
+    track tells more than one box, so this is what `lpw link` writes and what is compared with the
+    state that a Kalman tracker puts out.
 
     Args:
         tracks: (N,) as `link.link` gives it.
-        sigma_frames: standard deviation of the kernel; the one that crops are refined with when not given; 0 = none.
+        sigma_frames: standard deviation of the kernel; the one that crops are refined with when not
+            given; 0 = none.
     """
     sigma = SMOOTH_FRAMES if sigma_frames is None else sigma_frames
     boxes, frame = boxes_of(detections), detections["frame_index"].to_numpy().astype(np.int64)
@@ -38,19 +44,26 @@ def smooth_tracks(detections: pa.Table, tracks: NDArray[np.int32], sigma_frames:
     out = detections
     for column, side in enumerate(("x1", "y1", "x2", "y2")):
         place = schema.DETECTIONS.get_field_index(side)
-        out = out.set_column(place, schema.DETECTIONS.field(side), pa.array(boxes[:, column].astype(np.float32)))
+        out = out.set_column(
+            place, schema.DETECTIONS.field(side), pa.array(boxes[:, column].astype(np.float32))
+        )
     return out
 
 
 def smooth_boxes(raw: Boxes, frame_index: NDArray[np.int64], sigma_frames: float) -> Boxes:
-    """Boxes (N, 4) moved onto a smooth course: centres over `sigma_frames`, sizes (in log) over twice that.
+    """Boxes (N, 4) moved onto a smooth course: centres over `sigma_frames`, sizes (in log) over
+    twice that.
 
-    A person's size changes more slowly than the place, so it is averaged for longer. No side moves further into the
-    raw box than MAX_CUT_FRAC of its extent: smoothing over a jump must not cut a person off.
+    A person's size changes more slowly than the place, so it is averaged for longer. No side moves
+    further into the raw box than MAX_CUT_FRAC of its extent: smoothing over a jump must not cut a
+    person off.
     """
     extent = np.maximum(raw[:, 2:] - raw[:, :2], 1e-3)
     centre = _fit_robustly((raw[:, :2] + raw[:, 2:]) / 2, frame_index, sigma_frames, extent)
-    half = np.exp(_fit_robustly(np.log(extent), frame_index, 2 * sigma_frames, np.ones_like(extent))) / 2
+    half = (
+        np.exp(_fit_robustly(np.log(extent), frame_index, 2 * sigma_frames, np.ones_like(extent)))
+        / 2
+    )
     low = np.minimum(centre - half, raw[:, :2] + MAX_CUT_FRAC * extent)
     high = np.maximum(centre + half, raw[:, 2:] - MAX_CUT_FRAC * extent)
     return np.concatenate([low, high], axis=1)
@@ -59,7 +72,8 @@ def smooth_boxes(raw: Boxes, frame_index: NDArray[np.int64], sigma_frames: float
 def _fit_robustly(
     values: NDArray[np.float64], at: NDArray[np.int64], sigma: float, unit: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A local linear fit in two passes: in the second, values far off the first (an arm swung out) count less."""
+    """A local linear fit in two passes: in the second, values far off the first (an arm swung out)
+    count less."""
     fitted = _fit_locally(values, at, sigma, np.ones_like(values))
     miss = np.abs(values - fitted) / unit
     spread = 1.4826 * np.median(miss, axis=0) + 1e-3
@@ -69,7 +83,8 @@ def _fit_robustly(
 def _fit_locally(
     values: NDArray[np.float64], at: NDArray[np.int64], sigma: float, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weighted local linear regression of `values` (N, C) over times `at` (N,), evaluated at those times."""
+    """Weighted local linear regression of `values` (N, C) over times `at` (N,), evaluated at those
+    times."""
     n, reach = len(at), int(np.ceil(3 * sigma))
     rows = np.arange(n)[:, None] + np.arange(-reach, reach + 1)[None, :]
     valid = (rows >= 0) & (rows < n)

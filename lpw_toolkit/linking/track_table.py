@@ -31,7 +31,9 @@ class Course:
     last: NDArray[np.intp]
 
 
-def sort_course(tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64]) -> Course:
+def sort_course(
+    tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64]
+) -> Course:
     """The Course of the boxes whose track is not LOOSE."""
     row = np.flatnonzero(tracks != LOOSE)
     row = row[np.lexsort((step[row], tracks[row]))]
@@ -40,7 +42,12 @@ def sort_course(tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDA
     ends = np.array([len(row) - 1] if len(row) else [], dtype=np.intp)
     starts = np.array([0] if len(row) else [], dtype=np.intp)
     return Course(
-        row, track, step[row], to_centres(boxes[row]), np.concatenate([starts, border + 1]), np.append(border, ends)
+        row,
+        track,
+        step[row],
+        to_centres(boxes[row]),
+        np.concatenate([starts, border + 1]),
+        np.append(border, ends),
     )
 
 
@@ -52,7 +59,8 @@ def recut(
     min_length: int,
     cut_before: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int32]:
-    """New track numbers: cut at gaps above `max_gap` and before marked rows, what is then too short becomes LOOSE."""
+    """New track numbers: cut at gaps above `max_gap` and before marked rows, what is then too short
+    becomes LOOSE."""
     out = np.full(len(tracks), LOOSE, dtype=np.int32)
     row = np.flatnonzero(tracks != LOOSE)
     row = row[np.lexsort((step[row], tracks[row]))]

@@ -1,4 +1,5 @@
-"""Boxes that do not belong to their track: outliers, weak ends; and how much a detector's boxes jitter."""
+"""Boxes that do not belong to their track: outliers, weak ends; and how much a detector's boxes
+jitter."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +18,24 @@ def find_outliers(course: Course, min_iou: float) -> NDArray[np.bool_]:
 
 
 def measure_tremble(course: Course) -> float:
-    """How far heights are off the line through their neighbours: the median absolute logarithm of the ratio.
+    """How far heights are off the line through their neighbours: the median absolute logarithm of
+    the ratio.
 
     With fewer than _MIN_TOLD boxes nothing is told: infinite.
     """
     if len(course.row) < _MIN_TOLD:
         return float("inf")
     value, _ = fit_lines(course.centre, course.step, course.track, MIN_ROWS + 2, leave_out=True)
-    return float(np.median(np.abs(np.log(np.maximum(course.centre[:, 3], 1) / np.maximum(value[:, 3], 1)))))
+    return float(
+        np.median(np.abs(np.log(np.maximum(course.centre[:, 3], 1) / np.maximum(value[:, 3], 1))))
+    )
 
 
-def find_weak_ends(course: Course, scores: NDArray[np.float64], min_score: float) -> NDArray[np.bool_]:
-    """(N,) boxes before the first and after the last one of their track that reaches `min_score`."""
+def find_weak_ends(
+    course: Course, scores: NDArray[np.float64], min_score: float
+) -> NDArray[np.bool_]:
+    """(N,) boxes before the first and after the last one of their track that reaches
+    `min_score`."""
     strong = scores[course.row] >= min_score
     length = course.last - course.first + 1
     count = np.cumsum(strong)

@@ -1,1 +1,2 @@
-"""Other people's networks: weights files that are checked before they are read, and the runtimes that run them."""
+"""Other people's networks: weights files that are checked before they are read, and the runtimes
+that run them."""

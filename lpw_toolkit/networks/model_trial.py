@@ -1,8 +1,10 @@
-"""A stranger's model is tried before it is trusted: one small grey image, in a process that may be killed.
+"""A stranger's model is tried before it is trusted: one small grey image, in a process that may be
+killed.
 
-The child gets the bytes that were hashed and checked, may take the memory of the bound `model_bytes`, and is killed
-after `model_seconds`. What passed is recorded in the user's cache by SHA-256 and version of the runtime, and is not
-tried again: the trial costs one import of the runtime, once.
+The child gets the bytes that were hashed and checked, may take the memory of the bound
+`model_bytes`, and is killed after `model_seconds`. What passed is recorded in the user's cache by
+SHA-256 and version of the runtime, and is not tried again: the trial costs one import of the
+runtime, once.
 """
 
 import importlib
@@ -26,28 +28,35 @@ from lpw_toolkit.networks.runtimes import package_version
 from lpw_toolkit.networks.weights import WeightsFile, cache_folder
 
 Size = tuple[int, int]
-#: Opens the model and, where its images have a size, runs it once: the file, that size for a model that leaves it open,
-#: and what bounds the process, to be called when the runtime is imported. Whether the model was run.
+#: Opens the model and, where its images have a size, runs it once: the file, that size for a model
+#: that leaves it open, and what bounds the process, to be called when the runtime is imported.
+#: Whether the model was run.
 Probe = Callable[[WeightsFile, Size | None, Callable[[], None]], bool]
 _FACTOR = 6  # times the file: it, its tensors, packed and unpacked ones, and the compiled network
 _MAX_ANSWER = 1 << 16
 _DO = "choose another model, or raise that limit for a model that you trust"
 _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re.IGNORECASE)
 _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re.IGNORECASE)
-# Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is looked at.
+# Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is
+# looked at.
 _START = (
-    "import json, sys; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = request['path']; "
-    "from lpw_toolkit.networks.model_trial import answer; answer(request['name'], request['probe'], request['size_px'])"
+    "import json, sys; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = "
+    "request['path']; "
+    "from lpw_toolkit.networks.model_trial import answer; answer(request['name'], "
+    "request['probe'], request['size_px'])"
 )
 
 
-def try_model(file: WeightsFile, runtime: str, probe: Probe, size_px: Size | None = None) -> str | None:
+def try_model(
+    file: WeightsFile, runtime: str, probe: Probe, size_px: Size | None = None
+) -> str | None:
     """Runs the model once in a child process, unless that went well before.
 
     Args:
         runtime: the package that runs it: `onnxruntime`, `openvino` or `ultralytics`.
         probe: a function of a module, which the child calls.
-        size_px: height and width for inputs that leave them open; without it such a model is opened only.
+        size_px: height and width for inputs that leave them open; without it such a model is opened
+            only.
 
     Returns:
         What its runtime said against it, or None where it answered.
@@ -64,7 +73,9 @@ def try_model(file: WeightsFile, runtime: str, probe: Probe, size_px: Size | Non
     if "error" in answer:
         return str(answer["error"])
     if answer.get("ran") and record is not None:
-        with suppress(OSError, LpwError):  # a cache that cannot be written costs another trial, no more
+        with suppress(
+            OSError, LpwError
+        ):  # a cache that cannot be written costs another trial, no more
             make_folder(record.parent)
             publish_bytes(record, b"")
     return None
@@ -84,14 +95,18 @@ def _run_child(file: WeightsFile, probe: Probe, size_px: Size | None) -> dict[st
     request: dict[str, Any] = {"path": sys.path, "name": file.path.name, "size_px": size_px}
     request["probe"] = [probe.__module__, probe.__name__]
     command = [sys.executable, "-I", "-c", _START]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     seconds = limit("model_seconds")
     try:
         with suppress(BrokenPipeError):
             child.stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
         out, _ = child.communicate(file.data, timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        got = explain_limit("model_seconds", f"no answer to one small image within {seconds} seconds")
+        got = explain_limit(
+            "model_seconds", f"no answer to one small image within {seconds} seconds"
+        )
         raise LpwError(file.path, got, "a network that answers", _DO) from error
     finally:
         child.kill()
@@ -107,7 +122,8 @@ def _run_child(file: WeightsFile, probe: Probe, size_px: Size | None) -> dict[st
 
 
 def answer(name: str, probe: list[str], size_px: Size | None) -> None:
-    """The child: reads the model from stdin and prints one line of JSON: `ran`, or `error` with or without `memory`."""
+    """The child: reads the model from stdin and prints one line of JSON: `ran`, or `error` with or
+    without `memory`."""
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
     file = WeightsFile(Path(name), sys.stdin.buffer.read())
@@ -125,11 +141,14 @@ def answer(name: str, probe: list[str], size_px: Size | None) -> None:
 
 
 def _cap(file: WeightsFile) -> None:
-    """From here on this process gets the bound of memory and no more, and ends even if nobody kills it."""
+    """From here on this process gets the bound of memory and no more, and ends even if nobody kills
+    it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seconds = limit("model_seconds") + 10
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    if sys.platform == "linux":  # elsewhere the memory of data is neither told nor bounded: the time is
+    if (
+        sys.platform == "linux"
+    ):  # elsewhere the memory of data is neither told nor bounded: the time is
         with open_stream(Path(f"/proc/{os.getpid()}/status")) as stream:
             status = stream.read(1 << 16)
         held = int(status.split(b"VmData:")[1].split()[0]) << 10

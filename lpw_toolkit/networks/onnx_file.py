@@ -1,7 +1,9 @@
-"""What an ONNX file holds, read without a runtime and strictly: a model lies whole in its file, and ends.
+"""What an ONNX file holds, read without a runtime and strictly: a model lies whole in its file, and
+ends.
 
-Runtimes read what protobuf forgives (tags whose high bits are dropped, groups, tensors in two parts): here whatever a
-writer of ONNX never makes is refused, so that nobody reads more in the file than was looked at.
+Runtimes read what protobuf forgives (tags whose high bits are dropped, groups, tensors in two
+parts): here whatever a writer of ONNX never makes is refused, so that nobody reads more in the file
+than was looked at.
 
 Source: onnx/onnx:onnx/onnx.proto (field numbers).
 """
@@ -28,7 +30,8 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "port": {},
     "metadata": {},
 }
-# Messages that protobuf merges where they come twice; of a graph in parts each part is looked at, as the whole is.
+# Messages that protobuf merges where they come twice; of a graph in parts each part is looked at,
+# as the whole is.
 _ONCE = {"training": {1, 2}, "attribute": {5, 6, 22}, "sparse": {1, 2}}
 # Nodes of onnxruntime's own that no network for images has.
 _NEVER = {"EPContext": "which names a file"} | dict.fromkeys(
@@ -46,7 +49,8 @@ class _RefusedError(Exception):
 
 
 class _Field(NamedTuple):
-    """One field: `value` is a number, or the place of `length` bytes; `length` is -1 for a number."""
+    """One field: `value` is a number, or the place of `length` bytes; `length` is -1 for a
+    number."""
 
     number: int
     value: int
@@ -68,17 +72,22 @@ def refuse_external_data(path: Path) -> None:
 def check_onnx(file: WeightsFile) -> None:
     """Makes sure that no runtime is led to another file, or into a loop without end.
 
-    Errors: LpwError for such a model, and for a file that is no ONNX model as its writers make them.
+    Errors: LpwError for such a model, and for a file that is no ONNX model as its writers make
+    them.
     """
     try:
-        if file.data[4:8] == b"ORTM" or b"<net" in file.data[:4096]:  # other formats that the runtimes tell by that
+        if (
+            file.data[4:8] == b"ORTM" or b"<net" in file.data[:4096]
+        ):  # other formats that the runtimes tell by that
             raise ValueError("another format")
         _Reader(file.data).check()
     except _RefusedError as error:
         got, expected, do = error.args
         raise LpwError(file.path, got, expected, do) from error
     except (ValueError, IndexError, RecursionError) as error:
-        raise LpwError(file.path, "a file that is no ONNX model, or a damaged one", "an ONNX model", _DO) from error
+        raise LpwError(
+            file.path, "a file that is no ONNX model, or a damaged one", "an ONNX model", _DO
+        ) from error
 
 
 class _Reader:
@@ -104,7 +113,9 @@ class _Reader:
             for name in names:
                 own = self.constants.get(name)
                 if own is None:
-                    raise _RefusedError("a loop that may never end", "loops of a constant number of turns", _DO_LOOP)
+                    raise _RefusedError(
+                        "a loop that may never end", "loops of a constant number of turns", _DO_LOOP
+                    )
                 turns *= max(own, 1)
                 if turns > most:
                     got = explain_limit("model_turns", f"a loop of {turns} turns")
@@ -177,17 +188,24 @@ class _Reader:
         tensor = _Tensor()
         for number, value, length in self._iter_fields(start, end):
             if number == 13 or (number == 14 and value):
-                raise _RefusedError("weights in another file (external data)", "an ONNX model in one file", _DO)
+                raise _RefusedError(
+                    "weights in another file (external data)", "an ONNX model in one file", _DO
+                )
             if number == 2:
                 tensor.kind = value
             elif number == 8:
                 tensor.name = self._text(value, length)
             elif number == 7:
                 packed = self._iter_packed(value, length) if length >= 0 else iter([value])
-                tensor.values += [_signed(v) for v, _ in zip(packed, range(2), strict=False)][: 2 - len(tensor.values)]
+                tensor.values += [_signed(v) for v, _ in zip(packed, range(2), strict=False)][
+                    : 2 - len(tensor.values)
+                ]
             elif number == 9 and length >= 0:
                 raw = self.data[value : value + min(length, 16)]
-                tensor.values += [int.from_bytes(raw[i : i + 8], "little", signed=True) for i in range(0, len(raw), 8)]
+                tensor.values += [
+                    int.from_bytes(raw[i : i + 8], "little", signed=True)
+                    for i in range(0, len(raw), 8)
+                ]
         return tensor
 
     def _define(self, name: str, value: int | None) -> None:
@@ -206,7 +224,8 @@ class _Reader:
             yield value
 
     def _iter_fields(self, start: int, end: int) -> Iterator[_Field]:
-        """The fields of one message. Errors: ValueError for what no writer makes, _RefusedError for too many."""
+        """The fields of one message. Errors: ValueError for what no writer makes, _RefusedError for
+        too many."""
         data, place = self.data, start
         while place < end:
             self.n_fields += 1
@@ -242,7 +261,8 @@ def _signed(value: int) -> int:
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number of at most 64 bits and the place behind it. Errors: ValueError for one that is too long."""
+    """A number of at most 64 bits and the place behind it. Errors: ValueError for one that is too
+    long."""
     value = data[place]
     place += 1
     if value < 128:

@@ -1,4 +1,5 @@
-"""ONNX models opened by either runtime, errors in one line; what a model takes and gives, as shapes."""
+"""ONNX models opened by either runtime, errors in one line; what a model takes and gives, as
+shapes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,8 @@ _GREY = 114
 
 
 def refuse_harmful(file: WeightsFile, runtime: str, do: str, size_px: Size | None = None) -> None:
-    """Makes sure that the model lies whole in its file, opens and answers: checked, then tried in another process.
+    """Makes sure that the model lies whole in its file, opens and answers: checked, then tried in
+    another process.
 
     Args:
         size_px: height and width to try, for a model that leaves them open.
@@ -39,7 +41,9 @@ def _probe_onnxruntime(file: WeightsFile, size_px: Size | None, cap: Callable[[]
     cap()
     session = start_session(file)
     inputs = session.get_inputs()
-    shapes = [tuple(side if isinstance(side, int) else None for side in value.shape) for value in inputs]
+    shapes = [
+        tuple(side if isinstance(side, int) else None for side in value.shape) for value in inputs
+    ]
     shape = _fill(shapes, size_px)
     if shape is not None:
         session.run(None, {inputs[0].name: np.full(shape, _GREY, dtype=np.float32)})
@@ -60,7 +64,8 @@ def _probe_openvino(file: WeightsFile, size_px: Size | None, cap: Callable[[], N
 
 
 def _fill(shapes: list[Shape], size_px: Size | None) -> tuple[int, ...] | None:
-    """The shape of one small batch; None where the model takes no images, or their size is not known."""
+    """The shape of one small batch; None where the model takes no images, or their size is not
+    known."""
     if len(shapes) != 1 or len(shapes[0]) != 4:
         return None
     batch, channels, height, width = shapes[0]
@@ -71,14 +76,21 @@ def _fill(shapes: list[Shape], size_px: Size | None) -> tuple[int, ...] | None:
 
 
 def read_shapes(file: WeightsFile, runtime: str, do: str) -> tuple[list[Shape], list[Shape]]:
-    """Shapes of all inputs and of all outputs. Errors: LpwError as `read_openvino` and `open_session`."""
+    """Shapes of all inputs and of all outputs. Errors: LpwError as `read_openvino` and
+    `open_session`."""
     if runtime == "openvino":
         model = read_openvino(file, do)
-        ports = [[list_sides(port.partial_shape) for port in side] for side in (model.inputs, model.outputs)]
+        ports = [
+            [list_sides(port.partial_shape) for port in side]
+            for side in (model.inputs, model.outputs)
+        ]
         return ports[0], ports[1]
     session = open_session(file, do)
     values = session.get_inputs(), session.get_outputs()
-    shapes = [[tuple(s if isinstance(s, int) else None for s in value.shape) for value in side] for side in values]
+    shapes = [
+        [tuple(s if isinstance(s, int) else None for s in value.shape) for value in side]
+        for side in values
+    ]
     return shapes[0], shapes[1]
 
 
@@ -90,7 +102,8 @@ def list_sides(shape: Any) -> Shape:
 
 
 def refuse_large(file: WeightsFile, shape: Shape, do: str) -> None:
-    """Errors: LpwError for a model that fixes more, or larger, images than anybody feeds a network with."""
+    """Errors: LpwError for a model that fixes more, or larger, images than anybody feeds a network
+    with."""
     batch, _, *sides = shape
     n_pixels = (batch or 1) * (sides[0] or 1) * (sides[1] or 1)
     for name, got in (("image_side", max(side or 1 for side in sides)), ("image_pixels", n_pixels)):
@@ -100,7 +113,8 @@ def refuse_large(file: WeightsFile, shape: Shape, do: str) -> None:
 
 
 def read_openvino(file: WeightsFile, do: str) -> Any:
-    """The model as OpenVINO has it, not compiled. Errors: LpwError, whose remedy is `do`, for no ONNX model."""
+    """The model as OpenVINO has it, not compiled. Errors: LpwError, whose remedy is `do`, for no
+    ONNX model."""
     try:
         return runtimes.open_core().read_model(file.data)
     except RuntimeError as error:
@@ -108,7 +122,8 @@ def read_openvino(file: WeightsFile, do: str) -> Any:
 
 
 def open_session(file: WeightsFile, do: str) -> Any:
-    """An onnxruntime session of one thread. Errors: LpwError, whose remedy is `do`, for no ONNX model."""
+    """An onnxruntime session of one thread. Errors: LpwError, whose remedy is `do`, for no ONNX
+    model."""
     try:
         return start_session(file)
     except Exception as error:  # onnxruntime's errors share no class but this
@@ -120,14 +135,17 @@ def start_session(file: WeightsFile) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # batches run beside each other, each on one thread: see OpenVinoNetwork
+    options.intra_op_num_threads = (
+        1  # batches run beside each other, each on one thread: see OpenVinoNetwork
+    )
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     return ort.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
 
 
 def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -> Any:
-    """The one answer to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the model fails."""
+    """The one answer to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the
+    model fails."""
     network.inputs(0)[:] = grey
     network.start(0)
     try:
@@ -141,10 +159,15 @@ def refuse_damaged(file: WeightsFile, error: Exception | str, do: str) -> LpwErr
     """The error for a file that a runtime does not take, or that fails at its first run."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return LpwError(
-        file.path, f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})", "an ONNX model", do
+        file.path,
+        f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})",
+        "an ONNX model",
+        do,
     )
 
 
 def tell_shapes(shapes: list[Shape]) -> str:
     """Shapes for a message: `1x3x256x128, ?x512`."""
-    return ", ".join("x".join("?" if side is None else str(side) for side in shape) or "?" for shape in shapes)
+    return ", ".join(
+        "x".join("?" if side is None else str(side) for side in shape) or "?" for shape in shapes
+    )

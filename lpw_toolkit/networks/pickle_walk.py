@@ -1,7 +1,10 @@
-"""Follows a pickle of tensors without building any: which storages it names, and whether each tensor fits in its own.
+"""Follows a pickle of tensors without building any: which storages it names, and whether each
+tensor fits in its own.
 
-The instructions are those that torch's own restricted reader knows; names stand for themselves and are never imported.
-Source: pytorch/pytorch:torch/_weights_only_unpickler.py (the instructions), torch/_utils.py (the arguments).
+The instructions are those that torch's own restricted reader knows; names stand for themselves and
+are never imported.
+Source: pytorch/pytorch:torch/_weights_only_unpickler.py (the instructions), torch/_utils.py (the
+arguments).
 """
 
 import pickle
@@ -10,17 +13,20 @@ from collections import OrderedDict
 from typing import Any, BinaryIO, ClassVar
 
 _ITEM_BYTES = {
-    "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
+    "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8,
+    "IntStorage": 4,
     "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1,
     "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
 }  # fmt: skip
 _TENSORS = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
 _PLAIN = {  # functions whose answers are as large as their arguments
-    "torch Size", "torch device", "collections OrderedDict", "collections Counter", "__builtin__ set", "builtins set",
+    "torch Size", "torch device", "collections OrderedDict", "collections Counter",
+    "__builtin__ set", "builtins set",
     "__builtin__ complex", "builtins complex",
 }  # fmt: skip
 _FOR_NETWORKS = {
-    "_codecs encode", "__builtin__ getattr", "builtins getattr", "numpy dtype", "numpy.core.multiarray scalar",
+    "_codecs encode", "__builtin__ getattr", "builtins getattr", "numpy dtype",
+    "numpy.core.multiarray scalar",
     "numpy._core.multiarray scalar",
 }  # fmt: skip
 _NETWORKS = re.compile(
@@ -34,9 +40,41 @@ _MAX_SIDES = 64
 _MORE = "a file that holds more than tensors"
 _MORE_THAN_NETWORK = "a file that safe loading refuses: it holds more than a network, or is damaged"
 _INSTRUCTIONS = (
-    *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPERSID", "APPEND", "APPENDS", "SETITEM"),
-    *("SETITEMS", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "NONE", "NEWTRUE", "NEWFALSE", "EMPTY_TUPLE", "EMPTY_LIST"),
-    *("EMPTY_DICT", "BININT", "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING", "BINGET"),
+    *(
+        "PROTO",
+        "STOP",
+        "MARK",
+        "GLOBAL",
+        "REDUCE",
+        "NEWOBJ",
+        "BUILD",
+        "BINPERSID",
+        "APPEND",
+        "APPENDS",
+        "SETITEM",
+    ),
+    *(
+        "SETITEMS",
+        "TUPLE",
+        "TUPLE1",
+        "TUPLE2",
+        "TUPLE3",
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "EMPTY_TUPLE",
+        "EMPTY_LIST",
+    ),
+    *(
+        "EMPTY_DICT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "BINFLOAT",
+        "BINUNICODE",
+        "SHORT_BINSTRING",
+        "BINGET",
+    ),
     *("LONG_BINGET", "BINPUT", "LONG_BINPUT", "LONG1"),
 )
 
@@ -56,7 +94,8 @@ class _Thing:
 
 
 class _Tensor:
-    """A tensor or parameter, which fits in its storage; torch lets a file lay it anew, which is refused."""
+    """A tensor or parameter, which fits in its storage; torch lets a file lay it anew, which is
+    refused."""
 
 
 class _Storage:
@@ -80,7 +119,8 @@ def follow_pickle(stream: BinaryIO, *, modules: bool = False) -> Claims:
     Args:
         modules: whether networks may be in it too.
 
-    Errors: RefusedError for more than that, and tensors beyond their storage; ValueError and others for damaged ones.
+    Errors: RefusedError for more than that, and tensors beyond their storage; ValueError and others
+    for damaged ones.
     """
     walker = _Walker(stream, modules=modules)
     walker.load()
@@ -88,7 +128,8 @@ def follow_pickle(stream: BinaryIO, *, modules: bool = False) -> Claims:
 
 
 def read_plain(stream: BinaryIO) -> Any:
-    """The numbers, texts, lists and dictionaries of one pickle of `stream`. Errors: as `follow_pickle`."""
+    """The numbers, texts, lists and dictionaries of one pickle of `stream`. Errors: as
+    `follow_pickle`."""
     return _Walker(stream, modules=False).load()
 
 
@@ -104,7 +145,12 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
     def find_class(self, module: str, name: str) -> _Name:
         full = f"{module} {name}"
         storage = module in ("torch", "torch.storage") and name in _ITEM_BYTES
-        known = storage or full in _TENSORS or full in _PLAIN or full == "torch._utils _rebuild_parameter"
+        known = (
+            storage
+            or full in _TENSORS
+            or full in _PLAIN
+            or full == "torch._utils _rebuild_parameter"
+        )
         if not known and not _DTYPE.fullmatch(full):
             if not self.modules:
                 raise RefusedError(_MORE)
@@ -115,7 +161,12 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
     def persistent_load(self, pid: Any) -> _Storage:
         kind, storage, key, _, n_items, *view = pid
         storage = storage.rpartition(" ")[2] if isinstance(storage, _Name) else ""
-        if kind != "storage" or storage not in _ITEM_BYTES or not isinstance(key, str) or type(n_items) is not int:
+        if (
+            kind != "storage"
+            or storage not in _ITEM_BYTES
+            or not isinstance(key, str)
+            or type(n_items) is not int
+        ):
             raise RefusedError("a damaged file")
         n_bytes = n_items * _ITEM_BYTES[storage]
         if n_bytes < 0 or self.claims.setdefault(key, n_bytes) != n_bytes:
@@ -145,7 +196,9 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
         if name in _PLAIN:
             for argument in arguments:
                 _refuse_nested(argument)
-            return OrderedDict() if name == "collections OrderedDict" and not arguments else _Thing()
+            return (
+                OrderedDict() if name == "collections OrderedDict" and not arguments else _Thing()
+            )
         # A constructor takes the memory that it is asked for.
         if arguments and name not in _FOR_NETWORKS and not _ANY_ARGUMENTS.fullmatch(name):
             raise RefusedError(_MORE_THAN_NETWORK)
@@ -190,13 +243,15 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
         getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
         for name in _INSTRUCTIONS
     } | {
-        pickle.REDUCE[0]: _reduce, pickle.NEWOBJ[0]: _new, pickle.BUILD[0]: _build, pickle.APPEND[0]: _append,
+        pickle.REDUCE[0]: _reduce, pickle.NEWOBJ[0]: _new, pickle.BUILD[0]: _build,
+        pickle.APPEND[0]: _append,
         pickle.APPENDS[0]: _extend, pickle.SETITEM[0]: _set_one, pickle.SETITEMS[0]: _set_many,
     }  # fmt: skip
 
 
 def _check_key(key: Any) -> Any:
-    """A key whose hash costs nothing. Errors: RefusedError for others, and numbers made to collide."""
+    """A key whose hash costs nothing. Errors: RefusedError for others, and numbers made to
+    collide."""
     if (type(key) is int and abs(key) < _MAX_INT) or type(key) in (str, bool, bytes, type(None)):
         return key
     raise RefusedError("names that are none")

@@ -37,12 +37,17 @@ class Network(Protocol):
 
 
 class ThreadedNetwork:
-    """A function from pixels (B, height, width, 3) to answers, run beside the caller by worker threads."""
+    """A function from pixels (B, height, width, 3) to answers, run beside the caller by worker
+    threads."""
 
-    def __init__(self, function: Callable[[Pixels], Answers], shape: tuple[int, int, int], n_workers: int) -> None:
+    def __init__(
+        self, function: Callable[[Pixels], Answers], shape: tuple[int, int, int], n_workers: int
+    ) -> None:
         self._function = function
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="lpw-network")
-        self.n_slots = n_workers + 1  # one more than can run, so that the next batch is drawn meanwhile
+        self.n_slots = (
+            n_workers + 1
+        )  # one more than can run, so that the next batch is drawn meanwhile
         self._inputs = [np.empty((*shape, 3), dtype=np.uint8) for _ in range(self.n_slots)]
         self._answers: list[Future[Answers] | None] = [None] * self.n_slots
 
@@ -55,7 +60,8 @@ class ThreadedNetwork:
         self._answers[slot] = self._pool.submit(self._function, self._inputs[slot])
 
     def finish(self, slot: int) -> Answers:
-        """Waits for the worker. Errors: what the function raised; RuntimeError where nothing was started."""
+        """Waits for the worker. Errors: what the function raised; RuntimeError where nothing was
+        started."""
         answer = self._answers[slot]
         if answer is None:
             raise RuntimeError(f"slot {slot} was not started")
@@ -63,10 +69,11 @@ class ThreadedNetwork:
 
 
 class OpenVinoNetwork:
-    """An OpenVINO model on the processor: one single-threaded stream per thread, each with its own request.
+    """An OpenVINO model on the processor: one single-threaded stream per thread, each with its own
+    request.
 
-    One thread per stream is faster than several threads on one frame, and each answer is computed by one thread in a
-    fixed order, so that it does not depend on what else is in flight.
+    One thread per stream is faster than several threads on one frame, and each answer is computed
+    by one thread in a fixed order, so that it does not depend on what else is in flight.
     """
 
     def __init__(self, model: Any, precision: str, threads: int) -> None:
@@ -102,10 +109,12 @@ class OpenVinoNetwork:
 
 
 def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ...] = ()) -> Any:
-    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) bytes instead: the change happens in its graph.
+    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) bytes instead: the change
+    happens in its graph.
 
     Args:
-        mean, scale: of the three channels, 0-255; where given, the mean is taken off and the scale divided by.
+        mean, scale: of the three channels, 0-255; where given, the mean is taken off and the scale
+            divided by.
     """
     ov = import_openvino()
     from openvino.preprocess import PrePostProcessor
@@ -122,12 +131,15 @@ def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ..
 
 
 def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallback: str) -> str:
-    """The runtime to use: what was asked for, or for `auto` the preferred one where it is installed.
+    """The runtime to use: what was asked for, or for `auto` the preferred one where it is
+    installed.
 
     Errors: LpwError for an unknown name, or a runtime that is not installed.
     """
     if asked not in known:
-        raise LpwError("--runtime", asked, f"{' | '.join(known)} for this detector", "choose one of them")
+        raise LpwError(
+            "--runtime", asked, f"{' | '.join(known)} for this detector", "choose one of them"
+        )
     runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
     if not find_spec(runtime):
         do = f'pip install "lpw-toolkit[{_EXTRAS[runtime]}]"'
@@ -138,13 +150,18 @@ def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallba
 def choose_precision(asked: str, runtime: str) -> tuple[str, str]:
     """The precision to run at, and why.
 
-    `auto` is bfloat16 where the processor has instructions for it (avx512_bf16, amx_bf16): 1.7 times as fast at equal
-    recall. Elsewhere float32.
+    `auto` is bfloat16 where the processor has instructions for it (avx512_bf16, amx_bf16): 1.7
+    times as fast at equal recall. Elsewhere float32.
     """
     if asked not in PRECISIONS:
         raise LpwError("--precision", asked, " | ".join(PRECISIONS), "choose one of them")
     if runtime == "onnxruntime" and asked == "bfloat16":
-        raise LpwError("--precision bfloat16", "runtime onnxruntime", "runtime openvino", "add --runtime openvino")
+        raise LpwError(
+            "--precision bfloat16",
+            "runtime onnxruntime",
+            "runtime openvino",
+            "add --runtime openvino",
+        )
     if asked != "auto":
         return asked, "asked for"
     if runtime == "onnxruntime":
@@ -159,7 +176,10 @@ def _has_bfloat16(runtime: str) -> bool:
         return "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     import torch
 
-    asks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    asks = [
+        getattr(torch.cpu, name, None)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    ]
     return any(ask() for ask in asks if ask)
 
 
@@ -169,9 +189,11 @@ def package_version(name: str) -> str:
 
 
 def import_openvino() -> Any:
-    """The package openvino, without its telemetry: by default each conversion reports to Google Analytics."""
+    """The package openvino, without its telemetry: by default each conversion reports to Google
+    Analytics."""
     if "openvino_telemetry" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # its importers then take their stub
+        # its importers then take their stub
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import openvino
 
     return openvino
@@ -181,9 +203,9 @@ def import_openvino() -> Any:
 def open_core() -> Any:
     """The one OpenVINO Core of this process.
 
-    A Core's processor plugin gives the thread a signal stack, and puts back the one it found when it ends: of two that
-    do not end in reverse order the later leaves one that is gone, and the next signal with a handler (Ctrl-C, the end
-    of a child) kills the process.
+    A Core's processor plugin gives the thread a signal stack, and puts back the one it found when
+    it ends: of two that do not end in reverse order the later leaves one that is gone, and the next
+    signal with a handler (Ctrl-C, the end of a child) kills the process.
     """
     return import_openvino().Core()
 
@@ -191,5 +213,9 @@ def open_core() -> Any:
 def count_threads(threads: int | None) -> int:
     """The number of inference threads: as given, else the processors this process may use."""
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
     return threads

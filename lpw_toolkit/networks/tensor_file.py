@@ -1,6 +1,7 @@
 """Safetensors: the header is checked before the library sees it, and the file is read once.
 
-    length of the header | header, JSON: NAME: {dtype, shape, data_offsets}, __metadata__: {text: text} | numbers
+    length of the header | header, JSON: NAME: {dtype, shape, data_offsets}, __metadata__: {text:
+    text} | numbers
 
 Source: huggingface/safetensors:README.md (the format, and what it forbids).
 """
@@ -13,7 +14,8 @@ from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import parse_json
 
 _BITS = {
-    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U64": 64, "U32": 32,
+    "F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32, "I16": 16, "I8": 8,
+    "U64": 64, "U32": 32,
     "U16": 16, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "C64": 64,
 }  # fmt: skip
 _MAX_SIDES = 64
@@ -22,7 +24,8 @@ _MAX_SIDES = 64
 def parse_tensors(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """Torch tensors by name, and what the file says of itself.
 
-    Errors: ValueError for no safetensors file, one whose tensors overlap or lie outside it, and one beyond a bound.
+    Errors: ValueError for no safetensors file, one whose tensors overlap or lie outside it, and one
+    beyond a bound.
     """
     facts = check_header(data)
     from safetensors import SafetensorError
@@ -60,12 +63,17 @@ def check_header(data: bytes) -> dict[str, str]:
 
 
 def _find_place(name: str, entry: Any) -> tuple[int, int]:
-    """First byte of a tensor, and the one behind its last. Errors: ValueError for an entry that is none."""
+    """First byte of a tensor, and the one behind its last. Errors: ValueError for an entry that is
+    none."""
     if not isinstance(entry, Mapping) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"an entry {name[:80]!r} that is no tensor")
     kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     numbers = [*shape, *place] if isinstance(shape, list) and isinstance(place, list) else []
-    if len(numbers) < 2 or any(type(n) is not int or not 0 <= n < 1 << 62 for n in numbers) or len(place) != 2:
+    if (
+        len(numbers) < 2
+        or any(type(n) is not int or not 0 <= n < 1 << 62 for n in numbers)
+        or len(place) != 2
+    ):
         raise ValueError(f"a tensor {name[:80]!r} without its place")
     if len(shape) > _MAX_SIDES or not isinstance(kind, str) or kind not in _BITS:
         raise ValueError(f"a tensor {name[:80]!r} of an unknown kind")

@@ -1,9 +1,12 @@
-"""What a PyTorch file would take to load, found without loading: its storages, and the tensors in them.
+"""What a PyTorch file would take to load, found without loading: its storages, and the tensors in
+them.
 
-A file of a few bytes may ask for any amount of memory: members that unpack, storages and tensors larger than what is
-there, constructors with large arguments. Whatever `torch.save` does not write is refused here, before torch reads it.
+A file of a few bytes may ask for any amount of memory: members that unpack, storages and tensors
+larger than what is there, constructors with large arguments. Whatever `torch.save` does not write
+is refused here, before torch reads it.
 
-    zip, or the older stream --list members, stored and apart--> pickle --walk, nothing built--> claims <= bytes there
+    zip, or the older stream --list members, stored and apart--> pickle --walk, nothing built-->
+    claims <= bytes there
 """
 
 import io
@@ -22,7 +25,16 @@ _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 # What the reading of a damaged pickle or archive raises.
 _DAMAGES = (
-    *(ValueError, IndexError, KeyError, TypeError, AttributeError, EOFError, RecursionError, MemoryError),
+    *(
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        RecursionError,
+        MemoryError,
+    ),
     *(struct.error, pickle.UnpicklingError),
 )
 
@@ -36,11 +48,13 @@ class Member(NamedTuple):
 
 
 def check_torch(file: WeightsFile, expected: str, do: str, *, modules: bool) -> None:
-    """Makes sure that loading the file takes the memory of its own bytes, and builds tensors by name.
+    """Makes sure that loading the file takes the memory of its own bytes, and builds tensors by
+    name.
 
     Args:
         expected, do: of the error.
-        modules: whether networks of `torch.nn` and `ultralytics` may be in it too (they are not built here).
+        modules: whether networks of `torch.nn` and `ultralytics` may be in it too (they are not
+            built here).
 
     Errors: LpwError for anything else.
     """
@@ -48,7 +62,10 @@ def check_torch(file: WeightsFile, expected: str, do: str, *, modules: bool) -> 
         if file.data[:4] == _LOCAL:
             _check_archive(file.data, modules=modules)
         elif modules:
-            raise RefusedError("a file that is no checkpoint in torch's zip format (a bare pickle, a tar, or damaged)")
+            raise RefusedError(
+                "a file that is no checkpoint in torch's zip format (a bare pickle, a tar, or "
+                "damaged)"
+            )
         else:
             _check_stream(file.data)
     except RefusedError as error:
@@ -82,9 +99,11 @@ def _refuse_long(n_bytes: int) -> None:
 
 
 def list_members(data: bytes) -> list[Member]:
-    """The members of a zip as torch writes it: stored as they are, apart from each other, each name once.
+    """The members of a zip as torch writes it: stored as they are, apart from each other, each name
+    once.
 
-    Errors: RefusedError for any other zip, ValueError, IndexError or struct.error for a damaged one.
+    Errors: RefusedError for any other zip, ValueError, IndexError or struct.error for a damaged
+    one.
     """
     count, size, start = _find_directory(data)
     if count > limit("weights_members"):
@@ -103,7 +122,8 @@ def list_members(data: bytes) -> list[Member]:
 
 
 def _find_directory(data: bytes) -> tuple[int, int, int]:
-    """Number of members, and size and place of their list. Errors: RefusedError where the end is not as torch's."""
+    """Number of members, and size and place of their list. Errors: RefusedError where the end is
+    not as torch's."""
     end = len(data) - 22
     if end < 0 or data[end : end + 4] != _END or data[end + 20 :] != b"\0\0":
         raise RefusedError("an archive that is cut off, or has something behind its end")
@@ -114,7 +134,9 @@ def _find_directory(data: bytes) -> tuple[int, int, int]:
         if place != end or data[end : end + 4] != _END64:
             raise RefusedError("an archive whose end is false")
         found = struct.unpack("<2I4Q", data[end + 16 : end + 56])
-        for short, most, value in zip((here, count, size, start), (0xFFFF, 0xFFFF, -1, -1), found[2:], strict=True):
+        for short, most, value in zip(
+            (here, count, size, start), (0xFFFF, 0xFFFF, -1, -1), found[2:], strict=True
+        ):
             if short not in (most & 0xFFFFFFFF, value):
                 raise RefusedError("an archive whose end is false")
         disk, first, here, count, size, start = found
@@ -128,7 +150,9 @@ def _iter_members(data: bytes, place: int, end: int) -> Iterator[Member]:
         if data[place : place + 4] != _CENTRAL:
             raise RefusedError("an archive whose list of members is false")
         flags, method = struct.unpack("<2H", data[place + 8 : place + 12])
-        packed, size, n_name, n_extra, n_comment = struct.unpack("<2I3H", data[place + 20 : place + 34])
+        packed, size, n_name, n_extra, n_comment = struct.unpack(
+            "<2I3H", data[place + 20 : place + 34]
+        )
         (local,) = struct.unpack("<I", data[place + 42 : place + 46])
         name = data[place + 46 : place + 46 + n_name]
         extra = data[place + 46 + n_name : place + 46 + n_name + n_extra]
@@ -145,7 +169,8 @@ def _iter_members(data: bytes, place: int, end: int) -> Iterator[Member]:
 
 
 def _widen(extra: bytes, values: tuple[int, ...]) -> tuple[int, ...]:
-    """Size, packed size and place of a member, those that do not fit from the zip64 part of its extra field."""
+    """Size, packed size and place of a member, those that do not fit from the zip64 part of its
+    extra field."""
     wide: list[int] = []
     while len(extra) >= 4 and not wide:
         kind, n_bytes = struct.unpack("<2H", extra[:4])
@@ -160,11 +185,17 @@ def _check_stream(data: bytes) -> None:
     # Only the beginning is looked at as pickles: the numbers stand behind it, and may be many.
     stream = io.BytesIO(data[: limit("pickle_bytes")])
     if [read_plain(stream), read_plain(stream)] != [_MAGIC, _PROTOCOL]:
-        raise RefusedError("a file that torch.save did not write (a tar, a bare pickle, or damaged)")
+        raise RefusedError(
+            "a file that torch.save did not write (a tar, a bare pickle, or damaged)"
+        )
     read_plain(stream)  # what the writer's system was
     claims = follow_pickle(stream)
     keys = read_plain(stream)
-    if not isinstance(keys, list) or not all(type(key) is str for key in keys) or sorted(keys) != sorted(claims):
+    if (
+        not isinstance(keys, list)
+        or not all(type(key) is str for key in keys)
+        or sorted(keys) != sorted(claims)
+    ):
         raise RefusedError("numbers that are not in the file")
     place = stream.tell()
     for key in keys:

@@ -1,4 +1,5 @@
-"""Weights files: found by path, by name, or alone in the usual places; fetched only when the user says so."""
+"""Weights files: found by path, by name, or alone in the usual places; fetched only when the user
+says so."""
 
 import hashlib
 import os
@@ -15,7 +16,14 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import exists, follow_links, is_file, is_folder, open_stream, read_bytes
+from lpw_toolkit.files.opening import (
+    exists,
+    follow_links,
+    is_file,
+    is_folder,
+    open_stream,
+    read_bytes,
+)
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TIMEOUT_S = 30.0
@@ -69,7 +77,9 @@ def read_weights(path: Path) -> WeightsFile:
         return WeightsFile(path, read_bytes(follow_links(path), "weights_bytes"))
     except OSError as error:
         do = "give the path of a weights file"
-        raise LpwError(path, writing.describe_os_error(error), "a readable file of weights", do) from error
+        raise LpwError(
+            path, writing.describe_os_error(error), "a readable file of weights", do
+        ) from error
 
 
 def weights_folder() -> Path:
@@ -83,14 +93,18 @@ def cache_folder() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "lpw"
 
 
-def find_weights(given: str | None, kind: WeightsKind, *, download: bool = False) -> tuple[Path, str]:
+def find_weights(
+    given: str | None, kind: WeightsKind, *, download: bool = False
+) -> tuple[Path, str]:
     """The weights file to use, and a line that says how it was chosen.
 
     Args:
-        given: a path or a name; None takes the only file of this kind in the working folder and the cache.
+        given: a path or a name; None takes the only file of this kind in the working folder and the
+            cache.
         download: a file that is not found may be fetched, when it is an official name.
 
-    Errors: LpwError where nothing or more than one file is found, or `given` is no file of this kind.
+    Errors: LpwError where nothing or more than one file is found, or `given` is no file of this
+    kind.
     """
     if given is None:
         return _find_only(kind, download)
@@ -102,22 +116,36 @@ def find_weights(given: str | None, kind: WeightsKind, *, download: bool = False
     if download and Path(given).parent == Path() and kind.matches(name):
         return download_weights(name, kind)
     found = ", ".join(f"{p}" for p in list_weights(kind)) or "none"
-    remedy = "give a path, or add --download" if kind.matches(name) else "give the path of a weights file"
-    raise LpwError(given, "no such file", f"weights ({kind.suffix}; found here and in the cache: {found})", remedy)
+    remedy = (
+        "give a path, or add --download"
+        if kind.matches(name)
+        else "give the path of a weights file"
+    )
+    raise LpwError(
+        given,
+        "no such file",
+        f"weights ({kind.suffix}; found here and in the cache: {found})",
+        remedy,
+    )
 
 
 def list_weights(kind: WeightsKind) -> list[Path]:
     """Files of this kind in the working folder, then in the cache."""
     folders = [f for f in (Path(), follow_links(weights_folder())) if is_folder(f)]
-    return [p for folder in folders for p in list_folder(folder) if kind.matches(p.name) and is_file(p)]
+    return [
+        p for folder in folders for p in list_folder(folder) if kind.matches(p.name) and is_file(p)
+    ]
 
 
 def download_weights(name: str, kind: WeightsKind) -> tuple[Path, str]:
-    """Fetches official weights into the cache, whole or not at all; the second value names address and SHA-256.
+    """Fetches official weights into the cache, whole or not at all; the second value names address
+    and SHA-256.
 
     Errors: LpwError for an address that is neither https nor local, a failed or oversized transfer.
     """
-    url = f"{(os.environ.get('LPW_WEIGHTS_URL') or kind.url).rstrip('/')}/{urllib.parse.quote(name)}"
+    url = (
+        f"{(os.environ.get('LPW_WEIGHTS_URL') or kind.url).rstrip('/')}/{urllib.parse.quote(name)}"
+    )
     _check_address(url)
     data = _fetch(url)
     path = writing.make_folder(weights_folder()) / name
@@ -125,8 +153,16 @@ def download_weights(name: str, kind: WeightsKind) -> tuple[Path, str]:
         writing.publish_bytes(path, data)
     except OSError as error:
         do = "free space, or set LPW_CACHE to another folder"
-        raise LpwError(path, writing.describe_os_error(error), "a file that can be written", do) from error
-    return path, f"weights {path} (fetched from {url}, {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()})"
+        raise LpwError(
+            path, writing.describe_os_error(error), "a file that can be written", do
+        ) from error
+    return (
+        path,
+        (
+            f"weights {path} (fetched from {url}, {len(data)} bytes, sha256 "
+            f"{hashlib.sha256(data).hexdigest()})"
+        ),
+    )
 
 
 def _find_only(kind: WeightsKind, download: bool) -> tuple[Path, str]:
@@ -136,11 +172,15 @@ def _find_only(kind: WeightsKind, download: bool) -> tuple[Path, str]:
         return found[0], f"weights {found[0]} (the only {kind.suffix} found)"
     if found:
         names = ", ".join(f"{p}" for p in found)
-        raise LpwError("--weights", f"nothing, and several files: {names}", "one", "choose with --weights FILE")
+        raise LpwError(
+            "--weights", f"nothing, and several files: {names}", "one", "choose with --weights FILE"
+        )
     if download:
         return download_weights(kind.default, kind)
     places = f"a {kind.suffix} in the working folder or in {weights_folder()}"
-    raise LpwError("--weights", "nothing, and no file found", places, "give --weights FILE, or add --download")
+    raise LpwError(
+        "--weights", "nothing, and no file found", places, "give --weights FILE, or add --download"
+    )
 
 
 def _find_named(given: str, kind: WeightsKind) -> Path | None:
@@ -157,34 +197,52 @@ def _named(given: str, kind: WeightsKind) -> str:
 
 def _check_file(path: Path, kind: WeightsKind) -> None:
     if not is_file(follow_links(path)):
-        raise LpwError(path, "no regular file", f"a {kind.suffix} file", "give the path of a weights file")
+        raise LpwError(
+            path, "no regular file", f"a {kind.suffix} file", "give the path of a weights file"
+        )
     if path.suffix.lower() != kind.suffix:
         raise LpwError(
-            path, f"a {path.suffix or 'nameless'} file", f"{kind.suffix}", "choose the detector that reads it"
+            path,
+            f"a {path.suffix or 'nameless'} file",
+            f"{kind.suffix}",
+            "choose the detector that reads it",
         )
     try:
         with open_stream(follow_links(path)) as file:
             if not file.read(1):
                 raise LpwError(path, "an empty file", "weights", "fetch or copy it again")
     except OSError as error:
-        raise LpwError(path, writing.describe_os_error(error), "a readable file", "check its permissions") from error
+        raise LpwError(
+            path, writing.describe_os_error(error), "a readable file", "check its permissions"
+        ) from error
 
 
 def _check_address(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
     local = parts.scheme == "file" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if parts.scheme != "https" and not local:
-        raise LpwError(url, f"{parts.scheme or 'no scheme'}", "an https address", "correct LPW_WEIGHTS_URL")
+        raise LpwError(
+            url, f"{parts.scheme or 'no scheme'}", "an https address", "correct LPW_WEIGHTS_URL"
+        )
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # the signature is urllib's
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: object, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: object,
+        newurl: str,
     ) -> urllib.request.Request | None:
         if urllib.parse.urlsplit(newurl).scheme == "file":
-            raise LpwError(newurl, "a redirect to a local file", "an https address", "check LPW_WEIGHTS_URL")
+            raise LpwError(
+                newurl, "a redirect to a local file", "an https address", "check LPW_WEIGHTS_URL"
+            )
         _check_address(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        words = (req, fp, code, msg, headers, newurl)
+        return super().redirect_request(*words)  # type: ignore[arg-type]
 
 
 def _fetch(url: str) -> bytes:

@@ -1,7 +1,9 @@
-"""A dataset as pages to look at: a timeline per camera and a strip of crops per tracklet, offline, in one folder.
+"""A dataset as pages to look at: a timeline per camera and a strip of crops per tracklet, offline,
+in one folder.
 
-The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file), `sprites/` one JPEG
-per tracklet. A content security policy keeps it from reaching anything else, and ids are only ever shown as text.
+The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file),
+`sprites/` one JPEG per tracklet. A content security policy keeps it from reaching anything else,
+and ids are only ever shown as text.
 """
 
 import base64
@@ -61,34 +63,50 @@ TIMELINES = Look("show.html", ("show.css", "timeline.js", "show.js"))
 
 @dataclass(frozen=True)
 class Sheet:
-    """Tracklets in the order of the page, and the slice of the table of frames that each one owns."""
+    """Tracklets in the order of the page, and the slice of the table of frames that each one
+    owns."""
 
     tracklets: pa.Table
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
 
 
-def write_show(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Show:
-    """Writes the folder `out` with index.html; an older show there is replaced, anything else is refused.
+def write_show(
+    dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12
+) -> Show:
+    """Writes the folder `out` with index.html; an older show there is replaced, anything else is
+    refused.
 
     Args:
         single_file: everything within index.html; for at most MAX_SINGLE_FILE tracklets.
         max_crops: most crops in a strip.
 
-    Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too large for one file;
-    MismatchError when its tables disagree. A corrupt crop is no error: it is crossed out and reported.
+    Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too
+    large for one file; MismatchError when its tables disagree. A corrupt crop is no error: it is
+    crossed out and reported.
     """
-    return write_pages(dataset, out, order_tracklets, TIMELINES, single_file=single_file, max_crops=max_crops)
+    return write_pages(
+        dataset, out, order_tracklets, TIMELINES, single_file=single_file, max_crops=max_crops
+    )
 
 
 def write_pages(
-    dataset: Dataset, out: Path, order: Callable[[Dataset], Sheet], look: Look, *, single_file: bool, max_crops: int
+    dataset: Dataset,
+    out: Path,
+    order: Callable[[Dataset], Sheet],
+    look: Look,
+    *,
+    single_file: bool,
+    max_crops: int,
 ) -> Show:
-    """Writes the folder `out` with a page of the tracklets that `order` chooses (see `write_show`)."""
+    """Writes the folder `out` with a page of the tracklets that `order` chooses (see
+    `write_show`)."""
     if max_crops < 1:
         raise LpwError("crops in a strip", str(max_crops), "1 or more", "ask for more")
     if out.resolve().is_relative_to(dataset.root.resolve()):
-        raise LpwError(out, "a place inside the dataset", "a folder beside it", "choose another --out")
+        raise LpwError(
+            out, "a place inside the dataset", "a folder beside it", "choose another --out"
+        )
     check_free(out, marker=MARKER)
     sheet = order(dataset)
     if single_file and len(sheet.starts) > MAX_SINGLE_FILE:
@@ -98,10 +116,14 @@ def write_pages(
         strips = list(draw_strips(dataset, sheet, None if single_file else folder, max_crops))
         data = describe_page(dataset, sheet, strips)
         if single_file:
-            data["sprites"] = [f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips]
+            data["sprites"] = [
+                f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips
+            ]
         _write_page(folder, data, single_file=single_file, look=look)
         mark_folder(folder, MARKER)
-    return Show(out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()])
+    return Show(
+        out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()]
+    )
 
 
 def order_tracklets(dataset: Dataset) -> Sheet:
@@ -110,7 +132,9 @@ def order_tracklets(dataset: Dataset) -> Sheet:
     ids = tracklets["tracklet_id"].to_pylist()
     first = np.nan_to_num(to_numpy(tracklets, "first_pts_s").astype(np.float64), nan=0.0)
     cameras = tracklets["camera_id"].to_pylist()
-    order = sorted(range(len(ids)), key=lambda i: (natural_key(cameras[i]), first[i], natural_key(ids[i])))
+    order = sorted(
+        range(len(ids)), key=lambda i: (natural_key(cameras[i]), first[i], natural_key(ids[i]))
+    )
     return take_sheet(dataset, np.array(order, dtype=np.int64))
 
 
@@ -121,12 +145,16 @@ def take_sheet(dataset: Dataset, rows: NDArray[np.int64]) -> Sheet:
 
 
 def sprite_path(row: int) -> str:
-    """Where the sprite of the page's tracklet number `row` lies: never named after an id, which may be anything."""
+    """Where the sprite of the page's tracklet number `row` lies: never named after an id, which may
+    be anything."""
     return f"sprites/{row // _SPRITES_PER_FOLDER}/{row}.jpg"
 
 
-def draw_strips(dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: int) -> Iterator[Strip]:
-    """Draws all strips on all cores, in order; with a folder each goes to its file at once and is not kept."""
+def draw_strips(
+    dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: int
+) -> Iterator[Strip]:
+    """Draws all strips on all cores, in order; with a folder each goes to its file at once and is
+    not kept."""
     frames, n_strips = dataset.frames, len(sheet.starts)
     if folder is not None:
         for first in range(0, n_strips, _SPRITES_PER_FOLDER):
@@ -140,14 +168,18 @@ def draw_strips(dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: 
         writing.write_file(folder / sprite_path(row), strip.jpeg)
         return Strip(b"", strip.tile_width_px, strip.n_tiles, strip.corrupt)
 
-    with show_progress("show", n_strips, "tracklets") as progress, ThreadPoolExecutor(_N_THREADS) as pool:
+    with (
+        show_progress("show", n_strips, "tracklets") as progress,
+        ThreadPoolExecutor(_N_THREADS) as pool,
+    ):
         for strip in pool.map(draw, range(n_strips)):
             progress.advance()
             yield strip
 
 
 def describe_page(dataset: Dataset, sheet: Sheet, strips: list[Strip]) -> dict[str, Any]:
-    """What the page knows: one list per column, one entry per tracklet; None for what the dataset does not know."""
+    """What the page knows: one list per column, one entry per tracklet; None for what the dataset
+    does not know."""
     tracklets = sheet.tracklets
     cameras = list(dict.fromkeys(tracklets["camera_id"].to_pylist()))
     number = {camera: i for i, camera in enumerate(cameras)}
@@ -171,11 +203,15 @@ def describe_page(dataset: Dataset, sheet: Sheet, strips: list[Strip]) -> dict[s
         "height": _means(dataset.frames, sheet, "height", 0),
         "tile": [strip.tile_width_px for strip in strips],
         "tiles": [strip.n_tiles for strip in strips],
-        "corrupt": {row: sorted(strip.corrupt) for row, strip in enumerate(strips) if strip.corrupt},
+        "corrupt": {
+            row: sorted(strip.corrupt) for row, strip in enumerate(strips) if strip.corrupt
+        },
     }
 
 
-def _times(frames: pa.Table, sheet: Sheet) -> tuple[str | None, list[float | None], list[float | None]]:
+def _times(
+    frames: pa.Table, sheet: Sheet
+) -> tuple[str | None, list[float | None], list[float | None]]:
     """When each tracklet begins and ends: in seconds, else in frames, else not at all."""
     for unit, column in (("s", "pts_s"), ("frames", "frame_index")):
         values = to_numpy(frames, column).astype(np.float64)
@@ -197,10 +233,15 @@ def _means(frames: pa.Table, sheet: Sheet, column: str, digits: int) -> list[flo
 
 
 def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
-    return [None if not np.isfinite(v) else round(v, digits) if digits else round(v) for v in values.tolist()]
+    return [
+        None if not np.isfinite(v) else round(v, digits) if digits else round(v)
+        for v in values.tolist()
+    ]
 
 
-def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool, look: Look = TIMELINES) -> None:
+def _write_page(
+    folder: Path, data: dict[str, Any], *, single_file: bool, look: Look = TIMELINES
+) -> None:
     page = read_static(look.page)
     files = {name: read_static(name) for name in look.files} | {"data.js": encode_data(data)}
     if single_file:
@@ -210,7 +251,8 @@ def _write_page(folder: Path, data: dict[str, Any], *, single_file: bool, look: 
 
 
 def encode_data(data: dict[str, Any]) -> str:
-    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line, or turn a page."""
+    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line,
+    or turn a page."""
     text = json.dumps(show_in_page(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
 
@@ -220,7 +262,11 @@ def inline_files(page: str, files: dict[str, str]) -> str:
     hashes: dict[str, str] = {"style": "", "script": ""}
     for name, text in files.items():
         kind = "style" if name.endswith(".css") else "script"
-        tag = f'<link rel="stylesheet" href="{name}">' if kind == "style" else f'<script src="{name}"></script>'
+        tag = (
+            f'<link rel="stylesheet" href="{name}">'
+            if kind == "style"
+            else f'<script src="{name}"></script>'
+        )
         page = page.replace(tag, f"<{kind}>{text}</{kind}>", 1)
         hashes[kind] += f" {_csp_hash(text)}"
     for kind, allowed in hashes.items():

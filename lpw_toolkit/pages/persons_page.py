@@ -1,4 +1,5 @@
-"""One person across cameras, as Figure 5 of the LPW paper: a row of crops for each camera that saw the person."""
+"""One person across cameras, as Figure 5 of the LPW paper: a row of crops for each camera that saw
+the person."""
 
 from pathlib import Path
 
@@ -7,25 +8,40 @@ import numpy as np
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.pages.dataset_page import Look, Sheet, Show, order_tracklets, take_sheet, write_pages
+from lpw_toolkit.pages.dataset_page import (
+    Look,
+    Sheet,
+    Show,
+    order_tracklets,
+    take_sheet,
+    write_pages,
+)
 
 PERSONS = Look("persons.html", ("persons.css", "persons.js"))
 
 
-def write_persons(dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12) -> Show:
-    """Writes the folder `out` with index.html as `write_show` does, but by person: only tracklets of named persons.
+def write_persons(
+    dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12
+) -> Show:
+    """Writes the folder `out` with index.html as `write_show` does, but by person: only tracklets
+    of named persons.
 
     Errors: LpwError when nobody is named, and as `write_show`.
     """
-    return write_pages(dataset, out, order_by_person, PERSONS, single_file=single_file, max_crops=max_crops)
+    return write_pages(
+        dataset, out, order_by_person, PERSONS, single_file=single_file, max_crops=max_crops
+    )
 
 
 def order_by_person(dataset: Dataset) -> Sheet:
-    """Tracklets of named persons by person, camera, first appearance and id. Errors: LpwError when there is none."""
+    """Tracklets of named persons by person, camera, first appearance and id. Errors: LpwError when
+    there is none."""
     by_camera = order_tracklets(dataset).tracklets
     people, kinds = by_camera["person_id"].to_pylist(), by_camera["kind"].to_pylist()
     named = [
-        i for i, (person, kind) in enumerate(zip(people, kinds, strict=True)) if person is not None and kind == "person"
+        i
+        for i, (person, kind) in enumerate(zip(people, kinds, strict=True))
+        if person is not None and kind == "person"
     ]
     if not named:
         do = "name persons first, or leave --persons out"

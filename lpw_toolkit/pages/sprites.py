@@ -16,7 +16,10 @@ from lpw_toolkit.errors import CorruptCropError
 TILE_HEIGHT_PX = 96
 _MIN_TILE_PX, _MAX_TILE_PX = 24, 128
 _JPEG_QUALITY = 82
-_GROUND, _HATCH = (104, 100, 98), (88, 84, 82)  # BGR: readable as "nothing here" on a light and on a dark page
+_GROUND, _HATCH = (
+    (104, 100, 98),
+    (88, 84, 82),
+)  # BGR: readable as "nothing here" on a light and on a dark page
 _CROSS = (60, 70, 210)
 
 Image = NDArray[np.uint8]
@@ -40,7 +43,8 @@ class Strip:
 
 
 def sample_positions(n_frames: int, n_samples: int) -> list[int]:
-    """At most `n_samples` positions in [0, n_frames), evenly spread, the first and the last among them."""
+    """At most `n_samples` positions in [0, n_frames), evenly spread, the first and the last among
+    them."""
     if n_frames <= n_samples:
         return list(range(n_frames))
     if n_samples == 1:
@@ -50,7 +54,8 @@ def sample_positions(n_frames: int, n_samples: int) -> list[int]:
 
 
 def draw_strip(dataset: Dataset, frames: pa.Table) -> Strip:
-    """Draws the images of `frames` (rows of schema.FRAMES) side by side; each is checked against its SHA-256.
+    """Draws the images of `frames` (rows of schema.FRAMES) side by side; each is checked against
+    its SHA-256.
 
     An image that is missing, damaged or not of the size in the index becomes a crossed-out tile.
     """
@@ -75,7 +80,8 @@ def tile_width(rows: list[dict[str, int]]) -> int:
 
 
 def read_crop(dataset: Dataset, row: dict[str, object]) -> Image:
-    """The pixels (H, W, 3), BGR, of one row, at least as high as a tile where the crop is. Errors: CorruptCropError."""
+    """The pixels (H, W, 3), BGR, of one row, at least as high as a tile where the crop is. Errors:
+    CorruptCropError."""
     path, size = str(row["image"]["path"]), (row["width"], row["height"])  # type: ignore[index]
     data = dataset.read_image(path, bytes(row["sha256"]))  # type: ignore[call-overload]
     header = read_image_header(data)
@@ -114,11 +120,16 @@ def cross_out(tile: Image) -> None:
     middle, arm = (width // 2, height // 2), min(width, height) // 5
     canvas = np.ascontiguousarray(tile)
     for sign in (-1, 1):
-        start, stop = (middle[0] - arm, middle[1] - sign * arm), (middle[0] + arm, middle[1] + sign * arm)
+        start, stop = (
+            (middle[0] - arm, middle[1] - sign * arm),
+            (middle[0] + arm, middle[1] + sign * arm),
+        )
         cv2.line(canvas, start, stop, _CROSS, 3, cv2.LINE_AA)
     tile[:] = canvas
 
 
 def encode_strip(strip: Image) -> bytes:
     """`strip` as JPEG."""
-    return bytes(cv2.imencode(".jpg", strip, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
+    return bytes(
+        cv2.imencode(".jpg", strip, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    )

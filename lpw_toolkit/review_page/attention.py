@@ -1,9 +1,11 @@
-"""Attention checks: tracklets spliced from two people, of which the truth is known, among those to be reviewed.
+"""Attention checks: tracklets spliced from two people, of which the truth is known, among those to
+be reviewed.
 
-They exist in the memory of the server alone. What a reviewer did with one becomes a `check` line of the log, which says
-whether the two were parted; no other line names it, so that nothing of it can come into a cleaned dataset.
+They exist in the memory of the server alone. What a reviewer did with one becomes a `check` line of
+the log, which says whether the two were parted; no other line names it, so that nothing of it can
+come into a cleaned dataset.
 
-    A ──────────────────────      one frame shows both A and B, so that they are two people for certain:
+    A ──────────────────────      one frame shows both A and B: certainly two people;
           B ────────────────      the check shows frames of A, then frames of B
 """
 
@@ -61,7 +63,8 @@ class Spliced:
 
 
 def splice(base: Base, share_frac: float, reviewer: str) -> list[Spliced]:
-    """Checks for `share_frac` of the tracklets of `base`; fewer where fewer people are seen together.
+    """Checks for `share_frac` of the tracklets of `base`; fewer where fewer people are seen
+    together.
 
     The same dataset and reviewer give the same ones.
     """
@@ -78,9 +81,14 @@ def splice(base: Base, share_frac: float, reviewer: str) -> list[Spliced]:
             break
         first = names[i]
         mine, others = _span(base, first), by_video[base.tracklets[first].video_id]
-        met = [name for name in others if name != first and mine and _meets(base, mine, first, name)]
+        met = [
+            name for name in others if name != first and mine and _meets(base, mine, first, name)
+        ]
         if met:
-            parts = (_draw_part(base, first, rng), _draw_part(base, met[int(rng.integers(len(met)))], rng))
+            parts = (
+                _draw_part(base, first, rng),
+                _draw_part(base, met[int(rng.integers(len(met)))], rng),
+            )
             found.append(Spliced(_make_name(base, first, len(found)), parts))
     return found
 
@@ -124,9 +132,15 @@ class Attention:
         decisions: the reviewer's log: checks whose verdict it holds are done.
     """
 
-    def __init__(self, base: Base, spliced: list[Spliced], decisions: tuple[Decision, ...] | list[Decision]) -> None:
+    def __init__(
+        self, base: Base, spliced: list[Spliced], decisions: tuple[Decision, ...] | list[Decision]
+    ) -> None:
         self._base = base
-        told = {tuple(map(tuple, d.arguments["seam"]["parts"])) for d in decisions if d.operation == "check"}
+        told = {
+            tuple(map(tuple, d.arguments["seam"]["parts"]))
+            for d in decisions
+            if d.operation == "check"
+        }
         self.spliced = spliced
         self.numbers = {each.name: i for i, each in enumerate(spliced)}
         self._done = {each.name for each in spliced if _list_parts(each) in told}
@@ -150,7 +164,9 @@ class Attention:
     def is_done(self, number: int) -> bool:
         """Whether the reviewer has judged all of a check."""
         name = self.spliced[number].name
-        return name in self._done or all(piece.status != UNREVIEWED for piece in self.pieces_of(name))
+        return name in self._done or all(
+            piece.status != UNREVIEWED for piece in self.pieces_of(name)
+        )
 
     def pieces_of(self, name: str) -> tuple[PieceState, ...]:
         """Its pieces now."""
@@ -173,13 +189,22 @@ class Attention:
         """Takes a request about checks.
 
         Returns:
-            Checks that it touched, and the lines that the log is to get: one for each that is judged now.
+            Checks that it touched, and the lines that the log is to get: one for each that is
+                judged now.
         """
         sha256 = hashlib.sha256(request.uuid.encode()).hexdigest()
         own = [name for name in request.tracklets if self.find(name)]
         request = replace(request, tracklets=tuple(own))
-        told = (request.uuid, request.operation, request.tracklets, request.arguments, request.spent_ms)
-        self._ledger.add(Decision(*told, VERSION, len(self._ledger.decisions), "", reviewer, "", "", sha256))
+        told = (
+            request.uuid,
+            request.operation,
+            request.tracklets,
+            request.arguments,
+            request.spent_ms,
+        )
+        self._ledger.add(
+            Decision(*told, VERSION, len(self._ledger.decisions), "", reviewer, "", "", sha256)
+        )
         if request.operation == "undo":
             own = list(self._ledger.decisions[request.arguments["of"]].tracklets)
         touched = list(dict.fromkeys(found for name in own if (found := self.find(name))))
@@ -191,7 +216,10 @@ class Attention:
         spliced = self.spliced[self.numbers[name]]
         kept = [piece.kept for piece in self.pieces_of(name) if piece.status != REJECTED]
         n_first = [sum(position < spliced.seam for position in positions) for positions in kept]
-        found = all(min(n, len(positions) - n) < _MIN_MIXED for n, positions in zip(n_first, kept, strict=True))
+        found = all(
+            min(n, len(positions) - n) < _MIN_MIXED
+            for n, positions in zip(n_first, kept, strict=True)
+        )
         told = {"seam": {"parts": [list(part) for part in _list_parts(spliced)], "found": found}}
         own = str(uuid.uuid5(_SPACE, f"{request.uuid}\n{name}"))
         return Request(own, "check", (), told, request.spent_ms)
@@ -204,7 +232,8 @@ def _list_parts(spliced: Spliced) -> tuple[tuple[str, int, int], ...]:
 def _make_base(base: Base, spliced: list[Spliced]) -> Base:
     """Tables of the checks, as if they were tracklets."""
     rows = [
-        {"tracklet_id": each.name, "scene_id": like.scene_id, "camera_id": like.camera_id, "kind": "person",
+        {"tracklet_id": each.name, "scene_id": like.scene_id, "camera_id": like.camera_id,
+        "kind": "person",
          "n_frames": each.n_frames}
         for each in spliced
         for like in (base.tracklets[each.parts[0].tracklet],)

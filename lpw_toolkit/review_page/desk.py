@@ -1,4 +1,5 @@
-"""What the page asks and decides, without a word about how it gets there: one review, its queue and its tracklets."""
+"""What the page asks and decides, without a word about how it gets there: one review, its queue and
+its tracklets."""
 
 import threading
 from collections.abc import Iterable
@@ -114,23 +115,35 @@ class Desk:
 
     def _tell_spent(self) -> list[int]:
         """Milliseconds of the last decisions that ended the work on a tracklet."""
-        ends = [d.spent_ms for d in self._review.log.decisions if d.operation in ("accept", "reject")]
+        ends = [
+            d.spent_ms for d in self._review.log.decisions if d.operation in ("accept", "reject")
+        ]
         return ends[-50:]
 
     def _list_linked(self) -> set[int]:
         state = self._current_state()
         linking = ("link", "unlink", "assign_person")
-        named = [d for d in self._review.decisions.values() if d.operation in linking and d.uuid not in state.undone]
-        pieces = (find_piece(name, self._base.n_frames) for d in named for name in d.tracklets[: self._n_told(d)])
+        named = [
+            d
+            for d in self._review.decisions.values()
+            if d.operation in linking and d.uuid not in state.undone
+        ]
+        pieces = (
+            find_piece(name, self._base.n_frames)
+            for d in named
+            for name in d.tracklets[: self._n_told(d)]
+        )
         return {self._numbers[piece.tracklet] for piece in pieces if piece}
 
     @staticmethod
     def _n_told(decision: Decision) -> int | None:
-        """How many of the tracklets of a decision are linked by it: that two differ says who neither is."""
+        """How many of the tracklets of a decision are linked by it: that two differ says who
+        neither is."""
         return 1 if decision.operation == "unlink" else None
 
     def order(self) -> dict[str, Any]:
-        """The queue as it is now: the numbers of what is left, the next first, and how much has been found."""
+        """The queue as it is now: the numbers of what is left, the next first, and how much has
+        been found."""
         with self._lock:
             letters = [self._letters.get(name, "u") for name in self._names]
             outcomes = self._tell_outcomes()
@@ -146,7 +159,11 @@ class Desk:
         return {
             "order": numbers + rest,
             "chances": [round(chance, 3) for chance in found.chances.tolist()] + [0.0] * len(rest),
-            "random": [number for number, drawn in zip(numbers, found.at_random.tolist(), strict=True) if drawn],
+            "random": [
+                number
+                for number, drawn in zip(numbers, found.at_random.tolist(), strict=True)
+                if drawn
+            ],
             "told": found.estimate.tell(),
         }
 
@@ -154,17 +171,29 @@ class Desk:
         """What the decided tracklets were, for the queue."""
         known = set(self._stock.names) if self._stock else set()
         outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
-        decided = {name: outcomes[letter] for name, letter in self._letters.items() if letter != "u" and name in known}
-        decided |= {name: "clean" for name, told in decided.items() if told == "error" and self._is_whole(name)}
-        return decided | {name: "unsure" for name in decided if self._has_rules and self._is_by_rules(name)}
+        decided = {
+            name: outcomes[letter]
+            for name, letter in self._letters.items()
+            if letter != "u" and name in known
+        }
+        decided |= {
+            name: "clean"
+            for name, told in decided.items()
+            if told == "error" and self._is_whole(name)
+        }
+        return decided | {
+            name: "unsure" for name in decided if self._has_rules and self._is_by_rules(name)
+        }
 
     def _is_by_rules(self, tracklet: str) -> bool:
-        """Whether rules alone have judged a tracklet: that teaches nothing about people's judgement."""
+        """Whether rules alone have judged a tracklet: that teaches nothing about people's
+        judgement."""
         by = [who for piece in self._pieces_of(tracklet) for who in piece.reviewers]
         return bool(by) and all(who.startswith(RULE_PREFIX) for who in by)
 
     def _is_whole(self, tracklet: str) -> bool:
-        """Whether a tracklet is uncut, keeps all frames and is not rejected: a merge is no error of its own."""
+        """Whether a tracklet is uncut, keeps all frames and is not rejected: a merge is no error of
+        its own."""
         pieces = self._pieces_of(tracklet)
         return len(pieces) == 1 and not pieces[0].dropped and pieces[0].status != REJECTED
 
@@ -178,7 +207,8 @@ class Desk:
     def decide(self, entry: object) -> dict[str, Any]:
         """Makes the decision that a page sent durable; its line is on the disk when this returns.
 
-        Errors: LpwError: with an OSError as its cause where the system refuses, otherwise for a wrong decision.
+        Errors: LpwError: with an OSError as its cause where the system refuses, otherwise for a
+        wrong decision.
         """
         request = request_of(entry)
         with self._lock:
@@ -197,7 +227,8 @@ class Desk:
             }
 
     def _list_touched(self, decision: Decision) -> Iterable[str]:
-        """Tracklets that a decision is about; an undo is about what it undoes, through undos of undos."""
+        """Tracklets that a decision is about; an undo is about what it undoes, through undos of
+        undos."""
         seen: set[str] = set()
         while decision.operation == "undo" and decision.uuid not in seen:
             seen.add(decision.uuid)
@@ -215,7 +246,8 @@ class Desk:
         return self._state
 
     def list_clashes(self) -> list[dict[str, Any]]:
-        """What is left open, each with the decisions that make it: one of them wants to be undone."""
+        """What is left open, each with the decisions that make it: one of them wants to be
+        undone."""
         with self._lock:
             if not self._alone:
                 self._is_stale = True
@@ -223,14 +255,19 @@ class Desk:
             return [self._describe_clash(clash, state) for clash in state.clashes[:200]]
 
     def _describe_clash(self, clash: Clash, state: State) -> dict[str, Any]:
-        known = [self._review.decisions[uuid] for uuid in clash.decisions if uuid in self._review.decisions]
+        known = [
+            self._review.decisions[uuid]
+            for uuid in clash.decisions
+            if uuid in self._review.decisions
+        ]
         pieces = [find_piece(name, self._base.n_frames) for name in clash.pieces]
         numbers = [self._numbers[piece.tracklet] for piece in pieces if piece]
         described = [self._describe(decision, state.undone) for decision in known[:9]]
         return clash.as_fields() | {"n": numbers[0] if numbers else None, "decisions": described}
 
     def describe(self, number: int) -> dict[str, Any]:
-        """One tracklet: its pieces, what is suspicious about it, who it may be. Errors: IndexError."""
+        """One tracklet: its pieces, what is suspicious about it, who it may be. Errors:
+        IndexError."""
         name = self._names[number]
         known = self._base.tracklets[name]
         signals = self._hints.signals_of(name)
@@ -243,7 +280,9 @@ class Desk:
             merges = [self._describe_candidate(known.row, entry, merge=True) for entry in merges]
             across = [self._describe_candidate(known.row, entry, merge=False) for entry in across]
             fields = (
-                self._tell_pieces(name) | self._tell_person(name) | {"n_clashes": len(self._current_state().clashes)}
+                self._tell_pieces(name)
+                | self._tell_person(name)
+                | {"n_clashes": len(self._current_state().clashes)}
             )
         thumbs = [entry["n"] for entry in (*merges, *across, *fields["members"])]
         return fields | {
@@ -266,14 +305,30 @@ class Desk:
         """Who a tracklet is: the other tracklets of its person, and those it is merged with."""
         state = self._current_state()
         own = [piece.name for piece in state.pieces_of(name)]
-        merged = {member for piece in own for member in state.members.get(state.merged_into.get(piece, ""), ())}
+        merged = {
+            member
+            for piece in own
+            for member in state.members.get(state.merged_into.get(piece, ""), ())
+        }
         leaders = {state.merged_into.get(piece, piece) for piece in own}
-        groups = [state.groups[state.person_of[leader]] for leader in leaders if leader in state.person_of]
-        names = {member for group in groups for leader in group for member in state.members.get(leader, (leader,))}
-        numbers = {state.numbers[leader] for group in groups for leader in group if leader in state.numbers}
+        groups = [
+            state.groups[state.person_of[leader]] for leader in leaders if leader in state.person_of
+        ]
+        names = {
+            member
+            for group in groups
+            for leader in group
+            for member in state.members.get(leader, (leader,))
+        }
+        numbers = {
+            state.numbers[leader] for group in groups for leader in group if leader in state.numbers
+        }
         numbers |= {state.numbers[leader] for leader in leaders if leader in state.numbers}
         others = sorted((names | merged) - set(own))
-        members = [{"name": other, "merged": other in merged} | self._place(other) for other in others[:_N_MEMBERS]]
+        members = [
+            {"name": other, "merged": other in merged} | self._place(other)
+            for other in others[:_N_MEMBERS]
+        ]
         return {"members": members, "n_members": len(others), "persons": sorted(numbers)}
 
     def _place(self, piece: str) -> dict[str, Any]:
@@ -281,8 +336,11 @@ class Desk:
         tracklet = self._base.tracklets[found.tracklet if found else piece]
         return {"n": tracklet.row, "camera": tracklet.camera_id}
 
-    def _describe_candidate(self, number: int, entry: dict[str, Any], *, merge: bool) -> dict[str, Any]:
-        """A candidate, and which of its pieces is meant: the nearest in time for a merge, otherwise the first kept."""
+    def _describe_candidate(
+        self, number: int, entry: dict[str, Any], *, merge: bool
+    ) -> dict[str, Any]:
+        """A candidate, and which of its pieces is meant: the nearest in time for a merge, otherwise
+        the first kept."""
         other = str(entry["id"])
         pieces = self._pieces_of(other)
         kept = [piece for piece in pieces if piece.status != REJECTED] or list(pieces)
@@ -301,11 +359,15 @@ class Desk:
         signals = self._hints.signals_of(name)
         reasons = list_reasons(self._hints, name)
         cuts = suggest_cuts(reasons, signals.get("change"), n_frames)
-        return self.pictures.draw(number, choose_tiles(n_frames, cuts, suggest_drops(reasons, n_frames), signals)[0])
+        return self.pictures.draw(
+            number, choose_tiles(n_frames, cuts, suggest_drops(reasons, n_frames), signals)[0]
+        )
 
     def draw_few(self, number: int) -> bytes:
         """JPEG of a few frames of a tracklet. Errors: IndexError."""
-        return self.pictures.draw(number, sample_positions(self._base.n_frames[self._names[number]], N_FEW))
+        return self.pictures.draw(
+            number, sample_positions(self._base.n_frames[self._names[number]], N_FEW)
+        )
 
     def draw_frames(self, number: int, start: int, stop: int) -> bytes:
         """JPEG of the frames `start` to `stop` (half-open), side by side. Errors: IndexError."""
@@ -314,7 +376,8 @@ class Desk:
         return self.pictures.draw(number, range(start, stop))
 
     def draw_candidates(self, number: int) -> bytes:
-        """JPEG of the candidates of `describe` and of the members of the person. Errors: IndexError."""
+        """JPEG of the candidates of `describe` and of the members of the person. Errors:
+        IndexError."""
         name = self._names[number]
         merges, across = list_candidates(self._hints, name)
         with self._lock:

@@ -1,8 +1,10 @@
-"""Who may ask the server of the page anything: nobody but the page itself, opened by the person at this machine.
+"""Who may ask the server of the page anything: nobody but the page itself, opened by the person at
+this machine.
 
-A server on 127.0.0.1 can be reached by every page that the browser shows and by every user of the machine. So each
-request needs the secret of this run (in a cookie that other sites cannot send), has to be addressed to this machine by
-name (a foreign name that points here is a trick: DNS rebinding), and where it changes anything has to come from here.
+A server on 127.0.0.1 can be reached by every page that the browser shows and by every user of the
+machine. So each request needs the secret of this run (in a cookie that other sites cannot send),
+has to be addressed to this machine by name (a foreign name that points here is a trick: DNS
+rebinding), and where it changes anything has to come from here.
 """
 
 import asyncio
@@ -25,7 +27,8 @@ _BODY_PATIENCE_S = 10.0
 _PAGES = ("/",)
 HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -45,8 +48,8 @@ class Keys:
 
     Attributes:
         token: in the address that is printed, and in the cookie.
-        ticket: in the address that a browser is started with, which other users see in the list of processes: it
-            opens the page once; "" after that.
+        ticket: in the address that a browser is started with, which other users see in the list of
+            processes: it opens the page once; "" after that.
     """
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -112,12 +115,16 @@ class Guard:
         origin, site = _header(scope, b"origin"), _header(scope, b"sec-fetch-site")
         if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
             raise RefusedError(403, "a request from another site")
-        if site not in (None, "same-origin", "none") and not (site == "cross-site" and self._is_entrance(scope)):
+        if site not in (None, "same-origin", "none") and not (
+            site == "cross-site" and self._is_entrance(scope)
+        ):
             raise RefusedError(403, "a request from another site")
         if scope["method"] == "POST":
             if origin is None or origin != f"http://{_header(scope, b'host')}":
                 raise RefusedError(403, "a decision from nowhere")
-            if (_header(scope, b"content-type") or "").split(";")[0].strip().lower() != "application/json":
+            if (_header(scope, b"content-type") or "").split(";")[
+                0
+            ].strip().lower() != "application/json":
                 raise RefusedError(415, "only application/json")
         elif scope["method"] not in ("GET", "HEAD"):
             raise RefusedError(405, "no such method")
@@ -125,7 +132,11 @@ class Guard:
             raise RefusedError(403, "open the address that `lpw clean --review` printed")
 
     def _is_entrance(self, scope: MutableMapping[str, Any]) -> bool:
-        return scope["method"] == "GET" and scope["path"] in _PAGES and scope["query_string"].startswith(b"token=")
+        return (
+            scope["method"] == "GET"
+            and scope["path"] in _PAGES
+            and scope["query_string"].startswith(b"token=")
+        )
 
     def _read_cookie(self, scope: MutableMapping[str, Any]) -> str:
         try:
@@ -137,7 +148,9 @@ class Guard:
     async def _enter(self, scope: MutableMapping[str, Any], send: Send) -> None:
         words = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if len(words) != 1 or not self._keys.spend(words[0]):
-            raise RefusedError(403, "this address is not, or no longer, good: use the one that was printed last")
+            raise RefusedError(
+                403, "this address is not, or no longer, good: use the one that was printed last"
+            )
         cookie = f"{self._cookie}={self._keys.token}; HttpOnly; SameSite=Strict; Path=/"
         headers = {**HEADERS, "set-cookie": cookie, "location": "/", "content-length": "0"}
         await send({"type": "http.response.start", "status": 303, "headers": _encode(headers)})
@@ -149,7 +162,13 @@ def _check_address(scope: MutableMapping[str, Any]) -> None:
     raw = bytes(scope.get("raw_path") or scope["path"].encode())
     if len(raw) + len(scope["query_string"]) > _MAX_URL_BYTES:
         raise RefusedError(414, "too long an address")
-    if b"%" in raw or b"\\" in raw or b".." in raw or b"//" in raw or any(byte < 33 or byte > 126 for byte in raw):
+    if (
+        b"%" in raw
+        or b"\\" in raw
+        or b".." in raw
+        or b"//" in raw
+        or any(byte < 33 or byte > 126 for byte in raw)
+    ):
         raise RefusedError(400, "no such address")
 
 
@@ -193,7 +212,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _dress(send: Send) -> Send:
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            kept = [(key, value) for key, value in message["headers"] if key.decode().lower() not in HEADERS]
+            kept = [
+                (key, value)
+                for key, value in message["headers"]
+                if key.decode().lower() not in HEADERS
+            ]
             message["headers"] = [*kept, *_encode(HEADERS)]
         await send(message)
 
@@ -206,6 +229,10 @@ def _encode(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 async def _answer(send: Send, status: int, why: str) -> None:
     text = f"{why}\n".encode()
-    headers = {**HEADERS, "content-type": "text/plain; charset=utf-8", "content-length": f"{len(text)}"}
+    headers = {
+        **HEADERS,
+        "content-type": "text/plain; charset=utf-8",
+        "content-length": f"{len(text)}",
+    }
     await send({"type": "http.response.start", "status": status, "headers": _encode(headers)})
     await send({"type": "http.response.body", "body": text})

@@ -1,4 +1,5 @@
-"""What `lpw clean --suggest` found, tracklet by tracklet, in the form in which the page asks for it."""
+"""What `lpw clean --suggest` found, tracklet by tracklet, in the form in which the page asks for
+it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +40,14 @@ class Hints:
     def rows_of(self, table: str, tracklet: str) -> list[dict[str, Any]]:
         """The rows about one tracklet."""
         start, stop = self.rows.get(table, {}).get(tracklet, (0, 0))
-        rows: list[dict[str, Any]] = self.tables[table].slice(start, stop - start).to_pylist() if stop else []
+        rows: list[dict[str, Any]] = (
+            self.tables[table].slice(start, stop - start).to_pylist() if stop else []
+        )
         return rows
 
     def signals_of(self, tracklet: str) -> dict[str, NDArray[np.float64]]:
-        """Each signal (n_frames,) of one tracklet, NaN where it was not measured; none where nothing was."""
+        """Each signal (n_frames,) of one tracklet, NaN where it was not measured; none where
+        nothing was."""
         start, stop = self.rows.get("signals", {}).get(tracklet, (0, 0))
         if not stop:
             return {}
@@ -65,7 +69,13 @@ def read_hints(dataset: Dataset, folder: Path | None = None) -> Hints:
 def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
     starts = run_starts(table["tracklet_id"])
     names = table["tracklet_id"].take(pa.array(starts)).to_pylist()
-    return dict(zip(names, zip(starts.tolist(), [*starts[1:].tolist(), table.num_rows], strict=True), strict=True))
+    return dict(
+        zip(
+            names,
+            zip(starts.tolist(), [*starts[1:].tolist(), table.num_rows], strict=True),
+            strict=True,
+        )
+    )
 
 
 def list_reasons(hints: Hints, tracklet: str) -> list[dict[str, Any]]:
@@ -84,14 +94,20 @@ def list_reasons(hints: Hints, tracklet: str) -> list[dict[str, Any]]:
     ]
 
 
-def suggest_cuts(reasons: list[dict[str, Any]], change: NDArray[np.float64] | None, n_frames: int) -> list[int]:
+def suggest_cuts(
+    reasons: list[dict[str, Any]], change: NDArray[np.float64] | None, n_frames: int
+) -> list[int]:
     """Where to cut, the likeliest first; one at least for a tracklet of two frames or more.
 
     Args:
         reasons: as `list_reasons` gives them.
         change: (n_frames,) how much looks change there; None where it is not known.
     """
-    cuts = [r["first"] for r in reasons if r["first"] is not None and (r["first"] == r["end"] or "jump" in r["name"])]
+    cuts = [
+        r["first"]
+        for r in reasons
+        if r["first"] is not None and (r["first"] == r["end"] or "jump" in r["name"])
+    ]
     if change is not None and np.isfinite(change[1:]).any():
         cuts.append(int(np.nanargmax(change[1:])) + 1)
     inner = [cut for cut in dict.fromkeys(cuts) if 0 < cut < n_frames]
@@ -103,7 +119,10 @@ def suggest_drops(reasons: list[dict[str, Any]], n_frames: int) -> list[list[int
     spans = sorted(
         [max(r["first"], 0), min(r["end"], n_frames)]
         for r in reasons
-        if r["name"] == "odd_frame" and r["score"] >= _DROP_SCORE and r["first"] is not None and r["end"] > r["first"]
+        if r["name"] == "odd_frame"
+        and r["score"] >= _DROP_SCORE
+        and r["first"] is not None
+        and r["end"] > r["first"]
     )
     return [span for span in spans if span[0] < span[1]][:1]
 
@@ -111,8 +130,12 @@ def suggest_drops(reasons: list[dict[str, Any]], n_frames: int) -> list[list[int
 def choose_tiles(
     n_frames: int, cuts: list[int], drops: list[list[int]], signals: dict[str, NDArray[np.float64]]
 ) -> tuple[list[int], list[int]]:
-    """Positions of the frames that a contact sheet shows, ascending, and those of them that look suspicious."""
-    odd = dict.fromkeys([p for span in drops for p in range(*span)] + [p for cut in cuts[:2] for p in (cut - 1, cut)])
+    """Positions of the frames that a contact sheet shows, ascending, and those of them that look
+    suspicious."""
+    odd = dict.fromkeys(
+        [p for span in drops for p in range(*span)]
+        + [p for cut in cuts[:2] for p in (cut - 1, cut)]
+    )
     for name in _PEAKS:
         values = signals.get(name)
         if values is not None and np.isfinite(values).any() and np.nanmax(values) > 0:
@@ -124,7 +147,8 @@ def choose_tiles(
 
 
 def thin_signals(signals: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Signals for a strip chart: at most `_MAX_POINTS` points, each the largest of `step` frames; null is unknown."""
+    """Signals for a strip chart: at most `_MAX_POINTS` points, each the largest of `step` frames;
+    null is unknown."""
     n_frames = max((len(values) for values in signals.values()), default=0)
     step = max(1, -(-n_frames // _MAX_POINTS))
     thin: dict[str, Any] = {"step": step}
@@ -133,11 +157,15 @@ def thin_signals(signals: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
             padded = np.full(-(-n_frames // step) * step, -np.inf)
             padded[:n_frames] = np.where(np.isfinite(values), values, -np.inf)
             most = padded.reshape(-1, step).max(axis=1)
-            thin[name] = [None if value == -np.inf else float(f"{value:.4g}") for value in most.tolist()]
+            thin[name] = [
+                None if value == -np.inf else float(f"{value:.4g}") for value in most.tolist()
+            ]
     return thin
 
 
-def list_candidates(hints: Hints, tracklet: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def list_candidates(
+    hints: Hints, tracklet: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Merge and cross-camera candidates, the likeliest first: name of the other, score and why."""
     merges: list[dict[str, Any]] = []
     across: list[dict[str, Any]] = []

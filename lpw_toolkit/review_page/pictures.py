@@ -1,4 +1,5 @@
-"""Pictures of tracklets by number: contact sheets, runs of frames, candidates. A client never names a path."""
+"""Pictures of tracklets by number: contact sheets, runs of frames, candidates. A client never names
+a path."""
 
 import threading
 from collections import OrderedDict
@@ -39,7 +40,10 @@ class Pictures:
 
     def draw(self, number: int, positions: Sequence[int]) -> bytes:
         """JPEG of frames of tracklet `number`, side by side."""
-        return self._keep((number, *positions), lambda: draw_strip(self._dataset, self._rows(number, positions)).jpeg)
+        return self._keep(
+            (number, *positions),
+            lambda: draw_strip(self._dataset, self._rows(number, positions)).jpeg,
+        )
 
     def width_of_rows(self, rows: Sequence[int]) -> int:
         """Width (pixels) of the tiles of `draw_rows`."""
@@ -50,24 +54,37 @@ class Pictures:
         return self._keep((-2, *rows), lambda: draw_strip(self._dataset, self._take(rows)).jpeg)
 
     def draw_several(self, numbers: Sequence[int]) -> bytes:
-        """JPEG of THUMBS frames of each of the tracklets, side by side; `width_of_several` has their width."""
-        return self._keep((-1, *numbers), lambda: draw_strip(self._dataset, self._thumbs(numbers)).jpeg)
+        """JPEG of THUMBS frames of each of the tracklets, side by side; `width_of_several` has
+        their width."""
+        return self._keep(
+            (-1, *numbers), lambda: draw_strip(self._dataset, self._thumbs(numbers)).jpeg
+        )
 
     def width_of_several(self, numbers: Sequence[int]) -> int:
         """Width (pixels) of the tiles of `draw_several`."""
-        return tile_width(self._thumbs(numbers).select(["width", "height"]).to_pylist()) if numbers else 0
+        return (
+            tile_width(self._thumbs(numbers).select(["width", "height"]).to_pylist())
+            if numbers
+            else 0
+        )
 
     def _rows(self, number: int, positions: Sequence[int]) -> pa.Table:
         known = self._base.tracklets[self._names[number]]
-        return self._dataset.frames.slice(known.start, known.n_frames).take(pa.array(positions, pa.int64()))
+        return self._dataset.frames.slice(known.start, known.n_frames).take(
+            pa.array(positions, pa.int64())
+        )
 
     def _take(self, rows: Sequence[int]) -> pa.Table:
         return self._dataset.frames.take(pa.array(rows, pa.int64()))
 
     def _thumbs(self, numbers: Sequence[int]) -> pa.Table:
         lengths = [self._base.n_frames[self._names[number]] for number in numbers]
-        inner = [sample_positions(n, THUMBS + 2)[1:-1] if n > THUMBS + 2 else [0, n - 1] for n in lengths]
-        return pa.concat_tables([self._rows(n, positions) for n, positions in zip(numbers, inner, strict=True)])
+        inner = [
+            sample_positions(n, THUMBS + 2)[1:-1] if n > THUMBS + 2 else [0, n - 1] for n in lengths
+        ]
+        return pa.concat_tables(
+            [self._rows(n, positions) for n, positions in zip(numbers, inner, strict=True)]
+        )
 
     def _keep(self, key: tuple[int, ...], draw: Callable[[], bytes]) -> bytes:
         with self._lock:

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _SCRIPTS = (
-    "api", "batch_accept", "batch_operations", "candidates", "chart", "cut", "decide", "dom", "key_hints",
-    "keyboard", "keys", "main", "modes", "navigate", "operations", "outbox", "panels", "queue", "resolve",
+    "api", "batch_accept", "batch_operations", "candidates", "chart", "cut", "decide", "dom",
+    "key_hints",
+    "keyboard", "keys", "main", "modes", "navigate", "operations", "outbox", "panels", "queue",
+    "resolve",
     "sheet", "state", "status", "store", "sync", "tracklet", "verdicts",
 )  # fmt: skip
 #: The files of the page: name to media type.
@@ -49,7 +51,8 @@ class ServeOptions:
 
     Attributes:
         reviewer: whose decisions they are.
-        port: None takes one that is the same every time for this dataset and reviewer, if it is free.
+        port: None takes one that is the same every time for this dataset and reviewer, if it is
+            free.
         elsewhere: folder for decisions on a dataset that cannot be written to.
         seed: of the places of the queue that are drawn at random.
         team: who looks at what.
@@ -69,18 +72,22 @@ class ServeOptions:
         refuse_outside("option --checks", self.checks_frac, 0, 0.5)
         if self.team.reviewers and self.reviewer not in self.team.reviewers:
             expected = f"one of {', '.join(self.team.reviewers)}"
-            raise LpwError("option --reviewer", repr(self.reviewer), expected, "name one of the team")
+            raise LpwError(
+                "option --reviewer", repr(self.reviewer), expected, "name one of the team"
+            )
 
 
-def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[str, str, list[str]], None]) -> None:
+def serve_review(
+    dataset: Dataset, options: ServeOptions, announce: Callable[[str, str, list[str]], None]
+) -> None:
     """Serves the page until Ctrl-C.
 
     Args:
-        announce: is told the address for people, the one to start a browser with, and what was repaired, once
-            connections are taken.
+        announce: is told the address for people, the one to start a browser with, and what was
+            repaired, once connections are taken.
 
-    Errors: LpwError where starlette or uvicorn is missing, the port is taken, or another process reviews under the same
-    name; MismatchError for damaged tables or logs.
+    Errors: LpwError where starlette or uvicorn is missing, the port is taken, or another process
+    reviews under the same name; MismatchError for damaged tables or logs.
     """
     uvicorn = _import_uvicorn()
     hints = read_hints(dataset, options.elsewhere / "suggestions" if options.elsewhere else None)
@@ -90,7 +97,8 @@ def serve_review(dataset: Dataset, options: ServeOptions, announce: Callable[[st
             port, keys = listener.getsockname()[1], Keys()
             app = make_app(desk, port, keys)
             config = uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off",
+                app, log_level="warning", access_log=False, server_header=False, ws="none",
+                lifespan="off",
                 limit_concurrency=_N_CONNECTIONS, timeout_graceful_shutdown=_GOODBYE_S,
             )  # fmt: skip
             address = f"http://127.0.0.1:{port}/?token="
@@ -106,12 +114,16 @@ def open_desk(dataset: Dataset, review: Review, hints: Hints, options: ServeOpti
 
 
 def name_reviewer() -> str:
-    """A reviewer's name made of the user's; `reviewer` where it has no letter that a name may have."""
+    """A reviewer's name made of the user's; `reviewer` where it has no letter that a name may
+    have."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = ""
-    return re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:MAX_REVIEWER_CHARS].strip("-") or "reviewer"
+    return (
+        re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:MAX_REVIEWER_CHARS].strip("-")
+        or "reviewer"
+    )
 
 
 def _import_uvicorn() -> Any:
@@ -120,13 +132,20 @@ def _import_uvicorn() -> Any:
         import uvicorn
     except ImportError as error:
         do = 'install it: pip install "lpw-toolkit[review]"'
-        raise LpwError("lpw clean --review", f"no {error.name}", "starlette and uvicorn", do) from error
+        raise LpwError(
+            "lpw clean --review", f"no {error.name}", "starlette and uvicorn", do
+        ) from error
     return uvicorn
 
 
 def listen(options: ServeOptions, digest: str) -> socket.socket:
-    """A listening socket on 127.0.0.1; the same port each time keeps what the page remembers between two runs."""
-    usual = 20_000 + int.from_bytes(sha256(f"{digest}{options.reviewer}".encode()).digest()[:4], "big") % 10_000
+    """A listening socket on 127.0.0.1; the same port each time keeps what the page remembers
+    between two runs."""
+    usual = (
+        20_000
+        + int.from_bytes(sha256(f"{digest}{options.reviewer}".encode()).digest()[:4], "big")
+        % 10_000
+    )
     ports = [options.port] if options.port is not None else [usual, 0]
     for port in ports:
         listener = socket.socket()
@@ -138,7 +157,9 @@ def listen(options: ServeOptions, digest: str) -> socket.socket:
             listener.close()
             if port == ports[-1]:
                 got = describe_os_error(error)
-                raise LpwError("option --port", f"{port} ({got})", "a free port", "choose another") from error
+                raise LpwError(
+                    "option --port", f"{port} ({got})", "a free port", "choose another"
+                ) from error
         else:
             return listener
     raise LpwError("option --port", "none", "a port", "give one")
@@ -157,16 +178,26 @@ def make_app(desk: Desk, port: int, keys: Keys) -> App:
 
     routes = [
         Route("/", partial(_send_file, "review.html"), methods=["GET"]),
-        *(Route(f"/{name}", partial(_send_file, name), methods=["GET"]) for name in STATIC if name != "review.html"),
+        *(
+            Route(f"/{name}", partial(_send_file, name), methods=["GET"])
+            for name in STATIC
+            if name != "review.html"
+        ),
         Route("/api/start", _answer_json(lambda numbers: desk.start()), methods=["GET"]),
         Route("/api/order", _answer_json(lambda numbers: desk.order()), methods=["GET"]),
         Route("/api/clashes", _answer_json(lambda numbers: desk.list_clashes()), methods=["GET"]),
         Route("/api/ping", _answer_json(lambda numbers: {}), methods=["GET"]),
-        Route("/api/tracklet/{n}", _answer_json(lambda numbers: desk.describe(*numbers)), methods=["GET"]),
+        Route(
+            "/api/tracklet/{n}",
+            _answer_json(lambda numbers: desk.describe(*numbers)),
+            methods=["GET"],
+        ),
         Route("/sprite/{n}/sheet", _answer_jpeg(desk.draw_sheet), methods=["GET"]),
         Route("/sprite/{n}/few", _answer_jpeg(desk.draw_few), methods=["GET"]),
         Route("/sprite/{n}/candidates", _answer_jpeg(desk.draw_candidates), methods=["GET"]),
-        Route("/sprite/{n}/{start}-{stop}", _answer_jpeg(partial(_draw_frames, desk)), methods=["GET"]),
+        Route(
+            "/sprite/{n}/{start}-{stop}", _answer_jpeg(partial(_draw_frames, desk)), methods=["GET"]
+        ),
         Route("/api/decide", partial(_decide, desk), methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes), port, keys)
@@ -206,7 +237,9 @@ def _answer_jpeg(draw: Callable[..., bytes]) -> Callable[["Request"], Awaitable[
     return answer
 
 
-async def _ask(request: "Request", ask: Callable[[list[int]], bytes], media_type: str) -> "Response":
+async def _ask(
+    request: "Request", ask: Callable[[list[int]], bytes], media_type: str
+) -> "Response":
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import PlainTextResponse, Response
 
@@ -224,7 +257,8 @@ def _encode_json(value: object) -> bytes:
 
 
 async def _decide(desk: Desk, request: "Request") -> "Response":
-    """200 once the decision is on the disk; 400 for a wrong one; 503 where the system refuses, to be tried again."""
+    """200 once the decision is on the disk; 400 for a wrong one; 503 where the system refuses, to
+    be tried again."""
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import Response
 

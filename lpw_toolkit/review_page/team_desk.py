@@ -1,7 +1,8 @@
-"""A desk among several: each reviewer's own share of the tracklets, those that all look at, and attention checks.
+"""A desk among several: each reviewer's own share of the tracklets, those that all look at, and
+attention checks.
 
-What all look at is shown to each as if nobody had judged it yet: agreement means nothing where one sees what the
-other said.
+What all look at is shown to each as if nobody had judged it yet: agreement means nothing where one
+sees what the other said.
 """
 
 import threading
@@ -20,7 +21,13 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.attention import Attention, splice
 from lpw_toolkit.review_page.desk import N_FEW, Desk, tell_letter
-from lpw_toolkit.review_page.hints import Hints, choose_tiles, list_reasons, suggest_cuts, thin_signals
+from lpw_toolkit.review_page.hints import (
+    Hints,
+    choose_tiles,
+    list_reasons,
+    suggest_cuts,
+    thin_signals,
+)
 
 _N_REASONS = 3
 #: The letter of a tracklet that somebody else looks at.
@@ -36,12 +43,22 @@ class TeamDesk(Desk):
     """
 
     def __init__(
-        self, dataset: Dataset, review: Review, hints: Hints, seed: int, team: Team, checks_frac: float
+        self,
+        dataset: Dataset,
+        review: Review,
+        hints: Hints,
+        seed: int,
+        team: Team,
+        checks_frac: float,
     ) -> None:
         self._reviewer = review.log.reviewer
         self._shared = {name for name in review.base.tracklets if team.is_shared(name)}
         self._mine = {name for name in review.base.tracklets if team.looks_at(self._reviewer, name)}
-        pieces = (find_piece(name, review.base.n_frames) for d in review.log.decisions for name in d.tracklets)
+        pieces = (
+            find_piece(name, review.base.n_frames)
+            for d in review.log.decisions
+            for name in d.tracklets
+        )
         self._own = {piece.tracklet for piece in pieces if piece}
         spliced = splice(review.base, checks_frac, self._reviewer) if checks_frac else []
         self._attention = Attention(review.base, spliced, review.log.decisions)
@@ -51,7 +68,11 @@ class TeamDesk(Desk):
         for pair in compare_reviewers(review.base, list(review.decisions.values())):
             for tracklet, *words in pair.different:
                 said = self._verdicts.setdefault(tracklet, [])
-                said += [list(each) for each in zip(pair.reviewers, words, strict=True) if list(each) not in said]
+                said += [
+                    list(each)
+                    for each in zip(pair.reviewers, words, strict=True)
+                    if list(each) not in said
+                ]
 
     def _pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
         if tracklet in self._shared and tracklet not in self._own:
@@ -68,9 +89,12 @@ class TeamDesk(Desk):
         spliced, numbers = self._attention.spliced, range(len(self._attention))
         return found | {
             "ids": [*found["ids"], *(each.name for each in spliced)],
-            "camera": found["camera"] + [found["cameras"].index(self._attention.camera_of(k)) for k in numbers],
+            "camera": found["camera"]
+            + [found["cameras"].index(self._attention.camera_of(k)) for k in numbers],
             "frames": found["frames"] + [each.n_frames for each in spliced],
-            "letters": "".join([*letters, *("a" if self._attention.is_done(k) else "u" for k in numbers)]),
+            "letters": "".join(
+                [*letters, *("a" if self._attention.is_done(k) else "u" for k in numbers)]
+            ),
             "differ": [self._numbers[name] for name in self._verdicts],
         }
 
@@ -78,10 +102,14 @@ class TeamDesk(Desk):
         """As `Desk.order`, of what this reviewer looks at, with a check every so often."""
         found = super().order()
         with self._lock:
-            n_done = sum(name in self._mine and letter != "u" for name, letter in self._letters.items())
+            n_done = sum(
+                name in self._mine and letter != "u" for name, letter in self._letters.items()
+            )
         pairs = [
             (number, chance)
-            for number, chance in zip(found["order"], found["chances"] or [0.0] * len(found["order"]), strict=True)
+            for number, chance in zip(
+                found["order"], found["chances"] or [0.0] * len(found["order"]), strict=True
+            )
             if self._names[number] in self._mine
         ]
         with self._turns:
@@ -132,7 +160,9 @@ class TeamDesk(Desk):
     def describe(self, number: int) -> dict[str, Any]:
         """As `Desk.describe`, with what reviewers said where they differ. Errors: IndexError."""
         if number < len(self._names):
-            return super().describe(number) | {"verdicts": self._verdicts.get(self._names[number], [])}
+            return super().describe(number) | {
+                "verdicts": self._verdicts.get(self._names[number], [])
+            }
         k = number - len(self._names)
         spliced = self._attention.spliced[k]
         parts = [(self._hints.signals_of(part.tracklet), part) for part in spliced.parts]

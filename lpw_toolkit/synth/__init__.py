@@ -1,1 +1,2 @@
-"""A synthetic street with exact ground truth: textured walkers in several cameras, as real video files."""
+"""A synthetic street with exact ground truth: textured walkers in several cameras, as real video
+files."""

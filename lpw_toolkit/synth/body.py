@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 Picture = NDArray[Any]
 
 
-#: Colours (3, rows, columns) of a column's pixels from the angle around the body (radians, 0 front, +left) and the
-#: height above the ground (metres).
+#: Colours (3, rows, columns) of a column's pixels from the angle around the body (radians, 0 front,
+#: +left) and the height above the ground (metres).
 Paint = Callable[[Picture, Picture], Picture]
 
 
@@ -24,12 +24,15 @@ CANVAS_HEIGHT, CANVAS_WIDTH = 216, 176
 FOOT_ROW, FOOT_COLUMN = 206.0, 88.0
 N_PHASES = 12  #: moments of a full gait cycle (two steps)
 STANDING = N_PHASES  #: the phase number of a person who has stopped
-N_VIEWS = 16  #: directions from which a figure is drawn, counter-clockwise; 0 faces the camera, 4 walks to the right
+#: directions from which a figure is drawn, counter-clockwise; 0 faces the camera, 4 walks to the
+#: right
+N_VIEWS = 16
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Joints in metres as (3,) arrays (to the person's left, up, forward); pairs are (right, left)."""
+    """Joints in metres as (3,) arrays (to the person's left, up, forward); pairs are (right,
+    left)."""
 
     hips: tuple[Floats, Floats]
     knees: tuple[Floats, Floats]
@@ -42,17 +45,23 @@ class Pose:
 
 
 def pose_person(person: Person, phase: int) -> Pose:
-    """Where the joints are at `phase` (0 to N_PHASES - 1, or STANDING); the lower foot is on the ground."""
+    """Where the joints are at `phase` (0 to N_PHASES - 1, or STANDING); the lower foot is on the
+    ground."""
     size, swing = person.stature_m, 0.0 if phase == STANDING else 1.0
     angle = 2 * np.pi * phase / N_PHASES
-    sides = [_pose_side(size, person.build, side, angle + (np.pi if side > 0 else 0.0), swing) for side in (-1, 1)]
+    sides = [
+        _pose_side(size, person.build, side, angle + (np.pi if side > 0 else 0.0), swing)
+        for side in (-1, 1)
+    ]
     lift = 0.04 * size - min(float(side[2][1]) for side in sides)
     upward = np.array([0.0, lift, 0.0])
     pairs = [(right + upward, left + upward) for right, left in zip(*sides, strict=True)]
     return Pose(pairs[0], pairs[1], pairs[2], pairs[3], pairs[4], pairs[5], pairs[6], lift)
 
 
-def _pose_side(size: float, build: float, side: int, angle: float, swing: float) -> tuple[Floats, ...]:
+def _pose_side(
+    size: float, build: float, side: int, angle: float, swing: float
+) -> tuple[Floats, ...]:
     thigh = swing * 0.44 * np.sin(angle)
     shin = thigh - 0.06 - swing * 0.95 * max(0.0, np.cos(angle)) ** 1.6
     arm = -swing * 0.42 * np.sin(angle)
@@ -69,7 +78,8 @@ def _pose_side(size: float, build: float, side: int, angle: float, swing: float)
 
 
 class Canvas:
-    """A premultiplied RGB picture (3, CANVAS_HEIGHT, CANVAS_WIDTH) with its cover 0-1, on which parts are laid."""
+    """A premultiplied RGB picture (3, CANVAS_HEIGHT, CANVAS_WIDTH) with its cover 0-1, on which
+    parts are laid."""
 
     def __init__(self, view: int, folds: Picture) -> None:
         self.rgb = np.zeros((3, CANVAS_HEIGHT, CANVAS_WIDTH), dtype=np.float32)
@@ -92,7 +102,9 @@ class Canvas:
         (ax, ay), (bx, by) = self.place(a), self.place(b)
         ra, rb = radii_m[0] * PX_PER_M, radii_m[1] * PX_PER_M
         reach = max(ra, rb) + 1
-        window = _window(min(ax, bx) - reach, min(ay, by) - reach, max(ax, bx) + reach, max(ay, by) + reach)
+        window = _window(
+            min(ax, bx) - reach, min(ay, by) - reach, max(ax, bx) + reach, max(ay, by) + reach
+        )
         if window is None:
             return
         x, y = _COLUMNS[:, window[1]] - ax, _ROWS[window[0]] - ay
@@ -109,7 +121,8 @@ class Canvas:
         """A stack of ellipses around the upright axis through `centre`.
 
         Args:
-            profile: (K, 3) rows of height above the ground, half width and half depth in metres, from the top down.
+            profile: (K, 3) rows of height above the ground, half width and half depth in metres,
+                from the top down.
         """
         column, _ = self.place(centre)
         rows = FOOT_ROW - PX_PER_M * profile[:, 0]
@@ -127,7 +140,9 @@ class Canvas:
         height = (FOOT_ROW - y) / PX_PER_M
         self._blend(window, cover, _shade(turn), paint(around, np.broadcast_to(height, turn.shape)))
 
-    def _blend(self, window: tuple[slice, slice], cover: Picture, light: Picture, colours: Picture) -> None:
+    def _blend(
+        self, window: tuple[slice, slice], cover: Picture, light: Picture, colours: Picture
+    ) -> None:
         kept = 1.0 - cover
         rgb, below = self.rgb[:, window[0], window[1]], self.cover[window]
         rgb *= kept
@@ -152,12 +167,16 @@ def _between(values: Picture, low: float, high: float) -> Picture:
 
 def _window(x1: float, y1: float, x2: float, y2: float) -> tuple[slice, slice] | None:
     left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
-    right, bottom = min(int(np.ceil(x2)) + 1, CANVAS_WIDTH), min(int(np.ceil(y2)) + 1, CANVAS_HEIGHT)
+    right, bottom = (
+        min(int(np.ceil(x2)) + 1, CANVAS_WIDTH),
+        min(int(np.ceil(y2)) + 1, CANVAS_HEIGHT),
+    )
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
 
 def _shade(turn: Picture) -> Picture:
-    """Brightness of a round surface that turns from the camera's left (-1) to its right (+1); light from the left."""
+    """Brightness of a round surface that turns from the camera's left (-1) to its right (+1); light
+    from the left."""
     light: Picture = 0.66 + 0.42 * np.sqrt(1.0 - turn * turn) - 0.13 * turn
     return light
 

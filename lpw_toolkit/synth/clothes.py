@@ -54,8 +54,16 @@ def _lay_torso(person: Person, pose: Pose, canvas: Canvas) -> None:
     rows = [(0.868, 0.03, 0.03), (0.842, 0.062, 0.045), (0.825, 0.102, 0.056), (0.79, 0.113, 0.064)]
     rows += [(0.7, 0.1, 0.07), (0.6, 0.086, 0.064), (0.53, 0.096, 0.073)]
     if hem < 0.53:
-        rows.append((hem, 0.118 if person.upper == "coat" else 0.093, 0.098 if person.upper == "coat" else 0.074))
-    profile = np.array([(h * size + lift, w * size * padded, d * size * padded) for h, w, d in rows])
+        rows.append(
+            (
+                hem,
+                0.118 if person.upper == "coat" else 0.093,
+                0.098 if person.upper == "coat" else 0.074,
+            )
+        )
+    profile = np.array(
+        [(h * size + lift, w * size * padded, d * size * padded) for h, w, d in rows]
+    )
     canvas.lay_column(np.zeros(3), profile, _paint_upper(person, lift))
     if person.upper == "hoodie":
         _lay_hood(person, pose, canvas)
@@ -64,7 +72,12 @@ def _lay_torso(person: Person, pose: Pose, canvas: Canvas) -> None:
 def _lay_hood(person: Person, pose: Pose, canvas: Canvas) -> None:
     size, lift = person.stature_m, pose.lift_m
     back = np.array([0.0, 0.0, -0.035 * size])
-    profile = np.array([(0.885, 0.03, 0.02), (0.868, 0.058, 0.034), (0.835, 0.055, 0.03), (0.81, 0.02, 0.01)]) * size
+    profile = (
+        np.array(
+            [(0.885, 0.03, 0.02), (0.868, 0.058, 0.034), (0.835, 0.055, 0.03), (0.81, 0.02, 0.01)]
+        )
+        * size
+    )
     profile[:, 0] += lift
     dark = tuple(int(0.82 * c) for c in COLOURS[person.upper_colour])
     canvas.lay_column(back, profile, _plain((dark[0], dark[1], dark[2])))
@@ -87,7 +100,8 @@ def _paint_upper(person: Person, lift: float) -> Paint:
 
 
 def _pattern_share(pattern: str, around: Picture, level: Picture) -> Picture:
-    """How much of the accent colour shows, 0-1, at `around` (radians) and `level` (fractions of the stature)."""
+    """How much of the accent colour shows, 0-1, at `around` (radians) and `level` (fractions of the
+    stature)."""
     if pattern == "stripes":
         share: Picture = _bands(level)
     elif pattern == "pinstripes":
@@ -139,13 +153,19 @@ def _lay_head(person: Person, pose: Pose, canvas: Canvas) -> None:
 
 def _lay_long_hair(person: Person, lift: float, canvas: Canvas, wide: float) -> None:
     size = person.stature_m
-    nape, fall = np.array([0.0, 0.945 * size + lift, -0.03 * size]), np.array([0.0, 0.8 * size + lift, -0.05 * size])
+    nape, fall = (
+        np.array([0.0, 0.945 * size + lift, -0.03 * size]),
+        np.array([0.0, 0.8 * size + lift, -0.05 * size]),
+    )
     canvas.lay_limb(nape, fall, (0.045 * wide * size, 0.036 * wide * size), hair_of(person))
 
 
 def _lay_peak(person: Person, lift: float, canvas: Canvas) -> None:
     size = person.stature_m
-    brow, tip = np.array([0.0, 0.957 * size + lift, 0.035 * size]), np.array([0.0, 0.95 * size + lift, 0.085 * size])
+    brow, tip = (
+        np.array([0.0, 0.957 * size + lift, 0.035 * size]),
+        np.array([0.0, 0.95 * size + lift, 0.085 * size]),
+    )
     if np.cos(canvas.yaw) > -0.4:
         canvas.lay_limb(brow, tip, (0.018 * size, 0.01 * size), COLOURS[person.cap_colour])
 
@@ -191,7 +211,9 @@ def _list_bag(person: Person, pose: Pose, canvas: Canvas) -> Part:
         hang = np.array([-0.14 * size * person.build, 0.52 * size + pose.lift_m, -0.01 * size])
     else:
         hang = pose.hands[1] - np.array([0.0, 0.115 * size, 0.0])
-    return canvas.nearness(hang) * 1.6 + 0.01, lambda: _lay_satchel(person, pose, canvas, hang, colour)
+    return canvas.nearness(hang) * 1.6 + 0.01, lambda: _lay_satchel(
+        person, pose, canvas, hang, colour
+    )
 
 
 def _lay_backpack(person: Person, pose: Pose, canvas: Canvas, centre: Floats) -> None:
@@ -213,9 +235,16 @@ def _lay_satchel(person: Person, pose: Pose, canvas: Canvas, hang: Floats, colou
     strap = (max(0, colour[0] - 25), max(0, colour[1] - 25), max(0, colour[2] - 25))
     if person.bag == "shoulder":
         other = pose.shoulders[1] + np.array([-0.05 * size, 0.03 * size, 0.05 * size])
-        canvas.lay_limb(hang + np.array([0.0, 0.06 * size, 0.0]), other, (0.009 * size, 0.009 * size), strap)
+        canvas.lay_limb(
+            hang + np.array([0.0, 0.06 * size, 0.0]), other, (0.009 * size, 0.009 * size), strap
+        )
     else:
         canvas.lay_limb(pose.hands[1], hang, (0.007 * size, 0.007 * size), strap)
-    rows = [(0.055, 0.034, 0.062), (0.045, 0.038, 0.07), (-0.06, 0.038, 0.074), (-0.068, 0.034, 0.066)]
+    rows = [
+        (0.055, 0.034, 0.062),
+        (0.045, 0.038, 0.07),
+        (-0.06, 0.038, 0.074),
+        (-0.068, 0.034, 0.066),
+    ]
     profile = np.array([(float(hang[1]) + h * size, w * size, d * size) for h, w, d in rows])
     canvas.lay_column(hang, profile, _plain(colour))

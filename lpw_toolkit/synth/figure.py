@@ -1,7 +1,9 @@
-"""Draws one person: a jointed figure of shaded limbs and cloth, at one moment of the walk and seen from one side.
+"""Draws one person: a jointed figure of shaded limbs and cloth, at one moment of the walk and seen
+from one side.
 
-A figure is made of limbs (tapered capsules) and columns (stacks of ellipses: head, torso, skirt, bags). Both know which
-way each of their pixels faces, so patterns, faces and open jackets turn with the body.
+A figure is made of limbs (tapered capsules) and columns (stacks of ellipses: head, torso, skirt,
+bags). Both know which way each of their pixels faces, so patterns, faces and open jackets turn with
+the body.
 """
 
 import numpy as np
@@ -12,12 +14,14 @@ from lpw_toolkit.synth.people import COLOURS, Person
 
 
 def draw_figure(person: Person, phase: int, view: int, folds: Picture) -> NDArray[np.uint8]:
-    """The person as premultiplied RGBA (CANVAS_HEIGHT, CANVAS_WIDTH, 4), `PX_PER_M` pixels a metre, feet at FOOT_ROW.
+    """The person as premultiplied RGBA (CANVAS_HEIGHT, CANVAS_WIDTH, 4), `PX_PER_M` pixels a metre,
+    feet at FOOT_ROW.
 
     Args:
         phase: moment of the gait, 0 to N_PHASES - 1, or STANDING.
         view: direction of sight, 0 to N_VIEWS - 1.
-        folds: (CANVAS_HEIGHT, CANVAS_WIDTH) brightness about 1: the creases of this person's clothes.
+        folds: (CANVAS_HEIGHT, CANVAS_WIDTH) brightness about 1: the creases of this person's
+            clothes.
     """
     canvas = Canvas(view, folds)
     pose = pose_person(person, phase)
@@ -47,7 +51,12 @@ def _list_leg(person: Person, pose: Pose, canvas: Canvas, side: int) -> list[Par
     depth = canvas.nearness(hip) - 0.3  # behind the garments: hems hang over the legs
 
     def lay() -> None:
-        canvas.lay_limb(ankle, toe, (0.026 * person.stature_m, 0.019 * person.stature_m), COLOURS[person.shoe_colour])
+        canvas.lay_limb(
+            ankle,
+            toe,
+            (0.026 * person.stature_m, 0.019 * person.stature_m),
+            COLOURS[person.shoe_colour],
+        )
         canvas.lay_limb(knee, ankle, (thick * shin_width, thick * shin_width * 0.72), shin_colour)
         canvas.lay_limb(hip, knee, (thick * 1.12, thick * 0.92), thigh_colour)
 
@@ -62,7 +71,9 @@ def _list_arm(person: Person, pose: Pose, canvas: Canvas, side: int) -> list[Par
     padded = 1.2 if person.upper in ("coat", "jacket") else 1.0
 
     def lay() -> None:
-        canvas.lay_limb(hand, hand, (0.023 * person.stature_m, 0.023 * person.stature_m), person.skin)
+        canvas.lay_limb(
+            hand, hand, (0.023 * person.stature_m, 0.023 * person.stature_m), person.skin
+        )
         lower = (thick * 0.9 * padded, thick * 0.78) if long_sleeve else (thick * 0.72, thick * 0.6)
         canvas.lay_limb(elbow, hand, lower, sleeve if long_sleeve else person.skin)
         canvas.lay_limb(shoulder, elbow, (thick * 1.15 * padded, thick * padded), sleeve)

@@ -1,4 +1,5 @@
-"""Paints what stands in the street and hides people: lamp posts, trees, cars, kiosks, benches and the like."""
+"""Paints what stands in the street and hides people: lamp posts, trees, cars, kiosks, benches and
+the like."""
 
 from collections.abc import Callable
 
@@ -19,7 +20,9 @@ def paint_item(item: Item, px_per_m: float) -> Sheet:
     sheet = np.zeros((*size, 4), dtype=np.uint8)
     _PAINTERS[item.kind](sheet, np.random.default_rng(item.seed))
     small = (max(1, size[1] // _FINE), max(1, size[0] // _FINE))
-    averaged: Sheet = np.asarray(cv2.resize(sheet, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    averaged: Sheet = np.asarray(
+        cv2.resize(sheet, small, interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
     return averaged
 
 
@@ -39,11 +42,15 @@ def _round_off(sheet: Sheet, strength: float) -> None:
     sheet[..., :3] = np.clip(lit, 0, 255).astype(np.uint8)
 
 
-def _ellipse(sheet: Sheet, centre: tuple[float, float], radii: tuple[float, float], colour: tuple[float, ...]) -> None:
+def _ellipse(
+    sheet: Sheet, centre: tuple[float, float], radii: tuple[float, float], colour: tuple[float, ...]
+) -> None:
     rows, columns = sheet.shape[:2]
     middle = (round(centre[0] * columns), round(centre[1] * rows))
     axes = (max(1, round(radii[0] * columns)), max(1, round(radii[1] * rows)))
-    cv2.ellipse(sheet, middle, axes, 0, 0, 360, (*(float(min(255.0, c)) for c in colour), 255.0), -1)
+    cv2.ellipse(
+        sheet, middle, axes, 0, 0, 360, (*(float(min(255.0, c)) for c in colour), 255.0), -1
+    )
 
 
 def _polygon(sheet: Sheet, points: list[tuple[float, float]], colour: tuple[float, ...]) -> None:
@@ -72,24 +79,43 @@ def _paint_tree(sheet: Sheet, rng: np.random.Generator) -> None:
     for _ in range(26):
         x = rng.uniform(0.435, 0.56)
         y = rng.uniform(0.45, 0.97)
-        _box(sheet, (x, y, x + 0.012, y + 0.03), tuple(np.array([70, 56, 44]) * rng.uniform(0.7, 1.25)))
+        _box(
+            sheet,
+            (x, y, x + 0.012, y + 0.03),
+            tuple(np.array([70, 56, 44]) * rng.uniform(0.7, 1.25)),
+        )
     for k in range(420):
         angle, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
         x, y = 0.5 + 0.44 * reach * np.cos(angle), 0.24 + 0.19 * reach * np.sin(angle)
         light = 0.6 + 0.5 * (k / 420) - 0.5 * (y - 0.2) - 0.3 * (x - 0.5)
-        _ellipse(sheet, (x, y), (0.05, 0.02), tuple(np.array([78, 112, 54]) * light * rng.uniform(0.85, 1.2)))
+        _ellipse(
+            sheet,
+            (x, y),
+            (0.05, 0.02),
+            tuple(np.array([78, 112, 54]) * light * rng.uniform(0.85, 1.2)),
+        )
 
 
 def _paint_body(sheet: Sheet, rng: np.random.Generator, roof: float) -> None:
     """A car from the side: body, glass, wheels, lamps and a shine along the shoulder."""
-    paint = np.array([(150, 30, 34), (40, 58, 92), (188, 190, 192), (44, 46, 50), (222, 222, 218), (92, 110, 96)])[
-        int(rng.integers(6))
-    ]
+    paint = np.array(
+        [(150, 30, 34), (40, 58, 92), (188, 190, 192), (44, 46, 50), (222, 222, 218), (92, 110, 96)]
+    )[int(rng.integers(6))]
     cabin = [(0.2, 0.45), (0.3, roof), (0.68, roof), (0.83, 0.45)]
     _polygon(sheet, cabin, tuple(paint * 0.9))
-    _polygon(sheet, [(0.01, 0.52), (0.06, 0.44), (0.94, 0.44), (0.99, 0.54), (0.99, 0.84), (0.01, 0.84)], tuple(paint))
-    _polygon(sheet, [(0.24, 0.43), (0.315, roof + 0.06), (0.48, roof + 0.06), (0.48, 0.43)], (52, 64, 74))
-    _polygon(sheet, [(0.505, 0.43), (0.505, roof + 0.06), (0.66, roof + 0.06), (0.775, 0.43)], (60, 72, 84))
+    _polygon(
+        sheet,
+        [(0.01, 0.52), (0.06, 0.44), (0.94, 0.44), (0.99, 0.54), (0.99, 0.84), (0.01, 0.84)],
+        tuple(paint),
+    )
+    _polygon(
+        sheet, [(0.24, 0.43), (0.315, roof + 0.06), (0.48, roof + 0.06), (0.48, 0.43)], (52, 64, 74)
+    )
+    _polygon(
+        sheet,
+        [(0.505, 0.43), (0.505, roof + 0.06), (0.66, roof + 0.06), (0.775, 0.43)],
+        (60, 72, 84),
+    )
     _box(sheet, (0.05, 0.48, 0.95, 0.51), tuple(np.minimum(paint * 1.25 + 12, 255)))
     _box(sheet, (0.01, 0.76, 0.99, 0.84), tuple(paint * 0.55))
     _box(sheet, (0.49, 0.5, 0.494, 0.76), tuple(paint * 0.6))
@@ -106,7 +132,11 @@ def _paint_car(sheet: Sheet, rng: np.random.Generator) -> None:
 
 def _paint_van(sheet: Sheet, rng: np.random.Generator) -> None:
     paint = np.array([(214, 214, 208), (64, 84, 120), (176, 160, 60)])[int(rng.integers(3))]
-    _polygon(sheet, [(0.01, 0.55), (0.1, 0.42), (0.2, 0.03), (0.98, 0.03), (0.99, 0.88), (0.01, 0.88)], tuple(paint))
+    _polygon(
+        sheet,
+        [(0.01, 0.55), (0.1, 0.42), (0.2, 0.03), (0.98, 0.03), (0.99, 0.88), (0.01, 0.88)],
+        tuple(paint),
+    )
     _polygon(sheet, [(0.12, 0.43), (0.2, 0.12), (0.32, 0.12), (0.32, 0.43)], (56, 66, 76))
     _box(sheet, (0.4, 0.2, 0.9, 0.45), tuple(paint * 0.8 + 30))
     _box(sheet, (0.44, 0.27, 0.86, 0.31), tuple(paint * 0.45))
@@ -122,7 +152,11 @@ def _paint_car_rear(sheet: Sheet, rng: np.random.Generator) -> None:
     ]
     _polygon(sheet, [(0.14, 0.4), (0.22, 0.02), (0.78, 0.02), (0.86, 0.4)], tuple(paint * 0.9))
     _polygon(sheet, [(0.2, 0.38), (0.26, 0.08), (0.74, 0.08), (0.8, 0.38)], (56, 66, 76))
-    _polygon(sheet, [(0.02, 0.46), (0.1, 0.38), (0.9, 0.38), (0.98, 0.46), (0.98, 0.86), (0.02, 0.86)], tuple(paint))
+    _polygon(
+        sheet,
+        [(0.02, 0.46), (0.1, 0.38), (0.9, 0.38), (0.98, 0.46), (0.98, 0.86), (0.02, 0.86)],
+        tuple(paint),
+    )
     for left, right in ((0.04, 0.2), (0.8, 0.96)):
         _box(sheet, (left, 0.5, right, 0.62), (176, 34, 30))
     _box(sheet, (0.36, 0.6, 0.64, 0.7), (232, 230, 220))
@@ -132,7 +166,9 @@ def _paint_car_rear(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def _paint_kiosk(sheet: Sheet, rng: np.random.Generator) -> None:
-    tint = np.array([(44, 92, 72), (126, 40, 42), (50, 72, 118), (168, 132, 60)])[int(rng.integers(4))]
+    tint = np.array([(44, 92, 72), (126, 40, 42), (50, 72, 118), (168, 132, 60)])[
+        int(rng.integers(4))
+    ]
     _box(sheet, (0.04, 0.1, 0.96, 1.0), tuple(tint))
     _box(sheet, (0.0, 0.0, 1.0, 0.12), tuple(tint * 0.6))
     for k in range(10):
@@ -173,7 +209,9 @@ def _paint_planter(sheet: Sheet, rng: np.random.Generator) -> None:
         light = rng.uniform(0.75, 1.25) * (1.15 - 0.6 * y)
         _ellipse(sheet, (x, y), (0.05, 0.08), tuple(np.array([66, 104, 56]) * light))
     for _ in range(14):
-        _ellipse(sheet, (rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.45)), (0.018, 0.035), (206, 90, 104))
+        _ellipse(
+            sheet, (rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.45)), (0.018, 0.035), (206, 90, 104)
+        )
     _box(sheet, (0.02, 0.56, 0.98, 1.0), (146, 138, 126))
     _box(sheet, (0.0, 0.54, 1.0, 0.62), (166, 158, 146))
 

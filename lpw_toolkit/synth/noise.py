@@ -1,4 +1,5 @@
-"""From truth to what a detector reports: misses, false boxes, jitter, merged, partial and double boxes, scores."""
+"""From truth to what a detector reports: misses, false boxes, jitter, merged, partial and double
+boxes, scores."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +24,8 @@ class Truth:
     Attributes:
         frame_index: (N,) 0-based.
         number: (N,) the person's id within the scene, 1-based.
-        boxes: (N, 4) `x1 y1 x2 y2` of the whole person, hidden parts too, cut at the frame; pixels, half-open.
+        boxes: (N, 4) `x1 y1 x2 y2` of the whole person, hidden parts too, cut at the frame; pixels,
+            half-open.
         visible_boxes: (N, 4) of the visible pixels; empty at the corner of `boxes` where none is.
         visibility: (N,) visible pixels as a fraction of the person's silhouette, 0-1.
         inside: (N,) the fraction of the silhouette that lies within the frame, 0-1.
@@ -52,7 +54,8 @@ class Truth:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Detections of one video, sorted by frame and falling score: (N,) frames, (N, 4) pixels, (N,) scores 0-1."""
+    """Detections of one video, sorted by frame and falling score: (N,) frames, (N, 4) pixels, (N,)
+    scores 0-1."""
 
     frame_index: Ints
     boxes: Floats
@@ -71,7 +74,9 @@ def detect_truth(truth: Truth, config: NoiseConfig, rng: np.random.Generator) ->
     false_frames, false_boxes = _draw_false(truth, config, rng)
     frames = np.concatenate([truth.frame_index[rows], truth.frame_index[doubles], false_frames])
     places = np.concatenate([drawn[rows], _double(drawn[doubles], rng), false_boxes])
-    false_logits = config.score_false + config.score_std * rng.standard_normal(len(doubles) + len(false_frames))
+    false_logits = config.score_false + config.score_std * rng.standard_normal(
+        len(doubles) + len(false_frames)
+    )
     scores = _squash(np.concatenate([logits[rows], false_logits]))
     return _finish(truth, frames, places, scores)
 
@@ -92,22 +97,28 @@ def _draw_hits(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> N
 
 
 def _draw_uniform(truth: Truth, correlation: float, rng: np.random.Generator) -> Floats:
-    """(N,) uniform numbers, correlated along each person: a Gaussian process read through its own distribution."""
+    """(N,) uniform numbers, correlated along each person: a Gaussian process read through its own
+    distribution."""
     from scipy.special import ndtr
 
     uniform: Floats = ndtr(_draw_correlated(truth, correlation, 1, rng)[:, 0])
     return uniform
 
 
-def _draw_correlated(truth: Truth, correlation: float, n_columns: int, rng: np.random.Generator) -> Floats:
-    """(N, n_columns) standard normal numbers, each person's an AR(1) process over his frames (gaps included)."""
+def _draw_correlated(
+    truth: Truth, correlation: float, n_columns: int, rng: np.random.Generator
+) -> Floats:
+    """(N, n_columns) standard normal numbers, each person's an AR(1) process over his frames (gaps
+    included)."""
     fresh = rng.standard_normal((len(truth.number), n_columns))
     for number in np.unique(truth.number):
         rows = np.flatnonzero(truth.number == number)
         steps = np.diff(truth.frame_index[rows], prepend=truth.frame_index[rows[0]] - 10_000)
         kept = correlation ** steps.astype(np.float64)
         for k in range(1, len(rows)):
-            fresh[rows[k]] = kept[k] * fresh[rows[k - 1]] + np.sqrt(1 - kept[k] ** 2) * fresh[rows[k]]
+            fresh[rows[k]] = (
+                kept[k] * fresh[rows[k - 1]] + np.sqrt(1 - kept[k] ** 2) * fresh[rows[k]]
+            )
     return fresh
 
 
@@ -119,7 +130,8 @@ def _draw_true_logits(truth: Truth, config: NoiseConfig, rng: np.random.Generato
 
 
 def _squash(logits: Floats) -> Floats:
-    """Scores in [0.5, 1]: the public detections hold nothing below one half, so logits are folded at 0."""
+    """Scores in [0.5, 1]: the public detections hold nothing below one half, so logits are folded
+    at 0."""
     return 1.0 / (1.0 + np.exp(-np.abs(logits)))
 
 
@@ -128,7 +140,12 @@ def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floa
     height = truth.boxes[:, 3] - truth.boxes[:, 1]
     error = _draw_correlated(truth, config.jitter_correlation, 4, rng) * config.jitter_frac
     error *= (height * (1.0 + 0.8 * (1.0 - truth.visibility)))[:, None]
-    middle, half, top, bottom = error[:, 0], 0.7 * error[:, 1], 1.4 * error[:, 2], 1.55 * error[:, 3]
+    middle, half, top, bottom = (
+        error[:, 0],
+        0.7 * error[:, 1],
+        1.4 * error[:, 2],
+        1.55 * error[:, 3],
+    )
     moved = truth.boxes + np.stack([middle - half, top, middle + half, bottom], axis=1)
     return _keep_extent(moved, truth.boxes)
 
@@ -140,11 +157,16 @@ def _keep_extent(moved: Floats, original: Floats) -> Floats:
     return np.where(broken[:, None], original, moved)
 
 
-def _cut_parts(truth: Truth, drawn: Floats, config: NoiseConfig, rng: np.random.Generator) -> Floats:
-    """Boxes that end where the visible part ends, for persons whose lower third or more is hidden."""
+def _cut_parts(
+    truth: Truth, drawn: Floats, config: NoiseConfig, rng: np.random.Generator
+) -> Floats:
+    """Boxes that end where the visible part ends, for persons whose lower third or more is
+    hidden."""
     height = truth.boxes[:, 3] - truth.boxes[:, 1]
     seen_bottom = truth.visible_boxes[:, 3]
-    legless = (seen_bottom < truth.boxes[:, 3] - 0.3 * height) & (seen_bottom > truth.boxes[:, 1] + 0.2 * height)
+    legless = (seen_bottom < truth.boxes[:, 3] - 0.3 * height) & (
+        seen_bottom > truth.boxes[:, 1] + 0.2 * height
+    )
     chosen = legless & (_draw_uniform(truth, 0.9, rng) < config.part_frac)
     cut = drawn.copy()
     cut[chosen, 3] = np.maximum(seen_bottom[chosen], drawn[chosen, 1] + 4.0)
@@ -152,7 +174,11 @@ def _cut_parts(truth: Truth, drawn: Floats, config: NoiseConfig, rng: np.random.
 
 
 def _merge(
-    truth: Truth, drawn: Floats, found: NDArray[np.bool_], config: NoiseConfig, rng: np.random.Generator
+    truth: Truth,
+    drawn: Floats,
+    found: NDArray[np.bool_],
+    config: NoiseConfig,
+    rng: np.random.Generator,
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """The nearer of two overlapping persons gets one wide box, the farther none."""
     drawn, found = drawn.copy(), found.copy()
@@ -164,7 +190,11 @@ def _merge(
             continue
         overlap = np.triu(bx.iou(truth.boxes[rows], truth.boxes[rows]), 1)
         for i, j in np.argwhere(overlap > config.merge_iou):
-            near, far = (rows[i], rows[j]) if truth.boxes[rows[i], 3] >= truth.boxes[rows[j], 3] else (rows[j], rows[i])
+            near, far = (
+                (rows[i], rows[j])
+                if truth.boxes[rows[i], 3] >= truth.boxes[rows[j], 3]
+                else (rows[j], rows[i])
+            )
             if found[near] and found[far] and luck[near] < config.merge_frac:
                 found[far] = False
                 drawn[near, :2] = np.minimum(drawn[near, :2], drawn[far, :2])
@@ -197,7 +227,8 @@ def _draw_false(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> 
 
 
 def _draw_runs(n_frames: int, share: float, rng: np.random.Generator, length: float = 6.0) -> Ints:
-    """Frame numbers of a place that fires for runs of about `length` frames, `share` of the time."""
+    """Frame numbers of a place that fires for runs of about `length` frames, `share` of the
+    time."""
     share = min(share, 0.95)
     go_on, start = 1 - 1 / length, share / (1 - share) / length
     state, on = bool(rng.random() < share), []
@@ -210,7 +241,9 @@ def _draw_runs(n_frames: int, share: float, rng: np.random.Generator, length: fl
 
 def _draw_places(truth: Truth, n_places: int, rng: np.random.Generator) -> Floats:
     """Person-shaped boxes (n_places, 4) of the sizes that persons have in this video."""
-    sizes = truth.boxes[:, 3] - truth.boxes[:, 1] if len(truth.boxes) else np.array([truth.height / 3])
+    sizes = (
+        truth.boxes[:, 3] - truth.boxes[:, 1] if len(truth.boxes) else np.array([truth.height / 3])
+    )
     height = rng.choice(sizes, n_places) * rng.uniform(0.6, 1.2, n_places)
     width = height * rng.uniform(0.3, 0.55, n_places)
     left = rng.uniform(0, truth.width, n_places) - width / 2

@@ -1,4 +1,5 @@
-"""Who walks down the synthetic street: body, clothes and things carried, drawn so that colour alone tells nobody."""
+"""Who walks down the synthetic street: body, clothes and things carried, drawn so that colour alone
+tells nobody."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -25,7 +26,13 @@ COLOURS: dict[str, Colour] = {
     "mustard": (198, 150, 54),
     "sky": (126, 164, 196),
 }
-SKINS: tuple[Colour, ...] = ((236, 198, 172), (214, 166, 132), (172, 122, 88), (122, 82, 58), (84, 56, 42))
+SKINS: tuple[Colour, ...] = (
+    (236, 198, 172),
+    (214, 166, 132),
+    (172, 122, 88),
+    (122, 82, 58),
+    (84, 56, 42),
+)
 HAIRS: dict[str, Colour] = {
     "black": (30, 26, 26),
     "brown": (82, 54, 36),
@@ -56,8 +63,8 @@ class Person:
         number: the id in truth files, 1-based within the scene.
         stature_m: body height in metres.
         build: width of the body relative to an average one.
-        upper_colour, lower_colour, accent_colour, bag_colour, shoe_colour, cap_colour: names in `COLOURS`.
-        pattern: of the upper garment, in the accent colour.
+        upper_colour, lower_colour, accent_colour, bag_colour, shoe_colour, cap_colour: names in
+        `COLOURS`. pattern: of the upper garment, in the accent colour.
         speed_mps: walking speed in metres per second.
     """
 
@@ -91,12 +98,15 @@ class Person:
 
 
 def draw_people(config: StreetConfig, rng: np.random.Generator) -> list[list[Person]]:
-    """The persons of each scene. Any two of a scene in the same colours differ in at least three further traits."""
+    """The persons of each scene. Any two of a scene in the same colours differ in at least three
+    further traits."""
     sizes = np.diff(np.linspace(0, config.n_persons, config.n_scenes + 1).astype(int))
     return [_draw_scene(f"scen{s + 1}", int(n), config, rng) for s, n in enumerate(sizes)]
 
 
-def _draw_scene(scene_id: str, n_persons: int, config: StreetConfig, rng: np.random.Generator) -> list[Person]:
+def _draw_scene(
+    scene_id: str, n_persons: int, config: StreetConfig, rng: np.random.Generator
+) -> list[Person]:
     outfits = list(_iter_outfits(n_persons, config, rng))
     people: list[Person] = []
     for number, outfit in enumerate(outfits, start=1):
@@ -105,20 +115,29 @@ def _draw_scene(scene_id: str, n_persons: int, config: StreetConfig, rng: np.ran
     return people
 
 
-def _iter_outfits(n_persons: int, config: StreetConfig, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _iter_outfits(
+    n_persons: int, config: StreetConfig, rng: np.random.Generator
+) -> Iterator[tuple[str, str]]:
     names = list(COLOURS)[: config.n_colours]
     pairs = [(u, w) for u in names for w in names if u != w]
     n_pairs = min(len(pairs), max(1, n_persons // config.n_wearers))
     chosen = [pairs[i] for i in rng.permutation(len(pairs))[:n_pairs]]
     borders = np.linspace(0, n_persons, n_pairs + 1).astype(int)
-    dealt = [pair for pair, (a, b) in zip(chosen, pairwise(borders), strict=True) for _ in range(b - a)]
+    dealt = [
+        pair for pair, (a, b) in zip(chosen, pairwise(borders), strict=True) for _ in range(b - a)
+    ]
     yield from (dealt[i] for i in rng.permutation(n_persons))
 
 
 def _draw_distinct(
-    scene_id: str, number: int, outfit: tuple[str, str], rivals: list[Person], rng: np.random.Generator
+    scene_id: str,
+    number: int,
+    outfit: tuple[str, str],
+    rivals: list[Person],
+    rng: np.random.Generator,
 ) -> Person:
-    """A person who differs from every rival; of many tries the best where the wardrobe is exhausted."""
+    """A person who differs from every rival; of many tries the best where the wardrobe is
+    exhausted."""
     best, best_gap = _draw_person(scene_id, number, outfit, rng), -1
     for _ in range(200):
         person = _draw_person(scene_id, number, outfit, rng)
@@ -135,7 +154,9 @@ def count_differences(a: Person, b: Person) -> int:
     return sum(getattr(a, trait) != getattr(b, trait) for trait in _TELLING)
 
 
-def _draw_person(scene_id: str, number: int, outfit: tuple[str, str], rng: np.random.Generator) -> Person:
+def _draw_person(
+    scene_id: str, number: int, outfit: tuple[str, str], rng: np.random.Generator
+) -> Person:
     names = list(COLOURS)
     accents = [c for c in ("white", "black", "beige", "red", "navy", "mustard") if c != outfit[0]]
 

@@ -1,4 +1,5 @@
-"""Puts the walkers into the street, frame by frame, nearest last, and counts the pixels that stay visible."""
+"""Puts the walkers into the street, frame by frame, nearest last, and counts the pixels that stay
+visible."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ MASK_LEVEL = 128
 
 @dataclass(frozen=True)
 class Cutout:
-    """A premultiplied RGBA picture with its upper left pixel at (`left`, `top`) of the frame; parts may lie outside."""
+    """A premultiplied RGBA picture with its upper left pixel at (`left`, `top`) of the frame; parts
+    may lie outside."""
 
     left: int
     top: int
@@ -36,7 +38,8 @@ class Cutout:
         return self.rgba[..., 3] >= MASK_LEVEL
 
     def clip(self, width: int, height: int) -> tuple[tuple[slice, slice], Frame]:
-        """The rows and columns of the frame that it covers, and that part of the picture (empty where none is)."""
+        """The rows and columns of the frame that it covers, and that part of the picture (empty
+        where none is)."""
         rows, columns = self.rgba.shape[:2]
         top, bottom = min(max(self.top, 0), height), max(min(self.top + rows, height), 0)
         left, right = min(max(self.left, 0), width), max(min(self.left + columns, width), 0)
@@ -46,7 +49,8 @@ class Cutout:
 
 
 class Wardrobe:
-    """Draws each person once for every moment of the gait and side, and keeps the drawings of one camera."""
+    """Draws each person once for every moment of the gait and side, and keeps the drawings of one
+    camera."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -68,7 +72,10 @@ class Wardrobe:
 
 
 def _trim(rgba: Frame) -> tuple[int, int, Frame]:
-    rows, columns = np.flatnonzero(rgba[..., 3].any(axis=1)), np.flatnonzero(rgba[..., 3].any(axis=0))
+    rows, columns = (
+        np.flatnonzero(rgba[..., 3].any(axis=1)),
+        np.flatnonzero(rgba[..., 3].any(axis=0)),
+    )
     top, left = int(rows[0]), int(columns[0])
     return left, top, np.ascontiguousarray(rgba[top : rows[-1] + 1, left : columns[-1] + 1])
 
@@ -78,7 +85,9 @@ def _draw_folds(rng: np.random.Generator) -> NDArray[np.float32]:
     total = np.ones((CANVAS_HEIGHT, CANVAS_WIDTH), dtype=np.float32)
     for size, weight in (((12, 16), 0.05), ((34, 60), 0.05)):
         noise = rng.standard_normal(size).astype(np.float32)
-        total += weight * cv2.resize(noise, (CANVAS_WIDTH, CANVAS_HEIGHT), interpolation=cv2.INTER_CUBIC)
+        total += weight * cv2.resize(
+            noise, (CANVAS_WIDTH, CANVAS_HEIGHT), interpolation=cv2.INTER_CUBIC
+        )
     return total
 
 
@@ -95,8 +104,11 @@ class _Standing:
     cutout: Cutout
 
 
-def place_figure(left: int, top: int, figure: Frame, column: float, row: float, scale: float) -> Cutout:
-    """A figure in the frame, its feet at (`column`, `row`), `scale` pixels a metre, at subpixel accuracy."""
+def place_figure(
+    left: int, top: int, figure: Frame, column: float, row: float, scale: float
+) -> Cutout:
+    """A figure in the frame, its feet at (`column`, `row`), `scale` pixels a metre, at subpixel
+    accuracy."""
     zoom = scale / PX_PER_M
     while zoom <= 0.5 and min(figure.shape[:2]) > 8:
         half = (max(1, figure.shape[1] // 2), max(1, figure.shape[0] // 2))
@@ -104,15 +116,21 @@ def place_figure(left: int, top: int, figure: Frame, column: float, row: float, 
         figure, zoom = cv2.resize(even, half, interpolation=cv2.INTER_AREA), zoom * 2
     first = scale / PX_PER_M
     x1, y1 = column + (left - FOOT_COLUMN) * first, row + (top - FOOT_ROW) * first
-    width, height = int(np.ceil(figure.shape[1] * zoom)) + 2, int(np.ceil(figure.shape[0] * zoom)) + 2
+    width, height = (
+        int(np.ceil(figure.shape[1] * zoom)) + 2,
+        int(np.ceil(figure.shape[0] * zoom)) + 2,
+    )
     base_x, base_y = int(np.floor(x1)), int(np.floor(y1))
     shift = 0.5 * zoom - 0.5
     move = np.array([[zoom, 0, x1 - base_x + shift], [0, zoom, y1 - base_y + shift]])
-    return Cutout(base_x, base_y, cv2.warpAffine(figure, move, (width, height), flags=cv2.INTER_LINEAR))
+    return Cutout(
+        base_x, base_y, cv2.warpAffine(figure, move, (width, height), flags=cv2.INTER_LINEAR)
+    )
 
 
 class Film:
-    """One camera's film: `truth` counts pixels, `iter_frames` paints them; both see the same cutouts."""
+    """One camera's film: `truth` counts pixels, `iter_frames` paints them; both see the same
+    cutouts."""
 
     def __init__(self, view: View, config: StreetConfig) -> None:
         self.view, self.config = view, config
@@ -122,7 +140,11 @@ class Film:
 
     def read_truth(self) -> Truth:
         """The ground truth of every frame, without painting."""
-        rows = [row for frame in range(self.view.n_frames) for row in self._measure(frame, self._stand(frame))]
+        rows = [
+            row
+            for frame in range(self.view.n_frames)
+            for row in self._measure(frame, self._stand(frame))
+        ]
         return stack_truth(rows, self.view)
 
     def iter_frames(self) -> Iterator[tuple[Frame, list["Row"]]]:
@@ -150,10 +172,13 @@ class Film:
         return street
 
     def _add_wall(self, street: Frame) -> None:
-        """Side walls hide the street that crosses behind them: the wall's own pixels become an obstacle."""
+        """Side walls hide the street that crosses behind them: the wall's own pixels become an
+        obstacle."""
         mask = wall_mask(self.view.camera)
         if mask.any():
-            rgba = np.dstack([street * mask[..., None], 255 * mask.astype(np.uint8)]).astype(np.uint8)
+            rgba = np.dstack([street * mask[..., None], 255 * mask.astype(np.uint8)]).astype(
+                np.uint8
+            )
             self._obstacles = [o for o in self._obstacles if o[0] != WALL_END_M]
             self._obstacles.insert(0, (WALL_END_M, Cutout(0, 0, rgba)))
 
@@ -170,7 +195,8 @@ class Film:
         return sorted(standing, key=lambda one: (-one.z_m, one.person.number))
 
     def _order(self, standing: list[_Standing]) -> list[tuple[Cutout, float, int]]:
-        """Persons and those obstacles that stand before one of them, farthest first: cutout, light, person or -1."""
+        """Persons and those obstacles that stand before one of them, farthest first: cutout, light,
+        person or -1."""
         farthest = standing[0].z_m if standing else 0.0
         things = [(one.z_m, one.cutout, one.light, one.person.number) for one in standing]
         things += [(z_m, cutout, 1.0, -1) for z_m, cutout in self._obstacles if z_m < farthest]
@@ -216,7 +242,12 @@ def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> Row
 def _bounds(mask: NDArray[np.bool_], corner: tuple[int, int]) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     left, top = corner
-    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
+    return (
+        left + int(columns[0]),
+        top + int(rows[0]),
+        left + int(columns[-1]) + 1,
+        top + int(rows[-1]) + 1,
+    )
 
 
 def stack_truth(rows: list[Row], view: View) -> Truth:
@@ -246,9 +277,16 @@ def _cut_items(view: View) -> list[tuple[float, Cutout]]:
     """The furniture and (in `along`) the walls as obstacles: depth and cutout, farthest first."""
     camera, cut = view.camera, []
     for item in view.items:
-        column, row, scale = (float(v) for v in camera.project(np.array(item.x_m), np.array(item.z_m)))
+        column, row, scale = (
+            float(v) for v in camera.project(np.array(item.x_m), np.array(item.z_m))
+        )
         sheet = paint_item(item, scale)
-        cut.append((item.z_m, Cutout(round(column - sheet.shape[1] / 2), round(row) - sheet.shape[0], sheet)))
+        cut.append(
+            (
+                item.z_m,
+                Cutout(round(column - sheet.shape[1] / 2), round(row) - sheet.shape[0], sheet),
+            )
+        )
     mask = wall_mask(camera)
     if mask.any():
         rgba = np.dstack([np.zeros((*mask.shape, 3), dtype=np.uint8), 255 * mask.astype(np.uint8)])
@@ -256,7 +294,8 @@ def _cut_items(view: View) -> list[tuple[float, Cutout]]:
     return cut
 
 
-# --- paint ---------------------------------------------------------------------------------------------------------
+# --- paint
+# --------------------------------------------------------------------------------------------------
 
 
 def _paste(picture: Frame, cutout: Cutout, light: float) -> None:
@@ -275,40 +314,61 @@ def _soft_ellipse(width: int, height: int) -> NDArray[np.float32]:
     return np.clip(1.0 - reach, 0.0, 1.0).astype(np.float32)
 
 
-def _shade_ground(picture: Frame, column: float, row: float, size: tuple[int, int], depth: float) -> None:
+def _shade_ground(
+    picture: Frame, column: float, row: float, size: tuple[int, int], depth: float
+) -> None:
     veil = (255 * depth * _soft_ellipse(*size)).astype(np.uint8)
     rgba = np.dstack([np.zeros((*veil.shape, 3), dtype=np.uint8), veil])
-    _paste(picture, Cutout(round(column - veil.shape[1] / 2), round(row - veil.shape[0] / 2), rgba), 1.0)
+    _paste(
+        picture,
+        Cutout(round(column - veil.shape[1] / 2), round(row - veil.shape[0] / 2), rgba),
+        1.0,
+    )
 
 
 def _lay_shadow(picture: Frame, one: _Standing) -> None:
     """A soft shadow to the right of the feet, deeper in the sun."""
     size = round(1.15 * one.scale), round(0.26 * one.scale)
-    _shade_ground(picture, one.column + 0.18 * one.scale, one.row, size, 0.55 if one.light > 0.9 else 0.4)
+    _shade_ground(
+        picture, one.column + 0.18 * one.scale, one.row, size, 0.55 if one.light > 0.9 else 0.4
+    )
 
 
 def _darken(street: Frame, cutout: Cutout, z_m: float) -> None:
     rows, columns = cutout.rgba.shape[:2]
-    _shade_ground(street, cutout.left + columns * 0.53, cutout.top + rows, (round(columns * 1.15), rows // 9 + 4), 0.5)
+    _shade_ground(
+        street,
+        cutout.left + columns * 0.53,
+        cutout.top + rows,
+        (round(columns * 1.15), rows // 9 + 4),
+        0.5,
+    )
 
 
 class _Developer:
-    """Camera and daylight: white balance, brightness, contrast, the light's rise and fall, sensor noise; RGB to BGR."""
+    """Camera and daylight: white balance, brightness, contrast, the light's rise and fall, sensor
+    noise; RGB to BGR."""
 
     def __init__(self, config: StreetConfig, rng: np.random.Generator) -> None:
         shift = config.colour_shift_frac
-        self._gain = np.clip(1.0 + shift * rng.uniform(-1, 1, 3), 0.4, 1.6) * (1.06 + shift * rng.uniform(-1, 1))
+        self._gain = np.clip(1.0 + shift * rng.uniform(-1, 1, 3), 0.4, 1.6) * (
+            1.06 + shift * rng.uniform(-1, 1)
+        )
         self._gamma = float(np.exp(1.5 * shift * rng.uniform(-1, 1)))
         self._light, self._n_frames = config.light_change_frac, config.n_frames
         self._start, self._turns = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 1.6)
         shape = (config.height + 16, config.width + 16, 3)
         noise = rng.standard_normal(shape, dtype=np.float32) * config.sensor_noise
-        self._more, self._less = (np.clip(np.rint(s * noise), 0, 255).astype(np.uint8) for s in (1, -1))
+        self._more, self._less = (
+            np.clip(np.rint(s * noise), 0, 255).astype(np.uint8) for s in (1, -1)
+        )
         self._offsets = rng.integers(0, 16, (config.n_frames, 2))
 
     def __call__(self, picture: Frame, frame: int) -> Frame:
         """The picture as this camera records it in frame number `frame`."""
-        light = 1.0 + self._light * np.sin(self._start + 2 * np.pi * self._turns * frame / self._n_frames)
+        light = 1.0 + self._light * np.sin(
+            self._start + 2 * np.pi * self._turns * frame / self._n_frames
+        )
         levels = np.arange(256)[:, None] / 255.0
         curve = 255.0 * (levels * self._gain * light) ** self._gamma
         table = np.clip(np.rint(curve), 0, 255).astype(np.uint8)[None, :, ::-1]

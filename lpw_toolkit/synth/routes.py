@@ -1,4 +1,5 @@
-"""Who walks where and when: paths over the ground of each camera, timetables, gait and direction of sight."""
+"""Who walks where and when: paths over the ground of each camera, timetables, gait and direction of
+sight."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ _STRIDE_FRAC = 0.84  # two steps, in statures
 _SEEN_S = 1.5  # a passage counts as one when the person is in the picture for so long
 
 
-def build_world(config: StreetConfig, people: list[list[Person]], rng: np.random.Generator) -> list[View]:
+def build_world(
+    config: StreetConfig, people: list[list[Person]], rng: np.random.Generator
+) -> list[View]:
     """Every camera of every scene with its furniture and the passages of the scene's persons."""
     views: list[View] = []
     for scene, persons in enumerate(people):
@@ -45,11 +48,13 @@ def build_world(config: StreetConfig, people: list[list[Person]], rng: np.random
     return thin_items(views, config.occluded_frac)
 
 
-# --- paths ---------------------------------------------------------------------------------------------------------
+# --- paths
+# --------------------------------------------------------------------------------------------------
 
 
 def _draw_waypoints(camera: Camera, items: list[Item], rng: np.random.Generator) -> Floats:
-    """(K, 2) corners of a path through the picture that meets no furniture (the last of many tries may)."""
+    """(K, 2) corners of a path through the picture that meets no furniture (the last of many tries
+    may)."""
     draw = _PATHS[camera.layout]
     margin = 0.5 * camera.width / camera.focal_px
     points = draw(margin, rng)
@@ -63,7 +68,12 @@ def _draw_waypoints(camera: Camera, items: list[Item], rng: np.random.Generator)
 def _meets_items(points: Floats, items: list[Item]) -> bool:
     path = _resample(points, 0.2)
     return any(
-        bool(((np.abs(path[:, 0] - it.x_m) < foot_width(it) / 2 + 0.3) & (np.abs(path[:, 1] - it.z_m) < 0.45)).any())
+        bool(
+            (
+                (np.abs(path[:, 0] - it.x_m) < foot_width(it) / 2 + 0.3)
+                & (np.abs(path[:, 1] - it.z_m) < 0.45)
+            ).any()
+        )
         for it in items
     )
 
@@ -79,9 +89,21 @@ def _path_across(margin: float, rng: np.random.Generator) -> Floats:
         end = np.clip(near + rng.normal(0, 0.4), 7.2, 9.2)
         return np.array([_edge(margin, near, -1), (0.0, (near + end) / 2), _edge(margin, end, 1)])
     if kind < 0.75:
-        return np.array([_edge(margin, far, -1), _edge(margin, np.clip(far + rng.normal(0, 0.3), 13.4, 15.4), 1)])
+        return np.array(
+            [
+                _edge(margin, far, -1),
+                _edge(margin, np.clip(far + rng.normal(0, 0.3), 13.4, 15.4), 1),
+            ]
+        )
     x, side = rng.uniform(ZEBRA_X_M[0] + 0.4, ZEBRA_X_M[1] - 0.4), rng.choice([-1.0, 1.0])
-    return np.array([_edge(margin, near, side), (x, near), (x, far), _edge(margin, far, rng.choice([-1.0, 1.0]))])
+    return np.array(
+        [
+            _edge(margin, near, side),
+            (x, near),
+            (x, far),
+            _edge(margin, far, rng.choice([-1.0, 1.0])),
+        ]
+    )
 
 
 def _path_along(margin: float, rng: np.random.Generator) -> Floats:
@@ -90,11 +112,17 @@ def _path_along(margin: float, rng: np.random.Generator) -> Floats:
     if kind < 0.68:
         lane, x_far = (left, -7.0) if kind < 0.34 else (right, 7.6)
         if rng.random() < 0.5:
-            return np.array([(lane, 4.5), (lane + rng.normal(0, 0.15), 14.0), (lane, corner), (x_far, corner)])
-        return np.array([(lane, 4.5), (lane + rng.normal(0, 0.15), 14.0), (lane, corner), (-x_far, corner)])
+            return np.array(
+                [(lane, 4.5), (lane + rng.normal(0, 0.15), 14.0), (lane, corner), (x_far, corner)]
+            )
+        return np.array(
+            [(lane, 4.5), (lane + rng.normal(0, 0.15), 14.0), (lane, corner), (-x_far, corner)]
+        )
     if kind < 0.9:
         cross = rng.uniform(ZEBRA_Z_M[0] + 0.3, ZEBRA_Z_M[1] - 0.3)
-        return np.array([(left, 4.5), (left, cross), (right, cross), (right, corner), (7.6, corner)])
+        return np.array(
+            [(left, 4.5), (left, cross), (right, cross), (right, corner), (7.6, corner)]
+        )
     return np.array([(-7.5, corner), (8.0, corner + rng.normal(0, 0.3))])
 
 
@@ -120,7 +148,8 @@ _PATHS: dict[str, Callable[[float, np.random.Generator], Floats]] = {
 
 
 def _resample(points: Floats, step_m: float) -> Floats:
-    """(M, 2) points every `step_m` metres along the polyline, its corners rounded over about a metre."""
+    """(M, 2) points every `step_m` metres along the polyline, its corners rounded over about a
+    metre."""
     legs = np.hypot(*np.diff(points, axis=0).T)
     at = np.concatenate([[0.0], np.cumsum(legs)])
     along = np.arange(0.0, at[-1], step_m)
@@ -135,25 +164,37 @@ def _smooth(path: Floats, reach: int) -> Floats:
     return np.stack([np.convolve(padded[:, k], kernel, mode="valid") for k in (0, 1)], axis=1)
 
 
-# --- passages ------------------------------------------------------------------------------------------------------
+# --- passages
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """A path with its timetable: place (K, 2) in metres and metres walked (K,), one row per frame."""
+    """A path with its timetable: place (K, 2) in metres and metres walked (K,), one row per
+    frame."""
 
     path: Floats
     walked_m: Floats
 
 
 def _draw_walk(
-    camera: Camera, items: list[Item], person: Person, config: StreetConfig, rng: np.random.Generator
+    camera: Camera,
+    items: list[Item],
+    person: Person,
+    config: StreetConfig,
+    rng: np.random.Generator,
 ) -> _Walk:
     fine = _resample(_draw_waypoints(camera, items, rng), 0.05)
     length = 0.05 * (len(fine) - 1)
-    pace = np.full(int(np.ceil(length / person.speed_mps * config.rate_hz)) + 1, person.speed_mps / config.rate_hz)
+    pace = np.full(
+        int(np.ceil(length / person.speed_mps * config.rate_hz)) + 1,
+        person.speed_mps / config.rate_hz,
+    )
     if rng.random() < config.stop_frac:
-        where, pause = int(len(pace) * rng.uniform(0.3, 0.7)), int(rng.uniform(1.0, 3.0) * config.rate_hz)
+        where, pause = (
+            int(len(pace) * rng.uniform(0.3, 0.7)),
+            int(rng.uniform(1.0, 3.0) * config.rate_hz),
+        )
         pace = np.insert(pace, where, np.zeros(pause))
     walked = np.minimum(np.cumsum(pace) - pace[0], length)
     at = walked / 0.05
@@ -173,7 +214,11 @@ def _draw_tracks(
     leader: list[tuple[int, int, _Walk]] = []
     for person in persons:
         beside = bool(leader) and rng.random() < config.pair_frac / 2
-        route = _shift_route(leader, rng) if beside else _draw_route(config, person, cameras, items, rng)
+        route = (
+            _shift_route(leader, rng)
+            if beside
+            else _draw_route(config, person, cameras, items, rng)
+        )
         leader = [] if beside else route
         for camera, start, walk in route:
             track = _make_track(cameras[camera], person, start, walk, config.n_frames, rng)
@@ -183,9 +228,14 @@ def _draw_tracks(
 
 
 def _draw_route(
-    config: StreetConfig, person: Person, cameras: list[Camera], items: list[list[Item]], rng: np.random.Generator
+    config: StreetConfig,
+    person: Person,
+    cameras: list[Camera],
+    items: list[list[Item]],
+    rng: np.random.Generator,
 ) -> list[tuple[int, int, _Walk]]:
-    """(camera, first frame, walk) of each visit; of many tries one of which two visits are seen within the film."""
+    """(camera, first frame, walk) of each visit; of many tries one of which two visits are seen
+    within the film."""
     best: list[tuple[int, int, _Walk]] = []
     most, enough = -1, round(min(_SEEN_S, config.duration_s / 6) * config.rate_hz)
     for _ in range(100):
@@ -203,13 +253,17 @@ def _draw_route(
 
 
 def _draw_starts(lengths: list[int], config: StreetConfig, rng: np.random.Generator) -> Ints:
-    """First frame of each visit: one after the other with up to 7 s on the way, two of them within the film."""
+    """First frame of each visit: one after the other with up to 7 s on the way, two of them within
+    the film."""
     least = min(3.0, config.duration_s / 4) * config.rate_hz
     longest = min(7.0, config.duration_s / 5)
     gaps = rng.uniform(min(1.5, longest), longest, len(lengths)) * config.rate_hz
     begins = np.concatenate([[0.0], np.cumsum(np.array(lengths) + gaps)[:-1]])
     first = int(rng.integers(len(lengths) - 1))
-    earliest, latest = least - begins[first] - lengths[first], config.n_frames - least - begins[first + 1]
+    earliest, latest = (
+        least - begins[first] - lengths[first],
+        config.n_frames - least - begins[first + 1],
+    )
     starts: Ints = np.rint(begins + rng.uniform(min(earliest, latest), latest)).astype(np.int64)
     return starts
 
@@ -222,22 +276,29 @@ def _count_seen(camera: Camera, start: int, walk: _Walk, n_frames: int) -> int:
     return int((beside & ~hidden & (frames >= 0) & (frames < n_frames)).sum())
 
 
-def _shift_route(leader: list[tuple[int, int, _Walk]], rng: np.random.Generator) -> list[tuple[int, int, _Walk]]:
+def _shift_route(
+    leader: list[tuple[int, int, _Walk]], rng: np.random.Generator
+) -> list[tuple[int, int, _Walk]]:
     """The same walks half a metre to the side and a little behind."""
     offset, lag = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 0.7), rng.uniform(-0.25, 0.25)
     shifted = []
     for camera, start, walk in leader:
         ahead = _heading(walk.path)
         aside = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
-        shifted.append((camera, start, _Walk(walk.path + offset * aside + lag * ahead, walk.walked_m)))
+        shifted.append(
+            (camera, start, _Walk(walk.path + offset * aside + lag * ahead, walk.walked_m))
+        )
     return shifted
 
 
 def _heading(path: Floats) -> Floats:
-    """(M, 2) unit vectors along a path, turning over about two seconds; who halts keeps his heading."""
+    """(M, 2) unit vectors along a path, turning over about two seconds; who halts keeps his
+    heading."""
     steps = np.gradient(path, axis=0)
     moving = np.flatnonzero(np.hypot(steps[:, 0], steps[:, 1]) > 1e-3)
-    filled = np.stack([np.interp(np.arange(len(path)), moving, steps[moving, k]) for k in (0, 1)], axis=1)
+    filled = np.stack(
+        [np.interp(np.arange(len(path)), moving, steps[moving, k]) for k in (0, 1)], axis=1
+    )
     ahead = _smooth(filled, 12)
     return ahead / np.maximum(np.hypot(ahead[:, 0], ahead[:, 1]), 1e-6)[:, None]
 
@@ -257,8 +318,12 @@ def _make_track(
 
 
 def _is_behind_wall(camera: Camera, x: Floats, z: Floats) -> NDArray[np.bool_]:
-    """(K,) where a side wall of an `along` street hides the whole person: he is out of the picture, not occluded."""
-    left, right = (x + 0.5) / z < WALL_LEFT_M / WALL_END_M, (x - 0.5) / z > WALL_RIGHT_M / WALL_END_M
+    """(K,) where a side wall of an `along` street hides the whole person: he is out of the picture,
+    not occluded."""
+    left, right = (
+        (x + 0.5) / z < WALL_LEFT_M / WALL_END_M,
+        (x - 0.5) / z > WALL_RIGHT_M / WALL_END_M,
+    )
     hidden: NDArray[np.bool_] = (z > WALL_END_M) & (left | right) & (camera.layout == "along")
     return hidden
 
@@ -271,5 +336,7 @@ def _view_numbers(x: Floats, z: Floats) -> Ints:
     dz = z[np.minimum(last + reach, len(x) - 1)] - z[np.maximum(last - reach, 0)]
     sight = np.arctan2(x, z)
     across, away = dx * np.cos(sight) - dz * np.sin(sight), dx * np.sin(sight) + dz * np.cos(sight)
-    numbers: Ints = np.rint(np.arctan2(across, -away) / (2 * np.pi) * N_VIEWS).astype(np.int64) % N_VIEWS
+    numbers: Ints = (
+        np.rint(np.arctan2(across, -away) / (2 * np.pi) * N_VIEWS).astype(np.int64) % N_VIEWS
+    )
     return numbers

@@ -1,4 +1,5 @@
-"""Paints the empty street: ground, facades and sky, one ray for each pixel, and the light that falls on it."""
+"""Paints the empty street: ground, facades and sky, one ray for each pixel, and the light that
+falls on it."""
 
 from itertools import pairwise
 from typing import Any
@@ -7,7 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth.world import FACADE_M, WALL_END_M, WALL_LEFT_M, WALL_RIGHT_M, ZEBRA_X_M, ZEBRA_Z_M, Camera
+from lpw_toolkit.synth.world import (
+    FACADE_M,
+    WALL_END_M,
+    WALL_LEFT_M,
+    WALL_RIGHT_M,
+    ZEBRA_X_M,
+    ZEBRA_Z_M,
+    Camera,
+)
 
 Picture = NDArray[Any]
 
@@ -43,12 +52,15 @@ def paint_background(camera: Camera, rng: np.random.Generator) -> NDArray[np.uin
         nearest = np.where(shown, z_hit, nearest)
     haze = np.clip((nearest - 8.0) / 60.0, 0.0, 0.25)[..., None]
     picture = picture * (1 - haze) + np.array([186, 192, 200], dtype=np.float32) * haze
-    small = cv2.resize(picture.astype(np.float32), (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        picture.astype(np.float32), (camera.width, camera.height), interpolation=cv2.INTER_AREA
+    )
     return np.asarray(np.clip(small, 0, 255), dtype=np.uint8)
 
 
 def wall_mask(camera: Camera) -> NDArray[np.bool_]:
-    """(height, width) pixels of the side walls, which hide what is beyond `WALL_END_M`; all false but in `along`."""
+    """(height, width) pixels of the side walls, which hide what is beyond `WALL_END_M`; all false
+    but in `along`."""
     columns, rows = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     mask = np.zeros(columns.shape, dtype=bool)
     if camera.layout != "along":
@@ -59,12 +71,19 @@ def wall_mask(camera: Camera) -> NDArray[np.bool_]:
 
 
 def light_at(camera: Camera, x_m: float, z_m: float) -> float:
-    """Brightness of the light at a place on the ground: 1 in the sun, less in the shadow of the houses."""
+    """Brightness of the light at a place on the ground: 1 in the sun, less in the shadow of the
+    houses."""
     return float(_sunlight(camera, np.array(x_m), np.array(z_m)))
 
 
-def _sunlight(camera: Camera, x: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
-    distance = {"across": z - 0.35 * x - 11.8, "along": 1.1 - x - 0.06 * z, "plaza": 0.5 * x + z - 15.5}[camera.layout]
+def _sunlight(
+    camera: Camera, x: NDArray[np.float64], z: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    distance = {
+        "across": z - 0.35 * x - 11.8,
+        "along": 1.1 - x - 0.06 * z,
+        "plaza": 0.5 * x + z - 15.5,
+    }[camera.layout]
     shadow: NDArray[np.float64] = 0.42 * np.clip(distance / 0.35 + 0.5, 0.0, 1.0)
     return 1.0 - shadow
 
@@ -77,8 +96,11 @@ def _ray_grid(camera: Camera) -> tuple[Picture, Picture]:
     return grid[0], grid[1]
 
 
-def _iter_walls(camera: Camera, columns: Picture, rows: Picture) -> list[tuple[Picture, Picture, Picture, float]]:
-    """Depth, place along, height above ground and brightness of each wall where its plane meets the rays."""
+def _iter_walls(
+    camera: Camera, columns: Picture, rows: Picture
+) -> list[tuple[Picture, Picture, Picture, float]]:
+    """Depth, place along, height above ground and brightness of each wall where its plane meets the
+    rays."""
     sight_x = camera.side * (columns - camera.width / 2) / camera.focal_px
     sight_y = (rows - camera.horizon_px) / camera.focal_px
     far = np.full_like(sight_x, FACADE_M[camera.layout])
@@ -87,11 +109,20 @@ def _iter_walls(camera: Camera, columns: Picture, rows: Picture) -> list[tuple[P
         for place, lit in ((WALL_LEFT_M, 1.0), (WALL_RIGHT_M, 0.72)):
             depth = place / np.where(sight_x * place > 0, sight_x, np.inf * place)
             depth = np.where((depth > 0) & (depth < WALL_END_M), depth, 0.0)
-            walls.append((depth, depth + (5.0 if place < 0 else 31.0), camera.height_m - sight_y * depth, lit))
+            walls.append(
+                (
+                    depth,
+                    depth + (5.0 if place < 0 else 31.0),
+                    camera.height_m - sight_y * depth,
+                    lit,
+                )
+            )
     return walls
 
 
-def _sample(texture: Picture, along: Picture, up: Picture, px_per_m: float, height_m: float) -> Picture:
+def _sample(
+    texture: Picture, along: Picture, up: Picture, px_per_m: float, height_m: float
+) -> Picture:
     """`texture` at metres `along` (repeating) and `up` (from the bottom)."""
     map_x = np.mod(along * px_per_m, texture.shape[1] - 1).astype(np.float32)
     map_y = np.clip((height_m - up) * px_per_m, 0, texture.shape[0] - 1).astype(np.float32)
@@ -102,7 +133,9 @@ def _draw_grain(rng: np.random.Generator) -> Picture:
     """(512, 512) brightness about 1 that tiles: coarse stains and fine grain."""
     total = np.zeros((512, 512))
     for size, weight in ((8, 0.05), (32, 0.04), (128, 0.04), (512, 0.05)):
-        noise = np.pad(rng.standard_normal((size, size)), ((0, 1), (0, 1)), mode="wrap").astype(np.float32)
+        noise = np.pad(rng.standard_normal((size, size)), ((0, 1), (0, 1)), mode="wrap").astype(
+            np.float32
+        )
         total += weight * cv2.resize(noise, (512, 512), interpolation=cv2.INTER_CUBIC)
     return np.asarray(1.0 + total, dtype=np.float32)
 
@@ -113,7 +146,10 @@ def _grain_at(grain: Picture, x: Picture, z: Picture) -> Picture:
 
 
 def _paint_sky(frac: Picture) -> Picture:
-    top, low = np.array([138, 170, 206], dtype=np.float32), np.array([206, 216, 224], dtype=np.float32)
+    top, low = (
+        np.array([138, 170, 206], dtype=np.float32),
+        np.array([206, 216, 224], dtype=np.float32),
+    )
     share = np.clip(frac * 3.0, 0, 1)[..., None]
     return np.asarray(top * (1 - share) + low * share, dtype=np.float32)
 
@@ -146,16 +182,24 @@ def _paint_road(layout: str, base: Picture, x: Picture, z: Picture) -> Picture:
     else:
         across, along, low, high = x, z, -1.95, 2.75
         zebra = (z > ZEBRA_Z_M[0]) & (z < ZEBRA_Z_M[1]) & (np.mod(x + 1.9, 0.9) < 0.5)
-    road = (across > low) & (across < high) | ((layout == "along") & (z > WALL_END_M + 0.3) & (z < WALL_END_M + 4.4))
-    kerb = ((np.abs(across - low) < 0.1) | (np.abs(across - high) < 0.1)) & ~((layout == "along") & road & (z > 21))
+    road = (across > low) & (across < high) | (
+        (layout == "along") & (z > WALL_END_M + 0.3) & (z < WALL_END_M + 4.4)
+    )
+    kerb = ((np.abs(across - low) < 0.1) | (np.abs(across - high) < 0.1)) & ~(
+        (layout == "along") & road & (z > 21)
+    )
     middle = (np.abs(across - (low + high) / 2) < 0.06) & (np.mod(along, 3.0) < 1.6) & road
     colour = np.where(road[..., None], np.array([92, 93, 98], dtype=np.float32), base)
     painted = (zebra & road) | (middle & (z < WALL_END_M))
     colour = np.where(painted[..., None], np.array([198, 198, 192], dtype=np.float32), colour)
-    return np.asarray(np.where(kerb[..., None], np.array([182, 178, 170], dtype=np.float32), colour), dtype=np.float32)
+    return np.asarray(
+        np.where(kerb[..., None], np.array([182, 178, 170], dtype=np.float32), colour),
+        dtype=np.float32,
+    )
 
 
-# --- facades -------------------------------------------------------------------------------------------------------
+# --- facades
+# --------------------------------------------------------------------------------------------------
 
 
 def _draw_facades(rng: np.random.Generator) -> Picture:
@@ -170,7 +214,9 @@ def _draw_facades(rng: np.random.Generator) -> Picture:
     return np.asarray(wall * grain[..., None], dtype=np.float32)
 
 
-def _fill(wall: Picture, box_m: tuple[float, float, float, float], colour: tuple[float, ...]) -> None:
+def _fill(
+    wall: Picture, box_m: tuple[float, float, float, float], colour: tuple[float, ...]
+) -> None:
     """A rectangle left, bottom, right, top in metres."""
     left, bottom, right, top = (round(v * _FACADE_PX_PER_M) for v in box_m)
     height = wall.shape[0]
@@ -202,10 +248,22 @@ def _draw_bricks(wall: Picture, left: float, right: float, plaster: tuple[int, .
 def _draw_window(wall: Picture, middle: float, base: float, rng: np.random.Generator) -> None:
     half, tall = 0.5, 1.55
     _fill(wall, (middle - half - 0.1, base - 0.12, middle + half + 0.1, base), (206, 202, 194))
-    _fill(wall, (middle - half - 0.06, base, middle + half + 0.06, base + tall + 0.06), (226, 224, 218))
+    _fill(
+        wall,
+        (middle - half - 0.06, base, middle + half + 0.06, base + tall + 0.06),
+        (226, 224, 218),
+    )
     glass = rng.uniform(44, 92)
-    _fill(wall, (middle - half, base, middle + half, base + tall), (glass * 0.86, glass * 0.98, glass * 1.12))
-    _fill(wall, (middle - half, base + 0.8, middle + half, base + tall), (glass * 1.1, glass * 1.25, glass * 1.42))
+    _fill(
+        wall,
+        (middle - half, base, middle + half, base + tall),
+        (glass * 0.86, glass * 0.98, glass * 1.12),
+    )
+    _fill(
+        wall,
+        (middle - half, base + 0.8, middle + half, base + tall),
+        (glass * 1.1, glass * 1.25, glass * 1.42),
+    )
     if rng.random() < 0.35:
         _fill(wall, (middle - half, base, middle - half * 0.3, base + tall), (178, 166, 150))
     _fill(wall, (middle - 0.03, base, middle + 0.03, base + tall), (226, 224, 218))
@@ -219,7 +277,9 @@ def _draw_shop(wall: Picture, left: float, right: float, rng: np.random.Generato
     _fill(wall, (left + 0.3, 0.5, right - 0.3, 2.35), (54, 60, 68))
     for _ in range(int(3 * (right - left))):
         x, tall = rng.uniform(left + 0.4, right - 0.7), rng.uniform(0.2, 1.1)
-        _fill(wall, (x, 0.55, x + rng.uniform(0.15, 0.4), 0.55 + tall), tuple(rng.uniform(50, 150, 3)))
+        _fill(
+            wall, (x, 0.55, x + rng.uniform(0.15, 0.4), 0.55 + tall), tuple(rng.uniform(50, 150, 3))
+        )
     for x in np.arange(left + 0.3, right - 0.3, 1.6):
         _fill(wall, (x, 0.5, x + 0.07, 2.35), (206, 202, 196))
     door = rng.uniform(left + 0.6, right - 1.7)

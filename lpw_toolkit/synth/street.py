@@ -1,8 +1,10 @@
-"""A synthetic street with exact ground truth: textured walkers in several cameras and scenes, as real video files.
+"""A synthetic street with exact ground truth: textured walkers in several cameras and scenes, as
+real video files.
 
-`write_street` makes a folder of videos, ground truth and simulated detections; `simulate_street` makes the truth alone.
-The world is drawn by `synth.world`, the people by `synth.people`, `synth.figure` and `synth.clothes`, the place by
-`synth.scenery` and `synth.furniture`, the frames and the truth by `synth.render`, the detector by `synth.noise`.
+`write_street` makes a folder of videos, ground truth and simulated detections; `simulate_street`
+makes the truth alone. The world is drawn by `synth.world`, the people by `synth.people`,
+`synth.figure` and `synth.clothes`, the place by `synth.scenery` and `synth.furniture`, the frames
+and the truth by `synth.render`, the detector by `synth.noise`.
 """
 
 import io
@@ -28,7 +30,8 @@ from lpw_toolkit.synth.routes import build_world
 from lpw_toolkit.synth.world import View
 
 __all__ = [
-    "STREETS", "Boxes", "NoiseConfig", "Street", "StreetConfig", "StreetVideo", "Truth", "detect_truth",
+    "STREETS", "Boxes", "NoiseConfig", "Street", "StreetConfig", "StreetVideo", "Truth",
+    "detect_truth",
     "open_street", "simulate_street", "write_street",
 ]  # fmt: skip
 
@@ -56,12 +59,16 @@ class Street:
     videos: tuple[StreetVideo, ...]
 
 
-def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, noise: NoiseConfig | None = None) -> Street:
+def write_street(
+    out: Path, config: StreetConfig, rng: np.random.Generator, noise: NoiseConfig | None = None
+) -> Street:
     """Writes a street to `out`: the same generator state gives the same bytes.
 
     * `video/scen1/view1.mp4`: H.264, constant rate;
-    * `truth/scen1/view1.txt`: MOT ground truth `frame,id,left,top,width,height,counts,class,visibility`: frames from
-      1, the box around the whole person cut at the frame, pixels from 0; a row counts (1) when at least a tenth of the
+    * `truth/scen1/view1.txt`: MOT ground truth
+      `frame,id,left,top,width,height,counts,class,visibility`: frames from 1, the box around the
+          whole person cut at the frame, pixels from 0; a row counts (1) when at least a tenth of
+          the
       person is visible;
     * `detections/scen1/view1.txt`: MOT detections `frame,-1,left,top,width,height,score,-1,-1,-1`;
     * `persons.json`: what each person wears; `street.json`: settings and seed, written last.
@@ -70,14 +77,22 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
         out: a folder that does not exist or is empty of these names.
         noise: the simulated detector; None for the calibrated default.
 
-    Errors: LpwError where `out` holds a street already or cannot be made; OSError where a file cannot be written.
+    Errors: LpwError where `out` holds a street already or cannot be made; OSError where a file
+    cannot be written.
     """
     noise = noise if noise is not None else NoiseConfig()
     if (out / "street.json").exists():
-        raise LpwError(out, "a finished street", "a new folder", "choose another place or remove it")
+        raise LpwError(
+            out, "a finished street", "a new folder", "choose another place or remove it"
+        )
     foreign = [p.name for p in list_folder(out) if p.name not in _OWN_NAMES] if out.is_dir() else []
     if foreign:
-        raise LpwError(out, f"a folder with other things ({foreign[0]})", "a new folder", "choose another place")
+        raise LpwError(
+            out,
+            f"a folder with other things ({foreign[0]})",
+            "a new folder",
+            "choose another place",
+        )
     seed = _describe_seed(rng)
     people_rng, world_rng, noise_rng = rng.spawn(3)
     people = draw_people(config, people_rng)
@@ -85,13 +100,21 @@ def write_street(out: Path, config: StreetConfig, rng: np.random.Generator, nois
     videos = [_write_view(out, view, config, noise, noise_rng) for view in views]
     persons = [person.to_json() for scene in people for person in scene]
     writing.publish_text(out / "persons.json", _dump(persons))
-    summary = {"config": asdict(config), "noise": asdict(noise), "seed": seed, "videos": [v.video_id for v in videos]}
+    summary = {
+        "config": asdict(config),
+        "noise": asdict(noise),
+        "seed": seed,
+        "videos": [v.video_id for v in videos],
+    }
     writing.publish_text(out / "street.json", _dump(summary))
     return Street(out, config, noise, tuple(videos))
 
 
-def simulate_street(config: StreetConfig, rng: np.random.Generator) -> tuple[list[list[Person]], dict[str, Truth]]:
-    """The persons of each scene and the truth of each video (by id) of `write_street`, without painting a frame."""
+def simulate_street(
+    config: StreetConfig, rng: np.random.Generator
+) -> tuple[list[list[Person]], dict[str, Truth]]:
+    """The persons of each scene and the truth of each video (by id) of `write_street`, without
+    painting a frame."""
     people_rng, world_rng, _ = rng.spawn(3)
     people = draw_people(config, people_rng)
     views = build_world(config, people, world_rng)
@@ -106,7 +129,9 @@ def open_street(folder: Path) -> Street:
         config, noise = StreetConfig(**summary["config"]), NoiseConfig(**summary["noise"])
         videos = tuple(_locate(folder, str(video_id)) for video_id in summary["videos"])
     except (OSError, ValueError, KeyError, TypeError, LpwError) as error:
-        raise LpwError(path, type(error).__name__, "the street.json of a finished street", "write it again") from error
+        raise LpwError(
+            path, type(error).__name__, "the street.json of a finished street", "write it again"
+        ) from error
     return Street(folder, config, noise, videos)
 
 
@@ -120,10 +145,16 @@ def _locate(out: Path, video_id: str) -> StreetVideo:
 
 
 def _describe_seed(rng: np.random.Generator) -> dict[str, object]:
-    """What makes the street again: entropy, spawn key and count of the generator's seed sequence."""
+    """What makes the street again: entropy, spawn key and count of the generator's seed
+    sequence."""
     sequence = rng.bit_generator.seed_seq
     if not isinstance(sequence, np.random.SeedSequence):
-        raise LpwError("street generator", type(sequence).__name__, "a seeded numpy Generator", "use default_rng(seed)")
+        raise LpwError(
+            "street generator",
+            type(sequence).__name__,
+            "a seeded numpy Generator",
+            "use default_rng(seed)",
+        )
     return {
         "entropy": sequence.entropy,
         "spawn_key": list(sequence.spawn_key),
@@ -153,7 +184,8 @@ def _collect(film: Film, rows: list[Row]) -> Iterable[NDArray[np.uint8]]:
 
 
 def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
-    """BGR frames as an mp4 file: one thread and no encoder dates, so that the same frames give the same bytes."""
+    """BGR frames as an mp4 file: one thread and no encoder dates, so that the same frames give the
+    same bytes."""
     import av
 
     buffer = io.BytesIO()
@@ -162,7 +194,9 @@ def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
         stream.width, stream.height, stream.pix_fmt = config.width, config.height, "yuv420p"
         stream.codec_context.thread_count = 1
         options = {"preset": "veryfast", "crf": str(config.quality_crf), "flags": "+bitexact"}
-        stream.codec_context.options = options | {"x264-params": "mbtree=0"}  # with it, 1 run in 8 gives other bytes
+        stream.codec_context.options = options | {
+            "x264-params": "mbtree=0"
+        }  # with it, 1 run in 8 gives other bytes
         for picture in frames:
             planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
@@ -173,9 +207,15 @@ def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
 def format_truth(truth: Truth) -> str:
     """MOT ground truth with class 1 and the visibility in the last column."""
     lines = [
-        f"{frame + 1},{number},{x1:.0f},{y1:.0f},{x2 - x1:.0f},{y2 - y1:.0f},{int(counts)},1,{visibility:.4f}\n"
+        f"{frame + 1},{number},{x1:.0f},{y1:.0f},{x2 - x1:.0f},{y2 - y1:.0f},"
+        f"{int(counts)},1,{visibility:.4f}\n"
         for frame, number, (x1, y1, x2, y2), counts, visibility in zip(
-            truth.frame_index, truth.number, truth.boxes, truth.counted, truth.visibility, strict=True
+            truth.frame_index,
+            truth.number,
+            truth.boxes,
+            truth.counted,
+            truth.visibility,
+            strict=True,
         )
     ]
     return "".join(lines)
@@ -185,7 +225,9 @@ def format_detections(found: Boxes) -> str:
     """MOT detections."""
     lines = [
         f"{frame + 1},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1\n"
-        for frame, (x1, y1, x2, y2), score in zip(found.frame_index, found.boxes, found.scores, strict=True)
+        for frame, (x1, y1, x2, y2), score in zip(
+            found.frame_index, found.boxes, found.scores, strict=True
+        )
     ]
     return "".join(lines)
 

@@ -1,8 +1,8 @@
 """The ground that cameras look at and what stands on it: geometry without pictures.
 
-Ground coordinates are metres in each camera's own frame: `x` to the right, `z` away from the camera, feet at height 0.
-The camera looks level at the horizon row, so a person's height in pixels is proportional to the distance of the feet
-below that row.
+Ground coordinates are metres in each camera's own frame: `x` to the right, `z` away from the
+camera, feet at height 0. The camera looks level at the horizon row, so a person's height in pixels
+is proportional to the distance of the feet below that row.
 """
 
 from dataclasses import dataclass
@@ -39,12 +39,17 @@ class Camera:
     def project(self, x_m: Floats, z_m: Floats) -> tuple[Floats, Floats, Floats]:
         """Column and row of points on the ground, and the pixels per metre there."""
         scale = self.focal_px / z_m
-        return self.width / 2 + self.side * scale * x_m, self.horizon_px + scale * self.height_m, scale
+        return (
+            self.width / 2 + self.side * scale * x_m,
+            self.horizon_px + scale * self.height_m,
+            scale,
+        )
 
 
 @dataclass(frozen=True)
 class Item:
-    """Something that stands still and hides people: its kind, place and size in metres, and a seed for its looks."""
+    """Something that stands still and hides people: its kind, place and size in metres, and a seed
+    for its looks."""
 
     kind: str
     x_m: float
@@ -86,10 +91,13 @@ class View:
 
 #: Width and height in metres of everything that stands about.
 ITEM_SIZES: dict[str, tuple[float, float]] = {
-    "lamp": (0.24, 4.6), "tree": (2.6, 5.2), "car": (4.1, 1.45), "car_rear": (1.8, 1.5), "kiosk": (2.0, 2.5),
-    "bench": (1.7, 0.85), "column": (1.25, 3.1), "planter": (1.8, 1.05), "sign": (0.9, 2.3), "van": (4.6, 2.1),
+    "lamp": (0.24, 4.6), "tree": (2.6, 5.2), "car": (4.1, 1.45), "car_rear": (1.8, 1.5),
+    "kiosk": (2.0, 2.5),
+    "bench": (1.7, 0.85), "column": (1.25, 3.1), "planter": (1.8, 1.05), "sign": (0.9, 2.3),
+    "van": (4.6, 2.1),
 }  # fmt: skip
-#: Per layout the strips where things stand: kinds, range of x, range of z (metres, in an unmirrored place).
+#: Per layout the strips where things stand: kinds, range of x, range of z (metres, in an unmirrored
+#: place).
 _Strip = tuple[tuple[str, ...], tuple[float, float], tuple[float, float]]
 _STRIPS: dict[str, tuple[_Strip, ...]] = {
     "across": (
@@ -113,7 +121,8 @@ _STRIPS: dict[str, tuple[_Strip, ...]] = {
 _HEIGHTS_M = {"across": 3.0, "along": 3.5, "plaza": 4.6}
 _HORIZONS = {"across": 0.25, "along": 0.2, "plaza": 0.12}
 LAYOUTS = tuple(_STRIPS)
-#: The end of the side walls of an `along` street, beyond which a street crosses; both walls' places.
+#: The end of the side walls of an `along` street, beyond which a street crosses; both walls'
+#: places.
 WALL_END_M, WALL_LEFT_M, WALL_RIGHT_M = 21.0, -5.2, 5.8
 FACADE_M = {"across": 16.2, "along": 27.0, "plaza": 24.0}
 ZEBRA_X_M, ZEBRA_Z_M = (1.2, 4.2), (11.0, 13.6)
@@ -141,8 +150,17 @@ def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[I
         kinds, x_range, z_range = strips[len(items) % len(strips)]
         kind = kinds[int(rng.integers(len(kinds)))]
         width, height = ITEM_SIZES[kind]
-        item = Item(kind, rng.uniform(*x_range), rng.uniform(*z_range), width, height, int(rng.integers(2**31)))
-        if not any(_touch(item, other) for other in items) and not _blocks_zebra(item, camera.layout):
+        item = Item(
+            kind,
+            rng.uniform(*x_range),
+            rng.uniform(*z_range),
+            width,
+            height,
+            int(rng.integers(2**31)),
+        )
+        if not any(_touch(item, other) for other in items) and not _blocks_zebra(
+            item, camera.layout
+        ):
             items.append(item)
         if len(items) == n_items or attempt == 8 * n_items - 1:
             break
@@ -166,4 +184,8 @@ def _blocks_zebra(item: Item, layout: str) -> bool:
             and low - 0.3 < item.x_m + foot_width(item) / 2
             and item.x_m - foot_width(item) / 2 < high + 0.3
         )
-    return layout == "along" and ZEBRA_Z_M[0] - 0.4 < item.z_m < ZEBRA_Z_M[1] + 0.4 and abs(item.x_m) < 3.4
+    return (
+        layout == "along"
+        and ZEBRA_Z_M[0] - 0.4 < item.z_m < ZEBRA_Z_M[1] + 0.4
+        and abs(item.x_m) < 3.4
+    )

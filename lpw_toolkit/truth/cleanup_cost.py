@@ -1,20 +1,24 @@
-"""Tracklets against ground truth: what they hold, and the seconds of human work that make a clean set of them.
+"""Tracklets against ground truth: what they hold, and the seconds of human work that make a clean
+set of them.
 
-Per frame, boxes and counted ground-truth boxes are matched by optimal assignment (the largest sum of overlaps) among
-the pairs whose IoU reaches the threshold. The person of a box is the ground-truth identity that it is matched to, or
-nobody. Ground-truth rows whose seventh column is 0 do not count: they take part in no matching, so a box on such a row
-is nobody's, unless a counted row takes it.
+Per frame, boxes and counted ground-truth boxes are matched by optimal assignment (the largest sum
+of overlaps) among the pairs whose IoU reaches the threshold. The person of a box is the
+ground-truth identity that it is matched to, or nobody. Ground-truth rows whose seventh column is 0
+do not count: they take part in no matching, so a box on such a row is nobody's, unless a counted
+row takes it.
 
-Cleaning one tracklet, drawn frame by frame (A is the majority person, `.` is nobody), at the default prices:
+Cleaning one tracklet, drawn frame by frame (A is the majority person, `.` is nobody), at the
+default prices:
 
-    AAAAAAAA              accepted                                                                2.0
-    AAAAAAABBBB...        under half is one person: rejected                                      2.5
-    AAAAAAAAA...          accepted, the tail (one run) is dropped                                 2.0 + 4.0
-    AAAABBAAAAAAAA        accepted, the run of B is too short to keep: dropped                    2.0 + 4.0
-    AAAAAAAABBBBBBBB      accepted, split at one border, the second piece accepted                2.0 + 3.0 + 2.0
-    AAAABBBBBBBBAAAA      accepted, split at both borders, the inner piece accepted               2.0 + 6.0 + 2.0
+    AAAAAAAA              accepted                                                   2.0
+    AAAAAAABBBB...        under half is one person: rejected                         2.5
+    AAAAAAAAA...          accepted, the tail (one run) is dropped                    2.0 + 4.0
+    AAAABBAAAAAAAA        accepted, the run of B is too short to keep: dropped       2.0 + 4.0
+    AAAAAAAABBBBBBBB      accepted, split at one border, the second piece accepted   2.0 + 3.0 + 2.0
+    AAAABBBBBBBBAAAA      accepted, split at both borders, the inner piece accepted  2.0 + 6.0 + 2.0
 
-A tracklet below 8 frames is thrown away unseen; each piece of one person beyond the first is merged for 4.0.
+A tracklet below 8 frames is thrown away unseen; each piece of one person beyond the first is merged
+for 4.0.
 """
 
 from collections.abc import Iterable, Iterator
@@ -114,7 +118,8 @@ class Score:
 
     @property
     def mixed_frac(self) -> float:
-        """Share of the tracklets that hold two people with at least `min_mixed_frames` frames each."""
+        """Share of the tracklets that hold two people with at least `min_mixed_frames` frames
+        each."""
         return self.n_mixed / self.n_tracklets if self.n_tracklets else 0.0
 
     @property
@@ -128,12 +133,15 @@ class Score:
         return self.n_pieces / self.n_people_kept if self.n_people_kept else 0.0
 
 
-def match_people(tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3, hold: bool = False) -> NDArray[np.int64]:
+def match_people(
+    tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3, hold: bool = False
+) -> NDArray[np.int64]:
     """The row of `truth` that each row of `tracks` is matched to, or -1: (N,).
 
     Args:
-        hold: a track keeps the person it was last matched to while their boxes overlap by `iou`. Without it the boxes
-            of two people who walk side by side change hands with every pixel of noise, which nobody can see.
+        hold: a track keeps the person it was last matched to while their boxes overlap by `iou`.
+            Without it the boxes of two people who walk side by side change hands with every pixel
+            of noise, which nobody can see.
             Source: CLEAR MOT (Bernardin and Stiefelhagen 2008), whose matching does so.
     """
     matched = np.full(len(tracks), -1, dtype=np.int64)
@@ -152,18 +160,26 @@ def match_people(tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3, hold: boo
         real = overlap[i, j] > 0
         matched[rows[i[real]]] = others[j[real]]
         if hold:
-            last |= zip(tracks.track[rows[i[real]]].tolist(), truth.track[others[j[real]]].tolist(), strict=True)
+            last |= zip(
+                tracks.track[rows[i[real]]].tolist(),
+                truth.track[others[j[real]]].tolist(),
+                strict=True,
+            )
     return matched
 
 
 def find_backed(tracks: BoxRows, detections: pa.Table, *, iou: float = 0.5) -> NDArray[np.bool_]:
-    """Which rows of `tracks` (N,) have a detection of the same frame behind them, at this IoU or more.
+    """Which rows of `tracks` (N,) have a detection of the same frame behind them, at this IoU or
+    more.
 
-    Trackers that fill gaps invent boxes; such a box has no picture worth keeping and is not counted as kept.
+    Trackers that fill gaps invent boxes; such a box has no picture worth keeping and is not counted
+    as kept.
     """
     backed = np.zeros(len(tracks), dtype=bool)
     found = boxes_of(detections)
-    for rows, others in iter_shared_frames(tracks.frame_index, detections["frame_index"].to_numpy()):
+    for rows, others in iter_shared_frames(
+        tracks.frame_index, detections["frame_index"].to_numpy()
+    ):
         backed[rows] = (geometry.iou(tracks.boxes[rows], found[others]) >= iou).any(axis=1)
     return backed
 
@@ -182,7 +198,8 @@ def score_each(
     Args:
         iou: a box holds a person at this overlap or more, above 0 and at most 1.
         hold: see `match_people`.
-        detections: when given, only boxes with a detection behind them count as kept (see `find_backed`).
+        detections: when given, only boxes with a detection behind them count as kept (see
+            `find_backed`).
 
     Errors: LpwError for an IoU out of range, and for a track with two boxes in one frame.
     """
@@ -194,7 +211,10 @@ def score_each(
     backed = np.ones(len(tracks), bool) if detections is None else find_backed(tracks, detections)
     ids, counts = np.unique(truth.track[truth.flag != 0], return_counts=True)
     n_truth = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    return [_score_tracklet(track, person[rows], backed[rows], n_truth, prices) for track, rows in _iter_tracks(tracks)]
+    return [
+        _score_tracklet(track, person[rows], backed[rows], n_truth, prices)
+        for track, rows in _iter_tracks(tracks)
+    ]
 
 
 def score_tracklets(
@@ -211,7 +231,8 @@ def score_tracklets(
 
 
 def sum_up(each: list[TrackletScore], *, n_truth: int, prices: Prices) -> Score:
-    """One sequence's Score from its tracklets; `n_truth` is the number of counted ground-truth boxes."""
+    """One sequence's Score from its tracklets; `n_truth` is the number of counted ground-truth
+    boxes."""
     pieces = [person for tracklet in each for person in tracklet.pieces]
     n_people = len(set(pieces))
     return Score(
@@ -232,18 +253,26 @@ def pool(scores: Iterable[Score]) -> Score:
     """The sums over several sequences (whose identities are different people)."""
     total = Score(0.0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     for score in scores:
-        total = replace(total, **{f.name: getattr(total, f.name) + getattr(score, f.name) for f in fields(Score)})
+        total = replace(
+            total,
+            **{f.name: getattr(total, f.name) + getattr(score, f.name) for f in fields(Score)},
+        )
     return total
 
 
 def _drop_short(tracks: BoxRows, min_frames: int) -> BoxRows:
-    """What is thrown away unseen must not take a person from a tracklet that stays: it goes before the matching."""
+    """What is thrown away unseen must not take a person from a tracklet that stays: it goes before
+    the matching."""
     _, inverse, counts = np.unique(tracks.track, return_inverse=True, return_counts=True)
     return tracks.select(counts[inverse] >= min_frames)
 
 
 def _score_tracklet(
-    track: int, person: NDArray[np.int64], backed: NDArray[np.bool_], n_truth: dict[int, int], prices: Prices
+    track: int,
+    person: NDArray[np.int64],
+    backed: NDArray[np.bool_],
+    n_truth: dict[int, int],
+    prices: Prices,
 ) -> TrackletScore:
     """`person` (T,) is the label of each frame in temporal order."""
     ids, counts = np.unique(person[person != NOBODY], return_counts=True)

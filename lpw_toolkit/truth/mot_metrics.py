@@ -1,7 +1,8 @@
 """IDF1, HOTA, MOTA and ID switches through `trackeval`, from arrays instead of its folder layout.
 
-Source: JonathonLuiten/TrackEval, `datasets/_base_dataset.py` and `datasets/mot_challenge_2d_box.py` (the dictionary
-that its metric classes take; ground truth that does not count is left out and ids are dense from 0, as it does itself).
+Source: JonathonLuiten/TrackEval, `datasets/_base_dataset.py` and `datasets/mot_challenge_2d_box.py`
+(the dictionary that its metric classes take; ground truth that does not count is left out and ids
+are dense from 0, as it does itself).
 """
 
 import contextlib
@@ -18,7 +19,8 @@ from lpw_toolkit.errors import LpwError
 
 
 def evaluate(sequences: Mapping[str, tuple[BoxRows, BoxRows]]) -> dict[str, dict[str, float]]:
-    """IDF1, HOTA, MOTA (fractions) and IDSW (a count) per sequence, and of all together under "all".
+    """IDF1, HOTA, MOTA (fractions) and IDSW (a count) per sequence, and of all together under
+    "all".
 
     Args:
         sequences: per name the tracks and the ground truth, whose rows with flag 0 do not count.
@@ -40,12 +42,20 @@ def evaluate(sequences: Mapping[str, tuple[BoxRows, BoxRows]]) -> dict[str, dict
 def make_data(tracks: BoxRows, truth: BoxRows) -> dict[str, Any]:
     """The dictionary of one sequence that the metric classes of `trackeval` take."""
     # Frames without any box count nothing, so only the others are walked through.
-    _, step = np.unique(np.concatenate([tracks.frame_index, truth.frame_index]), return_inverse=True)
+    _, step = np.unique(
+        np.concatenate([tracks.frame_index, truth.frame_index]), return_inverse=True
+    )
     n_steps = int(step.max(initial=-1)) + 1
     track_ids, track_number = np.unique(tracks.track, return_inverse=True)
     truth_ids, truth_number = np.unique(truth.track, return_inverse=True)
-    track_rows, truth_rows = _split(step[: len(tracks)], n_steps), _split(step[len(tracks) :], n_steps)
-    similarity = [geometry.iou(truth.boxes[g], tracks.boxes[t]) for g, t in zip(truth_rows, track_rows, strict=True)]
+    track_rows, truth_rows = (
+        _split(step[: len(tracks)], n_steps),
+        _split(step[len(tracks) :], n_steps),
+    )
+    similarity = [
+        geometry.iou(truth.boxes[g], tracks.boxes[t])
+        for g, t in zip(truth_rows, track_rows, strict=True)
+    ]
     return {
         "num_timesteps": n_steps,
         "num_tracker_dets": len(tracks),

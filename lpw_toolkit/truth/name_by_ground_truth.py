@@ -1,7 +1,8 @@
-"""Tracklets named by ground truth, and a split of these persons: it stands in for a person who cleans and identifies.
+"""Tracklets named by ground truth, and a split of these persons: it stands in for a person who
+cleans and identifies.
 
-Where truth exists, as on a synthetic street, a built dataset can be learned from and tested without anybody's work. A
-number of the truth is one person in all cameras of a scene.
+Where truth exists, as on a synthetic street, a built dataset can be learned from and tested without
+anybody's work. A number of the truth is one person in all cameras of a scene.
 """
 
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ class NamingConfig:
     """How tracklets are named and split.
 
     Attributes:
-        min_purity_frac: share of a tracklet's frames that must show its person; one below it stays without a name, as
-            does one of fewer than 8 frames: a reviewer would cut or reject it.
+        min_purity_frac: share of a tracklet's frames that must show its person; one below it stays
+            without a name, as does one of fewer than 8 frames: a reviewer would cut or reject it.
         seed: of the split; of an odd number of persons the larger half trains.
     """
 
@@ -43,8 +44,11 @@ class NamingConfig:
     seed: int = 0
 
 
-def find_names(dataset: Dataset, truth: Path, config: NamingConfig = NamingConfig()) -> list[str | None]:
-    """The person of each tracklet, row by row, such as `scen1/12`; None for nobody, or not one alone.
+def find_names(
+    dataset: Dataset, truth: Path, config: NamingConfig = NamingConfig()
+) -> list[str | None]:
+    """The person of each tracklet, row by row, such as `scen1/12`; None for nobody, or not one
+    alone.
 
     Args:
         truth: as `score.score_against` takes it.
@@ -54,7 +58,9 @@ def find_names(dataset: Dataset, truth: Path, config: NamingConfig = NamingConfi
     names: list[str | None] = [None] * dataset.tracklets.num_rows
     scenes = [
         scene or camera
-        for scene, camera in zip(*(dataset.tracklets[c].to_pylist() for c in ("scene_id", "camera_id")), strict=True)
+        for scene, camera in zip(
+            *(dataset.tracklets[c].to_pylist() for c in ("scene_id", "camera_id")), strict=True
+        )
     ]
     for _, tracks, rows in read_pairs(dataset.root, truth):
         for found in score_each(tracks, rows):
@@ -63,14 +69,18 @@ def find_names(dataset: Dataset, truth: Path, config: NamingConfig = NamingConfi
     return names
 
 
-def name_by_truth(source: Path, truth: Path, out: Path, config: NamingConfig = NamingConfig()) -> Dataset:
-    """Makes a dataset with names and one split: half of the persons train, the others ask and answer.
+def name_by_truth(
+    source: Path, truth: Path, out: Path, config: NamingConfig = NamingConfig()
+) -> Dataset:
+    """Makes a dataset with names and one split: half of the persons train, the others ask and
+    answer.
 
-    The same call again goes on, or finds it complete. In the test each person asks once in every camera, where two or
-    more have seen him, and all tracklets of these persons answer. What has no name stays, outside the split.
+    The same call again goes on, or finds it complete. In the test each person asks once in every
+    camera, where two or more have seen him, and all tracklets of these persons answer. What has no
+    name stays, outside the split.
 
-    Errors: LpwError for truth that does not fit, fewer than four persons whom two cameras have seen, or an `out` that
-    holds other things.
+    Errors: LpwError for truth that does not fit, fewer than four persons whom two cameras have
+    seen, or an `out` that holds other things.
     """
     dataset = open_dataset(source)
     tracklets = _set_names(dataset.tracklets, find_names(dataset, truth, config))
@@ -83,7 +93,9 @@ def name_by_truth(source: Path, truth: Path, out: Path, config: NamingConfig = N
         _copy_images(dataset, out / facts["images_root"])
         write_table(out / "frames.parquet", dataset.frames, FRAMES, group_by="tracklet_id")
         write_table(out / "tracklets.parquet", tracklets, TRACKLETS)
-        write_table(out / "splits.parquet", _make_splits(tracklets, halves, facts["splits"]), SPLITS)
+        write_table(
+            out / "splits.parquet", _make_splits(tracklets, halves, facts["splits"]), SPLITS
+        )
         return close_dataset(out, facts)
 
 
@@ -95,7 +107,9 @@ def _set_names(tracklets: pa.Table, names: list[str | None]) -> pa.Table:
 def _list_cameras(tracklets: pa.Table) -> dict[str, set[str]]:
     """The cameras that have seen each person."""
     cameras: dict[str, set[str]] = {}
-    for person, camera in zip(*(tracklets[c].to_pylist() for c in ("person_id", "camera_id")), strict=True):
+    for person, camera in zip(
+        *(tracklets[c].to_pylist() for c in ("person_id", "camera_id")), strict=True
+    ):
         if person is not None:
             cameras.setdefault(person, set()).add(camera)
     return cameras
@@ -107,7 +121,9 @@ def _draw_split(tracklets: pa.Table, seed: int, name: str) -> Halves:
     crossing = [person for person, seen in cameras.items() if len(seen) > 1]
     if len(crossing) < _N_FEWEST:
         got = f"{len(crossing)} persons in two cameras or more"
-        raise LpwError(f"{name}, named by truth", got, f"{_N_FEWEST} or more", "take a longer or larger street")
+        raise LpwError(
+            f"{name}, named by truth", got, f"{_N_FEWEST} or more", "take a longer or larger street"
+        )
     drawn = draw_halves(crossing, np.random.default_rng(seed), n_splits=1)[0]
     return Halves(tuple(sorted({*drawn.train, *(cameras.keys() - set(crossing))})), drawn.test)
 
@@ -125,7 +141,12 @@ def _make_splits(tracklets: pa.Table, halves: Halves, said: dict[str, Any]) -> p
                 rows.append((0, "query", name))
                 asked.add((person, camera))
     table = make_table(list(zip(*sorted(rows), strict=True)), SPLITS)
-    words = {"split_source": said["source"], "split_digest": said["digest"], "drawn": "true", "note": said["note"]}
+    words = {
+        "split_source": said["source"],
+        "split_digest": said["digest"],
+        "drawn": "true",
+        "note": said["note"],
+    }
     return table.replace_schema_metadata(
         {**(SPLITS.metadata or {}), **{k.encode(): v.encode() for k, v in words.items()}}
     )
@@ -146,17 +167,29 @@ def _copy_images(dataset: Dataset, folder: Path) -> None:
     sync_all()
 
 
-def _describe(dataset: Dataset, config: NamingConfig, halves: Halves, tracklets: pa.Table) -> dict[str, Any]:
+def _describe(
+    dataset: Dataset, config: NamingConfig, halves: Halves, tracklets: pa.Table
+) -> dict[str, Any]:
     """What dataset.json says."""
     manifest, n_nameless = dataset.manifest, tracklets["person_id"].null_count
-    own = {"min_purity_frac": config.min_purity_frac, "split_seed": config.seed, "n_nameless": n_nameless}
+    own = {
+        "min_purity_frac": config.min_purity_frac,
+        "split_seed": config.seed,
+        "n_nameless": n_nameless,
+    }
     return {
         "name": f"{dataset.name}-named",
         "parent": {"name": dataset.name, "digest": str(manifest["digest"])},
         "licence": manifest.get("licence"),
         "consent": manifest.get("consent"),
         "images_root": "." if dataset.is_in_place else str(manifest.get("images_root", ".")),
-        "splits": {"source": _SOURCE, "digest": digest_halves([halves]), "drawn": True, "n_splits": 1, "note": _NOTE},
+        "splits": {
+            "source": _SOURCE,
+            "digest": digest_halves([halves]),
+            "drawn": True,
+            "n_splits": 1,
+            "note": _NOTE,
+        },
         "settings": {**manifest.get("settings", {}), "name_by_truth": own},
         "sources": manifest.get("sources", []),
     }

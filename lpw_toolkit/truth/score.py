@@ -1,4 +1,5 @@
-"""`lpw score-tracklets`: a dataset, or tracks as MOT text, against ground truth, as one record and as text."""
+"""`lpw score-tracklets`: a dataset, or tracks as MOT text, against ground truth, as one record and
+as text."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -18,14 +19,21 @@ Pair = tuple[str, BoxRows, BoxRows]
 
 
 def score_against(
-    tracklets: Path, truth: Path, *, iou: float = 0.3, prices: Prices, detections: Path | None = None
+    tracklets: Path,
+    truth: Path,
+    *,
+    iou: float = 0.3,
+    prices: Prices,
+    detections: Path | None = None,
 ) -> dict[str, Any]:
     """Scores every video and all together.
 
     Args:
         tracklets: a dataset, or tracks as MOT text.
-        truth: MOT ground truth: a file for one video; for several, a folder with `<path of the video>.txt`.
-        detections: MOT text of the one video, if only boxes with a detection behind them shall count as kept.
+        truth: MOT ground truth: a file for one video; for several, a folder with `<path of the
+            video>.txt`.
+        detections: MOT text of the one video, if only boxes with a detection behind them shall
+            count as kept.
 
     Returns:
         `videos` (one record each) and `all`; shares are fractions, times seconds.
@@ -41,13 +49,21 @@ def score_against(
     if detections is not None and len(pairs) != 1:
         raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")
     found = read_detections(detections) if detections is not None else None
-    scores = [score_tracklets(tracks, gt, iou=iou, prices=prices, detections=found) for _, tracks, gt in pairs]
+    scores = [
+        score_tracklets(tracks, gt, iou=iou, prices=prices, detections=found)
+        for _, tracks, gt in pairs
+    ]
     metrics = evaluate({name: (tracks, gt) for name, tracks, gt in pairs})
     videos = [
-        {"video": name, **_record(score), **metrics[name]} for (name, _, _), score in zip(pairs, scores, strict=True)
+        {"video": name, **_record(score), **metrics[name]}
+        for (name, _, _), score in zip(pairs, scores, strict=True)
     ]
     settings = {"iou": iou, "prices": asdict(prices)}
-    return {"settings": settings, "videos": videos, "all": {**_record(pool(scores)), **metrics["all"]}}
+    return {
+        "settings": settings,
+        "videos": videos,
+        "all": {**_record(pool(scores)), **metrics["all"]},
+    }
 
 
 def _record(score: Score) -> dict[str, Any]:
@@ -65,7 +81,8 @@ def _record(score: Score) -> dict[str, Any]:
 
 
 def read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
-    """Name, tracks and truth of each video; a track of a dataset is a row of its table of tracklets.
+    """Name, tracks and truth of each video; a track of a dataset is a row of its table of
+    tracklets.
 
     Errors: LpwError for a dataset without videos, or videos without truth.
     """
@@ -87,7 +104,10 @@ def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
     if is_file(truth):
         if n_sources > 1:
             raise LpwError(
-                truth, f"one file for {n_sources} videos", "a folder with a file for each", "name the folder"
+                truth,
+                f"one file for {n_sources} videos",
+                "a folder with a file for each",
+                "name the folder",
             )
         return truth
     names = [Path(entry["path"]).with_suffix(".txt").as_posix(), f"{entry['video_id']}.txt"]
@@ -99,9 +119,12 @@ def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:
 
 
 def read_tracks(dataset: Dataset) -> dict[str, BoxRows]:
-    """The refined boxes of each video that has tracklets, sorted by frame; a track is a row of the tracklets' table."""
+    """The refined boxes of each video that has tracklets, sorted by frame; a track is a row of the
+    tracklets' table."""
     return {
-        found.video_id: BoxRows(found.frame_index, found.tracklet, found.boxes, np.ones(len(found.boxes)))
+        found.video_id: BoxRows(
+            found.frame_index, found.tracklet, found.boxes, np.ones(len(found.boxes))
+        )
         for found in iter_sequences(dataset)
     }
 
@@ -122,13 +145,24 @@ _COLUMNS = (
 
 def format_score(facts: dict[str, Any]) -> str:
     """`score_against`'s record as a table, one line per video and one for all."""
-    rows = [*facts["videos"], {"video": "all", **facts["all"]}] if len(facts["videos"]) > 1 else facts["videos"]
+    rows = (
+        [*facts["videos"], {"video": "all", **facts["all"]}]
+        if len(facts["videos"]) > 1
+        else facts["videos"]
+    )
     lines = [["video", *(title for _, title, _ in _COLUMNS)]]
     for row in rows:
-        cells = [form.format(row[key]) if row.get(key) is not None else "-" for key, _, form in _COLUMNS]
+        cells = [
+            form.format(row[key]) if row.get(key) is not None else "-" for key, _, form in _COLUMNS
+        ]
         lines.append([show_name(row["video"]), *cells])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        "  ".join(
+            [
+                line[0].ljust(widths[0]),
+                *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)),
+            ]
+        )
         for line in lines
     )

@@ -1,6 +1,8 @@
-"""A reviewer who knows the truth: for the demo, and to measure what a review finds and what it costs.
+"""A reviewer who knows the truth: for the demo, and to measure what a review finds and what it
+costs.
 
-Everything that it decides goes through the same log as a person's decisions, under the name of a rule.
+Everything that it decides goes through the same log as a person's decisions, under the name of a
+rule.
 """
 
 import uuid
@@ -39,12 +41,17 @@ def label_frames(dataset: Dataset, truth: Path) -> dict[str, Ints]:
     names, tracks = dataset.tracklets["tracklet_id"].to_pylist(), read_tracks(dataset)
     labels: dict[str, Ints] = {}
     for source in dataset.manifest["sources"]:
-        rows, known = tracks[source["video_id"]], read_boxes(truth / Path(source["path"]).with_suffix(".txt"))
+        rows, known = (
+            tracks[source["video_id"]],
+            read_boxes(truth / Path(source["path"]).with_suffix(".txt")),
+        )
         matched = match_people(rows, known, hold=True)
         people = np.where(matched >= 0, known.track[matched], -1)
         for number in np.unique(rows.track).tolist():
             mine = np.flatnonzero(rows.track == number)
-            labels[names[number]] = people[mine[np.argsort(rows.frame_index[mine], kind="stable")]].astype(np.int64)
+            labels[names[number]] = people[
+                mine[np.argsort(rows.frame_index[mine], kind="stable")]
+            ].astype(np.int64)
     return labels
 
 
@@ -76,13 +83,18 @@ def find_cut(labels: Ints) -> int:
 def can_cut(labels: Ints) -> bool:
     """Whether one cut leaves a clean part of MIN_FRAMES or more."""
     at = find_cut(labels)
-    return any(len(part) >= MIN_FRAMES and not is_error(part) for part in (labels[:at], labels[at:]))
+    return any(
+        len(part) >= MIN_FRAMES and not is_error(part) for part in (labels[:at], labels[at:])
+    )
 
 
 def plan_cuts(labels: Ints) -> list[Span]:
-    """The pieces to cut a tracklet into: who changes once or twice is cut apart, a jumble stays whole."""
+    """The pieces to cut a tracklet into: who changes once or twice is cut apart, a jumble stays
+    whole."""
     pieces = [(0, len(labels))]
-    while mixed := [i for i, (a, b) in enumerate(pieces) if is_mixed(labels[a:b]) and can_cut(labels[a:b])]:
+    while mixed := [
+        i for i, (a, b) in enumerate(pieces) if is_mixed(labels[a:b]) and can_cut(labels[a:b])
+    ]:
         start, stop = pieces[mixed[0]]
         at = start + find_cut(labels[start:stop])
         pieces[mixed[0] : mixed[0] + 1] = [(start, at), (at, stop)]
@@ -131,12 +143,21 @@ def review_by_truth(dataset: Dataset, truth: Path, effort_frac: float = 1.0) -> 
                 scene = review.base.tracklets[name].scene_id
                 for piece, person in _judge(review, name, labels[name]):
                     pieces.setdefault((scene, person), []).append(piece)
-        linked = [names for _, names in sorted(pieces.items(), key=lambda item: item[1]) if len(names) > 1]
+        linked = [
+            names for _, names in sorted(pieces.items(), key=lambda item: item[1]) if len(names) > 1
+        ]
         for names in linked:
             _link(review, names)
         n_decisions = len(review.log.decisions)
     errors = {name for name in stock.names if is_error(labels[name])}
-    return Reviewed(len(stock.names), len(decided), len(errors), len(errors & set(decided)), n_decisions, len(linked))
+    return Reviewed(
+        len(stock.names),
+        len(decided),
+        len(errors),
+        len(errors & set(decided)),
+        n_decisions,
+        len(linked),
+    )
 
 
 def _judge(review: Review, name: str, labels: Ints) -> list[tuple[str, int]]:
@@ -150,7 +171,9 @@ def _judge(review: Review, name: str, labels: Ints) -> list[tuple[str, int]]:
         piece, mine = name_piece(Piece(name, start, stop), len(labels)), labels[start:stop]
         if is_error(mine):
             people = count_people(mine)
-            _decide(review, "reject", [piece], {"reason": "several_people" if people else "no_person"})
+            _decide(
+                review, "reject", [piece], {"reason": "several_people" if people else "no_person"}
+            )
         else:
             kept.append((piece, count_people(mine)[0][0]))
     if kept:

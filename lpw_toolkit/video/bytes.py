@@ -1,8 +1,9 @@
 """Whether a file is as long as its own structure says: the sign of a cut that decoders do not give.
 
-Only sizes of outermost elements are read, a few bytes each, and the heads of transport packets. Sources: ISO/IEC
-14496-12 (boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and OpenDML, ISO/IEC 13818-1 (188-byte
-packets), Microsoft ASF 3.2, Adobe Flash Video File Format 10.1 annex E.
+Only sizes of outermost elements are read, a few bytes each, and the heads of transport packets.
+Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and
+OpenDML, ISO/IEC 13818-1 (188-byte packets), Microsoft ASF 3.2, Adobe Flash Video File Format 10.1
+annex E.
 """
 
 import os
@@ -20,7 +21,8 @@ _PACKETS_AT_ONCE = 1 << 16
 
 
 def find_missing_bytes(descriptor: int) -> str | None:
-    """What the structure of the file says is missing, in words; None where nothing is, or nobody can tell."""
+    """What the structure of the file says is missing, in words; None where nothing is, or nobody
+    can tell."""
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, 16, 0)
     end: int | None = None
@@ -68,7 +70,8 @@ def _end_of_matroska(descriptor: int) -> int | None:
 
 
 def _read_vint(data: bytes, position: int) -> tuple[int, int]:
-    """(value, position behind it) of an EBML variable-length integer; (0, position + 1) where there is none."""
+    """(value, position behind it) of an EBML variable-length integer; (0, position + 1) where there
+    is none."""
     if position >= len(data) or data[position] == 0:
         return 0, position + 1
     width = 9 - data[position].bit_length()
@@ -94,13 +97,21 @@ def _end_of_riff(descriptor: int, size: int) -> int | None:
 def _end_of_asf(descriptor: int) -> int | None:
     head = os.pread(descriptor, 1 << 16, 0)
     position = head.find(_ASF_FILE_PROPERTIES)
-    return None if position < 0 else int.from_bytes(head[position + 40 : position + 48], "little") or None
+    return (
+        None
+        if position < 0
+        else int.from_bytes(head[position + 40 : position + 48], "little") or None
+    )
 
 
 def _check_last_flv_tag(descriptor: int, size: int) -> str | None:
     length = int.from_bytes(os.pread(descriptor, 4, size - 4))
     start = size - 4 - length
-    if length >= 11 and start >= 13 and int.from_bytes(os.pread(descriptor, 3, start + 1)) == length - 11:
+    if (
+        length >= 11
+        and start >= 13
+        and int.from_bytes(os.pread(descriptor, 3, start + 1)) == length - 11
+    ):
         return None
     return "the last tag is cut"
 
@@ -111,17 +122,22 @@ def _check_transport_packets(descriptor: int, size: int) -> str | None:
         marks = head[offset::length]
         if len(marks) >= 4 and set(marks) == {_SYNC}:
             n_bad = _count_bad_packets(descriptor, size, length, offset)
-            cut = [f"the last packet has {size % length} of {length} bytes"] if size % length else []
+            cut = (
+                [f"the last packet has {size % length} of {length} bytes"] if size % length else []
+            )
             bad = [f"{n_bad} of {size // length} transport packets are damaged"] if n_bad else []
             return "; ".join(cut + bad) or None
     return None
 
 
 def _count_bad_packets(descriptor: int, size: int, length: int, offset: int) -> int:
-    """Packets without their sync byte or with the error bit set: a hole that the demuxer steps over in silence."""
+    """Packets without their sync byte or with the error bit set: a hole that the demuxer steps over
+    in silence."""
     n_bad = 0
     for start in range(0, size - length + 1, length * _PACKETS_AT_ONCE):
         data = np.frombuffer(os.pread(descriptor, length * _PACKETS_AT_ONCE, start), np.uint8)
         packets = data[: len(data) // length * length].reshape(-1, length)
-        n_bad += int(np.count_nonzero((packets[:, offset] != _SYNC) | (packets[:, offset + 1] & 0x80 != 0)))
+        n_bad += int(
+            np.count_nonzero((packets[:, offset] != _SYNC) | (packets[:, offset + 1] & 0x80 != 0))
+        )
     return n_bad

@@ -1,7 +1,9 @@
-"""The decoding process: `python -m lpw_toolkit.video.child ORDER`, started by `video.process` and by nobody else.
+"""The decoding process: `python -m lpw_toolkit.video.child ORDER`, started by `video.process` and
+by nobody else.
 
-It opens no file by name (the parent hands over a descriptor; of an image sequence it opens the images), can write no
-file, and is bounded in memory. It ends when its parent ends, however that happens.
+It opens no file by name (the parent hands over a descriptor; of an image sequence it opens the
+images), can write no file, and is bounded in memory. It ends when its parent ends, however that
+happens.
 """
 
 import errno
@@ -69,7 +71,8 @@ def _limit_resources() -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Ends this process when standard input closes, or when the parent is gone but a fork of it holds the pipe."""
+    """Ends this process when standard input closes, or when the parent is gone but a fork of it
+    holds the pipe."""
     poll = select.poll()
     poll.register(0, 0)  # 0: only the hang-up; the bytes are for the main thread
     while not poll.poll(500):

@@ -1,4 +1,5 @@
-"""Decoding a container with PyAV, packet by packet, so that damage costs the damaged frames and no others."""
+"""Decoding a container with PyAV, packet by packet, so that damage costs the damaged frames and no
+others."""
 
 import bisect
 from collections.abc import Iterator
@@ -22,9 +23,16 @@ from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
 from lpw_toolkit.video.timeline import Judge
 
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf"
-_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
-#: PyAV up to 18 raises on tags that are no UTF-8 unless told otherwise; 19 never does, and knows no such option.
-_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+_OPTIONS = {
+    "format_whitelist": FORMATS,
+    "protocol_whitelist": "file",
+    "max_pixels": str(MAX_PIXELS),
+}
+#: PyAV up to 18 raises on tags that are no UTF-8 unless told otherwise; 19 never does, and knows no
+#: such option.
+_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
 _DO = "copy or convert it again"
 _MAX_DEMUX_ERRORS = 1000
 _N_REORDER = 4
@@ -53,9 +61,12 @@ def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
 
 
 def _open_container(descriptor: int) -> InputContainer:
-    """Opens the inherited descriptor: no name is interpreted, so none can be taken for a protocol or a pattern."""
+    """Opens the inherited descriptor: no name is interpreted, so none can be taken for a protocol
+    or a pattern."""
     try:
-        container: InputContainer = av.open(f"file:/dev/fd/{descriptor}", "r", options=_OPTIONS, **_TAGS)
+        container: InputContainer = av.open(
+            f"file:/dev/fd/{descriptor}", "r", options=_OPTIONS, **_TAGS
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         got = f"a file that cannot be opened as video ({_reason(error)})"
         raise LpwError("", got, f"a whole video of one of the formats {FORMATS}", _DO) from error
@@ -70,7 +81,9 @@ def _choose_stream(container: InputContainer) -> VideoStream:
     stream = next((s for s in streams if s is best), streams[0])
     context = stream.codec_context
     if context is None:
-        raise LpwError("", "a video stream that no decoder knows", "a common codec such as H.264", "convert it")
+        raise LpwError(
+            "", "a video stream that no decoder knows", "a common codec such as H.264", "convert it"
+        )
     _check_size(context.width, context.height)
     return stream
 
@@ -124,7 +137,9 @@ class _Salvage:
     def tell_foreign(self) -> None:
         """Notes packets of streams that begin later than the one that is read."""
         if self._n_foreign:
-            self._judge.note(f"{self._n_foreign} packets belong to streams that begin later and are not read")
+            self._judge.note(
+                f"{self._n_foreign} packets belong to streams that begin later and are not read"
+            )
 
     def _tell(self) -> None:
         causes = []
@@ -134,7 +149,8 @@ class _Salvage:
             causes.append(f"{self._n_marked} packets are marked as damaged")
         if causes:
             sentence = f"{self._judge.where()}: {', '.join(causes)}"
-            # A recording that begins between two key frames has leading packets that nobody can decode.
+            # A recording that begins between two key frames has leading packets that nobody can
+            # decode.
             (self._judge.problem if self._judge.n_frames else self._judge.note)(sentence)
         self._judge.n_lost += self._n_undecodable
         self._n_undecodable = self._n_marked = 0
@@ -171,10 +187,15 @@ class _Salvage:
 
 
 def _in_presentation_order(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    """Mends decoders that give a frame up to 4 places late; a clock that is set back starts anew."""
+    """Mends decoders that give a frame up to 4 places late; a clock that is set back starts
+    anew."""
     held: list[VideoFrame] = []
     for frame in frames:
-        step = _JUMP_S if frame.pts is None or not held or held[-1].pts is None else _seconds_back(held[-1], frame)
+        step = (
+            _JUMP_S
+            if frame.pts is None or not held or held[-1].pts is None
+            else _seconds_back(held[-1], frame)
+        )
         if step >= _JUMP_S:
             yield from held
             held = []
@@ -200,7 +221,8 @@ class _Sender:
         self._orientation: tuple[tuple[int, int, int], Orientation] | None = None
 
     def _orient(self, frame: VideoFrame) -> Orientation:
-        """Asks the frame itself only where its kind changes: PyAV keeps a frame whose side data was looked at."""
+        """Asks the frame itself only where its kind changes: PyAV keeps a frame whose side data was
+        looked at."""
         kind = frame.width, frame.height, frame.rotation
         if self._orientation is None or self._orientation[0] != kind:
             self._orientation = kind, orientation_of(frame)
@@ -213,7 +235,9 @@ class _Sender:
         size = orientation.size(frame.width, frame.height)
         pts_s = exact_seconds(frame.pts, frame.time_base)
         cut = salvage.settle(frame)
-        segment, repeated = self._judge.place(self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt)
+        segment, repeated = self._judge.place(
+            self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt
+        )
         duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey)) or repeated
         slot = -1
         if self._order["images"] and self._index >= self._order["first_image"]:
@@ -230,7 +254,8 @@ def exact_seconds(pts: int | None, time_base: Fraction | None) -> float | None:
 
 
 def convert(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR of a frame in stored orientation, colour matrix and range as the stream says."""
+    """(H, W, 3) BGR of a frame in stored orientation, colour matrix and range as the stream
+    says."""
     bgr = reformatter.reformat(frame, format="bgr24", interpolation="POINT", threads=1)
     return _rows(bgr)[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
 
@@ -238,7 +263,9 @@ def convert(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint
 def shrink(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     """(H / 8, W / 8) grey means of a frame."""
     width, height = max(1, frame.width // BLOCK_PX), max(1, frame.height // BLOCK_PX)
-    grey = reformatter.reformat(frame, width=width, height=height, format="gray", interpolation="AREA", threads=1)
+    grey = reformatter.reformat(
+        frame, width=width, height=height, format="gray", interpolation="AREA", threads=1
+    )
     return _rows(grey)[:height, :width]
 
 
@@ -248,7 +275,9 @@ def _rows(frame: VideoFrame) -> NDArray[np.uint8]:
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
 
 
-def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame, n_threads: int) -> dict[str, Any]:
+def _describe(
+    container: InputContainer, stream: VideoStream, frame: VideoFrame, n_threads: int
+) -> dict[str, Any]:
     orientation: Orientation = orientation_of(frame)
     width, height = orientation.size(frame.width, frame.height)
     return {
@@ -265,7 +294,8 @@ def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame,
 
 
 def _declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Length of the video stream as its own header or tag says; of the container only where nothing else is in it."""
+    """Length of the video stream as its own header or tag says; of the container only where nothing
+    else is in it."""
     if stream.duration:
         return exact_seconds(stream.duration, stream.time_base)
     tag = stream.metadata.get("DURATION", "")
@@ -290,12 +320,20 @@ def _check_complete(
         judge.note(f"the header declares {stream.frames} frames, the decoder gave {judge.n_frames}")
     duration_s, usual_s = _declared_duration_s(container, stream), judge.interval_s()
     # AVI has no duration of its own, only the number of frames, and that is the number that lies.
-    if duration_s is None or usual_s is None or judge.last_pts_s is None or container.format.name == "avi":
+    if (
+        duration_s is None
+        or usual_s is None
+        or judge.last_pts_s is None
+        or container.format.name == "avi"
+    ):
         return
     start_s = exact_seconds(stream.start_time, stream.time_base) or 0.0
     short_s = start_s + duration_s - judge.last_pts_s - usual_s
     if short_s > max(3 * usual_s, 0.1):
-        judge.problem(f"{judge.where()}: the header declares {duration_s:.3f} s; the last {short_s:.3f} s are missing")
+        judge.problem(
+            f"{judge.where()}: the header declares {duration_s:.3f} s; the last {short_s:.3f} s "
+            f"are missing"
+        )
 
 
 def _reason(error: BaseException) -> str:

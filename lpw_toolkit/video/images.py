@@ -26,8 +26,8 @@ _MAX_SEQINFO_BYTES = 1 << 16
 def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     """Reads the sequence in `order["folder"]` and sends header, frames and end.
 
-    The frame index is the number in the file name minus 1 (a sequence that has a number 0 starts at index 0), so that
-    it stays that of the annotations where an image is missing or cannot be read.
+    The frame index is the number in the file name minus 1 (a sequence that has a number 0 starts at
+    index 0), so that it stays that of the annotations where an image is missing or cannot be read.
     """
     cv2.setNumThreads(1)
     root = Path(order["folder"])
@@ -37,7 +37,9 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     described, before = False, next(iter(images)) - 1
     for index, path in images.items():
         if index > before + 1:
-            sender.lose(index - before - 1, f"images are missing before {path.name}: {index - before - 1}")
+            sender.lose(
+                index - before - 1, f"images are missing before {path.name}: {index - before - 1}"
+            )
         before = index
         try:
             picture = _read_image(path)
@@ -49,7 +51,12 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
             ring.send("header", _describe(path, picture, rate_hz, n_declared))
         sender.deliver(index, picture)
     if not described:
-        raise LpwError("", f"{len(images)} images of which none can be read", "readable images", "copy them again")
+        raise LpwError(
+            "",
+            f"{len(images)} images of which none can be read",
+            "readable images",
+            "copy them again",
+        )
     if n_declared is not None and n_declared != before + 1:
         sender.compare_length(n_declared, before + 1)
     ring.send("end", judge.summary())
@@ -58,7 +65,9 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
 class _Sender:
     """Turns images into messages and pictures."""
 
-    def __init__(self, order: dict[str, Any], ring: Ring, judge: Judge, rate_hz: float | None) -> None:
+    def __init__(
+        self, order: dict[str, Any], ring: Ring, judge: Judge, rate_hz: float | None
+    ) -> None:
         self._order, self._ring, self._judge, self._rate_hz = order, ring, judge, rate_hz
         self._finder = DuplicateFinder()
         self._cut = False
@@ -70,7 +79,8 @@ class _Sender:
         self._judge.problem(f"{self._judge.where()}: {sentence}")
 
     def compare_length(self, n_declared: int, n_found: int) -> None:
-        """Records a length that differs from that of seqinfo.ini; images missing at the end are damage."""
+        """Records a length that differs from that of seqinfo.ini; images missing at the end are
+        damage."""
         sentence = f"seqinfo.ini declares {n_declared} images, the last found has number {n_found}"
         (self._judge.problem if n_found < n_declared else self._judge.note)(sentence)
 
@@ -93,7 +103,10 @@ def _number_images(folder: Path, judge: Judge) -> dict[int, Path]:
         entries = list_folder(folder)
     except OSError as error:
         raise LpwError(
-            "", f"an img1/ that cannot be listed ({describe_os_error(error)})", "a folder", "check it"
+            "",
+            f"an img1/ that cannot be listed ({describe_os_error(error)})",
+            "a folder",
+            "check it",
         ) from error
     for path in entries:
         if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
@@ -102,17 +115,25 @@ def _number_images(folder: Path, judge: Judge) -> dict[int, Path]:
             judge.note(f"img1/{_printable(path.name)} has no number for a name and is left out")
         elif int(path.stem) in numbers:
             other = numbers[int(path.stem)].name
-            raise LpwError("", f"{path.name} and {other} in img1/, one number", "one image per frame", "remove one")
+            raise LpwError(
+                "",
+                f"{path.name} and {other} in img1/, one number",
+                "one image per frame",
+                "remove one",
+            )
         else:
             numbers[int(path.stem)] = path
     if not numbers:
-        raise LpwError("", "an img1/ without numbered images", "img1/000001.jpg …", "name a folder with images")
+        raise LpwError(
+            "", "an img1/ without numbered images", "img1/000001.jpg …", "name a folder with images"
+        )
     first = 0 if 0 in numbers else 1
     return {number - first: numbers[number] for number in sorted(numbers)}
 
 
 def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
-    """(frames per second, number of images) of a MOT `seqinfo.ini`; None for what it does not say."""
+    """(frames per second, number of images) of a MOT `seqinfo.ini`; None for what it does not
+    say."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         data = Folder(path.parent).read(path.name, _MAX_SEQINFO_BYTES)
@@ -122,7 +143,9 @@ def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
     except FileNotFoundError:
         return None, None
     except OSError as error:
-        judge.note(f"seqinfo.ini cannot be read ({describe_os_error(error)}); the images have no times")
+        judge.note(
+            f"seqinfo.ini cannot be read ({describe_os_error(error)}); the images have no times"
+        )
         return None, None
     except (configparser.Error, KeyError, ValueError):
         judge.note("seqinfo.ini cannot be understood; the images have no times")
@@ -134,17 +157,22 @@ def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR of a JPEG or PNG, as displayed; it is vetted before it is decoded. Errors: LpwError."""
+    """(H, W, 3) BGR of a JPEG or PNG, as displayed; it is vetted before it is decoded. Errors:
+    LpwError."""
     try:
         data = read_bytes(path, "image_bytes")
     except OSError as error:
-        raise LpwError(path.name, f"unreadable ({describe_os_error(error)})", "an image", "check it") from error
+        raise LpwError(
+            path.name, f"unreadable ({describe_os_error(error)})", "an image", "check it"
+        ) from error
     header = read_image_header(data)
     if header is None:
         raise LpwError(path.name, "no image that can be read", "JPEG or PNG", "copy it again")
     width, height = header.width, header.height
     if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
-        raise LpwError(path.name, f"declared as {width}x{height} pixels", "a sane size", "replace it")
+        raise LpwError(
+            path.name, f"declared as {width}x{height} pixels", "a sane size", "replace it"
+        )
     try:
         return decode_image(data, header, upright=True)
     except ImageFaultError as error:
@@ -159,7 +187,9 @@ def _shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, small, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _describe(path: Path, picture: NDArray[np.uint8], rate_hz: float | None, n_declared: int | None) -> dict[str, Any]:
+def _describe(
+    path: Path, picture: NDArray[np.uint8], rate_hz: float | None, n_declared: int | None
+) -> dict[str, Any]:
     return {
         "container": "images",
         "codec": path.suffix.lower().lstrip("."),

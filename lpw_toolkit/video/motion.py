@@ -1,35 +1,41 @@
-"""Finding frames that show the same picture as the one before, from a small grey picture of each."""
+"""Finding frames that show the same picture as the one before, from a small grey picture of
+each."""
 
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: A pixel of the small picture is the mean over 8 x 8 of the frame: coding noise averages out, a moving limb does not.
+#: A pixel of the small picture is the mean over 8 x 8 of the frame: coding noise averages out, a
+#: moving limb does not.
 BLOCK_PX = 8
 _N_BLOCKS = 8
 _SHARE_BLOCKS = 800
-#: Periods in frames (30 -> 60 and 25 -> 50 f/s have 2, 20 -> 60 3, 15 -> 60 4, 24 -> 30 5, 25 -> 30 6), and how often a
-#: quiet frame must have come before at the same place.
+#: Periods in frames (30 -> 60 and 25 -> 50 f/s have 2, 20 -> 60 3, 15 -> 60 4, 24 -> 30 5, 25 -> 30
+#: 6), and how often a quiet frame must have come before at the same place.
 _N_BEFORE = {2: 2, 3: 3, 4: 3, 5: 4, 6: 4}
 _HISTORY_FRAMES = 32
 _MOVES = 8  # grey levels: less may be coding noise, and tells no quiet frame from a moving one
 _QUIET = 0.35  # of the motion around; doubled frames of x264 at crf 18 to 36 stay below 0.3
 _START_FRAMES, _START_MOVES, _START_QUIET = 6, 16, 0.25  # nothing has come before: clear cases only
-_EXPECTED_LEVELS, _EXPECTED_QUIET = 4, 0.5  # where the period says so, noise in an empty street is no motion
+_EXPECTED_LEVELS, _EXPECTED_QUIET = (
+    4,
+    0.5,
+)  # where the period says so, noise in an empty street is no motion
 
 
 class DuplicateFinder:
     """Tells repeated pictures from moving ones, also after lossy coding.
 
-    Equal pictures are duplicates. A picture coded again differs by noise, and a nearly empty street moves by no more
-    than that. But a stream is doubled throughout: quiet frames come periodically, among moving ones. So a quiet frame
-    counts as a duplicate when there was one a period ago, two periods ago, and so on; from then on one is expected
-    there, and noise is tolerated, until motion shows that the pattern has ended. Only at the very start a clear case
-    is believed at once.
+    Equal pictures are duplicates. A picture coded again differs by noise, and a nearly empty street
+    moves by no more than that. But a stream is doubled throughout: quiet frames come periodically,
+    among moving ones. So a quiet frame counts as a duplicate when there was one a period ago, two
+    periods ago, and so on; from then on one is expected there, and noise is tolerated, until motion
+    shows that the pattern has ended. Only at the very start a clear case is believed at once.
 
-    Measured on three street videos, doubled and coded again (tests/bench/bench_duplicates.py): from the first
-    motion on more than 99 % are found, and none falsely. Before anything moves there is nothing to tell them by.
+    Measured on three street videos, doubled and coded again (tests/bench/bench_duplicates.py): from
+    the first motion on more than 99 % are found, and none falsely. Before anything moves there is
+    nothing to tell them by.
     """
 
     def __init__(self) -> None:
@@ -56,11 +62,15 @@ class DuplicateFinder:
 
     def _find_period(self, expected: int) -> int:
         """The period by which the newest frame is a duplicate, 0 for none."""
-        if expected and self._motion[-1] <= max(_EXPECTED_LEVELS, _EXPECTED_QUIET * self._loudest(0, expected, 0)):
+        if expected and self._motion[-1] <= max(
+            _EXPECTED_LEVELS, _EXPECTED_QUIET * self._loudest(0, expected, 0)
+        ):
             return expected
         known = set(self._expected.values())
         for period, n_before in _N_BEFORE.items():
-            fits = not known or (known == {period} and len(self._expected) < period - 1)  # one frame in a period is new
+            fits = not known or (
+                known == {period} and len(self._expected) < period - 1
+            )  # one frame in a period is new
             if fits and self._has_come_before(period, n_before):
                 return period
         return 0
@@ -77,7 +87,8 @@ class DuplicateFinder:
         return around >= _MOVES and self._motion[-1 - ago] <= _QUIET * around
 
     def _loudest(self, ago: int, period: int, n_after: int) -> int:
-        """The largest motion from `period` - 1 frames before the frame `ago` frames back to `n_after` after it."""
+        """The largest motion from `period` - 1 frames before the frame `ago` frames back to
+        `n_after` after it."""
         stop = min(ago + period, len(self._motion))
         return max(self._motion[-1 - back] for back in range(ago - n_after, stop))
 

@@ -24,7 +24,8 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """Clockwise turn in 0, 90, 180, 270; a mirrored picture counts as its turn before mirroring left and right."""
+        """Clockwise turn in 0, 90, 180, 270; a mirrored picture counts as its turn before mirroring
+        left and right."""
         if self.swapped:
             return 270 if self.flip_y else 90
         return 180 if self.flip_y else 0

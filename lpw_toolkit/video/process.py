@@ -1,9 +1,10 @@
-"""The parent's side of the decoding process: start, messages, the ring of pictures in shared memory, end.
+"""The parent's side of the decoding process: start, messages, the ring of pictures in shared
+memory, end.
 
-Messages are JSON lines on the child's standard output. Standard input carries single bytes back: one for each picture
-that was used up, one when the ring was enlarged; its end tells the child to go. The parent alone sizes the shared
-memory (the child runs with a file size limit of 0) and seals it against shrinking, so that no child can make the parent
-touch memory that is gone.
+Messages are JSON lines on the child's standard output. Standard input carries single bytes back:
+one for each picture that was used up, one when the ring was enlarged; its end tells the child to
+go. The parent alone sizes the shared memory (the child runs with a file size limit of 0) and seals
+it against shrinking, so that no child can make the parent touch memory that is gone.
 """
 
 import fcntl
@@ -51,7 +52,8 @@ class DecodingProcess:
         ring = _make_shared_file()
         try:
             self._child = _spawn(
-                {**order, "source": source, "ring": ring}, [ring, *([] if source is None else [source])]
+                {**order, "source": source, "ring": ring},
+                [ring, *([] if source is None else [source])],
             )
         except BaseException:
             os.close(ring)
@@ -60,7 +62,8 @@ class DecodingProcess:
         self._end = weakref.finalize(self, _end_child, self._child, ring)
 
     def receive(self) -> list[Any]:
-        """The next message; frees the slot of the picture handed out before. Errors: ChildDiedError."""
+        """The next message; frees the slot of the picture handed out before. Errors:
+        ChildDiedError."""
         self._release()
         while True:
             message = self._next_message()
@@ -71,7 +74,11 @@ class DecodingProcess:
     def picture(self, slot: int, width: int, height: int) -> NDArray[np.uint8]:
         """The (height, width, 3) picture in `slot`, until the next message is asked for."""
         n_bytes = width * height * 3
-        if self._pictures is None or n_bytes > self._slot_bytes or not 0 <= slot < n_slots(self._slot_bytes):
+        if (
+            self._pictures is None
+            or n_bytes > self._slot_bytes
+            or not 0 <= slot < n_slots(self._slot_bytes)
+        ):
             raise ValueError(f"slot {slot} cannot hold {width}x{height}")
         self._slot_in_use = True
         flat = np.frombuffer(self._pictures, np.uint8, n_bytes, slot * self._slot_bytes)
@@ -131,7 +138,8 @@ class DecodingProcess:
 
 
 def _spawn(order: dict[str, Any], descriptors: list[int]) -> subprocess.Popen[bytes]:
-    """Starts the child in a process group of its own: Ctrl-C at a terminal reaches the parent alone."""
+    """Starts the child in a process group of its own: Ctrl-C at a terminal reaches the parent
+    alone."""
     path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(

@@ -1,4 +1,5 @@
-"""The child's side of the hand-over: JSON lines out, pictures into a ring of slots in shared memory."""
+"""The child's side of the hand-over: JSON lines out, pictures into a ring of slots in shared
+memory."""
 
 import json
 import mmap

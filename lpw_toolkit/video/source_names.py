@@ -15,7 +15,8 @@ from lpw_toolkit.files.opening import read_text
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.names import is_device
 
-#: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or one name.
+#: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or
+#: one name.
 _BY_PATH = re.compile(
     r"(?:(?P<before>.*)/)?(?P<scene>scene?[ _-]?\d+)[/ _-]"
     r"(?P<camera>(?:view|cam|camera)[ _-]?\d+)(?:[/ _-](?P<after>.*))?",
@@ -63,7 +64,8 @@ def claim_by_path(folder: str, stem: str) -> Claim:
 
 
 def claim_by_layout(layout: str, names: dict[Path, str]) -> dict[Path, Claim]:
-    """Scene and camera by a layout; a field takes the shortest text without a slash that fits, from left to right.
+    """Scene and camera by a layout; a field takes the shortest text without a slash that fits, from
+    left to right.
 
     Errors: LpwError where the layout is no layout or a file does not fit it.
     """
@@ -73,7 +75,10 @@ def claim_by_layout(layout: str, names: dict[Path, str]) -> dict[Path, Claim]:
         match = pattern.fullmatch(name)
         if match is None:
             raise LpwError(
-                "--layout", f"{layout!r}, which {printable(name)!r} does not fit", "a fit for all", "mend it"
+                "--layout",
+                f"{layout!r}, which {printable(name)!r} does not fit",
+                "a fit for all",
+                "mend it",
             )
         fields = match.groupdict()
         scene, camera = fields.pop("scene", None), fields.pop("camera")
@@ -85,16 +90,27 @@ def _compile_layout(layout: str) -> re.Pattern[str]:
     fields = _FIELD.findall(layout)
     rest = _FIELD.sub("", layout)
     wrong = [f for f in fields if not re.fullmatch(r"[a-z_][a-z0-9_]*", f)]
-    if "camera" not in fields or len(set(fields)) != len(fields) or wrong or "{" in rest or "}" in rest:
-        expected = "fields in braces, each once, {camera} among them, as {scene}/{camera}_{date}.mp4"
+    if (
+        "camera" not in fields
+        or len(set(fields)) != len(fields)
+        or wrong
+        or "{" in rest
+        or "}" in rest
+    ):
+        expected = (
+            "fields in braces, each once, {camera} among them, as {scene}/{camera}_{date}.mp4"
+        )
         raise LpwError("--layout", repr(layout), expected, "mend it")
     pieces = _FIELD.split(layout)  # text, field, text, field, …
-    pattern = "".join(re.escape(p) if i % 2 == 0 else f"(?P<{p}>[^/]+?)" for i, p in enumerate(pieces))
+    pattern = "".join(
+        re.escape(p) if i % 2 == 0 else f"(?P<{p}>[^/]+?)" for i, p in enumerate(pieces)
+    )
     return re.compile(pattern, re.DOTALL)
 
 
 def read_cameras(table: Path, names: dict[Path, str]) -> dict[Path, Claim]:
-    """Scene and camera by a `cameras.csv`, in the order of `names`. Errors: LpwError with the line number."""
+    """Scene and camera by a `cameras.csv`, in the order of `names`. Errors: LpwError with the line
+    number."""
     paths = {name: path for path, name in names.items()}
     claims: dict[Path, Claim] = {}
     lines: dict[Path, int] = {}
@@ -103,13 +119,25 @@ def read_cameras(table: Path, names: dict[Path, str]) -> dict[Path, Claim]:
         path = paths.get(name)
         where = f"{table}, line {line}"
         if path is None:
-            raise LpwError(where, f"path {row['path']!r}, which is no video found", "a path below the root", "mend it")
+            raise LpwError(
+                where,
+                f"path {row['path']!r}, which is no video found",
+                "a path below the root",
+                "mend it",
+            )
         if path in claims:
-            raise LpwError(where, f"{row['path']!r}, already in line {lines[path]}", "one row a video", "remove one")
+            raise LpwError(
+                where,
+                f"{row['path']!r}, already in line {lines[path]}",
+                "one row a video",
+                "remove one",
+            )
         if not row["camera"].strip():
             raise LpwError(where, "no camera", "a camera", "fill it in")
         start_s = _read_start(row.get("start_s", ""), where)
-        claims[path] = Claim(row["scene"].strip() or None, row["camera"].strip(), name, "cameras.csv", start_s)
+        claims[path] = Claim(
+            row["scene"].strip() or None, row["camera"].strip(), name, "cameras.csv", start_s
+        )
         lines[path] = line
     if not claims:
         raise LpwError(table, "no rows", "one row for each video", "fill it in")
@@ -120,7 +148,9 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         text = read_text(table, "table_text_bytes", encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
-        raise LpwError(table, describe_os_error(error), "a table that can be read", "check the path") from error
+        raise LpwError(
+            table, describe_os_error(error), "a table that can be read", "check the path"
+        ) from error
     reader = csv.reader(iter_lines(text), strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     columns: list[str] = []
@@ -129,11 +159,18 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
             if not columns:
                 columns = _check_columns([c.strip() for c in cells], table)
             elif cells and len(cells) != len(columns):
-                raise LpwError(f"{table}, line {reader.line_num}", f"{len(cells)} cells", f"{len(columns)}", "mend it")
+                raise LpwError(
+                    f"{table}, line {reader.line_num}",
+                    f"{len(cells)} cells",
+                    f"{len(columns)}",
+                    "mend it",
+                )
             elif cells:
                 rows.append((reader.line_num, dict(zip(columns, cells, strict=True))))
     except (csv.Error, LongLineError) as error:
-        raise LpwError(f"{table}, line {reader.line_num}", str(error), "comma-separated text", "mend it") from error
+        raise LpwError(
+            f"{table}, line {reader.line_num}", str(error), "comma-separated text", "mend it"
+        ) from error
     if not columns:
         raise LpwError(table, "an empty file", f"the columns {', '.join(_COLUMNS)}", "fill it in")
     return rows
@@ -143,8 +180,16 @@ def _check_columns(columns: list[str], table: Path) -> list[str]:
     missing = [c for c in _COLUMNS if c not in columns]
     unknown = [c for c in columns if c not in _COLUMNS + _OPTIONAL]
     if missing or unknown or len(set(columns)) != len(columns):
-        got = f"the columns {', '.join(columns)[:200]} (missing: {missing}, unknown: {f'{unknown}'[:200]})"
-        raise LpwError(f"{table}, line 1", got, f"{', '.join(_COLUMNS)} and optionally start_s", "mend the first line")
+        got = (
+            f"the columns {', '.join(columns)[:200]} (missing: {missing}, unknown: "
+            f"{f'{unknown}'[:200]})"
+        )
+        raise LpwError(
+            f"{table}, line 1",
+            got,
+            f"{', '.join(_COLUMNS)} and optionally start_s",
+            "mend the first line",
+        )
     return columns
 
 
@@ -161,9 +206,11 @@ def _read_start(text: str, where: str) -> float | None:
 
 
 class IdMaker:
-    """Makes ids that are safe as file names and stay distinct where case or Unicode form does not count.
+    """Makes ids that are safe as file names and stay distinct where case or Unicode form does not
+    count.
 
-    The first of several names that would become one id keeps it, the others get a short hash of their own name.
+    The first of several names that would become one id keeps it, the others get a short hash of
+    their own name.
 
     Args:
         default: the id of a name without a usable character.
@@ -193,7 +240,8 @@ class IdMaker:
 
 
 def _make_safe(name: str) -> str:
-    """Letters, digits and `-_.+=` of any script; everything else becomes `_`; at most 80 bytes of UTF-8."""
+    """Letters, digits and `-_.+=` of any script; everything else becomes `_`; at most 80 bytes of
+    UTF-8."""
     text = unicodedata.normalize("NFC", printable(name))
     safe = "".join(c if c.isalnum() or c in "-_.+=" else "_" for c in text).lstrip("-.").rstrip(".")
     safe = safe.encode()[:_MAX_ID_BYTES].decode("utf-8", "ignore").rstrip(".")

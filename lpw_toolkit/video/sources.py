@@ -1,13 +1,16 @@
-"""From what the user gives (a folder, a video, an image sequence) to a list of sources with scene and camera.
+"""From what the user gives (a folder, a video, an image sequence) to a list of sources with scene
+and camera.
 
-Three ways name scene and camera: the path (`scen1/view2.mp4`, `scen1/view2/part3.mp4`, `scen1_view2.avi`), a layout
-(`{scene}/{camera}_{date}.mp4`), or a `cameras.csv`. Where nothing names them, each video is its own camera.
+Three ways name scene and camera: the path (`scen1/view2.mp4`, `scen1/view2/part3.mp4`,
+`scen1_view2.avi`), a layout (`{scene}/{camera}_{date}.mp4`), or a `cameras.csv`. Where nothing
+names them, each video is its own camera.
 
-Several files of one camera are parts of one recording, taken to follow each other in natural order of their paths, as
-long as something in the path tells them apart (`part1`, a date, a folder). Two files that nothing tells apart
-(`a/view1.mp4` and `a/view1.avi`, `scen1/view2.mp4` and `scen1_view2.avi`), or of which one names the whole camera and
-the other a part, claim one camera at one time: an error. Where `cameras.csv` gives start times, the times themselves
-decide: parts that overlap by their declared lengths are an error, whatever they are called.
+Several files of one camera are parts of one recording, taken to follow each other in natural order
+of their paths, as long as something in the path tells them apart (`part1`, a date, a folder). Two
+files that nothing tells apart (`a/view1.mp4` and `a/view1.avi`, `scen1/view2.mp4` and
+`scen1_view2.avi`), or of which one names the whole camera and the other a part, claim one camera at
+one time: an error. Where `cameras.csv` gives start times, the times themselves decide: parts that
+overlap by their declared lengths are an error, whatever they are called.
 """
 
 import os
@@ -20,7 +23,14 @@ from pathlib import Path, PurePosixPath
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.video.source_names import Claim, IdMaker, claim_by_layout, claim_by_path, printable, read_cameras
+from lpw_toolkit.video.source_names import (
+    Claim,
+    IdMaker,
+    claim_by_layout,
+    claim_by_path,
+    printable,
+    read_cameras,
+)
 from lpw_toolkit.video.video import IMAGE_FOLDER, VideoReader
 
 SUFFIXES = (
@@ -28,7 +38,8 @@ SUFFIXES = (
     *(".mpg", ".mpeg", ".flv", ".wmv", ".asf"),
 )
 WAYS = (
-    "name each file's scene and camera by its path (scen1/view2.mp4), by --layout '{scene}/{camera}_{date}.mp4', "
+    "name each file's scene and camera by its path (scen1/view2.mp4), by --layout "
+    "'{scene}/{camera}_{date}.mp4', "
     "or by a cameras.csv with the columns path, scene, camera and, if you like, start_s"
 )
 
@@ -67,7 +78,8 @@ class SourceList:
 
     Args:
         sources: the videos.
-        naming: one sentence for each way in which scene and camera were named, to be printed and recorded.
+        naming: one sentence for each way in which scene and camera were named, to be printed and
+            recorded.
         skipped: (relative path, reason) of entries that look like videos and cannot be used.
     """
 
@@ -76,16 +88,21 @@ class SourceList:
     skipped: tuple[tuple[str, str], ...]
 
 
-def find_sources(root: Path, *, layout: str | None = None, cameras_csv: Path | None = None) -> SourceList:
+def find_sources(
+    root: Path, *, layout: str | None = None, cameras_csv: Path | None = None
+) -> SourceList:
     """The sources below `root`.
 
     Args:
-        root: a folder of videos or of image sequences (searched to any depth; links to folders are not followed), one
-            video, or one image sequence (a folder with `img1/`).
-        layout: path below the root with `{scene}`, `{camera}` and further fields in braces, as `{scene}/{camera}.mp4`.
-        cameras_csv: table with the columns `path` (below the root), `scene`, `camera` and optionally `start_s`.
+        root: a folder of videos or of image sequences (searched to any depth; links to folders are
+            not followed), one video, or one image sequence (a folder with `img1/`).
+        layout: path below the root with `{scene}`, `{camera}` and further fields in braces, as
+            `{scene}/{camera}.mp4`.
+        cameras_csv: table with the columns `path` (below the root), `scene`, `camera` and
+            optionally `start_s`.
 
-    Errors: LpwError where there is no video, a layout or table does not fit, or two videos claim a camera at one time.
+    Errors: LpwError where there is no video, a layout or table does not fit, or two videos claim a
+    camera at one time.
     """
     if layout is not None and cameras_csv is not None:
         raise LpwError("--layout and cameras.csv", "both", "one of them", "leave one out")
@@ -102,7 +119,8 @@ def find_sources(root: Path, *, layout: str | None = None, cameras_csv: Path | N
 
 
 def locate_videos(root: Path) -> dict[str, Path]:
-    """Where each video below `root` lies, by its `Source.relative`. Errors: LpwError where `root` cannot be read."""
+    """Where each video below `root` lies, by its `Source.relative`. Errors: LpwError where `root`
+    cannot be read."""
     return {printable(_name_below(root, path)): path for path in _Search(root).paths}
 
 
@@ -116,7 +134,9 @@ class _Search:
         try:
             kind = root.stat().st_mode
         except OSError as error:
-            raise LpwError(root, describe_os_error(error), "a video or a folder of videos", "check the path") from error
+            raise LpwError(
+                root, describe_os_error(error), "a video or a folder of videos", "check the path"
+            ) from error
         if not stat.S_ISDIR(kind):
             self._take_file(root)
         elif _is_sequence(root):
@@ -156,7 +176,9 @@ class _Search:
         if not stat.S_ISREG(kind):
             self._skip(path, "no regular file")
         elif path == self._root and path.suffix.lower() not in SUFFIXES:
-            self._skip(path, f"the suffix {path.suffix or '(none)'} is not one of {' '.join(SUFFIXES)}")
+            self._skip(
+                path, f"the suffix {path.suffix or '(none)'} is not one of {' '.join(SUFFIXES)}"
+            )
         else:
             self.paths.append(path)
 
@@ -174,7 +196,12 @@ def _is_sequence(folder: Path) -> bool:
 def _refuse_nothing(root: Path, found: _Search) -> None:
     reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped[:3])
     got = "no video" + (f" ({reasons})" if reasons else "")
-    raise LpwError(root, got, f"a file named {' '.join(SUFFIXES)} or a folder with img1/", "name another folder")
+    raise LpwError(
+        root,
+        got,
+        f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
+        "name another folder",
+    )
 
 
 def _order(relative: PurePosixPath | Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
@@ -187,14 +214,17 @@ def _name_below(root: Path, path: Path) -> str:
 
 
 def _root_name(root: Path, path: Path) -> str:
-    return path.name or Path(os.path.abspath(root)).name or "video"  # noqa: PTH100  (a link keeps its own name)
+    absolute = os.path.abspath(root)  # noqa: PTH100  (a link keeps its own name)
+    return path.name or Path(absolute).name or "video"
 
 
 def _without_suffix(name: str, path: Path) -> str:
     return name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else name
 
 
-def _claim(root: Path, names: dict[Path, str], layout: str | None, cameras_csv: Path | None) -> dict[Path, Claim]:
+def _claim(
+    root: Path, names: dict[Path, str], layout: str | None, cameras_csv: Path | None
+) -> dict[Path, Claim]:
     """What each video says of its scene and camera."""
     if layout is not None:
         return claim_by_layout(layout, names)
@@ -202,7 +232,10 @@ def _claim(root: Path, names: dict[Path, str], layout: str | None, cameras_csv: 
         return read_cameras(cameras_csv, names)
     absolute = Path(os.path.abspath(root))  # noqa: PTH100
     folder = absolute.parent.name if root in names else absolute.name
-    return {path: claim_by_path(folder or "video", _without_suffix(name, path)) for path, name in names.items()}
+    return {
+        path: claim_by_path(folder or "video", _without_suffix(name, path))
+        for path, name in names.items()
+    }
 
 
 def _identify(names: dict[Path, str], claims: dict[Path, Claim]) -> list[Source]:
@@ -241,7 +274,9 @@ def _check_claims(sources: list[Source]) -> None:
             _check_times(camera_id, parts)
         elif n_timed:
             untimed = next(p for p in parts if p.start_s is None)
-            raise LpwError(untimed.relative, "no start_s", f"one, as other parts of {camera_id} have", "add it")
+            raise LpwError(
+                untimed.relative, "no start_s", f"one, as other parts of {camera_id} have", "add it"
+            )
         else:
             _check_parts(camera_id, parts)
 
@@ -266,7 +301,8 @@ def _check_times(camera_id: str, parts: list[Source]) -> None:
 
 
 def _declared_length_s(path: Path) -> float | None:
-    """Length as the header says; None where it says nothing or the file is unreadable (which the build will tell)."""
+    """Length as the header says; None where it says nothing or the file is unreadable (which the
+    build will tell)."""
     try:
         with VideoReader(path, images=False) as reader:
             header = reader.header
@@ -287,13 +323,16 @@ def _describe_naming(sources: list[Source], omitted: list[str]) -> tuple[str, ..
         "path": "scene and camera named by the path",
         "layout": "scene and camera named by --layout",
         "cameras.csv": "scene and camera named by cameras.csv",
-        "own camera": "no scene and view in the path: each video is its own camera, its folder the scene",
+        "own camera": "no scene and view in the path: each video is its own camera, its folder the "
+        "scene",
     }
     counts = Counter(s.named_by for s in sources)
     n_parts = sum(n - 1 for n in Counter(s.camera_id for s in sources).values())
     lines = [f"{sentence} ({counts[way]} videos)" for way, sentence in said.items() if counts[way]]
     if n_parts:
-        lines.append(f"{n_parts} videos continue a camera of another one, in natural order of their paths")
+        lines.append(
+            f"{n_parts} videos continue a camera of another one, in natural order of their paths"
+        )
     if omitted:
         lines.append(f"left out, since cameras.csv does not list them: {', '.join(omitted)}")
     return tuple(lines)

@@ -1,4 +1,5 @@
-"""Judging a run of decoded frames: which are consecutive, which repeat the one before, what is missing.
+"""Judging a run of decoded frames: which are consecutive, which repeat the one before, what is
+missing.
 
 Pure bookkeeping over times and flags; no picture and no decoder comes in here.
 """
@@ -17,7 +18,8 @@ class Judge:
     """Gives every frame its segment and gathers what the report says.
 
     Args:
-        send: takes the sentences of problems as they arise, so that they outlive a crash of the decoder.
+        send: takes the sentences of problems as they arise, so that they outlive a crash of the
+            decoder.
     """
 
     def __init__(self, send: Callable[..., None]) -> None:
@@ -58,7 +60,9 @@ class Judge:
         gap = self._check_time(index, pts_s)
         changed = self._size is not None and size != self._size
         if changed and self._size is not None:
-            self.note(f"frame {index}{at(pts_s)}: size changes from {_by(self._size)} to {_by(size)}")
+            self.note(
+                f"frame {index}{at(pts_s)}: size changes from {_by(self._size)} to {_by(size)}"
+            )
         if self.n_frames and (cut or gap or changed or corrupt != self._corrupt):
             self._segment += 1
         if corrupt and not self._corrupt:
@@ -71,7 +75,8 @@ class Judge:
         return self._segment, repeated
 
     def interval_s(self) -> float | None:
-        """The longest usual time between two frames: the 95th percentile of the last 120, or the header's interval."""
+        """The longest usual time between two frames: the 95th percentile of the last 120, or the
+        header's interval."""
         ordered = sorted(self._intervals)
         seen = ordered[min(int(0.95 * len(ordered)), len(ordered) - 1)] if ordered else None
         if len(ordered) >= _N_SETTLED or self.nominal_s is None:
@@ -80,12 +85,18 @@ class Judge:
 
     def where(self) -> str:
         """The last frame, in words."""
-        return "before the first frame" if not self.n_frames else f"after frame {self._index}{at(self.last_pts_s)}"
+        return (
+            "before the first frame"
+            if not self.n_frames
+            else f"after frame {self._index}{at(self.last_pts_s)}"
+        )
 
     def summary(self) -> dict[str, Any]:
         """What the parent cannot count by itself."""
         if self.n_problems > _MAX_SENTENCES:
-            self._send("problem", f"{self.n_problems - _MAX_SENTENCES} more problems are not listed")
+            self._send(
+                "problem", f"{self.n_problems - _MAX_SENTENCES} more problems are not listed"
+            )
         return {"n_lost": self.n_lost, "n_corrupt": self.n_corrupt, "notes": self.notes}
 
     def _check_time(self, index: int, pts_s: float | None) -> bool:
@@ -98,7 +109,10 @@ class Judge:
             self.note(f"frame {index}{at(pts_s)}: time runs back by {-interval_s:.3f} s")
             return True
         if usual_s is not None and interval_s > GAP_FACTOR * usual_s:
-            self.note(f"frame {index}{at(pts_s)}: a gap of {interval_s:.3f} s where {usual_s:.3f} s are usual")
+            self.note(
+                f"frame {index}{at(pts_s)}: a gap of {interval_s:.3f} s where {usual_s:.3f} s are "
+                f"usual"
+            )
             return True
         if interval_s > 0:
             self._intervals.append(interval_s)

@@ -1,8 +1,10 @@
-"""Video and image sequences as frames in presentation order, with index, exact time and a report of what was damaged.
+"""Video and image sequences as frames in presentation order, with index, exact time and a report of
+what was damaged.
 
-Decoding runs in a process of its own (`video.child`) under resource limits, because media decoders are memory-unsafe
-and strangers wrote the files. It hands pictures over in shared memory and works ahead, so that decoding overlaps with
-whatever the caller does. Whatever happens to it, the caller gets a report and keeps the frames delivered so far.
+Decoding runs in a process of its own (`video.child`) under resource limits, because media decoders
+are memory-unsafe and strangers wrote the files. It hands pictures over in shared memory and works
+ahead, so that decoding overlaps with whatever the caller does. Whatever happens to it, the caller
+gets a report and keeps the frames delivered so far.
 """
 
 import os
@@ -28,15 +30,19 @@ class Frame:
     """One decoded picture.
 
     Args:
-        index: 0-based position in presentation order; of an image sequence, the number in the file name minus 1.
-        pts_s: exact presentation time in seconds as the container gives it; None where it gives none.
-        segment: 0-based; a new one starts where two frames must not be called consecutive: a change of size, a gap in
-            time, time running back, lost or corrupt frames.
-        duplicate: the same picture as the last frame that was no duplicate, or a repeated time stamp.
+        index: 0-based position in presentation order; of an image sequence, the number in the file
+            name minus 1.
+        pts_s: exact presentation time in seconds as the container gives it; None where it gives
+            none.
+        segment: 0-based; a new one starts where two frames must not be called consecutive: a change
+            of size, a gap in time, time running back, lost or corrupt frames.
+        duplicate: the same picture as the last frame that was no duplicate, or a repeated time
+            stamp.
         width: displayed pixels (rotation applied).
         height: displayed pixels.
-        image: (H, W, 3) uint8 BGR in displayed orientation, or None where none was asked for. It lies in shared memory
-            and is valid until the next frame is asked for; copy it to keep it.
+        image: (H, W, 3) uint8 BGR in displayed orientation, or None where none was asked for. It
+            lies in shared memory and is valid until the next frame is asked for; copy it to keep
+            it.
     """
 
     index: int
@@ -57,11 +63,13 @@ class VideoHeader:
         codec: name of the decoder.
         width: displayed pixels of the first picture (rotation applied).
         height: displayed pixels of the first picture.
-        rotation: degrees clockwise in 0, 90, 180, 270 that the pictures were turned to be displayed.
+        rotation: degrees clockwise in 0, 90, 180, 270 that the pictures were turned to be
+            displayed.
         rate_hz: frames per second; of a finished report the average over its time stamps.
         n_declared: number of frames as the header says; None where it says nothing.
         duration_s: length of the video stream as the header says; None where it says nothing.
-        n_threads: threads of the decoder, fixed because damaged streams may decode otherwise with more.
+        n_threads: threads of the decoder, fixed because damaged streams may decode otherwise with
+            more.
     """
 
     container: str
@@ -88,7 +96,8 @@ class VideoReport(VideoHeader):
         sizes: (first index, width, height) of each run of frames of one size.
         first_pts_s: time of the first frame that has one.
         last_pts_s: time of the last frame that has one.
-        problems: one sentence for each damage, with frame and time; `complete` is False where there is any.
+        problems: one sentence for each damage, with frame and time; `complete` is False where there
+            is any.
         notes: one sentence for each harmless oddity.
         complete: the source was read to its end and nothing in it was damaged or missing.
     """
@@ -107,20 +116,29 @@ class VideoReport(VideoHeader):
 
 
 class VideoReader:
-    """Iterator over the frames of one source and context manager; leaving the context ends the decoding process.
+    """Iterator over the frames of one source and context manager; leaving the context ends the
+    decoding process.
 
     Args:
-        path: a video file, or a folder with `img1/000001.jpg` (`seqinfo.ini` beside `img1` gives the frame rate).
+        path: a video file, or a folder with `img1/000001.jpg` (`seqinfo.ini` beside `img1` gives
+            the frame rate).
         first_image: frames before this index carry no image (they are decoded, not converted).
         images: False: no frame carries an image.
         n_threads: threads of the decoder.
         stall_s: seconds without a sign of life after which the decoding process is ended.
 
-    Errors: LpwError where the path is no readable video; on entering the context or at the first frame, not here.
+    Errors: LpwError where the path is no readable video; on entering the context or at the first
+    frame, not here.
     """
 
     def __init__(
-        self, path: Path, *, first_image: int = 0, images: bool = True, n_threads: int = 1, stall_s: float = 60.0
+        self,
+        path: Path,
+        *,
+        first_image: int = 0,
+        images: bool = True,
+        n_threads: int = 1,
+        stall_s: float = 60.0,
     ) -> None:
         self.path = Path(path)
         order = {"first_image": first_image, "images": images, "n_threads": n_threads}
@@ -131,7 +149,8 @@ class VideoReader:
 
     @property
     def header(self) -> VideoHeader:
-        """What the source says of itself; waits for the decoding process to open it. Errors: LpwError."""
+        """What the source says of itself; waits for the decoding process to open it. Errors:
+        LpwError."""
         while self._header is None:
             self._take(self._receive())
         return self._header
@@ -150,7 +169,10 @@ class VideoReader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -165,7 +187,8 @@ class VideoReader:
         raise StopIteration
 
     def close(self) -> None:
-        """Ends the decoding process and frees its memory; the report stays. May be called more than once."""
+        """Ends the decoding process and frees its memory; the report stays. May be called more than
+        once."""
         self._process.close()
 
     def _receive(self) -> list[Any]:
@@ -195,7 +218,13 @@ class VideoReader:
         return None
 
     def _take_frame(
-        self, index: int, pts_s: float | None, segment: int, duplicate: bool, size: list[int], slot: int
+        self,
+        index: int,
+        pts_s: float | None,
+        segment: int,
+        duplicate: bool,
+        size: list[int],
+        slot: int,
     ) -> Frame:
         width, height = size
         image = None if slot < 0 else self._process.picture(slot, width, height)
@@ -209,12 +238,22 @@ class VideoReader:
         self._tally.notes.extend(summary["notes"])
         self.close()
         if self._tally.n_frames == 0:
-            raise LpwError(self.path, "no frame that can be decoded", "at least one picture", "record or copy it again")
+            raise LpwError(
+                self.path,
+                "no frame that can be decoded",
+                "at least one picture",
+                "record or copy it again",
+            )
 
     def _die(self, cause: str) -> None:
         self.close()
         if self._header is None or self._tally.n_frames == 0:
-            raise LpwError(self.path, f"{cause} before the first frame", "a readable video", "copy or convert it again")
+            raise LpwError(
+                self.path,
+                f"{cause} before the first frame",
+                "a readable video",
+                "copy or convert it again",
+            )
         self._ended = True
         self._tally.problems.append(f"{cause} after {self._tally.where()}; what follows is missing")
 
@@ -232,7 +271,9 @@ class _Tally:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self._sizes: list[tuple[int, int, int]] = []
-        self._last: tuple[int, float | None, int] | None = None  # no Frame: it would keep the shared memory alive
+        self._last: tuple[int, float | None, int] | None = (
+            None  # no Frame: it would keep the shared memory alive
+        )
         self._first_pts_s: float | None = None
         self._last_pts_s: float | None = None
 
@@ -253,7 +294,10 @@ class _Tally:
         return f"frame {index}" + ("" if pts_s is None else f" ({pts_s:.3f} s)")
 
     def report(self, header: VideoHeader, *, ended: bool) -> VideoReport:
-        problems = [*self.problems, *([] if ended else [f"reading was stopped after {self.where()}"])]
+        problems = [
+            *self.problems,
+            *([] if ended else [f"reading was stopped after {self.where()}"]),
+        ]
         facts = asdict(header) | {"rate_hz": self._rate_hz() or header.rate_hz}
         if self._sizes:
             _, facts["width"], facts["height"] = self._sizes[0]
@@ -273,7 +317,11 @@ class _Tally:
         )
 
     def _rate_hz(self) -> float | None:
-        if self._first_pts_s is None or self._last_pts_s is None or self._last_pts_s <= self._first_pts_s:
+        if (
+            self._first_pts_s is None
+            or self._last_pts_s is None
+            or self._last_pts_s <= self._first_pts_s
+        ):
             return None
         return (self.n_frames - 1) / (self._last_pts_s - self._first_pts_s)
 
@@ -283,7 +331,12 @@ def _start_process(path: Path, order: dict[str, Any], stall_s: float) -> Decodin
     real = follow_links(path)  # a film may be a link to another disk
     if is_folder(real):
         if not is_folder(real / IMAGE_FOLDER):
-            raise LpwError(path, "a folder without img1/", "a video file or a folder with img1/", "name a video")
+            raise LpwError(
+                path,
+                "a folder without img1/",
+                "a video file or a folder with img1/",
+                "name a video",
+            )
         return DecodingProcess({**order, "folder": os.fspath(real)}, None, stall_s)
     try:
         descriptor = open_file(real)

@@ -1,4 +1,5 @@
-"""The division of the body as a picture (Figure 3): joints on the mean image, the three sets, their cuts, 7 rows."""
+"""The division of the body as a picture (Figure 3): joints on the mean image, the three sets, their
+cuts, 7 rows."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -25,19 +26,24 @@ Pixels = NDArray[np.uint8]
 
 
 def mean_body(dataset: Dataset, rows: NDArray[np.int64], n_most: int = 400) -> Pixels:
-    """The mean (256, 128, 3), RGB, of at most `n_most` images, evenly spaced among these rows of the table of frames.
+    """The mean (256, 128, 3), RGB, of at most `n_most` images, evenly spaced among these rows of
+    the table of frames.
 
     Errors: CorruptCropError that names an image.
     """
     images = open_images(dataset)
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(n_most, len(rows))).round().astype(int))]
+    chosen = rows[
+        np.unique(np.linspace(0, len(rows) - 1, min(n_most, len(rows))).round().astype(int))
+    ]
     total = np.zeros((*_SHAPE_PX, 3))
     for row in chosen.tolist():
         total += cv2.resize(images.decode(row), _SHAPE_PX[::-1], interpolation=cv2.INTER_LINEAR)
     return np.rint(total / len(chosen)).astype(np.uint8)
 
 
-def draw_division(body: Pixels, found: BodyPoints, seen: NDArray[np.bool_], division: Division) -> bytes:
+def draw_division(
+    body: Pixels, found: BodyPoints, seen: NDArray[np.bool_], division: Division
+) -> bytes:
     """The picture as PNG.
 
     Args:
@@ -59,7 +65,9 @@ def draw_division(body: Pixels, found: BodyPoints, seen: NDArray[np.bool_], divi
     return render(_SIZE_INCH, draw)
 
 
-def _draw_joints(panel: Any, body: Pixels, points: Floats, seen: NDArray[np.bool_], division: Division) -> None:
+def _draw_joints(
+    panel: Any, body: Pixels, points: Floats, seen: NDArray[np.bool_], division: Division
+) -> None:
     """Each joint of some images as a dot in the colour of its first set, and its mean as a ring."""
     panel.imshow(body, extent=(0, 1, 1, 0), aspect="auto", alpha=0.9)
     step = max(1, len(points) // _MAX_DOTS)
@@ -68,9 +76,21 @@ def _draw_joints(panel: Any, body: Pixels, points: Floats, seen: NDArray[np.bool
         if not len(here):
             continue
         own = [k for k, joints in enumerate(SETS) if joint in joints]
-        panel.plot(here[::step, 0], here[::step, 1], ".", color=region_colour(own[0]), markersize=2, alpha=0.35)
+        panel.plot(
+            here[::step, 0],
+            here[::step, 1],
+            ".",
+            color=region_colour(own[0]),
+            markersize=2,
+            alpha=0.35,
+        )
         edge = region_colour(own[-1])
-        style = {"markerfacecolor": "white", "markeredgecolor": edge, "markeredgewidth": 1.8, "markersize": 6}
+        style = {
+            "markerfacecolor": "white",
+            "markeredgecolor": edge,
+            "markeredgewidth": 1.8,
+            "markersize": 6,
+        }
         panel.plot(*here[:, :2].mean(axis=0), "o", **style)
     for cut in division.cuts:
         panel.axhline(cut, color=TEXT, linewidth=1.2, linestyle="--")
@@ -84,9 +104,16 @@ def _draw_sets(panel: Any, heights: Floats, seen: NDArray[np.bool_], division: D
     for k, (joints, (name, words)) in enumerate(zip(SETS, SET_NAMES, strict=True)):
         values = heights[:, joints][seen[:, joints]]
         share = 100 * np.histogram(values, bins)[0] / len(values)
-        panel.stairs(share, bins, orientation="horizontal", fill=True, color=region_colour(k), alpha=0.28)
         panel.stairs(
-            share, bins, orientation="horizontal", color=region_colour(k), linewidth=1.2, label=f"{name}: {words}"
+            share, bins, orientation="horizontal", fill=True, color=region_colour(k), alpha=0.28
+        )
+        panel.stairs(
+            share,
+            bins,
+            orientation="horizontal",
+            color=region_colour(k),
+            linewidth=1.2,
+            label=f"{name}: {words}",
         )
         panel.axhline(division.centres[k], color=region_colour(k), linewidth=1.6)
         _label(panel, division.centres[k], f"centre {division.centres[k]:.3f}", region_colour(k))
@@ -100,7 +127,13 @@ def _draw_sets(panel: Any, heights: Floats, seen: NDArray[np.bool_], division: D
 
 
 def _label(panel: Any, height: float, text: str, colour: str) -> None:
-    place = {"transform": panel.get_yaxis_transform(), "ha": "right", "va": "bottom", "fontsize": 8, "bbox": _GROUND}
+    place = {
+        "transform": panel.get_yaxis_transform(),
+        "ha": "right",
+        "va": "bottom",
+        "fontsize": 8,
+        "bbox": _GROUND,
+    }
     panel.text(0.985, height - 0.008, text, color=colour, **place)
 
 
@@ -112,25 +145,49 @@ def _draw_rows(panel: Any, body: Pixels, division: Division) -> None:
         panel.axhline(row, xmax=0.74, color=EDGE, linewidth=0.7)
     borders = [0.0, *(N_ROWS * cut for cut in division.cuts), float(N_ROWS)]
     whole = [0, *np.cumsum(division.rounded).tolist()]
-    for k, ((top, bottom), (first, stop)) in enumerate(zip(pairwise(borders), pairwise(whole), strict=True)):
+    for k, ((top, bottom), (first, stop)) in enumerate(
+        zip(pairwise(borders), pairwise(whole), strict=True)
+    ):
         colour = region_colour(k)
         panel.axhspan(top, bottom, xmax=0.74, color=colour, alpha=0.25, linewidth=0)
         words = {"ha": "center", "va": "center", "fontsize": 12, "color": TEXT, "bbox": _GROUND}
         panel.text(0.5, (top + bottom) / 2, f"{division.rows[k]:.2f}", **words)
         if stop > first:
-            panel.plot([1.06, 1.06], [first + 0.08, stop - 0.08], color=colour, linewidth=5, solid_capstyle="butt")
-            panel.text(1.17, (first + stop) / 2, f"{stop - first}", ha="center", va="center", fontsize=15, color=colour)
+            panel.plot(
+                [1.06, 1.06],
+                [first + 0.08, stop - 0.08],
+                color=colour,
+                linewidth=5,
+                solid_capstyle="butt",
+            )
+            panel.text(
+                1.17,
+                (first + stop) / 2,
+                f"{stop - first}",
+                ha="center",
+                va="center",
+                fontsize=15,
+                color=colour,
+            )
     for cut in division.cuts:
         panel.axhline(N_ROWS * cut, xmax=0.74, color=TEXT, linewidth=1.2, linestyle="--")
-    panel.set(xlim=(0, 1 / 0.74), ylim=(N_ROWS, 0), xticks=[], yticks=range(N_ROWS + 1), ylabel="rows of the last map")
+    panel.set(
+        xlim=(0, 1 / 0.74),
+        ylim=(N_ROWS, 0),
+        xticks=[],
+        yticks=range(N_ROWS + 1),
+        ylabel="rows of the last map",
+    )
     for side in ("top", "right", "bottom"):
         panel.spines[side].set_visible(False)
     panel.set_title("exact parts, whole rows", fontsize=10, loc="left")
 
 
 def set_option(parts: Sequence[float]) -> str:
-    """What `lpw train --set` takes to divide the body so: whole numbers as they are, others with three digits."""
-    return f"model.division=[{', '.join(f'{part:.3f}' if isinstance(part, float) else str(part) for part in parts)}]"
+    """What `lpw train --set` takes to divide the body so: whole numbers as they are, others with
+    three digits."""
+    words = [f"{part:.3f}" if isinstance(part, float) else str(part) for part in parts]
+    return f"model.division=[{', '.join(words)}]"
 
 
 def describe_rows(division: Division) -> str:
@@ -139,14 +196,25 @@ def describe_rows(division: Division) -> str:
     return f"rows {exact} of {N_ROWS}, rounded {':'.join(map(str, division.rounded))}"
 
 
-def format_division_page(png: bytes, facts: list[tuple[str, str]], notes: tuple[str, ...], division: Division) -> str:
+def format_division_page(
+    png: bytes, facts: list[tuple[str, str]], notes: tuple[str, ...], division: Division
+) -> str:
     """The picture as a local page, with the numbers and what they leave out."""
     head = ("set", "joints", "centre")
-    rows = tuple((*names, f"{centre:.3f}") for names, centre in zip(SET_NAMES, division.centres, strict=True))
+    rows = tuple(
+        (*names, f"{centre:.3f}") for names, centre in zip(SET_NAMES, division.centres, strict=True)
+    )
     counts = f"{division.n_joints:,} on {division.n_images:,} images"
     cuts = f"{division.cuts[0]:.3f} and {division.cuts[1]:.3f} of the height"
-    more = [("joints", counts), ("cuts", cuts), ("for lpw train", f"--set '{set_option(division.rows)}'")]
+    more = [
+        ("joints", counts),
+        ("cuts", cuts),
+        ("for lpw train", f"--set '{set_option(division.rows)}'"),
+    ]
     lines = (describe_rows(division), *(f"left out: {note}" for note in notes))
-    alt = f"joints over the mean image, their sets along the height, and the parts: {describe_rows(division)}"
+    alt = (
+        f"joints over the mean image, their sets along the height, and the parts: "
+        f"{describe_rows(division)}"
+    )
     section = Section("Joints, sets, cuts and rows", lines, png, alt, (head, *rows))
     return format_page("Division of the body", [*facts, *more], [section])

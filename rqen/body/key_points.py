@@ -1,4 +1,5 @@
-"""Where the joints are on the images of a dataset: read from a table of landmarks, or found by a pose model."""
+"""Where the joints are on the images of a dataset: read from a table of landmarks, or found by a
+pose model."""
 
 import csv
 import re
@@ -25,7 +26,10 @@ MIN_CONFIDENCE = 0.5
 _CHUNK = 64
 _CHUNK_PIXELS = 1 << 26  # 200 MB; 64 crops of ordinary size are a tenth of it
 _OUTSIDE = "joints outside their picture"
-_DO = "write it as path, x1 … x14, y1 … y14 (and c1 … c14), in pixels from 1, in CPM's order of joints"
+_DO = (
+    "write it as path, x1 … x14, y1 … y14 (and c1 … c14), in pixels from 1, in CPM's order of "
+    "joints"
+)
 
 Ints = NDArray[np.int64]
 
@@ -36,8 +40,9 @@ class BodyPoints:
 
     Attributes:
         rows: (N,) rows of the table of frames.
-        points: (N, 14, 3) float64 `x y confidence` in the paper's order; x and y as shares of the picture's width and
-            height. A confidence of 0 means that the joint was not seen, or lies outside the picture.
+        points: (N, 14, 3) float64 `x y confidence` in the paper's order; x and y as shares of the
+            picture's width and height. A confidence of 0 means that the joint was not seen, or lies
+            outside the picture.
         notes: one line for each thing that was left out.
         source: a name for reports.
     """
@@ -54,13 +59,15 @@ class BodyPoints:
 
 
 def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
-    """The landmarks of a dataset's images, from a CSV in CPM's order, and whether they come with confidences.
-
-    One line per image: `path` as in the table of frames (a leading `images/` may lack), `x1` to `x14` and `y1` to `y14`
-    in pixels of the image, counted from 1, empty for a joint that was not seen; `c1` to `c14` where there are
+    """The landmarks of a dataset's images, from a CSV in CPM's order, and whether they come with
     confidences.
 
-    Errors: LpwError for a file that is no such table (with its line), an image named twice, or no image of the dataset.
+    One line per image: `path` as in the table of frames (a leading `images/` may lack), `x1` to
+    `x14` and `y1` to `y14` in pixels of the image, counted from 1, empty for a joint that was not
+    seen; `c1` to `c14` where there are confidences.
+
+    Errors: LpwError for a file that is no such table (with its line), an image named twice, or no
+    image of the dataset.
     """
     numbers = {path: row for row, path in enumerate(_image_paths(dataset))}
     rows: dict[int, None] = {}  # in the order of the file
@@ -89,13 +96,27 @@ def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
             values.extend(_to_number(file, number, cells[c]) for c in columns.values)
     _check_rows(file, len(rows), n_double, unknown)
     table = np.array(values, dtype=np.float64).reshape(len(rows), -1, 14).transpose(0, 2, 1)
-    notes = [] if not unknown else [f"{n_unknown:,} rows of images that the dataset lacks, such as {unknown[0]}"]
+    notes = (
+        []
+        if not unknown
+        else [f"{n_unknown:,} rows of images that the dataset lacks, such as {unknown[0]}"]
+    )
     points, n_outside = _to_shares(map_cpm(_add_confidence(table)), np.array(list(rows)), dataset)
     if n_outside > (n_inside := int((points[..., 2] > 0).sum())):
         got = f"{n_outside:,} of {n_inside + n_outside:,} joints outside their pictures"
-        raise LpwError(file, got, "pixels of the images as the dataset has them", "scale them, or name another dataset")
-    notes += [*_tell_rest(n_outside, _OUTSIDE), *_tell_rest(len(numbers) - len(rows), "images without a row")]
-    return BodyPoints(np.array(list(rows), dtype=np.int64), points, tuple(notes), file.name), table.shape[2] == 3
+        raise LpwError(
+            file,
+            got,
+            "pixels of the images as the dataset has them",
+            "scale them, or name another dataset",
+        )
+    notes += [
+        *_tell_rest(n_outside, _OUTSIDE),
+        *_tell_rest(len(numbers) - len(rows), "images without a row"),
+    ]
+    return BodyPoints(
+        np.array(list(rows), dtype=np.int64), points, tuple(notes), file.name
+    ), table.shape[2] == 3
 
 
 def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
@@ -112,14 +133,23 @@ def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
     nobody = ~(points[..., 2] > 0).any(axis=1)
     if nobody.all():
         got = f"nobody on any of {len(rows):,} images"
-        raise LpwError(model.path, got, "persons", "choose another pose model, or look at more images (--images)")
+        raise LpwError(
+            model.path,
+            got,
+            "persons",
+            "choose another pose model, or look at more images (--images)",
+        )
     shares, n_outside = _to_shares(map_coco(points[~nobody]), rows[~nobody], dataset)
-    notes = [*_tell_rest(int(nobody.sum()), "images on which nobody was found"), *_tell_rest(n_outside, _OUTSIDE)]
+    notes = [
+        *_tell_rest(int(nobody.sum()), "images on which nobody was found"),
+        *_tell_rest(n_outside, _OUTSIDE),
+    ]
     return BodyPoints(rows[~nobody], shares, tuple(notes), model.path.name)
 
 
 def _cut_to_memory(images: ImageReader, rows: Ints) -> Iterator[list[int]]:
-    """`rows` in pieces whose images are held at once: at most `_CHUNK` of them and `_CHUNK_PIXELS`, or one image."""
+    """`rows` in pieces whose images are held at once: at most `_CHUNK` of them and `_CHUNK_PIXELS`,
+    or one image."""
     piece: list[int] = []
     n_pixels = 0
     for row in rows.tolist():
@@ -153,25 +183,38 @@ def _find_columns(file: Path, header: list[str]) -> _Columns:
     lacking = [name for name in ("path", *wanted) if name not in place]
     odd = [name for name in place if name not in ("path", *wanted)]
     if lacking or odd or len(place) != len(header):
-        got = f"no column {lacking[0]}" if lacking else f"a column {odd[0][:40]!r}" if odd else "a column twice"
+        got = (
+            f"no column {lacking[0]}"
+            if lacking
+            else f"a column {odd[0][:40]!r}"
+            if odd
+            else "a column twice"
+        )
         raise LpwError(file, got, "14 joints per image", _DO)
     return _Columns(place["path"], tuple(place[name] for name in wanted), len(header))
 
 
 def _read_lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that is not empty. Errors: LpwError for a file that is no text or too large."""
+    """Number and cells of each line that is not empty. Errors: LpwError for a file that is no text
+    or too large."""
     try:
         if not exists(file):
-            raise LpwError(file, "no such file", "a table of landmarks", "give the path of landmarks.csv")
+            raise LpwError(
+                file, "no such file", "a table of landmarks", "give the path of landmarks.csv"
+            )
         text = read_text(file, encoding="utf-8-sig")
         reader = csv.reader(iter_lines(text), strict=True)
         yield from ((reader.line_num, cells) for cells in reader if cells)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise LpwError(file, "a file that is no CSV in UTF-8", "a table of landmarks", _DO) from error
+        raise LpwError(
+            file, "a file that is no CSV in UTF-8", "a table of landmarks", _DO
+        ) from error
     except LongLineError as error:
         raise LpwError(file, f"{error}", "a table of landmarks", _DO) from error
     except OSError as error:
-        raise LpwError(file, describe_os_error(error), "a readable file", "check its permissions") from error
+        raise LpwError(
+            file, describe_os_error(error), "a readable file", "check its permissions"
+        ) from error
 
 
 def _to_number(file: Path, line: int, cell: str) -> float:
@@ -186,9 +229,16 @@ def _to_number(file: Path, line: int, cell: str) -> float:
 
 def _check_rows(file: Path, n_rows: int, n_double: int, unknown: list[str]) -> None:
     if not n_rows:
-        got = f"paths such as {unknown[0]}, none of them in the dataset" if unknown else "no line of landmarks"
+        got = (
+            f"paths such as {unknown[0]}, none of them in the dataset"
+            if unknown
+            else "no line of landmarks"
+        )
         raise LpwError(
-            file, got, "paths as in the table of frames", "name the dataset that the landmarks were made for"
+            file,
+            got,
+            "paths as in the table of frames",
+            "name the dataset that the landmarks were made for",
         )
     if n_double:
         got = f"{n_double} images named more than once"
@@ -199,12 +249,18 @@ def _add_confidence(table: Floats) -> Floats:
     """`x y` or `x y c` (N, 14, 2 or 3) with NaN for nothing to `x y confidence` without NaN."""
     given = table[..., 2] if table.shape[2] == 3 else np.ones(table.shape[:2])
     known = ~np.isnan(table).any(axis=2)
-    return np.nan_to_num(np.concatenate([table[..., :2], np.where(known, given, 0.0)[..., None]], axis=2))
+    return np.nan_to_num(
+        np.concatenate([table[..., :2], np.where(known, given, 0.0)[..., None]], axis=2)
+    )
 
 
 def _to_shares(points: Floats, rows: Ints, dataset: Dataset) -> tuple[Floats, int]:
-    """Pixels to shares of each picture, and how many joints lie outside theirs: these are not seen."""
-    size = np.stack([to_integers(dataset.frames, "width")[rows], to_integers(dataset.frames, "height")[rows]], axis=1)
+    """Pixels to shares of each picture, and how many joints lie outside theirs: these are not
+    seen."""
+    size = np.stack(
+        [to_integers(dataset.frames, "width")[rows], to_integers(dataset.frames, "height")[rows]],
+        axis=1,
+    )
     shares = points.copy()
     shares[..., :2] /= size[:, None]
     outside = (points[..., 2] > 0) & ((shares[..., :2] < 0) | (shares[..., :2] > 1)).any(axis=2)

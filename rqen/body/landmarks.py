@@ -1,11 +1,15 @@
-"""Key points to regions: 14 joints in the paper's order, their three overlapping sets, and where these cut the body.
+"""Key points to regions: 14 joints in the paper's order, their three overlapping sets, and where
+these cut the body.
 
-    joints (N, 14) -> height of each joint as a share of its picture -> centre of each set -> cuts between the centres
+    joints (N, 14) -> height of each joint as a share of its picture -> centre of each set -> cuts
+    between the centres
 
-The paper's sets {1..10}, {9..12}, {11..14} mean head to hips, hips with knees, knees with ankles only in an order from
-the top down with right and left in pairs; CPM's and LSP's own orders would mix wrists with knees.
+The paper's sets {1..10}, {9..12}, {11..14} mean head to hips, hips with knees, knees with ankles
+only in an order from the top down with right and left in pairs; CPM's and LSP's own orders would
+mix wrists with knees.
 
-Source: RQEN, "Region Proposals"; shihenw/convolutional-pose-machines-release:testing/config.m for CPM's order.
+Source: RQEN, "Region Proposals"; shihenw/convolutional-pose-machines-release:testing/config.m for
+CPM's order.
 """
 
 from dataclasses import dataclass
@@ -19,19 +23,30 @@ from lpw_toolkit.errors import LpwError
 Floats = NDArray[np.float64]
 
 JOINTS = (
-    *("head", "neck", "right shoulder", "left shoulder", "right elbow", "left elbow", "right wrist", "left wrist"),
+    *(
+        "head",
+        "neck",
+        "right shoulder",
+        "left shoulder",
+        "right elbow",
+        "left elbow",
+        "right wrist",
+        "left wrist",
+    ),
     *("right hip", "left hip", "right knee", "left knee", "right ankle", "left ankle"),
 )
 #: Upper, middle and lower set, as places in JOINTS.
 SETS = (range(10), range(8, 12), range(10, 14))
 #: What they are called, and what they hold.
 SET_NAMES = (("upper", "head to hips"), ("middle", "hips and knees"), ("lower", "knees and ankles"))
-#: Where each joint stands in CPM's order (right arm, left arm, right leg, left leg behind head and neck).
+#: Where each joint stands in CPM's order (right arm, left arm, right leg, left leg behind head and
+#: neck).
 FROM_CPM = (0, 1, 2, 5, 3, 6, 4, 7, 8, 11, 9, 12, 10, 13)
 #: The twelve limb joints in COCO's order of 17.
 _COCO_LIMBS = (6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 _NOSE, _FACE, _SHOULDERS = 0, (1, 2, 3, 4), (5, 6)
-#: From neck to nose and on: how far the top of the head lies above the nose. Our estimate from body proportions.
+#: From neck to nose and on: how far the top of the head lies above the nose. Our estimate from body
+#: proportions.
 _HEAD_ABOVE_NOSE = 0.6
 N_ROWS = 7
 
@@ -45,7 +60,8 @@ class Division:
         cuts: (2,) the middle between neighbouring centres.
         rows: (3,) the parts in rows of a map of 7.
         rounded: the same in whole rows.
-        n_images, n_joints: what it was computed from; joints below the confidence asked for are left out.
+        n_images, n_joints: what it was computed from; joints below the confidence asked for are
+            left out.
     """
 
     centres: tuple[float, float, float]
@@ -65,8 +81,8 @@ def map_cpm(points: Floats) -> Floats:
 def map_coco(points: Floats) -> Floats:
     """COCO's 17 key points (N, 17, 3) `x y confidence` into the 14 of the paper, same units.
 
-    The neck is the middle of the shoulders with the lower of their confidences; the head lies above the nose, or, where
-    the nose was not seen, at the mean of the eyes and ears that were.
+    The neck is the middle of the shoulders with the lower of their confidences; the head lies above
+    the nose, or, where the nose was not seen, at the mean of the eyes and ears that were.
     """
     _check_points(points, 17)
     shoulders = points[:, _SHOULDERS]
@@ -89,20 +105,34 @@ def divide_body(heights: Floats, seen: NDArray[np.bool_] | None = None) -> Divis
         heights: (N, 14) in the paper's order, y as a share of the height of its picture.
         seen: (N, 14), False for joints that do not count.
 
-    Each set of joints has one centre, the mean of all its joints over the data set (a k-means of one cluster: the sets
-    share joints, so that a clustering of all into three says nothing of them). Errors: LpwError without joints.
+    Each set of joints has one centre, the mean of all its joints over the data set (a k-means of
+    one cluster: the sets share joints, so that a clustering of all into three says nothing of
+    them). Errors: LpwError without joints.
     """
     seen = np.ones(heights.shape, dtype=bool) if seen is None else seen
     if heights.ndim != 2 or heights.shape[1] != len(JOINTS) or heights.shape != seen.shape:
-        raise LpwError("landmarks", f"an array {heights.shape}", "(images, 14)", "map them into the paper's order")
+        raise LpwError(
+            "landmarks",
+            f"an array {heights.shape}",
+            "(images, 14)",
+            "map them into the paper's order",
+        )
     if not all(seen[:, joints].any() for joints in SETS):
         raise LpwError(
-            "landmarks", "a set of joints that was never seen", "joints of the whole body", "lower the confidence"
+            "landmarks",
+            "a set of joints that was never seen",
+            "joints of the whole body",
+            "lower the confidence",
         )
     centres = [float(heights[:, joints][seen[:, joints]].mean()) for joints in SETS]
     if not 0 < centres[0] < centres[1] < centres[2] < 1:
         got = "centres at " + ", ".join(f"{centre:.3f}" for centre in centres)
-        raise LpwError("landmarks", got, "upper above middle above lower, inside the picture", "check order and units")
+        raise LpwError(
+            "landmarks",
+            got,
+            "upper above middle above lower, inside the picture",
+            "check order and units",
+        )
     cuts = [(a + b) / 2 for a, b in pairwise(centres)]
     rows = np.diff([0.0, *cuts, 1.0]) * N_ROWS
     borders = [round(N_ROWS * cut) for cut in cuts]
@@ -120,5 +150,8 @@ def divide_body(heights: Floats, seen: NDArray[np.bool_] | None = None) -> Divis
 def _check_points(points: Floats, n_points: int) -> None:
     if points.ndim != 3 or points.shape[1] != n_points:
         raise LpwError(
-            "key points", f"an array {points.shape}", f"(images, {n_points}, values)", "check the pose model"
+            "key points",
+            f"an array {points.shape}",
+            f"(images, {n_points}, values)",
+            "check the pose model",
         )

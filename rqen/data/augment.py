@@ -1,4 +1,5 @@
-"""Changes of training images, one draw for a whole set: its frames show one person at one time, and stay alike."""
+"""Changes of training images, one draw for a whole set: its frames show one person at one time, and
+stay alike."""
 
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 #: Area of an erased rectangle as a share of the image, and its height over its width.
-#: Source: Zhong et al., Random Erasing Data Augmentation, AAAI 2020; michuanhaohao/reid-strong-baseline.
+#: Source: Zhong et al., Random Erasing Data Augmentation, AAAI 2020;
+#: michuanhaohao/reid-strong-baseline.
 ERASED_AREA, ERASED_ASPECT = (0.02, 0.4), (0.3, 1 / 0.3)
 _N_TRIES = 100
 
@@ -20,7 +22,8 @@ class Augmentation:
         flip: chance of the mirror image.
         crop: pixels of black around the image before a random part of the old size is taken.
         erase: chance that a rectangle is filled.
-        fill: what it is filled with, RGB 0-255: the mean that is subtracted later, so that it says nothing.
+        fill: what it is filled with, RGB 0-255: the mean that is subtracted later, so that it says
+            nothing.
     """
 
     flip: float

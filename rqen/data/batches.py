@@ -1,6 +1,8 @@
-"""Batches of a run: batch i is a function of (seed, i) alone, so that a stopped run goes on with the same ones.
+"""Batches of a run: batch i is a function of (seed, i) alone, so that a stopped run goes on with
+the same ones.
 
-A process of several takes its share of each batch: whole persons of P x K sets, its own triplets, its own frames.
+A process of several takes its share of each batch: whole persons of P x K sets, its own triplets,
+its own frames.
 """
 
 from collections.abc import Iterator
@@ -57,7 +59,13 @@ class Batches(Dataset):
     """
 
     def __init__(
-        self, index: ClipIndex, pool: Pool, recipe: DataRecipe, augmentation: Augmentation, seed: int, share: Share
+        self,
+        index: ClipIndex,
+        pool: Pool,
+        recipe: DataRecipe,
+        augmentation: Augmentation,
+        seed: int,
+        share: Share,
     ) -> None:
         self.index, self.pool, self.recipe, self.augmentation = index, pool, recipe, augmentation
         self.seed, self.share = seed, share
@@ -94,7 +102,8 @@ class Batches(Dataset):
 def take_share(places: Ints, recipe: DataRecipe, share: Share) -> Ints:
     """Places in the batch (n,) that this process takes, in the batch's order within each role.
 
-    Of `triplets` a share holds its anchors, then its positives, then its negatives, as a whole batch does.
+    Of `triplets` a share holds its anchors, then its positives, then its negatives, as a whole
+    batch does.
     """
     n_roles = 3 if recipe.batch == "triplets" else 1
     unit = recipe.n_sets if recipe.batch == "sets" else 1
@@ -106,7 +115,9 @@ def take_share(places: Ints, recipe: DataRecipe, share: Share) -> Ints:
 def _check_share(recipe: DataRecipe, share: Share) -> None:
     if recipe.batch == "sets" and recipe.n_persons % share.n:
         got = f"{recipe.n_persons} persons for {share.n} processes"
-        raise LpwError("data.n_persons", got, "a multiple of the processes", "choose another number of either")
+        raise LpwError(
+            "data.n_persons", got, "a multiple of the processes", "choose another number of either"
+        )
 
 
 class _Span(Dataset):
@@ -123,7 +134,8 @@ class _Span(Dataset):
 
 
 def open_loader(batches: Batches, start: int, stop: int, n_workers: int) -> Iterator[Batch]:
-    """Batches [start, stop) in order, made by `n_workers` processes ahead of their use (0: made when asked for).
+    """Batches [start, stop) in order, made by `n_workers` processes ahead of their use (0: made
+    when asked for).
 
     Errors: as `Batches`, and as `iter_ahead`.
     """

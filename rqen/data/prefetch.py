@@ -1,4 +1,5 @@
-"""Items of a dataset in order, made ahead by other processes; what is wrong with one is told in one line."""
+"""Items of a dataset in order, made ahead by other processes; what is wrong with one is told in one
+line."""
 
 import signal
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ _AHEAD = 4
 
 
 class _Guarded(Dataset):
-    """The items, or the fault that one has: raised in another process it would come back as pages of text."""
+    """The items, or the fault that one has: raised in another process it would come back as pages
+    of text."""
 
     def __init__(self, items: Any) -> None:
         self._items = items
@@ -50,19 +52,28 @@ def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
             if isinstance(item, LpwError):
                 try:
                     raise item
-                finally:  # a frame that holds its own error is a cycle, in which torch's workers wait 5 s each to end
+                # a frame that holds its own error is a cycle, in which torch's workers wait 5 s
+                # each to end
+                finally:
                     del item
             yield item
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
         do = "use fewer processes (--workers), or 0"
-        raise LpwError("reading images ahead", "a process that was ended", "memory for it", do) from error
+        raise LpwError(
+            "reading images ahead", "a process that was ended", "memory for it", do
+        ) from error
 
 
 def _calm_worker(_: int) -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C goes to all processes; the first one ends the others
+    for number in (
+        signal.SIGINT,
+        signal.SIGHUP,
+    ):  # Ctrl-C goes to all processes; the first one ends the others
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda n, _: signal.signal(n, signal.SIG_DFL))  # and this may, so the second counts
+    signal.signal(
+        signal.SIGTERM, lambda n, _: signal.signal(n, signal.SIG_DFL)
+    )  # and this may, so the second counts

@@ -1,4 +1,5 @@
-"""Which tracklets a step trains on: a pure function of pool and generator, so that any step can be made again."""
+"""Which tracklets a step trains on: a pure function of pool and generator, so that any step can be
+made again."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,35 +50,47 @@ def make_pool(tracklets: pa.Table, rows: Ints) -> Pool:
     codes, first, person = np.unique(labels.person[named], return_index=True, return_inverse=True)
     if len(codes) < 2:
         raise LpwError(
-            "training tracklets", f"{len(codes)} persons", "2 or more", "choose a dataset or split with more"
+            "training tracklets",
+            f"{len(codes)} persons",
+            "2 or more",
+            "choose a dataset or split with more",
         )
     label_of = np.argsort(np.argsort(first))
     return Pool(rows[named], label_of[person].astype(np.int64), labels.camera[named])
 
 
-def draw_triplets(pool: Pool, n_triplets: int, rng: np.random.Generator, *, cross: bool = False) -> Ints:
+def draw_triplets(
+    pool: Pool, n_triplets: int, rng: np.random.Generator, *, cross: bool = False
+) -> Ints:
     """Places (3 * n,) in the pool: n anchors, n positives, n negatives.
 
-    Two persons are drawn alike, and the camera of each set among the person's cameras, independently: anchor and
-    positive may be one tracklet. With `cross` the positive is by another camera than the anchor.
+    Two persons are drawn alike, and the camera of each set among the person's cameras,
+    independently: anchor and positive may be one tracklet. With `cross` the positive is by another
+    camera than the anchor.
 
     Errors: LpwError with `cross` where nobody was seen by two cameras.
-    Source: liuyuisanai/Quality-Aware-Network:train_PQAN/get_train_minibatch.m. On LPW the released code draws views
-    first, then a person seen in them; here, as on the other sets, persons come first.
+    Source: liuyuisanai/Quality-Aware-Network:train_PQAN/get_train_minibatch.m. On LPW the released
+    code draws views first, then a person seen in them; here, as on the other sets, persons come
+    first.
     """
     places = [pool.members[p] for p in range(pool.n_persons)]
     anchors = range(pool.n_persons)
     if cross:
-        anchors = [p for p in anchors if len(set(pool.camera[places[p]])) > 1]  # type: ignore[assignment]
+        cameras = {p: set(pool.camera[places[p]]) for p in anchors}
+        anchors = [p for p in anchors if len(cameras[p]) > 1]  # type: ignore[assignment]
         if not anchors:
             do = "train with data.positive = any, or name the same persons in several cameras"
-            raise LpwError("training tracklets", "no person in two cameras", "a positive by another camera", do)
+            raise LpwError(
+                "training tracklets", "no person in two cameras", "a positive by another camera", do
+            )
     drawn = np.empty((3, n_triplets), dtype=np.int64)
     for i in range(n_triplets):
         one = int(anchors[int(rng.integers(len(anchors)))])
         other = int(rng.integers(pool.n_persons - 1))
         drawn[0, i] = _draw_view(pool, places[one], rng)
-        drawn[1, i] = _draw_view(pool, places[one], rng, but=int(pool.camera[drawn[0, i]]) if cross else None)
+        drawn[1, i] = _draw_view(
+            pool, places[one], rng, but=int(pool.camera[drawn[0, i]]) if cross else None
+        )
         drawn[2, i] = _draw_view(pool, places[other + (other >= one)], rng)
     return drawn.ravel()
 
@@ -93,8 +106,8 @@ def _draw_view(pool: Pool, places: Ints, rng: np.random.Generator, but: int | No
 def draw_sets(pool: Pool, n_persons: int, n_sets: int, rng: np.random.Generator) -> Ints:
     """Places (P * K,) in the pool: K tracklets of each of P persons, one person after the other.
 
-    Without replacement while there are enough; a person with fewer than K tracklets gives some of them again, and where
-    there are fewer than P persons all of them take part.
+    Without replacement while there are enough; a person with fewer than K tracklets gives some of
+    them again, and where there are fewer than P persons all of them take part.
     """
     n = min(n_persons, pool.n_persons)
     drawn = []
@@ -106,13 +119,15 @@ def draw_sets(pool: Pool, n_persons: int, n_sets: int, rng: np.random.Generator)
 
 
 def draw_frames(pool: Pool, n_frames: int, rng: np.random.Generator) -> Ints:
-    """Places (n,) in the pool for single frames: a person, then one of the person's cameras, then a tracklet there."""
+    """Places (n,) in the pool for single frames: a person, then one of the person's cameras, then a
+    tracklet there."""
     persons = rng.integers(pool.n_persons, size=n_frames)
     return np.array([_draw_view(pool, pool.members[p], rng) for p in persons], dtype=np.int64)
 
 
 def hold_out(pool: Pool, share: float, rng: np.random.Generator) -> tuple[Pool, Ints]:
-    """The pool without a share of its persons, and the rows of those: a validation set that no test split knows of.
+    """The pool without a share of its persons, and the rows of those: a validation set that no test
+    split knows of.
 
     Errors: LpwError where one side would have fewer than two persons.
     """

@@ -1,4 +1,5 @@
-"""Tracklets through a trained network: all frames, streamed, one vector each, with the score of every region."""
+"""Tracklets through a trained network: all frames, streamed, one vector each, with the score of
+every region."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Embedded:
 
 
 class _Frames(Dataset):
-    """Pieces of at most `size` frames: images (n, 3, H, W) uint8 of consecutive rows of the table of frames."""
+    """Pieces of at most `size` frames: images (n, 3, H, W) uint8 of consecutive rows of the table
+    of frames."""
 
     def __init__(self, index: ClipIndex, rows: Ints, size: int, shape: tuple[int, int]) -> None:
         self._index, self._rows, self._size, self._shape = index, rows, size, shape
@@ -70,7 +72,9 @@ class EmbedOptions:
 
 
 @torch.no_grad()
-def embed_tracklets(network: SetNetwork, index: ClipIndex, tracklets: Ints, options: EmbedOptions) -> Embedded:
+def embed_tracklets(
+    network: SetNetwork, index: ClipIndex, tracklets: Ints, options: EmbedOptions
+) -> Embedded:
     """Embeds the tracklets with these rows, each from all of its frames.
 
     Errors: CorruptCropError that names an image.
@@ -100,7 +104,8 @@ def embed_tracklets(network: SetNetwork, index: ClipIndex, tracklets: Ints, opti
 def iter_frames(
     network: SetNetwork, index: ClipIndex, rows: Ints, options: EmbedOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch at a time."""
+    """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch
+    at a time."""
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
     for images in iter_ahead(frames, options.n_workers):

@@ -1,9 +1,11 @@
-"""A trained run's vector of every frame, for `lpw clean --suggest`: looks in which spoiled regions count less.
+"""A trained run's vector of every frame, for `lpw clean --suggest`: looks in which spoiled regions
+count less.
 
     f = [ w_1 f_1 / |f_1|, …, w_R f_R / |f_R| ],    w_r = sqrt(mu_r / sum(mu))
 
-f_r is the feature of region r and mu_r its score, so that the cosine of two frames is the mean of the cosines of their
-regions, weighted by how well both show them. A method without a predictor weighs all alike.
+f_r is the feature of region r and mu_r its score, so that the cosine of two frames is the mean of
+the cosines of their regions, weighted by how well both show them. A method without a predictor
+weighs all alike.
 """
 
 from itertools import chain
@@ -32,10 +34,14 @@ def weigh_regions(features: Tensor, scores: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def write_frame_vectors(run: Path, data: Path, out: Path, options: ScoringOptions) -> tuple[int, int]:
-    """Writes the vector of every frame of the dataset `data` to `out`; the number of frames, and of numbers each.
+def write_frame_vectors(
+    run: Path, data: Path, out: Path, options: ScoringOptions
+) -> tuple[int, int]:
+    """Writes the vector of every frame of the dataset `data` to `out`; the number of frames, and of
+    numbers each.
 
-    Memory does not grow with the dataset. Errors: as `scoring.embed_run`; LpwError for a file that cannot be written.
+    Memory does not grow with the dataset. Errors: as `scoring.embed_run`; LpwError for a file that
+    cannot be written.
     """
     refuse_inside_dataset(out)
     opened = open_run(run, options)
@@ -44,7 +50,8 @@ def write_frame_vectors(run: Path, data: Path, out: Path, options: ScoringOption
     owner = np.repeat(np.arange(len(index)), np.diff(index.starts))
     facts = encode_facts(describe_run(run, opened, index.dataset))
     pieces = (
-        weigh_regions(*piece) for piece in iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
+        weigh_regions(*piece)
+        for piece in iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
     )
     head = next(pieces)
     schema = frame_embeddings_schema(head.shape[1])
@@ -55,7 +62,11 @@ def write_frame_vectors(run: Path, data: Path, out: Path, options: ScoringOption
             for vectors in chain([head], pieces):
                 rows = np.arange(first, first + len(vectors))
                 positions = rows - index.starts[owner[rows]]
-                append(make_rows(schema, names[owner[rows]].tolist(), vectors.numpy(), positions.tolist()))
+                append(
+                    make_rows(
+                        schema, names[owner[rows]].tolist(), vectors.numpy(), positions.tolist()
+                    )
+                )
                 first += len(vectors)
     except OSError as error:
         do = "free space or name another file"

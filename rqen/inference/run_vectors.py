@@ -1,4 +1,5 @@
-"""What a trained run says of a dataset: vectors, vectors of one region, scores of every region, and figures."""
+"""What a trained run says of a dataset: vectors, vectors of one region, scores of every region, and
+figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,8 @@ _TRIAL_IMAGES = 16
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How a dataset goes through a network; none of it but the precision moves the numbers beyond rounding.
+    """How a dataset goes through a network; none of it but the precision moves the numbers beyond
+    rounding.
 
     Attributes:
         batch: frames at once.
@@ -58,7 +60,8 @@ class RunVectors:
     Attributes:
         run: its folder.
         dataset: what went in.
-        vectors: (N, D) float32, unit length, row by row as the table of tracklets; zeros where not embedded.
+        vectors: (N, D) float32, unit length, row by row as the table of tracklets; zeros where not
+            embedded.
         scores: (F, R) float32 in (0, 1), row by row as the table of frames; NaN where not embedded.
         present: (N,) which tracklets were embedded.
         facts: what a file of embeddings says of itself.
@@ -84,7 +87,8 @@ class RunVectors:
 
 
 def name_regions(n_regions: int) -> list[str]:
-    """What regions are called in tables, from above: `whole`; `upper`, `middle`, `lower`; otherwise `1`, `2`, …"""
+    """What regions are called in tables, from above: `whole`; `upper`, `middle`, `lower`; otherwise
+    `1`, `2`, …"""
     named = {1: ["whole"], 3: ["upper", "middle", "lower"]}
     return named.get(n_regions, [str(i + 1) for i in range(n_regions)])
 
@@ -97,19 +101,22 @@ def shorten_regions(n_regions: int) -> list[str]:
 def embed_run(
     run: Path, data: Path, options: ScoringOptions = ScoringOptions(), rows: Ints | None = None
 ) -> RunVectors:
-    """Embeds the dataset `data`, each tracklet from all of its frames, with the trained network of `run`.
+    """Embeds the dataset `data`, each tracklet from all of its frames, with the trained network of
+    `run`.
 
     Args:
         rows: of the table of tracklets (ascending) that are embedded; None is all.
 
-    Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError for damaged ones,
-    CorruptCropError that names an image.
+    Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError
+    for damaged ones, CorruptCropError that names an image.
     """
     opened = open_run(run, options)
     index = open_index(data, source=options.images)
     rows = np.arange(len(index)) if rows is None else rows
     if not len(rows):
-        raise LpwError(index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset")
+        raise LpwError(
+            index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset"
+        )
     found = embed_tracklets(opened.network, index, rows, opened.embed)
     vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
     vectors[rows] = found.vectors
@@ -118,14 +125,16 @@ def embed_run(
     present = np.isin(np.arange(len(index)), rows)
     facts, quality = describe_run(run, opened, index.dataset), opened.network.design.quality
     return RunVectors(
-        run, index.dataset, vectors, scores, present, facts, quality != "appended", quality != "uniform",
+        run, index.dataset, vectors, scores, present, facts, quality != "appended",
+        quality != "uniform",
         opened.embed.mode,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A trained network, ready to see images; what its run says of itself, and how images go through it."""
+    """A trained network, ready to see images; what its run says of itself, and how images go
+    through it."""
 
     network: SetNetwork
     said: dict[str, Any]
@@ -133,9 +142,12 @@ class OpenRun:
 
 
 def open_run(run: Path, options: ScoringOptions) -> OpenRun:
-    """Errors: LpwError for a batch below 1 or a run that is not complete, MismatchError for a damaged one."""
+    """Errors: LpwError for a batch below 1 or a run that is not complete, MismatchError for a
+    damaged one."""
     if options.batch < 1:
-        raise LpwError("option --batch-size", str(options.batch), "1 or more", "choose another value")
+        raise LpwError(
+            "option --batch-size", str(options.batch), "1 or more", "choose another value"
+        )
     network, said = open_network(run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
@@ -143,7 +155,9 @@ def open_run(run: Path, options: ScoringOptions) -> OpenRun:
     network = network.to(device)
     size = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
     mode = _choose_mode(network, Mode(**said["mode"]), options.precision, size)
-    return OpenRun(mode.prepare(network), said, EmbedOptions(*size, options.batch, options.n_workers, mode))
+    return OpenRun(
+        mode.prepare(network), said, EmbedOptions(*size, options.batch, options.n_workers, mode)
+    )
 
 
 def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple[int, int]) -> Mode:
@@ -160,7 +174,9 @@ def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple
 
         return describe
 
-    return choose_mode(list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, make_step)
+    return choose_mode(
+        list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, make_step
+    )
 
 
 def _list_frames(index: ClipIndex, rows: Ints) -> Ints:
@@ -172,14 +188,16 @@ def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts
     recipe, precision = opened.said["recipe"], opened.embed.mode.precision
     model = f"{opened.said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
     model += "" if precision == "float32" else f" {precision}"
-    return EmbeddingFacts(model, opened.said["model_sha256"], str(dataset.manifest["digest"]), "all")
+    return EmbeddingFacts(
+        model, opened.said["model_sha256"], str(dataset.manifest["digest"]), "all"
+    )
 
 
 def cut_region(found: RunVectors, region: int) -> Floats:
     """The vectors (N, D / R), unit length, of one region alone: its columns, normalised again.
 
-    Exact behind a neck too: batch normalisation acts on each column by itself, so that a region's columns are what
-    they would be without the others.
+    Exact behind a neck too: batch normalisation acts on each column by itself, so that a region's
+    columns are what they would be without the others.
 
     Errors: LpwError where no region has columns of its own, or there is no such region.
     """
@@ -195,7 +213,9 @@ def cut_region(found: RunVectors, region: int) -> Floats:
     return part / np.maximum(length, np.finfo(np.float32).tiny)
 
 
-def make_embeddings(found: RunVectors, vectors: Floats | None = None, *, part: str = "") -> Embeddings:
+def make_embeddings(
+    found: RunVectors, vectors: Floats | None = None, *, part: str = ""
+) -> Embeddings:
     """The vectors, or other ones (N, D') of the same tracklets, as `evaluate` takes them.
 
     Args:
@@ -208,7 +228,8 @@ def make_embeddings(found: RunVectors, vectors: Floats | None = None, *, part: s
 def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
     """`all` of a run, and with `regions` each region alone (`RU`, …).
 
-    Regions are cut from the jointly trained network: nothing is trained again, as in the released test script.
+    Regions are cut from the jointly trained network: nothing is trained again, as in the released
+    test script.
 
     Errors: as `cut_region`.
     """
@@ -226,7 +247,8 @@ def evaluate_run(
     splits: list[int] | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Evaluation]:
-    """The figures of a run under a protocol: `all`, and with `regions` those of each region alone (`RU`, …).
+    """The figures of a run under a protocol: `all`, and with `regions` those of each region alone
+    (`RU`, …).
 
     Errors: as `evaluate` and `cut_region`.
     """
@@ -241,26 +263,36 @@ def refuse_unscored(run: Path) -> None:
     method = run_folder.read_run(run)["method"]
     if design_method(method).quality == "uniform":
         do = "leave the quality out, or name a run of rqen, qan or more_params"
-        raise LpwError(run, f"a run of {method}, which scores no frame", "a method with a predictor", do)
+        raise LpwError(
+            run, f"a run of {method}, which scores no frame", "a method with a predictor", do
+        )
 
 
 def write_quality(path: Path, found: RunVectors) -> None:
-    """Publishes the scores as rows of schema.QUALITY. Errors: LpwError where the method predicts none, OSError."""
+    """Publishes the scores as rows of schema.QUALITY. Errors: LpwError where the method predicts
+    none, OSError."""
     refuse_unscored(found.run)
     n_frames = to_integers(found.dataset.tracklets, "n_frames")
     owner = np.repeat(np.arange(len(n_frames)), n_frames)
     position = np.arange(len(owner)) - np.repeat(np.cumsum(n_frames) - n_frames, n_frames)
     frames, n = np.flatnonzero(found.present[owner]), found.n_regions
     names = pa.array(name_regions(n)).take(pa.array(np.tile(np.arange(n), len(frames))))
-    ids = found.dataset.tracklets["tracklet_id"].combine_chunks().take(pa.array(np.repeat(owner[frames], n)))
+    ids = (
+        found.dataset.tracklets["tracklet_id"]
+        .combine_chunks()
+        .take(pa.array(np.repeat(owner[frames], n)))
+    )
     positions = pa.array(np.repeat(position[frames], n).astype(np.int32))
     columns = [ids, positions, names, pa.array(found.scores[frames].ravel())]
     metadata = {**QUALITY.metadata, _DIGEST: str(found.facts.dataset_digest).encode()}
-    write_table(path, pa.Table.from_arrays(columns, schema=QUALITY.with_metadata(metadata)), QUALITY)
+    write_table(
+        path, pa.Table.from_arrays(columns, schema=QUALITY.with_metadata(metadata)), QUALITY
+    )
 
 
 def read_quality(path: Path, dataset: Dataset) -> Floats:
-    """The scores (F, R) that `write_quality` wrote, row by row as the table of frames; NaN where there is none.
+    """The scores (F, R) that `write_quality` wrote, row by row as the table of frames; NaN where
+    there is none.
 
     Errors: MismatchError for a damaged file, another dataset, or frames that are unknown or double.
     """
@@ -268,13 +300,20 @@ def read_quality(path: Path, dataset: Dataset) -> Floats:
     do = "score this dataset again"
     digest = (table.schema.metadata or {}).get(_DIGEST, b"").decode("utf-8", "replace")
     if digest and digest != dataset.manifest["digest"]:
-        got, expected = f"scores of the dataset {digest[:12]}", f"{dataset.name} ({dataset.manifest['digest'][:12]})"
+        got, expected = (
+            f"scores of the dataset {digest[:12]}",
+            f"{dataset.name} ({dataset.manifest['digest'][:12]})",
+        )
         raise MismatchError(path, got, expected, do)
     n_frames = to_integers(dataset.tracklets, "n_frames")
-    rows = pc.index_in(table["tracklet_id"].combine_chunks(), dataset.tracklets["tracklet_id"].combine_chunks())
+    rows = pc.index_in(
+        table["tracklet_id"].combine_chunks(), dataset.tracklets["tracklet_id"].combine_chunks()
+    )
     strange = table["tracklet_id"].filter(pc.is_null(rows)).unique().to_pylist()
     if strange:
-        raise MismatchError(path, f"unknown tracklets {name_some(strange, 3)}", "those of the dataset", do)
+        raise MismatchError(
+            path, f"unknown tracklets {name_some(strange, 3)}", "those of the dataset", do
+        )
     owner, position = rows.to_numpy(), to_integers(table, "position")
     names = table["region"].unique().to_pylist()
     region = pc.index_in(table["region"].combine_chunks(), pa.array(names)).to_numpy()

@@ -15,7 +15,9 @@ from lpw_toolkit.evaluation.protocol import Trial, open_protocol
 from rqen.run import run_folder
 
 #: Said beside the figures of a run that an older version trained.
-UNBOUND = "run.json and the weights of this run are of an older version: they do not vouch for each other"
+UNBOUND = (
+    "run.json and the weights of this run are of an older version: they do not vouch for each other"
+)
 
 
 def choose_trials(
@@ -23,15 +25,16 @@ def choose_trials(
 ) -> list[Trial]:
     """The trials of a protocol that a run is tested on.
 
-    On the dataset that it was trained on, that is its own split, and no other where anybody asks for one: whoever
-    is tested in split 3 has trained in split 0. On any other dataset it is every split, or those asked for.
+    On the dataset that it was trained on, that is its own split, and no other where anybody asks
+    for one: whoever is tested in split 3 has trained in split 0. On any other dataset it is every
+    split, or those asked for.
 
     Args:
         splits: numbers of the splits that are asked for; None is all.
         asked: whether anybody has asked; otherwise `splits` does not count.
 
-    Errors: LpwError for no run, a dataset that the protocol does not fit, and splits that are not there or not the
-    run's.
+    Errors: LpwError for no run, a dataset that the protocol does not fit, and splits that are not
+    there or not the run's.
     """
     said = run_folder.read_run(run)
     trials = {trial.split: trial for trial in open_protocol(protocol).trials(dataset)}
@@ -43,11 +46,15 @@ def choose_trials(
     if is_own and wanted != [own]:
         got = f"{name_splits(wanted)} for a run that trained on split {own} of {dataset.name}"
         expected = f"split {own}: of the others it has seen the persons"
-        raise LpwError("option --split", got, expected, "leave it out, or evaluate the run of each split")
+        raise LpwError(
+            "option --split", got, expected, "leave it out, or evaluate the run of each split"
+        )
     missing = [number for number in wanted if number not in trials]
     if missing:
         expected = f"one of {', '.join(map(str, trials))}, or all"
-        raise LpwError("option --split", name_splits(missing), expected, "choose a split that is there")
+        raise LpwError(
+            "option --split", name_splits(missing), expected, "choose a split that is there"
+        )
     return [trials[number] for number in wanted]
 
 
@@ -58,22 +65,34 @@ def name_splits(numbers: Sequence[int]) -> str:
 
 def list_rows(trials: Sequence[Trial]) -> NDArray[np.int64]:
     """Rows (ascending) of the table of tracklets that ask or answer in any of the trials."""
-    return np.unique(np.concatenate([rows for trial in trials for rows in (trial.query, trial.gallery)]))
+    return np.unique(
+        np.concatenate([rows for trial in trials for rows in (trial.query, trial.gallery)])
+    )
 
 
 def note_training(run: Path, dataset: Dataset, trials: Sequence[Trial]) -> list[str]:
-    """What a reader of the figures must know of the run: how many queries show persons that it has trained on."""
+    """What a reader of the figures must know of the run: how many queries show persons that it has
+    trained on."""
     said = run_folder.read_run(run)
     notes = [] if "model_sha256" in said else [UNBOUND]
     if not _is_trained_on(said, dataset):
         return notes
     query = np.unique(np.concatenate([trial.query for trial in trials]))
     seen = pa.array([*said["persons"], *said.get("validation", [])], pa.string())
-    n_seen = pc.sum(pc.is_in(dataset.tracklets["person_id"].take(pa.array(query)), seen)).as_py() or 0
+    n_seen = (
+        pc.sum(pc.is_in(dataset.tracklets["person_id"].take(pa.array(query)), seen)).as_py() or 0
+    )
     if not n_seen:
         return notes
     own = "every named tracklet" if said.get("split") is None else f"split {said['split']}"
-    return [*notes, f"{n_seen:,} of {len(query):,} queries show persons that the run trained on ({own}): no test of it"]
+    return [
+        *notes,
+        (
+            f"{n_seen:,} of {len(query):,} queries show persons that the run trained on ({own}): "
+            f"no "
+            f"test of it"
+        ),
+    ]
 
 
 def _is_trained_on(said: dict[str, Any], dataset: Dataset) -> bool:

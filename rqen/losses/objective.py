@@ -1,4 +1,5 @@
-"""What a step minimises (RQEN, Eq. 2): identities from frames or sets, and a loss on the vectors of sets (Eq. 3)."""
+"""What a step minimises (RQEN, Eq. 2): identities from frames or sets, and a loss on the vectors of
+sets (Eq. 3)."""
 
 from collections.abc import Callable
 
@@ -19,12 +20,12 @@ def measure_loss(
     """The loss of one step, and its parts without gradient, before their weights.
 
     Args:
-        output: of the network in training, for B sets; of triplets the first third are anchors, then positives, then
-            negatives.
+        output: of the network in training, for B sets; of triplets the first third are anchors,
+            then positives, then negatives.
         person: (B,) labels.
         recipe: which losses with which weights.
-        gather: joins the rows of all processes, with gradient: batch-hard mining looks at the whole batch. None where
-            there is one process.
+        gather: joins the rows of all processes, with gradient: batch-hard mining looks at the whole
+            batch. None where there is one process.
     """
     parts = {"softmax": _measure_softmax(output.logits, person, recipe.smoothing)}
     total = recipe.softmax * parts["softmax"]
@@ -45,7 +46,11 @@ def measure_loss(
 def _measure_softmax(logits: tuple[Tensor, ...], person: Tensor, smoothing: float) -> Tensor:
     """Sum over heads of the mean cross-entropy; heads on frames have the label of their set."""
     losses = [
-        F.cross_entropy(head.float(), person.repeat_interleave(len(head) // len(person)), label_smoothing=smoothing)
+        F.cross_entropy(
+            head.float(),
+            person.repeat_interleave(len(head) // len(person)),
+            label_smoothing=smoothing,
+        )
         for head in logits
     ]
     return torch.stack(losses).sum()

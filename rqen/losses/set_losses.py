@@ -1,7 +1,9 @@
-"""Losses on sets: the triplet hinge of Eq. 3 as released, its undocumented pull term, and batch-hard mining.
+"""Losses on sets: the triplet hinge of Eq. 3 as released, its undocumented pull term, and
+batch-hard mining.
 
-All take unit vectors. Source: sciencefans/CaffeMex_v2:src/caffe/layers/{triplet_loss,contrastive_loss}_layer.cpp;
-Hermans et al. 2017 for batch-hard.
+All take unit vectors. Source:
+sciencefans/CaffeMex_v2:src/caffe/layers/{triplet_loss,contrastive_loss}_layer.cpp; Hermans et al.
+2017 for batch-hard.
 """
 
 import torch
@@ -10,13 +12,15 @@ from torch.nn import functional as F
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Mean over B of [margin + |a - p|^2 - |a - n|^2]_+ / 2; anchor, positive, negative are (B, D)."""
+    """Mean over B of [margin + |a - p|^2 - |a - n|^2]_+ / 2; anchor, positive, negative are (B,
+    D)."""
     near, far = (anchor - positive).square().sum(1), (anchor - negative).square().sum(1)
     return F.relu(margin + near - far).mean() / 2
 
 
 def pull_loss(anchor: Tensor, positive: Tensor) -> Tensor:
-    """Mean over B of |a - p|^2 / 2: the contrastive loss of the released code, whose pairs are always alike."""
+    """Mean over B of |a - p|^2 / 2: the contrastive loss of the released code, whose pairs are
+    always alike."""
     return (anchor - positive).square().sum(1).mean() / 2
 
 

@@ -1,4 +1,5 @@
-"""Set aggregation by quality (RQEN, Eq. 1): a set of frames becomes one vector, region by region."""
+"""Set aggregation by quality (RQEN, Eq. 1): a set of frames becomes one vector, region by
+region."""
 
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ class Aggregate(NamedTuple):
     Attributes:
         embedding: (B, R * C), unit length.
         regions: (B, R, C) before joining and normalisation.
-        shares: (B, T, R), the weight of each frame: sums to 1 over the frames of a set, 0 where there is no frame.
+        shares: (B, T, R), the weight of each frame: sums to 1 over the frames of a set, 0 where
+            there is no frame.
     """
 
     embedding: Tensor
@@ -24,7 +26,8 @@ class Aggregate(NamedTuple):
 
 
 def aggregate_sets(features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Aggregate:
-    """F_r = sum_i mu_ri f_ri with mu_ri = s_ri / sum_j s_rj; regions are joined, then the whole is normalised.
+    """F_r = sum_i mu_ri f_ri with mu_ri = s_ri / sum_j s_rj; regions are joined, then the whole is
+    normalised.
 
     Args:
         features: (B, T, R, C), f_ri.

@@ -1,4 +1,5 @@
-"""Backbones: one file each, found by listing this folder; pictures in, the tap for quality and the last map out."""
+"""Backbones: one file each, found by listing this folder; pictures in, the tap for quality and the
+last map out."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -48,7 +49,8 @@ class Backbone(Protocol):
         tap_channels, last_channels: channels of `Maps.tap` and `Maps.last`.
         middle_channels: of each of `Maps.middle`.
         pixels: how pictures are given to it.
-        weights: what it started from: a file name with the first digits of its SHA-256, or `random`.
+        weights: what it started from: a file name with the first digits of its SHA-256, or
+            `random`.
     """
 
     tap_channels: int
@@ -68,7 +70,8 @@ class BackboneOptions:
     Attributes:
         weights: `imagenet` for the public ones, `random` for none, or the path of a file.
         download: whether public weights may be fetched when they are not on this machine.
-        last_stride: 2 as published, or 1 for a last map twice as fine, where the backbone can do that.
+        last_stride: 2 as published, or 1 for a last map twice as fine, where the backbone can do
+            that.
     """
 
     weights: str = "imagenet"
@@ -82,21 +85,32 @@ def list_backbones() -> list[str]:
 
 
 def open_backbone(name: str, options: BackboneOptions) -> Any:
-    """The backbone called `name` (a file of this folder, or `timm:NAME`), a `torch.nn.Module` as `Backbone` says.
+    """The backbone called `name` (a file of this folder, or `timm:NAME`), a `torch.nn.Module` as
+    `Backbone` says.
 
-    Errors: LpwError for an unknown name, weights that are missing or of another network, or a stride it cannot have.
+    Errors: LpwError for an unknown name, weights that are missing or of another network, or a
+    stride it cannot have.
     """
     known = [known for known in list_backbones() if known != "timm"]
     family, _, inner = name.partition(":")
     if name not in known and family != "timm":
-        raise LpwError("option --backbone", name, f"{', '.join(known)}, timm:NAME", "choose one of them")
+        raise LpwError(
+            "option --backbone", name, f"{', '.join(known)}, timm:NAME", "choose one of them"
+        )
     if options.last_stride not in (1, 2):
         raise LpwError("last stride", f"{options.last_stride}", "1 or 2", "choose one of them")
     module = BACKBONES.load(family)
-    return module.open_backbone(options, inner) if family == "timm" else module.open_backbone(options)
+    return (
+        module.open_backbone(options, inner) if family == "timm" else module.open_backbone(options)
+    )
 
 
 def refuse_stride(name: str, options: BackboneOptions) -> None:
     """Errors: LpwError when a last stride of 1 is asked of a backbone that cannot have it."""
     if options.last_stride != 2:
-        raise LpwError("last stride", f"{options.last_stride}", f"2 for {name}", "leave it, or choose another backbone")
+        raise LpwError(
+            "last stride",
+            f"{options.last_stride}",
+            f"2 for {name}",
+            "leave it, or choose another backbone",
+        )

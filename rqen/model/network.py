@@ -1,12 +1,14 @@
-"""The network of RQEN and of its ablations: frames in, one vector per set out, with the score of every region.
+"""The network of RQEN and of its ablations: frames in, one vector per set out, with the score of
+every region.
 
     frames -> backbone -> last map -> regional features f_ri  (regions.py)
                        -> tap      -> scores s_ri             (quality.py)
     f_ri, s_ri over the frames i of a set -> F_r -> F = [F_1 ... F_R], unit length    (aggregate.py)
 
-Identities are learned from frames (`heads="frame"`, the paper: the global feature of each frame, and auxiliary heads
-where the backbone has middle maps) or from sets behind a normalisation (`heads="neck"`, today's practice; with
-`necks` each region has a classifier of its own, so that each must tell persons apart alone).
+Identities are learned from frames (`heads="frame"`, the paper: the global feature of each frame,
+and auxiliary heads where the backbone has middle maps) or from sets behind a normalisation
+(`heads="neck"`, today's practice; with `necks` each region has a classifier of its own, so that
+each must tell persons apart alone).
 """
 
 from dataclasses import dataclass
@@ -34,11 +36,13 @@ class Design:
     Attributes:
         division: parts of the height, from above; one part is the whole body.
         keep: number of the only part that is used; None: all.
-        quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended` puts the scores behind
-            the features of each frame and takes the mean of unit vectors (as many parameters as `predicted`).
+        quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended`
+            puts the scores behind the features of each frame and takes the mean of unit vectors (as
+            many parameters as `predicted`).
         predictor: which reading of the quality predictor; not used by `uniform`.
         heads: where identities are learned: `frame`, `neck` or `necks`.
-        auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where there are any.
+        auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where
+            there are any.
     """
 
     division: tuple[float, ...] = DIVISION
@@ -54,7 +58,8 @@ class Design:
         return len(self.division) if self.keep is None else 1
 
 
-#: Table 2's rows, QAN, which is RQEN with one part, and `mean`: the baseline with the recipe's distance loss.
+#: Table 2's rows, QAN, which is RQEN with one part, and `mean`: the baseline with the recipe's
+#: distance loss.
 METHODS = {
     "baseline": Design(division=(1.0,), quality="uniform"),
     "mean": Design(division=(1.0,), quality="uniform"),
@@ -69,7 +74,8 @@ METHODS = {
 
 
 def design_method(name: str) -> Design:
-    """The design of a method by name (`-` and `_` are one). Errors: LpwError that lists the names."""
+    """The design of a method by name (`-` and `_` are one). Errors: LpwError that lists the
+    names."""
     if name.replace("-", "_") not in METHODS:
         raise LpwError("method", name, ", ".join(METHODS), "choose one of them")
     return METHODS[name.replace("-", "_")]
@@ -83,7 +89,8 @@ class Output(NamedTuple):
         scores: (B, T, R) in (0, 1), before normalisation over the set; ones for `uniform`.
         shares: (B, T, R), the weight that each frame had.
         features: (B, T, R, C), regional features of each frame.
-        logits: of each classifier, (B * T, persons) for frames or (B, persons) for sets; empty in evaluation.
+        logits: of each classifier, (B * T, persons) for frames or (B, persons) for sets; empty in
+            evaluation.
         raw: (B, R * C) before normalisation: what a triplet loss sees beside a neck.
     """
 
@@ -105,7 +112,9 @@ class SetNetwork(nn.Module):
         size: height and width of the images in pixels (one predictor is tied to it).
     """
 
-    def __init__(self, backbone: nn.Module, design: Design, n_persons: int, size: tuple[int, int]) -> None:
+    def __init__(
+        self, backbone: nn.Module, design: Design, n_persons: int, size: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.backbone, self.design = backbone, design
         n_regions = design.n_regions
@@ -116,13 +125,17 @@ class SetNetwork(nn.Module):
         if design.heads == "frame":
             self.main = make_classifier(backbone.last_channels, n_persons)
             middle = backbone.middle_channels if design.auxiliary else ()
-            self.auxiliary = nn.ModuleList(AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle))
+            self.auxiliary = nn.ModuleList(
+                AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle)
+            )
         else:
             self.neck = nn.BatchNorm1d(n_regions * backbone.last_channels)
             self.neck.bias.requires_grad_(False)
             n_heads = n_regions if design.heads == "necks" else 1
             width = n_regions * backbone.last_channels // n_heads
-            self.main = nn.ModuleList(nn.Linear(width, n_persons, bias=False) for _ in range(n_heads))
+            self.main = nn.ModuleList(
+                nn.Linear(width, n_persons, bias=False) for _ in range(n_heads)
+            )
             for head in self.main:
                 nn.init.normal_(head.weight, std=0.001)
 
@@ -145,11 +158,14 @@ class SetNetwork(nn.Module):
         output = self.join(features, scores, mask)
         if not self.training:
             return output
-        embedding, scores, shares, features, _, raw = output  # torch.compile does not follow `_replace`
+        embedding, scores, shares, features, _, raw = (
+            output  # torch.compile does not follow `_replace`
+        )
         return Output(embedding, scores, shares, features, self._classify(maps, raw), raw)
 
     def join(self, features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Output:
-        """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask (B, T)."""
+        """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask
+        (B, T)."""
         appended = self.design.quality == "appended"
         weights = torch.ones_like(scores) if appended else scores
         embedding, regions, shares = aggregate_sets(features, weights, mask)
@@ -166,15 +182,20 @@ class SetNetwork(nn.Module):
             pieces = self.neck(raw).chunk(len(self.main), dim=1)
             return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
         whole = maps.last.float().mean(dim=(2, 3))
-        return (self.main(whole), *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)))
+        return (
+            self.main(whole),
+            *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)),
+        )
 
 
 class AuxiliaryHead(nn.Module):
-    """A classifier on a middle map, training only: average 5/3, 1 x 1 to 128, fully connected to 1024, classes.
+    """A classifier on a middle map, training only: average 5/3, 1 x 1 to 128, fully connected to
+    1024, classes.
 
     Args:
         channels: of the map.
-        grid: side of the map after averaging at 224 x 224 (4 after 3c, 2 after 4e); other inputs are averaged to it.
+        grid: side of the map after averaging at 224 x 224 (4 after 3c, 2 after 4e); other inputs
+            are averaged to it.
         n_persons: classes.
     """
 

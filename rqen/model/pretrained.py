@@ -1,4 +1,5 @@
-"""Weights that somebody else made: read without running anything they hold, and loaded by name or refused by name."""
+"""Weights that somebody else made: read without running anything they hold, and loaded by name or
+refused by name."""
 
 import io
 import pickle
@@ -14,7 +15,13 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links, is_file
 from lpw_toolkit.networks.tensor_file import parse_tensors
 from lpw_toolkit.networks.torch_file import check_torch
-from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, download_weights, read_weights, weights_folder
+from lpw_toolkit.networks.weights import (
+    WeightsFile,
+    WeightsKind,
+    download_weights,
+    read_weights,
+    weights_folder,
+)
 from rqen.model.backbone import BackboneOptions
 
 _MAX_NAMED = 4
@@ -23,15 +30,21 @@ _MAX_NAMED = 4
 def read_state(path: Path) -> dict[str, Tensor]:
     """`parse_state` of the file that the user names `path`. Errors: LpwError."""
     if not is_file(follow_links(path)):
-        raise LpwError(path, "no such file", "weights (.safetensors, .pth, .pt)", "give the path of a weights file")
+        raise LpwError(
+            path,
+            "no such file",
+            "weights (.safetensors, .pth, .pt)",
+            "give the path of a weights file",
+        )
     return parse_state(read_weights(path))
 
 
 def parse_state(file: WeightsFile) -> dict[str, Tensor]:
-    """Tensors by name from a `.safetensors` file, or from a PyTorch one by its restricted reader (no fallback).
+    """Tensors by name from a `.safetensors` file, or from a PyTorch one by its restricted reader
+    (no fallback).
 
-    Errors: LpwError for anything else, among it a pickle that holds code, and what would take more memory than it has
-    bytes.
+    Errors: LpwError for anything else, among it a pickle that holds code, and what would take more
+    memory than it has bytes.
     """
     do = "fetch it again, or convert it to .safetensors where it was made"
     if file.path.suffix != ".safetensors":
@@ -41,27 +54,43 @@ def parse_state(file: WeightsFile) -> dict[str, Tensor]:
             return parse_tensors(file.data)[0]
         state: Any = torch.load(io.BytesIO(file.data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise LpwError(file.path, "a file that holds more than tensors", "tensors by name", do) from error
-    except Exception as error:  # what safetensors and torch raise on damaged files has no common class
-        raise LpwError(file.path, f"an unreadable file ({type(error).__name__})", "whole weights", do) from error
+        raise LpwError(
+            file.path, "a file that holds more than tensors", "tensors by name", do
+        ) from error
+    except (
+        Exception
+    ) as error:  # what safetensors and torch raise on damaged files has no common class
+        raise LpwError(
+            file.path, f"an unreadable file ({type(error).__name__})", "whole weights", do
+        ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(value, Tensor) for value in state.values()
+    ):
         raise LpwError(file.path, "no tensors by name", "a state_dict", do)
     return state
 
 
-def load_state(module: nn.Module, state: dict[str, Tensor], path: Path, *, ignored: Iterable[str] = ()) -> None:
+def load_state(
+    module: nn.Module, state: dict[str, Tensor], path: Path, *, ignored: Iterable[str] = ()
+) -> None:
     """Copies `state` into `module`; every tensor of the module must be there, and of its shape.
 
     Args:
-        ignored: beginnings of names in `state` that the module has no place for, such as a classifier's.
+        ignored: beginnings of names in `state` that the module has no place for, such as a
+            classifier's.
 
-    Errors: LpwError that names what is missing, unknown or of another shape, and for weights that are not finite.
+    Errors: LpwError that names what is missing, unknown or of another shape, and for weights that
+    are not finite.
     """
     own = module.state_dict()
-    counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent in old checkpoints
+    counters = {
+        name for name in own if name.endswith("num_batches_tracked")
+    }  # absent in old checkpoints
     skipped = tuple(ignored)
-    state = {name: value for name, value in state.items() if not (skipped and name.startswith(skipped))}
+    state = {
+        name: value for name, value in state.items() if not (skipped and name.startswith(skipped))
+    }
     faults = [f"{name} missing" for name in own.keys() - state.keys() - counters]
     faults += [f"{name} unknown" for name in state.keys() - own.keys()]
     faults += [
@@ -73,31 +102,54 @@ def load_state(module: nn.Module, state: dict[str, Tensor], path: Path, *, ignor
         shown = ", ".join(sorted(faults)[:_MAX_NAMED]) + (
             f" and {len(faults) - _MAX_NAMED} more" * (len(faults) > _MAX_NAMED)
         )
-        raise LpwError(path, shown, f"weights of {type(module).__name__}", "choose the backbone that these belong to")
+        raise LpwError(
+            path,
+            shown,
+            f"weights of {type(module).__name__}",
+            "choose the backbone that these belong to",
+        )
     if not all(bool(value.isfinite().all()) for value in state.values()):
-        raise LpwError(path, "weights with NaN or infinite values", "finite weights", "fetch or train them again")
+        raise LpwError(
+            path,
+            "weights with NaN or infinite values",
+            "finite weights",
+            "fetch or train them again",
+        )
     module.load_state_dict(state, strict=False)
 
 
 def find_public(name: str, url: str, *, download: bool) -> Path:
-    """The public checkpoint whose file name ends `url`: in our cache, in PyTorch's, or fetched when asked.
+    """The public checkpoint whose file name ends `url`: in our cache, in PyTorch's, or fetched when
+    asked.
 
     Errors: LpwError that lists the ways to get it.
     """
-    kind = WeightsKind(Path(url).suffix, re.escape(Path(url).name), url.rpartition("/")[0], Path(url).name)
+    kind = WeightsKind(
+        Path(url).suffix, re.escape(Path(url).name), url.rpartition("/")[0], Path(url).name
+    )
     for folder in (weights_folder(), Path(torch.hub.get_dir()) / "checkpoints"):
         if is_file(follow_links(folder / kind.default)):
             return folder / kind.default
     if download:
         return download_weights(kind.default, kind)[0]
-    do = f"add --download, put {kind.default} into {weights_folder()}, give --weights FILE, or ask for --weights random"
+    do = (
+        f"add --download, put {kind.default} into {weights_folder()}, give --weights FILE, or "
+        f"ask "
+        f"for --weights random"
+    )
     raise LpwError(f"ImageNet weights of {name}", "none on this machine", kind.default, do)
 
 
 def start_from(
-    network: nn.Module, name: str, url: str, options: BackboneOptions, *, ignored: Iterable[str] = ()
+    network: nn.Module,
+    name: str,
+    url: str,
+    options: BackboneOptions,
+    *,
+    ignored: Iterable[str] = (),
 ) -> None:
-    """Gives the backbone `name` the weights that `options` ask for, and notes them in its `weights`.
+    """Gives the backbone `name` the weights that `options` ask for, and notes them in its
+    `weights`.
 
     Args:
         url: of the public checkpoint.
@@ -115,5 +167,6 @@ def start_from(
 
 
 def name_weights(file: WeightsFile) -> str:
-    """File name and the beginning of its SHA-256: what a run records of the weights that it started from."""
+    """File name and the beginning of its SHA-256: what a run records of the weights that it started
+    from."""
     return f"{file.path.name} {file.sha256[:12]}"

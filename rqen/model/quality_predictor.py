@@ -1,8 +1,10 @@
-"""The region-based quality predictor: one score in (0, 1) for each region of each frame (RQEN, Eq. 4 and its text).
+"""The region-based quality predictor: one score in (0, 1) for each region of each frame (RQEN, Eq.
+4 and its text).
 
-Three readings: `paper` has a convolution and a fully connected layer on the tap; in the authors' two files the fully
-connected layer reads the flat tap (`released_pool2`), or a small branch reads the pixels (`released_image`). The
-released ones have no ReLU. Weights start from a normal distribution of deviation 0.01, biases from 0.
+Three readings: `paper` has a convolution and a fully connected layer on the tap; in the authors'
+two files the fully connected layer reads the flat tap (`released_pool2`), or a small branch reads
+the pixels (`released_image`). The released ones have no ReLU. Weights start from a normal
+distribution of deviation 0.01, biases from 0.
 
 Source: liuyuisanai/Quality-Aware-Network:model/train_PQAN_{pool2,image}.prototxt.
 """
@@ -30,9 +32,15 @@ class QualityPredictor(nn.Module):
     def __init__(self, reading: Reading, tap: tuple[int, int, int], n_regions: int) -> None:
         super().__init__()
         if reading not in get_args(Reading):
-            raise LpwError("quality predictor", reading, ", ".join(get_args(Reading)), "choose one of them")
+            raise LpwError(
+                "quality predictor", reading, ", ".join(get_args(Reading)), "choose one of them"
+            )
         self.reads_pixels = reading == "released_image"
-        layers = {"paper": _paper_layers, "released_pool2": _flat_layers, "released_image": _pixel_layers}[reading]
+        layers = {
+            "paper": _paper_layers,
+            "released_pool2": _flat_layers,
+            "released_image": _pixel_layers,
+        }[reading]
         self.layers = nn.Sequential(*layers(tap, n_regions))
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -40,7 +48,8 @@ class QualityPredictor(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor, tap: Tensor) -> Tensor:
-        """Scores (N, R) from images (N, 3, H, W) or the tap (N, C', H/8, W/8), as the reading says."""
+        """Scores (N, R) from images (N, 3, H, W) or the tap (N, C', H/8, W/8), as the reading
+        says."""
         return torch.sigmoid(self.layers(images if self.reads_pixels else tap))
 
 
@@ -57,4 +66,10 @@ def _flat_layers(tap: tuple[int, int, int], n_regions: int) -> list[nn.Module]:
 def _pixel_layers(_: tuple[int, int, int], n_regions: int) -> list[nn.Module]:
     stem = [nn.Conv2d(3, 64, 7, 2, 3), nn.MaxPool2d(3, 2, ceil_mode=True)]
     deeper = [nn.Conv2d(64, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1)]
-    return [*stem, *deeper, nn.AdaptiveAvgPool2d(2 * _GRID), nn.Flatten(), nn.Linear(64 * 4 * _GRID * _GRID, n_regions)]
+    return [
+        *stem,
+        *deeper,
+        nn.AdaptiveAvgPool2d(2 * _GRID),
+        nn.Flatten(),
+        nn.Linear(64 * 4 * _GRID * _GRID, n_regions),
+    ]

@@ -1,6 +1,7 @@
 """Which frames are spoiled, where and how: a pure function of labels, sizes and a seed.
 
-Each tracklet draws from a generator of its own, (seed, draw, its row): leaving some out changes nothing for others.
+Each tracklet draws from a generator of its own, (seed, draw, its row): leaving some out changes
+nothing for others.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,13 +26,15 @@ class NoiseConfig:
     Attributes:
         seed: of everything drawn.
         division: parts of the height, from above, of which one is spoiled.
-        cover_height_frac, cover_width_frac: size of the patch of `cover`, as shares of the region's height and of the
-            image's width; it lies anywhere in the region, and comes from anywhere in another person's image.
-        blur_sigma_frac: standard deviation of the Gaussian of `blur`, as a share of the image's height.
+        cover_height_frac, cover_width_frac: size of the patch of `cover`, as shares of the region's
+            height and of the image's width; it lies anywhere in the region, and comes from anywhere
+            in another person's image.
+        blur_sigma_frac: standard deviation of the Gaussian of `blur`, as a share of the image's
+            height.
         darken_factor: what `darken` multiplies the values 0-255 by.
         jpeg_quality: of all images, clean ones too, so that the codec gives nothing away.
-        n_draws: how often each tracklet is written, each time spoiled anew. From 2 on `draw0/`, `draw1/`, … stands
-            before tracklet ids and paths; persons and cameras stay.
+        n_draws: how often each tracklet is written, each time spoiled anew. From 2 on `draw0/`,
+            `draw1/`, … stands before tracklet ids and paths; persons and cameras stay.
     """
 
     seed: int = 0
@@ -45,7 +48,9 @@ class NoiseConfig:
 
     def __post_init__(self) -> None:
         refuse_outside(option_name("seed"), self.seed, 0, 2**31, whole=True)
-        refuse_outside("parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True)
+        refuse_outside(
+            "parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True
+        )
         for part in self.division:
             refuse_outside("part of the body", part, 0, 1000, above=True)
         for name in ("cover_height_frac", "cover_width_frac", "blur_sigma_frac"):
@@ -82,8 +87,8 @@ class Spoiling:
         frame: (M,) rows of the table of frames, ascending.
         region, kind: (M,) places in REGIONS and KINDS.
         donor: (M,) row of the frame that a patch is taken from; drawn for every kind.
-        place: (M, 4) in [0, 1): how far down and right the patch lies, and lay in the donor's image, as shares of the
-            room that there is.
+        place: (M, 4) in [0, 1): how far down and right the patch lies, and lay in the donor's
+            image, as shares of the room that there is.
     """
 
     frame: Ints
@@ -97,7 +102,8 @@ class Spoiling:
 
 
 def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int, draw: int = 0) -> Spoiling:
-    """Spoils floor(n / 2) frames of each of `tracklets` with n frames: one region each, regions and kinds drawn evenly.
+    """Spoils floor(n / 2) frames of each of `tracklets` with n frames: one region each, regions and
+    kinds drawn evenly.
 
     Args:
         tracklets: rows of the table of tracklets, ascending.
@@ -106,14 +112,21 @@ def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int, draw: int = 0) -> Sp
     Errors: LpwError where a tracklet finds no other named person in its subset.
     """
     donors = _list_donors(crowd)
-    drawn = [_draw(crowd, donors, int(row), np.random.default_rng([seed, draw, int(row)])) for row in tracklets]
+    drawn = [
+        _draw(crowd, donors, int(row), np.random.default_rng([seed, draw, int(row)]))
+        for row in tracklets
+    ]
     if not drawn:
         raise LpwError("tracklets to be spoiled", "none", "at least one", "name some")
-    frame, region, kind, donor, place = (np.concatenate(column) for column in zip(*drawn, strict=True))
+    frame, region, kind, donor, place = (
+        np.concatenate(column) for column in zip(*drawn, strict=True)
+    )
     return Spoiling(frame, region, kind, donor, place.reshape(-1, 4))
 
 
-def _draw(crowd: Crowd, donors: dict[int, Ints], row: int, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+def _draw(
+    crowd: Crowd, donors: dict[int, Ints], row: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], ...]:
     first, end = crowd.starts[row : row + 2].tolist()
     n = (end - first) // 2
     frame = first + np.sort(rng.choice(end - first, n, replace=False))
@@ -122,7 +135,9 @@ def _draw(crowd: Crowd, donors: dict[int, Ints], row: int, rng: np.random.Genera
     others = known[crowd.person[known] != crowd.person[row]]
     if not len(others) and n:
         got = f"no other person beside that of tracklet {row}"
-        raise LpwError("patches", got, "two named persons in each subset", "choose a dataset with more persons")
+        raise LpwError(
+            "patches", got, "two named persons in each subset", "choose a dataset with more persons"
+        )
     giver = others[rng.integers(len(others), size=n)] if n else others[:0]
     lengths = crowd.starts[giver + 1] - crowd.starts[giver]
     donor = crowd.starts[giver] + np.floor(rng.random(n) * lengths).astype(np.int64)
@@ -132,4 +147,7 @@ def _draw(crowd: Crowd, donors: dict[int, Ints], row: int, rng: np.random.Genera
 def _list_donors(crowd: Crowd) -> dict[int, Ints]:
     """Tracklets of named persons, by subset."""
     named = crowd.person >= 0
-    return {int(subset): np.flatnonzero(named & (crowd.subset == subset)) for subset in np.unique(crowd.subset)}
+    return {
+        int(subset): np.flatnonzero(named & (crowd.subset == subset))
+        for subset in np.unique(crowd.subset)
+    }

@@ -1,4 +1,5 @@
-"""A dataset with planted noise, written as any other, and beside it the table of what was spoiled."""
+"""A dataset with planted noise, written as any other, and beside it the table of what was
+spoiled."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from rqen.noise.spoil import spoil
 
 Ints = NDArray[np.int64]
 
-#: One row per image of a dataset with planted noise; region and kind are null for clean ones. No part of the dataset.
+#: One row per image of a dataset with planted noise; region and kind are null for clean ones. No
+#: part of the dataset.
 MASK = pa.schema(
     [
         pa.field("tracklet_id", pa.string(), nullable=False),
@@ -38,7 +40,9 @@ MASK = pa.schema(
 )
 
 
-def plant_noise(source: Path, out: Path, mask: Path, config: NoiseConfig, tracklets: Ints | None = None) -> Dataset:
+def plant_noise(
+    source: Path, out: Path, mask: Path, config: NoiseConfig, tracklets: Ints | None = None
+) -> Dataset:
     """Makes a dataset with noise, and its mask; the same call again finds them complete.
 
     Args:
@@ -46,45 +50,68 @@ def plant_noise(source: Path, out: Path, mask: Path, config: NoiseConfig, trackl
         out: the dataset to be.
         mask: Parquet file that takes the mask (schema MASK); it may not lie in `out`.
         config: what is planted.
-        tracklets: rows (N,) of the source's table of tracklets that are written; None takes all. What is drawn for a
-            tracklet does not depend on the others.
+        tracklets: rows (N,) of the source's table of tracklets that are written; None takes all.
+            What is drawn for a tracklet does not depend on the others.
 
-    Errors: LpwError for an `out` that holds other things or a mask inside it, CorruptCropError naming an image.
+    Errors: LpwError for an `out` that holds other things or a mask inside it, CorruptCropError
+    naming an image.
     """
     if out.absolute() in mask.absolute().parents:
-        raise LpwError(mask, "a place inside the dataset", "a file apart from it", "choose another place for the mask")
+        raise LpwError(
+            mask,
+            "a place inside the dataset",
+            "a file apart from it",
+            "choose another place for the mask",
+        )
     index = open_index(source)
     rows = np.arange(len(index)) if tracklets is None else np.unique(tracklets)
     crowd = describe_crowd(index)
     chosen = np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
     frames = index.dataset.frames.take(pa.array(chosen))
-    draws = [_Draw(i, config, draw_spoiling(crowd, rows, config.seed, i)) for i in range(config.n_draws)]
+    draws = [
+        _Draw(i, config, draw_spoiling(crowd, rows, config.seed, i)) for i in range(config.n_draws)
+    ]
     make_folder(mask.parent)
     write_table(mask, pa.concat_tables(draw.make_mask(frames, chosen) for draw in draws), MASK)
     facts = _describe(index.dataset, config, sum(len(draw.spoiling) for draw in draws))
     with Workspace(out) as work:
-        work.hold_plan({**facts, "tracklets": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()})
+        work.hold_plan(
+            {**facts, "tracklets": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()}
+        )
         if work.is_complete:
             return open_dataset(out)
         with show_progress("plant noise", len(chosen) * len(draws), "images") as progress:
-            tables = [draw.write_frames(index, frames, chosen, out / IMAGES, progress) for draw in draws]
+            tables = [
+                draw.write_frames(index, frames, chosen, out / IMAGES, progress) for draw in draws
+            ]
         sync_all()
-        write_table(out / "frames.parquet", pa.concat_tables(tables), FRAMES, group_by="tracklet_id")
+        write_table(
+            out / "frames.parquet", pa.concat_tables(tables), FRAMES, group_by="tracklet_id"
+        )
         _write_tracklets(out, index.dataset, rows, draws)
         return close_dataset(out, facts)
 
 
 def _write_tracklets(out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]") -> None:
     kept = source.tracklets.take(pa.array(rows))
-    write_table(out / "tracklets.parquet", pa.concat_tables(draw.name_rows(kept) for draw in draws), TRACKLETS)
+    write_table(
+        out / "tracklets.parquet",
+        pa.concat_tables(draw.name_rows(kept) for draw in draws),
+        TRACKLETS,
+    )
     if source.splits is None:
         return
-    splits = source.splits.filter(pc.is_in(source.splits["tracklet_id"], kept["tracklet_id"].combine_chunks()))
-    write_table(out / "splits.parquet", pa.concat_tables(draw.name_rows(splits) for draw in draws), SPLITS)
+    splits = source.splits.filter(
+        pc.is_in(source.splits["tracklet_id"], kept["tracklet_id"].combine_chunks())
+    )
+    write_table(
+        out / "splits.parquet", pa.concat_tables(draw.name_rows(splits) for draw in draws), SPLITS
+    )
 
 
 def describe_crowd(index: ClipIndex) -> Crowd:
-    """Who is in which subset: 1 trains in the first split, 0 does not; all are in one where there are no splits."""
+    """Who is in which subset: 1 trains in the first split, 0 does not; all are in one where there
+    are no splits."""
     labels = read_labels(index.tracklets)
     subset = np.zeros(len(index), dtype=np.int64)
     if index.dataset.splits is not None:
@@ -93,14 +120,19 @@ def describe_crowd(index: ClipIndex) -> Crowd:
 
 
 def read_mask(path: Path, frames: pa.Table) -> tuple[Ints, Ints]:
-    """Region and kind (F,) of each row of a table of frames, as places in REGIONS and KINDS, -1 for clean ones.
+    """Region and kind (F,) of each row of a table of frames, as places in REGIONS and KINDS, -1 for
+    clean ones.
 
     Errors: MismatchError where the mask is of other frames.
     """
     table = read_table(path, MASK)
     fits = table["tracklet_id"].equals(frames["tracklet_id"])
-    if not (fits and np.array_equal(to_integers(table, "position"), to_integers(frames, "position"))):
-        raise MismatchError(path, "other rows than the frames", "the mask of this dataset", "plant the noise again")
+    if not (
+        fits and np.array_equal(to_integers(table, "position"), to_integers(frames, "position"))
+    ):
+        raise MismatchError(
+            path, "other rows than the frames", "the mask of this dataset", "plant the noise again"
+        )
     places = [
         pc.fill_null(pc.index_in(table[name], pa.array(names)), -1).to_numpy().astype(np.int64)
         for name, names in (("region", REGIONS), ("kind", KINDS))
@@ -129,7 +161,9 @@ class _Draw:
     def make_mask(self, frames: pa.Table, chosen: Ints) -> pa.Table:
         names: list[list[str | None]] = [[None] * len(chosen), [None] * len(chosen)]
         places = np.searchsorted(chosen, self.spoiling.frame)
-        for place, region, kind in zip(places, self.spoiling.region, self.spoiling.kind, strict=True):
+        for place, region, kind in zip(
+            places, self.spoiling.region, self.spoiling.kind, strict=True
+        ):
             names[0][place], names[1][place] = REGIONS[region], KINDS[kind]
         columns = [frames["tracklet_id"].combine_chunks(), frames["position"].combine_chunks()]
         columns += [pa.array(column, pa.string()) for column in names]
@@ -145,7 +179,10 @@ class _Draw:
             image = index.images.decode(row)
             if row in place_of:
                 image = self._spoil(index, image, place_of[row])
-            data, path = _encode(image, self.config.jpeg_quality), _rename(self.prefix + index.images.name(row))
+            data, path = (
+                _encode(image, self.config.jpeg_quality),
+                _rename(self.prefix + index.images.name(row)),
+            )
             file = folder / path
             if file.parent not in made:
                 made.add(make_folder(file.parent))
@@ -155,7 +192,9 @@ class _Draw:
             progress.advance()
         for name, values in (("sha256", hashes), ("image", paths)):
             field = FRAMES.field(name)
-            frames = frames.set_column(FRAMES.get_field_index(name), field, pa.array(values, field.type))
+            frames = frames.set_column(
+                FRAMES.get_field_index(name), field, pa.array(values, field.type)
+            )
         return self.name_rows(frames)
 
     def _spoil(self, index: ClipIndex, image: NDArray[np.uint8], i: int) -> NDArray[np.uint8]:
@@ -185,7 +224,9 @@ def _rename(path: str) -> str:
 
 
 def _encode(image: NDArray[np.uint8], quality: int) -> bytes:
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
     if not done:
         raise ValueError("the image cannot be encoded")
     return bytes(data.tobytes())

@@ -1,4 +1,5 @@
-"""What planted noise shows of a run: hits when each camera asks in turn, and whether spoiled regions score lower."""
+"""What planted noise shows of a run: hits when each camera asks in turn, and whether spoiled
+regions score lower."""
 
 from dataclasses import dataclass
 
@@ -34,17 +35,21 @@ class Answers:
 
 
 def ask_each_camera(vectors: NDArray[np.float32], labels: Labels) -> Answers:
-    """Each camera asks in turn, and all tracklets of the others answer, by cosine; as `lpw` does with one of them.
+    """Each camera asks in turn, and all tracklets of the others answer, by cosine; as `lpw` does
+    with one of them.
 
     Args:
         vectors: (N, D).
-        labels: of the N tracklets; who is not named does not ask, and who is seen by one camera only is a miss.
+        labels: of the N tracklets; who is not named does not ask, and who is seen by one camera
+            only is a miss.
 
     Errors: LpwError with fewer than two cameras.
     """
     cameras = np.unique(labels.camera)
     if len(cameras) < 2:
-        raise LpwError("cameras", f"{len(cameras)}", "2 or more", "take a test set seen by several cameras")
+        raise LpwError(
+            "cameras", f"{len(cameras)}", "2 or more", "take a test set seen by several cameras"
+        )
     parts = []
     for camera in cameras:
         query = np.flatnonzero((labels.camera == camera) & (labels.person >= 0))
@@ -52,13 +57,16 @@ def ask_each_camera(vectors: NDArray[np.float32], labels: Labels) -> Answers:
         relevance = judge(labels.take(query), labels.take(gallery))
         ranking = rank_queries(Cosine().blocks(vectors[query], vectors[gallery]), relevance)
         precision = np.nan_to_num(ranking.average_precision("step"))
-        parts.append((query, labels.person[query], (ranking.first == 1).astype(np.float64), precision))
+        parts.append(
+            (query, labels.person[query], (ranking.first == 1).astype(np.float64), precision)
+        )
     rows, person, hit, precision = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Answers(rows, person, hit, precision)
 
 
 def measure_auc(low: NDArray[np.floating], high: NDArray[np.floating]) -> float:
-    """Chance that one of `low` (N,) is below one of `high` (M,), ties half (Mann-Whitney); NaN where one is empty."""
+    """Chance that one of `low` (N,) is below one of `high` (M,), ties half (Mann-Whitney); NaN
+    where one is empty."""
     if not len(low) or not len(high):
         return float("nan")
     ordered = np.sort(low)
@@ -66,14 +74,17 @@ def measure_auc(low: NDArray[np.floating], high: NDArray[np.floating]) -> float:
     return float((below + upto).mean() / (2 * len(low)))
 
 
-def compare_scores(scores: NDArray[np.float32], region: Ints, kind: Ints) -> dict[str, dict[str, float]]:
+def compare_scores(
+    scores: NDArray[np.float32], region: Ints, kind: Ints
+) -> dict[str, dict[str, float]]:
     """AUC of spoiled against clean regions, within region: {region or `all`: {kind or `all`: AUC}}.
 
-    Clean are the scores of a region in all frames in which it was not spoiled, whatever was done to other regions.
-    `all` regions is the mean over the regions, each against its own.
+    Clean are the scores of a region in all frames in which it was not spoiled, whatever was done to
+    other regions. `all` regions is the mean over the regions, each against its own.
 
     Args:
-        scores: (F, R) with R the number of REGIONS; or 1, a score of the whole frame, spoiled by any region.
+        scores: (F, R) with R the number of REGIONS; or 1, a score of the whole frame, spoiled by
+            any region.
         region, kind: (F,) as `read_mask` says, of one or several draws end to end.
     """
     found: dict[str, dict[str, float]] = {}
@@ -82,6 +93,8 @@ def compare_scores(scores: NDArray[np.float32], region: Ints, kind: Ints) -> dic
         spoiled = region == r if len(names) > 1 else region >= 0
         clean = scores[~spoiled, r]
         found[name] = {"all": measure_auc(scores[spoiled, r], clean)}
-        found[name] |= {k: measure_auc(scores[spoiled & (kind == i), r], clean) for i, k in enumerate(KINDS)}
+        found[name] |= {
+            k: measure_auc(scores[spoiled & (kind == i), r], clean) for i, k in enumerate(KINDS)
+        }
     found["all"] = {k: float(np.mean([found[name][k] for name in names])) for k in ("all", *KINDS)}
     return found

@@ -1,4 +1,5 @@
-"""The three kinds of noise, on one region of one image: covered by a patch of another person, blurred, darkened."""
+"""The three kinds of noise, on one region of one image: covered by a patch of another person,
+blurred, darkened."""
 
 import cv2
 import numpy as np
@@ -17,7 +18,12 @@ def find_rows(height_px: int, division: tuple[float, ...], region: int) -> tuple
 
 
 def spoil(
-    image: Pixels, region: int, kind: int, donor: Pixels | None, place: NDArray[np.float64], config: NoiseConfig
+    image: Pixels,
+    region: int,
+    kind: int,
+    donor: Pixels | None,
+    place: NDArray[np.float64],
+    config: NoiseConfig,
 ) -> Pixels:
     """A copy of an image (H, W, 3) with one region spoiled; every other row is as before.
 
@@ -33,7 +39,9 @@ def spoil(
         _cover(part, donor, place, config)
     elif kind == BLUR:
         sigma = config.blur_sigma_frac * image.shape[0]
-        part[:] = cv2.GaussianBlur(np.ascontiguousarray(part), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        part[:] = cv2.GaussianBlur(
+            np.ascontiguousarray(part), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE
+        )
     else:
         part[:] = np.rint(part * config.darken_factor).astype(np.uint8)
     return image
@@ -42,8 +50,15 @@ def spoil(
 def _cover(part: Pixels, donor: Pixels, place: NDArray[np.float64], config: NoiseConfig) -> None:
     tall = max(1, round(config.cover_height_frac * part.shape[0]))
     wide = max(1, round(config.cover_width_frac * part.shape[1]))
-    room = [part.shape[0] - tall, part.shape[1] - wide, donor.shape[0] - tall, donor.shape[1] - wide]
-    down, right, donor_down, donor_right = (int(share * (n + 1)) for share, n in zip(place, room, strict=True))
+    room = [
+        part.shape[0] - tall,
+        part.shape[1] - wide,
+        donor.shape[0] - tall,
+        donor.shape[1] - wide,
+    ]
+    down, right, donor_down, donor_right = (
+        int(share * (n + 1)) for share, n in zip(place, room, strict=True)
+    )
     part[down : down + tall, right : right + wide] = donor[
         donor_down : donor_down + tall, donor_right : donor_right + wide
     ]

@@ -1,4 +1,5 @@
-"""Which tracklets show what a quality predictor does, and a folder with their pictures and a page of them."""
+"""Which tracklets show what a quality predictor does, and a folder with their pictures and a page
+of them."""
 
 import math
 from collections.abc import Iterator
@@ -42,13 +43,14 @@ class QualityOptions:
     """What is shown.
 
     Attributes:
-        n_tracklets: how many, those of the largest spread of scores; not used where `names` are given.
+        n_tracklets: how many, those of the largest spread of scores; not used where `names` are
+            given.
         names: tracklets by id.
         n_among: score only so many tracklets, drawn by the seed; None is all.
         n_frames: most frames in a row.
         seed: of draws, and of the order among equals.
-        mask: the table of what was planted where, of a dataset with planted noise; it is drawn, and used for nothing
-            else.
+        mask: the table of what was planted where, of a dataset with planted noise; it is drawn, and
+            used for nothing else.
     """
 
     n_tracklets: int = 6
@@ -79,13 +81,18 @@ class QualityView:
         self, images: list[Pixels], positions: list[int], planted: NDArray[np.bool_] | None = None
     ) -> ScoredSet:
         """Scores and last maps of pictures (H, W, 3), RGB."""
-        scores, activation = _look(self.network, np.stack([resize(image, self.size_px) for image in images]))
-        return ScoredSet(images, scores, activation, positions, self.division, self.regions, planted)
+        scores, activation = _look(
+            self.network, np.stack([resize(image, self.size_px) for image in images])
+        )
+        return ScoredSet(
+            images, scores, activation, positions, self.division, self.regions, planted
+        )
 
 
 @torch.no_grad()
 def _look(network: SetNetwork, images: Pixels) -> tuple[Floats, Floats]:
-    """Scores (T, R), and the mean (T, h, w) of the last map over its channels, of images (T, H, W, 3)."""
+    """Scores (T, R), and the mean (T, h, w) of the last map over its channels, of images (T, H, W,
+    3)."""
     pixels = normalise(torch.from_numpy(images).permute(0, 3, 1, 2), network.backbone.pixels)
     maps, _, scores = network.describe_frames(pixels)
     return scores.numpy(), maps.last.float().mean(dim=1).numpy()
@@ -100,26 +107,39 @@ def refuse_unweighted(run: Path) -> None:
         "more_params": "whose scores stand beside the features and weigh no frame",
     }
     if method in why:
-        raise LpwError(run, f"a run of {method}, {why[method]}", "one of rqen or qan", "name another run")
+        raise LpwError(
+            run, f"a run of {method}, {why[method]}", "one of rqen or qan", "name another run"
+        )
 
 
 def write_quality_page(
     run: Path, data: Path, out: Path, options: QualityOptions, scoring: ScoringOptions
 ) -> list[Path]:
-    """Publishes the folder `out`: index.html, scores.png and a PNG per tracklet. Returns the files, the page first.
+    """Publishes the folder `out`: index.html, scores.png and a PNG per tracklet. Returns the files,
+    the page first.
 
-    Errors: LpwError for a run without weights for frames, unknown tracklets, or an `out` that holds other things;
-    CorruptCropError that names an image.
+    Errors: LpwError for a run without weights for frames, unknown tracklets, or an `out` that holds
+    other things; CorruptCropError that names an image.
     """
     check_free(out, marker=MARKER)
     view = QualityView(run)
-    planted = None if options.mask is None else read_planted(options.mask, open_dataset(data), len(view.regions))
+    planted = (
+        None
+        if options.mask is None
+        else read_planted(options.mask, open_dataset(data), len(view.regions))
+    )
     found = _score(run, data, options, scoring)
-    files = {"scores.png": draw_scores(found.scores[~np.isnan(found.scores).any(axis=1)], view.regions)}
-    sections = [Section("Scores of all frames that were asked about", (), files["scores.png"], "histograms")]
+    files = {
+        "scores.png": draw_scores(found.scores[~np.isnan(found.scores).any(axis=1)], view.regions)
+    }
+    sections = [
+        Section("Scores of all frames that were asked about", (), files["scores.png"], "histograms")
+    ]
     rows = _choose(found, options)
     with show_progress("quality", len(rows), "tracklets") as progress:
-        for number, section in enumerate(_draw_tracklets(view, found, rows, options, planted), start=1):
+        for number, section in enumerate(
+            _draw_tracklets(view, found, rows, options, planted), start=1
+        ):
             sections.append(section)
             files[f"tracklet-{number:03d}.png"] = section.png or b""
             progress.advance()
@@ -144,7 +164,11 @@ def _list_starts(dataset: Dataset) -> Ints:
 
 
 def _draw_tracklets(
-    view: QualityView, found: RunVectors, rows: Ints, options: QualityOptions, planted: NDArray[np.bool_] | None
+    view: QualityView,
+    found: RunVectors,
+    rows: Ints,
+    options: QualityOptions,
+    planted: NDArray[np.bool_] | None,
 ) -> Iterator[Section]:
     starts, images = _list_starts(found.dataset), open_images(found.dataset)
     for row in rows.tolist():
@@ -153,16 +177,21 @@ def _draw_tracklets(
         positions = pick_positions(scores, options.n_frames)
         spoiled = None if planted is None else planted[start:stop][positions]
         scored = view.describe(
-            [_decode_to_show(images, start + position) for position in positions], positions, spoiled
+            [_decode_to_show(images, start + position) for position in positions],
+            positions,
+            spoiled,
         )
         yield _make_section(found.dataset, row, scores, scored)
 
 
 def _decode_to_show(images: ImageReader, row: int) -> Pixels:
-    """The image of that row, made smaller where it is larger than any crop: all frames of a set are held at once."""
+    """The image of that row, made smaller where it is larger than any crop: all frames of a set are
+    held at once."""
     height, width = images.size_px(row)
     scale = math.sqrt(_MAX_SHOWN_PIXELS / (height * width))
-    return images.decode(row, None if scale >= 1 else (max(1, int(height * scale)), max(1, int(width * scale))))
+    return images.decode(
+        row, None if scale >= 1 else (max(1, int(height * scale)), max(1, int(width * scale)))
+    )
 
 
 def _score(run: Path, data: Path, options: QualityOptions, scoring: ScoringOptions) -> RunVectors:
@@ -172,49 +201,72 @@ def _score(run: Path, data: Path, options: QualityOptions, scoring: ScoringOptio
         rows = np.unique(find_rows(dataset, options.names))
     elif options.n_among is not None:
         rng = np.random.default_rng(options.seed)
-        rows = np.sort(rng.permutation(dataset.tracklets.num_rows)[: options.n_among]).astype(np.int64)
+        rows = np.sort(rng.permutation(dataset.tracklets.num_rows)[: options.n_among]).astype(
+            np.int64
+        )
     return embed_run(run, data, scoring, rows)
 
 
 def read_planted(mask: Path, dataset: Dataset, n_regions: int) -> NDArray[np.bool_]:
     """(F, R), True where noise was planted; the one region of QAN is the whole frame.
 
-    Errors: LpwError for a mask that is not there or a network of other regions, MismatchError for one of other frames.
+    Errors: LpwError for a mask that is not there or a network of other regions, MismatchError for
+    one of other frames.
     """
     if not mask.is_file():
-        raise LpwError(mask, "no such file", "the mask of planted noise", "give the one that was made with the dataset")
+        raise LpwError(
+            mask,
+            "no such file",
+            "the mask of planted noise",
+            "give the one that was made with the dataset",
+        )
     if n_regions not in (1, len(REGIONS)):
-        raise LpwError("option --mask", f"a run of {n_regions} regions", "one of 1 or 3", "leave the option out")
+        raise LpwError(
+            "option --mask",
+            f"a run of {n_regions} regions",
+            "one of 1 or 3",
+            "leave the option out",
+        )
     region = read_mask(mask, dataset.frames)[0]
     return (region >= 0)[:, None] if n_regions == 1 else region[:, None] == np.arange(n_regions)
 
 
 def find_rows(dataset: Dataset, names: tuple[str, ...]) -> Ints:
-    """Rows of the table of tracklets by id, each once. Errors: LpwError that names those that are not there."""
+    """Rows of the table of tracklets by id, each once. Errors: LpwError that names those that are
+    not there."""
     place = {name: row for row, name in enumerate(dataset.tracklets["tracklet_id"].to_pylist())}
     strange = [name for name in names if name not in place]
     if strange:
         near = name_some(list(place), 3)
         raise LpwError(
-            "option --tracklet", name_some(strange, 3), f"ids of {dataset.name}, such as {near}", "correct it"
+            "option --tracklet",
+            name_some(strange, 3),
+            f"ids of {dataset.name}, such as {near}",
+            "correct it",
         )
     return np.array([place[name] for name in dict.fromkeys(names)], dtype=np.int64)
 
 
 def measure_spread(scores: Floats) -> float:
-    """How much the scores (T, R) of a tracklet differ: (largest - smallest) / mean, averaged over the regions."""
-    return float(((scores.max(axis=0) - scores.min(axis=0)) / np.maximum(scores.mean(axis=0), 1e-12)).mean())
+    """How much the scores (T, R) of a tracklet differ: (largest - smallest) / mean, averaged over
+    the regions."""
+    return float(
+        ((scores.max(axis=0) - scores.min(axis=0)) / np.maximum(scores.mean(axis=0), 1e-12)).mean()
+    )
 
 
 def choose_rows(scores: Floats, starts: Ints, n: int, rng: np.random.Generator) -> Ints:
-    """Rows of the `n` tracklets whose scores (F, R) are spread most, largest first; equals in an order by `rng`.
+    """Rows of the `n` tracklets whose scores (F, R) are spread most, largest first; equals in an
+    order by `rng`.
 
-    Tracklets with one frame, and those without scores (NaN), have no spread and are left out. Errors: LpwError where
-    none is left.
+    Tracklets with one frame, and those without scores (NaN), have no spread and are left out.
+    Errors: LpwError where none is left.
     """
     able = [i for i, (a, b) in enumerate(pairwise(starts.tolist())) if _is_able(scores[a:b])]
     if not able:
-        raise LpwError("tracklets", "none with two frames", "two frames to compare", "choose another dataset")
+        raise LpwError(
+            "tracklets", "none with two frames", "two frames to compare", "choose another dataset"
+        )
     spread = np.array([measure_spread(scores[starts[i] : starts[i + 1]]) for i in able])
     order = np.lexsort((rng.permutation(len(able)), -spread))
     return np.array(able, dtype=np.int64)[order[:n]]
@@ -225,10 +277,11 @@ def _is_able(scores: Floats) -> bool:
 
 
 def pick_positions(scores: Floats, n_most: int) -> list[int]:
-    """At most `n_most` (2 or more) positions of a tracklet with these scores (T, R), evenly spread, in order.
+    """At most `n_most` (2 or more) positions of a tracklet with these scores (T, R), evenly spread,
+    in order.
 
-    The best and the worst frame, by their mean weight over the regions, are among them: each takes the place of its
-    nearest neighbour where it has none of its own.
+    The best and the worst frame, by their mean weight over the regions, are among them: each takes
+    the place of its nearest neighbour where it has none of its own.
     """
     weight = (scores / np.maximum(scores.mean(axis=0, keepdims=True), 1e-12)).mean(axis=1)
     wanted = [int(weight.argmax()), int(weight.argmin())]
@@ -267,7 +320,9 @@ def _list_facts(found: RunVectors, options: QualityOptions) -> list[tuple[str, s
     chosen = "by id" if options.names else f"largest spread first: {_SPREAD_WORDS}"
     mean = ", ".join(
         f"{name} {value:.3f}"
-        for name, value in zip(name_regions(found.n_regions), found.scores[scored].mean(axis=0).tolist(), strict=True)
+        for name, value in zip(
+            name_regions(found.n_regions), found.scores[scored].mean(axis=0).tolist(), strict=True
+        )
     )
     return [
         ("run", found.run.name),

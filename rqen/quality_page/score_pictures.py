@@ -1,4 +1,5 @@
-"""Scores as pictures (Figures 1 and 7): frames in a row with the score of every region on them, last maps beneath."""
+"""Scores as pictures (Figures 1 and 7): frames in a row with the score of every region on them,
+last maps beneath."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,7 +50,8 @@ class ScoredSet:
 
     @property
     def ratios(self) -> Floats:
-        """(T, R), each weight over that of an even mean: above 1 the frame counts more than others."""
+        """(T, R), each weight over that of an even mean: above 1 the frame counts more than
+        others."""
         return self.shares * np.float32(len(self.scores))
 
     @property
@@ -71,13 +73,19 @@ class ScoredSet:
 def draw_set(scored: ScoredSet) -> bytes:
     """The picture of one tracklet as PNG.
 
-    Each region of each frame is tinted by its weight against an even share, and carries its score and its weight mu
-    over these frames; the largest and the smallest score of a region have a triangle.
+    Each region of each frame is tinted by its weight against an even share, and carries its score
+    and its weight mu over these frames; the largest and the smallest score of a region have a
+    triangle.
     """
     width, height = _FRAME_INCH
     pitch = width + _GAP_INCH
-    size = (max(_LEFT_INCH + len(scored.images) * pitch, 6.4), _TOP_INCH + 2 * height + _GAP_INCH + _BOTTOM_INCH)
-    limit = float(max(np.abs(np.log2(np.maximum(scored.ratios, 1e-6))).max(), np.log2(_LEAST_RATIO)))
+    size = (
+        max(_LEFT_INCH + len(scored.images) * pitch, 6.4),
+        _TOP_INCH + 2 * height + _GAP_INCH + _BOTTOM_INCH,
+    )
+    limit = float(
+        max(np.abs(np.log2(np.maximum(scored.ratios, 1e-6))).max(), np.log2(_LEAST_RATIO))
+    )
 
     def draw(figure: Any) -> None:
         panel = figure.add_axes((0, 0, 1, 1))
@@ -93,12 +101,26 @@ def draw_set(scored: ScoredSet) -> bytes:
 def _draw_frame(panel: Any, scored: ScoredSet, i: int, left: float, limit: float) -> None:
     width, height = _FRAME_INCH
     right, top, below = left + width, _TOP_INCH, _TOP_INCH + height + _GAP_INCH
-    panel.imshow(scored.images[i], extent=(left, right, top + height, top), aspect="auto", interpolation="bilinear")
+    panel.imshow(
+        scored.images[i],
+        extent=(left, right, top + height, top),
+        aspect="auto",
+        interpolation="bilinear",
+    )
     low, high = float(scored.activation.min()), float(scored.activation.max())
-    heat = {"cmap": "inferno", "vmin": low, "vmax": max(high, low + 1e-9), "interpolation": "nearest"}
-    panel.imshow(scored.activation[i], extent=(left, right, below + height, below), aspect="auto", **heat)
+    heat = {
+        "cmap": "inferno",
+        "vmin": low,
+        "vmax": max(high, low + 1e-9),
+        "interpolation": "nearest",
+    }
+    panel.imshow(
+        scored.activation[i], extent=(left, right, below + height, below), aspect="auto", **heat
+    )
     for region, (first, last) in enumerate(pairwise(scored.borders)):
-        _draw_region(panel, scored, (i, region), (left, top + first * height, (last - first) * height), limit)
+        _draw_region(
+            panel, scored, (i, region), (left, top + first * height, (last - first) * height), limit
+        )
     for border in scored.borders[1:-1]:
         for origin in (top, below):
             panel.plot([left, right], [origin + border * height] * 2, color="white", linewidth=0.9)
@@ -106,18 +128,36 @@ def _draw_frame(panel: Any, scored: ScoredSet, i: int, left: float, limit: float
 
 
 def _draw_region(
-    panel: Any, scored: ScoredSet, place: tuple[int, int], box: tuple[float, float, float], limit: float
+    panel: Any,
+    scored: ScoredSet,
+    place: tuple[int, int],
+    box: tuple[float, float, float],
+    limit: float,
 ) -> None:
     (i, region), (left, top, height) = place, box
     tint = float(np.log2(max(scored.ratios[i, region], 1e-6))) / limit
     colour = _MORE if tint > 0 else _LESS
     size = _FRAME_INCH[0], height
-    _add_box(panel, (left, top), size, facecolor=colour, alpha=_MAX_TINT * min(abs(tint), 1.0), linewidth=0)
+    _add_box(
+        panel,
+        (left, top),
+        size,
+        facecolor=colour,
+        alpha=_MAX_TINT * min(abs(tint), 1.0),
+        linewidth=0,
+    )
     column = scored.scores[:, region]
     sign = " ▲" if i == column.argmax() else " ▼" if i == column.argmin() else ""
     text = f"{scored.scores[i, region]:.2f}{sign}\nµ {scored.shares[i, region]:.3f}"
     ground = {"facecolor": "black", "alpha": 0.55, "edgecolor": "none", "pad": 1.4}
-    words = {"ha": "left", "va": "bottom", "fontsize": 7.5, "color": "white", "linespacing": 1.1, "bbox": ground}
+    words = {
+        "ha": "left",
+        "va": "bottom",
+        "fontsize": 7.5,
+        "color": "white",
+        "linespacing": 1.1,
+        "bbox": ground,
+    }
     panel.text(left + 0.06, top + height - 0.05, text, **words)
     if scored.planted is not None and scored.planted[i, region]:
         inner = size[0] - 0.06, height - 0.06
@@ -128,14 +168,32 @@ def _draw_region(
 def _mark_frame(panel: Any, scored: ScoredSet, i: int, left: float) -> None:
     marked = {scored.worst: ("worst", _LESS, "--"), scored.best: ("best", _MORE, "-")}
     name, colour, dash = marked.get(i, ("", TEXT, "-"))
-    panel.text(left, _TOP_INCH - 0.07, f"{scored.positions[i]}", fontsize=8, color=SOFT, va="bottom")
+    panel.text(
+        left, _TOP_INCH - 0.07, f"{scored.positions[i]}", fontsize=8, color=SOFT, va="bottom"
+    )
     if name:
-        words = {"fontsize": 8.5, "color": colour, "fontweight": "bold", "ha": "right", "va": "bottom"}
+        words = {
+            "fontsize": 8.5,
+            "color": colour,
+            "fontweight": "bold",
+            "ha": "right",
+            "va": "bottom",
+        }
         panel.text(left + _FRAME_INCH[0], _TOP_INCH - 0.07, name, **words)
-        _add_box(panel, (left, _TOP_INCH), _FRAME_INCH, fill=False, edgecolor=colour, linewidth=2.6, linestyle=dash)
+        _add_box(
+            panel,
+            (left, _TOP_INCH),
+            _FRAME_INCH,
+            fill=False,
+            edgecolor=colour,
+            linewidth=2.6,
+            linestyle=dash,
+        )
 
 
-def _add_box(panel: Any, corner: tuple[float, float], size: tuple[float, float], **look: Any) -> None:
+def _add_box(
+    panel: Any, corner: tuple[float, float], size: tuple[float, float], **look: Any
+) -> None:
     from matplotlib.patches import Rectangle
 
     panel.add_patch(Rectangle(corner, *size, **look))
@@ -148,23 +206,46 @@ def _draw_margin(panel: Any, scored: ScoredSet, limit: float, bottom: float) -> 
     panel.text(_LEFT_INCH - 0.1, _TOP_INCH - 0.13, "frame", color=SOFT, **words)
     for region, (first, last) in enumerate(pairwise(scored.borders)):
         middle = _TOP_INCH + (first + last) / 2 * height
-        panel.text(_LEFT_INCH - 0.1, middle, scored.regions[region], color=region_colour(region), **words)
-    panel.text(_LEFT_INCH - 0.1, _TOP_INCH + 1.5 * height + _GAP_INCH, "last map", color=SOFT, **words)
-    parts = [(f"■ counts up to {2**limit:.2f} times", _MORE), (f"■ down to {2**-limit:.2f} times an even share", _LESS)]
+        panel.text(
+            _LEFT_INCH - 0.1, middle, scored.regions[region], color=region_colour(region), **words
+        )
+    panel.text(
+        _LEFT_INCH - 0.1, _TOP_INCH + 1.5 * height + _GAP_INCH, "last map", color=SOFT, **words
+    )
+    parts = [
+        (f"■ counts up to {2**limit:.2f} times", _MORE),
+        (f"■ down to {2**-limit:.2f} times an even share", _LESS),
+    ]
     parts += [("□ noise planted", _PLANTED)] if scored.planted is not None else []
     for k, (text, colour) in enumerate(parts):
-        panel.text(_LEFT_INCH + (0.0, 1.75, 4.0)[k], bottom - 0.16, text, color=colour, fontsize=8, va="center")
+        panel.text(
+            _LEFT_INCH + (0.0, 1.75, 4.0)[k],
+            bottom - 0.16,
+            text,
+            color=colour,
+            fontsize=8,
+            va="center",
+        )
 
 
 def draw_scores(scores: Floats, regions: tuple[str, ...]) -> bytes:
-    """How the scores (F, R) of many frames are spread, region by region, as PNG; lines at 5, 50 and 95 %."""
+    """How the scores (F, R) of many frames are spread, region by region, as PNG; lines at 5, 50 and
+    95 %."""
     low, high = float(scores.min()), float(scores.max())
     margin, height = max((high - low) * 0.02, 1e-4), 0.7 + 1.35 * len(regions)
     bins = np.linspace(max(0.0, low - margin), min(1.0, high + margin), _N_BINS + 1)
 
     def draw(figure: Any) -> None:
-        place = {"left": 0.08, "right": 0.985, "top": 1 - 0.28 / height, "bottom": 0.5 / height, "hspace": 0.36}
-        panels = figure.subplots(len(regions), 1, sharex=True, squeeze=False, gridspec_kw=place)[:, 0]
+        place = {
+            "left": 0.08,
+            "right": 0.985,
+            "top": 1 - 0.28 / height,
+            "bottom": 0.5 / height,
+            "hspace": 0.36,
+        }
+        panels = figure.subplots(len(regions), 1, sharex=True, squeeze=False, gridspec_kw=place)[
+            :, 0
+        ]
         for region, (panel, name) in enumerate(zip(panels, regions, strict=True)):
             column, colour = scores[:, region].astype(np.float64), region_colour(region)
             share = 100 * np.histogram(column, bins)[0] / len(column)

@@ -1,1 +1,2 @@
-"""The paper's tables, ours beside them: what the paper prints, a resumable queue of runs, and the report."""
+"""The paper's tables, ours beside them: what the paper prints, a resumable queue of runs, and the
+report."""

@@ -31,8 +31,15 @@ def report_counts(datasets: Sequence[Dataset]) -> Report:
     ]
     rows = [{**row, "doubtful": doubts.get(row["dataset"])} for row in printed]
     facts_of_all = {"ours": ours, "paper": rows, "source": counted[0]["source"]}
-    head = ["failures: whether detection and tracking failures are in it; mean length is computed, boxes / tracklets"]
-    return Report("Table 1, datasets", head, [Grid([list(_TITLES), *lines], 2)], notes, facts_of_all)
+    head = [
+        (
+            "failures: whether detection and tracking failures are in it; mean length is computed, "
+            "boxes / tracklets"
+        )
+    ]
+    return Report(
+        "Table 1, datasets", head, [Grid([list(_TITLES), *lines], 2)], notes, facts_of_all
+    )
 
 
 def _say(value: object) -> str:

@@ -17,8 +17,8 @@ class Figures:
         n: results that there are.
         n_planned: results that there would be.
         mean: fraction by metric; empty where nothing was run.
-        deviation: standard deviation (of a sample: n - 1) over splits, each the mean of its seeds, or over seeds where
-            there is one split; empty where there is only one of them.
+        deviation: standard deviation (of a sample: n - 1) over splits, each the mean of its seeds,
+            or over seeds where there is one split; empty where there is only one of them.
         splits: rank-1 by split, the mean of its seeds.
         curve: (K,) the mean CMC; None where nothing was run.
     """
@@ -56,7 +56,11 @@ def _summarise(found: list[Record], n_planned: int) -> Figures:
         of_split.setdefault(record["split"], []).append(record["metrics"])
     means = {split: _mean(metrics) for split, metrics in sorted(of_split.items())}
     parts = list(means.values()) if len(means) > 1 else [record["metrics"] for record in found]
-    deviation = {m: float(np.std([p[m] for p in parts], ddof=1)) for m in parts[0]} if len(parts) > 1 else {}
+    deviation = (
+        {m: float(np.std([p[m] for p in parts], ddof=1)) for m in parts[0]}
+        if len(parts) > 1
+        else {}
+    )
     curve = np.mean([record["cmc"] for record in found], axis=0)
     splits = {split: values["cmc@1"] for split, values in means.items()}
     return Figures(len(found), n_planned, _mean(list(means.values())), deviation, splits, curve)

@@ -61,13 +61,19 @@ def _format_text(report: Report) -> str:
         rows = _cells(grid)
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         forms = [f"{{:{'<' if i < grid.n_left else '>'}{width}}}" for i, width in enumerate(widths)]
-        lines = ["  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip() for row in rows]
+        lines = [
+            "  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip()
+            for row in rows
+        ]
         parts.append("\n".join([*([_plain(grid.caption)] if grid.caption else []), *lines]))
     return "\n\n".join([*parts, "\n".join(map(_plain, report.notes))]).rstrip()
 
 
 def _format_markdown(report: Report) -> str:
-    parts = [f"**{markdown_cell(report.title)}**", *([_list_markdown(report.head)] if report.head else [])]
+    parts = [
+        f"**{markdown_cell(report.title)}**",
+        *([_list_markdown(report.head)] if report.head else []),
+    ]
     for grid in report.grids:
         titles, *rows = [[markdown_cell(cell) for cell in row] for row in _cells(grid)]
         ruler = ["---" if i < grid.n_left else "---:" for i in range(len(titles))]
@@ -92,7 +98,12 @@ def _format_latex(report: Report) -> str:
 
 
 def _format_json(report: Report) -> str:
-    record = {"title": report.title, "head": list(report.head), **report.facts, "notes": list(report.notes)}
+    record = {
+        "title": report.title,
+        "head": list(report.head),
+        **report.facts,
+        "notes": list(report.notes),
+    }
     return json_text(record, indent=2)
 
 

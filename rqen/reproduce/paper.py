@@ -1,4 +1,5 @@
-"""What the RQEN paper prints in Tables 2 to 7 and says of Figure 6, and which of it is doubtful (paper.toml)."""
+"""What the RQEN paper prints in Tables 2 to 7 and says of Figure 6, and which of it is doubtful
+(paper.toml)."""
 
 import tomllib
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Relation:
 
     Attributes:
         text: the sentence, in our words.
-        kind: `difference`, the first row less the second; `best`, the first above all others; `order`, ascending.
+        kind: `difference`, the first row less the second; `best`, the first above all others;
+            `order`, ascending.
         rows: of ours.
         points: the difference that the paper states, in percent points; None where it states none.
         doubtful: what the text leaves open.
@@ -82,7 +84,8 @@ NAMES = ("table1", "table2", "table3", "table4", "table5", "table6", "table7", "
 
 
 def read_doubts() -> dict[str, str]:
-    """Why rows of Table 1 (whose figures are in manifests/table1.json) are no counts, by the paper's dataset."""
+    """Why rows of Table 1 (whose figures are in manifests/table1.json) are no counts, by the
+    paper's dataset."""
     return dict(_read()["table1"]["doubtful"])
 
 
@@ -109,4 +112,6 @@ def read_paper(name: str) -> PaperTable:
 
 
 def _read() -> dict[str, Any]:
-    return tomllib.loads(resources.files("rqen.reproduce").joinpath("paper.toml").read_text("utf-8"))
+    return tomllib.loads(
+        resources.files("rqen.reproduce").joinpath("paper.toml").read_text("utf-8")
+    )

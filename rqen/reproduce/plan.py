@@ -1,9 +1,11 @@
-"""What is to be run for a table: every row with its training, its test and all that determines its figures.
+"""What is to be run for a table: every row with its training, its test and all that determines its
+figures.
 
-    table x seeds x splits x rows -> items, each with the run it needs, a file for its result and its settings
+    table x seeds x splits x rows -> items, each with the run it needs, a file for its result and
+    its settings
 
-Names say which training, on which dataset (the first digits of its digest), split and seed; so rows that need the same
-training share it, and tables that need the same row share that too.
+Names say which training, on which dataset (the first digits of its digest), split and seed; so rows
+that need the same training share it, and tables that need the same row share that too.
 """
 
 import json
@@ -142,29 +144,42 @@ def make_plan(request: Request) -> Plan:
 def _check_seeds(seeds: tuple[int, ...]) -> None:
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         got = ",".join(map(str, seeds)) or "none"
-        raise LpwError("option --seeds", got, "different whole numbers from 0, such as 0,1,2", "correct it")
+        raise LpwError(
+            "option --seeds", got, "different whole numbers from 0, such as 0,1,2", "correct it"
+        )
 
 
 def _open_test(request: Request, data: Dataset) -> Dataset:
-    """The dataset of the test. Errors: LpwError where it is missing, one too many, or the training's own."""
+    """The dataset of the test. Errors: LpwError where it is missing, one too many, or the
+    training's own."""
     crosses = request.table in ("table5", "table6")
     if not crosses:
         if request.test_data is not None:
             raise LpwError("option --test-data", request.table, "table5 or table6", "leave it out")
         if data.splits is None:
             do = "import a benchmark with `lpw import`, or reproduce table5 with --test-data"
-            raise LpwError(data.name, "a dataset without splits", "persons that are held out for the test", do)
+            raise LpwError(
+                data.name, "a dataset without splits", "persons that are held out for the test", do
+            )
         return data
     if request.test_data is None:
-        raise LpwError(request.table, "one dataset", "two: --data to learn on, --test-data to test on", "name both")
+        raise LpwError(
+            request.table,
+            "one dataset",
+            "two: --data to learn on, --test-data to test on",
+            "name both",
+        )
     test = open_dataset(request.test_data)
     if test.manifest.get("digest") == data.manifest.get("digest"):
-        raise LpwError("option --test-data", "the dataset of --data", "another one", "name another dataset")
+        raise LpwError(
+            "option --test-data", "the dataset of --data", "another one", "name another dataset"
+        )
     return test
 
 
 def _choose_protocol(request: Request, test: Dataset) -> str:
-    """The one asked for, the table's own, or the one of the benchmark that the dataset was imported from."""
+    """The one asked for, the table's own, or the one of the benchmark that the dataset was imported
+    from."""
     if request.protocol is not None:
         open_protocol(request.protocol)
         return request.protocol.replace("-", "_")
@@ -182,7 +197,12 @@ def _choose_splits(request: Request, test: Dataset, protocol: str) -> tuple[int,
     missing = [number for number in request.splits if number not in known]
     if missing or not request.splits:
         got = ", ".join(map(str, missing)) or "none"
-        raise LpwError("option --splits", got, f"one of {name_some(known, 12)}, or all", "choose splits that are there")
+        raise LpwError(
+            "option --splits",
+            got,
+            f"one of {name_some(known, 12)}, or all",
+            "choose splits that are there",
+        )
     return tuple(dict.fromkeys(request.splits))
 
 
@@ -218,11 +238,22 @@ def _make_item(plan: Plan, row: Row, seed: int, split: int, onnx_digest: str | N
     }
     onnx = None if training else request.onnx
     plain = json.loads(json.dumps(config))
-    return Item(row, seed, split, training, onnx, plan.test.root, plan.protocol, plain, f"{made}-{plan.protocol}")
+    return Item(
+        row,
+        seed,
+        split,
+        training,
+        onnx,
+        plan.test.root,
+        plan.protocol,
+        plain,
+        f"{made}-{plan.protocol}",
+    )
 
 
 def _plan_training(plan: Plan, row: Row, seed: int, split: int) -> Training:
-    """The run of a row: on the split that is tested, on all of another dataset, or on both one after the other."""
+    """The run of a row: on the split that is tested, on all of another dataset, or on both one
+    after the other."""
     if plan.request.table == "table5":
         return _name_training(plan, row, seed, plan.data, None)
     if not row.starts:
@@ -232,11 +263,15 @@ def _plan_training(plan: Plan, row: Row, seed: int, split: int) -> Training:
     return replace(_name_training(plan, row, seed, plan.test, split), start=start)
 
 
-def _name_training(plan: Plan, row: Row, seed: int, dataset: Dataset, split: int | None) -> Training:
+def _name_training(
+    plan: Plan, row: Row, seed: int, dataset: Dataset, split: int | None
+) -> Training:
     digest = dataset.digest
     part = "all" if split is None else f"split{split}"
     name = f"{row.run}-{digest[:8]}-{part}-seed{seed}"
-    return Training(name, row.method, _fit_recipe(plan.request, row, seed), dataset.root, digest, split)
+    return Training(
+        name, row.method, _fit_recipe(plan.request, row, seed), dataset.root, digest, split
+    )
 
 
 def _fit_recipe(request: Request, row: Row, seed: int) -> Recipe:

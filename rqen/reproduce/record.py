@@ -1,4 +1,5 @@
-"""Results of rows as files, one each, published whole: a second start reads what the first one had done."""
+"""Results of rows as files, one each, published whole: a second start reads what the first one had
+done."""
 
 import json
 from collections.abc import Iterable
@@ -29,7 +30,8 @@ def write_record(out: Path, item: Item, record: Record) -> None:
 def read_record(out: Path, item: Item) -> Record | None:
     """The result of an item; None where it was not run.
 
-    Errors: LpwError that lists in which settings a result that is there differs, MismatchError for a damaged file.
+    Errors: LpwError that lists in which settings a result that is there differs, MismatchError for
+    a damaged file.
     """
     file = record_file(out, item)
     if not exists(file):
@@ -38,16 +40,22 @@ def read_record(out: Path, item: Item) -> Record | None:
     try:
         record = read_json(file)
         metrics = record["metrics"]
-        if not isinstance(record["config"], dict) or not all(isinstance(metrics[m], float) for m in ("cmc@1", "map")):
+        if not isinstance(record["config"], dict) or not all(
+            isinstance(metrics[m], float) for m in ("cmc@1", "map")
+        ):
             raise TypeError("no figures")
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable file", do) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise MismatchError(file, f"a damaged result ({f'{error}'[:200]})", "JSON as lpw wrote it", do) from error
+        raise MismatchError(
+            file, f"a damaged result ({f'{error}'[:200]})", "JSON as lpw wrote it", do
+        ) from error
     differences = compare_settings(record["config"], item.config)
     if differences:
         do = "ask for the same, or choose another --out"
-        raise LpwError(file, f"other settings: {'; '.join(differences)}", "the settings of the result", do)
+        raise LpwError(
+            file, f"other settings: {'; '.join(differences)}", "the settings of the result", do
+        )
     return dict(record)
 
 

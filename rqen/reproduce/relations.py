@@ -1,4 +1,5 @@
-"""What the paper's text says of its figures, held against ours: a sentence each, and `-` where a row was not run."""
+"""What the paper's text says of its figures, held against ours: a sentence each, and `-` where a
+row was not run."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -13,8 +14,9 @@ def check_relation(relation: Relation, rank1: Mapping[str, float]) -> dict[str, 
     Args:
         rank1: percent, by row of ours; rows that were not run are not there.
 
-    Returns: `text`, `paper_points`, `ours` (percent by row), `missing` rows, `points` (a difference of ours), `holds`
-    (of a best or an order); None where something was not run, or nothing is to be said.
+    Returns: `text`, `paper_points`, `ours` (percent by row), `missing` rows, `points` (a difference
+    of ours), `holds` (of a best or an order); None where something was not run, or nothing is to be
+    said.
     """
     ours = {row: rank1[row] for row in relation.rows if row in rank1}
     missing = [row for row in relation.rows if row not in rank1]

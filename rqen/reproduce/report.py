@@ -1,4 +1,5 @@
-"""Ours beside the paper's: one line per method, `-` for what was not run, a mark at what is doubtful."""
+"""Ours beside the paper's: one line per method, `-` for what was not run, a mark at what is
+doubtful."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from rqen.reproduce.rows import EXTRAS, TABLES
 
 #: Ours, as tables call them.
 _TITLES = {"cmc@1": "R-1", "cmc@5": "R-5", "cmc@10": "R-10", "cmc@20": "R-20", "map": "mAP"}
-_KEPT = {"gallery": "gallery", "junk_rule": "junk rule", "ap_form": "AP form", "distance": "distance",
+_KEPT = {"gallery": "gallery", "junk_rule": "junk rule", "ap_form": "AP form",
+"distance": "distance",
          "frames_used": "frames used", "split_source": "splits from"}  # fmt: skip
 
 
@@ -40,7 +42,8 @@ class Line:
 
 
 def widen_plan(plan: Plan) -> Plan:
-    """The plan with every row of its table, and of EXTRAS those that have a result: what a report shows."""
+    """The plan with every row of its table, and of EXTRAS those that have a result: what a report
+    shows."""
     request, asked = plan.request, tuple(row.name for row in plan.rows)
     others = (name for name in EXTRAS if name != "onnx" or request.onnx is not None)
     names = tuple(dict.fromkeys((*TABLES[request.table], *asked, *others)))
@@ -48,7 +51,9 @@ def widen_plan(plan: Plan) -> Plan:
     done = {item.row.name for item in wide.items if item.name in read_records(request.out, [item])}
     kept = {*TABLES[request.table], *asked, *done}
     rows = tuple(row for row in wide.rows if row.name in kept)
-    return replace(wide, rows=rows, items=tuple(item for item in wide.items if item.row.name in kept))
+    return replace(
+        wide, rows=rows, items=tuple(item for item in wide.items if item.row.name in kept)
+    )
 
 
 def make_report(plan: Plan, records: dict[str, Record]) -> Report:
@@ -62,7 +67,10 @@ def make_report(plan: Plan, records: dict[str, Record]) -> Report:
     relations = [check_relation(relation, rank1) for relation in paper.relations]
     used = [records[item.name] for item in plan.items if item.name in records]
     notes = [
-        *(f"[{number}] paper, {row.label} on {row.on}: {row.doubtful}" for number, row in enumerate(doubts, 1)),
+        *(
+            f"[{number}] paper, {row.label} on {row.on}: {row.doubtful}"
+            for number, row in enumerate(doubts, 1)
+        ),
         *map(describe_relation, relations),
         *paper.notes,
         *dict.fromkeys(note for record in used for note in record["notes"]),
@@ -73,14 +81,21 @@ def make_report(plan: Plan, records: dict[str, Record]) -> Report:
 
 
 def _choose_columns(plan: Plan, paper: PaperTable) -> tuple[str, ...]:
-    """The paper's datasets that stand beside ours: the one at hand, or all where it is none of them."""
+    """The paper's datasets that stand beside ours: the one at hand, or all where it is none of
+    them."""
     own = identify(plan.test)
-    shown = tuple(name for name in paper.datasets if any(row.values for row in paper.rows if row.on == name))
+    shown = tuple(
+        name for name in paper.datasets if any(row.values for row in paper.rows if row.on == name)
+    )
     return (own,) if own in shown else shown
 
 
 def _list_lines(
-    plan: Plan, paper: PaperTable, columns: Sequence[str], figures: dict[str, Figures], doubts: Sequence[PaperRow]
+    plan: Plan,
+    paper: PaperTable,
+    columns: Sequence[str],
+    figures: dict[str, Figures],
+    doubts: Sequence[PaperRow],
 ) -> list[Line]:
     """The paper's methods in its order, then rows of ours that it does not have."""
     methods: dict[str, list[PaperRow]] = {}
@@ -91,19 +106,29 @@ def _list_lines(
     for label, printed in methods.items():
         marks = tuple(number for number, row in enumerate(doubts, 1) if row in printed)
         name = printed[0].row
-        lines.append(Line(label, name, figures.get(name or ""), {row.on: row for row in printed}, marks))
+        lines.append(
+            Line(label, name, figures.get(name or ""), {row.on: row for row in printed}, marks)
+        )
     shown = {line.row for line in lines}
-    return [*lines, *(Line(r.label, r.name, figures[r.name], {}, ()) for r in plan.rows if r.name not in shown)]
+    return [
+        *lines,
+        *(Line(r.label, r.name, figures[r.name], {}, ()) for r in plan.rows if r.name not in shown),
+    ]
 
 
 def _make_grid(lines: Sequence[Line], columns: Sequence[str]) -> Grid:
     """Label, ours, how many runs, and one column for each dataset of the paper."""
     with_map = [
-        name for name in columns if any("map" in line.paper[name].values for line in lines if name in line.paper)
+        name
+        for name in columns
+        if any("map" in line.paper[name].values for line in lines if name in line.paper)
     ]
     titles = ["", *(f"ours {title}" for title in _TITLES.values()), "runs"]
     for name in columns:
-        titles += [f"paper {name} R-1/5/10/20", *([f"paper {name} mAP"] if name in with_map else [])]
+        titles += [
+            f"paper {name} R-1/5/10/20",
+            *([f"paper {name} mAP"] if name in with_map else []),
+        ]
     rows = []
     for line in lines:
         label = line.label + "".join(f" [{mark}]" for mark in line.marks)
@@ -128,7 +153,9 @@ def _show(value: float | None) -> str:
 def _count(figures: Figures | None) -> str:
     if figures is None or not figures.n:
         return "-"
-    return str(figures.n) if figures.n == figures.n_planned else f"{figures.n} of {figures.n_planned}"
+    return (
+        str(figures.n) if figures.n == figures.n_planned else f"{figures.n} of {figures.n_planned}"
+    )
 
 
 def _make_split_grid(plan: Plan, lines: Sequence[Line]) -> list[Grid]:
@@ -153,23 +180,39 @@ def _write_head(plan: Plan, paper: PaperTable, used: Sequence[Record]) -> list[s
     request, recipe = plan.request, plan.recipe
     same = plan.data.root == plan.test.root
     learned = {"table5": "all of it, ", "table6": ""}.get(request.table, "")
-    where = f"trained on {describe_identity(plan.data)}, {learned}tested on {describe_identity(plan.test)}"
+    where = (
+        f"trained on {describe_identity(plan.data)}, {learned}tested on "
+        f"{describe_identity(plan.test)}"
+    )
     if same:
         where = f"trained and tested on {describe_identity(plan.test)}"
     if request.table == "table6":
-        where = f"pre-trained on {describe_identity(plan.data)}, trained and tested on {describe_identity(plan.test)}"
+        where = (
+            f"pre-trained on {describe_identity(plan.data)}, trained and tested on "
+            f"{describe_identity(plan.test)}"
+        )
     model = recipe.model
-    how = f"recipe {recipe.name}, backbone {model.backbone} ({model.weights}), {recipe.train.iterations:,} iterations"
+    how = (
+        f"recipe {recipe.name}, backbone {model.backbone} ({model.weights}), "
+        f"{recipe.train.iterations:,} iterations"
+    )
     changes = f", {', '.join(request.changes)}" if request.changes else ""
     which = f"seeds {name_some(request.seeds)}; splits {name_some(plan.splits, 12)}"
-    head = [f"ours: {where}", f"protocol {plan.protocol}; {how}{changes}; {which}; the last iteration counts"]
+    head = [
+        f"ours: {where}",
+        f"protocol {plan.protocol}; {how}{changes}; {which}; the last iteration counts",
+    ]
     if not _is_the_papers(plan, paper):
         head.append(
-            f"the data at hand is not the paper's ({', '.join(paper.datasets)}): its columns stand for themselves"
+            f"the data at hand is not the paper's ({', '.join(paper.datasets)}): its columns stand "
+            f"for themselves"
         )
     head += [_join_facts(used)] if used else ["nothing was run yet"]
     parts = "splits, each the mean of its seeds" if len(plan.splits) > 1 else "seeds"
-    return [*head, f"percent; ± is the standard deviation over {parts}; - was not run, or is not printed"]
+    return [
+        *head,
+        f"percent; ± is the standard deviation over {parts}; - was not run, or is not printed",
+    ]
 
 
 def _is_the_papers(plan: Plan, paper: PaperTable) -> bool:
@@ -180,25 +223,38 @@ def _is_the_papers(plan: Plan, paper: PaperTable) -> bool:
 
 def _join_facts(used: Sequence[Record]) -> str:
     """What holds for the results; where they differ, all of it."""
-    said = [f"{title}: {' / '.join(dict.fromkeys(record[key] for record in used))}" for key, title in _KEPT.items()]
+    said = [
+        f"{title}: {' / '.join(dict.fromkeys(record[key] for record in used))}"
+        for key, title in _KEPT.items()
+    ]
     counts = [("n_query", "queries"), ("n_gallery", "answers"), ("n_skipped", "skipped")]
-    said += [f"{' / '.join(dict.fromkeys(f'{record[key]:,}' for record in used))} {title}" for key, title in counts]
+    said += [
+        f"{' / '.join(dict.fromkeys(f'{record[key]:,}' for record in used))} {title}"
+        for key, title in counts
+    ]
     return "; ".join(said)
 
 
 def _describe_lines(
     plan: Plan, lines: Sequence[Line], columns: Sequence[str], relations: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """The report for machines: fractions of ours, percent of the paper's; null is what was not run or not printed."""
+    """The report for machines: fractions of ours, percent of the paper's; null is what was not run
+    or not printed."""
     rows = []
     for line in lines:
         found = line.figures
         ours = None
         if found is not None and found.n:
-            ours = {"n": found.n, "n_planned": found.n_planned, "mean": found.mean, "deviation": found.deviation,
-                    "rank1_by_split": {str(split): value for split, value in found.splits.items()}}  # fmt: skip
+            ours = {"n": found.n, "n_planned": found.n_planned, "mean": found.mean,
+            "deviation": found.deviation,
+                    "rank1_by_split": {str(split): value for split,
+                    value in found.splits.items()}}  # fmt: skip
         paper = [
-            {"on": name, "values_percent": line.paper[name].values, "doubtful": line.paper[name].doubtful}
+            {
+                "on": name,
+                "values_percent": line.paper[name].values,
+                "doubtful": line.paper[name].doubtful,
+            }
             for name in columns
             if name in line.paper
         ]
@@ -206,7 +262,11 @@ def _describe_lines(
     return {
         "table": plan.request.table,
         "data": {"name": plan.data.name, "digest": plan.data.digest, "paper": identify(plan.data)},
-        "test_data": {"name": plan.test.name, "digest": plan.test.digest, "paper": identify(plan.test)},
+        "test_data": {
+            "name": plan.test.name,
+            "digest": plan.test.digest,
+            "paper": identify(plan.test),
+        },
         "protocol": plan.protocol,
         "recipe": plan.recipe.values(),
         "seeds": list(plan.request.seeds),

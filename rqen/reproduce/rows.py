@@ -1,4 +1,5 @@
-"""The rows that can be run: which method, what it changes in the recipe, and how its vectors are compared."""
+"""The rows that can be run: which method, what it changes in the recipe, and how its vectors are
+compared."""
 
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ class Row:
         label: in tables.
         method: a name of `network.METHODS`; empty for an ONNX model.
         changes: to the recipe, after the user's own: they are what the row is.
-        cut: number of the region that is cut from the jointly trained network; None is the whole vector.
+        cut: number of the region that is cut from the jointly trained network; None is the whole
+            vector.
         metric: one of metric_learning.METRICS.
         rerank: whether answers are re-ranked.
         starts: whether training starts from a run on the other dataset.
@@ -82,7 +84,8 @@ EXTRAS = ("untrained", "onnx", "mean", "qan", "ru_alone", "rm_alone", "rl_alone"
 
 
 def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row, ...]:
-    """The rows that are asked for; `names` empty is the table's own, and the ONNX model where there is one.
+    """The rows that are asked for; `names` empty is the table's own, and the ONNX model where there
+    is one.
 
     Errors: LpwError for unknown names, and for rows that want what was not given.
     """
@@ -93,7 +96,9 @@ def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row,
     if "onnx" in plain and not onnx:
         raise LpwError("option --method", "onnx without a model", "--onnx FILE", "name the model")
     if "rqen_pretrained" in plain and table != "table6":
-        raise LpwError("option --method", "rqen_pretrained", "it with table6 only", "reproduce table6")
+        raise LpwError(
+            "option --method", "rqen_pretrained", "it with table6 only", "reproduce table6"
+        )
     chosen = plain or TABLES[table]
     if onnx and "onnx" not in chosen:
         chosen = ("onnx", *chosen)

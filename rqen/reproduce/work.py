@@ -1,4 +1,5 @@
-"""One row after the other: train if its run is not complete, embed, rank, publish. What is done is not done again."""
+"""One row after the other: train if its run is not complete, embed, rank, publish. What is done is
+not done again."""
 
 import json
 import time
@@ -51,17 +52,24 @@ class WorkOptions:
     n_workers: int = 1
 
 
-def run_plan(plan: Plan, team: Team, options: WorkOptions, report: Callable[[Item, Record], None]) -> dict[str, Record]:
+def run_plan(
+    plan: Plan, team: Team, options: WorkOptions, report: Callable[[Item, Record], None]
+) -> dict[str, Record]:
     """Runs what is missing, in order; the results by the items' names.
 
     Args:
         report: told of each row as it ends; not of those that were there.
 
-    Errors: LpwError where several processes were started, where a result or run that is there has other settings, and
-    as training, embedding and evaluation say. What is published stays; a signal ends it after the step under way.
+    Errors: LpwError where several processes were started, where a result or run that is there has
+    other settings, and as training, embedding and evaluation say. What is published stays; a signal
+    ends it after the step under way.
     """
     if not team.is_alone:
-        do = "train under torchrun by `lpw train`, into the folder's runs/, and reproduce with one process"
+        do = (
+            "train under torchrun by `lpw train`, into the folder's runs/, and reproduce with "
+            "one "
+            "process"
+        )
         raise LpwError("processes", str(team.share.n), "one", do)
     found = read_records(plan.request.out, plan.items)
     worker = Worker(plan, team, options)
@@ -93,7 +101,12 @@ class Worker:
         evaluation = evaluate(dataset, embeddings, item.protocol, settings, splits=[item.split])
         described = describe_evaluation(evaluation)
         seconds["evaluate"] = _since(begin)
-        told = {"row": item.row.name, "label": item.row.label, "seed": item.seed, "split": item.split}
+        told = {
+            "row": item.row.name,
+            "label": item.row.label,
+            "seed": item.seed,
+            "split": item.split,
+        }
         return {**told, "config": item.config, **facts, **described, "seconds": seconds}
 
     def _embed_run(
@@ -107,23 +120,36 @@ class Worker:
             self._found, self._key = embed_run(folder, item.test, self._options.scoring, rows), key
             seconds["embed"] = _since(begin)
         said = run_folder.read_run(folder)
-        facts = {"run": training.name, "run_digest": said["digest"], "mode": said["mode"], "weights": said["weights"]}
+        facts = {
+            "run": training.name,
+            "run_digest": said["digest"],
+            "mode": said["mode"],
+            "weights": said["weights"],
+        }
         if item.row.cut is None:
             return make_embeddings(self._found), self._found.dataset, facts
         names = shorten_regions(self._found.n_regions)
         if tuple(names) != _REGIONS:
             thing, got = f"row {item.row.name}", f"{len(names)} regions"
-            raise LpwError(thing, got, "three: upper, middle, lower", "leave model.division as it is, or the row out")
+            raise LpwError(
+                thing,
+                got,
+                "three: upper, middle, lower",
+                "leave model.division as it is, or the row out",
+            )
         part = f"+{names[item.row.cut]}"
         vectors = cut_region(self._found, item.row.cut)
         return make_embeddings(self._found, vectors, part=part), self._found.dataset, facts
 
     def _list_rows(self, item: Item, *, everything: bool) -> NDArray[np.int64]:
-        """The tracklets that the test needs: its own split's, or all splits' where one run is tested on all."""
+        """The tracklets that the test needs: its own split's, or all splits' where one run is
+        tested on all."""
         learns = any(row.metric != "cosine" for row in self._plan.rows)
         trials = open_protocol(item.protocol).trials(open_dataset(item.test))
         wanted = [trial for trial in trials if everything or trial.split == item.split]
-        parts = [part for t in wanted for part in (t.query, t.gallery, *((t.train,) if learns else ()))]
+        parts = [
+            part for t in wanted for part in (t.query, t.gallery, *((t.train,) if learns else ()))
+        ]
         return np.unique(np.concatenate(parts))
 
     def _train(self, training: Training, seconds: dict[str, float | None]) -> Path:
@@ -143,7 +169,9 @@ class Worker:
         seconds["train"] = round((seconds["train"] or 0) + _since(begin), 3)
         return folder
 
-    def _embed_onnx(self, item: Item, seconds: dict[str, float | None]) -> tuple[Embeddings, Dataset, dict[str, Any]]:
+    def _embed_onnx(
+        self, item: Item, seconds: dict[str, float | None]
+    ) -> tuple[Embeddings, Dataset, dict[str, Any]]:
         if item.onnx is None:
             raise LpwError(f"row {item.row.name}", "no model", "--onnx FILE", "name it")
         dataset = open_dataset(item.test)
@@ -151,7 +179,12 @@ class Worker:
         file = make_folder(self._plan.request.out / "embeddings") / f"onnx-{digests}.parquet"
         if not file.is_file():
             begin = time.perf_counter()
-            embed_dataset(open_index(item.test), open_embedder(item.onnx, EmbedOptions()), file, EmbedOptions())
+            embed_dataset(
+                open_index(item.test),
+                open_embedder(item.onnx, EmbedOptions()),
+                file,
+                EmbedOptions(),
+            )
             seconds["embed"] = _since(begin)
         return read_embeddings(file, dataset), dataset, {}
 
@@ -159,17 +192,26 @@ class Worker:
 def _refuse_other(folder: Path, training: Training) -> None:
     """Errors: LpwError where a complete run is of other settings than the row's."""
     said = run_folder.read_run(folder)
-    said["data_digest"] = said.get("data_digest", said["dataset_digest"])  # older runs name the rows alone
-    wanted = {"method": training.method, "recipe": training.recipe.values(), "data_digest": training.digest}
+    said["data_digest"] = said.get(
+        "data_digest", said["dataset_digest"]
+    )  # older runs name the rows alone
+    wanted = {
+        "method": training.method,
+        "recipe": training.recipe.values(),
+        "data_digest": training.digest,
+    }
     wanted = json.loads(json.dumps({**wanted, "split": training.split}))
     differences = run_folder.compare_settings({key: said.get(key) for key in wanted}, wanted)
     if differences:
         do = "ask for the same, or choose another --out"
-        raise LpwError(folder, f"other settings: {'; '.join(differences)}", "the settings of the run", do)
+        raise LpwError(
+            folder, f"other settings: {'; '.join(differences)}", "the settings of the run", do
+        )
 
 
 def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    """The figures (fractions) of an evaluation of one split, and all that they rest on, as plain values."""
+    """The figures (fractions) of an evaluation of one split, and all that they rest on, as plain
+    values."""
     rows = evaluation.metrics.to_pylist()
     first = rows[0]
     kept = ("model", "gallery", "junk_rule", "ap_form", "distance", "frames_used", "split_source")

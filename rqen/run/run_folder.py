@@ -1,10 +1,11 @@
-"""A run's folder: what it was asked, where it stands, what it logged. A stopped run goes on from it, to the same end.
+"""A run's folder: what it was asked, where it stands, what it logged. A stopped run goes on from
+it, to the same end.
 
     runs/NAME/
-      run.json                  method, recipe, dataset, split, persons, weights it started from, versions, precision
-      checkpoint.safetensors    weights and the optimiser's state after some iteration: the point to go on from; with
-                                a validation set also the best weights until then
-      model.safetensors         the weights that are kept; its presence means that the run is complete
+      run.json                  method, recipe, dataset, split, persons, starting weights, versions
+      checkpoint.safetensors    weights and the optimiser's state after some iteration: where
+                                `--resume` begins; with validation also the best weights so far
+      model.safetensors         the weights that are kept; present: the run is complete
       log.jsonl, log.csv        one line per logged step, up to the checkpoint
       curve.png                 losses, figures of those held out, learning rate
       tensorboard/              the log once more, where it was asked for
@@ -63,26 +64,37 @@ def write_run(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What run.json says. Errors: LpwError where there is no run, MismatchError for a damaged one."""
+    """What run.json says. Errors: LpwError where there is no run, MismatchError for a damaged
+    one."""
     file = folder / RUN
     if not exists(file):
-        raise LpwError(folder, "a folder without run.json", "a run made by `lpw train`", "name the folder of a run")
+        raise LpwError(
+            folder,
+            "a folder without run.json",
+            "a run made by `lpw train`",
+            "name the folder of a run",
+        )
     try:
         facts = read_json(file)
         _check_facts(facts)
     except OSError as error:
-        raise MismatchError(file, describe_os_error(error), "a readable file", "check its rights") from error
+        raise MismatchError(
+            file, describe_os_error(error), "a readable file", "check its rights"
+        ) from error
     except (ValueError, TypeError, RecursionError, OverflowError, LpwError) as error:
         got = f"a damaged file ({f'{error}'[:300]})"
         raise MismatchError(file, got, "run.json as lpw wrote it", "train again") from error
     if digest_settings(facts) != facts["digest"]:
         got = "settings that are not those of its digest"
-        raise MismatchError(file, got, f"digest {facts['digest'][:12]}…", "restore it from a copy, or train again")
+        raise MismatchError(
+            file, got, f"digest {facts['digest'][:12]}…", "restore it from a copy, or train again"
+        )
     return dict(facts)
 
 
 def digest_settings(facts: dict[str, Any]) -> str:
-    """SHA-256 (hex) over what was asked for: all of run.json but what the machine chose and what came of it."""
+    """SHA-256 (hex) over what was asked for: all of run.json but what the machine chose and what
+    came of it."""
     asked = {key: value for key, value in facts.items() if key not in _NOT_ASKED}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -90,11 +102,19 @@ def digest_settings(facts: dict[str, Any]) -> str:
 def _check_facts(facts: Any) -> None:
     """What the reader of a run relies on is there, of its kind, and within `files.limits`.
 
-    Errors: TypeError or LpwError that names the first key that is missing or of another kind; ValueError.
+    Errors: TypeError or LpwError that names the first key that is missing or of another kind;
+    ValueError.
     """
     from rqen.recipe import make_recipe
 
-    kinds = {"method": str, "recipe": dict, "mode": dict, "persons": list, "digest": str, "dataset_digest": str}
+    kinds = {
+        "method": str,
+        "recipe": dict,
+        "mode": dict,
+        "persons": list,
+        "digest": str,
+        "dataset_digest": str,
+    }
     kinds |= {"recipe.name": str}
     for name, kind in kinds.items():
         value = facts
@@ -114,7 +134,9 @@ def _check_facts(facts: Any) -> None:
         number = facts.get(name)
         if number is not None and (type(number) is not int or not 0 <= number <= most):
             raise TypeError(f"a {name} that is no number of 0 to {most}")
-    recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
+    recipe = make_recipe(
+        facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"}
+    )
     recipe.design(facts["method"])
     _check_mode(facts["mode"])
 
@@ -144,7 +166,8 @@ def _encode_state(state: State, facts: dict[str, str]) -> bytes:
 
 
 def complete_run(folder: Path, state: State, kept: dict[str, Any]) -> None:
-    """Publishes the weights that are kept, and run.json; each carries the digest of the other. Errors: OSError.
+    """Publishes the weights that are kept, and run.json; each carries the digest of the other.
+    Errors: OSError.
 
     Args:
         kept: which weights these are.
@@ -162,27 +185,40 @@ def digest_run(facts: dict[str, Any]) -> str:
 
 
 def read_model(folder: Path) -> tuple[State, dict[str, Any]]:
-    """The weights of a complete run, and run.json with their SHA-256, once each is the one that the other names.
+    """The weights of a complete run, and run.json with their SHA-256, once each is the one that the
+    other names.
 
     Those of an older version name nothing; `examination.note_training` says so beside the figures.
 
-    Errors: LpwError where there is no complete run, MismatchError for files that are damaged or not of one run.
+    Errors: LpwError where there is no complete run, MismatchError for files that are damaged or not
+    of one run.
     """
     facts, file = read_run(folder), folder / MODEL
     if not exists(file):
-        raise LpwError(folder, "a run that is not complete", MODEL, "finish it with `lpw train … --resume`")
+        raise LpwError(
+            folder, "a run that is not complete", MODEL, "finish it with `lpw train … --resume`"
+        )
     try:
         data = read_bytes(file, "weights_bytes")
     except OSError as error:
-        raise MismatchError(file, describe_os_error(error), "readable weights", "check the file") from error
+        raise MismatchError(
+            file, describe_os_error(error), "readable weights", "check the file"
+        ) from error
     found, said = hashlib.sha256(data).hexdigest(), facts.get("model_sha256")
     state, metadata = parse_state(file, data, facts["digest"])
     named = metadata.get(_RUN_DIGEST)
     do = "restore both files from a copy, or train again"
     if said not in (None, found):
-        raise MismatchError(file, f"other weights (SHA-256 {found[:12]}…)", f"those of {RUN} ({said[:12]}…)", do)
+        raise MismatchError(
+            file, f"other weights (SHA-256 {found[:12]}…)", f"those of {RUN} ({said[:12]}…)", do
+        )
     if (said is None) != (named is None) or named not in (None, digest_run(facts)):
-        raise MismatchError(folder / RUN, "fields that are not those of its weights", "the ones written with them", do)
+        raise MismatchError(
+            folder / RUN,
+            "fields that are not those of its weights",
+            "the ones written with them",
+            do,
+        )
     return state, {**facts, "model_sha256": found}
 
 
@@ -194,12 +230,15 @@ def read_state(file: Path, digest: str | None = None) -> State:
     try:
         data = read_bytes(file, "weights_bytes")
     except OSError as error:
-        raise MismatchError(file, describe_os_error(error), "a readable checkpoint", "check the file") from error
+        raise MismatchError(
+            file, describe_os_error(error), "a readable checkpoint", "check the file"
+        ) from error
     return parse_state(file, data, digest)[0]
 
 
 def parse_state(file: Path, data: bytes, digest: str | None = None) -> tuple[State, dict[str, str]]:
-    """`read_state` of the bytes of `file`, with the metadata beside them. Errors: MismatchError as there."""
+    """`read_state` of the bytes of `file`, with the metadata beside them. Errors: MismatchError as
+    there."""
     do = "remove it to start again"
     try:
         tensors, facts = parse_tensors(data)
@@ -208,19 +247,28 @@ def parse_state(file: Path, data: bytes, digest: str | None = None) -> tuple[Sta
     except (KeyError, ValueError) as error:
         raise MismatchError(file, f"a damaged file ({error})", "a whole checkpoint", do) from error
     if digest is not None and facts.get("digest") != digest:
-        raise MismatchError(file, "a checkpoint of other settings", "the ones in run.json", "choose another --out")
+        raise MismatchError(
+            file, "a checkpoint of other settings", "the ones in run.json", "choose another --out"
+        )
     model, optimiser, best = (
-        {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        {
+            name.removeprefix(prefix): value
+            for name, value in tensors.items()
+            if name.startswith(prefix)
+        }
         for prefix in (_MODEL, _OPTIMISER, _BEST)
     )
     return State(iteration, model, optimiser, best, best_at), facts
 
 
 def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> None:
-    """Errors: ValueError for what `write_state` does not write, and for weights that are not finite."""
+    """Errors: ValueError for what `write_state` does not write, and for weights that are not
+    finite."""
     if iteration < 0:
         raise ValueError(f"iteration {iteration}")
-    if not isinstance(best_at, dict) or not all(type(value) in (int, float) for value in best_at.values()):
+    if not isinstance(best_at, dict) or not all(
+        type(value) in (int, float) for value in best_at.values()
+    ):
         raise ValueError("figures that are none")
     for name, value in tensors.items():
         if not name.startswith((_MODEL, _OPTIMISER, _BEST)):
@@ -246,14 +294,18 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor])
     for key, value in flat.items():
         number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimiser.load_state_dict(
+        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
+    )
 
 
 def write_log(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Publishes log.jsonl and log.csv. Errors: OSError."""
     publish_text(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer = csv.DictWriter(
+        text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     publish_text(folder / "log.csv", text.getvalue())
@@ -271,7 +323,9 @@ def read_log(folder: Path, until: int) -> list[dict[str, Any]]:
     try:
         lines = read_text(file, "log_bytes", errors="replace").splitlines()
     except OSError as error:
-        raise MismatchError(file, describe_os_error(error), "the log of a run", "remove it") from error
+        raise MismatchError(
+            file, describe_os_error(error), "the log of a run", "remove it"
+        ) from error
     most = limit("line_bytes")
     for line in lines:
         try:
@@ -287,6 +341,8 @@ def compare_settings(old: Any, new: Any, name: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted(old.keys() | new.keys())
         return [
-            line for key in keys for line in compare_settings(old.get(key), new.get(key), f"{name}.{key}".strip("."))
+            line
+            for key in keys
+            for line in compare_settings(old.get(key), new.get(key), f"{name}.{key}".strip("."))
         ]
     return [] if old == new else [f"{name}: {old} then, {new} now"]

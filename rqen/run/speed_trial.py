@@ -1,4 +1,5 @@
-"""How this machine runs a network fastest: a short trial of precisions, layouts and CUDA graphs, kept with the run."""
+"""How this machine runs a network fastest: a short trial of precisions, layouts and CUDA graphs,
+kept with the run."""
 
 import copy
 import gc
@@ -45,12 +46,19 @@ class Mode:
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context that a forward pass runs in."""
-        enabled, keeps_casts = self.precision == "bfloat16", not self.cuda_graph  # a graph makes its own casts
-        return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=keeps_casts)
+        enabled, keeps_casts = (
+            self.precision == "bfloat16",
+            not self.cuda_graph,
+        )  # a graph makes its own casts
+        return torch.autocast(
+            device.type, torch.bfloat16, enabled=enabled, cache_enabled=keeps_casts
+        )
 
     def lay(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in this layout."""
-        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+        return (
+            images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+        )
 
 
 MakeStep = Callable[[Any, Mode], Callable[[], object]]
@@ -63,7 +71,12 @@ def list_modes(recipe: TrainRecipe, *, can_record: bool = False) -> list[Mode]:
     precisions = ["float32", "bfloat16"] if recipe.precision == "auto" else [recipe.precision]
     layouts = _CHOICES[recipe.channels_last]
     graphs = _CHOICES[recipe.cuda_graph] if can_record else [False]
-    return [Mode(precision, layout, {}, graph) for precision in precisions for layout in layouts for graph in graphs]
+    return [
+        Mode(precision, layout, {}, graph)
+        for precision in precisions
+        for layout in layouts
+        for graph in graphs
+    ]
 
 
 def choose_mode(modes: list[Mode], network: nn.Module, make_step: MakeStep) -> Mode:
@@ -71,8 +84,8 @@ def choose_mode(modes: list[Mode], network: nn.Module, make_step: MakeStep) -> M
 
     Args:
         network: is not changed; the trial runs on copies.
-        make_step: from a copy and a mode to the step that is timed: called once to warm up and then three times, of
-            which the fastest counts.
+        make_step: from a copy and a mode to the step that is timed: called once to warm up and then
+            three times, of which the fastest counts.
 
     Errors: LpwError where no mode runs.
     """
@@ -108,13 +121,15 @@ def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep) -> float:
 
 
 def _release_memory() -> None:
-    """What a copy held on a GPU: a copy and its graphs hold each other, and training needs the room."""
+    """What a copy held on a GPU: a copy and its graphs hold each other, and training needs the
+    room."""
     if torch.cuda.is_initialized():
         gc.collect()
         torch.cuda.empty_cache()
 
 
 def wait_for(device: torch.device) -> None:
-    """Returns when the device has done what it was given; a GPU works behind the program that asks it."""
+    """Returns when the device has done what it was given; a GPU works behind the program that asks
+    it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -10,12 +10,17 @@ from rqen.run import run_folder
 
 
 def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
-    """The trained network of a complete run, in evaluation, and its run.json. Errors: LpwError, MismatchError."""
+    """The trained network of a complete run, in evaluation, and its run.json. Errors: LpwError,
+    MismatchError."""
     from rqen.recipe import make_recipe
 
     state, facts = run_folder.read_model(run)
-    recipe = make_recipe(facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"})
-    backbone = open_backbone(recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride))
+    recipe = make_recipe(
+        facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"}
+    )
+    backbone = open_backbone(
+        recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride)
+    )
     size = recipe.data.height, recipe.data.width
     _refuse_other_persons(run, state, len(facts["persons"]))
     try:
@@ -31,8 +36,15 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
 
 
 def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) -> None:
-    """Errors: MismatchError where no classifier has a row a person: a network for more would be made first."""
-    rows = {value.shape[0] for name, value in state.model.items() if name.startswith("main.") and value.ndim}
+    """Errors: MismatchError where no classifier has a row a person: a network for more would be
+    made first."""
+    rows = {
+        value.shape[0]
+        for name, value in state.model.items()
+        if name.startswith("main.") and value.ndim
+    }
     if rows and n_persons not in rows:
         got = f"weights for {name_some(sorted(rows))} persons"
-        raise MismatchError(run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy")
+        raise MismatchError(
+            run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy"
+        )

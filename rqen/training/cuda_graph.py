@@ -1,7 +1,9 @@
-"""A training step's passes as CUDA graphs: recorded once and replayed, so that a GPU does not wait for Python.
+"""A training step's passes as CUDA graphs: recorded once and replayed, so that a GPU does not wait
+for Python.
 
-At 24 images a step of several hundred small operations takes longer to ask for than to compute. Losses and optimiser
-stay outside; the numbers are those of the same operations asked for one by one.
+At 24 images a step of several hundred small operations takes longer to ask for than to compute.
+Losses and optimiser stay outside; the numbers are those of the same operations asked for one by
+one.
 """
 
 import torch
@@ -13,7 +15,8 @@ from rqen.run.speed_trial import Mode
 
 
 def record_passes(network: SetNetwork, images: Tensor, mode: Mode) -> None:
-    """From now on `network(images)` in training, with images of this shape, and its backward pass are replays.
+    """From now on `network(images)` in training, with images of this shape, and its backward pass
+    are replays.
 
     Recording runs the network; its weights and statistics are afterwards what they were before.
 
@@ -21,10 +24,12 @@ def record_passes(network: SetNetwork, images: Tensor, mode: Mode) -> None:
         network: on a GPU, set to training as its steps are.
         images: (B, T, 3, H, W), laid out as those of its steps are.
 
-    Errors: LpwError for a network that cannot be recorded (it asks the processor something on its way);
-    OutOfMemoryError.
+    Errors: LpwError for a network that cannot be recorded (it asks the processor something on its
+    way); OutOfMemoryError.
     """
-    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)  # recorded on a stream of its own: meant
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(
+        False
+    )  # recorded on a stream of its own: meant
     before = {name: value.clone() for name, value in network.state_dict().items()}
     try:
         with mode.autocast(images.device):

@@ -1,4 +1,5 @@
-"""The processes that train together: PyTorch's own engine, started by torchrun; alone where nobody started any."""
+"""The processes that train together: PyTorch's own engine, started by torchrun; alone where nobody
+started any."""
 
 import os
 from collections.abc import Iterator
@@ -40,7 +41,9 @@ class Team:
         if self.is_alone:
             return network
         devices = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(
+            network, device_ids=devices, broadcast_buffers=False
+        )
 
     def gather(self, rows: Tensor) -> Tensor:
         """The rows of all processes, in their order; gradients flow back to each."""

@@ -32,11 +32,13 @@ class Job:
         out: folder of the run.
         method: a name of `network.METHODS`.
         recipe: everything else.
-        split: number of the split whose `train` tracklets are used; None takes every named tracklet of the dataset.
+        split: number of the split whose `train` tracklets are used; None takes every named tracklet
+            of the dataset.
         start_from: a run whose weights, all but the classifiers, are the start.
         download: whether public weights may be fetched.
         n_workers: processes that make batches ahead.
-        resume: whether a run that was stopped goes on; otherwise an `out` that holds one is an error.
+        resume: whether a run that was stopped goes on; otherwise an `out` that holds one is an
+            error.
         tensorboard: whether the log is also written as TensorBoard reads it.
     """
 
@@ -71,7 +73,9 @@ def build_network(job: Job, n_persons: int) -> SetNetwork:
     recipe = job.recipe
     options = BackboneOptions(recipe.model.weights, job.download, recipe.model.last_stride)
     backbone = open_backbone(recipe.model.backbone, options)
-    network = SetNetwork(backbone, recipe.design(job.method), n_persons, (recipe.data.height, recipe.data.width))
+    network = SetNetwork(
+        backbone, recipe.design(job.method), n_persons, (recipe.data.height, recipe.data.width)
+    )
     if job.start_from is not None:
         _start_from(network, job.start_from)
     return network
@@ -81,11 +85,18 @@ def _start_from(network: SetNetwork, run: Path) -> None:
     """Takes over everything but the classifiers, whose persons are others."""
     held, _ = run_folder.read_model(run)
     state = {n: v for n, v in held.model.items() if not n.startswith(("main.", "auxiliary."))}
-    own = {n: v for n, v in network.state_dict().items() if not n.startswith(("main.", "auxiliary."))}
+    own = {
+        n: v for n, v in network.state_dict().items() if not n.startswith(("main.", "auxiliary."))
+    }
     odd = [n for n in own if n not in state or state[n].shape != own[n].shape]
     if odd or state.keys() - own.keys():
         got = (odd or sorted(state.keys() - own.keys()))[0]
-        raise LpwError(run, f"weights that differ in {got}", "the same method and backbone", "choose another run")
+        raise LpwError(
+            run,
+            f"weights that differ in {got}",
+            "the same method and backbone",
+            "choose another run",
+        )
     network.load_state_dict(state, strict=False)
 
 
@@ -105,14 +116,17 @@ def describe_job(
         "recipe": job.recipe.values(),
         "dataset": index.dataset.name,
         "dataset_digest": index.dataset.manifest["digest"],  # of its rows: whose persons these are
-        "data_digest": index.dataset.digest,  # of all that was verified when it was opened, splits among it
+        # of all that was verified when it was opened, splits among it
+        "data_digest": index.dataset.digest,
         "split": job.split,
         "persons": persons,
         "validation": list(held_out),
         "n_tracklets": len(pool.rows),
         "weights": network.backbone.weights,
         "width": getattr(network.backbone, "width", None),
-        "start_from": None if job.start_from is None else run_folder.read_run(job.start_from)["digest"],
+        "start_from": None
+        if job.start_from is None
+        else run_folder.read_run(job.start_from)["digest"],
         "torch": torch.__version__,
     }
     facts = json.loads(json.dumps(facts))
@@ -122,23 +136,30 @@ def describe_job(
 def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
     """Makes the run's folder, or opens it to go on: then run.json as it was written before.
 
-    Errors: LpwError for a folder that holds something else, a run of other settings (they are listed), or one that is
-    there although nobody asked to go on.
+    Errors: LpwError for a folder that holds something else, a run of other settings (they are
+    listed), or one that is there although nobody asked to go on.
     """
     out = make_folder(job.out)
     if not (out / run_folder.RUN).is_file():
         if any(not entry.name.endswith(TEMPORARY_SUFFIX) for entry in list_folder(out)):
-            raise LpwError(out, "a folder with other things", "a new or empty folder", "choose another --out")
+            raise LpwError(
+                out, "a folder with other things", "a new or empty folder", "choose another --out"
+            )
         return None
     if not job.resume:
         do = "add --resume to go on with it, or choose another --out"
         raise LpwError(out, "a run that is there already", "a new folder", do)
     before = run_folder.read_run(out)
-    facts = {key: value for key, value in facts.items() if key != "data_digest" or key in before}  # older runs lack it
+    facts = {
+        key: value for key, value in facts.items() if key != "data_digest" or key in before
+    }  # older runs lack it
     differences = run_folder.compare_settings(
-        {k: before.get(k) for k in facts if k != "digest"}, {k: v for k, v in facts.items() if k != "digest"}
+        {k: before.get(k) for k in facts if k != "digest"},
+        {k: v for k, v in facts.items() if k != "digest"},
     )
     if differences:
         do = "ask for the same, or choose another --out"
-        raise LpwError(out, f"other settings: {'; '.join(differences)}", "the settings of the run", do)
+        raise LpwError(
+            out, f"other settings: {'; '.join(differences)}", "the settings of the run", do
+        )
     return before

@@ -11,7 +11,8 @@ _VALIDATION = {"val_map": "mAP", "val_rank1": "rank-1"}
 
 
 def draw_log(rows: list[dict[str, Any]], out: Path) -> None:
-    """Losses over iterations, figures of a validation set where there are any, and the rate below, as PNG.
+    """Losses over iterations, figures of a validation set where there are any, and the rate below,
+    as PNG.
 
     Errors: OSError.
     """
@@ -23,7 +24,9 @@ def draw_log(rows: list[dict[str, Any]], out: Path) -> None:
         2 + bool(ranked), 1, sharex=True, height_ratios=[4, *([2] * bool(ranked)), 1]
     )
     steps = [row["iteration"] for row in rows]
-    for name in [name for name in (rows[-1] if rows else {}) if name not in (*_OTHER, *_VALIDATION)]:
+    for name in [
+        name for name in (rows[-1] if rows else {}) if name not in (*_OTHER, *_VALIDATION)
+    ]:
         losses.plot(steps, [row.get(name) for row in rows], label=name, linewidth=1.2)
     losses.set_ylabel("loss")
     losses.grid(alpha=0.3)
@@ -32,7 +35,9 @@ def draw_log(rows: list[dict[str, Any]], out: Path) -> None:
     for panel in middle:
         for name, title in _VALIDATION.items():
             values = [100 * row[name] for row in ranked]
-            panel.plot([row["iteration"] for row in ranked], values, label=title, marker=".", linewidth=1.2)
+            panel.plot(
+                [row["iteration"] for row in ranked], values, label=title, marker=".", linewidth=1.2
+            )
         panel.set_ylabel("held out, %")
         panel.grid(alpha=0.3)
         panel.legend(frameon=False)

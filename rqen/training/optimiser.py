@@ -14,14 +14,23 @@ _COOL_END = 1e-6  # of the learning rate at the end of the cosine
 
 
 def make_optimiser(network: SetNetwork, recipe: OptimRecipe) -> torch.optim.Optimizer:
-    """SGD or Adam over backbone, heads, and biases of the heads (their own rate and no decay, as in Caffe).
+    """SGD or Adam over backbone, heads, and biases of the heads (their own rate and no decay, as in
+    Caffe).
 
     The predictor is one of the heads, or, where it has a rate of its own, a group without decay.
     """
     backbone = [p for p in network.backbone.parameters() if p.requires_grad]
-    apart = list(network.predictor.parameters()) if network.predictor and recipe.predictor_lr != 1 else []
+    apart = (
+        list(network.predictor.parameters())
+        if network.predictor and recipe.predictor_lr != 1
+        else []
+    )
     known = {id(p) for p in (*backbone, *apart)}
-    heads = [(name, p) for name, p in network.named_parameters() if p.requires_grad and id(p) not in known]
+    heads = [
+        (name, p)
+        for name, p in network.named_parameters()
+        if p.requires_grad and id(p) not in known
+    ]
     weights = [p for name, p in heads if not name.endswith("bias")]
     biases = [p for name, p in heads if name.endswith("bias")]
     rate = recipe.lr * recipe.head_lr
@@ -56,7 +65,8 @@ def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
 
 
 def freeze_statistics(network: SetNetwork) -> None:
-    """Batch normalisation of the backbone keeps its stored statistics; called after every `train()`."""
+    """Batch normalisation of the backbone keeps its stored statistics; called after every
+    `train()`."""
     for module in network.backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()

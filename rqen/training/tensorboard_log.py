@@ -1,4 +1,5 @@
-"""The log of a run as TensorBoard reads it: a file of events for each checkpoint, without host names or clock times."""
+"""The log of a run as TensorBoard reads it: a file of events for each checkpoint, without host
+names or clock times."""
 
 import importlib
 import io
@@ -20,13 +21,16 @@ def require_tensorboard() -> None:
         importlib.import_module(_WRITER)
     except ImportError as error:
         do = "install it with `pip install tensorboard`, or leave the option out"
-        raise LpwError("option --tensorboard", "no package tensorboard", "it installed", do) from error
+        raise LpwError(
+            "option --tensorboard", "no package tensorboard", "it installed", do
+        ) from error
 
 
 def publish_events(run: Path, rows: list[dict[str, Any]], iteration: int) -> None:
     """Publishes the rows of the log that no earlier file has, in a file named by `iteration`.
 
-    Files of later iterations, which a run that goes on from an earlier checkpoint makes again, are removed.
+    Files of later iterations, which a run that goes on from an earlier checkpoint makes again, are
+    removed.
 
     Errors: OSError.
     """
@@ -51,7 +55,15 @@ def _encode(rows: list[dict[str, Any]]) -> bytes:
     writer = importlib.import_module(_WRITER).RecordWriter(stream)
     writer.write(event(wall_time=0.0, file_version="brain.Event:2").SerializeToString())
     for row in rows:
-        values = [summary.Value(tag=name, simple_value=value) for name, value in row.items() if name != "iteration"]
+        values = [
+            summary.Value(tag=name, simple_value=value)
+            for name, value in row.items()
+            if name != "iteration"
+        ]
         step = row["iteration"]
-        writer.write(event(wall_time=float(step), step=step, summary=summary(value=values)).SerializeToString())
+        writer.write(
+            event(
+                wall_time=float(step), step=step, summary=summary(value=values)
+            ).SerializeToString()
+        )
     return stream.getvalue()

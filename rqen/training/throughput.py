@@ -36,4 +36,7 @@ class Pace:
     def read(self) -> dict[str, float]:
         """`images_per_s`, and `wait`: the share (0-1) of the time that was spent waiting."""
         passed_s = max(time.perf_counter() - self._since, 1e-9)
-        return {"images_per_s": round(self.images_per_s, 1), "wait": round(self._waited_s / passed_s, 4)}
+        return {
+            "images_per_s": round(self.images_per_s, 1),
+            "wait": round(self._waited_s / passed_s, 4),
+        }

@@ -1,9 +1,11 @@
 """Training, read from top to bottom: what is asked, what is drawn, one step, what is kept.
 
-    batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a checkpoint and the log
+    batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a
+    checkpoint and the log
 
-A stopped run goes on at its last checkpoint and ends with the same weights to the bit, on one kind of processor. The
-test split is never looked at: the last iteration counts, or the best on persons held out of training (validation.py).
+A stopped run goes on at its last checkpoint and ends with the same weights to the bit, on one kind
+of processor. The test split is never looked at: the last iteration counts, or the best on persons
+held out of training (validation.py).
 """
 
 import os
@@ -37,7 +39,13 @@ from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import Team
 from rqen.training.job import Job, build_network, choose_rows, describe_job, open_folder
 from rqen.training.loss_curve import draw_log
-from rqen.training.optimiser import freeze_statistics, make_optimiser, rate_at, refuse_non_finite, set_rate
+from rqen.training.optimiser import (
+    freeze_statistics,
+    make_optimiser,
+    rate_at,
+    refuse_non_finite,
+    set_rate,
+)
 from rqen.training.tensorboard_log import publish_events, require_tensorboard
 from rqen.training.throughput import Pace
 from rqen.training.validation import Best, name_persons, split_pool, validate
@@ -48,9 +56,9 @@ _LOG_EVERY = 20
 def train(job: Job, team: Team) -> Path:
     """Trains, or goes on training; returns the folder of the run.
 
-    Errors: LpwError for a job that cannot be done or a loss that is no number, CorruptCropError naming an image,
-    MismatchError for a damaged checkpoint. Whatever ends it, the last checkpoint stays; a signal is answered by one
-    more, after the step that is under way, and then obeyed.
+    Errors: LpwError for a job that cannot be done or a loss that is no number, CorruptCropError
+    naming an image, MismatchError for a damaged checkpoint. Whatever ends it, the last checkpoint
+    stays; a signal is answered by one more, after the step that is under way, and then obeyed.
     """
     recipe = job.recipe
     if job.tensorboard:
@@ -58,23 +66,31 @@ def train(job: Job, team: Team) -> Path:
     if team.device.type == "cpu":
         keep_freed_memory()
     index = open_index(job.data)
-    pool, held_out = split_pool(index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train)
+    pool, held_out = split_pool(
+        index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train
+    )
     torch.manual_seed(recipe.train.seed)
     network = build_network(job, pool.n_persons).to(team.device)
     facts = describe_job(job, index, pool, network, name_persons(index, held_out))
     said = _agree_on_run(job, facts, team, network, index, pool)
     mode, digest = Mode(**said["mode"]), str(said["digest"])
-    mode = replace(mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team))  # it may go on elsewhere
+    mode = replace(
+        mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team)
+    )  # it may go on elsewhere
     network = mode.prepare(network)
     optimiser = make_optimiser(network, recipe.optim)
     runner = Runner(job, team, network, optimiser, mode)
     done, rows = runner.restore(digest)
     n, pace = recipe.train.iterations, Pace()
     with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
-        batches = open_loader(_make_batches(job, index, pool, network, team.share), done, n, job.n_workers)
+        batches = open_loader(
+            _make_batches(job, index, pool, network, team.share), done, n, job.n_workers
+        )
         for iteration, batch in enumerate(pace.watch(batches), done + 1):
             parts = runner.step(batch, iteration - 1)
-            progress.note(f"loss {parts['loss']:.3f}, {pace.images_per_s * team.share.n:.0f} images/s")
+            progress.note(
+                f"loss {parts['loss']:.3f}, {pace.images_per_s * team.share.n:.0f} images/s"
+            )
             progress.advance()
             last = iteration == n or bool(signals)
             row = {"iteration": iteration, **parts, **pace.read()}
@@ -94,7 +110,8 @@ def train(job: Job, team: Team) -> Path:
 
 
 def is_due(iteration: int, every: int, *, end: bool) -> bool:
-    """Whether something is done after this iteration, counted from 1: at the end, and `every` so often unless 0."""
+    """Whether something is done after this iteration, counted from 1: at the end, and `every` so
+    often unless 0."""
     return end or (every > 0 and iteration % every == 0)
 
 
@@ -108,8 +125,21 @@ class Runner:
         mode: precision and layout.
     """
 
-    def __init__(self, job: Job, team: Team, network: SetNetwork, optimiser: torch.optim.Optimizer, mode: Mode) -> None:
-        self.job, self.team, self.network, self.optimiser, self.mode = job, team, network, optimiser, mode
+    def __init__(
+        self,
+        job: Job,
+        team: Team,
+        network: SetNetwork,
+        optimiser: torch.optim.Optimizer,
+        mode: Mode,
+    ) -> None:
+        self.job, self.team, self.network, self.optimiser, self.mode = (
+            job,
+            team,
+            network,
+            optimiser,
+            mode,
+        )
         self.joined = team.join(torch.compile(network) if job.recipe.train.compile else network)
         self.best = Best()
         self._is_recorded = False
@@ -117,7 +147,8 @@ class Runner:
     def step(self, batch: Batch, iteration: int) -> dict[str, Any]:
         """One step of the optimiser; the loss, its parts and the rate.
 
-        Errors: LpwError for a loss that is no number (the weights are then as before), or where memory ends.
+        Errors: LpwError for a loss that is no number (the weights are then as before), or where
+        memory ends.
         """
         recipe = self.job.recipe
         set_rate(self.optimiser, rate_at(iteration, recipe.train.iterations, recipe.optim))
@@ -131,7 +162,9 @@ class Runner:
             if _is_shortage(error):
                 raise _describe_shortage(recipe.data.batch) from error
             raise
-        values = {name: round(float(value), 6) for name, value in {"loss": loss.detach(), **parts}.items()}
+        values = {
+            name: round(float(value), 6) for name, value in {"loss": loss.detach(), **parts}.items()
+        }
         return {**values, "lr": self.optimiser.param_groups[0]["lr"]}
 
     def _measure(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -149,12 +182,17 @@ class Runner:
         gather = None if self.team.is_alone else self.team.gather
         return measure_loss(output, batch.person.to(self.team.device), self.job.recipe.loss, gather)
 
-    def validate(self, iteration: int, index: ClipIndex, held_out: NDArray[np.int64]) -> dict[str, float]:
-        """Ranks the tracklets held out, and keeps weights that are the best yet; only where this process leads."""
+    def validate(
+        self, iteration: int, index: ClipIndex, held_out: NDArray[np.int64]
+    ) -> dict[str, float]:
+        """Ranks the tracklets held out, and keeps weights that are the best yet; only where this
+        process leads."""
         if not self.team.leads:
             return {}
         data = self.job.recipe.data
-        options = EmbedOptions(data.height, data.width, n_workers=self.job.n_workers, mode=self.mode)
+        options = EmbedOptions(
+            data.height, data.width, n_workers=self.job.n_workers, mode=self.mode
+        )
         figures = validate(self.network, index, held_out, options)
         self.best.offer(iteration, figures, self.network)
         return figures
@@ -181,12 +219,17 @@ class Runner:
             publish_events(self.job.out, rows, iteration)
         flat, best = run_folder.flatten_optimiser(self.optimiser), self.best
         state = run_folder.State(
-            iteration, self.network.state_dict(), flat, best.model, best.figures if best.model else {}
+            iteration,
+            self.network.state_dict(),
+            flat,
+            best.model,
+            best.figures if best.model else {},
         )
         run_folder.write_state(self.job.out / run_folder.CHECKPOINT, state, digest)
 
     def finish(self, iteration: int, rows: list[dict[str, Any]]) -> None:
-        """Publishes the log, its curve, which weights are kept, and these: the best on those held out, or the last."""
+        """Publishes the log, its curve, which weights are kept, and these: the best on those held
+        out, or the last."""
         out, best = self.job.out, self.best
         run_folder.write_log(out, rows)
         draw_log(rows, out / "curve.png")
@@ -200,7 +243,8 @@ class Runner:
 def _agree_on_run(
     job: Job, facts: dict[str, Any], team: Team, network: SetNetwork, index: ClipIndex, pool: Pool
 ) -> dict[str, Any]:
-    """run.json: as recorded when the run goes on, else with the mode that a trial chose, written by who leads."""
+    """run.json: as recorded when the run goes on, else with the mode that a trial chose, written by
+    who leads."""
     if team.leads:
         before = open_folder(job, facts)
         if before is None:
@@ -215,7 +259,9 @@ def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: P
     if len(modes) == 1:
         return modes[0]
     batch = _make_batches(job, index, pool, network, team.share)[0]
-    job = replace(job, recipe=replace(job.recipe, train=replace(job.recipe.train, compile=False)))  # it takes minutes
+    job = replace(
+        job, recipe=replace(job.recipe, train=replace(job.recipe.train, compile=False))
+    )  # it takes minutes
 
     def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], None]:
         alone = Team(Share(), team.device)
@@ -226,17 +272,28 @@ def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: P
 
 
 def _can_record(recipe: TrainRecipe, team: Team) -> bool:
-    """Whether steps can be CUDA graphs. Errors: LpwError where the recipe insists on what cannot be."""
+    """Whether steps can be CUDA graphs. Errors: LpwError where the recipe insists on what cannot
+    be."""
     can = team.device.type == "cuda" and team.is_alone and not recipe.compile
     if recipe.cuda_graph == "yes" and not can:
-        got = "yes, with train.compile" if recipe.compile else f"yes, for {team.share.n} x {team.device.type}"
-        raise LpwError("train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto")
+        got = (
+            "yes, with train.compile"
+            if recipe.compile
+            else f"yes, for {team.share.n} x {team.device.type}"
+        )
+        raise LpwError(
+            "train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto"
+        )
     return can
 
 
-def _make_batches(job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, share: Share) -> Batches:
+def _make_batches(
+    job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, share: Share
+) -> Batches:
     data = job.recipe.data
-    augmentation = Augmentation(data.flip, data.crop, data.erase, fill_colour(network.backbone.pixels))
+    augmentation = Augmentation(
+        data.flip, data.crop, data.erase, fill_colour(network.backbone.pixels)
+    )
     return Batches(index, pool, data, augmentation, job.recipe.train.seed, share)
 
 
@@ -248,7 +305,9 @@ def hold_signals() -> Iterator[list[int]]:
         yield noted
         return
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    held = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
+    held = [
+        number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN
+    ]  # nohup stays nohup
     before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
     try:
         yield noted
@@ -264,6 +323,10 @@ def _is_shortage(error: RuntimeError) -> bool:
 
 
 def _describe_shortage(batch: str) -> LpwError:
-    smaller = {"sets": "data.n_persons or data.n_frames", "triplets": "data.n_frames", "frames": "data.n_frames"}
+    smaller = {
+        "sets": "data.n_persons or data.n_frames",
+        "triplets": "data.n_frames",
+        "frames": "data.n_frames",
+    }
     do = f"train with smaller {smaller[batch]}, or smaller images (data.height, data.width)"
     return LpwError("memory", "less than a step needs", "room for one batch", do)

@@ -1,4 +1,5 @@
-"""A validation set of persons who do not train: drawn from the training persons by seed, ranked every so often."""
+"""A validation set of persons who do not train: drawn from the training persons by seed, ranked
+every so often."""
 
 from dataclasses import dataclass, field
 
@@ -46,14 +47,22 @@ class Best:
     def offer(self, iteration: int, figures: dict[str, float], network: SetNetwork) -> None:
         """Takes the weights of `network` where they reach more; of equals the first stay."""
         if (figures["val_map"], figures["val_rank1"]) > (self.map, self.rank1):
-            self.iteration, self.map, self.rank1 = iteration, figures["val_map"], figures["val_rank1"]
-            self.model = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            self.iteration, self.map, self.rank1 = (
+                iteration,
+                figures["val_map"],
+                figures["val_rank1"],
+            )
+            self.model = {
+                name: value.detach().cpu().clone() for name, value in network.state_dict().items()
+            }
 
 
 def split_pool(index: ClipIndex, pool: Pool, recipe: TrainRecipe) -> tuple[Pool, Ints]:
-    """The pool that trains, and the rows of the tracklets of the persons who are held out (none with a share of 0).
+    """The pool that trains, and the rows of the tracklets of the persons who are held out (none
+    with a share of 0).
 
-    Errors: LpwError where either side has fewer than two persons, or no one held out was seen by two cameras.
+    Errors: LpwError where either side has fewer than two persons, or no one held out was seen by
+    two cameras.
     """
     if recipe.validation == 0:
         return pool, NOBODY
@@ -61,7 +70,9 @@ def split_pool(index: ClipIndex, pool: Pool, recipe: TrainRecipe) -> tuple[Pool,
     labels = read_labels(index.tracklets).take(held)
     if not len(judge(labels, labels).good.columns):
         do = "take a larger share, or leave it at 0"
-        raise LpwError("train.validation", "nobody seen by two cameras among those held out", "one or more", do)
+        raise LpwError(
+            "train.validation", "nobody seen by two cameras among those held out", "one or more", do
+        )
     return kept, held
 
 
@@ -70,9 +81,14 @@ def name_persons(index: ClipIndex, rows: Ints) -> list[str]:
     return sorted(set(index.tracklets["person_id"].take(pa.array(rows, pa.int64())).to_pylist()))
 
 
-def validate(network: SetNetwork, index: ClipIndex, held: Ints, options: EmbedOptions) -> dict[str, float]:
-    """`val_rank1` and `val_map` (fractions): each tracklet held out asks, those by other cameras answer."""
+def validate(
+    network: SetNetwork, index: ClipIndex, held: Ints, options: EmbedOptions
+) -> dict[str, float]:
+    """`val_rank1` and `val_map` (fractions): each tracklet held out asks, those by other cameras
+    answer."""
     vectors = embed_tracklets(network, index, held, options).vectors
     labels = read_labels(index.tracklets).take(held)
-    summary = summarise(rank_queries(Cosine().blocks(vectors, vectors), judge(labels, labels)), max_rank=1)
+    summary = summarise(
+        rank_queries(Cosine().blocks(vectors, vectors), judge(labels, labels)), max_rank=1
+    )
     return {"val_rank1": round(float(summary.cmc[0]), 6), "val_map": round(summary.map, 6)}

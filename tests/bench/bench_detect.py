@@ -1,12 +1,14 @@
-"""The detector alone against ultralytics' predictor: frames per second, processor time, recall and precision.
+"""The detector alone against ultralytics' predictor: frames per second, processor time, recall and
+precision.
 
     python tests/bench/bench_detect.py [--data ../shared/data] [--rounds 6] [--step 4]
 
-Every `--step`-th frame of frames 6-795 of vtest.avi, already decoded, is dealt out to the rounds; in each round every
-variant detects the same frames, and its rate is divided by the predictor's of that round. The medians are given. The
-machine may be shared, so processor time per frame stands beside the rates: on a machine of its own, frames per second
-come near to the number of processors over that time. Recall and precision are those of boxes at IoU 0.5 against the
-ground truth; "frames that differ" counts frames whose number of boxes is not the predictor's.
+Every `--step`-th frame of frames 6-795 of vtest.avi, already decoded, is dealt out to the rounds;
+in each round every variant detects the same frames, and its rate is divided by the predictor's of
+that round. The medians are given. The machine may be shared, so processor time per frame stands
+beside the rates: on a machine of its own, frames per second come near to the number of processors
+over that time. Recall and precision are those of boxes at IoU 0.5 against the ground truth; "frames
+that differ" counts frames whose number of boxes is not the predictor's.
 """
 
 import argparse
@@ -88,7 +90,9 @@ def read_pictures(video: Path, step: int) -> list[Picture]:
 def open_ours(weights: Path, runtime: str, precision: str, first: list[Picture]) -> Runner:
     import torch
 
-    detector = open_detector("ultralytics", DetectorOptions(weights=str(weights), runtime=runtime, precision=precision))
+    detector = open_detector(
+        "ultralytics", DetectorOptions(weights=str(weights), runtime=runtime, precision=precision)
+    )
 
     def run(pictures: list[Picture]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         torch.set_num_threads(1)  # the predictor has set its own number
@@ -99,7 +103,8 @@ def open_ours(weights: Path, runtime: str, precision: str, first: list[Picture])
 
 
 def open_peer(weights: Path, first: list[Picture]) -> Runner:
-    """The predictor, one picture at a time as `track(stream=True)` does, with the threads it gives itself."""
+    """The predictor, one picture at a time as `track(stream=True)` does, with the threads it gives
+    itself."""
     began = time.perf_counter()
     import torch
     from ultralytics import YOLO
@@ -110,8 +115,13 @@ def open_peer(weights: Path, first: list[Picture]) -> Runner:
     def run(pictures: list[Picture]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         torch.set_num_threads(NUM_THREADS)
         for picture in pictures:
-            boxes = model.predict(picture.image, classes=[0], conf=0.25, iou=0.7, verbose=False)[0].boxes
-            yield picture.index, np.concatenate([boxes.xyxy.numpy(), boxes.conf.numpy()[:, None]], axis=1)
+            boxes = model.predict(picture.image, classes=[0], conf=0.25, iou=0.7, verbose=False)[
+                0
+            ].boxes
+            yield (
+                picture.index,
+                np.concatenate([boxes.xyxy.numpy(), boxes.conf.numpy()[:, None]], axis=1),
+            )
 
     list(run(first))
     return Runner(run, time.perf_counter() - began)

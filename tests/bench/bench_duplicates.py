@@ -1,9 +1,11 @@
-"""Duplicated frames that were coded again: how many are found, and how many frames are falsely called duplicates.
+"""Duplicated frames that were coded again: how many are found, and how many frames are falsely
+called duplicates.
 
     python tests/bench/bench_duplicates.py [--data ../shared/data]
 
-The real videos at their own and at twice their frame rate, coded by ffmpeg. A flagged frame of a video that was not
-doubled is counted apart when its picture is the same, bit for bit, as the one before: that one is a duplicate.
+The real videos at their own and at twice their frame rate, coded by ffmpeg. A flagged frame of a
+video that was not doubled is counted apart when its picture is the same, bit for bit, as the one
+before: that one is a duplicate.
 """
 
 import argparse
@@ -46,7 +48,8 @@ def find_flags(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_first_motion(path: Path) -> int:
-    """Index of the first frame that differs clearly from the first one: before it there is nothing to tell by."""
+    """Index of the first frame that differs clearly from the first one: before it there is nothing
+    to tell by."""
     capture = cv2.VideoCapture(str(path))
     first = cv2.resize(capture.read()[1], (96, 54), interpolation=cv2.INTER_AREA).astype(int)
     index = 0
@@ -58,34 +61,67 @@ def find_first_motion(path: Path) -> int:
     return index
 
 
-def measure(video: str, source: Path, rate: Fraction, coding: str | None, factor: int, folder: Path) -> list[object]:
+def measure(
+    video: str, source: Path, rate: Fraction, coding: str | None, factor: int, folder: Path
+) -> list[object]:
     """One row of the table."""
     path = source
     if coding:
         path = folder / "coded.mkv"
-        command = ["ffmpeg", "-v", "error", "-y", "-i", source, "-an", "-vf", f"fps={rate * factor}"]
+        command = [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-y",
+            "-i",
+            source,
+            "-an",
+            "-vf",
+            f"fps={rate * factor}",
+        ]
         subprocess.run([*command, "-threads", "2", *CODINGS[coding].split(), path], check=True)
     flags, equal = find_flags(path)
     twice = np.arange(len(flags)) % factor > 0
     late = twice & (np.arange(len(flags)) > factor * find_first_motion(source))
     found = [float(flags[rows].mean()) if rows.any() else None for rows in (twice, late)]
-    return [video, coding or "as it is", factor, len(flags), *found, int((flags & ~twice & ~equal).sum()),
+    return [video, coding or "as it is", factor, len(flags), *found,
+    int((flags & ~twice & ~equal).sum()),
             int((flags & ~twice & equal).sum())]  # fmt: skip
 
 
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
+    parser.add_argument(
+        "--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data"
+    )
     data = parser.parse_args().data
-    names = ["video", "coding", "rate", "frames", "found", "found_in_motion", "false", "bit_identical"]
+    names = [
+        "video",
+        "coding",
+        "rate",
+        "frames",
+        "found",
+        "found_in_motion",
+        "false",
+        "bit_identical",
+    ]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for video, (path, rate) in VIDEOS.items():
-            for coding, factor in [(None, 1), ("x264 crf 30", 1), *((coding, 2) for coding in CODINGS)]:
-                rows.append(measure(video, data / "video" / path, rate, coding, factor, Path(folder)))
+            for coding, factor in [
+                (None, 1),
+                ("x264 crf 30", 1),
+                *((coding, 2) for coding in CODINGS),
+            ]:
+                rows.append(
+                    measure(video, data / "video" / path, rate, coding, factor, Path(folder))
+                )
     print_table([names, *([("-" if cell is None else cell) for cell in row] for row in rows)])
-    print(f"written: {write_result('duplicates', {'rows': [dict(zip(names, row, strict=True)) for row in rows]})}")
+    print(
+        "written:",
+        write_result("duplicates", {"rows": [dict(zip(names, r, strict=True)) for r in rows]}),
+    )
 
 
 if __name__ == "__main__":

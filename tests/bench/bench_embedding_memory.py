@@ -2,10 +2,11 @@
 
     python tests/bench/bench_embedding_memory.py [--frames 12000] [--lengths 60 600 6000]
 
-The longest first, so that nothing is left by others; each length in a process of its own, which embeds two batches
-before it is measured. The dataset names one image again and again: what is read matters for memory, not what it shows.
-12,180 tracklets of MARS have 59 frames in the mean; the frames here are fewer, and the figure must not depend on them
-beyond a vector for each tracklet and a score for each frame and region.
+The longest first, so that nothing is left by others; each length in a process of its own, which
+embeds two batches before it is measured. The dataset names one image again and again: what is read
+matters for memory, not what it shows. 12,180 tracklets of MARS have 59 frames in the mean; the
+frames here are fewer, and the figure must not depend on them beyond a vector for each tracklet and
+a score for each frame and region.
 """
 
 import argparse
@@ -50,15 +51,31 @@ def make_dataset(root: Path, n_frames: int, length: int) -> Path:
     frames = [
         pa.array(names).take(pa.array(owner)), position.astype(np.int32),
         [{"bytes": None, "path": "one.jpg"}] * len(owner),
-        [SIZE[1]] * len(owner), [SIZE[0]] * len(owner), [hashlib.sha256(data).digest()] * len(owner), *[nothing] * 7,
+        [SIZE[1]] * len(owner), [SIZE[0]] * len(owner),
+        [hashlib.sha256(data).digest()] * len(owner), *[nothing] * 7,
     ]  # fmt: skip
-    tracklets = [names, ["s"] * n, ["s/c"] * n, names, ["person"] * n, [None] * n, [length] * n, [None] * n, [None] * n]
+    tracklets = [
+        names,
+        ["s"] * n,
+        ["s/c"] * n,
+        names,
+        ["person"] * n,
+        [None] * n,
+        [length] * n,
+        [None] * n,
+        [None] * n,
+    ]
     table = pa.Table.from_arrays(
-        [c if isinstance(c, pa.Array) else pa.array(c, f.type) for c, f in zip(frames, schema.FRAMES, strict=True)],
+        [
+            c if isinstance(c, pa.Array) else pa.array(c, f.type)
+            for c, f in zip(frames, schema.FRAMES, strict=True)
+        ],
         schema=schema.FRAMES,
     )
     write_table(root / "frames.parquet", table, schema.FRAMES, group_by="tracklet_id")
-    write_table(root / "tracklets.parquet", make_table(tracklets, schema.TRACKLETS), schema.TRACKLETS)
+    write_table(
+        root / "tracklets.parquet", make_table(tracklets, schema.TRACKLETS), schema.TRACKLETS
+    )
     close_dataset(root, {"name": "memory", "parent": None, "sources": [], "settings": {}})
     return root
 
@@ -71,17 +88,30 @@ def run_worker(root: Path, given: argparse.Namespace) -> None:
     index = open_index(root)
     options = EmbedOptions(*SIZE, batch=given.batch, n_workers=given.workers)
     embed_tracklets(network, open_index(given.warm), np.arange(1), options)
-    found, extra = measure_extra_mb(lambda: embed_tracklets(network, index, np.arange(len(index)), options))
+    found, extra = measure_extra_mb(
+        lambda: embed_tracklets(network, index, np.arange(len(index)), options)
+    )
     answer_mb = (found.vectors.nbytes + found.scores.nbytes) / 1e6
     print(
         json.dumps(
-            {"extra_mb": round(extra, 1), "peak_mb": round(read_mb("VmHWM"), 1), "answer_mb": round(answer_mb, 2)}
+            {
+                "extra_mb": round(extra, 1),
+                "peak_mb": round(read_mb("VmHWM"), 1),
+                "answer_mb": round(answer_mb, 2),
+            }
         )
     )
 
 
 def measure(root: Path, warm: Path, given: argparse.Namespace) -> dict[str, Any]:
-    words = ["--backbone", given.backbone, "--batch", str(given.batch), "--workers", str(given.workers)]
+    words = [
+        "--backbone",
+        given.backbone,
+        "--batch",
+        str(given.batch),
+        "--workers",
+        str(given.workers),
+    ]
     words += ["--worker", str(root), "--warm", str(warm)]
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
@@ -108,9 +138,20 @@ def main() -> None:
         warm = make_dataset(Path(folder) / "warm", 2 * given.batch, 2 * given.batch)
         for length in sorted(given.lengths, reverse=True):
             root = make_dataset(Path(folder) / f"length{length}", given.frames, length)
-            rows.append({"length": length, "n_tracklets": given.frames // length, **measure(root, warm, given)})
+            rows.append(
+                {
+                    "length": length,
+                    "n_tracklets": given.frames // length,
+                    **measure(root, warm, given),
+                }
+            )
             print(json.dumps(rows[-1]), flush=True)
-    facts = {"n_frames": given.frames, "batch": given.batch, "n_workers": given.workers, "backbone": given.backbone}
+    facts = {
+        "n_frames": given.frames,
+        "batch": given.batch,
+        "n_workers": given.workers,
+        "backbone": given.backbone,
+    }
     write_result(given.name, {**facts, "size": SIZE, "torch": torch.__version__, "rows": rows})
     print_table([list(rows[0]), *(list(row.values()) for row in rows)])
 

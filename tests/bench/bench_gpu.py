@@ -1,15 +1,19 @@
-"""Training steps of a released recipe on a GPU: images per second by mode, beside what the card could do at most.
+"""Training steps of a released recipe on a GPU: images per second by mode, beside what the card
+could do at most.
 
-    python tests/bench/bench_gpu.py [--triplets 1] [--triplets 8] [--rounds 3] [--seconds 3] [--compiled]
+    python tests/bench/bench_gpu.py [--triplets 1] [--triplets 8] [--rounds 3] [--seconds 3]
+    [--compiled]
 
-A step is the product's: images to the card, forward, losses, backward, optimiser, the loss read back. The recipe is
-`released_pool2` on its own backbone, with random weights, which do not change the speed. Modes take turns; a ratio is
-the median over the rounds of the ratios to plain float32 within a round.
+A step is the product's: images to the card, forward, losses, backward, optimiser, the loss read
+back. The recipe is `released_pool2` on its own backbone, with random weights, which do not change
+the speed. Modes take turns; a ratio is the median over the rounds of the ratios to plain float32
+within a round.
 
-The roofline: every convolution and matrix product of the bfloat16 step takes at least its operations over the card's
-rate, and its operands, each moved once, over the card's bandwidth; both are measured on the card, by an 8192^3 product
-and by a copy of 4 GiB. `floor` is the sum over these alone, as if all else were fused into them; `eager` adds the bytes
-of every other operation, as PyTorch runs them one by one.
+The roofline: every convolution and matrix product of the bfloat16 step takes at least its
+operations over the card's rate, and its operands, each moved once, over the card's bandwidth; both
+are measured on the card, by an 8192^3 product and by a copy of 4 GiB. `floor` is the sum over these
+alone, as if all else were fused into them; `eager` adds the bytes of every other operation, as
+PyTorch runs them one by one.
 """
 
 import argparse
@@ -79,7 +83,11 @@ def set_switches(variant: Variant) -> Iterator[None]:
 
 
 def make_recipe(n_triplets: int, *, compiled: bool = False) -> Recipe:
-    changes = ('model.weights="random"', f"data.n_triplets={n_triplets}", f"train.compile={str(compiled).lower()}")
+    changes = (
+        'model.weights="random"',
+        f"data.n_triplets={n_triplets}",
+        f"train.compile={str(compiled).lower()}",
+    )
     return read_recipe("released_pool2", changes)
 
 
@@ -108,9 +116,13 @@ class Roofline(TorchDispatchMode):
         self.rate, self.bandwidth = rate, bandwidth
         self.floor_s = self.eager_s = self.n_operations = 0.0
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         found = function(*args, **(kwargs or {}))
-        if any(r.alias_info is not None and not r.alias_info.is_write for r in function._schema.returns):
+        if any(
+            r.alias_info is not None and not r.alias_info.is_write for r in function._schema.returns
+        ):
             return found  # a view moves nothing
         tensors = [t for t in tree_leaves((args, kwargs, found)) if isinstance(t, torch.Tensor)]
         seconds = sum(t.nbytes for t in tensors) / self.bandwidth
@@ -131,7 +143,10 @@ def measure_card() -> dict[str, float]:
     target = torch.empty_like(source)
     product_s = time_events(lambda: a @ b)
     copy_s = time_events(lambda: target.copy_(source))
-    return {"tflops": 2 * _PRODUCT_SIDE**3 / product_s / 1e12, "tbytes_per_s": 2 * _COPIED_BYTES / copy_s / 1e12}
+    return {
+        "tflops": 2 * _PRODUCT_SIDE**3 / product_s / 1e12,
+        "tbytes_per_s": 2 * _COPIED_BYTES / copy_s / 1e12,
+    }
 
 
 def time_events(work: Callable[[], Any], n: int = 20) -> float:
@@ -168,7 +183,9 @@ def ask_trial() -> dict[str, Any]:
     return vars(choose_mode(modes, network, functools.partial(make_step, recipe)))
 
 
-def compare(n_triplets: int, variants: list[Variant], rounds: int, seconds: float) -> list[dict[str, Any]]:
+def compare(
+    n_triplets: int, variants: list[Variant], rounds: int, seconds: float
+) -> list[dict[str, Any]]:
     """Images per second of each variant, in turn."""
     steps = {variant.name: make_variant(variant, n_triplets) for variant in variants}
     found: dict[str, list[float]] = {name: [] for name in steps}
@@ -183,7 +200,8 @@ def compare(n_triplets: int, variants: list[Variant], rounds: int, seconds: floa
         ratios = [value / base for value, base in zip(values, plain, strict=True)]
         rows.append({
             "batch": n_triplets * N_IMAGES, "mode": name,
-            "images_per_s": round(statistics.median(values), 1), "ratio": round(statistics.median(ratios), 3),
+            "images_per_s": round(statistics.median(values), 1),
+            "ratio": round(statistics.median(ratios), 3),
             "ratio_range": [round(min(ratios), 3), round(max(ratios), 3)],
         })  # fmt: skip
     return rows
@@ -191,10 +209,18 @@ def compare(n_triplets: int, variants: list[Variant], rounds: int, seconds: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--triplets", type=int, action="append", default=[], help="per step; 1 is the released recipe")
+    parser.add_argument(
+        "--triplets",
+        type=int,
+        action="append",
+        default=[],
+        help="per step; 1 is the released recipe",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--compiled", action="store_true", help="compiled steps instead of all others (minutes)")
+    parser.add_argument(
+        "--compiled", action="store_true", help="compiled steps instead of all others (minutes)"
+    )
     parser.add_argument("--name", default="gpu")
     given = parser.parse_args()
     if not torch.cuda.is_available():

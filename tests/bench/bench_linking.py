@@ -1,11 +1,13 @@
 """Linking on MOT sequences with their public detections: ours against its peers, scored alike.
 
-    python tests/bench/bench_linking.py [--mot ../shared/data/mot15] [--out tests/bench/results/linking.json]
+    python tests/bench/bench_linking.py [--mot ../shared/data/mot15] [--out
+    tests/bench/results/linking.json]
 
-Prints every linker at its defaults, then the lower envelope of one sweep given to all of them (minimal score, minimal
-length, gap), the speed against ultralytics' ByteTrack, and how the figures hold on disturbed detections. A box counts
-as kept only with a detection behind it. "ours" is scored with the smoothed boxes that `lpw link` writes and a dataset
-holds; the raw boxes and the peers with the same smoothing are printed beside it.
+Prints every linker at its defaults, then the lower envelope of one sweep given to all of them
+(minimal score, minimal length, gap), the speed against ultralytics' ByteTrack, and how the figures
+hold on disturbed detections. A box counts as kept only with a detection behind it. "ours" is scored
+with the smoothed boxes that `lpw link` writes and a dataset holds; the raw boxes and the peers with
+the same smoothing are printed beside it.
 """
 
 import argparse
@@ -24,7 +26,13 @@ import pyarrow as pa
 from link_peers import PEERS
 from machine import describe_machine
 
-from lpw_toolkit.dataset.mot_text import BoxRows, make_detections, read_boxes, read_detections, track_rows
+from lpw_toolkit.dataset.mot_text import (
+    BoxRows,
+    make_detections,
+    read_boxes,
+    read_detections,
+    track_rows,
+)
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import publish_text
@@ -54,7 +62,9 @@ Linker = Callable[[pa.Table], BoxRows]
 def load(folder: Path) -> list[Sequence]:
     """Every sequence below `folder` that has ground truth and detections."""
     return [
-        Sequence(path.name, read_boxes(path / "gt" / "gt.txt"), read_detections(path / "det" / "det.txt"))
+        Sequence(
+            path.name, read_boxes(path / "gt" / "gt.txt"), read_detections(path / "det" / "det.txt")
+        )
         for path in list_folder(folder)
         if (path / "gt" / "gt.txt").is_file() and (path / "det" / "det.txt").is_file()
     ]
@@ -82,7 +92,10 @@ def of_length(rows: BoxRows, n: int) -> BoxRows:
 
 
 def score_all(found: Iterable[BoxRows], sequences: list[Sequence]) -> list[Score]:
-    return [score_tracklets(r, s.truth, detections=s.detections) for r, s in zip(found, sequences, strict=True)]
+    return [
+        score_tracklets(r, s.truth, detections=s.detections)
+        for r, s in zip(found, sequences, strict=True)
+    ]
 
 
 def record(score: Score) -> dict[str, Any]:
@@ -128,7 +141,11 @@ def sweep(name: str, sequences: list[Sequence]) -> Sweep:
     """Scores per sequence for every (minimal score, gap, minimal length)."""
     out: Sweep = {}
     for score, gap in itertools.product(SCORES, GAPS):
-        if name in OURS:  # the rules for whole tracklets are independent, so a longer minimum can be applied later
+        if (
+            name in OURS
+            # the rules for whole tracklets are independent, so a longer minimum can be applied
+            # later
+        ):
             config = replace(OURS[name], min_score=score, max_gap=gap, min_length=min(LENGTHS))
             rows = [link_ours(s.detections, config) for s in sequences]
         else:
@@ -138,7 +155,9 @@ def sweep(name: str, sequences: list[Sequence]) -> Sweep:
     return out
 
 
-def best(found: Sweep, yield_frac: float, without: int | None = None) -> tuple[float, int, int] | None:
+def best(
+    found: Sweep, yield_frac: float, without: int | None = None
+) -> tuple[float, int, int] | None:
     """The cheapest setting at this yield or more, over all sequences or all but one."""
     pooled = {k: pool(s for i, s in enumerate(v) if i != without) for k, v in found.items()}
     good = {k: s.cost_per_1000_s for k, s in pooled.items() if s.yield_frac >= yield_frac}
@@ -172,13 +191,18 @@ def measure_speed(sequences: list[Sequence], rounds: int) -> dict[str, Any]:
     pairs = []
     for _ in range(rounds):
         pair = []
-        for run in (lambda d: link(d, PRESETS["default"]), lambda d: PEERS["ultralytics ByteTrack"](d, None)):
+        for run in (
+            lambda d: link(d, PRESETS["default"]),
+            lambda d: PEERS["ultralytics ByteTrack"](d, None),
+        ):
             start = time.process_time()
             for s in sequences:
                 run(s.detections)
             pair.append(time.process_time() - start)
         pairs.append(pair)
-    n_frames = sum(int(s.detections["frame_index"].to_numpy().max(initial=-1)) + 1 for s in sequences)
+    n_frames = sum(
+        int(s.detections["frame_index"].to_numpy().max(initial=-1)) + 1 for s in sequences
+    )
     return {
         "rounds": rounds,
         "ours_s": round(statistics.median(p[0] for p in pairs), 2),
@@ -191,7 +215,11 @@ def measure_speed(sequences: list[Sequence], rounds: int) -> dict[str, Any]:
 def disturb(sequence: Sequence, kind: str, rng: np.random.Generator) -> Sequence:
     """The sequence with trembling, missing or false boxes, or with every second frame."""
     d = sequence.detections
-    frame, boxes, score = d["frame_index"].to_numpy(), boxes_of(d), d["score"].to_numpy().astype(np.float64)
+    frame, boxes, score = (
+        d["frame_index"].to_numpy(),
+        boxes_of(d),
+        d["score"].to_numpy().astype(np.float64),
+    )
     truth = sequence.truth
     if kind == "jitter":
         boxes = boxes + rng.normal(0, 0.03, boxes.shape) * (boxes[:, 3] - boxes[:, 1])[:, None]
@@ -201,10 +229,15 @@ def disturb(sequence: Sequence, kind: str, rng: np.random.Generator) -> Sequence
     elif kind == "false boxes":
         rows = rng.integers(0, len(frame), len(frame) // 10)
         moved = (
-            boxes[rows] + rng.normal(0, 2, (len(rows), 2))[:, [0, 1, 0, 1]] * (boxes[rows, 2:] - boxes[rows, :2]).max()
+            boxes[rows]
+            + rng.normal(0, 2, (len(rows), 2))[:, [0, 1, 0, 1]]
+            * (boxes[rows, 2:] - boxes[rows, :2]).max()
         )
         frame = np.concatenate([frame, rng.permutation(frame)[: len(rows)]])
-        boxes, score = np.concatenate([boxes, moved]), np.concatenate([score, rng.permutation(score)[: len(rows)]])
+        boxes, score = (
+            np.concatenate([boxes, moved]),
+            np.concatenate([score, rng.permutation(score)[: len(rows)]]),
+        )
         order = np.argsort(frame, kind="stable")
         frame, boxes, score = frame[order], boxes[order], score[order]
     elif kind == "half frame rate":
@@ -221,8 +254,12 @@ def on_disturbed(sequences: list[Sequence], seed: int) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         worse = [disturb(s, kind, rng) for s in sequences]
         out[kind] = {
-            "ours": record(pool(score_all([link_ours(s.detections, PRESETS["default"]) for s in worse], worse))),
-            "SORT": record(pool(score_all([PEERS["SORT"](s.detections, None) for s in worse], worse))),
+            "ours": record(
+                pool(score_all([link_ours(s.detections, PRESETS["default"]) for s in worse], worse))
+            ),
+            "SORT": record(
+                pool(score_all([PEERS["SORT"](s.detections, None) for s in worse], worse))
+            ),
         }
     return out
 
@@ -249,7 +286,9 @@ def ablate(sequences: list[Sequence]) -> dict[str, Any]:
     out = {}
     for name, changed in ABLATIONS.items():
         config = replace(PRESETS["default"], **changed)
-        out[name] = record(pool(score_all([link_ours(s.detections, config) for s in sequences], sequences)))
+        out[name] = record(
+            pool(score_all([link_ours(s.detections, config) for s in sequences], sequences))
+        )
     return out
 
 
@@ -259,13 +298,17 @@ def bars(result: dict[str, Any]) -> dict[str, Any]:
     out = {
         "a_below_sort_frac": round(1 - ours["cost_per_1000_s"] / sort["cost_per_1000_s"], 3),
         "a_yield_frac": ours["yield_frac"],
-        "c_mixed_against_sort": round(ours["mixed_frac"] / sort["mixed_frac"], 3) if sort["mixed_frac"] else None,
+        "c_mixed_against_sort": round(ours["mixed_frac"] / sort["mixed_frac"], 3)
+        if sort["mixed_frac"]
+        else None,
     }
     for level, row in result.get("envelope", {}).items():
         peers = [r["cost_per_1000_s"] for name, r in row.items() if r and name not in OURS]
         for name in OURS:
             if row[name] and peers:
-                out[f"b_below_envelope_at_{level}, {name}"] = round(1 - row[name]["cost_per_1000_s"] / min(peers), 3)
+                out[f"b_below_envelope_at_{level}, {name}"] = round(
+                    1 - row[name]["cost_per_1000_s"] / min(peers), 3
+                )
     return out
 
 
@@ -275,7 +318,9 @@ def show(title: str, rows: dict[str, Any]) -> None:
         if r is None:
             print(f"{name:38s} never reaches it")
             continue
-        cells = f"{100 * r['yield_frac']:5.1f}% {100 * r['mixed_frac']:5.1f}% {r['n_tracklets']:10d}"
+        cells = (
+            f"{100 * r['yield_frac']:5.1f}% {100 * r['mixed_frac']:5.1f}% {r['n_tracklets']:10d}"
+        )
         print(f"{name:38s} {r['cost_per_1000_s']!s:>6} {cells} {r['fragments_per_identity']:8.2f}")
 
 
@@ -317,16 +362,23 @@ def main() -> None:
     data = Path(__file__).resolve().parents[3] / "shared" / "data"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--mot", type=Path, default=data / "mot15", help="folder of sequences with gt/gt.txt, det/det.txt"
+        "--mot",
+        type=Path,
+        default=data / "mot15",
+        help="folder of sequences with gt/gt.txt, det/det.txt",
     )
-    parser.add_argument("--sort", type=Path, default=data / "peers" / "sort", help="SORT's output, if there is one")
+    parser.add_argument(
+        "--sort", type=Path, default=data / "peers" / "sort", help="SORT's output, if there is one"
+    )
     parser.add_argument("--out", type=Path, help="JSON to be written")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-sweep", action="store_true")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
-    result = run(args.mot, args.sort, seed=args.seed, rounds=args.rounds, sweeping=not args.no_sweep)
+    result = run(
+        args.mot, args.sort, seed=args.seed, rounds=args.rounds, sweeping=not args.no_sweep
+    )
     if args.out:
         publish_text(args.out, json.dumps(result, indent=1) + "\n")
 

@@ -1,9 +1,11 @@
-"""Real crops in LPW's layout through the whole of issue 3: import, check, embed with OSNet, evaluate, export.
+"""Real crops in LPW's layout through the whole of issue 3: import, check, embed with OSNet,
+evaluate, export.
 
     python tests/bench/bench_mini_lpw.py
 
-Prints one line per distance under protocol `lpw` (116 queries, 198 answers), writes results/mini_lpw.json. OSNet x0.25
-was trained on MSMT17 and never saw these persons; XQDA and KISSME learn on scenes 2 and 3.
+Prints one line per distance under protocol `lpw` (116 queries, 198 answers), writes
+results/mini_lpw.json. OSNet x0.25 was trained on MSMT17 and never saw these persons; XQDA and
+KISSME learn on scenes 2 and 3.
 """
 
 import tempfile
@@ -38,7 +40,10 @@ METRICS = ("cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp")
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        import_benchmark(ImportConfig("lpw", SHARED / "mini_lpw", root / "lpw", allow_partial=True), lambda _: None)
+        import_benchmark(
+            ImportConfig("lpw", SHARED / "mini_lpw", root / "lpw", allow_partial=True),
+            lambda _: None,
+        )
         checked = check_dataset(root / "lpw")
         options = EmbedOptions()
         embedder = open_embedder(SHARED / "weights" / "osnet_x0_25_msmt17.onnx", options)
@@ -49,12 +54,20 @@ def main() -> None:
         for name, settings in SETTINGS.items():
             table = evaluate(dataset, vectors, "lpw", settings).metrics
             scores = dict(zip(table["metric"].to_pylist(), table["value"].to_pylist(), strict=True))
-            rows.append({"distance": name, **{metric: round(100 * scores[metric], 2) for metric in METRICS}})
-        exported = {form: export_dataset(dataset, form, root / form).n_images for form in ("hf", "mars", "torchreid")}
-    print_table([["distance", *METRICS], *([row[key] for key in ("distance", *METRICS)] for row in rows)])
+            rows.append(
+                {"distance": name, **{metric: round(100 * scores[metric], 2) for metric in METRICS}}
+            )
+        exported = {
+            form: export_dataset(dataset, form, root / form).n_images
+            for form in ("hf", "mars", "torchreid")
+        }
+    print_table(
+        [["distance", *METRICS], *([row[key] for key in ("distance", *METRICS)] for row in rows)]
+    )
     facts = {
         "dataset_digest": dataset.manifest["digest"], "counts": dataset.manifest["counts"],
-        "check": {"ok": checked.ok, "n_images": checked.n_images}, "model": "osnet_x0_25_msmt17.onnx",
+        "check": {"ok": checked.ok, "n_images": checked.n_images},
+        "model": "osnet_x0_25_msmt17.onnx",
         "frames_used": "all, mean", "seed": 0, "protocol": "lpw", "n_query": 116, "n_gallery": 198,
         "results_percent": rows, "exported_images": exported,
     }  # fmt: skip

@@ -2,10 +2,11 @@
 
     python tests/bench/bench_open.py [--images 590547] [--tracklets 7694] [--repeats 5]
 
-Opening is `open_index`: dataset.json, both tables with page checksums verified, frames grouped by tracklet and checked
-against the tracklets, ready to read clip i. Each opening runs in a fresh process, after its imports; the files are in
-the page cache, as the tree's folders are. The walk lists every tracklet's folder and sorts its names, as loaders do;
-the tree is one of empty files. Both in a temporary folder; median of the repeats.
+Opening is `open_index`: dataset.json, both tables with page checksums verified, frames grouped by
+tracklet and checked against the tracklets, ready to read clip i. Each opening runs in a fresh
+process, after its imports; the files are in the page cache, as the tree's folders are. The walk
+lists every tracklet's folder and sorts its names, as loaders do; the tree is one of empty files.
+Both in a temporary folder; median of the repeats.
 """
 
 import argparse
@@ -54,10 +55,14 @@ def draw_tables(root: Path, n_images: int, n_tracklets: int) -> list[str]:
     names = sorted(f"{view}/{i}" for i, view in enumerate(views))
     owner = np.repeat(np.arange(n_tracklets), lengths)
     position = np.arange(n_images) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    paths = [f"images/{names[i]}/{j + 1}.jpg" for i, j in zip(owner.tolist(), position.tolist(), strict=True)]
+    paths = [
+        f"images/{names[i]}/{j + 1}.jpg"
+        for i, j in zip(owner.tolist(), position.tolist(), strict=True)
+    ]
     hashes = rng.integers(0, 256, (n_images, 32), dtype=np.uint8).tobytes()
     images = pa.StructArray.from_arrays(
-        [pa.nulls(n_images, pa.binary()), pa.array(paths)], fields=list(schema.FRAMES.field("image").type)
+        [pa.nulls(n_images, pa.binary()), pa.array(paths)],
+        fields=list(schema.FRAMES.field("image").type),
     )
     columns: dict[str, Any] = {
         "tracklet_id": pa.array(names).take(pa.array(owner)),
@@ -110,7 +115,9 @@ def walk(root: Path) -> tuple[float, int]:
 def measure(code: str, root: Path, repeats: int) -> tuple[list[float], list[float]]:
     """Seconds of the imports and of the opening itself, each in a fresh process."""
     runs = [
-        subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True
+        ).stdout
         for _ in range(repeats)
     ]
     values = [[float(value) for value in run.split()] for run in runs]
@@ -132,8 +139,12 @@ def main() -> None:
         size = sum((root / f"{table}.parquet").stat().st_size for table in ("frames", "tracklets"))
         os.sync()  # half a million new files keep the machine busy for a while
         walk(root)
-        # Reading it all comes first, so that the tables are in the page cache as the folders are after the last walk.
-        rounds = [(measure(READ_ALL, root, 1), measure(OPEN, root, 1), walk(root)) for _ in range(arguments.repeats)]
+        # Reading it all comes first, so that the tables are in the page cache as the folders are
+        # after the last walk.
+        rounds = [
+            (measure(READ_ALL, root, 1), measure(OPEN, root, 1), walk(root))
+            for _ in range(arguments.repeats)
+        ]
         reads = [read[1][0] for read, _, _ in rounds]
         imports = [opened[0][0] for _, opened, _ in rounds]
         opens = [opened[1][0] for _, opened, _ in rounds]

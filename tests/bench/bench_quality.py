@@ -2,9 +2,9 @@
 
     python tests/bench/bench_quality.py [--data ../shared/data]
 
-For each video: the score of the finished dataset, the mean IoU with the truth of raw and of refined boxes (the same
-rows, matched by the raw boxes at IoU 0.3 or more), and how many refined boxes hold less than half of their person
-although the raw box held more.
+For each video: the score of the finished dataset, the mean IoU with the truth of raw and of refined
+boxes (the same rows, matched by the raw boxes at IoU 0.3 or more), and how many refined boxes hold
+less than half of their person although the raw box held more.
 """
 
 import argparse
@@ -25,7 +25,10 @@ from lpw_toolkit.dataset.tables import boxes_of, read_table, to_numpy
 from lpw_toolkit.truth.cleanup_cost import Prices, match_people
 from lpw_toolkit.truth.score import read_tracks, score_against
 
-VIDEOS = {"PETS09-S2L1": "pets09-s2l1/vtest.avi", "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4"}
+VIDEOS = {
+    "PETS09-S2L1": "pets09-s2l1/vtest.avi",
+    "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4",
+}
 
 
 def find_raw(refined: BoxRows, detections_file: Path) -> np.ndarray:
@@ -40,7 +43,8 @@ def find_raw(refined: BoxRows, detections_file: Path) -> np.ndarray:
 
 
 def compare_boxes(refined: BoxRows, raw: np.ndarray, truth: BoxRows) -> dict[str, float]:
-    """Mean IoU with the truth of raw and refined boxes, and the persons that refining clipped to less than half."""
+    """Mean IoU with the truth of raw and refined boxes, and the persons that refining clipped to
+    less than half."""
     matched = match_people(BoxRows(refined.frame_index, refined.track, raw, refined.flag), truth)
     rows = np.flatnonzero(matched >= 0)
     person = truth.boxes[matched[rows]]
@@ -63,7 +67,9 @@ def compare_boxes(refined: BoxRows, raw: np.ndarray, truth: BoxRows) -> dict[str
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
+    parser.add_argument(
+        "--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data"
+    )
     data = parser.parse_args().data
     weights = data / "weights" / "yolov8n_coco_dequantized.pt"
     result, rows = {}, []
@@ -71,15 +77,34 @@ def main() -> None:
         truth_file = data / "mot15" / sequence / "gt" / "gt.txt"
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "dataset"
-            command = ["build-tracklets", str(data / "video" / video), "--out", str(out), "--weights", str(weights)]
+            command = [
+                "build-tracklets",
+                str(data / "video" / video),
+                "--out",
+                str(out),
+                "--weights",
+                str(weights),
+            ]
             options = ["--precision", "float32", "--no-cache", "--json"]
-            subprocess.run([sys.executable, "-m", "lpw_cli", *command, *options], check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, "-m", "lpw_cli", *command, *options],
+                check=True,
+                capture_output=True,
+            )
             score = score_against(out, truth_file, prices=Prices())["all"]
             stem = Path(video).stem
             refined = read_tracks(open_dataset(out))[stem]
             raw = find_raw(refined, out / "detections" / f"{stem}.parquet")
             result[sequence] = {**score, **compare_boxes(refined, raw, read_boxes(truth_file))}
-        rows.append([sequence, *(round(value, 4) if value is not None else "-" for value in result[sequence].values())])
+        rows.append(
+            [
+                sequence,
+                *(
+                    round(value, 4) if value is not None else "-"
+                    for value in result[sequence].values()
+                ),
+            ]
+        )
     print_table([["sequence", *result[sequence]], *rows])
     print(f"written: {write_result('quality', {'videos': json.loads(json.dumps(result))})}")
 

@@ -1,11 +1,13 @@
-"""Reading clips at random with two workers: from the pack, against WebDataset, plain files, and the limit of decoding.
+"""Reading clips at random with two workers: from the pack, against WebDataset, plain files, and the
+limit of decoding.
 
     python tests/bench/bench_reading.py [--tracklets 1600] [--data ../shared/data]
 
-16,000 JPEG images of 256x128 (crops of mini_lpw enlarged, or drawn ones where that is absent), quality 90. Everything
-ends as uint8 tensors (128 images a batch) in this process, read by two DataLoader workers; all but PIL decode with the
-same call of OpenCV. Rates are images per second from the first batch of an epoch to its last, median of the repeats,
-the contenders taking turns. The limit is two processes that only decode bytes in memory.
+16,000 JPEG images of 256x128 (crops of mini_lpw enlarged, or drawn ones where that is absent),
+quality 90. Everything ends as uint8 tensors (128 images a batch) in this process, read by two
+DataLoader workers; all but PIL decode with the same call of OpenCV. Rates are images per second
+from the first batch of an epoch to its last, median of the repeats, the contenders taking turns.
+The limit is two processes that only decode bytes in memory.
 """
 
 import argparse
@@ -47,9 +49,13 @@ def draw_images(data: Path, n: int) -> list[bytes]:
     source = data / "mini_lpw" / "pep_256x128"
     files = sorted(source.rglob("*.jpg"))[: 3 * n : 3]
     rng = np.random.default_rng(0)
-    small = [cv2.imread(str(f)) for f in files] or [rng.integers(0, 256, (32, 16, 3), np.uint8) for _ in range(n)]
+    small = [cv2.imread(str(f)) for f in files] or [
+        rng.integers(0, 256, (32, 16, 3), np.uint8) for _ in range(n)
+    ]
     large = [cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) for image in small]
-    return [cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes() for image in large]
+    return [
+        cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes() for image in large
+    ]
 
 
 def make_dataset(root: Path, images: list[bytes], n_tracklets: int) -> None:
@@ -61,15 +67,29 @@ def make_dataset(root: Path, images: list[bytes], n_tracklets: int) -> None:
             data = images[(i * TRACKLET_FRAMES + j) % len(images)]
             path = f"images/{name}/{j + 1}.jpg"
             (root / path).write_bytes(data)
-            row = {"tracklet_id": name, "position": j, "image": {"bytes": None, "path": path}, "width": WIDTH}
+            row = {
+                "tracklet_id": name,
+                "position": j,
+                "image": {"bytes": None, "path": path},
+                "width": WIDTH,
+            }
             frames.append({**row, "height": HEIGHT, "sha256": hashlib.sha256(data).digest()})
     frames.sort(key=lambda row: (row["tracklet_id"], row["position"]))
     names = sorted({row["tracklet_id"] for row in frames})
     tracklets = [
-        {"tracklet_id": n, "camera_id": n[:4], "person_id": n[5:], "kind": "person", "n_frames": TRACKLET_FRAMES}
+        {
+            "tracklet_id": n,
+            "camera_id": n[:4],
+            "person_id": n[5:],
+            "kind": "person",
+            "n_frames": TRACKLET_FRAMES,
+        }
         for n in names
     ]
-    for name, rows, kind in (("frames", frames, schema.FRAMES), ("tracklets", tracklets, schema.TRACKLETS)):
+    for name, rows, kind in (
+        ("frames", frames, schema.FRAMES),
+        ("tracklets", tracklets, schema.TRACKLETS),
+    ):
         tables.write_table(root / f"{name}.parquet", pa.Table.from_pylist(rows, schema=kind), kind)
     close_dataset(root, {"name": "reading", "parent": None, "sources": [], "settings": {}})
     write_pack(open_dataset(root))
@@ -90,7 +110,9 @@ def make_shards(root: Path, folder: Path, n_shards: int = 8) -> list[str]:
 
 def decode_image(data: bytes) -> torch.Tensor:
     """The decoder of all contenders but PIL: bytes to (H, W, 3) RGB."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    pixels = cv2.imdecode(
+        np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    )
     return torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels))
 
 
@@ -98,7 +120,9 @@ class PlainFiles(torch.utils.data.Dataset):
     """What most loaders do: a list of paths for each tracklet, PIL, a random choice of frames."""
 
     def __init__(self, index: ClipIndex) -> None:
-        names = [str(index.dataset.root / index.images.name(row)) for row in range(len(index.images))]
+        names = [
+            str(index.dataset.root / index.images.name(row)) for row in range(len(index.images))
+        ]
         self.clips = [names[a:b] for a, b in zip(index.starts, index.starts[1:], strict=False)]
 
     def __len__(self) -> int:
@@ -123,8 +147,13 @@ def time_batches(batches: Iterable[Any]) -> float:
     return n_images / (time.perf_counter() - began)
 
 
-def read_clips(root: Path, source: Source, verify_every: int, seed: int, *, reuse: bool = False) -> float:
-    clips = ClipDataset(open_index(root, source=source, verify_every=verify_every), ClipOptions(N_FRAMES, size_px=None))
+def read_clips(
+    root: Path, source: Source, verify_every: int, seed: int, *, reuse: bool = False
+) -> float:
+    clips = ClipDataset(
+        open_index(root, source=source, verify_every=verify_every),
+        ClipOptions(N_FRAMES, size_px=None),
+    )
     plan = PersonBatches(clips.pids, N_CLIPS // 2, 2, seed=seed)
     return time_batches(ClipLoader(clips, plan, n_workers=N_WORKERS, reuse_memory=reuse))
 
@@ -135,7 +164,9 @@ def read_webdataset(shards: list[str]) -> float:
 
 
 def read_plain(root: Path) -> float:
-    loader = DataLoader(PlainFiles(open_index(root)), batch_size=N_CLIPS, shuffle=True, num_workers=N_WORKERS)
+    loader = DataLoader(
+        PlainFiles(open_index(root)), batch_size=N_CLIPS, shuffle=True, num_workers=N_WORKERS
+    )
     return time_batches(loader)
 
 
@@ -145,7 +176,9 @@ def decode_alone(images: list[bytes]) -> float:
     began, n_images = time.perf_counter(), 0
     while time.perf_counter() - began < 2.0:
         for data in images[:200]:
-            cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            cv2.imdecode(
+                np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+            )
         n_images += 200
     return n_images / (time.perf_counter() - began)
 
@@ -158,7 +191,9 @@ def decode_limit(images: list[bytes]) -> float:
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
+    parser.add_argument(
+        "--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data"
+    )
     parser.add_argument("--tracklets", type=int, default=1600)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
@@ -184,7 +219,10 @@ def main() -> None:
     medians = {contender: statistics.median(values) for contender, values in rates.items()}
     ours, peer = medians["pack"], medians["webdataset, sequential"]
     print_table(
-        [["what", "images/s", "pack is times"], *([c, round(rate), ours / rate] for c, rate in medians.items())]
+        [
+            ["what", "images/s", "pack is times"],
+            *([c, round(rate), ours / rate] for c, rate in medians.items()),
+        ]
     )
     facts = {
         "n_images": arguments.tracklets * TRACKLET_FRAMES,
@@ -194,7 +232,11 @@ def main() -> None:
         "pack_over_webdataset": ours / peer,
         "pack_over_pil_files": ours / medians["files, PIL DataLoader"],
         "share_of_decoding_limit": ours / medians["decoding limit"],
-        "versions": {"webdataset": wds.__version__, "torch": torch.__version__, "opencv": cv2.__version__},
+        "versions": {
+            "webdataset": wds.__version__,
+            "torch": torch.__version__,
+            "opencv": cv2.__version__,
+        },
         "bars": {"pack_over_webdataset": 1.3, "share_of_decoding_limit (aim)": 0.8},
         "passed": ours / peer >= 1.3,
     }

@@ -1,10 +1,11 @@
-"""k-reciprocal re-ranking of 1,980 queries and 11,310 gallery items: ours against torchreid's, each in its own process.
+"""k-reciprocal re-ranking of 1,980 queries and 11,310 gallery items: ours against torchreid's, each
+in its own process.
 
     python tests/bench/bench_rerank.py [--pairs 3] [--size 1980 11310]
 
-Both get the same three float32 matrices of Euclidean distances. Memory is the rise of the resident size above the state
-with those matrices loaded; the ratio with the matrices counted on both sides is printed too. "from features" is our way
-that never holds the matrices.
+Both get the same three float32 matrices of Euclidean distances. Memory is the rise of the resident
+size above the state with those matrices loaded; the ratio with the matrices counted on both sides
+is printed too. "from features" is our way that never holds the matrices.
 """
 
 import argparse
@@ -38,14 +39,18 @@ def draw_features(n_query: int, n_gallery: int) -> tuple[Features, Features]:
     rng = np.random.default_rng(0)
     n = n_query + n_gallery
     centres = rng.standard_normal((max(2, n // 18), N_DIMS), dtype=np.float32)
-    features = centres[rng.integers(0, len(centres), n)] + 2 * rng.standard_normal((n, N_DIMS), dtype=np.float32)
+    features = centres[rng.integers(0, len(centres), n)] + 2 * rng.standard_normal(
+        (n, N_DIMS), dtype=np.float32
+    )
     return features[:n_query], features[n_query:]
 
 
 def run_one(side: str, n_query: int, n_gallery: int, folder: Path) -> None:
     """Re-ranks in this process and prints seconds and memory; the result goes to `folder`."""
     query, gallery = draw_features(n_query, n_gallery)
-    pairs = [] if side == "from features" else [(query, query), (query, gallery), (gallery, gallery)]
+    pairs = (
+        [] if side == "from features" else [(query, query), (query, gallery), (gallery, gallery)]
+    )
     matrices = [Euclidean().blocks(a, b).block(0, len(a)) for a, b in pairs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -63,11 +68,28 @@ def run_one(side: str, n_query: int, n_gallery: int, folder: Path) -> None:
 
     (out, seconds), extra_mb = measure_extra_mb(work)
     np.save(folder / f"{side}.npy", out)
-    print(json.dumps({"seconds": seconds, "extra_mb": extra_mb, "input_mb": sum(m.nbytes for m in matrices) / 1e6}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "extra_mb": extra_mb,
+                "input_mb": sum(m.nbytes for m in matrices) / 1e6,
+            }
+        )
+    )
 
 
 def start_one(side: str, size: list[int], folder: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--size", *map(str, size), "--one", side, "--folder", str(folder)]
+    command = [
+        sys.executable,
+        __file__,
+        "--size",
+        *map(str, size),
+        "--one",
+        side,
+        "--folder",
+        str(folder),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
     return found
@@ -79,15 +101,21 @@ def compare(size: list[int], n_pairs: int, folder: Path) -> dict[str, Any]:
         for side in SIDES:
             runs[side].append(start_one(side, size, folder))
     middle = {
-        side: {key: statistics.median(run[key] for run in found) for key in found[0]} for side, found in runs.items()
+        side: {key: statistics.median(run[key] for run in found) for key in found[0]}
+        for side, found in runs.items()
     }
     results = {side: np.load(folder / f"{side}.npy") for side in SIDES}
     ours, theirs = middle["ours"], middle["torchreid"]
-    apart = {side: np.abs(results[side] - results["torchreid"]) for side in ("ours", "from features")}
+    apart = {
+        side: np.abs(results[side] - results["torchreid"]) for side in ("ours", "from features")
+    }
     with_input = (ours["extra_mb"] + ours["input_mb"]) / (theirs["extra_mb"] + theirs["input_mb"])
     return {
         "size": size,
-        "sides": {side: {key: round(value, 2) for key, value in found.items()} for side, found in middle.items()},
+        "sides": {
+            side: {key: round(value, 2) for key, value in found.items()}
+            for side, found in middle.items()
+        },
         "times_faster": round(theirs["seconds"] / ours["seconds"], 1),
         "bar_times": BAR_TIMES,
         "share_of_memory": round(ours["extra_mb"] / theirs["extra_mb"], 3),
@@ -99,9 +127,13 @@ def compare(size: list[int], n_pairs: int, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=3, help="runs of each side, in turns")
-    parser.add_argument("--size", type=int, nargs=2, default=[1980, 11_310], help="queries and gallery items")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=[1980, 11_310], help="queries and gallery items"
+    )
     parser.add_argument("--one", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -111,7 +143,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         facts = compare(options.size, options.pairs, Path(folder))
     print_table(
-        [["side", "seconds", "extra_mb"], *([s, f["seconds"], f["extra_mb"]] for s, f in facts["sides"].items())]
+        [
+            ["side", "seconds", "extra_mb"],
+            *([s, f["seconds"], f["extra_mb"]] for s, f in facts["sides"].items()),
+        ]
     )
     for key in (
         "times_faster",

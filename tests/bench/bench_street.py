@@ -1,11 +1,13 @@
-"""How far colour alone gets on the score street: the baseline that stands beside every re-identification figure on it.
+"""How far colour alone gets on the score street: the baseline that stands beside every
+re-identification figure on it.
 
-    python tests/bench/bench_street.py [--seed 1] [--embedder ../shared/data/weights/osnet_x0_25_msmt17.onnx]
+    python tests/bench/bench_street.py [--seed 1] [--embedder
+    ../shared/data/weights/osnet_x0_25_msmt17.onnx]
 
-Crops are cut by the ground-truth boxes from the written videos, each tracklet (one person, one camera) is described by
-the mean over its crops, and every tracklet looks for its person among the tracklets of the other cameras of its scene.
-The embedder, a small network trained on real people and never on this street, tells whether there is more to see than
-colour.
+Crops are cut by the ground-truth boxes from the written videos, each tracklet (one person, one
+camera) is described by the mean over its crops, and every tracklet looks for its person among the
+tracklets of the other cameras of its scene. The embedder, a small network trained on real people
+and never on this street, tells whether there is more to see than colour.
 """
 
 import argparse
@@ -28,7 +30,9 @@ Crop = NDArray[np.uint8]
 Tracklets = dict[tuple[str, str, int], list[Crop]]
 
 RESULTS = Path(__file__).parent / "results" / "street.json"
-EMBEDDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
+EMBEDDER = (
+    Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
+)
 EVERY = 5  # frames between two crops of a tracklet
 VISIBILITY_MIN = 0.5
 
@@ -46,7 +50,9 @@ def cut_crops(street: Street) -> Tracklets:
                 if (index + 1) % EVERY:
                     continue
                 picture = frame.to_ndarray(format="bgr24")
-                for number, left, top, width, height in rows[rows[:, 0] == index + 1, 1:6].astype(int):
+                for number, left, top, width, height in rows[rows[:, 0] == index + 1, 1:6].astype(
+                    int
+                ):
                     crop = cv2.resize(picture[top : top + height, left : left + width], (128, 256))
                     key = (video.video_id.split("/")[0], video.video_id, int(number))
                     tracklets.setdefault(key, []).append(crop)
@@ -75,11 +81,14 @@ def stripe_histogram(crop: Crop) -> Floats:
 
 
 def describe(tracklets: Tracklets, descriptor: Callable[[Crop], Floats]) -> Floats:
-    return np.stack([np.mean([descriptor(crop) for crop in crops], axis=0) for crops in tracklets.values()])
+    return np.stack(
+        [np.mean([descriptor(crop) for crop in crops], axis=0) for crops in tracklets.values()]
+    )
 
 
 def embed(tracklets: Tracklets, weights: Path) -> Floats:
-    """Mean embedding of up to eight crops a tracklet by an ONNX network (RGB, ImageNet mean and deviation)."""
+    """Mean embedding of up to eight crops a tracklet by an ONNX network (RGB, ImageNet mean and
+    deviation)."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(weights), providers=["CPUExecutionProvider"])
@@ -90,14 +99,18 @@ def embed(tracklets: Tracklets, weights: Path) -> Floats:
         rgb = np.stack(chosen)[..., ::-1].astype(np.float32) / 255
         batch = (rgb - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         out = np.concatenate(
-            [session.run(None, {name: one[None].transpose(0, 3, 1, 2).astype(np.float32)})[0] for one in batch]
+            [
+                session.run(None, {name: one[None].transpose(0, 3, 1, 2).astype(np.float32)})[0]
+                for one in batch
+            ]
         )
         rows.append((out / np.linalg.norm(out, axis=1, keepdims=True)).mean(axis=0))
     return np.stack(rows)
 
 
 def centre_cameras(features: Floats, cameras: NDArray[np.str_]) -> Floats:
-    """Each camera's descriptors with mean 0 and deviation 1: undoes a colour shift without knowing it."""
+    """Each camera's descriptors with mean 0 and deviation 1: undoes a colour shift without knowing
+    it."""
     out = features.copy()
     for camera in np.unique(cameras):
         here = features[cameras == camera]
@@ -118,7 +131,11 @@ def score(features: Floats, keys: list[tuple[str, str, int]]) -> dict[str, float
         found = np.flatnonzero(right[order])
         hits.append(found[0] == 0)
         precisions.append(np.mean(np.arange(1, len(found) + 1) / (found + 1)))
-    return {"rank_1": round(float(np.mean(hits)), 4), "map": round(float(np.mean(precisions)), 4), "n_query": len(hits)}
+    return {
+        "rank_1": round(float(np.mean(hits)), 4),
+        "map": round(float(np.mean(precisions)), 4),
+        "n_query": len(hits),
+    }
 
 
 def iter_results(tracklets: Tracklets, embedder: Path) -> Iterator[tuple[str, dict[str, float]]]:
@@ -135,11 +152,16 @@ def iter_results(tracklets: Tracklets, embedder: Path) -> Iterator[tuple[str, di
     if embedder.exists():
         features = embed(tracklets, embedder)
         yield f"{embedder.stem} (not trained here)", score(features, keys)
-        yield f"{embedder.stem} (not trained here), centred per camera", score(centre_cameras(features, cameras), keys)
+        yield (
+            f"{embedder.stem} (not trained here), centred per camera",
+            score(centre_cameras(features, cameras), keys),
+        )
 
 
 def measure_truth(street: Street) -> dict[str, float]:
-    rows = np.concatenate([np.loadtxt(video.truth, delimiter=",", ndmin=2) for video in street.videos])
+    rows = np.concatenate(
+        [np.loadtxt(video.truth, delimiter=",", ndmin=2) for video in street.videos]
+    )
     return {"n_person_frames": len(rows), "n_counted": int(rows[:, 6].sum())}
 
 
@@ -152,13 +174,17 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        street = write_street(Path(folder) / "street", STREETS[args.preset], np.random.default_rng(args.seed))
+        street = write_street(
+            Path(folder) / "street", STREETS[args.preset], np.random.default_rng(args.seed)
+        )
         seconds = round(time.process_time() - start, 1)
         tracklets = cut_crops(street)
         results = dict(iter_results(tracklets, args.embedder))
         summary = {
-            "command": f"python tests/bench/bench_street.py --preset {args.preset} --seed {args.seed}",
-            "protocol": "tracklet against the tracklets of the other cameras of its scene; single value per tracklet",
+            "command": f"python tests/bench/bench_street.py --preset {args.preset} --seed "
+            f"{args.seed}",
+            "protocol": "tracklet against the tracklets of the other cameras of its scene; single "
+            "value per tracklet",
             "machine": describe_machine(),
             "n_tracklets": len(tracklets),
             "truth": measure_truth(street),

@@ -1,12 +1,15 @@
-"""Every method on a synthetic street, on persons never seen in training, beside what mean colour alone reaches.
+"""Every method on a synthetic street, on persons never seen in training, beside what mean colour
+alone reaches.
 
-    python tests/bench/bench_street_methods.py --out FOLDER [--preset score] [--seed 1] [--recipe demo] [--seeds 0]
+    python tests/bench/bench_street_methods.py --out FOLDER [--preset score] [--seed 1] [--recipe
+    demo] [--seeds 0]
         [--set train.iterations=300] [--method rqen]
 
-Draws the street (by default that of bench_street.py: 120 persons, 2 scenes of 3 cameras), builds a dataset from its
-videos with simulated boxes, names the tracklets by the truth and splits the persons in halves. Every method of
-rqen.model.network.METHODS is trained on one half and tested on the other (protocol `market`: the other cameras answer). What
-is done is kept in FOLDER and not done again; after each row results/street_methods.json holds all rows that are there.
+Draws the street (by default that of bench_street.py: 120 persons, 2 scenes of 3 cameras), builds a
+dataset from its videos with simulated boxes, names the tracklets by the truth and splits the
+persons in halves. Every method of rqen.model.network.METHODS is trained on one half and tested on
+the other (protocol `market`: the other cameras answer). What is done is kept in FOLDER and not done
+again; after each row results/street_methods.json holds all rows that are there.
 """
 
 import argparse
@@ -49,40 +52,65 @@ def make_dataset(out: Path, preset: str, seed: int) -> Dataset:
     if open_street(street).config != STREETS[preset]:
         raise SystemExit(f"{street} is another street: choose another --out")
     options = DetectorOptions(boxes=street / "detections")
-    build_tracklets(BuildConfig(root=street / "video", out=out / "built", detector="boxes", options=options))
+    build_tracklets(
+        BuildConfig(root=street / "video", out=out / "built", detector="boxes", options=options)
+    )
     return name_by_truth(out / "built", street / "truth", out / "dataset", NamingConfig(seed=seed))
 
 
 def measure_colours(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """The figures of mean colour: of the whole body and of RQEN's regions, plain and centred for each camera."""
+    """The figures of mean colour: of the whole body and of RQEN's regions, plain and centred for
+    each camera."""
     index, trial = open_index(dataset.root), read_trials(dataset)[0]
     rows = np.union1d(trial.query, trial.gallery)
     found = {}
     for division in ((1.0,), REGIONS):
         for centred in (False, True):
             colours = describe_colours(index, rows, division=division, centred=centred)
-            metrics = evaluate(dataset, colours, PROTOCOL, Settings("euclidean")).metrics.to_pylist()
-            found[colours.facts.model] = {row["metric"]: round(100 * row["value"], 2) for row in metrics}
+            metrics = evaluate(
+                dataset, colours, PROTOCOL, Settings("euclidean")
+            ).metrics.to_pylist()
+            found[colours.facts.model] = {
+                row["metric"]: round(100 * row["value"], 2) for row in metrics
+            }
     return {name: {metric: values[metric] for metric in METRICS} for name, values in found.items()}
 
 
-def publish(plan: Plan, colours: dict[str, dict[str, float]], given: argparse.Namespace) -> list[list[Any]]:
-    """Writes what is there; returns rows of cells: figures in percent, and the lead in mAP over the best colours."""
+def publish(
+    plan: Plan, colours: dict[str, dict[str, float]], given: argparse.Namespace
+) -> list[list[Any]]:
+    """Writes what is there; returns rows of cells: figures in percent, and the lead in mAP over the
+    best colours."""
     records = read_records(plan.request.out, plan.items)
-    means, best = summarise_rows(plan, records), {m: max(values[m] for values in colours.values()) for m in METRICS}
-    rows, cells = [], [[name, 1, *(values[m] for m in METRICS), ""] for name, values in colours.items()]
+    means, best = (
+        summarise_rows(plan, records),
+        {m: max(values[m] for values in colours.values()) for m in METRICS},
+    )
+    rows, cells = (
+        [],
+        [[name, 1, *(values[m] for m in METRICS), ""] for name, values in colours.items()],
+    )
     for row in plan.rows:
         mean = means[row.name]
         if mean.n:
             values = {m: round(100 * mean.mean[m], 2) for m in METRICS}
             above = all(values[m] > best[m] for m in ("cmc@1", "map"))
-            spread = {f"{m} sd": round(100 * v, 2) for m, v in mean.deviation.items() if m in METRICS}
-            rows.append({"row": row.name, "n": mean.n, **values, **spread, "above_every_mean_colour": above})
-            cells.append([row.name, mean.n, *values.values(), f"{values['map'] - best['map']:+.1f}"])
+            spread = {
+                f"{m} sd": round(100 * v, 2) for m, v in mean.deviation.items() if m in METRICS
+            }
+            rows.append(
+                {"row": row.name, "n": mean.n, **values, **spread, "above_every_mean_colour": above}
+            )
+            cells.append(
+                [row.name, mean.n, *values.values(), f"{values['map'] - best['map']:+.1f}"]
+            )
     facts = {
-        "preset": given.preset, "street_seed": given.seed, "dataset_digest": plan.test.manifest["digest"],
-        "counts": plan.test.manifest["counts"], "names": plan.test.manifest["settings"]["name_by_truth"],
-        "protocol": plan.protocol, "recipe": plan.recipe.values(), "seeds": list(plan.request.seeds),
+        "preset": given.preset, "street_seed": given.seed,
+        "dataset_digest": plan.test.manifest["digest"],
+        "counts": plan.test.manifest["counts"],
+        "names": plan.test.manifest["settings"]["name_by_truth"],
+        "protocol": plan.protocol, "recipe": plan.recipe.values(),
+        "seeds": list(plan.request.seeds),
         "mean_colour_percent": colours, "methods_percent": rows,
         "runs": [records[item.name] for item in plan.items if item.name in records],
     }  # fmt: skip
@@ -106,7 +134,9 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     given = parse()
-    sys.argv = [given.out.name if word == str(given.out) else word for word in sys.argv]  # no place of this machine
+    sys.argv = [
+        given.out.name if word == str(given.out) else word for word in sys.argv
+    ]  # no place of this machine
     dataset = make_dataset(given.out, given.preset, given.seed)
     colours = measure_colours(dataset)
     seeds = tuple(int(seed) for seed in given.seeds.split(","))
@@ -122,7 +152,12 @@ def main() -> None:
         publish(plan, colours, given)
 
     with open_team() as team:
-        run_plan(plan, team, WorkOptions(ScoringOptions(n_workers=given.workers), n_workers=given.workers), report)
+        run_plan(
+            plan,
+            team,
+            WorkOptions(ScoringOptions(n_workers=given.workers), n_workers=given.workers),
+            report,
+        )
     print_table([["row", "runs", *METRICS, "lead in mAP"], *publish(plan, colours, given)])
 
 

@@ -1,17 +1,20 @@
-"""Suggestions against the truth: how many errors, and how much purity, the first part of the queue holds.
+"""Suggestions against the truth: how many errors, and how much purity, the first part of the queue
+holds.
 
     python tests/bench/bench_suggest.py --work FOLDER [--run RUN] [--data ../shared/data]
 
-An error is a tracklet in which two people have at least 4 frames each, or less than half of the frames are one
-person's. Who a frame shows is matched as CLEAR MOT does: a tracklet keeps its person while the boxes overlap. Matched
-frame by frame, two people who walk side by side change hands with every pixel of noise and make errors that nobody can
-see; these are measured too, as `frame by frame`. A scripted reviewer who knows the truth takes the queue from its
-start; it is learned anew after every fifth decision. Effort is the share of tracklets seen. `perfect` for errors shows
-only errors, for purity the most wrong frames first; `random` is what any order reaches on average. Streets and datasets
-are made in FOLDER and kept there. Nothing is judged by a forest that has seen it: that of the package was fitted on
-other streets and on the MOT15 sequences, and these are judged by those that fit_queue.py, run before with the same
-FOLDER, left without each of them; what the package's forest finds of them is measured beside, as a bound. RUN is a run
-of `lpw train rqen` on scenes 2 and 3 of mini_lpw; it looks for people of scene 1.
+An error is a tracklet in which two people have at least 4 frames each, or less than half of the
+frames are one person's. Who a frame shows is matched as CLEAR MOT does: a tracklet keeps its person
+while the boxes overlap. Matched frame by frame, two people who walk side by side change hands with
+every pixel of noise and make errors that nobody can see; these are measured too, as `frame by
+frame`. A scripted reviewer who knows the truth takes the queue from its start; it is learned anew
+after every fifth decision. Effort is the share of tracklets seen. `perfect` for errors shows only
+errors, for purity the most wrong frames first; `random` is what any order reaches on average.
+Streets and datasets are made in FOLDER and kept there. Nothing is judged by a forest that has seen
+it: that of the package was fitted on other streets and on the MOT15 sequences, and these are judged
+by those that fit_queue.py, run before with the same FOLDER, left without each of them; what the
+package's forest finds of them is measured beside, as a bound. RUN is a run of `lpw train rqen` on
+scenes 2 and 3 of mini_lpw; it looks for people of scene 1.
 """
 
 import argparse
@@ -48,7 +51,10 @@ from lpw_toolkit.truth.cleanup_cost import Prices, score_each
 from lpw_toolkit.truth.score import read_tracks
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-VIDEOS = {"PETS09-S2L1": "pets09-s2l1/vtest.avi", "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4"}
+VIDEOS = {
+    "PETS09-S2L1": "pets09-s2l1/vtest.avi",
+    "TUD-Stadtmitte": "tud-stadtmitte/TUD-Stadtmitte.mp4",
+}
 STREETS = (1, 3, 10, 11, 12)
 EFFORTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 EFFORT = 0.2
@@ -62,7 +68,8 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class Truth:
-    """Of tracklets (T,): whether they are in error, their wrong frames, and the person (-1 for nobody)."""
+    """Of tracklets (T,): whether they are in error, their wrong frames, and the person (-1 for
+    nobody)."""
 
     error: Bools
     n_wrong: Floats
@@ -74,7 +81,8 @@ class Truth:
 
 @dataclass
 class Case:
-    """Tracklets with suggestions, the forest's logits, their frames, their truth, and the same frame by frame."""
+    """Tracklets with suggestions, the forest's logits, their frames, their truth, and the same
+    frame by frame."""
 
     table: pa.Table
     prior: Floats
@@ -89,15 +97,25 @@ class Case:
     def select(self, rows: Bools) -> "Case":
         names = open_stock(self.table).names
         kept = {name for name, keep in zip(names, rows, strict=True) if keep}
-        table = self.table.filter(pa.array([name in kept for name in self.table["tracklet_id"].to_pylist()]))
-        return Case(table, self.prior[rows], self.n_frames[rows], self.truth.select(rows), self.by_frame.select(rows))
+        table = self.table.filter(
+            pa.array([name in kept for name in self.table["tracklet_id"].to_pylist()])
+        )
+        return Case(
+            table,
+            self.prior[rows],
+            self.n_frames[rows],
+            self.truth.select(rows),
+            self.by_frame.select(rows),
+        )
 
     def judge_by_frame(self) -> "Case":
         return replace(self, truth=self.by_frame)
 
 
 def run_lpw(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "lpw_cli", *map(str, arguments)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "lpw_cli", *map(str, arguments)], check=True, capture_output=True
+    )
 
 
 def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Truth:
@@ -106,7 +124,10 @@ def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Tr
     for tracks, truth in pairs:
         for s in score_each(tracks, truth, hold=hold, prices=Prices(min_frames=1)):
             found.error[s.track] = s.n_people >= 2 or s.purity < 0.5
-            found.n_wrong[s.track], found.person[s.track] = round((1 - s.purity) * s.n_frames), s.person
+            found.n_wrong[s.track], found.person[s.track] = (
+                round((1 - s.purity) * s.n_frames),
+                s.person,
+            )
     return found
 
 
@@ -121,7 +142,11 @@ def read_left_out(work: Path, name: str) -> Forest:
 
 
 def judge_dataset(
-    dataset: Dataset, truth: dict[str, Path], folder: Path, prefix: str, forest: Forest | None = None
+    dataset: Dataset,
+    truth: dict[str, Path],
+    folder: Path,
+    prefix: str,
+    forest: Forest | None = None,
 ) -> Case:
     tracks = read_tracks(dataset)
     pairs = [(tracks[video], read_boxes(file)) for video, file in truth.items()]
@@ -134,7 +159,9 @@ def judge_dataset(
 def rename(table: pa.Table, prefix: str) -> pa.Table:
     for name in ("tracklet_id", "camera_id"):
         values = pa.array([f"{prefix}{value}" for value in table[name].to_pylist()])
-        table = table.set_column(table.schema.get_field_index(name), SUGGESTIONS.field(name), values)
+        table = table.set_column(
+            table.schema.get_field_index(name), SUGGESTIONS.field(name), values
+        )
     return table
 
 
@@ -150,7 +177,8 @@ def join(cases: list[Case]) -> Case:
 
 
 def open_street(work: Path, seed: int, preset: str = "default", luck: int = 0) -> Case:
-    """A street of the preset `score`; with `luck` its detector has other luck than the one it was drawn with."""
+    """A street of the preset `score`; with `luck` its detector has other luck than the one it was
+    drawn with."""
     tail = ("" if preset == "default" else f"-{preset}") + (f"-luck{luck}" if luck else "")
     street, root = work / f"street-{seed}", work / f"street-{seed}-data{tail}"
     if not (street / "street.json").exists():
@@ -172,7 +200,9 @@ def detect_again(street: Path, seed: int, luck: int) -> Path:
     rng = np.random.default_rng([seed, luck])
     for video_id, truth in truths.items():
         make_folder((folder / video_id).parent)
-        publish_text(folder / f"{video_id}.txt", format_detections(detect_truth(truth, NoiseConfig(), rng)))
+        publish_text(
+            folder / f"{video_id}.txt", format_detections(detect_truth(truth, NoiseConfig(), rng))
+        )
     return folder
 
 
@@ -180,15 +210,28 @@ def open_video(work: Path, data: Path, name: str) -> Case:
     root = work / f"{name}-data"
     if not (root / "dataset.json").exists():
         weights = data / "weights" / "yolov8n_coco_dequantized.pt"
-        run_lpw("build-tracklets", data / "video" / VIDEOS[name], "--out", root, "--weights", weights, "--no-cache")
+        run_lpw(
+            "build-tracklets",
+            data / "video" / VIDEOS[name],
+            "--out",
+            root,
+            "--weights",
+            weights,
+            "--no-cache",
+        )
     dataset = open_dataset(root)
     suggest(root, work / f"{name}-suggestions")
     truth = {dataset.manifest["sources"][0]["video_id"]: data / "mot15" / name / "gt" / "gt.txt"}
-    return judge_dataset(dataset, truth, work / f"{name}-suggestions", f"{name}/", read_left_out(work, name))
+    return judge_dataset(
+        dataset, truth, work / f"{name}-suggestions", f"{name}/", read_left_out(work, name)
+    )
 
 
-def link_sequence(sequence: Sequence, folder: Path, preset: str = "default", forest: Forest | None = None) -> Case:
-    """Our linker on detections of a sequence; without pictures, so that only the reasons of boxes speak."""
+def link_sequence(
+    sequence: Sequence, folder: Path, preset: str = "default", forest: Forest | None = None
+) -> Case:
+    """Our linker on detections of a sequence; without pictures, so that only the reasons of boxes
+    speak."""
     found = sequence.detections
     facts = configparser.ConfigParser()
     facts.read(folder / "seqinfo.ini")
@@ -199,18 +242,38 @@ def link_sequence(sequence: Sequence, folder: Path, preset: str = "default", for
     rows = np.flatnonzero(tracks >= 0)
     rows = rows[np.lexsort((frame[rows], tracks[rows]))]
     video = VideoBoxes(
-        frame[rows], tracks[rows].astype(np.int64), boxes_of(smooth)[rows],
-        found["score"].to_numpy()[rows].astype(np.float64), found, size,
-    )  # fmt: skip
+        frame[rows],
+        tracks[rows].astype(np.int64),
+        boxes_of(smooth)[rows],
+        found["score"].to_numpy()[rows].astype(np.float64),
+        found,
+        size,
+    )
     ids, measures = measure_tracklets(video, measure_boxes(video))
     n_frames = np.bincount(video.tracklet).astype(np.float64)
-    scores = score_measures(measures | {"duplicate": find_duplicates(video)[0], "short": 5 / n_frames})
+    scores = score_measures(
+        measures | {"duplicate": find_duplicates(video)[0], "short": 5 / n_frames}
+    )
     pair = track_rows(smooth, tracks), sequence.truth
     held, by_frame = (judge([pair], len(ids), hold=hold) for hold in (True, False))
-    columns = zip(*(
-        (f"{folder.name}/{i:05d}", folder.name, int(n_frames[i]), reason, float(values[i]), None, None, None)
-        for i in ids.tolist() for reason, values in scores.items() if np.isfinite(values[i])
-    ), strict=True)  # fmt: skip
+    columns = zip(
+        *(
+            (
+                f"{folder.name}/{i:05d}",
+                folder.name,
+                int(n_frames[i]),
+                reason,
+                float(values[i]),
+                None,
+                None,
+                None,
+            )
+            for i in ids.tolist()
+            for reason, values in scores.items()
+            if np.isfinite(values[i])
+        ),
+        strict=True,
+    )
     table = make_table([list(column) for column in columns], SUGGESTIONS)
     return Case(table, read_prior(table, forest), n_frames, held, by_frame)
 
@@ -227,7 +290,8 @@ def thin(case: Case, seed: int) -> Case:
 
 
 def review(case: Case, stock: Stock) -> tuple[Ints, str]:
-    """The order in which the scripted reviewer sees the tracklets, and the estimate shown at EFFORT."""
+    """The order in which the scripted reviewer sees the tracklets, and the estimate shown at
+    EFFORT."""
     number = {name: i for i, name in enumerate(stock.names)}
     seen: list[int] = []
     decided: dict[str, str] = {}
@@ -248,7 +312,10 @@ def measure(case: Case) -> dict[str, Any]:
     seen, shown = review(case, stock)
     n = len(seen)
     n_wrong = case.truth.n_wrong
-    best_error, best_wrong = np.argsort(~case.error, kind="stable"), np.argsort(-n_wrong, kind="stable")
+    best_error, best_wrong = (
+        np.argsort(~case.error, kind="stable"),
+        np.argsort(-n_wrong, kind="stable"),
+    )
 
     def errors(rows: Ints) -> float:
         return float(case.error[rows].sum() / max(case.error.sum(), 1))
@@ -259,19 +326,28 @@ def measure(case: Case) -> dict[str, Any]:
     curves = []
     for effort in EFFORTS:
         k = int(np.ceil(effort * n))
-        curves.append({
-            "effort": effort, "errors": errors(seen[:k]), "errors_perfect": errors(best_error[:k]),
-            "errors_random": effort, "purity": purity(n_wrong[seen[:k]].sum()),
-            "purity_perfect": purity(n_wrong[best_wrong[:k]].sum()),
-            "purity_random": purity(effort * n_wrong.sum()),
-        })  # fmt: skip
+        curves.append(
+            {
+                "effort": effort,
+                "errors": errors(seen[:k]),
+                "errors_perfect": errors(best_error[:k]),
+                "errors_random": effort,
+                "purity": purity(n_wrong[seen[:k]].sum()),
+                "purity_perfect": purity(n_wrong[best_wrong[:k]].sum()),
+                "purity_random": purity(effort * n_wrong.sum()),
+            }
+        )
     at, start = curves[EFFORTS.index(EFFORT)], purity(0)
     gain = at["purity_perfect"] - start
     facts = {
-        "n_tracklets": n, "n_errors": int(case.error.sum()), "purity_before": start, "errors_found": at["errors"],
+        "n_tracklets": n,
+        "n_errors": int(case.error.sum()),
+        "purity_before": start,
+        "errors_found": at["errors"],
         "errors_of_perfect": at["errors"] / at["errors_perfect"] if at["errors_perfect"] else None,
-        "purity_after": at["purity"], "purity_gain_of_perfect": (at["purity"] - start) / gain if gain > 0 else None,
-    }  # fmt: skip
+        "purity_after": at["purity"],
+        "purity_gain_of_perfect": (at["purity"] - start) / gain if gain > 0 else None,
+    }
     rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in facts.items()}
     curves = [{k: round(v, 4) for k, v in row.items()} for row in curves]
     return {**rounded, "shown": shown, "curves": curves}
@@ -282,18 +358,28 @@ def measure_thinned(case: Case) -> dict[str, Any]:
     each = [measure(thin(case, seed)) for seed in range(N_THINNED)]
 
     def mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
-        return {k: round(float(np.mean([row[k] for row in rows])), 4) for k in rows[0] if isinstance(rows[0][k], float)}
+        return {
+            k: round(float(np.mean([row[k] for row in rows])), 4)
+            for k in rows[0]
+            if isinstance(rows[0][k], float)
+        }
 
     curves = [mean(list(rows)) for rows in zip(*(one["curves"] for one in each), strict=True)]
-    return each[0] | mean(each) | {"curves": curves, "errors_found_each": [one["errors_found"] for one in each]}
+    return (
+        each[0]
+        | mean(each)
+        | {"curves": curves, "errors_found_each": [one["errors_found"] for one in each]}
+    )
 
 
 def recall_across(
     dataset: Dataset, folder: Path, people: Iterable[object], k: int = 5, scene: str | None = None
 ) -> dict[str, Any]:
-    """Share of tracklets with a true match in another camera of their scene that have one among the first k.
+    """Share of tracklets with a true match in another camera of their scene that have one among the
+    first k.
 
-    `people`: of each tracklet, by the name that it has in its scene; None for nobody. `scene`: where to ask; all.
+    `people`: of each tracklet, by the name that it has in its scene; None for nobody. `scene`:
+    where to ask; all.
     """
     ids, scenes = (dataset.tracklets[name].to_pylist() for name in ("tracklet_id", "scene_id"))
     person = ["" if p is None else f"{at}/{p}" for at, p in zip(scenes, people, strict=True)]
@@ -305,14 +391,22 @@ def recall_across(
     here = {name for name, at in zip(ids, scenes, strict=True) if scene in (None, at)}
     asking = {name for name, p in who.items() if p and len(seen_by[p]) > 1 and name in here}
     table = read_suggestions(dataset, "candidates", folder)
-    rows = zip(*(table[c].to_pylist() for c in ("tracklet_id", "kind", "rank", "other_id")), strict=True)
-    hits = {a for a, kind, rank, b in rows if kind == "cross_camera" and rank < k and a in asking and who[a] == who[b]}
+    rows = zip(
+        *(table[c].to_pylist() for c in ("tracklet_id", "kind", "rank", "other_id")), strict=True
+    )
+    hits = {
+        a
+        for a, kind, rank, b in rows
+        if kind == "cross_camera" and rank < k and a in asking and who[a] == who[b]
+    }
     return {"n": len(asking), f"recall_{k}": round(len(hits) / max(len(asking), 1), 4)}
 
 
 def across_street(work: Path, seed: int, case: Case) -> dict[str, Any]:
     people = [None if p < 0 else p for p in case.truth.person.tolist()]
-    return recall_across(open_dataset(work / f"street-{seed}-data"), work / f"street-{seed}-suggestions", people)
+    return recall_across(
+        open_dataset(work / f"street-{seed}-data"), work / f"street-{seed}-suggestions", people
+    )
 
 
 def across_mini(work: Path, data: Path, run: Path | None) -> dict[str, Any]:
@@ -330,7 +424,9 @@ def across_mini(work: Path, data: Path, run: Path | None) -> dict[str, Any]:
         suggest(root, folder, SuggestOptions(embeddings=file if source else None))
         people = dataset.tracklets["person_id"].to_pylist()
         for scene in (None, "scen1"):
-            found[f"{scene or 'mini_lpw'}, {name}"] = recall_across(dataset, folder, people, scene=scene)
+            found[f"{scene or 'mini_lpw'}, {name}"] = recall_across(
+                dataset, folder, people, scene=scene
+            )
     return found
 
 
@@ -344,21 +440,40 @@ def main() -> None:
     streets = {seed: open_street(args.work, seed) for seed in STREETS}
     videos = {name: open_video(args.work, args.data, name) for name in VIDEOS}
     mot = args.data / "mot15"
-    sequences = {s.name: link_sequence(s, mot / s.name, forest=read_left_out(args.work, s.name)) for s in load(mot)}
+    sequences = {
+        s.name: link_sequence(s, mot / s.name, forest=read_left_out(args.work, s.name))
+        for s in load(mot)
+    }
     street, video, mot15 = (join(list(made.values())) for made in (streets, videos, sequences))
     known = replace(mot15, prior=read_prior(mot15.table, None))
     by_frame = {"street": street.judge_by_frame(), "mot15": mot15.judge_by_frame()}
-    cases = {"street, as linked": street, "videos": video, "mot15": mot15, "mot15, by a forest fitted on it": known}
+    cases = {
+        "street, as linked": street,
+        "videos": video,
+        "mot15": mot15,
+        "mot15, by a forest fitted on it": known,
+    }
     cases |= {f"mot15, {name}": case for name, case in sequences.items()}
     cases |= {f"{name}, frame by frame": case for name, case in by_frame.items()}
     results = {
         "street, 10 % in error": measure_thinned(street),
         "street, frame by frame, 10 % in error": measure_thinned(by_frame["street"]),
     } | {name: measure(case) for name, case in cases.items()}
-    shown = ("n_tracklets", "n_errors", "errors_found", "errors_of_perfect", "purity_before", "purity_after",
-             "purity_gain_of_perfect")  # fmt: skip
-    print_table([["case", *shown], *([name, *(row[key] for key in shown)] for name, row in results.items())])
-    across = {f"street {seed}": across_street(args.work, seed, case) for seed, case in streets.items()}
+    shown = (
+        "n_tracklets",
+        "n_errors",
+        "errors_found",
+        "errors_of_perfect",
+        "purity_before",
+        "purity_after",
+        "purity_gain_of_perfect",
+    )
+    print_table(
+        [["case", *shown], *([name, *(row[key] for key in shown)] for name, row in results.items())]
+    )
+    across = {
+        f"street {seed}": across_street(args.work, seed, case) for seed, case in streets.items()
+    }
     across |= across_mini(args.work, args.data, args.run)
     print(across)
     facts = {"effort": EFFORT, "cases": results, "cross_camera": across}

@@ -1,10 +1,12 @@
 """Table 2 on real crops in LPW's layout: every row, one seed after the other.
 
-    python tests/bench/bench_table2.py --data DATASET --out FOLDER [--set train.iterations=900] [--seeds 0,1,2]
+    python tests/bench/bench_table2.py --data DATASET --out FOLDER [--set train.iterations=900]
+    [--seeds 0,1,2]
 
-Trains on scenes 2 and 3, tests on scene 1 (protocol `lpw`). What is done is kept in FOLDER and not done again; after
-each row results/table2_mini_lpw.json holds all rows that are there, and on a new machine or in a new FOLDER the rows in
-that file with the same settings count as done. OSNet's weights are those of ../shared/data.
+Trains on scenes 2 and 3, tests on scene 1 (protocol `lpw`). What is done is kept in FOLDER and not
+done again; after each row results/table2_mini_lpw.json holds all rows that are there, and on a new
+machine or in a new FOLDER the rows in that file with the same settings count as done. OSNet's
+weights are those of ../shared/data.
 """
 
 import argparse
@@ -23,8 +25,22 @@ from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run.run_folder import compare_settings
 from rqen.training.distributed import open_team
 
-OSNET = Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
-ORDER = ("untrained", "onnx", "baseline", "mean", "qan", "qfix", "more_params", "rqen", "ru", "rm", "rl")
+OSNET = (
+    Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
+)
+ORDER = (
+    "untrained",
+    "onnx",
+    "baseline",
+    "mean",
+    "qan",
+    "qfix",
+    "more_params",
+    "rqen",
+    "ru",
+    "rm",
+    "rl",
+)
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "cmc@20", "map")
 
 
@@ -40,12 +56,15 @@ def main() -> None:
     parser.add_argument("--name", default="table2_mini_lpw")
     given = parser.parse_args()
     places = {str(given.data): given.data.name, str(given.out): given.out.name}
-    sys.argv = [places.get(word, word) for word in sys.argv]  # the command in the result holds no place of this machine
+    sys.argv = [
+        places.get(word, word) for word in sys.argv
+    ]  # the command in the result holds no place of this machine
     onnx = OSNET if OSNET.is_file() and (not given.methods or "onnx" in given.methods) else None
     methods = tuple(given.methods) or tuple(name for name in ORDER if name != "onnx" or onnx)
     seeds = tuple(int(seed) for seed in given.seeds.split(","))
     request = Request(
-        "table2", given.data, given.out, recipe=given.recipe, changes=tuple(given.changes), methods=methods,
+        "table2", given.data, given.out, recipe=given.recipe, changes=tuple(given.changes),
+        methods=methods,
         seeds=seeds, onnx=onnx,
     )  # fmt: skip
     plan = make_plan(request)
@@ -76,7 +95,8 @@ def restore(plan: Plan, name: str) -> None:
 
 
 def publish(plan: Plan, name: str) -> list[dict[str, Any]]:
-    """Writes what is there of the plan, row by row and in the mean over seeds; returns the means as cells."""
+    """Writes what is there of the plan, row by row and in the mean over seeds; returns the means as
+    cells."""
     records = read_records(plan.request.out, plan.items)
     means = summarise_rows(plan, records)
     shown = []
@@ -88,12 +108,15 @@ def publish(plan: Plan, name: str) -> list[dict[str, Any]]:
         return shown
     facts = {
         "dataset_digest": plan.test.manifest["digest"], "counts": plan.test.manifest["counts"],
-        "protocol": plan.protocol, "recipe": plan.recipe.values(), "seeds": list(plan.request.seeds),
+        "protocol": plan.protocol, "recipe": plan.recipe.values(),
+        "seeds": list(plan.request.seeds),
         "mean_percent": [
             {
                 "row": row.name, "n": means[row.name].n,
-                **{m: round(100 * means[row.name].mean[m], 2) for m in METRICS if means[row.name].n},
-                **{f"{m} sd": round(100 * v, 2) for m, v in means[row.name].deviation.items() if m in METRICS},
+                **{m: round(100 * means[row.name].mean[m],
+                2) for m in METRICS if means[row.name].n},
+                **{f"{m} sd": round(100 * v, 2) for m,
+                v in means[row.name].deviation.items() if m in METRICS},
             }
             for row in plan.rows
         ],

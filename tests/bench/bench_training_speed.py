@@ -1,12 +1,15 @@
-"""Images per second of training and of extraction: the mode that the trial chooses, beside plain eager PyTorch.
+"""Images per second of training and of extraction: the mode that the trial chooses, beside plain
+eager PyTorch.
 
-    python tests/bench/bench_training_speed.py [--backbone googlenet] [--size 224 224] [--rounds 5] [--seconds 20]
+    python tests/bench/bench_training_speed.py [--backbone googlenet] [--size 224 224] [--rounds 5]
+    [--seconds 20]
 
-Plain is float32, contiguous, as anybody would write it; ours is the mode (precision, layout) of the product's own
-trial, and the memory setting that training and embedding make. A step is the product's: 3 sets of 8 frames (a released
-triplet), forward, losses, backward, optimiser. Extraction is the product's describe_frames on 24 frames, without and
-with folded normalisation. Pixels are there already, weights random: neither changes the speed. Each measurement has a
-process of its own; plain and ours take turns, and the ratio is the median over the rounds of the ratios within a round.
+Plain is float32, contiguous, as anybody would write it; ours is the mode (precision, layout) of the
+product's own trial, and the memory setting that training and embedding make. A step is the
+product's: 3 sets of 8 frames (a released triplet), forward, losses, backward, optimiser. Extraction
+is the product's describe_frames on 24 frames, without and with folded normalisation. Pixels are
+there already, weights random: neither changes the speed. Each measurement has a process of its own;
+plain and ours take turns, and the ratio is the median over the rounds of the ratios within a round.
 --compiled measures steps through torch.compile as well.
 """
 
@@ -44,8 +47,14 @@ ALL_MODES = TrainRecipe(precision="auto", channels_last="auto")
 
 
 def make_recipe(backbone: str, size: tuple[int, int], *, compiled: bool = False) -> Recipe:
-    changes = (f"data.height={size[0]}", f"data.width={size[1]}", f"train.compile={str(compiled).lower()}")
-    return read_recipe("paper", (f'model.backbone="{backbone}"', 'model.weights="random"', *changes))
+    changes = (
+        f"data.height={size[0]}",
+        f"data.width={size[1]}",
+        f"train.compile={str(compiled).lower()}",
+    )
+    return read_recipe(
+        "paper", (f'model.backbone="{backbone}"', 'model.weights="random"', *changes)
+    )
 
 
 def make_images(recipe: Recipe) -> torch.Tensor:
@@ -59,7 +68,9 @@ def make_step(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], A
     job = Job(Path("none"), Path("none"), "rqen", recipe)
     team = Team(Share(), next(network.parameters()).device)
     runner = Runner(job, team, network, make_optimiser(network, recipe.optim), mode)
-    batch = Batch(make_images(recipe), torch.tensor([0, 0, 1]).repeat_interleave(recipe.data.n_triplets))
+    batch = Batch(
+        make_images(recipe), torch.tensor([0, 0, 1]).repeat_interleave(recipe.data.n_triplets)
+    )
     return lambda: runner.step(batch, 0)
 
 
@@ -82,8 +93,11 @@ def choose(work: str, recipe: Recipe, network: SetNetwork) -> Mode:
     return choose_mode(list_modes(ALL_MODES), network, functools.partial(make, recipe))
 
 
-def measure(work: Callable[[], Any], seconds: float, n_images: int = N_IMAGES, device: torch.device = CPU) -> float:
-    """Images per second over at least `seconds` and three goes of `n_images`, after two to warm up."""
+def measure(
+    work: Callable[[], Any], seconds: float, n_images: int = N_IMAGES, device: torch.device = CPU
+) -> float:
+    """Images per second over at least `seconds` and three goes of `n_images`, after two to warm
+    up."""
     work()
     work()
     wait_for(device)
@@ -116,7 +130,16 @@ def run_worker(given: argparse.Namespace) -> None:
 
 def ask_worker(given: argparse.Namespace, backbone: str, *what: str) -> Any:
     size = [str(side) for side in given.size]
-    words = ["--backbone", backbone, "--size", *size, "--seconds", str(given.seconds), "--worker", *what]
+    words = [
+        "--backbone",
+        backbone,
+        "--size",
+        *size,
+        "--seconds",
+        str(given.seconds),
+        "--worker",
+        *what,
+    ]
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -126,33 +149,44 @@ def ask_worker(given: argparse.Namespace, backbone: str, *what: str) -> Any:
 def compare(given: argparse.Namespace, backbone: str, work: str) -> dict[str, Any]:
     """Ours and plain in turn; images per second, and ratios of medians and within rounds."""
     mode = ask_worker(given, backbone, work, "choose", "")
-    variants = ["plain", "ours"] + (["folded"] if work == "extraction" else ["compiled"] if given.compiled else [])
+    variants = ["plain", "ours"] + (
+        ["folded"] if work == "extraction" else ["compiled"] if given.compiled else []
+    )
     found: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(given.rounds):
         for name in variants if number % 2 == 0 else variants[::-1]:
             found[name].append(ask_worker(given, backbone, work, name, json.dumps(mode)))
     ratios = {
-        name: [ours / plain for ours, plain in zip(found[name], found["plain"], strict=True)] for name in variants[1:]
+        name: [ours / plain for ours, plain in zip(found[name], found["plain"], strict=True)]
+        for name in variants[1:]
     }
     return {
         "backbone": backbone,
         "work": work,
         "mode": {"precision": mode["precision"], "channels_last": mode["channels_last"]},
         "trial_s": mode["seconds"],
-        "images_per_s": {name: round(statistics.median(values), 2) for name, values in found.items()},
+        "images_per_s": {
+            name: round(statistics.median(values), 2) for name, values in found.items()
+        },
         "ratio": {name: round(statistics.median(values), 3) for name, values in ratios.items()},
-        "ratio_range": {name: [round(min(values), 3), round(max(values), 3)] for name, values in ratios.items()},
+        "ratio_range": {
+            name: [round(min(values), 3), round(max(values), 3)] for name, values in ratios.items()
+        },
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", action="append", default=[])
-    parser.add_argument("--size", type=int, nargs=2, default=[224, 224], help="height and width in pixels")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=[224, 224], help="height and width in pixels"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--work", choices=["training", "extraction"], action="append", default=[])
-    parser.add_argument("--compiled", action="store_true", help="also training by torch.compile (minutes to begin)")
+    parser.add_argument(
+        "--compiled", action="store_true", help="also training by torch.compile (minutes to begin)"
+    )
     parser.add_argument("--name", default="training_speed")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -175,7 +209,10 @@ def main() -> None:
 
 
 def list_cells(row: dict[str, Any]) -> list[Any]:
-    mode = f"{row['mode']['precision']}, channels {'last' if row['mode']['channels_last'] else 'first'}"
+    mode = (
+        f"{row['mode']['precision']}, channels "
+        f"{'last' if row['mode']['channels_last'] else 'first'}"
+    )
     speed, ratio = row["images_per_s"], row["ratio"]
     cells = [row["backbone"], row["work"], mode, speed["plain"], speed["ours"], ratio["ours"]]
     third = "compiled" if "compiled" in speed else "folded"

@@ -1,12 +1,14 @@
-"""What it costs that nothing of a stranger's folder is believed: verification on opening, and the doors, in pairs.
+"""What it costs that nothing of a stranger's folder is believed: verification on opening, and the
+doors, in pairs.
 
     python tests/bench/bench_trust.py --old CHECKOUT [--raw mini_lpw] [--images 590547] [--pairs 11]
 
-First the seconds that `open_dataset` takes to verify an index of 590,547 images, over opening it without, and those
-that opening the index of a small dataset takes more than before (bar of both: 20 ms).
-Then the same work with this checkout and with an older one (c363c30 opened no door), each in a fresh process after its
-imports, in turns; the ratio of CPU seconds of each pair, new by old, and its median (bar: 1.03). Each version works on
-a dataset that it made itself from the same raw tree; files are in the page cache.
+First the seconds that `open_dataset` takes to verify an index of 590,547 images, over opening it
+without, and those that opening the index of a small dataset takes more than before (bar of both: 20
+ms). Then the same work with this checkout and with an older one (c363c30 opened no door), each in a
+fresh process after its imports, in turns; the ratio of CPU seconds of each pair, new by old, and
+its median (bar: 1.03). Each version works on a dataset that it made itself from the same raw tree;
+files are in the page cache.
 """
 
 import argparse
@@ -58,20 +60,29 @@ data, out = Path(sys.argv[1]), Path(sys.argv[2])
 TAIL = "print(time.process_time() - began)"
 #: Work that users wait for; `data` is a dataset, `out` a free place.
 WORK = {
-    "check": "from lpw_toolkit.check import check_dataset\nbegan = time.process_time()\nreport = check_dataset(data)\n"
+    "check": "from lpw_toolkit.check import check_dataset\nbegan = time.process_time()\nreport = "
+             "check_dataset(data)\n"
     "assert report.ok",
     "read and verify images": "from lpw_toolkit.dataset.clip_index import open_index\n"
     "images = open_index(data, source='files').images\nbegan = time.process_time()\n"
     "for row in range(len(images)):\n    images.read(row)",
-    "decode images": "from lpw_toolkit.dataset.clip_index import open_index\nimages = open_index(data, source='files').images\n"
-    "began = time.process_time()\nfor row in range(len(images)):\n    images.decode(row, (256, 128))",
-    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.dataset.pack import write_pack\n"
-    "began = time.process_time()\nwrite_pack(open_dataset(data))\nPath(data / 'pack.parquet').unlink()\n"
+    "decode images": "from lpw_toolkit.dataset.clip_index import open_index\nimages = "
+                     "open_index(data, source='files').images\n"
+    "began = time.process_time()\nfor row in range(len(images)):\n    images.decode(row, (256, "
+    "128))",
+    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.dataset.pack import "
+            "write_pack\n"
+    "began = time.process_time()\nwrite_pack(open_dataset(data))\nPath(data / "
+    "'pack.parquet').unlink()\n"
     "Path(data / 'images.pack').unlink()",
-    "export to a tree": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.exports import export_dataset\n"
-    "began = time.process_time()\nexport_dataset(open_dataset(data), 'tree', out)\nshutil.rmtree(out)",
-    "import": "from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark\nraw = Path(sys.argv[3])\n"
-    "began = time.process_time()\nimport_benchmark(ImportConfig('lpw', raw, out, allow_partial=True))\n"
+    "export to a tree": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.exports "
+                        "import export_dataset\n"
+    "began = time.process_time()\nexport_dataset(open_dataset(data), 'tree', "
+    "out)\nshutil.rmtree(out)",
+    "import": "from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark\nraw = "
+              "Path(sys.argv[3])\n"
+    "began = time.process_time()\nimport_benchmark(ImportConfig('lpw', raw, out, "
+    "allow_partial=True))\n"
     "shutil.rmtree(out)",
 }  # fmt: skip
 
@@ -80,7 +91,9 @@ def run(checkout: Path, code: str, *words: Path) -> float:
     """What the code prints, run with the packages of `checkout`."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     command = [sys.executable, "-c", code, *map(str, words)]
-    done = subprocess.run(command, env=environment, cwd=checkout, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=checkout, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     return float(done.stdout.split()[-1])
@@ -100,7 +113,10 @@ def measure_opening(old: Path, raw: Path, n_pairs: int) -> list[float]:
         places = {old: Path(name) / "old", ROOT: Path(name) / "new"}
         for checkout, place in places.items():
             run(checkout, MAKE, Path(name), place, raw)
-        seconds = [[run(checkout, OPEN, place) for checkout, place in places.items()] for _ in range(n_pairs)]
+        seconds = [
+            [run(checkout, OPEN, place) for checkout, place in places.items()]
+            for _ in range(n_pairs)
+        ]
     return [new - before for before, new in seconds]
 
 
@@ -138,7 +154,10 @@ def main() -> None:
     ratios = measure_pairs(given.old.resolve(), given.raw.resolve(), given.pairs)
     medians = {work: statistics.median(values) for work, values in ratios.items()}
     print(f"verification of {given.images} images: median {statistics.median(verify) * 1e3:.1f} ms")
-    print(f"opening the index of {given.raw.name}: {statistics.median(opening) * 1e3:.1f} ms more than before")
+    print(
+        f"opening the index of {given.raw.name}: {statistics.median(opening) * 1e3:.1f} ms more "
+        f"than before"
+    )
     rows = [[work, medians[work], min(values), max(values)] for work, values in ratios.items()]
     print_table([["work", "median ratio", "least", "most"], *rows])
     facts = {

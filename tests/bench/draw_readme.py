@@ -1,11 +1,13 @@
 """Draws the README's pictures from the demo street: no real person is in any of them.
 
     lpw demo
-    python tests/bench/draw_readme.py lpw-demo docs/street.png                  frames, and tracklets built from them
-    python tests/bench/draw_readme.py lpw-demo docs/scores.png RUN [DATASET]    what a run of rqen or qan says of frames
-                                                                                of which half were spoiled
+    python tests/bench/draw_readme.py lpw-demo docs/street.png    frames and tracklets
+    python tests/bench/draw_readme.py lpw-demo docs/scores.png RUN [DATASET]  scores of a run
+                                                                                of which half were
+                                                                                spoiled
 
-DATASET is lpw-demo/dataset or one made from it; its videos must be those of the street, byte by byte.
+DATASET is lpw-demo/dataset or one made from it; its videos must be those of the street, byte by
+byte.
 """
 
 import sys
@@ -55,37 +57,52 @@ def draw_strips(demo: Path) -> np.ndarray:
     for tracklet in longest:
         rows = starts[tracklet] + np.linspace(0, lengths[tracklet] - 1, N_CROPS).astype(int)
         paths = [dataset.frames["image"][int(row)]["path"].as_py() for row in rows]
-        crops = [cv2.resize(cv2.imread(str(dataset.image_file(path))), CROP_PX[::-1]) for path in paths]
+        crops = [
+            cv2.resize(cv2.imread(str(dataset.image_file(path))), CROP_PX[::-1]) for path in paths
+        ]
         strips.append(np.hstack(crops))
     return np.vstack(strips)
 
 
 def refuse_real(dataset: Dataset, demo: Path) -> None:
-    """The README shows synthetic persons only: every video of the dataset must be one that the demo drew."""
+    """The README shows synthetic persons only: every video of the dataset must be one that the demo
+    drew."""
     drawn = {sha256_file(file) for file in iter_files(demo / "street" / "video")}
     sources = dataset.manifest["sources"]
     if not sources or any(source["sha256"] not in drawn for source in sources):
-        sys.exit(f"{dataset.root}: not made from the videos of {demo}: the README shows synthetic persons only")
+        sys.exit(
+            f"{dataset.root}: not made from the videos of {demo}: the README shows synthetic "
+            f"persons only"
+        )
 
 
 def choose_long(dataset: Dataset, n: int) -> list[int]:
     """Rows of the longest tracklets, at most one per camera."""
-    lengths, cameras = dataset.tracklets["n_frames"].to_numpy(), dataset.tracklets["camera_id"].to_pylist()
+    lengths, cameras = (
+        dataset.tracklets["n_frames"].to_numpy(),
+        dataset.tracklets["camera_id"].to_pylist(),
+    )
     chosen: dict[str, int] = {}
     for row in np.argsort(-lengths, kind="stable").tolist():
         chosen.setdefault(cameras[row], row)
     return list(chosen.values())[:n]
 
 
-def spoil_frames(dataset: Dataset, view: QualityView, row: int, rng: np.random.Generator) -> ScoredSet:
-    """Frames of a tracklet, evenly spaced, every other one with one region covered, blurred or darkened; scored."""
+def spoil_frames(
+    dataset: Dataset, view: QualityView, row: int, rng: np.random.Generator
+) -> ScoredSet:
+    """Frames of a tracklet, evenly spaced, every other one with one region covered, blurred or
+    darkened; scored."""
     images, (start, stop) = open_images(dataset), Ranges(dataset).bounds[row].tolist()
     others = np.concatenate([np.arange(start), np.arange(stop, dataset.frames.num_rows)])
     positions = sample_positions(stop - start, N_FRAMES)
     pixels = [images.decode(start + position) for position in positions]
     planted = np.zeros((len(pixels), 3), dtype=bool)
     spoiled = np.sort(rng.permutation(len(pixels))[: len(pixels) // 2])
-    regions, kinds = rng.permutation(np.arange(len(spoiled)) % 3), rng.permutation(np.arange(len(spoiled)) % len(KINDS))
+    regions, kinds = (
+        rng.permutation(np.arange(len(spoiled)) % 3),
+        rng.permutation(np.arange(len(spoiled)) % len(KINDS)),
+    )
     for i, region, kind in zip(spoiled.tolist(), regions.tolist(), kinds.tolist(), strict=True):
         donor = images.decode(int(rng.choice(others)), pixels[i].shape[:2])
         pixels[i] = spoil(pixels[i], region, kind, donor, rng.random(4), NoiseConfig())
@@ -101,17 +118,25 @@ def draw_scores(demo: Path, run: Path, data: Path) -> np.ndarray:
     refuse_real(dataset, demo)
     view = QualityView(run)
     sets = [spoil_frames(dataset, view, row, rng) for row in choose_long(dataset, N_SCORED)]
-    pictures = [cv2.imdecode(np.frombuffer(draw_set(scored), np.uint8), cv2.IMREAD_COLOR) for scored in sets]
+    pictures = [
+        cv2.imdecode(np.frombuffer(draw_set(scored), np.uint8), cv2.IMREAD_COLOR) for scored in sets
+    ]
     return np.vstack([picture[:, : min(p.shape[1] for p in pictures)] for picture in pictures])
 
 
 def main() -> None:
     """Draws one of the pictures."""
-    demo, out, more = Path(sys.argv[1]), Path(sys.argv[2]), [Path(argument) for argument in sys.argv[3:]]
+    demo, out, more = (
+        Path(sys.argv[1]),
+        Path(sys.argv[2]),
+        [Path(argument) for argument in sys.argv[3:]],
+    )
     if more:
         picture = draw_scores(demo, more[0], more[1] if more[1:] else demo / "dataset")
     else:
-        picture = np.vstack([np.hstack([draw_frame(demo, view) for view in VIEWS]), draw_strips(demo)])
+        picture = np.vstack(
+            [np.hstack([draw_frame(demo, view) for view in VIEWS]), draw_strips(demo)]
+        )
     out.parent.mkdir(exist_ok=True)
     cv2.imwrite(str(out), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 

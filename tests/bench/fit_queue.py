@@ -1,13 +1,15 @@
-"""Fits the forest of the queue (manifests/lpw_manifests/cleanup/queue_prior.json) on synthetic streets and MOT15 sequences.
+"""Fits the forest of the queue (manifests/lpw_manifests/cleanup/queue_prior.json) on synthetic
+streets and MOT15 sequences.
 
     pip install scikit-learn
     python tests/bench/fit_queue.py --work FOLDER [--data ../shared/data]
 
-Fitted on the streets of STREETS, each with several draws of the detector's luck and linked by two presets, and on all
-sequences, as they are and disturbed, by three presets. FOLDER/forests takes one forest without each sequence, by which
-bench_suggest.py judges it; its streets are others. Every tracklet of a street stands in the training set twice, once
-without the reasons that need pictures: datasets differ in what can be judged. Real sequences are few, so each of their
-tracklets counts OF_SEQUENCES times.
+Fitted on the streets of STREETS, each with several draws of the detector's luck and linked by two
+presets, and on all sequences, as they are and disturbed, by three presets. FOLDER/forests takes one
+forest without each sequence, by which bench_suggest.py judges it; its streets are others. Every
+tracklet of a street stands in the training set twice, once without the reasons that need pictures:
+datasets differ in what can be judged. Real sequences are few, so each of their tracklets counts
+OF_SEQUENCES times.
 """
 
 import argparse
@@ -30,9 +32,24 @@ from lpw_toolkit.files.writing import make_folder, publish_text
 Floats = NDArray[np.float64]
 STREETS = (2, 4, 5, 6, 7, 8, 9)
 VARIANTS = (("default", 0), ("default", 1), ("default", 2), ("default", 3), ("thrifty", 1))
-OUT = Path(__file__).resolve().parents[2] / "manifests" / "lpw_manifests" / "cleanup" / "queue_prior.json"
-#: Reasons that need pictures or raw detections: hidden from the trees in the second copy of every tracklet.
-OF_LOOKS = ("identity_switch", "look_change", "sharp_change", "odd_frame", "look_meeting", "look_gap", "look_jump")
+OUT = (
+    Path(__file__).resolve().parents[2]
+    / "manifests"
+    / "lpw_manifests"
+    / "cleanup"
+    / "queue_prior.json"
+)
+#: Reasons that need pictures or raw detections: hidden from the trees in the second copy of every
+#: tracklet.
+OF_LOOKS = (
+    "identity_switch",
+    "look_change",
+    "sharp_change",
+    "odd_frame",
+    "look_meeting",
+    "look_gap",
+    "look_jump",
+)
 #: No evidence of an error in a tracklet, but of one to be merged or left out: up to the decisions.
 LEFT_OUT = ("duplicate",)
 OF_SEQUENCES = 2.0
@@ -41,10 +58,17 @@ N_TREES, N_LEAVES, RATE, DIGITS = 150, 8, 0.05, 4
 
 def open_cases(work: Path, data: Path) -> dict[str, list[Case]]:
     """Cases by the group that is left out together when the fit is judged."""
-    cases = {f"street {seed}": [open_street(work, seed, *variant) for variant in VARIANTS] for seed in STREETS}
+    cases = {
+        f"street {seed}": [open_street(work, seed, *variant) for variant in VARIANTS]
+        for seed in STREETS
+    }
     rng = np.random.default_rng(0)
     for sequence in load(data / "mot15"):
-        worse = [disturb(sequence, kind, rng) for kind in ("jitter", "misses", "false boxes") for _ in range(2)]
+        worse = [
+            disturb(sequence, kind, rng)
+            for kind in ("jitter", "misses", "false boxes")
+            for _ in range(2)
+        ]
         cases[sequence.name] = [
             link_sequence(one, data / "mot15" / sequence.name, preset)
             for one in (sequence, *worse)
@@ -61,7 +85,8 @@ def fit(inputs: Floats, errors: NDArray[np.bool_], weights: Floats, reasons: lis
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(
-        max_iter=N_TREES, learning_rate=RATE, max_leaf_nodes=N_LEAVES, l2_regularization=1.0, max_features=0.5,
+        max_iter=N_TREES, learning_rate=RATE, max_leaf_nodes=N_LEAVES, l2_regularization=1.0,
+        max_features=0.5,
         min_samples_leaf=20, early_stopping=False, random_state=0,
     )  # fmt: skip
     model.fit(inputs, errors, sample_weight=weights)
@@ -77,7 +102,8 @@ def fit(inputs: Floats, errors: NDArray[np.bool_], weights: Floats, reasons: lis
         })  # fmt: skip
     held = {
         "source": "python tests/bench/fit_queue.py", "streets": STREETS,
-        "reasons": reasons, "base": round(float(np.ravel(model._baseline_prediction)[0]), DIGITS), "trees": trees,
+        "reasons": reasons, "base": round(float(np.ravel(model._baseline_prediction)[0]), DIGITS),
+        "trees": trees,
     }  # fmt: skip
     return json.dumps(held, separators=(",", ":")) + "\n"
 
@@ -89,13 +115,17 @@ def measure_auc(logits: Floats, errors: NDArray[np.bool_]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=SHARED)
     options = parser.parse_args()
     reasons = [name for name in REASONS if name not in LEFT_OUT]
     if not OUT.exists():
-        publish_text(OUT, json.dumps({"reasons": [], "base": 0.0, "trees": []}))  # what reads suggestions wants one
+        publish_text(
+            OUT, json.dumps({"reasons": [], "base": 0.0, "trees": []})
+        )  # what reads suggestions wants one
     rows: list[tuple[str, Floats, NDArray[np.bool_], Floats]] = []
     for group, cases in open_cases(options.work, options.data).items():
         for case in cases:
@@ -103,7 +133,10 @@ def main() -> None:
             inputs = lay_out(stock.reasons, stock.scores, reasons)
             blind = inputs.copy()
             blind[:, [reasons.index(name) for name in OF_LOOKS]] = NEUTRAL
-            weight = np.full(len(inputs), 1 / (2 * len(VARIANTS)) if is_street(group) else OF_SEQUENCES / len(cases))
+            weight = np.full(
+                len(inputs),
+                1 / (2 * len(VARIANTS)) if is_street(group) else OF_SEQUENCES / len(cases),
+            )
             rows += [(group, inputs, case.error, weight)]
             if is_street(group):
                 rows += [(group, blind, case.error, weight)]
@@ -120,7 +153,12 @@ def main() -> None:
         text = fit_without(group)
         publish_text(forests / f"{group}.json", text)
         table.append(
-            [group, len(errors), int(errors.sum()), measure_auc(parse_forest(text).predict(reasons, inputs), errors)]
+            [
+                group,
+                len(errors),
+                int(errors.sum()),
+                measure_auc(parse_forest(text).predict(reasons, inputs), errors),
+            ]
         )
     print_table(table)
     publish_text(OUT, fit_without(None))

@@ -1,4 +1,5 @@
-"""Other linkers behind one call: detections of one video in, tracks out, with one knob for the gap."""
+"""Other linkers behind one call: detections of one video in, tracks out, with one knob for the
+gap."""
 
 import os
 from collections.abc import Callable
@@ -32,7 +33,9 @@ def to_rows(found: list[tuple[int, int, NDArray[np.float64]]]) -> BoxRows:
     if not found:
         return BoxRows(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
     frame, track, boxes = zip(*found, strict=True)
-    return BoxRows(np.array(frame, np.int32), np.array(track, np.int64), np.array(boxes), np.ones(len(frame)))
+    return BoxRows(
+        np.array(frame, np.int32), np.array(track, np.int64), np.array(boxes), np.ones(len(frame))
+    )
 
 
 def link_plain(detections: pa.Table, gap: int | None) -> BoxRows:
@@ -44,7 +47,8 @@ def link_plain(detections: pa.Table, gap: int | None) -> BoxRows:
 
 
 class _SortTrack:
-    """State `cx cy area ratio vcx vcy varea`. Source: Bewley et al. 2016, section 3.2, and abewley/sort (noise)."""
+    """State `cx cy area ratio vcx vcy varea`. Source: Bewley et al. 2016, section 3.2, and
+    abewley/sort (noise)."""
 
     def __init__(self, box: NDArray[np.float64], number: int) -> None:
         from filterpy.kalman import KalmanFilter
@@ -82,7 +86,9 @@ class _SortTrack:
         self.missed, self.streak = 0, self.streak + 1
 
 
-def link_sort(detections: pa.Table, gap: int | None, *, min_hits: int = 3, iou: float = 0.3) -> BoxRows:
+def link_sort(
+    detections: pa.Table, gap: int | None, *, min_hits: int = 3, iou: float = 0.3
+) -> BoxRows:
     """SORT; `gap` is its max_age (1)."""
     max_age, live, out, n = gap or 1, [], [], 0
     for index, boxes, _ in iter_frames(detections):
@@ -109,7 +115,9 @@ def _link_roboflow(name: str) -> Peer:
         tracker = getattr(trackers, name)(**({} if gap is None else {"lost_track_buffer": gap}))
         out = []
         for index, boxes, scores in iter_frames(detections):
-            found = supervision.Detections(xyxy=boxes, confidence=scores, class_id=np.zeros(len(boxes), int))
+            found = supervision.Detections(
+                xyxy=boxes, confidence=scores, class_id=np.zeros(len(boxes), int)
+            )
             done = tracker.update(found)
             known = zip(done.tracker_id, done.xyxy, strict=True) if len(done) else []
             out += [(index, int(number), box) for number, box in known if number >= 0]
@@ -122,7 +130,11 @@ class _Results:
     """What BYTETracker reads of ultralytics' `Boxes`."""
 
     def __init__(self, boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-        self.xyxy, self.conf, self.cls = boxes.astype(np.float32), scores.astype(np.float32), np.zeros(len(boxes))
+        self.xyxy, self.conf, self.cls = (
+            boxes.astype(np.float32),
+            scores.astype(np.float32),
+            np.zeros(len(boxes)),
+        )
         self.xywh = to_centres(boxes).astype(np.float32)
 
     def __len__(self) -> int:
@@ -142,7 +154,10 @@ def link_ultralytics(detections: pa.Table, gap: int | None) -> BoxRows:
     settings |= {"track_buffer": gap or 30, "match_thresh": 0.8, "fuse_score": True}
     tracker, out = BYTETracker(SimpleNamespace(**settings)), []
     for index, boxes, scores in iter_frames(detections):
-        out += [(index, int(row[4]), np.asarray(row[:4], float)) for row in tracker.update(_Results(boxes, scores))]
+        out += [
+            (index, int(row[4]), np.asarray(row[:4], float))
+            for row in tracker.update(_Results(boxes, scores))
+        ]
     return to_rows(out)
 
 

@@ -1,4 +1,5 @@
-"""What a result file says of the machine, and how results are written: no host name, no path, no clock."""
+"""What a result file says of the machine, and how results are written: no host name, no path, no
+clock."""
 
 import json
 import os
@@ -17,9 +18,18 @@ def describe_machine() -> dict[str, Any]:
     fields = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
     fields = {key.strip(): value.strip() for key, value in fields.items()}
     flags = set(fields.get("flags", "").split())
-    wanted = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if flag in flags]
+    wanted = [
+        flag
+        for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+        if flag in flags
+    ]
     model = f"{fields.get('vendor_id', '')} {fields.get('model name', platform.machine())}".strip()
-    return {"cpu": model, "flags": wanted, "cores": os.cpu_count(), "python": platform.python_version()}
+    return {
+        "cpu": model,
+        "flags": wanted,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
 
 
 def write_result(name: str, facts: dict[str, Any]) -> Path:
@@ -34,7 +44,11 @@ def write_result(name: str, facts: dict[str, Any]) -> Path:
 
 def print_table(rows: list[list[Any]]) -> None:
     """Prints rows of cells, the first row as head, columns aligned."""
-    text = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    text = [
+        [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows
+    ]
     widths = [max(len(row[i]) for row in text) for i in range(len(text[0]))]
     for row in text:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )

@@ -14,7 +14,8 @@ def read_mb(field: str) -> float:
 
 
 def measure_extra_mb(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What `work` returns, and by how much the resident size rose at its peak above what it was before."""
+    """What `work` returns, and by how much the resident size rose at its peak above what it was
+    before."""
     REFERENCES.write_text("5")  # sets the peak back to the present size
     before = read_mb("VmRSS")
     result = work()

@@ -1,16 +1,17 @@
-"""The review page in headless Chromium: how fast it is, how much memory it takes, and what a reviewer gets done in it.
+"""The review page in headless Chromium: how fast it is, how much memory it takes, and what a
+reviewer gets done in it.
 
     python tests/bench/review.py speed --work FOLDER [--sizes 10000 100000] [--presses 200]
     python tests/bench/review.py keys --work FOLDER [--seed 1] [--effort 0.2]
 
-`speed` drives `lpw clean --review` over made datasets. Scripting is from the keydown event until its last listener has
-run; `presented` is the browser's own Event Timing, from the key to the next frame on the screen, in steps of 8 ms.
-`durable` is the time of one decision in the server until its line is on the disk. PSS is the renderer's, as the kernel
-has it.
+`speed` drives `lpw clean --review` over made datasets. Scripting is from the keydown event until
+its last listener has run; `presented` is the browser's own Event Timing, from the key to the next
+frame on the screen, in steps of 8 ms. `durable` is the time of one decision in the server until its
+line is on the disk. PSS is the renderer's, as the kernel has it.
 
-`keys`: a scripted reviewer who knows the truth cleans the first part of the queue of a synthetic street in the page, by
-its keys alone. Seconds are by the keystroke model of Card, Moran and Newell (1980): 1.35 s to make up one's mind for
-each tracklet and for each edit, 0.28 s for each key.
+`keys`: a scripted reviewer who knows the truth cleans the first part of the queue of a synthetic
+street in the page, by its keys alone. Seconds are by the keystroke model of Card, Moran and Newell
+(1980): 1.35 s to make up one's mind for each tracklet and for each edit, 0.28 s for each key.
 """
 
 import argparse
@@ -41,7 +42,14 @@ from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.hints import read_hints
-from lpw_toolkit.truth.scripted_reviewer import can_cut, count_people, find_cut, is_error, is_mixed, label_frames
+from lpw_toolkit.truth.scripted_reviewer import (
+    can_cut,
+    count_people,
+    find_cut,
+    is_error,
+    is_mixed,
+    label_frames,
+)
 
 MIND_S, KEY_S = 1.35, 0.28
 LIMITS = {
@@ -52,7 +60,8 @@ LIMITS = {
     "pss_mb": 300,
     "durable_ms": 20,
 }
-#: Notes when a keydown begins and when its last listener has run, and what the browser says of its frame.
+#: Notes when a keydown begins and when its last listener has run, and what the browser says of its
+#: frame.
 WATCH = """
 window.bench = { script: [], shown: [] };
 addEventListener("keydown", (e) => { e.begun = performance.now(); }, { capture: true });
@@ -89,11 +98,15 @@ def serve(dataset: Dataset, state: Path) -> Iterator[str]:
 
 def spread(values: list[float]) -> dict[str, float]:
     found = np.percentile(values, [50, 95, 99]) if values else [np.nan] * 3
-    return {name: round(float(value), 2) for name, value in zip(("p50", "p95", "p99"), found, strict=True)}
+    return {
+        name: round(float(value), 2)
+        for name, value in zip(("p50", "p95", "p99"), found, strict=True)
+    }
 
 
 def press_all(hand: Hand, keys: list[str]) -> tuple[list[float], list[float]]:
-    """Presses keys, each once the next tracklets are there; milliseconds of scripting and to the next frame."""
+    """Presses keys, each once the next tracklets are there; milliseconds of scripting and to the
+    next frame."""
     hand.ask("bench.script = []; bench.shown = []; 0")
     for key in keys:
         hand.wait_seen()
@@ -107,7 +120,9 @@ def press_all(hand: Hand, keys: list[str]) -> tuple[list[float], list[float]]:
 
 def read_pss_mb() -> float:
     """The largest renderer below this process."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
+    ).stdout
     pids = [line.split()[0] for line in listed.splitlines() if "--type=renderer" in line]
     sizes = []
     for pid in pids:
@@ -132,7 +147,9 @@ def measure_page(work: Path, size: int, n_presses: int) -> dict[str, Any]:
             hand.ask(WATCH)
             accept = press_all(hand, ["Space"] * n_presses)
             others = press_all(
-                hand, ["j", "k", "ArrowRight", "Shift+ArrowRight", "s", "Escape", "a", "a"] * (n_presses // 8)
+                hand,
+                ["j", "k", "ArrowRight", "Shift+ArrowRight", "s", "Escape", "a", "a"]
+                * (n_presses // 8),
             )
             pss = read_pss_mb()
     return {
@@ -149,11 +166,18 @@ def measure_page(work: Path, size: int, n_presses: int) -> dict[str, Any]:
 def measure_disk(root: Path, n: int) -> dict[str, float]:
     """Milliseconds from a request in the server to its line on the disk."""
     dataset = open_dataset(root)
-    with tempfile.TemporaryDirectory(dir=root.parent) as folder, open_review(dataset, "bench", Path(folder)) as review:
+    with (
+        tempfile.TemporaryDirectory(dir=root.parent) as folder,
+        open_review(dataset, "bench", Path(folder)) as review,
+    ):
         desk = Desk(dataset, review, read_hints(dataset))
         names, spent = list(review.base.tracklets), []
         for i in range(n):
-            entry = {"uuid": str(uuid.uuid4()), "operation": "accept", "tracklets": [names[i % len(names)]]}
+            entry = {
+                "uuid": str(uuid.uuid4()),
+                "operation": "accept",
+                "tracklets": [names[i % len(names)]],
+            }
             start = time.perf_counter()
             desk.decide(entry | {"arguments": {}, "spent_ms": 1500})
             spent.append(1000 * (time.perf_counter() - start))
@@ -165,7 +189,10 @@ def run_speed(work: Path, sizes: list[int], n_presses: int) -> None:
     durable = {str(size): measure_disk(work / f"many-{size}", 1000) for size in sizes}
     heads = ["n_tracklets", "first_paint_ms", "first_tracklet_ms", "pss_mb"]
     spreads = ["accept_scripting_ms", "accept_presented_ms", "other_presented_ms"]
-    rows = [[*(page[head] for head in heads), *(page[name]["p95"] for name in spreads)] for page in pages]
+    rows = [
+        [*(page[head] for head in heads), *(page[name]["p95"] for name in spreads)]
+        for page in pages
+    ]
     print_table([[*heads, *(f"{name} p95" for name in spreads)], *rows])
     print("durable_ms", durable)
     write_result("review_speed", {"limits": LIMITS, "pages": pages, "durable_ms": durable})
@@ -180,12 +207,17 @@ def clean_one(hand: Hand, labels: NDArray[np.int64]) -> list[str]:
         keys.extend(names)
 
     def turn_to(place: int) -> None:
-        now = hand.ask("[...document.querySelectorAll('#pieces .piece')].findIndex((p) => p.classList.contains('now'))")
+        now = hand.ask(
+            "[...document.querySelectorAll('#pieces .piece')].findIndex((p) => "
+            "p.classList.contains('now'))"
+        )
         press(*["]" if place > now else "["] * abs(place - now))
 
     pieces = [(0, len(labels))]
     # Who changes once or twice is cut apart; a jumble is rejected: that takes two keys.
-    while mixed := [i for i, (a, b) in enumerate(pieces) if is_mixed(labels[a:b]) and can_cut(labels[a:b])]:
+    while mixed := [
+        i for i, (a, b) in enumerate(pieces) if is_mixed(labels[a:b]) and can_cut(labels[a:b])
+    ]:
         start, stop = pieces[mixed[0]]
         turn_to(mixed[0])
         press("s")
@@ -205,8 +237,11 @@ def clean_one(hand: Hand, labels: NDArray[np.int64]) -> list[str]:
     return keys
 
 
-def measure_purity(dataset: Dataset, state: Path, labels: dict[str, NDArray[np.int64]], *, seen: bool) -> float:
-    """Share of kept frames that are their piece's person's; of the pieces that were judged, or of all."""
+def measure_purity(
+    dataset: Dataset, state: Path, labels: dict[str, NDArray[np.int64]], *, seen: bool
+) -> float:
+    """Share of kept frames that are their piece's person's; of the pieces that were judged, or of
+    all."""
     right = total = 0
     for piece in apply(read_base(dataset), read_union(dataset, state)).iter_pieces():
         if piece.status != REJECTED and not (seen and piece.status == UNREVIEWED):
@@ -225,14 +260,18 @@ def run_keys(work: Path, seed: int, effort: float) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         state = Path(temporary)
         before = measure_purity(dataset, state, labels, seen=False)
-        (state / "suggestions").symlink_to(work / f"street-{seed}-suggestions", target_is_directory=True)
+        (state / "suggestions").symlink_to(
+            work / f"street-{seed}-suggestions", target_is_directory=True
+        )
         with serve(dataset, state) as address, Hand(state / "profile") as hand:
             hand.review(address)
             for _ in range(n):
                 hand.wait_seen()
                 mine = labels[hand.text("id")]
                 pressed = clean_one(hand, mine)
-                keys.append((is_error(mine), len(pressed), pressed.count("Enter") + pressed.count("x")))
+                keys.append(
+                    (is_error(mine), len(pressed), pressed.count("Enter") + pressed.count("x"))
+                )
             hand.wait_saved()
         after = measure_purity(dataset, state, labels, seen=False)
         judged = measure_purity(dataset, state, labels, seen=True)
@@ -256,7 +295,9 @@ def run_keys(work: Path, seed: int, effort: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["speed", "keys"])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])

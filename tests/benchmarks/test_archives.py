@@ -1,4 +1,5 @@
-"""Raw trees: the same files from a folder and every kind of archive, and hostile ones refused with one line."""
+"""Raw trees: the same files from a folder and every kind of archive, and hostile ones refused with
+one line."""
 
 import io
 import os
@@ -74,11 +75,23 @@ class TestSameFromAll:
         assert read_all(packed / f"packed.{suffix}") == FILES
 
     def test_natural_order(self, packed: Path) -> None:
-        names = [name for name in open_tree(packed / "folder").names if name.startswith("top/scen2/view1")]
+        names = [
+            name
+            for name in open_tree(packed / "folder").names
+            if name.startswith("top/scen2/view1")
+        ]
         assert names[4:6] == ["top/scen2/view1/1/11.jpg", "top/scen2/view1/2/1.jpg"]
-        assert [n.split("/")[-1] for n in names[:5]] == ["1.jpg", "2.jpg", "9.jpg", "10.jpg", "11.jpg"]
+        assert [n.split("/")[-1] for n in names[:5]] == [
+            "1.jpg",
+            "2.jpg",
+            "9.jpg",
+            "10.jpg",
+            "11.jpg",
+        ]
 
-    def test_the_order_of_the_system_means_nothing(self, packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_order_of_the_system_means_nothing(
+        self, packed: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         straight = open_tree(packed / "folder").names
         true_scandir = os.scandir
 
@@ -95,7 +108,9 @@ class TestSameFromAll:
         monkeypatch.setattr(listing.os, "scandir", Reversed)
         assert open_tree(packed / "folder").names == straight
 
-    def test_a_sequential_archive_keeps_small_files(self, packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_sequential_archive_keeps_small_files(
+        self, packed: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with closing(open_tree(packed / "packed.tar.gz")) as tree:
             assert tree.is_sequential
             monkeypatch.setattr(type(tree), "iter_members", None)
@@ -123,11 +138,15 @@ class TestOrdinaryOddities:
         assert read_all(tmp_path / "a.tar") == {f"{'x' * 120}/1.jpg": b"one"}
 
     def test_pax_names(self, tmp_path: Path) -> None:
-        (tmp_path / "a.tar").write_bytes(make_tar(pax({"path": "é/ü.jpg", "mtime": "1.5"}), member("short", b"x")))
+        (tmp_path / "a.tar").write_bytes(
+            make_tar(pax({"path": "é/ü.jpg", "mtime": "1.5"}), member("short", b"x"))
+        )
         assert read_all(tmp_path / "a.tar")["é/ü.jpg"] == b"x"
 
     def test_global_comment(self, tmp_path: Path) -> None:
-        (tmp_path / "a.tar").write_bytes(make_tar(pax({"comment": "by git"}, b"g"), member("a.jpg", b"x")))
+        (tmp_path / "a.tar").write_bytes(
+            make_tar(pax({"comment": "by git"}, b"g"), member("a.jpg", b"x"))
+        )
         assert read_all(tmp_path / "a.tar")["a.jpg"] == b"x"
 
     def test_zip_written_as_a_stream(self, tmp_path: Path) -> None:
@@ -176,7 +195,8 @@ class TestHostile:
         assert scan_tree(tmp_path).files == [f"a/b/{case}"]  # nothing was written anywhere
 
     @pytest.mark.parametrize(
-        ("kind", "magic"), [("7z", b"7z\xbc\xaf\x27\x1c"), ("RAR", b"Rar!"), ("zstd", b"(\xb5/\xfd")]
+        ("kind", "magic"),
+        [("7z", b"7z\xbc\xaf\x27\x1c"), ("RAR", b"Rar!"), ("zstd", b"(\xb5/\xfd")],
     )
     def test_other_archives_are_named(self, kind: str, magic: bytes, tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(magic + bytes(600))
@@ -197,14 +217,18 @@ class TestHostile:
                     read_all(packed / f"packed.{suffix}", change)
 
     @pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "tar.xz"])
-    def test_flipped_bytes_are_an_error_or_nothing(self, packed: Path, suffix: str, tmp_path: Path) -> None:
+    def test_flipped_bytes_are_an_error_or_nothing(
+        self, packed: Path, suffix: str, tmp_path: Path
+    ) -> None:
         whole = (packed / f"packed.{suffix}").read_bytes()
         rng = random.Random(suffix)
         for _ in range(150):
             data = bytearray(whole)
             for _ in range(rng.choice([1, 1, 4])):
                 data[rng.randrange(len(data))] = rng.randrange(256)
-            (tmp_path / "a").write_bytes(data[: rng.choice([len(data), len(data), rng.randrange(len(data))])])
+            (tmp_path / "a").write_bytes(
+                data[: rng.choice([len(data), len(data), rng.randrange(len(data))])]
+            )
             try:
                 read = read_all(tmp_path / "a")
             except LpwError as error:
@@ -215,7 +239,8 @@ class TestHostile:
                 assert sorted(read.values()) == sorted(FILES.values())
 
 
-#: The peak of the process itself: what `getrusage` gives begins with that of the test run it was forked from.
+#: The peak of the process itself: what `getrusage` gives begins with that of the test run it was
+#: forked from.
 PEAK = """
 import re, sys
 from pathlib import Path
@@ -232,13 +257,17 @@ print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[
 
 
 def peak_mb(path: Path) -> tuple[str, int]:
-    done = subprocess.run([sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(path)], capture_output=True, text=True, check=True
+    )
     said, peak = done.stdout.split()
     return said, int(peak)
 
 
 class TestMemory:
-    @pytest.mark.parametrize("case", ["bomb.tar.gz", "bomb.tar.xz", "memory.tar.xz", "total-ratio.zip"])
+    @pytest.mark.parametrize(
+        "case", ["bomb.tar.gz", "bomb.tar.xz", "memory.tar.xz", "total-ratio.zip"]
+    )
     def test_bombs(self, case: str, tmp_path: Path) -> None:
         (tmp_path / case).write_bytes(CASES[case])
         said, peak = peak_mb(tmp_path / case)
@@ -261,7 +290,9 @@ class TestMemory:
         ],
     )
     def test_a_million_members(self, pattern: str, n: int, said: str, tmp_path: Path) -> None:
-        write_many_zip(tmp_path / "a.zip", (pattern.format(i, i * 7919 % 1000, i % 13) for i in range(n)))
+        write_many_zip(
+            tmp_path / "a.zip", (pattern.format(i, i * 7919 % 1000, i % 13) for i in range(n))
+        )
         found, peak = peak_mb(tmp_path / "a.zip")
         assert found == said and peak <= 256
 
@@ -336,7 +367,9 @@ class TestFolder:
 class TestNames:
     def test_the_short_key_orders_as_the_natural_one(self) -> None:
         rng = random.Random(0)
-        names = sorted({"".join(rng.choices("ab019. -_é٣", k=rng.randrange(1, 9))) for _ in range(3000)})
+        names = sorted(
+            {"".join(rng.choices("ab019. -_é٣", k=rng.randrange(1, 9))) for _ in range(3000)}
+        )
         assert sorted(names, key=sort_key) == sorted(names, key=natural_key)
 
     def test_large_folders_are_sorted_in_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:

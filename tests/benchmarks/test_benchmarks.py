@@ -1,4 +1,5 @@
-"""Readers of published datasets: what holds for all of them, whatever the order in which a system lists files."""
+"""Readers of published datasets: what holds for all of them, whatever the order in which a system
+lists files."""
 
 import importlib
 import io
@@ -19,7 +20,13 @@ from raw_trees import DictTree, complaint, load, read
 
 from lpw_toolkit.benchmarks.archives.archive import open_tree
 from lpw_toolkit.benchmarks.raw_tree import is_litter
-from lpw_toolkit.benchmarks.reader import Benchmark, ReadOptions, list_benchmarks, open_benchmark, read_facts
+from lpw_toolkit.benchmarks.reader import (
+    Benchmark,
+    ReadOptions,
+    list_benchmarks,
+    open_benchmark,
+    read_facts,
+)
 from lpw_toolkit.dataset.schema import KINDS, SUBSETS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
@@ -32,7 +39,12 @@ LEFT_OUT = {
     "lpw": r"(?!)",
 }
 #: The innermost folder that an archive may lack.
-TOP = {"prid2011": "prid_2011/", "ilids_vid": "i-LIDS-VID/", "mars": "MARS/", "lpw": "archive v2/pep_256x128/"}
+TOP = {
+    "prid2011": "prid_2011/",
+    "ilids_vid": "i-LIDS-VID/",
+    "mars": "MARS/",
+    "lpw": "archive v2/pep_256x128/",
+}
 
 
 @pytest.fixture(scope="module", params=list_benchmarks())
@@ -102,7 +114,9 @@ class TestEveryReader:
             if index is not None:
                 assert len(index) == len(tracklet.images)
                 assert all(a < b for a, b in itertools.pairwise(index))
-                assert [int(re.findall("[0-9]+", image)[-1]) for image in tracklet.images] == list(index)
+                assert [int(re.findall("[0-9]+", image)[-1]) for image in tracklet.images] == list(
+                    index
+                )
             assert list(tracklet.images) == sorted(tracklet.images, key=natural_key)
 
     def test_splits(self, name, fake):
@@ -110,7 +124,9 @@ class TestEveryReader:
         by_id = {t.tracklet_id: t for t in reading.tracklets}
         assert reading.splits is not None and not reading.splits.drawn
         assert re.fullmatch("[0-9a-f]{64}", reading.splits.digest)
-        assert reading.splits.note and reading.splits.note.startswith(f"not the published {read_facts(name).title}: ")
+        assert reading.splits.note and reading.splits.note.startswith(
+            f"not the published {read_facts(name).title}: "
+        )
         for subsets in reading.splits.subsets:
             assert tuple(subsets) == SUBSETS
             tracklets = {subset: [by_id[i] for i in ids] for subset, ids in subsets.items()}
@@ -148,14 +164,19 @@ class TestEveryReader:
         assert benchmark_module.read(OtherOrder(fake), ReadOptions()) == read(name, fake)
 
     @pytest.mark.parametrize(
-        "prefix", ["", "x/", "12/Übung 3/", "scen2/view3/7/", "bbox_test/0002/", "multi_shot/cam_a/"]
+        "prefix",
+        ["", "x/", "12/Übung 3/", "scen2/view3/7/", "bbox_test/0002/", "multi_shot/cam_a/"],
     )
     def test_folders_around_the_layout_do_not_matter(self, name, fake, prefix):
         plain = read(name, fake)
         moved = {prefix + file.removeprefix(TOP[name]): data for file, data in fake.items()}
         reading = read(name, moved)
-        assert [t.tracklet_id for t in reading.tracklets] == [t.tracklet_id for t in plain.tracklets]
-        assert [t.frame_index for t in reading.tracklets] == [t.frame_index for t in plain.tracklets]
+        assert [t.tracklet_id for t in reading.tracklets] == [
+            t.tracklet_id for t in plain.tracklets
+        ]
+        assert [t.frame_index for t in reading.tracklets] == [
+            t.frame_index for t in plain.tracklets
+        ]
         assert reading.tracklets[0].images[0].startswith(prefix)
         assert len(reading.extras) == len(plain.extras)
         assert reading.splits is not None and plain.splits is not None
@@ -174,11 +195,17 @@ class TestEveryReader:
         assert (reading.mismatches, reading.extras) == (plain.mismatches, plain.extras)
 
     def test_two_trees_are_one_too_many(self, name, fake):
-        text = complaint(name, {f"{copy}/{file}": data for copy in "ab" for file, data in fake.items()})
+        text = complaint(
+            name, {f"{copy}/{file}": data for copy in "ab" for file, data in fake.items()}
+        )
         assert "2 such trees" in text and "point at one of them" in text
 
-    @pytest.mark.parametrize("files", [{}, {"a.jpg": b"", "b/c.png": b""}, {".DS_Store": b""}], ids=len)
-    def test_another_tree_is_refused_with_the_layout_it_should_have(self, name, files, benchmark_module):
+    @pytest.mark.parametrize(
+        "files", [{}, {"a.jpg": b"", "b/c.png": b""}, {".DS_Store": b""}], ids=len
+    )
+    def test_another_tree_is_refused_with_the_layout_it_should_have(
+        self, name, files, benchmark_module
+    ):
         text = complaint(name, files)
         assert text.startswith("raw: got ")
         assert f"expected {benchmark_module.LAYOUT}" in text
@@ -195,7 +222,9 @@ class TestEveryReader:
 
     def test_seeds_are_refused_where_there_is_one_split(self, name, fake):
         if name in ("mars", "lpw"):
-            assert "option --split-seed: got 0; expected none" in complaint(name, fake, split_seed=0)
+            assert "option --split-seed: got 0; expected none" in complaint(
+                name, fake, split_seed=0
+            )
         else:
             splits = [read(name, fake, split_seed=seed).splits for seed in (1, 1, 2)]
             assert splits[0] == splits[1]
@@ -226,9 +255,13 @@ class TestFakes:
     def test_images_have_the_published_size(self, name, fake, benchmark_module):
         for tracklet in read(name, fake).tracklets:
             with Image.open(io.BytesIO(fake[tracklet.images[0]])) as image:
-                assert (image.height, image.width) == (benchmark_module.FACTS.image_size or (256, 128))
+                assert (image.height, image.width) == (
+                    benchmark_module.FACTS.image_size or (256, 128)
+                )
 
-    def test_another_size_is_noted_and_a_broken_image_is_left_to_the_importer(self, name, fake, benchmark_module):
+    def test_another_size_is_noted_and_a_broken_image_is_left_to_the_importer(
+        self, name, fake, benchmark_module
+    ):
         if benchmark_module.FACTS.image_size is None:
             return
         sink = io.BytesIO()
@@ -237,4 +270,6 @@ class TestFakes:
         notes = read(name, fake | {first: sink.getvalue()}).notes
         assert any(note.startswith("images are 50 x 30 pixels") for note in notes)
         for broken in (b"", b"\x89PNG\r\n", fake[first][:40]):
-            assert len(read(name, fake | {first: broken}).tracklets) == len(read(name, fake).tracklets)
+            assert len(read(name, fake | {first: broken}).tracklets) == len(
+                read(name, fake).tracklets
+            )

@@ -1,4 +1,5 @@
-"""The import: what it writes, what it refuses, and that it ends the same however often it is stopped."""
+"""The import: what it writes, what it refuses, and that it ends the same however often it is
+stopped."""
 
 import json
 import os
@@ -64,8 +65,14 @@ class TestWhatIsWritten:
         assert dataset.tracklets["tracklet_id"].to_pylist() == [
             f"{c}/{p}" for c in ("cam1", "cam2") for p in sorted(("2", "10", "3", "11"))
         ]
-        assert [row["image"]["path"] for row in rows[:3]] == ["cam1/10/1.jpg", "cam1/10/9.jpg", "cam1/10/10.jpg"]
-        assert [(row["position"], row["width"], row["height"], row["frame_index"]) for row in rows[:2]] == [
+        assert [row["image"]["path"] for row in rows[:3]] == [
+            "cam1/10/1.jpg",
+            "cam1/10/9.jpg",
+            "cam1/10/10.jpg",
+        ]
+        assert [
+            (row["position"], row["width"], row["height"], row["frame_index"]) for row in rows[:2]
+        ] == [
             (0, 8, 16, 0),
             (1, 8, 16, 1),
         ]
@@ -85,7 +92,12 @@ class TestWhatIsWritten:
         rows = [tuple(row.values()) for row in dataset.splits.to_pylist()]
         assert rows == sorted(rows) and len(rows) == 8
         assert (0, "query", "cam1/2") in rows and (0, "gallery", "cam2/2") in rows
-        said = {"split_source": "drawn with seed 3", "split_digest": "ab" * 32, "drawn": "true", "note": "n"}
+        said = {
+            "split_source": "drawn with seed 3",
+            "split_digest": "ab" * 32,
+            "drawn": "true",
+            "note": "n",
+        }
         metadata = dataset.splits.schema.metadata
         assert {key: metadata[key.encode()].decode() for key in said} == said
         assert dataset.manifest["splits"] == {
@@ -99,7 +111,11 @@ class TestWhatIsWritten:
     def test_manifest(self, raw: Path, tmp_path: Path) -> None:
         result = import_tiny(raw, tmp_path / "out", licence="mine", consent="given")
         manifest = result.dataset.manifest
-        assert (manifest["name"], manifest["licence"], manifest["consent"]) == ("tiny", "mine", "given")
+        assert (manifest["name"], manifest["licence"], manifest["consent"]) == (
+            "tiny",
+            "mine",
+            "given",
+        )
         assert result.facts["benchmark"] == "tiny" and result.facts["citation"] == "Nobody, 2018"
         assert result.facts["source"] == {"kind": "folder", "name": "raw"}
         assert result.facts["extras"] == {"n_files": 1, "first": ["readme.txt"]}
@@ -135,13 +151,22 @@ class TestSameFromAll:
         (tmp_path / "link").symlink_to("deep/er")  # `..` behind a link is not where it seems
         dataset = import_tiny(raw, tmp_path / "link" / "out", in_place=True).dataset
         found = digest_tree(tmp_path / "link" / "out")
-        assert set(found) == {"dataset.json", "frames.parquet", "splits.parquet", "tracklets.parquet"}
+        assert set(found) == {
+            "dataset.json",
+            "frames.parquet",
+            "splits.parquet",
+            "tracklets.parquet",
+        }
         assert found["frames.parquet"] == undisturbed["frames.parquet"]
         assert not os.path.isabs(dataset.manifest["images_root"])
         assert errors_of(tmp_path / "link" / "out") == []
 
     def test_the_order_of_the_system_means_nothing(
-        self, raw: Path, undisturbed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        raw: Path,
+        undisturbed: dict[str, str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         true_scandir = os.scandir
 
@@ -169,7 +194,9 @@ class TestSameFromAll:
             if p.is_file()
         }
         for path in [
-            path for path in files if path.lower() != path and path.lower().endswith(".jpg") and ".JPG" in path
+            path
+            for path in files
+            if path.lower() != path and path.lower().endswith(".jpg") and ".JPG" in path
         ]:
             files.pop(path)  # beside 1.jpg, which an archive may not hold
             (tmp_path / "raw" / path).unlink()
@@ -177,7 +204,9 @@ class TestSameFromAll:
         digests = set()
         for source, in_place in (("raw", False), ("raw", True), ("raw.tar.gz", False)):
             out = tmp_path / f"out-{source}-{in_place}"
-            config = ImportConfig(name, tmp_path / source, out, in_place=in_place, allow_partial=True)
+            config = ImportConfig(
+                name, tmp_path / source, out, in_place=in_place, allow_partial=True
+            )
             digests.add(import_benchmark(config).dataset.manifest["digest"])
             report = check_dataset(out)
             assert report.ok and {problem.rule for problem in report.problems} == {"published"}
@@ -188,7 +217,9 @@ class TestWhatDiffers:
     def test_counts_end_it_and_leave_nothing(self, damaged: Path, tmp_path: Path) -> None:
         shutil.rmtree(damaged / "cam1" / "2")
         said: list[str] = []
-        with pytest.raises(MismatchError, match=r"n_tracklets: 7 where 8 are published; .*--allow-partial") as caught:
+        with pytest.raises(
+            MismatchError, match=r"n_tracklets: 7 where 8 are published; .*--allow-partial"
+        ) as caught:
             import_benchmark(ImportConfig("tiny", damaged, tmp_path / "out"), said.append, Tiny())
         assert caught.value.exit_code == 3
         assert said == ["differs: n_tracklets: 7 where 8 are published"]
@@ -205,7 +236,9 @@ class TestWhatDiffers:
         reader = Tiny(mismatches=[f"folder {i}\n" for i in range(50)])
         with pytest.raises(MismatchError, match=r"folder 0.* and 49 more"):
             import_benchmark(ImportConfig("tiny", raw, tmp_path / "out"), said.append, reader)
-        assert len(said) == 21 and said[-1] == "differs: 30 more" and said[0] == "differs: folder 0\\n"
+        assert (
+            len(said) == 21 and said[-1] == "differs: 30 more" and said[0] == "differs: folder 0\\n"
+        )
 
     def test_no_splits(self, raw: Path, tmp_path: Path) -> None:
         dataset = import_tiny(raw, tmp_path / "out", Tiny(splits=None)).dataset
@@ -213,7 +246,9 @@ class TestWhatDiffers:
         assert errors_of(tmp_path / "out") == []
 
     def test_splits_that_name_nobody(self, raw: Path, tmp_path: Path) -> None:
-        splits = Splits("a.mat", "cd", False, [{"train": ["cam1/2"], "query": ["cam9/2"], "gallery": []}])
+        splits = Splits(
+            "a.mat", "cd", False, [{"train": ["cam1/2"], "query": ["cam9/2"], "gallery": []}]
+        )
         with pytest.raises(MismatchError, match=r"a\.mat: got the tracklet 'cam9/2'"):
             import_tiny(raw, tmp_path / "out", Tiny(splits=splits))
         assert not (tmp_path / "out" / "dataset.json").exists()
@@ -222,10 +257,19 @@ class TestWhatDiffers:
 BAD = {
     "empty": (b"", "0 bytes"),
     "text": (b"hello, this is no image", "neither a JPEG nor a PNG"),
-    "png": (cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes(), "a PNG that is named otherwise"),
-    "huge": (b"\xff\xd8\xff\xc0\0\x0b\x08\xea\x60\xea\x60\1\1\x11\0\xff\xd9", "60000 x 60000 pixels"),
+    "png": (
+        cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes(),
+        "a PNG that is named otherwise",
+    ),
+    "huge": (
+        b"\xff\xd8\xff\xc0\0\x0b\x08\xea\x60\xea\x60\1\1\x11\0\xff\xd9",
+        "60000 x 60000 pixels",
+    ),
     "flat": (b"\xff\xd8\xff\xc0\0\x0b\x08\0\0\0\5\1\1\x11\0\xff\xd9", "5 x 0 pixels"),
-    "cut": (cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes()[:-2], "a JPEG that is cut off"),
+    "cut": (
+        cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes()[:-2],
+        "a JPEG that is cut off",
+    ),
 }
 
 
@@ -240,7 +284,11 @@ class TestUnusableImages:
         assert f"cam2/10/9.jpg: {said}" in str(caught.value) and caught.value.exit_code == 3
         assert not (tmp_path / "out" / "dataset.json").exists()
         result = import_tiny(damaged, tmp_path / "out", in_place=in_place, allow_partial=True)
-        assert result.facts["dropped"] == {"n_images": 1, "n_tracklets": 0, "images": [f"cam2/10/9.jpg: {said}"]}
+        assert result.facts["dropped"] == {
+            "n_images": 1,
+            "n_tracklets": 0,
+            "images": [f"cam2/10/9.jpg: {said}"],
+        }
         rows = [row for row in result.dataset.frames.to_pylist() if row["tracklet_id"] == "cam2/10"]
         assert [(row["position"], row["frame_index"]) for row in rows] == [(0, 0), (1, 2)]
         assert errors_of(tmp_path / "out") == []
@@ -254,7 +302,9 @@ class TestUnusableImages:
             import_benchmark(ImportConfig("tiny", damaged, tmp_path / "out"), said.append, Tiny())
         assert len(said) == 6 and said[0] == "unusable: cam1/2/1.jpg: 0 bytes"
 
-    def test_a_tracklet_without_any_image_leaves_the_splits_too(self, damaged: Path, tmp_path: Path) -> None:
+    def test_a_tracklet_without_any_image_leaves_the_splits_too(
+        self, damaged: Path, tmp_path: Path
+    ) -> None:
         for frame in (1, 9, 10):
             (damaged / "cam1" / "2" / f"{frame}.jpg").write_bytes(b"")
         result = import_tiny(damaged, tmp_path / "out", allow_partial=True)
@@ -287,11 +337,17 @@ class TestUnusableImages:
         with pytest.raises(MismatchError, match=r"cam1/2/1\.jpg: no regular file"):
             import_tiny(damaged, tmp_path / "out")
         result = import_tiny(damaged, tmp_path / "out2", in_place=True, allow_partial=True)
-        assert result.facts["dropped"]["images"] == ["cam1/2/1.jpg: no regular file", "cam1/3/1.jpg: a link"]
+        assert result.facts["dropped"]["images"] == [
+            "cam1/2/1.jpg: no regular file",
+            "cam1/3/1.jpg: a link",
+        ]
         assert errors_of(tmp_path / "out2") == []
 
     def test_a_damaged_member_of_a_zip(self, raw: Path, tmp_path: Path) -> None:
-        write_ordinary(tmp_path / "raw.zip", {p.relative_to(raw).as_posix(): p.read_bytes() for p in raw.rglob("*.*")})
+        write_ordinary(
+            tmp_path / "raw.zip",
+            {p.relative_to(raw).as_posix(): p.read_bytes() for p in raw.rglob("*.*")},
+        )
         data = bytearray((tmp_path / "raw.zip").read_bytes())
         data[data.index(b"cam2/10/9.jpg") + 60] ^= 255
         (tmp_path / "raw.zip").write_bytes(data)
@@ -320,7 +376,9 @@ class TestRefused:
         with pytest.raises(LpwError, match="a folder with --in-place"):
             import_tiny(tmp_path / "raw.zip", tmp_path / "out", in_place=True)
 
-    @pytest.mark.parametrize("name", ["a\nb.jpg", "a\\b.jpg", "a\u202eb.jpg", os.fsdecode(b"a\xff.jpg")])
+    @pytest.mark.parametrize(
+        "name", ["a\nb.jpg", "a\\b.jpg", "a\u202eb.jpg", os.fsdecode(b"a\xff.jpg")]
+    )
     def test_names_that_a_table_cannot_hold(self, name: str, damaged: Path, tmp_path: Path) -> None:
         (damaged / "cam1" / "2" / name).write_bytes(b"x")
         with pytest.raises(LpwError, match="printable names") as caught:
@@ -337,12 +395,20 @@ class TestRefused:
             (lambda t: [], "no tracklets"),
             (lambda t: [*t, t[0]], "twice"),
             (lambda t: [*t, RawTracklet("z", None, "c", "1", "person", t[0].images)], "twice"),
-            (lambda t: [RawTracklet("z", None, "c", "1", "person", ("no.jpg",))], "not in the tree"),
+            (
+                lambda t: [RawTracklet("z", None, "c", "1", "person", ("no.jpg",))],
+                "not in the tree",
+            ),
             (lambda t: [RawTracklet("z", None, "c", "1", "ghost", t[0].images)], "ghost"),
-            (lambda t: [RawTracklet("z", None, "c", "1", "person", t[0].images, (3, 2, 1))], "do not grow"),
+            (
+                lambda t: [RawTracklet("z", None, "c", "1", "person", t[0].images, (3, 2, 1))],
+                "do not grow",
+            ),
         ],
     )
-    def test_a_faulty_reader_is_a_bug(self, change: Callable[[Any], Any], said: str, raw: Path, tmp_path: Path) -> None:
+    def test_a_faulty_reader_is_a_bug(
+        self, change: Callable[[Any], Any], said: str, raw: Path, tmp_path: Path
+    ) -> None:
         from lpw_toolkit.benchmarks.archives.archive import open_tree
 
         found = Tiny().read(open_tree(raw), ReadOptions()).tracklets
@@ -351,12 +417,16 @@ class TestRefused:
 
 
 class TestGoingOn:
-    def test_a_finished_one_is_complete_at_once(self, raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    def test_a_finished_one_is_complete_at_once(
+        self, raw: Path, undisturbed: dict[str, str], tmp_path: Path
+    ) -> None:
         import_tiny(raw, tmp_path / "out")
         times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
         assert import_tiny(raw, tmp_path / "out").remarks == ["complete already: nothing to do"]
         assert import_tiny(raw, tmp_path / "out", allow_partial=True).remarks
-        assert {p: p.stat().st_mtime_ns for p in times} == times and digest_tree(tmp_path / "out") == undisturbed
+        assert {p: p.stat().st_mtime_ns for p in times} == times and digest_tree(
+            tmp_path / "out"
+        ) == undisturbed
 
     def test_other_settings_are_refused(self, raw: Path, tmp_path: Path) -> None:
         import_tiny(raw, tmp_path / "out")
@@ -369,7 +439,9 @@ class TestGoingOn:
         with pytest.raises(MismatchError, match="other files than when this import began"):
             import_tiny(damaged, tmp_path / "out")
 
-    def test_restart(self, raw: Path, undisturbed: dict[str, str], damaged: Path, tmp_path: Path) -> None:
+    def test_restart(
+        self, raw: Path, undisturbed: dict[str, str], damaged: Path, tmp_path: Path
+    ) -> None:
         (damaged / "cam1" / "2" / "1.jpg").write_bytes(b"")
         with pytest.raises(MismatchError):
             import_tiny(damaged, tmp_path / "out", name="other")
@@ -378,7 +450,9 @@ class TestGoingOn:
         import_tiny(raw, tmp_path / "out", restart=True)
         assert digest_tree(tmp_path / "out") == undisturbed
 
-    def test_a_damaged_part_is_done_again(self, raw: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    def test_a_damaged_part_is_done_again(
+        self, raw: Path, undisturbed: dict[str, str], tmp_path: Path
+    ) -> None:
         fork_import(raw, tmp_path / "out", fault="any:60")
         parts = sorted((tmp_path / "out" / ".lpw" / "parts").rglob("*.part"))
         data = bytearray(parts[0].read_bytes())
@@ -387,15 +461,21 @@ class TestGoingOn:
         import_tiny(raw, tmp_path / "out")
         assert digest_tree(tmp_path / "out") == undisturbed
 
-    def test_an_image_that_went_bad_since_leaves_no_copy(self, damaged: Path, tmp_path: Path) -> None:
+    def test_an_image_that_went_bad_since_leaves_no_copy(
+        self, damaged: Path, tmp_path: Path
+    ) -> None:
         fork_import(damaged, tmp_path / "out", fault="write:5")
         for file in damaged.rglob("1.jpg"):
             file.write_bytes(b"")
         import_tiny(damaged, tmp_path / "out", allow_partial=True)
-        assert [problem.rule for problem in check_dataset(tmp_path / "out").problems] == ["published"]
+        assert [problem.rule for problem in check_dataset(tmp_path / "out").problems] == [
+            "published"
+        ]
 
 
-def fork_import(raw: Path, out: Path, fault: str | None = None, log: Path | None = None, **changes: Any) -> int:
+def fork_import(
+    raw: Path, out: Path, fault: str | None = None, log: Path | None = None, **changes: Any
+) -> int:
     """An import in a child process; returns how it ended (as `os.waitstatus_to_exitcode`)."""
     child = os.fork()
     if child == 0:
@@ -457,11 +537,18 @@ class TestFaults:
         small = tmp_path / "small"
         small.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)]
-        if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(mount, capture_output=True).returncode != 0
+        ):
             pytest.skip("cannot mount a small disk here (needs root)")
         try:
             done = run_tiny(raw, small / "out")
-            assert done.returncode == 2 and "no space left" in done.stderr and "Traceback" not in done.stderr
+            assert (
+                done.returncode == 2
+                and "no space left" in done.stderr
+                and "Traceback" not in done.stderr
+            )
             assert not (small / "out" / "dataset.json").exists()
             subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
             assert run_tiny(raw, small / "out").returncode == 0
@@ -482,10 +569,17 @@ class TestFaults:
             import_tiny(raw, tmp_path / "out")
 
 
-def run_tiny(raw: Path, out: Path, *more: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def run_tiny(
+    raw: Path, out: Path, *more: str, env: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, SCRIPT, str(raw), str(out), *more]
     return subprocess.run(
-        command, env={**os.environ, **(env or {})}, cwd=ROOT, capture_output=True, text=True, timeout=60
+        command,
+        env={**os.environ, **(env or {})},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -512,13 +606,16 @@ class TestSignals:
         command = [sys.executable, SCRIPT, str(raw), str(out), "400"]
         process = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # ignored where the tests run under nohup
+            # ignored where the tests run under nohup
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )  # fmt: skip
         while not (out / "images").exists() and process.poll() is None:
             time.sleep(0.005)
         return process
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+    @pytest.mark.parametrize(
+        ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    )
     def test_it_says_how_to_go_on(self, number: int, code: int, many: Path, tmp_path: Path) -> None:
         process = self.start(many, tmp_path / "out")
         process.send_signal(number)
@@ -529,7 +626,9 @@ class TestSignals:
         assert run_tiny(many, tmp_path / "out", "400").returncode == 0
 
     @pytest.mark.parametrize("k", range(3))
-    def test_kill_9_at_a_random_time(self, k: int, many: Path, many_digests: dict[str, str], tmp_path: Path) -> None:
+    def test_kill_9_at_a_random_time(
+        self, k: int, many: Path, many_digests: dict[str, str], tmp_path: Path
+    ) -> None:
         process = self.start(many, tmp_path / "out")
         time.sleep(random.Random(k).uniform(0.0, 0.5))
         process.kill()
@@ -545,7 +644,13 @@ class TestCommand:
         from lpw_cli.import_benchmark import command
 
         write_fake("lpw", tmp_path / "raw", np.random.default_rng(0))
-        arguments = ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--allow-partial"]
+        arguments = [
+            "lpw",
+            str(tmp_path / "raw"),
+            "--out",
+            str(tmp_path / "out"),
+            "--allow-partial",
+        ]
         done = CliRunner().invoke(command, arguments)
         assert done.exit_code == 0, done.output
         for said in (
@@ -559,13 +664,21 @@ class TestCommand:
         again = CliRunner().invoke(command, [*arguments, "--json"])
         fields = json.loads(again.stdout)
         assert fields["n_cameras"] == 11 and fields["published"]["n_images"] == 590_547
-        assert fields["splits"]["drawn"] is False and fields["remarks"] == ["complete already: nothing to do"]
+        assert fields["splits"]["drawn"] is False and fields["remarks"] == [
+            "complete already: nothing to do"
+        ]
 
     def test_a_drawn_split_says_so(self, tmp_path: Path) -> None:
         from lpw_cli.import_benchmark import command
 
         write_fake("prid2011", tmp_path / "raw", np.random.default_rng(0))
-        arguments = ["prid2011", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--allow-partial"]
+        arguments = [
+            "prid2011",
+            str(tmp_path / "raw"),
+            "--out",
+            str(tmp_path / "out"),
+            "--allow-partial",
+        ]
         done = CliRunner().invoke(command, [*arguments, "--split-seed", "5"])
         assert done.exit_code == 0, done.output
         assert "DRAWN, not the published ones" in done.output
@@ -574,7 +687,9 @@ class TestCommand:
         from lpw_cli.import_benchmark import command
 
         write_fake("lpw", tmp_path / "raw", np.random.default_rng(0))
-        done = CliRunner().invoke(command, ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")])
+        done = CliRunner().invoke(
+            command, ["lpw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")]
+        )
         assert isinstance(done.exception, MismatchError) and "scen1/view1" in str(done.exception)
         assert not (tmp_path / "out").exists()
 

@@ -29,7 +29,9 @@ def fake(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def facts() -> dict[str, dict]:
-    return json.loads(resources.files("lpw_manifests.mars").joinpath("splits.json").read_text("utf-8"))["facts"]
+    return json.loads(
+        resources.files("lpw_manifests.mars").joinpath("splits.json").read_text("utf-8")
+    )["facts"]
 
 
 def drop(files: dict[str, bytes], *parts: str) -> dict[str, bytes]:
@@ -53,7 +55,10 @@ class TestNames:
             "bbox_test/0002/0002C1T0009F001.jpg",
         ]  # fmt: skip
         reading = read("mars", dict.fromkeys(names, b""))
-        found = [(t.tracklet_id, t.person_id, t.camera_id, t.kind, len(t.images)) for t in reading.tracklets]
+        found = [
+            (t.tracklet_id, t.person_id, t.camera_id, t.kind, len(t.images))
+            for t in reading.tracklets
+        ]
         assert found == [
             ("train/0001/C1T0001", "0001", "C1", "person", 2),
             ("train/0001/C6T0002", "0001", "C6", "person", 1),
@@ -64,18 +69,26 @@ class TestNames:
         ]
         assert reading.tracklets[0].images == (names[1], names[0])
         assert all(t.frame_index is None and t.scene_id is None for t in reading.tracklets)
-        assert reading.splits is None  # the real person 0002 has more tracks by camera 1: nobody knows which one asks
+        assert (
+            reading.splits is None
+        )  # the real person 0002 has more tracks by camera 1: nobody knows which one asks
 
     def test_one_number_in_two_cameras(self):
         names = ["bbox_test/0002/0002C1T0001F001.jpg", "bbox_test/0002/0002C2T0001F001.jpg"]
         reading = read("mars", dict.fromkeys(names, b""))
-        assert "bbox_test has one T number in two cameras: 0002C1T0001 and 0002C2T0001" in reading.mismatches
+        assert (
+            "bbox_test has one T number in two cameras: 0002C1T0001 and 0002C2T0001"
+            in reading.mismatches
+        )
         assert len(reading.tracklets) == 2
 
     def test_a_missing_half_is_named(self, fake):
         reading = read("mars", drop(fake, "bbox_train", "info/"))
         assert "bbox_train, tracklets: 0 where 8,298 are published" in reading.mismatches
-        assert any(line.startswith("bbox_train lacks 625 of 625 folders: 0001, 0003") for line in reading.mismatches)
+        assert any(
+            line.startswith("bbox_train lacks 625 of 625 folders: 0001, 0003")
+            for line in reading.mismatches
+        )
         assert reading.splits is not None and reading.splits.subsets[0]["train"] == []
         assert read("mars", drop(fake, "bbox_test", "info/")).splits is None
 
@@ -108,7 +121,9 @@ class TestOfficialFiles:
         assert whole.splits is not None and part.splits is not None and part.splits.note is not None
         assert part.splits.subsets == whole.splits.subsets
         assert part.splits.note.startswith(REBUILT)
-        assert any("query_IDX.mat is not used" in note for note in part.notes) == (missing == "tracks_")
+        assert any("query_IDX.mat is not used" in note for note in part.notes) == (
+            missing == "tracks_"
+        )
 
     def test_images_that_only_the_list_or_only_the_folder_has(self, fake):
         gone = next(name for name in fake if "bbox_test/00-1/00-1C4" in name)
@@ -126,7 +141,10 @@ class TestOfficialFiles:
         reading = read("mars", drop(fake, f"{person}{track}F"))
         assert reading.splits is not None
         assert reading.splits.subsets[0]["query"] == whole.subsets[0]["query"][1:]
-        assert f"1 of 6 queries have no tracklet or not a certain one: {person}{track[:2]}" in reading.mismatches
+        assert (
+            f"1 of 6 queries have no tracklet or not a certain one: {person}{track[:2]}"
+            in reading.mismatches
+        )
 
     def test_other_queries_than_the_published_ones(self, fake):
         lines = read("mars", fake).mismatches
@@ -138,7 +156,10 @@ class TestOfficialFiles:
             return table
 
         files = change(drop(fake, "_name.txt"), "track_test_info", move)
-        line = "tracks_test_info.mat: 12 tracks, but file names of bbox_test give 12; they differ from row 3 on"
+        line = (
+            "tracks_test_info.mat: 12 tracks, but file names of bbox_test give 12; they differ "
+            "from row 3 on"
+        )
         assert line in read("mars", files).mismatches
 
     def test_contradictions_are_refused(self, fake):
@@ -157,7 +178,13 @@ class TestOfficialFiles:
         cases = [
             (swap_camera, "tracks_test_info.mat, row 4: got person 0000 by camera"),
             (overlap, "tracks_test_info.mat, row 3: got ["),
-            (merge, "tracks_test_info.mat, row 2: got person 00-1 by camera 1 for images of 00-1C1T0002, 00-1C4T0003"),
+            (
+                merge,
+                (
+                    "tracks_test_info.mat, row 2: got person 00-1 by camera 1 for images of "
+                    "00-1C1T0002, 00-1C4T0003"
+                ),
+            ),
             (lambda table: np.delete(table, -1, axis=0), "as the list of names has; fetch"),
             (lambda table: table[:, :3], "got 12 x 3 values; expected any x 4"),
         ]
@@ -168,18 +195,32 @@ class TestOfficialFiles:
     def test_queries_that_cannot_be(self, fake, rows):
         text = complaint("mars", change(fake, "query_IDX", lambda values: np.array([rows])))
         said = "a row twice" if rows == [6, 6] else f"row {rows[0]}, which is none of a person"
-        assert text.startswith(f"MARS/info/query_IDX.mat: got {said}; expected rows of persons among the 12 of")
+        assert text.startswith(
+            f"MARS/info/query_IDX.mat: got {said}; expected rows of persons among the 12 of"
+        )
 
     def test_damaged_files(self, fake):
         query, names = "MARS/info/query_IDX.mat", "MARS/info/test_name.txt"
         assert "cut short" in complaint("mars", fake | {query: fake[query][:150]})
-        assert "variable query_IDX" in complaint("mars", fake | {query: encode_matrix("other", np.eye(2))})
-        assert "expected 1 x any" in complaint("mars", fake | {query: encode_matrix("query_IDX", np.eye(2))})
-        assert "test_name.txt, name 1: got 'readme'" in complaint("mars", fake | {names: b"readme\r\n"})
-        assert "1 names twice" in complaint("mars", fake | {names: fake[names] + fake[names].split(b"\r\n")[0]})
+        assert "variable query_IDX" in complaint(
+            "mars", fake | {query: encode_matrix("other", np.eye(2))}
+        )
+        assert "expected 1 x any" in complaint(
+            "mars", fake | {query: encode_matrix("query_IDX", np.eye(2))}
+        )
+        assert "test_name.txt, name 1: got 'readme'" in complaint(
+            "mars", fake | {names: b"readme\r\n"}
+        )
+        assert "1 names twice" in complaint(
+            "mars", fake | {names: fake[names] + fake[names].split(b"\r\n")[0]}
+        )
 
     def test_line_ends_do_not_matter(self, fake):
-        unix = {name: data.replace(b"\r\n", b"\n") for name, data in fake.items() if name.endswith("_name.txt")}
+        unix = {
+            name: data.replace(b"\r\n", b"\n")
+            for name, data in fake.items()
+            if name.endswith("_name.txt")
+        }
         assert all(b"\r\n" in fake[name] for name in unix) and len(unix) == 2
         assert read("mars", fake | unix) == read("mars", fake)
 
@@ -193,10 +234,21 @@ class TestPublishedFacts:
         assert counts["n_persons"] == train["n_persons"] + test["n_persons"] == 625 + 634
         parts = [test[kind]["n_tracklets"] for kind in ("persons", "junk", "distractors")]
         assert parts == [8062, 870, 3248] and sum(parts) == test["n_tracklets"] == 12_180
-        assert [test[kind]["n_images"] for kind in ("persons", "junk", "distractors")] == [509_966, 23_380, 147_743]
+        assert [test[kind]["n_images"] for kind in ("persons", "junk", "distractors")] == [
+            509_966,
+            23_380,
+            147_743,
+        ]
         assert list(train["n_tracklets_by_camera"].values()) == [1816, 1957, 1321, 750, 1880, 574]
         assert list(test["n_tracklets_by_camera"].values()) == [2271, 3725, 1495, 1024, 2240, 1425]
-        assert list(counts["query"]["n_tracklets_by_camera"].values()) == [524, 456, 319, 191, 384, 106]
+        assert list(counts["query"]["n_tracklets_by_camera"].values()) == [
+            524,
+            456,
+            319,
+            191,
+            384,
+            106,
+        ]
         for side in ("train", "test"):
             folders = facts["folders"][f"bbox_{side}"]
             assert sum(n for n, _ in folders.values()) == counts[side]["n_tracklets"]
@@ -225,7 +277,8 @@ def official(shared_data) -> dict[str, Table]:
 
 
 def name_tracks(table: Table, folder: str, max_images: int) -> list[list[str]]:
-    """File names for each row: T counts the tracks of a person in the order of the table, F the images."""
+    """File names for each row: T counts the tracks of a person in the order of the table, F the
+    images."""
     numbers: Counter[str] = Counter()
     rows = []
     for start, end, person, camera in table.tolist():
@@ -250,17 +303,26 @@ class TestOfficialMetadata:
             assert (np.diff(table[:, 2]) >= 0).all()
             same = np.diff(table[:, 2]) == 0
             assert (np.diff(table[:, 3])[same] >= 0).all()
-        assert (official["test"][:870, 2] == -1).all() and (official["test"][870:4118, 2] == 0).all()
+        assert (official["test"][:870, 2] == -1).all() and (
+            official["test"][870:4118, 2] == 0
+        ).all()
 
     def test_all_tracks_are_rebuilt_from_shuffled_names(self, official):
-        """With at most three images of each track: grouping, order, and queries equal to query_IDX."""
+        """With at most three images of each track: grouping, order, and queries equal to
+        query_IDX."""
         rows = {side: name_tracks(official[side], f"bbox_{side}", 3) for side in ("train", "test")}
         names = [name for side in rows.values() for row in side for name in row]
         random.Random(0).shuffle(names)
         reading = read("mars", dict.fromkeys(names, b""))
         assert [list(t.images) for t in reading.tracklets] == rows["train"] + rows["test"]
-        assert [t.camera_id for t in reading.tracklets[8298:]] == [f"C{c}" for c in official["test"][:, 3]]
-        assert Counter(t.kind for t in reading.tracklets[8298:]) == {"junk": 870, "distractor": 3248, "person": 8062}
+        assert [t.camera_id for t in reading.tracklets[8298:]] == [
+            f"C{c}" for c in official["test"][:, 3]
+        ]
+        assert Counter(t.kind for t in reading.tracklets[8298:]) == {
+            "junk": 870,
+            "distractor": 3248,
+            "person": 8062,
+        }
         assert reading.splits is not None
         (subsets,) = reading.splits.subsets
         test_ids = [t.tracklet_id for t in reading.tracklets[8298:]]
@@ -286,13 +348,17 @@ class TestOfficialMetadata:
     @pytest.mark.slow
     def test_the_whole_of_it(self, official, shared_data):
         """All 1,191,003 names, with and without the official files."""
-        rows = {side: name_tracks(official[side], f"bbox_{side}", 10_000) for side in ("train", "test")}
+        rows = {
+            side: name_tracks(official[side], f"bbox_{side}", 10_000) for side in ("train", "test")
+        }
         names = [name for side in rows.values() for row in side for name in row]
         random.Random(0).shuffle(names)
         files = dict.fromkeys(names, b"")
         rebuilt = read("mars", files)
         assert rebuilt.mismatches == [] and rebuilt.extras == []
-        assert rebuilt.notes == ["tracks grouped by file names equal the official tables, row by row"]
+        assert rebuilt.notes == [
+            "tracks grouped by file names equal the official tables, row by row"
+        ]
         assert rebuilt.splits is not None and rebuilt.splits.note == REBUILT
         for file in (shared_data / "splits" / "mars_info").iterdir():
             files[f"info/{file.name}"] = file.read_bytes()
@@ -309,4 +375,6 @@ class TestOfficialMetadata:
 def test_the_digest_is_that_of_the_queries(fake, facts):
     splits = read("mars", drop(fake, "info/")).splits
     assert splits is not None
-    assert splits.digest == digest_facts([facts["query"][column] for column in ("person", "camera", "place", "of")])
+    assert splits.digest == digest_facts(
+        [facts["query"][column] for column in ("person", "camera", "place", "of")]
+    )

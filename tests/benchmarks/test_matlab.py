@@ -24,7 +24,9 @@ def save(**variables: object) -> bytes:
     return sink.getvalue()
 
 
-def complaint(data: bytes, variable: str = "ls_set", shape: tuple[int | None, int | None] = (None, None)) -> str:
+def complaint(
+    data: bytes, variable: str = "ls_set", shape: tuple[int | None, int | None] = (None, None)
+) -> str:
     with pytest.raises(LpwError) as caught:
         read_matrix(data, variable, shape, "splits.mat")
     text = str(caught.value)
@@ -47,14 +49,23 @@ class TestReading:
         def element(kind: int, payload: bytes) -> bytes:
             return struct.pack(">II", kind, len(payload)) + payload + bytes(-len(payload) % 8)
 
-        parts = [element(6, struct.pack(">II", 6, 0)), element(5, struct.pack(">ii", 2, 2)), element(1, b"ls_set")]
+        parts = [
+            element(6, struct.pack(">II", 6, 0)),
+            element(5, struct.pack(">ii", 2, 2)),
+            element(1, b"ls_set"),
+        ]
         values = element(9, struct.pack(">4d", 1, 2, 3, 70000))
-        data = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI" + element(14, b"".join([*parts, values]))
+        data = (
+            b"MATLAB 5.0 MAT-file".ljust(124)
+            + b"\x01\x00MI"
+            + element(14, b"".join([*parts, values]))
+        )
         assert read_matrix(data, "ls_set", (2, 2), "x").tolist() == [[1, 3], [2, 70000]]
 
     @settings(max_examples=60, deadline=None)
     @given(
-        arrays(st.sampled_from(["i1", "u2", "i4", "f8"]), st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        arrays(st.sampled_from(["i1", "u2", "i4", "f8"]),
+        st.tuples(st.integers(1, 9), st.integers(1, 9)),
                elements=st.integers(0, 100)),
         st.from_regex("[a-zA-Z][a-zA-Z0-9_]{0,30}", fullmatch=True), st.booleans(),
     )  # fmt: skip
@@ -64,7 +75,9 @@ class TestReading:
         assert np.array_equal(read_matrix(sink.getvalue(), variable, values.shape, "x"), values)
 
     def test_negative_numbers(self):
-        assert read_matrix(encode_matrix("a", np.array([[-1, 0]])), "a", (1, 2), "x").tolist() == [[-1, 0]]
+        assert read_matrix(encode_matrix("a", np.array([[-1, 0]])), "a", (1, 2), "x").tolist() == [
+            [-1, 0]
+        ]
 
     def test_the_same_matrix_is_the_same_file(self):
         assert encode_matrix("ls_set", PLACES) == encode_matrix("ls_set", PLACES)
@@ -112,7 +125,8 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("value", "named"),
         [
-            ("text", "got text"), ({"a": 1}, "got struct"), (np.array([1, "b"], dtype=object), "got cell"),
+            ("text", "got text"), ({"a": 1}, "got struct"),
+            (np.array([1, "b"], dtype=object), "got cell"),
             (np.array([[1 + 2j]]), "got complex numbers"), (np.zeros((2, 2, 2)), "3 dimensions"),
         ],
     )  # fmt: skip
@@ -125,7 +139,9 @@ class TestFaults:
         data = encode_matrix("ls_set", PLACES)[:128] + struct.pack("<II", 15, len(packed)) + packed
         assert "more than 65536 bytes" in complaint(data)
         half = zlib.compress(save(ls_set=np.zeros((5000, 1)))[128:])
-        several = encode_matrix("ls_set", PLACES)[:128] + 2 * (struct.pack("<II", 15, len(half)) + half)
+        several = encode_matrix("ls_set", PLACES)[:128] + 2 * (
+            struct.pack("<II", 15, len(half)) + half
+        )
         assert "more than 65536 bytes" in complaint(several)
 
     def test_too_large_a_file(self, monkeypatch):
@@ -134,7 +150,9 @@ class TestFaults:
 
     def test_two_variables_of_one_name(self):
         data = encode_matrix("ls_set", PLACES)
-        assert "got variables ls_set, ls_set; expected variable ls_set, once" in complaint(data + data[128:])
+        assert "got variables ls_set, ls_set; expected variable ls_set, once" in complaint(
+            data + data[128:]
+        )
 
     @pytest.mark.parametrize("kind", [0x0F, 0x7F, 0xFF])
     def test_a_type_of_values_that_nobody_knows(self, kind):
@@ -152,7 +170,9 @@ class TestFaults:
     @settings(max_examples=300, deadline=None)
     @given(st.data())
     def test_damage_is_told_in_one_line_or_does_no_harm(self, data):
-        file = bytearray(save(ls_set=PLACES) if data.draw(st.booleans()) else encode_matrix("ls_set", PLACES))
+        file = bytearray(
+            save(ls_set=PLACES) if data.draw(st.booleans()) else encode_matrix("ls_set", PLACES)
+        )
         for _ in range(data.draw(st.integers(1, 4))):
             file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
         try:
@@ -166,11 +186,17 @@ class TestFaults:
 @pytest.mark.realdata
 def test_the_official_files_of_mars(shared_data):
     folder = shared_data / "splits" / "mars_info"
-    shapes = {"tracks_train_info": (8298, 4), "tracks_test_info": (12180, 4), "query_IDX": (1, 1980)}
+    shapes = {
+        "tracks_train_info": (8298, 4),
+        "tracks_test_info": (12180, 4),
+        "query_IDX": (1, 1980),
+    }
     for stem, shape in shapes.items():
         data = (folder / f"{stem}.mat").read_bytes()
         variable = stem.replace("tracks", "track")
-        assert np.array_equal(read_matrix(data, variable, shape, stem), loadmat(io.BytesIO(data))[variable])
+        assert np.array_equal(
+            read_matrix(data, variable, shape, stem), loadmat(io.BytesIO(data))[variable]
+        )
         for size in range(0, len(data), len(data) // 40):
             with pytest.raises(LpwError):
                 read_matrix(data[:size], variable, shape, stem)

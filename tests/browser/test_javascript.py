@@ -20,14 +20,26 @@ BIOME = ("--config-path", str(HERE / "biome.lint.json"))
 
 def run_tool(name: str, *words: str) -> None:
     command = [find_tool(name), *words]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_every_page_is_checked() -> None:
     assert FORMATTED in PAGES
     included = "".join(file.read_text("utf-8") for file in HERE.glob("tsconfig*.json"))
-    assert [str(folder) for folder in PAGES if f"/{folder.relative_to(PACKAGE).as_posix()}/*.js" not in included] == []
+    assert [
+        str(folder)
+        for folder in PAGES
+        if f"/{folder.relative_to(PACKAGE).as_posix()}/*.js" not in included
+    ] == []
 
 
 def test_the_server_hands_out_every_file() -> None:

@@ -1,4 +1,5 @@
-"""The page's rules and the server's come to the same pieces: a table of cases, histories made at random.
+"""The page's rules and the server's come to the same pieces: a table of cases, histories made at
+random.
 
 The table is `resolve_cases.json`: decisions about a tracklet `t` of ten frames, and its pieces.
 """
@@ -36,7 +37,12 @@ def make_decisions(rows: list[Row]) -> list[dict[str, Any]]:
     made = []
     for place, (reviewer, operation, tracklets, arguments) in enumerate(rows):
         values = {"of": make_uuid(arguments["of"])} if operation == "undo" else arguments
-        request = {"uuid": make_uuid(place), "operation": operation, "tracklets": tracklets, "arguments": values}
+        request = {
+            "uuid": make_uuid(place),
+            "operation": operation,
+            "tracklets": tracklets,
+            "arguments": values,
+        }
         made.append(request | {"reviewer": reviewer, "seq": seqs[reviewer]})
         seqs[reviewer] += 1
     return made
@@ -49,7 +55,9 @@ def make_uuid(place: int) -> str:
 def resolve_on_server(decisions: list[dict[str, Any]]) -> dict[str, Any]:
     """Pieces and status code of the tracklet as the server has them."""
     rest = {"spent_ms": 0, "version": VERSION, "time": "", "seen": "", "previous": ""}
-    known = [Decision(**each | {"tracklets": tuple(each["tracklets"])}, **rest) for each in decisions]
+    known = [
+        Decision(**each | {"tracklets": tuple(each["tracklets"])}, **rest) for each in decisions
+    ]
     undone = find_undone({decision.uuid: decision for decision in known}).uuids
     uses = [
         Use(decision, piece)
@@ -67,7 +75,15 @@ def resolve_on_page(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same by the page's rules; `known` pieces stand for the decisions before."""
     text = json.dumps([{"n_frames": N_FRAMES, **case} for case in cases])
     command = [find_tool("node"), str(HERE / "resolve_page.mjs"), str(RULES)]
-    run = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    run = subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     found: list[dict[str, Any]] = json.loads(run.stdout)
     return found
@@ -91,7 +107,9 @@ def draw_row(rng: np.random.Generator, place: int, reviewers: list[str], names: 
     if place:
         arguments["undo"] = {"of": int(rng.integers(place))}
     operation = list(arguments)[rng.integers(len(arguments))]
-    tracklets = {"undo": [], "merge": [name, "other"], "link": [name, "other"]}.get(operation, [name])
+    tracklets = {"undo": [], "merge": [name, "other"], "link": [name, "other"]}.get(
+        operation, [name]
+    )
     return reviewers[rng.integers(len(reviewers))], operation, tracklets, arguments[operation]
 
 
@@ -104,26 +122,39 @@ def draw_names(rng: np.random.Generator) -> list[str]:
 class TestTable:
     @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
     def test_the_server_agrees(self, case: dict[str, Any]) -> None:
-        assert resolve_on_server(make_decisions(case["decisions"])) == {"pieces": case["pieces"], "code": case["code"]}
+        assert resolve_on_server(make_decisions(case["decisions"])) == {
+            "pieces": case["pieces"],
+            "code": case["code"],
+        }
 
     def test_the_page_agrees(self) -> None:
-        found = resolve_on_page([{"decisions": make_decisions(case["decisions"])} for case in CASES])
+        found = resolve_on_page(
+            [{"decisions": make_decisions(case["decisions"])} for case in CASES]
+        )
         assert found == [{"pieces": case["pieces"], "code": case["code"]} for case in CASES]
 
     def test_every_operation_is_there(self) -> None:
         operations = {operation for case in CASES for _, operation, *_ in case["decisions"]}
         assert operations >= {
-            "accept", "reject", "drop_frames", "restore_frames", "split", "merge", "link", "unlink", "assign_person",
+            "accept", "reject", "drop_frames", "restore_frames", "split", "merge", "link", "unlink",
+            "assign_person",
             "flag", "comment", "undo",
         }  # fmt: skip
 
 
 class TestHistories:
-    @pytest.mark.parametrize("reviewers", [["anna"], ["anna", "ben", "auto-short"]], ids=["alone", "team"])
+    @pytest.mark.parametrize(
+        "reviewers", [["anna"], ["anna", "ben", "auto-short"]], ids=["alone", "team"]
+    )
     def test_made_at_random(self, reviewers: list[str]) -> None:
         rng = np.random.default_rng(14)
         histories = [
-            make_decisions([draw_row(rng, place, reviewers, draw_names(rng)) for place in range(rng.integers(1, 13))])
+            make_decisions(
+                [
+                    draw_row(rng, place, reviewers, draw_names(rng))
+                    for place in range(rng.integers(1, 13))
+                ]
+            )
             for _ in range(1500)
         ]
         found = resolve_on_page([{"decisions": history} for history in histories])
@@ -145,7 +176,9 @@ class TestHistories:
                 row = draw_row(rng, 0, ["anna"], names)
                 history = make_decisions([*rows, row])
                 after = resolve_on_server(history)
-                is_known = row[1] != "accept" or all(piece["status"] != "rejected" for piece in before["pieces"])
+                is_known = row[1] != "accept" or all(
+                    piece["status"] != "rejected" for piece in before["pieces"]
+                )
                 if is_known:
                     cases.append({"decisions": history[-1:], "known": before["pieces"]})
                     expected.append(after)

@@ -40,7 +40,9 @@ def test_a_street_becomes_a_sound_dataset(street, built):
     dataset = open_dataset(built)
     assert check_dataset(built).problems == []
     assert dataset.tracklets.num_rows >= 4
-    assert set(dataset.tracklets["camera_id"].to_pylist()) <= {f"scen{s}/view{v}" for s in (1, 2) for v in (1, 2)}
+    assert set(dataset.tracklets["camera_id"].to_pylist()) <= {
+        f"scen{s}/view{v}" for s in (1, 2) for v in (1, 2)
+    }
     assert dataset.manifest["counts"]["n_images"] == dataset.frames.num_rows
     assert not (built / ".lpw" / "parts").exists()
 
@@ -94,20 +96,27 @@ def test_the_same_command_again_has_nothing_to_do(street, built):
     before = {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file()}
     result = build_tracklets(build_config(street, built))
     assert result.remarks == ["complete already: nothing to do"]
-    assert before == {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file() if p in before}
+    assert before == {
+        p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file() if p in before
+    }
 
 
 def test_other_settings_do_not_touch_a_finished_dataset(street, built):
     config = build_config(street, built)
     with pytest.raises(LpwError, match="finished dataset with other settings"):
-        build_tracklets(replace(config, recipe=replace(config.recipe, crop=CropConfig(jpeg_quality=80))))
+        build_tracklets(
+            replace(config, recipe=replace(config.recipe, crop=CropConfig(jpeg_quality=80)))
+        )
 
 
 def test_a_video_that_changed_since_is_named(street, tmp_path):
     shutil.copytree(street, tmp_path / "street")
     config = build_config(tmp_path / "street", tmp_path / "out")
     build_tracklets(config)
-    shutil.copy(street / "video" / "scen2" / "view1.mp4", tmp_path / "street" / "video" / "scen1" / "view1.mp4")
+    shutil.copy(
+        street / "video" / "scen2" / "view1.mp4",
+        tmp_path / "street" / "video" / "scen1" / "view1.mp4",
+    )
     with pytest.raises(LpwError, match=r"scen1/view1.mp4: got a video that has changed since"):
         build_tracklets(config)
 
@@ -119,9 +128,13 @@ def test_no_dataset_grows_inside_another(street, built):
 
 def test_native_crops_keep_the_pixels(street, tmp_path):
     config = build_config(street, tmp_path / "native")
-    result = build_tracklets(replace(config, recipe=replace(config.recipe, crop=CropConfig(size_px=None))))
+    result = build_tracklets(
+        replace(config, recipe=replace(config.recipe, crop=CropConfig(size_px=None)))
+    )
     row = result.dataset.frames.slice(0, 1).to_pylist()[0]
-    assert row["width"] == round(row["x2"]) - round(row["x1"]) and row["height"] == round(row["y2"]) - round(row["y1"])
+    assert row["width"] == round(row["x2"]) - round(row["x1"]) and row["height"] == round(
+        row["y2"]
+    ) - round(row["y1"])
 
 
 def test_raw_detections_are_found_again_in_the_cache(street, tmp_path, monkeypatch):
@@ -165,9 +178,23 @@ def test_relinking_uses_the_detections_and_names_its_parent(street, built, tmp_p
 def test_relinking_wants_the_same_videos(street, built, tmp_path):
     other = make_street(tmp_path / "other", n_persons=6)
     with pytest.raises(LpwError, match="another video than the one detected"):
-        relink(RelinkConfig(built, tmp_path / "v2", build_config(street, built).recipe, video_root=other / "video"))
+        relink(
+            RelinkConfig(
+                built,
+                tmp_path / "v2",
+                build_config(street, built).recipe,
+                video_root=other / "video",
+            )
+        )
     with pytest.raises(LpwError, match="--video"):
-        relink(RelinkConfig(built, tmp_path / "v4", build_config(street, built).recipe, video_root=tmp_path / "gone"))
+        relink(
+            RelinkConfig(
+                built,
+                tmp_path / "v4",
+                build_config(street, built).recipe,
+                video_root=tmp_path / "gone",
+            )
+        )
 
 
 def test_score_of_a_dataset_against_the_street(street, built):
@@ -205,18 +232,39 @@ def test_only_bad_videos_is_an_error_and_leaves_no_dataset(tmp_path):
     (tmp_path / "video").mkdir()
     (tmp_path / "video" / "a.mp4").write_bytes(b"nothing")
     (tmp_path / "boxes.txt").write_text("")
-    done = run_lpw("build-tracklets", tmp_path / "video", "--boxes", tmp_path / "boxes.txt", "--out", tmp_path / "out")
+    done = run_lpw(
+        "build-tracklets",
+        tmp_path / "video",
+        "--boxes",
+        tmp_path / "boxes.txt",
+        "--out",
+        tmp_path / "out",
+    )
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()[-1]) > 20
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
 def case_folder_without_video(tmp_path: Path, street: Path) -> list[object]:
     (tmp_path / "empty").mkdir()
-    return ["build-tracklets", tmp_path / "empty", "--boxes", street / "detections", "--out", tmp_path / "out"]
+    return [
+        "build-tracklets",
+        tmp_path / "empty",
+        "--boxes",
+        street / "detections",
+        "--out",
+        tmp_path / "out",
+    ]
 
 
 def case_missing_folder(tmp_path: Path, street: Path) -> list[object]:
-    return ["build-tracklets", tmp_path / "gone", "--boxes", street / "detections", "--out", tmp_path / "out"]
+    return [
+        "build-tracklets",
+        tmp_path / "gone",
+        "--boxes",
+        street / "detections",
+        "--out",
+        tmp_path / "out",
+    ]
 
 
 def case_out_is_a_file(tmp_path: Path, street: Path) -> list[object]:
@@ -233,22 +281,53 @@ def case_out_holds_other_things(tmp_path: Path, street: Path) -> list[object]:
 def case_boxes_beyond_the_end(tmp_path: Path, street: Path) -> list[object]:
     (tmp_path / "det.txt").write_text("9000,-1,10,10,30,80,0.9,-1,-1,-1\n")
     video = street / "video" / "scen1" / "view1.mp4"
-    return ["build-tracklets", video, "--boxes", tmp_path / "det.txt", "--out", tmp_path / "out", "--no-cache"]
+    return [
+        "build-tracklets",
+        video,
+        "--boxes",
+        tmp_path / "det.txt",
+        "--out",
+        tmp_path / "out",
+        "--no-cache",
+    ]
 
 
 def case_one_boxes_file_for_four_videos(tmp_path: Path, street: Path) -> list[object]:
     boxes = street / "detections" / "scen1" / "view1.txt"
-    return ["build-tracklets", street / "video", "--boxes", boxes, "--out", tmp_path / "out", "--no-cache"]
+    return [
+        "build-tracklets",
+        street / "video",
+        "--boxes",
+        boxes,
+        "--out",
+        tmp_path / "out",
+        "--no-cache",
+    ]
 
 
 def case_boxes_with_nan(tmp_path: Path, street: Path) -> list[object]:
     (tmp_path / "det.txt").write_text("1,-1,nan,10,30,80,0.9,-1,-1,-1\n")
     video = street / "video" / "scen1" / "view1.mp4"
-    return ["build-tracklets", video, "--boxes", tmp_path / "det.txt", "--out", tmp_path / "out", "--no-cache"]
+    return [
+        "build-tracklets",
+        video,
+        "--boxes",
+        tmp_path / "det.txt",
+        "--out",
+        tmp_path / "out",
+        "--no-cache",
+    ]
 
 
 def case_missing_weights(tmp_path: Path, street: Path) -> list[object]:
-    return ["build-tracklets", street / "video", "--weights", tmp_path / "gone.pt", "--out", tmp_path / "out"]
+    return [
+        "build-tracklets",
+        street / "video",
+        "--weights",
+        tmp_path / "gone.pt",
+        "--out",
+        tmp_path / "out",
+    ]
 
 
 def case_bad_layout(tmp_path: Path, street: Path) -> list[object]:
@@ -282,7 +361,9 @@ def test_odd_file_names_build(name, street, tmp_path):
     video.mkdir()
     shutil.copy(street / "video" / "scen1" / "view1.mp4", video / f"{name}.mp4")
     boxes = street / "detections" / "scen1" / "view1.txt"
-    config = build_config(street, tmp_path / "out", root=video, options=DetectorOptions(boxes=boxes))
+    config = build_config(
+        street, tmp_path / "out", root=video, options=DetectorOptions(boxes=boxes)
+    )
     dataset = build_tracklets(config).dataset
     assert dataset.tracklets.num_rows >= 1
     assert check_dataset(tmp_path / "out").problems == []

@@ -1,4 +1,5 @@
-"""A build that is killed, stopped, or runs out of disk: nothing is lost, and the end is the same to the byte."""
+"""A build that is killed, stopped, or runs out of disk: nothing is lost, and the end is the same to
+the byte."""
 
 import os
 import random
@@ -10,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from build_tools import street, undisturbed  # noqa: F401 (fixtures)
 from street import build_arguments, build_config, digest_tree, run_lpw
 
 from lpw_toolkit.build.build import build_tracklets
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError
-from build_tools import street, undisturbed  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +75,16 @@ def start_build(street: Path, out: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # ignored where the tests run under nohup
+        # ignored where the tests run under nohup
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
 
 
 @pytest.mark.parametrize("code", ["ENOSPC", "EIO", "EDQUOT"])
 @pytest.mark.parametrize("point", ["write:7", "write:60", "fsync:9", "rename:2", "rename:8"])
-def test_a_system_that_refuses_is_one_line_and_the_run_goes_on_later(point, code, street, undisturbed, tmp_path):
+def test_a_system_that_refuses_is_one_line_and_the_run_goes_on_later(
+    point, code, street, undisturbed, tmp_path
+):
     out = tmp_path / "out"
     done = run_lpw(*build_arguments(street, out), env={"LPW_FAULT": f"{point}:{code}"})
     assert done.returncode == 2, done.stderr
@@ -115,7 +119,9 @@ def test_a_read_only_folder_is_named(street, tmp_path):
     assert done.returncode == 2 and "permission denied" in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(number, code, street, undisturbed, tmp_path):
     out = tmp_path / "out"
     process = start_build(street, out)
@@ -133,7 +139,8 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(number, code, street, undi
 def test_finished_segments_are_not_done_again(street, undisturbed, hooks, tmp_path):
     """A run killed when it publishes dataset.json leaves the next one only the closing to do."""
     out, log = tmp_path / "out", tmp_path / "log"
-    *_, closing, _ = (number for number, hook in enumerate(hooks, 1) if hook == "rename")  # the last is of local.json
+    # the last is of local.json
+    *_, closing, _ = (number for number, hook in enumerate(hooks, 1) if hook == "rename")
     run_lpw(*build_arguments(street, out), env={"LPW_FAULT": f"any:{closing}"})
     again = run_lpw(*build_arguments(street, out), env={"LPW_FAULT_LOG": str(log)})
     assert again.returncode == 0

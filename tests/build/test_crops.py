@@ -59,17 +59,29 @@ def test_no_box_loses_more_than_half_to_smoothing(seed: int, n: int):
     corner = rng.uniform(0, 400, (n, 2))
     raw = np.concatenate([corner, corner + rng.uniform(1, 200, (n, 2))], axis=1)
     smooth = smooth_boxes(raw, np.sort(rng.choice(200, n, replace=False)), 3.0)
-    kept = np.array([geometry.intersection(s[None], r[None])[0, 0] for s, r in zip(smooth, raw, strict=True)])
+    kept = np.array(
+        [geometry.intersection(s[None], r[None])[0, 0] for s, r in zip(smooth, raw, strict=True)]
+    )
     assert (kept >= (1 - 2 * MAX_CUT_FRAC) ** 2 * geometry.area(raw) - 1e-6).all()
     assert (1 - 2 * MAX_CUT_FRAC) ** 2 > 0.5
 
 
 def test_refined_boxes_lie_in_the_frame_and_odd_shapes_are_dropped():
-    raw = np.array([[10, 10, 50, 110], [10, 10, 110, 40], [10, 10, 20, 200], [-30, 10, 10, 110], [600, 400, 608, 420]])
+    raw = np.array(
+        [
+            [10, 10, 50, 110],
+            [10, 10, 110, 40],
+            [10, 10, 20, 200],
+            [-30, 10, 10, 110],
+            [600, 400, 608, 420],
+        ]
+    )
     config = CropConfig(smooth_frames=0)
     inside, plausible = refine(raw.astype(float), np.arange(5) * 100, FRAME_PX, config)
     assert plausible.tolist() == [True, False, False, False, False]
-    assert (inside[:, :2] >= 0).all() and (inside[:, 2] <= 640).all() and (inside[:, 3] <= 480).all()
+    assert (
+        (inside[:, :2] >= 0).all() and (inside[:, 2] <= 640).all() and (inside[:, 3] <= 480).all()
+    )
 
 
 def test_whole_pixels_stay_in_the_frame_and_never_vanish():
@@ -88,7 +100,9 @@ def test_crops_have_the_asked_size(shape, size_px, expected):
 
 
 def test_encoding_is_repeatable_and_decodes_to_nearly_the_same():
-    pixels = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (256, 128, 3), dtype=np.uint8), (9, 9), 3)
+    pixels = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 255, (256, 128, 3), dtype=np.uint8), (9, 9), 3
+    )
     data = encode(pixels, 95)
     assert data == encode(pixels, 95)
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

@@ -1,4 +1,5 @@
-"""`check_dataset`: every kind of damage is named, an undamaged dataset passes, an interrupted check goes on."""
+"""`check_dataset`: every kind of damage is named, an undamaged dataset passes, an interrupted check
+goes on."""
 
 import contextlib
 import hashlib
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from check_tools import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401  # noqa: F401 (fixtures)
+from check_tools import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_dataset import make_dataset
@@ -47,7 +48,9 @@ class TestSound:
         assert report.notes == []
         assert json.loads(json.dumps(report.as_fields()))["n_images"] == 58
 
-    @pytest.mark.parametrize("options", [{"boxes": False}, {"identified": False}, {"n_tracklets": 1, "n_frames": 1}])
+    @pytest.mark.parametrize(
+        "options", [{"boxes": False}, {"identified": False}, {"n_tracklets": 1, "n_frames": 1}]
+    )
     def test_other_forms_pass(self, tmp_path: Path, options: dict[str, Any]) -> None:
         make_dataset(tmp_path / "d", **options)
         assert check_dataset(tmp_path / "d").problems == []
@@ -79,10 +82,15 @@ class TestSound:
         shutil.move(root / "images", root.parent / "images")
         facts = json.loads((root / "dataset.json").read_text("utf-8")) | {"images_root": ".."}
         write_manifest(root, facts)
-        assert find(root) == [("dataset.json", None, "images-root")] and not check_dataset(root).complete
+        assert (
+            find(root) == [("dataset.json", None, "images-root")]
+            and not check_dataset(root).complete
+        )
         facts |= {"settings": {"import": {"in_place": True}}}
         write_manifest(root, facts)
-        assert find(root) == [("dataset.json", None, "images-root")]  # nobody on this machine has named the place
+        assert find(root) == [
+            ("dataset.json", None, "images-root")
+        ]  # nobody on this machine has named the place
         locate_images(open_dataset(root), root.parent)
         assert check_dataset(root).problems == []
         (root.parent / IMAGE).unlink()
@@ -130,10 +138,16 @@ class TestManifest:
 
 class TestTableFiles:
     @pytest.mark.parametrize("name", ["frames.parquet", "tracklets.parquet"])
-    def test_every_flip_is_found_and_none_is_read_as_other_rows(self, tmp_path: Path, name: str) -> None:
+    def test_every_flip_is_found_and_none_is_read_as_other_rows(
+        self, tmp_path: Path, name: str
+    ) -> None:
         root = tmp_path / "dataset"
         make_dataset(root, n_tracklets=2, n_frames=3, boxes=False)
-        data, schema, generator = (root / name).read_bytes(), SCHEMAS[name.removesuffix(".parquet")], random.Random(3)
+        data, schema, generator = (
+            (root / name).read_bytes(),
+            SCHEMAS[name.removesuffix(".parquet")],
+            random.Random(3),
+        )
         table = read_table(root / name, schema)
         for _ in range(300):
             damaged = bytearray(data)
@@ -175,12 +189,17 @@ class TestTableFiles:
     def test_a_table_too_many(self, root: Path) -> None:
         shutil.copy(root / "timeline/scen1/view1.parquet", root / "timeline/scen1/view9.parquet")
         report = check_dataset(root)
-        assert [(p.file, p.rule) for p in report.problems] == [("timeline/scen1/view9.parquet", "table-unlisted")]
+        assert [(p.file, p.rule) for p in report.problems] == [
+            ("timeline/scen1/view9.parquet", "table-unlisted")
+        ]
 
     def test_an_unknown_table_is_hashed_only(self, root: Path) -> None:
         (root / "notes.parquet").write_bytes(b"anything")
         facts = json.loads((root / "dataset.json").read_text("utf-8"))
-        facts["tables"]["notes.parquet"] = {"bytes": 8, "sha256": hashlib.sha256(b"anything").hexdigest()}
+        facts["tables"]["notes.parquet"] = {
+            "bytes": 8,
+            "sha256": hashlib.sha256(b"anything").hexdigest(),
+        }
         write_manifest(root, facts)
         assert check_dataset(root).problems == []
         (root / "notes.parquet").write_bytes(b"anythinG")
@@ -189,7 +208,9 @@ class TestTableFiles:
     def test_leftovers_are_a_warning(self, root: Path) -> None:
         (root / "dataset.json.tmp~").write_text("{")
         report = check_dataset(root)
-        assert [(p.file, p.rule, p.level) for p in report.problems] == [("dataset.json.tmp~", "leftover", "warning")]
+        assert [(p.file, p.rule, p.level) for p in report.problems] == [
+            ("dataset.json.tmp~", "leftover", "warning")
+        ]
         assert report.ok
 
 
@@ -226,7 +247,9 @@ class TestSchema:
     def test_broken_utf8(self, root: Path) -> None:
         tracklets = open_dataset(root).tracklets
         raw = tracklets["person_id"].combine_chunks().cast(pa.binary()).fill_null(b"\xff\xfe")
-        broken = tracklets.set_column(3, TRACKLETS.field("person_id"), pa.array(raw).view(pa.string()))
+        broken = tracklets.set_column(
+            3, TRACKLETS.field("person_id"), pa.array(raw).view(pa.string())
+        )
         _swap_bytes(root, "tracklets.parquet", encode_table(broken, TRACKLETS))
         assert find(root) == [("tracklets.parquet", None, "table-read")]
 
@@ -268,7 +291,11 @@ FRAME_FAULTS = [
     ("image-path", put(5, "image", {"path": "images/a.gif"}), 5),
     ("image-path", put(5, "image", {"path": "images//a.jpg"}), 5),
     ("image-twice", put(5, "image", {"path": IMAGE}), 5),
-    ("no-tracklet", lambda rows: [{**r, "tracklet_id": r["tracklet_id"].replace("n2", "n3")} for r in rows], 37),
+    (
+        "no-tracklet",
+        lambda rows: [{**r, "tracklet_id": r["tracklet_id"].replace("n2", "n3")} for r in rows],
+        37,
+    ),
     ("empty-id", put(0, "tracklet_id", ""), 0),
 ]
 TRACKLET_FAULTS = [
@@ -292,7 +319,9 @@ class TestRows:
         assert ("frames.parquet", row, rule) in find(root)
 
     @pytest.mark.parametrize(("rule", "change", "row"), TRACKLET_FAULTS)
-    def test_tracklets(self, root: Path, rule: str, change: Callable[..., Any], row: int | None) -> None:
+    def test_tracklets(
+        self, root: Path, rule: str, change: Callable[..., Any], row: int | None
+    ) -> None:
         rewrite(root, "tracklets.parquet", change)
         assert ("tracklets.parquet", row, rule) in find(root)
 
@@ -309,7 +338,9 @@ class TestRows:
             ("timeline", "size", put(4, "width", 0)),
         ],
     )
-    def test_video_tables(self, root: Path, name: str, rule: str, change: Callable[..., Any]) -> None:
+    def test_video_tables(
+        self, root: Path, name: str, rule: str, change: Callable[..., Any]
+    ) -> None:
         rewrite(root, f"{name}/scen1/view2.parquet", change)
         assert (f"{name}/scen1/view2.parquet", 4, rule) in find(root)
 
@@ -322,7 +353,14 @@ class TestRows:
     @given(st.text(alphabet="ab./\\\0\n é", max_size=8))
     @settings(max_examples=200, deadline=None)
     def test_a_path_that_leaves_the_dataset_is_never_followed(self, path: str) -> None:
-        row = {"tracklet_id": "t", "position": 0, "image": {"path": path}, "width": 1, "height": 1, "sha256": bytes(32)}
+        row = {
+            "tracklet_id": "t",
+            "position": 0,
+            "image": {"path": path},
+            "width": 1,
+            "height": 1,
+            "sha256": bytes(32),
+        }
         problems, fit = check_paths(pa.Table.from_pylist([row], FRAMES))
         assert not fit[0] or is_inner_path(path)
         assert fit[0] or problems
@@ -380,7 +418,10 @@ class TestImages:
         (root / IMAGE).write_bytes(two)
         (root / other).write_bytes(one)
         report = check_dataset(root)
-        assert [(p.file, p.rule) for p in report.problems] == [(IMAGE, "image-hash"), (other, "image-hash")]
+        assert [(p.file, p.rule) for p in report.problems] == [
+            (IMAGE, "image-hash"),
+            (other, "image-hash"),
+        ]
         assert f"image of row {row_of(root, other)}" in report.problems[0].found
 
     def test_replaced_by_another_whole_image_of_the_same_length(self, root: Path) -> None:
@@ -390,10 +431,14 @@ class TestImages:
         marked = bytearray(data)
         marked[len(data) - 40] ^= 1
         (root / IMAGE).write_bytes(marked)
-        os.utime(root / IMAGE, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # size and mtime as before: ctime tells
+        os.utime(
+            root / IMAGE, ns=(stamp.st_atime_ns, stamp.st_mtime_ns)
+        )  # size and mtime as before: ctime tells
         assert find(root, incremental=True) == [(IMAGE, row_of(root, IMAGE), "image-hash")]
 
-    @pytest.mark.parametrize("instead", ["nothing", "folder", "pipe", "link", "dangling link", "loop"])
+    @pytest.mark.parametrize(
+        "instead", ["nothing", "folder", "pipe", "link", "dangling link", "loop"]
+    )
     def test_no_regular_file(self, root: Path, instead: str) -> None:
         shutil.move(root / IMAGE, root.parent / "copy.jpg")
         file = root / IMAGE
@@ -424,7 +469,9 @@ class TestImages:
     def test_files_too_many_are_a_warning(self, root: Path) -> None:
         (root / "images" / "scen1" / "stray\n.jpg").write_bytes(b"x")
         report = check_dataset(root)
-        assert [(p.file, p.rule) for p in report.problems] == [("images/scen1/stray\n.jpg", "image-extra")]
+        assert [(p.file, p.rule) for p in report.problems] == [
+            ("images/scen1/stray\n.jpg", "image-extra")
+        ]
         assert report.ok
         assert "\n" not in str(report.problems[0])
 
@@ -437,10 +484,16 @@ class TestImages:
 
     @pytest.mark.parametrize(
         ("make", "rule"),
-        [(_as_png, "image-kind"), (_huge_header, "image-size"), (lambda data: b"text", "image-kind")],
+        [
+            (_as_png, "image-kind"),
+            (_huge_header, "image-size"),
+            (lambda data: b"text", "image-kind"),
+        ],
         ids=["PNG named .jpg", "60k x 60k", "no image"],
     )
-    def test_a_writer_that_hashed_the_wrong_thing(self, root: Path, make: Callable[[bytes], bytes], rule: str) -> None:
+    def test_a_writer_that_hashed_the_wrong_thing(
+        self, root: Path, make: Callable[[bytes], bytes], rule: str
+    ) -> None:
         """The hash is right and the index is wrong all the same."""
         data, row = make((root / IMAGE).read_bytes()), row_of(root, IMAGE)
         (root / IMAGE).write_bytes(data)
@@ -451,7 +504,9 @@ class TestImages:
         rewrite(root, "frames.parquet", put(4, "width", 33))
         assert [(row, rule) for _, row, rule in find(root)] == [(4, "image-size")]
 
-    def test_a_large_file_takes_little_memory(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_large_file_takes_little_memory(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(check_images, "_READ_BYTES", 1000)
         assert check_dataset(root).problems == []
         with open(root / IMAGE, "ab") as file:
@@ -463,7 +518,8 @@ class TestLines:
     def test_a_line_has_file_row_rule_found_and_remedy(self) -> None:
         line = str(Problem("images/a.jpg", 7, "image-hash", "aa instead of bb"))
         assert line == (
-            "images/a.jpg, row 7: image-hash: got aa instead of bb; expected the SHA-256 of the index; "
+            "images/a.jpg, row 7: image-hash: got aa instead of bb; expected the SHA-256 of the "
+            "index; "
             "restore the file from a copy or build the dataset again"
         )
 
@@ -475,5 +531,7 @@ class TestLines:
 
     def test_every_rule_that_the_code_uses_is_described(self) -> None:
         folder = Path(check_images.__file__).parent
-        code = "".join(file.read_text() for file in sorted(folder.glob("*.py")) if file.name != "problems.py")
+        code = "".join(
+            file.read_text() for file in sorted(folder.glob("*.py")) if file.name != "problems.py"
+        )
         assert [rule for rule in RULES if f'"{rule}"' not in code] == []

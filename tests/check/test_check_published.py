@@ -81,7 +81,12 @@ class TestSplits:
             (lambda rows: [rows[1], rows[0], *rows[2:]], "split-sorted"),
             (lambda rows: [rows[0], *rows], "split-twice"),
             (
-                lambda rows: [*rows[:3], (0, "train", "scen2/view2/000001"), (0, "train", rows[1][2]), *rows[3:]],
+                lambda rows: [
+                    *rows[:3],
+                    (0, "train", "scen2/view2/000001"),
+                    (0, "train", rows[1][2]),
+                    *rows[3:],
+                ],
                 "split-leak",
             ),
             (lambda rows: [(0, "gallery", "nobody"), *rows], "split-tracklet"),
@@ -93,7 +98,9 @@ class TestSplits:
     def test_the_row_is_named(self) -> None:
         rows = [*GOOD[:2], GOOD[1], *GOOD[2:]]
         assert [(p.row, p.rule) for p in check_splits(table_of(rows))] == [(2, "split-twice")]
-        assert [(p.row, p.rule) for p in check_splits(table_of([GOOD[1], GOOD[0], *GOOD[2:]]))] == [(1, "split-sorted")]
+        assert [(p.row, p.rule) for p in check_splits(table_of([GOOD[1], GOOD[0], *GOOD[2:]]))] == [
+            (1, "split-sorted")
+        ]
 
     def test_order_is_that_of_utf_8(self) -> None:
         rows = [(0, "train", name) for name in ("Z", "a", "\uffff", "\U0001f600")]
@@ -130,25 +137,52 @@ def whole_of(counts: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
     all_of = {camera.split("/")[0]: camera for camera in counts["cameras_that_see_all"]}
     for camera, n in cameras.items():
         scene = camera.split("/")[0]
-        first = 756 - n if camera == "scen1/view3" else 0  # the two galleries of scene 1 show all 756 together
-        rows += [(f"{camera}/{i}", scene, camera, f"{scene}/{i}", 60) for i in range(first, first + n)]
+        first = (
+            756 - n if camera == "scen1/view3" else 0
+        )  # the two galleries of scene 1 show all 756 together
+        rows += [
+            (f"{camera}/{i}", scene, camera, f"{scene}/{i}", 60) for i in range(first, first + n)
+        ]
     assert set(all_of) == {row[1] for row in rows}
     rows.sort()
     subset = {"scen1/view1": "gallery", "scen1/view2": "query", "scen1/view3": "gallery"}
     splits = sorted((0, subset.get(row[2], "train"), row[0]) for row in rows)
     ids, scenes, cams, persons, lengths = (list(column) for column in zip(*rows, strict=True))
     nothing = [None] * len(rows)
-    columns = [ids, scenes, cams, persons, ["person"] * len(rows), nothing, lengths, nothing, nothing]
+    columns = [
+        ids,
+        scenes,
+        cams,
+        persons,
+        ["person"] * len(rows),
+        nothing,
+        lengths,
+        nothing,
+        nothing,
+    ]
     return make_table(columns, TRACKLETS), table_of(splits)
 
 
-def found(manifest: dict[str, Any], tracklets: pa.Table, splits: pa.Table, n_images: int) -> list[str]:
+def found(
+    manifest: dict[str, Any], tracklets: pa.Table, splits: pa.Table, n_images: int
+) -> list[str]:
     return [
-        f"{p.file}: {p.found}" for p in check_published(manifest, tracklets, splits, n_images) if p.level == "error"
+        f"{p.file}: {p.found}"
+        for p in check_published(manifest, tracklets, splits, n_images)
+        if p.level == "error"
     ]
 
 
-MANIFEST = {"settings": {"import": {"benchmark": "lpw", "variant": None, "mismatches": [], "dropped": {"n_images": 0}}}}
+MANIFEST = {
+    "settings": {
+        "import": {
+            "benchmark": "lpw",
+            "variant": None,
+            "mismatches": [],
+            "dropped": {"n_images": 0},
+        }
+    }
+}
 
 
 class TestPublished:
@@ -156,7 +190,9 @@ class TestPublished:
         counts = read_facts("lpw").counts
         tracklets, splits = whole_of(counts)
         lines = found(MANIFEST, tracklets, splits, counts["n_images"])
-        assert [line for line in lines if "n_images" not in line] == []  # how many are in a view is not published
+        assert [
+            line for line in lines if "n_images" not in line
+        ] == []  # how many are in a view is not published
         assert len(lines) <= 3
 
     def test_what_is_missing_is_named_with_its_camera(self) -> None:
@@ -176,10 +212,19 @@ class TestPublished:
 
     def test_what_was_recorded_is_a_warning(self) -> None:
         tracklets, splits = whole_of(read_facts("lpw").counts)
-        own = {"benchmark": "lpw", "mismatches": [f"line {i}" for i in range(30)], "dropped": {"n_images": 4}}
-        problems = list(check_published({"settings": {"import": own}}, tracklets.slice(5), splits, 1))
+        own = {
+            "benchmark": "lpw",
+            "mismatches": [f"line {i}" for i in range(30)],
+            "dropped": {"n_images": 4},
+        }
+        problems = list(
+            check_published({"settings": {"import": own}}, tracklets.slice(5), splits, 1)
+        )
         assert {problem.level for problem in problems} == {"warning"} and len(problems) == 21
-        assert problems[0].found == "recorded when it was imported: line 0" and problems[-1].found == "11 more recorded"
+        assert (
+            problems[0].found == "recorded when it was imported: line 0"
+            and problems[-1].found == "11 more recorded"
+        )
 
     @pytest.mark.parametrize(
         "own",
@@ -193,10 +238,14 @@ class TestPublished:
     )
     def test_a_hostile_manifest(self, own: dict[str, Any]) -> None:
         tracklets, splits = whole_of(read_facts("lpw").counts)
-        assert [problem.rule for problem in check_published({"settings": {"import": own}}, tracklets, splits, 5)]
+        assert [
+            problem.rule
+            for problem in check_published({"settings": {"import": own}}, tracklets, splits, 5)
+        ]
 
     @pytest.mark.parametrize(
-        "manifest", [{}, {"settings": None}, {"settings": {"link": {}}}, {"settings": {"import": 5}}]
+        "manifest",
+        [{}, {"settings": None}, {"settings": {"link": {}}}, {"settings": {"import": 5}}],
     )
     def test_other_datasets_are_left_alone(self, manifest: dict[str, Any]) -> None:
         tracklets, splits = whole_of(read_facts("lpw").counts)
@@ -209,11 +258,26 @@ class TestPublished:
 
     def test_the_cameras_of_the_raw_prid_are_not_those_of_its_protocol(self) -> None:
         persons = [f"person_{i:04d}" for i in range(178)]
-        rows = sorted((f"{camera}/{person}", camera, person) for camera in ("cam_a", "cam_b") for person in persons)
+        rows = sorted(
+            (f"{camera}/{person}", camera, person)
+            for camera in ("cam_a", "cam_b")
+            for person in persons
+        )
         nothing = [None] * len(rows)
-        columns = [[r[0] for r in rows], nothing, [r[1] for r in rows], [r[2] for r in rows], ["person"] * len(rows)]
+        columns = [
+            [r[0] for r in rows],
+            nothing,
+            [r[1] for r in rows],
+            [r[2] for r in rows],
+            ["person"] * len(rows),
+        ]
         tracklets = make_table([*columns, nothing, [30] * len(rows), nothing, nothing], TRACKLETS)
-        own = {"benchmark": "prid2011", "variant": None, "mismatches": [], "dropped": {"n_images": 0}}
+        own = {
+            "benchmark": "prid2011",
+            "variant": None,
+            "mismatches": [],
+            "dropped": {"n_images": 0},
+        }
         assert list(check_published({"settings": {"import": own}}, tracklets, None, 5)) == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from check_tools import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401 (fixtures)
+from check_tools import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -31,13 +31,23 @@ class TestHeader:
     @pytest.mark.parametrize("size", [(1, 1), (128, 256), (333, 7)])
     @pytest.mark.parametrize("mode", ["RGB", "L"])
     def test_agrees_with_pillow(self, suffix: str, size: tuple[int, int], mode: str) -> None:
-        for options in ({}, {"progressive": True, "exif": b"Exif\0\0" + bytes(3000), "comment": b"\xff\xc0 no frame"}):
+        for options in (
+            {},
+            {
+                "progressive": True,
+                "exif": b"Exif\0\0" + bytes(3000),
+                "comment": b"\xff\xc0 no frame",
+            },
+        ):
             sink = io.BytesIO()
             Image.new(mode, size, 7).save(sink, {".jpg": "JPEG", ".png": "PNG"}[suffix], **options)
             found = read_image_header(sink.getvalue())
             assert found == ImageHeader({".jpg": "JPEG", ".png": "PNG"}[suffix], *size)
 
-    @given(st.binary(max_size=60), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"]))
+    @given(
+        st.binary(max_size=60),
+        st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"]),
+    )
     @settings(max_examples=300, deadline=None)
     def test_any_bytes_end(self, data: bytes, start: bytes) -> None:
         found = read_image_header(start + data)
@@ -86,7 +96,11 @@ class TestState:
         check_dataset(aged)
         state = aged / ".lpw" / "checked.jsonl"
         lines = state.read_bytes().splitlines(keepends=True)
-        odd = b'\xff\n{"verified": [[1, 2]]}\n{"verified": [[-1,0,0,0,0],[58,0,0,0,0]]}\n[]\n3\n' + b"[" * 5000 + b"\n"
+        odd = (
+            b'\xff\n{"verified": [[1, 2]]}\n{"verified": [[-1,0,0,0,0],[58,0,0,0,0]]}\n[]\n3\n'
+            + b"[" * 5000
+            + b"\n"
+        )
         state.write_bytes(lines[0] + odd + b"".join(lines[1:-1])[:-cut])
         report = check_dataset(aged, incremental=True)
         assert report.problems == []
@@ -94,7 +108,9 @@ class TestState:
         assert report.n_images + report.n_unchanged == 58
         assert check_dataset(aged, incremental=True).n_unchanged == 58
 
-    def test_an_interrupted_full_check_goes_on(self, aged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_interrupted_full_check_goes_on(
+        self, aged: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(check_images, "_CHUNK_ROWS", 5)
         true_check = check_images._Chunk.check
 
@@ -116,13 +132,15 @@ class TestState:
     def test_kill_at_any_point_leaves_a_state_to_go_on_from(self, aged: Path, number: int) -> None:
         assert mark_text("")  # the key is there already: its making is no point of a check
         code = (
-            "import sys; from pathlib import Path; from lpw_toolkit.check import check_dataset as check, images as im\n"
+            "import sys; from pathlib import Path; from lpw_toolkit.check import check_dataset as "
+            "check, images as im\n"
             "im._CHUNK_ROWS = im.CHECKPOINT_IMAGES = 10\n"
             "check(Path(sys.argv[1]))"
         )
         child = subprocess.run(
             [sys.executable, "-c", code, str(aged)],
-            env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True, timeout=60, check=False,
+            env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True, timeout=60,
+            check=False,
         )  # fmt: skip
         assert child.returncode == -signal.SIGKILL
         report = check_dataset(aged)
@@ -147,7 +165,9 @@ class TestState:
         with pytest.raises(LpwError, match="a folder that can be written"):
             check_dataset(aged, state=tmp_path / "file")
 
-    def test_a_disk_that_fills_up_stops_no_check(self, aged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_disk_that_fills_up_stops_no_check(
+        self, aged: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         faults._hits.clear()
         monkeypatch.setenv("LPW_FAULT", "write:2:ENOSPC")
         report = check_dataset(aged)

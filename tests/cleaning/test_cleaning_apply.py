@@ -37,13 +37,28 @@ def kinds(state: State) -> list[str]:
 class TestStatus:
     def test_nothing_is_reviewed_before_anybody_says_so(self) -> None:
         state = one()
-        assert state.count_statuses() == {"unreviewed": 5, "accepted": 0, "edited": 0, "rejected": 0}
+        assert state.count_statuses() == {
+            "unreviewed": 5,
+            "accepted": 0,
+            "edited": 0,
+            "rejected": 0,
+        }
         assert one(ask(1, "flag", A, flag="unsure")).count_statuses()["unreviewed"] == 5
 
     def test_accept_reject_and_a_change_of_mind(self) -> None:
         ask_ = Asker()
-        state = one(ask_("accept", A, B), ask_("reject", C, reason="static"), ask_("reject", B), ask_("accept", C))
-        assert [status(state, name) for name in (A, B, C, X)] == ["accepted", "rejected", "accepted", "unreviewed"]
+        state = one(
+            ask_("accept", A, B),
+            ask_("reject", C, reason="static"),
+            ask_("reject", B),
+            ask_("accept", C),
+        )
+        assert [status(state, name) for name in (A, B, C, X)] == [
+            "accepted",
+            "rejected",
+            "accepted",
+            "unreviewed",
+        ]
         assert state.clashes == ()
         assert one(ask(1, "reject", C, reason="static")).pieces_of(C)[0].reasons == ("static",)
 
@@ -56,7 +71,9 @@ class TestStatus:
 
     def test_dropped_frames_come_back(self) -> None:
         ask_ = Asker()
-        state = one(ask_("drop_frames", A, frames=[[0, 6]]), ask_("restore_frames", A, frames=[[2, 4]]))
+        state = one(
+            ask_("drop_frames", A, frames=[[0, 6]]), ask_("restore_frames", A, frames=[[2, 4]])
+        )
         assert state.pieces_of(A)[0].dropped == (0, 1, 4, 5)
 
     def test_comments_are_kept_as_text(self) -> None:
@@ -67,7 +84,9 @@ class TestStatus:
 class TestPieces:
     def test_cuts_name_their_parts_by_frames(self) -> None:
         ask_ = Asker()
-        state = one(ask_("split", A, at=4), ask_("split", f"{A}@4-10", at=7), ask_("accept", f"{A}@0-4"))
+        state = one(
+            ask_("split", A, at=4), ask_("split", f"{A}@4-10", at=7), ask_("accept", f"{A}@0-4")
+        )
         assert names(state, A) == [f"{A}@0-4", f"{A}@4-7", f"{A}@7-10"]
         assert [status(state, name) for name in names(state, A)] == ["edited"] * 3
 
@@ -80,7 +99,11 @@ class TestPieces:
 
     def test_undoing_a_cut_leaves_what_was_said_of_its_parts_to_be_settled(self) -> None:
         ask_ = Asker()
-        requests = [ask_("split", A, at=4), ask_("accept", f"{A}@0-4"), ask_("undo", of=make_uuid(1))]
+        requests = [
+            ask_("split", A, at=4),
+            ask_("accept", f"{A}@0-4"),
+            ask_("undo", of=make_uuid(1)),
+        ]
         state = one(*requests)
         assert (names(state, A), status(state, A), kinds(state)) == ([A], "unreviewed", ["gone"])
         assert one(*requests, ask_("undo", of=make_uuid(2))).clashes == ()
@@ -138,7 +161,9 @@ class TestPersons:
 
     def test_a_is_b_and_b_is_c_but_a_is_not_c(self) -> None:
         ask_ = Asker()
-        state = one(ask_("link", A, X), ask_("link", X, B), ask_("unlink", A, B), ask_("link", C, Y))
+        state = one(
+            ask_("link", A, X), ask_("link", X, B), ask_("unlink", A, B), ask_("link", C, Y)
+        )
         assert kinds(state) == ["not-same"]
         assert state.clashes[0].decisions == tuple(make_uuid(i) for i in (1, 2, 3))
         assert state.clashes[0].as_fields()["pieces"] == [A, B]
@@ -169,9 +194,16 @@ class TestPersons:
 
     def test_numbers(self) -> None:
         ask_ = Asker()
-        state = one(ask_("assign_person", A, person=7), ask_("assign_person", X, person=7), ask_("link", X, Y))
+        state = one(
+            ask_("assign_person", A, person=7),
+            ask_("assign_person", X, person=7),
+            ask_("link", X, Y),
+        )
         assert (state.groups, state.numbers) == (((A, X, Y),), {A: 7, X: 7})
-        two = one(*[ask(i, "assign_person", name, person=i) for i, name in enumerate((A, X), 1)], ask(3, "link", A, X))
+        two = one(
+            *[ask(i, "assign_person", name, person=i) for i, name in enumerate((A, X), 1)],
+            ask(3, "link", A, X),
+        )
         assert kinds(two) == ["two-numbers"]
 
     def test_links_name_merged_tracklets(self) -> None:
@@ -182,7 +214,9 @@ class TestPersons:
         assert kinds(one(ask_("merge", A, B), ask_("unlink", A, B))) == ["not-same"]
 
     def test_who_is_who_in_the_dataset_counts_until_somebody_says_otherwise(self) -> None:
-        rows = [(*row[:4], person) for row, person in zip(ROWS, ("p", "p", None, "p", "q"), strict=True)]
+        rows = [
+            (*row[:4], person) for row, person in zip(ROWS, ("p", "p", None, "p", "q"), strict=True)
+        ]
         base = make_base(rows)
         assert one(base=base).groups == ((A, B, X),)
         assert one(ask(1, "unlink", X, A, B), base=base).groups == ((A, B),)
@@ -216,28 +250,41 @@ class TestReviewers:
         assert state.pieces_of(A)[0].dropped == (0, 1, 2, 3)
 
     def test_links_that_another_denies(self) -> None:
-        state = decide(chain("anna", [ask(1, "link", A, X)]), chain("bob", [ask(2, "unlink", X, A)]))
+        state = decide(
+            chain("anna", [ask(1, "link", A, X)]), chain("bob", [ask(2, "unlink", X, A)])
+        )
         assert (kinds(state), state.groups) == (["pair"], ())
 
     def test_one_accepts_what_another_cuts(self) -> None:
-        state = decide(chain("anna", [ask(1, "accept", A)]), chain("bob", [ask(2, "split", A, at=5)]))
+        state = decide(
+            chain("anna", [ask(1, "accept", A)]), chain("bob", [ask(2, "split", A, at=5)])
+        )
         assert set(kinds(state)) == {"verdict"}
         assert names(state, A) == [f"{A}@0-5", f"{A}@5-10"]
 
     def test_people_count_before_rules(self) -> None:
-        rule = chain("auto-static", [ask(1, "reject", A, reason="static"), ask(2, "reject", B, reason="static")])
+        rule = chain(
+            "auto-static",
+            [ask(1, "reject", A, reason="static"), ask(2, "reject", B, reason="static")],
+        )
         state = decide(rule, chain("anna", [ask(3, "accept", A), ask(4, "undo", of=make_uuid(2))]))
         assert (state.clashes, status(state, A), status(state, B)) == ((), "accepted", "unreviewed")
         assert status(decide(rule), B) == "rejected"
 
     def test_a_rule_that_cuts_what_a_person_accepts_is_named(self) -> None:
-        state = decide(chain("auto-cut", [ask(1, "split", A, at=5)]), chain("anna", [ask(2, "accept", A)]))
+        state = decide(
+            chain("auto-cut", [ask(1, "split", A, at=5)]), chain("anna", [ask(2, "accept", A)])
+        )
         assert kinds(state) == ["verdict"]
 
 
 class TestUndo:
     def test_undo_of_an_undo(self) -> None:
-        requests = [ask(1, "accept", A), ask(2, "undo", of=make_uuid(1)), ask(3, "undo", of=make_uuid(2))]
+        requests = [
+            ask(1, "accept", A),
+            ask(2, "undo", of=make_uuid(1)),
+            ask(3, "undo", of=make_uuid(2)),
+        ]
         assert status(one(*requests[:2]), A) == "unreviewed"
         assert status(one(*requests), A) == "accepted"
 
@@ -245,15 +292,27 @@ class TestUndo:
         assert kinds(one(ask(1, "undo", of=make_uuid(9)))) == ["undo-unknown"]
 
     def test_undos_in_a_circle(self) -> None:
-        state = one(ask(1, "undo", of=make_uuid(2)), ask(2, "undo", of=make_uuid(1)), ask(3, "accept", A))
+        state = one(
+            ask(1, "undo", of=make_uuid(2)), ask(2, "undo", of=make_uuid(1)), ask(3, "accept", A)
+        )
         assert (kinds(state), status(state, A)) == (["undo-circle"], "accepted")
-        settled = one(*(ask(n, "undo", of=make_uuid(3 - n)) for n in (1, 2)), ask(3, "undo", of=make_uuid(1)))
+        settled = one(
+            *(ask(n, "undo", of=make_uuid(3 - n)) for n in (1, 2)), ask(3, "undo", of=make_uuid(1))
+        )
         assert (settled.clashes, settled.undone) == ((), {make_uuid(1)})
 
 
 class TestStrangeLogs:
     def test_tracklets_and_frames_that_are_not_there(self) -> None:
-        unknown = ("../../etc/passwd", f"{A}@0-10", f"{A}@5-11", f"{A}@3-3", f"{A}@-1-2", f"{A}@00-2", "")
+        unknown = (
+            "../../etc/passwd",
+            f"{A}@0-10",
+            f"{A}@5-11",
+            f"{A}@3-3",
+            f"{A}@-1-2",
+            f"{A}@00-2",
+            "",
+        )
         for number, name in enumerate(unknown[:-1], 1):
             assert kinds(one(ask(number, "accept", name))) == ["unknown-tracklet"], name
 
@@ -265,7 +324,8 @@ class TestStrangeLogs:
         state = decide(chain("anna", [ask(1, "accept", A)]), chain("bob", [ask(1, "reject", A)]))
         assert kinds(state) == ["uuid"]
         settled = decide(
-            chain("anna", [ask(1, "accept", A), ask(2, "undo", of=make_uuid(1))]), chain("bob", [ask(1, "reject", A)])
+            chain("anna", [ask(1, "accept", A), ask(2, "undo", of=make_uuid(1))]),
+            chain("bob", [ask(1, "reject", A)]),
         )
         assert (settled.clashes, status(settled, A)) == ((), "unreviewed")
 
@@ -275,20 +335,23 @@ PLACES = [*(row[0] for row in ROWS), f"{A}@0-4", f"{A}@4-10", f"{A}@4-7", f"{B}@
 
 @st.composite
 def requests(draw: st.DrawFn, first: int) -> list[Request]:
-    """Up to nine decisions of one reviewer; some about pieces that are not there, some that undo."""
+    """Up to nine decisions of one reviewer; some about pieces that are not there, some that
+    undo."""
     made = []
     for number in range(first, first + draw(st.integers(0, 9))):
-        kind = draw(st.sampled_from(["accept", "reject", "drop", "restore", "split", "merge", "link", "unlink",
+        kind = draw(st.sampled_from(["accept", "reject", "drop", "restore", "split", "merge",
+        "link", "unlink",
                                      "assign", "flag", "undo", "undo"]))  # fmt: skip
         place = draw(st.sampled_from(PLACES))
         pair = draw(st.lists(st.sampled_from(PLACES), min_size=2, max_size=3, unique=True))
         start = draw(st.integers(0, 8))
         frames = [[start, start + draw(st.integers(1, 3))]]
+        why = REASONS[start % 3]
         other = make_uuid(draw(st.integers(1, 30)))
         made.append(
             {
                 "accept": lambda n: ask(n, "accept", place),  # noqa: B023
-                "reject": lambda n: ask(n, "reject", place, reason=REASONS[start % 3]),  # noqa: B023
+                "reject": lambda n: ask(n, "reject", place, reason=why),  # noqa: B023
                 "drop": lambda n: ask(n, "drop_frames", place, frames=frames),  # noqa: B023
                 "restore": lambda n: ask(n, "restore_frames", place, frames=frames),  # noqa: B023
                 "split": lambda n: ask(n, "split", place, at=max(1, start)),  # noqa: B023
@@ -312,7 +375,9 @@ def histories() -> st.SearchStrategy[list[list[Decision]]]:
     return st.tuples(*logs).map(list)
 
 
-quick = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 class TestProperties:
@@ -321,7 +386,11 @@ class TestProperties:
     def test_undo_of_the_last_decision_is_as_if_it_had_not_been_made(
         self, logs: list[list[Decision]], data: st.DataObject
     ) -> None:
-        done = [d for d in logs[0] if not any(d.uuid == u.arguments.get("of") for log in logs for u in log)]
+        done = [
+            d
+            for d in logs[0]
+            if not any(d.uuid == u.arguments.get("of") for log in logs for u in log)
+        ]
         if not done:
             return
         chosen = data.draw(st.sampled_from(done))
@@ -330,7 +399,9 @@ class TestProperties:
         # what is left keeps its number in the log, as it does when the decision is undone
         without = [d for d in logs[0] if d.uuid != chosen.uuid]
         assert decide(undone, *logs[1:]).as_fields() == decide(without, *logs[1:]).as_fields()
-        redone = chain("anna", [*ask_, ask(99, "undo", of=chosen.uuid), ask(98, "undo", of=make_uuid(99))])
+        redone = chain(
+            "anna", [*ask_, ask(99, "undo", of=chosen.uuid), ask(98, "undo", of=make_uuid(99))]
+        )
         assert decide(redone, *logs[1:]).as_fields() == decide(*logs).as_fields()
 
     @quick
@@ -348,7 +419,9 @@ class TestProperties:
 
     @quick
     @given(histories(), st.randoms(use_true_random=False))
-    def test_a_growing_ledger_is_the_pure_function(self, logs: list[list[Decision]], random: Any) -> None:
+    def test_a_growing_ledger_is_the_pure_function(
+        self, logs: list[list[Decision]], random: Any
+    ) -> None:
         decisions = [decision for log in logs for decision in log]
         random.shuffle(decisions)
         ledger = Ledger(BASE)
@@ -375,12 +448,16 @@ class TestProperties:
         assert len(members) == len(set(members))
         grouped = [name for group in state.groups for name in group]
         assert len(grouped) == len(set(grouped))
-        assert set(grouped) <= {p.name for p in state.iter_pieces()} - set(state.merged_into) | set(state.members)
+        assert set(grouped) <= {p.name for p in state.iter_pieces()} - set(state.merged_into) | set(
+            state.members
+        )
         assert sum(state.count_statuses().values()) == len(list(state.iter_pieces()))
 
 
 def test_a_state_for_machines() -> None:
-    fields = one(ask(1, "drop_frames", A, frames=[[2, 4], [7, 8]]), ask(2, "flag", A, flag="unsure")).as_fields()
+    fields = one(
+        ask(1, "drop_frames", A, frames=[[2, 4], [7, 8]]), ask(2, "flag", A, flag="unsure")
+    ).as_fields()
     assert fields["pieces"][A]["dropped"] == [[2, 4], [7, 8]]
     assert fields["pieces"][A]["flags"] == ["unsure"]
     with pytest.raises(KeyError):

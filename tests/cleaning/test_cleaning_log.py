@@ -1,4 +1,5 @@
-"""The log: nothing acknowledged is ever lost, nothing forged is ever believed, a retry changes nothing."""
+"""The log: nothing acknowledged is ever lost, nothing forged is ever believed, a retry changes
+nothing."""
 
 import contextlib
 import errno
@@ -21,7 +22,13 @@ from make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
 from lpw_toolkit.cleaning.log import decisions
 from lpw_toolkit.cleaning.log.decision_set import merge_folder, read_folder, unite
-from lpw_toolkit.cleaning.log.decisions import BadLineError, Request, check_request, format_line, parse_line
+from lpw_toolkit.cleaning.log.decisions import (
+    BadLineError,
+    Request,
+    check_request,
+    format_line,
+    parse_line,
+)
 from lpw_toolkit.cleaning.log.log import Known, Log, open_log, read_log, read_log_file, request_of
 from lpw_toolkit.errors import LpwError, MismatchError
 
@@ -53,7 +60,8 @@ class TestAppending:
         assert first.pop("time").endswith("Z")
         assert first == {
             "version": 1, "seq": 0, "uuid": make_uuid(1), "reviewer": "anna", "operation": "reject",
-            "tracklets": ["scen1/ÿ/1"], "arguments": {"reason": "static"}, "seen": SEEN, "previous": DIGEST,
+            "tracklets": ["scen1/ÿ/1"], "arguments": {"reason": "static"}, "seen": SEEN,
+            "previous": DIGEST,
             "spent_ms": 1500,
         }  # fmt: skip
         assert json.loads(lines[1])["previous"] == made.sha256
@@ -90,7 +98,9 @@ class TestAppending:
         with open_anna(tmp_path, clock=lambda: when) as opened:
             assert opened.append(ask(1, "accept", "t"), SEEN).time == "2026-07-01T12:00:00.007Z"
 
-    @pytest.mark.parametrize("name", ["", "Anna", "../anna", "a/b", "a.b", "-a", "a b", "a" * 41, "ä", "a\n", "a\0"])
+    @pytest.mark.parametrize(
+        "name", ["", "Anna", "../anna", "a/b", "a.b", "-a", "a b", "a" * 41, "ä", "a\n", "a\0"]
+    )
     def test_names_that_are_none(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(LpwError, match="reviewer"):
             open_log(tmp_path, name, DIGEST)
@@ -106,7 +116,9 @@ class TestFaults:
         file.write_bytes(whole + whole.splitlines()[-1][:cut])
         assert read_anna(tmp_path) == [make_uuid(n) for n in (1, 2, 3)]
         with open_anna(tmp_path) as opened:
-            assert opened.repairs == [f"anna.jsonl: {cut} bytes of a torn last line, never acknowledged, are left out"]
+            assert opened.repairs == [
+                f"anna.jsonl: {cut} bytes of a torn last line, never acknowledged, are left out"
+            ]
             opened.append(ask(4, "accept", "t4"), SEEN)
         assert file.read_bytes().startswith(whole)
         assert len(read_anna(tmp_path)) == 4
@@ -169,7 +181,9 @@ class TestFaults:
             with pytest.raises(LpwError, match="something else has changed"):
                 opened.append(ask(2, "accept", "t2"), SEEN)
 
-    def test_a_place_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_place_that_cannot_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         fill(tmp_path, 1)
         true_open = os.open
 
@@ -184,12 +198,18 @@ class TestFaults:
         assert read_anna(tmp_path) == [make_uuid(1)]
 
     @pytest.mark.parametrize("make", ["link", "fifo", "folder"])
-    def test_what_is_no_plain_file_is_neither_written_nor_waited_for(self, tmp_path: Path, make: str) -> None:
+    def test_what_is_no_plain_file_is_neither_written_nor_waited_for(
+        self, tmp_path: Path, make: str
+    ) -> None:
         folder, target = tmp_path / "cleanup", tmp_path / "elsewhere"
         folder.mkdir()
         target.write_bytes(b"")
         file = folder / "anna.jsonl"
-        {"link": lambda: file.symlink_to(target), "fifo": lambda: os.mkfifo(file), "folder": file.mkdir}[make]()
+        {
+            "link": lambda: file.symlink_to(target),
+            "fifo": lambda: os.mkfifo(file),
+            "folder": file.mkdir,
+        }[make]()
         with pytest.raises(LpwError):
             open_anna(folder)
         with pytest.raises(MismatchError):
@@ -197,7 +217,9 @@ class TestFaults:
         assert target.read_bytes() == b""
 
     @pytest.mark.parametrize("point", ["write:3", "fsync:5", "write:7", "truncate:1"])
-    def test_kill_at_every_step_keeps_what_was_acknowledged(self, tmp_path: Path, point: str) -> None:
+    def test_kill_at_every_step_keeps_what_was_acknowledged(
+        self, tmp_path: Path, point: str
+    ) -> None:
         if point.startswith("truncate"):
             fill(tmp_path, 2)
             with (tmp_path / "anna.jsonl").open("ab") as stream:
@@ -220,10 +242,15 @@ class TestFaults:
     def test_reviewers_at_once_lose_and_tear_nothing(self, tmp_path: Path) -> None:
         names = ("anna", "bob", "eve")
         commands = [[sys.executable, "-c", WRITER, str(tmp_path), "60", name] for name in names]
-        children = [subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.DEVNULL) for command in commands]
+        children = [
+            subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.DEVNULL)
+            for command in commands
+        ]
         assert [child.wait(60) for child in children] == [0, 0, 0]
         readings = read_folder(tmp_path, DIGEST)
-        assert [(reading.reviewer, len(reading.decisions)) for reading in readings] == [(name, 60) for name in names]
+        assert [(reading.reviewer, len(reading.decisions)) for reading in readings] == [
+            (name, 60) for name in names
+        ]
 
 
 WRITER = f"""
@@ -237,7 +264,9 @@ with open_log(Path(sys.argv[1]), sys.argv[3], DIGEST) as log:
 """
 
 
-def run_writer(folder: Path, n: int, kill_after: int | None = None, **environment: str) -> list[str]:
+def run_writer(
+    folder: Path, n: int, kill_after: int | None = None, **environment: str
+) -> list[str]:
     """What a process that was killed had acknowledged."""
     command = [sys.executable, "-c", WRITER, str(folder), str(n), "anna"]
     child = subprocess.Popen(
@@ -344,7 +373,8 @@ class TestHostileLogs:
         edited = lines[1].replace(b"accept", b"reject").replace(b"{}", b'{"reason":null}')
         other = write_lines(chain("bob", [ask(1, "accept", "t")]))
         forged = {
-            "edited": [lines[0], edited, *lines[2:]], "removed": [lines[0], *lines[2:]], "first removed": lines[1:],
+            "edited": [lines[0], edited, *lines[2:]], "removed": [lines[0], *lines[2:]],
+            "first removed": lines[1:],
             "reordered": [lines[0], lines[2], lines[1], lines[3]], "twice": [*lines, lines[3]],
             "of another": [other.strip()],
         }  # fmt: skip
@@ -360,7 +390,14 @@ class TestHostileLogs:
             read_log(data, "anna.jsonl", DIGEST)
 
     def test_names_that_no_log_has(self) -> None:
-        for name in ("Anna.jsonl", "anna.x.jsonl", ".jsonl", "a b.jsonl", "anna.jsonl.tmp~", "-.jsonl"):
+        for name in (
+            "Anna.jsonl",
+            "anna.x.jsonl",
+            ".jsonl",
+            "a b.jsonl",
+            "anna.jsonl.tmp~",
+            "-.jsonl",
+        ):
             with pytest.raises(MismatchError, match="a name that no log has"):
                 read_log(b"", name, DIGEST)
 
@@ -379,7 +416,13 @@ class TestHostileLogs:
                 assert parse_line(line).version == 1
 
     def test_what_a_page_sends_is_checked_alike(self) -> None:
-        fields = {"uuid": make_uuid(1), "operation": "accept", "tracklets": ["t"], "arguments": {}, "spent_ms": 3}
+        fields = {
+            "uuid": make_uuid(1),
+            "operation": "accept",
+            "tracklets": ["t"],
+            "arguments": {},
+            "spent_ms": 3,
+        }
         assert request_of(fields) == Request(make_uuid(1), "accept", ("t",), {}, 3)
         for wrong in ([], None, {**fields, "reviewer": "bob"}, {**fields, "spent_ms": True}):
             with pytest.raises(LpwError, match="decision"):
@@ -408,12 +451,16 @@ class TestMerging:
         for i, history in enumerate(histories):
             theirs = tmp_path / str(i)
             theirs.mkdir()
-            (theirs / "anna.jsonl").write_bytes(write_lines(chain("anna", [asked[n] for n in history])))
+            (theirs / "anna.jsonl").write_bytes(
+                write_lines(chain("anna", [asked[n] for n in history]))
+            )
         for order in (1, 2, 3, 0, 3, 2):
             merge_folder(ours, tmp_path / str(order), DIGEST)
         readings = read_folder(ours, DIGEST)
         assert len(readings) == 3
-        assert {d.uuid for d in unite(r.decisions for r in readings).decisions} == {request.uuid for request in asked}
+        assert {d.uuid for d in unite(r.decisions for r in readings).decisions} == {
+            request.uuid for request in asked
+        }
 
     def test_what_is_open_or_bad_is_not_taken_over(self, tmp_path: Path) -> None:
         fill(tmp_path / "theirs", 2)
@@ -430,17 +477,29 @@ class TestMerging:
         assert read_anna(tmp_path / "ours") == [make_uuid(1)]
 
     def test_the_digest_knows_no_order(self) -> None:
-        hashes = [decision.sha256 for decision in chain("anna", [ask(n, "accept", "t") for n in range(1, 4)])]
+        hashes = [
+            decision.sha256
+            for decision in chain("anna", [ask(n, "accept", "t") for n in range(1, 4)])
+        ]
         assert Known(DIGEST, hashes).digest == Known(DIGEST, hashes[::-1]).digest
-        assert len({Known(DIGEST, hashes[:n]).digest for n in range(4)} | {Known(SEEN, hashes).digest}) == 5
+        assert (
+            len({Known(DIGEST, hashes[:n]).digest for n in range(4)} | {Known(SEEN, hashes).digest})
+            == 5
+        )
 
 
 def test_the_schema_says_what_the_code_says() -> None:
-    text = resources.files("lpw_manifests").joinpath("cleanup", "decision.schema.json").read_text("utf-8")
+    text = (
+        resources.files("lpw_manifests")
+        .joinpath("cleanup", "decision.schema.json")
+        .read_text("utf-8")
+    )
     schema = json.loads(text)
     assert set(schema["required"]) == set(schema["properties"]) == set(json.loads(GOOD))
     assert schema["properties"]["operation"]["enum"] == list(decisions.OPERATIONS)
-    by_name = {entry["properties"]["operation"]["const"]: entry["properties"] for entry in schema["oneOf"]}
+    by_name = {
+        entry["properties"]["operation"]["const"]: entry["properties"] for entry in schema["oneOf"]
+    }
     assert set(by_name) == set(decisions.OPERATIONS)
     for name, (low, high) in decisions.OPERATIONS.items():
         assert by_name[name]["tracklets"] == {"minItems": low, "maxItems": high}
@@ -449,9 +508,14 @@ def test_the_schema_says_what_the_code_says() -> None:
         for wrong in (dict.fromkeys(found["required"], 0.5), {"more": 1}):
             if wrong:
                 with pytest.raises(BadLineError):
-                    check_request({**vars(ask(1, name, *(f"t{i}" for i in range(low)))), "arguments": wrong})
+                    check_request(
+                        {**vars(ask(1, name, *(f"t{i}" for i in range(low)))), "arguments": wrong}
+                    )
     entry = json.loads(GOOD)
     for name, kind in schema["properties"].items():
         if "pattern" in kind:
             assert re.search(kind["pattern"], entry[name]), name
-    assert by_name["reject"]["arguments"]["properties"]["reason"]["enum"] == [*decisions.REASONS, None]
+    assert by_name["reject"]["arguments"]["properties"]["reason"]["enum"] == [
+        *decisions.REASONS,
+        None,
+    ]

@@ -28,23 +28,36 @@ UUID = "0a1b2c3d-0000-4000-8000-00000000000{}"
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Twelve tracklets of 6 to 10 frames; the third lies on the first, the fourth has an odd frame at position 2."""
+    """Twelve tracklets of 6 to 10 frames; the third lies on the first, the fourth has an odd frame
+    at position 2."""
     made = make_dataset(tmp_path / "d", n_tracklets=12, n_frames=6, identified=False)
     suggest(made.root)
     names = made.tracklets["tracklet_id"].to_pylist()
     file = made.root / FOLDER / "suggestions.parquet"
     table = read_table(file, SUGGESTIONS)
     rows = [row for row in table.to_pylist() if row["reason"] not in ("duplicate", "odd_frame")]
-    plain = {"camera_id": "scen1/view1", "first_position": None, "end_position": None, "other_id": None}
+    plain = {
+        "camera_id": "scen1/view1",
+        "first_position": None,
+        "end_position": None,
+        "other_id": None,
+    }
     rows += [
-        plain | {"tracklet_id": names[8], "n_frames": 9, "reason": "duplicate", "score": 0.71, "other_id": names[4]},
-        plain | {"tracklet_id": names[4], "n_frames": 10, "reason": "duplicate", "score": 0.71, "other_id": names[8]},
-        plain | {"tracklet_id": names[5], "n_frames": 9, "reason": "odd_frame", "score": 0.9, "first_position": 2,
+        plain | {"tracklet_id": names[8], "n_frames": 9, "reason": "duplicate", "score": 0.71,
+        "other_id": names[4]},
+        plain | {"tracklet_id": names[4], "n_frames": 10, "reason": "duplicate", "score": 0.71,
+        "other_id": names[8]},
+        plain | {"tracklet_id": names[5], "n_frames": 9, "reason": "odd_frame", "score": 0.9,
+        "first_position": 2,
                  "end_position": 3},
     ]  # fmt: skip
     rows.sort(key=lambda row: row["tracklet_id"])
     metadata = table.schema.metadata
-    write_table(file, pa.Table.from_pylist(rows, schema=SUGGESTIONS).replace_schema_metadata(metadata), SUGGESTIONS)
+    write_table(
+        file,
+        pa.Table.from_pylist(rows, schema=SUGGESTIONS).replace_schema_metadata(metadata),
+        SUGGESTIONS,
+    )
     return open_dataset(made.root)
 
 
@@ -57,7 +70,9 @@ def test_short_ones_are_rejected_once(dataset: Dataset) -> None:
     assert 0 < run_rule(dataset, "short") == len(short) < 12
     assert run_rule(dataset, "short") == 0
     state = settle(dataset)
-    assert {name for name, found in state.settled.items() if found.pieces[0].status == "rejected"} == short
+    assert {
+        name for name, found in state.settled.items() if found.pieces[0].status == "rejected"
+    } == short
     assert all(state.settled[name].pieces[0].reasons == ("too_short",) for name in short)
 
 
@@ -65,7 +80,11 @@ def test_of_two_that_lie_on_each_other_the_longer_stays(dataset: Dataset) -> Non
     frames = read_base(dataset).n_frames
     names = list(frames)
     assert run_rule(dataset, "duplicate") == 1
-    rejected = [name for name, found in settle(dataset).settled.items() if found.pieces[0].status == "rejected"]
+    rejected = [
+        name
+        for name, found in settle(dataset).settled.items()
+        if found.pieces[0].status == "rejected"
+    ]
     assert rejected == [min(names[4], names[8], key=lambda name: (frames[name], name))]
 
 
@@ -91,7 +110,11 @@ def test_people_count_for_more_and_are_not_overruled(dataset: Dataset) -> None:
     with open_review(dataset, "anna") as review:
         review.decide(Request(UUID.format(2), "accept", (short[1],), {}, 900))
     state = settle(dataset)
-    assert [state.settled[name].pieces[0].status for name in short[:3]] == ["accepted", "accepted", "rejected"]
+    assert [state.settled[name].pieces[0].status for name in short[:3]] == [
+        "accepted",
+        "accepted",
+        "rejected",
+    ]
     assert state.clashes == ()
 
 
@@ -109,7 +132,9 @@ def test_rules_teach_the_queue_nothing(dataset: Dataset) -> None:
         desk = Desk(dataset, review, read_hints(dataset))
         assert set(desk._tell_outcomes().values()) == {"unsure"}
         order = desk.order()
-    assert len(order["order"]) == 12 - sum(n < MIN_FRAMES for n in read_base(dataset).n_frames.values())
+    assert len(order["order"]) == 12 - sum(
+        n < MIN_FRAMES for n in read_base(dataset).n_frames.values()
+    )
 
 
 def test_by_the_command(dataset: Dataset) -> None:

@@ -1,4 +1,5 @@
-"""Suggestions from end to end on made datasets: what is planted is found, and the same input gives the same bytes."""
+"""Suggestions from end to end on made datasets: what is planted is found, and the same input gives
+the same bytes."""
 
 import hashlib
 from dataclasses import replace
@@ -14,8 +15,21 @@ from make_dataset import make_dataset
 from lpw_toolkit.cleaning.suggest.appearance import compare_looks, find_changes
 from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.suggest.candidates import Pairs, Places, find_across, find_merges, match_across, straighten
-from lpw_toolkit.cleaning.suggest.descriptors import N_COLOURS, N_NUMBERS, describe, even_out, measure_spread
+from lpw_toolkit.cleaning.suggest.candidates import (
+    Pairs,
+    Places,
+    find_across,
+    find_merges,
+    match_across,
+    straighten,
+)
+from lpw_toolkit.cleaning.suggest.descriptors import (
+    N_COLOURS,
+    N_NUMBERS,
+    describe,
+    even_out,
+    measure_spread,
+)
 from lpw_toolkit.cleaning.suggest.meetings import measure_looks
 from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
 from lpw_toolkit.cleaning.suggest.suggest import TABLES, SuggestOptions, read_suggestions, suggest
@@ -28,7 +42,8 @@ from lpw_toolkit.linking.motion import to_centres
 
 
 def make_crops(root: Path, people: list[list[int]], n_frames: int = 6) -> Dataset:
-    """Tracklets without boxes: each shows these persons one after the other, n_frames each, in cameras by turns."""
+    """Tracklets without boxes: each shows these persons one after the other, n_frames each, in
+    cameras by turns."""
     rng = np.random.default_rng(0)
     colours = [draw_colours(rng) for _ in range(1 + max(p for line in people for p in line))]
     writing.make_folder(root)
@@ -42,10 +57,12 @@ def make_crops(root: Path, people: list[list[int]], n_frames: int = 6) -> Datase
                 path = folder / f"{position}.png"
                 writing.write_file(path, data)
                 image = {"bytes": None, "path": path.relative_to(root).as_posix()}
-                rows.append({"tracklet_id": name, "position": position, "image": image, "width": 64, "height": 128,
+                rows.append({"tracklet_id": name, "position": position, "image": image, "width": 64,
+                "height": 128,
                              "sha256": hashlib.sha256(data).digest()})  # fmt: skip
                 position += 1
-        tracklets.append({"tracklet_id": name, "scene_id": "s", "camera_id": f"s/c{i % 2}", "kind": "person",
+        tracklets.append({"tracklet_id": name, "scene_id": "s", "camera_id": f"s/c{i % 2}",
+        "kind": "person",
                           "n_frames": position})  # fmt: skip
     order = sorted(range(len(tracklets)), key=lambda i: tracklets[i]["tracklet_id"])
     rows.sort(key=lambda row: (row["tracklet_id"], row["position"]))
@@ -61,7 +78,9 @@ def make_video(lines: list[np.ndarray], **more: object) -> VideoBoxes:
     """Tracklets from (T, 5) arrays of frame and box."""
     rows = np.concatenate(lines)
     owner = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
-    video = VideoBoxes(rows[:, 0].astype(np.int64), owner, rows[:, 1:], np.full(len(rows), 0.9), None, (640, 360))
+    video = VideoBoxes(
+        rows[:, 0].astype(np.int64), owner, rows[:, 1:], np.full(len(rows), 0.9), None, (640, 360)
+    )
     return replace(video, **more)  # type: ignore[arg-type]
 
 
@@ -97,7 +116,8 @@ class TestWhole:
         suggest(dataset.root, tmp_path / "again")
         for name in TABLES:
             one, other = (
-                folder / f"{name}.parquet" for folder in (dataset.root / "cleanup/suggestions", tmp_path / "again")
+                folder / f"{name}.parquet"
+                for folder in (dataset.root / "cleanup/suggestions", tmp_path / "again")
             )
             assert one.read_bytes() == other.read_bytes()
         assert all(path.read_bytes() == data for path, data in before.items())
@@ -107,29 +127,46 @@ class TestWhole:
         report = suggest(dataset.root)
         assert report.notes == []
         found, signals = read_suggestions(dataset), read_suggestions(dataset, "signals")
-        assert found["tracklet_id"].unique().to_pylist() == dataset.tracklets["tracklet_id"].to_pylist()
+        assert (
+            found["tracklet_id"].unique().to_pylist()
+            == dataset.tracklets["tracklet_id"].to_pylist()
+        )
         assert signals.num_rows == dataset.frames.num_rows
         assert signals["position"].equals(dataset.frames["position"])
         assert signals["jump"].null_count == 0
-        assert {"bend", "missing_frames", "short", "identity_switch"} <= set(found["reason"].to_pylist())
+        assert {"bend", "missing_frames", "short", "identity_switch"} <= set(
+            found["reason"].to_pylist()
+        )
 
     def test_embeddings_take_the_place_of_colours(self, tmp_path: Path) -> None:
         dataset = make_crops(tmp_path / "d", [[0], [1], [2], [3]])
         rng = np.random.default_rng(0)
         ids, positions = (dataset.frames[name].to_pylist() for name in ("tracklet_id", "position"))
         vectors = rng.standard_normal((4, 8))[[sorted(set(ids)).index(name) for name in ids]]
-        late = np.array([name == "s/c1/001" and p >= 3 for name, p in zip(ids, positions, strict=True)])
+        late = np.array(
+            [name == "s/c1/001" and p >= 3 for name, p in zip(ids, positions, strict=True)]
+        )
         vectors[late] *= -1
-        write_vectors(tmp_path / "e.parquet", ids, positions, vectors + 0.01 * rng.standard_normal(vectors.shape))
+        write_vectors(
+            tmp_path / "e.parquet",
+            ids,
+            positions,
+            vectors + 0.01 * rng.standard_normal(vectors.shape),
+        )
         suggest(dataset.root, tmp_path / "s", SuggestOptions(embeddings=tmp_path / "e.parquet"))
         table = read_suggestions(dataset, folder=tmp_path / "s").to_pylist()
-        first = max((row for row in table if row["reason"] == "identity_switch"), key=lambda row: row["score"])
+        first = max(
+            (row for row in table if row["reason"] == "identity_switch"),
+            key=lambda row: row["score"],
+        )
         assert (first["tracklet_id"], first["first_position"]) == ("s/c1/001", 3)
 
 
 def write_vectors(path: Path, ids: list[str], positions: list[int], vectors: np.ndarray) -> None:
     kind = schema.frame_embeddings_schema(vectors.shape[1])
-    tables.write_table(path, tables.make_table([ids, positions, list(vectors.astype(np.float32))], kind), kind)
+    tables.write_table(
+        path, tables.make_table([ids, positions, list(vectors.astype(np.float32))], kind), kind
+    )
 
 
 class TestBadInput:
@@ -203,13 +240,23 @@ class TestBoxes:
         video = make_video([walk(20)], frame_px=None)
         _, found = measure_tracklets(video, measure_boxes(video))
         assert np.isnan([found["cut_off"][0], found["loose_box"][0], found["two_people"][0]]).all()
-        assert np.isfinite([found[name][0] for name in ("bend", "static", "wander", "odd_size")]).all()
+        assert np.isfinite(
+            [found[name][0] for name in ("bend", "static", "wander", "odd_size")]
+        ).all()
 
     def test_a_place_where_boxes_keep_coming_is_haunted(self) -> None:
         still, away = walk(20, speed=0), walk(20, start=400)
-        again = walk(60, speed=0, first=20)[::2]  # of the 55 frames that are 5 or more after, 27 have such a box
+        again = walk(60, speed=0, first=20)[
+            ::2
+        ]  # of the 55 frames that are 5 or more after, 27 have such a box
         found = np.concatenate([still, away, again, walk(60, start=550, speed=0, first=20)])
-        columns = [["v"] * len(found), found[:, 0].astype(int), None, *found[:, 1:].T, np.full(len(found), 0.9)]
+        columns = [
+            ["v"] * len(found),
+            found[:, 0].astype(int),
+            None,
+            *found[:, 1:].T,
+            np.full(len(found), 0.9),
+        ]
         detections = tables.make_table(
             [[None] * len(found) if c is None else list(c) for c in columns], schema.DETECTIONS
         )
@@ -228,7 +275,8 @@ class TestBoxes:
 
 class TestMeetings:
     def test_who_is_hidden_is_carried_on(self) -> None:
-        """B walks beside A, is not detected for ten frames, and then is again; C is never seen with A."""
+        """B walks beside A, is not detected for ten frames, and then is again; C is never seen with
+        A."""
         a = walk(40)
         b = np.delete(walk(40, start=62), range(15, 25), axis=0)
         video = make_video([a, b, walk(10, start=900, first=60)])
@@ -263,20 +311,29 @@ class TestMeetings:
         changes = find_changes(compare_looks(looks, by_stripe=False), 0.05)
         assert changes.step.argmax() == 6 and changes.step[0] == 0
         near, missing, jump = np.zeros(12), np.zeros(12), np.zeros(12)
-        assert measure_looks(np.arange(12), changes, near, missing, jump) == ([0, 0, 0], [-1, -1, -1])
+        assert measure_looks(np.arange(12), changes, near, missing, jump) == (
+            [0, 0, 0],
+            [-1, -1, -1],
+        )
         near[6] = missing[6] = 1
         there, cuts = measure_looks(np.arange(12), changes, near, missing, jump)
-        assert there[0] == pytest.approx(changes.step[6]) and there[1] == pytest.approx(changes.step[6] / 4)
+        assert there[0] == pytest.approx(changes.step[6]) and there[1] == pytest.approx(
+            changes.step[6] / 4
+        )
         assert cuts == [6, 6, -1]
         near[6], near[11] = 0, 1
-        assert measure_looks(np.arange(12), changes, near, missing, jump)[0][0] < 0.5 * changes.step[6]
+        assert (
+            measure_looks(np.arange(12), changes, near, missing, jump)[0][0] < 0.5 * changes.step[6]
+        )
 
 
 class TestPortraits:
     def test_a_cast_and_a_contrast_are_taken_off(self) -> None:
         """Two cameras that see the same eight people, the second through another lens."""
         rng = np.random.default_rng(0)
-        crops = [rng.integers(40, 200, (12, 1, 3)).repeat(8, axis=0).repeat(48, axis=1) for _ in range(8)]
+        crops = [
+            rng.integers(40, 200, (12, 1, 3)).repeat(8, axis=0).repeat(48, axis=1) for _ in range(8)
+        ]
         plain = np.array([describe(crop.astype(np.uint8)).portrait for crop in crops])
         shifted = plain.copy()
         colours = shifted[:, :N_COLOURS].reshape(8, -1, 2, 3)
@@ -309,7 +366,8 @@ class TestLooks:
     def test_blur_lowers_sharpness(self) -> None:
         crop = np.random.default_rng(0).integers(0, 256, (96, 48, 3), dtype=np.uint8)
         assert (
-            describe(np.asarray(cv2.GaussianBlur(crop, (9, 9), 3), dtype=np.uint8)).sharpness < describe(crop).sharpness
+            describe(np.asarray(cv2.GaussianBlur(crop, (9, 9), 3), dtype=np.uint8)).sharpness
+            < describe(crop).sharpness
         )
 
     @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 9])
@@ -326,7 +384,9 @@ class TestLooks:
         assert np.allclose(np.diagonal(apart), 0, atol=1e-9)
 
 
-def make_places(start_s: list[float], end_s: list[float], camera: list[int], x: list[float]) -> Places:
+def make_places(
+    start_s: list[float], end_s: list[float], camera: list[int], x: list[float]
+) -> Places:
     n = len(camera)
     at = np.stack([np.array(x), np.full(n, 100.0)], axis=1)
     speed = np.tile([20.0, 0.0], (n, 1))
@@ -349,11 +409,19 @@ class TestCandidates:
         places = make_places([0, 3, 2, 3], [2, 5, 6, 5], [0, 0, 0, 1], [0, 60, 300, 60])
         looks = np.eye(4)[[0, 0, 1, 0]] + 0.01
         found = find_merges(places, looks)
-        best = dict(zip(found.row[found.rank == 0].tolist(), found.other[found.rank == 0].tolist(), strict=True))
+        best = dict(
+            zip(
+                found.row[found.rank == 0].tolist(),
+                found.other[found.rank == 0].tolist(),
+                strict=True,
+            )
+        )
         assert best[0] == 1
         assert best[1] == 0
         assert 3 not in found.row
-        assert (1, 2) not in set(zip(found.row.tolist(), found.other.tolist(), strict=True)), "they overlap in time"
+        assert (1, 2) not in set(zip(found.row.tolist(), found.other.tolist(), strict=True)), (
+            "they overlap in time"
+        )
 
     def test_transit_times_decide_between_equal_looks(self) -> None:
         rng = np.random.default_rng(0)
@@ -364,7 +432,9 @@ class TestCandidates:
         twice = np.concatenate([looks, looks + 0.1 * rng.standard_normal((n, 16))])
         twice /= np.linalg.norm(twice, axis=1, keepdims=True)
         starts = np.concatenate([start, start + 15])
-        places = make_places(starts.tolist(), (starts + 5).tolist(), [0] * n + [1] * n, [0.0] * (2 * n))
+        places = make_places(
+            starts.tolist(), (starts + 5).tolist(), [0] * n + [1] * n, [0.0] * (2 * n)
+        )
         found = find_across(places, twice)
         best = found.other[found.rank == 0]
         assert (best == np.concatenate([np.arange(n) + n, np.arange(n)])).mean() > 0.97
@@ -379,7 +449,12 @@ class TestCandidates:
         both = np.concatenate([looks, other])
         within = np.diag(np.full(12, 0.1))
         nothing = np.full((2 * n, 2), np.nan)
-        places = Places(np.zeros(2 * n, int), np.repeat([0, 1], n), *[np.full(2 * n, np.nan)] * 2, *[nothing] * 5)
+        places = Places(
+            np.zeros(2 * n, int),
+            np.repeat([0, 1], n),
+            *[np.full(2 * n, np.nan)] * 2,
+            *[nothing] * 5,
+        )
         right = np.concatenate([np.arange(n) + n, np.arange(n)])
 
         def count(found: Pairs) -> float:

@@ -1,4 +1,5 @@
-"""The queue: a pure function of suggestions and decisions, learned from them; its estimate is honest."""
+"""The queue: a pure function of suggestions and decisions, learned from them; its estimate is
+honest."""
 
 from dataclasses import replace
 
@@ -6,7 +7,14 @@ import numpy as np
 import pytest
 
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, parse_forest, read_forest
-from lpw_toolkit.cleaning.suggest.queue import RANDOM_EVERY, Stock, open_stock, order, predict, queue
+from lpw_toolkit.cleaning.suggest.queue import (
+    RANDOM_EVERY,
+    Stock,
+    open_stock,
+    order,
+    predict,
+    queue,
+)
 from lpw_toolkit.cleaning.suggest.reasons import REASONS, score_measures
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import make_table
@@ -20,7 +28,18 @@ def make_suggestions(n: int, seed: int = 0, reasons: tuple[str, ...] = ("bend", 
     for i in range(n):
         for j, reason in enumerate(reasons):
             if i % 3 or j + 1 < len(reasons):
-                rows.append((f"t{i:04d}", f"c{i % 2}", 10 + i % 7, reason, float(rng.random()), None, None, None))
+                rows.append(
+                    (
+                        f"t{i:04d}",
+                        f"c{i % 2}",
+                        10 + i % 7,
+                        reason,
+                        float(rng.random()),
+                        None,
+                        None,
+                        None,
+                    )
+                )
     return make_table([list(column) for column in zip(*rows, strict=True)], SUGGESTIONS)
 
 
@@ -49,7 +68,10 @@ class TestOrder:
     def test_rows_in_another_order_give_the_same_chances(self) -> None:
         table = make_suggestions(60)
         names = [f"t{i:04d}" for i in range(60)]
-        flipped = [table.filter(np.array(table["tracklet_id"].to_pylist()) == name) for name in reversed(names)]
+        flipped = [
+            table.filter(np.array(table["tracklet_id"].to_pylist()) == name)
+            for name in reversed(names)
+        ]
         import pyarrow as pa
 
         one, other = queue(table, {}), queue(pa.concat_tables(flipped), {})
@@ -59,7 +81,9 @@ class TestOrder:
 
     def test_every_twentieth_place_is_drawn(self) -> None:
         found = queue(make_suggestions(100), {})
-        assert np.flatnonzero(found.at_random).tolist() == list(range(RANDOM_EVERY - 1, 100, RANDOM_EVERY))
+        assert np.flatnonzero(found.at_random).tolist() == list(
+            range(RANDOM_EVERY - 1, 100, RANDOM_EVERY)
+        )
         after = queue(make_suggestions(100), dict.fromkeys(found.tracklet_ids[:5], "clean"))
         assert np.flatnonzero(after.at_random)[0] == RANDOM_EVERY - 1 - 5
 
@@ -128,8 +152,16 @@ class TestForest:
 
     def test_every_leaf_is_reached(self) -> None:
         scores = np.array([[0.5, 0.9], [0.6, 0.4], [0.6, 0.41]])
-        assert parse_forest(self.text).predict(["bend", "wander"], scores).tolist() == [-2.75, -1.25, 1.25]
-        assert parse_forest(self.text).predict(["wander", "bend"], scores[:, ::-1]).tolist() == [-2.75, -1.25, 1.25]
+        assert parse_forest(self.text).predict(["bend", "wander"], scores).tolist() == [
+            -2.75,
+            -1.25,
+            1.25,
+        ]
+        assert parse_forest(self.text).predict(["wander", "bend"], scores[:, ::-1]).tolist() == [
+            -2.75,
+            -1.25,
+            1.25,
+        ]
 
     def test_a_reason_that_is_not_given_is_neutral(self) -> None:
         forest = parse_forest(self.text)
@@ -143,14 +175,25 @@ class TestForest:
         for tree in forest.trees:
             inner = tree["reason"] >= 0
             nodes = np.arange(len(inner))
-            assert (tree["low"][inner] > nodes[inner]).all() and (tree["high"][inner] > nodes[inner]).all()
+            assert (tree["low"][inner] > nodes[inner]).all() and (
+                tree["high"][inner] > nodes[inner]
+            ).all()
             assert max(tree["low"].max(), tree["high"].max()) < len(inner)
             assert tree["reason"].max() < len(forest.reasons)
 
     def test_what_looks_like_an_error_comes_before_what_does_not(self) -> None:
         forest = read_forest()
         bad = dict.fromkeys(forest.reasons, NEUTRAL) | dict.fromkeys(
-            ("look_meeting", "look_gap", "sharp_change", "wide_meeting", "jump_meeting", "bend", "wander"), 0.8
+            (
+                "look_meeting",
+                "look_gap",
+                "sharp_change",
+                "wide_meeting",
+                "jump_meeting",
+                "bend",
+                "wander",
+            ),
+            0.8,
         )
         good = dict.fromkeys(forest.reasons, 0.1)
         logits = forest.predict(forest.reasons, np.array([list(bad.values()), list(good.values())]))
@@ -187,11 +230,15 @@ class TestEstimate:
 
     def test_the_line_that_is_shown(self) -> None:
         estimate = order(open_stock(make_suggestions(50)), {}).estimate
-        assert estimate.tell() == "seen 0 %; too few drawn at random to tell how many errors are left"
+        assert (
+            estimate.tell() == "seen 0 %; too few drawn at random to tell how many errors are left"
+        )
 
 
 def test_scores_lie_between_0_and_1_and_unknown_stays_unknown() -> None:
-    measures = {name: np.array([-1.0, 0.0, reason.half, 1e12, np.nan]) for name, reason in REASONS.items()}
+    measures = {
+        name: np.array([-1.0, 0.0, reason.half, 1e12, np.nan]) for name, reason in REASONS.items()
+    }
     for scores in score_measures(measures).values():
         assert scores[:2].tolist() == [0, 0]
         assert scores[2] == pytest.approx(0.5)

@@ -1,4 +1,5 @@
-"""`lpw clean` from decisions to a cleaned dataset that checks and exports; review, replay, agreement."""
+"""`lpw clean` from decisions to a cleaned dataset that checks and exports; review, replay,
+agreement."""
 
 import json
 from pathlib import Path
@@ -42,7 +43,9 @@ def say(dataset: Dataset, reviewer: str, *requests: Request) -> None:
 
 
 def run(dataset: Dataset, *arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(dataset.root), *map(str, arguments)], catch_exceptions=True)
+    return CliRunner().invoke(
+        command, [str(dataset.root), *map(str, arguments)], catch_exceptions=True
+    )
 
 
 def shown(dataset: Dataset, *arguments: object) -> str:
@@ -53,11 +56,14 @@ def shown(dataset: Dataset, *arguments: object) -> str:
 
 def clean(dataset: Dataset, out: Path, **options: Any) -> Any:
     union = read_union(dataset)
-    return write_cleaned(dataset, apply(read_base(dataset), union), union, out, CleanOptions(**options))
+    return write_cleaned(
+        dataset, apply(read_base(dataset), union), union, out, CleanOptions(**options)
+    )
 
 
 def two_persons() -> list[Request]:
-    """One person in both cameras of scene 1, cut and thinned; another one cut off, in both cameras as well."""
+    """One person in both cameras of scene 1, cut and thinned; another one cut off, in both cameras
+    as well."""
     ask_ = Asker()
     return [
         ask_("split", A1, at=5),
@@ -85,26 +91,46 @@ class TestApply:
         assert rows[f"{A1}@5-12"]["n_frames"] == 5
         assert out.manifest["parent"] == {"name": "little", "digest": dataset.manifest["digest"]}
         assert check_dataset(out.root).problems == []
-        assert check_dataset(dataset.root).problems == []  # decisions beside the tables are no fault
+        assert (
+            check_dataset(dataset.root).problems == []
+        )  # decisions beside the tables are no fault
         kept = set(out.frames["sha256"].to_pylist())
         assert kept < set(dataset.frames["sha256"].to_pylist())
         made = export_dataset(out, "lpw", tmp_path / "lpw")
         assert made.n_images == out.frames.num_rows
-        assert sorted(p.name for p in (tmp_path / "lpw/pep_256x128/scen1/view1").iterdir()) == ["1", "21"]
+        assert sorted(p.name for p in (tmp_path / "lpw/pep_256x128/scen1/view1").iterdir()) == [
+            "1",
+            "21",
+        ]
 
-    def test_merged_fragments_become_one_tracklet_in_temporal_order(self, dataset: Dataset, tmp_path: Path) -> None:
+    def test_merged_fragments_become_one_tracklet_in_temporal_order(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
         # 000002 begins 7 frames after 000001: the frames they share are dropped first
         ask_ = Asker()
         n_frames = read_base(dataset).n_frames[A1]
-        say(dataset, "anna", ask_("drop_frames", A2, frames=[[0, n_frames - 7]]), ask_("merge", A1, A2))
+        say(
+            dataset,
+            "anna",
+            ask_("drop_frames", A2, frames=[[0, n_frames - 7]]),
+            ask_("merge", A1, A2),
+        )
         out = clean(dataset, tmp_path / "out", min_cameras=1).dataset
         assert out.tracklets["tracklet_id"].to_pylist() == [A1]
         numbers = out.frames["frame_index"].to_pylist()
         assert numbers == sorted(set(numbers))
         assert check_dataset(out.root).problems == []
 
-    def test_what_is_open_must_be_settled_or_left_out(self, dataset: Dataset, tmp_path: Path) -> None:
-        say(dataset, "anna", ask(1, "link", A1, B1), ask(2, "accept", A1, B1), ask(3, "link", A2, B2))
+    def test_what_is_open_must_be_settled_or_left_out(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
+        say(
+            dataset,
+            "anna",
+            ask(1, "link", A1, B1),
+            ask(2, "accept", A1, B1),
+            ask(3, "link", A2, B2),
+        )
         say(dataset, "bob", ask(11, "unlink", A2, B2))
         refused = run(dataset, "--apply", tmp_path / "out")
         assert isinstance(refused.exception, LpwError)
@@ -129,7 +155,9 @@ class TestApply:
         for name in ("x/out", "y/out"):
             clean(dataset, tmp_path / name)
         for file in ("dataset.json", "frames.parquet", "tracklets.parquet", "clean-report.json"):
-            assert (tmp_path / "x/out" / file).read_bytes() == (tmp_path / "y/out" / file).read_bytes()
+            assert (tmp_path / "x/out" / file).read_bytes() == (
+                tmp_path / "y/out" / file
+            ).read_bytes()
 
     def test_an_output_in_use_or_in_the_dataset(self, dataset: Dataset, tmp_path: Path) -> None:
         say(dataset, "anna", *two_persons())
@@ -151,8 +179,14 @@ class TestApply:
 class TestNumbers:
     def test_further_decisions_move_no_other_number(self) -> None:
         first = [ask(1, "link", "s/c1/2", "s/c2/1"), ask(2, "split", "s/c1/3", at=4)]
-        more = [ask(3, "link", "s/c1/1", "s/c2/2"), ask(4, "reject", "s/c1/1"), ask(5, "split", "s/c1/3@4-10", at=6)]
-        before, after = (number_persons(decide(chain("anna", log))) for log in (first, first + more))
+        more = [
+            ask(3, "link", "s/c1/1", "s/c2/2"),
+            ask(4, "reject", "s/c1/1"),
+            ask(5, "split", "s/c1/3@4-10", at=6),
+        ]
+        before, after = (
+            number_persons(decide(chain("anna", log))) for log in (first, first + more)
+        )
         assert before["s/c1/2"] == before["s/c2/1"] == "s/2"
         assert before["s/c1/3@4-10"] == "s/23"
         unmoved = before.keys() & after.keys() - {"s/c2/2"}
@@ -170,7 +204,9 @@ class TestNumbers:
         base = make_base()
         for name, tracklet in base.tracklets.items():
             base.tracklets[name] = type(tracklet)(**{**vars(tracklet), "scene_id": None})
-        assert set(number_persons(decide(base=base)).values()) == {f"scen1/{n}" for n in range(1, 6)}
+        assert set(number_persons(decide(base=base)).values()) == {
+            f"scen1/{n}" for n in range(1, 6)
+        }
 
 
 class TestReview:
@@ -181,7 +217,9 @@ class TestReview:
             assert saved.decision.seen == empty != saved.digest == review.state.digest
             assert review.decide(ask(1, "accept", A1)) == saved
             assert review.state.count_statuses()["accepted"] == 1
-            assert [review.pieces_of(name) for name in (A1, B1)] == [review.state.pieces_of(name) for name in (A1, B1)]
+            assert [review.pieces_of(name) for name in (A1, B1)] == [
+                review.state.pieces_of(name) for name in (A1, B1)
+            ]
         with open_review(dataset, "anna") as again:
             assert again.digest == saved.digest
             assert again.state.as_fields() == apply(again.base, read_union(dataset)).as_fields()
@@ -189,8 +227,10 @@ class TestReview:
     @pytest.mark.parametrize(
         "request_",
         [
-            ask(9, "accept", "nobody"), ask(9, "split", A1, at=12), ask(9, "drop_frames", A1, frames=[[9, 99]]),
-            ask(9, "undo", of=make_uuid(77)), ask(9, "split", f"{A1}@0-5", at=7), ask(1, "accept", B1),
+            ask(9, "accept", "nobody"), ask(9, "split", A1, at=12),
+            ask(9, "drop_frames", A1, frames=[[9, 99]]),
+            ask(9, "undo", of=make_uuid(77)), ask(9, "split", f"{A1}@0-5", at=7),
+            ask(1, "accept", B1),
         ],
         ids=lambda request: request.operation,
     )  # fmt: skip
@@ -201,7 +241,9 @@ class TestReview:
                 review.decide(request_)
             assert review.log.decisions == []
 
-    def test_decisions_beside_a_dataset_that_cannot_be_written(self, dataset: Dataset, tmp_path: Path) -> None:
+    def test_decisions_beside_a_dataset_that_cannot_be_written(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
         say(dataset, "bob", ask(1, "accept", A1))
         with open_review(dataset, "anna", tmp_path / "state") as review:
             review.decide(ask(2, "accept", B1))
@@ -239,8 +281,20 @@ class TestCommands:
         assert "bob.jsonl, line 1" in str(run(dataset, "--replay").exception)
 
     def test_agreement(self, dataset: Dataset) -> None:
-        say(dataset, "anna", ask(1, "accept", A1, B1, C1), ask(2, "reject", A2), ask(3, "link", A1, B1))
-        say(dataset, "bob", ask(11, "accept", A1, B1), ask(12, "reject", A2, C1), ask(13, "link", A1, C1))
+        say(
+            dataset,
+            "anna",
+            ask(1, "accept", A1, B1, C1),
+            ask(2, "reject", A2),
+            ask(3, "link", A1, B1),
+        )
+        say(
+            dataset,
+            "bob",
+            ask(11, "accept", A1, B1),
+            ask(12, "reject", A2, C1),
+            ask(13, "link", A1, C1),
+        )
         text = shown(dataset, "--agreement")
         assert "4 tracklets in common, kappa 0.500, F1 of links 0.000" in text
         assert f"{C1}: anna accepted, bob rejected" in text
@@ -248,7 +302,9 @@ class TestCommands:
         assert compute_kappa([[1, 0], [0, 0]]) is None
         assert compute_kappa([[20, 5], [10, 15]]) == pytest.approx(0.4)
 
-    @pytest.mark.parametrize("arguments", [[], ["--status", "--replay"], ["--min-cameras", "0", "--status"]])
+    @pytest.mark.parametrize(
+        "arguments", [[], ["--status", "--replay"], ["--min-cameras", "0", "--status"]]
+    )
     def test_odd_calls(self, dataset: Dataset, arguments: list[str]) -> None:
         assert run(dataset, *arguments).exit_code == 2
 
@@ -260,17 +316,29 @@ class TestCommands:
 
 
 @pytest.mark.realdata
-def test_a_real_video_from_tracklets_to_the_layout_of_lpw(shared_data: Path, tmp_path: Path) -> None:
+def test_a_real_video_from_tracklets_to_the_layout_of_lpw(
+    shared_data: Path, tmp_path: Path
+) -> None:
     boxes = shared_data / "mot15" / "TUD-Stadtmitte" / "gt" / "gt.txt"
     options = DetectorOptions(boxes=boxes)
     video = shared_data / "video" / "tud-stadtmitte"
-    built = build_tracklets(BuildConfig(video, tmp_path / "set", detector="boxes", options=options)).dataset
+    built = build_tracklets(
+        BuildConfig(video, tmp_path / "set", detector="boxes", options=options)
+    ).dataset
     ids = built.tracklets["tracklet_id"].to_pylist()
     ask_ = Asker()
-    say(built, "anna", ask_("split", ids[0], at=20), ask_("accept", *ids[1:]), ask_("reject", ids[1]))
+    say(
+        built,
+        "anna",
+        ask_("split", ids[0], at=20),
+        ask_("accept", *ids[1:]),
+        ask_("reject", ids[1]),
+    )
     cleaned = clean(built, tmp_path / "out", min_cameras=1)
     assert cleaned.losses == {"rejected": [ids[1]]}
-    assert cleaned.dataset.manifest["counts"]["n_persons"] == len(ids)  # one more by the cut, one fewer
+    assert cleaned.dataset.manifest["counts"]["n_persons"] == len(
+        ids
+    )  # one more by the cut, one fewer
     assert check_dataset(tmp_path / "out").problems == []
     made = export_dataset(cleaned.dataset, "lpw", tmp_path / "lpw")
     assert made.n_images == cleaned.dataset.frames.num_rows > 0

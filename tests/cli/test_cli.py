@@ -24,8 +24,13 @@ def test_help_starts_in_a_third_of_a_second():
 
 
 def test_help_imports_no_heavy_package():
-    code = "import sys; sys.argv = ['lpw', '--help']\nfrom lpw_cli.main import run\ntry: run()\nfinally: print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    code = (
+        "import sys; sys.argv = ['lpw', '--help']\nfrom lpw_cli.main import run\ntry: "
+        "run()\nfinally: print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    ).stdout.split()
     assert not {"numpy", "pyarrow", "torch", "cv2", "av", "ultralytics"} & set(loaded)
 
 
@@ -46,12 +51,17 @@ def test_every_command_explains_itself(name):
 )
 def test_a_package_that_is_not_installed_is_told_in_one_line(module, words, extra):
     code = (
-        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom lpw_cli.main import run; run()"
+        f"import sys; sys.modules[{module!r}] = None; sys.argv = ['lpw', *{words}]\nfrom "
+        f"lpw_cli.main import run; run()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f'lpw: this command: got no package {module}; expected the extra `{extra}`; pip install "lpw-toolkit[{extra}]"'
+        (
+            f"lpw: this command: got no package {module}; expected the extra `{extra}`; pip "
+            f"install "
+            f'"lpw-toolkit[{extra}]"'
+        )
     ]
 
 
@@ -61,8 +71,13 @@ def test_extras_are_found_by_the_module():
 
 
 def test_linking_without_torch_and_without_images():
-    code = "import sys; import lpw_toolkit.linking.linker, lpw_toolkit.dataset.mot_text; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    code = (
+        "import sys; import lpw_toolkit.linking.linker, lpw_toolkit.dataset.mot_text; "
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    ).stdout.split()
     assert not {"torch", "cv2", "av", "ultralytics"} & set(loaded)
 
 
@@ -86,7 +101,8 @@ def test_the_only_dataset_at_hand_is_taken_and_printed(tour, tmp_path):
     ["link", "gone.txt", "--out", "t.txt"], ["info", "gone"], ["check", "gone"], ["show", "gone"],
     ["relink", "gone", "--out", "v9"], ["score-tracklets", "gone.txt", "--truth", "gt.txt"],
     ["export", "gone", "out", "--to", "mot"], ["link", "det.txt", "--out", "t.txt", "--iou", "0"],
-    ["link", "det.txt", "--out", "no/such/folder/t.txt"], ["build-tracklets", "video", "--threads", "0"],
+    ["link", "det.txt", "--out", "no/such/folder/t.txt"],
+    ["build-tracklets", "video", "--threads", "0"],
 ])  # fmt: skip
 def test_wrong_calls_are_one_line(arguments, tour):
     done = run_lpw(*arguments, cwd=tour)
@@ -97,7 +113,12 @@ def test_wrong_calls_are_one_line(arguments, tour):
 
 def test_a_damaged_dataset_is_exit_code_3(tour, tmp_path):
     root = tmp_path / "dataset"
-    assert run_lpw("build-tracklets", "video", "--out", root, "--boxes", "det.txt", *OPTIONS, cwd=tour).returncode == 0
+    assert (
+        run_lpw(
+            "build-tracklets", "video", "--out", root, "--boxes", "det.txt", *OPTIONS, cwd=tour
+        ).returncode
+        == 0
+    )
     assert run_lpw("check", root).returncode == 0
     image = next(root.rglob("*.jpg"))
     data = bytearray(image.read_bytes())
@@ -131,7 +152,9 @@ def test_a_frame_number_far_away_costs_no_memory(tour):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize("arguments", ["--help", "link det.txt --out full.txt --json", "link --help"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "link det.txt --out full.txt --json", "link --help"]
+)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
     command = ["bash", "-c", f"{sys.executable} -m cli {arguments} > /dev/full"]
@@ -139,7 +162,9 @@ def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
     done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
     assert done.returncode == 2
     expected = "a place that takes what is printed; mend that and run again"
-    assert done.stderr == f"lpw: standard output: got no space left on device; expected {expected}\n"
+    assert (
+        done.stderr == f"lpw: standard output: got no space left on device; expected {expected}\n"
+    )
 
 
 def test_missing_ground_truth_is_named_by_its_option(tour):
@@ -148,4 +173,6 @@ def test_missing_ground_truth_is_named_by_its_option(tour):
     for tracklets in ("det.txt", "truthless"):
         done = run_lpw("score-tracklets", tracklets, "--truth", "/nonexistent/gt", cwd=tour)
         assert done.returncode == 2
-        assert done.stderr.startswith("lpw: option --truth: got /nonexistent/gt, where nothing is; expected ground")
+        assert done.stderr.startswith(
+            "lpw: option --truth: got /nonexistent/gt, where nothing is; expected ground"
+        )

@@ -1,4 +1,5 @@
-"""`lpw embed RUN` and `lpw eval RUN`: from a trained run to vectors, scores and figures in one command."""
+"""`lpw embed RUN` and `lpw eval RUN`: from a trained run to vectors, scores and figures in one
+command."""
 
 import json
 import shutil
@@ -26,8 +27,10 @@ from rqen.training.job import Job
 from rqen.training.train import train
 
 SMALL = (
-    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
-    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1", "train.precision=float32",
+    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
+    "data.n_persons=4",
+    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1",
+    "train.precision=float32",
     "train.channels_last=no", "optim.warmup=0",
 )  # fmt: skip
 
@@ -55,12 +58,16 @@ def refuse(*words: object) -> str:
 
 def make_run(dataset: Dataset, out: Path, split: int | None = 0, method: str = "rqen") -> Path:
     alone = Team(Share(), torch.device("cpu"))
-    return train(Job(dataset.root, out, method, read_recipe("modern", SMALL), split=split, n_workers=0), alone)
+    return train(
+        Job(dataset.root, out, method, read_recipe("modern", SMALL), split=split, n_workers=0),
+        alone,
+    )
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset `d`, `halves` with two splits that swap the scenes, and runs: `run`, `all` and `qfix`, and `half`."""
+    """The dataset `d`, `halves` with two splits that swap the scenes, and runs: `run`, `all` and
+    `qfix`, and `half`."""
     root = tmp_path_factory.mktemp("home")
     dataset = make_reid(root / "d")
     halves = make_reid(root / "halves", n_rounds=5)
@@ -74,10 +81,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def swap_scenes(dataset: Dataset) -> list[SplitRow]:
     rows: list[SplitRow] = []
     for split in (0, 1):
-        for name, camera in zip(*(dataset.tracklets[c].to_pylist() for c in ("tracklet_id", "camera_id")), strict=True):
+        for name, camera in zip(
+            *(dataset.tracklets[c].to_pylist() for c in ("tracklet_id", "camera_id")), strict=True
+        ):
             part = "gallery" if camera.endswith("view1") else "query"
             if int(name[-1]) < 3 or camera.startswith("scen2"):
-                rows.append((split, "train" if camera.startswith(f"scen{2 - split}") else part, name))
+                rows.append(
+                    (split, "train" if camera.startswith(f"scen{2 - split}") else part, name)
+                )
     return rows
 
 
@@ -124,7 +135,9 @@ class TestEmbed:
             (["qfix", "--quality", "q.parquet"], "scores no frame"),
         ],
     )
-    def test_bad_calls(self, home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str) -> None:
+    def test_bad_calls(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+    ) -> None:
         monkeypatch.chdir(home)
         assert message in refuse("embed", *words, "--data", "d")
         assert not (home / "embeddings.parquet").exists()
@@ -132,8 +145,20 @@ class TestEmbed:
 
 class TestEval:
     def test_the_figures_are_those_of_the_library(self, home: Path, tmp_path: Path) -> None:
-        show(*on(home, "--out", tmp_path / "out", "--plot", tmp_path / "cmc.png", "--page", tmp_path / "p.html"))
-        expected = evaluate_run(embed_run(home / "run", home / "d", ScoringOptions(n_workers=0)), "lpw")["all"]
+        show(
+            *on(
+                home,
+                "--out",
+                tmp_path / "out",
+                "--plot",
+                tmp_path / "cmc.png",
+                "--page",
+                tmp_path / "p.html",
+            )
+        )
+        expected = evaluate_run(
+            embed_run(home / "run", home / "d", ScoringOptions(n_workers=0)), "lpw"
+        )["all"]
         rows = read_table(tmp_path / "out" / "metrics.parquet", METRICS)
         assert rows["value"].to_pylist() == pytest.approx(expected.metrics["value"].to_pylist())
         assert rows["model"].unique().to_pylist() == [expected.facts["model"]]
@@ -141,7 +166,9 @@ class TestEval:
         assert "rqen-modern-efficientnet_lite0" in (tmp_path / "p.html").read_text("utf-8")
 
     def test_each_region_stands_beside_all(self, home: Path, tmp_path: Path) -> None:
-        done = show(*on(home, "--ablate", "regions", "--format", "json", "--plot", tmp_path / "cmc.svg"))
+        done = show(
+            *on(home, "--ablate", "regions", "--format", "json", "--plot", tmp_path / "cmc.svg")
+        )
         models = [line["model"].split(" (")[0] for line in json.loads(done.stdout)["lines"]]
         base = "rqen-modern-efficientnet_lite0"
         assert models == [base, f"{base} +RU", f"{base} +RM", f"{base} +RL"]
@@ -149,12 +176,15 @@ class TestEval:
         assert "+RM" in show(*on(home, "--ablate", "regions")).stdout
 
     @pytest.mark.parametrize(
-        "words", [["--rerank", "--k1", 3], ["--metric", "kissme", "--pca", 2], ["--compare-protocols"]]
+        "words",
+        [["--rerank", "--k1", 3], ["--metric", "kissme", "--pca", 2], ["--compare-protocols"]],
     )
     def test_options_of_eval(self, home: Path, words: list[object]) -> None:
         assert "rqen-modern" in show(*on(home, *words)).stdout
 
-    def test_only_what_is_needed_is_embedded(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_only_what_is_needed_is_embedded(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         asked: list[Any] = []
 
         def note(*words: Any) -> Any:
@@ -168,7 +198,16 @@ class TestEval:
         assert asked[1] is None
 
     def test_a_run_is_tested_on_its_own_split(self, home: Path) -> None:
-        words = ["eval", home / "half", "--data", home / "halves", "--protocol", "market", "--workers", 0]
+        words = [
+            "eval",
+            home / "half",
+            "--data",
+            home / "halves",
+            "--protocol",
+            "market",
+            "--workers",
+            0,
+        ]
         shown = show(*words).stdout
         assert "splits: split 1" in shown
         assert "trained on" not in shown
@@ -178,14 +217,28 @@ class TestEval:
         assert "--split" in refuse(*words, "--split", "7")
 
     def test_on_another_dataset_every_split_counts(self, home: Path) -> None:
-        words = ["eval", home / "run", "--data", home / "halves", "--protocol", "market", "--workers", 0]
+        words = [
+            "eval",
+            home / "run",
+            "--data",
+            home / "halves",
+            "--protocol",
+            "market",
+            "--workers",
+            0,
+        ]
         assert "mean of 2" in show(*words).stdout
         assert "splits: split 0" in show(*words, "--split", 0).stdout
         assert "one of 0, 1, or all" in refuse(*words, "--split", 2)
 
     def test_figures_of_persons_that_trained_say_so(self, home: Path) -> None:
-        shown = show("eval", home / "all", "--data", home / "d", "--protocol", "lpw", "--workers", 0).stdout
-        assert "4 of 4 queries show persons that the run trained on (every named tracklet): no test of it" in shown
+        shown = show(
+            "eval", home / "all", "--data", home / "d", "--protocol", "lpw", "--workers", 0
+        ).stdout
+        assert (
+            "4 of 4 queries show persons that the run trained on (every named tracklet): no test "
+            "of it" in shown
+        )
         assert "trained on" not in show(*on(home)).stdout
 
     @pytest.mark.parametrize(
@@ -193,10 +246,19 @@ class TestEval:
         [
             (["run"], "give --protocol"),
             (["run", "qfix", "--protocol", "lpw"], "RESULTS belong to --table"),
-            (["run", "--embeddings", "e.parquet", "--protocol", "lpw"], "RESULTS belong to --table"),
-            (["--ablate", "regions", "--embeddings", "e.parquet", "--protocol", "lpw"], "--ablate belongs to RUN"),
+            (
+                ["run", "--embeddings", "e.parquet", "--protocol", "lpw"],
+                "RESULTS belong to --table",
+            ),
+            (
+                ["--ablate", "regions", "--embeddings", "e.parquet", "--protocol", "lpw"],
+                "--ablate belongs to RUN",
+            ),
             (["run", "--pooling", "max", "--protocol", "lpw"], "--pooling belongs to --embeddings"),
-            (["run", "--ablate", "regions", "--compare-protocols", "--protocol", "lpw"], "leave one out"),
+            (
+                ["run", "--ablate", "regions", "--compare-protocols", "--protocol", "lpw"],
+                "leave one out",
+            ),
             (["run", "--ablate", "joints", "--protocol", "lpw"], "regions"),
             (["nowhere", "--protocol", "lpw"], "without run.json"),
             (["d", "--protocol", "lpw"], "without run.json"),
@@ -204,18 +266,31 @@ class TestEval:
             (["run", "--protocol", "prid2011"], "cam_a"),
         ],
     )
-    def test_bad_calls(self, home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str) -> None:
+    def test_bad_calls(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+    ) -> None:
         monkeypatch.chdir(home)
         assert message in refuse("eval", *words, "--data", "d")
 
     def test_regions_of_a_vector_without(self, home: Path) -> None:
-        words = ["--data", home / "halves", "--protocol", "market", "--workers", 0, "--ablate", "regions"]
+        words = [
+            "--data",
+            home / "halves",
+            "--protocol",
+            "market",
+            "--workers",
+            0,
+            "--ablate",
+            "regions",
+        ]
         assert "one region" in refuse("eval", home / "half", *words)
 
     def test_a_dataset_with_one_camera(self, home: Path, tmp_path: Path) -> None:
         dataset = make_reid(tmp_path / "d", n_rounds=1, split=False)
         rewrite(dataset, lambda _: {"camera_id": "one", "kind": "person", "person_id": "p"})
-        message = refuse("eval", home / "run", "--data", tmp_path / "d", "--protocol", "market", "--workers", 0)
+        message = refuse(
+            "eval", home / "run", "--data", tmp_path / "d", "--protocol", "market", "--workers", 0
+        )
         assert "one camera (one); expected two cameras or more" in message
 
     @pytest.mark.parametrize("name", [run_folder.MODEL, run_folder.RUN])
@@ -241,6 +316,15 @@ class TestEval:
 
 def test_quality_opens_elsewhere(home: Path, tmp_path: Path) -> None:
     quality = tmp_path / "q.parquet"
-    words = ["--data", home / "d", "--out", tmp_path / "e.parquet", "--quality", quality, "--workers", 0]
+    words = [
+        "--data",
+        home / "d",
+        "--out",
+        tmp_path / "e.parquet",
+        "--quality",
+        quality,
+        "--workers",
+        0,
+    ]
     show("embed", home / "run", *words)
     assert pq.read_table(quality).column_names == ["tracklet_id", "position", "region", "score"]

@@ -1,4 +1,5 @@
-"""`lpw quality`: whose scores are shown, what is painted on the frames, and a page that loads nothing."""
+"""`lpw quality`: whose scores are shown, what is painted on the frames, and a page that loads
+nothing."""
 
 import base64
 import hashlib
@@ -26,7 +27,13 @@ from rqen.data.batches import Share
 from rqen.inference.run_vectors import embed_run
 from rqen.noise.plan import NoiseConfig
 from rqen.noise.planting import plant_noise
-from rqen.quality_page.quality_page import QualityView, choose_rows, measure_spread, pick_positions, read_planted
+from rqen.quality_page.quality_page import (
+    QualityView,
+    choose_rows,
+    measure_spread,
+    pick_positions,
+    read_planted,
+)
 from rqen.quality_page.score_pictures import ScoredSet, draw_scores, draw_set
 from rqen.recipe import read_recipe
 from rqen.training import train as training
@@ -35,7 +42,8 @@ from rqen.training.job import Job
 
 ALONE = Team(Share(), torch.device("cpu"))
 SMALL = (
-    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "train.iterations=0",
+    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
+    "train.iterations=0",
     "train.precision=float32", "train.channels_last=no",
 )  # fmt: skip
 
@@ -49,7 +57,8 @@ def data(tmp_path_factory):
 
 def make_run(data: Path, out: Path, method: str = "rqen", *changes: str) -> Path:
     return training.train(
-        Job(data, out, method, read_recipe("modern", (*SMALL, *changes)), split=None, n_workers=0), ALONE
+        Job(data, out, method, read_recipe("modern", (*SMALL, *changes)), split=None, n_workers=0),
+        ALONE,
     )
 
 
@@ -59,7 +68,9 @@ def run(data, tmp_path_factory):
 
 
 def call(*arguments):
-    return CliRunner().invoke(command, [str(a) for a in (*arguments, "--workers", 0)], standalone_mode=False)
+    return CliRunner().invoke(
+        command, [str(a) for a in (*arguments, "--workers", 0)], standalone_mode=False
+    )
 
 
 def write(*arguments):
@@ -97,7 +108,9 @@ class TestCommand:
         name = titles(out / "index.html")[0]
         ids = np.array(found.dataset.frames["tracklet_id"].to_pylist())
         rows = re.findall(r"<tr>((?:<td>[^<]*</td>)+)</tr>", text.split("<section>")[2])
-        table = np.array([[float(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows])
+        table = np.array(
+            [[float(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows]
+        )
         positions = table[:, 0].astype(int)
         assert table[:, 1::2] == pytest.approx(found.scores[ids == name][positions], abs=1e-4)
         assert table[:, 2::2].sum(axis=0) == pytest.approx(np.ones(3), abs=3e-4)
@@ -117,7 +130,10 @@ class TestCommand:
         text = (out / "index.html").read_text("utf-8")
         policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
         style = re.search("<style>(.*?)</style>", text, re.S)[1]
-        assert f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" in policy
+        assert (
+            f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+            in policy
+        )
         assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
         assert not re.search(r"<script|<link|https?:|src=\"(?!data:image/png)| style=", text)
 
@@ -134,12 +150,16 @@ class TestCommand:
         asked = [word for name in (names[3], names[0], names[3]) for word in ("--tracklet", name)]
         said = write(run, "--data", data, "--out", tmp_path / "q", *asked)
         assert titles(Path(said["page"])) == [names[3], names[0]]
-        assert "2 tracklets, " in Path(said["page"]).read_text("utf-8")  # the others were not asked about
+        assert "2 tracklets, " in Path(said["page"]).read_text(
+            "utf-8"
+        )  # the others were not asked about
 
     def test_among_draws_by_the_seed(self, run, data, tmp_path):
         shown = {}
         for name, seed in (("a", 0), ("b", 0), ("c", 5)):
-            said = write(run, "--data", data, "--out", tmp_path / name, "--among", 2, "--seed", seed)
+            said = write(
+                run, "--data", data, "--out", tmp_path / name, "--among", 2, "--seed", seed
+            )
             shown[name] = titles(Path(said["page"]))
         assert shown["a"] == shown["b"] != shown["c"]
         assert len(shown["a"]) == 2
@@ -158,7 +178,9 @@ class TestCommand:
         assert not (tmp_path / "q").exists()
 
     def test_ids_are_shown_as_text(self, run, tmp_path):
-        rename_tracklets(make_dataset(tmp_path / "d", n_tracklets=len(HOSTILE), n_frames=2), HOSTILE)
+        rename_tracklets(
+            make_dataset(tmp_path / "d", n_tracklets=len(HOSTILE), n_frames=2), HOSTILE
+        )
         said = write(run, "--data", tmp_path / "d", "--out", tmp_path / "q")
         text = Path(said["page"]).read_text("utf-8")
         assert sorted(titles(Path(said["page"]))) == sorted(map(show_name, HOSTILE))
@@ -171,7 +193,9 @@ def titles_of(data):
 
 class TestPlanted:
     def test_the_mask_is_drawn(self, run, data, tmp_path):
-        noisy = plant_noise(data, tmp_path / "noisy", tmp_path / "mask.parquet", NoiseConfig(seed=1))
+        noisy = plant_noise(
+            data, tmp_path / "noisy", tmp_path / "mask.parquet", NoiseConfig(seed=1)
+        )
         planted = read_planted(tmp_path / "mask.parquet", noisy, 3)
         assert planted.sum(axis=1).max() == 1
         assert read_planted(tmp_path / "mask.parquet", noisy, 1).sum() == planted.sum() > 3
@@ -183,19 +207,30 @@ class TestPlanted:
         assert pages[0] != pages[1]
 
     def test_a_mask_of_other_frames(self, run, data, tmp_path):
-        plant_noise(data, tmp_path / "noisy", tmp_path / "mask.parquet", NoiseConfig(), np.array([0, 1]))
-        error = call(run, "--data", data, "--out", tmp_path / "q", "--mask", tmp_path / "mask.parquet").exception
+        plant_noise(
+            data, tmp_path / "noisy", tmp_path / "mask.parquet", NoiseConfig(), np.array([0, 1])
+        )
+        error = call(
+            run, "--data", data, "--out", tmp_path / "q", "--mask", tmp_path / "mask.parquet"
+        ).exception
         assert isinstance(error, MismatchError)
-        error = call(run, "--data", data, "--out", tmp_path / "q", "--mask", tmp_path / "none").exception
+        error = call(
+            run, "--data", data, "--out", tmp_path / "q", "--mask", tmp_path / "none"
+        ).exception
         assert "no such file" in str(error)
 
 
 class TestChoice:
     def test_spread_first_then_the_seed(self):
-        scores = np.array([[0.5], [0.5], [0.2], [0.8], [0.5], [0.5], [0.4], [0.6], [0.1]], dtype=np.float32)
+        scores = np.array(
+            [[0.5], [0.5], [0.2], [0.8], [0.5], [0.5], [0.4], [0.6], [0.1]], dtype=np.float32
+        )
         starts = np.array([0, 2, 4, 6, 8, 9])  # the last has one frame
         assert choose_rows(scores, starts, 2, np.random.default_rng(0)).tolist() == [1, 3]
-        orders = {tuple(choose_rows(scores, starts, 9, np.random.default_rng(s)).tolist()) for s in range(8)}
+        orders = {
+            tuple(choose_rows(scores, starts, 9, np.random.default_rng(s)).tolist())
+            for s in range(8)
+        }
         assert orders == {(1, 3, 0, 2), (1, 3, 2, 0)}
 
     def test_what_was_not_scored_is_left_out(self):
@@ -239,7 +274,9 @@ class TestPictures:
 
     def test_a_region_that_counts_less_is_tinted_so(self):
         grey = [np.full((64, 32, 3), 128, dtype=np.uint8)] * 3
-        image = cv2.imdecode(np.frombuffer(draw_set(make_set(images=grey)), np.uint8), cv2.IMREAD_COLOR).astype(int)
+        image = cv2.imdecode(
+            np.frombuffer(draw_set(make_set(images=grey)), np.uint8), cv2.IMREAD_COLOR
+        ).astype(int)
         scale = 106
         row = int((0.34 + 0.3) * scale)  # in the upper region, above its number
         worse, better = (image[row, int((0.78 + i * 1.06 + 0.5) * scale)] for i in (0, 1))
@@ -258,7 +295,9 @@ class TestPictures:
     def test_odd_sets_are_drawn(self, changes):
         assert draw_set(make_set(**changes))[:4] == b"\x89PNG"
 
-    @pytest.mark.parametrize("scores", [np.full((5, 3), 0.5), np.array([[0.1, 0.9]]), np.array([[0.0], [1.0]])])
+    @pytest.mark.parametrize(
+        "scores", [np.full((5, 3), 0.5), np.array([[0.1, 0.9]]), np.array([[0.0], [1.0]])]
+    )
     def test_spread_of_scores_is_drawn(self, scores):
         names = tuple("abc"[: scores.shape[1]])
         assert draw_scores(scores.astype(np.float32), names)[:4] == b"\x89PNG"
@@ -296,11 +335,17 @@ class TestBadInput:
         for name in ("run.json", "model.safetensors"):
             (tmp_path / name).write_bytes((run / name).read_bytes())
         (tmp_path / "model.safetensors").write_bytes(b"x" * 100)
-        assert isinstance(call(tmp_path, "--data", data, "--out", tmp_path / "q").exception, MismatchError)
+        assert isinstance(
+            call(tmp_path, "--data", data, "--out", tmp_path / "q").exception, MismatchError
+        )
         (tmp_path / "model.safetensors").unlink()
-        assert "not complete" in str(call(tmp_path, "--data", data, "--out", tmp_path / "q").exception)
+        assert "not complete" in str(
+            call(tmp_path, "--data", data, "--out", tmp_path / "q").exception
+        )
         (tmp_path / "run.json").write_text("{")
-        assert isinstance(call(tmp_path, "--data", data, "--out", tmp_path / "q").exception, MismatchError)
+        assert isinstance(
+            call(tmp_path, "--data", data, "--out", tmp_path / "q").exception, MismatchError
+        )
 
     def test_a_corrupt_image_is_named(self, run, tmp_path):
         dataset = make_dataset(tmp_path / "d", n_tracklets=2, n_frames=2)
@@ -329,14 +374,17 @@ class TestBadInput:
 
 
 def test_the_picture_of_the_readme_shows_nobody_real(data, run, tmp_path, monkeypatch):
-    """tests/bench/draw_readme.py: a dataset whose videos the demo did not draw is refused before anything is read."""
+    """tests/bench/draw_readme.py: a dataset whose videos the demo did not draw is refused before
+    anything is read."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "bench"))
     import draw_readme
 
     (tmp_path / "street" / "video").mkdir(parents=True)
     with pytest.raises(SystemExit, match="the README shows synthetic persons only"):
         draw_readme.draw_scores(tmp_path, run, data)
-    (tmp_path / "street" / "video" / "a.mp4").write_bytes(b"")  # the videos of `make_dataset` are empty files
+    (tmp_path / "street" / "video" / "a.mp4").write_bytes(
+        b""
+    )  # the videos of `make_dataset` are empty files
     picture = draw_readme.draw_scores(tmp_path, run, data)
     assert picture.shape[0] > 800
     assert (draw_readme.draw_scores(tmp_path, run, data) == picture).all()

@@ -1,4 +1,5 @@
-"""`lpw regions`: from a table of landmarks or a pose model to a division that a recipe takes, and its picture."""
+"""`lpw regions`: from a table of landmarks or a pose model to a division that a recipe takes, and
+its picture."""
 
 import csv
 import json
@@ -24,7 +25,25 @@ from rqen.recipe import read_recipe
 UPRIGHT = (0.06, 0.17, 0.20, 0.20, 0.35, 0.35, 0.47, 0.47, 0.51, 0.51, 0.72, 0.72, 0.93, 0.93)
 HEADER = ["path", *(f"{kind}{i}" for kind in "xy" for i in range(1, 15))]
 CPM = [UPRIGHT[FROM_CPM.index(i)] for i in range(14)]
-COCO = [0.1, 0.09, 0.09, 0.1, 0.1, 0.2, 0.2, 0.35, 0.35, 0.47, 0.47, 0.51, 0.51, 0.72, 0.72, 0.93, 0.93]
+COCO = [
+    0.1,
+    0.09,
+    0.09,
+    0.1,
+    0.1,
+    0.2,
+    0.2,
+    0.35,
+    0.35,
+    0.47,
+    0.47,
+    0.51,
+    0.51,
+    0.72,
+    0.72,
+    0.93,
+    0.93,
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +56,9 @@ def data(tmp_path_factory):
 def make_rows(root, heights=CPM):
     paths = [image["path"] for image in open_dataset(root).frames["image"].to_pylist()]
     sides = [f"{CROP_WIDTH * (0.3 + 0.03 * i):.2f}" for i in range(14)]
-    return [[path, *sides, *(f"{CROP_HEIGHT * height:.2f}" for height in heights)] for path in paths]
+    return [
+        [path, *sides, *(f"{CROP_HEIGHT * height:.2f}" for height in heights)] for path in paths
+    ]
 
 
 def write_csv(path, rows, header=HEADER):
@@ -71,14 +92,18 @@ class TestLandmarks:
         assert exact == pytest.approx(said["rows"], abs=1e-3)
         weights = weigh_rows(16, exact)
         assert weights.sum(1).tolist() == pytest.approx([1, 1, 1])
-        assert float(weights[0, 7]) < float(weights[0, 6])  # row 7 is cut by the border at .472 * 16
+        assert float(weights[0, 7]) < float(
+            weights[0, 6]
+        )  # row 7 is cut by the border at .472 * 16
         text = call(data, "--landmarks", tmp_path / "l.csv").stdout
         assert f"--set '{said['set_rounded']}'" in text
         assert f"--set '{said['set_exact']}'" in text
         assert "rounded 3:2:2" in text
 
     def test_the_order_of_the_table_is_cpms(self, data, tmp_path):
-        found, _ = read_landmarks(write_csv(tmp_path / "l.csv", make_rows(data)), open_dataset(data))
+        found, _ = read_landmarks(
+            write_csv(tmp_path / "l.csv", make_rows(data)), open_dataset(data)
+        )
         assert found.points[0, :, 1] == pytest.approx(UPRIGHT, abs=1e-3)
         assert found.points[0, :, 0] == pytest.approx([0.3 + 0.03 * i for i in FROM_CPM], abs=1e-3)
         assert found.points.shape == (14, len(JOINTS), 3)
@@ -126,7 +151,9 @@ class TestPicture:
         image = cv2.imread(str(tmp_path / "new" / "a.png"))
         assert image.shape[0] > 400 and image.shape[1] > 800
         assert len(np.unique(image.reshape(-1, 3), axis=0)) > 100
-        assert (tmp_path / "new" / "a.png").read_bytes() == (tmp_path / "new" / "b.png").read_bytes()
+        assert (tmp_path / "new" / "a.png").read_bytes() == (
+            tmp_path / "new" / "b.png"
+        ).read_bytes()
 
     def test_page_loads_nothing_and_escapes(self, data, tmp_path):
         file = write_csv(tmp_path / "<script>x.csv", make_rows(data))
@@ -145,7 +172,10 @@ class TestPose:
         assert said["rounded"] == [3, 2, 2]
         assert (said["n_images"], said["n_joints"], said["joints_from"]) == (5, 70, "yolo-pose.pt")
         sure = 1 / (1 + np.exp(-3.0))
-        assert ask(data, "--pose", weights, "--min-confidence", sure - 0.01, "--images", 2)["n_joints"] == 28
+        assert (
+            ask(data, "--pose", weights, "--min-confidence", sure - 0.01, "--images", 2)["n_joints"]
+            == 28
+        )
         result = call(data, "--pose", weights, "--min-confidence", sure + 0.01, "--images", 2)
         assert "never seen" in str(result.exception)
 
@@ -160,18 +190,34 @@ def spoil(rows, row, column, value):
 
 
 BAD = {
-    "a word": (lambda r: spoil(r, 1, 3, "left"), HEADER, r"'left' on line 3; expected a finite number"),
+    "a word": (
+        lambda r: spoil(r, 1, 3, "left"),
+        HEADER,
+        r"'left' on line 3; expected a finite number",
+    ),
     "infinite": (lambda r: spoil(r, 0, 3, "inf"), HEADER, r"'inf' on line 2"),
     "nan": (lambda r: spoil(r, 0, 3, "nan"), HEADER, r"'nan' on line 2"),
-    "a short line": (lambda r: [*r, r[0][:9]], HEADER, "line 16 with 9 cells; expected a path and 28 numbers"),
+    "a short line": (
+        lambda r: [*r, r[0][:9]],
+        HEADER,
+        "line 16 with 9 cells; expected a path and 28 numbers",
+    ),
     "no path": (lambda r: spoil(r, 0, 0, ""), HEADER, "line 2 without a path"),
     "twice": (lambda r: [*r, r[2]], HEADER, "1 images named more than once"),
-    "other images": (lambda r: spoil(r[:1], 0, 0, "x.jpg"), HEADER, "paths such as x.jpg, none of them"),
+    "other images": (
+        lambda r: spoil(r[:1], 0, 0, "x.jpg"),
+        HEADER,
+        "paths such as x.jpg, none of them",
+    ),
     "13 joints": (lambda r: [row[:-1] for row in r], HEADER[:-1], "no column y14"),
     "15 joints": (lambda r: [[*row, "1"] for row in r], [*HEADER, "y15"], "a column 'y15'"),
     "no header": (lambda r: r[1:], None, "no column path"),
     "nothing": (lambda r: [], HEADER, "no line of landmarks"),
-    "fractions": (lambda r: [[row[0], *(["0.004"] * 28)] for row in r], HEADER, "upper above middle above lower"),
+    "fractions": (
+        lambda r: [[row[0], *(["0.004"] * 28)] for row in r],
+        HEADER,
+        "upper above middle above lower",
+    ),
     "larger images": (
         lambda r: [[row[0], *(str(9 * float(v)) for v in row[1:])] for row in r],
         HEADER,

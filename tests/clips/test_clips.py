@@ -1,4 +1,5 @@
-"""Clips: frame sampling, P x K batches, the same clips whatever the workers, resuming, damage, padding."""
+"""Clips: frame sampling, P x K batches, the same clips whatever the workers, resuming, damage,
+padding."""
 
 import pickle
 import shutil
@@ -16,7 +17,13 @@ from make_dataset import make_dataset
 from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions, collate
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.pack import write_pack
-from lpw_toolkit.embedding.sampling import SAMPLINGS, Draw, PersonBatches, choose_frames, clip_generator
+from lpw_toolkit.embedding.sampling import (
+    SAMPLINGS,
+    Draw,
+    PersonBatches,
+    choose_frames,
+    clip_generator,
+)
 from lpw_toolkit.errors import CorruptCropError, LpwError
 
 SIZE = (32, 16)
@@ -35,7 +42,9 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 class TestFrames:
     @given(st.integers(1, 60), st.integers(1, 20), st.sampled_from(SAMPLINGS), st.integers(0, 9))
-    def test_positions_are_frames_of_the_tracklet_in_order(self, n: int, t: int, sampling: Any, seed: int) -> None:
+    def test_positions_are_frames_of_the_tracklet_in_order(
+        self, n: int, t: int, sampling: Any, seed: int
+    ) -> None:
         found = choose_frames(n, t, sampling, rng(seed))
         assert len(found) == (n if sampling == "all" else t)
         assert found.min() >= 0 and found.max() < n and (np.diff(found) >= 0).all()
@@ -49,9 +58,14 @@ class TestFrames:
     @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 9))
     def test_restricted_takes_one_of_each_stretch(self, n: int, t: int, seed: int) -> None:
         borders = np.arange(t + 1) * n // t
-        first, drawn = choose_frames(n, t, "restricted", None), choose_frames(n, t, "restricted", rng(seed))
+        first, drawn = (
+            choose_frames(n, t, "restricted", None),
+            choose_frames(n, t, "restricted", rng(seed)),
+        )
         assert first.tolist() == borders[:-1].tolist()
-        assert (drawn >= borders[:-1]).all() and (drawn < np.maximum(borders[1:], borders[:-1] + 1)).all()
+        assert (drawn >= borders[:-1]).all() and (
+            drawn < np.maximum(borders[1:], borders[:-1] + 1)
+        ).all()
 
     def test_by_hand(self) -> None:
         assert choose_frames(8, 4, "evenly", None).tolist() == [1, 3, 5, 7]
@@ -64,7 +78,9 @@ class TestFrames:
             choose_frames(4, 2, "random", None)
 
     def test_every_frame_is_drawn_as_often(self) -> None:
-        times = np.bincount(np.concatenate([choose_frames(10, 4, "random", rng(s)) for s in range(2000)]))
+        times = np.bincount(
+            np.concatenate([choose_frames(10, 4, "random", rng(s)) for s in range(2000)])
+        )
         assert abs(times / 800 - 1).max() < 0.1
 
 
@@ -74,23 +90,34 @@ def persons_of(counts: list[int]) -> np.ndarray:
 
 class TestBatches:
     @given(
-        st.lists(st.integers(1, 9), min_size=4, max_size=20), st.integers(2, 4), st.integers(1, 5), st.integers(0, 5)
+        st.lists(st.integers(1, 9), min_size=4, max_size=20),
+        st.integers(2, 4),
+        st.integers(1, 5),
+        st.integers(0, 5),
     )
-    def test_batches_hold_p_persons_with_k_clips(self, counts: list[int], p: int, k: int, epoch: int) -> None:
+    def test_batches_hold_p_persons_with_k_clips(
+        self, counts: list[int], p: int, k: int, epoch: int
+    ) -> None:
         persons = persons_of(counts)
         if sum(count > 1 for count in counts) < p:
             return
         plan = PersonBatches(persons, p, k).plan(epoch)
         assert plan
         places = [draw.place for batch in plan for draw in batch]
-        assert places == list(range(len(plan) * p * k)) and {d.epoch for b in plan for d in b} == {epoch}
+        assert places == list(range(len(plan) * p * k)) and {d.epoch for b in plan for d in b} == {
+            epoch
+        }
         for batch in plan:
             labels = persons[[draw.row for draw in batch]].reshape(p, k)
             assert (labels == labels[:, :1]).all() and len(set(labels[:, 0].tolist())) == p
             for group in np.array([draw.row for draw in batch]).reshape(p, k).tolist():
                 n_own = int((persons == persons[group[0]]).sum())
                 assert n_own > 1
-                assert max(Counter(group).values()) == -(-k // n_own) if n_own < k else len(set(group)) == k
+                assert (
+                    max(Counter(group).values()) == -(-k // n_own)
+                    if n_own < k
+                    else len(set(group)) == k
+                )
 
     def test_every_tracklet_is_used_where_no_person_is_left_over(self) -> None:
         persons = persons_of([5] * 8)
@@ -108,12 +135,18 @@ class TestBatches:
 
     def test_seed_and_epoch_decide(self) -> None:
         persons = persons_of([3] * 10)
-        plans = {(s, e): tuple(PersonBatches(persons, 5, 2, seed=s).plan(e)[0]) for s in range(3) for e in range(3)}
+        plans = {
+            (s, e): tuple(PersonBatches(persons, 5, 2, seed=s).plan(e)[0])
+            for s in range(3)
+            for e in range(3)
+        }
         assert len({tuple(d.row for d in plan) for plan in plans.values()}) == 9
         assert PersonBatches(persons, 5, 2, seed=2).plan(1)[0] == list(plans[2, 1])
         assert clip_generator(0, 1, 2).random() != clip_generator(0, 1, 3).random()
 
-    @pytest.mark.parametrize("arguments", [{"n_persons": 0}, {"n_clips": 0}, {"seed": -1}, {"n_persons": 4}])
+    @pytest.mark.parametrize(
+        "arguments", [{"n_persons": 0}, {"n_clips": 0}, {"seed": -1}, {"n_persons": 4}]
+    )
     def test_what_cannot_be(self, arguments: dict[str, int]) -> None:
         with pytest.raises(LpwError):
             PersonBatches(np.array([0, 0, 1, 1, 2]), **{"n_persons": 2, "n_clips": 2, **arguments})
@@ -125,7 +158,10 @@ def open_clips(root: Path, **options: Any) -> ClipDataset:
 
 def flatten(batches: Any) -> list[tuple[Any, ...]]:
     keys = ("pid", "camid")
-    return [(b["imgs"].numpy().tobytes(), b["tracklet_id"], *(b[key].tolist() for key in keys)) for b in batches]
+    return [
+        (b["imgs"].numpy().tobytes(), b["tracklet_id"], *(b[key].tolist() for key in keys))
+        for b in batches
+    ]
 
 
 class TestItems:
@@ -134,7 +170,10 @@ class TestItems:
         item = clips[3]
         row = clips.index.tracklets.slice(3, 1).to_pylist()[0]
         assert item["imgs"].shape == (4, 3, *SIZE) and item["imgs"].dtype == torch.uint8
-        assert item.keys() == {"imgs", "pid", "camid", "tracklet_id"} and item["tracklet_id"] == row["tracklet_id"]
+        assert (
+            item.keys() == {"imgs", "pid", "camid", "tracklet_id"}
+            and item["tracklet_id"] == row["tracklet_id"]
+        )
         assert clips.cameras[item["camid"]] == row["camera_id"]
         assert (clips.persons[item["pid"]] if item["pid"] >= 0 else None) == row["person_id"]
         assert sorted(set(clips.pids.tolist()) - {-1}) == list(range(len(clips.persons)))
@@ -149,13 +188,17 @@ class TestItems:
 
     def test_float_is_between_0_and_1(self, made: Path) -> None:
         pixels, whole = open_clips(made, dtype="float32")[0]["imgs"], open_clips(made)[0]["imgs"]
-        assert pixels.dtype == torch.float32 and torch.allclose(pixels * 255, whole.float(), atol=1e-4)
+        assert pixels.dtype == torch.float32 and torch.allclose(
+            pixels * 255, whole.float(), atol=1e-4
+        )
 
     def test_a_choice_of_tracklets_keeps_its_order(self, made: Path) -> None:
         index = open_index(made)
         names = index.tracklets["tracklet_id"].to_pylist()[7:2:-1]
         clips = ClipDataset(index, ClipOptions(size_px=SIZE), names)
-        assert [clips[i]["tracklet_id"] for i in range(len(clips))] == names and len(clips[-1]["imgs"]) == 8
+        assert [clips[i]["tracklet_id"] for i in range(len(clips))] == names and len(
+            clips[-1]["imgs"]
+        ) == 8
         with pytest.raises(LpwError, match=r"1 unknown \(nobody\)"):
             ClipDataset(index, ClipOptions(), [*names, "nobody"])
 
@@ -171,7 +214,14 @@ class TestItems:
 
     @pytest.mark.parametrize(
         "options",
-        [{"n_frames": 0}, {"seed": -1}, {"sampling": "some"}, {"train": False}, {"dtype": "int8"}, {"size_px": (0, 1)}],
+        [
+            {"n_frames": 0},
+            {"seed": -1},
+            {"sampling": "some"},
+            {"train": False},
+            {"dtype": "int8"},
+            {"size_px": (0, 1)},
+        ],
     )
     def test_options_that_cannot_be(self, options: dict[str, Any]) -> None:
         with pytest.raises(LpwError, match="clips, "):
@@ -211,7 +261,9 @@ class TestCollate:
     def test_torch_loads_it_alone(self, made: Path) -> None:
         clips = open_clips(made, sampling="all")
         batches = list(torch.utils.data.DataLoader(clips, batch_size=5, collate_fn=collate))
-        assert [name for b in batches for name in b["tracklet_id"]] == [clips[i]["tracklet_id"] for i in range(48)]
+        assert [name for b in batches for name in b["tracklet_id"]] == [
+            clips[i]["tracklet_id"] for i in range(48)
+        ]
 
 
 def open_loader(root: Path, n_workers: int = 0, **options: Any) -> ClipLoader:
@@ -228,10 +280,14 @@ class TestLoader:
             loader = open_loader(made, n_workers)
             assert [flatten(loader), flatten(loader)] == wanted
 
-    def test_memory_that_is_used_again_holds_the_same_clips_until_the_batch_after_the_next(self, made: Path) -> None:
+    def test_memory_that_is_used_again_holds_the_same_clips_until_the_batch_after_the_next(
+        self, made: Path
+    ) -> None:
         wanted = flatten(open_loader(made))
         clips = open_clips(made)
-        loader = ClipLoader(clips, PersonBatches(clips.pids, 2, 2, seed=5), n_workers=2, reuse_memory=True)
+        loader = ClipLoader(
+            clips, PersonBatches(clips.pids, 2, 2, seed=5), n_workers=2, reuse_memory=True
+        )
         assert [flatten(loader), loader.epoch] == [wanted, 1]
         held: list[Any] = []
         places = set()
@@ -246,7 +302,9 @@ class TestLoader:
     def test_memory_that_cannot_be_used_again(self, made: Path, options: dict[str, Any]) -> None:
         clips = open_clips(made, **options)
         with pytest.raises(LpwError, match="reuse_memory"):
-            ClipLoader(clips, PersonBatches(clips.pids, 2, 2, seed=5), n_workers=1, reuse_memory=True)
+            ClipLoader(
+                clips, PersonBatches(clips.pids, 2, 2, seed=5), n_workers=1, reuse_memory=True
+            )
         with pytest.raises(LpwError, match="0 workers"):
             ClipLoader(open_clips(made), PersonBatches(clips.pids, 2, 2, seed=5), reuse_memory=True)
 
@@ -291,13 +349,17 @@ class TestDamage:
         return root, names
 
     @pytest.mark.parametrize("n_workers", [0, 2])
-    def test_a_corrupt_image_stops_training_and_is_named(self, spoilt: tuple[Path, list[str]], n_workers: int) -> None:
+    def test_a_corrupt_image_stops_training_and_is_named(
+        self, spoilt: tuple[Path, list[str]], n_workers: int
+    ) -> None:
         loader = open_loader(spoilt[0], n_workers, sampling="all")
         with pytest.raises(CorruptCropError, match=spoilt[1][0]):
             list(loader)
 
     @pytest.mark.parametrize("n_workers", [0, 2])
-    def test_skipping_is_on_request_and_counted(self, spoilt: tuple[Path, list[str]], n_workers: int) -> None:
+    def test_skipping_is_on_request_and_counted(
+        self, spoilt: tuple[Path, list[str]], n_workers: int
+    ) -> None:
         loader = open_loader(spoilt[0], n_workers, sampling="restricted", skip_corrupt=True)
         batches = list(loader)
         assert set(loader.skipped) <= set(spoilt[1]) and sum(loader.skipped.values()) >= 1
@@ -307,15 +369,21 @@ class TestDamage:
         clips = open_clips(spoilt[0], sampling="all", skip_corrupt=True)
         item = next(item for item in (clips[i] for i in range(48)) if item["skipped"])
         assert item["skipped"] == [spoilt[1][0], spoilt[1][1], spoilt[1][1]]
-        assert torch.equal(item["imgs"][0], item["imgs"][2]) and torch.equal(item["imgs"][1], item["imgs"][2])
+        assert torch.equal(item["imgs"][0], item["imgs"][2]) and torch.equal(
+            item["imgs"][1], item["imgs"][2]
+        )
 
-    def test_a_tracklet_without_a_good_image_is_an_error(self, spoilt: tuple[Path, list[str]]) -> None:
+    def test_a_tracklet_without_a_good_image_is_an_error(
+        self, spoilt: tuple[Path, list[str]]
+    ) -> None:
         folder = (spoilt[0] / spoilt[1][0]).parent
         for file in folder.iterdir():
             file.write_bytes(b"")
         clips = open_clips(spoilt[0], skip_corrupt=True)
         row = (
-            clips.index.tracklets["tracklet_id"].to_pylist().index(folder.relative_to(spoilt[0] / "images").as_posix())
+            clips.index.tracklets["tracklet_id"]
+            .to_pylist()
+            .index(folder.relative_to(spoilt[0] / "images").as_posix())
         )
         with pytest.raises(CorruptCropError, match=folder.name):
             clips[row]
@@ -324,6 +392,8 @@ class TestDamage:
         clips = open_clips(made, size_px=None)
         clips.index.images._heights = clips.index.images._heights.copy()
         clips.index.images._heights[1] = 50
-        with pytest.raises(LpwError, match=r"got 50x32 beside images of 64x32; expected one size; set size_px"):
+        with pytest.raises(
+            LpwError, match=r"got 50x32 beside images of 64x32; expected one size; set size_px"
+        ):
             clips._size([[0, 1]])
         assert clips._size([[0, 2]]) == (64, 32)

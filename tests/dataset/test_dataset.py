@@ -1,4 +1,5 @@
-"""A dataset folder: opened whole or not at all, images verified as they are read, closed by its manifest."""
+"""A dataset folder: opened whole or not at all, images verified as they are read, closed by its
+manifest."""
 
 import hashlib
 import os
@@ -115,7 +116,9 @@ class TestImages:
         with pytest.raises(CorruptCropError, match="no such file"):
             dataset.read_image(path, row["sha256"])
 
-    @pytest.mark.parametrize("path", ["../x.jpg", "/etc/passwd", "a/../../x.jpg", "a\0b", "a\\b", "", "\\\\host\\x"])
+    @pytest.mark.parametrize(
+        "path", ["../x.jpg", "/etc/passwd", "a/../../x.jpg", "a\0b", "a\\b", "", "\\\\host\\x"]
+    )
     def test_paths_that_leave_the_dataset(self, dataset: Dataset, path: str) -> None:
         assert not is_inner_path(path)
         with pytest.raises(MismatchError, match="a path inside it"):
@@ -138,17 +141,29 @@ class TestImages:
         inside = Dataset(dataset.root, dataset.manifest | {"images_root": "raw"})
         assert inside.image_file("a/b.jpg") == dataset.root / "raw" / "a" / "b.jpg"
 
-    @pytest.mark.parametrize("settings", [{}, {"import": {}}, {"import": None}, {"import": {"in_place": "yes"}}])
-    def test_images_elsewhere_need_an_import_in_place(self, dataset: Dataset, settings: dict[str, object]) -> None:
-        elsewhere = Dataset(dataset.root, dataset.manifest | {"images_root": "../raw", "settings": settings})
-        with pytest.raises(MismatchError, match=r"images_root '\.\./raw'; expected a folder inside the dataset"):
+    @pytest.mark.parametrize(
+        "settings", [{}, {"import": {}}, {"import": None}, {"import": {"in_place": "yes"}}]
+    )
+    def test_images_elsewhere_need_an_import_in_place(
+        self, dataset: Dataset, settings: dict[str, object]
+    ) -> None:
+        elsewhere = Dataset(
+            dataset.root, dataset.manifest | {"images_root": "../raw", "settings": settings}
+        )
+        with pytest.raises(
+            MismatchError, match=r"images_root '\.\./raw'; expected a folder inside the dataset"
+        ):
             elsewhere.read_image("a/b.jpg", b"")
 
     @pytest.mark.parametrize("root", ["/etc", "", "a\\b", "a\0b"])
-    def test_no_import_leads_to_an_absolute_or_odd_folder(self, dataset: Dataset, root: str) -> None:
+    def test_no_import_leads_to_an_absolute_or_odd_folder(
+        self, dataset: Dataset, root: str
+    ) -> None:
         settings = {"import": {"in_place": True}}
         with pytest.raises(MismatchError, match="images_root"):
-            Dataset(dataset.root, dataset.manifest | {"images_root": root, "settings": settings}).image_file("a.jpg")
+            Dataset(
+                dataset.root, dataset.manifest | {"images_root": root, "settings": settings}
+            ).image_file("a.jpg")
 
 
 class TestClose:
@@ -158,9 +173,12 @@ class TestClose:
         for name, facts in manifest["tables"].items():
             assert facts["bytes"] == (dataset.root / name).stat().st_size
             assert facts["sha256"] == hashlib.sha256((dataset.root / name).read_bytes()).hexdigest()
-        assert manifest["digest"] == digest_rows({"tracklets": dataset.tracklets, "frames": dataset.frames})
+        assert manifest["digest"] == digest_rows(
+            {"tracklets": dataset.tracklets, "frames": dataset.frames}
+        )
         assert manifest["counts"] == {
-            "n_tracklets": 5, "n_images": dataset.frames.num_rows, "n_persons": 3, "n_cameras": 4, "n_scenes": 2,
+            "n_tracklets": 5, "n_images": dataset.frames.num_rows, "n_persons": 3, "n_cameras": 4,
+            "n_scenes": 2,
         }  # fmt: skip
 
     def test_no_clock_host_or_absolute_path(self, dataset: Dataset, tmp_path: Path) -> None:
@@ -183,7 +201,10 @@ class TestClose:
         if number < 4:  # the fourth is the fsync of the folder: the name is there already
             with pytest.raises(LpwError):
                 open_dataset(dataset.root)
-        assert close_dataset(dataset.root, {"name": "little"}).manifest["digest"] == dataset.manifest["digest"]
+        assert (
+            close_dataset(dataset.root, {"name": "little"}).manifest["digest"]
+            == dataset.manifest["digest"]
+        )
         assert open_dataset(dataset.root).name == "little"
 
     def test_a_wrong_table_is_not_closed_over(self, dataset: Dataset) -> None:
@@ -195,7 +216,10 @@ class TestClose:
 
     def test_packing_keeps_the_digest(self, dataset: Dataset) -> None:
         write_table(dataset.root / "frames.parquet", dataset.frames, FRAMES)
-        assert close_dataset(dataset.root, {"name": "x"}).manifest["digest"] == dataset.manifest["digest"]
+        assert (
+            close_dataset(dataset.root, {"name": "x"}).manifest["digest"]
+            == dataset.manifest["digest"]
+        )
 
 
 class TestFind:
@@ -225,11 +249,24 @@ def test_tables_are_found_in_order_with_their_schemas(dataset: Dataset) -> None:
 
 def test_counts_ignore_unknown_persons_and_scenes() -> None:
     rows = [
-        {"tracklet_id": str(i), "camera_id": "c", "kind": "person", "n_frames": 1, "person_id": p, "scene_id": s}
+        {
+            "tracklet_id": str(i),
+            "camera_id": "c",
+            "kind": "person",
+            "n_frames": 1,
+            "person_id": p,
+            "scene_id": s,
+        }
         for i, (p, s) in enumerate([(None, None), ("a", None), ("a", "s"), ("b", "s")])
     ]
     counts = count_rows(pa.Table.from_pylist(rows, TRACKLETS), FRAMES.empty_table())
-    assert counts == {"n_tracklets": 4, "n_images": 0, "n_persons": 2, "n_cameras": 1, "n_scenes": 1}
+    assert counts == {
+        "n_tracklets": 4,
+        "n_images": 0,
+        "n_persons": 2,
+        "n_cameras": 1,
+        "n_scenes": 1,
+    }
 
 
 def test_sha256_of_a_file(tmp_path: Path) -> None:

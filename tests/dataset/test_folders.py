@@ -1,4 +1,5 @@
-"""A published folder is the old one or the new one, never a mixture, and leaves nothing beside it."""
+"""A published folder is the old one or the new one, never a mixture, and leaves nothing beside
+it."""
 
 import os
 import signal
@@ -70,12 +71,15 @@ with publish_folder(Path(sys.argv[1]), marker="mark") as folder:
 
 
 def kill_at(out, point):
-    done = subprocess.run([sys.executable, "-c", FILL, str(out)], env={**os.environ, "LPW_FAULT": point})
+    done = subprocess.run(
+        [sys.executable, "-c", FILL, str(out)], env={**os.environ, "LPW_FAULT": point}
+    )
     assert done.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(("point", "between"), [
-    ("write:1", "one"), ("write:2", "one"), ("fsync:1", "one"), ("rename:1", "one"), ("rename:2", None),
+    ("write:1", "one"), ("write:2", "one"), ("fsync:1", "one"), ("rename:1", "one"),
+    ("rename:2", None),
     ("fsync:2", "two"), ("unlink:1", "two"),
 ])  # fmt: skip
 def test_what_a_killed_run_left_is_cleared_and_the_old_folder_comes_back(tmp_path, point, between):
@@ -107,7 +111,9 @@ def test_a_temporary_name_that_belongs_to_the_user_is_never_touched(tmp_path, ki
         if kind == "lock and more":
             (mine / ".lpw-lock").write_text("")
     before = digest_names(tmp_path)
-    with pytest.raises(LpwError, match=f"out{writing.TEMPORARY_SUFFIX}: got .*; expected a free name"):
+    with pytest.raises(
+        LpwError, match=f"out{writing.TEMPORARY_SUFFIX}: got .*; expected a free name"
+    ):
         fill(tmp_path / "out", "one")
     assert digest_names(tmp_path) == before
 
@@ -119,7 +125,9 @@ def digest_names(folder):
 def test_a_second_process_is_refused_and_the_first_one_ends_well(tmp_path):
     out = tmp_path / "out"
     with subprocess.Popen(
-        [sys.executable, "-c", FILL, str(out), "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", FILL, str(out), "wait"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as first:
         assert first.stdout.readline() == b"ready\n"
         for _ in range(2):
@@ -135,7 +143,10 @@ def test_a_second_process_is_refused_and_the_first_one_ends_well(tmp_path):
 def test_of_many_at_once_each_wins_or_is_refused(tmp_path):
     """However they meet, nothing but one whole folder is left."""
     jobs = [
-        subprocess.Popen([sys.executable, "-c", FILL, str(tmp_path / "out")], stderr=subprocess.PIPE) for _ in "abcd"
+        subprocess.Popen(
+            [sys.executable, "-c", FILL, str(tmp_path / "out")], stderr=subprocess.PIPE
+        )
+        for _ in "abcd"
     ]
     errors = [job.communicate()[1].decode() for job in jobs]
     refused = [error for job, error in zip(jobs, errors, strict=True) if job.returncode]

@@ -1,4 +1,5 @@
-"""Changed tables, manifests and runs: no number rests on them, and what was verified stands beside each number."""
+"""Changed tables, manifests and runs: no number rests on them, and what was verified stands beside
+each number."""
 
 import hashlib
 import json
@@ -35,11 +36,14 @@ from rqen.training.job import Job
 from rqen.training.train import train
 
 SMALL = (
-    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
-    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1", "train.precision=float32",
+    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
+    "data.n_persons=4",
+    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1",
+    "train.precision=float32",
     "train.channels_last=no", "optim.warmup=0",
 )  # fmt: skip
-#: Commands that must refuse a table which is not the one that dataset.json names; `D`, `R`, `O` as in the tests.
+#: Commands that must refuse a table which is not the one that dataset.json names; `D`, `R`, `O` as
+#: in the tests.
 COMMANDS = {
     "eval": ["eval", "R", "--data", "D", "--protocol", "lpw", "--workers", "0"],
     "train": ["train", "rqen", "--data", "D", "--out", "O", "--workers", "0"],
@@ -74,7 +78,9 @@ def place(home: Path, tmp_path: Path) -> Path:
 def lpw(place: Path, command: list[str]) -> tuple[int, str]:
     """Exit code, and what was said: the error's one line where there is one."""
     words = {"D": "d", "R": "run", "O": "o", "O.parquet": "o.parquet"}
-    done = CliRunner().invoke(main, [str(place / words[word]) if word in words else word for word in command])
+    done = CliRunner().invoke(
+        main, [str(place / words[word]) if word in words else word for word in command]
+    )
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         assert isinstance(done.exception, LpwError), repr(done.exception)
         assert "\n" not in str(done.exception)
@@ -108,8 +114,12 @@ def fewer_queries(splits: pa.Table) -> pa.Table:
 def train_on_the_test(splits: pa.Table) -> pa.Table:
     """The queries' persons train too, by tracklets that neither ask nor answer."""
     gallery = splits.filter(pc.equal(splits["subset"], "gallery"))
-    moved = gallery.set_column(1, splits.schema.field("subset"), pa.array(["train"] * gallery.num_rows)).slice(0, 2)
-    return pa.concat_tables([splits.filter(pc.not_equal(splits["subset"], "gallery")), gallery.slice(2), moved])
+    moved = gallery.set_column(
+        1, splits.schema.field("subset"), pa.array(["train"] * gallery.num_rows)
+    ).slice(0, 2)
+    return pa.concat_tables(
+        [splits.filter(pc.not_equal(splits["subset"], "gallery")), gallery.slice(2), moved]
+    )
 
 
 class TestTables:
@@ -127,7 +137,9 @@ class TestTables:
             ("detections/scen1/view1.parquet", lambda table: table.slice(1)),
         ],
     )
-    def test_a_changed_table_is_refused_by_name(self, name: str, change: Any, command: str, place: Path) -> None:
+    def test_a_changed_table_is_refused_by_name(
+        self, name: str, change: Any, command: str, place: Path
+    ) -> None:
         change_table(place / "d", name, change)
         code, said = lpw(place, COMMANDS[command])
         assert code == 3 and name in said and "Traceback" not in said
@@ -146,11 +158,15 @@ class TestTables:
         code, said = lpw(place, COMMANDS["eval"])
         assert code == 2 and "without splits" in said
 
-    def test_large_tables_by_their_footer(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_large_tables_by_their_footer(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(parquet_file, "SMALL_BYTES", 1 << 10)
         root = place / "d"
         facts = json.loads((root / "dataset.json").read_text())
-        facts["tables"] = {name: parquet_file.describe_table(root / name) for name in facts["tables"]}
+        facts["tables"] = {
+            name: parquet_file.describe_table(root / name) for name in facts["tables"]
+        }
         write_manifest(root, facts)
         assert "footer_sha256" in facts["tables"]["frames.parquet"]
         assert open_dataset(root).unverified == ()
@@ -180,14 +196,17 @@ class TestManifest:
     @pytest.mark.parametrize(
         "change",
         [
-            {"name": "MARS"}, {"splits": {"source": "published", "drawn": False}}, {"sources": []}, {"licence": "mine"},
+            {"name": "MARS"}, {"splits": {"source": "published", "drawn": False}}, {"sources": []},
+            {"licence": "mine"},
             {"counts": {}}, {"settings": {}}, {"digest": "0" * 64}, {"tool": "x"}, {"new": 1},
         ],
     )  # fmt: skip
     def test_no_field_can_be_changed(self, change: dict[str, Any], place: Path) -> None:
         facts = json.loads((place / "d" / "dataset.json").read_text())
         (place / "d" / "dataset.json").write_text(json.dumps(facts | change))
-        with pytest.raises(MismatchError, match=r"dataset\.json: got fields that are not those it was written with"):
+        with pytest.raises(
+            MismatchError, match=r"dataset\.json: got fields that are not those it was written with"
+        ):
             open_dataset(place / "d")
         assert "manifest-hash" in {problem.rule for problem in check_dataset(place / "d").problems}
 
@@ -209,7 +228,11 @@ class TestManifest:
         (place / "d" / "dataset.json").write_text(json.dumps(facts))
         dataset = open_dataset(place / "d")
         assert dataset.unverified == (
-            "dataset.json is of an older version and does not vouch for its own notes, counts and sources",
+            (
+                "dataset.json is of an older version and does not vouch for its own notes, counts "
+                "and "
+                "sources"
+            ),
         )
         assert dataset.digest == dataset.manifest["digest"]
         for command in COMMANDS:
@@ -218,7 +241,10 @@ class TestManifest:
                 code, said = lpw(place, COMMANDS[command])
                 assert code == 0 and "older version" in said, command
         monkeypatch.setattr(parquet_file, "SMALL_BYTES", 1 << 10)
-        assert "frames.parquet was compared by its size only: run `lpw check`" in open_dataset(place / "d").unverified
+        assert (
+            "frames.parquet was compared by its size only: run `lpw check`"
+            in open_dataset(place / "d").unverified
+        )
 
 
 class TestSplits:
@@ -232,7 +258,11 @@ class TestSplits:
 
 
 def rewrite_run(
-    run: Path, change: Callable[[dict[str, Any]], None], *, digest: bool = False, whole: bool = False
+    run: Path,
+    change: Callable[[dict[str, Any]], None],
+    *,
+    digest: bool = False,
+    whole: bool = False,
 ) -> None:
     """Changes run.json, as a stranger would; with its own digest made to fit where asked."""
     facts = json.loads((run / run_folder.RUN).read_text())
@@ -247,7 +277,10 @@ def rewrite_model(run: Path, *, metadata: dict[str, str | None], scale: float = 
     with safe_open(run / run_folder.MODEL, "pt") as opened:
         said = opened.metadata()
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    tensors = {name: value * scale if value.is_floating_point() else value for name, value in tensors.items()}
+    tensors = {
+        name: value * scale if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }
     said = {key: value for key, value in {**said, **metadata}.items() if value is not None}
     save_file(tensors, run / run_folder.MODEL, said)
 
@@ -278,7 +311,9 @@ class TestRuns:
 
     def test_what_the_machine_chose_is_bound_too(self, place: Path) -> None:
         rewrite_run(place / "run", lambda facts: facts["mode"].update(precision="bfloat16"))
-        with pytest.raises(MismatchError, match=r"run\.json: got fields that are not those of its weights"):
+        with pytest.raises(
+            MismatchError, match=r"run\.json: got fields that are not those of its weights"
+        ):
             open_network(place / "run")
 
     def test_weights_are_bound_to_run_json(self, place: Path) -> None:
@@ -299,12 +334,18 @@ class TestRuns:
 
     def test_a_start_is_verified(self, place: Path) -> None:
         rewrite_model(place / "run", metadata={}, scale=1.5)
-        start = [*COMMANDS["train"], "--start-from", "R", *(word for one in SMALL for word in ("--set", one))]
+        start = [
+            *COMMANDS["train"],
+            "--start-from",
+            "R",
+            *(word for one in SMALL for word in ("--set", one)),
+        ]
         code, said = lpw(place, start)
         assert code == 3 and "model.safetensors" in said
 
     def test_the_digest_of_the_weights_is_that_of_the_bytes(self, place: Path) -> None:
         found = embed_run(place / "run", place / "d", ScoringOptions(n_workers=0))
         assert (
-            found.facts.checkpoint_sha256 == hashlib.sha256((place / "run" / run_folder.MODEL).read_bytes()).hexdigest()
+            found.facts.checkpoint_sha256
+            == hashlib.sha256((place / "run" / run_folder.MODEL).read_bytes()).hexdigest()
         )

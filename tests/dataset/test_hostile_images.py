@@ -1,4 +1,5 @@
-"""Pictures that mean harm: each is refused in one line before it is decoded, wherever a picture is read."""
+"""Pictures that mean harm: each is refused in one line before it is decoded, wherever a picture is
+read."""
 
 import hashlib
 import io
@@ -24,7 +25,12 @@ from lpw_toolkit.build.assembly import hash_source
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.image_codec import decode_image
-from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header, vet_image, without_spans
+from lpw_toolkit.dataset.image_format import (
+    ImageFaultError,
+    read_image_header,
+    vet_image,
+    without_spans,
+)
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.body import key_points
@@ -38,7 +44,8 @@ LIMITED = (
 DECODING = (
     "import resource, sys; from pathlib import Path;"
     "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
-    "from lpw_toolkit.dataset import open_dataset; from lpw_toolkit.dataset.image_reader import open_images;"
+    "from lpw_toolkit.dataset import open_dataset; from lpw_toolkit.dataset.image_reader import "
+    "open_images;"
     "from lpw_toolkit.errors import CorruptCropError\n"
     "try: print(open_images(open_dataset(Path(sys.argv[1])), verify_every=0).decode(1).shape)\n"
     "except CorruptCropError as error: print(error)"
@@ -51,14 +58,24 @@ def chunk(kind: bytes, data: bytes = b"") -> bytes:
 
 
 def make_png(
-    width: int = WIDTH, height: int = HEIGHT, *, bits: int = 8, extra: bytes = b"", value: bytes = b"\0"
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    *,
+    bits: int = 8,
+    extra: bytes = b"",
+    value: bytes = b"\0",
 ) -> bytes:
     """A grey PNG of one value, with `extra` chunks before the pixels."""
     row = b"\0" + value * ((width * bits + 7) // 8)
     packer, n_rows = zlib.compressobj(9), max(1, (1 << 20) // len(row))
     body = [packer.compress(row * min(n_rows, height - at)) for at in range(0, height, n_rows)]
     head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
-    parts = (chunk(b"IHDR", head), extra, chunk(b"IDAT", b"".join(body) + packer.flush()), chunk(b"IEND"))
+    parts = (
+        chunk(b"IHDR", head),
+        extra,
+        chunk(b"IDAT", b"".join(body) + packer.flush()),
+        chunk(b"IEND"),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -77,7 +94,8 @@ def repeat_last_scan(data: bytes, n_times: int, size: tuple[int, int] | None = N
 
 
 def hide_frame() -> bytes:
-    """A JPEG whose huge frame lies where a reader that trusts FF 00 to have a length does not look."""
+    """A JPEG whose huge frame lies where a reader that trusts FF 00 to have a length does not
+    look."""
     huge = b"\xff\xc0\0\x0b\x08\xea\x60\xea\x60\1\1\x11\0"
     return b"\xff\xd8\xff\0" + struct.pack(">H", len(huge) + 2) + huge + make_jpeg()[2:]
 
@@ -85,7 +103,8 @@ def hide_frame() -> bytes:
 ZEROS = zlib.compress(bytes(7 << 20), 9)
 #: name: suffix, bytes, size in the index, rule of `lpw check`, words of the message
 REFUSED = {
-    "pixels": ("png", make_png(32_767, 32_767, bits=1), (32_767, 32_767), "image-bound", "32767 x 32767 pixels, more"),
+    "pixels": ("png", make_png(32_767, 32_767, bits=1), (32_767, 32_767), "image-bound",
+    "32767 x 32767 pixels, more"),
     "scans": (
         "jpg",
         repeat_last_scan(make_jpeg(progressive=True), 20_000, (8_000, 7_000)),
@@ -93,9 +112,11 @@ REFUSED = {
         "image-bound",
         "over 50 scans, more than the 50 scans allowed (--limit image_scans=N raises it)",
     ),
-    "chunks": ("png", make_png(extra=chunk(b"teSt") * 70_000), (WIDTH, HEIGHT), "image-bound", "over 65536 chunks"),
+    "chunks": ("png", make_png(extra=chunk(b"teSt") * 70_000), (WIDTH, HEIGHT), "image-bound",
+    "over 65536 chunks"),
     "cut PNG": ("png", make_png()[:-12], (WIDTH, HEIGHT), "image-whole", "a PNG that is cut off"),
-    "cut JPEG": ("jpg", make_jpeg()[:-40], (WIDTH, HEIGHT), "image-whole", "a JPEG that is cut off"),
+    "cut JPEG": ("jpg", make_jpeg()[:-40], (WIDTH, HEIGHT), "image-whole",
+    "a JPEG that is cut off"),
     "no pixels": (
         "png",
         make_png().replace(b"IDAT", b"teSt"),
@@ -115,14 +136,33 @@ def make_dataset(root: Path, data: bytes, suffix: str, size: tuple[int, int]) ->
     rows = []
     for position, (name, content, (width, height)) in enumerate(images):
         (root / "images" / name).write_bytes(content)
-        row = {"tracklet_id": "a", "position": position, "image": {"bytes": None, "path": f"images/{name}"}}
-        rows.append(row | {"width": width, "height": height, "sha256": hashlib.sha256(content).digest()})
+        row = {
+            "tracklet_id": "a",
+            "position": position,
+            "image": {"bytes": None, "path": f"images/{name}"},
+        }
+        rows.append(
+            row | {"width": width, "height": height, "sha256": hashlib.sha256(content).digest()}
+        )
     frames = pa.Table.from_pylist(rows, schema=schema.FRAMES)
     tables.write_table(root / "frames.parquet", frames, schema.FRAMES, group_by="tracklet_id")
-    tracklet = {"tracklet_id": "a", "scene_id": "s", "camera_id": "c", "kind": "person", "n_frames": len(rows)}
+    tracklet = {
+        "tracklet_id": "a",
+        "scene_id": "s",
+        "camera_id": "c",
+        "kind": "person",
+        "n_frames": len(rows),
+    }
     tracklets = pa.Table.from_pylist([tracklet], schema=schema.TRACKLETS)
     tables.write_table(root / "tracklets.parquet", tracklets, schema.TRACKLETS)
-    about = {"name": "evil", "parent": None, "sources": [], "settings": {}, "licence": None, "consent": None}
+    about = {
+        "name": "evil",
+        "parent": None,
+        "sources": [],
+        "settings": {},
+        "licence": None,
+        "consent": None,
+    }
     close_dataset(root, about)
     return root
 
@@ -130,14 +170,20 @@ def make_dataset(root: Path, data: bytes, suffix: str, size: tuple[int, int]) ->
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     top = tmp_path_factory.mktemp("hostile")
-    return {name: make_dataset(top / name, *REFUSED[name][1::-1], REFUSED[name][2]) for name in KINDS}
+    return {
+        name: make_dataset(top / name, *REFUSED[name][1::-1], REFUSED[name][2]) for name in KINDS
+    }
 
 
-def run_limited(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_limited(
+    code: str, *arguments: object, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """A process of at most 2 GB; nothing that passes here takes more than seconds."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     told = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **environment}
-    run = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(
+        command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=120, check=False
+    )
     assert "Traceback" not in run.stderr
     return run
 
@@ -148,7 +194,11 @@ class TestEveryReaderRefuses:
         _, _, _, rule, said = REFUSED[kind]
         run = run_limited(LIMITED, "check", datasets[kind])
         assert run.returncode == 3
-        lines = [line for line in (run.stdout + run.stderr).splitlines() if f": {rule}: got {said}" in line]
+        lines = [
+            line
+            for line in (run.stdout + run.stderr).splitlines()
+            if f": {rule}: got {said}" in line
+        ]
         assert len(lines) == 1 and "row 1" in lines[0]
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -185,8 +235,17 @@ class TestEveryReaderRefuses:
         for number in (1, 2, 4, 5):
             (folder / f"{number:06d}.jpg").write_bytes(make_jpeg())
         (folder / f"000003.{suffix}").write_bytes(data)
-        (tmp_path / "det.txt").write_text("".join(f"{i},-1,4,4,20,40,0.9,-1,-1,-1\n" for i in (1, 2, 4, 5)))
-        arguments = ("build-tracklets", tmp_path / "seq", "--boxes", tmp_path / "det.txt", "--out", tmp_path / "out")
+        (tmp_path / "det.txt").write_text(
+            "".join(f"{i},-1,4,4,20,40,0.9,-1,-1,-1\n" for i in (1, 2, 4, 5))
+        )
+        arguments = (
+            "build-tracklets",
+            tmp_path / "seq",
+            "--boxes",
+            tmp_path / "det.txt",
+            "--out",
+            tmp_path / "out",
+        )
         run = run_limited(LIMITED, *arguments, LPW_OFFLINE="1")
         if kind == "hidden frame":
             said = "no image that can be read"
@@ -200,7 +259,10 @@ class TestEveryReaderRefuses:
         os.truncate(root / "images" / "1.jpg", 1 << 40)
         run = run_limited(LIMITED, "check", root)
         assert run.returncode == 3
-        assert "image-bound: got 1099511627776 bytes, more than the 67108864 bytes allowed" in run.stdout + run.stderr
+        assert (
+            "image-bound: got 1099511627776 bytes, more than the 67108864 bytes allowed"
+            in run.stdout + run.stderr
+        )
 
 
 class TestBounds:
@@ -210,7 +272,10 @@ class TestBounds:
         assert run_limited(LIMITED, "check", root).returncode == 3
         assert run_limited(LIMITED, "check", root, LPW_LIMIT_IMAGE_SCANS="100").returncode == 0
         assert "over 50 scans" in run_limited(DECODING, root).stdout
-        assert run_limited(DECODING, root, LPW_LIMIT_IMAGE_SCANS="100").stdout == f"({HEIGHT}, {WIDTH}, 3)\n"
+        assert (
+            run_limited(DECODING, root, LPW_LIMIT_IMAGE_SCANS="100").stdout
+            == f"({HEIGHT}, {WIDTH}, 3)\n"
+        )
 
     def test_what_was_checked_under_wider_bounds_is_checked_again(self, tmp_path: Path) -> None:
         root = make_dataset(tmp_path / "set", make_png(200, 100), "png", (200, 100))
@@ -222,7 +287,9 @@ class TestBounds:
     def test_one_pixel_more_than_allowed(self, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LPW_LIMIT_IMAGE_PIXELS", "600")
         assert decode_image(make_png(30, 20, bits=bits)).shape == (20, 30, 3)
-        with pytest.raises(ImageFaultError, match="1 x 601 pixels, more than the 600 pixels allowed"):
+        with pytest.raises(
+            ImageFaultError, match="1 x 601 pixels, more than the 600 pixels allowed"
+        ):
             decode_image(make_png(1, 601, bits=bits))
 
     @pytest.mark.parametrize("progressive", [False, True])
@@ -248,7 +315,9 @@ class TestBounds:
         """libjpeg keeps the whole image for these too."""
         one = make_jpeg(grey=True)
         frame, scan = one.index(b"\xff\xc0"), one.index(b"\xff\xda")
-        three = b"\xff\xc0\0\x11\x08" + struct.pack(">HH", 4_000, 4_000) + b"\3\1\x11\0\2\x11\0\3\x11\0"
+        three = (
+            b"\xff\xc0\0\x11\x08" + struct.pack(">HH", 4_000, 4_000) + b"\3\1\x11\0\2\x11\0\3\x11\0"
+        )
         data = one[:frame] + three + one[frame + 13 : scan] + one[scan:-2] * 60 + b"\xff\xd9"
         header = read_image_header(data)
         assert header is not None
@@ -285,17 +354,25 @@ class TestChunksThatUnpack:
         assert np.array_equal(decode_image(data), np.full((HEIGHT, WIDTH, 3), 0x55, np.uint8))
 
     def test_an_animation_is_its_still_image(self) -> None:
-        frames = [Image.new("RGB", (9, 7), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
+        frames = [
+            Image.new("RGB", (9, 7), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))
+        ]
         sink = io.BytesIO()
         frames[0].save(sink, "PNG", save_all=True, append_images=frames[1:], duration=100)
         assert b"fdAT" in sink.getvalue()
-        assert np.array_equal(decode_image(sink.getvalue()), np.full((7, 9, 3), (0, 0, 250), np.uint8))
+        assert np.array_equal(
+            decode_image(sink.getvalue()), np.full((7, 9, 3), (0, 0, 250), np.uint8)
+        )
 
     @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
     def test_ordinary_png_decodes_as_pillow_says(self, mode: str) -> None:
         pixels = np.random.default_rng(1).integers(0, 255, (20, 10), dtype=np.uint8)
         image = Image.fromarray(pixels).convert("RGB" if mode == "RGBA" else "L")
-        image = Image.fromarray(pixels.astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+        image = (
+            Image.fromarray(pixels.astype(np.uint16) * 257)
+            if mode == "I;16"
+            else image.convert(mode)
+        )
         sink = io.BytesIO()
         image.save(sink, "PNG", icc_profile=bytes(range(256)), dpi=(72, 72))
         wanted = pixels if mode == "I;16" else np.asarray(image.convert("RGB").convert("L"))
@@ -314,7 +391,9 @@ class TestManyAtOnce:
         monkeypatch.setattr(key_points, "_CHUNK_PIXELS", 1)
         assert list(key_points._cut_to_memory(images, rows)) == [[0], [1], [0], [1], [0]]
 
-    def test_page_of_scores(self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_page_of_scores(
+        self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         images = open_images(open_dataset(datasets["cut PNG"]))
         assert np.array_equal(quality_page._decode_to_show(images, 0), images.decode(0))
         monkeypatch.setattr(quality_page, "_MAX_SHOWN_PIXELS", WIDTH * HEIGHT // 4)

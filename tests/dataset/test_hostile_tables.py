@@ -1,4 +1,5 @@
-"""Parquet files that mean harm: refused in one line, in little memory and time; changed ones before any parsing."""
+"""Parquet files that mean harm: refused in one line, in little memory and time; changed ones before
+any parsing."""
 
 import hashlib
 import io
@@ -68,7 +69,16 @@ def zeros(n_bytes: int) -> bytes:
 
 def tracklets(n: int = 40) -> pa.Table:
     names = [f"t{i:03d}" for i in range(n)]
-    columns: list[Any] = [names, ["s"] * n, ["c"] * n, ["p"] * n, ["person"] * n, [None] * n, [1] * n, [None] * n]
+    columns: list[Any] = [
+        names,
+        ["s"] * n,
+        ["c"] * n,
+        ["p"] * n,
+        ["person"] * n,
+        [None] * n,
+        [1] * n,
+        [None] * n,
+    ]
     return make_table([*columns, [None] * n], TRACKLETS)
 
 
@@ -86,12 +96,21 @@ def labelled(tmp_path: Path) -> Path:
 
 def big_dictionary(n_rows: int) -> pa.Array:
     """One text of a megabyte, again and again."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int32)), pa.array(["x" * (1 << 20)]))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(n_rows, np.int32)), pa.array(["x" * (1 << 20)])
+    )
 
 
 def write_plain(path: Path, table: pa.Table, **options: Any) -> Path:
     """Without Arrow's own schema, so that dictionaries are read as texts."""
-    pq.write_table(table, path, compression="zstd", store_schema=False, dictionary_pagesize_limit=1 << 30, **options)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        store_schema=False,
+        dictionary_pagesize_limit=1 << 30,
+        **options,
+    )
     return path
 
 
@@ -120,10 +139,17 @@ class TestMemory:
 
     def test_texts_that_share_their_beginnings(self, tmp_path: Path) -> None:
         """DELTA_BYTE_ARRAY keeps of each text how much of the one before it repeats."""
-        part = pa.table({name: ["x" * (1 << 20)] * 100 if name == "tracklet_id" else tracklets(100)[name]
-                         for name in TRACKLETS.names}, TRACKLETS)  # fmt: skip
+        part = pa.table(
+            {
+                name: ["x" * (1 << 20)] * 100 if name == "tracklet_id" else tracklets(100)[name]
+                for name in TRACKLETS.names
+            },
+            TRACKLETS,
+        )
         options = {"use_dictionary": False, "column_encoding": {"tracklet_id": "DELTA_BYTE_ARRAY"}}
-        with pq.ParquetWriter(tmp_path / "t.parquet", TRACKLETS, compression="zstd", **options) as writer:
+        with pq.ParquetWriter(
+            tmp_path / "t.parquet", TRACKLETS, compression="zstd", **options
+        ) as writer:
             for _ in range(30):
                 writer.write_table(part)
         [(code, message)] = read_in_child("table", tmp_path / "t.parquet")
@@ -146,13 +172,17 @@ class TestMemory:
         plain = sink.getvalue()
         (tmp_path / "data").write_bytes(replace_pages(plain, 0, make))
         (tmp_path / "numbers").write_bytes(replace_pages(plain, 6, make))
-        told = read_in_child("table", *(tmp_path / name for name in ("dictionary", "data", "numbers")))
+        told = read_in_child(
+            "table", *(tmp_path / name for name in ("dictionary", "data", "numbers"))
+        )
         assert [code for code, _ in told] == [3, 3, 3], told
         assert all("--limit table_bytes" in message for _, message in told), told
 
     def test_levels_that_claim_a_billion_values(self, tmp_path: Path, labelled: Path) -> None:
         """Repetition and definition levels are run lengths: a billion of them take nine bytes."""
-        rows = pa.table({"tracklet_id": IDS[:1], "embedding": pa.array([[0.5, 0.5]], pa.list_(pa.float32()))})
+        rows = pa.table(
+            {"tracklet_id": IDS[:1], "embedding": pa.array([[0.5, 0.5]], pa.list_(pa.float32()))}
+        )
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="none", store_schema=False)
         n = 1_000_000_000
@@ -165,7 +195,9 @@ class TestMemory:
             end = start + get(dictionary, 3)
             data, start = parse(pages, end)
             levels = [run(1, 0) + run(n - 1, 1), run(n, 3)]
-            body = b"".join(len(one).to_bytes(4, "little") + one for one in levels) + b"\1" + run(n, 0)
+            body = (
+                b"".join(len(one).to_bytes(4, "little") + one for one in levels) + b"\1" + run(n, 0)
+            )
             put(data, 2, len(body))
             put(data, 3, len(body))
             put(get(data, 5), 1, n)
@@ -196,7 +228,10 @@ class TestMemory:
         def claim(footer: Struct) -> None:
             put(get(footer, 4, 0, 1, 0, 3), 7, 20 << 30)
 
-        changed, size = change_footer(data, claim), len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+        changed, size = (
+            change_footer(data, claim),
+            len(data) - 8 - int.from_bytes(data[-8:-4], "little"),
+        )
         with (tmp_path / "t").open("wb") as file:
             file.write(changed[:size])
             file.truncate(21 << 30)
@@ -216,8 +251,12 @@ class TestMemory:
             "text": b"\x15\2\x19\x1c\x48" + _number(2**31 - 1) + b"r",
             "nested": b"\x1c" * 100_000,
         }.items():
-            (tmp_path / name).write_bytes(body + footer + len(footer).to_bytes(4, "little") + b"PAR1")
-        (tmp_path / "long").write_bytes(body + bytes(5 << 20) + (5 << 20).to_bytes(4, "little") + b"PAR1")
+            (tmp_path / name).write_bytes(
+                body + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+            )
+        (tmp_path / "long").write_bytes(
+            body + bytes(5 << 20) + (5 << 20).to_bytes(4, "little") + b"PAR1"
+        )
         (tmp_path / "endless").write_bytes(body + b"\xff\xff\xff\x7fPAR1")
         told = read_in_child("table", *sorted(tmp_path.iterdir()))
         assert [code for code, _ in told] == [3] * 6
@@ -243,7 +282,12 @@ def _number(value: int) -> bytes:
 class TestForm:
     def test_vectors_of_ten_million_numbers(self, tmp_path: Path, labelled: Path) -> None:
         values = pa.array(np.zeros(10_000_000, np.float32))
-        wide = pa.table({"tracklet_id": IDS[:1], "embedding": pa.FixedSizeListArray.from_arrays(values, 10_000_000)})
+        wide = pa.table(
+            {
+                "tracklet_id": IDS[:1],
+                "embedding": pa.FixedSizeListArray.from_arrays(values, 10_000_000),
+            }
+        )
         pq.write_table(wide, tmp_path / "wide", compression="zstd")
         lists = pa.ListArray.from_arrays(pa.array([0, *[10_000_000] * 200], pa.int32()), values)
         uneven = pa.table({"tracklet_id": IDS[:1] * 200, "position": [0] * 200, "embedding": lists})
@@ -254,7 +298,9 @@ class TestForm:
         [(code, message)] = read_in_child("frames", labelled, tmp_path / "uneven")
         assert (code, "vectors of several lengths" in message) == (2, True)
 
-    def test_frames_of_several_lengths_are_not_taken_for_one(self, tmp_path: Path, labelled: Path) -> None:
+    def test_frames_of_several_lengths_are_not_taken_for_one(
+        self, tmp_path: Path, labelled: Path
+    ) -> None:
         columns = {"tracklet_id": IDS, "position": [0, 0], "embedding": [[1.0], [2.0, 3.0, 4.0]]}
         pq.write_table(pa.table(columns), tmp_path / "e")
         with pytest.raises(LpwError, match="vectors of several lengths"):
@@ -270,7 +316,11 @@ class TestForm:
             refuse(tmp_path / "t", "column tracklet_id: got type list|too deeply nested")
 
     def test_twenty_thousand_columns_with_names_of_a_kilobyte(self, tmp_path: Path) -> None:
-        pq.write_table(pa.table({f"{'c' * 100}{i}": [1] for i in range(20_000)}), tmp_path / "t", compression="none")
+        pq.write_table(
+            pa.table({f"{'c' * 100}{i}": [1] for i in range(20_000)}),
+            tmp_path / "t",
+            compression="none",
+        )
         refuse(tmp_path / "t", "and 19980 more|footer")
 
     def test_wrong_types_and_nulls(self, tmp_path: Path) -> None:
@@ -322,7 +372,11 @@ class TestForm:
         for codec in ("none", "snappy", "gzip", "brotli", "lz4", "zstd"):
             for version in ("1.0", "2.0"):
                 for dictionary in (True, False):
-                    options = {"data_page_version": version, "use_dictionary": dictionary, "data_page_size": 4_000}
+                    options = {
+                        "data_page_version": version,
+                        "use_dictionary": dictionary,
+                        "data_page_size": 4_000,
+                    }
                     pq.write_table(table, tmp_path / "t", compression=codec, **options)
                     assert read_table(tmp_path / "t", TRACKLETS).equals(table)
         encodings = dict.fromkeys(("tracklet_id", "camera_id"), "DELTA_BYTE_ARRAY") | {
@@ -332,7 +386,8 @@ class TestForm:
         assert read_table(tmp_path / "t", TRACKLETS).equals(table)
 
     def test_a_dictionary_with_one_long_text_is_no_bomb(self, tmp_path: Path) -> None:
-        """What the texts come to is bounded by the longest of them, not by the size of the dictionary."""
+        """What the texts come to is bounded by the longest of them, not by the size of the
+        dictionary."""
         n, names = 60_000, [f"{i:0100d}" for i in range(2_000)]
         columns = {name: tracklets(1)[name].combine_chunks().take(pa.array(np.zeros(n, np.int64)))
                    for name in TRACKLETS.names}  # fmt: skip
@@ -360,16 +415,23 @@ class TestFacts:
         file = tmp_path / "t.parquet"
         write_table(file, tracklets(), TRACKLETS)
         data, facts = file.read_bytes(), facts_of(file)
-        assert describe_table(file) == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        assert describe_table(file) == {
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
         assert verify_table(file, facts) is None
         assert read_table(file, TRACKLETS, facts=facts).num_rows == 40
         write_table(file, tracklets(39), TRACKLETS)
-        with pytest.raises(MismatchError, match=r"got another table \(.* restore it, or run `lpw check`"):
+        with pytest.raises(
+            MismatchError, match=r"got another table \(.* restore it, or run `lpw check`"
+        ):
             read_table(file, TRACKLETS, facts=facts)
         changed = bytearray(data)
         changed[100] ^= 1
         file.write_bytes(changed)
-        with pytest.raises(MismatchError, match=rf"another table \(SHA-256 .*names \({facts.sha256[:12]}"):
+        with pytest.raises(
+            MismatchError, match=rf"another table \(SHA-256 .*names \({facts.sha256[:12]}"
+        ):
             read_table(file, TRACKLETS, facts=facts)
         assert "another table (SHA-256 " in str(verify_table(file, facts))
 
@@ -400,7 +462,9 @@ class TestFacts:
         body = bytearray(data)
         body[5_000_000] ^= 1
         file.write_bytes(body)
-        assert verify_table(file, facts) is None, "a page is verified by its checksum when it is read"
+        assert verify_table(file, facts) is None, (
+            "a page is verified by its checksum when it is read"
+        )
         assert "another table (SHA-256 " in str(verify_table(file, facts, whole=True))
         with pytest.raises(MismatchError):
             read_table(file, PACK, facts=facts)
@@ -442,7 +506,10 @@ def test_embeddings_are_opened_once_and_not_through_links(tmp_path: Path, labell
 
     rows = pa.table({"tracklet_id": [*IDS], "embedding": [[1.0, 2.0], [3.0, 4.0]]})
     pq.write_table(rows, tmp_path / "e")
-    assert read_embeddings(tmp_path / "e", open_dataset(labelled)).vectors.tolist() == [[1, 2], [3, 4]]
+    assert read_embeddings(tmp_path / "e", open_dataset(labelled)).vectors.tolist() == [
+        [1, 2],
+        [3, 4],
+    ]
     (tmp_path / "link").symlink_to(tmp_path / "e")
     with pytest.raises(LpwError, match="a link"):
         read_embeddings(tmp_path / "link", open_dataset(labelled))

@@ -1,4 +1,5 @@
-"""Reading images and opening an index: files and pack alike, other processes, damage named, tables that do not fit."""
+"""Reading images and opening an index: files and pack alike, other processes, damage named, tables
+that do not fit."""
 
 import multiprocessing
 import os
@@ -85,7 +86,9 @@ class TestProcesses:
         with multiprocessing.get_context("fork").Pool(2) as pool:
             orders = [list(np.random.default_rng(i).permutation(rows)) for i in range(8)]
             found = pool.starmap(read_all, [(reader, order) for order in orders])
-        assert all(got == [alone[row] for row in order] for got, order in zip(found, orders, strict=True))
+        assert all(
+            got == [alone[row] for row in order] for got, order in zip(found, orders, strict=True)
+        )
 
     def test_a_pickled_reader_opens_for_itself(self, made: Path) -> None:
         reader = open_images(open_dataset(made), source="pack")
@@ -112,7 +115,9 @@ def spoil(data: bytes, kind: str, rng: np.random.Generator) -> bytes:
 
 class TestDamage:
     @pytest.mark.parametrize("kind", ["flip", "zeros", "cut", "magic", "empty", "bomb"])
-    def test_every_damage_is_named_where_all_are_verified(self, dataset: Dataset, kind: str) -> None:
+    def test_every_damage_is_named_where_all_are_verified(
+        self, dataset: Dataset, kind: str
+    ) -> None:
         rng, path = np.random.default_rng(1), paths_of(dataset)[4]
         data = (dataset.root / path).read_bytes()
         reader = open_images(dataset, source="files")
@@ -125,7 +130,9 @@ class TestDamage:
                 reader.decode(4)
 
     @pytest.mark.parametrize("kind", ["magic", "empty", "bomb"])
-    def test_what_is_no_such_image_is_named_without_hashing(self, dataset: Dataset, kind: str) -> None:
+    def test_what_is_no_such_image_is_named_without_hashing(
+        self, dataset: Dataset, kind: str
+    ) -> None:
         path = paths_of(dataset)[4]
         bad = spoil((dataset.root / path).read_bytes(), kind, np.random.default_rng(1))
         (dataset.root / path).write_bytes(bad)
@@ -145,7 +152,9 @@ class TestDamage:
         data = bytearray((dataset.root / PACK_FILE).read_bytes())
         data[500] ^= 1
         (dataset.root / PACK_FILE).write_bytes(data)
-        with pytest.raises(CorruptCropError, match=r"images.pack, images/.*1\.jpg: got SHA-256.*lpw pack"):
+        with pytest.raises(
+            CorruptCropError, match=r"images.pack, images/.*1\.jpg: got SHA-256.*lpw pack"
+        ):
             open_images(dataset).read(0)
 
     def test_an_undecodable_image_that_the_index_names(self, dataset: Dataset) -> None:
@@ -157,9 +166,12 @@ class TestDamage:
         (dataset.root / path).write_bytes(bad)
         hashes = [hashlib.sha256(bad).digest(), *dataset.frames["sha256"].to_pylist()[1:]]
         place = dataset.frames.schema.get_field_index("sha256")
-        frames = dataset.frames.set_column(place, schema.FRAMES.field("sha256"), pa.array(hashes, pa.binary(32)))
+        frames = dataset.frames.set_column(
+            place, schema.FRAMES.field("sha256"), pa.array(hashes, pa.binary(32))
+        )
         with pytest.raises(
-            CorruptCropError, match=f"60000x60000 pixels; expected an image of {CROP_WIDTH}x{CROP_HEIGHT}"
+            CorruptCropError,
+            match=f"60000x60000 pixels; expected an image of {CROP_WIDTH}x{CROP_HEIGHT}",
         ):
             open_images(dataset, frames, source="files").decode(0)
 
@@ -171,7 +183,9 @@ class TestDamage:
         (dataset.root / third).unlink()
         os.mkfifo(dataset.root / third)
         reader = open_images(dataset, source="files")
-        for row, got in enumerate(("no such file", "no regular file|is a directory", "no regular file")):
+        for row, got in enumerate(
+            ("no such file", "no regular file|is a directory", "no regular file")
+        ):
             with pytest.raises(CorruptCropError, match=got):
                 reader.read(row)
 
@@ -182,7 +196,9 @@ class TestIndex:
         ids = open_dataset(made).frames["tracklet_id"].to_pylist()
         for i, name in enumerate(index.tracklets["tracklet_id"].to_pylist()):
             rows = range(index.starts[i], index.starts[i + 1])
-            assert {ids[row] for row in rows} == {name} and len(rows) == index.tracklets["n_frames"][i].as_py()
+            assert {ids[row] for row in rows} == {name} and len(rows) == index.tracklets[
+                "n_frames"
+            ][i].as_py()
         assert index.starts[-1] == len(ids) == len(index.images)
 
     @pytest.mark.parametrize("change", ["n_frames", "order", "position", "fewer"])
@@ -196,8 +212,13 @@ class TestIndex:
             frames[3]["position"] = 4
         else:
             del tracklets[-1]
-        for name, rows, kind in (("tracklets", tracklets, schema.TRACKLETS), ("frames", frames, schema.FRAMES)):
-            tables.write_table(dataset.root / f"{name}.parquet", pa.Table.from_pylist(rows, schema=kind), kind)
+        for name, rows, kind in (
+            ("tracklets", tracklets, schema.TRACKLETS),
+            ("frames", frames, schema.FRAMES),
+        ):
+            tables.write_table(
+                dataset.root / f"{name}.parquet", pa.Table.from_pylist(rows, schema=kind), kind
+            )
         close_dataset(dataset.root, {"name": "odd"})
         with pytest.raises(MismatchError, match=r"frames\.parquet: got other rows"):
             open_index(dataset.root)
@@ -208,7 +229,14 @@ class TestIndex:
 
     def test_opening_imports_no_pandas(self, made: Path) -> None:
         """Its import takes three times as long as opening a large index."""
-        code = "import sys; from pathlib import Path; from lpw_toolkit.dataset.clip_index import open_index; "
-        code += "open_index(Path(sys.argv[1])); print('pandas' in sys.modules, 'torch' in sys.modules)"
-        run = subprocess.run([sys.executable, "-c", code, str(made)], capture_output=True, text=True, check=True)
+        code = (
+            "import sys; from pathlib import Path; from lpw_toolkit.dataset.clip_index import "
+            "open_index; "
+        )
+        code += (
+            "open_index(Path(sys.argv[1])); print('pandas' in sys.modules, 'torch' in sys.modules)"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code, str(made)], capture_output=True, text=True, check=True
+        )
         assert run.stdout.split() == ["False", "False"]

@@ -27,13 +27,24 @@ def with_manifest(dataset, **facts):
 
 def test_describe_counts(dataset):
     facts = info.describe(dataset)
-    assert facts["counts"] == {"n_tracklets": 8, "n_images": 109, "n_persons": 4, "n_cameras": 4, "n_scenes": 2}
+    assert facts["counts"] == {
+        "n_tracklets": 8,
+        "n_images": 109,
+        "n_persons": 4,
+        "n_cameras": 4,
+        "n_scenes": 2,
+    }
     assert facts["kinds"] == {"person": 8}
     assert [(s["scene_id"], s["n_cameras"], s["n_tracklets"]) for s in facts["scenes"]] == [
         ("scen1", 2, 4),
         ("scen2", 2, 4),
     ]
-    assert [c["camera_id"] for c in facts["cameras"]] == ["scen1/view1", "scen1/view2", "scen2/view1", "scen2/view2"]
+    assert [c["camera_id"] for c in facts["cameras"]] == [
+        "scen1/view1",
+        "scen1/view2",
+        "scen2/view1",
+        "scen2/view2",
+    ]
     assert sum(c["n_images"] for c in facts["cameras"]) == facts["counts"]["n_images"]
     assert facts["cameras"][0]["time_s"] == {"first": 0.0, "last": 2.2}
 
@@ -60,7 +71,9 @@ def test_unknown_is_none_not_zero(unknown):
     assert facts["counts"]["n_persons"] is None
     assert facts["score"] is None
     assert facts["time_s"] is None
-    assert all(camera["n_persons"] is None and camera["time_s"] is None for camera in facts["cameras"])
+    assert all(
+        camera["n_persons"] is None and camera["time_s"] is None for camera in facts["cameras"]
+    )
     lines = info.format_info(facts).splitlines()
     assert next(line for line in lines if line.startswith("persons")).split() == ["persons", "—"]
     assert next(line for line in lines if line.startswith("score")).split() == ["score", "—"]
@@ -89,7 +102,9 @@ def test_sources_in_trouble_are_named(dataset):
 
 def test_text_has_the_numbers_and_no_control_characters(dataset):
     facts = info.describe(
-        with_manifest(dataset, name="evil\x1b[31m\u202ename", parent={"name": "p", "digest": "ab" * 32})
+        with_manifest(
+            dataset, name="evil\x1b[31m\u202ename", parent={"name": "p", "digest": "ab" * 32}
+        )
     )
     text = info.format_info(facts)
     assert "\x1b" not in text
@@ -103,7 +118,12 @@ def test_text_has_the_numbers_and_no_control_characters(dataset):
 def test_table1_of_an_identified_dataset(dataset):
     table = info.table1(dataset)
     mine = table["dataset"]
-    assert (mine["identities"], mine["boxes"], mine["tracklets"], mine["mean_length"]) == (4, 109, 8, 13.6)
+    assert (mine["identities"], mine["boxes"], mine["tracklets"], mine["mean_length"]) == (
+        4,
+        109,
+        8,
+        13.6,
+    )
     assert mine["identities_by_cameras"] == {"1": 2, "2": 2}
     assert table["n_unidentified"] == 2
 

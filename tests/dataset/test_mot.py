@@ -44,7 +44,9 @@ def test_an_empty_file_is_an_empty_table(tmp_path: Path, text: str) -> None:
     assert len(read_boxes(write(tmp_path, text))) == 0
 
 
-@pytest.mark.parametrize("text", [GOOD, GOOD + "\r\n", "\ufeff" + GOOD, "\n\n" + GOOD, "1, -1, 10, 20, 30, 40, 0.5"])
+@pytest.mark.parametrize(
+    "text", [GOOD, GOOD + "\r\n", "\ufeff" + GOOD, "\n\n" + GOOD, "1, -1, 10, 20, 30, 40, 0.5"]
+)
 def test_harmless_variations(tmp_path: Path, text: str) -> None:
     assert boxes_of(read_detections(write(tmp_path, text))).tolist() == [[10, 20, 40, 60]]
 
@@ -85,8 +87,12 @@ def test_bad_lines_are_named(tmp_path: Path, line: str, message: str) -> None:
 
 def test_other_forms_of_score(tmp_path: Path) -> None:
     path = write(tmp_path, "1,-1,1,1,5,5,0\n1,-1,1,1,5,5,2.5\n")
-    assert read_detections(path, scores="percent")["score"].to_pylist() == pytest.approx([0.0, 0.025])
-    assert read_detections(path, scores="log_odds")["score"].to_pylist() == pytest.approx([0.5, 1 / (1 + np.exp(-2.5))])
+    assert read_detections(path, scores="percent")["score"].to_pylist() == pytest.approx(
+        [0.0, 0.025]
+    )
+    assert read_detections(path, scores="log_odds")["score"].to_pylist() == pytest.approx(
+        [0.5, 1 / (1 + np.exp(-2.5))]
+    )
     with pytest.raises(LpwError, match="0 to 100"):
         read_detections(write(tmp_path, "1,-1,1,1,5,5,101"), scores="percent")
 
@@ -110,11 +116,14 @@ def test_ground_truth(tmp_path: Path) -> None:
 
 
 def test_written_tracks_are_read_back(tmp_path: Path) -> None:
-    det = write(tmp_path, f"{GOOD}\n1,-1,100,20,30,40.125,0.75,-1,-1,-1\n2,-1,11,20,30,40,0.5,-1,-1,-1\n")
+    det = write(
+        tmp_path, f"{GOOD}\n1,-1,100,20,30,40.125,0.75,-1,-1,-1\n2,-1,11,20,30,40,0.5,-1,-1,-1\n"
+    )
     out = tmp_path / "tracks.txt"
     write_tracks(out, read_detections(det), np.array([1, -1, 0], np.int32))
     assert out.read_text() == (
-        "1,2,10.000,20.000,30.000,40.000,0.5,-1,-1,-1\n2,1,11.000,20.000,30.000,40.000,0.5,-1,-1,-1\n"
+        "1,2,10.000,20.000,30.000,40.000,0.5,-1,-1,-1\n"
+        "2,1,11.000,20.000,30.000,40.000,0.5,-1,-1,-1\n"
     )
     assert read_boxes(out).track.tolist() == [2, 1]
     write_tracks(out, read_detections(det), np.full(3, -1, np.int32))
@@ -126,4 +135,6 @@ def test_every_public_sequence_is_read(shared_data: Path) -> None:
     for folder in sorted((shared_data / "mot15").iterdir()):
         text = (folder / "det" / "det.txt").read_text().splitlines()
         assert read_detections(folder / "det" / "det.txt").num_rows == len(text)
-        assert len(read_boxes(folder / "gt" / "gt.txt")) == len((folder / "gt" / "gt.txt").read_text().splitlines())
+        assert len(read_boxes(folder / "gt" / "gt.txt")) == len(
+            (folder / "gt" / "gt.txt").read_text().splitlines()
+        )

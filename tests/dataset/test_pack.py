@@ -1,4 +1,5 @@
-"""Packing: the bytes and their places, what is refused, what a fault leaves behind, and what `lpw check` sees."""
+"""Packing: the bytes and their places, what is refused, what a fault leaves behind, and what `lpw
+check` sees."""
 
 import hashlib
 import json
@@ -45,7 +46,9 @@ def rules(root: Path) -> list[str]:
 
 def snapshot(root: Path) -> dict[str, str]:
     files = [f for f in sorted(root.rglob("*")) if f.is_file() and ".lpw" not in f.parts]
-    return {f.relative_to(root).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    return {
+        f.relative_to(root).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files
+    }
 
 
 class TestWriting:
@@ -57,7 +60,9 @@ class TestWriting:
         assert pack.n_images == len(paths) and pack.n_bytes == len(data)
         table = pq.read_table(dataset.root / PACK_TABLE)
         assert table["tracklet_id"].to_pylist() == dataset.frames["tracklet_id"].to_pylist()
-        for row, sha256 in zip(table.to_pylist(), dataset.frames["sha256"].to_pylist(), strict=True):
+        for row, sha256 in zip(
+            table.to_pylist(), dataset.frames["sha256"].to_pylist(), strict=True
+        ):
             image = data[row["offset"] : row["offset"] + row["length"]]
             assert hashlib.sha256(image).digest() == sha256
 
@@ -103,7 +108,8 @@ class TestWriting:
 
 PACK_CODE = """
 import sys; from pathlib import Path
-from lpw_toolkit.dataset.dataset import open_dataset; from lpw_toolkit.errors import LpwError; from lpw_toolkit.dataset.pack import *
+from lpw_toolkit.dataset.dataset import open_dataset; from lpw_toolkit.errors import LpwError
+from lpw_toolkit.dataset.pack import *
 try: write_pack(open_dataset(Path(sys.argv[1])))
 except LpwError as error: print(error); sys.exit(error.exit_code)
 """
@@ -117,7 +123,8 @@ def run_pack(root: Path, fault: str) -> "subprocess.CompletedProcess[str]":
 
 class TestFaults:
     def test_every_kill_and_every_full_disk(self, dataset: Dataset, tmp_path: Path) -> None:
-        """At every fault point: no pack is believed that is not whole, and a second run ends as an undisturbed one."""
+        """At every fault point: no pack is believed that is not whole, and a second run ends as an
+        undisturbed one."""
         whole = tmp_path / "whole"
         shutil.copytree(dataset.root, whole)
         write_pack(open_dataset(whole))
@@ -135,7 +142,10 @@ class TestFaults:
             if kind == ":ENOSPC" and "space" in run.stdout:
                 assert f"{(whole / PACK_FILE).stat().st_size} free bytes" in run.stdout
             if (root / PACK_TABLE).exists():
-                assert read_pack(open_dataset(root), dataset.frames.num_rows).n_images == dataset.frames.num_rows
+                assert (
+                    read_pack(open_dataset(root), dataset.frames.num_rows).n_images
+                    == dataset.frames.num_rows
+                )
             assert check_dataset(root).ok
             assert run.returncode != 2 or not list(root.glob("*~"))
             write_pack(open_dataset(root))
@@ -155,7 +165,10 @@ class TestFaults:
 def change_table(root: Path, change: dict[str, list[int]] | None = None, **facts: str) -> None:
     """pack.parquet written again with other values and metadata."""
     table = pq.read_table(root / PACK_TABLE)
-    metadata = {**table.schema.metadata, **{f"lpw_{k}".encode(): v.encode() for k, v in facts.items()}}
+    metadata = {
+        **table.schema.metadata,
+        **{f"lpw_{k}".encode(): v.encode() for k, v in facts.items()},
+    }
     for name, values in (change or {}).items():
         place = table.schema.get_field_index(name)
         table = table.set_column(place, PACK.field(name), pa.array(values, PACK.field(name).type))
@@ -187,7 +200,9 @@ class TestStale:
         (dataset.root / "aside").rename(dataset.root / PACK_FILE)
         (dataset.root / PACK_TABLE).unlink()
         report = check_dataset(dataset.root)
-        assert [p.rule for p in report.problems] == ["pack-half"] and report.ok  # a warning: files are read instead
+        assert [p.rule for p in report.problems] == [
+            "pack-half"
+        ] and report.ok  # a warning: files are read instead
 
     def test_gaps_and_missing_rows_are_refused(self, dataset: Dataset) -> None:
         pack, _ = write_pack(dataset)
@@ -222,6 +237,8 @@ class TestStale:
             flipped[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
             (dataset.root / PACK_TABLE).write_bytes(flipped)
             try:
-                assert np.array_equal(read_pack(dataset, dataset.frames.num_rows).starts, pack.starts)
+                assert np.array_equal(
+                    read_pack(dataset, dataset.frames.num_rows).starts, pack.starts
+                )
             except MismatchError as error:
                 assert str(dataset.root) in str(error)

@@ -3,7 +3,16 @@
 import pyarrow as pa
 import pytest
 
-from lpw_toolkit.dataset.schema import DETECTIONS, FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, TIMELINE, TRACKLETS, check
+from lpw_toolkit.dataset.schema import (
+    DETECTIONS,
+    FORMAT_VERSION,
+    FRAMES,
+    KINDS,
+    SCHEMAS,
+    TIMELINE,
+    TRACKLETS,
+    check,
+)
 from lpw_toolkit.errors import MismatchError
 
 CONTRACT = {
@@ -11,24 +20,31 @@ CONTRACT = {
     "x1 float, y1 float, x2 float, y2 float, score float",
     "timeline": "video_id string, frame_index int32, pts_s double?, "
     "segment int32, duplicate bool, width int32, height int32",
-    "tracklets": "tracklet_id string, scene_id string?, camera_id string, person_id string?, kind string, "
+    "tracklets": "tracklet_id string, scene_id string?, camera_id string, person_id string?, kind "
+    "string, "
     "video_id string?, n_frames int32, first_pts_s double?, last_pts_s double?",
     "frames": "tracklet_id string, position int32, "
     "image struct<bytes: binary, path: string>, width int16, height int16, "
-    "sha256 fixed_size_binary[32], frame_index int32?, pts_s double?, x1 float?, y1 float?, x2 float?, y2 float?, "
+    "sha256 fixed_size_binary[32], frame_index int32?, pts_s double?, x1 float?, y1 float?, x2 "
+    "float?, y2 float?, "
     "score float?",
 }
 
 
 @pytest.mark.parametrize("name", CONTRACT)
 def test_columns_types_and_nulls_are_those_of_the_contract(name: str) -> None:
-    fields = [f"{field.name} {field.type}{'?' if field.nullable else ''}" for field in SCHEMAS[name]]
+    fields = [
+        f"{field.name} {field.type}{'?' if field.nullable else ''}" for field in SCHEMAS[name]
+    ]
     assert ", ".join(fields) == CONTRACT[name]
 
 
 @pytest.mark.parametrize("name", CONTRACT)
 def test_metadata_names_table_and_version(name: str) -> None:
-    assert SCHEMAS[name].metadata == {b"lpw_table": name.encode(), b"lpw_version": str(FORMAT_VERSION).encode()}
+    assert SCHEMAS[name].metadata == {
+        b"lpw_table": name.encode(),
+        b"lpw_version": str(FORMAT_VERSION).encode(),
+    }
     assert KINDS == ("person", "distractor", "junk")
 
 
@@ -79,7 +95,11 @@ def test_every_type_is_compared(column: str) -> None:
 
 
 def test_another_table_version_or_odd_metadata() -> None:
-    for metadata in (TIMELINE.metadata, {**DETECTIONS.metadata, b"lpw_version": b"2"}, {b"lpw_table": b"\xff"}):
+    for metadata in (
+        TIMELINE.metadata,
+        {**DETECTIONS.metadata, b"lpw_version": b"2"},
+        {b"lpw_table": b"\xff"},
+    ):
         with pytest.raises(MismatchError, match="expected table detections v1"):
             check(detections().replace_schema_metadata(metadata), DETECTIONS)
     assert check(detections().replace_schema_metadata({b"pandas": b"{}"}), DETECTIONS).num_rows == 1

@@ -36,7 +36,9 @@ UNICODE_IDS = ("scen1/view1/000001", "城市/カメラ/١", "a'b\"c\n", "\U0001f
 
 def make_frames(n_tracklets: int = 5, n_frames: int = 7) -> pa.Table:
     rng = np.random.default_rng(0)
-    ids = sorted(UNICODE_IDS)[:n_tracklets] + [f"~{i:06d}" for i in range(n_tracklets - len(UNICODE_IDS))]
+    ids = sorted(UNICODE_IDS)[:n_tracklets] + [
+        f"~{i:06d}" for i in range(n_tracklets - len(UNICODE_IDS))
+    ]
     rows = [
         {
             "tracklet_id": tracklet_id,
@@ -60,7 +62,10 @@ def make_frames(n_tracklets: int = 5, n_frames: int = 7) -> pa.Table:
 
 
 def make_tracklets() -> pa.Table:
-    rows = [{"tracklet_id": i, "camera_id": "c", "kind": "person", "n_frames": 7} for i in sorted(UNICODE_IDS)]
+    rows = [
+        {"tracklet_id": i, "camera_id": "c", "kind": "person", "n_frames": 7}
+        for i in sorted(UNICODE_IDS)
+    ]
     return pa.Table.from_pylist(rows, schema=TRACKLETS)
 
 
@@ -70,7 +75,9 @@ def frames() -> pa.Table:
 
 
 class TestRoundTrip:
-    def test_all_values_types_and_metadata_come_back(self, tmp_path: Path, frames: pa.Table) -> None:
+    def test_all_values_types_and_metadata_come_back(
+        self, tmp_path: Path, frames: pa.Table
+    ) -> None:
         write_table(tmp_path / "f.parquet", frames, FRAMES, group_by="tracklet_id")
         back = read_table(tmp_path / "f.parquet", FRAMES)
         assert back.equals(frames)
@@ -88,9 +95,14 @@ class TestRoundTrip:
         assert back.equals(frames.select(["position", "width"]))
 
     def test_extra_metadata_is_kept_beside_our_own(self, tmp_path: Path, frames: pa.Table) -> None:
-        marked = frames.replace_schema_metadata({b"mine": b"1", b"lpw_table": b"frames", b"lpw_version": b"1"})
+        marked = frames.replace_schema_metadata(
+            {b"mine": b"1", b"lpw_table": b"frames", b"lpw_version": b"1"}
+        )
         write_table(tmp_path / "f.parquet", marked, FRAMES)
-        assert read_table(tmp_path / "f.parquet", FRAMES).schema.metadata == {**FRAMES.metadata, b"mine": b"1"}
+        assert read_table(tmp_path / "f.parquet", FRAMES).schema.metadata == {
+            **FRAMES.metadata,
+            b"mine": b"1",
+        }
 
     def test_same_rows_give_same_bytes_however_they_were_chunked(self, frames: pa.Table) -> None:
         chunked = pa.concat_tables([frames.slice(0, 3), frames.slice(3)])
@@ -107,7 +119,9 @@ class TestRoundTrip:
         folder = tmp_path / "城市 %03d"
         folder.mkdir()
         write_table(folder / "-t.parquet", make_tracklets(), TRACKLETS)
-        assert read_table(folder / "-t.parquet", TRACKLETS)["tracklet_id"].to_pylist() == sorted(UNICODE_IDS)
+        assert read_table(folder / "-t.parquet", TRACKLETS)["tracklet_id"].to_pylist() == sorted(
+            UNICODE_IDS
+        )
 
     def test_folders_named_like_partitions_add_no_column(self, tmp_path: Path) -> None:
         folder = tmp_path / "kind=junk"
@@ -121,7 +135,11 @@ class TestRowGroups:
         monkeypatch.setattr(tables, "ROW_GROUP_ROWS", 10)
         table = make_frames(5, 7)
         metadata = pq.read_metadata(io.BytesIO(encode_table(table, FRAMES, group_by="tracklet_id")))
-        assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [14, 7, 14]
+        assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [
+            14,
+            7,
+            14,
+        ]
 
     @given(lengths=st.lists(st.integers(1, 9), max_size=12), rows=st.integers(1, 12))
     @settings(max_examples=60, deadline=None)
@@ -137,13 +155,17 @@ class TestRowGroups:
     @given(st.lists(st.sampled_from("abc"), max_size=30))
     @settings(max_examples=60, deadline=None)
     def test_run_starts(self, values: list[str]) -> None:
-        column = pa.chunked_array([pa.array(values[:7], pa.string()), pa.array(values[7:], pa.string())])
+        column = pa.chunked_array(
+            [pa.array(values[:7], pa.string()), pa.array(values[7:], pa.string())]
+        )
         wanted = [i for i, v in enumerate(values) if i == 0 or values[i - 1] != v]
         assert run_starts(column).tolist() == wanted
 
 
 class TestOtherReaders:
-    def test_pandas_polars_and_duckdb_see_the_same_values(self, tmp_path: Path, frames: pa.Table) -> None:
+    def test_pandas_polars_and_duckdb_see_the_same_values(
+        self, tmp_path: Path, frames: pa.Table
+    ) -> None:
         file = tmp_path / "frames.parquet"
         write_table(file, frames, FRAMES, group_by="tracklet_id")
         wanted = frames.drop_columns(["image"]).to_pylist()
@@ -152,23 +174,39 @@ class TestOtherReaders:
         assert seen_by_polars.drop("image").to_dicts() == wanted
         assert seen_by_polars["image"].struct.field("path").to_list() == paths
         with duckdb.connect() as connection:
-            relation = connection.execute("select * exclude (image) from read_parquet(?)", [str(file)])
+            relation = connection.execute(
+                "select * exclude (image) from read_parquet(?)", [str(file)]
+            )
             names = [column[0] for column in relation.description]
             assert [dict(zip(names, row, strict=True)) for row in relation.fetchall()] == wanted
-            path_rows = connection.execute("select image.path from read_parquet(?)", [str(file)]).fetchall()
+            path_rows = connection.execute(
+                "select image.path from read_parquet(?)", [str(file)]
+            ).fetchall()
         assert [row[0] for row in path_rows] == paths
         seen_by_pandas = pd.read_parquet(file)
         assert [image["path"] for image in seen_by_pandas["image"]] == paths
         for column in ("tracklet_id", "position", "sha256", "x2", "pts_s"):
             assert seen_by_pandas[column].tolist() == frames[column].to_pylist()
-        assert seen_by_pandas["frame_index"].isna().tolist() == [v is None for v in frames["frame_index"].to_pylist()]
+        assert seen_by_pandas["frame_index"].isna().tolist() == [
+            v is None for v in frames["frame_index"].to_pylist()
+        ]
 
     @pytest.mark.parametrize("name", ["detections", "timeline", "tracklets"])
     def test_they_open_every_other_table(self, tmp_path: Path, name: str) -> None:
-        row = {"video_id": "v", "frame_index": 3, "x1": 1.0, "y1": 1.0, "x2": 2.0, "y2": 2.0, "score": 0.5}
+        row = {
+            "video_id": "v",
+            "frame_index": 3,
+            "x1": 1.0,
+            "y1": 1.0,
+            "x2": 2.0,
+            "y2": 2.0,
+            "score": 0.5,
+        }
         row |= {"segment": 0, "duplicate": False, "width": 9, "height": 9, "pts_s": None}
         row |= {"tracklet_id": "t", "camera_id": "c", "kind": "person", "n_frames": 1}
-        table = pa.Table.from_pylist([{k: v for k, v in row.items() if k in SCHEMAS[name].names}], SCHEMAS[name])
+        table = pa.Table.from_pylist(
+            [{k: v for k, v in row.items() if k in SCHEMAS[name].names}], SCHEMAS[name]
+        )
         file = tmp_path / f"{name}.parquet"
         write_table(file, table, SCHEMAS[name])
         assert pl.read_parquet(file).to_dicts() == table.to_pylist()
@@ -210,7 +248,14 @@ class TestDamage:
             assert _read_or_mismatch(tmp_path / "t.parquet", TRACKLETS) is None
 
     def test_bytes_that_are_no_parquet(self, tmp_path: Path) -> None:
-        for junk in (b"", b"PAR1", b"PAR1PAR1", b"PAR1" + b"\xff" * 8 + b"PAR1", bytes(5000), b"PK\x03\x04" * 9):
+        for junk in (
+            b"",
+            b"PAR1",
+            b"PAR1PAR1",
+            b"PAR1" + b"\xff" * 8 + b"PAR1",
+            bytes(5000),
+            b"PK\x03\x04" * 9,
+        ):
             (tmp_path / "t.parquet").write_bytes(junk)
             assert _read_or_mismatch(tmp_path / "t.parquet", TRACKLETS) is None
 
@@ -226,10 +271,16 @@ class TestDamage:
         with pytest.raises(MismatchError, match=column):
             read_table(tmp_path / "f.parquet", FRAMES)
 
-    @pytest.mark.parametrize(("column", "kind"), [("position", pa.int64()), ("score", pa.float64())])
-    def test_wrong_type(self, tmp_path: Path, frames: pa.Table, column: str, kind: pa.DataType) -> None:
+    @pytest.mark.parametrize(
+        ("column", "kind"), [("position", pa.int64()), ("score", pa.float64())]
+    )
+    def test_wrong_type(
+        self, tmp_path: Path, frames: pa.Table, column: str, kind: pa.DataType
+    ) -> None:
         at = frames.schema.get_field_index(column)
-        pq.write_table(frames.set_column(at, column, frames[column].cast(kind)), tmp_path / "f.parquet")
+        pq.write_table(
+            frames.set_column(at, column, frames[column].cast(kind)), tmp_path / "f.parquet"
+        )
         with pytest.raises(MismatchError, match=f"column {column}.*type"):
             read_table(tmp_path / "f.parquet", FRAMES)
 
@@ -237,13 +288,17 @@ class TestDamage:
         write_table(tmp_path / "t.parquet", make_tracklets(), TRACKLETS)
         with pytest.raises(MismatchError, match="table tracklets v1"):
             read_table(tmp_path / "t.parquet", FRAMES)
-        newer = make_tracklets().replace_schema_metadata({b"lpw_table": b"tracklets", b"lpw_version": b"99"})
+        newer = make_tracklets().replace_schema_metadata(
+            {b"lpw_table": b"tracklets", b"lpw_version": b"99"}
+        )
         pq.write_table(newer, tmp_path / "n.parquet")
         with pytest.raises(MismatchError, match="v99"):
             read_table(tmp_path / "n.parquet", TRACKLETS)
 
     def test_metadata_that_is_no_text(self, tmp_path: Path) -> None:
-        odd = make_tracklets().replace_schema_metadata({b"lpw_table": b"tr\xb3cklets", b"lpw_version": b"1"})
+        odd = make_tracklets().replace_schema_metadata(
+            {b"lpw_table": b"tr\xb3cklets", b"lpw_version": b"1"}
+        )
         pq.write_table(odd, tmp_path / "t.parquet")
         assert _read_or_mismatch(tmp_path / "t.parquet", TRACKLETS) is None
 
@@ -267,7 +322,11 @@ print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
 def read_in_child(file: Path, name: str) -> tuple[str, int]:
     """What a fresh process made of the file, and the most memory (MiB) it took."""
     child = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(file), name], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", MEASURE, str(file), name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     outcome, peak = child.stdout.split()
     return outcome, int(peak)
@@ -275,7 +334,8 @@ def read_in_child(file: Path, name: str) -> tuple[str, int]:
 
 class TestHostile:
     def test_a_small_file_that_claims_many_rows(self, tmp_path: Path) -> None:
-        """20 million equal rows take half a megabyte as run lengths and more than 1 GB in memory."""
+        """20 million equal rows take half a megabyte as run lengths and more than 1 GB in
+        memory."""
         n_rows = 1_000_000
         part = pa.table(
             {
@@ -302,7 +362,11 @@ class TestHostile:
         n_refused = 0
         for claim in (10**9, 2**40, 2**62):
             start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
-            footer = data[start:-8].replace(_varint(12_241), _varint(claim)).replace(_varint(65_536), _varint(claim))
+            footer = (
+                data[start:-8]
+                .replace(_varint(12_241), _varint(claim))
+                .replace(_varint(65_536), _varint(claim))
+            )
             footer = footer.replace(_varint(n_rows), _varint(claim))
             file.write_bytes(data[:start] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
             outcome, peak_mib = read_in_child(file, "detections")
@@ -313,7 +377,13 @@ class TestHostile:
     def test_pages_that_unpack_to_gigabytes(self, tmp_path: Path) -> None:
         texts = pa.array(["x" * (1 << 20)] * 150)
         table = pa.table({"tracklet_id": texts})
-        pq.write_table(table, tmp_path / "t.parquet", compression="zstd", use_dictionary=False, write_statistics=False)
+        pq.write_table(
+            table,
+            tmp_path / "t.parquet",
+            compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,
+        )
         assert (tmp_path / "t.parquet").stat().st_size < 200_000
         outcome, peak_mib = read_in_child(tmp_path / "t.parquet", "tracklets")
         assert outcome == "refused"
@@ -337,9 +407,13 @@ class TestDigest:
         cut=st.integers(0, 35),
     )
     @settings(max_examples=25, deadline=None)
-    def test_does_not_depend_on_the_file(self, rows: int, compression: str, dictionary: bool, cut: int) -> None:
+    def test_does_not_depend_on_the_file(
+        self, rows: int, compression: str, dictionary: bool, cut: int
+    ) -> None:
         table, sink = make_frames(), io.BytesIO()
-        pq.write_table(table, sink, row_group_size=rows, compression=compression, use_dictionary=dictionary)
+        pq.write_table(
+            table, sink, row_group_size=rows, compression=compression, use_dictionary=dictionary
+        )
         back = pq.read_table(io.BytesIO(sink.getvalue()))
         chunked = pa.concat_tables([back.slice(cut), back.slice(0, 0)]) if cut == 0 else back
         assert digest_rows({"frames": chunked}) == digest_rows({"frames": table})
@@ -348,22 +422,32 @@ class TestDigest:
 
     @pytest.mark.parametrize("column", FRAMES.names)
     @pytest.mark.parametrize("row", [0, 17, 34])
-    def test_every_value_of_every_column_counts(self, frames: pa.Table, column: str, row: int) -> None:
+    def test_every_value_of_every_column_counts(
+        self, frames: pa.Table, column: str, row: int
+    ) -> None:
         values = frames[column].to_pylist()
         values[row] = _other(values[row])
         at = frames.schema.get_field_index(column)
-        changed = frames.set_column(at, FRAMES.field(column), pa.array(values, FRAMES.field(column).type))
+        changed = frames.set_column(
+            at, FRAMES.field(column), pa.array(values, FRAMES.field(column).type)
+        )
         assert digest_rows({"frames": changed}) != digest_rows({"frames": frames})
 
     @pytest.mark.parametrize("column", ["frame_index", "pts_s", "x1", "y1", "x2", "y2", "score"])
     def test_null_is_not_zero(self, frames: pa.Table, column: str) -> None:
         at, field = frames.schema.get_field_index(column), FRAMES.field(column)
-        nulls, zeros = (frames.set_column(at, field, pa.array([v] * len(frames), field.type)) for v in (None, 0))
+        nulls, zeros = (
+            frames.set_column(at, field, pa.array([v] * len(frames), field.type)) for v in (None, 0)
+        )
         assert digest_rows({"f": nulls}) != digest_rows({"f": zeros})
 
     def test_row_order_and_table_name_count(self, frames: pa.Table) -> None:
         swapped = frames.take([1, 0, *range(2, len(frames))])
-        digests = {digest_rows({"a": frames}), digest_rows({"a": swapped}), digest_rows({"b": frames})}
+        digests = {
+            digest_rows({"a": frames}),
+            digest_rows({"a": swapped}),
+            digest_rows({"b": frames}),
+        }
         assert len(digests) == 3
 
     def test_text_that_moves_over_a_border_counts(self) -> None:
@@ -373,7 +457,9 @@ class TestDigest:
     def test_embedded_image_bytes_do_not_count(self, frames: pa.Table) -> None:
         images = [{**image, "bytes": b"jpeg"} for image in frames["image"].to_pylist()]
         at = frames.schema.get_field_index("image")
-        packed = frames.set_column(at, FRAMES.field("image"), pa.array(images, FRAMES.field("image").type))
+        packed = frames.set_column(
+            at, FRAMES.field("image"), pa.array(images, FRAMES.field("image").type)
+        )
         assert digest_rows({"f": packed}) == digest_rows({"f": frames})
 
     def test_is_the_same_today_and_tomorrow(self) -> None:

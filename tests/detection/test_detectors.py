@@ -20,7 +20,9 @@ Found = list[tuple[int, NDArray[np.float32]]]
 
 def _make_ultralytics(folder: Path) -> DetectorOptions:
     pytest.importorskip("ultralytics")
-    return DetectorOptions(weights=str(make_yolo(folder / "yolo-tiny.pt")), image_size=160, min_score=0.4)
+    return DetectorOptions(
+        weights=str(make_yolo(folder / "yolo-tiny.pt")), image_size=160, min_score=0.4
+    )
 
 
 def _make_onnx(folder: Path) -> DetectorOptions:
@@ -29,7 +31,11 @@ def _make_onnx(folder: Path) -> DetectorOptions:
 
 
 def _make_boxes(folder: Path) -> DetectorOptions:
-    lines = [f"{n + 1},-1,{10 + n},{20 - n * 2},40,90,{0.3 + 0.01 * n},-1,-1,-1\n" for n in range(40) for _ in range(2)]
+    lines = [
+        f"{n + 1},-1,{10 + n},{20 - n * 2},40,90,{0.3 + 0.01 * n},-1,-1,-1\n"
+        for n in range(40)
+        for _ in range(2)
+    ]
     (folder / "det.txt").write_text("".join(lines))
     return DetectorOptions(boxes=folder / "det.txt")
 
@@ -38,7 +44,9 @@ MAKERS = {"ultralytics": _make_ultralytics, "onnx": _make_onnx, "boxes": _make_b
 
 
 @pytest.fixture(scope="module", params=detector_names())
-def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, DetectorOptions]:
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, DetectorOptions]:
     return request.param, MAKERS[request.param](tmp_path_factory.mktemp(request.param))
 
 
@@ -65,7 +73,11 @@ def test_boxes_are_float_rows_inside_the_frame_best_first(detector: Detector) ->
     for _, boxes in found:
         assert boxes.dtype == np.float32
         assert boxes.ndim == 2 and boxes.shape[1] == 5
-        assert (boxes[:, :4] >= 0).all() and (boxes[:, [0, 2]] <= 160).all() and (boxes[:, [1, 3]] <= 120).all()
+        assert (
+            (boxes[:, :4] >= 0).all()
+            and (boxes[:, [0, 2]] <= 160).all()
+            and (boxes[:, [1, 3]] <= 120).all()
+        )
         assert (boxes[:, 2] > boxes[:, 0]).all() and (boxes[:, 3] > boxes[:, 1]).all()
         assert (np.diff(boxes[:, 4]) <= 0).all()
 
@@ -74,7 +86,9 @@ def test_every_frame_once_in_order_without_duplicates(detector: Detector) -> Non
     frames = draw_frames(40)
     for index in (1, 2, 3, 17, 39):
         frames[index].duplicate = True
-    assert [index for index, _ in _run(detector, frames)] == [f.index for f in frames if not f.duplicate]
+    assert [index for index, _ in _run(detector, frames)] == [
+        f.index for f in frames if not f.duplicate
+    ]
 
 
 def test_no_frames_no_boxes() -> None:
@@ -90,7 +104,9 @@ def test_same_bytes_again_and_from_any_batch_on(detector: Detector) -> None:
     assert _as_bytes(_run(detector, frames[start:])) == whole[start:]
 
 
-def test_same_bytes_from_a_second_opening(opened: tuple[str, DetectorOptions], detector: Detector) -> None:
+def test_same_bytes_from_a_second_opening(
+    opened: tuple[str, DetectorOptions], detector: Detector
+) -> None:
     frames = draw_frames(40)
     again = open_detector(*opened)
     assert again.settings == detector.settings
@@ -132,25 +148,41 @@ def test_pictures_are_only_read_by_those_who_say_so(detector: Detector) -> None:
         found = _run(detector, [Picture(i, None) for i in range(40)])
         assert len(found) == 40
     else:
-        assert {"runtime", "runtime_version", "precision", "threads", "image_size"} <= set(detector.settings)
+        assert {"runtime", "runtime_version", "precision", "threads", "image_size"} <= set(
+            detector.settings
+        )
 
 
-def test_settings_are_plain_and_name_no_place(opened: tuple[str, DetectorOptions], detector: Detector) -> None:
+def test_settings_are_plain_and_name_no_place(
+    opened: tuple[str, DetectorOptions], detector: Detector
+) -> None:
     assert detector.name == detector.settings["name"] == opened[0]
     assert all(isinstance(value, str | int | float | bool) for value in detector.settings.values())
     assert not any("/" in str(value) for value in detector.settings.values())
-    assert any("sha256" in key and len(str(value)) == 64 for key, value in detector.settings.items())
+    assert any(
+        "sha256" in key and len(str(value)) == 64 for key, value in detector.settings.items()
+    )
 
 
 def test_unknown_detectors_and_numbers_out_of_range() -> None:
-    with pytest.raises(LpwError, match=r"detector: got magic; expected one of boxes, onnx, ultralytics"):
+    with pytest.raises(
+        LpwError, match=r"detector: got magic; expected one of boxes, onnx, ultralytics"
+    ):
         open_detector("magic", DetectorOptions())
-    for bad in ({"min_score": 1.0}, {"nms_iou": 0.0}, {"image_size": 8}, {"batch_size": 0}, {"min_score": -0.1}):
+    for bad in (
+        {"min_score": 1.0},
+        {"nms_iou": 0.0},
+        {"image_size": 8},
+        {"batch_size": 0},
+        {"min_score": -0.1},
+    ):
         with pytest.raises(LpwError, match="choose another value"):
             open_detector("boxes", DetectorOptions(**bad))
 
 
-def test_a_batch_of_several_gives_the_boxes_of_one(opened: tuple[str, DetectorOptions], detector: Detector) -> None:
+def test_a_batch_of_several_gives_the_boxes_of_one(
+    opened: tuple[str, DetectorOptions], detector: Detector
+) -> None:
     frames = draw_frames(11)
     frames[5].duplicate = True
     single = _run(detector, frames) if detector.needs_images else []
@@ -158,7 +190,9 @@ def test_a_batch_of_several_gives_the_boxes_of_one(opened: tuple[str, DetectorOp
     if "batch_size" in detector.settings and opened[0] == "ultralytics":
         batched = _run(open_detector(opened[0], options), frames)
         assert [index for index, _ in batched] == [index for index, _ in single]
-        assert _as_bytes(_run(open_detector(opened[0], options), frames[8:])) == _as_bytes(batched)[7:]
+        assert (
+            _as_bytes(_run(open_detector(opened[0], options), frames[8:])) == _as_bytes(batched)[7:]
+        )
     elif detector.needs_images:
         assert open_detector(opened[0], options).settings["batch_size"] == 1  # the model's own
     else:
@@ -194,6 +228,13 @@ def test_letterbox_there_and_back() -> None:
             box.draw(np.zeros((height, width, 3), dtype=np.uint8), out)
             assert set(np.unique(out)) <= {0, 114}
             assert (out == 0).all(axis=2).sum() == box.scaled_width * box.scaled_height
-            corners = np.array([[box.left, box.top, box.left + box.scaled_width, box.top + box.scaled_height]])
-            assert box.restore(corners.astype(np.float32)) == pytest.approx(np.array([[0, 0, width, height]]))
-    assert (fit_centred(1920, 1080, 640, 32).width, fit_centred(1920, 1080, 640, 32).height) == (640, 384)
+            corners = np.array(
+                [[box.left, box.top, box.left + box.scaled_width, box.top + box.scaled_height]]
+            )
+            assert box.restore(corners.astype(np.float32)) == pytest.approx(
+                np.array([[0, 0, width, height]])
+            )
+    assert (fit_centred(1920, 1080, 640, 32).width, fit_centred(1920, 1080, 640, 32).height) == (
+        640,
+        384,
+    )

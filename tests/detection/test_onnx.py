@@ -33,9 +33,12 @@ def _green_square(left: int, top: int, side: int, width: int = 128, height: int 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_cell_of_colour_becomes_its_box(runtime: str, tmp_path: Path) -> None:
-    # 128 x 96 scales by a half into the 64 x 64 input: 16 pixels of the frame are one cell of stride 8.
+    # 128 x 96 scales by a half into the 64 x 64 input: 16 pixels of the frame are one cell of
+    # stride 8.
     options = _write(tmp_path / "yolox.onnx", make_yolox())
-    chosen = DetectorOptions(weights=options.weights, precision="float32", runtime=runtime, min_score=0.5)
+    chosen = DetectorOptions(
+        weights=options.weights, precision="float32", runtime=runtime, min_score=0.5
+    )
     detector = open_detector("onnx", chosen)
     [(index, boxes)] = detector.detect([_green_square(48, 32, 16)], Video())
     assert index == 0
@@ -46,9 +49,13 @@ def test_both_runtimes_agree(tmp_path: Path) -> None:
     options = _write(tmp_path / "yolox.onnx", make_yolox(fixed=False))
     found = []
     for runtime in RUNTIMES:
-        chosen = DetectorOptions(weights=options.weights, precision="float32", runtime=runtime, image_size=128)
+        chosen = DetectorOptions(
+            weights=options.weights, precision="float32", runtime=runtime, image_size=128
+        )
         detector = open_detector("onnx", chosen)
-        found.append(np.concatenate([boxes for _, boxes in detector.detect(draw_frames(8), Video())]))
+        found.append(
+            np.concatenate([boxes for _, boxes in detector.detect(draw_frames(8), Video())])
+        )
     assert len(found[0]) > 8
     assert found[0] == pytest.approx(found[1], abs=1e-3)
 
@@ -69,19 +76,27 @@ def test_decoding_follows_the_formula() -> None:
 def test_models_that_are_not_yolox(runtime: str, tmp_path: Path) -> None:
     identity = [node("Identity", ["images"], "output")]
     wrong = {
-        "embedding": model(identity, [], port("images", [1, 3, 64, 32]), port("output", [1, 3, 64, 32])),
+        "embedding": model(
+            identity, [], port("images", [1, 3, 64, 32]), port("output", [1, 3, 64, 32])
+        ),
         "few": make_yolox(n_outputs=4),
     }
     for name, data in wrong.items():
         _write(tmp_path / f"{name}.onnx", data)
-        with pytest.raises(LpwError, match=r"got inputs 1x3x64x\d\d, outputs 1x.*; expected input Nx3xHxW"):
-            open_detector("onnx", DetectorOptions(weights=str(tmp_path / f"{name}.onnx"), runtime=runtime))
+        with pytest.raises(
+            LpwError, match=r"got inputs 1x3x64x\d\d, outputs 1x.*; expected input Nx3xHxW"
+        ):
+            open_detector(
+                "onnx", DetectorOptions(weights=str(tmp_path / f"{name}.onnx"), runtime=runtime)
+            )
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_nan_weights(runtime: str, tmp_path: Path) -> None:
     _write(tmp_path / "yolox.onnx", make_yolox(nan=True))
-    detector = open_detector("onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"), runtime=runtime))
+    detector = open_detector(
+        "onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"), runtime=runtime)
+    )
     with pytest.raises(LpwError, match="NaN or infinite answers"):
         list(detector.detect(draw_frames(1), Video()))
 
@@ -98,7 +113,9 @@ def test_damaged_files(runtime: str, tmp_path: Path) -> None:
     }.items():
         _write(tmp_path / f"{name}.onnx", data)
         with pytest.raises(LpwError) as caught:
-            open_detector("onnx", DetectorOptions(weights=str(tmp_path / f"{name}.onnx"), runtime=runtime))
+            open_detector(
+                "onnx", DetectorOptions(weights=str(tmp_path / f"{name}.onnx"), runtime=runtime)
+            )
         assert "\n" not in str(caught.value) and "Traceback" not in str(caught.value)
 
 
@@ -106,11 +123,15 @@ def test_weights_in_another_file_are_refused_wherever_they_hide(tmp_path: Path) 
     secret = tmp_path / "secret.bin"
     secret.write_bytes(np.ones(18, dtype=np.float32).tobytes())
     entry = field(1, "location") + field(2, "../secret.bin")
-    outside = field(1, 3) + field(1, 6) + field(2, 1) + field(8, "mix") + field(13, entry) + field(14, 1)
+    outside = (
+        field(1, 3) + field(1, 6) + field(2, 1) + field(8, "mix") + field(13, entry) + field(14, 1)
+    )
     constant = node("Constant", [], "mix", field(1, "value") + field(5, outside) + field(20, 4))
     ports = port("images", [1, 3, 64, 64]), port("output", [1, 3, 64, 6])
     inner = field(1, constant) + field(2, "inner")
-    branch = node("If", ["images"], "output", field(1, "then_branch") + field(6, inner) + field(20, 5))
+    branch = node(
+        "If", ["images"], "output", field(1, "then_branch") + field(6, inner) + field(20, 5)
+    )
     (tmp_path / "models").mkdir()
     for number, (nodes, weights) in enumerate([([], [outside]), ([constant], []), ([branch], [])]):
         path = tmp_path / "models" / f"yolox{number}.onnx"
@@ -134,10 +155,14 @@ def test_a_deeply_nested_file_ends_with_an_error(tmp_path: Path) -> None:
 def test_options_that_do_not_fit(tmp_path: Path) -> None:
     path = str(tmp_path / "yolox.onnx")
     _write(tmp_path / "yolox.onnx", make_yolox())
-    with pytest.raises(LpwError, match=r"--runtime: got torch; expected auto \| onnxruntime \| openvino"):
+    with pytest.raises(
+        LpwError, match=r"--runtime: got torch; expected auto \| onnxruntime \| openvino"
+    ):
         open_detector("onnx", DetectorOptions(weights=path, runtime="torch"))
     with pytest.raises(LpwError, match="add --runtime openvino"):
-        open_detector("onnx", DetectorOptions(weights=path, runtime="onnxruntime", precision="bfloat16"))
+        open_detector(
+            "onnx", DetectorOptions(weights=path, runtime="onnxruntime", precision="bfloat16")
+        )
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "openvino"])
@@ -146,12 +171,23 @@ def test_missing_packages(package: str, tmp_path: Path, monkeypatch: pytest.Monk
 
     _write(tmp_path / "yolox.onnx", make_yolox())
     found = runtimes.find_spec
-    monkeypatch.setattr(runtimes, "find_spec", lambda name: None if name == package else found(name))
+    monkeypatch.setattr(
+        runtimes, "find_spec", lambda name: None if name == package else found(name)
+    )
     other = {"onnxruntime": "openvino", "openvino": "onnxruntime"}[package]
-    assert open_detector("onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"))).settings["runtime"] == other
+    assert (
+        open_detector("onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"))).settings[
+            "runtime"
+        ]
+        == other
+    )
     extra = {"onnxruntime": "onnx", "openvino": "openvino"}[package]
-    with pytest.raises(LpwError, match=rf'--runtime {package}: .*pip install "lpw-toolkit\[{extra}\]"'):
-        open_detector("onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"), runtime=package))
+    with pytest.raises(
+        LpwError, match=rf'--runtime {package}: .*pip install "lpw-toolkit\[{extra}\]"'
+    ):
+        open_detector(
+            "onnx", DetectorOptions(weights=str(tmp_path / "yolox.onnx"), runtime=package)
+        )
 
 
 def test_the_model_decides_its_input_size(tmp_path: Path) -> None:
@@ -181,7 +217,9 @@ def test_no_socket_opens_and_no_torch_is_loaded(runtime: str, tmp_path: Path) ->
     environment = {k: v for k, v in os.environ.items() if k != "CI"}
     environment["PYTHONPATH"] = f"{REPOSITORY}:{REPOSITORY / 'tests'}"
     command = [sys.executable, "-c", AUDITED, str(tmp_path / "yolox.onnx"), runtime]
-    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == ""
 
@@ -207,11 +245,14 @@ def test_yolox_nano_finds_the_people_of_a_real_street(runtime: str, shared_data:
 @pytest.mark.realdata
 def test_a_real_embedding_network_is_refused(shared_data: Path) -> None:
     with pytest.raises(LpwError, match="inputs 1x3x256x128, outputs 1x512"):
-        open_detector("onnx", DetectorOptions(weights=str(shared_data / "weights/osnet_x0_25_msmt17.onnx")))
+        open_detector(
+            "onnx", DetectorOptions(weights=str(shared_data / "weights/osnet_x0_25_msmt17.onnx"))
+        )
 
 
 def test_signals_are_survived_after_openvino_models_came_and_went(tmp_path):
-    """OpenVINO gives each core a signal stack: cores that end out of order left one that is gone."""
+    """OpenVINO gives each core a signal stack: cores that end out of order left one that is
+    gone."""
     pytest.importorskip("openvino")
     code = (
         "import os, signal, sys\n"
@@ -219,7 +260,9 @@ def test_signals_are_survived_after_openvino_models_came_and_went(tmp_path):
         "from lpw_toolkit.networks import onnx_model, runtimes, weights\n"
         "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
         "def read():\n"
-        "    model = runtimes.feed_pixels(onnx_model.read_openvino(weights.read_weights(Path(sys.argv[1])), ''))\n"
+        "    model = "
+        "runtimes.feed_pixels(onnx_model.read_openvino(weights.read_weights(Path(sys.argv[1])), "
+        "''))\n"
         "    return runtimes.OpenVinoNetwork(model, 'float32', 1)\n"
         "first, second = read(), read()\n"
         "del first\n"

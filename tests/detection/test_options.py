@@ -20,18 +20,26 @@ from lpw_toolkit.truth.cleanup_cost import Prices
 CONFIGS = [LinkConfig, CropConfig, Prices, StreetConfig, NoiseConfig]
 NAMES = {"size_px": "size", "min_score": "conf"}
 BAD: list[tuple[type, str, Any]] = [
-    (CropConfig, "min_height_px", -1), (CropConfig, "min_width_px", math.inf), (CropConfig, "max_aspect", math.inf),
-    (CropConfig, "max_aspect", math.nan), (CropConfig, "max_aspect", 0), (CropConfig, "min_aspect", 0),
-    (CropConfig, "min_aspect", 6.0), (CropConfig, "min_inside_frac", 1.5), (CropConfig, "jpeg_quality", 0),
-    (CropConfig, "smooth_frames", math.nan), (CropConfig, "size_px", (0, 128)), (CropConfig, "size_px", (1, 5000)),
-    (LinkConfig, "iou", 0), (LinkConfig, "iou", math.nan), (LinkConfig, "max_gap", 0), (LinkConfig, "max_gap", 2.5),
-    (LinkConfig, "bridge_rival", math.inf), (LinkConfig, "min_length", -1), (Recipe, "segment_frames", 0),
+    (CropConfig, "min_height_px", -1), (CropConfig, "min_width_px", math.inf),
+    (CropConfig, "max_aspect", math.inf),
+    (CropConfig, "max_aspect", math.nan), (CropConfig, "max_aspect", 0),
+    (CropConfig, "min_aspect", 0),
+    (CropConfig, "min_aspect", 6.0), (CropConfig, "min_inside_frac", 1.5),
+    (CropConfig, "jpeg_quality", 0),
+    (CropConfig, "smooth_frames", math.nan), (CropConfig, "size_px", (0, 128)),
+    (CropConfig, "size_px", (1, 5000)),
+    (LinkConfig, "iou", 0), (LinkConfig, "iou", math.nan), (LinkConfig, "max_gap", 0),
+    (LinkConfig, "max_gap", 2.5),
+    (LinkConfig, "bridge_rival", math.inf), (LinkConfig, "min_length", -1),
+    (Recipe, "segment_frames", 0),
     (Prices, "accept_s", -1), (Prices, "min_majority_frac", 5), (Prices, "min_mixed_frames", 0),
     (Prices, "min_frames", 2.5), (Prices, "merge_s", math.nan),
 ]  # fmt: skip
 BAD_DETECTOR: list[tuple[str, Any]] = [
-    ("threads", -1), ("threads", 0), ("threads", 10**9), ("batch_size", math.inf), ("batch_size", 0),
-    ("image_size", 16), ("nms_iou", 0), ("nms_iou", math.nan), ("min_score", 1.0), ("min_score", math.nan),
+    ("threads", -1), ("threads", 0), ("threads", 10**9), ("batch_size", math.inf),
+    ("batch_size", 0),
+    ("image_size", 16), ("nms_iou", 0), ("nms_iou", math.nan), ("min_score", 1.0),
+    ("min_score", math.nan),
 ]  # fmt: skip
 
 
@@ -67,9 +75,12 @@ def test_no_number_of_any_config_may_be_nan_infinite_or_far_below_zero(config: t
 def test_frame_rates_that_no_camera_has(tmp_path: Path, fps: float) -> None:
     (tmp_path / "det.txt").write_text("1,-1,10,10,20,40,1\n")
     done = CliRunner().invoke(
-        main, ["link", str(tmp_path / "det.txt"), "--out", str(tmp_path / "t.txt"), "--fps", str(fps)]
+        main,
+        ["link", str(tmp_path / "det.txt"), "--out", str(tmp_path / "t.txt"), "--fps", str(fps)],
     )
-    assert str(done.exception).startswith("option --fps: got ") and not (tmp_path / "t.txt").exists()
+    assert (
+        str(done.exception).startswith("option --fps: got ") and not (tmp_path / "t.txt").exists()
+    )
     assert read_detections(tmp_path / "det.txt", fps=29.97)["pts_s"].to_pylist() == [0.0]
 
 
@@ -82,19 +93,30 @@ def test_the_limits_themselves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("weights", "yolo.pt"), ("threads", 2), ("download", True), ("runtime", "torch")]
+    ("field", "value"),
+    [("weights", "yolo.pt"), ("threads", 2), ("download", True), ("runtime", "torch")],
 )
-def test_options_of_a_network_beside_saved_boxes_are_refused(tmp_path: Path, field: str, value: Any) -> None:
+def test_options_of_a_network_beside_saved_boxes_are_refused(
+    tmp_path: Path, field: str, value: Any
+) -> None:
     (tmp_path / "det.txt").write_text("1,-1,10,10,20,40,1\n")
-    with pytest.raises(LpwError, match=rf"option --{field}: got {value} beside --boxes, where no network runs"):
+    with pytest.raises(
+        LpwError, match=rf"option --{field}: got {value} beside --boxes, where no network runs"
+    ):
         open_detector("boxes", DetectorOptions(boxes=tmp_path / "det.txt", **{field: value}))
 
 
-@pytest.mark.parametrize(("field", "value"), [("boxes", Path("det.txt")), ("box_scores", "percent")])
-def test_saved_boxes_beside_a_network_are_refused(monkeypatch: pytest.MonkeyPatch, field: str, value: Any) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"), [("boxes", Path("det.txt")), ("box_scores", "percent")]
+)
+def test_saved_boxes_beside_a_network_are_refused(
+    monkeypatch: pytest.MonkeyPatch, field: str, value: Any
+) -> None:
     class Network:
         needs_images = True
 
-    monkeypatch.setattr("lpw_toolkit.detection.detectors.onnx.open_detector", lambda options: Network())
+    monkeypatch.setattr(
+        "lpw_toolkit.detection.detectors.onnx.open_detector", lambda options: Network()
+    )
     with pytest.raises(LpwError, match="beside detector onnx, which looks at the pictures"):
         open_detector("onnx", DetectorOptions(**{field: value}))

@@ -1,4 +1,5 @@
-"""Key points by a YOLO pose model: those of ultralytics' own predictor, and nothing foreign is run."""
+"""Key points by a YOLO pose model: those of ultralytics' own predictor, and nothing foreign is
+run."""
 
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def test_equal_to_the_predictor(tmp_path, monkeypatch):
     other = YOLO(str(weights))
     for image, points in zip(images, found, strict=True):
         bgr = np.ascontiguousarray(image[..., ::-1])
-        answer = other.predict(bgr, imgsz=160, conf=0.25, verbose=False, save=False)[0].keypoints.data[0].numpy()
+        answer = (
+            other.predict(bgr, imgsz=160, conf=0.25, verbose=False, save=False)[0]
+            .keypoints.data[0]
+            .numpy()
+        )
         sides = np.clip(points[:, :2], 0, [image.shape[1], image.shape[0]])
         assert np.abs(sides - answer[:, :2]).max() < 0.05
         assert np.abs(points[:, 2] - answer[:, 2]).max() < 1e-3

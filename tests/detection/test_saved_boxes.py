@@ -13,14 +13,21 @@ from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 
 
-def _detect(options: DetectorOptions, n_frames: int = 5, video: Video | None = None) -> dict[int, np.ndarray]:
+def _detect(
+    options: DetectorOptions, n_frames: int = 5, video: Video | None = None
+) -> dict[int, np.ndarray]:
     frames = [Picture(i, None, 100, 80) for i in range(n_frames)]
     return dict(open_detector("boxes", options).detect(frames, video or Video()))
 
 
-def _make_table(boxes: list[list[float]], frame: list[int], score: list[float], video_id: str = "walk") -> pa.Table:
+def _make_table(
+    boxes: list[list[float]], frame: list[int], score: list[float], video_id: str = "walk"
+) -> pa.Table:
     return mot_text.make_detections(
-        np.array(frame, dtype=np.int32), np.array(boxes, dtype=np.float64), np.array(score), video_id=video_id
+        np.array(frame, dtype=np.int32),
+        np.array(boxes, dtype=np.float64),
+        np.array(score),
+        video_id=video_id,
     )
 
 
@@ -46,7 +53,9 @@ def test_scores_of_other_forms(tmp_path: Path) -> None:
     (tmp_path / "det.txt").write_text("1,-1,1,1,10,20,50\n")
     with pytest.raises(LpwError, match="score"):
         _detect(DetectorOptions(boxes=tmp_path / "det.txt"))
-    assert _detect(DetectorOptions(boxes=tmp_path / "det.txt", box_scores="percent"))[0][0, 4] == 0.5
+    assert (
+        _detect(DetectorOptions(boxes=tmp_path / "det.txt", box_scores="percent"))[0][0, 4] == 0.5
+    )
     with pytest.raises(LpwError, match=r"--box-scores: got promille"):
         _detect(DetectorOptions(boxes=tmp_path / "det.txt", box_scores="promille"))
 
@@ -64,7 +73,12 @@ def test_parquet_of_another_video_or_with_impossible_rows(tmp_path: Path) -> Non
     tables.write_table(path, _make_table([[1, 2, 30, 40]], [0], [0.5], "park"), schema.DETECTIONS)
     with pytest.raises(LpwError, match="boxes of video park; expected boxes of video walk"):
         _detect(DetectorOptions(boxes=path))
-    bad = [([[1, 2, np.nan, 40]], [0.5]), ([[1, 2, 1, 40]], [0.5]), ([[30, 2, 1, 40]], [0.5]), ([[1, 2, 3, 4]], [1.5])]
+    bad = [
+        ([[1, 2, np.nan, 40]], [0.5]),
+        ([[1, 2, 1, 40]], [0.5]),
+        ([[30, 2, 1, 40]], [0.5]),
+        ([[1, 2, 3, 4]], [1.5]),
+    ]
     for boxes, score in bad:
         tables.write_table(path, _make_table(boxes, [0], score), schema.DETECTIONS)
         with pytest.raises(LpwError, match=r"row 0: got a (box|score)"):
@@ -91,13 +105,19 @@ def test_a_folder_by_id_by_path_and_both(tmp_path: Path) -> None:
     (tmp_path / "scen1-view2.txt").write_text("1,-1,1,1,10,20,0.5\n")
     with pytest.raises(LpwError, match=r"both .*; expected one file per video; remove one of them"):
         _detect(DetectorOptions(boxes=tmp_path), video=video)
-    with pytest.raises(LpwError, match=r"no saved boxes of video park\.avi; expected park\.txt or park\.parquet"):
+    with pytest.raises(
+        LpwError, match=r"no saved boxes of video park\.avi; expected park\.txt or park\.parquet"
+    ):
         _detect(DetectorOptions(boxes=tmp_path), video=Video("park", "park.avi"))
 
 
 def test_boxes_beyond_the_end_are_counted_and_named(tmp_path: Path) -> None:
-    (tmp_path / "det.txt").write_text("5,-1,1,1,10,20,0.5\n6,-1,1,1,10,20,0.5\n9,-1,1,1,10,20,0.5\n")
-    with pytest.raises(LpwError, match=r"2 boxes from frame_index 5 on \(frame 6 of a MOT text\); .*below 5"):
+    (tmp_path / "det.txt").write_text(
+        "5,-1,1,1,10,20,0.5\n6,-1,1,1,10,20,0.5\n9,-1,1,1,10,20,0.5\n"
+    )
+    with pytest.raises(
+        LpwError, match=r"2 boxes from frame_index 5 on \(frame 6 of a MOT text\); .*below 5"
+    ):
         _detect(DetectorOptions(boxes=tmp_path / "det.txt"))
     assert len(_detect(DetectorOptions(boxes=tmp_path / "det.txt"), n_frames=9)) == 9
 
@@ -108,7 +128,9 @@ def test_a_box_wholly_outside_is_an_error(tmp_path: Path) -> None:
         _detect(DetectorOptions(boxes=tmp_path / "det.txt"))
 
 
-@pytest.mark.parametrize("line", ["1,-1,nan,1,10,20,0.5", "1,-1,1,1,-10,20,0.5", "1,-1,1,1", "a,b,c,d,e,f,g"])
+@pytest.mark.parametrize(
+    "line", ["1,-1,nan,1,10,20,0.5", "1,-1,1,1,-10,20,0.5", "1,-1,1,1", "a,b,c,d,e,f,g"]
+)
 def test_malformed_text_is_named_with_its_line(line: str, tmp_path: Path) -> None:
     (tmp_path / "det.txt").write_text(f"1,-1,1,1,10,20,0.5\n{line}\n")
     with pytest.raises(LpwError, match=r"det\.txt.*2"):
@@ -139,5 +161,7 @@ def test_the_settings_change_with_the_content(tmp_path: Path) -> None:
     for text in ("1,-1,1,1,10,20,0.5\n", "1,-1,1,1,10,20,0.6\n"):
         (tmp_path / "walk.txt").write_text(text)
         for boxes in (tmp_path, tmp_path / "walk.txt"):
-            digests.add(open_detector("boxes", DetectorOptions(boxes=boxes)).settings["files_sha256"])
+            digests.add(
+                open_detector("boxes", DetectorOptions(boxes=boxes)).settings["files_sha256"]
+            )
     assert len(digests) == 4

@@ -1,4 +1,5 @@
-"""YOLO weights: what is accepted, that nothing foreign runs, and that the boxes are ultralytics' own."""
+"""YOLO weights: what is accepted, that nothing foreign runs, and that the boxes are ultralytics'
+own."""
 
 import os
 import subprocess
@@ -27,8 +28,12 @@ def test_a_strangers_code_never_runs(write: Callable[[Path, Path], None], tmp_pa
     write(tmp_path / "yolo.pt", marker)
     with pytest.raises(LpwError) as caught:
         open_detector("ultralytics", DetectorOptions(weights=str(tmp_path / "yolo.pt")))
-    assert "\n" not in str(caught.value) and "choose the weights of a YOLO detector" in str(caught.value)
-    assert "Ultralytics" not in str(caught.value) and "ERROR" not in str(caught.value)  # our words, not a library's
+    assert "\n" not in str(caught.value) and "choose the weights of a YOLO detector" in str(
+        caught.value
+    )
+    assert "Ultralytics" not in str(caught.value) and "ERROR" not in str(
+        caught.value
+    )  # our words, not a library's
     assert not marker.exists()
 
 
@@ -38,7 +43,10 @@ def test_weights_that_cannot_be_loaded_are_told_in_our_words(tmp_path: Path) -> 
     foreign, damaged, empty = tmp_path / "yolo_a.pt", tmp_path / "yolo_b.pt", tmp_path / "yolo_c.pt"
     torch.save({"model": Marker(tmp_path / "marker")}, foreign)
     torch.save({"model": None, "ema": None}, empty)
-    with zipfile.ZipFile(make_yolo(tmp_path / "yolo.pt")) as good, zipfile.ZipFile(damaged, "w") as bad:
+    with (
+        zipfile.ZipFile(make_yolo(tmp_path / "yolo.pt")) as good,
+        zipfile.ZipFile(damaged, "w") as bad,
+    ):
         for name in good.namelist():
             if "/data/" not in name:
                 bad.writestr(name, good.read(name))
@@ -49,7 +57,10 @@ def test_weights_that_cannot_be_loaded_are_told_in_our_words(tmp_path: Path) -> 
     ):
         with pytest.raises(LpwError) as caught:
             open_detector("ultralytics", DetectorOptions(weights=str(path)))
-        assert str(caught.value) == f"{path}: got {told}; expected YOLO weights; choose the weights of a YOLO detector"
+        assert (
+            str(caught.value)
+            == f"{path}: got {told}; expected YOLO weights; choose the weights of a YOLO detector"
+        )
 
 
 def test_the_markers_would_bite_without_safe_loading(tmp_path: Path) -> None:
@@ -78,7 +89,9 @@ def test_weights_that_are_not_a_detector(head: str, tmp_path: Path) -> None:
 
 def test_weights_without_a_person(tmp_path: Path) -> None:
     path = make_yolo(tmp_path / "yolo.pt", names=("cat", "dog"))
-    with pytest.raises(LpwError, match=r"classes cat, dog…; expected a class named person, or one class only"):
+    with pytest.raises(
+        LpwError, match=r"classes cat, dog…; expected a class named person, or one class only"
+    ):
         open_detector("ultralytics", DetectorOptions(weights=str(path)))
 
 
@@ -94,7 +107,9 @@ def test_weights_with_nan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("head", "names"), [("Detect", ("head",)), ("Segment", ("car", "person"))])
-def test_one_class_and_segmentation_models_give_boxes(head: str, names: tuple[str, ...], tmp_path: Path) -> None:
+def test_one_class_and_segmentation_models_give_boxes(
+    head: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
     path = make_yolo(tmp_path / "yolo.pt", head=head, names=names)
     options = DetectorOptions(weights=str(path), image_size=160, runtime="torch")
     found = list(open_detector("ultralytics", options).detect(draw_frames(2), Video()))
@@ -103,20 +118,31 @@ def test_one_class_and_segmentation_models_give_boxes(head: str, names: tuple[st
 
 
 def _tell_difference(found: np.ndarray, expected: np.ndarray) -> tuple[float, float]:
-    """Largest difference of a side in pixels and of a score; both ordered by score, then by place."""
+    """Largest difference of a side in pixels and of a score; both ordered by score, then by
+    place."""
     assert found.shape == expected.shape
-    order = [np.lexsort((b[:, 1].round(), b[:, 0].round(), -b[:, 4].round(4))) for b in (found, expected)]
+    order = [
+        np.lexsort((b[:, 1].round(), b[:, 0].round(), -b[:, 4].round(4))) for b in (found, expected)
+    ]
     gap = np.abs(found[order[0]] - expected[order[1]])
     return float(gap[:, :4].max(initial=0)), float(gap[:, 4].max(initial=0))
 
 
-def _predict(path: Path, frames: list[Picture], *, person: int, image_size: int) -> list[np.ndarray]:
+def _predict(
+    path: Path, frames: list[Picture], *, person: int, image_size: int
+) -> list[np.ndarray]:
     from ultralytics import YOLO
 
     model = YOLO(str(path))
     found = []
     for frame in frames:
-        chosen = {"classes": [person], "conf": 0.25, "iou": 0.7, "imgsz": image_size, "verbose": False}
+        chosen = {
+            "classes": [person],
+            "conf": 0.25,
+            "iou": 0.7,
+            "imgsz": image_size,
+            "verbose": False,
+        }
         boxes = model.predict(frame.image, save=False, **chosen)[0].boxes
         found.append(np.concatenate([boxes.xyxy.numpy(), boxes.conf.numpy()[:, None]], axis=1))
     return found
@@ -124,13 +150,19 @@ def _predict(path: Path, frames: list[Picture], *, person: int, image_size: int)
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 @pytest.mark.parametrize("end2end", [False, True])
-def test_equal_to_the_predictor(runtime: str, end2end: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_to_the_predictor(
+    runtime: str, end2end: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = make_yolo(tmp_path / "yolo.pt", end2end=end2end)
     frames = draw_frames(3, 200, 130)
-    options = DetectorOptions(weights=str(path), image_size=160, runtime=runtime, precision="float32")
+    options = DetectorOptions(
+        weights=str(path), image_size=160, runtime=runtime, precision="float32"
+    )
     found = list(open_detector("ultralytics", options).detect(frames, Video()))
-    for (_, boxes), expected in zip(found, _predict(path, frames, person=1, image_size=160), strict=True):
+    for (_, boxes), expected in zip(
+        found, _predict(path, frames, person=1, image_size=160), strict=True
+    ):
         assert len(boxes) > 3
         side_px, score = _tell_difference(boxes, expected)
         assert side_px < 0.5 and score < 1e-3
@@ -146,7 +178,9 @@ def _read_street(shared_data: Path, n_frames: int) -> list[Picture]:
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_equal_to_the_predictor_on_real_video(runtime: str, shared_data: Path) -> None:
     frames = _read_street(shared_data, 12)
-    options = DetectorOptions(weights=str(shared_data / WEIGHTS), runtime=runtime, precision="float32")
+    options = DetectorOptions(
+        weights=str(shared_data / WEIGHTS), runtime=runtime, precision="float32"
+    )
     found = list(open_detector("ultralytics", options).detect(frames, Video()))
     predicted = _predict(shared_data / WEIGHTS, frames, person=0, image_size=640)
     for (_, boxes), expected in zip(found, predicted, strict=True):
@@ -156,11 +190,15 @@ def test_equal_to_the_predictor_on_real_video(runtime: str, shared_data: Path) -
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_same_bytes_on_real_video_whatever_the_threads_and_the_start(precision: str, shared_data: Path) -> None:
+def test_same_bytes_on_real_video_whatever_the_threads_and_the_start(
+    precision: str, shared_data: Path
+) -> None:
     frames, runs = _read_street(shared_data, 8), []
     for threads, first in ((1, 0), (2, 0), (2, 3)):
         chosen = {"runtime": "openvino", "precision": precision, "threads": threads}
-        detector = open_detector("ultralytics", DetectorOptions(weights=str(shared_data / WEIGHTS), **chosen))
+        detector = open_detector(
+            "ultralytics", DetectorOptions(weights=str(shared_data / WEIGHTS), **chosen)
+        )
         runs.append([boxes.tobytes() for _, boxes in detector.detect(frames[first:], Video())])
     assert runs[0] == runs[1]
     assert runs[2] == runs[0][3:]
@@ -168,20 +206,31 @@ def test_same_bytes_on_real_video_whatever_the_threads_and_the_start(precision: 
 
 def test_options_that_do_not_fit(tmp_path: Path) -> None:
     path = str(make_yolo(tmp_path / "yolo.pt"))
-    with pytest.raises(LpwError, match=r"--runtime: got onnxruntime; expected auto \| torch \| openvino"):
+    with pytest.raises(
+        LpwError, match=r"--runtime: got onnxruntime; expected auto \| torch \| openvino"
+    ):
         open_detector("ultralytics", DetectorOptions(weights=path, runtime="onnxruntime"))
-    with pytest.raises(LpwError, match=r"--precision: got int8; expected auto \| float32 \| bfloat16"):
+    with pytest.raises(
+        LpwError, match=r"--precision: got int8; expected auto \| float32 \| bfloat16"
+    ):
         open_detector("ultralytics", DetectorOptions(weights=path, precision="int8"))
-    with pytest.raises(LpwError, match=r"option --threads: got 0; expected a whole number from 1 to 1024"):
+    with pytest.raises(
+        LpwError, match=r"option --threads: got 0; expected a whole number from 1 to 1024"
+    ):
         open_detector("ultralytics", DetectorOptions(weights=path, threads=0))
 
 
 def test_the_image_size_is_rounded_up_to_the_stride_and_choices_are_told(tmp_path: Path) -> None:
     path = make_yolo(tmp_path / "yolo.pt")
-    detector = open_detector("ultralytics", DetectorOptions(weights=str(path), image_size=150, runtime="torch"))
+    detector = open_detector(
+        "ultralytics", DetectorOptions(weights=str(path), image_size=150, runtime="torch")
+    )
     assert detector.settings["image_size"] == 160
     assert any(str(path) in note for note in detector.notes)
-    assert any(f"precision {detector.settings['precision']} (the processor has" in note for note in detector.notes)
+    assert any(
+        f"precision {detector.settings['precision']} (the processor has" in note
+        for note in detector.notes
+    )
     assert detector.startup_s > 0
 
 
@@ -191,15 +240,21 @@ def test_the_number_of_threads_moves_no_bit(runtime: str, precision: str, tmp_pa
     path, found = make_yolo(tmp_path / "yolo.pt"), []
     for threads in (1, 3):
         chosen = {"runtime": runtime, "precision": precision, "threads": threads, "min_score": 0.1}
-        detector = open_detector("ultralytics", DetectorOptions(weights=str(path), image_size=160, **chosen))
+        detector = open_detector(
+            "ultralytics", DetectorOptions(weights=str(path), image_size=160, **chosen)
+        )
         assert detector.settings["threads"] == threads
-        found.append([(index, boxes.tobytes()) for index, boxes in detector.detect(draw_frames(12), Video())])
+        found.append(
+            [(index, boxes.tobytes()) for index, boxes in detector.detect(draw_frames(12), Video())]
+        )
     assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("has", [True, False])
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
-def test_auto_follows_the_processor(has: bool, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_follows_the_processor(
+    has: bool, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lpw_toolkit.networks import runtimes
 
     monkeypatch.setattr(runtimes, "_has_bfloat16", lambda name: has and name == runtime)
@@ -207,7 +262,9 @@ def test_auto_follows_the_processor(has: bool, runtime: str, tmp_path: Path, mon
     assert runtimes.choose_precision("float32", runtime) == ("float32", "asked for")
 
 
-def test_missing_package_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = make_yolo(tmp_path / "yolo.pt")
     monkeypatch.setitem(sys.modules, "ultralytics.nn", None)
     with pytest.raises(LpwError, match=r'pip install "lpw-toolkit\[ultralytics\]"'):
@@ -218,7 +275,8 @@ AUDITED = """
 import os, sys
 events = []
 def listen(event, args):
-    if event.startswith("socket.") or event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
+    started = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
+    if event.startswith("socket.") or event in started:
         events.append((event, str(args)))
 sys.addaudithook(listen)
 from tiny_models import Video, draw_frames
@@ -241,7 +299,9 @@ def test_no_socket_opens_and_no_pip_starts(runtime: str, tmp_path: Path) -> None
     environment |= {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}", "HOME": str(tmp_path)}
     environment["LPW_CACHE"] = str(tmp_path / "cache")
     command = [sys.executable, "-c", AUDITED, str(path), runtime]
-    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     assert "socket" not in ended.stdout
     assert "pip" not in ended.stdout

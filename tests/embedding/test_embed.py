@@ -1,4 +1,5 @@
-"""`lpw embed`: vectors against a plain reference, settings that move them, what the file says, damage, odd models."""
+"""`lpw embed`: vectors against a plain reference, settings that move them, what the file says,
+damage, odd models."""
 
 import hashlib
 import json
@@ -22,7 +23,12 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.embedding.embeddings import read_embeddings
-from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, iter_vectors, open_embedder
+from lpw_toolkit.embedding.onnx_embed import (
+    EmbedOptions,
+    embed_dataset,
+    iter_vectors,
+    open_embedder,
+)
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.listing import list_folder
@@ -72,19 +78,27 @@ class TestVectors:
     def test_every_tracklet_in_order(
         self, made: Path, network: Path, tmp_path: Path, runtime: str, pooling: str
     ) -> None:
-        table = embed(made, network, tmp_path / "e.parquet", runtime=runtime, pooling=pooling, batch_size=4)
+        table = embed(
+            made, network, tmp_path / "e.parquet", runtime=runtime, pooling=pooling, batch_size=4
+        )
         plain = reference(open_dataset(made))
         wanted = [getattr(np, pooling)(frames, axis=0) for frames in plain.values()]
         assert table["tracklet_id"].to_pylist() == list(plain)
         assert np.abs(vectors_of(table) - np.array(wanted)).max() < 1e-5
 
     @pytest.mark.parametrize("runtime", RUNTIMES)
-    def test_mean_std_and_channel_order(self, made: Path, network: Path, tmp_path: Path, runtime: str) -> None:
+    def test_mean_std_and_channel_order(
+        self, made: Path, network: Path, tmp_path: Path, runtime: str
+    ) -> None:
         mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
-        plain = np.array([np.mean(frames, axis=0) for frames in reference(open_dataset(made)).values()])
+        plain = np.array(
+            [np.mean(frames, axis=0) for frames in reference(open_dataset(made)).values()]
+        )
         wanted = (plain - mean) / std
         for bgr in (False, True):
-            table = embed(made, network, tmp_path / "e.parquet", runtime=runtime, mean=mean, std=std, bgr=bgr)
+            table = embed(
+                made, network, tmp_path / "e.parquet", runtime=runtime, mean=mean, std=std, bgr=bgr
+            )
             assert np.abs(vectors_of(table) - (wanted[:, ::-1] if bgr else wanted)).max() < 1e-5
 
     def test_flip_is_the_mean_of_both(self, made: Path, network: Path, tmp_path: Path) -> None:
@@ -106,7 +120,9 @@ class TestVectors:
         dataset = open_dataset(made)
         table = embed(made, network, tmp_path / "e.parquet", per_frame=True)
         frames = dataset.frames
-        assert table["tracklet_id"].equals(frames["tracklet_id"]) and table["position"].equals(frames["position"])
+        assert table["tracklet_id"].equals(frames["tracklet_id"]) and table["position"].equals(
+            frames["position"]
+        )
         wanted = np.concatenate(list(reference(dataset).values()))
         assert np.abs(vectors_of(table) - wanted).max() < 1e-5
         pooled = read_embeddings(tmp_path / "e.parquet", dataset, pooling="mean").vectors
@@ -153,7 +169,9 @@ class TestFile:
         embed(made, network, tmp_path / "e.parquet", frames=3)
         found = read_embeddings(tmp_path / "e.parquet", open_dataset(made))
         assert found.present.all() and found.notes == []
-        assert found.facts.model == "halves" and found.facts.checkpoint_sha256 == sha256_file(network)
+        assert found.facts.model == "halves" and found.facts.checkpoint_sha256 == sha256_file(
+            network
+        )
         assert found.facts.dataset_digest == open_dataset(made).manifest["digest"]
         assert found.facts.frames_used == "at most 3, evenly spaced, pooled by mean"
         settings = json.loads(pq.read_schema(tmp_path / "e.parquet").metadata[b"lpw_settings"])
@@ -172,7 +190,9 @@ class TestFile:
         groups = pq.read_metadata(tmp_path / "e.parquet").num_row_groups
         assert groups == -(-table.num_rows // 7)
 
-    @pytest.mark.parametrize("fault", ["write:1:ENOSPC", "write:2:ENOSPC", "fsync:1:EIO", "rename:1:EACCES"])
+    @pytest.mark.parametrize(
+        "fault", ["write:1:ENOSPC", "write:2:ENOSPC", "fsync:1:EIO", "rename:1:EACCES"]
+    )
     def test_a_full_disk_leaves_nothing(
         self, made: Path, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
@@ -183,7 +203,9 @@ class TestFile:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("place", ["missing/e.parquet", "folder", "inside"])
-    def test_places_that_cannot_be_written(self, made: Path, network: Path, tmp_path: Path, place: str) -> None:
+    def test_places_that_cannot_be_written(
+        self, made: Path, network: Path, tmp_path: Path, place: str
+    ) -> None:
         (tmp_path / "folder").mkdir()
         out = made / "e.parquet" if place == "inside" else tmp_path / place
         with pytest.raises(LpwError):
@@ -207,10 +229,14 @@ class TestDamage:
         (tmp_path / "e.parquet").write_bytes(b"from before")
         with pytest.raises(CorruptCropError, match=path):
             embed(root, network, tmp_path / "e.parquet")
-        assert (tmp_path / "e.parquet").read_bytes() == b"from before" and not list(tmp_path.glob("*~"))
+        assert (tmp_path / "e.parquet").read_bytes() == b"from before" and not list(
+            tmp_path.glob("*~")
+        )
 
     @pytest.mark.parametrize("runtime", RUNTIMES)
-    def test_an_answer_that_is_not_finite_names_its_image(self, made: Path, tmp_path: Path, runtime: str) -> None:
+    def test_an_answer_that_is_not_finite_names_its_image(
+        self, made: Path, tmp_path: Path, runtime: str
+    ) -> None:
         """The logarithm of a black image."""
         root = tmp_path / "little"
         shutil.copytree(made, root)
@@ -254,7 +280,9 @@ def make_odd(kind: str) -> bytes:
             node("Log", ["v1"], "v2"),
             node("Flatten", ["v2"], "output"),
         ]
-    return model(nodes, [], given, answer) + (field(7, more) if more else b"")  # graphs that come twice are merged
+    return model(nodes, [], given, answer) + (
+        field(7, more) if more else b""
+    )  # graphs that come twice are merged
 
 
 class TestModels:
@@ -262,14 +290,17 @@ class TestModels:
     @pytest.mark.parametrize(
         ("kind", "message"),
         [
-            ("rank", "inputs .x3x64; expected one input Nx3xHxW"), ("grey", "expected one input Nx3xHxW"),
+            ("rank", "inputs .x3x64; expected one input Nx3xHxW"),
+            ("grey", "expected one input Nx3xHxW"),
             ("two inputs", "expected one input"),
             ("two outputs", "2 outputs .*; expected one output NxD"),
             ("map", "an answer of 8x3x64x32 to 8 images"),
             ("merged", "an answer of 1x24 to 8 images"), ("nan", "NaN or infinite answers"),
         ],
     )  # fmt: skip
-    def test_what_is_no_embedding_is_refused(self, tmp_path: Path, runtime: str, kind: str, message: str) -> None:
+    def test_what_is_no_embedding_is_refused(
+        self, tmp_path: Path, runtime: str, kind: str, message: str
+    ) -> None:
         (tmp_path / "odd.onnx").write_bytes(make_odd(kind))
         with pytest.raises(LpwError, match=message) as caught:
             open_embedder(tmp_path / "odd.onnx", EmbedOptions(runtime=runtime))
@@ -288,19 +319,27 @@ class TestModels:
             assert "\n" not in str(caught.value) and name in str(caught.value)
 
     def test_weights_elsewhere_are_not_followed(self, tmp_path: Path) -> None:
-        outside = field(5, tensor("w", np.zeros(3, np.float32)) + field(14, 1) + field(13, field(1, "location")))
+        outside = field(
+            5, tensor("w", np.zeros(3, np.float32)) + field(14, 1) + field(13, field(1, "location"))
+        )
         data = make_odd("plain")
         (tmp_path / "external.onnx").write_bytes(data + field(7, outside))
         with pytest.raises(LpwError, match="external data"):
             open_embedder(tmp_path / "external.onnx", EmbedOptions())
 
     def test_a_size_that_the_model_does_not_have(self, network: Path) -> None:
-        with pytest.raises(LpwError, match=r"--size: got 32x32; expected the 64x32 of halves\.onnx"):
+        with pytest.raises(
+            LpwError, match=r"--size: got 32x32; expected the 64x32 of halves\.onnx"
+        ):
             open_embedder(network, EmbedOptions(size_px=(32, 32)))
 
-    def test_a_missing_runtime_says_what_to_install(self, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_runtime_says_what_to_install(
+        self, network: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
-        with pytest.raises(LpwError, match=r'no package onnxruntime.*pip install "lpw-toolkit\[onnx\]"'):
+        with pytest.raises(
+            LpwError, match=r'no package onnxruntime.*pip install "lpw-toolkit\[onnx\]"'
+        ):
             open_embedder(network, EmbedOptions())
 
     @pytest.mark.parametrize(
@@ -322,15 +361,35 @@ class TestModels:
 class TestCommand:
     def test_from_the_command_line(self, made: Path, network: Path, tmp_path: Path) -> None:
         out = tmp_path / "e.parquet"
-        argv = ["--onnx", str(network), "--data", str(made), "--out", str(out), "--mean", "none", "--std", "1,1,1"]
+        argv = [
+            "--onnx",
+            str(network),
+            "--data",
+            str(made),
+            "--out",
+            str(out),
+            "--mean",
+            "none",
+            "--std",
+            "1,1,1",
+        ]
         run = CliRunner().invoke(command, argv, catch_exceptions=False)
         assert run.exit_code == 0 and "6 tracklets, 3 numbers each" in run.output
-        again = CliRunner().invoke(command, [*argv, "--frames", "2", "--per-frame", "--json"], catch_exceptions=False)
+        again = CliRunner().invoke(
+            command, [*argv, "--frames", "2", "--per-frame", "--json"], catch_exceptions=False
+        )
         facts = json.loads(again.output.splitlines()[-1])
         assert facts["n_images"] == 12 and facts["settings"]["mean"] == [0.0, 0.0, 0.0]
 
     @pytest.mark.parametrize(
-        "odd", [["--mean", "1,2"], ["--std", "imagnet"], ["--frames", "some"], ["--size", "256"], ["--frames", "0"]]
+        "odd",
+        [
+            ["--mean", "1,2"],
+            ["--std", "imagnet"],
+            ["--frames", "some"],
+            ["--size", "256"],
+            ["--frames", "0"],
+        ],
     )
     def test_odd_options_in_one_line(self, made: Path, network: Path, odd: list[str]) -> None:
         run = CliRunner().invoke(command, ["--onnx", str(network), "--data", str(made), *odd])
@@ -358,26 +417,42 @@ def index_mini_lpw(source: Path, root: Path) -> Dataset:
             })  # fmt: skip
         scene, view, person = name.split("/")
         tracklets.append({
-            "tracklet_id": name, "scene_id": scene, "camera_id": f"{scene}/{view}", "person_id": f"{scene}/{person}",
+            "tracklet_id": name, "scene_id": scene, "camera_id": f"{scene}/{view}",
+            "person_id": f"{scene}/{person}",
             "kind": "person", "n_frames": len(files),
         })  # fmt: skip
-    for name, rows, kind in (("frames", frames, schema.FRAMES), ("tracklets", tracklets, schema.TRACKLETS)):
+    for name, rows, kind in (
+        ("frames", frames, schema.FRAMES),
+        ("tracklets", tracklets, schema.TRACKLETS),
+    ):
         table = pa.Table.from_pylist(rows, schema=kind)
-        tables.write_table(root / f"{name}.parquet", table, kind, group_by="tracklet_id" if name == "frames" else None)
+        tables.write_table(
+            root / f"{name}.parquet",
+            table,
+            kind,
+            group_by="tracklet_id" if name == "frames" else None,
+        )
     return close_dataset(root, {"name": "mini"})
 
 
 @pytest.mark.realdata
 class TestRealModel:
     def test_osnet_finds_people_again(self, shared_data: Path, tmp_path: Path) -> None:
-        """LPW's protocol on scene 1: probes of view 2, gallery of views 1 and 3; and both runtimes agree."""
+        """LPW's protocol on scene 1: probes of view 2, gallery of views 1 and 3; and both runtimes
+        agree."""
         onnx = shared_data / "weights" / "osnet_x0_25_msmt17.onnx"
         dataset = index_mini_lpw(shared_data / "mini_lpw" / "pep_256x128", tmp_path / "mini")
         options = EmbedOptions()
         found = {}
         for runtime in RUNTIMES:
             table = embed(
-                dataset.root, onnx, tmp_path / runtime, frames=2, runtime=runtime, mean=options.mean, std=options.std
+                dataset.root,
+                onnx,
+                tmp_path / runtime,
+                frames=2,
+                runtime=runtime,
+                mean=options.mean,
+                std=options.std,
             )
             found[runtime] = vectors_of(table)
         unit = {name: v / np.linalg.norm(v, axis=1, keepdims=True) for name, v in found.items()}

@@ -49,7 +49,9 @@ def test_at_most_two_batches_are_held_however_long_a_tracklet(
         return maps, features, scores
 
     monkeypatch.setattr(network, "describe_frames", watch)
-    found = embed_tracklets(network, index, np.arange(len(index)), EmbedOptions(64, 32, batch=4, n_workers=0))
+    found = embed_tracklets(
+        network, index, np.arange(len(index)), EmbedOptions(64, 32, batch=4, n_workers=0)
+    )
     n = int(index.starts[-1])
     assert len(most) == -(-n // 4) and max(most) <= 3 * 2  # three tensors of a batch
     assert len(found.vectors) == len(index) and len(found.scores) == n

@@ -1,4 +1,5 @@
-"""Embeddings in and out: our own files, users' files in every form, pooling, and what is refused by name."""
+"""Embeddings in and out: our own files, users' files in every form, pooling, and what is refused by
+name."""
 
 import tracemalloc
 from pathlib import Path
@@ -32,11 +33,15 @@ def draw(n: int, d: int, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
 
 
-def write(path: Path, ids: Any, vectors: Any, *, positions: Any = None, kind: Any = None, **options: Any) -> Path:
+def write(
+    path: Path, ids: Any, vectors: Any, *, positions: Any = None, kind: Any = None, **options: Any
+) -> Path:
     columns: dict[str, Any] = {"tracklet_id": ids}
     if positions is not None:
         columns["position"] = positions
-    columns["embedding"] = vectors if isinstance(vectors, pa.Array) else pa.array(list(vectors), kind)
+    columns["embedding"] = (
+        vectors if isinstance(vectors, pa.Array) else pa.array(list(vectors), kind)
+    )
     pq.write_table(pa.table(columns), path, **options)
     return path
 
@@ -69,8 +74,12 @@ class TestOurOwn:
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
     def test_another_datasets_embeddings(self, dataset: Dataset, tmp_path: Path) -> None:
-        write_embeddings(tmp_path / "e", IDS, draw(4, 3), EmbeddingFacts("m", None, "f" * 64, "all"))
-        with pytest.raises(MismatchError, match="got embeddings of the dataset ffffffffffff; expected labels"):
+        write_embeddings(
+            tmp_path / "e", IDS, draw(4, 3), EmbeddingFacts("m", None, "f" * 64, "all")
+        )
+        with pytest.raises(
+            MismatchError, match="got embeddings of the dataset ffffffffffff; expected labels"
+        ):
             read_embeddings(tmp_path / "e", dataset)
 
     @pytest.mark.parametrize(
@@ -78,10 +87,16 @@ class TestOurOwn:
         [
             (IDS[:3], draw(4, 2), "3 tracklets and vectors of shape"),
             (IDS, np.zeros((4, 0), np.float32), "D > 0"),
-            (IDS, np.array([[0], [1], [np.nan], [np.inf]], np.float32), r"NaN or infinity in 2 tracklets \(c, d\)"),
+            (
+                IDS,
+                np.array([[0], [1], [np.nan], [np.inf]], np.float32),
+                r"NaN or infinity in 2 tracklets \(c, d\)",
+            ),
         ],
     )
-    def test_what_is_not_written(self, ids: list[str], vectors: Any, message: str, tmp_path: Path) -> None:
+    def test_what_is_not_written(
+        self, ids: list[str], vectors: Any, message: str, tmp_path: Path
+    ) -> None:
         with pytest.raises(LpwError, match=message):
             write_embeddings(tmp_path / "e", ids, vectors, self.FACTS)
         assert not list(tmp_path.iterdir())
@@ -90,7 +105,12 @@ class TestOurOwn:
 class TestUsersFiles:
     @pytest.mark.parametrize(
         "kind",
-        [pa.list_(pa.float32()), pa.list_(pa.float64()), pa.large_list(pa.float32()), pa.list_(pa.float64(), 3)],
+        [
+            pa.list_(pa.float32()),
+            pa.list_(pa.float64()),
+            pa.large_list(pa.float32()),
+            pa.list_(pa.float64(), 3),
+        ],
         ids=str,
     )
     def test_lists_of_every_kind(self, kind: Any, dataset: Dataset, tmp_path: Path) -> None:
@@ -103,26 +123,43 @@ class TestUsersFiles:
 
     def test_float16_is_taken_with_a_note(self, dataset: Dataset, tmp_path: Path) -> None:
         half = draw(4, 3).astype(np.float16)
-        found = read_embeddings(write(tmp_path / "e", IDS, half, kind=pa.list_(pa.float16())), dataset)
+        found = read_embeddings(
+            write(tmp_path / "e", IDS, half, kind=pa.list_(pa.float16())), dataset
+        )
         assert np.array_equal(found.vectors, half.astype(np.float32))
         assert "float16" in found.notes[0]
 
-    @pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+    @pytest.mark.parametrize(
+        "kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str
+    )
     def test_ids_of_other_string_types(self, kind: Any, dataset: Dataset, tmp_path: Path) -> None:
-        ids = pa.array(IDS).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(IDS, kind)
+        ids = (
+            pa.array(IDS).dictionary_encode()
+            if pa.types.is_dictionary(kind)
+            else pa.array(IDS, kind)
+        )
         assert read_embeddings(write(tmp_path / "e", ids, draw(4, 3)), dataset).present.all()
 
 
 class TestPooling:
-    def brute(self, ids: list[str], vectors: NDArray[np.float32], pooling: str) -> NDArray[np.float64]:
-        rows = [vectors[[i for i, x in enumerate(ids) if x == name]].astype(np.float64) for name in IDS]
+    def brute(
+        self, ids: list[str], vectors: NDArray[np.float32], pooling: str
+    ) -> NDArray[np.float64]:
+        rows = [
+            vectors[[i for i, x in enumerate(ids) if x == name]].astype(np.float64) for name in IDS
+        ]
         return np.stack([r.mean(axis=0) if pooling == "mean" else r.max(axis=0) for r in rows])
 
     @pytest.mark.parametrize("pooling", ["mean", "max"])
     @given(seed=st.integers(0, 2**20), batch=st.integers(1, 12))
     @settings(max_examples=15, deadline=None)
     def test_equals_brute_force_in_any_order_and_batch(
-        self, pooling: Any, seed: int, batch: int, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+        self,
+        pooling: Any,
+        seed: int,
+        batch: int,
+        dataset: Dataset,
+        tmp_path_factory: pytest.TempPathFactory,
     ) -> None:
         rng = np.random.default_rng(seed)
         order = rng.permutation(20)
@@ -135,7 +172,9 @@ class TestPooling:
         assert np.allclose(found.vectors, self.brute(ids, vectors, pooling), atol=1e-6)
         assert found.facts.frames_used == f"all, pooled by {pooling}"
 
-    def test_the_mean_is_the_default_and_says_how_many_frames(self, dataset: Dataset, tmp_path: Path) -> None:
+    def test_the_mean_is_the_default_and_says_how_many_frames(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
         ids, vectors = ["a", "a", "c"], draw(3, 2)
         found = read_embeddings(write(tmp_path / "e", ids, vectors, positions=[0, 4, 2]), dataset)
         assert np.allclose(found.vectors[0], vectors[:2].mean(axis=0))
@@ -150,19 +189,28 @@ class TestPooling:
         assert found.facts.frames_used.endswith("pooled by mean of unit vectors")
 
     @pytest.mark.parametrize("options", [{"pooling": "max"}, {"normalize_frames": True}])
-    def test_needs_rows_that_are_frames(self, options: Any, dataset: Dataset, tmp_path: Path) -> None:
+    def test_needs_rows_that_are_frames(
+        self, options: Any, dataset: Dataset, tmp_path: Path
+    ) -> None:
         with pytest.raises(LpwError, match="one row per tracklet"):
             read_embeddings(write(tmp_path / "e", IDS, draw(4, 3)), dataset, **options)
 
     def test_memory_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        dataset = make_labelled(tmp_path / "d", [(f"t{i:02d}", "p", "c", "person") for i in range(50)], n_frames=400)
+        dataset = make_labelled(
+            tmp_path / "d", [(f"t{i:02d}", "p", "c", "person") for i in range(50)], n_frames=400
+        )
         path, schema = tmp_path / "e", pa.schema(
-            {"tracklet_id": pa.string(), "position": pa.int32(), "embedding": pa.list_(pa.float32())}
+            {"tracklet_id": pa.string(), "position": pa.int32(),
+            "embedding": pa.list_(pa.float32())}
         )  # fmt: skip
         block = draw(400, 1024)
         with pq.ParquetWriter(path, schema) as writer:
             for i in range(50):
-                columns = [[f"t{i:02d}"] * 400, list(range(400)), pa.array(list(block), pa.list_(pa.float32()))]
+                columns = [
+                    [f"t{i:02d}"] * 400,
+                    list(range(400)),
+                    pa.array(list(block), pa.list_(pa.float32())),
+                ]
                 writer.write_table(pa.table(columns, schema=schema))
         allocated, arrow = pa.total_allocated_bytes(), []
         iter_batches = embeddings.iter_batches
@@ -203,32 +251,58 @@ class TestRefused:
         ("ids", "vectors", "positions", "message"),
         [
             ([*IDS, "x", "y"], draw(6, 3), None, r"got unknown tracklets: x, y;"),
-            ([*IDS, "b"], draw(5, 3), None, "doubles of b; expected each tracklet once; add a column position"),
+            (
+                [*IDS, "b"],
+                draw(5, 3),
+                None,
+                "doubles of b; expected each tracklet once; add a column position",
+            ),
             (["a", "a", "b"], draw(3, 3), [1, 1, 0], "doubles of a; expected each frame once"),
             (["a", "b"], draw(2, 3), [0, 5], "position 5 of b; expected 0 to 4"),
             (["a", "b"], draw(2, 3), [0, -1], "position -1 of b"),
             (["a", "b"], draw(2, 3), [0, None], "1 rows without a position"),
             (["a", None], draw(2, 3), None, "1 rows without a tracklet_id"),
-            (IDS, [[1.0, 2.0], [1.0], [1.0, 2.0], [1.0, 2.0]], None, "vectors of 1 numbers in b; expected 2"),
+            (
+                IDS,
+                [[1.0, 2.0], [1.0], [1.0, 2.0], [1.0, 2.0]],
+                None,
+                "vectors of 1 numbers in b; expected 2",
+            ),
             (IDS, [[1.0], None, [1.0], [1.0]], None, "vectors of 0 numbers in b"),
             (IDS, [[1.0], [None], [1.0], [1.0]], None, "NaN or infinity in b"),
             (IDS, [[], [], [], []], None, "vectors of 0 numbers in every tracklet"),
             ([], [], None, "no rows"),
         ],
     )
-    def test_rows(self, ids: Any, vectors: Any, positions: Any, message: str, dataset: Dataset, tmp_path: Path) -> None:
+    def test_rows(
+        self, ids: Any, vectors: Any, positions: Any, message: str, dataset: Dataset, tmp_path: Path
+    ) -> None:
         kind = pa.list_(pa.float32())
         ids = pa.array(ids, pa.string())
-        self.refuse(write(tmp_path / "e", ids, vectors, positions=positions, kind=kind), dataset, message)
+        self.refuse(
+            write(tmp_path / "e", ids, vectors, positions=positions, kind=kind), dataset, message
+        )
 
     @pytest.mark.parametrize(
         ("table", "message"),
         [
-            ({"tracklet_id": [1, 2], "embedding": [[1.0], [2.0]]}, "column tracklet_id: got type int64"),
-            ({"tracklet_id": ["a"], "embedding": [[1]]}, "column embedding: got type list<element: int64>"),
+            (
+                {"tracklet_id": [1, 2], "embedding": [[1.0], [2.0]]},
+                "column tracklet_id: got type int64",
+            ),
+            (
+                {"tracklet_id": ["a"], "embedding": [[1]]},
+                "column embedding: got type list<element: int64>",
+            ),
             ({"tracklet_id": ["a"], "embedding": [1.0]}, "column embedding: got type double"),
-            ({"id": ["a"], "feature": [[1.0]]}, "columns id, feature; expected one column tracklet_id"),
-            ({"tracklet_id": ["a"], "embedding": [[1.0]], "position": [0.5]}, "column position: got type double"),
+            (
+                {"id": ["a"], "feature": [[1.0]]},
+                "columns id, feature; expected one column tracklet_id",
+            ),
+            (
+                {"tracklet_id": ["a"], "embedding": [[1.0]], "position": [0.5]},
+                "column position: got type double",
+            ),
         ],
     )
     def test_columns(self, table: Any, message: str, dataset: Dataset, tmp_path: Path) -> None:
@@ -240,7 +314,11 @@ class TestRefused:
         self.refuse(tmp_path, dataset, "no regular file|directory")
         (tmp_path / "e.npy").write_bytes(b"\x93NUMPY" + bytes(100))
         self.refuse(tmp_path / "e.npy", dataset, "a file that cannot be read")
-        self.refuse(dataset.root / "tracklets.parquet", dataset, "a table of tracklets; expected a table of embeddings")
+        self.refuse(
+            dataset.root / "tracklets.parquet",
+            dataset,
+            "a table of tracklets; expected a table of embeddings",
+        )
         whole = write(tmp_path / "whole", IDS, draw(4, 300), write_page_checksum=True).read_bytes()
         (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
         self.refuse(tmp_path / "cut", dataset, "a file that cannot be read")
@@ -251,7 +329,9 @@ class TestRefused:
 
     def test_facts_of_a_stranger_are_one_short_line(self, dataset: Dataset, tmp_path: Path) -> None:
         table = pa.table({"tracklet_id": IDS, "embedding": list(draw(4, 2))})
-        pq.write_table(table.replace_schema_metadata({"lpw_model": "a\n\x1b[31m" + "b" * 999}), tmp_path / "e")
+        pq.write_table(
+            table.replace_schema_metadata({"lpw_model": "a\n\x1b[31m" + "b" * 999}), tmp_path / "e"
+        )
         model = read_embeddings(tmp_path / "e", dataset).facts.model
         assert model.isprintable()
         assert len(model) == 200

@@ -36,7 +36,9 @@ def test_many_persons_are_normal():
     gains = rng.normal(0.1, 1, 500)
     found = lead(np.arange(500), gains, np.zeros(500), n_resamples=40_000)
     half = 1.96 * gains.std() / np.sqrt(500)
-    assert (found.low, found.high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.004)
+    assert (found.low, found.high) == pytest.approx(
+        (gains.mean() - half, gains.mean() + half), abs=0.004
+    )
 
 
 def test_persons_are_drawn_not_queries():
@@ -67,24 +69,41 @@ def test_repetitions_are_averaged_and_pairing_counts():
 
 def test_the_same_generator_gives_the_same_interval():
     gains = np.random.default_rng(4).normal(size=40)
-    assert lead(np.arange(40), gains, gains * 0, seed=7) == lead(np.arange(40), gains, gains * 0, seed=7)
-    assert lead(np.arange(40), gains, gains * 0, seed=7) != lead(np.arange(40), gains, gains * 0, seed=8)
+    assert lead(np.arange(40), gains, gains * 0, seed=7) == lead(
+        np.arange(40), gains, gains * 0, seed=7
+    )
+    assert lead(np.arange(40), gains, gains * 0, seed=7) != lead(
+        np.arange(40), gains, gains * 0, seed=8
+    )
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 1), st.floats(0, 1)), min_size=8, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.floats(0, 1), st.floats(0, 1)), min_size=8, max_size=30
+    )
+)
 def test_other_side_other_sign(rows):
     person, ours, theirs = (np.array(column) for column in zip(*rows, strict=True))
     if len(np.unique(person)) < 2:
         return
-    one, other = lead(person, ours, theirs, n_resamples=200), lead(person, theirs, ours, n_resamples=200)
+    one, other = (
+        lead(person, ours, theirs, n_resamples=200),
+        lead(person, theirs, ours, n_resamples=200),
+    )
     assert one.low <= one.high
-    assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low), abs=1e-12)
+    assert (one.mean, one.low, one.high) == pytest.approx(
+        (-other.mean, -other.high, -other.low), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(
     ("person", "ours", "said"),
-    [([0, 1, 2], [1.0, 2.0], "3 queries"), ([0, 1], [1.0, float("nan")], "no number"), ([4, 4], [1.0, 0.0], "1 pers")],
+    [
+        ([0, 1, 2], [1.0, 2.0], "3 queries"),
+        ([0, 1], [1.0, float("nan")], "no number"),
+        ([4, 4], [1.0, 0.0], "1 pers"),
+    ],
 )
 def test_faults(person, ours, said):
     with pytest.raises(LpwError, match=said):

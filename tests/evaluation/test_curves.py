@@ -1,4 +1,5 @@
-"""The CMC plot: a picture of the right kind, the same every time, and never of values that are no CMC."""
+"""The CMC plot: a picture of the right kind, the same every time, and never of values that are no
+CMC."""
 
 import re
 import subprocess
@@ -28,7 +29,8 @@ def test_png_is_a_picture_with_both_colours(tmp_path):
 def test_same_numbers_same_bytes_in_another_process(tmp_path, suffix):
     draw_cmc(CURVES, tmp_path / f"a.{suffix}", title="t")
     code = (
-        "import sys, numpy as np; from pathlib import Path; from lpw_toolkit.evaluation.cmc_plot import draw_cmc;"
+        "import sys, numpy as np; from pathlib import Path; from lpw_toolkit.evaluation.cmc_plot "
+        "import draw_cmc;"
         "curves = {'cosine': np.linspace(0.4, 0.9, 20), 'XQDA': np.linspace(0.5, 0.95, 50)};"
         "draw_cmc(curves, Path(sys.argv[1]), title='t')"
     )
@@ -59,7 +61,10 @@ def test_looks_of_the_user_change_nothing(tmp_path):
 def test_any_label_is_only_text(tmp_path, label):
     draw_cmc({label: np.array([0.5, 0.75])}, tmp_path / "cmc.svg", title=label)
     draw_cmc({"plain": np.array([0.5, 0.75])}, tmp_path / "plain.svg", title="plain")
-    text, plain = (tmp_path / "cmc.svg").read_text("utf-8"), (tmp_path / "plain.svg").read_text("utf-8")
+    text, plain = (
+        (tmp_path / "cmc.svg").read_text("utf-8"),
+        (tmp_path / "plain.svg").read_text("utf-8"),
+    )
     assert text.count("legend_1") == plain.count("legend_1") == 1
     assert text.count("line2d") == plain.count("line2d")
 

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import distances as module
-from lpw_toolkit.evaluation.distances import Cosine, Distance, Euclidean, Quadratic, SquaredEuclidean, make_quadratic
+from lpw_toolkit.evaluation.distances import (
+    Cosine,
+    Distance,
+    Euclidean,
+    Quadratic,
+    SquaredEuclidean,
+    make_quadratic,
+)
 from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.relevance import Ragged, Relevance
 
@@ -26,7 +33,9 @@ def compare_slowly(
         query = query / np.sqrt((query * query).sum(axis=1, keepdims=True))
         gallery = gallery / np.sqrt((gallery * gallery).sum(axis=1, keepdims=True))
     apart = query[:, None] - gallery[None]
-    squares = np.einsum("qgi,ij,qgj->qg", apart, np.eye(query.shape[1]) if form is None else form, apart)
+    squares = np.einsum(
+        "qgi,ij,qgj->qg", apart, np.eye(query.shape[1]) if form is None else form, apart
+    )
     return {"cosine": squares / 2, "euclidean": np.sqrt(np.abs(squares))}.get(name, squares)
 
 
@@ -40,7 +49,9 @@ def whole(distance: Distance, query: NDArray[Any], gallery: NDArray[Any]) -> NDA
 def test_equals_brute_force(distance: Distance, kind: Any, offset: float) -> None:
     rng = np.random.default_rng(1)
     query, gallery = (rng.normal(offset, 1, (n, 96)).astype(kind) for n in (40, 130))
-    gallery[:20] = query[:20] * kind(1.001) + rng.normal(0, 1e-3, (20, 96)).astype(kind)  # almost the same
+    gallery[:20] = query[:20] * kind(1.001) + rng.normal(0, 1e-3, (20, 96)).astype(
+        kind
+    )  # almost the same
     found, expected = whole(distance, query, gallery), compare_slowly(distance.name, query, gallery)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=3e-5)
@@ -48,10 +59,15 @@ def test_equals_brute_force(distance: Distance, kind: Any, offset: float) -> Non
 
 @pytest.mark.parametrize("distance", PLAIN, ids=lambda d: d.name)
 @pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
-def test_near_vectors_keep_their_digits_wherever_they_lie(distance: Distance, spread: float) -> None:
+def test_near_vectors_keep_their_digits_wherever_they_lie(
+    distance: Distance, spread: float
+) -> None:
     rng = np.random.default_rng(2)
     common = rng.normal(0, 10, 64)
-    query, gallery = common + rng.normal(0, spread, (15, 64)), common + rng.normal(0, spread, (50, 64))
+    query, gallery = (
+        common + rng.normal(0, spread, (15, 64)),
+        common + rng.normal(0, spread, (50, 64)),
+    )
     np.testing.assert_allclose(
         whole(distance, query, gallery), compare_slowly(distance.name, query, gallery), rtol=1e-4
     )
@@ -64,7 +80,9 @@ def test_far_clusters_of_near_vectors_keep_their_digits(distance: Distance) -> N
     centres = rng.normal(0, 1, (3, 48))
     points = centres[rng.integers(0, 3, 90)] + rng.normal(0, 1e-6, (90, 48))
     expected = compare_slowly(distance.name, points[:30], points[30:])
-    np.testing.assert_allclose(whole(distance, points[:30], points[30:]), expected, rtol=1e-4, atol=1e-15)
+    np.testing.assert_allclose(
+        whole(distance, points[:30], points[30:]), expected, rtol=1e-4, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("distance", PLAIN, ids=lambda d: d.name)
@@ -98,15 +116,21 @@ def vectors(draw: st.DrawFn) -> tuple[NDArray[Any], NDArray[Any]]:
 
 @given(vectors(), st.sampled_from(PLAIN), st.integers(1, 9))
 @settings(deadline=None, max_examples=150)
-def test_blocks_and_pairs_are_the_whole(pair: tuple[NDArray[Any], NDArray[Any]], distance: Distance, step: int) -> None:
+def test_blocks_and_pairs_are_the_whole(
+    pair: tuple[NDArray[Any], NDArray[Any]], distance: Distance, step: int
+) -> None:
     query, gallery = pair
     blocks = distance.blocks(query, gallery)
     expected = compare_slowly(distance.name, query, gallery)
-    found = np.concatenate([blocks.block(a, min(len(query), a + step)) for a in range(0, len(query), step)])
+    found = np.concatenate(
+        [blocks.block(a, min(len(query), a + step)) for a in range(0, len(query), step)]
+    )
     scale = np.abs(expected).max() + 1e-300
     np.testing.assert_allclose(found, expected, rtol=3e-5, atol=1e-9 * scale)
     rows, columns = np.divmod(np.arange(found.size), len(gallery))
-    np.testing.assert_allclose(blocks.pairs(rows, columns), expected.ravel(), rtol=1e-6, atol=1e-9 * scale)
+    np.testing.assert_allclose(
+        blocks.pairs(rows, columns), expected.ravel(), rtol=1e-6, atol=1e-9 * scale
+    )
     assert (found >= 0).all()
     assert (blocks.n_query, blocks.n_gallery) == found.shape
 
@@ -138,7 +162,9 @@ class TestBadInput:
     def test_zero_vectors_are_named(self) -> None:
         gallery = np.ones((9, 3), dtype=np.float32)
         gallery[[2, 7]] = 0
-        with pytest.raises(LpwError, match=r"gallery features: got zero vectors.* in rows 2, 7 \(2\)"):
+        with pytest.raises(
+            LpwError, match=r"gallery features: got zero vectors.* in rows 2, 7 \(2\)"
+        ):
             Cosine().blocks(np.ones((2, 3)), gallery)
         assert np.isfinite(whole(Euclidean(), np.ones((2, 3)), gallery)).all()
 
@@ -147,7 +173,9 @@ class TestBadInput:
     def test_what_is_not_finite_is_named(self, distance: Distance, value: float) -> None:
         query = np.ones((9, 3))
         query[4, 1] = value
-        with pytest.raises(LpwError, match=r"query features: got NaN, infinite or too large values in rows 4 \(1\)"):
+        with pytest.raises(
+            LpwError, match=r"query features: got NaN, infinite or too large values in rows 4 \(1\)"
+        ):
             distance.blocks(query, np.ones((2, 3)))
 
     def test_many_bad_rows_are_counted(self) -> None:
@@ -161,7 +189,9 @@ class TestBadInput:
 
     @pytest.mark.parametrize("query", [np.ones(3), np.ones((2, 3), dtype=np.int32)])
     def test_no_table_of_numbers(self, query: Any) -> None:
-        with pytest.raises(LpwError, match=r"query features: .* expected floating numbers of shape \(n, D\)"):
+        with pytest.raises(
+            LpwError, match=r"query features: .* expected floating numbers of shape \(n, D\)"
+        ):
             Euclidean().blocks(query, np.ones((2, 3)))
 
     def test_huge_vectors_are_an_error_and_no_rank(self) -> None:
@@ -176,13 +206,21 @@ class TestBadInput:
 
 def test_ranking_takes_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
-    query, gallery = rng.normal(size=(50, 16)).astype(np.float32), rng.normal(size=(300, 16)).astype(np.float32)
+    query, gallery = (
+        rng.normal(size=(50, 16)).astype(np.float32),
+        rng.normal(size=(300, 16)).astype(np.float32),
+    )
     judged = Relevance(
-        Ragged(np.arange(51) * 3, rng.permuted(np.tile(np.arange(300), (50, 1)), axis=1)[:, :3].ravel()),
+        Ragged(
+            np.arange(51) * 3, rng.permuted(np.tile(np.arange(300), (50, 1)), axis=1)[:, :3].ravel()
+        ),
         Ragged(np.zeros(51, dtype=np.int64), np.zeros(0, dtype=np.int64)),
         np.zeros(300, dtype=bool),
     )
     expected = rank_queries(compare_slowly("cosine", query, gallery), judged)
     monkeypatch.setattr("lpw_toolkit.evaluation.ranking.BLOCK_BYTES", 5000)
     monkeypatch.setattr(module, "N_VALUES", 64)
-    assert rank_queries(Cosine().blocks(query, gallery), judged).ranks.tolist() == expected.ranks.tolist()
+    assert (
+        rank_queries(Cosine().blocks(query, gallery), judged).ranks.tolist()
+        == expected.ranks.tolist()
+    )

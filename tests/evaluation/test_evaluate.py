@@ -1,4 +1,5 @@
-"""Evaluation: hand-worked figures under the three MARS rules, a slow reference, learned metrics, twins, provenance."""
+"""Evaluation: hand-worked figures under the three MARS rules, a slow reference, learned metrics,
+twins, provenance."""
 
 import re
 from pathlib import Path
@@ -22,8 +23,15 @@ from lpw_toolkit.evaluation.rerank import RerankConfig, rerank_matrices
 
 
 def embed(dataset: Dataset, vectors: NDArray[Any], **facts: Any) -> Embeddings:
-    said = {"model": "m", "checkpoint_sha256": None, "dataset_digest": None, "frames_used": "all"} | facts
-    return Embeddings(np.asarray(vectors, np.float32), np.ones(len(vectors), bool), EmbeddingFacts(**said), [])
+    said = {
+        "model": "m",
+        "checkpoint_sha256": None,
+        "dataset_digest": None,
+        "frames_used": "all",
+    } | facts
+    return Embeddings(
+        np.asarray(vectors, np.float32), np.ones(len(vectors), bool), EmbeddingFacts(**said), []
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,8 @@ def on_a_line(dataset: Dataset) -> Embeddings:
 
 
 def draw_persons(dataset: Dataset, d: int, noise: float, seed: int = 0) -> Embeddings:
-    """Persons far apart in 4 of `d` dimensions; the rest is noise, the same for a camera's whole picture or not."""
+    """Persons far apart in 4 of `d` dimensions; the rest is noise, the same for a camera's whole
+    picture or not."""
     rng = np.random.default_rng(seed)
     labels = read_labels(dataset.tracklets)
     vectors = rng.normal(size=(len(labels), d)) * noise
@@ -68,7 +77,13 @@ class TestThreeMarsRules:
         ],
     )
     def test_by_hand(
-        self, protocol: str, ap: list[float | None], cmc_1: float, n_gallery: int, n_skipped: int, mars: Dataset
+        self,
+        protocol: str,
+        ap: list[float | None],
+        cmc_1: float,
+        n_gallery: int,
+        n_skipped: int,
+        mars: Dataset,
     ) -> None:
         found = evaluate(mars, on_a_line(mars), protocol, LINE)
         queries = found.queries.to_pylist()
@@ -83,7 +98,9 @@ class TestThreeMarsRules:
     def test_skipped_queries_are_named(self, mars: Dataset) -> None:
         found = evaluate(mars, on_a_line(mars), "mars_torchreid", LINE)
         assert found.skipped == ["q1", "q2"]
-        assert found.notes[-1] == "2 of 5 queries have no right answer in the gallery, skipped: q1, q2"
+        assert (
+            found.notes[-1] == "2 of 5 queries have no right answer in the gallery, skipped: q1, q2"
+        )
         rows = found.queries.to_pylist()
         assert [row["skipped"] for row in rows] == [True, True, False, False, False]
         assert [row["first_rank"] for row in rows] == [None, None, 2, 1, 1]
@@ -95,7 +112,11 @@ class TestThreeMarsRules:
         check(found.queries, QUERIES)
         row = found.metrics.to_pylist()[0]
         assert row["dataset_digest"] == mars.digest == mars.manifest["manifest_sha256"]
-        assert (row["protocol"], row["ap_form"], row["frames_used"]) == ("mars_torchreid", "step", "all")
+        assert (row["protocol"], row["ap_form"], row["frames_used"]) == (
+            "mars_torchreid",
+            "step",
+            "all",
+        )
         assert row["gallery"].endswith("4 tracklets (3 person, 1 distractor), 0 queries among them")
         assert row["junk_rule"].endswith("own camera; queries without a right answer are skipped")
         assert row["distance"] == "Euclidean"
@@ -105,9 +126,13 @@ class TestThreeMarsRules:
 class TestCompareProtocols:
     def test_three_galleries_and_two_forms(self, mars: Dataset) -> None:
         found = compare_protocols(mars, on_a_line(mars), "mars", LINE)
-        shown = [(e.protocol, e.rules.ap_form, len(e.results[0].trial.gallery)) for e in found.evaluations]
+        shown = [
+            (e.protocol, e.rules.ap_form, len(e.results[0].trial.gallery))
+            for e in found.evaluations
+        ]
         assert shown == [
-            ("mars", "trapezoid", 11), ("mars", "step", 11), ("market", "step", 6), ("market", "trapezoid", 6),
+            ("mars", "trapezoid", 11), ("mars", "step", 11), ("market", "step", 6),
+            ("market", "trapezoid", 6),
             ("mars_queries_back", "step", 9), ("mars_queries_back", "trapezoid", 9),
             ("mars_torchreid", "step", 4), ("mars_torchreid", "trapezoid", 4),
         ]  # fmt: skip
@@ -119,15 +144,24 @@ class TestCompareProtocols:
 
     def test_the_reasons(self, mars: Dataset) -> None:
         found = compare_protocols(mars, on_a_line(mars), "mars", LINE)
-        of = {(e.protocol, e.rules.ap_form): why for e, why in zip(found.evaluations, found.reasons, strict=True)}
+        of = {
+            (e.protocol, e.rules.ap_form): why
+            for e, why in zip(found.evaluations, found.reasons, strict=True)
+        }
         assert of["mars", "trapezoid"] == ""
         assert of["mars", "step"] == "AP is the mean precision at the right answers"
-        assert of["mars_queries_back", "trapezoid"] == "its gallery lacks 2 junk, which no query sees anyway"
+        assert (
+            of["mars_queries_back", "trapezoid"]
+            == "its gallery lacks 2 junk, which no query sees anyway"
+        )
         assert of["mars_torchreid", "trapezoid"] == (
             "its gallery lacks 5 queries and 2 junk; so 2 queries have no right answer left "
             "and are left out of every mean"
         )
-        assert found.left_out["cross_dataset_half"] == "is for vectors that were learned on another dataset"
+        assert (
+            found.left_out["cross_dataset_half"]
+            == "is for vectors that were learned on another dataset"
+        )
         assert "cam_a" in found.left_out["prid2011"]
         assert any("skipped: q1, q2" in line for line in found.describe())
 
@@ -154,7 +188,9 @@ class TestSplits:
         found = evaluate(prid, vectors, "prid2011", Settings(), splits=[3])
         whole = evaluate(prid, vectors, "prid2011", Settings())
         assert set(found.metrics["split"].to_pylist()) == {3}
-        assert found.metrics.to_pylist() == [row for row in whole.metrics.to_pylist() if row["split"] == 3]
+        assert found.metrics.to_pylist() == [
+            row for row in whole.metrics.to_pylist() if row["split"] == 3
+        ]
 
     def test_a_split_that_is_not_there(self, prid: Dataset) -> None:
         with pytest.raises(LpwError, match="--split: got 12; expected one of 0, 1, 2"):
@@ -169,7 +205,10 @@ class TestSplits:
         }
         dataset = make_labelled(tmp_path / "d", **two_cameras(6, 2), source=source)
         found = evaluate(dataset, draw_persons(dataset, 4, 1.0), "prid2011", Settings())
-        said = "drawn with seed 7; DRAWN, no published split; order rebuilt, not compared; digest dddddddddddd"
+        said = (
+            "drawn with seed 7; DRAWN, no published split; order rebuilt, not compared; digest "
+            "dddddddddddd"
+        )
         assert found.metrics["split_source"][0].as_py() == said
         assert found.notes == [f"these splits were drawn, not published: {said}"]
 
@@ -177,7 +216,9 @@ class TestSplits:
 class TestReference:
     """Whole evaluations against loops that follow the definitions word by word."""
 
-    def slow(self, dataset: Dataset, vectors: NDArray[Any], found: Evaluation) -> tuple[list[float], list[float]]:
+    def slow(
+        self, dataset: Dataset, vectors: NDArray[Any], found: Evaluation
+    ) -> tuple[list[float], list[float]]:
         ids = dataset.tracklets.to_pylist()
         ap, first = [], []
         trial = found.results[0].trial
@@ -185,7 +226,10 @@ class TestReference:
             seen = []
             for g in trial.gallery:
                 junk = ids[g]["kind"] == "junk"
-                own = ids[g]["person_id"] == ids[q]["person_id"] and ids[g]["camera_id"] == ids[q]["camera_id"]
+                own = (
+                    ids[g]["person_id"] == ids[q]["person_id"]
+                    and ids[g]["camera_id"] == ids[q]["camera_id"]
+                )
                 if not junk and not own:
                     seen.append((float(np.sum((vectors[q] - vectors[g]) ** 2)), int(g)))
             hits = [ids[g]["person_id"] == ids[q]["person_id"] for _, g in sorted(seen)]
@@ -200,7 +244,12 @@ class TestReference:
         rng = np.random.default_rng(seed)
         kinds = rng.choice(["person", "distractor", "junk"], 60, p=[0.7, 0.15, 0.15])
         rows = [
-            (f"{i:03d}", f"p{rng.integers(8)}" if kind == "person" else None, f"c{rng.integers(3)}", str(kind))
+            (
+                f"{i:03d}",
+                f"p{rng.integers(8)}" if kind == "person" else None,
+                f"c{rng.integers(3)}",
+                str(kind),
+            )
             for i, kind in enumerate(kinds)
         ]
         dataset = make_labelled(tmp_path / "d", rows)
@@ -222,8 +271,12 @@ class TestLearned:
         vectors = draw_persons(dataset, 20, 0.15).vectors
         vectors[:, 4:] *= 20
         embeddings = embed(dataset, vectors + rng.normal(size=vectors.shape) * 0.01)
-        plain = figures(evaluate(dataset, embeddings, "prid2011", Settings(metric="euclidean"), splits=[0]))
-        found = evaluate(dataset, embeddings, "prid2011", Settings(metric=metric, seed=3), splits=[0])
+        plain = figures(
+            evaluate(dataset, embeddings, "prid2011", Settings(metric="euclidean"), splits=[0])
+        )
+        found = evaluate(
+            dataset, embeddings, "prid2011", Settings(metric=metric, seed=3), splits=[0]
+        )
         assert figures(found)["cmc@1"] > 0.9 > 0.5 > plain["cmc@1"]
         assert found.facts["distance"].endswith("learned on the training part, seed 3")
 
@@ -240,7 +293,9 @@ class TestLearned:
         one, two = (e.results[0].blocks.block(1, len(trial.query)) for e in (before, after))
         assert np.array_equal(one, two)
 
-    def test_two_runs_agree_and_the_seed_matters_only_where_pairs_are_drawn(self, tmp_path: Path) -> None:
+    def test_two_runs_agree_and_the_seed_matters_only_where_pairs_are_drawn(
+        self, tmp_path: Path
+    ) -> None:
         rng = np.random.default_rng(1)
         rows = [(f"{i:03d}", f"p{i % 20}", f"c{rng.integers(4)}", "person") for i in range(200)]
         part = {name: "train" if int(p[1:]) >= 10 else "gallery" for name, p, _, _ in rows}
@@ -250,37 +305,53 @@ class TestLearned:
         embeddings = draw_persons(dataset, 6, 1.0)
         ask = Settings(metric="xqda", seed=1)
         maps = [
-            figures(evaluate(dataset, embeddings, "market", s))["map"] for s in (ask, ask, Settings("xqda", seed=2))
+            figures(evaluate(dataset, embeddings, "market", s))["map"]
+            for s in (ask, ask, Settings("xqda", seed=2))
         ]
         assert maps[0] == maps[1] != maps[2]
 
     def test_nothing_to_learn_from(self, prid: Dataset) -> None:
         for settings, option in ((Settings("xqda"), "--metric xqda"), (Settings(pca=3), "--pca")):
-            with pytest.raises(LpwError, match=f"{option}: got no training tracklets.*--train-data"):
+            with pytest.raises(
+                LpwError, match=f"{option}: got no training tracklets.*--train-data"
+            ):
                 evaluate(prid, draw_persons(prid, 6, 1.0), "cross_dataset", settings)
 
     def test_another_dataset_teaches(self, prid: Dataset, tmp_path: Path) -> None:
         other = make_labelled(tmp_path / "d", **two_cameras(60, 1, ("cam1", "cam2")), name="ilids")
         source = Source(other, draw_persons(other, 6, 0.5, 1))
-        found = evaluate(prid, draw_persons(prid, 6, 0.5), "cross_dataset", Settings("xqda"), source=source)
-        assert f"learned on ilids ({other.manifest['digest'][:12]}), seed 0" in found.facts["distance"]
+        found = evaluate(
+            prid, draw_persons(prid, 6, 0.5), "cross_dataset", Settings("xqda"), source=source
+        )
+        assert (
+            f"learned on ilids ({other.manifest['digest'][:12]}), seed 0" in found.facts["distance"]
+        )
         assert found.metrics["n_query"][0].as_py() == 24
 
     def test_the_tested_dataset_is_no_other(self, prid: Dataset) -> None:
         embeddings = draw_persons(prid, 6, 1.0)
         with pytest.raises(LpwError, match="--train-data: got prid, which is what is tested"):
-            evaluate(prid, embeddings, "cross_dataset", Settings("xqda"), source=Source(prid, embeddings))
+            evaluate(
+                prid, embeddings, "cross_dataset", Settings("xqda"), source=Source(prid, embeddings)
+            )
 
     def test_other_dimension(self, prid: Dataset, tmp_path: Path) -> None:
         other = make_labelled(tmp_path / "d", **two_cameras(60, 1, ("cam1", "cam2")))
         source = Source(other, draw_persons(other, 5, 0.5))
-        with pytest.raises(LpwError, match="--train-embeddings: got vectors of 5 numbers; expected 6"):
-            evaluate(prid, draw_persons(prid, 6, 1.0), "cross_dataset", Settings("xqda"), source=source)
+        with pytest.raises(
+            LpwError, match="--train-embeddings: got vectors of 5 numbers; expected 6"
+        ):
+            evaluate(
+                prid, draw_persons(prid, 6, 1.0), "cross_dataset", Settings("xqda"), source=source
+            )
 
     @pytest.mark.parametrize(
         ("settings", "text"),
         [
-            (Settings("xqda", learning=LearningConfig(solver="svd")), r"XQDA \(svd, automatic dims, ridge 0.001\)"),
+            (
+                Settings("xqda", learning=LearningConfig(solver="svd")),
+                r"XQDA \(svd, automatic dims, ridge 0.001\)",
+            ),
             (Settings("xqda", pca=5), r"XQDA \(eigh, automatic dims, ridge 0.001, PCA to 5\)"),
             (Settings("kissme", pca=5), r"KISSME \(PCA to 5, PSD\)"),
             (Settings("euclidean", pca=5), "Euclidean, PCA to 5"),
@@ -296,13 +367,19 @@ class TestLearned:
 class TestReranking:
     CONFIG = RerankConfig(k1=4, k2=2)
 
-    def matrices(self, found: Evaluation, vectors: NDArray[Any], gallery: NDArray[Any]) -> NDArray[np.float32]:
+    def matrices(
+        self, found: Evaluation, vectors: NDArray[Any], gallery: NDArray[Any]
+    ) -> NDArray[np.float32]:
         def squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
             return ((vectors[a].astype(float)[:, None] - vectors[b].astype(float)) ** 2).sum(axis=2)
 
         q = found.results[0].trial.query
         return rerank_matrices(
-            squares(q, q), squares(q, gallery), squares(gallery, gallery), squared=True, config=self.CONFIG
+            squares(q, q),
+            squares(q, gallery),
+            squares(gallery, gallery),
+            squared=True,
+            config=self.CONFIG,
         )
 
     def test_twins_are_kept_as_in_published_numbers(self, mars: Dataset) -> None:
@@ -310,8 +387,12 @@ class TestReranking:
         found = evaluate(mars, vectors, "mars", Settings("sqeuclidean", rerank=self.CONFIG))
         expected = self.matrices(found, vectors.vectors, found.results[0].trial.gallery)
         assert np.allclose(found.results[0].blocks.block(0, 5), expected, atol=1e-5)
-        assert "5 queries are in the gallery too; each counts as a neighbour twice" in found.notes[-1]
-        assert found.facts["distance"].endswith("(k1 4, k2 2, lambda 0.3, half round_even, twins kept)")
+        assert (
+            "5 queries are in the gallery too; each counts as a neighbour twice" in found.notes[-1]
+        )
+        assert found.facts["distance"].endswith(
+            "(k1 4, k2 2, lambda 0.3, half round_even, twins kept)"
+        )
 
     def test_twins_are_dropped_when_asked(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
@@ -321,15 +402,21 @@ class TestReranking:
         rest = np.setdiff1d(trial.gallery, trial.query)
         columns = np.searchsorted(trial.gallery, rest)
         assert np.allclose(
-            found.results[0].blocks.block(0, 5)[:, columns], self.matrices(found, vectors.vectors, rest), atol=1e-5
+            found.results[0].blocks.block(0, 5)[:, columns],
+            self.matrices(found, vectors.vectors, rest),
+            atol=1e-5,
         )
         assert "each counts as a neighbour once" in found.notes[-1]
         assert "twins dropped" in found.facts["distance"]
 
-    def test_dropped_twins_give_queries_the_distance_they_have_to_each_other(self, mars: Dataset) -> None:
+    def test_dropped_twins_give_queries_the_distance_they_have_to_each_other(
+        self, mars: Dataset
+    ) -> None:
         """The columns of queries equal what they are when those queries stand behind the others."""
         vectors = draw_persons(mars, 5, 1.0)
-        found = evaluate(mars, vectors, "mars", Settings("sqeuclidean", rerank=self.CONFIG, drop_twins=True))
+        found = evaluate(
+            mars, vectors, "mars", Settings("sqeuclidean", rerank=self.CONFIG, drop_twins=True)
+        )
         block, trial = found.results[0].blocks.block(0, 5), found.results[0].trial
         among = block[:, np.searchsorted(trial.gallery, trial.query)]
         assert np.allclose(np.diag(among), 0, atol=1e-6)
@@ -364,7 +451,9 @@ class TestRefused:
             evaluate(prid, embeddings, "prid2011", Settings("xqda"), splits=[0])
 
     def test_vectors_without_a_direction(self, mars: Dataset) -> None:
-        with pytest.raises(LpwError, match="vectors of length 0, which have no direction: q1; expected"):
+        with pytest.raises(
+            LpwError, match="vectors of length 0, which have no direction: q1; expected"
+        ):
             evaluate(mars, on_a_line(mars), "mars", Settings("cosine"))
 
     def test_no_query_with_an_answer(self, tmp_path: Path) -> None:
@@ -375,10 +464,14 @@ class TestRefused:
 
     def test_queries_that_count_as_missed_are_named(self, tmp_path: Path) -> None:
         case = two_cameras(6, 1)
-        dataset = make_labelled(tmp_path / "d", case["rows"], [row for row in case["splits"] if row[2] != "cam_b/002"])
+        dataset = make_labelled(
+            tmp_path / "d", case["rows"], [row for row in case["splits"] if row[2] != "cam_b/002"]
+        )
         found = evaluate(dataset, draw_persons(dataset, 4, 0.0), "prid2011", Settings())
         assert figures(found)["cmc@1"] == pytest.approx(2 / 3)
-        assert found.notes == ["1 queries have no right answer in the gallery and count as missed: cam_a/002"]
+        assert found.notes == [
+            "1 queries have no right answer in the gallery and count as missed: cam_a/002"
+        ]
         assert found.skipped == []
 
     def test_an_empty_gallery(self, tmp_path: Path) -> None:
@@ -386,7 +479,8 @@ class TestRefused:
         splits = [(0, part, name) for part in ("query", "gallery") for name in "ab"]
         dataset = make_labelled(tmp_path / "d", rows, splits)
         with pytest.raises(
-            LpwError, match="split 0: got an empty gallery by the rule of mars_torchreid; expected test"
+            LpwError,
+            match="split 0: got an empty gallery by the rule of mars_torchreid; expected test",
         ):
             evaluate(dataset, embed(dataset, np.eye(2)), "mars_torchreid", Settings())
 
@@ -394,4 +488,6 @@ class TestRefused:
         rows = [("a", "p", "c1", "person"), ("b", "p", "c2", "person"), ("n", None, "c2", "person")]
         dataset = make_labelled(tmp_path / "d", rows)
         found = evaluate(dataset, embed(dataset, np.eye(3)), "market", Settings())
-        assert found.notes == ["1 tracklets without a person_id stay out: nobody knows whether they would be right"]
+        assert found.notes == [
+            "1 tracklets without a person_id stay out: nobody knows whether they would be right"
+        ]

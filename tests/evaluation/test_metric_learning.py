@@ -1,4 +1,5 @@
-"""PCA, XQDA and KISSME: planted structure, brute force over pairs, and the two ways to the same result."""
+"""PCA, XQDA and KISSME: planted structure, brute force over pairs, and the two ways to the same
+result."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,8 @@ N_PLANTED, N_DIMS = 5, 30
 
 
 def plant(n_persons: int, rng: np.random.Generator, *, first: int = 0) -> tuple[Views, Floats]:
-    """Two views of persons who differ in 5 of 30 directions; the others are strong noise. Also those directions."""
+    """Two views of persons who differ in 5 of 30 directions; the others are strong noise. Also
+    those directions."""
     basis = scipy.linalg.qr(np.random.default_rng(99).normal(size=(N_DIMS, N_DIMS)))[0]
     identity = rng.normal(0, 2, (n_persons, N_PLANTED))
     person = np.arange(first, first + n_persons)
@@ -44,9 +46,13 @@ def rank_one(distance: Quadratic, views: Views) -> float:
     return float((views.second_person[nearest] == views.first_person).mean())
 
 
-def make_training(rng: np.random.Generator, *, n: int = 300, n_cameras: int = 3, n_dims: int = 12) -> Training:
+def make_training(
+    rng: np.random.Generator, *, n: int = 300, n_cameras: int = 3, n_dims: int = 12
+) -> Training:
     person = rng.integers(0, 40, n)
-    features = np.random.default_rng(0).normal(size=(40, n_dims))[person] * 2 + rng.normal(size=(n, n_dims))
+    features = np.random.default_rng(0).normal(size=(40, n_dims))[person] * 2 + rng.normal(
+        size=(n, n_dims)
+    )
     return Training(features.astype(np.float32), person, rng.integers(0, n_cameras, n))
 
 
@@ -55,7 +61,10 @@ class TestCovariances:
     def test_equal_the_sums_over_all_pairs(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         views = Views(
-            rng.normal(size=(23, 6)), rng.integers(0, 5, 23), rng.normal(size=(31, 6)), rng.integers(2, 8, 31)
+            rng.normal(size=(23, 6)),
+            rng.integers(0, 5, 23),
+            rng.normal(size=(31, 6)),
+            rng.integers(2, 8, 31),
         )
         sums, counts = [np.zeros((6, 6)), np.zeros((6, 6))], [0, 0]
         for x, a in zip(views.first, views.first_person, strict=True):
@@ -103,17 +112,30 @@ class TestXqda:
         same = same + 0.001 * np.eye(N_DIMS)
         left, values, _ = np.linalg.svd(np.linalg.inv(same) @ different)
         subspace = left[:, values > 1]
-        expected = np.linalg.inv(subspace.T @ same @ subspace) - np.linalg.inv(subspace.T @ different @ subspace)
+        expected = np.linalg.inv(subspace.T @ same @ subspace) - np.linalg.inv(
+            subspace.T @ different @ subspace
+        )
         model = fit_xqda(views, solver="svd")
         assert model.form.shape == expected.shape
-        np.testing.assert_allclose(form_of(model), subspace @ expected @ subspace.T, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(
+            form_of(model), subspace @ expected @ subspace.T, rtol=1e-8, atol=1e-10
+        )
 
     @pytest.mark.parametrize("solver", ["eigh", "svd"])
-    def test_the_way_through_qr_is_the_direct_way(self, solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_way_through_qr_is_the_direct_way(
+        self, solver: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         rng = np.random.default_rng(4)
-        views = Views(rng.normal(size=(20, 90)), np.arange(20) // 2, rng.normal(size=(24, 90)), np.arange(24) // 2)
+        views = Views(
+            rng.normal(size=(20, 90)),
+            np.arange(20) // 2,
+            rng.normal(size=(24, 90)),
+            np.arange(24) // 2,
+        )
         short = fit_xqda(views, solver=solver, n_dims=8)
-        monkeypatch.setattr("lpw_toolkit.evaluation.metric_learning.xqda._shrink", lambda views: (None, views))
+        monkeypatch.setattr(
+            "lpw_toolkit.evaluation.metric_learning.xqda._shrink", lambda views: (None, views)
+        )
         direct = fit_xqda(views, solver=solver, n_dims=8)
         np.testing.assert_allclose(short.strength, direct.strength, rtol=1e-9)
         np.testing.assert_allclose(
@@ -133,7 +155,9 @@ class TestXqda:
         model = fit_xqda(views)
         assert (model.strength > 1).all()
         assert fit_xqda(views, n_dims=3).subspace.shape == (N_DIMS, 3)
-        alike = replace(views, first_person=views.first_person * 0, second_person=views.second_person % 2)
+        alike = replace(
+            views, first_person=views.first_person * 0, second_person=views.second_person % 2
+        )
         assert fit_xqda(alike).subspace.shape[1] >= 1
 
     @pytest.mark.parametrize("setting", [{"solver": "lu"}, {"n_dims": 0}, {"ridge": -1.0}])
@@ -183,7 +207,9 @@ class TestKissme:
     def test_a_singular_covariance(self) -> None:
         views, _ = plant(4, np.random.default_rng(2))
         with pytest.raises(LpwError, match="fewer principal components"):
-            fit_kissme(replace(views, first=np.tile(views.first, 4), second=np.tile(views.second, 4)))
+            fit_kissme(
+                replace(views, first=np.tile(views.first, 4), second=np.tile(views.second, 4))
+            )
 
 
 class TestPca:
@@ -194,7 +220,9 @@ class TestPca:
         pca = fit_pca(features, 5)
         _, values, right = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
         np.testing.assert_allclose(pca.variance, values[:5] ** 2 / (shape[0] - 1))
-        np.testing.assert_allclose(np.abs(np.sum(pca.components * right[:5].T, axis=0)), 1, atol=1e-9)
+        np.testing.assert_allclose(
+            np.abs(np.sum(pca.components * right[:5].T, axis=0)), 1, atol=1e-9
+        )
         np.testing.assert_allclose(pca.components.T @ pca.components, np.eye(5), atol=1e-9)
         assert (pca.components.max(axis=0) >= -pca.components.min(axis=0)).all()
 
@@ -205,7 +233,9 @@ class TestPca:
     def test_projecting_keeps_distances_in_the_subspace(self) -> None:
         features = np.random.default_rng(2).normal(size=(30, 4))
         flat = fit_pca(features, 4).project(features)
-        np.testing.assert_allclose(np.linalg.norm(flat[0] - flat[1]), np.linalg.norm(features[0] - features[1]))
+        np.testing.assert_allclose(
+            np.linalg.norm(flat[0] - flat[1]), np.linalg.norm(features[0] - features[1])
+        )
 
     @pytest.mark.parametrize(("n", "n_dims"), [(1, 3), (5, 0)])
     def test_too_little(self, n: int, n_dims: int) -> None:
@@ -221,7 +251,9 @@ class TestViews:
         assert views.second_person.tolist() == training.person[training.camera == 1].tolist()
 
     def test_pairs_are_drawn_within_persons_across_cameras(self) -> None:
-        training = replace(make_training(np.random.default_rng(1)), features=np.arange(300.0)[:, None])
+        training = replace(
+            make_training(np.random.default_rng(1)), features=np.arange(300.0)[:, None]
+        )
         views = take_views(training, np.random.default_rng(2))
         first, second = views.first[:, 0].astype(int), views.second[:, 0].astype(int)
         assert (views.first_person == views.second_person).all()
@@ -232,7 +264,9 @@ class TestViews:
 
     def test_the_draw_is_the_generators(self) -> None:
         training = make_training(np.random.default_rng(3))
-        one, again, other = (take_views(training, np.random.default_rng(seed)).first for seed in (5, 5, 6))
+        one, again, other = (
+            take_views(training, np.random.default_rng(seed)).first for seed in (5, 5, 6)
+        )
         assert np.array_equal(one, again)
         assert not np.array_equal(one, other)
 
@@ -267,20 +301,32 @@ class TestOpen:
 
     def test_settings_are_in_the_title(self) -> None:
         training, rng = make_training(np.random.default_rng(1)), np.random.default_rng(0)
-        assert open_distance("xqda", training, rng=rng, config=LearningConfig(n_dims=4)).title == "XQDA (eigh, 4 dims)"
-        assert open_distance("kissme", training, rng=rng, config=LearningConfig(pca_dims=6)).title == "KISSME (PCA 6)"
-        svd = open_distance("xqda", training, rng=rng, config=LearningConfig(solver="svd", n_dims=2))
+        assert (
+            open_distance("xqda", training, rng=rng, config=LearningConfig(n_dims=4)).title
+            == "XQDA (eigh, 4 dims)"
+        )
+        assert (
+            open_distance("kissme", training, rng=rng, config=LearningConfig(pca_dims=6)).title
+            == "KISSME (PCA 6)"
+        )
+        svd = open_distance(
+            "xqda", training, rng=rng, config=LearningConfig(solver="svd", n_dims=2)
+        )
         assert svd.title == "XQDA (svd, 2 dims)"
 
     def test_components_come_from_train_only(self) -> None:
         training = make_training(np.random.default_rng(2))
-        one, again = (open_distance("kissme", training, rng=np.random.default_rng(0)) for _ in range(2))
+        one, again = (
+            open_distance("kissme", training, rng=np.random.default_rng(0)) for _ in range(2)
+        )
         one.blocks(np.full((3, 12), 1e3), np.full((3, 12), -1e3))
         assert isinstance(one, Quadratic) and isinstance(again, Quadratic)
         assert np.array_equal(one.projection, again.projection)
 
     def test_an_unknown_name(self) -> None:
-        with pytest.raises(LpwError, match=r"option --metric: got manhattan; expected cosine, euclidean"):
+        with pytest.raises(
+            LpwError, match=r"option --metric: got manhattan; expected cosine, euclidean"
+        ):
             open_distance("manhattan")
 
     @pytest.mark.parametrize("name", ["xqda", "kissme"])
@@ -293,5 +339,7 @@ class TestOpen:
     def test_training_vectors_that_are_not_finite(self) -> None:
         training = make_training(np.random.default_rng(3))
         training.features[7, 0] = np.nan
-        with pytest.raises(LpwError, match=r"training features: got NaN, infinite or too large values in rows 7"):
+        with pytest.raises(
+            LpwError, match=r"training features: got NaN, infinite or too large values in rows 7"
+        ):
             open_distance("xqda", training, rng=np.random.default_rng(0))

@@ -26,7 +26,9 @@ from lpw_toolkit.evaluation.metrics_table import (
 
 def ten_splits(**facts: Any) -> pa.Table:
     each = [metrics({"cmc@1": 0.5 + i / 100}, split=i, **facts) for i in range(10)]
-    return pa.concat_tables([*each, metrics({"cmc@1:mean": 0.545, "cmc@1:std": 0.0303}, split=-1, **facts)])
+    return pa.concat_tables(
+        [*each, metrics({"cmc@1:mean": 0.545, "cmc@1:std": 0.0303}, split=-1, **facts)]
+    )
 
 
 class TestLines:
@@ -51,7 +53,10 @@ class TestLines:
         assert read_metrics([tmp_path, tmp_path / "metrics.parquet"])[0].equals(metrics())
         (tmp_path / "empty").mkdir()
         for name in ("none", "empty"):
-            with pytest.raises(LpwError, match=r"no such file; expected metrics\.parquet, or a folder that holds it"):
+            with pytest.raises(
+                LpwError,
+                match=r"no such file; expected metrics\.parquet, or a folder that holds it",
+            ):
                 read_metrics([tmp_path / name])
         tables.write_table(tmp_path / "splits.parquet", schema.SPLITS.empty_table(), schema.SPLITS)
         with pytest.raises(MismatchError, match="table splits v1; expected table metrics v1"):
@@ -65,7 +70,10 @@ class TestLock:
     @pytest.mark.parametrize("column", sorted(set(LOCKED) - {"splits"}))
     def test_refuses_and_names_what_differs(self, column: str) -> None:
         lines = read_lines([metrics(), metrics(model="b", **{column: "another"})])
-        with pytest.raises(LpwError, match=rf"protocol lock: got {LOCKED[column]}: .* / another; expected one .*--mix"):
+        with pytest.raises(
+            LpwError,
+            match=rf"protocol lock: got {LOCKED[column]}: .* / another; expected one .*--mix",
+        ):
             format_table(lines)
         assert list(find_differences(lines)) == [column]
         assert "another" in format_table(lines, mix=True)
@@ -86,12 +94,15 @@ class TestLock:
 
     def test_galleries_of_splits_may_differ_within_a_run(self) -> None:
         odd = [metrics({"cmc@1": 0.5}, split=i, gallery=f"{89 + i} tracklets") for i in range(2)]
-        total = metrics({"cmc@1:mean": 0.5, "cmc@1:std": 0.0}, split=-1, gallery="89 to 90 tracklets")
+        total = metrics(
+            {"cmc@1:mean": 0.5, "cmc@1:std": 0.0}, split=-1, gallery="89 to 90 tracklets"
+        )
         assert "89 to 90" in format_table(read_lines([pa.concat_tables([*odd, total])]))
 
     def test_several_differences_are_all_named(self) -> None:
         with pytest.raises(
-            LpwError, match=r"gallery: .*; AP form: trapezoid / step; expected one gallery, one AP form"
+            LpwError,
+            match=r"gallery: .*; AP form: trapezoid / step; expected one gallery, one AP form",
         ):
             check_lock(read_lines([metrics(), metrics(gallery="few", ap_form="step")]))
 
@@ -105,7 +116,9 @@ class TestLock:
 
 class TestForms:
     def test_terminal(self) -> None:
-        assert format_table(read_lines([metrics(n_skipped=140), metrics(model="b", distance="XQDA")])).splitlines() == [
+        assert format_table(
+            read_lines([metrics(n_skipped=140), metrics(model="b", distance="XQDA")])
+        ).splitlines() == [
             "model  distance   R-1   mAP  queries  answers  skipped",
             "osnet  cosine    50.0  25.0    1,980   12,180      140",
             "b      XQDA      50.0  25.0    1,980   12,180        0",
@@ -125,21 +138,31 @@ class TestForms:
 
     def test_mixed_ones_say_so_and_give_long_texts_a_key(self) -> None:
         lines = read_lines(
-            [metrics(), metrics(gallery="test tracklets that are neither query nor junk", ap_form="step")]
+            [
+                metrics(),
+                metrics(gallery="test tracklets that are neither query nor junk", ap_form="step"),
+            ]
         )
         shown = format_table(lines, mix=True).splitlines()
         assert re.split("  +", shown[0])[:4] == ["model", "gallery", "AP form", "distance"]
         assert "gallery [a]: test tracklets that are neither query nor junk" in shown
         assert "[a]" in shown[2]
-        assert shown[-1] == "mixed: these figures differ in gallery, AP form, so they do not rank the models"
+        assert (
+            shown[-1]
+            == "mixed: these figures differ in gallery, AP form, so they do not rank the models"
+        )
 
     def test_mixed_datasets_are_named(self) -> None:
-        shown = format_table(read_lines([metrics(), metrics(dataset="prid", dataset_digest="e" * 64)]), mix=True)
+        shown = format_table(
+            read_lines([metrics(), metrics(dataset="prid", dataset_digest="e" * 64)]), mix=True
+        )
         assert shown.splitlines()[1].split()[:2] == ["osnet", "mars"]
         assert shown.splitlines()[2].split()[:2] == ["osnet", "prid"]
 
     def test_csv_has_every_line_and_fact(self) -> None:
-        rows = list(csv.DictReader(io.StringIO(format_table(read_lines([ten_splits()]), form="csv"))))
+        rows = list(
+            csv.DictReader(io.StringIO(format_table(read_lines([ten_splits()]), form="csv")))
+        )
         assert len(rows) == 11
         assert float(rows[3]["cmc@1"]) == 0.53
         assert float(rows[10]["cmc@1:std"]) == 0.0303
@@ -153,7 +176,9 @@ class TestForms:
         assert (record["differ"], record["notes"]) == ({}, ["beware"])
 
     def test_markdown_of_odd_names(self) -> None:
-        shown = format_table(read_lines([metrics(model="a|b")]), form="markdown", notes=["beware"]).splitlines()
+        shown = format_table(
+            read_lines([metrics(model="a|b")]), form="markdown", notes=["beware"]
+        ).splitlines()
         assert shown[1] == "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
         assert shown[2].startswith("| a\\|b | cosine | 50.0 | 25.0 |")
         assert shown[-1] == "* beware"
@@ -165,7 +190,14 @@ class TestForms:
         assert r"\caption{Percent; dataset: mars (dddddddddddd); protocol: mars;" in shown
 
     def test_latex_has_the_figures_a_protocol_is_known_by(self) -> None:
-        values = {"cmc@1": 0.5, "cmc@5": 0.6, "cmc@10": 0.7, "cmc@20": 0.8, "map": 0.25, "minp": 0.1}
+        values = {
+            "cmc@1": 0.5,
+            "cmc@5": 0.6,
+            "cmc@10": 0.7,
+            "cmc@20": 0.8,
+            "map": 0.25,
+            "minp": 0.1,
+        }
         shown = format_table(read_lines([metrics(values)]), form="latex")
         assert "R-1 & R-5 & R-20 & mAP & queries" in shown
         strange = format_table(read_lines([metrics(values, protocol="duke")]), form="latex")

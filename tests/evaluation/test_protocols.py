@@ -1,4 +1,5 @@
-"""Protocols: the contract over all of them, hand-worked cases, and the counts of the real MARS metadata."""
+"""Protocols: the contract over all of them, hand-worked cases, and the counts of the real MARS
+metadata."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ PRID: dict[str, Any] = two_cameras(6, 10)
 ILIDS: dict[str, Any] = two_cameras(6, 10, ("cam1", "cam2"))
 LPW: dict[str, Any] = {
     "rows": [
-        ("scen1/view1/1", "scen1/1", "scen1/view1", "person"), ("scen1/view1/2", "scen1/2", "scen1/view1", "person"),
-        ("scen1/view2/1", "scen1/1", "scen1/view2", "person"), ("scen1/view2/2", "scen1/2", "scen1/view2", "person"),
+        ("scen1/view1/1", "scen1/1", "scen1/view1", "person"),
+        ("scen1/view1/2", "scen1/2", "scen1/view1", "person"),
+        ("scen1/view2/1", "scen1/1", "scen1/view2", "person"),
+        ("scen1/view2/2", "scen1/2", "scen1/view2", "person"),
         ("scen1/view3/1", "scen1/1", "scen1/view3", "person"),
-        ("scen2/view1/1", "scen2/1", "scen2/view1", "person"), ("scen2/view3/1", "scen2/1", "scen2/view3", "person"),
+        ("scen2/view1/1", "scen2/1", "scen2/view1", "person"),
+        ("scen2/view3/1", "scen2/1", "scen2/view3", "person"),
     ],
     "splits": [(0, "query", f"scen1/view2/{i}") for i in (1, 2)]
     + [(0, "gallery", name) for name in ("scen1/view1/1", "scen1/view1/2", "scen1/view3/1")]
@@ -27,13 +31,18 @@ LPW: dict[str, Any] = {
 }  # fmt: skip
 FITTING = {
     "prid2011": PRID, "ilids_vid": ILIDS, "lpw": LPW, "market": SMALL_MARS, "mars": SMALL_MARS,
-    "mars_queries_back": SMALL_MARS, "mars_torchreid": SMALL_MARS, "cross_dataset": PRID, "cross_dataset_half": PRID,
+    "mars_queries_back": SMALL_MARS, "mars_torchreid": SMALL_MARS, "cross_dataset": PRID,
+    "cross_dataset_half": PRID,
 }  # fmt: skip
 
 
-def parts(dataset: Dataset, protocol: str, split: int = 0) -> tuple[list[str], list[str], list[str]]:
+def parts(
+    dataset: Dataset, protocol: str, split: int = 0
+) -> tuple[list[str], list[str], list[str]]:
     trial = open_protocol(protocol).trials(dataset)[split]
-    train, query, gallery = (names_of(dataset, rows) for rows in (trial.train, trial.query, trial.gallery))
+    train, query, gallery = (
+        names_of(dataset, rows) for rows in (trial.train, trial.query, trial.gallery)
+    )
     return train, query, gallery
 
 
@@ -56,12 +65,20 @@ class TestContract:
             assert not set(trial.train) & set(trial.gallery)
             query, gallery = labels.take(trial.query), labels.take(trial.gallery)
             relevance = protocol.ignore(query, gallery)
-            assert (relevance.n_query, relevance.n_gallery) == (len(trial.query), len(trial.gallery))
+            assert (relevance.n_query, relevance.n_gallery) == (
+                len(trial.query),
+                len(trial.gallery),
+            )
             for i in range(len(query)):  # the rule of every protocol, read without `judge`
                 same = gallery.person == query.person[i]
                 other = gallery.camera != query.camera[i]
-                assert relevance.good[i].tolist() == np.flatnonzero(same & other & (gallery.kind == 0)).tolist()
-                seen_wrong = np.setdiff1d(np.flatnonzero(~same & (gallery.kind != 2)), relevance.ignored[i])
+                assert (
+                    relevance.good[i].tolist()
+                    == np.flatnonzero(same & other & (gallery.kind == 0)).tolist()
+                )
+                seen_wrong = np.setdiff1d(
+                    np.flatnonzero(~same & (gallery.kind != 2)), relevance.ignored[i]
+                )
                 assert seen_wrong.tolist() == np.flatnonzero(~same & (gallery.kind != 2)).tolist()
 
     @pytest.mark.parametrize("name", list_protocols())
@@ -70,7 +87,10 @@ class TestContract:
         assert rules.ap_form in ("step", "trapezoid")
         assert rules.unmatched in ("skip", "zero")
         assert set(rules.headline) <= {"cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp"}
-        assert all(len(text) > 10 and "\n" not in text for text in (rules.title, rules.gallery, rules.junk_rule))
+        assert all(
+            len(text) > 10 and "\n" not in text
+            for text in (rules.title, rules.gallery, rules.junk_rule)
+        )
         assert rules.source
 
     def test_an_unknown_name_lists_the_names(self) -> None:
@@ -82,7 +102,9 @@ class TestContract:
 
 
 class TestTwoCameras:
-    @pytest.mark.parametrize(("name", "case", "asks"), [("prid2011", PRID, "cam_a"), ("ilids_vid", ILIDS, "cam1")])
+    @pytest.mark.parametrize(
+        ("name", "case", "asks"), [("prid2011", PRID, "cam_a"), ("ilids_vid", ILIDS, "cam1")]
+    )
     def test_ten_splits(self, name: str, case: dict[str, Any], asks: str, tmp_path: Path) -> None:
         dataset = make_labelled(tmp_path / "d", **case)
         assert len(open_protocol(name).trials(dataset)) == 10
@@ -96,8 +118,12 @@ class TestTwoCameras:
         assert query == ["scen1/view2/1", "scen1/view2/2"]
         assert gallery == ["scen1/view1/1", "scen1/view1/2", "scen1/view3/1"]
 
-    @pytest.mark.parametrize(("name", "case"), [("prid2011", ILIDS), ("lpw", PRID), ("ilids_vid", SMALL_MARS)])
-    def test_another_datasets_protocol_is_refused(self, name: str, case: dict[str, Any], tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("name", "case"), [("prid2011", ILIDS), ("lpw", PRID), ("ilids_vid", SMALL_MARS)]
+    )
+    def test_another_datasets_protocol_is_refused(
+        self, name: str, case: dict[str, Any], tmp_path: Path
+    ) -> None:
         with pytest.raises(LpwError, match="cameras of the query"):
             open_protocol(name).trials(make_labelled(tmp_path / "d", **case))
 
@@ -111,7 +137,9 @@ class TestMars:
         assert parts(dataset, "mars_queries_back") == (["t1", "t2"], queries, [*answers, *queries])
         assert parts(dataset, "mars_torchreid") == (["t1", "t2"], queries, answers)
 
-    def test_it_does_not_matter_whether_the_splits_list_queries_in_the_gallery(self, tmp_path: Path) -> None:
+    def test_it_does_not_matter_whether_the_splits_list_queries_in_the_gallery(
+        self, tmp_path: Path
+    ) -> None:
         splits = [*SMALL_MARS["splits"], *((0, "gallery", f"q{i}") for i in range(1, 6))]
         one = make_labelled(tmp_path / "one", **SMALL_MARS)
         two = make_labelled(tmp_path / "two", SMALL_MARS["rows"], splits)
@@ -145,9 +173,18 @@ class TestOwnDataset:
     @pytest.mark.parametrize(
         ("rows", "message"),
         [
-            ([("a", "p1", "c1", "person"), ("b", "p1", "c1", "person")], "camera_id: got one camera"),
-            ([("a", None, "c1", "person"), ("b", None, "c2", "person")], "person_id: got no person in any"),
-            ([("a", "p1", "c1", "person"), ("b", "p2", "c2", "person")], "2 persons, each seen by one camera only"),
+            (
+                [("a", "p1", "c1", "person"), ("b", "p1", "c1", "person")],
+                "camera_id: got one camera",
+            ),
+            (
+                [("a", None, "c1", "person"), ("b", None, "c2", "person")],
+                "person_id: got no person in any",
+            ),
+            (
+                [("a", "p1", "c1", "person"), ("b", "p2", "c2", "person")],
+                "2 persons, each seen by one camera only",
+            ),
         ],
     )
     def test_what_is_missing_is_said(self, rows: list[Any], message: str, tmp_path: Path) -> None:
@@ -158,7 +195,9 @@ class TestOwnDataset:
     def test_one_camera_is_said_even_with_splits(self, tmp_path: Path) -> None:
         rows = [("a", "p1", "c1", "person"), ("b", "p1", "c1", "person")]
         dataset = make_labelled(tmp_path / "d", rows, [(0, "query", "a"), (0, "gallery", "b")])
-        with pytest.raises(LpwError, match=r"camera_id: got one camera .c1.; expected two cameras or more"):
+        with pytest.raises(
+            LpwError, match=r"camera_id: got one camera .c1.; expected two cameras or more"
+        ):
             open_protocol("market").trials(dataset)
 
     @pytest.mark.parametrize("name", sorted(set(list_protocols()) - {"market", "cross_dataset"}))
@@ -182,12 +221,18 @@ class TestCrossDataset:
         assert parts(dataset, "cross_dataset_half")[0] == []
 
     @pytest.mark.parametrize("case", [LPW, SMALL_MARS])
-    def test_cameras_without_fixed_parts_all_ask(self, case: dict[str, Any], tmp_path: Path) -> None:
+    def test_cameras_without_fixed_parts_all_ask(
+        self, case: dict[str, Any], tmp_path: Path
+    ) -> None:
         dataset = make_labelled(tmp_path / "d", **case)
         _, query, gallery = parts(dataset, "cross_dataset")
         assert len(gallery) == len(case["rows"])
         labels = read_labels(dataset.tracklets)
-        pairs = {(p, c) for p, c in zip(labels.person.tolist(), labels.camera.tolist(), strict=True) if p >= 0}
+        pairs = {
+            (p, c)
+            for p, c in zip(labels.person.tolist(), labels.camera.tolist(), strict=True)
+            if p >= 0
+        }
         assert len(query) == len(pairs)
 
 
@@ -214,7 +259,9 @@ class TestBadSplits:
             ([(0, "query", "n"), (0, "gallery", "b")], LpwError, "1 queries without a person .n"),
         ],
     )
-    def test_refused_by_name(self, splits: list[Any], error: type[LpwError], message: str, tmp_path: Path) -> None:
+    def test_refused_by_name(
+        self, splits: list[Any], error: type[LpwError], message: str, tmp_path: Path
+    ) -> None:
         with pytest.raises(error, match=message):
             open_protocol("market").trials(make_labelled(tmp_path / "d", self.ROWS, splits))
 

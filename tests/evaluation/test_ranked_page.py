@@ -1,4 +1,5 @@
-"""The page of ranked results: what it holds, that it stays within bounds, and that ids stay text."""
+"""The page of ranked results: what it holds, that it stays within bounds, and that ids stay
+text."""
 
 import base64
 import hashlib
@@ -15,10 +16,19 @@ from show_tools import HOSTILE, rename_tracklets
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import ranked_page
-from lpw_toolkit.evaluation.ranked_page import About, Answer, RankedQuery, pick_worst, write_ranked_page
+from lpw_toolkit.evaluation.ranked_page import (
+    About,
+    Answer,
+    RankedQuery,
+    pick_worst,
+    write_ranked_page,
+)
 
 ABOUT = About(
-    "lpw, osnet", {"dataset digest": "5" * 64, "protocol": "lpw", "AP form": "step"}, ("scen1/view2/000004",), 3
+    "lpw, osnet",
+    {"dataset digest": "5" * 64, "protocol": "lpw", "AP form": "step"},
+    ("scen1/view2/000004",),
+    3,
 )
 QUERIES = ("scen1/view2/000001", "scen1/view2/000002", "scen1/view2/000003")
 GALLERY = ("scen1/view1/000001", "scen1/view1/000002", "scen1/view1/000004")
@@ -31,7 +41,9 @@ def dataset(tmp_path_factory):
 
 
 def rank(name, first_rank, gallery=GALLERY):
-    answers = tuple(Answer(found, 0.125 * k, k == first_rank, k) for k, found in enumerate(gallery, start=1))
+    answers = tuple(
+        Answer(found, 0.125 * k, k == first_rank, k) for k, found in enumerate(gallery, start=1)
+    )
     return RankedQuery(name, 1 / first_rank, first_rank, 1, answers)
 
 
@@ -51,7 +63,9 @@ def test_the_page_holds_the_worst_first_with_their_answers(dataset, tmp_path):
     assert names == [QUERIES[1], QUERIES[2], QUERIES[0]]
     assert [query["first_rank"] for query in data["queries"]] == [3, 2, 1]
     worst = data["queries"][0]
-    assert [data["tracklets"][answer["tracklet"]]["id"] for answer in worst["answers"]] == list(GALLERY)
+    assert [data["tracklets"][answer["tracklet"]]["id"] for answer in worst["answers"]] == list(
+        GALLERY
+    )
     assert [answer["right"] for answer in worst["answers"]] == [False, False, True]
     assert [answer["distance"] for answer in worst["answers"]] == ["0.125", "0.25", "0.375"]
     assert data["facts"] == [[name, text] for name, text in ABOUT.facts.items()]
@@ -64,7 +78,9 @@ def test_crops_are_the_middle_ones_and_stand_once(dataset, tmp_path):
     assert len(data["tracklets"]) == 6
     assert (tmp_path / "r.html").read_text("utf-8").count("data:image/jpeg;base64,") == 6
     row = next(t for t in data["tracklets"] if t["id"] == "scen1/view1/000002")
-    found = cv2.imdecode(np.frombuffer(base64.b64decode(row["crop"].split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+    found = cv2.imdecode(
+        np.frombuffer(base64.b64decode(row["crop"].split(",")[1]), np.uint8), cv2.IMREAD_COLOR
+    )
     n_frames = dataset.frames.filter(pc_equal(dataset, "scen1/view1/000002")).num_rows
     file = dataset.root / "images" / "scen1" / "view1" / "000002" / f"{n_frames // 2 + 1}.jpg"
     assert np.abs(cv2.resize(cv2.imread(str(file)), (48, 96)).astype(float) - found).mean() < 8
@@ -78,9 +94,14 @@ def pc_equal(dataset, name):
 
 
 def test_bounds_cut_queries_and_answers_but_keep_the_first_right_one(dataset, tmp_path):
-    write_ranked_page(dataset, tmp_path / "r.html", make_queries(), ABOUT, max_queries=2, max_answers=1)
+    write_ranked_page(
+        dataset, tmp_path / "r.html", make_queries(), ABOUT, max_queries=2, max_answers=1
+    )
     data = read_data(tmp_path / "r.html")
-    assert [[answer["rank"] for answer in query["answers"]] for query in data["queries"]] == [[1, 3], [1, 2]]
+    assert [[answer["rank"] for answer in query["answers"]] for query in data["queries"]] == [
+        [1, 3],
+        [1, 2],
+    ]
     assert [query["answers"][1]["right"] for query in data["queries"]] == [True, True]
 
 
@@ -95,12 +116,19 @@ def test_same_bytes_twice_and_the_policy_names_each_part(dataset, tmp_path):
     text = (tmp_path / "a.html").read_text("utf-8")
     assert (tmp_path / "b.html").read_text("utf-8") == text
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
-    inline = [*re.findall(r"<script>(.*?)</script>", text, re.S), *re.findall(r"<style>(.*?)</style>", text, re.S)]
+    inline = [
+        *re.findall(r"<script>(.*?)</script>", text, re.S),
+        *re.findall(r"<style>(.*?)</style>", text, re.S),
+    ]
     assert len(inline) == 3
     for part in inline:
-        assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
+        assert (
+            f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"
+            in policy
+        )
     assert not re.search(
-        r"<script[^>]+src=|<link|https?:|unsafe|self", policy + re.sub(r"<script>.*?</script>", "", text, flags=re.S)
+        r"<script[^>]+src=|<link|https?:|unsafe|self",
+        policy + re.sub(r"<script>.*?</script>", "", text, flags=re.S),
     )
 
 
@@ -124,7 +152,10 @@ def test_a_corrupt_crop_is_named_and_marked(tmp_path):
         ([RankedQuery(QUERIES[0], float("nan"), 1, 1, ())], "rank or distance that is none"),
         ([RankedQuery(QUERIES[0], 1.5, 1, 1, ())], "rank or distance that is none"),
         ([RankedQuery(QUERIES[0], 0.5, 0, 1, ())], "rank or distance that is none"),
-        ([RankedQuery(QUERIES[0], 0.5, 2, 1, (Answer(GALLERY[0], float("inf"), False, 1),))], "distance that is none"),
+        (
+            [RankedQuery(QUERIES[0], 0.5, 2, 1, (Answer(GALLERY[0], float("inf"), False, 1),))],
+            "distance that is none",
+        ),
     ],
 )
 def test_bad_results_leave_nothing(dataset, tmp_path, queries, message):
@@ -163,15 +194,24 @@ class TestInTheBrowser:
         browser.open((tmp_path / "r.html").as_uri(), dark=dark)
         assert browser.ask(IDS) == [QUERIES[1], QUERIES[2], QUERIES[0]]
         assert (
-            browser.ask("document.querySelectorAll('.right').length - document.querySelectorAll('i.right').length") == 3
+            browser.ask(
+                "document.querySelectorAll('.right').length - "
+                "document.querySelectorAll('i.right').length"
+            )
+            == 3
         )
-        assert browser.ask("[...document.querySelectorAll('dd')].map((n) => n.textContent)") == list(
-            ABOUT.facts.values()
-        )
+        assert browser.ask(
+            "[...document.querySelectorAll('dd')].map((n) => n.textContent)"
+        ) == list(ABOUT.facts.values())
         assert "scen1/view2/000004" in browser.ask("document.getElementById('skipped').textContent")
-        browser.wait_for("[...document.images].every((image) => image.complete && image.naturalHeight === 96)")
+        browser.wait_for(
+            "[...document.images].every((image) => image.complete && image.naturalHeight === 96)"
+        )
         for value, n_shown in (("missed", 2), ("hit", 1), ("far", 0), ("all", 3)):
-            browser.ask(f"(() => {{ which.value = '{value}'; which.dispatchEvent(new Event('change')); }})()")
+            browser.ask(
+                f"(() => {{ which.value = '{value}'; which.dispatchEvent(new Event('change')); "
+                f"}})()"
+            )
             assert len(browser.ask(IDS)) == n_shown
         browser.ask("(() => { sort.value = 'best'; sort.dispatchEvent(new Event('change')); })()")
         assert browser.ask(IDS)[0] == QUERIES[0]
@@ -183,7 +223,9 @@ class TestInTheBrowser:
     def test_hostile_ids_and_facts_are_text(self, browser, tmp_path):
         dataset = rename_tracklets(make_dataset(tmp_path / "d"), HOSTILE)
         about = About(HOSTILE[0], dict.fromkeys(HOSTILE, HOSTILE[3]), HOSTILE)
-        write_ranked_page(dataset, tmp_path / "r.html", [rank(name, 1, HOSTILE[1:]) for name in HOSTILE], about)
+        write_ranked_page(
+            dataset, tmp_path / "r.html", [rank(name, 1, HOSTILE[1:]) for name in HOSTILE], about
+        )
         browser.open((tmp_path / "r.html").as_uri())
         assert sorted(browser.ask(IDS)) == sorted(HOSTILE)
         assert browser.ask("document.getElementById('title').textContent") == HOSTILE[0]

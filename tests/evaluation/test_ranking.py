@@ -1,4 +1,5 @@
-"""Ranks, CMC, average precision and mINP: by hand, against a slow reference, as properties, and against torchreid."""
+"""Ranks, CMC, average precision and mINP: by hand, against a slow reference, as properties, and
+against torchreid."""
 
 import warnings
 from pathlib import Path
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import ranking as module
-from lpw_toolkit.evaluation.ranking import Computed, Matrix, Ranking, iter_ranges, rank_queries, summarise, top_columns
+from lpw_toolkit.evaluation.ranking import (
+    Computed,
+    Matrix,
+    Ranking,
+    iter_ranges,
+    rank_queries,
+    summarise,
+    top_columns,
+)
 from lpw_toolkit.evaluation.relevance import Ragged, Relevance, judge
 from lpw_toolkit.evaluation.top_k import first_columns, first_places
 
@@ -26,7 +35,9 @@ def as_ragged(lists: list[list[int]]) -> Ragged:
     return Ragged(np.cumsum([0, *map(len, lists)]), columns)
 
 
-def relevance(good: list[list[int]], n_gallery: int, ignored: Any = None, hidden: Any = ()) -> Relevance:
+def relevance(
+    good: list[list[int]], n_gallery: int, ignored: Any = None, hidden: Any = ()
+) -> Relevance:
     mask = np.zeros(n_gallery, dtype=bool)
     mask[list(hidden)] = True
     return Relevance(as_ragged(good), as_ragged(ignored or [[] for _ in good]), mask)
@@ -60,7 +71,8 @@ def as_lists(ranking: Ranking) -> list[list[int]]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[NDArray[Any], Relevance]:
-    """Distances with many ties, and labels with junk, distractors, strangers and one's own camera."""
+    """Distances with many ties, and labels with junk, distractors, strangers and one's own
+    camera."""
     n_query, n_gallery = draw(st.integers(1, 5)), draw(st.integers(1, 12))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     levels = draw(st.sampled_from([1, 2, 4, 1000]))
@@ -68,15 +80,23 @@ def cases(draw: st.DrawFn) -> tuple[NDArray[Any], Relevance]:
     values = (rng.integers(-levels, levels, (n_query, n_gallery)) / 8).astype(kind)
     if draw(st.booleans()):
         values[rng.random(values.shape) < 0.2] = np.inf
-    query = Labels(rng.integers(-1, 3, n_query), rng.integers(0, 3, n_query), np.zeros(n_query, dtype=np.int64))
-    gallery = Labels(rng.integers(-1, 3, n_gallery), rng.integers(0, 3, n_gallery), rng.integers(0, 3, n_gallery))
-    return values, judge(query, gallery, hide_junk=draw(st.booleans()), same_camera=draw(st.booleans()))
+    query = Labels(
+        rng.integers(-1, 3, n_query), rng.integers(0, 3, n_query), np.zeros(n_query, dtype=np.int64)
+    )
+    gallery = Labels(
+        rng.integers(-1, 3, n_gallery), rng.integers(0, 3, n_gallery), rng.integers(0, 3, n_gallery)
+    )
+    return values, judge(
+        query, gallery, hide_junk=draw(st.booleans()), same_camera=draw(st.booleans())
+    )
 
 
 class TestByHand:
     #: goods at ranks 1 and 3; only at 2; first; last of four; none
     JUDGED = relevance([[0, 2], [1], [0], [3], []], 4)
-    RANKING = rank_queries(np.tile(np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32), (5, 1)), JUDGED)
+    RANKING = rank_queries(
+        np.tile(np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32), (5, 1)), JUDGED
+    )
 
     def test_ranks(self) -> None:
         assert as_lists(self.RANKING) == [[1, 3], [2], [1], [4], []]
@@ -86,8 +106,12 @@ class TestByHand:
         assert self.RANKING.unmatched.tolist() == [False, False, False, False, True]
 
     def test_the_oracles_of_the_official_score(self) -> None:
-        assert self.RANKING.average_precision("trapezoid")[:2] == pytest.approx([0.791667, 0.25], abs=5e-7)
-        assert self.RANKING.average_precision("step")[:2] == pytest.approx([0.833333, 0.5], abs=5e-7)
+        assert self.RANKING.average_precision("trapezoid")[:2] == pytest.approx(
+            [0.791667, 0.25], abs=5e-7
+        )
+        assert self.RANKING.average_precision("step")[:2] == pytest.approx(
+            [0.833333, 0.5], abs=5e-7
+        )
 
     def test_inverse_penalty(self) -> None:
         assert self.RANKING.inverse_penalty[:4] == pytest.approx([2 / 3, 1 / 2, 1, 1 / 4])
@@ -116,7 +140,9 @@ class TestByHand:
 
     def test_ties_are_ordered_by_column(self) -> None:
         row = np.full((1, 6), 0.5, dtype=np.float32)
-        assert as_lists(rank_queries(row, relevance([[1, 4]], 6, ignored=[[0]], hidden=[2]))) == [[1, 3]]
+        assert as_lists(rank_queries(row, relevance([[1, 4]], 6, ignored=[[0]], hidden=[2]))) == [
+            [1, 3]
+        ]
 
     def test_infinite_distances_come_last_and_minus_zero_ties_with_zero(self) -> None:
         row = np.array([[np.inf, 0.0, -0.0, np.inf]])
@@ -138,7 +164,9 @@ class TestProperties:
 
     @given(cases(), st.sampled_from(["step", "trapezoid"]), st.sampled_from(["skip", "zero"]))
     @settings(deadline=None, max_examples=200)
-    def test_means_equal_the_slow_reference(self, case: tuple[NDArray[Any], Relevance], form: Any, rule: Any) -> None:
+    def test_means_equal_the_slow_reference(
+        self, case: tuple[NDArray[Any], Relevance], form: Any, rule: Any
+    ) -> None:
         ranks = rank_slowly(*case)
         found = [r for r in ranks if r]
         n = len(ranks) if rule == "zero" else len(found)
@@ -150,7 +178,9 @@ class TestProperties:
         means = summarise(ranking, ap_form=form, unmatched=rule, max_rank=9)
         assert means.map == pytest.approx(sum(score_slowly(r, form) for r in found) / n, abs=1e-12)
         assert means.minp == pytest.approx(sum(len(r) / r[-1] for r in found) / n, abs=1e-12)
-        assert means.cmc == pytest.approx([sum(r[0] <= k for r in found) / n for k in range(1, 10)], abs=1e-12)
+        assert means.cmc == pytest.approx(
+            [sum(r[0] <= k for r in found) / n for k in range(1, 10)], abs=1e-12
+        )
 
     @given(cases(), st.integers(0, 2**32 - 1))
     @settings(deadline=None)
@@ -163,10 +193,13 @@ class TestProperties:
         order = rng.permutation(values.shape[1])
         place = np.argsort(order)
         moved = [
-            [sorted(place[part[q]].tolist()) for q in range(len(values))] for part in (judged.good, judged.ignored)
+            [sorted(place[part[q]].tolist()) for q in range(len(values))]
+            for part in (judged.good, judged.ignored)
         ]
         shuffled = Relevance(as_ragged(moved[0]), as_ragged(moved[1]), judged.hidden[order])
-        assert as_lists(rank_queries(values, judged)) == as_lists(rank_queries(values[:, order], shuffled))
+        assert as_lists(rank_queries(values, judged)) == as_lists(
+            rank_queries(values[:, order], shuffled)
+        )
 
     @given(cases(), st.integers(1, 4), st.integers(1, 40))
     @settings(deadline=None)
@@ -185,27 +218,42 @@ class TestProperties:
 
     @given(cases())
     @settings(deadline=None)
-    def test_any_growing_function_of_the_distance_ranks_alike(self, case: tuple[NDArray[Any], Relevance]) -> None:
+    def test_any_growing_function_of_the_distance_ranks_alike(
+        self, case: tuple[NDArray[Any], Relevance]
+    ) -> None:
         values, judged = case
-        assert as_lists(rank_queries(values, judged)) == as_lists(rank_queries(np.float64(values) * 3 + 1, judged))
+        assert as_lists(rank_queries(values, judged)) == as_lists(
+            rank_queries(np.float64(values) * 3 + 1, judged)
+        )
 
     @given(cases(), st.integers(1, 14))
     @settings(deadline=None)
-    def test_top_columns_are_the_first_of_a_stable_sort(self, case: tuple[NDArray[Any], Relevance], k: int) -> None:
+    def test_top_columns_are_the_first_of_a_stable_sort(
+        self, case: tuple[NDArray[Any], Relevance], k: int
+    ) -> None:
         values, judged = case
         columns, right = top_columns(values[1:], judged, k, start=1)
         assert columns.shape == right.shape == (len(values) - 1, k)
         for q, (line, hits) in enumerate(zip(columns.tolist(), right.tolist(), strict=True), 1):
             order = sorted(range(values.shape[1]), key=lambda g, q=q: (values[q, g], g))
-            seen = [g for g in order if not judged.hidden[g] and g not in judged.ignored[q].tolist()][:k]
+            seen = [
+                g for g in order if not judged.hidden[g] and g not in judged.ignored[q].tolist()
+            ][:k]
             assert line == seen + [-1] * (k - len(seen))
             assert hits == [g in judged.good[q].tolist() for g in line]
 
 
 class TestFirstPlaces:
-    @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 300), st.sampled_from([1, 5, 40, 10_000]))
+    @given(
+        st.integers(0, 2**32 - 1),
+        st.integers(1, 4),
+        st.integers(1, 300),
+        st.sampled_from([1, 5, 40, 10_000]),
+    )
     @settings(deadline=None, max_examples=200)
-    def test_are_the_first_of_a_stable_sort(self, seed: int, n: int, width: int, levels: int) -> None:
+    def test_are_the_first_of_a_stable_sort(
+        self, seed: int, n: int, width: int, levels: int
+    ) -> None:
         rng = np.random.default_rng(seed)
         rows = rng.integers(-levels, levels, (n, width)).astype(np.float32)
         rows[rng.random(rows.shape) < 0.1] = np.inf
@@ -240,13 +288,18 @@ class TestBadInput:
 
     @pytest.mark.parametrize(("n_query", "n_gallery"), [(0, 4), (3, 0)])
     def test_nothing_to_rank(self, n_query: int, n_gallery: int) -> None:
-        ranking = rank_queries(np.zeros((n_query, n_gallery)), relevance([[] for _ in range(n_query)], n_gallery))
+        ranking = rank_queries(
+            np.zeros((n_query, n_gallery)), relevance([[] for _ in range(n_query)], n_gallery)
+        )
         assert ranking.n_query == n_query
         with pytest.raises(LpwError, match=f"none of {n_query} queries"):
             summarise(ranking)
 
     def test_a_protocol_that_lists_what_it_hides(self) -> None:
-        for judged in (relevance([[1]], 3, hidden=[1]), relevance([[0]], 3, ignored=[[1]], hidden=[1])):
+        for judged in (
+            relevance([[1]], 3, hidden=[1]),
+            relevance([[0]], 3, ignored=[[1]], hidden=[1]),
+        ):
             with pytest.raises(ValueError, match="hidden gallery item"):
                 rank_queries(np.zeros((1, 3)), judged)
 
@@ -268,7 +321,9 @@ def load_evaluator() -> Any:
     """torchreid's own evaluator in Python; importing it warns of its missing Cython part."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rank = pytest.importorskip("torchreid.reid.metrics.rank", reason="torchreid 0.2.5 (oracle) is not installed")
+        rank = pytest.importorskip(
+            "torchreid.reid.metrics.rank", reason="torchreid 0.2.5 (oracle) is not installed"
+        )
     return rank.eval_market1501
 
 
@@ -280,17 +335,25 @@ class TestAgainstTorchreid:
         n_query, n_gallery = 40, 300
         values = rng.random((n_query, n_gallery), dtype=np.float32)
         person, camera = rng.integers(0, 60, n_query), rng.integers(0, 4, n_query)
-        persons, cameras = rng.integers(0, 50, n_gallery), rng.integers(0, 4, n_gallery)  # some queries have no match
+        persons, cameras = (
+            rng.integers(0, 50, n_gallery),
+            rng.integers(0, 4, n_gallery),
+        )  # some queries have no match
         judged = judge(label(person, camera), label(persons, cameras))
         assert len(judged.ignored.columns) > 0 and len(judged.unmatched) > 0
         self.compare(evaluate, values, judged, (person, persons, camera, cameras))
 
     @pytest.mark.parametrize("seed", range(4))
-    def test_ties_where_their_order_is_ours(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        """torchreid sorts unstably, so that ties fall as they may; here its argsort is made stable, nothing else."""
+    def test_ties_where_their_order_is_ours(
+        self, seed: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """torchreid sorts unstably, so that ties fall as they may; here its argsort is made stable,
+        nothing else."""
         evaluate = load_evaluator()
         sort = np.argsort
-        monkeypatch.setattr(np, "argsort", lambda a, axis=-1, **_: sort(a, axis=axis, kind="stable"))
+        monkeypatch.setattr(
+            np, "argsort", lambda a, axis=-1, **_: sort(a, axis=axis, kind="stable")
+        )
         rng = np.random.default_rng(seed)
         values = rng.integers(0, 12, (30, 200)).astype(np.float32)
         person, camera = rng.integers(0, 20, 30), rng.integers(0, 3, 30)
@@ -299,24 +362,33 @@ class TestAgainstTorchreid:
         self.compare(evaluate, values, judged, (person, persons, camera, cameras))
 
     @staticmethod
-    def compare(evaluate: Any, values: NDArray[Any], judged: Relevance, labels: tuple[Ints, ...]) -> None:
+    def compare(
+        evaluate: Any, values: NDArray[Any], judged: Relevance, labels: tuple[Ints, ...]
+    ) -> None:
         cmc, mean = evaluate(values, *labels, max_rank=50)
-        found = summarise(rank_queries(values, judged), ap_form="step", unmatched="skip", max_rank=50)
+        found = summarise(
+            rank_queries(values, judged), ap_form="step", unmatched="skip", max_rank=50
+        )
         assert found.map == pytest.approx(mean, abs=1e-12)
         assert found.cmc == pytest.approx(cmc, abs=1e-6)  # theirs is single precision
 
 
 def label(person: Ints, camera: Ints, kind: Ints | None = None) -> Labels:
-    return Labels(person, camera, np.full(len(person), PERSON, dtype=np.int64) if kind is None else kind)
+    return Labels(
+        person, camera, np.full(len(person), PERSON, dtype=np.int64) if kind is None else kind
+    )
 
 
 @pytest.mark.realdata
 class TestMars:
-    """The official lists: gallery sizes and how many queries have a right answer under each rule in use."""
+    """The official lists: gallery sizes and how many queries have a right answer under each rule in
+    use."""
 
     def read(self, shared_data: Path) -> tuple[Labels, Ints]:
         folder = shared_data / "splits" / "mars_info"
-        tracks = scipy.io.loadmat(folder / "tracks_test_info.mat")["track_test_info"].astype(np.int64)
+        tracks = scipy.io.loadmat(folder / "tracks_test_info.mat")["track_test_info"].astype(
+            np.int64
+        )
         query = scipy.io.loadmat(folder / "query_IDX.mat")["query_IDX"].ravel().astype(np.int64) - 1
         kind = np.select([tracks[:, 2] == -1, tracks[:, 2] == 0], [JUNK, DISTRACTOR], PERSON)
         return label(np.where(tracks[:, 2] > 0, tracks[:, 2], -1), tracks[:, 3], kind), query
@@ -358,9 +430,15 @@ class TestMars:
         ranking = rank_queries(values, judged)
         some = np.arange(0, 1980, 97)
         parts = [
-            Relevance(as_ragged([judged.good[q].tolist()]), as_ragged([judged.ignored[q].tolist()]), judged.hidden)
+            Relevance(
+                as_ragged([judged.good[q].tolist()]),
+                as_ragged([judged.ignored[q].tolist()]),
+                judged.hidden,
+            )
             for q in some
         ]
-        slow = [rank_slowly(values[q : q + 1], part)[0] for q, part in zip(some, parts, strict=True)]
+        slow = [
+            rank_slowly(values[q : q + 1], part)[0] for q, part in zip(some, parts, strict=True)
+        ]
         assert [as_lists(ranking)[q] for q in some] == slow
         assert (ranking.n_seen == 12_180 - 870 - judged.ignored.counts).all()

@@ -19,12 +19,18 @@ def label(rows: list[tuple[int, int, int]]) -> Labels:
     return Labels(table[:, 0], table[:, 1], table[:, 2])
 
 
-def judge_slowly(query: Labels, gallery: Labels, *, same_camera: bool, hide_junk: bool) -> tuple[Any, Any, list[bool]]:
+def judge_slowly(
+    query: Labels, gallery: Labels, *, same_camera: bool, hide_junk: bool
+) -> tuple[Any, Any, list[bool]]:
     good: list[list[int]] = [[] for _ in range(len(query))]
     ignored: list[list[int]] = [[] for _ in range(len(query))]
     for q in range(len(query)):
         for g in range(len(gallery)):
-            same = query.person[q] >= 0 and query.person[q] == gallery.person[g] and gallery.kind[g] == PERSON
+            same = (
+                query.person[q] >= 0
+                and query.person[q] == gallery.person[g]
+                and gallery.kind[g] == PERSON
+            )
             if same:
                 apart = same_camera or query.camera[q] != gallery.camera[g]
                 (good if apart else ignored)[q].append(g)
@@ -41,7 +47,9 @@ tracklets = st.lists(tracklet, max_size=12).map(label)
 
 @given(tracklets, tracklets, st.booleans(), st.booleans())
 @settings(deadline=None)
-def test_judging_equals_looking_at_every_pair(query: Labels, gallery: Labels, same: bool, hide: bool) -> None:
+def test_judging_equals_looking_at_every_pair(
+    query: Labels, gallery: Labels, same: bool, hide: bool
+) -> None:
     found = judge(query, gallery, same_camera=same, hide_junk=hide)
     good, ignored, hidden = judge_slowly(query, gallery, same_camera=same, hide_junk=hide)
     assert as_lists(found.good) == good

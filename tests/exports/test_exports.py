@@ -35,18 +35,25 @@ def with_tracklets(dataset, root, **columns):
     table = dataset.tracklets
     for name, values in columns.items():
         at = table.schema.get_field_index(name)
-        table = table.set_column(at, table.schema.field(at), pa.array(values, table.schema.field(at).type))
-    object.__setattr__(changed, "__dict__", {**changed.__dict__, "tracklets": table, "frames": dataset.frames})
+        table = table.set_column(
+            at, table.schema.field(at), pa.array(values, table.schema.field(at).type)
+        )
+    object.__setattr__(
+        changed, "__dict__", {**changed.__dict__, "tracklets": table, "frames": dataset.frames}
+    )
     return changed
 
 
 def run_trackeval(folder, truth):
     trackeval = pytest.importorskip("trackeval")
     config = {
-        "GT_FOLDER": str(truth / "gt"), "TRACKERS_FOLDER": str(folder / "trackers"), "BENCHMARK": "little",
+        "GT_FOLDER": str(truth / "gt"), "TRACKERS_FOLDER": str(folder / "trackers"),
+        "BENCHMARK": "little",
         "SPLIT_TO_EVAL": "all", "TRACKERS_TO_EVAL": ["lpw"], "PRINT_CONFIG": False,
     }  # fmt: skip
-    return trackeval.datasets.MotChallenge2DBox(config), trackeval.metrics.Identity({"PRINT_CONFIG": False})
+    return trackeval.datasets.MotChallenge2DBox(config), trackeval.metrics.Identity(
+        {"PRINT_CONFIG": False}
+    )
 
 
 def test_trackeval_finds_an_export_equal_to_itself(dataset, tmp_path, capsys):
@@ -66,7 +73,9 @@ def test_mot_frames_count_from_one_and_boxes_return(dataset, tmp_path):
     out = export_to("mot", dataset, tmp_path / "m")
     rows = mot_text.read_boxes(out / "trackers" / "little-all" / "lpw" / "data" / "scen1-view2.txt")
     frames = dataset.frames.to_pandas()
-    mine = frames[frames.tracklet_id.str.startswith("scen1/view2/")].sort_values(["frame_index", "tracklet_id"])
+    mine = frames[frames.tracklet_id.str.startswith("scen1/view2/")].sort_values(
+        ["frame_index", "tracklet_id"]
+    )
     assert rows.frame_index.tolist() == mine.frame_index.tolist()
     assert np.allclose(rows.boxes, mine[["x1", "y1", "x2", "y2"]].to_numpy(), atol=2e-3)
     assert np.allclose(rows.flag, mine.score.to_numpy(), atol=1e-6)
@@ -78,7 +87,9 @@ def test_mot_names_the_tracklet_of_each_number(dataset, tmp_path):
     with (out / "tracks.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["tracklet_id"] for row in rows} == set(dataset.tracklets["tracklet_id"].to_pylist())
-    assert {row["person_id"] or None for row in rows} == set(dataset.tracklets["person_id"].to_pylist())
+    assert {row["person_id"] or None for row in rows} == set(
+        dataset.tracklets["person_id"].to_pylist()
+    )
     assert len({(row["sequence"], row["track"]) for row in rows}) == 8
 
 
@@ -92,20 +103,28 @@ def test_truth_gives_fragments_of_a_person_one_number(dataset, tmp_path):
     frames = dataset.frames.to_pandas()
     frames.loc[frames.tracklet_id == "scen1/view1/000002", "frame_index"] += 5
     apart = with_tracklets(dataset, dataset.root, person_id=people)
-    apart.__dict__["frames"] = pa.Table.from_pandas(frames, schema=schema.FRAMES, preserve_index=False)
+    apart.__dict__["frames"] = pa.Table.from_pandas(
+        frames, schema=schema.FRAMES, preserve_index=False
+    )
     assert {row.split(",")[1] for row in _truth_lines(apart, tmp_path / "b")} == {"1"}
 
 
 def test_truth_refuses_one_person_twice_in_a_frame(dataset, tmp_path):
     people = ["scen1/1" for _ in range(8)]
     with pytest.raises(LpwError, match=r"scen1/view1, frame 7: got two boxes of scen1/1"):
-        export_to("mot", with_tracklets(dataset, dataset.root, person_id=people), tmp_path / "m", role="truth")
+        export_to(
+            "mot",
+            with_tracklets(dataset, dataset.root, person_id=people),
+            tmp_path / "m",
+            role="truth",
+        )
     assert not (tmp_path / "m").exists()
 
 
 def test_truth_marks_junk_as_not_counting(dataset, tmp_path):
     kinds = [
-        "junk" if name.endswith("view1/000001") else "person" for name in dataset.tracklets["tracklet_id"].to_pylist()
+        "junk" if name.endswith("view1/000001") else "person"
+        for name in dataset.tracklets["tracklet_id"].to_pylist()
     ]
     lines = _truth_lines(with_tracklets(dataset, dataset.root, kind=kinds), tmp_path / "m")
     assert {(row.split(",")[1], row.split(",")[6]) for row in lines} == {("1", "0"), ("2", "1")}
@@ -130,12 +149,15 @@ def test_coco_loads_in_pycocotools(dataset, tmp_path, capsys):
 
 
 def test_coco_structure(dataset, tmp_path):
-    content = json.loads((export_to("coco", dataset, tmp_path / "c") / "annotations.json").read_text("utf-8"))
+    content = json.loads(
+        (export_to("coco", dataset, tmp_path / "c") / "annotations.json").read_text("utf-8")
+    )
     images = {image["id"]: image for image in content["images"]}
     assert len(images) == len(content["images"])
     assert all((i["width"], i["height"]) == (SOURCE_WIDTH, SOURCE_HEIGHT) for i in images.values())
     n_frames = sum(
-        tables.read_table(f, schema.TIMELINE).num_rows for f in (dataset.root / "timeline").rglob("*.parquet")
+        tables.read_table(f, schema.TIMELINE).num_rows
+        for f in (dataset.root / "timeline").rglob("*.parquet")
     )
     assert len(images) == n_frames
     assert len({a["id"] for a in content["annotations"]}) == dataset.frames.num_rows
@@ -144,7 +166,11 @@ def test_coco_structure(dataset, tmp_path):
     for a in content["annotations"]:
         image = images[a["image_id"]]
         row = frames[a["tracklet_id"], image["frame_index"]]
-        assert np.allclose(a["bbox"], [row["x1"], row["y1"], row["x2"] - row["x1"], row["y2"] - row["y1"]], atol=1e-3)
+        assert np.allclose(
+            a["bbox"],
+            [row["x1"], row["y1"], row["x2"] - row["x1"], row["y2"] - row["y1"]],
+            atol=1e-3,
+        )
         assert (a["category_id"], a["iscrowd"]) == (1, 0)
         assert a["area"] == pytest.approx(a["bbox"][2] * a["bbox"][3], abs=1e-2)
         assert a["tracklet_id"].startswith(videos[image["video_id"]])
@@ -191,7 +217,9 @@ def test_a_full_folder_is_refused_and_stays(dataset, tmp_path, form):
 def test_same_bytes_twice_and_an_empty_folder_will_do(dataset, tmp_path, form):
     (tmp_path / "b").mkdir()
     outs = [export_to(form, dataset, tmp_path / name) for name in "ab"]
-    first, second = ({f.relative_to(o): f.read_bytes() for f in o.rglob("*") if f.is_file()} for o in outs)
+    first, second = (
+        {f.relative_to(o): f.read_bytes() for f in o.rglob("*") if f.is_file()} for o in outs
+    )
     assert first
     assert first == second
 
@@ -199,7 +227,9 @@ def test_same_bytes_twice_and_an_empty_folder_will_do(dataset, tmp_path, form):
 @pytest.mark.parametrize("form", ["mot", "coco"])
 def test_a_dataset_without_boxes_says_so(tmp_path, form):
     dataset = make_dataset(tmp_path / "d", boxes=False)
-    with pytest.raises(LpwError, match="got no frame_index; expected boxes in source frames; export the image tree"):
+    with pytest.raises(
+        LpwError, match="got no frame_index; expected boxes in source frames; export the image tree"
+    ):
         export_to(form, dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -211,7 +241,13 @@ def test_coco_needs_a_timeline(tmp_path):
     dataset = rewrite(dataset)
     with pytest.raises(LpwError, match="no timeline"):
         export_to("coco", dataset, tmp_path / "c")
-    info = export_to("mot", dataset, tmp_path / "m", role="truth") / "gt" / "little-all" / "scen1-view1" / "seqinfo.ini"
+    info = (
+        export_to("mot", dataset, tmp_path / "m", role="truth")
+        / "gt"
+        / "little-all"
+        / "scen1-view1"
+        / "seqinfo.ini"
+    )
     assert "seqLength=23" in info.read_text()
     assert "imWidth" not in info.read_text()
 
@@ -220,4 +256,7 @@ def test_file_names_are_safe_and_unique():
     names = name_files(["a/b", "a-b", "A/B", "../x", "", "é" * 300, "seq,1\n"])
     assert names["a/b"] == "a-b"
     assert len({name.lower() for name in names.values()}) == len(names)
-    assert all(name and set(name) <= set("abcdefghijklmnopqrstuvwxyzAB0123456789-_") for name in names.values())
+    assert all(
+        name and set(name) <= set("abcdefghijklmnopqrstuvwxyzAB0123456789-_")
+        for name in names.values()
+    )

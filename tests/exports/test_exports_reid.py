@@ -1,4 +1,5 @@
-"""Exports for re-identification tools: what they hold, what those tools load, and that nothing else changes."""
+"""Exports for re-identification tools: what they hold, what those tools load, and that nothing else
+changes."""
 
 import hashlib
 import io
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from export_tools import (  # noqa: F401
-    dataset,  # noqa: F401 (fixtures)
+    dataset,
     read_all,
     read_csv,
 )
@@ -39,7 +40,9 @@ def hash_images(form, out):
             found += [row["bytes"] for row in pq.read_table(io.BytesIO(data))["image"].to_pylist()]
         elif form == "webdataset" and name.endswith(".tar"):
             with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-                found += [tar.extractfile(m).read() for m in tar.getmembers() if m.name.endswith(".jpg")]
+                found += [
+                    tar.extractfile(m).read() for m in tar.getmembers() if m.name.endswith(".jpg")
+                ]
         elif name.endswith((".jpg", ".png")):
             found.append(data)
     return sorted(hashlib.sha256(data).digest() for data in found)
@@ -66,7 +69,10 @@ class TestEveryForm:
         assert first == second
         assert made[0].losses == made[1].losses
         assert made[0].losses and all(line and "\n" not in line for line in made[0].losses)
-        assert not any(str(tmp_path).encode() in data or str(dataset.root).encode() in data for data in first.values())
+        assert not any(
+            str(tmp_path).encode() in data or str(dataset.root).encode() in data
+            for data in first.values()
+        )
 
     @pytest.mark.parametrize("form", list_forms())
     def test_a_full_folder_is_refused_and_stays(self, dataset, tmp_path, form):
@@ -146,19 +152,30 @@ class TestEveryFormWithImages:
         rows = {row["tracklet_id"]: row for row in read_csv(made.out / "tracklets.csv")}
         for row in dataset.tracklets.to_pylist():
             found = rows[row["tracklet_id"]]
-            assert (found["person_id"] or None, found["camera_id"]) == (row["person_id"], row["camera_id"])
+            assert (found["person_id"] or None, found["camera_id"]) == (
+                row["person_id"],
+                row["camera_id"],
+            )
             assert found["kind"] == row["kind"]
-        persons = {row["person_id"]: int(row["person"]) for row in rows.values() if row["person_id"]}
+        persons = {
+            row["person_id"]: int(row["person"]) for row in rows.values() if row["person_id"]
+        }
         assert sorted(persons.values()) == list(range(1, 9))
         assert {row["person"] for row in rows.values() if row["kind"] != "person"} == {"0", "-1"}
-        assert {row["subset"] for row in rows.values() if row["camera_id"] == "scen1/view2"} == {"query"}
+        assert {row["subset"] for row in rows.values() if row["camera_id"] == "scen1/view2"} == {
+            "query"
+        }
 
 
 class TestSplits:
     @pytest.mark.parametrize("form", SPLIT_FORMS)
     def test_the_split_can_be_chosen(self, tmp_path, form):
         dataset = make_reid(tmp_path / "d")
-        rows = [(split, *row[1:]) for split in (3, 7) for row in zip(*dataset.splits.to_pydict().values(), strict=True)]
+        rows = [
+            (split, *row[1:])
+            for split in (3, 7)
+            for row in zip(*dataset.splits.to_pydict().values(), strict=True)
+        ]
         swap = {"train": "train", "query": "gallery", "gallery": "query"}
         dropped = ("scen1/view1/000003", "scen1/view1/000004")
         rows = [(3, s, t) for n, s, t in rows if n == 3] + [
@@ -175,7 +192,9 @@ class TestSplits:
 
     @pytest.mark.parametrize("form", SPLIT_FORMS)
     def test_splits_of_unknown_tracklets_are_a_mismatch(self, tmp_path, form):
-        dataset = rewrite(make_reid(tmp_path / "d"), splits=[(0, "query", "x"), (0, "gallery", "y")])
+        dataset = rewrite(
+            make_reid(tmp_path / "d"), splits=[(0, "query", "x"), (0, "gallery", "y")]
+        )
         with pytest.raises(MismatchError, match="tracklets that the dataset does not have"):
             export_dataset(dataset, form, tmp_path / "out")
 
@@ -206,15 +225,26 @@ class TestSplits:
     @pytest.mark.parametrize("form", NUMBERED_FORMS)
     def test_a_role_without_anybody_says_so(self, tmp_path, form):
         dataset = make_reid(tmp_path / "d")
-        rows = [row for row in zip(*dataset.splits.to_pydict().values(), strict=True) if row[1] != "train"]
+        rows = [
+            row
+            for row in zip(*dataset.splits.to_pydict().values(), strict=True)
+            if row[1] != "train"
+        ]
         with pytest.raises(LpwError, match="no train tracklet of a named person"):
             export_dataset(rewrite(dataset, splits=rows), form, tmp_path / "out")
 
     @pytest.mark.parametrize("form", NUMBERED_FORMS)
     def test_what_has_no_name_or_place_is_counted(self, tmp_path, form):
         dataset = make_reid(tmp_path / "d")
-        rows = [r for r in zip(*dataset.splits.to_pydict().values(), strict=True) if r[2] != "scen2/view1/000001"]
-        gone = {"scen2/view1/000002": {"person_id": None}, "scen2/view1/000003": {"kind": "junk", "person_id": None}}
+        rows = [
+            r
+            for r in zip(*dataset.splits.to_pydict().values(), strict=True)
+            if r[2] != "scen2/view1/000001"
+        ]
+        gone = {
+            "scen2/view1/000002": {"person_id": None},
+            "scen2/view1/000003": {"kind": "junk", "person_id": None},
+        }
         dataset = rewrite(dataset, lambda row: gone.get(row["tracklet_id"], {}), rows)
         made = export_dataset(dataset, form, tmp_path / "out")
         assert made.losses[:3] == [
@@ -226,13 +256,24 @@ class TestSplits:
 
     def test_parts_of_shards_hold_all_tracklets(self, tmp_path):
         dataset = make_reid(tmp_path / "d")
-        rows = [r for r in zip(*dataset.splits.to_pydict().values(), strict=True) if r[2] != "scen2/view1/000001"]
+        rows = [
+            r
+            for r in zip(*dataset.splits.to_pydict().values(), strict=True)
+            if r[2] != "scen2/view1/000001"
+        ]
         rows.append((0, "gallery", "scen1/view2/000001"))
         dataset = rewrite(dataset, splits=rows)
         made = export_dataset(dataset, "webdataset", tmp_path / "w")
-        assert "doubles: 1 tracklets ask and answer, and are in `query` and `gallery`" in made.losses
+        assert (
+            "doubles: 1 tracklets ask and answer, and are in `query` and `gallery`" in made.losses
+        )
         shards = json.loads((made.out / "shards.json").read_text("utf-8"))["shards"]
-        assert {s["part"]: s["n_samples"] for s in shards} == {"train": 7, "query": 4, "gallery": 5, "rest": 1}
+        assert {s["part"]: s["n_samples"] for s in shards} == {
+            "train": 7,
+            "query": 4,
+            "gallery": 5,
+            "rest": 1,
+        }
         hf = export_dataset(dataset, "hf", tmp_path / "h")
         assert {f.name for f in (hf.out / "data").iterdir()} == {
             f"{part}-00000.parquet" for part in ("train", "query", "gallery", "rest")
@@ -242,9 +283,14 @@ class TestSplits:
 class TestNumbers:
     def test_own_numbers_are_kept(self):
         assert number_names(["0003", "0001", "1500"]) == {"0001": 1, "0003": 3, "1500": 1500}
-        assert number_names(["scen1/view2", "scen1/view10"]) == {"scen1/view2": 2, "scen1/view10": 10}
+        assert number_names(["scen1/view2", "scen1/view10"]) == {
+            "scen1/view2": 2,
+            "scen1/view10": 10,
+        }
 
-    @pytest.mark.parametrize("names", [["a", "b"], ["a1", "b2"], ["1", "01"], ["0", "1"], ["x", "1"], ["²", "1"]])
+    @pytest.mark.parametrize(
+        "names", [["a", "b"], ["a1", "b2"], ["1", "01"], ["0", "1"], ["x", "1"], ["²", "1"]]
+    )
     def test_other_names_are_counted_in_natural_order(self, names):
         assert list(number_names(reversed(names)).values()) == [1, 2]
 
@@ -264,7 +310,9 @@ class TestNumbers:
 
     @pytest.mark.parametrize("form", NUMBERED_FORMS)
     def test_many_cameras_are_numbered_in_groups_that_share_no_person(self, tmp_path, form):
-        made = export_dataset(self.many_cameras(tmp_path / "d", shared=False), form, tmp_path / "out")
+        made = export_dataset(
+            self.many_cameras(tmp_path / "d", shared=False), form, tmp_path / "out"
+        )
         assert any(line.startswith("cameras: 16 in 8 groups") for line in made.losses)
         seen = {}
         for row in read_csv(made.out / "tracklets.csv"):
@@ -276,11 +324,15 @@ class TestNumbers:
         dataset = self.many_cameras(tmp_path / "d", shared=True)
         if form == "fastreid":
             made = export_dataset(dataset, form, tmp_path / "out")
-            assert "layout: DukeMTMC, for Market1501 does not hold 8 cameras that share persons" in made.losses
+            assert (
+                "layout: DukeMTMC, for Market1501 does not hold 8 cameras that share persons"
+                in made.losses
+            )
             assert [p.name for p in made.out.iterdir() if p.is_dir()] == ["DukeMTMC-reID"]
             return
         with pytest.raises(
-            LpwError, match=r"got 8 cameras that share persons; expected at most 6; export with --to hf"
+            LpwError,
+            match=r"got 8 cameras that share persons; expected at most 6; export with --to hf",
         ):
             export_dataset(dataset, form, tmp_path / "out")
 
@@ -289,10 +341,17 @@ class TestNumbers:
         dataset = make_reid(tmp_path / "d")
         scenes = {"scen1": "7700", "scen2": "99999999999999999999"}
         dataset = rewrite(
-            dataset, lambda row: {"person_id": row["person_id"] and scenes[row["scene_id"]] + row["tracklet_id"][-3:]}
+            dataset,
+            lambda row: {
+                "person_id": row["person_id"] and scenes[row["scene_id"]] + row["tracklet_id"][-3:]
+            },
         )
         out = export_dataset(dataset, form, tmp_path / "out").out
-        persons = {row["person_id"]: int(row["person"]) for row in read_csv(out / "tracklets.csv") if row["person_id"]}
+        persons = {
+            row["person_id"]: int(row["person"])
+            for row in read_csv(out / "tracklets.csv")
+            if row["person_id"]
+        }
         assert persons == {
             **{f"7700{n:03d}": n for n in range(1, 5)},
             **{f"{'9' * 20}{n:03d}": n + 4 for n in range(1, 5)},
@@ -301,7 +360,9 @@ class TestNumbers:
     @pytest.mark.parametrize("form", ["mars", "torchreid"])
     def test_too_many_persons_are_refused(self, tmp_path, form, monkeypatch):
         monkeypatch.setattr(open_form(form), "LIMITS", Limits(persons=7, cameras=6))
-        with pytest.raises(LpwError, match="got 8 persons; expected at most 7; export with --to hf"):
+        with pytest.raises(
+            LpwError, match="got 8 persons; expected at most 7; export with --to hf"
+        ):
             export_dataset(make_reid(tmp_path / "d"), form, tmp_path / "out")
 
 
@@ -318,7 +379,10 @@ class TestMarsLayout:
                 code = {-1: "00-1", 0: "0000"}.get(person, f"{person:04d}")
                 assert len(keys) == 1
                 assert keys.pop().startswith(f"{code}C{camera}T")
-                assert all((out / f"bbox_{side}" / code / name).is_file() for name in names[start - 1 : stop])
+                assert all(
+                    (out / f"bbox_{side}" / code / name).is_file()
+                    for name in names[start - 1 : stop]
+                )
         table = loadmat(out / "info" / "tracks_test_info.mat")["track_test_info"]
         query = loadmat(out / "info" / "query_IDX.mat")["query_IDX"]
         assert (query.dtype, query.shape) == (np.uint16, (1, 4))
@@ -332,7 +396,10 @@ class TestMarsLayout:
         dataset = make_reid(tmp_path / "d")
         made = export_dataset(dataset, "mars", tmp_path / "m")
         n_over = sum(max(0, n - 4) for n in dataset.tracklets["n_frames"].to_pylist())
-        assert f"long tracklets: {n_over} images after the 4th of a tracklet are left out" in made.losses
+        assert (
+            f"long tracklets: {n_over} images after the 4th of a tracklet are left out"
+            in made.losses
+        )
         names = (made.out / "info" / "train_name.txt").read_text("ascii").split()
         assert max(name[-7:-4] for name in names) == "004"
 
@@ -348,8 +415,18 @@ class TestMarsLayout:
         dataset = make_png(tmp_path / "d")
         for form in ("mars", "torchreid", "fastreid", "lpw"):
             made = export_dataset(dataset, form, tmp_path / form)
-            assert "suffixes: 1 PNG images are named .jpg, the only name its readers look for" in made.losses
-            assert sum(data.startswith(b"\x89PNG") for name, data in read_all(made.out).items() if ".jpg" in name) == 1
+            assert (
+                "suffixes: 1 PNG images are named .jpg, the only name its readers look for"
+                in made.losses
+            )
+            assert (
+                sum(
+                    data.startswith(b"\x89PNG")
+                    for name, data in read_all(made.out).items()
+                    if ".jpg" in name
+                )
+                == 1
+            )
         tree = export_dataset(dataset, "tree", tmp_path / "tree").out
         assert (tree / "scen1" / "view2" / "000001" / "1.png").is_file()
 
@@ -371,7 +448,9 @@ def make_png(root):
         if row["image"]["path"] == "images/scen1/view2/000001/1.jpg":
             row |= {"image": {"bytes": None, "path": "images/scen1/view2/000001/1.png"}}
             row |= {"sha256": hashlib.sha256(data).digest()}
-    tables.write_table(root / "frames.parquet", pa.Table.from_pylist(rows, schema=schema.FRAMES), schema.FRAMES)
+    tables.write_table(
+        root / "frames.parquet", pa.Table.from_pylist(rows, schema=schema.FRAMES), schema.FRAMES
+    )
     return rewrite(dataset)
 
 
@@ -381,16 +460,26 @@ class TestLpwLayout:
         names = {name.rsplit("/", 1)[0] for name in read_all(out) if name.endswith(".jpg")}
         assert "pep_256x128/scen1/view2/3" in names
         assert len(names) == 14
-        frames = [r["frame_index"] for r in dataset.frames.to_pylist() if r["tracklet_id"] == "scen2/view1/000004"]
+        frames = [
+            r["frame_index"]
+            for r in dataset.frames.to_pylist()
+            if r["tracklet_id"] == "scen2/view1/000004"
+        ]
         folder = out / "pep_256x128" / "scen2" / "view1" / "4"
         assert frames[0] > 0
         assert sorted(int(p.stem) for p in folder.iterdir()) == frames
 
     def test_tracklets_of_one_person_in_one_view_follow_each_other(self, tmp_path):
         dataset = make_reid(tmp_path / "d", n_rounds=3, split=False)
-        dataset = rewrite(dataset, lambda row: {"person_id": "a" if row["scene_id"] == "scen2" else row["person_id"]})
+        dataset = rewrite(
+            dataset,
+            lambda row: {"person_id": "a" if row["scene_id"] == "scen2" else row["person_id"]},
+        )
         made = export_dataset(dataset, "lpw", tmp_path / "l")
-        assert "tracklets: 4 follow another one of their person in the same view, in its folder" in made.losses
+        assert (
+            "tracklets: 4 follow another one of their person in the same view, in its folder"
+            in made.losses
+        )
         ids = [f"scen2/view1/{n:06d}" for n in (1, 2, 3)]
         wanted = [row["sha256"] for row in dataset.frames.to_pylist() if row["tracklet_id"] in ids]
         folder = made.out / "pep_256x128" / "scen2" / "view1" / "1"
@@ -399,9 +488,19 @@ class TestLpwLayout:
         assert len(list(folder.iterdir())) == len(wanted)
 
     def test_a_person_in_two_scenes_and_no_scenes_are_said_or_made_one(self, tmp_path):
-        dataset = rewrite(make_reid(tmp_path / "d", split=False), lambda row: {"person_id": row["tracklet_id"][-1]})
+        dataset = rewrite(
+            make_reid(tmp_path / "d", split=False),
+            lambda row: {"person_id": row["tracklet_id"][-1]},
+        )
         made = export_dataset(dataset, "lpw", tmp_path / "l")
         assert "persons: 4 in several scenes become one person in each" in made.losses
-        dataset = rewrite(dataset, lambda row: {"scene_id": None, "camera_id": row["camera_id"].replace("/", "-")})
+        dataset = rewrite(
+            dataset, lambda row: {"scene_id": None, "camera_id": row["camera_id"].replace("/", "-")}
+        )
         out = export_dataset(dataset, "lpw", tmp_path / "n").out
-        assert sorted(p.name for p in (out / "pep_256x128" / "scen1").iterdir()) == ["view1", "view2", "view3", "view4"]
+        assert sorted(p.name for p in (out / "pep_256x128" / "scen1").iterdir()) == [
+            "view1",
+            "view2",
+            "view3",
+            "view4",
+        ]

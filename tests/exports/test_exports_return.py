@@ -29,7 +29,9 @@ def test_a_benchmark_returns_from_its_own_layout(tmp_path, name, in_place):
     for column in ("tracklet_id", "position", "sha256", "width", "height", "frame_index"):
         assert again.frames[column].equals(first.frames[column])
     facts = [dataset.manifest["settings"]["import"] for dataset in (first, again)]
-    assert facts[1]["mismatches"] == [line.replace("MARS/info", "info") for line in facts[0]["mismatches"]]
+    assert facts[1]["mismatches"] == [
+        line.replace("MARS/info", "info") for line in facts[0]["mismatches"]
+    ]
     assert facts[1]["extras"] == {"n_files": 1, "first": ["tracklets.csv"]}
 
 
@@ -39,7 +41,9 @@ def test_ones_own_dataset_becomes_a_tree_that_the_mars_reader_takes(tmp_path):
     again = import_tree("mars", made.out, tmp_path / "b")
     kinds = [sorted(each.tracklets["kind"].to_pylist()) for each in (dataset, again)]
     assert kinds[0] == kinds[1]
-    assert sorted(again.frames["sha256"].to_pylist()) == sorted(dataset.frames["sha256"].to_pylist())
+    assert sorted(again.frames["sha256"].to_pylist()) == sorted(
+        dataset.frames["sha256"].to_pylist()
+    )
     subsets = again.splits["subset"].to_pylist()
     assert {name: subsets.count(name) for name in ("train", "query", "gallery")} == {
         "train": 8,

@@ -1,4 +1,5 @@
-"""Exports as other tools read them: WebDataset, Hugging Face datasets, torchreid; and `lpw export` itself."""
+"""Exports as other tools read them: WebDataset, Hugging Face datasets, torchreid; and `lpw export`
+itself."""
 
 import hashlib
 import json
@@ -27,10 +28,16 @@ class TestShards:
             n_bytes = (dataset.root / row["image"]["path"]).stat().st_size
             sizes[row["tracklet_id"]] = sizes.get(row["tracklet_id"], 0) + n_bytes
         limit = 20_000
-        made = export_dataset(dataset, "webdataset", tmp_path / "w", ExportOptions(shard_bytes=limit))
+        made = export_dataset(
+            dataset, "webdataset", tmp_path / "w", ExportOptions(shard_bytes=limit)
+        )
         for shard in json.loads((made.out / "shards.json").read_text("utf-8"))["shards"]:
             with tarfile.open(made.out / shard["shard"]) as tar:
-                ids = [json.load(tar.extractfile(m))["tracklet_id"] for m in tar if m.name.endswith(".json")]
+                ids = [
+                    json.load(tar.extractfile(m))["tracklet_id"]
+                    for m in tar
+                    if m.name.endswith(".json")
+                ]
             assert len(ids) == shard["n_samples"]
             assert sum(sizes[name] for name in ids[:-1]) < limit
         hf = export_dataset(dataset, "hf", tmp_path / "h", ExportOptions(shard_bytes=limit))
@@ -40,12 +47,20 @@ class TestShards:
         out = export_dataset(dataset, "webdataset", tmp_path / "w").out
         with tarfile.open(out / "query-000000.tar") as tar:
             members = tar.getmembers()
-        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {(0, 0, 0, "", "", 0o644)}
-        assert [m.name for m in members[:3]] == ["00000000.json", "00000000.0000.jpg", "00000000.0001.jpg"]
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {
+            (0, 0, 0, "", "", 0o644)
+        }
+        assert [m.name for m in members[:3]] == [
+            "00000000.json",
+            "00000000.0000.jpg",
+            "00000000.0001.jpg",
+        ]
 
     def test_webdataset_reads_whole_tracklets(self, dataset, tmp_path):
         wds = pytest.importorskip("webdataset")
-        out = export_dataset(dataset, "webdataset", tmp_path / "w", ExportOptions(shard_bytes=20_000)).out
+        out = export_dataset(
+            dataset, "webdataset", tmp_path / "w", ExportOptions(shard_bytes=20_000)
+        ).out
         shards = sorted(str(f) for f in out.glob("train-*.tar"))
         assert len(shards) > 1
         rows = {row["tracklet_id"]: row for row in dataset.tracklets.to_pylist()}
@@ -53,7 +68,10 @@ class TestShards:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for sample in wds.WebDataset(shards, shardshuffle=False).decode("rgb"):
-                facts, images = sample["json"], sorted(key for key in sample if key.endswith(".jpg"))
+                facts, images = (
+                    sample["json"],
+                    sorted(key for key in sample if key.endswith(".jpg")),
+                )
                 row = rows[facts["tracklet_id"]]
                 assert {key: facts[key] for key in row} == row
                 assert len(images) == row["n_frames"] == len(facts["pts_s"])
@@ -69,7 +87,11 @@ class TestHuggingFace:
         made = export_dataset(dataset, "hf", tmp_path / "h", ExportOptions(shard_bytes=20_000))
         datasets.disable_progress_bars()
         loaded = datasets.load_dataset(str(made.out), cache_dir=str(tmp_path / "cache"))
-        assert {part: rows.num_rows for part, rows in loaded.items()} == {"train": 37, "query": 20, "gallery": 21}
+        assert {part: rows.num_rows for part, rows in loaded.items()} == {
+            "train": 37,
+            "query": 20,
+            "gallery": 21,
+        }
         assert isinstance(loaded["query"].features["image"], datasets.Image)
         frames = {(r["tracklet_id"], r["position"]): r for r in dataset.frames.to_pylist()}
         row = loaded["query"][4]
@@ -81,21 +103,30 @@ class TestHuggingFace:
             "person",
         )
         mine = frames[row["tracklet_id"], row["position"]]
-        assert all(row[name] == mine[name] for name in ("frame_index", "pts_s", "x1", "y1", "x2", "y2", "score"))
+        assert all(
+            row[name] == mine[name]
+            for name in ("frame_index", "pts_s", "x1", "y1", "x2", "y2", "score")
+        )
         assert set(loaded["gallery"].unique("kind")) == {"person", "distractor", "junk"}
 
     def test_the_card_names_what_people_must_know(self, tmp_path):
         facts = {"title": "LPW", "citation": "Song et al. <b>2018</b>\nAAAI"}
         splits = {"source": "drawn with seed 0", "drawn": True, "note": "a part"}
         dataset = rewrite(
-            make_reid(tmp_path / "d"), settings={"import": facts}, splits_facts=splits, licence="for tests"
+            make_reid(tmp_path / "d"),
+            settings={"import": facts},
+            splits_facts=splits,
+            licence="for tests",
         )
         dataset.manifest["splits"] = splits
         text = (export_dataset(dataset, "hf", tmp_path / "h").out / "README.md").read_text("utf-8")
         yaml = pytest.importorskip("yaml")
         header = yaml.safe_load(text.split("---\n")[1])
         assert (header["pretty_name"], header["license"]) == ("little", "other")
-        assert header["configs"][0]["data_files"][1] == {"split": "query", "path": "data/query-*.parquet"}
+        assert header["configs"][0]["data_files"][1] == {
+            "split": "query",
+            "path": "data/query-*.parquet",
+        }
         for part in (
             "for tests",
             r"Song et al. \<b\>2018\</b\> AAAI",
@@ -106,7 +137,9 @@ class TestHuggingFace:
         ):
             assert part in text
 
-    @pytest.mark.parametrize("name", ['quote " and \\', "colon: # dash -", "line\nbreak", "emoji 🙂 é"])
+    @pytest.mark.parametrize(
+        "name", ['quote " and \\', "colon: # dash -", "line\nbreak", "emoji 🙂 é"]
+    )
     def test_any_name_makes_a_card_that_parses(self, tmp_path, name):
         yaml = pytest.importorskip("yaml")
         dataset = make_reid(tmp_path / "d")
@@ -141,7 +174,9 @@ class TestTorchreid:
             wanted = [row["sha256"] for row in frames if row["tracklet_id"] == name]
             assert [hashlib.sha256(Path(path).read_bytes()).digest() for path in paths] == wanted
         assert "junk: torchreid passes over 1 tracklets" in made.losses
-        assert "queries: 2 have no right answer there, and torchreid passes over them" in made.losses
+        assert (
+            "queries: 2 have no right answer there, and torchreid passes over them" in made.losses
+        )
 
     def test_queries_in_the_gallery_are_named(self, tmp_path):
         dataset = make_reid(tmp_path / "d")
@@ -165,18 +200,30 @@ class TestFastreid:
         made = export_dataset(dataset, "fastreid", tmp_path / "f")
         rows = {row["name"]: row for row in read_csv(made.out / "tracklets.csv")}
         top = made.out / "Market-1501-v15.09.15"
-        for folder, subset in (("bounding_box_train", "train"), ("query", "query"), ("bounding_box_test", "gallery")):
+        for folder, subset in (
+            ("bounding_box_train", "train"),
+            ("query", "query"),
+            ("bounding_box_test", "gallery"),
+        ):
             files = sorted((top / folder).iterdir())
             assert files
             for file in files:
                 person, camera = map(int, re.search(r"([-\d]+)_c(\d)", str(file)).groups())
                 row = rows[file.name.rsplit("_", 2)[0]]
-                assert (int(row["person"]), int(row["camera"]), row["subset"]) == (person, camera, subset)
+                assert (int(row["person"]), int(row["camera"]), row["subset"]) == (
+                    person,
+                    camera,
+                    subset,
+                )
                 assert re.fullmatch(r"(\d{4}|-1)_c[1-6]s\d+_\d{6}_00\.jpg", file.name)
-        assert "tracklets: every image stands alone, 37 train, 20 query, 21 gallery" in "".join(made.losses)
+        assert "tracklets: every image stands alone, 37 train, 20 query, 21 gallery" in "".join(
+            made.losses
+        )
 
     def test_many_persons_go_into_the_layout_that_holds_them(self, dataset, tmp_path, monkeypatch):
-        layouts = fastreid.LAYOUTS | {"Market1501": ("Market-1501-v15.09.15", Limits(persons=7, cameras=6))}
+        layouts = fastreid.LAYOUTS | {
+            "Market1501": ("Market-1501-v15.09.15", Limits(persons=7, cameras=6))
+        }
         monkeypatch.setattr(fastreid, "LAYOUTS", layouts)
         made = export_dataset(dataset, "fastreid", tmp_path / "f")
         assert "layout: DukeMTMC, for Market1501 does not hold 8 persons" in made.losses
@@ -199,7 +246,10 @@ class TestTheCommand:
 
     def test_options_reach_the_form(self, dataset, tmp_path):
         assert (
-            self.run(dataset.root, tmp_path / "w", "--to", "webdataset", "--shard-mb", 1, "--split", 0).exit_code == 0
+            self.run(
+                dataset.root, tmp_path / "w", "--to", "webdataset", "--shard-mb", 1, "--split", 0
+            ).exit_code
+            == 0
         )
         assert self.run(dataset.root, tmp_path / "m", "--to", "mot", "--as", "truth").exit_code == 0
         assert (tmp_path / "m" / "gt").is_dir()

@@ -1,7 +1,8 @@
 """Links in a stranger's folder: nothing is written through one, and nothing is read through one.
 
-Each command runs once on an innocent dataset; what it made is then planted, on a fresh copy, as a link to a file or
-folder outside, and the command runs again. A watched folder outside must stay as it was, to the byte.
+Each command runs once on an innocent dataset; what it made is then planted, on a fresh copy, as a
+link to a file or folder outside, and the command runs again. A watched folder outside must stay as
+it was, to the byte.
 """
 
 import hashlib
@@ -30,7 +31,8 @@ from lpw_toolkit.files import appending, opening, writing
 from lpw_toolkit.files.listing import list_names, scan_tree
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Commands that write into the dataset itself, or read all of it; `D` is the dataset, `O` a free place beside it.
+#: Commands that write into the dataset itself, or read all of it; `D` is the dataset, `O` a free
+#: place beside it.
 WRITERS = {
     "check": ["check", "D"],
     "pack": ["pack", "D"],
@@ -50,8 +52,11 @@ READERS = {
 
 
 def run(command: list[str], root: Path, out: Path) -> int:
-    """Exit code of `lpw`; any error but the one-line ones of a user passes through and fails the test."""
-    arguments = [str(root) if word == "D" else str(out) if word == "O" else word for word in command]
+    """Exit code of `lpw`; any error but the one-line ones of a user passes through and fails the
+    test."""
+    arguments = [
+        str(root) if word == "D" else str(out) if word == "O" else word for word in command
+    ]
     try:
         main(arguments, standalone_mode=False)
     except LpwError as error:
@@ -67,11 +72,16 @@ def run(command: list[str], root: Path, out: Path) -> int:
 
 
 def state_of(folder: Path) -> dict[str, str]:
-    """Every name below `folder`, with the SHA-256 of files, the target of links, and the rights of both."""
+    """Every name below `folder`, with the SHA-256 of files, the target of links, and the rights of
+    both."""
     found = {}
     for name in list_names(folder):
         file = folder / name
-        what = os.readlink(file) if file.is_symlink() else hashlib.sha256(file.read_bytes()).hexdigest()
+        what = (
+            os.readlink(file)
+            if file.is_symlink()
+            else hashlib.sha256(file.read_bytes()).hexdigest()
+        )
         found[name] = f"{what} {file.lstat().st_mode:o} {file.lstat().st_nlink}"
     return found
 
@@ -97,13 +107,16 @@ def made(innocent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             shutil.rmtree(root / "cleanup" / "suggestions")
         before = state_of(root)
         assert run(command, root, root.parent / "o") == 0
-        found[name] = sorted(file for file, state in state_of(root).items() if before.get(file) != state)
+        found[name] = sorted(
+            file for file, state in state_of(root).items() if before.get(file) != state
+        )
     return found
 
 
 @pytest.fixture
 def place(innocent: Path, tmp_path: Path) -> Path:
-    """A folder with a fresh copy of the dataset `d`, a free folder `o`, and `outside`, which must stay as it is."""
+    """A folder with a fresh copy of the dataset `d`, a free folder `o`, and `outside`, which must
+    stay as it is."""
     shutil.copytree(innocent, tmp_path / "d")
     (tmp_path / "o").mkdir()
     (tmp_path / "outside" / "folder").mkdir(parents=True)
@@ -118,7 +131,9 @@ class TestNothingIsWrittenOutside:
     @pytest.mark.parametrize("kind", ["link", "hard link", "link that leads nowhere"])
     @pytest.mark.parametrize("suffix", ["", ".tmp~", ".0123456789abcdef.tmp~"])
     @pytest.mark.parametrize("command", WRITERS)
-    def test_files(self, command: str, suffix: str, kind: str, made: dict[str, list[str]], place: Path) -> None:
+    def test_files(
+        self, command: str, suffix: str, kind: str, made: dict[str, list[str]], place: Path
+    ) -> None:
         before = state_of(place / "outside")
         for file in made[command]:
             planted = place / "d" / f"{file}{suffix}"
@@ -129,13 +144,20 @@ class TestNothingIsWrittenOutside:
             else:
                 planted.symlink_to(place / "outside" / ("file" if kind == "link" else "new"))
             run(WRITERS[command], place / "d", place / "o")
-            found = {name: state.rpartition(" ")[0] for name, state in state_of(place / "outside").items()}
-            assert found == {name: state.rpartition(" ")[0] for name, state in before.items()}, planted
+            found = {
+                name: state.rpartition(" ")[0]
+                for name, state in state_of(place / "outside").items()
+            }
+            assert found == {name: state.rpartition(" ")[0] for name, state in before.items()}, (
+                planted
+            )
 
     @pytest.mark.parametrize("command", WRITERS)
     def test_folders(self, command: str, made: dict[str, list[str]], place: Path) -> None:
         before = state_of(place / "outside")
-        folders = {parent for file in made[command] for parent in Path(file).parents if parent != Path()}
+        folders = {
+            parent for file in made[command] for parent in Path(file).parents if parent != Path()
+        }
         for folder in sorted(folders):
             root = place / "d"
             shutil.rmtree(root / folder, ignore_errors=True)
@@ -176,7 +198,10 @@ def test_the_attack_that_was_found(place: Path) -> None:
     (place / "d" / ".lpw" / "checked.jsonl.tmp~").symlink_to("../../outside/file")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "lpw_cli", "check", str(place / "d")], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "lpw_cli", "check", str(place / "d")],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 3 and "Traceback" not in done.stderr
     assert (place / "outside" / "file").read_text() == "precious\n"
@@ -184,7 +209,8 @@ def test_the_attack_that_was_found(place: Path) -> None:
 
 class TestNothingIsReadOutside:
     def test_tables_images_and_the_manifest(self, innocent: Path, tmp_path: Path) -> None:
-        """A link in place of a file, to the very same bytes: whoever follows it does not notice, and must not."""
+        """A link in place of a file, to the very same bytes: whoever follows it does not notice,
+        and must not."""
         shutil.copytree(innocent, tmp_path / "elsewhere")
         for name in ("dataset.json", "tracklets.parquet", "frames.parquet", "timeline", "images"):
             root = tmp_path / f"d-{name}"
@@ -194,7 +220,10 @@ class TestNothingIsReadOutside:
             for command in ("tree", "pack", "show") if name == "images" else READERS:
                 out = tmp_path / f"o-{name}-{command}"
                 code = run(READERS[command], root, out)
-                if (name, command) == ("images", "show"):  # a page is made, and says what is missing
+                if (name, command) == (
+                    "images",
+                    "show",
+                ):  # a page is made, and says what is missing
                     assert code == 4
                 else:
                     assert code in (2, 3), (name, command)
@@ -239,9 +268,14 @@ class TestNothingIsReadOutside:
         for settings in ({}, {"import": {"in_place": True}}):
             write_manifest(place / "d", facts | {"images_root": root, "settings": settings})
             for command in ("tree", "pack", "check"):
-                assert run(READERS[command], place / "d", place / "o" / command) == 3, (settings, command)
+                assert run(READERS[command], place / "d", place / "o" / command) == 3, (
+                    settings,
+                    command,
+                )
 
-    def test_records_of_another_user_are_not_believed(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_records_of_another_user_are_not_believed(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         facts = json.loads((place / "d" / "dataset.json").read_text())
         facts |= {"images_root": "../outside", "settings": {"import": {"in_place": True}}}
         write_manifest(place / "d", facts)
@@ -268,7 +302,10 @@ class TestWhatTheUserNamesMayBeALink:
     def test_a_parent_folder(self, place: Path) -> None:
         (place / "disk").symlink_to(place)
         assert run(["check", "D"], place / "disk" / "d", place / "o") == 0
-        assert run(["export", "D", "O", "--to", "tree"], place / "disk" / "d", place / "disk" / "out") == 0
+        assert (
+            run(["export", "D", "O", "--to", "tree"], place / "disk" / "d", place / "disk" / "out")
+            == 0
+        )
         assert (place / "out").is_dir()
 
 

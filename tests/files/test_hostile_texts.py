@@ -1,4 +1,5 @@
-"""Texts, JSON, TOML and logs that mean harm: refused in one line, in little memory and time; no decision is lost."""
+"""Texts, JSON, TOML and logs that mean harm: refused in one line, in little memory and time; no
+decision is lost."""
 
 import json
 import os
@@ -48,8 +49,11 @@ elif kind == "landmarks":
 
 
 def read_in_child(kind: str, folder: Path, *paths: Path, mib: int = 300) -> list[tuple[int, str]]:
-    """Exit code and message for each of `paths`, read by one process; torch alone maps more than 2 GB."""
-    return read_each(CHILD, kind, folder, *paths, mib=mib, gib=16 if kind in ("recipe", "run") else 2)
+    """Exit code and message for each of `paths`, read by one process; torch alone maps more than 2
+    GB."""
+    return read_each(
+        CHILD, kind, folder, *paths, mib=mib, gib=16 if kind in ("recipe", "run") else 2
+    )
 
 
 def sparse(path: Path, n_bytes: int, begin: bytes = b"") -> Path:
@@ -60,7 +64,9 @@ def sparse(path: Path, n_bytes: int, begin: bytes = b"") -> Path:
 
 class TestMot:
     def test_a_sparse_text_of_gigabytes(self, tmp_path: Path) -> None:
-        [(code, message)] = read_in_child("mot", tmp_path, sparse(tmp_path / "b.txt", 20 << 30, b"1,1,1,1,1,1,1\n"))
+        [(code, message)] = read_in_child(
+            "mot", tmp_path, sparse(tmp_path / "b.txt", 20 << 30, b"1,1,1,1,1,1,1\n")
+        )
         assert code == 2
         assert "--limit mot_bytes=" in message
 
@@ -71,7 +77,9 @@ class TestMot:
         (tmp_path / "text").write_bytes(good + b"x" * (5 << 20))
         (tmp_path / "digits").write_bytes(good + b"1,1,1,1,1,1," + b"9" * (5 << 20) + b"\n")
         (tmp_path / "empty").write_bytes(b"\n" * (30 << 20))
-        told = read_in_child("mot", tmp_path, *(tmp_path / n for n in ("long", "wide", "text", "digits")))
+        told = read_in_child(
+            "mot", tmp_path, *(tmp_path / n for n in ("long", "wide", "text", "digits"))
+        )
         assert [code for code, _ in told] == [2] * 4
         assert "line 2: got 10485761 letters, more than the 1048576 bytes allowed" in told[0][1]
         assert "100001 columns; expected at most 64" in told[1][1]
@@ -135,7 +143,9 @@ class TestTables:
         rows = [{**row, "model": f"m{i}", "value": 0.5} for i in range(5_000)]
         write_table(tmp_path / "metrics.parquet", pa.Table.from_pylist(rows, METRICS), METRICS)
         tables = read_metrics([tmp_path])
-        assert len(read_lines([*tables, *tables])) == 5_000, "equal ones once, and not by comparing each with each"
+        assert len(read_lines([*tables, *tables])) == 5_000, (
+            "equal ones once, and not by comparing each with each"
+        )
         monkeypatch.setenv("LPW_LIMIT_METRICS_ROWS", "4999")
         with pytest.raises(LpwError, match="--limit metrics_rows=N raises it"):
             read_metrics([tmp_path])
@@ -154,7 +164,9 @@ class TestLogs:
     def test_a_tail_of_zeros_is_told_and_left_alone(self, tmp_path: Path) -> None:
         data = make_log()
         file = sparse(tmp_path / "anna.jsonl", len(data) + (400 << 20), data)
-        small = sparse(tmp_path / "bob.jsonl", 20_000, write_lines(chain("bob", [ask(9, "accept", "t")])))
+        small = sparse(
+            tmp_path / "bob.jsonl", 20_000, write_lines(chain("bob", [ask(9, "accept", "t")]))
+        )
         told = read_in_child("log", tmp_path, file, small)
         assert [code for code, _ in told] == [3, 3]
         assert "--limit decision_bytes" in told[0][1]
@@ -165,7 +177,9 @@ class TestLogs:
                 open_log(tmp_path, name, DIGEST)
             assert (tmp_path / f"{name}.jsonl").stat().st_size == size, "nothing is cut off"
 
-    @pytest.mark.parametrize("tail", [b"\0" * 4_096, b"\0", b'{"arguments', b'{"argum' + b"\0" * 500])
+    @pytest.mark.parametrize(
+        "tail", [b"\0" * 4_096, b"\0", b'{"arguments', b'{"argum' + b"\0" * 500]
+    )
     def test_what_a_power_failure_leaves_is_a_torn_line(self, tmp_path: Path, tail: bytes) -> None:
         (tmp_path / "anna.jsonl").write_bytes(make_log() + tail)
         assert read_log(make_log() + tail, "anna.jsonl", DIGEST).torn == tail
@@ -174,12 +188,19 @@ class TestLogs:
             assert "torn last line" in log.repairs[0]
         assert (tmp_path / "anna.jsonl").read_bytes() == make_log()
 
-    @pytest.mark.parametrize("tail", [b"\0" * 4_097, b"x" * (1 << 20) + b"x", b'{"a' + b"\0" * 100_000 + b"}"])
+    @pytest.mark.parametrize(
+        "tail", [b"\0" * 4_097, b"x" * (1 << 20) + b"x", b'{"a' + b"\0" * 100_000 + b"}"]
+    )
     def test_what_is_no_torn_line_is_never_cut_off(self, tmp_path: Path, tail: bytes) -> None:
         file = tmp_path / "anna.jsonl"
         file.write_bytes(make_log() + tail)
-        for read in (lambda: open_log(tmp_path, "anna", DIGEST), lambda: read_folder(tmp_path, DIGEST)):
-            with pytest.raises(MismatchError, match=r"anna\.jsonl, line 6: got .* after the last whole line"):
+        for read in (
+            lambda: open_log(tmp_path, "anna", DIGEST),
+            lambda: read_folder(tmp_path, DIGEST),
+        ):
+            with pytest.raises(
+                MismatchError, match=r"anna\.jsonl, line 6: got .* after the last whole line"
+            ):
                 read()
         assert file.read_bytes() == make_log() + tail
         with pytest.raises(MismatchError, match="line 6"):
@@ -190,7 +211,9 @@ class TestLogs:
         (tmp_path / "anna.jsonl").write_bytes(b"\n" * (60 << 20))
         (tmp_path / "bob.jsonl").write_bytes(b"[" * (60 << 20) + b"\n")
         (tmp_path / "carl.jsonl").write_bytes(b"[" * 60_000 + b"\n")
-        told = read_in_child("log", tmp_path, *(tmp_path / f"{n}.jsonl" for n in ("anna", "bob", "carl")))
+        told = read_in_child(
+            "log", tmp_path, *(tmp_path / f"{n}.jsonl" for n in ("anna", "bob", "carl"))
+        )
         assert [code for code, _ in told] == [3] * 3
         with pytest.raises(MismatchError, match="line 6"):
             read_log(data + b"\0" * 100 + b"\n", "anna.jsonl", DIGEST)
@@ -253,8 +276,14 @@ def test_recipes_as_files(tmp_path: Path) -> None:
     sparse(tmp_path / "sparse.toml", 5 << 30)
     told = read_in_child("recipe", tmp_path, *sorted(tmp_path.glob("*.toml")))
     assert [code for code, _ in told] == [2] * 8, told
-    assert "--limit recipe_bytes" in next(message for _, message in told if "sparse.toml" in message)
-    for change in ("data.height=" + "[" * 100_000, "data.height=0x" + "f" * 10_000, "data.width=1e30"):
+    assert "--limit recipe_bytes" in next(
+        message for _, message in told if "sparse.toml" in message
+    )
+    for change in (
+        "data.height=" + "[" * 100_000,
+        "data.height=0x" + "f" * 10_000,
+        "data.width=1e30",
+    ):
         with pytest.raises(LpwError):
             read_recipe("paper", (change,))
     (tmp_path / "mine.toml").write_text("[data]\nheight = 64\n")
@@ -264,9 +293,17 @@ def test_recipes_as_files(tmp_path: Path) -> None:
 
 def make_run(folder: Path, change: Any = None) -> Path:
     recipe = {"name": "modern", "data": {"height": 64, "width": 64}}
-    facts: dict[str, Any] = {"method": "rqen", "recipe": recipe, "persons": ["a", "b"], "digest": "d", "width": 576}
+    facts: dict[str, Any] = {
+        "method": "rqen",
+        "recipe": recipe,
+        "persons": ["a", "b"],
+        "digest": "d",
+        "width": 576,
+    }
     facts |= {"dataset_digest": "e", "split": None, "validation": []}
-    facts |= {"mode": {"precision": "float32", "channels_last": False, "seconds": {}, "cuda_graph": False}}
+    facts |= {
+        "mode": {"precision": "float32", "channels_last": False, "seconds": {}, "cuda_graph": False}
+    }
     if change:
         change(facts)
     facts["digest"] = digest_settings(facts)
@@ -284,9 +321,18 @@ def test_runs(tmp_path: Path) -> None:
 
         return change
 
-    changes = [set_in("recipe", section, key, value) for section, key, value, _ in BAD_VALUES if value != ["sets"] * 9]
-    changes = [c for c, (s, k, v, _) in zip(changes, [b for b in BAD_VALUES if b[2] != ["sets"] * 9], strict=True)
-               if (s, k, v) != ("data", "n_persons", 5_000)]  # fmt: skip
+    changes = [
+        set_in("recipe", section, key, value)
+        for section, key, value, _ in BAD_VALUES
+        if value != ["sets"] * 9
+    ]
+    changes = [
+        c
+        for c, (s, k, v, _) in zip(
+            changes, [b for b in BAD_VALUES if b[2] != ["sets"] * 9], strict=True
+        )
+        if (s, k, v) != ("data", "n_persons", 5_000)
+    ]
     changes += [
         set_in("persons", [1, 2]),
         set_in("persons", ["p"] * 1_000_001),

@@ -12,8 +12,36 @@ from lpw_toolkit.files.listing import iter_files, list_folder, list_names, natur
 
 
 def test_numbers_count_as_numbers() -> None:
-    names = ["a10", "a9", "a1", "10.jpg", "9.jpg", "b", "a01", "1", "01", "a1b2", "a1b10", "view2.mp4", "view10.mp4"]
-    wanted = ["01", "1", "9.jpg", "10.jpg", "a01", "a1", "a1b2", "a1b10", "a9", "a10", "b", "view2.mp4", "view10.mp4"]
+    names = [
+        "a10",
+        "a9",
+        "a1",
+        "10.jpg",
+        "9.jpg",
+        "b",
+        "a01",
+        "1",
+        "01",
+        "a1b2",
+        "a1b10",
+        "view2.mp4",
+        "view10.mp4",
+    ]
+    wanted = [
+        "01",
+        "1",
+        "9.jpg",
+        "10.jpg",
+        "a01",
+        "a1",
+        "a1b2",
+        "a1b10",
+        "a9",
+        "a10",
+        "b",
+        "view2.mp4",
+        "view10.mp4",
+    ]
     for seed in range(5):
         shuffled = random.Random(seed).sample(names, len(names))
         assert sorted(shuffled, key=natural_key) == wanted
@@ -21,7 +49,8 @@ def test_numbers_count_as_numbers() -> None:
 
 @given(st.lists(st.text(alphabet="a1٣²½é0 .", max_size=6), max_size=8))
 def test_order_is_total_and_needs_no_luck(names: list[str]) -> None:
-    """Equal keys mean equal names, so that the order never depends on the order of arrival; no digit is a crash."""
+    """Equal keys mean equal names, so that the order never depends on the order of arrival; no
+    digit is a crash."""
     keys = {name: natural_key(name) for name in names}
     assert len(set(keys.values())) == len(keys)
     backwards = list(reversed(names))
@@ -46,7 +75,9 @@ def test_iter_files_goes_deep_in_order_without_folder_links(tmp_path: Path) -> N
     assert names == ["a/x/1.jpg", "b/2.jpg", "b/10.jpg", "c.jpg", "link.jpg"]
     everything = {p.relative_to(tmp_path).as_posix() for p in iter_files(tmp_path, hidden=True)}
     assert everything == {*names, ".lpw/state", "b/.hidden"}
-    assert list_names(tmp_path) == sorted([*everything, "a/loop"])  # a link is named, never followed
+    assert list_names(tmp_path) == sorted(
+        [*everything, "a/loop"]
+    )  # a link is named, never followed
 
 
 def test_names_that_are_no_unicode(tmp_path: Path) -> None:

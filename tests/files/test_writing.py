@@ -1,4 +1,5 @@
-"""The one way to write: whole old or whole new content whatever fails, and no litter after an error."""
+"""The one way to write: whole old or whole new content whatever fails, and no litter after an
+error."""
 
 import errno
 import os
@@ -13,7 +14,13 @@ import pytest
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.appending import append_line
-from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, publish_bytes, publish_text, remove_file, write_file
+from lpw_toolkit.files.writing import (
+    TEMPORARY_SUFFIX,
+    publish_bytes,
+    publish_text,
+    remove_file,
+    write_file,
+)
 
 OLD, NEW = b"old" * 1000, b"new!" * 5000
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +33,8 @@ CALLS = {
 
 
 def run_child(path: Path, call: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs one call of `publish` on `path` in a process of its own; prints the errno of what it raised."""
+    """Runs one call of `publish` on `path` in a process of its own; prints the errno of what it
+    raised."""
     code = (
         "import sys; from pathlib import Path; from lpw_toolkit.files import appending, writing\n"
         f"path, new = Path(sys.argv[1]), {NEW[:4]!r} * 5000\n"
@@ -34,7 +42,8 @@ def run_child(path: Path, call: str, **environment: str) -> "subprocess.Complete
     )
     return subprocess.run(
         [sys.executable, "-c", code, str(path)],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60,
+        check=False,
     )  # fmt: skip
 
 
@@ -61,11 +70,16 @@ def test_kill_at_every_point_leaves_old_or_new(tmp_path: Path, old: bytes | None
         path = tmp_path / f"f{number}"
         if old is not None:
             path.write_bytes(old)
-        assert run_child(path, "publish_bytes", LPW_FAULT=f"any:{number}").returncode == -signal.SIGKILL
+        assert (
+            run_child(path, "publish_bytes", LPW_FAULT=f"any:{number}").returncode
+            == -signal.SIGKILL
+        )
         content = path.read_bytes() if path.exists() else None
         assert content in (old, NEW)
         seen.add(content)
-        assert run_child(path, "publish_bytes").returncode == 0  # what is left behind does not stand in the way
+        assert (
+            run_child(path, "publish_bytes").returncode == 0
+        )  # what is left behind does not stand in the way
         assert path.read_bytes() == NEW
         assert not path.with_name(path.name + TEMPORARY_SUFFIX).exists()
     assert seen == {old, NEW}
@@ -85,7 +99,8 @@ def test_an_error_at_every_point_is_raised_and_leaves_no_litter(
         with pytest.raises(OSError, match=os.strerror(getattr(errno, code))):
             publish_bytes(folder / "f", NEW)
         monkeypatch.delenv("LPW_FAULT")
-        # Only the last point, the fsync of the folder, lies after the rename: then the new content is there, whole.
+        # Only the last point, the fsync of the folder, lies after the rename: then the new content
+        # is there, whole.
         assert (folder / "f").read_bytes() == (NEW if number == len(points) else OLD)
         assert [entry.name for entry in folder.iterdir()] == ["f"]
 
@@ -103,7 +118,9 @@ def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_full_disk_in_the_middle_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_in_the_middle_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`os.write` writes a part, then nothing more: a part must never be taken for the whole."""
     true_write, calls = os.write, []
 
@@ -127,7 +144,9 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "f").read_bytes() == NEW
 
 
-def test_write_file_removes_what_it_could_not_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_file_removes_what_it_could_not_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(descriptor: int, data: bytes) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -148,7 +167,9 @@ def test_content_permissions_and_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "make", [lambda p: p.symlink_to("other"), os.mkfifo, Path.mkdir], ids=["link", "pipe", "folder"]
 )
-def test_what_is_no_regular_file_is_neither_replaced_nor_followed(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_what_is_no_regular_file_is_neither_replaced_nor_followed(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
     (tmp_path / "other").write_bytes(OLD)
     make(tmp_path / "target")
     kind = (tmp_path / "target").lstat().st_mode
@@ -168,7 +189,9 @@ def test_appending_joins_no_torn_line(tmp_path: Path) -> None:
     assert file.read_bytes() == b"one\ntw\nthree\n"
 
 
-def test_a_line_that_was_written_in_part_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_was_written_in_part_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     true_write = os.write
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda descriptor, data: true_write(descriptor, data[:2]))

@@ -1,4 +1,5 @@
-"""The rules of the house, read from the source: who writes, who lists, what is imported where, how long things are."""
+"""The rules of the house, read from the source: who writes, who lists, what is imported where, how
+long things are."""
 
 import ast
 import io
@@ -16,12 +17,24 @@ PACKAGES = ("lpw_toolkit", "rqen", "cli", "manifests")
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 50, 400
 DOORS = "lpw_toolkit/files/"
 
-HEAVY = {"torch", "torchvision", "ultralytics", "av", "openvino", "onnxruntime", "trackeval", "starlette"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "av",
+    "openvino",
+    "onnxruntime",
+    "trackeval",
+    "starlette",
+}
 LISTING_CALLS = {"glob", "rglob", "iglob", "iterdir", "listdir", "scandir", "walk", "fwalk"}
 WRITING_CALLS = {
-    "write_text", "write_bytes", "imwrite", "imwritemulti", "savetxt", "savez", "savez_compressed", "tofile",
-    "to_parquet", "to_csv", "to_pickle", "to_excel", "write_parquet", "write_csv", "copyfile", "copytree",
-    "copy2", "move", "hardlink_to", "symlink_to", "rename", "VideoWriter", "mkstemp", "NamedTemporaryFile", "rmtree",
+    "write_text", "write_bytes", "imwrite", "imwritemulti", "savetxt", "savez", "savez_compressed",
+    "tofile",
+    "to_parquet", "to_csv", "to_pickle", "to_excel", "write_parquet", "write_csv", "copyfile",
+    "copytree",
+    "copy2", "move", "hardlink_to", "symlink_to", "rename", "VideoWriter", "mkstemp",
+    "NamedTemporaryFile", "rmtree",
     "unlink", "mkdir", "makedirs", "rmdir", "touch", "truncate", "ftruncate",
 }  # fmt: skip
 #: Calls by full name, where the last word alone says too little.
@@ -39,27 +52,66 @@ WRITING_NAMES = {
     "os.symlink",
 }
 READING_CALLS = {
-    "read_text", "read_bytes", "imread", "fromfile", "memmap", "np.load", "loadtxt", "genfromtxt", "safe_open",
+    "read_text", "read_bytes", "imread", "fromfile", "memmap", "np.load", "loadtxt", "genfromtxt",
+    "safe_open",
     "load_file", "read_metadata", "read_schema", "mmap",
 }  # fmt: skip
 #: Where the whole name tells that a path is opened, though the last word alone does not.
-READING_NAMES = {"open", "io.open", "os.open", "os.listdir", "pq.read_table", "Image.open", "tarfile.open", "np.load"}
-OPENING_MODULES = {"io", "os", "av", "zipfile", "tarfile", "gzip", "bz2", "lzma", "codecs", "wave", "Image"}
+READING_NAMES = {
+    "open",
+    "io.open",
+    "os.open",
+    "os.listdir",
+    "pq.read_table",
+    "Image.open",
+    "tarfile.open",
+    "np.load",
+}
+OPENING_MODULES = {
+    "io",
+    "os",
+    "av",
+    "zipfile",
+    "tarfile",
+    "gzip",
+    "bz2",
+    "lzma",
+    "codecs",
+    "wave",
+    "Image",
+}
 
-#: (file, call): why it may. Whoever adds a line here needs a reason that `lpw_toolkit/files` cannot serve.
+#: (file, call): why it may. Whoever adds a line here needs a reason that `lpw_toolkit/files` cannot
+#: serve.
 MAY_WRITE = {
     ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
     ("lpw_toolkit/dataset/mot_text.py", "np.savetxt"): "into memory; publish_text writes it",
     ("lpw_toolkit/synth/street.py", "av.open"): "into memory; publish_bytes writes it",
-    ("lpw_toolkit/video/process.py", "os.ftruncate"): "memory that two processes share (memfd), no file",
+    (
+        "lpw_toolkit/video/process.py",
+        "os.ftruncate",
+    ): "memory that two processes share (memfd), no file",
 }
 MAY_READ = {
-    ("lpw_toolkit/video/process.py", "mmap.mmap"): "memory that two processes share (memfd), no file",
+    (
+        "lpw_toolkit/video/process.py",
+        "mmap.mmap",
+    ): "memory that two processes share (memfd), no file",
     ("lpw_toolkit/video/ring.py", "mmap.mmap"): "memory that two processes share (memfd), no file",
     ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
 }
-#: What prints, warns or writes a table that people open: each text would have to be made safe there again.
-PRINTING_CALLS = {"print", "echo", "secho", "echo_via_pager", "warn", "print_exc", "print_exception", "pprint"}
+#: What prints, warns or writes a table that people open: each text would have to be made safe there
+#: again.
+PRINTING_CALLS = {
+    "print",
+    "echo",
+    "secho",
+    "echo_via_pager",
+    "warn",
+    "print_exc",
+    "print_exception",
+    "pprint",
+}
 PRINTING_NAMES = {
     "sys.stdout.write",
     "sys.stderr.write",
@@ -70,26 +122,36 @@ PRINTING_NAMES = {
 }
 MAY_PRINT = {
     ("cli/lpw_cli/say.py", "click.echo"): "the one way to the terminal",
-    ("lpw_toolkit/progress.py", "print"): "the other one: lines of progress, which pass `show_name`",
+    (
+        "lpw_toolkit/progress.py",
+        "print",
+    ): "the other one: lines of progress, which pass `show_name`",
     ("lpw_toolkit/names.py", "csv.writer"): "the one way into a CSV",
     ("lpw_toolkit/names.py", "html.escape"): "the one way into a page",
     ("rqen/run/run_folder.py", "csv.DictWriter"): "the log of a run: numbers of our own",
 }
-#: Decoders of pictures, which `lpw_toolkit/dataset/image_codec.py` alone calls: only it vets them first.
+#: Decoders of pictures, which `lpw_toolkit/dataset/image_codec.py` alone calls: only it vets them
+#: first.
 DECODING_CALLS = {
-    "imdecode", "imdecodemulti", "imdecodeanimation", "imread", "imreadmulti", "imreadanimation", "VideoCapture",
+    "imdecode", "imdecodemulti", "imdecodeanimation", "imread", "imreadmulti", "imreadanimation",
+    "VideoCapture",
     "imiter", "decode_jpeg", "decode_png",
 }  # fmt: skip
 MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
     ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
     ("lpw_toolkit/video/orientation.py", "av"): "imported only by video.decode",
-    ("lpw_toolkit/clips/clips.py", "torch"): "its classes are torch's; nothing but training imports it",
+    (
+        "lpw_toolkit/clips/clips.py",
+        "torch",
+    ): "its classes are torch's; nothing but training imports it",
 }
 
 REGISTRIES = (
-    "pypi" + ".org", "files.python" + "hosted.org", "registry.npm" + "js", "npm" + "js.com", "conda.ana" + "conda.org",
-    "proxy.golang" + ".org", "crates" + ".io", "rubygems" + ".org", "repo.maven" + ".apache.org", "docker" + ".io",
+    "pypi" + ".org", "files.python" + "hosted.org", "registry.npm" + "js", "npm" + "js.com",
+    "conda.ana" + "conda.org",
+    "proxy.golang" + ".org", "crates" + ".io", "rubygems" + ".org", "repo.maven" + ".apache.org",
+    "docker" + ".io",
 )  # fmt: skip
 
 
@@ -116,10 +178,15 @@ def dotted(node: ast.expr) -> str:
 def opens_for_writing(name: str, call: ast.Call) -> bool:
     last = name.rsplit(".", maxsplit=1)[-1]
     if name == "os.open":
-        return any(flag in ast.dump(call) for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"))
+        return any(
+            flag in ast.dump(call)
+            for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC")
+        )
     if last not in ("open", "fdopen", "ZipFile", "TarFile"):
         return False
-    of_module = name in ("open", "ZipFile") or name.split(".")[0] in OPENING_MODULES  # otherwise of a Path: mode first
+    of_module = (
+        name in ("open", "ZipFile") or name.split(".")[0] in OPENING_MODULES
+    )  # otherwise of a Path: mode first
     values = [
         *(call.args[1:2] if of_module else call.args[:1]),
         *(word.value for word in call.keywords if word.arg == "mode"),
@@ -134,23 +201,33 @@ def is_writer(name: str, call: ast.Call) -> bool:
 
 
 def is_reader(name: str, call: ast.Call) -> bool:
-    """Whether a path is opened; the package's own files, read by importlib.resources, are no stranger's."""
+    """Whether a path is opened; the package's own files, read by importlib.resources, are no
+    stranger's."""
     last = name.rsplit(".", maxsplit=1)[-1]
     if "'resources'" in ast.dump(call.func) or "id='files'" in ast.dump(call.func):
         return False
     if last == "open" and isinstance(call.func, ast.Attribute):
-        return name in READING_NAMES or (bool(call.args) and _is_mode(call.args[0])) or not call.args
+        return (
+            name in READING_NAMES or (bool(call.args) and _is_mode(call.args[0])) or not call.args
+        )
     if last in ("read_text", "read_bytes"):  # of a Path; the doors have functions of these names
         return isinstance(call.func, ast.Attribute) and not name.startswith("opening.")
     return last in READING_CALLS or name in READING_NAMES
 
 
 def _is_mode(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) and set(node.value) <= set("rwaxbt+")
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and set(node.value) <= set("rwaxbt+")
+    )
 
 
 def is_decoder(name: str, call: ast.Call) -> bool:
-    return name.rsplit(".", maxsplit=1)[-1] in DECODING_CALLS or name in ("Image.open", "PIL.Image.open")
+    return name.rsplit(".", maxsplit=1)[-1] in DECODING_CALLS or name in (
+        "Image.open",
+        "PIL.Image.open",
+    )
 
 
 def imports_of(tree: ast.AST) -> set[str]:
@@ -165,7 +242,8 @@ def imports_of(tree: ast.AST) -> set[str]:
 
 
 def at_import_time(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements that run when the module is imported: not the bodies of functions, nor `if TYPE_CHECKING`."""
+    """Statements that run when the module is imported: not the bodies of functions, nor `if
+    TYPE_CHECKING`."""
     waiting: list[ast.stmt] = list(tree.body)
     while waiting:
         node = waiting.pop()
@@ -177,7 +255,10 @@ def at_import_time(tree: ast.Module) -> Iterator[ast.stmt]:
             yield node
         waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
         waiting += [
-            s for child in ast.iter_child_nodes(node) if isinstance(child, ast.ExceptHandler) for s in child.body
+            s
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, ast.ExceptHandler)
+            for s in child.body
         ]
 
 
@@ -186,7 +267,9 @@ def find_faults(allowed: dict[tuple[str, str], str], home: str, is_fault: object
         f"{file}:{call.lineno}: {name}"
         for file, tree in sources().items()
         for name, call in iter_calls(tree)
-        if not (home and file.startswith(home)) and is_fault(name, call) and (file, name) not in allowed
+        if not (home and file.startswith(home))
+        and is_fault(name, call)
+        and (file, name) not in allowed
     ]
 
 
@@ -228,21 +311,37 @@ class TestWhoDoesWhat:
         assert faults == []
 
     def test_the_command_line_loads_nothing_heavy(self) -> None:
-        code = f"import lpw_cli.main, sys; print(sorted(set({sorted(HEAVY)!r}) & sys.modules.keys()))"
-        run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        code = (
+            f"import lpw_cli.main, sys; print(sorted(set({sorted(HEAVY)!r}) & sys.modules.keys()))"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert run.stdout.strip() == "[]"
 
     def test_assert_is_for_tests(self) -> None:
         nodes = [(file, node) for file, tree in sources().items() for node in ast.walk(tree)]
-        assert [f"{file}:{node.lineno}" for file, node in nodes if isinstance(node, ast.Assert)] == []
+        assert [
+            f"{file}:{node.lineno}" for file, node in nodes if isinstance(node, ast.Assert)
+        ] == []
 
     def test_no_pickle_and_no_eval(self) -> None:
-        calls = {"eval", "exec", "pickle.load", "pickle.loads", "joblib.load", "marshal.loads", "os.system"}
+        calls = {
+            "eval",
+            "exec",
+            "pickle.load",
+            "pickle.loads",
+            "joblib.load",
+            "marshal.loads",
+            "os.system",
+        }
         assert find_faults({}, "", lambda name, call: name in calls) == []
 
     def test_exceptions_to_the_rules_are_still_needed(self) -> None:
         for allowed in (MAY_WRITE, MAY_READ, MAY_LIST, MAY_PRINT):
-            made = {(file, name) for file, tree in sources().items() for name, _ in iter_calls(tree)}
+            made = {
+                (file, name) for file, tree in sources().items() for name, _ in iter_calls(tree)
+            }
             assert set(allowed) <= made
 
 
@@ -251,7 +350,8 @@ class TestTheRulesThemselves:
         "code",
         [
             "open('a', 'w')", "open('a', mode='ab')", "path.open('xb')", "io.open('a', 'r+')",
-            "os.open(p, os.O_RDWR)", "p.write_text('a')", "p.write_bytes(b'')", "cv2.imwrite('a', b)",
+            "os.open(p, os.O_RDWR)", "p.write_text('a')", "p.write_bytes(b'')",
+            "cv2.imwrite('a', b)",
             "np.save('a', b)", "table.to_parquet('a')", "json.dump(a, f)", "pq.write_table(t, p)",
             "torch.save(a, p)", "shutil.move(a, b)", "os.fdopen(1, 'w')",
         ],
@@ -262,8 +362,10 @@ class TestTheRulesThemselves:
     @pytest.mark.parametrize(
         "code",
         [
-            "open('a')", "path.open('rb')", "path.open()", "os.open(p, os.O_RDONLY)", "p.read_text()", "p.read_bytes()",
-            "cv2.imread('a')", "np.load('a')", "np.fromfile('a')", "safe_open('a', 'pt')", "pq.read_metadata(p)",
+            "open('a')", "path.open('rb')", "path.open()", "os.open(p, os.O_RDONLY)",
+            "p.read_text()", "p.read_bytes()",
+            "cv2.imread('a')", "np.load('a')", "np.fromfile('a')", "safe_open('a', 'pt')",
+            "pq.read_metadata(p)",
             "Image.open(p)", "mmap.mmap(f, 0)",
         ],
     )  # fmt: skip
@@ -276,18 +378,23 @@ class TestTheRulesThemselves:
 
     @pytest.mark.parametrize(
         "code",
-        ["open('a')", "open('a', 'rb')", "p.open()", "os.open(p, os.O_RDONLY)", "av.open('a')", "json.dumps(a)"],
+        ["open('a')", "open('a', 'rb')", "p.open()", "os.open(p, os.O_RDONLY)", "av.open('a')",
+        "json.dumps(a)"],
     )  # fmt: skip
     def test_readers_are_not(self, code: str) -> None:
         assert not any(is_writer(name, call) for name, call in iter_calls(ast.parse(code)))
 
-    @pytest.mark.parametrize("code", ["cv2.imdecode(a, 1)", "plt.imread('a')", "PIL.Image.open(f)", "Image.open(f)"])
+    @pytest.mark.parametrize(
+        "code", ["cv2.imdecode(a, 1)", "plt.imread('a')", "PIL.Image.open(f)", "Image.open(f)"]
+    )
     def test_decoders_are_seen(self, code: str) -> None:
         assert any(is_decoder(name, call) for name, call in iter_calls(ast.parse(code)))
 
     def test_imports_inside_functions_are_not_seen_at_import_time(self) -> None:
         code = (
-            "import os\ntry:\n    import av\nexcept ImportError:\n    import torch\ndef f():\n    import onnxruntime\n"
+            "import os\ntry:\n    import av\nexcept ImportError:\n    import torch\ndef f():\n "
+            " "
+            "  import onnxruntime\n"
         )
         found = set().union(*(imports_of(s) for s in at_import_time(ast.parse(code))))
         assert found == {"os", "av", "torch"}
@@ -295,13 +402,24 @@ class TestTheRulesThemselves:
 
 def code_lines(text: str) -> set[int]:
     """Numbers of the lines that hold code: no blank lines, comments or docstrings."""
-    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    skipped = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in skipped:
             lines |= set(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines
 
@@ -324,8 +442,12 @@ class TestLengths:
 
     def test_at_most_six_arguments_must_be_given(self) -> None:
         def n_required(node: ast.FunctionDef) -> int:
-            optional = len(node.args.defaults) + sum(default is not None for default in node.args.kw_defaults)
-            names = [a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+            optional = len(node.args.defaults) + sum(
+                default is not None for default in node.args.kw_defaults
+            )
+            names = [
+                a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            ]
             return len([name for name in names if name not in ("self", "cls")]) - optional
 
         faults = [
@@ -343,7 +465,9 @@ class TestLengths:
 
 
 def tracked_files() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
@@ -352,7 +476,12 @@ def tracked_files() -> list[Path]:
 class TestRepository:
     def test_no_file_names_a_package_registry(self) -> None:
         texts = {file: file.read_bytes().lower() for file in tracked_files()}
-        hits = [f"{file}: {host}" for file, text in texts.items() for host in REGISTRIES if host.encode() in text]
+        hits = [
+            f"{file}: {host}"
+            for file, text in texts.items()
+            for host in REGISTRIES
+            if host.encode() in text
+        ]
         assert hits == []
 
     def test_no_large_or_executable_file(self) -> None:
@@ -360,19 +489,33 @@ class TestRepository:
 
     def test_nothing_half_done(self) -> None:
         marks = ("TO" + "DO", "FIX" + "ME", "XX" + "X ")
-        files = [file for file in tracked_files() if file.suffix in (".py", ".js", ".toml", ".html")]
+        files = [
+            file for file in tracked_files() if file.suffix in (".py", ".js", ".toml", ".html")
+        ]
         assert [str(f) for f in files if any(mark in f.read_text("utf-8") for mark in marks)] == []
 
 
 @pytest.mark.xdist_group("linters")
 @pytest.mark.parametrize(
     "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports", "--no-cache"]],
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["lint-imports", "--no-cache"],
+    ],
     ids=lambda command: "-".join(command[:2]),
 )
 def test_linters(command: list[str], tmp_path: Path) -> None:
     tool = Path(sys.executable).with_name(command[0])
     if command[0] in ("ruff", "mypy"):
         command = [*command, "--cache-dir", str(tmp_path)]
-    run = subprocess.run([str(tool), *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    run = subprocess.run(
+        [str(tool), *command[1:]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert run.returncode == 0, run.stdout + run.stderr

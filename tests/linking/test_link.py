@@ -1,4 +1,5 @@
-"""The linker: what holds for every input, the paper's rule against a brute-force one, and the cases it is made for."""
+"""The linker: what holds for every input, the paper's rule against a brute-force one, and the cases
+it is made for."""
 
 import itertools
 from dataclasses import replace
@@ -27,11 +28,20 @@ from lpw_toolkit.truth.cleanup_cost import pool, score_tracklets
 
 PAPER = PRESETS["paper"]
 SHORT = replace(PRESETS["default"], min_length=3)
-CONFIGS = (PAPER, SHORT, replace(PAPER, max_gap=4, min_length=2), replace(SHORT, max_gap=1, assignment="greedy"))
+CONFIGS = (
+    PAPER,
+    SHORT,
+    replace(PAPER, max_gap=4, min_length=2),
+    replace(SHORT, max_gap=1, assignment="greedy"),
+)
 
 
-def table(frame: NDArray[np.int_], boxes: NDArray[np.float64], score: NDArray[np.float64] | None = None) -> pa.Table:
-    return make_detections(frame.astype(np.int32), boxes, np.ones(len(frame)) if score is None else score)
+def table(
+    frame: NDArray[np.int_], boxes: NDArray[np.float64], score: NDArray[np.float64] | None = None
+) -> pa.Table:
+    return make_detections(
+        frame.astype(np.int32), boxes, np.ones(len(frame)) if score is None else score
+    )
 
 
 def crowd(seed: int, n_people: int = 6, n_frames: int = 30, miss: float = 0.15) -> pa.Table:
@@ -64,7 +74,8 @@ def timeline(segment: list[int], duplicate: list[bool]) -> pa.Table:
     n = len(segment)
     columns = [["v"] * n, range(n), [None] * n, segment, duplicate, [640] * n, [480] * n]
     return pa.Table.from_arrays(
-        [pa.array(list(c), f.type) for c, f in zip(columns, schema.TIMELINE, strict=True)], schema=schema.TIMELINE
+        [pa.array(list(c), f.type) for c, f in zip(columns, schema.TIMELINE, strict=True)],
+        schema=schema.TIMELINE,
     )
 
 
@@ -72,7 +83,10 @@ def partition(
     tracks: NDArray[np.int32], boxes: NDArray[np.float64], frame: NDArray[np.int32]
 ) -> set[frozenset[object]]:
     keys = [(int(f), *map(float, b)) for f, b in zip(frame, boxes, strict=True)]
-    return {frozenset(keys[i] for i in np.flatnonzero(tracks == t)) for t in np.unique(tracks[tracks >= 0])}
+    return {
+        frozenset(keys[i] for i in np.flatnonzero(tracks == t))
+        for t in np.unique(tracks[tracks >= 0])
+    }
 
 
 def check_invariants(detections: pa.Table, tracks: NDArray[np.int32], config: LinkConfig) -> None:
@@ -106,7 +120,9 @@ def test_order_inside_a_frame_does_not_matter(seed: int, config: LinkConfig) -> 
     rng = np.random.default_rng(seed + 1)
     order = np.lexsort((rng.random(detections.num_rows), detections["frame_index"].to_numpy()))
     shuffled = detections.take(order)
-    one = partition(link(detections, config), boxes_of(detections), detections["frame_index"].to_numpy())
+    one = partition(
+        link(detections, config), boxes_of(detections), detections["frame_index"].to_numpy()
+    )
     two = partition(link(shuffled, config), boxes_of(shuffled), shuffled["frame_index"].to_numpy())
     assert one == two
 
@@ -140,7 +156,9 @@ def test_paper_preset_equals_brute_force(seed: int) -> None:
     detections = crowd(seed, n_people=4, n_frames=6)
     tracks = link(detections, PAPER)
     assert (tracks >= 0).all()
-    assert {frozenset(np.flatnonzero(tracks == t).tolist()) for t in np.unique(tracks)} == brute_force(detections, 0.3)
+    assert {
+        frozenset(np.flatnonzero(tracks == t).tolist()) for t in np.unique(tracks)
+    } == brute_force(detections, 0.3)
 
 
 @settings(max_examples=15, deadline=None)
@@ -182,7 +200,9 @@ def test_empty_table_and_single_frame(config: LinkConfig) -> None:
     empty = table(np.zeros(0, int), np.zeros((0, 4)))
     assert link(empty, config).shape == (0,)
     assert link(empty, config, timeline([], [])).shape == (0,)
-    single = together(walk(frames=range(4, 5), x=0, speed=0), walk(frames=range(4, 5), x=100, speed=0))
+    single = together(
+        walk(frames=range(4, 5), x=0, speed=0), walk(frames=range(4, 5), x=100, speed=0)
+    )
     assert link(single, replace(config, min_length=2)).tolist() == [-1, -1]
     assert link(single, PAPER).tolist() == [0, 1]
 
@@ -228,7 +248,9 @@ def test_greedy_takes_the_best_pair_first_and_optimal_the_best_sum() -> None:
 
 
 def test_a_fast_walker_is_followed_by_its_speed() -> None:
-    detections = together(walk(frames=range(20), x=0, speed=15), walk(frames=range(20), x=330, speed=-15, y=0))
+    detections = together(
+        walk(frames=range(20), x=0, speed=15), walk(frames=range(20), x=330, speed=-15, y=0)
+    )
     tracks = link(detections, replace(PAPER, velocity_gain=0.3))
     moves = [np.diff(boxes_of(detections)[tracks == t][:, 0]) for t in (0, 1)]
     assert all(len(set(np.sign(m))) == 1 for m in moves)  # nobody turns round where they meet
@@ -252,15 +274,21 @@ def test_nothing_is_bridged_against_motion_or_size() -> None:
 
 def test_two_equal_heirs_get_nothing() -> None:
     heirs = [walk(frames=range(14, 30), x=x, speed=0) for x in (-6, 6)]
-    tracks = link(together(walk(frames=range(12), x=0, speed=0), *heirs), replace(SHORT, margin=0.0, bridge_rival=2.0))
+    tracks = link(
+        together(walk(frames=range(12), x=0, speed=0), *heirs),
+        replace(SHORT, margin=0.0, bridge_rival=2.0),
+    )
     assert tracks.max() == 2  # three people's worth of pieces: no guess
 
 
 def test_a_track_is_cut_where_another_ends_in_front_of_it() -> None:
-    """B, nearer to the camera, walks up to A and is gone; the box that is left may be either: A loses its name."""
+    """B, nearer to the camera, walks up to A and is gone; the box that is left may be either: A
+    loses its name."""
     a = walk(frames=range(40), x=200, speed=0, y=0)
     b = walk(frames=range(20), x=60, speed=6, y=15)
-    cut = replace(SHORT, margin=0.0, bridge_rival=100.0, doubt_iou=0.1, bridge_error=1.0, bridge_size=1.0)
+    cut = replace(
+        SHORT, margin=0.0, bridge_rival=100.0, doubt_iou=0.1, bridge_error=1.0, bridge_size=1.0
+    )
     assert link(together(a, b), cut).max() == 2
     assert link(together(a, b), replace(cut, doubt_iou=1.0)).max() == 1
 
@@ -273,7 +301,9 @@ def test_smoothed_tracks_tremble_less_and_keep_their_rows() -> None:
     tracks = np.array([0] * 30 + [-1], np.int32)
     smooth = smooth_tracks(detections, tracks)
     assert smooth.schema == detections.schema
-    error, before = (np.abs(boxes_of(t)[:30] - np.array(boxes)).mean() for t in (smooth, detections))
+    error, before = (
+        np.abs(boxes_of(t)[:30] - np.array(boxes)).mean() for t in (smooth, detections)
+    )
     assert error < 0.7 * before
     assert boxes_of(smooth)[30].tolist() == [500.0, 0, 540, 100]
     assert smooth_tracks(detections, tracks, 0.0) is detections
@@ -285,7 +315,9 @@ def test_odd_boxes_and_weak_ends_are_left_out() -> None:
     score = np.full(20, 0.9)
     score[[0, 1, 19]] = 0.3
     detections = table(np.array(frames), np.array(boxes), score)
-    config = replace(SHORT, iou=0.1, margin=0.0, end_share=0.2, track_share=0.0, outlier_iou=0.5, max_gap=3)
+    config = replace(
+        SHORT, iou=0.1, margin=0.0, end_share=0.2, track_share=0.0, outlier_iou=0.5, max_gap=3
+    )
     assert np.flatnonzero(link(detections, config) < 0).tolist() == [0, 1, 10, 19]
 
 
@@ -321,15 +353,21 @@ def test_invariants_on_real_crowds(shared_data: Path) -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("preset", "cost_share", "mixed_share"), [("default", 0.75, 0.5), ("thrifty", 0.70, 1.0)])
-def test_quality_on_real_crowds(shared_data: Path, preset: str, cost_share: float, mixed_share: float) -> None:
+@pytest.mark.parametrize(
+    ("preset", "cost_share", "mixed_share"), [("default", 0.75, 0.5), ("thrifty", 0.70, 1.0)]
+)
+def test_quality_on_real_crowds(
+    shared_data: Path, preset: str, cost_share: float, mixed_share: float
+) -> None:
     """Against SORT (189 s, 15.2 % of tracklets mixed), at a yield of 52.4 % or more."""
     scores = []
     for folder in sorted((shared_data / "mot15").iterdir()):
         detections = read_detections(folder / "det" / "det.txt")
         tracks = link(detections, PRESETS[preset])
         found = track_rows(smooth_tracks(detections, tracks), tracks)
-        scores.append(score_tracklets(found, read_boxes(folder / "gt" / "gt.txt"), detections=detections))
+        scores.append(
+            score_tracklets(found, read_boxes(folder / "gt" / "gt.txt"), detections=detections)
+        )
     total = pool(scores)
     assert total.cost_per_1000_s <= cost_share * 189
     assert total.yield_frac >= 0.524
@@ -340,14 +378,18 @@ def test_short_gaps_are_bridged_before_long_ones() -> None:
     """What begins 3 frames later is joined before what begins 22 frames later can be its rival."""
     walks = walk(frames=range(12), x=0, speed=2), walk(frames=range(14, 26), x=0, speed=2)
     detections = together(*walks, walk(frames=range(33, 45), x=4, speed=2))
-    config = replace(SHORT, max_gap=30, margin=0.0, doubt_iou=1.0, bridge_rival=20.0, bridge_in_rounds=True)
+    config = replace(
+        SHORT, max_gap=30, margin=0.0, doubt_iou=1.0, bridge_rival=20.0, bridge_in_rounds=True
+    )
     rounds = link(detections, config)
     at_once = link(detections, replace(config, bridge_in_rounds=False))
     assert rounds[5] == rounds[20] and at_once[5] != at_once[20]
 
 
 def test_progress_counts_every_box_that_exists_and_changes_nothing() -> None:
-    detections = together(walk(frames=range(20), x=0, speed=1), walk(frames=range(5, 30), x=300, speed=1))
+    detections = together(
+        walk(frames=range(20), x=0, speed=1), walk(frames=range(5, 30), x=300, speed=1)
+    )
     done: list[int] = []
     assert np.array_equal(link(detections, SHORT, None, done.append), link(detections, SHORT))
     assert sum(done) == detections.num_rows == 45 and len(done) == 30
@@ -357,7 +399,9 @@ def test_long_linking_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     ticks = itertools.count(0, 4)
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(ticks))
     (tmp_path / "det.txt").write_text("".join(f"{i + 1},-1,{i},10,20,40,1\n" for i in range(9)))
-    done = CliRunner().invoke(main, ["link", str(tmp_path / "det.txt"), "--out", str(tmp_path / "t.txt")])
+    done = CliRunner().invoke(
+        main, ["link", str(tmp_path / "det.txt"), "--out", str(tmp_path / "t.txt")]
+    )
     assert done.exit_code == 0, done.output
     assert "link det.txt: 3/9 boxes" in done.stderr and "link det.txt: 9/9 boxes" in done.stderr
 
@@ -367,7 +411,10 @@ def tremble(detections: pa.Table, size: float) -> pa.Table:
     rng = np.random.default_rng(0)
     boxes = boxes_of(detections)
     boxes[:, 1] -= size * rng.standard_normal(len(boxes)) * (boxes[:, 3] - boxes[:, 1])
-    frame, scores = detections["frame_index"].to_numpy(), detections["score"].to_numpy().astype(np.float64)
+    frame, scores = (
+        detections["frame_index"].to_numpy(),
+        detections["score"].to_numpy().astype(np.float64),
+    )
     return make_detections(frame, boxes, scores)
 
 
@@ -386,5 +433,7 @@ def test_where_boxes_sit_well_gaps_are_bridged_more_boldly() -> None:
     assert len(np.unique(link(steady, config))) == 13
     assert len(np.unique(link(steady, replace(config, steady=0.0)))) == 26
     assert len(np.unique(link(tremble(steady, 0.06), replace(config, outlier_iou=0.0)))) > 20
-    assert len(np.unique(link(steady, replace(config, bridge_error=0.16)))) == 26, "what is set is not changed"
+    assert len(np.unique(link(steady, replace(config, bridge_error=0.16)))) == 26, (
+        "what is set is not changed"
+    )
     assert len(np.unique(link(together(*people[:2]), config))) == 2, "too few boxes to tell"

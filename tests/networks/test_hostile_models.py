@@ -1,9 +1,11 @@
-"""A stranger's ONNX file: it leads nowhere, ends, and takes no more than its bounds; what is hashed is what runs."""
+"""A stranger's ONNX file: it leads nowhere, ends, and takes no more than its bounds; what is hashed
+is what runs."""
 
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RUNTIMES = ["onnxruntime", "openvino"]
 IMAGE = port("x", [1, 3, 16, 8])
 MIX = tensor("w", np.ones((3, 4), dtype=np.float32))
-POOL = [node("GlobalAveragePool", ["x"], "p"), node("Flatten", ["p"], "flat"), node("MatMul", ["flat", "w"], "m")]
+POOL = [
+    node("GlobalAveragePool", ["x"], "p"),
+    node("Flatten", ["p"], "flat"),
+    node("MatMul", ["flat", "w"], "m"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -40,17 +46,30 @@ def _number(name: str, value: int) -> bytes:
 def _loop(inner: list[bytes], turns: str, answer: str = "y") -> bytes:
     """A Loop over the vector `m`, whose body holds `inner` besides."""
     flag = field(2, field(1, field(1, 9) + field(2, b"")))
-    body = [field(1, node("Identity", ["cin"], "cout")), field(1, node("Identity", ["vin"], "vout")), field(2, "b")]
+    body = [
+        field(1, node("Identity", ["cin"], "cout")),
+        field(1, node("Identity", ["vin"], "vout")),
+        field(2, "b"),
+    ]
     body += [field(1, one) for one in inner]
     body += [field(11, field(1, "i") + field(2, field(1, field(1, 7) + field(2, b""))))]
     body += [field(11, field(1, "cin") + flag), field(11, port("vin", [1, 4]))]
     body += [field(12, field(1, "cout") + flag), field(12, port("vout", [1, 4]))]
-    return node("Loop", [turns, "go", "m"], answer, field(1, "body") + field(6, b"".join(body)) + field(20, 5))
+    return node(
+        "Loop",
+        [turns, "go", "m"],
+        answer,
+        field(1, "body") + field(6, b"".join(body)) + field(20, 5),
+    )
 
 
-def _looping(turns: bytes, inner: list[bytes] = [], name: str = "n", more: list[bytes] = []) -> bytes:  # noqa: B006
+def _looping(
+    turns: bytes, inner: Sequence[bytes] = (), name: str = "n", more: Sequence[bytes] = ()
+) -> bytes:
     go = field(2, 9) + field(8, "go") + field(9, b"\1")
-    return model([*POOL, *more, _loop(inner, name)], [MIX, go, turns], IMAGE, port("y", [1, 4]))
+    return model(
+        [*POOL, *more, _loop(list(inner), name)], [MIX, go, turns], IMAGE, port("y", [1, 4])
+    )
 
 
 def _growing(sides: list[int]) -> bytes:
@@ -70,7 +89,9 @@ def _refuse(data: bytes) -> str:
     return str(caught.value)
 
 
-LONG_TAG = bytes([0x72 | 0x80, 0x80, 0x80, 0x80, 0x10])  # field 14 of a tensor once the bits above 32 are dropped
+LONG_TAG = bytes(
+    [0x72 | 0x80, 0x80, 0x80, 0x80, 0x10]
+)  # field 14 of a tensor once the bits above 32 are dropped
 
 
 @pytest.mark.parametrize(
@@ -98,7 +119,10 @@ def test_a_long_tag_leads_to_no_other_file(runtime: str, tmp_path: Path) -> None
     (tmp_path / "secret.bin").write_bytes(np.full(12, 7, np.float32).tobytes())
     entries = b"".join(
         bytes([0x6A | 0x80, 0x80, 0x80, 0x80, 0x10]) + bytes([len(e)]) + e
-        for e in [field(1, "location") + field(2, "secret.bin"), field(1, "length") + field(2, "48")]
+        for e in [
+            field(1, "location") + field(2, "secret.bin"),
+            field(1, "length") + field(2, "48"),
+        ]
     )
     outside = field(1, 3) + field(1, 4) + field(2, 1) + field(8, "w") + entries + LONG_TAG + b"\1"
     data = model([*POOL, node("Identity", ["m"], "y")], [outside], IMAGE, port("y", [1, 4]))
@@ -112,8 +136,12 @@ def test_tensors_in_two_parts_and_other_formats_are_refused() -> None:
     assert "damaged" in _refuse(_plain(field(7, field(1, field(5, halves)))))
     assert "damaged" in _refuse(b"\x0a\x06aaORTM" + _plain())
     assert "damaged" in _refuse(b"\x12\x14<net version='11'/>  " + _plain())
-    assert "settings for the runtime" in _refuse(_plain(field(14, field(1, "ort_config") + field(2, "{}"))))
-    assert "which names a file" in _refuse(_plain(field(7, field(1, node("EPContext", ["x"], "z")))))
+    assert "settings for the runtime" in _refuse(
+        _plain(field(14, field(1, "ort_config") + field(2, "{}")))
+    )
+    assert "which names a file" in _refuse(
+        _plain(field(7, field(1, node("EPContext", ["x"], "z"))))
+    )
 
 
 def test_a_file_of_too_many_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +157,10 @@ class TestLoops:
 
     def test_whose_turns_depend_on_the_image_are_refused(self) -> None:
         cast = field(1, "to") + field(3, 7) + field(20, 2)
-        seen = [node("ReduceMax", ["x"], "brightest", _keepdims()), node("Cast", ["brightest"], "often", cast)]
+        seen = [
+            node("ReduceMax", ["x"], "brightest", _keepdims()),
+            node("Cast", ["brightest"], "often", cast),
+        ]
         for name in ("often", "", "missing"):
             assert "a loop that may never end" in _refuse(_looping(_number("n", 3), [], name, seen))
         twice = [node("Cast", ["brightest"], "n", cast)]
@@ -157,7 +188,8 @@ try:
     open_embedder(Path(sys.argv[1]), EmbedOptions(runtime=sys.argv[2]))
 except LpwError as error:
     print(error)
-own = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]  # not ru_maxrss: it keeps the forker's peak
+# not ru_maxrss: it keeps the forker's peak
+own = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
 print(int(own) >> 10)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
 """
@@ -165,11 +197,15 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("sides", [[10**6, 10**6], [40_000, 40_000]])
-def test_a_model_that_grows_is_stopped_in_its_own_process(runtime: str, sides: list[int], tmp_path: Path) -> None:
+def test_a_model_that_grows_is_stopped_in_its_own_process(
+    runtime: str, sides: list[int], tmp_path: Path
+) -> None:
     (tmp_path / "big.onnx").write_bytes(_growing(sides))
     command = [sys.executable, "-c", MEASURED, str(tmp_path / "big.onnx"), runtime]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=100, check=True
+    )
     told, own_mb, child_mb = ended.stdout.splitlines()
     assert "--limit model_bytes=N raises it" in told
     assert int(own_mb) < 1024 and int(child_mb) < 1024
@@ -189,7 +225,9 @@ def test_inputs_and_answers_have_bounds(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 class TestTrial:
-    def test_happens_once_for_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_happens_once_for_the_same_bytes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         path = tmp_path / "model.onnx"
         path.write_bytes(_plain())
         open_embedder(path, EmbedOptions(runtime="onnxruntime"))
@@ -199,25 +237,39 @@ class TestTrial:
         with pytest.raises(LpwError, match=r"ends its runtime at one small image \(exit code 7\)"):
             open_embedder(path, EmbedOptions(runtime="onnxruntime"))
 
-    def test_a_process_that_dies_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_process_that_dies_is_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "model.onnx").write_bytes(_plain())
         monkeypatch.setattr(model_trial, "_START", "import os; os.abort()")
         with pytest.raises(LpwError, match="SIGABRT"):
             open_embedder(tmp_path / "model.onnx", EmbedOptions(runtime="onnxruntime"))
 
-    def test_imports_nothing_from_the_working_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_imports_nothing_from_the_working_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for name in ("json", "numpy", "lpw_toolkit"):
             (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
         (tmp_path / "model.onnx").write_bytes(_plain())
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "path", [str(REPOSITORY) if entry in ("", ".") else entry for entry in sys.path])
-        assert open_embedder(tmp_path / "model.onnx", EmbedOptions(runtime="onnxruntime")).dimension == 4
+        monkeypatch.setattr(
+            sys, "path", [str(REPOSITORY) if entry in ("", ".") else entry for entry in sys.path]
+        )
+        assert (
+            open_embedder(tmp_path / "model.onnx", EmbedOptions(runtime="onnxruntime")).dimension
+            == 4
+        )
         assert not (tmp_path / "ran").exists()
 
-    def test_works_without_a_cache_that_can_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_works_without_a_cache_that_can_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "model.onnx").write_bytes(_plain())
         monkeypatch.setenv("LPW_CACHE", "/proc/none")
-        assert open_embedder(tmp_path / "model.onnx", EmbedOptions(runtime="onnxruntime")).dimension == 4
+        assert (
+            open_embedder(tmp_path / "model.onnx", EmbedOptions(runtime="onnxruntime")).dimension
+            == 4
+        )
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -225,7 +277,9 @@ def test_what_was_hashed_is_what_runs(runtime: str, tmp_path: Path) -> None:
     path = tmp_path / "yolox.onnx"
     path.write_bytes(make_yolox())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    detector = open_detector("onnx", DetectorOptions(weights=str(path), precision="float32", runtime=runtime))
+    detector = open_detector(
+        "onnx", DetectorOptions(weights=str(path), precision="float32", runtime=runtime)
+    )
     path.write_bytes(make_yolox(nan=True))  # swapped after the check, before the first frame
     assert detector.settings["weights_sha256"] == digest
     assert detector.open_stage(64, 64).letterbox.width == 64  # type: ignore[attr-defined]

@@ -1,4 +1,5 @@
-"""A stranger's weights: refused in one line before anything is built that the file has no bytes for."""
+"""A stranger's weights: refused in one line before anything is built that the file has no bytes
+for."""
 
 import json
 import os
@@ -49,7 +50,15 @@ def _call(function: bytes, *arguments: bytes) -> bytes:
 
 
 def _storage(n_items: int, key: str = "0") -> bytes:
-    return b"(" + _text("storage") + _name("torch", "FloatStorage") + _text(key) + _text("cpu") + _int(n_items) + b"tQ"
+    return (
+        b"("
+        + _text("storage")
+        + _name("torch", "FloatStorage")
+        + _text(key)
+        + _text("cpu")
+        + _int(n_items)
+        + b"tQ"
+    )
 
 
 def _tensor(storage: bytes, sides: list[int], strides: list[int], offset: int = 0) -> bytes:
@@ -63,7 +72,9 @@ def _state(*values: bytes) -> bytes:
     return b"\x80\x02}" + entries + b"."
 
 
-def _zip(path: Path, pickled: bytes, numbers: bytes = bytes(16), method: int = zipfile.ZIP_STORED) -> Path:
+def _zip(
+    path: Path, pickled: bytes, numbers: bytes = bytes(16), method: int = zipfile.ZIP_STORED
+) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("archive/data.pkl", pickled)
         archive.writestr("archive/data/0", numbers)
@@ -72,7 +83,9 @@ def _zip(path: Path, pickled: bytes, numbers: bytes = bytes(16), method: int = z
 
 
 GOOD = _tensor(_storage(4), [2, 2], [2, 1])
-SPARSE = _call(_name("torch._utils", "_rebuild_sparse_tensor"), _name("torch", "sparse_coo"), _ints([HUGE]))
+SPARSE = _call(
+    _name("torch._utils", "_rebuild_sparse_tensor"), _name("torch", "sparse_coo"), _ints([HUGE])
+)
 LINEAR = _call(_name("torch.nn.modules.linear", "Linear"), _int(10**5), _int(10**5))
 
 
@@ -113,9 +126,19 @@ def _refuse(path: Path) -> str:
 
 class TestTorch:
     def test_what_torch_saves_is_taken(self, tmp_path: Path) -> None:
-        state = {"weight": torch.arange(6.0).view(2, 3), "half": torch.ones(4).half(), "n": torch.tensor(7)}
+        state = {
+            "weight": torch.arange(6.0).view(2, 3),
+            "half": torch.ones(4).half(),
+            "n": torch.tensor(7),
+        }
         state["turned"] = state["weight"].t()
-        whole = {"state_dict": state, "epoch": 3, "lr": 0.1, "names": ["a", None], "shape": torch.Size([2])}
+        whole = {
+            "state_dict": state,
+            "epoch": 3,
+            "lr": 0.1,
+            "names": ["a", None],
+            "shape": torch.Size([2]),
+        }
         for number, given in enumerate((state, whole, torch.nn.Linear(2, 3).state_dict())):
             for zipped in (True, False):
                 file = tmp_path / f"{number}{zipped}.pth"
@@ -124,22 +147,37 @@ class TestTorch:
                 torch.testing.assert_close(found, dict(given.get("state_dict", given)))
 
     @pytest.mark.parametrize("case", HOSTILE)
-    def test_a_hostile_structure_is_refused(self, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_hostile_structure_is_refused(
+        self, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(tmp_path)
         assert read_state(_zip(tmp_path / "good.pth", _state(GOOD)))["w0"].shape == (2, 2)
         told = _refuse(_zip(tmp_path / f"{case}.pth", HOSTILE[case]))
         assert len(told) < 400
         if case != "memo":  # a place in the memo costs nothing, a network may have it
             with pytest.raises(LpwError):
-                check_torch(WeightsFile(Path("a.pt"), (tmp_path / f"{case}.pth").read_bytes()), "", "", modules=True)
+                check_torch(
+                    WeightsFile(Path("a.pt"), (tmp_path / f"{case}.pth").read_bytes()),
+                    "",
+                    "",
+                    modules=True,
+                )
         assert not (tmp_path / "ran").exists()
 
-    def test_a_hostile_archive_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_hostile_archive_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         state = _state(GOOD)
-        assert "packed" in _refuse(_zip(tmp_path / "a.pth", state, bytes(1 << 20), zipfile.ZIP_DEFLATED))
-        assert "numbers that are not in the file" in _refuse(_zip(tmp_path / "b.pth", state, bytes(12)))
+        assert "packed" in _refuse(
+            _zip(tmp_path / "a.pth", state, bytes(1 << 20), zipfile.ZIP_DEFLATED)
+        )
+        assert "numbers that are not in the file" in _refuse(
+            _zip(tmp_path / "b.pth", state, bytes(12))
+        )
         assert "behind its end" in self._change(tmp_path, state, lambda data: data + b"\0")
-        assert "false" in self._change(tmp_path, state, lambda data: data[:-12] + b"\xff\xff" + data[-10:])
+        assert "false" in self._change(
+            tmp_path, state, lambda data: data[:-12] + b"\xff\xff" + data[-10:]
+        )
         twice = _zip(tmp_path / "c.pth", state)
         with zipfile.ZipFile(twice, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("archive/data.pkl", state)
@@ -156,7 +194,9 @@ class TestTorch:
             archive.writestr("a/data.pkl", _state(GOOD))
             archive.writestr("a/data/0", bytes(16))
         data = bytearray((tmp_path / "a.pth").read_bytes())
-        place = data.rindex(b"PK\x01\x02")  # the list's entry of the numbers: one byte more than there is
+        place = data.rindex(
+            b"PK\x01\x02"
+        )  # the list's entry of the numbers: one byte more than there is
         data[place + 20 : place + 28] = struct.pack("<2I", 17, 17)
         (tmp_path / "a.pth").write_bytes(data)
         assert "overlap" in _refuse(tmp_path / "a.pth")
@@ -165,7 +205,10 @@ class TestTorch:
         file = tmp_path / "old.pth"
         torch.save({"w": torch.ones(4)}, file, _use_new_zipfile_serialization=False)
         good = file.read_bytes()
-        for old, new in ((struct.pack("<q", 4), struct.pack("<q", 1 << 40)), (b"K\x04N", b"J\xff\xff\xff\x7fN")):
+        for old, new in (
+            (struct.pack("<q", 4), struct.pack("<q", 1 << 40)),
+            (b"K\x04N", b"J\xff\xff\xff\x7fN"),
+        ):
             assert good.count(old) == 1
             file.write_bytes(good.replace(old, new))
             _refuse(file)
@@ -203,7 +246,9 @@ class TestTorch:
         )
         command = [sys.executable, "-c", code, str(tmp_path)]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=100, check=True
+        )
         assert len(ended.stdout.splitlines()) == len(HOSTILE) + 1
 
 
@@ -212,7 +257,9 @@ def _safetensors(header: object, numbers: bytes = b"", n_header: int | None = No
     return struct.pack("<Q", len(text) if n_header is None else n_header) + text + numbers
 
 
-def _entry(shape: list[object], first: object, last: object, kind: object = "F32") -> dict[str, object]:
+def _entry(
+    shape: list[object], first: object, last: object, kind: object = "F32"
+) -> dict[str, object]:
     return {"dtype": kind, "shape": shape, "data_offsets": [first, last]}
 
 
@@ -246,7 +293,9 @@ def test_a_hostile_header_is_refused(data: bytes, told: str, tmp_path: Path) -> 
 
 
 def test_headers_have_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = _safetensors({"v": _entry([1], 0, 4), "w": _entry([1], 4, 8), "__metadata__": {"a": "b"}}, bytes(8))
+    good = _safetensors(
+        {"v": _entry([1], 0, 4), "w": _entry([1], 4, 8), "__metadata__": {"a": "b"}}, bytes(8)
+    )
     tensors, facts = parse_tensors(good)
     assert sorted(tensors) == ["v", "w"] and facts == {"a": "b"}
     monkeypatch.setenv("LPW_LIMIT_WEIGHTS_MEMBERS", "2")
@@ -292,7 +341,8 @@ def test_a_hostile_run_is_one_line(change: dict[str, object], told: str, tmp_pat
     save_file(tensors, file, facts)
     assert run_folder.read_state(file, "f" * 64).iteration == 5
     save_file(
-        tensors | {name: value for name, value in change.items() if isinstance(value, torch.Tensor)},
+        tensors
+        | {name: value for name, value in change.items() if isinstance(value, torch.Tensor)},
         file,
         facts | {name: value for name, value in change.items() if isinstance(value, str)},
     )
@@ -302,10 +352,22 @@ def test_a_hostile_run_is_one_line(change: dict[str, object], told: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "name", ["../../x", "timm:hf-hub:evil/model", "timm:local-dir:/tmp", "timm:../x", "timm:", "os", "__init__", ""]
+    "name",
+    [
+        "../../x",
+        "timm:hf-hub:evil/model",
+        "timm:local-dir:/tmp",
+        "timm:../x",
+        "timm:",
+        "os",
+        "__init__",
+        "",
+    ],
 )
 def test_a_backbone_is_a_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm", None)  # whether it is there or not, it never hears of such a name
+    monkeypatch.setitem(
+        sys.modules, "timm", None
+    )  # whether it is there or not, it never hears of such a name
     with pytest.raises(LpwError, match="option --backbone") as caught:
         open_backbone(name, BackboneOptions("random"))
     assert "a name that timm knows" in str(caught.value) or "timm:NAME" in str(caught.value)

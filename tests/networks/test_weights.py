@@ -1,4 +1,5 @@
-"""Weights files: how they are found, and that they are fetched whole, checked, and only when asked for."""
+"""Weights files: how they are found, and that they are fetched whole, checked, and only when asked
+for."""
 
 import hashlib
 import http.server
@@ -27,7 +28,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(place: Path) -> Iterator[str]:
-    """A web server on loopback that serves `site`; `/moved/x` redirects to a local file, `/short/x` breaks off."""
+    """A web server on loopback that serves `site`; `/moved/x` redirects to a local file, `/short/x`
+    breaks off."""
     (place / "site").mkdir()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -85,7 +87,10 @@ def test_without_a_name_the_only_file_is_taken_and_told() -> None:
 def test_several_candidates_are_listed() -> None:
     for name in ("yolov8n.pt", "yolo11n.pt"):
         Path(name).write_bytes(b"1")
-    with pytest.raises(LpwError, match=r"several files: yolo11n\.pt, yolov8n\.pt; expected one; choose with --weights"):
+    with pytest.raises(
+        LpwError,
+        match=r"several files: yolo11n\.pt, yolov8n\.pt; expected one; choose with --weights",
+    ):
         find_weights(None, KIND)
 
 
@@ -93,13 +98,21 @@ def test_nothing_is_fetched_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     _refuse_network(monkeypatch)
     with pytest.raises(LpwError, match=r"nothing, and no file found.*or add --download"):
         find_weights(None, KIND)
-    with pytest.raises(LpwError, match=r"^yolov8n: got no such file; .*none\); give a path, or add --download"):
+    with pytest.raises(
+        LpwError, match=r"^yolov8n: got no such file; .*none\); give a path, or add --download"
+    ):
         find_weights("yolov8n", KIND)
 
 
 def test_a_foreign_name_or_a_path_is_never_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     _refuse_network(monkeypatch)
-    for given in ("resnet50.pt", "sub/yolov8n.pt", "/nowhere/yolov8n.pt", "../yolov8n.pt", "https://x.invalid/yolo.pt"):
+    for given in (
+        "resnet50.pt",
+        "sub/yolov8n.pt",
+        "/nowhere/yolov8n.pt",
+        "../yolov8n.pt",
+        "https://x.invalid/yolo.pt",
+    ):
         with pytest.raises(LpwError, match="no such file"):
             find_weights(given, KIND, download=True)
 
@@ -124,10 +137,15 @@ def test_download_from_a_server(server: str, place: Path, monkeypatch: pytest.Mo
     path, note = find_weights(None, KIND, download=True)
     assert path == place / "cache" / "weights" / "yolov8n.pt"
     assert path.read_bytes() == data
-    assert note.endswith(f"102400 bytes, sha256 {hashlib.sha256(data).hexdigest()})") and server in note
+    assert (
+        note.endswith(f"102400 bytes, sha256 {hashlib.sha256(data).hexdigest()})")
+        and server in note
+    )
     assert [p.name for p in path.parent.iterdir()] == ["yolov8n.pt"]
     monkeypatch.setenv("LPW_WEIGHTS_URL", "https://weights.invalid")
-    assert find_weights("yolov8n", KIND, download=True)[0] == path  # now it is there, nothing is fetched
+    assert (
+        find_weights("yolov8n", KIND, download=True)[0] == path
+    )  # now it is there, nothing is fetched
 
 
 def test_download_from_a_local_mirror(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +154,9 @@ def test_download_from_a_local_mirror(place: Path, monkeypatch: pytest.MonkeyPat
     assert find_weights("yolo11n", KIND, download=True)[0].read_bytes() == b"mirror"
 
 
-def test_a_failed_download_leaves_nothing(server: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_leaves_nothing(
+    server: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LPW_LIMIT_DOWNLOAD_BYTES", "1000")
     (place / "site" / "yolo-large.pt").write_bytes(b"x" * 1001)
     (place / "site" / "yolo-empty.pt").touch()
@@ -170,5 +190,7 @@ def test_a_full_disk_is_told(server: str, place: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(weights.writing, "publish_bytes", fail)
-    with pytest.raises(LpwError, match="no space left on device; expected a file that can be written; free space"):
+    with pytest.raises(
+        LpwError, match="no space left on device; expected a file that can be written; free space"
+    ):
         find_weights("yolov8n", KIND, download=True)

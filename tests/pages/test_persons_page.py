@@ -1,4 +1,5 @@
-"""`lpw show --persons`: a block per person, a row per camera; quick with thousands; ids stay text."""
+"""`lpw show --persons`: a block per person, a row per camera; quick with thousands; ids stay
+text."""
 
 import json
 
@@ -22,10 +23,17 @@ COUNT = "document.getElementById('count').textContent"
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """Person scen1/1 has three tracklets in view 1; scen2/9 is seen by one camera; the others by two."""
+    """Person scen1/1 has three tracklets in view 1; scen2/9 is seen by one camera; the others by
+    two."""
     dataset = make_reid(tmp_path_factory.mktemp("persons") / "d", n_rounds=12)
-    other = {"scen1/view1/000010": "scen1/1", "scen1/view1/000011": "scen1/1", "scen2/view2/000009": None}
-    return rewrite(dataset, lambda row: {"person_id": other.get(row["tracklet_id"], row["person_id"])})
+    other = {
+        "scen1/view1/000010": "scen1/1",
+        "scen1/view1/000011": "scen1/1",
+        "scen2/view2/000009": None,
+    }
+    return rewrite(
+        dataset, lambda row: {"person_id": other.get(row["tracklet_id"], row["person_id"])}
+    )
 
 
 def test_tracklets_come_by_person_then_camera(dataset):
@@ -34,7 +42,8 @@ def test_tracklets_come_by_person_then_camera(dataset):
     assert table.num_rows == 48 - 3
     assert people[:4] == ["scen1/1"] * 4
     assert table["tracklet_id"].to_pylist()[:5] == [
-        "scen1/view1/000001", "scen1/view1/000010", "scen1/view1/000011", "scen1/view2/000001", "scen1/view1/000002",
+        "scen1/view1/000001", "scen1/view1/000010", "scen1/view1/000011", "scen1/view2/000001",
+        "scen1/view1/000002",
     ]  # fmt: skip
     assert [p for i, p in enumerate(people) if i == 0 or people[i - 1] != p] == [
         f"scen{scene}/{number}" for scene in (1, 2) for number in range(1, 13)
@@ -65,7 +74,9 @@ def test_it_replaces_a_show_and_a_show_replaces_it(dataset, tmp_path):
 def test_same_bytes_twice(dataset, tmp_path):
     for name in "ab":
         write_persons(dataset, tmp_path / name, single_file=True)
-    assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()
+    assert (tmp_path / "a" / "index.html").read_bytes() == (
+        tmp_path / "b" / "index.html"
+    ).read_bytes()
 
 
 def test_a_dataset_without_names_says_so(tmp_path):
@@ -76,18 +87,39 @@ def test_a_dataset_without_names_says_so(tmp_path):
 
 
 def test_the_page_names_no_outside_address():
-    for name in ("persons.html", "persons.css", "persons.js", "ranked.html", "ranked.css", "ranked.js"):
+    for name in (
+        "persons.html",
+        "persons.css",
+        "persons.js",
+        "ranked.html",
+        "ranked.css",
+        "ranked.js",
+    ):
         text = read_static(name)
-        assert not any(word in text for word in ("http:", "https:", "@import", "innerHTML", "eval(", "fetch("))
+        assert not any(
+            word in text for word in ("http:", "https:", "@import", "innerHTML", "eval(", "fetch(")
+        )
     assert "default-src 'none'" in read_static("persons.html")
 
 
 def test_the_command(dataset, tmp_path):
-    options = [str(dataset.root), "--persons", "--single-file", "--json", "--out", str(tmp_path / "show")]
+    options = [
+        str(dataset.root),
+        "--persons",
+        "--single-file",
+        "--json",
+        "--out",
+        str(tmp_path / "show"),
+    ]
     done = CliRunner().invoke(command, options)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"page": str(tmp_path / "show" / "index.html"), "problems": []}
-    assert (tmp_path / "show" / "index.html").read_text("utf-8").count("data:image/jpeg;base64,") == 45
+    assert json.loads(done.stdout) == {
+        "page": str(tmp_path / "show" / "index.html"),
+        "problems": [],
+    }
+    assert (tmp_path / "show" / "index.html").read_text("utf-8").count(
+        "data:image/jpeg;base64,"
+    ) == 45
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +137,16 @@ def write_large_page(folder, n_persons):
     person = np.repeat(np.arange(n_persons), n_views)
     camera = np.concatenate([np.arange(n) for n in n_views]).tolist()
     n_tracklets = len(person)
-    columns = {"kind": "person", "width": 128, "height": 256, "tile": 48, "tiles": 12, "start": 0, "end": 1, "score": 1}
+    columns = {
+        "kind": "person",
+        "width": 128,
+        "height": 256,
+        "tile": 48,
+        "tiles": 12,
+        "start": 0,
+        "end": 1,
+        "score": 1,
+    }
     data = {
         "name": "large",
         "digest": "",
@@ -129,20 +170,30 @@ def write_large_page(folder, n_persons):
 class TestInTheBrowser:
     @pytest.mark.parametrize("single_file", [False, True], ids=["folder", "single"])
     @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-    def test_the_page_is_quiet_and_stays_at_home(self, browser, dataset, tmp_path, single_file, dark):
-        browser.open(write_persons(dataset, tmp_path / "show", single_file=single_file).page.as_uri(), dark=dark)
+    def test_the_page_is_quiet_and_stays_at_home(
+        self, browser, dataset, tmp_path, single_file, dark
+    ):
+        browser.open(
+            write_persons(dataset, tmp_path / "show", single_file=single_file).page.as_uri(),
+            dark=dark,
+        )
         browser.wait_for("document.querySelectorAll('.person').length > 2")
         assert browser.ask(COUNT) == "24 persons"
         assert browser.ask(PEOPLE)[:2] == ["scen1/1", "scen1/2"]
         views = "[...document.querySelector('.person').querySelectorAll('.view')]"
-        assert browser.ask(f"{views}.map((node) => node.querySelectorAll('.strip').length)") == [3, 1]
+        assert browser.ask(f"{views}.map((node) => node.querySelectorAll('.strip').length)") == [
+            3,
+            1,
+        ]
         assert browser.complaints == []
         assert all(address.startswith(("file:", "data:")) for address in browser.requests)
 
     def test_filters_orders_and_the_address(self, browser, dataset, tmp_path):
         page = write_persons(dataset, tmp_path / "show").page.as_uri()
         browser.open(page)
-        buttons = "[...document.querySelectorAll('#cameras button')].map((node) => node.textContent)"
+        buttons = (
+            "[...document.querySelectorAll('#cameras button')].map((node) => node.textContent)"
+        )
         assert browser.ask(buttons) == ["all: 24", "1 camera: 5", "2 cameras: 19"]
         browser.ask("document.querySelectorAll('#cameras button')[1].click()")
         assert browser.ask(PEOPLE) == ["scen1/3", "scen1/4", "scen1/10", "scen1/11", "scen2/9"]
@@ -156,7 +207,9 @@ class TestInTheBrowser:
         assert not browser.ask("document.getElementById('empty').hidden")
         assert browser.complaints == []
 
-    @pytest.mark.parametrize("nonsense", ["#cameras=77", "#sort=__proto__", "#person=none", "#%E0%A4%A", "#cameras=x"])
+    @pytest.mark.parametrize(
+        "nonsense", ["#cameras=77", "#sort=__proto__", "#person=none", "#%E0%A4%A", "#cameras=x"]
+    )
     def test_nonsense_in_the_address_is_ignored(self, browser, dataset, tmp_path, nonsense):
         browser.open(write_persons(dataset, tmp_path / "show").page.as_uri() + nonsense)
         assert browser.ask(COUNT) == "24 persons"
@@ -169,7 +222,12 @@ class TestInTheBrowser:
         browser.press("/")
         assert browser.ask("document.activeElement.id") == "text"
         browser.press("Escape")
-        for key, name in (("ArrowDown", "scen1/1"), ("j", "scen1/2"), ("End", "scen2/12"), ("k", "scen2/11")):
+        for key, name in (
+            ("ArrowDown", "scen1/1"),
+            ("j", "scen1/2"),
+            ("End", "scen2/12"),
+            ("k", "scen2/11"),
+        ):
             browser.press(key)
             browser.wait_for(f"{chosen} === '{name}'")
         assert browser.ask("location.hash") == "#person=scen2%2F11"
@@ -204,5 +262,8 @@ class TestInTheBrowser:
           return Math.min(...spent);
         })()"""
         assert browser.ask(measure) < 200
-        browser.ask("(() => { text.value = ''; text.dispatchEvent(new Event('input')); list.scrollTop = 1e9; })()")
+        browser.ask(
+            "(() => { text.value = ''; text.dispatchEvent(new Event('input')); list.scrollTop = "
+            "1e9; })()"
+        )
         browser.wait_for(f"({PEOPLE}).includes('scen1/2999')")

@@ -14,7 +14,14 @@ from show_tools import HOSTILE, read_data, rename_tracklets
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.pages import dataset_page
-from lpw_toolkit.pages.sprites import TILE_HEIGHT_PX, cross_out, draw_strip, paste_crop, sample_positions, tile_width
+from lpw_toolkit.pages.sprites import (
+    TILE_HEIGHT_PX,
+    cross_out,
+    draw_strip,
+    paste_crop,
+    sample_positions,
+    tile_width,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,15 @@ def test_the_folder_is_complete(dataset, tmp_path):
         sprite = cv2.imread(str(tmp_path / "show" / dataset_page.sprite_path(row)))
         assert sprite.shape == (TILE_HEIGHT_PX, tiles * width, 3)
     files = {p.name for p in (tmp_path / "show").iterdir()}
-    assert files == {"index.html", "show.css", "show.js", "timeline.js", "data.js", "sprites", dataset_page.MARKER}
+    assert files == {
+        "index.html",
+        "show.css",
+        "show.js",
+        "timeline.js",
+        "data.js",
+        "sprites",
+        dataset_page.MARKER,
+    }
 
 
 def test_sprites_show_the_right_crops(dataset, tmp_path):
@@ -71,7 +86,9 @@ def test_a_tile_keeps_the_shape_of_its_crop():
 @pytest.mark.parametrize("height", [96, 150, 192, 384, 800])
 def test_reduced_decoding_never_falls_below_the_tile(tmp_path, height):
     image = cv2.GaussianBlur(
-        np.random.default_rng(0).integers(0, 255, (height, height // 2, 3), dtype=np.uint8), (0, 0), 9
+        np.random.default_rng(0).integers(0, 255, (height, height // 2, 3), dtype=np.uint8),
+        (0, 0),
+        9,
     )
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
     (tmp_path / "a.jpg").write_bytes(data)
@@ -93,7 +110,9 @@ def test_a_corrupt_crop_is_crossed_out_and_reported(tmp_path, damage):
     if damage == "missing":
         file.unlink()
     else:
-        file.write_bytes({"flip": bytes(data), "empty": b"", "other": b"\x89PNG\r\n\x1a\n" + bytes(60)}[damage])
+        file.write_bytes(
+            {"flip": bytes(data), "empty": b"", "other": b"\x89PNG\r\n\x1a\n" + bytes(60)}[damage]
+        )
     made = dataset_page.write_show(dataset, tmp_path / "show")
     assert len(made.problems) == 1
     assert made.problems[0].startswith(f"{file}: got ")
@@ -109,7 +128,9 @@ def test_a_corrupt_crop_is_crossed_out_and_reported(tmp_path, damage):
 
 def test_an_image_of_another_size_is_not_decoded(tmp_path):
     dataset = make_dataset(tmp_path / "d", n_tracklets=1, n_frames=2)
-    table = dataset.frames.set_column(3, schema.FRAMES.field(3), pa.array([60000 % 32768] * 2, pa.int16()))
+    table = dataset.frames.set_column(
+        3, schema.FRAMES.field(3), pa.array([60000 % 32768] * 2, pa.int16())
+    )
     strip = draw_strip(dataset, table)
     assert {str(error.got) for error in strip.corrupt.values()} == {"32 x 64 px"}
 
@@ -121,10 +142,16 @@ def test_single_file_holds_everything(dataset, tmp_path):
     assert text.count("data:image/jpeg;base64,") == 8
     assert not re.search(r"<script[^>]+src=|<link", text)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
-    inline = [*re.findall(r"<script>(.*?)</script>", text, re.S), *re.findall(r"<style>(.*?)</style>", text, re.S)]
+    inline = [
+        *re.findall(r"<script>(.*?)</script>", text, re.S),
+        *re.findall(r"<style>(.*?)</style>", text, re.S),
+    ]
     assert len(inline) == 4
     for part in inline:
-        assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
+        assert (
+            f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"
+            in policy
+        )
     assert "unsafe" not in policy
     assert "http" not in policy
 
@@ -141,7 +168,9 @@ def test_single_file_has_a_limit(tmp_path, monkeypatch):
 def test_hostile_ids_stay_text(tmp_path, single_file):
     dataset = rename_tracklets(make_dataset(tmp_path / "d"), HOSTILE)
     page = dataset_page.write_show(dataset, tmp_path / "show", single_file=single_file).page
-    text = page.read_text("utf-8") + ("" if single_file else (tmp_path / "show" / "data.js").read_text("utf-8"))
+    text = page.read_text("utf-8") + (
+        "" if single_file else (tmp_path / "show" / "data.js").read_text("utf-8")
+    )
     assert text.count("<script") == 3
     assert "alert(1)</script>" not in text
     assert "\u2028" not in text
@@ -192,7 +221,9 @@ def test_a_failed_show_leaves_the_old_one(dataset, tmp_path, monkeypatch):
     dataset_page.write_show(dataset, tmp_path / "show")
     before = (tmp_path / "show" / "data.js").read_bytes()
     monkeypatch.setattr(
-        dataset_page, "read_static", lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        dataset_page,
+        "read_static",
+        lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device")),
     )
     with pytest.raises(LpwError, match="no space left on device"):
         dataset_page.write_show(dataset, tmp_path / "show")
@@ -204,7 +235,12 @@ def test_same_bytes_twice(dataset, tmp_path):
     for name in "ab":
         dataset_page.write_show(dataset, tmp_path / name)
     first, second = (
-        {f.relative_to(tmp_path / n): f.read_bytes() for f in (tmp_path / n).rglob("*") if f.is_file()} for n in "ab"
+        {
+            f.relative_to(tmp_path / n): f.read_bytes()
+            for f in (tmp_path / n).rglob("*")
+            if f.is_file()
+        }
+        for n in "ab"
     )
     assert len(first) == 8 + 6
     assert first == second

@@ -1,4 +1,5 @@
-"""The page of `lpw show` in a real browser: it works, says nothing on the console and asks for nothing outside."""
+"""The page of `lpw show` in a real browser: it works, says nothing on the console and asks for
+nothing outside."""
 
 import select
 import socket
@@ -36,7 +37,9 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["folder", "single"])
 def page(request, dataset, tmp_path_factory):
-    return write_show(dataset, tmp_path_factory.mktemp("pages") / "show", single_file=request.param).page.as_uri()
+    return write_show(
+        dataset, tmp_path_factory.mktemp("pages") / "show", single_file=request.param
+    ).page.as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,10 @@ def type_into(browser, name, value):
 def test_the_page_is_quiet_and_stays_at_home(browser, page, dark):
     browser.open(page, dark=dark)
     browser.wait_for("document.querySelectorAll('.row').length > 3")
-    loaded = "Promise.all([...document.querySelectorAll('.tile')].map((t) => getComputedStyle(t).backgroundImage))"
+    loaded = (
+        "Promise.all([...document.querySelectorAll('.tile')].map((t) => "
+        "getComputedStyle(t).backgroundImage))"
+    )
     assert all(image.startswith("url(") for image in browser.ask(loaded))
     assert browser.ask(COUNT) == "40 tracklets"
     assert browser.complaints == []
@@ -79,7 +85,9 @@ def test_filters_in_the_address(browser, page):
     browser.open(page + "#min_length=13&camera=scen1%2Fview1")
     browser.wait_for(f"{COUNT}.includes('of')")
     lengths = (
-        "[...document.querySelectorAll('.row .facts:nth-child(2) b:first-child')].map((n) => Number(n.textContent))"
+        "[...document.querySelectorAll('.row .facts:nth-child(2) b:first-child')].map((n) "
+        "=> "
+        "Number(n.textContent))"
     )
     assert browser.ask(COUNT) == f"{len(browser.ask(lengths))} of 40 tracklets"
     assert min(browser.ask(lengths)) >= 13
@@ -93,7 +101,8 @@ def test_filters_in_the_address(browser, page):
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["#min_length=abc", "#sort=__proto__", "#camera=none", "#tracklet=none", "#%E0%A4%A"]
+    "nonsense",
+    ["#min_length=abc", "#sort=__proto__", "#camera=none", "#tracklet=none", "#%E0%A4%A"],
 )
 def test_nonsense_in_the_address_is_ignored(browser, folder_page, nonsense):
     browser.open(folder_page + nonsense)
@@ -111,7 +120,8 @@ def test_controls_filter_sort_and_reset(browser, folder_page):
     browser.ask("document.getElementById('reset').click()")
     type_into(browser, "sort", "longest")
     lengths = browser.ask(
-        "[...document.querySelectorAll('.row .facts b:first-child')].map((n) => Number(n.textContent))"
+        "[...document.querySelectorAll('.row .facts b:first-child')].map((n) => "
+        "Number(n.textContent))"
     )
     assert lengths[:2] == [14, 14]
     browser.ask("document.querySelectorAll('#cameras button')[4].click()")
@@ -129,7 +139,11 @@ def test_keys_walk_the_list_and_the_timeline(browser, folder_page):
     assert browser.ask("document.activeElement.id") == "text"
     browser.press("Escape")
     assert browser.ask("document.activeElement.id") == "list"
-    for key, name in (("ArrowDown", "scen1/view1/000001"), ("j", "scen1/view1/000002"), ("End", "scen2/view2/000010")):
+    for key, name in (
+        ("ArrowDown", "scen1/view1/000001"),
+        ("j", "scen1/view1/000002"),
+        ("End", "scen2/view2/000010"),
+    ):
         browser.press(key)
         browser.wait_for(f"{selected} === '{name}'")
     assert browser.ask("document.getElementById('camera').textContent") == "scen2/view2"
@@ -150,9 +164,13 @@ def test_a_click_on_a_bar_jumps_to_its_tracklet(browser, folder_page):
     browser.open(folder_page + "#camera=scen1%2Fview1")
     browser.ask("document.getElementById('list').scrollTop = 1e9")
     browser.wait_for(f"!({SHOWN_IDS}).includes('scen1/view1/000001')")
-    left, top = browser.ask("(({ left, top }) => [left, top])(document.getElementById('bars').getBoundingClientRect())")
+    left, top = browser.ask(
+        "(({ left, top }) => [left, top])(document.getElementById('bars').getBoundingClientRect())"
+    )
     browser.click(left + 10, top + 5)
-    browser.wait_for("document.querySelector('[aria-selected=true] .id')?.textContent === 'scen1/view1/000001'")
+    browser.wait_for(
+        "document.querySelector('[aria-selected=true] .id')?.textContent === 'scen1/view1/000001'"
+    )
     row = "document.querySelector('[aria-selected=true]').getBoundingClientRect()"
     assert browser.ask(f"{row}.top >= 0 && {row}.bottom <= innerHeight")
     assert browser.complaints == []
@@ -160,7 +178,9 @@ def test_a_click_on_a_bar_jumps_to_its_tracklet(browser, folder_page):
 
 def test_a_corrupt_crop_is_said(browser, page):
     browser.open(page)
-    assert browser.ask("document.getElementById('problems').textContent").startswith("1 corrupt crop")
+    assert browser.ask("document.getElementById('problems').textContent").startswith(
+        "1 corrupt crop"
+    )
     assert browser.ask("document.querySelectorAll('.tile.corrupt').length") == 1
 
 
@@ -184,13 +204,15 @@ def test_datasets_without_times_or_tracklets_have_a_page(browser, tmp_path, n_tr
 
 
 BLOCKED = """new Promise((done) => {{
-  document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective), {{ once: true }});
+  const seen = (event) => done(event.effectiveDirective);
+  document.addEventListener('securitypolicyviolation', seen, {{ once: true }});
   {attempt};
 }})"""
 ATTEMPTS = {
     "img-src": "new Image().src = 'http://127.0.0.1:PORT/x.png'",
     "connect-src": "fetch('http://127.0.0.1:PORT/').catch(() => 0)",
-    "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), { textContent: '1' }))",
+    "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), { "
+    "textContent: '1' }))",
 }
 
 
@@ -209,7 +231,14 @@ def write_large_page(folder, n_tracklets):
     start = np.sort(rng.uniform(0, 3600, (11, n_tracklets // 11 + 1)), axis=1).ravel()[:n_tracklets]
     length = np.clip(rng.lognormal(3.8, 0.8, n_tracklets), 8, 600).astype(int)
     camera = np.repeat(np.arange(11), n_tracklets // 11 + 1)[:n_tracklets].tolist()
-    columns = {"person": None, "kind": "person", "width": 128, "height": 256, "tile": 48, "tiles": 8}
+    columns = {
+        "person": None,
+        "kind": "person",
+        "width": 128,
+        "height": 256,
+        "tile": 48,
+        "tiles": 8,
+    }
     data = {
         "name": "large",
         "digest": "",

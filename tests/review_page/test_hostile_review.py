@@ -1,4 +1,5 @@
-"""What a second look at strangers' folders found: odd values in tables and manifests, forged states and packs."""
+"""What a second look at strangers' folders found: odd values in tables and manifests, forged states
+and packs."""
 
 import json
 import time
@@ -54,7 +55,9 @@ def forge(root: Path, name: str, change: Callable[[Row], Row]) -> None:
     schema = SCHEMAS[name]
     table = read_table(root / f"{name}.parquet", schema)
     new = pa.Table.from_pylist([row | change(row) for row in table.to_pylist()], schema=schema)
-    write_table(root / f"{name}.parquet", new.replace_schema_metadata(table.schema.metadata), schema)
+    write_table(
+        root / f"{name}.parquet", new.replace_schema_metadata(table.schema.metadata), schema
+    )
     seal_tables(root, f"{name}.parquet")
 
 
@@ -73,15 +76,27 @@ class TestTexts:
         assert parse_json(r'"\ud83d\ude00 \\ud800"') == "\U0001f600 \\ud800"
 
     @pytest.mark.parametrize(
-        "change", [{"name": "\ud800"}, {"licence": "\ud800"}, {"images_root": "\ud800"}, {"parent": ["x"]}]
+        "change",
+        [{"name": "\ud800"}, {"licence": "\ud800"}, {"images_root": "\ud800"}, {"parent": ["x"]}],
     )
     def test_a_manifest(self, change: Row, root: Path, tmp_path: Path) -> None:
         forge_manifest(root, **change)
-        for command in (("info", root), ("check", root), ("clean", root, "--apply", tmp_path / "o")):
+        for command in (
+            ("info", root),
+            ("check", root),
+            ("clean", root, "--apply", tmp_path / "o"),
+        ):
             assert lpw(*command)[0] == 3
 
     @pytest.mark.parametrize(
-        "change", [{"start_s": "x"}, {"start_s": 1e308}, {"scene_id": [1]}, {"camera_id": {}}, {"sha256": ["x"]}]
+        "change",
+        [
+            {"start_s": "x"},
+            {"start_s": 1e308},
+            {"scene_id": [1]},
+            {"camera_id": {}},
+            {"sha256": ["x"]},
+        ],
     )
     def test_sources(self, change: Row, root: Path) -> None:
         facts = json.loads((root / "dataset.json").read_text())
@@ -104,7 +119,11 @@ class TestTexts:
     def test_names_of_thousands_of_digits_have_an_order(self, root: Path, tmp_path: Path) -> None:
         long = "9" * 5_000
         assert natural_key(f"a{long}") > natural_key("a1")
-        forge(root, "tracklets", lambda row: {"camera_id": row["camera_id"] + long, "scene_id": f"s{long}"})
+        forge(
+            root,
+            "tracklets",
+            lambda row: {"camera_id": row["camera_id"] + long, "scene_id": f"s{long}"},
+        )
         assert lpw("show", root, "--out", tmp_path / "o")[0] == 0
         assert lpw("export", root, tmp_path / "x", "--to", "mars")[0] in (0, 2)
 
@@ -125,10 +144,14 @@ class TestTables:
 
     def test_a_kind_is_one_of_three(self, root: Path) -> None:
         forge(root, "tracklets", lambda row: {"kind": "\x1b[31m"})
-        code, said = lpw("eval", "--embeddings", root / "e.parquet", "--data", root, "--protocol", "lpw")
+        code, said = lpw(
+            "eval", "--embeddings", root / "e.parquet", "--data", root, "--protocol", "lpw"
+        )
         assert code == 3 and "the kind" in said and "\x1b" not in said
 
-    @pytest.mark.parametrize("command", [["pack"], ["clean", "--suggest"], ["embed"], ["export", "O", "--to", "hf"]])
+    @pytest.mark.parametrize(
+        "command", [["pack"], ["clean", "--suggest"], ["embed"], ["export", "O", "--to", "hf"]]
+    )
     def test_an_image_without_a_path(self, command: list[str], root: Path, tmp_path: Path) -> None:
         forge(root, "frames", lambda row: {"image": {"bytes": None, "path": None}})
         words = [str(tmp_path / "o") if word == "O" else word for word in command]
@@ -144,7 +167,17 @@ class TestTables:
         names = [f"{i:06}" for i in range(MANY)]
         nothing = [None] * MANY
         halves = [name[:5] for name in names]  # ten tracklets in each camera, of ten scenes
-        columns: list[Any] = [names, names, halves, nothing, ["person"] * MANY, names, [1] * MANY, nothing, nothing]
+        columns: list[Any] = [
+            names,
+            names,
+            halves,
+            nothing,
+            ["person"] * MANY,
+            names,
+            [1] * MANY,
+            nothing,
+            nothing,
+        ]
         table = make_table(columns, TRACKLETS)
         write_table(root / "tracklets.parquet", table, TRACKLETS)
         seal_tables(root, "tracklets.parquet")
@@ -154,7 +187,8 @@ class TestTables:
         assert time.perf_counter() - begin < 5
         assert len(cameras) == MANY // 10
         assert cameras[1] == {
-            "camera_id": "00001", "scene_id": "000010", "n_tracklets": 10, "n_images": 10, "n_persons": None,
+            "camera_id": "00001", "scene_id": "000010", "n_tracklets": 10, "n_images": 10,
+            "n_persons": None,
             "time_s": None,
         }  # fmt: skip
         assert len(problems) == 21 and str(MANY // 10 - 20) in problems[-1].found
@@ -182,33 +216,51 @@ class TestState:
         image = root / str(dataset.frames["image"][0].as_py()["path"])
         image.write_bytes(b"other")
         status = image.stat()
-        state = CheckState(root / ".lpw" / STATE_FILE, str(dataset.manifest["digest"]), dataset.frames.num_rows)
+        state = CheckState(
+            root / ".lpw" / STATE_FILE, str(dataset.manifest["digest"]), dataset.frames.num_rows
+        )
         state.start(incremental=True)
         known = [0, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         mark = "0" * 64
-        for line in ({"verified": [known]}, {"mark": mark, "verified": [known]}, {"mark": None, "verified": [known]}):
+        for line in (
+            {"verified": [known]},
+            {"mark": mark, "verified": [known]},
+            {"mark": None, "verified": [known]},
+        ):
             with (root / ".lpw" / STATE_FILE).open("a") as stream:
                 stream.write(json.dumps(line, separators=(",", ":")) + "\n")
         for incremental in (True, False):
             report = check_dataset(root, incremental=incremental)
             assert "image-hash" in {problem.rule for problem in report.problems}
 
-    def test_a_line_without_a_mark_is_not_parsed(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_line_without_a_mark_is_not_parsed(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """200 MB of [] would take gigabytes."""
         check_dataset(root)
         file = root / ".lpw" / STATE_FILE
         with file.open("ab") as stream:
-            stream.write(b'{"mark":"' + b"0" * 64 + b'","verified":[' + b"[]," * 1_000_000 + b"[]]}\n")
+            stream.write(
+                b'{"mark":"' + b"0" * 64 + b'","verified":[' + b"[]," * 1_000_000 + b"[]]}\n"
+            )
         parsed: list[int] = []
         true_loads = json.loads
-        monkeypatch.setattr(json, "loads", lambda text, **words: parsed.append(len(text)) or true_loads(text, **words))
+        monkeypatch.setattr(
+            json,
+            "loads",
+            lambda text, **words: parsed.append(len(text)) or true_loads(text, **words),
+        )
         check_dataset(root, incremental=True)
         assert max(parsed, default=0) < 1_000_000
 
-    def test_without_a_key_it_is_said(self, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_without_a_key_it_is_said(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         (tmp_path / "file").touch()
         monkeypatch.setenv("LPW_CONFIG", str(tmp_path / "file" / "config"))
-        monkeypatch.setattr(images, "_YOUNG_NS", -(1 << 62))  # a file made just now is remembered too
+        monkeypatch.setattr(
+            images, "_YOUNG_NS", -(1 << 62)
+        )  # a file made just now is remembered too
         report = check_dataset(root)
         assert any("no place for a key" in note for note in report.notes)
 
@@ -226,7 +278,10 @@ class TestPack:
         table = read_table(root / PACK_TABLE, PACK)
         length = 2**31 - 1
         n_bytes = table.num_rows * length
-        rows = [row | {"offset": i * length, "length": length} for i, row in enumerate(table.to_pylist())]
+        rows = [
+            row | {"offset": i * length, "length": length}
+            for i, row in enumerate(table.to_pylist())
+        ]
         facts = {**table.schema.metadata, b"lpw_pack_bytes": str(n_bytes).encode()}
         new = pa.Table.from_pylist(rows, schema=PACK).replace_schema_metadata(facts)
         write_table(root / PACK_TABLE, new, PACK)
@@ -258,7 +313,9 @@ class TestHints:
         file = root / FOLDER / f"{name}.parquet"
         table = read_table(file, TABLES[name])
         rows = [row | change for row in table.to_pylist()]
-        new = pa.Table.from_pylist(rows, schema=TABLES[name]).replace_schema_metadata(table.schema.metadata)
+        new = pa.Table.from_pylist(rows, schema=TABLES[name]).replace_schema_metadata(
+            table.schema.metadata
+        )
         write_table(file, new, TABLES[name])
         with pytest.raises(LpwError, match=f"{name}.parquet: got suggestions with"):
             read_hints(dataset)

@@ -1,4 +1,5 @@
-"""The review page in a real browser: every operation by keyboard, and nothing lost whatever breaks."""
+"""The review page in a real browser: every operation by keyboard, and nothing lost whatever
+breaks."""
 
 import json
 import os
@@ -37,7 +38,9 @@ def hand(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    dataset = make_dataset(tmp_path_factory.mktemp("page") / "d", n_tracklets=40, n_frames=34, identified=False)
+    dataset = make_dataset(
+        tmp_path_factory.mktemp("page") / "d", n_tracklets=40, n_frames=34, identified=False
+    )
     suggest(dataset.root)
     return open_dataset(dataset.root)
 
@@ -93,14 +96,21 @@ class TestOneKeyAfterTheOther:
         name = page.text("id")
         page.type(*keys)
         (line,) = served.wait_for(1)
-        assert (line["operation"], line["tracklets"], line["arguments"]) == (operation, [name], arguments)
+        assert (line["operation"], line["tracklets"], line["arguments"]) == (
+            operation,
+            [name],
+            arguments,
+        )
         page.wait_saved()
 
     def test_frames_are_dropped_and_restored(self, page, served):
         tiles = page.ask(TILES)
         page.type("ArrowRight", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight", "d")
         (line,) = served.wait_for(1)
-        assert (line["operation"], line["arguments"]) == ("drop_frames", {"frames": [[tiles[1], tiles[3] + 1]]})
+        assert (line["operation"], line["arguments"]) == (
+            "drop_frames",
+            {"frames": [[tiles[1], tiles[3] + 1]]},
+        )
         assert page.ask("document.querySelectorAll('.tile.dropped').length") == 3
         page.type("ArrowLeft", "d")
         line = served.wait_for(2)[-1]
@@ -108,7 +118,9 @@ class TestOneKeyAfterTheOther:
         assert page.ask("document.querySelectorAll('.tile.dropped').length") == 2
 
     def test_the_suggested_frames_are_dropped(self, hand, served, monkeypatch):
-        monkeypatch.setattr("lpw_toolkit.review_page.desk.suggest_drops", lambda reasons, n_frames: [[4, 7]])
+        monkeypatch.setattr(
+            "lpw_toolkit.review_page.desk.suggest_drops", lambda reasons, n_frames: [[4, 7]]
+        )
         hand.review(served.address)
         assert "drop the suggested frames" in hand.text("key-hints")
         assert hand.ask("document.querySelectorAll('.tile.suggested').length") > 0
@@ -143,7 +155,10 @@ class TestOneKeyAfterTheOther:
 
     def test_persons_are_linked_told_apart_and_linked_to_nobody(self, page, served):
         name = page.text("id")
-        others = page.ask("[...document.querySelectorAll('.candidate[data-kind=across]')].map((node) => node.title)")
+        others = page.ask(
+            "[...document.querySelectorAll('.candidate[data-kind=across]')].map((node) => "
+            "node.title)"
+        )
         page.type("2")
         line = served.wait_for(1)[-1]
         assert (line["operation"], line["tracklets"]) == ("link", [name, others[1]])
@@ -203,7 +218,9 @@ class TestOneKeyAfterTheOther:
         every = page.ask(TILES)
         assert every == list(range(len(every)))
         assert len(every) > len(some)
-        page.wait_for("[...document.querySelectorAll('.tile')].some((t) => t.style.backgroundImage)")
+        page.wait_for(
+            "[...document.querySelectorAll('.tile')].some((t) => t.style.backgroundImage)"
+        )
         page.type("p")
         page.wait_for("!document.getElementById('stage').hidden")
         page.type("p")
@@ -214,7 +231,9 @@ class TestOneKeyAfterTheOther:
     def test_twelve_at_once(self, page, served):
         page.type("t")
         page.wait_for("document.querySelectorAll('.cell').length === 12")
-        names = page.ask("[...document.querySelectorAll('.cell b')].map((node) => node.textContent)")
+        names = page.ask(
+            "[...document.querySelectorAll('.cell b')].map((node) => node.textContent)"
+        )
         page.type("3", "q", "5", "5", "Space")
         (line,) = served.wait_for(1)
         assert line["operation"] == "accept"
@@ -228,7 +247,9 @@ class TestOneKeyAfterTheOther:
     def test_of_twelve_some_are_rejected(self, page, served):
         page.type("t")
         page.wait_for("document.querySelectorAll('.cell').length === 12")
-        names = page.ask("[...document.querySelectorAll('.cell b')].map((node) => node.textContent)")
+        names = page.ask(
+            "[...document.querySelectorAll('.cell b')].map((node) => node.textContent)"
+        )
         page.type("2", "e", "x", "Space")
         rejected, accepted = served.wait_for(2)
         assert (rejected["operation"], rejected["arguments"]) == ("reject", {"reason": "no_person"})
@@ -382,15 +403,22 @@ class TestNothingIsLost:
 
     def test_kill_9_of_the_command_loses_nothing_that_was_saved(self, hand, dataset, tmp_path):
         command = [
-            sys.executable, "-m", "lpw_cli", "clean", str(dataset.root), "--review", "--reviewer", "kim", "--no-open",
+            sys.executable, "-m", "lpw_cli", "clean", str(dataset.root), "--review", "--reviewer",
+            "kim", "--no-open",
             "--state", str(tmp_path),
         ]  # fmt: skip
         shown = 0
         for round_ in range(2):
-            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+            process = subprocess.Popen(
+                command, stderr=subprocess.PIPE, text=True, start_new_session=True
+            )
             try:
                 lines = iter(process.stderr.readline, "")
-                address = next(m[0] for line in lines if (m := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line)))
+                address = next(
+                    m[0]
+                    for line in lines
+                    if (m := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line))
+                )
                 hand.review(address)
                 hand.accept(3)
                 hand.wait_saved()
@@ -402,7 +430,9 @@ class TestNothingIsLost:
                 process.stderr.close()
             log = (tmp_path / "cleanup" / "kim.jsonl").read_text("utf-8").splitlines()
             assert len(log) >= shown
-            shown += round_ == 0  # the last one is kept in the browser: the next server gets it first
+            shown += (
+                round_ == 0
+            )  # the last one is kept in the browser: the next server gets it first
         found = replay(read_base(dataset), tmp_path / "cleanup")
         assert found.logs[0].n_decisions >= 7
 
@@ -417,14 +447,19 @@ def test_the_page_is_quiet_and_readable(hand, served, dark, tmp_path):
     for keys in ([], ["Escape", "t"], ["Escape", "?"]):
         hand.type(*keys)
         hand.ask(f"(() => {{ {axe} }})()" if not keys else "1")
-        found = hand.ask("axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact))"
-                         ".map((v) => [v.id, v.nodes.map((n) => n.html + n.failureSummary).slice(0, 3)]))")  # fmt: skip
+        found = hand.ask("axe.run().then((r) => r.violations.filter((v) => ['serious', "
+                         "'critical'].includes(v.impact))"
+                         ".map((v) => [v.id, v.nodes.map((n) => n.html + "
+                         "n.failureSummary).slice(0, 3)]))")  # fmt: skip
         assert found == []
     hand.press("Escape")
     assert hand.complaints == []
     home = f"http://127.0.0.1:{served.port}/"
     assert all(address.startswith((home, f"blob:{home}", "data:,")) for address in hand.requests)
-    assert hand.ask("document.documentElement.scrollWidth <= 1280 && document.documentElement.scrollHeight <= 720")
+    assert hand.ask(
+        "document.documentElement.scrollWidth <= 1280 && document.documentElement.scrollHeight <= "
+        "720"
+    )
 
 
 def test_focus_can_be_seen_and_moved_by_keyboard(page):
@@ -432,7 +467,8 @@ def test_focus_can_be_seen_and_moved_by_keyboard(page):
     for _ in range(12):
         page.press("Tab")
         here = page.ask(
-            "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
+            "document.activeElement.id || document.activeElement.className || "
+            "document.activeElement.tagName"
         )
         outline = page.ask("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid" or here == "BODY", here
@@ -449,7 +485,10 @@ def test_hostile_names_and_comments_are_text(hand, tmp_path):
         for _ in range(4):
             hand.wait_seen()
             hand.type("c")
-            hand.ask("document.querySelector('dialog textarea').value = '<img src=x onerror=alert(1)>\\n\\u202e'")
+            hand.ask(
+                "document.querySelector('dialog textarea').value = '<img src=x onerror=alert(1)>\\n"
+                "\\u202e'"
+            )
             hand.type("Enter", "j")
         served.wait_for(4)
         hand.wait_saved()
@@ -465,7 +504,10 @@ def test_ten_thousand_tracklets(hand, tmp_path):
         assert hand.text("progress") == "0 of 10,000 reviewed"
         assert hand.ask("document.querySelectorAll('#rows .row').length") < 60
         hand.ask("document.getElementById('queue').scrollTop = 1e9")
-        hand.wait_for("[...document.querySelectorAll('#rows .row')].some((row) => row.dataset.place === '9999')")
+        hand.wait_for(
+            "[...document.querySelectorAll('#rows .row')].some((row) => row.dataset.place === "
+            "'9999')"
+        )
         assert hand.ask("document.querySelectorAll('*').length") < 1500
         hand.accept(30)
         hand.type("t", "Space", "Escape")

@@ -23,7 +23,14 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import HEADERS, MAX_BODY_BYTES, Keys
 from lpw_toolkit.review_page.hints import choose_tiles, read_hints, suggest_cuts, suggest_drops
-from lpw_toolkit.review_page.server import STATIC, ServeOptions, make_app, name_reviewer, read_static, serve_review
+from lpw_toolkit.review_page.server import (
+    STATIC,
+    ServeOptions,
+    make_app,
+    name_reviewer,
+    read_static,
+    serve_review,
+)
 
 PORT = 8421
 HOME = f"http://127.0.0.1:{PORT}"
@@ -31,7 +38,9 @@ HOME = f"http://127.0.0.1:{PORT}"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    dataset = make_dataset(tmp_path_factory.mktemp("server") / "d", n_tracklets=12, n_frames=40, identified=False)
+    dataset = make_dataset(
+        tmp_path_factory.mktemp("server") / "d", n_tracklets=12, n_frames=40, identified=False
+    )
     suggest(dataset.root)
     return dataset.root
 
@@ -59,13 +68,17 @@ def keys():
 
 @pytest.fixture
 def ask(desk, keys):
-    """Sends a request as the page does; headers and cookies can be replaced, None leaves one out."""
+    """Sends a request as the page does; headers and cookies can be replaced, None leaves one
+    out."""
     from starlette.testclient import TestClient
 
     app = make_app(desk, PORT, keys)
 
     def send(path: str, method: str = "GET", *, enter: bool = True, **more: Any):
-        headers = {"host": f"127.0.0.1:{PORT}", "cookie": f"lpw-review-{PORT}={keys.token}" if enter else None}
+        headers = {
+            "host": f"127.0.0.1:{PORT}",
+            "cookie": f"lpw-review-{PORT}={keys.token}" if enter else None,
+        }
         if method == "POST":
             headers |= {"origin": HOME, "content-type": "application/json"}
         headers |= more.pop("headers", {})
@@ -130,25 +143,46 @@ class TestWhoIsLetIn(Together):
         assert "set-cookie" not in answer.headers
 
     def test_an_old_token_opens_nothing(self, ask):
-        assert ask("/api/start", headers={"cookie": f"lpw-review-{PORT}={Keys().token}"}).status_code == 403
+        assert (
+            ask("/api/start", headers={"cookie": f"lpw-review-{PORT}={Keys().token}"}).status_code
+            == 403
+        )
 
     @pytest.mark.parametrize(
-        "path", ["/", "/main.js", "/api/start", "/api/ping", "/api/tracklet/0", "/sprite/0/sheet", "/nothing"]
+        "path",
+        [
+            "/",
+            "/main.js",
+            "/api/start",
+            "/api/ping",
+            "/api/tracklet/0",
+            "/sprite/0/sheet",
+            "/nothing",
+        ],
     )
     def test_nothing_without_the_cookie(self, ask, path):
         assert ask(path, enter=False).status_code == 403
         assert ask(path, headers={"cookie": "lpw-review-8421=; \x01"}).status_code == 403
 
     def test_a_token_in_referer_or_body_is_none(self, ask, keys):
-        assert ask("/api/start", enter=False, headers={"referer": f"{HOME}/?token={keys.token}"}).status_code == 403
-        assert ask("/api/decide", "POST", enter=False, json={"token": keys.token}).status_code == 403
+        assert (
+            ask(
+                "/api/start", enter=False, headers={"referer": f"{HOME}/?token={keys.token}"}
+            ).status_code
+            == 403
+        )
+        assert (
+            ask("/api/decide", "POST", enter=False, json={"token": keys.token}).status_code == 403
+        )
         assert ask(f"/api/start?token={keys.token}", enter=False).status_code == 403
 
     @pytest.mark.parametrize(
         "host",
         [
-            "evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1.evil.example:{PORT}",
-            f"evil@127.0.0.1:{PORT}", f"[::1]:{PORT}", f"0.0.0.0:{PORT}", f"localhost.:{PORT}", "", f"LOCALHOST:{PORT}",
+            "evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1",
+            f"127.0.0.1.evil.example:{PORT}",
+            f"evil@127.0.0.1:{PORT}", f"[::1]:{PORT}", f"0.0.0.0:{PORT}", f"localhost.:{PORT}", "",
+            f"LOCALHOST:{PORT}",
         ],
     )  # fmt: skip
     def test_a_foreign_host_is_refused(self, ask, keys, host):
@@ -160,24 +194,42 @@ class TestWhoIsLetIn(Together):
 
     @pytest.mark.parametrize(
         "origin",
-        ["http://evil.example", "null", "https://127.0.0.1:8421", "http://127.0.0.1", "http://127.0.0.1:84210", ""],
+        [
+            "http://evil.example",
+            "null",
+            "https://127.0.0.1:8421",
+            "http://127.0.0.1",
+            "http://127.0.0.1:84210",
+            "",
+        ],
     )
     def test_a_foreign_origin_is_refused(self, ask, origin):
         assert ask("/api/start", headers={"origin": origin}).status_code == 403
-        assert ask("/api/decide", "POST", headers={"origin": origin}, json=make_request()).status_code == 403
+        assert (
+            ask("/api/decide", "POST", headers={"origin": origin}, json=make_request()).status_code
+            == 403
+        )
 
     def test_a_decision_without_origin_is_refused(self, ask, review):
-        assert ask("/api/decide", "POST", headers={"origin": None}, json=make_request()).status_code == 403
+        assert (
+            ask("/api/decide", "POST", headers={"origin": None}, json=make_request()).status_code
+            == 403
+        )
         assert review.log.decisions == []
 
     @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
     def test_requests_that_other_sites_cause_are_refused(self, ask, site):
         assert ask("/sprite/0/sheet", headers={"sec-fetch-site": site}).status_code == 403
 
-    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+    @pytest.mark.parametrize(
+        "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+    )
     def test_only_json_is_taken(self, ask, review, kind):
         data = json.dumps(make_request())
-        assert ask("/api/decide", "POST", headers={"content-type": kind}, content=data).status_code == 415
+        assert (
+            ask("/api/decide", "POST", headers={"content-type": kind}, content=data).status_code
+            == 415
+        )
         assert review.log.decisions == []
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
@@ -200,7 +252,8 @@ class TestWhoIsLetIn(Together):
 
 class TestHeaders(Together):
     @pytest.mark.parametrize(
-        "path", ["/", "/main.js", "/review.css", "/api/start", "/sprite/0/sheet", "/nothing", "/a%2fb"]
+        "path",
+        ["/", "/main.js", "/review.css", "/api/start", "/sprite/0/sheet", "/nothing", "/a%2fb"],
     )
     def test_every_answer_is_dressed(self, ask, path):
         headers = ask(path).headers
@@ -221,21 +274,34 @@ class TestHeaders(Together):
         for name in STATIC:
             text = read_static(name).decode()
             assert re.findall(r"https?://", text) == []
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+            assert not re.search(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function",
+                text,
+            )
 
 
 class TestAddresses(Together):
     @pytest.mark.parametrize(
         "path",
         [
-            "/..%2f..%2fetc/passwd", "/%2e%2e/dataset.json", "/main.js%00.css", "/static/../dataset.json", "//x/passwd",
+            "/..%2f..%2fetc/passwd", "/%2e%2e/dataset.json", "/main.js%00.css",
+            "/static/../dataset.json", "//x/passwd",
             "/main.js\x00", "/api/tracklet/0%2f..", "/sprite/..\\..\\x/sheet",
         ],
     )  # fmt: skip
     def test_encoded_and_upward_ones_are_refused(self, desk, keys, path):
         """As they stand in the request: a client would tidy them up."""
-        headers = [(b"host", f"127.0.0.1:{PORT}".encode()), (b"cookie", f"lpw-review-{PORT}={keys.token}".encode())]
-        scope = {"type": "http", "method": "GET", "path": unquote(path), "raw_path": path.encode(), "headers": headers}
+        headers = [
+            (b"host", f"127.0.0.1:{PORT}".encode()),
+            (b"cookie", f"lpw-review-{PORT}={keys.token}".encode()),
+        ]
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "headers": headers,
+        }
         sent: list[dict[str, Any]] = []
 
         async def receive():
@@ -250,9 +316,12 @@ class TestAddresses(Together):
     @pytest.mark.parametrize(
         "path",
         [
-            "/dataset.json", "/images/scen1/view1/000001/0.jpg", "/static/main.js", "/guard.py", "/api/tracklet/12",
-            "/api/tracklet/-1", "/api/tracklet/x", "/api/tracklet/01", "/api/tracklet/1e3", "/api/tracklet/99999999999",
-            "/sprite/12/sheet", "/sprite/0/0-0", "/sprite/0/5-4", "/sprite/0/0-9999", "/sprite/0/-1-4", "/sprite/0/a-b",
+            "/dataset.json", "/images/scen1/view1/000001/0.jpg", "/static/main.js", "/guard.py",
+            "/api/tracklet/12",
+            "/api/tracklet/-1", "/api/tracklet/x", "/api/tracklet/01", "/api/tracklet/1e3",
+            "/api/tracklet/99999999999",
+            "/sprite/12/sheet", "/sprite/0/0-0", "/sprite/0/5-4", "/sprite/0/0-9999",
+            "/sprite/0/-1-4", "/sprite/0/a-b",
             "/sprite/0/scen1", "/sprite/12/few", "/sprite/12/candidates", "/cleanup/anna.jsonl",
         ],
     )  # fmt: skip
@@ -270,7 +339,13 @@ class TestWhatItTells:
         start = ask("/api/start").json()
         assert start["name"] == dataset.name
         assert start["reviewer"] == "anna"
-        assert len(start["ids"]) == len(start["frames"]) == len(start["camera"]) == len(start["letters"]) == 12
+        assert (
+            len(start["ids"])
+            == len(start["frames"])
+            == len(start["camera"])
+            == len(start["letters"])
+            == 12
+        )
         assert sorted(start["order"]) == list(range(12))
         assert len(start["chances"]) == 12
         assert start["letters"] == "u" * 12
@@ -281,7 +356,13 @@ class TestWhatItTells:
         found = ask("/api/tracklet/3").json()
         assert found["id"] == ids[3]
         assert found["pieces"] == [
-            {"name": ids[3], "tracklet": ids[3], "start": 0, "stop": found["n_frames"], "status": "unreviewed"}
+            {
+                "name": ids[3],
+                "tracklet": ids[3],
+                "start": 0,
+                "stop": found["n_frames"],
+                "status": "unreviewed",
+            }
             | {key: [] for key in ("reasons", "dropped", "flags", "comments", "reviewers")}
         ]
         assert found["tiles"] == sorted(set(found["tiles"]))
@@ -297,7 +378,10 @@ class TestWhatItTells:
         found = ask("/api/tracklet/3").json()
         sheet = ask("/sprite/3/sheet")
         assert sheet.headers["content-type"] == "image/jpeg"
-        assert Image.open(io.BytesIO(sheet.content)).size == (found["tile_px"] * len(found["tiles"]), 96)
+        assert Image.open(io.BytesIO(sheet.content)).size == (
+            found["tile_px"] * len(found["tiles"]),
+            96,
+        )
         n = 2 * (len(found["merges"]) + len(found["across"]) + len(found["members"]))
         thumbs = Image.open(io.BytesIO(ask("/sprite/3/candidates").content))
         assert thumbs.size == (found["thumb_px"] * n, 96)
@@ -308,7 +392,9 @@ class TestWhatItTells:
         (dataset.root / dataset.frames["image"][0].as_py()["path"]).unlink()
         assert ask("/sprite/0/sheet").status_code == 200
 
-    def test_without_suggestions_everything_works_in_the_order_of_the_table(self, dataset, review, keys):
+    def test_without_suggestions_everything_works_in_the_order_of_the_table(
+        self, dataset, review, keys
+    ):
         shutil.rmtree(dataset.root / "cleanup" / "suggestions")
         desk = Desk(dataset, review, read_hints(dataset))
         start = desk.start()
@@ -327,7 +413,9 @@ class TestWhatItTells:
 
     def test_hostile_names_arrive_as_they_are(self, ask):
         text = "<script>alert(1)</script>\n\u202e../../x"
-        assert ask("/api/decide", "POST", json=make_request("comment", text=text)).status_code == 200
+        assert (
+            ask("/api/decide", "POST", json=make_request("comment", text=text)).status_code == 200
+        )
         assert ask("/api/tracklet/0").json()["pieces"][0]["comments"] == [["anna", text]]
 
 
@@ -349,7 +437,11 @@ class TestDeciding:
     def test_a_uuid_stands_for_one_decision(self, ask):
         request = make_request()
         assert ask("/api/decide", "POST", json=request).status_code == 200
-        answer = ask("/api/decide", "POST", json=request | {"operation": "reject", "arguments": {"reason": None}})
+        answer = ask(
+            "/api/decide",
+            "POST",
+            json=request | {"operation": "reject", "arguments": {"reason": None}},
+        )
         assert answer.status_code == 400
 
     def test_a_large_body_is_refused(self, ask):
@@ -360,7 +452,12 @@ class TestDeciding:
                 yield b" " * 1000
 
         assert ask("/api/decide", "POST", content=pour()).status_code == 413
-        assert ask("/api/decide", "POST", headers={"content-length": "1" * 30}, content=b"{}").status_code == 413
+        assert (
+            ask(
+                "/api/decide", "POST", headers={"content-length": "1" * 30}, content=b"{}"
+            ).status_code
+            == 413
+        )
 
     def test_a_full_disk_is_told_and_tried_again(self, ask, review, monkeypatch):
         request = make_request()
@@ -377,11 +474,16 @@ class TestDeciding:
     def test_undo_brings_a_tracklet_back(self, ask):
         request = make_request("split", at=7)
         pieces = ask("/api/decide", "POST", json=request).json()["touched"][0]["pieces"]
-        assert [(piece["start"], piece["stop"]) for piece in pieces] == [(0, 7), (7, pieces[1]["stop"])]
+        assert [(piece["start"], piece["stop"]) for piece in pieces] == [
+            (0, 7),
+            (7, pieces[1]["stop"]),
+        ]
         undo = make_request("undo", of=request["uuid"])
         touched = ask("/api/decide", "POST", json=undo).json()["touched"]
         assert (touched[0]["letter"], len(touched[0]["pieces"])) == ("u", 1)
-        redo = ask("/api/decide", "POST", json=make_request("undo", of=undo["uuid"])).json()["touched"]
+        redo = ask("/api/decide", "POST", json=make_request("undo", of=undo["uuid"])).json()[
+            "touched"
+        ]
         assert len(redo[0]["pieces"]) == 2
 
     def test_the_queue_leaves_out_what_is_decided(self, ask):
@@ -412,7 +514,10 @@ class TestDeciding:
             desk.decide(make_request("accept"))
             (clash,) = desk.list_clashes()
             assert clash["kind"] == "verdict"
-            assert sorted(decision["reviewer"] for decision in clash["decisions"]) == ["anna", "bob"]
+            assert sorted(decision["reviewer"] for decision in clash["decisions"]) == [
+                "anna",
+                "bob",
+            ]
             assert clash["n"] == 0
 
 
@@ -420,9 +525,12 @@ class TestWrongDecisions(Together):
     @pytest.mark.parametrize(
         "change",
         [
-            {"operation": "delete"}, {"operation": None}, {"tracklets": ["../../etc/passwd"]}, {"tracklets": []},
-            {"tracklets": ["scen1/view1/000001@5-99999"]}, {"tracklets": "scen1/view1/000001"}, {"uuid": "1"},
-            {"arguments": {"path": "/etc/passwd"}}, {"arguments": []}, {"spent_ms": -1}, {"spent_ms": 1.5},
+            {"operation": "delete"}, {"operation": None}, {"tracklets": ["../../etc/passwd"]},
+            {"tracklets": []},
+            {"tracklets": ["scen1/view1/000001@5-99999"]}, {"tracklets": "scen1/view1/000001"},
+            {"uuid": "1"},
+            {"arguments": {"path": "/etc/passwd"}}, {"arguments": []}, {"spent_ms": -1},
+            {"spent_ms": 1.5},
             {"reviewer": "bob"}, {"seq": 0}, {"previous": "0" * 64}, {"time": "now"},
         ],
     )  # fmt: skip
@@ -434,7 +542,18 @@ class TestWrongDecisions(Together):
 
     @pytest.mark.parametrize(
         "body",
-        [b"", b"{", b"[]", b"null", b"1", b'"a"', b"[" * 60_000, b"\xff\xfe", b'{"uuid": NaN}', b'{"a":1,"a":2}'],
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b"1",
+            b'"a"',
+            b"[" * 60_000,
+            b"\xff\xfe",
+            b'{"uuid": NaN}',
+            b'{"a":1,"a":2}',
+        ],
     )
     def test_other_bodies_are_refused(self, ask, review, body):
         assert ask("/api/decide", "POST", content=body).status_code == 400
@@ -463,14 +582,22 @@ class TestServing:
 
     @pytest.mark.parametrize(
         ("user", "name"),
-        [("Anna", "anna"), ("j.doe", "j-doe"), ("Ünal Ö", "nal"), ("", "reviewer"), ("--", "reviewer")],
+        [
+            ("Anna", "anna"),
+            ("j.doe", "j-doe"),
+            ("Ünal Ö", "nal"),
+            ("", "reviewer"),
+            ("--", "reviewer"),
+        ],
     )
     def test_a_name_is_made_of_the_users(self, monkeypatch, user, name):
         monkeypatch.setattr("getpass.getuser", lambda: user)
         assert name_reviewer() == name
 
     def test_a_wrong_reviewer_is_told_by_the_command(self, dataset):
-        run = CliRunner().invoke(command, [str(dataset.root), "--review", "--reviewer", "../x", "--no-open"])
+        run = CliRunner().invoke(
+            command, [str(dataset.root), "--review", "--reviewer", "../x", "--no-open"]
+        )
         assert isinstance(run.exception, LpwError)
         assert "reviewer" in str(run.exception)
 

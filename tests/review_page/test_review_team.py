@@ -1,4 +1,5 @@
-"""Several reviewers: who looks at what, what is kept from whom, attention checks, and where people differ."""
+"""Several reviewers: who looks at what, what is kept from whom, attention checks, and where people
+differ."""
 
 import io
 import json
@@ -34,7 +35,9 @@ ALONE = Team()
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    dataset = make_dataset(tmp_path_factory.mktemp("team") / "d", n_tracklets=24, n_frames=30, identified=False)
+    dataset = make_dataset(
+        tmp_path_factory.mktemp("team") / "d", n_tracklets=24, n_frames=30, identified=False
+    )
     suggest(dataset.root)
     return dataset.root
 
@@ -61,12 +64,17 @@ def list_verdicts(review: Review) -> list[bool]:
 
 class TestTeam:
     def test_everything_is_looked_at_by_one_or_by_all(self) -> None:
-        team, names = Team(("anna", "ben", "cleo"), 0.25), [f"scen1/view1/{i:06d}" for i in range(2000)]
+        team, names = (
+            Team(("anna", "ben", "cleo"), 0.25),
+            [f"scen1/view1/{i:06d}" for i in range(2000)],
+        )
         lookers = [sum(team.looks_at(who, name) for who in team.reviewers) for name in names]
         assert set(lookers) == {1, 3}
         assert np.mean([n == 3 for n in lookers]) == pytest.approx(0.25, abs=0.04)
         for who in team.reviewers:
-            assert np.mean([team.looks_at(who, name) for name in names]) == pytest.approx(0.5, abs=0.05)
+            assert np.mean([team.looks_at(who, name) for name in names]) == pytest.approx(
+                0.5, abs=0.05
+            )
 
     def test_the_order_of_the_names_and_more_names_move_little(self) -> None:
         names = [f"a/{i}" for i in range(300)]
@@ -74,8 +82,16 @@ class TestTeam:
             Team(("x", "y", "z"), 0.3).is_shared(n) for n in names
         ]
 
-    @pytest.mark.parametrize(("names", "both"), [(("anna",), 0.1), (("anna", "anna"), 0.1), (("A b", "c"), 0.1),
-                                                 (("anna", "ben"), 1.5), (("", "ben"), 0.1)])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("names", "both"),
+        [
+            (("anna",), 0.1),
+            (("anna", "anna"), 0.1),
+            (("A b", "c"), 0.1),
+            (("anna", "ben"), 1.5),
+            (("", "ben"), 0.1),
+        ],
+    )
     def test_wrong_teams(self, names: tuple[str, ...], both: float) -> None:
         with pytest.raises(LpwError, match=r"option --(team|both)"):
             Team(names, both)
@@ -131,13 +147,28 @@ class TestAttention:
         for each in found:
             one, other = each.parts
             assert one.tracklet != other.tracklet and each.name not in base.tracklets
-            assert np.isin(base.frame_numbers(one.tracklet), base.frame_numbers(other.tracklet)).any()
-            assert each.find(each.seam - 1)[0] == one.tracklet and each.find(each.seam) == (other.tracklet, other.start)
+            assert np.isin(
+                base.frame_numbers(one.tracklet), base.frame_numbers(other.tracklet)
+            ).any()
+            assert each.find(each.seam - 1)[0] == one.tracklet and each.find(each.seam) == (
+                other.tracklet,
+                other.start,
+            )
             assert min(each.seam, each.n_frames - each.seam) >= 6
 
-    @pytest.mark.parametrize(("what", "found"), [("accept", False), ("reject", True), ("split", True),
-                                                 ("split far off", False), ("drop", True)])  # fmt: skip
-    def test_a_verdict_is_one_line_and_nothing_else(self, dataset: Dataset, what: str, found: bool) -> None:
+    @pytest.mark.parametrize(
+        ("what", "found"),
+        [
+            ("accept", False),
+            ("reject", True),
+            ("split", True),
+            ("split far off", False),
+            ("drop", True),
+        ],
+    )
+    def test_a_verdict_is_one_line_and_nothing_else(
+        self, dataset: Dataset, what: str, found: bool
+    ) -> None:
         with open_review(dataset, "anna") as review:
             desk = sit(dataset, review, checks=0.1)
             start = desk.start()
@@ -172,7 +203,10 @@ class TestAttention:
             assert set(check["signals"]) == set(real["signals"])
             assert start["ids"][n].rpartition("/")[0] in start["cameras"]
             for picture in (desk.draw_sheet(n), desk.draw_few(n), desk.draw_frames(n, 0, 3)):
-                assert Image.open(io.BytesIO(picture)).size[1] == Image.open(io.BytesIO(desk.draw_sheet(0))).size[1]
+                assert (
+                    Image.open(io.BytesIO(picture)).size[1]
+                    == Image.open(io.BytesIO(desk.draw_sheet(0))).size[1]
+                )
             with pytest.raises(IndexError):
                 desk.draw_frames(n, 0, check["n_frames"] + 1)
             with pytest.raises(IndexError):
@@ -199,7 +233,9 @@ class TestAttention:
             assert [each["letter"] for each in answer["touched"]] == ["a", "a", "a"]
             assert [d.tracklets for d in review.log.decisions] == [(), (ids[0], ids[1])]
 
-    def test_done_ones_stay_done_and_nothing_reaches_the_output(self, dataset: Dataset, tmp_path: Path) -> None:
+    def test_done_ones_stay_done_and_nothing_reaches_the_output(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
         with open_review(dataset, "anna") as review:
             desk = sit(dataset, review, checks=0.1)
             start = desk.start()
@@ -214,7 +250,9 @@ class TestAttention:
         assert state.clashes == ()
         told = CliRunner().invoke(command, [str(dataset.root), "--status"])
         assert "0 of 3 attention checks found" in told.output
-        fields = json.loads(CliRunner().invoke(command, [str(dataset.root), "--status", "--json"]).output)
+        fields = json.loads(
+            CliRunner().invoke(command, [str(dataset.root), "--status", "--json"]).output
+        )
         assert fields["checks"] == {"anna": {"n_found": 0, "n": 3}}
 
     def test_people_who_never_meet_make_no_check(self, tmp_path: Path) -> None:
@@ -227,7 +265,12 @@ def test_counting_takes_the_last_word() -> None:
         seam = {"parts": [["a", start, 9], ["b", 0, 9]], "found": found}
         return Decision(str(uuid.uuid4()), "check", (), {"seam": seam}, 1, 1, 0, "", who, "", "")
 
-    lines = [line("anna", 0, False), line("anna", 0, True), line("anna", 1, False), line("ben", 0, False)]
+    lines = [
+        line("anna", 0, False),
+        line("anna", 0, True),
+        line("anna", 1, False),
+        line("ben", 0, False),
+    ]
     assert count_checks(lines) == {"anna": (1, 2), "ben": (0, 1)}
 
 
@@ -237,13 +280,24 @@ def test_a_desk_alone_and_in_a_team(dataset: Dataset) -> None:
         alone = open_desk(dataset, review, hints, ServeOptions("anna"))
         team = open_desk(dataset, review, hints, ServeOptions("anna", team=Team(("anna", "ben"))))
         checked = open_desk(dataset, review, hints, ServeOptions("anna", checks_frac=0.05))
-        assert [type(desk).__name__ for desk in (alone, team, checked)] == ["Desk", "TeamDesk", "TeamDesk"]
+        assert [type(desk).__name__ for desk in (alone, team, checked)] == [
+            "Desk",
+            "TeamDesk",
+            "TeamDesk",
+        ]
         assert len(checked.start()["ids"]) == len(alone.start()["ids"]) + 2
         assert set(checked.start()) == set(alone.start()) | {"differ"}
 
 
-@pytest.mark.parametrize("options", [["--team", "anna"], ["--team", "anna,ben", "--reviewer", "cleo"],
-                                     ["--checks", "2"], ["--team", "anna,ben", "--both", "-1"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--team", "anna"],
+        ["--team", "anna,ben", "--reviewer", "cleo"],
+        ["--checks", "2"],
+        ["--team", "anna,ben", "--both", "-1"],
+    ],
+)
 def test_wrong_options_are_one_line(dataset: Dataset, options: list[str]) -> None:
     done = CliRunner().invoke(command, [str(dataset.root), "--review", "--no-open", *options])
     assert isinstance(done.exception, LpwError) and "\n" not in str(done.exception)

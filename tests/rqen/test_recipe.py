@@ -8,13 +8,27 @@ from rqen.recipe import list_recipes, make_recipe, read_recipe
 
 def test_the_released_values():
     """protocols.md 3.5 to 3.7 and 4."""
-    paper, pool2, image = (read_recipe(name) for name in ("paper", "released-pool2", "released_image"))
+    paper, pool2, image = (
+        read_recipe(name) for name in ("paper", "released-pool2", "released_image")
+    )
     assert (paper.loss.pull, pool2.loss.pull, image.loss.pull) == (0, 1, 1)
     assert (pool2.loss.margin, image.loss.margin) == (1.8, 1.2)
-    assert [r.model.predictor for r in (paper, pool2, image)] == ["paper", "released_pool2", "released_image"]
+    assert [r.model.predictor for r in (paper, pool2, image)] == [
+        "paper",
+        "released_pool2",
+        "released_image",
+    ]
     for recipe in (paper, pool2, image):
-        assert (recipe.optim.lr, recipe.optim.weight_decay, recipe.optim.schedule) == (1e-3, 2e-4, "constant")
-        assert (recipe.data.n_frames, recipe.data.n_triplets, recipe.train.iterations) == (8, 1, 15_000)
+        assert (recipe.optim.lr, recipe.optim.weight_decay, recipe.optim.schedule) == (
+            1e-3,
+            2e-4,
+            "constant",
+        )
+        assert (recipe.data.n_frames, recipe.data.n_triplets, recipe.train.iterations) == (
+            8,
+            1,
+            15_000,
+        )
         assert (recipe.data.flip, recipe.data.crop, recipe.data.erase) == (0, 0, 0)
 
 
@@ -28,7 +42,8 @@ def test_every_recipe_is_read_back_from_its_values(name):
 
 def test_changes():
     recipe = read_recipe(
-        "modern", ("optim.lr=1", "optim.steps=[3, 4]", "model.weights=some file.pth", "train.compile=true")
+        "modern",
+        ("optim.lr=1", "optim.steps=[3, 4]", "model.weights=some file.pth", "train.compile=true"),
     )
     assert recipe.optim.lr == 1.0
     assert recipe.optim.steps == (3, 4)
@@ -92,7 +107,14 @@ class TestAdapt:
 
 
 @pytest.mark.parametrize(
-    "change", ["model.division=[3, 0, 2]", "model.division=[]", "data.height=0", "data.n_frames=0", "data.erase=1.5"]
+    "change",
+    [
+        "model.division=[3, 0, 2]",
+        "model.division=[]",
+        "data.height=0",
+        "data.n_frames=0",
+        "data.erase=1.5",
+    ],
 )
 def test_values_that_nothing_could_be_made_of(change):
     with pytest.raises(LpwError, match=change.partition("=")[0]):

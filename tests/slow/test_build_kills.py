@@ -17,7 +17,12 @@ pytestmark = pytest.mark.slow
 
 def test_kill_9_at_every_third_hook(street, undisturbed, tmp_path):
     log = tmp_path / "log"
-    assert run_lpw(*build_arguments(street, tmp_path / "all"), env={"LPW_FAULT_LOG": str(log)}).returncode == 0
+    assert (
+        run_lpw(
+            *build_arguments(street, tmp_path / "all"), env={"LPW_FAULT_LOG": str(log)}
+        ).returncode
+        == 0
+    )
     n_hooks = len(log.read_text().split())
     deadline = time.monotonic() + 840
     for n in range(1, n_hooks + 1, 3):
@@ -38,7 +43,9 @@ def test_kill_9_at_random_moments_until_it_is_done(street, undisturbed, tmp_path
         out = tmp_path / f"out{round_}"
         for _ in range(6):
             command = [sys.executable, "-m", "lpw_cli", *map(str, build_arguments(street, out))]
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             time.sleep(rng.uniform(0.5, 3.0))
             process.kill()
             process.wait()

@@ -1,4 +1,5 @@
-"""The long forms: 10,000 flips in images, 6,000 flips and 2,000 cuts in tables, 200,000 rows in bounded memory."""
+"""The long forms: 10,000 flips in images, 6,000 flips and 2,000 cuts in tables, 200,000 rows in
+bounded memory."""
 
 import hashlib
 import random
@@ -42,7 +43,9 @@ def test_ten_thousand_flips_in_images_are_all_found(tmp_path: Path) -> None:
             damaged = bytearray(data)
             damaged[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
             (dataset.root / path).write_bytes(damaged)
-        found = [(p.file, p.row) for p in check_dataset(dataset.root).problems if p.rule == "image-hash"]
+        found = [
+            (p.file, p.row) for p in check_dataset(dataset.root).problems if p.rule == "image-hash"
+        ]
         assert found == [(path, row) for row, path in enumerate(paths)]
 
 
@@ -55,19 +58,25 @@ def test_flips_and_cuts_of_tables(tmp_path: Path, name: str) -> None:
     footer = int.from_bytes(data[-8:-4], "little") + 8
     for number in range(3000):
         damaged = bytearray(data)
-        first = len(data) - footer if number % 2 else 0  # every other one in the footer, which no checksum covers
+        first = (
+            len(data) - footer if number % 2 else 0
+        )  # every other one in the footer, which no checksum covers
         damaged[generator.randrange(first, len(data))] ^= 1 << generator.randrange(8)
         file.write_bytes(damaged)
         try:
             assert read_table(file, schema).equals(table)
         except MismatchError as error:
             assert "\n" not in str(error)
-        assert [(p.file, p.rule) for p in check_dataset(root, images=False).problems] == [(file.name, "table-hash")]
+        assert [(p.file, p.rule) for p in check_dataset(root, images=False).problems] == [
+            (file.name, "table-hash")
+        ]
     for size in sorted(generator.sample(range(len(data)), 1000)):
         file.write_bytes(data[:size])
         with pytest.raises(MismatchError):
             read_table(file, schema)
-        assert [(p.file, p.rule) for p in check_dataset(root, images=False).problems] == [(file.name, "table-size")]
+        assert [(p.file, p.rule) for p in check_dataset(root, images=False).problems] == [
+            (file.name, "table-size")
+        ]
 
 
 def write_large(root: Path, n_tracklets: int) -> None:
@@ -82,7 +91,9 @@ def write_large(root: Path, n_tracklets: int) -> None:
     frames = {
         "tracklet_id": owner,
         "position": position,
-        "image": pa.StructArray.from_arrays([pa.nulls(n, pa.binary()), pa.array(paths)], ["bytes", "path"]),
+        "image": pa.StructArray.from_arrays(
+            [pa.nulls(n, pa.binary()), pa.array(paths)], ["bytes", "path"]
+        ),
         "width": np.full(n, 128, np.int16),
         "height": np.full(n, 256, np.int16),
         "sha256": pa.array(hashes, pa.binary(32)),
@@ -91,8 +102,16 @@ def write_large(root: Path, n_tracklets: int) -> None:
         **{side: left + (side in ("x2", "y2")) for side in ("x1", "y1", "x2", "y2")},
         "score": left,
     }
-    write_table(root / "frames.parquet", pa.table(frames).cast(FRAMES), FRAMES, group_by="tracklet_id")
-    row = {"camera_id": "c", "kind": "person", "n_frames": N_FRAMES, "first_pts_s": 0.0, "last_pts_s": 39 / 25.0}
+    write_table(
+        root / "frames.parquet", pa.table(frames).cast(FRAMES), FRAMES, group_by="tracklet_id"
+    )
+    row = {
+        "camera_id": "c",
+        "kind": "person",
+        "n_frames": N_FRAMES,
+        "first_pts_s": 0.0,
+        "last_pts_s": 39 / 25.0,
+    }
     tracklets = pa.Table.from_pylist([{"tracklet_id": i, **row} for i in ids], TRACKLETS)
     write_table(root / "tracklets.parquet", tracklets, TRACKLETS)
     close_dataset(root, {"name": "large"})
@@ -101,7 +120,11 @@ def write_large(root: Path, n_tracklets: int) -> None:
 def test_200_000_rows_take_seconds_and_little_memory(tmp_path: Path) -> None:
     write_large(tmp_path, 5_000)
     child = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", MEASURE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     n_problems, n_rows, cpu_s, peak_kib = (float(part) for part in child.stdout.split())
     assert (n_problems, n_rows) == (0, 205_000)

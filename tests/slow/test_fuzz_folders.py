@@ -1,10 +1,12 @@
-"""A fuzzer of all that a stranger may send: datasets, runs, logs, tables, pictures, texts, models; 15 minutes.
+"""A fuzzer of all that a stranger may send: datasets, runs, logs, tables, pictures, texts, models;
+15 minutes.
 
     pytest tests/slow/test_fuzz_folders.py -m slow -n 0 [LPW_FUZZ_SECONDS=900] [LPW_FUZZ_SEED=0]
 
-Each case copies innocent folders, spoils one to three files, and runs one command in a forked process. A traceback, an
-exit code that no user error has, a change in a watched folder outside, more than 2 GB of memory, or no end within two
-minutes is a failure; its seed and folder are named. Sixty cases run at least, however slow the machine.
+Each case copies innocent folders, spoils one to three files, and runs one command in a forked
+process. A traceback, an exit code that no user error has, a change in a watched folder outside,
+more than 2 GB of memory, or no end within two minutes is a failure; its seed and folder are named.
+Sixty cases run at least, however slow the machine.
 """
 
 import hashlib
@@ -34,17 +36,23 @@ COMMANDS = [
     ("d", "show P/d --out P/o"), ("d", "clean P/d --status"), ("d", "clean P/d --replay"),
     ("d", "clean P/d --suggest --looks 4"),
     ("d", "clean P/d --auto duplicate"), ("d", "clean P/d --apply P/o --unreviewed keep"),
-    ("d", "export P/d P/o --to tree"), ("d", "export P/d P/o --to torchreid"), ("d", "export P/d P/o --to coco"),
+    ("d", "export P/d P/o --to tree"), ("d", "export P/d P/o --to torchreid"),
+    ("d", "export P/d P/o --to coco"),
     ("d", "export P/d P/o --to hf"), ("d", "export P/d P/o --to webdataset"),
-    ("d", "embed P/run --data P/d --out P/o.parquet"), ("d", "eval P/run --data P/d --protocol market"),
+    ("d", "embed P/run --data P/d --out P/o.parquet"),
+    ("d", "eval P/run --data P/d --protocol market"),
     ("d", "train rqen --data P/d --recipe P/recipe.toml --out P/o --workers 0"),
-    ("run", "eval P/run --data P/d --protocol market"), ("run", "embed P/run --data P/d --out P/o.parquet"),
+    ("run", "eval P/run --data P/d --protocol market"),
+    ("run", "embed P/run --data P/d --out P/o.parquet"),
     ("run", "train rqen --data P/d --recipe P/recipe.toml --out P/run --resume --workers 0"),
     ("files/model.onnx", "embed --onnx P/files/model.onnx --data P/d --out P/o.parquet"),
-    ("files/embeddings.parquet", "eval --embeddings P/files/embeddings.parquet --data P/d --protocol market"),
+    ("files/embeddings.parquet", ("eval --embeddings P/files/embeddings.parquet --data P/d "
+                                 "--protocol market")),
     ("files/det.txt", "link P/files/det.txt --fps 25 --out P/o.txt"),
-    ("files/recipe.toml", "train rqen --data P/d --recipe P/files/recipe.toml --out P/o --workers 0"),
-    ("files/weights.pt", "train rqen --data P/d --weights P/files/weights.pt --recipe P/recipe.toml --out P/o"),
+    ("files/recipe.toml", ("train rqen --data P/d --recipe P/files/recipe.toml --out P/o --workers "
+                          "0")),
+    ("files/weights.pt", ("train rqen --data P/d --weights P/files/weights.pt --recipe "
+                         "P/recipe.toml --out P/o")),
     ("raw", "import lpw P/raw --out P/o --allow-partial"),
     ("film", "build-tracklets P/film --out P/o --boxes P/files/det.txt"),
 ]  # fmt: skip
@@ -61,20 +69,34 @@ class Outcome(NamedTuple):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("base")
-    code = "import sys; from pathlib import Path; from fuzz_cases import make_base; make_base(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from fuzz_cases import make_base; "
+        "make_base(Path(sys.argv[1]))"
+    )
     here = Path(__file__).resolve().parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here.parent / "fixtures", here.parents[1])))}
-    command = [sys.executable, "-c", code, str(base)]  # in a process of its own: this one forks, so it starts no thread
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (here.parent / "fixtures", here.parents[1]))),
+    }
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        str(base),
+    ]  # in a process of its own: this one forks, so it starts no thread
     subprocess.run(command, env=environment, cwd=here.parents[1], check=True)
     return base
 
 
 def load_everything() -> None:
-    """Imports in this process what commands import, so that a forked child need not; starts no thread."""
+    """Imports in this process what commands import, so that a forked child need not; starts no
+    thread."""
     from lpw_cli.main import COMMANDS as NAMES
 
     for name in NAMES:
-        importlib.import_module(f"lpw_cli.{'import_benchmark' if name == 'import' else name.replace('-', '_')}")
+        importlib.import_module(
+            f"lpw_cli.{'import_benchmark' if name == 'import' else name.replace('-', '_')}"
+        )
     for name in (
         "torch",
         "cv2",
@@ -96,7 +118,9 @@ def run(arguments: list[str], folder: Path, said: Path) -> Outcome:
             descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             for number in (1, 2):
                 os.dup2(descriptor, number)
-            sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+            sys.stdout = sys.stderr = os.fdopen(
+                2, "w", buffering=1, errors="backslashreplace", closefd=False
+            )
             os.chdir(folder)
             signal.alarm(MAX_SECONDS)
             sys.argv = ["lpw", *arguments]
@@ -112,7 +136,9 @@ def run(arguments: list[str], folder: Path, said: Path) -> Outcome:
             os._exit(1)
         os._exit(0)
     _, status, usage = os.wait4(child, 0)
-    return Outcome(os.waitstatus_to_exitcode(status), usage.ru_maxrss, said.read_text("utf-8", "replace"))
+    return Outcome(
+        os.waitstatus_to_exitcode(status), usage.ru_maxrss, said.read_text("utf-8", "replace")
+    )
 
 
 def state_of(folder: Path) -> dict[str, str]:
@@ -158,7 +184,10 @@ def run_case(seed: int, base: Path, place: Path) -> list[str]:
     outcome = run(arguments, place, place.parent / "said.txt")
     faults = [fault] if (fault := judge(outcome)) else []
     faults += ["a file outside was changed"] if state_of(outside) != before else []
-    return [f"seed {seed}: lpw {line}: {'; '.join(done)}: {fault}\n{outcome.said[-1500:]}" for fault in faults]
+    return [
+        f"seed {seed}: lpw {line}: {'; '.join(done)}: {fault}\n{outcome.said[-1500:]}"
+        for fault in faults
+    ]
 
 
 def test_no_spoiled_folder_harms(base: Path, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ PERSONS = [f"p{n}" for n in range(1, 12)]
 
 
 def tracklet(person: str, camera: str) -> RawTracklet:
-    return RawTracklet(f"{camera}/{person}", None, camera, person, "person", (f"{camera}/{person}.png",))
+    return RawTracklet(
+        f"{camera}/{person}", None, camera, person, "person", (f"{camera}/{person}.png",)
+    )
 
 
 class TestDrawing:
@@ -30,12 +32,16 @@ class TestDrawing:
         assert len({split.test for split in drawn}) > 1
 
     def test_the_seed_decides(self):
-        drawn = [digest_halves(draw_halves(PERSONS, np.random.default_rng(seed))) for seed in (0, 0, 1)]
+        drawn = [
+            digest_halves(draw_halves(PERSONS, np.random.default_rng(seed))) for seed in (0, 0, 1)
+        ]
         assert drawn[0] == drawn[1] != drawn[2]
 
     def test_the_same_draw_for_ever(self):
         """Published digests of drawn splits would be worth nothing if another NumPy drew others."""
-        digest = digest_halves(draw_halves([f"person{n:03d}" for n in range(300)], np.random.default_rng(0)))
+        digest = digest_halves(
+            draw_halves([f"person{n:03d}" for n in range(300)], np.random.default_rng(0))
+        )
         assert digest == "30158ae31c22eb2ef0ff9e29734368f54e0e55ddef6462f7ba9ed57ebf9587c0"
 
     @given(st.permutations(PERSONS))
@@ -45,7 +51,9 @@ class TestDrawing:
 
     def test_everybody_is_tested_about_half_of_the_time(self):
         drawn = draw_halves(PERSONS[:10], np.random.default_rng(0), n_splits=2000)
-        share = np.array([np.mean([person in split.test for split in drawn]) for person in PERSONS[:10]])
+        share = np.array(
+            [np.mean([person in split.test for split in drawn]) for person in PERSONS[:10]]
+        )
         assert np.abs(share - 0.5).max() < 0.05
 
     def test_one_person_cannot_be_split(self):
@@ -78,7 +86,9 @@ class TestChecks:
 
 class TestDigests:
     def test_facts_count_and_writing_does_not(self):
-        assert digest_facts({"a": [1, 2], "b": "é"}) == digest_facts(json.loads('{"b":"\\u00e9",  "a":[1,2]}'))
+        assert digest_facts({"a": [1, 2], "b": "é"}) == digest_facts(
+            json.loads('{"b":"\\u00e9",  "a":[1,2]}')
+        )
         assert digest_facts([1, 2]) != digest_facts([2, 1])
 
     def test_order_within_a_half_does_not_count_but_the_half_does(self):
@@ -95,14 +105,20 @@ class TestDigests:
         changed = {"source": "x", "digest": digest_facts({"a": 1}), "facts": {"a": 2}}
         (tmp_path / "mine" / "splits.json").write_text(json.dumps(changed))
         monkeypatch.setattr(splits.resources, "files", lambda package: tmp_path)
-        with pytest.raises(MismatchError, match=r"^manifests/mine/splits.json: got facts of digest"):
+        with pytest.raises(
+            MismatchError, match=r"^manifests/mine/splits.json: got facts of digest"
+        ):
             splits.read_published("mine")
 
 
 class TestSubsets:
     def test_by_hand(self):
-        tracklets = [tracklet(person, camera) for camera in ("a", "b") for person in ("p1", "p2", "p3")]
-        found = list_subsets(tracklets, [Halves(("p2",), ("p1", "p3")), Halves(("p1", "p3"), ("p2",))], "a", "b")
+        tracklets = [
+            tracklet(person, camera) for camera in ("a", "b") for person in ("p1", "p2", "p3")
+        ]
+        found = list_subsets(
+            tracklets, [Halves(("p2",), ("p1", "p3")), Halves(("p1", "p3"), ("p2",))], "a", "b"
+        )
         assert found == [
             {"train": ["a/p2", "b/p2"], "query": ["a/p1", "a/p3"], "gallery": ["b/p1", "b/p3"]},
             {"train": ["a/p1", "a/p3", "b/p1", "b/p3"], "query": ["a/p2"], "gallery": ["b/p2"]},
@@ -117,4 +133,6 @@ class TestSubsets:
 
     def test_restricting_keeps_the_order(self):
         split = Halves(("p3", "p1"), ("p2", "p4"))
-        assert splits.restrict_halves([split], {"p1", "p3", "p4"}) == [Halves(("p3", "p1"), ("p4",))]
+        assert splits.restrict_halves([split], {"p1", "p3", "p4"}) == [
+            Halves(("p3", "p1"), ("p4",))
+        ]

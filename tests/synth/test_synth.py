@@ -1,4 +1,5 @@
-"""The synthetic street: same seed same bytes, truth that is true to the pixel, a detector that errs as told."""
+"""The synthetic street: same seed same bytes, truth that is true to the pixel, a detector that errs
+as told."""
 
 import hashlib
 import json
@@ -14,25 +15,50 @@ from lpw_toolkit import boxes as bx
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.synth import street
-from lpw_toolkit.synth.body import CANVAS_HEIGHT, CANVAS_WIDTH, N_PHASES, N_VIEWS, STANDING, pose_person
+from lpw_toolkit.synth.body import (
+    CANVAS_HEIGHT,
+    CANVAS_WIDTH,
+    N_PHASES,
+    N_VIEWS,
+    STANDING,
+    pose_person,
+)
 from lpw_toolkit.synth.figure import draw_figure
 from lpw_toolkit.synth.noise import COUNTED_VISIBILITY, Truth, detect_truth, hit_probability
 from lpw_toolkit.synth.occlusion import OCCLUDED_COVER
 from lpw_toolkit.synth.people import COLOURS, count_differences, draw_people
 from lpw_toolkit.synth.render import MASK_LEVEL, Film, place_figure
 from lpw_toolkit.synth.routes import build_world
-from lpw_toolkit.synth.street import STREETS, NoiseConfig, StreetConfig, open_street, simulate_street, write_street
+from lpw_toolkit.synth.street import (
+    STREETS,
+    NoiseConfig,
+    StreetConfig,
+    open_street,
+    simulate_street,
+    write_street,
+)
 from lpw_toolkit.synth.world import LAYOUTS, Camera, Item, Track, View
 
 SMALL = StreetConfig(
-    n_persons=3, n_scenes=1, n_cameras=2, n_frames=36, width=160, height=120, rate_hz=6, n_wearers=1, n_furniture=2
+    n_persons=3,
+    n_scenes=1,
+    n_cameras=2,
+    n_frames=36,
+    width=160,
+    height=120,
+    rate_hz=6,
+    n_wearers=1,
+    n_furniture=2,
 )
 CALM = replace(SMALL, colour_shift_frac=0.0, light_change_frac=0.0, sensor_noise=0.0)
 FOLDS = np.ones((CANVAS_HEIGHT, CANVAS_WIDTH), dtype=np.float32)
 
 
 def digest_folder(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in iter_files(folder)}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in iter_files(folder)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +73,8 @@ def crowd():
     return simulate_street(config, np.random.default_rng(11))
 
 
-# --- files ---------------------------------------------------------------------------------------------------------
+# --- files
+# --------------------------------------------------------------------------------------------------
 
 
 def test_same_seed_gives_same_bytes_and_another_seed_does_not(small, tmp_path):
@@ -62,7 +89,11 @@ def test_same_seed_gives_same_bytes_and_another_seed_does_not(small, tmp_path):
 
 def test_folder_holds_what_the_docstring_says(small):
     names = set(digest_folder(small.folder))
-    expected = {f"{kind}/scen1/view{k}.{end}" for k in (1, 2) for kind, end in (("video", "mp4"), ("truth", "txt"))}
+    expected = {
+        f"{kind}/scen1/view{k}.{end}"
+        for k in (1, 2)
+        for kind, end in (("video", "mp4"), ("truth", "txt"))
+    }
     expected |= {f"detections/scen1/view{k}.txt" for k in (1, 2)}
     assert names == expected | {"persons.json", "street.json"}
     assert [video.video_id for video in small.videos] == ["scen1/view1", "scen1/view2"]
@@ -100,7 +131,11 @@ def test_detection_files_are_mot_text_within_the_frame(small):
     for video in small.videos:
         rows = np.loadtxt(video.detections, delimiter=",", ndmin=2)
         assert rows.shape[1] == 10 and (rows[:, 1] == -1).all()
-        assert (rows[:, 0] >= 1).all() and (rows[:, 0] <= SMALL.n_frames).all() and (np.diff(rows[:, 0]) >= 0).all()
+        assert (
+            (rows[:, 0] >= 1).all()
+            and (rows[:, 0] <= SMALL.n_frames).all()
+            and (np.diff(rows[:, 0]) >= 0).all()
+        )
         assert (rows[:, 2:4] >= 0).all() and (rows[:, 4:6] > 0).all()
         assert (rows[:, 2] + rows[:, 4] <= SMALL.width + 0.02).all()
         assert ((rows[:, 6] >= 0.5) & (rows[:, 6] <= 1)).all()
@@ -119,7 +154,8 @@ def test_open_street_names_a_folder_without_one(tmp_path, content):
         open_street(tmp_path)
 
 
-# --- pictures and truth ----------------------------------------------------------------------------------------------
+# --- pictures and truth
+# ----------------------------------------------------------------------------------------------
 
 
 def make_view(tracks: list[Track], items: tuple[Item, ...] = (), layout: str = "across") -> View:
@@ -128,7 +164,9 @@ def make_view(tracks: list[Track], items: tuple[Item, ...] = (), layout: str = "
 
 
 def stand_person(person, x_m: float, z_m: float, view: int = 2) -> Track:
-    return Track(person, np.array([0]), np.array([x_m]), np.array([z_m]), np.array([0]), np.array([view]))
+    return Track(
+        person, np.array([0]), np.array([x_m]), np.array([z_m]), np.array([0]), np.array([view])
+    )
 
 
 def mask_of(view: View, track: Track, film: Film) -> np.ndarray:
@@ -138,7 +176,9 @@ def mask_of(view: View, track: Track, film: Film) -> np.ndarray:
     cutout = place_figure(*figure, column, row, scale)
     whole = np.zeros((600, 720), dtype=bool)
     rows, columns = cutout.mask.shape
-    whole[cutout.top + 200 : cutout.top + 200 + rows, cutout.left + 200 : cutout.left + 200 + columns] = cutout.mask
+    whole[
+        cutout.top + 200 : cutout.top + 200 + rows, cutout.left + 200 : cutout.left + 200 + columns
+    ] = cutout.mask
     return whole
 
 
@@ -163,7 +203,9 @@ def test_truth_box_bounds_the_drawn_person(persons, x_m):
 def test_person_is_painted_where_the_truth_says(persons):
     config = replace(CALM, width=320, height=180)
     track = stand_person(persons[1], 0.4, 8.0)
-    (empty, _), (full, rows) = (next(iter(Film(make_view(t), config).iter_frames())) for t in ([], [track]))
+    (empty, _), (full, rows) = (
+        next(iter(Film(make_view(t), config).iter_frames())) for t in ([], [track])
+    )
     x1, y1, x2, y2 = rows[0].box
     changed = (np.abs(full.astype(int) - empty) > 8).any(axis=2)
     changed[y2 - (y2 - y1) // 6 :] = False  # the shadow lies around the feet
@@ -179,7 +221,9 @@ def test_visibility_counts_exactly_what_a_nearer_person_hides(persons):
     film = Film(view, CALM)
     truth = film.read_truth()
     behind, before = mask_of(view, far, film), mask_of(view, near, film)
-    row_far, row_near = (int(np.flatnonzero(truth.number == p.number)[0]) for p in (persons[0], persons[1]))
+    row_far, row_near = (
+        int(np.flatnonzero(truth.number == p.number)[0]) for p in (persons[0], persons[1])
+    )
     assert truth.visibility[row_far] == (behind & ~before).sum() / behind.sum()
     assert 0 < truth.visibility[row_far] < 0.8
     assert truth.visibility[row_near] == truth.inside[row_near]
@@ -196,7 +240,10 @@ def test_furniture_hides_only_what_is_behind_it(persons, z_m, hidden):
 
 def test_height_in_pixels_is_proportional_to_the_distance_below_the_horizon(persons):
     camera = make_view([]).camera
-    tall = [Film(make_view([stand_person(persons[0], 0.0, z)]), CALM).read_truth().boxes[0] for z in (8.0, 10.0, 14.0)]
+    tall = [
+        Film(make_view([stand_person(persons[0], 0.0, z)]), CALM).read_truth().boxes[0]
+        for z in (8.0, 10.0, 14.0)
+    ]
     ratios = [(box[3] - box[1]) / (box[3] - camera.horizon_px) for box in tall]
     assert np.ptp(ratios) < 0.05 * np.mean(ratios)
 
@@ -209,7 +256,8 @@ def test_lower_foot_is_on_the_ground_at_every_moment(persons, phase):
 
 def test_backpack_shows_from_behind_and_not_from_the_front(persons):
     packed, bare = (
-        replace(persons[0], bag=bag, bag_colour="mustard", upper="tee", head="short") for bag in ("backpack", "none")
+        replace(persons[0], bag=bag, bag_colour="mustard", upper="tee", head="short")
+        for bag in ("backpack", "none")
     )
     gaps = []
     for view in (0, N_VIEWS // 2):
@@ -219,16 +267,25 @@ def test_backpack_shows_from_behind_and_not_from_the_front(persons):
 
 
 def test_every_figure_fits_the_canvas(persons):
-    tallest = replace(persons[0], stature_m=1.95, build=1.25, bag="backpack", head="cap", upper="coat")
+    tallest = replace(
+        persons[0], stature_m=1.95, build=1.25, bag="backpack", head="cap", upper="coat"
+    )
     for phase in range(0, N_PHASES, 2):
         for view in range(0, N_VIEWS, 2):
             mask = draw_figure(tallest, phase, view, FOLDS)[..., 3] >= MASK_LEVEL
-            assert not mask[0].any() and not mask[-1].any() and not mask[:, 0].any() and not mask[:, -1].any()
+            assert (
+                not mask[0].any()
+                and not mask[-1].any()
+                and not mask[:, 0].any()
+                and not mask[:, -1].any()
+            )
 
 
 def test_cameras_see_the_same_colours_differently():
     config = replace(SMALL, n_cameras=4, colour_shift_frac=0.2, n_frames=36)
-    views = build_world(config, draw_people(config, np.random.default_rng(2)), np.random.default_rng(3))
+    views = build_world(
+        config, draw_people(config, np.random.default_rng(2)), np.random.default_rng(3)
+    )
     tints = []
     for seed, view in enumerate(views):
         alike = replace(make_view([]), seed=view.seed + seed)
@@ -238,19 +295,29 @@ def test_cameras_see_the_same_colours_differently():
     assert np.ptp(tints, axis=0).max() > 0.02
 
 
-# --- people and routes -----------------------------------------------------------------------------------------------
+# --- people and routes
+# -----------------------------------------------------------------------------------------------
 
 
 def test_score_street_wears_few_colours_and_shares_them():
     people = draw_people(STREETS["score"], np.random.default_rng(1))
     assert len(people) == 2 and STREETS["score"].n_cameras == 3 and sum(map(len, people)) >= 100
-    worn = {c for scene in people for p in scene for c in (p.upper_colour, p.lower_colour, p.accent_colour)}
+    worn = {
+        c
+        for scene in people
+        for p in scene
+        for c in (p.upper_colour, p.lower_colour, p.accent_colour)
+    }
     assert worn <= set(COLOURS) and len(worn) <= 12
     for scene in people:
         combinations = Counter((p.upper_colour, p.lower_colour) for p in scene)
         assert min(combinations.values()) >= 3
         rivals = [(a, b) for a in scene for b in scene if a.number < b.number]
-        alike = [(a, b) for a, b in rivals if (a.upper_colour, a.lower_colour) == (b.upper_colour, b.lower_colour)]
+        alike = [
+            (a, b)
+            for a, b in rivals
+            if (a.upper_colour, a.lower_colour) == (b.upper_colour, b.lower_colour)
+        ]
         assert alike and min(count_differences(a, b) for a, b in alike) >= 3
 
 
@@ -261,7 +328,9 @@ def test_every_person_walks_through_two_cameras_of_his_scene_and_one_at_a_time(n
     views = build_world(config, people, np.random.default_rng(2))
     seen: dict[str, list[tuple[str, np.ndarray]]] = {}
     for view in views:
-        assert {track.person.scene_id for track in view.tracks} == {view.camera.video_id.split("/")[0]}
+        assert {track.person.scene_id for track in view.tracks} == {
+            view.camera.video_id.split("/")[0]
+        }
         for track in view.tracks:
             seen.setdefault(track.person.person_id, []).append((view.camera.video_id, track.frames))
     assert len(seen) == config.n_persons
@@ -273,10 +342,14 @@ def test_every_person_walks_through_two_cameras_of_his_scene_and_one_at_a_time(n
 
 def test_walkers_pace_and_layouts_are_plausible():
     views = build_world(
-        STREETS["demo"], draw_people(STREETS["demo"], np.random.default_rng(1)), np.random.default_rng(4)
+        STREETS["demo"],
+        draw_people(STREETS["demo"], np.random.default_rng(1)),
+        np.random.default_rng(4),
     )
     assert {view.camera.layout for view in views} == set(LAYOUTS)
-    steps = np.concatenate([np.hypot(np.diff(t.x_m), np.diff(t.z_m)) for v in views for t in v.tracks])
+    steps = np.concatenate(
+        [np.hypot(np.diff(t.x_m), np.diff(t.z_m)) for v in views for t in v.tracks]
+    )
     assert np.median(steps) * STREETS["demo"].rate_hz == pytest.approx(1.3, abs=0.2)
     assert steps.max() * STREETS["demo"].rate_hz < 3.5
 
@@ -286,7 +359,10 @@ def count_crossings(truth: Truth) -> int:
     sides: dict[tuple[int, int], set[int]] = {}
     for frame in range(truth.n_frames):
         rows = np.flatnonzero((truth.frame_index == frame) & truth.counted)
-        overlap, middle = bx.iou(truth.boxes[rows], truth.boxes[rows]), truth.boxes[rows][:, [0, 2]].mean(axis=1)
+        overlap, middle = (
+            bx.iou(truth.boxes[rows], truth.boxes[rows]),
+            truth.boxes[rows][:, [0, 2]].mean(axis=1),
+        )
         for i, j in np.argwhere(np.triu(overlap > 0.1, 1)):
             pair = (int(truth.number[rows[i]]), int(truth.number[rows[j]]))
             sides.setdefault(pair, set()).add(int(np.sign(middle[i] - middle[j])))
@@ -300,7 +376,9 @@ def test_crowd_has_occlusions_and_crossings(crowd):
     assert sum(count_crossings(truth) for truth in truths.values()) >= 5
     for truth in truths.values():
         assert ((truth.boxes[:, :2] >= 0) & (truth.boxes[:, 2:] > truth.boxes[:, :2])).all()
-        assert (truth.boxes[:, 2] <= truth.width).all() and (truth.boxes[:, 3] <= truth.height).all()
+        assert (truth.boxes[:, 2] <= truth.width).all() and (
+            truth.boxes[:, 3] <= truth.height
+        ).all()
         assert (truth.visibility <= truth.inside).all()
 
 
@@ -319,10 +397,13 @@ def test_score_street_occludes_a_fifth_of_the_person_frames(seed):
     assert len(cameras) == sum(map(len, people)) and min(map(len, cameras.values())) >= 2
 
 
-# --- the detector ----------------------------------------------------------------------------------------------------
+# --- the detector
+# --------------------------------------------------------------------------------------------------
 
 
-def make_truth(n_frames: int = 400, n_persons: int = 8, visibility: float = 1.0, gap_px: float = 70.0) -> Truth:
+def make_truth(
+    n_frames: int = 400, n_persons: int = 8, visibility: float = 1.0, gap_px: float = 70.0
+) -> Truth:
     """Persons who walk side by side across a frame of 640 x 360, all equally visible."""
     frame = np.repeat(np.arange(n_frames), n_persons)
     number = np.tile(np.arange(1, n_persons + 1), n_frames)
@@ -348,7 +429,9 @@ def test_without_noise_the_detections_are_the_visible_persons(crowd):
 
 
 def test_same_generator_same_detections():
-    first, again = (detect_truth(make_truth(), NoiseConfig(), np.random.default_rng(4)) for _ in range(2))
+    first, again = (
+        detect_truth(make_truth(), NoiseConfig(), np.random.default_rng(4)) for _ in range(2)
+    )
     assert np.array_equal(first.boxes, again.boxes) and np.array_equal(first.scores, again.scores)
 
 
@@ -362,12 +445,18 @@ def test_hidden_persons_are_missed_more(visibility, share):
 
 def test_small_persons_are_missed_more():
     tall = hit_probability(np.ones(3), np.array([18.0, 60.0, 200.0]), NoiseConfig())
-    assert tall[0] == pytest.approx(NoiseConfig().hit_full / 2) and tall[1] > 0.9 and (np.diff(tall) > 0).all()
+    assert (
+        tall[0] == pytest.approx(NoiseConfig().hit_full / 2)
+        and tall[1] > 0.9
+        and (np.diff(tall) > 0).all()
+    )
 
 
 def test_false_boxes_come_at_their_rate_and_partly_at_one_place():
     truth = make_truth(n_frames=3000, n_persons=1)
-    config = quiet(hit_full=0.0, hit_half=0.0, hit_hidden=0.0, false_per_frame=1.5, false_persistent_frac=0.6)
+    config = quiet(
+        hit_full=0.0, hit_half=0.0, hit_hidden=0.0, false_per_frame=1.5, false_persistent_frac=0.6
+    )
     found = detect_truth(truth, config, np.random.default_rng(2))
     assert len(found.boxes) / 3000 == pytest.approx(1.5, rel=0.2)
     places = Counter(map(tuple, found.boxes.round(3).tolist()))
@@ -377,7 +466,9 @@ def test_false_boxes_come_at_their_rate_and_partly_at_one_place():
 
 def test_jitter_is_as_large_and_as_steady_as_told():
     truth = make_truth(n_frames=1500)
-    found = detect_truth(truth, quiet(jitter_frac=0.05, jitter_correlation=0.6), np.random.default_rng(3))
+    found = detect_truth(
+        truth, quiet(jitter_frac=0.05, jitter_correlation=0.6), np.random.default_rng(3)
+    )
     order = np.lexsort((found.boxes[:, 0] // 70, found.frame_index))
     error = ((found.boxes[order] - truth.boxes)[:, [0, 2]].mean(axis=1) / 100.0).reshape(1500, 8)
     assert error.std() == pytest.approx(0.05, rel=0.1)
@@ -413,7 +504,9 @@ def test_doubles_lie_on_their_person_with_lower_scores():
 def test_scores_fall_with_visibility_and_false_boxes_score_lower():
     medians = [
         np.median(
-            detect_truth(make_truth(visibility=v), NoiseConfig(false_per_frame=0), np.random.default_rng(8)).scores
+            detect_truth(
+                make_truth(visibility=v), NoiseConfig(false_per_frame=0), np.random.default_rng(8)
+            ).scores
         )
         for v in (1.0, 0.6, 0.3)
     ]
@@ -440,14 +533,17 @@ def test_default_noise_is_about_as_good_as_the_public_detections(crowd):
     assert 0.66 <= np.mean(overlaps) <= 0.78
 
 
-# --- bad settings ----------------------------------------------------------------------------------------------------
+# --- bad settings
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"n_persons": 1}, {"n_persons": 2.5}, {"n_persons": True}, {"n_cameras": 1}, {"n_scenes": 0}, {"width": 161},
-        {"height": 100}, {"n_colours": 13}, {"n_frames": 21, "rate_hz": 60}, {"pair_frac": 1.5}, {"quality_crf": -1},
+        {"n_persons": 1}, {"n_persons": 2.5}, {"n_persons": True}, {"n_cameras": 1},
+        {"n_scenes": 0}, {"width": 161},
+        {"height": 100}, {"n_colours": 13}, {"n_frames": 21, "rate_hz": 60}, {"pair_frac": 1.5},
+        {"quality_crf": -1},
         {"sensor_noise": float("nan")}, {"occluded_frac": "many"}, {"n_persons": 3, "n_scenes": 5},
     ],
 )  # fmt: skip
@@ -458,7 +554,13 @@ def test_bad_street_is_a_clear_error(changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"hit_full": 1.1}, {"jitter_frac": -0.1}, {"false_per_frame": float("inf")}, {"miss_correlation": 1}]
+    "changes",
+    [
+        {"hit_full": 1.1},
+        {"jitter_frac": -0.1},
+        {"false_per_frame": float("inf")},
+        {"miss_correlation": 1},
+    ],
 )
 def test_bad_noise_is_a_clear_error(changes):
     with pytest.raises(LpwError, match=f"NoiseConfig.{next(iter(changes))}"):

@@ -1,4 +1,5 @@
-"""The score: one hand-computed example for every rule of the cost, and the known figures on real sequences."""
+"""The score: one hand-computed example for every rule of the cost, and the known figures on real
+sequences."""
 
 import sys
 from pathlib import Path
@@ -6,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lpw_toolkit.dataset.mot_text import BoxRows, make_detections, read_boxes, read_detections, track_rows
+from lpw_toolkit.dataset.mot_text import (
+    BoxRows,
+    make_detections,
+    read_boxes,
+    read_detections,
+    track_rows,
+)
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.truth import mot_metrics
@@ -25,7 +32,9 @@ PEOPLE = {"A": 1, "B": 2, "C": 3}
 PLACE = {"A": 0.0, "B": 100.0, "C": 200.0, ".": 500.0}
 
 
-def rows(frame: list[int], track: list[int], left: list[float], flag: list[float] | None = None) -> BoxRows:
+def rows(
+    frame: list[int], track: list[int], left: list[float], flag: list[float] | None = None
+) -> BoxRows:
     x = np.array(left, dtype=np.float64)
     boxes = np.stack([x, np.zeros(len(x)), x + 20, np.full(len(x), 50.0)], axis=1)
     flags = np.ones(len(x)) if flag is None else np.array(flag, dtype=np.float64)
@@ -67,8 +76,16 @@ def score(*labels: str, prices: Prices | None = None) -> Score:
         (["B" * 8 + "A" * 9], 2.0 + 3.0 + 2.0, 17),  # a border at the other side
         (["A" * 20 + "." * 9], 2.0 + 4.0, 20),  # nobody is never a piece
         (["A" * 8, "A" * 8], 2.0 + 2.0 + 4.0, 16),  # two pieces of one person: one merge
-        (["A" * 8, "A" * 8, "A" * 8, "B" * 8], 4 * 2.0 + 2 * 4.0, 32),  # the first piece of each is free
-        (["A" * 9 + "B" * 8, "B" * 9], 2.0 + 3.0 + 2.0 + 2.0 + 4.0, 26),  # a piece that was split off is merged too
+        (
+            ["A" * 8, "A" * 8, "A" * 8, "B" * 8],
+            4 * 2.0 + 2 * 4.0,
+            32,
+        ),  # the first piece of each is free
+        (
+            ["A" * 9 + "B" * 8, "B" * 9],
+            2.0 + 3.0 + 2.0 + 2.0 + 4.0,
+            26,
+        ),  # a piece that was split off is merged too
         (["A" * 7 + "B" * 4 + "." * 4, "A" * 8], 2.5 + 2.0, 8),  # what was rejected needs no merge
     ],
 )
@@ -101,10 +118,14 @@ def test_fragments_per_identity() -> None:
 
 
 def test_prices_and_lengths_are_options() -> None:
-    prices = Prices(accept_s=1, reject_s=10, split_s=5, drop_s=7, merge_s=100, min_frames=3, min_piece_frames=2)
+    prices = Prices(
+        accept_s=1, reject_s=10, split_s=5, drop_s=7, merge_s=100, min_frames=3, min_piece_frames=2
+    )
     assert score("A" * 5 + "BB", "A" * 3, prices=prices).cost_s == (1 + 5 + 1) + 1 + 100
     assert score("." * 3, prices=prices).cost_s == 10
-    assert score("A" * 4 + "B" * 3, prices=Prices(min_frames=3, min_majority_frac=0.6)).cost_s == 2.5
+    assert (
+        score("A" * 4 + "B" * 3, prices=Prices(min_frames=3, min_majority_frac=0.6)).cost_s == 2.5
+    )
     with pytest.raises(LpwError, match="option --drop-s"):
         Prices(drop_s=-1)
 
@@ -112,7 +133,8 @@ def test_prices_and_lengths_are_options() -> None:
 def test_matching_is_optimal_and_thresholded() -> None:
     truth = rows([0, 0], [1, 2], [0.0, 10.0])
     tracks = rows([0, 0], [7, 8], [8.0, 17.0])
-    # Overlaps 0.43 and 0.82 of the first box, 0.08 and 0.48 of the second: greedy would lose the second.
+    # Overlaps 0.43 and 0.82 of the first box, 0.08 and 0.48 of the second: greedy would lose the
+    # second.
     assert match_people(tracks, truth).tolist() == [0, 1]
     assert match_people(tracks, truth, iou=0.45).tolist() == [1, -1]
     with pytest.raises(LpwError, match="iou"):
@@ -122,28 +144,45 @@ def test_matching_is_optimal_and_thresholded() -> None:
 def test_a_held_person_stays_while_the_boxes_overlap() -> None:
     steps = list(range(6))
     truth = rows(steps * 2, [1] * 6 + [2] * 6, [0.0] * 6 + [4.0] * 6)
-    between = rows(steps, [0] * 6, [1.0, 3.0, 1.0, 3.0, 1.0, 3.0])  # nearer to the one, then to the other
+    between = rows(
+        steps, [0] * 6, [1.0, 3.0, 1.0, 3.0, 1.0, 3.0]
+    )  # nearer to the one, then to the other
     assert truth.track[match_people(between, truth)].tolist() == [1, 2] * 3
     assert truth.track[match_people(between, truth, hold=True)].tolist() == [1] * 6
-    leaving = rows(steps, [0] * 6, [1.0, 3.0, 10.0, 12.0, 12.0, 1.0])  # overlaps the first by 0.33, then by 0.25
+    leaving = rows(
+        steps, [0] * 6, [1.0, 3.0, 10.0, 12.0, 12.0, 1.0]
+    )  # overlaps the first by 0.33, then by 0.25
     assert truth.track[match_people(leaving, truth, hold=True)].tolist() == [1, 1, 1, 2, 2, 2]
-    n_people = [score_each(between, truth, hold=hold, prices=Prices(min_frames=1, min_mixed_frames=3))[0].n_people
+    n_people = [score_each(between, truth, hold=hold,
+    prices=Prices(min_frames=1, min_mixed_frames=3))[0].n_people
                 for hold in (False, True)]  # fmt: skip
     assert n_people == [2, 1]
-    away = rows([0, 0, 1, 1], [7, 8, 7, 8], [0.0, 4.0, 4.0, 0.0])  # two tracks change places in one step
+    away = rows(
+        [0, 0, 1, 1], [7, 8, 7, 8], [0.0, 4.0, 4.0, 0.0]
+    )  # two tracks change places in one step
     assert truth.track[match_people(away, truth, hold=True)].tolist() == [1, 2, 1, 2]
 
 
 def test_ground_truth_that_does_not_count() -> None:
-    truth = rows([*range(10), *range(10)], [1] * 10 + [2] * 10, [0.0] * 10 + [100.0] * 10, [1.0] * 10 + [0.0] * 10)
+    truth = rows(
+        [*range(10), *range(10)],
+        [1] * 10 + [2] * 10,
+        [0.0] * 10 + [100.0] * 10,
+        [1.0] * 10 + [0.0] * 10,
+    )
     on_ignored = rows(list(range(10)), [0] * 10, [100.0] * 10)
     found = score_tracklets(on_ignored, truth)
     assert (found.cost_s, found.n_kept, found.n_truth) == (2.5, 0, 10)  # nobody's boxes
     both = rows(list(range(10)), [0] * 10, [0.0] * 10)
     near = BoxRows(
-        truth.frame_index, truth.track, truth.boxes - np.where(truth.track == 2, 96.0, 0.0)[:, None], truth.flag
+        truth.frame_index,
+        truth.track,
+        truth.boxes - np.where(truth.track == 2, 96.0, 0.0)[:, None],
+        truth.flag,
     )
-    assert score_tracklets(both, near).n_kept == 10  # a counted row takes the box although an ignored one overlaps too
+    assert (
+        score_tracklets(both, near).n_kept == 10
+    )  # a counted row takes the box although an ignored one overlaps too
 
 
 def test_boxes_without_a_detection_are_not_kept() -> None:
@@ -156,7 +195,12 @@ def test_boxes_without_a_detection_are_not_kept() -> None:
 
 def test_short_tracks_take_no_person_away() -> None:
     long, short = draw("A" * 10), draw("A" * 5)
-    both = BoxRows(*(np.concatenate(pair) for pair in zip(vars(long).values(), vars(short).values(), strict=True)))
+    both = BoxRows(
+        *(
+            np.concatenate(pair)
+            for pair in zip(vars(long).values(), vars(short).values(), strict=True)
+        )
+    )
     both.track[10:] = 9
     both.boxes[:10] += 2.0
     assert score_tracklets(both, street(10)).n_kept == 10
@@ -169,7 +213,13 @@ def test_pooling_sums() -> None:
     assert both.n_people_kept == 2
     assert both.fragments_per_identity == pytest.approx(3 / 2)
     assert pool([]).cost_per_1000_s == float("inf")
-    assert pool([]).yield_frac == pool([]).mixed_frac == pool([]).purity == pool([]).fragments_per_identity == 0.0
+    assert (
+        pool([]).yield_frac
+        == pool([]).mixed_frac
+        == pool([]).purity
+        == pool([]).fragments_per_identity
+        == 0.0
+    )
 
 
 def test_empty_inputs() -> None:
@@ -218,9 +268,15 @@ def test_known_figures(shared_data: Path) -> None:
     sort, plain = [], []
     for folder in sorted((shared_data / "mot15").iterdir()):
         truth = read_boxes(folder / "gt" / "gt.txt")
-        sort.append(score_tracklets(read_boxes(shared_data / "peers" / "sort" / f"{folder.name}.txt"), truth))
+        sort.append(
+            score_tracklets(
+                read_boxes(shared_data / "peers" / "sort" / f"{folder.name}.txt"), truth
+            )
+        )
         detections = read_detections(folder / "det" / "det.txt")
-        plain.append(score_tracklets(track_rows(detections, link(detections, PRESETS["paper"])), truth))
+        plain.append(
+            score_tracklets(track_rows(detections, link(detections, PRESETS["paper"])), truth)
+        )
     assert pool(sort).cost_per_1000_s == pytest.approx(189, abs=0.5)
     assert pool(sort).yield_frac == pytest.approx(0.544, abs=0.0005)
     assert pool(sort).mixed_frac == pytest.approx(0.15, abs=0.005)

@@ -1,4 +1,5 @@
-"""Sources: scene and camera by path, layout or table; odd names; two videos that claim one camera."""
+"""Sources: scene and camera by path, layout or table; odd names; two videos that claim one
+camera."""
 
 import os
 import subprocess
@@ -60,7 +61,9 @@ def test_root_or_parent_may_be_the_scene(tmp_path: Path) -> None:
 
 
 def test_every_suffix_in_natural_order_and_nothing_else(tmp_path: Path) -> None:
-    make(tmp_path, *(f"v{i}{s}" for i, s in enumerate(SUFFIXES)), "notes.txt", ".hidden.mp4", "v.jpg")
+    make(
+        tmp_path, *(f"v{i}{s}" for i, s in enumerate(SUFFIXES)), "notes.txt", ".hidden.mp4", "v.jpg"
+    )
     found = find_sources(tmp_path)
     assert [s.relative for s in found.sources] == [f"v{i}{s}" for i, s in enumerate(SUFFIXES)]
     assert found.skipped == ()
@@ -119,7 +122,8 @@ def test_layout_that_does_not_fit_names_the_first_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "layout", ["{scene}.mp4", "{camera}{camera}.mp4", "{camera.mp4", "{camera}/{}.mp4", "{camera}/{a b}"]
+    "layout",
+    ["{scene}.mp4", "{camera}{camera}.mp4", "{camera.mp4", "{camera}/{}.mp4", "{camera}/{a b}"],
 )
 def test_layout_that_is_none(tmp_path: Path, layout: str) -> None:
     make(tmp_path, "a.mp4")
@@ -135,7 +139,9 @@ def write_table(tmp_path: Path, text: str) -> Path:
 
 def test_cameras_table(tmp_path: Path) -> None:
     root = make(tmp_path / "v", "x.mp4", "y.mp4", "d/ü.mp4", "left.mp4")
-    table = write_table(tmp_path, "\ufeffpath,scene,camera\nd/ü.mp4,plaza,north\n./x.mp4,plaza,south\ny.mp4,,free\n")
+    table = write_table(
+        tmp_path, "\ufeffpath,scene,camera\nd/ü.mp4,plaza,north\n./x.mp4,plaza,south\ny.mp4,,free\n"
+    )
     found = find_sources(root, cameras_csv=table)
     assert named(found) == [
         ("d/ü.mp4", "plaza", "plaza/north"),
@@ -225,11 +231,18 @@ def test_unreadable_folder_is_named(tmp_path: Path) -> None:
         if folder == Path("/tmp"):
             break
     code = (
-        "import os, sys; from pathlib import Path; from lpw_toolkit.video.sources import find_sources; os.setuid(65534); "
+        "import os, sys; from pathlib import Path; from lpw_toolkit.video.sources import "
+        "find_sources; os.setuid(65534); "
         "f = find_sources(Path(sys.argv[1])); print(len(f.sources), f.skipped)"
     )
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.strip() == "1 (('secret', 'permission denied'),)", done.stderr
 
 
@@ -262,7 +275,16 @@ def test_odd_names_give_safe_unique_ids(tmp_path: Path) -> None:
 
 
 def test_ids_that_differ_only_in_case_or_unicode_form_are_made_distinct(tmp_path: Path) -> None:
-    make(tmp_path, "a/é.mp4", "a/e\u0301.mp4", "a/North.mp4", "a/north.mp4", "a_north.mp4", "b c.mp4", "b_c.mp4")
+    make(
+        tmp_path,
+        "a/é.mp4",
+        "a/e\u0301.mp4",
+        "a/North.mp4",
+        "a/north.mp4",
+        "a_north.mp4",
+        "b c.mp4",
+        "b_c.mp4",
+    )
     found = find_sources(tmp_path)
     ids = [s.video_id.casefold() for s in found.sources]
     assert len(set(ids)) == len(ids) == 7

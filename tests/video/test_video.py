@@ -18,7 +18,9 @@ from lpw_toolkit.video.timeline import Judge
 from lpw_toolkit.video.video import VideoReport, open_video
 
 
-def read_all(path: Path) -> tuple[list[tuple[int, float | None, int, bool]], list[int], VideoReport]:
+def read_all(
+    path: Path,
+) -> tuple[list[tuple[int, float | None, int, bool]], list[int], VideoReport]:
     rows, numbers = [], []
     with open_video(path) as reader:
         for frame in reader:
@@ -58,7 +60,12 @@ def test_every_container_gives_all_frames_in_order(
     times = [r[1] for r in rows]
     assert None not in times
     np.testing.assert_allclose(np.diff(np.array(times, float)), 0.04, atol=0.0011)
-    assert (report.complete, report.problems, report.n_segments, report.n_duplicates) == (True, (), 1, 0)
+    assert (report.complete, report.problems, report.n_segments, report.n_duplicates) == (
+        True,
+        (),
+        1,
+        0,
+    )
     assert (report.width, report.height, report.n_frames) == (160, 120, 60)
     assert report.rate_hz == pytest.approx(25, rel=0.01)
 
@@ -78,15 +85,30 @@ def test_variable_rate_and_b_frames_have_exact_times_and_one_segment(tmp_path: P
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe not installed")
 def test_times_equal_those_of_ffprobe(tmp_path: Path, plain: Path) -> None:
     edited = tmp_path / "edited.mp4"
-    subprocess.run(["ffmpeg", "-v", "error", "-ss", "0.9", "-i", plain, "-c", "copy", edited], check=True)
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-ss", "0.9", "-i", plain, "-c", "copy", edited], check=True
+    )
     for path in (plain, edited):
-        command = ["ffprobe", "-v", "error", "-show_entries", "frame=pts,time_base", "-of", "json", path]
-        frames = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["frames"]
+        command = [
+            "ffprobe",
+            "-v",
+            "error",
+            "-show_entries",
+            "frame=pts,time_base",
+            "-of",
+            "json",
+            path,
+        ]
+        frames = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[
+            "frames"
+        ]
         with av.open(str(path)) as container:
             base = container.streams.video[0].time_base
         assert base is not None
         rows, _, report = read_all(path)
-        assert [r[1] for r in rows] == [f["pts"] * base.numerator / base.denominator for f in frames]
+        assert [r[1] for r in rows] == [
+            f["pts"] * base.numerator / base.denominator for f in frames
+        ]
         assert report.complete
 
 
@@ -114,14 +136,23 @@ def test_rotation_is_applied(tmp_path: Path, degrees: int) -> None:
     assert errors[best] < 12
     assert best == (4 - reader.report.rotation // 90) % 4
     assert reader.report.rotation == {90: 270, 180: 180, 270: 90}[degrees]
-    assert (reader.report.width, reader.report.height) == ((160, 120) if degrees == 180 else (120, 160))
+    assert (reader.report.width, reader.report.height) == (
+        (160, 120) if degrees == 180 else (120, 160)
+    )
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "pix_fmt"), [(161, 121, "yuv444p"), (98, 50, "yuv420p"), (130, 66, "yuv420p10le")]
+    ("width", "height", "pix_fmt"),
+    [(161, 121, "yuv444p"), (98, 50, "yuv420p"), (130, 66, "yuv420p10le")],
 )
 def test_odd_sizes_and_ten_bits(tmp_path: Path, width: int, height: int, pix_fmt: str) -> None:
-    recipe = Recipe(pts=range(6), width=width, height=height, pix_fmt=pix_fmt, options={"crf": "4", "threads": "1"})
+    recipe = Recipe(
+        pts=range(6),
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
+        options={"crf": "4", "threads": "1"},
+    )
     path = media.write_video(tmp_path / "o.mkv", recipe)
     with open_video(path) as reader:
         for frame in reader:
@@ -159,7 +190,9 @@ def test_full_range_and_colour_matrix_are_honoured(tmp_path: Path) -> None:
 
 def test_change_of_size_starts_a_segment_and_grows_the_ring(tmp_path: Path) -> None:
     small = media.write_video(tmp_path / "a.ts", Recipe(pts=range(20)))
-    recipe = Recipe(pts=range(22, 42), width=320, height=240, pictures=range(20, 40))  # 22: room for the B-frame delay
+    recipe = Recipe(
+        pts=range(22, 42), width=320, height=240, pictures=range(20, 40)
+    )  # 22: room for the B-frame delay
     large = media.write_video(tmp_path / "b.ts", recipe)
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes())
@@ -182,26 +215,35 @@ def test_exact_duplicates_and_a_frozen_camera_are_flagged(tmp_path: Path) -> Non
 
 
 def test_duplicates_coded_again_are_flagged(tmp_path: Path) -> None:
-    recipe = Recipe(pts=range(100), pictures=[i // 2 for i in range(100)], options={"crf": "28", "threads": "1"})
+    recipe = Recipe(
+        pts=range(100), pictures=[i // 2 for i in range(100)], options={"crf": "28", "threads": "1"}
+    )
     rows, _, _ = read_all(media.write_video(tmp_path / "d.mp4", recipe))
     assert [r[3] for r in rows][6:] == [i % 2 == 1 for i in range(6, 100)]
 
 
 def test_repeated_time_stamps_count_as_duplicates() -> None:
     judge = Judge(lambda *_: None)
-    flags = [judge.place(i, t, (4, 4), cut=False, corrupt=False)[1] for i, t in enumerate([0.0, 0.04, 0.04, 0.08])]
+    flags = [
+        judge.place(i, t, (4, 4), cut=False, corrupt=False)[1]
+        for i, t in enumerate([0.0, 0.04, 0.04, 0.08])
+    ]
     assert flags == [False, False, True, False]
 
 
 def test_time_that_runs_back_starts_a_segment() -> None:
     judge = Judge(lambda *_: None)
-    segments = [judge.place(i, t, (4, 4), cut=False, corrupt=False)[0] for i, t in enumerate([5.0, 5.1, 0.0, 0.1])]
+    segments = [
+        judge.place(i, t, (4, 4), cut=False, corrupt=False)[0]
+        for i, t in enumerate([5.0, 5.1, 0.0, 0.1])
+    ]
     assert segments == [0, 0, 1, 1]
     assert "time runs back by 5.100 s" in judge.notes[0]
 
 
 def flag(motion: list[int]) -> list[bool]:
-    """What the finder says of pictures whose neighbours differ by `motion` grey levels; the last one is flags[-1]."""
+    """What the finder says of pictures whose neighbours differ by `motion` grey levels; the last
+    one is flags[-1]."""
     finder, level, flags = DuplicateFinder(), 100, []
     for i, step in enumerate([0, *motion]):
         level += step if level < 128 else -step
@@ -226,7 +268,9 @@ def test_one_new_frame_in_three_is_a_period_too() -> None:
 
 
 def test_a_person_who_leaves_is_no_duplicate() -> None:
-    assert not any(flag([40, 38, 42, 41, 37, 40, 39, 41, 40, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 40, 41, 38]))
+    assert not any(
+        flag([40, 38, 42, 41, 37, 40, 39, 41, 40, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 40, 41, 38])
+    )
 
 
 def test_noise_alone_is_no_pattern_and_a_known_pattern_outlasts_stillness() -> None:
@@ -267,14 +311,22 @@ def test_images_only_from_first_image_and_flags_stay(plain: Path) -> None:
 def test_two_runs_are_equal(plain: Path) -> None:
     def digest() -> list[tuple[int, int]]:
         with open_video(plain) as reader:
-            return [(f.index, int(f.image.astype(np.int64).sum())) for f in reader if f.image is not None]
+            return [
+                (f.index, int(f.image.astype(np.int64).sum()))
+                for f in reader
+                if f.image is not None
+            ]
 
     assert digest() == digest()
 
 
 def test_header_before_the_first_frame(plain: Path) -> None:
     with open_video(plain) as reader:
-        assert (reader.header.n_declared, reader.header.codec, reader.header.n_threads) == (60, "h264", 1)
+        assert (reader.header.n_declared, reader.header.codec, reader.header.n_threads) == (
+            60,
+            "h264",
+            1,
+        )
         assert reader.header.duration_s == pytest.approx(2.4)
 
 
@@ -292,7 +344,12 @@ def test_image_sequence(tmp_path: Path, suffix: str) -> None:
     rows, numbers, report = read_all(root)
     assert [r[:3] for r in rows] == [(i, i / 25, 0) for i in range(12)]
     assert numbers == list(range(1, 13))
-    assert (report.complete, report.container, report.n_declared, report.n_frames) == (True, "images", 12, 12)
+    assert (report.complete, report.container, report.n_declared, report.n_frames) == (
+        True,
+        "images",
+        12,
+        12,
+    )
 
 
 def test_image_sequence_without_rate_has_no_times(tmp_path: Path) -> None:
@@ -332,7 +389,9 @@ def test_image_folder_without_images(tmp_path: Path) -> None:
     ("name", "n_frames", "rate_hz"),
     [("pets09-s2l1/vtest.avi", 795, 10), ("tud-stadtmitte/TUD-Stadtmitte.mp4", 179, 25)],
 )
-def test_real_street_video_has_no_duplicates(shared_data: Path, name: str, n_frames: int, rate_hz: float) -> None:
+def test_real_street_video_has_no_duplicates(
+    shared_data: Path, name: str, n_frames: int, rate_hz: float
+) -> None:
     with open_video(shared_data / "video" / name, images=False) as reader:
         flagged = [f.index for f in reader if f.duplicate]
     report = reader.report
@@ -341,10 +400,13 @@ def test_real_street_video_has_no_duplicates(shared_data: Path, name: str, n_fra
 
 
 def test_the_decoding_process_does_not_grow(tmp_path: Path) -> None:
-    """400 frames of 1 MB each must not stay: side data of PyAV once kept them until the next garbage collection."""
+    """400 frames of 1 MB each must not stay: side data of PyAV once kept them until the next
+    garbage collection."""
     import psutil
 
-    path = media.write_video(tmp_path / "long.mp4", Recipe(pts=tuple(range(400)), width=960, height=720))
+    path = media.write_video(
+        tmp_path / "long.mp4", Recipe(pts=tuple(range(400)), width=960, height=720)
+    )
     sizes = []
     with open_video(path, images=False) as reader:
         for frame in reader:
@@ -359,7 +421,19 @@ def test_the_decoding_process_does_not_grow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", ["medium", "veryfast"])
 def test_a_doubled_street_is_found_out(shared_data: Path, tmp_path: Path, preset: str) -> None:
     source = shared_data / "video" / "tud-stadtmitte/TUD-Stadtmitte.mp4"
-    coding = ["-vf", "fps=50", "-an", "-c:v", "libx264", "-crf", "30", "-preset", preset, "-threads", "2"]
+    coding = [
+        "-vf",
+        "fps=50",
+        "-an",
+        "-c:v",
+        "libx264",
+        "-crf",
+        "30",
+        "-preset",
+        preset,
+        "-threads",
+        "2",
+    ]
     subprocess.run(["ffmpeg", "-v", "error", "-i", source, *coding, tmp_path / "d.mp4"], check=True)
     with open_video(tmp_path / "d.mp4", images=False) as reader:
         flags = [frame.duplicate for frame in reader]

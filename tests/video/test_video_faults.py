@@ -1,4 +1,5 @@
-"""Damaged, hostile and vanishing sources: the reader reports, keeps what it has, and leaves nothing behind."""
+"""Damaged, hostile and vanishing sources: the reader reports, keeps what it has, and leaves nothing
+behind."""
 
 import os
 import resource
@@ -31,7 +32,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     options = {"g": "24", "bf": "2", "crf": "14", "threads": "1"}
     made = {}
     for suffix in CONTAINERS:
-        codec, chosen = ("mpeg4", {"g": "24", "b": "3000000"}) if suffix == ".avi" else ("libx264", options)
+        codec, chosen = (
+            ("mpeg4", {"g": "24", "b": "3000000"}) if suffix == ".avi" else ("libx264", options)
+        )
         first = {"movflags": "+faststart"} if suffix == ".mp4" else {}
         recipe = Recipe(pts=range(120), codec=codec, options=chosen, container_options=first)
         made[suffix] = media.write_video(folder / f"sound{suffix}", recipe)
@@ -46,7 +49,19 @@ def read(path: Path) -> VideoReport:
 
 
 def count_by_ffmpeg(path: Path) -> int:
-    command = ["ffmpeg", "-v", "quiet", "-err_detect", "ignore_err", "-threads", "1", "-i", path, "-map", "0:v"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "quiet",
+        "-err_detect",
+        "ignore_err",
+        "-threads",
+        "1",
+        "-i",
+        path,
+        "-map",
+        "0:v",
+    ]
     command += ["-vsync", "passthrough", "-f", "framecrc", "-"]
     lines = subprocess.run(command, capture_output=True, check=False).stdout.decode().splitlines()
     return sum(not line.startswith("#") for line in lines)
@@ -74,7 +89,9 @@ def test_cut_file_keeps_what_is_there_and_says_so(
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_hole_costs_few_frames_and_starts_a_segment(sound: dict[str, Path], tmp_path: Path, suffix: str) -> None:
+def test_hole_costs_few_frames_and_starts_a_segment(
+    sound: dict[str, Path], tmp_path: Path, suffix: str
+) -> None:
     report = read(media.punch(sound[suffix], tmp_path / f"hole{suffix}", 0.47))
     assert not report.complete
     assert report.n_frames >= 90
@@ -104,7 +121,11 @@ def test_lying_frame_count_is_a_note(sound: dict[str, Path], tmp_path: Path) -> 
 def test_structure_check_of_cut_files(sound: dict[str, Path], tmp_path: Path) -> None:
     for suffix, path in sound.items():
         size = path.stat().st_size
-        for length, whole in ((size, True), (size - 1, False), (size * 2 // 3 // 188 * 188 + 7, False)):
+        for length, whole in (
+            (size, True),
+            (size - 1, False),
+            (size * 2 // 3 // 188 * 188 + 7, False),
+        ):
             target = tmp_path / f"x{suffix}"
             target.write_bytes(path.read_bytes()[:length])
             descriptor = os.open(target, os.O_RDONLY)
@@ -125,7 +146,9 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("name", "words"), UNREADABLE.items())
-def test_unreadable_sources_are_one_line_errors(tmp_path: Path, sound: dict[str, Path], name: str, words: str) -> None:
+def test_unreadable_sources_are_one_line_errors(
+    tmp_path: Path, sound: dict[str, Path], name: str, words: str
+) -> None:
     path = tmp_path / name
     if name == "moovless.mp4":
         plain = media.write_video(tmp_path / "plain.mp4")
@@ -151,7 +174,9 @@ def write_audio(path: Path) -> None:
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 8000), np.float32), format="fltp", layout="mono"
+        )
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -180,14 +205,18 @@ def hostile_texts(secret: Path) -> dict[str, str]:
         "concat": f"ffconcat version 1.0\nfile {secret.name}\n",
         "absolute": f"ffconcat version 1.0\nfile '{secret}'\n",
         "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile://{secret}\n#EXT-X-ENDLIST\n",
-        "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
-        "dash": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+        "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 "
+        "RTP/AVP 96\n",
+        "dash": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" '
+        f'type="static"><Period>'
         f"<BaseURL>file://{secret}</BaseURL></Period></MPD>",
     }
 
 
 @pytest.mark.parametrize("kind", ["concat", "absolute", "hls", "sdp", "dash"])
-def test_playlists_are_refused_and_read_no_other_file(sound: dict[str, Path], tmp_path: Path, kind: str) -> None:
+def test_playlists_are_refused_and_read_no_other_file(
+    sound: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
     secret = Path(shutil.copy(sound[".ts"], tmp_path / "secret.ts"))
     os.utime(secret, (1, 1))  # an access would move it (relatime)
     before = secret.stat().st_atime_ns
@@ -205,12 +234,23 @@ def test_absurd_dimensions_are_refused(tmp_path: Path) -> None:
     data[start : start + 8] = (65_535).to_bytes(4, "little") * 2
     path = tmp_path / "giant.avi"
     path.write_bytes(data)
-    with pytest.raises(LpwError, match=r"65535x65535|cannot be opened|no picture"), open_video(path) as reader:
+    with (
+        pytest.raises(LpwError, match=r"65535x65535|cannot be opened|no picture"),
+        open_video(path) as reader,
+    ):
         list(reader)
 
 
 @pytest.mark.parametrize(
-    "name", ["-dash.mp4", "%03d.mp4", "concat:a|b.mp4", "new\nline.mp4", "ü ñ 日本.mp4", "x" * 250 + ".mp4"]
+    "name",
+    [
+        "-dash.mp4",
+        "%03d.mp4",
+        "concat:a|b.mp4",
+        "new\nline.mp4",
+        "ü ñ 日本.mp4",
+        "x" * 250 + ".mp4",
+    ],
 )
 def test_odd_names_are_only_names(sound: dict[str, Path], tmp_path: Path, name: str) -> None:
     path = Path(shutil.copy(sound[".mp4"], tmp_path / name))
@@ -300,7 +340,8 @@ def test_nothing_is_left_behind(sound: dict[str, Path], how: str) -> None:
 def test_child_goes_when_the_parent_is_killed(sound: dict[str, Path]) -> None:
     code = (
         "import sys, time; from pathlib import Path; from lpw_toolkit.video import open_video\n"
-        "r = open_video(Path(sys.argv[1])); next(r); print(r._process._child.pid, flush=True); time.sleep(60)"
+        "r = open_video(Path(sys.argv[1])); next(r); print(r._process._child.pid, flush=True); "
+        "time.sleep(60)"
     )
     command = [sys.executable, "-c", code, str(sound[".mp4"])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as parent:
@@ -332,13 +373,18 @@ def test_working_folder_cannot_smuggle_modules(
     assert read(sound[".mp4"]).n_frames == 120
 
 
-def test_nonsense_from_the_child_is_no_crash(sound: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nonsense_from_the_child_is_no_crash(
+    sound: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def spawn(order: dict[str, object], descriptors: list[int]) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", "print('{]')"]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 
     monkeypatch.setattr(video_process, "_spawn", spawn)
-    with pytest.raises(LpwError, match="nonsense before the first frame"), open_video(sound[".mp4"]):
+    with (
+        pytest.raises(LpwError, match="nonsense before the first frame"),
+        open_video(sound[".mp4"]),
+    ):
         pass
 
 
@@ -362,7 +408,9 @@ def test_hundred_cuts(sound: dict[str, Path], tmp_path: Path, suffix: str) -> No
 @pytest.mark.slow
 @pytest.mark.skipif(FFMPEG is None, reason="ffmpeg not installed")
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_holes_and_flips_keep_as_much_as_ffmpeg(sound: dict[str, Path], tmp_path: Path, suffix: str) -> None:
+def test_holes_and_flips_keep_as_much_as_ffmpeg(
+    sound: dict[str, Path], tmp_path: Path, suffix: str
+) -> None:
     n_ours = n_theirs = 0
     for seed in range(40):
         path = tmp_path / f"bad{suffix}"
@@ -377,10 +425,14 @@ def test_holes_and_flips_keep_as_much_as_ffmpeg(sound: dict[str, Path], tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", CONTAINERS)
-def test_mutations_never_crash_the_parent(sound: dict[str, Path], tmp_path: Path, suffix: str) -> None:
+def test_mutations_never_crash_the_parent(
+    sound: dict[str, Path], tmp_path: Path, suffix: str
+) -> None:
     outcomes = {"read": 0, "refused": 0}
     for seed in range(250):
-        path = media.flip_bits(sound[suffix], tmp_path / f"bad{suffix}", 1 + seed * 4, seed, start_frac=0.0)
+        path = media.flip_bits(
+            sound[suffix], tmp_path / f"bad{suffix}", 1 + seed * 4, seed, start_frac=0.0
+        )
         try:
             read(path)
             outcomes["read"] += 1

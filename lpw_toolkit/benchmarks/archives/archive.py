@@ -1,8 +1,10 @@
-"""Raw trees: a folder, a .zip or a .tar (.gz, .bz2, .xz), read without ever being unpacked by its own paths.
+"""Raw trees: a folder, a .zip or a .tar (.gz, .bz2, .xz), read without ever being unpacked by its
+own paths.
 
-Nothing in an archive says where bytes go: members are streamed, and whoever asked for a name decides. What could mean
-two things, or cost far more than its size, is refused with one line when the archive is opened, before any of it is
-used. The kind is told by the first bytes, not by the suffix.
+Nothing in an archive says where bytes go: members are streamed, and whoever asked for a name
+decides. What could mean two things, or cost far more than its size, is refused with one line when
+the archive is opened, before any of it is used. The kind is told by the first bytes, not by the
+suffix.
 """
 
 import stat
@@ -35,9 +37,11 @@ class RawTree(Protocol):
 
     Attributes:
         kind: `folder`, `zip` or `tar` (with its compression).
-        is_sequential: whether members can only be had one after the other (a compressed tar); `read` then goes through
-            the archive from its start for every image, and `iter_members` once for all.
-        names: POSIX paths of all files: folders in natural order, the files of each together in natural order.
+        is_sequential: whether members can only be had one after the other (a compressed tar);
+            `read` then goes through the archive from its start for every image, and `iter_members`
+            once for all.
+        names: POSIX paths of all files: folders in natural order, the files of each together in
+            natural order.
     """
 
     kind: str
@@ -49,7 +53,8 @@ class RawTree(Protocol):
         """What messages call it."""
 
     def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source: kind, name without its folder, and bytes of an archive."""
+        """What a dataset notes of its source: kind, name without its folder, and bytes of an
+        archive."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Errors: LpwError when it cannot be read or breaks a limit."""
@@ -70,7 +75,10 @@ def open_tree(path: Path, limits: Limits | None = None) -> RawTree:
     Errors: LpwError for what is no folder, zip or tar, is damaged, or breaks a rule or limit.
     """
     limits = limits or Limits()
-    expected, do = "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz", "name the downloaded dataset"
+    expected, do = (
+        "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz",
+        "name the downloaded dataset",
+    )
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -89,7 +97,12 @@ def open_tree(path: Path, limits: Limits | None = None) -> RawTree:
         return TarTree(path, compression, limits)
     foreign = (name for magic, name in _FOREIGN.items() if head.startswith(magic))
     got = next(foreign, "a file of another kind" if head else "an empty file")
-    raise LpwError(path, got, expected, "unpack it yourself and name the folder" if head else "download it again")
+    raise LpwError(
+        path,
+        got,
+        expected,
+        "unpack it yourself and name the folder" if head else "download it again",
+    )
 
 
 def find_prefix(names: list[str]) -> str:
@@ -99,7 +112,10 @@ def find_prefix(names: list[str]) -> str:
     """
     if not names:
         return ""
-    first, last = min(names).split("/")[:-1], max(names).split("/")[:-1]  # whatever lies between shares it too
+    first, last = (
+        min(names).split("/")[:-1],
+        max(names).split("/")[:-1],
+    )  # whatever lies between shares it too
     shared = 0
     while shared < min(len(first), len(last)) and first[shared] == last[shared]:
         shared += 1

@@ -1,4 +1,5 @@
-"""A raw tree that is a plain folder: nothing outside it is read, no pipe or device is waited for."""
+"""A raw tree that is a plain folder: nothing outside it is read, no pipe or device is waited
+for."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,8 @@ from lpw_toolkit.files.writing import describe_os_error
 
 
 class FolderTree:
-    """See `archives.RawTree`. Links to files inside the folder are read; every other link is refused.
+    """See `archives.RawTree`. Links to files inside the folder are read; every other link is
+    refused.
 
     Errors: LpwError for a folder that cannot be listed or holds a link that leaves it.
     """
@@ -31,7 +33,9 @@ class FolderTree:
             entries = scan_tree(self._folder.path)
         except OSError as error:
             thing = error.filename or root
-            raise LpwError(thing, describe_os_error(error), "a readable folder", "mend its rights") from error
+            raise LpwError(
+                thing, describe_os_error(error), "a readable folder", "mend its rights"
+            ) from error
         self.links = {name: self._follow(name) for name in entries.links}
         self.names = [*entries.files, *self.links]
         sort_paths(self.names)
@@ -42,7 +46,8 @@ class FolderTree:
         return str(self.root)
 
     def _follow(self, name: str) -> str:
-        """What the link `name` leads to, as a path inside. Errors: LpwError when it leaves the folder or is one."""
+        """What the link `name` leads to, as a path inside. Errors: LpwError when it leaves the
+        folder or is one."""
         real = os.path.realpath(f"{self._real}/{name}")
         do = "put the files themselves in its place"
         if not real.startswith(self._real.rstrip("/") + "/"):

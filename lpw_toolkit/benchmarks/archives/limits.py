@@ -9,7 +9,8 @@ from lpw_toolkit.files.limits import limit
 
 @dataclass(frozen=True)
 class Limits:
-    """Caps on what a stranger's archive may cost (`files.limits` says why); what no archive needs more of stands here.
+    """Caps on what a stranger's archive may cost (`files.limits` says why); what no archive needs
+    more of stands here.
 
     Attributes:
         max_members: entries of any kind.
@@ -19,9 +20,10 @@ class Limits:
         max_member_bytes: unpacked size of one member.
         max_total_bytes: unpacked size of all members together.
         max_ratio: unpacked bytes for each packed one, of a member and of the whole.
-        member_floor_bytes, total_floor_bytes: what may unpack whatever its ratio: a small empty table packs to nothing.
-        kept_bytes: how much of the small files beside the images (splits, name lists) stays in memory, so that a reader
-            need not unpack a whole tar again for each of them.
+        member_floor_bytes, total_floor_bytes: what may unpack whatever its ratio: a small empty
+            table packs to nothing.
+        kept_bytes: how much of the small files beside the images (splits, name lists) stays in
+            memory, so that a reader need not unpack a whole tar again for each of them.
     """
 
     max_members: int = field(default_factory=lambda: limit("archive_members"))
@@ -40,7 +42,10 @@ class Limits:
 def refuse(archive: Path, got: str, expected: str) -> LpwError:
     """The error for an archive that breaks a rule."""
     return LpwError(
-        archive, got, expected, "unpack it yourself where you trust it and name the folder, or pack it anew"
+        archive,
+        got,
+        expected,
+        "unpack it yourself where you trust it and name the folder, or pack it anew",
     )
 
 
@@ -50,7 +55,8 @@ def refuse_damage(archive: Path, got: str) -> LpwError:
 
 
 def check_unpacked(archive: Path, n_unpacked: int, n_packed: int, limits: Limits) -> None:
-    """Errors: LpwError when `n_unpacked` bytes are more than an archive of `n_packed` bytes may give."""
+    """Errors: LpwError when `n_unpacked` bytes are more than an archive of `n_packed` bytes may
+    give."""
     if n_unpacked > limits.max_total_bytes:
         raise refuse(archive, f"more than {limits.max_total_bytes} bytes unpacked", "less")
     if n_unpacked > max(limits.max_ratio * n_packed, limits.total_floor_bytes):
@@ -58,10 +64,19 @@ def check_unpacked(archive: Path, n_unpacked: int, n_packed: int, limits: Limits
         raise refuse(archive, got, f"at most {limits.max_ratio} to 1")
 
 
-def check_member(archive: Path, name: str, n_unpacked: int, n_packed: int | None, limits: Limits) -> None:
-    """Errors: LpwError when one member is too large, or packed too well (`n_packed` is None where nobody knows)."""
+def check_member(
+    archive: Path, name: str, n_unpacked: int, n_packed: int | None, limits: Limits
+) -> None:
+    """Errors: LpwError when one member is too large, or packed too well (`n_packed` is None where
+    nobody knows)."""
     if n_unpacked < 0 or n_unpacked > limits.max_member_bytes:
-        raise refuse(archive, f"{name!r} with {n_unpacked} bytes", f"at most {limits.max_member_bytes} in one member")
-    if n_packed is not None and n_unpacked > max(limits.max_ratio * n_packed, limits.member_floor_bytes):
+        raise refuse(
+            archive,
+            f"{name!r} with {n_unpacked} bytes",
+            f"at most {limits.max_member_bytes} in one member",
+        )
+    if n_packed is not None and n_unpacked > max(
+        limits.max_ratio * n_packed, limits.member_floor_bytes
+    ):
         got = f"{name!r} of {n_unpacked} bytes packed into {n_packed}"
         raise refuse(archive, got, f"at most {limits.max_ratio} to 1")

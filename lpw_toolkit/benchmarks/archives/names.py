@@ -1,7 +1,9 @@
-"""Which member names an archive may have: plain relative paths, each once, that no file system would merge or redirect.
+"""Which member names an archive may have: plain relative paths, each once, that no file system
+would merge or redirect.
 
-The rules are those of the strictest system (Windows and macOS merge `A.jpg` with `a.jpg`), so that what is read here
-means the same everywhere. A million names take about 100 MB; nothing is kept for each but the text and one hash.
+The rules are those of the strictest system (Windows and macOS merge `A.jpg` with `a.jpg`), so that
+what is read here means the same everywhere. A million names take about 100 MB; nothing is kept for
+each but the text and one hash.
 """
 
 import re
@@ -32,13 +34,17 @@ def find_name_fault(name: str, limits: Limits) -> str | None:
     parts = name.split("/")
     if ".." in parts:
         return "a name that climbs with `..`"
-    if len(parts) > limits.max_depth or len(name.encode("utf-8", "surrogatepass")) > limits.max_name_bytes:
+    if (
+        len(parts) > limits.max_depth
+        or len(name.encode("utf-8", "surrogatepass")) > limits.max_name_bytes
+    ):
         return f"a name of {len(name)} characters in {len(parts)} parts"
     return find_path_fault(name)
 
 
 def sort_key(name: str) -> str:
-    """The order of `listing.natural_key` as one text: a tenth of its memory, which counts with a million names."""
+    """The order of `listing.natural_key` as one text: a tenth of its memory, which counts with a
+    million names."""
     return _DIGITS.sub(_encode_number, name)
 
 
@@ -51,7 +57,8 @@ def _encode_number(match: re.Match[str]) -> str:
 
 
 def sort_paths(names: list[str]) -> None:
-    """Sorts POSIX paths in place: folders in natural order, a folder's own files together in natural order."""
+    """Sorts POSIX paths in place: folders in natural order, a folder's own files together in
+    natural order."""
     names.sort()
     folders = sorted({name.rpartition("/")[0] for name in names}, key=sort_key)
     rank = {folder: i for i, folder in enumerate(folders)}
@@ -68,14 +75,18 @@ def sort_paths(names: list[str]) -> None:
 
 
 def _is_mixed(names: list[str], start: int, stop: int) -> bool:
-    """Whether text order may differ from natural order: digits do not stand in the same places of all names."""
+    """Whether text order may differ from natural order: digits do not stand in the same places of
+    all names."""
     shape = names[start].translate(_ALL_ZERO)
     return any(names[row].translate(_ALL_ZERO) != shape for row in range(start, stop))
 
 
 def _sort_slice(names: list[str], start: int, stop: int) -> None:
     """Natural order within one folder, with the keys of a part of it in memory at a time."""
-    parts = [sorted(names[at : min(at + _SORT_NAMES, stop)], key=sort_key) for at in range(start, stop, _SORT_NAMES)]
+    parts = [
+        sorted(names[at : min(at + _SORT_NAMES, stop)], key=sort_key)
+        for at in range(start, stop, _SORT_NAMES)
+    ]
     names[start:stop] = parts[0] if len(parts) == 1 else list(merge(*parts, key=sort_key))
 
 
@@ -115,7 +126,8 @@ class NameBook:
         return not is_folder
 
     def count(self) -> None:
-        """Counts one entry of the archive, whatever it is. Errors: LpwError when there are too many."""
+        """Counts one entry of the archive, whatever it is. Errors: LpwError when there are too
+        many."""
         self._n_seen += 1
         if self._n_seen > self._limits.max_members:
             raise refuse(self._archive, f"more than {self._limits.max_members} members", "fewer")
@@ -123,7 +135,11 @@ class NameBook:
     def _keep(self, name: str) -> None:
         self._n_bytes += name.__sizeof__()
         if self._n_bytes > self._limits.max_names_bytes:
-            raise refuse(self._archive, f"names of more than {self._limits.max_names_bytes} bytes", "shorter names")
+            raise refuse(
+                self._archive,
+                f"names of more than {self._limits.max_names_bytes} bytes",
+                "shorter names",
+            )
 
     def _add_folder(self, folder: str) -> None:
         while folder and folder not in self._folders:
@@ -134,7 +150,8 @@ class NameBook:
             raise refuse(self._archive, f"more than {self._limits.max_folders} folders", "fewer")
 
     def close(self) -> list[str]:
-        """The names of all files, sorted (`sort_paths`), once none collides with another. Errors: LpwError."""
+        """The names of all files, sorted (`sort_paths`), once none collides with another. Errors:
+        LpwError."""
         hashes = np.fromiter(
             (hash(fold_name(name)) for group in (self.names, self._folders) for name in group),
             dtype=np.int64,
@@ -156,5 +173,9 @@ class NameBook:
         if not again:  # two texts may share a hash
             return
         mates = [name for name in again if fold_name(name) == fold_name(again[0])]
-        got = f"the name {mates[0]!r} twice" if mates[0] == mates[1] else f"both {mates[0]!r} and {mates[1]!r}"
+        got = (
+            f"the name {mates[0]!r} twice"
+            if mates[0] == mates[1]
+            else f"both {mates[0]!r} and {mates[1]!r}"
+        )
         raise refuse(self._archive, got, "names that stay apart on every file system")

@@ -1,4 +1,5 @@
-"""What every archive in one open file has in common: how it is called, what a dataset notes of it, its end."""
+"""What every archive in one open file has in common: how it is called, what a dataset notes of it,
+its end."""
 
 from pathlib import Path
 from typing import Any, BinaryIO

@@ -1,4 +1,5 @@
-"""Decompressing a tar as a stream: bounded memory, a bound on the ratio, and every kind of damage as one error."""
+"""Decompressing a tar as a stream: bounded memory, a bound on the ratio, and every kind of damage
+as one error."""
 
 import bz2
 import gzip
@@ -20,7 +21,8 @@ _ASCII = bytes(range(128))
 
 
 def kind_of_stream(head: bytes) -> str | None:
-    """The compression (`gz`, `bz2`, `xz`, `` for none) of a tar that begins with `head`; None for anything else."""
+    """The compression (`gz`, `bz2`, `xz`, `` for none) of a tar that begins with `head`; None for
+    anything else."""
     for kind, magic in {"gz": b"\x1f\x8b\x08", "bz2": b"BZh", "xz": b"\xfd7zXZ\0"}.items():
         if head.startswith(magic):
             return kind
@@ -29,7 +31,8 @@ def kind_of_stream(head: bytes) -> str | None:
 
 
 def has_right_sum(header: bytes) -> bool:
-    """Whether the 512 bytes of a tar header are what their checksum says (old writers summed signed bytes)."""
+    """Whether the 512 bytes of a tar header are what their checksum says (old writers summed signed
+    bytes)."""
     text = header[148:156].strip(b" \0")
     if not text or not all(48 <= byte <= 55 for byte in text):
         return False
@@ -56,7 +59,11 @@ class _Unpacked(io.RawIOBase):
         self._engine: _Decompressor | None = self._start()
 
     def _start(self) -> _Decompressor:
-        return bz2.BZ2Decompressor() if self._kind == "bz2" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        return (
+            bz2.BZ2Decompressor()
+            if self._kind == "bz2"
+            else lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        )
 
     def readable(self) -> bool:
         return True
@@ -102,7 +109,9 @@ class TarStream:
     def _open(self, kind: str) -> IO[bytes] | gzip.GzipFile:
         if kind == "gz":
             return gzip.GzipFile(fileobj=self._packed, mode="rb")
-        return io.BufferedReader(_Unpacked(self._packed, kind), _BLOCK_BYTES) if kind else self._packed
+        return (
+            io.BufferedReader(_Unpacked(self._packed, kind), _BLOCK_BYTES) if kind else self._packed
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +143,9 @@ class TarStream:
                 raise refuse(
                     self._path, "an xz stream that asks for more than 80 MiB", "one made by `xz -9`"
                 ) from error
-            raise refuse_damage(self._path, f"a damaged or cut off archive ({str(error).lower()})") from error
+            raise refuse_damage(
+                self._path, f"a damaged or cut off archive ({str(error).lower()})"
+            ) from error
         self.at += len(block)
         if not self._plain:
             check_unpacked(self._path, self.at, self.n_packed, self._limits)

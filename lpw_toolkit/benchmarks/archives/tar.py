@@ -1,7 +1,8 @@
-"""Tar archives, read header by header with bounds on each: what Python's own reader would hold, or believe, too much.
+"""Tar archives, read header by header with bounds on each: what Python's own reader would hold, or
+believe, too much.
 
-Ordinary files and folders with GNU or pax long names are all that a published dataset holds. Links, devices, sparse
-files and whatever else a tar can say are refused by name.
+Ordinary files and folders with GNU or pax long names are all that a published dataset holds. Links,
+devices, sparse files and whatever else a tar can say are refused by name.
 Source: POSIX.1-2017, pax; GNU tar manual, "Basic Tar Format".
 """
 
@@ -12,7 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from lpw_toolkit.benchmarks.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
+from lpw_toolkit.benchmarks.archives.limits import (
+    Limits,
+    check_member,
+    check_unpacked,
+    refuse,
+    refuse_damage,
+)
 from lpw_toolkit.benchmarks.archives.names import NameBook
 from lpw_toolkit.benchmarks.archives.open_file import OpenArchive
 from lpw_toolkit.benchmarks.archives.streams import TarStream, has_right_sum
@@ -50,7 +57,8 @@ class TarTree(OpenArchive):
     Args:
         compression: as `streams.kind_of_stream` gives it.
 
-    Errors: LpwError for an archive that is damaged or breaks a rule or limit: all of it is gone through first.
+    Errors: LpwError for an archive that is damaged or breaks a rule or limit: all of it is gone
+    through first.
     """
 
     def __init__(self, path: Path, compression: str, limits: Limits) -> None:
@@ -79,7 +87,11 @@ class TarTree(OpenArchive):
                 self._at.append(member.at)
                 self._size.append(member.size)
                 name = book.names[-1]
-                if self.is_sequential and member.size <= left and not name.lower().endswith(_IMAGE_SUFFIXES):
+                if (
+                    self.is_sequential
+                    and member.size <= left
+                    and not name.lower().endswith(_IMAGE_SUFFIXES)
+                ):
                     self._kept[name] = _read_whole(stream, member, self._path)
                     left -= member.size
                 if len(self._at) % _SHOWN_EVERY == 0:
@@ -97,23 +109,35 @@ class TarTree(OpenArchive):
 
     def _find(self, name: str) -> int:
         if name not in self._row:
-            raise LpwError(f"{self._path}, {name}", "no such member", "a member of the archive", "check the name")
+            raise LpwError(
+                f"{self._path}, {name}",
+                "no such member",
+                "a member of the archive",
+                "check the name",
+            )
         return self._row[name]
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file; from a compressed tar that is one pass through it, but for kept small ones."""
+        """The bytes of one file; from a compressed tar that is one pass through it, but for kept
+        small ones."""
         if name in self._kept:
             return self._kept[name]
         return next(data for _, data in self.iter_members([name]))
 
     def iter_members(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Each of `names` (ascending by `place_of`) with its bytes, in one pass. Errors: LpwError."""
+        """Each of `names` (ascending by `place_of`) with its bytes, in one pass. Errors:
+        LpwError."""
         if self.is_sequential:
             with TarStream(self._path, self._compression, self._limits) as stream:
                 for name in names:
                     row = self._find(name)
                     stream.skip(self._at[row] - stream.at)
-                    yield name, _read_whole(stream, Member(name, self._size[row], self._at[row]), self._path)
+                    yield (
+                        name,
+                        _read_whole(
+                            stream, Member(name, self._size[row], self._at[row]), self._path
+                        ),
+                    )
             return
         for name in names:
             row = self._find(name)
@@ -131,7 +155,8 @@ def _read_whole(stream: TarStream, member: Member, path: Path) -> bytes:
 
 
 def iter_members(stream: TarStream, path: Path, book: NameBook, limits: Limits) -> Iterator[Member]:
-    """Every file of a tar in its order, its name added to `book`; its bytes may be read while it is the current one.
+    """Every file of a tar in its order, its name added to `book`; its bytes may be read while it is
+    the current one.
 
     Errors: LpwError.
     """
@@ -172,13 +197,18 @@ def _take(
     if book.add(name):
         yield member
     elif member.size:
-        raise refuse(path, f"a folder with {member.size} bytes ({member.name[:80]!r})", "files and folders only")
+        raise refuse(
+            path,
+            f"a folder with {member.size} bytes ({member.name[:80]!r})",
+            "files and folders only",
+        )
     end = member.at + member.size + -member.size % _BLOCK
     stream.skip(end - stream.at)
 
 
 def _check_end(stream: TarStream, path: Path) -> None:
-    """The rest must be zeros: something else behind the end mark would be read by one tool and not by another."""
+    """The rest must be zeros: something else behind the end mark would be read by one tool and not
+    by another."""
     while block := stream.read(1 << 18):
         if block.strip(b"\0"):
             raise refuse(path, "more data behind the end of the archive", "one archive")
@@ -215,7 +245,8 @@ def _read_note(stream: TarStream, size: int, path: Path) -> bytes:
 
 
 def _read_records(note: bytes, path: Path, *, everywhere: bool) -> dict[str, str]:
-    """The pax records that say what is read and how; all others (times, owners) change nothing here."""
+    """The pax records that say what is read and how; all others (times, owners) change nothing
+    here."""
     found: dict[str, str] = {}
     at = 0
     while at < len(note):

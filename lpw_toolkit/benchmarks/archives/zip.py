@@ -1,7 +1,8 @@
 """Zip archives, read from their own list of contents with bounds on each entry.
 
-Python's reader keeps about a kilobyte for each member and trusts sizes until it reads; here a million members take
-100 MB, and overlapping, encrypted, linked, mis-sized or twice-named ones are refused before any is read.
+Python's reader keeps about a kilobyte for each member and trusts sizes until it reads; here a
+million members take 100 MB, and overlapping, encrypted, linked, mis-sized or twice-named ones are
+refused before any is read.
 Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 to 4.5.
 """
 
@@ -17,7 +18,13 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from lpw_toolkit.benchmarks.archives.limits import Limits, check_member, check_unpacked, refuse, refuse_damage
+from lpw_toolkit.benchmarks.archives.limits import (
+    Limits,
+    check_member,
+    check_unpacked,
+    refuse,
+    refuse_damage,
+)
 from lpw_toolkit.benchmarks.archives.names import NameBook
 from lpw_toolkit.benchmarks.archives.open_file import OpenArchive
 from lpw_toolkit.errors import LpwError
@@ -29,7 +36,14 @@ _END_64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 #: What is kept of each member, in the smallest numbers that hold it.
-_COLUMNS = {"method": "B", "crc": "I", "n_packed": "I", "n_unpacked": "I", "at": "q", "name_bytes": "H"}
+_COLUMNS = {
+    "method": "B",
+    "crc": "I",
+    "n_packed": "I",
+    "n_unpacked": "I",
+    "at": "q",
+    "name_bytes": "H",
+}
 _MAX_COMMENT = 0xFFFF
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
@@ -57,8 +71,8 @@ class _Entry(NamedTuple):
 class ZipTree(OpenArchive):
     """See `archives.RawTree`.
 
-    Errors: LpwError for an archive that is damaged or breaks a rule or limit; the contents of members are verified when
-    they are read.
+    Errors: LpwError for an archive that is damaged or breaks a rule or limit; the contents of
+    members are verified when they are read.
     """
 
     kind = "zip"
@@ -81,14 +95,20 @@ class ZipTree(OpenArchive):
         contents = _find_contents(self._file, self._path)
         n_packed, total = os.fstat(self._file.fileno()).st_size, 0
         if contents.n_entries > self._limits.max_members:
-            raise refuse(self._path, f"{contents.n_entries} members", f"at most {self._limits.max_members}")
+            raise refuse(
+                self._path, f"{contents.n_entries} members", f"at most {self._limits.max_members}"
+            )
         self._file.seek(contents.at)
         for _ in range(contents.n_entries):
             entry = _read_entry(self._file, self._path)
             _check_entry(entry, self._path, self._limits)
             if not book.add(entry.name):
                 if entry.n_unpacked:
-                    raise refuse(self._path, f"a folder with bytes ({entry.name[:80]!r})", "files and folders only")
+                    raise refuse(
+                        self._path,
+                        f"a folder with bytes ({entry.name[:80]!r})",
+                        "files and folders only",
+                    )
                 continue
             total += entry.n_unpacked
             check_unpacked(self._path, total, n_packed, self._limits)
@@ -100,7 +120,9 @@ class ZipTree(OpenArchive):
 
     def _refuse_overlaps(self, end: int) -> None:
         """Members that share bytes make a few kilobytes unpack to terabytes."""
-        at, size, name_bytes = (np.array(self._columns[key], np.int64) for key in ("at", "n_packed", "name_bytes"))
+        at, size, name_bytes = (
+            np.array(self._columns[key], np.int64) for key in ("at", "n_packed", "name_bytes")
+        )
         order = np.argsort(at, kind="stable")
         stops = (at + _LOCAL.size + name_bytes + size)[order]
         nexts = np.append(at[order][1:], end)
@@ -117,13 +139,21 @@ class ZipTree(OpenArchive):
 
     def _find(self, name: str) -> int:
         if name not in self._row:
-            raise LpwError(f"{self._path}, {name}", "no such member", "a member of the archive", "check the name")
+            raise LpwError(
+                f"{self._path}, {name}",
+                "no such member",
+                "a member of the archive",
+                "check the name",
+            )
         return self._row[name]
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file, as long as they should be and with the right CRC. Errors: LpwError."""
+        """The bytes of one file, as long as they should be and with the right CRC. Errors:
+        LpwError."""
         row = self._find(name)
-        method, crc, n_packed, n_unpacked, at, name_bytes = (column[row] for column in self._columns.values())
+        method, crc, n_packed, n_unpacked, at, name_bytes = (
+            column[row] for column in self._columns.values()
+        )
         start = self._find_data(name, at, name_bytes)
         packed = os.pread(self._file.fileno(), n_packed, start)
         data = packed if method == _STORED else self._inflate(name, packed, n_unpacked)
@@ -137,7 +167,10 @@ class ZipTree(OpenArchive):
             raise refuse_damage(self._path, f"an archive that ends before {name!r}")
         magic, *_, n_name, n_extra = _LOCAL.unpack_from(header)
         stored = header[_LOCAL.size :]
-        same = n_name == name_bytes and _normal(_decode(stored, self._path, _LOCAL.unpack_from(header)[3])) == name
+        same = (
+            n_name == name_bytes
+            and _normal(_decode(stored, self._path, _LOCAL.unpack_from(header)[3])) == name
+        )
         if magic != b"PK\x03\x04" or not same:
             raise refuse_damage(self._path, f"{name!r} under another name in its own header")
         return int(at + _LOCAL.size + n_name + n_extra)
@@ -163,7 +196,9 @@ def _find_contents(file: IO[bytes], path: Path) -> _Contents:
     file.seek(tail_at)
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
-    while at >= 0 and (len(tail) < at + _END.size or _END.unpack_from(tail, at)[-1] != len(tail) - at - _END.size):
+    while at >= 0 and (
+        len(tail) < at + _END.size or _END.unpack_from(tail, at)[-1] != len(tail) - at - _END.size
+    ):
         at = tail.rfind(b"PK\x05\x06", 0, at)
     if at < 0:
         raise refuse_damage(path, "a zip without its end, cut off or with something behind it")
@@ -197,7 +232,13 @@ def _read_entry(file: IO[bytes], path: Path) -> _Entry:
     if len(header) < _ENTRY.size or header[:4] != b"PK\x01\x02":
         raise refuse_damage(path, "a list of contents that is cut off")
     fields = _ENTRY.unpack(header)
-    flags, method, crc, n_packed, n_unpacked = fields[5], fields[6], fields[9], fields[10], fields[11]
+    flags, method, crc, n_packed, n_unpacked = (
+        fields[5],
+        fields[6],
+        fields[9],
+        fields[10],
+        fields[11],
+    )
     n_name, n_extra, n_comment, disk, _, attributes, at = fields[12:]
     name, extra = file.read(n_name), file.read(n_extra)
     file.seek(n_comment, os.SEEK_CUR)
@@ -246,9 +287,15 @@ def _check_entry(entry: _Entry, path: Path, limits: Limits) -> None:
         what = "a symbolic link" if kind == stat.S_IFLNK else "a device, pipe or socket"
         raise refuse(path, f"{what} ({shown})", "files and folders only")
     if entry.method not in (_STORED, _DEFLATED):
-        raise refuse(path, f"compression method {entry.method} ({shown})", "stored or deflated members")
+        raise refuse(
+            path, f"compression method {entry.method} ({shown})", "stored or deflated members"
+        )
     if entry.method == _STORED and entry.n_packed != entry.n_unpacked:
         raise refuse_damage(path, f"two sizes for {shown}")
     check_member(path, entry.name[:80], entry.n_unpacked, entry.n_packed, limits)
     if entry.at >= 1 << 62 or entry.n_packed > limits.max_member_bytes + (1 << 20):
-        raise refuse(path, f"{shown} packed into {entry.n_packed} bytes", f"at most {limits.max_member_bytes}")
+        raise refuse(
+            path,
+            f"{shown} packed into {entry.n_packed} bytes",
+            f"at most {limits.max_member_bytes}",
+        )

@@ -11,7 +11,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     refuse_options,
     survey,
 )
-from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.benchmarks.reader import (
+    RawTracklet,
+    Reading,
+    ReadOptions,
+    Splits,
+    Tree,
+    read_facts,
+)
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, digest_facts, read_published
 
@@ -25,10 +32,11 @@ _IMAGE = re.compile(r"([0-9]{1,9})\.jpg")
 def read(tree: Tree, options: ReadOptions) -> Reading:
     """Tracklets `scen1/view2/ID` of persons `scen1/ID`, and the published split.
 
-    The same number in another scene is another person; there is one tracklet for each (scene, view, id). The folder
-    `pep_256x128` may be missing or lie deeper.
+    The same number in another scene is another person; there is one tracklet for each (scene, view,
+    id). The folder `pep_256x128` may be missing or lie deeper.
 
-    Errors: LpwError when there is no folder of that layout, or for an option that LPW does not have.
+    Errors: LpwError when there is no folder of that layout, or for an option that LPW does not
+    have.
     Source: yolomax/person-reid-lib:lib/dataset/lpw.py; http://liuyu.us/dataset/lpw/
     """
     refuse_options(options, FACTS.title)
@@ -44,9 +52,13 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
         if images:
             person = f"{scene}/{number}"
             of_tracklet = (f"{camera}/{number}", scene, camera, person, "person")
-            reading.tracklets.append(RawTracklet(*of_tracklet, tuple(images.values()), tuple(images)))
+            reading.tracklets.append(
+                RawTracklet(*of_tracklet, tuple(images.values()), tuple(images))
+            )
     if not reading.tracklets:
-        raise LpwError(tree.name, "folders without an image of theirs", LAYOUT, "fetch the dataset again")
+        raise LpwError(
+            tree.name, "folders without an image of theirs", LAYOUT, "fetch the dataset again"
+        )
     reading.splits = _split(reading.tracklets)
     reading.mismatches = _compare(reading.tracklets)
     reading.notes = describe_size(tree, reading.tracklets[0].images[0], FACTS.image_size)
@@ -73,10 +85,13 @@ def _split(tracklets: list[RawTracklet]) -> Splits | None:
 
 
 def _compare(tracklets: list[RawTracklet]) -> list[str]:
-    """Counts by camera (which are tracklets too), then images by subset, then persons in too few places."""
+    """Counts by camera (which are tracklets too), then images by subset, then persons in too few
+    places."""
     persons = Counter(t.camera_id for t in tracklets)
     published = FACTS.counts["n_persons_by_camera"].items()
-    lines = list_differences((f"{camera}, persons", persons[camera], said) for camera, said in published)
+    lines = list_differences(
+        (f"{camera}, persons", persons[camera], said) for camera, said in published
+    )
     images: Counter[str] = Counter()
     for tracklet in tracklets:
         images[tracklet.camera_id] += len(tracklet.images)
@@ -95,8 +110,12 @@ def _compare_views(tracklets: list[RawTracklet]) -> list[str]:
     lines = []
     for camera in FACTS.counts["cameras_that_see_all"]:
         scene = camera.partition("/")[0]
-        absent = [p for p, seen in cameras.items() if p.startswith(f"{scene}/") and camera not in seen]
+        absent = [
+            p for p, seen in cameras.items() if p.startswith(f"{scene}/") and camera not in seen
+        ]
         if absent:
             lines.append(f"{camera}, which sees all persons of {scene}, lacks {name_some(absent)}")
-    single = [f"{seen[0]}/{person.partition('/')[2]}" for person, seen in cameras.items() if len(seen) < 2]
+    single = [
+        f"{seen[0]}/{person.partition('/')[2]}" for person, seen in cameras.items() if len(seen) < 2
+    ]
     return [*lines, f"persons by one camera only: {name_some(single)}"] if single else lines

@@ -1,4 +1,5 @@
-"""MARS: six cameras, several tracklets of a person in each, junk and distractors, 1,980 official queries."""
+"""MARS: six cameras, several tracklets of a person in each, junk and distractors, 1,980 official
+queries."""
 
 import hashlib
 from collections import defaultdict
@@ -29,7 +30,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     refuse_options,
     survey,
 )
-from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.benchmarks.reader import (
+    RawTracklet,
+    Reading,
+    ReadOptions,
+    Splits,
+    Tree,
+    read_facts,
+)
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, read_published
 
@@ -45,7 +53,8 @@ _KNOWN = r"(^|/)info/[^/]+\.(mat|txt)$"
 
 @dataclass(frozen=True)
 class Track:
-    """A tracklet of the source: `key` is what the names of its images begin with, such as `0001C1T0001`."""
+    """A tracklet of the source: `key` is what the names of its images begin with, such as
+    `0001C1T0001`."""
 
     key: str
     images: tuple[str, ...]
@@ -64,12 +73,13 @@ class Track:
 def read(tree: Tree, options: ReadOptions) -> Reading:
     """Tracklets `test/0002/C1T0001` of persons `0002` by cameras `C1`, and the official split.
 
-    Tracks are grouped by the names of their images: person, camera and T. With the official `info` folder in the tree
-    lists, tables and queries are compared with what was found; without it the queries are those of `manifests/mars`.
-    The gallery is every test tracklet, queries, junk and distractors among them: protocols take out what they do not
-    want.
+    Tracks are grouped by the names of their images: person, camera and T. With the official `info`
+    folder in the tree lists, tables and queries are compared with what was found; without it the
+    queries are those of `manifests/mars`. The gallery is every test tracklet, queries, junk and
+    distractors among them: protocols take out what they do not want.
 
-    Errors: LpwError when there is no folder of that layout, or when an official file is damaged or contradicts itself.
+    Errors: LpwError when there is no folder of that layout, or when an official file is damaged or
+    contradicts itself.
     Source: liangzheng06/MARS-evaluation:utils/info_mars.m:40-112
     """
     refuse_options(options, FACTS.title)
@@ -89,7 +99,9 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
         keys = None if table is None else _compare_table(table, listed, tracks[side], side, reading)
         reading.tracklets += [_describe(side, track) for track in tracks[side]]
     if not reading.tracklets:
-        raise LpwError(tree.name, "folders without an image of theirs", LAYOUT, "fetch the dataset again")
+        raise LpwError(
+            tree.name, "folders without an image of theirs", LAYOUT, "fetch the dataset again"
+        )
     reading.mismatches += _compare_published(tracks)
     reading.notes += _compare_digests(tracks)
     queries = read_queries(tree, info, table, keys, reading)  # the test side came last
@@ -115,7 +127,8 @@ def _collect_files(found: Survey, folder_name: str, reading: Reading) -> dict[st
 
 
 def _group(files: dict[str, str]) -> list[Track]:
-    """Tracks in the order of the official table: person, camera, T, all as text (junk first, then distractors)."""
+    """Tracks in the order of the official table: person, camera, T, all as text (junk first, then
+    distractors)."""
     images: dict[str, list[str]] = defaultdict(list)
     for file, path in files.items():
         images[file[:KEY_LENGTH]].append(path)
@@ -125,14 +138,25 @@ def _group(files: dict[str, str]) -> list[Track]:
 def _describe(side: str, track: Track) -> RawTracklet:
     kind = KINDS.get(track.person, "person")
     name = f"{side}/{track.person}/{track.key[4:]}"
-    return RawTracklet(name, None, f"C{track.camera}", track.person if kind == "person" else None, kind, track.images)
+    return RawTracklet(
+        name,
+        None,
+        f"C{track.camera}",
+        track.person if kind == "person" else None,
+        kind,
+        track.images,
+    )
 
 
-def _follow_list(files: dict[str, str], listed: list[str], name: str, reading: Reading) -> dict[str, str]:
+def _follow_list(
+    files: dict[str, str], listed: list[str], name: str, reading: Reading
+) -> dict[str, str]:
     """`files` in the order of the official list; what only one of the two has is named."""
     lacking = [file for file in listed if file not in files]
     if lacking:
-        reading.mismatches.append(f"{name}: {len(lacking):,} images are missing: {name_some(lacking)}")
+        reading.mismatches.append(
+            f"{name}: {len(lacking):,} images are missing: {name_some(lacking)}"
+        )
     known = set(listed)
     reading.extras += [path for file, path in files.items() if file not in known]
     return {file: files[file] for file in listed if file in files}
@@ -141,7 +165,8 @@ def _follow_list(files: dict[str, str], listed: list[str], name: str, reading: R
 def _compare_table(
     table: Table, listed: list[str] | None, tracks: list[Track], side: str, reading: Reading
 ) -> list[str] | None:
-    """Keys of the tracks row by row, where there is a list; otherwise the rows are compared with the rebuilt ones."""
+    """Keys of the tracks row by row, where there is a list; otherwise the rows are compared with
+    the rebuilt ones."""
     name = f"tracks_{side}_info.mat"
     if listed is not None:
         return read_keys(table, listed, name)
@@ -150,7 +175,9 @@ def _compare_table(
         n_rows = min(len(rebuilt), len(table))
         differing = np.flatnonzero((rebuilt[:n_rows] != table[:n_rows]).any(axis=1))
         row = int(differing[0]) if len(differing) else n_rows
-        line = f"{name}: {len(table):,} tracks, but file names of {SIDES[side]} give {len(rebuilt):,}"
+        line = (
+            f"{name}: {len(table):,} tracks, but file names of {SIDES[side]} give {len(rebuilt):,}"
+        )
         reading.mismatches.append(f"{line}; they differ from row {row + 1} on")
     return None
 
@@ -161,7 +188,10 @@ def _rebuild_table(tracks: list[Track]) -> Table:
         return np.zeros((0, 4), dtype=np.int64)
     end = np.cumsum([len(track.images) for track in tracks])
     person = [-1 if track.person == JUNK else int(track.person) for track in tracks]
-    return np.stack([np.concatenate([[1], end[:-1] + 1]), end, person, [track.camera for track in tracks]], axis=1)
+    return np.stack(
+        [np.concatenate([[1], end[:-1] + 1]), end, person, [track.camera for track in tracks]],
+        axis=1,
+    )
 
 
 def _compare_published(tracks: dict[str, list[Track]]) -> list[str]:
@@ -176,23 +206,40 @@ def _compare_published(tracks: dict[str, list[Track]]) -> list[str]:
     return lines
 
 
-def _compare_folders(folder: str, found: dict[str, list[int]], published: dict[str, list[int]]) -> list[str]:
-    totals = [(sum(c[i] for c in found.values()), sum(c[i] for c in published.values())) for i in range(2)]
+def _compare_folders(
+    folder: str, found: dict[str, list[int]], published: dict[str, list[int]]
+) -> list[str]:
+    totals = [
+        (sum(c[i] for c in found.values()), sum(c[i] for c in published.values())) for i in range(2)
+    ]
     lines = list_differences(
-        (f"{folder}, {what}", *total) for what, total in zip(("tracklets", "images"), totals, strict=True)
+        (f"{folder}, {what}", *total)
+        for what, total in zip(("tracklets", "images"), totals, strict=True)
     )
-    missing, further = [p for p in published if p not in found], [p for p in found if p not in published]
+    missing, further = (
+        [p for p in published if p not in found],
+        [p for p in found if p not in published],
+    )
     if missing:
-        lines.append(f"{folder} lacks {len(missing)} of {len(published)} folders: {name_some(missing)}")
+        lines.append(
+            f"{folder} lacks {len(missing)} of {len(published)} folders: {name_some(missing)}"
+        )
     if further:
-        lines.append(f"{folder} has {len(further)} folders that are not published: {name_some(further)}")
-    both = [(p, found[p], published[p]) for p in published if p in found and found[p] != published[p]]
-    differing = [f"{p} ({n[0]} tracklets and {n[1]} images, not {m[0]} and {m[1]})" for p, n, m in both]
+        lines.append(
+            f"{folder} has {len(further)} folders that are not published: {name_some(further)}"
+        )
+    both = [
+        (p, found[p], published[p]) for p in published if p in found and found[p] != published[p]
+    ]
+    differing = [
+        f"{p} ({n[0]} tracklets and {n[1]} images, not {m[0]} and {m[1]})" for p, n, m in both
+    ]
     return [*lines, f"{folder} has other counts in {name_some(differing)}"] if differing else lines
 
 
 def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
-    """T numbers are unique for a person over all cameras: the official code groups by (person, T) alone."""
+    """T numbers are unique for a person over all cameras: the official code groups by (person, T)
+    alone."""
     numbers: dict[tuple[str, str], list[str]] = defaultdict(list)
     for track in tracks:
         numbers[track.person, track.key[6:]].append(track.key)
@@ -203,14 +250,19 @@ def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
 def _compare_digests(tracks: dict[str, list[Track]]) -> list[str]:
     published = read_published("mars")["tables"]
     tables = {SIDES[side]: _rebuild_table(found).astype("<i4") for side, found in tracks.items()}
-    equal = all(hashlib.sha256(t.tobytes()).hexdigest() == published[f]["sha256"] for f, t in tables.items())
+    equal = all(
+        hashlib.sha256(t.tobytes()).hexdigest() == published[f]["sha256"] for f, t in tables.items()
+    )
     return ["tracks grouped by file names equal the official tables, row by row"] if equal else []
 
 
 def _split(reading: Reading, tracks: dict[str, list[Track]], queries: Queries) -> Splits | None:
     keys, unknown = _find_queries(tracks["test"], queries)
     if unknown:
-        line = f"{len(unknown):,} of {len(queries.person):,} queries have no tracklet or not a certain one"
+        line = (
+            f"{len(unknown):,} of {len(queries.person):,} queries have no tracklet or not a "
+            f"certain one"
+        )
         reading.mismatches.append(f"{line}: {name_some(unknown)}")
     names = {track.key: f"test/{track.person}/{track.key[4:]}" for track in tracks["test"]}
     subsets = {
@@ -225,7 +277,8 @@ def _split(reading: Reading, tracks: dict[str, list[Track]], queries: Queries) -
 
 
 def _find_queries(tracks: Iterable[Track], queries: Queries) -> tuple[list[str], list[str]]:
-    """Keys of the queries' tracks, and the queries (as `0002C1`) that are missing or cannot be told from others."""
+    """Keys of the queries' tracks, and the queries (as `0002C1`) that are missing or cannot be told
+    from others."""
     groups: dict[tuple[str, int], list[str]] = defaultdict(list)
     for track in tracks:
         groups[track.person, track.camera].append(track.key)
@@ -250,6 +303,10 @@ def _describe_part(tracks: dict[str, list[Track]], keys: list[str]) -> str | Non
             ("train tracklets", len(tracks["train"]), counts["train"]["n_tracklets"]),
             ("queries", len(keys), counts["query"]["n_tracklets"]),
             ("test tracklets", len(tracks["test"]), counts["test"]["n_tracklets"]),
-            ("images", sum(len(t.images) for t in tracks["train"] + tracks["test"]), counts["n_images"]),
+            (
+                "images",
+                sum(len(t.images) for t in tracks["train"] + tracks["test"]),
+                counts["n_images"],
+            ),
         ],
     )

@@ -1,4 +1,5 @@
-"""PRID 2011, multi-shot: two cameras, the 178 persons with 27 images or more in both, ten common splits."""
+"""PRID 2011, multi-shot: two cameras, the 178 persons with 27 images or more in both, ten common
+splits."""
 
 import re
 
@@ -14,7 +15,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     pick_images,
     survey,
 )
-from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, ReadOptions, Splits, Tree, read_facts
+from lpw_toolkit.benchmarks.reader import (
+    RawTracklet,
+    Reading,
+    ReadOptions,
+    Splits,
+    Tree,
+    read_facts,
+)
 from lpw_toolkit.errors import LpwError, name_some
 from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
@@ -35,7 +43,9 @@ QUERY_CAMERA, GALLERY_CAMERA = CAMERAS = ("cam_a", "cam_b")
 VARIANTS = ("178", "200")
 _FOLDER = r"multi_shot/(cam_[ab])/(person_[0-9]{4})"
 _IMAGE = re.compile(r"([0-9]{4})\.png")
-_KNOWN = r"(^|/)single_shot/cam_[ab]/person_[0-9]{4}\.png$|(^|/)readme\.txt$|(^|/)splits_prid2011\.json$"
+_KNOWN = (
+    r"(^|/)single_shot/cam_[ab]/person_[0-9]{4}\.png$|(^|/)readme\.txt$|(^|/)splits_prid2011\.json$"
+)
 
 Images = dict[tuple[str, str], tuple[str, ...]]
 
@@ -43,12 +53,14 @@ Images = dict[tuple[str, str], tuple[str, ...]]
 def read(tree: Tree, options: ReadOptions) -> Reading:
     """Tracklets `cam_a/person_0001` and ten splits.
 
-    Variant `178`, the default: of persons 1 to 200 those with 27 images or more in both cameras, and the published
-    splits. Variant `200`: all of them, and splits drawn with the seed (0 when none is given), for there are no
-    published ones. Persons beyond 200 are seen by one camera and left out, as are single shots.
+    Variant `178`, the default: of persons 1 to 200 those with 27 images or more in both cameras,
+    and the published splits. Variant `200`: all of them, and splits drawn with the seed (0 when
+    none is given), for there are no published ones. Persons beyond 200 are seen by one camera and
+    left out, as are single shots.
 
     Errors: LpwError when a camera is missing or the variant is unknown.
-    Source: liuyuisanai/Quality-Aware-Network:generate_data/generate_prid2011_data.m:17-43 (27 images);
+    Source: liuyuisanai/Quality-Aware-Network:generate_data/generate_prid2011_data.m:17-43 (27
+    images);
         niallmcl/Recurrent-Convolutional-Video-ReID (200 persons)
     """
     variant = options.variant or VARIANTS[0]
@@ -65,7 +77,9 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
             images[camera, person] = tuple(numbered.values())
     for camera in CAMERAS:
         if not any(seen == camera for seen, _ in images):
-            raise LpwError(tree.name, f"no image in multi_shot/{camera}", LAYOUT, "fetch the dataset again")
+            raise LpwError(
+                tree.name, f"no image in multi_shot/{camera}", LAYOUT, "fetch the dataset again"
+            )
     persons = _choose_persons(images, variant, reading)
     if not persons:
         got = "no person with enough images in both cameras"
@@ -83,22 +97,32 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
 
 
 def _choose_persons(images: Images, variant: str, reading: Reading) -> list[str]:
-    """The persons of `variant`; what is left out goes to the notes, what should not have been to the mismatches."""
+    """The persons of `variant`; what is left out goes to the notes, what should not have been to
+    the mismatches."""
     counts = FACTS.counts
     for camera, n_persons in counts["n_persons_by_camera"].items():
-        seen, published = [p for c, p in images if c == camera], [_name(n) for n in range(1, n_persons + 1)]
+        seen, published = (
+            [p for c, p in images if c == camera],
+            [_name(n) for n in range(1, n_persons + 1)],
+        )
         reading.mismatches += list_odd_names(f"multi_shot/{camera}, persons", seen, published)
     shared = {_name(number) for number in range(1, counts["n_persons_in_both"] + 1)}
     beyond = sorted({person for _, person in images} - shared)
     if beyond:
-        reading.notes.append(f"{len(beyond)} persons beyond {len(shared)} are seen by one camera and left out")
+        reading.notes.append(
+            f"{len(beyond)} persons beyond {len(shared)} are seen by one camera and left out"
+        )
     both = sorted(p for p in shared if all((camera, p) in images for camera in CAMERAS))
     if variant == "200":
         return both
-    long = [p for p in both if min(len(images[camera, p]) for camera in CAMERAS) >= counts["min_images"]]
+    long = [
+        p for p in both if min(len(images[camera, p]) for camera in CAMERAS) >= counts["min_images"]
+    ]
     short = sorted(set(both) - set(long))
     if short:
-        reading.notes.append(f"{len(short)} persons with fewer than {counts['min_images']} images are left out: ")
+        reading.notes.append(
+            f"{len(short)} persons with fewer than {counts['min_images']} images are left out: "
+        )
         reading.notes[-1] += ", ".join(short)
     reading.mismatches += _compare(long, images)
     return long
@@ -109,14 +133,22 @@ def _compare(long: list[str], images: Images) -> list[str]:
     published = {person for half in _read_halves()[:1] for person in (*half.train, *half.test)}
 
     def count(person: str) -> str:
-        return f"{person} ({' and '.join(str(len(images.get((camera, person), ()))) for camera in CAMERAS)} images)"
+        counts = [str(len(images.get((camera, person), ()))) for camera in CAMERAS]
+        return f"{person} ({' and '.join(counts)} images)"
 
-    lines = list_differences([("persons with enough images in both cameras", len(long), len(published))])
+    lines = list_differences(
+        [("persons with enough images in both cameras", len(long), len(published))]
+    )
     missing, further = sorted(published - set(long)), sorted(set(long) - published)
     if missing:
-        lines.append(f"persons of the published splits that are missing: {name_some([count(p) for p in missing])}")
+        lines.append(
+            f"persons of the published splits that are missing: "
+            f"{name_some([count(p) for p in missing])}"
+        )
     if further:
-        lines.append(f"persons that no published split has: {name_some([count(p) for p in further])}")
+        lines.append(
+            f"persons that no published split has: {name_some([count(p) for p in further])}"
+        )
     return lines
 
 
@@ -140,7 +172,11 @@ def _split(reading: Reading, persons: list[str], variant: str, seed: int | None)
     note = describe_part(FACTS.title, [("persons", len(persons), said["n_persons"])])
     if variant == VARIANTS[0] and seed is None:
         halves = restrict_halves(_read_halves(), persons)
-        digest, source, drawn = digest_facts(read_published("prid2011")), "manifests/prid2011/splits.json", False
+        digest, source, drawn = (
+            digest_facts(read_published("prid2011")),
+            "manifests/prid2011/splits.json",
+            False,
+        )
     else:
         seed = DEFAULT_SEED if seed is None else seed
         if len(persons) < 2:

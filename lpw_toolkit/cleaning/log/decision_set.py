@@ -1,8 +1,9 @@
-"""The decisions of several reviewers as one ordered set, and logs from elsewhere taken in: no server needed.
+"""The decisions of several reviewers as one ordered set, and logs from elsewhere taken in: no
+server needed.
 
-The set is the union by uuid. Its order is (number in its log, reviewer, uuid): each reviewer's own order is kept, and
-what is known of several reviewers does not depend on any clock, nor on which file was read first. What two reviewers
-decide differently is never settled by this order (`apply`).
+The set is the union by uuid. Its order is (number in its log, reviewer, uuid): each reviewer's own
+order is kept, and what is known of several reviewers does not depend on any clock, nor on which
+file was read first. What two reviewers decide differently is never settled by this order (`apply`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,8 @@ class Union:
 
     Attributes:
         decisions: each uuid once, in the stated order.
-        conflicts: uuids that stand for different decisions; of each the first in order is among `decisions`.
+        conflicts: uuids that stand for different decisions; of each the first in order is among
+            `decisions`.
         repairs: what was left out of the logs, or will be mended in them, in words (`log.Reading`).
     """
 
@@ -40,38 +42,51 @@ def unite(logs: Iterable[Sequence[Decision]]) -> Union:
         for decision in log:
             found.setdefault(decision.uuid, {})[decision.sha256] = decision
     chosen = [min(same.values(), key=lambda d: (d.order, d.sha256)) for same in found.values()]
-    conflicts = [uuid for uuid, same in found.items() if len({(d.reviewer, d.content) for d in same.values()}) > 1]
+    conflicts = [
+        uuid
+        for uuid, same in found.items()
+        if len({(d.reviewer, d.content) for d in same.values()}) > 1
+    ]
     return Union(tuple(sorted(chosen, key=lambda d: d.order)), tuple(sorted(conflicts)))
 
 
 def read_folder(folder: Path, dataset_digest: str) -> list[Reading]:
     """Every log in `folder`, by name; none where there is no such folder.
 
-    Errors: MismatchError for a log that is not what it was when it was written, or a file of another name.
+    Errors: MismatchError for a log that is not what it was when it was written, or a file of
+    another name.
     """
     if not exists(folder):
         return []
     try:
         files = [file for file in list_folder(folder) if file.name.endswith(SUFFIX)]
     except OSError as error:
-        raise LpwError(folder, describe_os_error(error), "a folder of logs", "name another one") from error
+        raise LpwError(
+            folder, describe_os_error(error), "a folder of logs", "name another one"
+        ) from error
     return [read_log_file(file, dataset_digest) for file in files]
 
 
 def merge_folder(ours: Path, theirs: Path, dataset_digest: str) -> list[str]:
-    """Takes every log of the folder `theirs` into `ours`, verified first; says in words what was done, file by file.
+    """Takes every log of the folder `theirs` into `ours`, verified first; says in words what was
+    done, file by file.
 
-    A log that goes on where ours ends replaces it, one that ends earlier adds nothing. Where both went on differently
-    theirs comes in whole under a second name (`anna.0a1b2c3d.jsonl`): no line of either is changed.
+    A log that goes on where ours ends replaces it, one that ends earlier adds nothing. Where both
+    went on differently theirs comes in whole under a second name (`anna.0a1b2c3d.jsonl`): no line
+    of either is changed.
 
-    Errors: as `read_folder`; LpwError where there is nothing to take in, or a reviewer is at work on a log: then logs
-    before it, by name, are taken in and the others are not.
+    Errors: as `read_folder`; LpwError where there is nothing to take in, or a reviewer is at work
+    on a log: then logs before it, by name, are taken in and the others are not.
     """
     if not is_folder(theirs):
-        raise LpwError(theirs, "no such folder", "a folder of logs (OTHER/cleanup)", "name another one")
+        raise LpwError(
+            theirs, "no such folder", "a folder of logs (OTHER/cleanup)", "name another one"
+        )
     coming = read_folder(theirs, dataset_digest)
     if not coming:
-        raise LpwError(theirs, "no log", "REVIEWER.jsonl of one reviewer or more", "name another folder")
+        raise LpwError(
+            theirs, "no log", "REVIEWER.jsonl of one reviewer or more", "name another folder"
+        )
     have = {reading.name: reading for reading in read_folder(ours, dataset_digest)}
     make_folder(ours)
     return [_take_in(ours, have, reading) for reading in coming]

@@ -1,4 +1,5 @@
-"""One decision of a reviewer: what it may hold, and strict reading of lines that a stranger may have written.
+"""One decision of a reviewer: what it may hold, and strict reading of lines that a stranger may
+have written.
 
 The form of a line is data too: `manifests/cleanup/decision.schema.json`.
 """
@@ -35,7 +36,8 @@ OPERATIONS = {
     "check": (0, 0),
 }
 REASONS = (
-    "no_person", "several_people", "identity_switch", "occluded", "truncated", "blurred", "static", "duplicate",
+    "no_person", "several_people", "identity_switch", "occluded", "truncated", "blurred", "static",
+    "duplicate",
     "too_short", "other",
 )  # fmt: skip
 #: Reviewers of this prefix are rules, not people: what a person says counts for more.
@@ -51,7 +53,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class BadLineError(ValueError):
-    """A line that is no decision; the text says what is wrong with it and never repeats it whole."""
+    """A line that is no decision; the text says what is wrong with it and never repeats it
+    whole."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,14 @@ class Request:
     Attributes:
         uuid: made by the page, lower case with dashes; a retry has the same one.
         operation: a key of `OPERATIONS`.
-        tracklets: names of pieces (`pieces.name_piece`): a tracklet, or `ID@START-STOP` for a part of it.
-        arguments: reject {"reason": one of `REASONS` or null}; drop_frames, restore_frames {"frames": [[start, stop],
-            …]}, positions in the tracklet as it was built, half-open, ascending; split {"at": position}, the first of
-            the later part; assign_person {"person": number in the scene}; flag {"flag": word}; comment {"text": …};
-            undo {"of": uuid}; check {"seam": {"parts": two [tracklet, start, stop], "found": bool}}: an attention
-            check spliced from these frames, and whether the two were parted; otherwise {}.
+        tracklets: names of pieces (`pieces.name_piece`): a tracklet, or `ID@START-STOP` for a part
+            of it.
+        arguments: reject {"reason": one of `REASONS` or null}; drop_frames, restore_frames
+            {"frames": [[start, stop], …]}, positions in the tracklet as it was built, half-open,
+            ascending; split {"at": position}, the first of the later part; assign_person {"person":
+            number in the scene}; flag {"flag": word}; comment {"text": …}; undo {"of": uuid}; check
+            {"seam": {"parts": two [tracklet, start, stop], "found": bool}}: an attention check
+            spliced from these frames, and whether the two were parted; otherwise {}.
         spent_ms: how long the person took.
     """
 
@@ -89,10 +94,12 @@ class Decision(Request):
     Attributes:
         version: of this form.
         seq: number of the line in its log, from 0.
-        time: UTC, by the clock of the machine that wrote it; for people only, nothing is ordered by it.
+        time: UTC, by the clock of the machine that wrote it; for people only, nothing is ordered by
+            it.
         reviewer: who decided; the log's name.
         seen: digest of the state that was seen (`log.Known`).
-        previous: SHA-256 of the line before without its line break; of the first line the dataset's digest.
+        previous: SHA-256 of the line before without its line break; of the first line the dataset's
+            digest.
         sha256: of this line; not part of it.
     """
 
@@ -111,7 +118,8 @@ class Decision(Request):
 
     @property
     def order(self) -> tuple[int, str, str]:
-        """Its place among the decisions of all reviewers: number in its log, reviewer, uuid. Never the clock."""
+        """Its place among the decisions of all reviewers: number in its log, reviewer, uuid. Never
+        the clock."""
         return self.seq, self.reviewer, self.uuid
 
 
@@ -124,7 +132,9 @@ def format_line(decision: Decision) -> bytes:
 
 
 def _encode(entry: dict[str, Any]) -> bytes:
-    return json.dumps(entry, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    return json.dumps(
+        entry, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
+    ).encode()
 
 
 def parse_line(line: bytes) -> Decision:
@@ -132,13 +142,17 @@ def parse_line(line: bytes) -> Decision:
     if len(line) > MAX_LINE_BYTES:
         raise BadLineError(f"{len(line)} bytes, more than {MAX_LINE_BYTES}")
     try:
-        entry = json.loads(line.decode("utf-8"), object_pairs_hook=_read_object, parse_constant=_refuse_constant)
+        entry = json.loads(
+            line.decode("utf-8"), object_pairs_hook=_read_object, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise BadLineError(f"no plain JSON ({error.__class__.__name__})") from error
     if not isinstance(entry, dict) or set(entry) != _FIELDS:
         raise BadLineError("other fields than those of a decision")
     if entry["version"] != VERSION or isinstance(entry["version"], bool):
-        raise BadLineError(f"version {entry['version']!r:.20}, not {VERSION}: written by another version of lpw")
+        raise BadLineError(
+            f"version {entry['version']!r:.20}, not {VERSION}: written by another version of lpw"
+        )
     request = check_request({name: entry[name] for name in _REQUEST_FIELDS})
     _check_place(entry)
     own = {name: entry[name] for name in _FIELDS - _REQUEST_FIELDS}
@@ -173,14 +187,16 @@ def _check_place(entry: dict[str, Any]) -> None:
 
 
 def check_reviewer(name: object) -> str:
-    """`name` if it may be that of a reviewer: lower-case words of letters and digits. Errors: BadLineError."""
+    """`name` if it may be that of a reviewer: lower-case words of letters and digits. Errors:
+    BadLineError."""
     if isinstance(name, str) and len(name) > MAX_REVIEWER_CHARS:
         raise BadLineError(f"a reviewer's name of more than {MAX_REVIEWER_CHARS} letters")
     return _match(name, "reviewer", REVIEWER)
 
 
 def check_request(entry: object) -> Request:
-    """The request in `entry`, a dictionary with the attributes of `Request` as JSON gives it. Errors: BadLineError."""
+    """The request in `entry`, a dictionary with the attributes of `Request` as JSON gives it.
+    Errors: BadLineError."""
     if not isinstance(entry, dict) or set(entry) != _REQUEST_FIELDS:
         raise BadLineError("other fields than those of a decision")
     operation, tracklets, arguments = entry["operation"], entry["tracklets"], entry["arguments"]
@@ -201,7 +217,13 @@ def check_request(entry: object) -> Request:
     if check:
         check(arguments[key])
     _whole(entry["spent_ms"], "spent_ms", 0, MAX_SPENT_MS)
-    return Request(_match(entry["uuid"], "uuid", UUID), operation, tuple(tracklets), arguments, entry["spent_ms"])
+    return Request(
+        _match(entry["uuid"], "uuid", UUID),
+        operation,
+        tuple(tracklets),
+        arguments,
+        entry["spent_ms"],
+    )
 
 
 def _whole(value: object, name: str, low: int, high: int) -> int:
@@ -217,10 +239,13 @@ def _match(value: object, name: str, pattern: re.Pattern[str]) -> str:
 
 
 def _text(value: object, name: str, most: int) -> None:
-    """Text of any script; kept as it is, never read as markup or a path. No control characters but line breaks."""
+    """Text of any script; kept as it is, never read as markup or a path. No control characters but
+    line breaks."""
     if not isinstance(value, str) or not 0 < len(value) <= most:
         raise BadLineError(f"{name} is no text of 1 to {most} letters")
-    if any((ord(c) < 32 and c not in "\n\t") or 0xD800 <= ord(c) < 0xE000 or c == "\x7f" for c in value):
+    if any(
+        (ord(c) < 32 and c not in "\n\t") or 0xD800 <= ord(c) < 0xE000 or c == "\x7f" for c in value
+    ):
         raise BadLineError(f"{name} holds control characters")
 
 
@@ -233,7 +258,9 @@ def _check_frames(value: object) -> None:
             raise BadLineError("frames holds something that is no [start, stop]")
         start, stop = (_whole(number, "frames", 0, MAX_POSITION) for number in each)
         if not last < start < stop:
-            raise BadLineError("frames holds ranges that are empty, out of order or that touch each other")
+            raise BadLineError(
+                "frames holds ranges that are empty, out of order or that touch each other"
+            )
         last = stop
 
 
@@ -248,7 +275,11 @@ def _check_flag(value: object) -> None:
 
 
 def _check_seam(value: object) -> None:
-    if not isinstance(value, dict) or set(value) != {"parts", "found"} or not isinstance(value["found"], bool):
+    if (
+        not isinstance(value, dict)
+        or set(value) != {"parts", "found"}
+        or not isinstance(value["found"], bool)
+    ):
         raise BadLineError("seam holds other things than parts and found")
     if not isinstance(value["parts"], list) or len(value["parts"]) != 2:
         raise BadLineError("parts is no list of two")

@@ -1,9 +1,11 @@
-"""The log of one reviewer: `cleanup/<reviewer>.jsonl`, one decision a line, append-only, each line chained to the last.
+"""The log of one reviewer: `cleanup/<reviewer>.jsonl`, one decision a line, append-only, each line
+chained to the last.
 
-    open -> lock, verify the whole chain, repair a torn last line -> append: one write, fsync, then acknowledged
+    open -> lock, verify the whole chain, repair a torn last line -> append: one write, fsync, then
+    acknowledged
 
-Nothing is ordered or judged by the clock. A line counts once its line break is on the disk; a last line without one was
-never acknowledged: it is kept where it is whole, and cut off where it is not.
+Nothing is ordered or judged by the clock. A line counts once its line break is on the disk; a last
+line without one was never acknowledged: it is kept where it is whole, and cut off where it is not.
 """
 
 import errno
@@ -36,13 +38,15 @@ FOLDER = "cleanup"
 SUFFIX = ".jsonl"
 #: Zeros that a power failure may leave behind the last line: one block of a file system.
 MAX_TORN_ZEROS = 4_096
-#: `anna.jsonl`, and `anna.0a1b2c3d.jsonl` for a second line of history by the same reviewer (`merge.merge_folder`).
+#: `anna.jsonl`, and `anna.0a1b2c3d.jsonl` for a second line of history by the same reviewer
+#: (`merge.merge_folder`).
 _FILE_NAME = re.compile(r"([a-z0-9_-]+)(?:\.[0-9a-f]{8})?\.jsonl")
 _DO = "restore the file from a copy, or move it out of the folder"
 
 
 class Known:
-    """The digest of a state: of the dataset and of a growing set of decisions, in whatever order they came.
+    """The digest of a state: of the dataset and of a growing set of decisions, in whatever order
+    they came.
 
     Args:
         dataset_digest: `digest` of `dataset.json`.
@@ -89,7 +93,13 @@ class Reading:
     def repairs(self) -> list[str]:
         """What opening the log for writing mends, in words."""
         if self.torn:
-            return [f"{self.name}: {len(self.torn)} bytes of a torn last line, never acknowledged, are left out"]
+            return [
+                (
+                    f"{self.name}: {len(self.torn)} bytes of a torn last line, never acknowledged, "
+                    f"are "
+                    f"left out"
+                )
+            ]
         return [f"{self.name}: the last line lacks its end"] if self.unended else []
 
 
@@ -105,14 +115,16 @@ def reviewer_of(name: str) -> str | None:
 def read_log(data: bytes, name: str, dataset_digest: str) -> Reading:
     """Verifies every line, its number and its chain in the bytes of the log called `name`.
 
-    Errors: MismatchError naming the first line at fault. A torn last line is no fault, so long as it can be one: no
-    longer than a line, with no more zeros than a power failure leaves.
+    Errors: MismatchError naming the first line at fault. A torn last line is no fault, so long as
+    it can be one: no longer than a line, with no more zeros than a power failure leaves.
     """
     reviewer = reviewer_of(name)
     if reviewer is None:
         raise MismatchError(name, "a name that no log has", "REVIEWER.jsonl, in small letters", _DO)
     if len(data) > limit("decision_bytes"):
-        raise MismatchError(name, explain_limit("decision_bytes", f"{len(data)} bytes"), "a log of decisions", _DO)
+        raise MismatchError(
+            name, explain_limit("decision_bytes", f"{len(data)} bytes"), "a log of decisions", _DO
+        )
     chain = _Chain(name, reviewer, dataset_digest)
     decisions, ended, start = [], [], 0
     while (end := data.find(b"\n", start)) >= 0:
@@ -140,7 +152,8 @@ class _Chain:
         self._uuids: set[str] = set()
 
     def take(self, line: bytes) -> Decision:
-        """The decision in the next line. Errors: MismatchError with the number of the line, from 1."""
+        """The decision in the next line. Errors: MismatchError with the number of the line, from
+        1."""
         n_before = len(self._uuids)
         try:
             decision = parse_line(line)
@@ -149,10 +162,16 @@ class _Chain:
         if decision.reviewer != self._reviewer:
             raise self._refuse(f"the reviewer {decision.reviewer}", self._reviewer)
         if decision.seq != n_before:
-            raise self._refuse(f"number {decision.seq}", f"{n_before}: lines were removed, added or moved")
+            raise self._refuse(
+                f"number {decision.seq}", f"{n_before}: lines were removed, added or moved"
+            )
         if decision.previous != self._previous:
-            what = "the line before it as it was written" if n_before else "the digest of this dataset"
-            raise self._refuse(f"the hash {decision.previous[:12]}…", f"{self._previous[:12]}…, of {what}")
+            what = (
+                "the line before it as it was written" if n_before else "the digest of this dataset"
+            )
+            raise self._refuse(
+                f"the hash {decision.previous[:12]}…", f"{self._previous[:12]}…, of {what}"
+            )
         if decision.uuid in self._uuids:
             raise self._refuse(f"{decision.uuid} again", "each uuid once")
         self._uuids.add(decision.uuid)
@@ -160,7 +179,8 @@ class _Chain:
         return decision
 
     def refuse_tail(self, n_bytes: int, n_zeros: int) -> None:
-        """Errors: MismatchError for what follows the last line break and is no torn line: nothing of it is cut off."""
+        """Errors: MismatchError for what follows the last line break and is no torn line: nothing
+        of it is cut off."""
         if n_zeros > MAX_TORN_ZEROS:
             expected = f"at most {MAX_TORN_ZEROS}, as a power failure leaves them"
             raise self._refuse(f"{n_zeros} zero bytes after the last whole line", expected)
@@ -173,7 +193,8 @@ class _Chain:
 
 
 def read_log_file(path: Path, dataset_digest: str) -> Reading:
-    """The log at `path`. Errors: MismatchError as `read_log`, and for what is no plain readable file."""
+    """The log at `path`. Errors: MismatchError as `read_log`, and for what is no plain readable
+    file."""
     try:
         return read_log(read_bytes(path, "decision_bytes"), path.name, dataset_digest)
     except OSError as error:
@@ -214,12 +235,18 @@ class Log:
         Args:
             seen: digest of the state that the reviewer saw (`Known`).
 
-        Errors: LpwError for a uuid that stands for another decision, or where the system refuses: nothing is kept then.
+        Errors: LpwError for a uuid that stands for another decision, or where the system refuses:
+        nothing is kept then.
         """
         known = self._by_uuid.get(request.uuid)
         if known is not None:
             if known.content != request.content:
-                raise LpwError(f"decision {request.uuid}", "another content", "the one saved before", "make a new uuid")
+                raise LpwError(
+                    f"decision {request.uuid}",
+                    "another content",
+                    "the one saved before",
+                    "make a new uuid",
+                )
             return known
         line = format_line(self._place(request, seen))
         decision = self._check(line)
@@ -233,7 +260,15 @@ class Log:
         time = self.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         number, reviewer = len(self.decisions), self.reviewer
         own = vars(request)
-        return Decision(**own, version=VERSION, seq=number, time=time, reviewer=reviewer, seen=seen, previous=previous)
+        return Decision(
+            **own,
+            version=VERSION,
+            seq=number,
+            time=time,
+            reviewer=reviewer,
+            seen=seen,
+            previous=previous,
+        )
 
     def _check(self, line: bytes) -> Decision:
         """What is written can be read. Errors: LpwError for a request that no log may hold."""
@@ -247,9 +282,14 @@ class Log:
             self._file.append(data)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            do = "free some space and decide again" if full else "mend that, then open the log again"
+            do = (
+                "free some space and decide again" if full else "mend that, then open the log again"
+            )
             raise LpwError(
-                self._file.path, f"{describe_os_error(error)}: nothing saved", "a file that takes lines", do
+                self._file.path,
+                f"{describe_os_error(error)}: nothing saved",
+                "a file that takes lines",
+                do,
             ) from error
 
     def close(self) -> None:
@@ -260,25 +300,33 @@ class Log:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
 
-def open_log(folder: Path, reviewer: str, dataset_digest: str, clock: Callable[[], datetime] = _tell_time) -> Log:
-    """Opens `folder/<reviewer>.jsonl` for writing: made where it is not there, verified, its last line repaired.
+def open_log(
+    folder: Path, reviewer: str, dataset_digest: str, clock: Callable[[], datetime] = _tell_time
+) -> Log:
+    """Opens `folder/<reviewer>.jsonl` for writing: made where it is not there, verified, its last
+    line repaired.
 
     Args:
         folder: `cleanup` of the dataset, or one elsewhere where the dataset cannot be written to.
 
-    Errors: LpwError for a name that is none, a second writer, or where the system refuses (a read-only dataset);
-    MismatchError for a log that is not what it was when it was written.
+    Errors: LpwError for a name that is none, a second writer, or where the system refuses (a
+    read-only dataset); MismatchError for a log that is not what it was when it was written.
     """
     try:
         check_reviewer(reviewer)
     except BadLineError as error:
         do = "choose another name, for example anna or j-doe"
-        raise LpwError("reviewer", f"{reviewer!r:.60}", "small letters and digits, joined by - or _", do) from error
+        raise LpwError(
+            "reviewer", f"{reviewer!r:.60}", "small letters and digits, joined by - or _", do
+        ) from error
     path = make_folder(folder) / f"{reviewer}{SUFFIX}"
     try:
         file = Appender(path)
@@ -295,9 +343,13 @@ def open_log(folder: Path, reviewer: str, dataset_digest: str, clock: Callable[[
 def _refuse_opening(path: Path, error: OSError) -> LpwError:
     if error.errno == errno.EBUSY:
         do = "close it, or give another --reviewer"
-        return LpwError(path, "a log that another process of this reviewer is writing", "no other", do)
+        return LpwError(
+            path, "a log that another process of this reviewer is writing", "no other", do
+        )
     if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
-        return LpwError(path, "a file system without locks", "one with them", "give --state DIR on a local disk")
+        return LpwError(
+            path, "a file system without locks", "one with them", "give --state DIR on a local disk"
+        )
     do = "give --state DIR, a folder that can be written to"
     return LpwError(path, describe_os_error(error), "a log that can be written", do)
 
@@ -322,4 +374,6 @@ def request_of(entry: object) -> Request:
     try:
         return check_request(entry)
     except BadLineError as error:
-        raise LpwError("decision", f"{error}", "a decision as decision.schema.json has it", "mend the page") from error
+        raise LpwError(
+            "decision", f"{error}", "a decision as decision.schema.json has it", "mend the page"
+        ) from error

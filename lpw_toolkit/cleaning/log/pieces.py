@@ -1,7 +1,8 @@
-"""Names of pieces: a tracklet, or the part of one between two cuts, by the frames it had before any cleaning.
+"""Names of pieces: a tracklet, or the part of one between two cuts, by the frames it had before any
+cleaning.
 
-`scen1/view2/000012` is the whole, `scen1/view2/000012@40-100` its frames at positions 40 to 99. A name says by itself
-which frames a decision was about, whatever is decided later.
+`scen1/view2/000012` is the whole, `scen1/view2/000012@40-100` its frames at positions 40 to 99. A
+name says by itself which frames a decision was about, whatever is decided later.
 """
 
 import re
@@ -20,7 +21,11 @@ class Piece(NamedTuple):
 
     def covers(self, other: "Piece") -> bool:
         """Whether all frames of `other` are among these."""
-        return self.tracklet == other.tracklet and self.start <= other.start and other.stop <= self.stop
+        return (
+            self.tracklet == other.tracklet
+            and self.start <= other.start
+            and other.stop <= self.stop
+        )
 
 
 def name_piece(piece: Piece, n_frames: int) -> str:

@@ -1,4 +1,5 @@
-"""Which decisions are undone: an undo is a decision itself, so undoing the undo brings the first one back."""
+"""Which decisions are undone: an undo is a decision itself, so undoing the undo brings the first
+one back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Undone:
 
 
 def find_undone(decisions: Mapping[str, Decision]) -> Undone:
-    """What the undos among `decisions` (by uuid) leave: a decision is undone by each undo of it that is not undone."""
+    """What the undos among `decisions` (by uuid) leave: a decision is undone by each undo of it
+    that is not undone."""
     undos = {uuid: str(d.arguments["of"]) for uuid, d in decisions.items() if d.operation == "undo"}
     waiting = dict.fromkeys(undos, 0)  # undos of this undo that are not settled yet
     for target in undos.values():
@@ -41,7 +43,9 @@ def find_undone(decisions: Mapping[str, Decision]) -> Undone:
             undone.add(target)
         if target in waiting:
             waiting[target] -= 1
-            if waiting[target] == 0 or target in undone:  # one undo that counts is enough: it breaks a circle too
+            if (
+                waiting[target] == 0 or target in undone
+            ):  # one undo that counts is enough: it breaks a circle too
                 ready.append(target)
     return Undone(
         frozenset(undone & set(decisions)),

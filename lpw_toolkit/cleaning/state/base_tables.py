@@ -40,7 +40,8 @@ class Base:
     """The tables of a dataset before any decision.
 
     Args:
-        tracklets, frames: schema.TRACKLETS, schema.FRAMES; of the frames only `tracklet_id` and `frame_index` are read.
+        tracklets, frames: schema.TRACKLETS, schema.FRAMES; of the frames only `tracklet_id` and
+            `frame_index` are read.
         digest: of the dataset.
 
     Errors: MismatchError when the tables do not fit each other.
@@ -52,10 +53,21 @@ class Base:
         starts = run_starts(frames["tracklet_id"])
         owners = frames["tracklet_id"].take(pa.array(starts)).to_pylist()
         lengths = np.diff(np.append(starts, frames.num_rows)).tolist()
-        if owners != tracklets["tracklet_id"].to_pylist() or lengths != to_integers(tracklets, "n_frames").tolist():
-            raise MismatchError("frames.parquet", "other tracklets", "those of tracklets.parquet", "run `lpw check`")
+        if (
+            owners != tracklets["tracklet_id"].to_pylist()
+            or lengths != to_integers(tracklets, "n_frames").tolist()
+        ):
+            raise MismatchError(
+                "frames.parquet", "other tracklets", "those of tracklets.parquet", "run `lpw check`"
+            )
         names = ("scene_id", "camera_id", "video_id", "person_id", "kind")
-        rows = zip(owners, starts.tolist(), lengths, *(tracklets[name].to_pylist() for name in names), strict=True)
+        rows = zip(
+            owners,
+            starts.tolist(),
+            lengths,
+            *(tracklets[name].to_pylist() for name in names),
+            strict=True,
+        )
         self.tracklets = {row[0]: Tracklet(row[0], i, *row[1:]) for i, row in enumerate(rows)}
         self.n_frames: Mapping[str, int] = {name: t.n_frames for name, t in self.tracklets.items()}
 
@@ -64,14 +76,16 @@ class Base:
         return to_numpy(self._frames, "frame_index").astype(np.float64)  # null: NaN
 
     def frame_numbers(self, tracklet: str) -> NDArray[np.float64] | None:
-        """Frame numbers (n_frames,) in the video of the images of `tracklet`; None where any is unknown."""
+        """Frame numbers (n_frames,) in the video of the images of `tracklet`; None where any is
+        unknown."""
         known = self.tracklets[tracklet]
         numbers = self._numbers[known.start : known.start + known.n_frames]
         return None if np.isnan(numbers).any() else numbers
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Place from 1 of every tracklet among those of its scene, in natural order of their ids."""
+        """Place from 1 of every tracklet among those of its scene, in natural order of their
+        ids."""
         counts: dict[str | None, int] = {}
         places = {}
         for name in sorted(self.tracklets, key=natural_key):
@@ -91,8 +105,11 @@ class Base:
 
 
 def read_base(dataset: Dataset) -> Base:
-    """The tables of `dataset`. Errors: MismatchError when they are damaged, do not fit, or have no digest."""
+    """The tables of `dataset`. Errors: MismatchError when they are damaged, do not fit, or have no
+    digest."""
     digest = dataset.manifest.get("digest")
     if not isinstance(digest, str):
-        raise MismatchError(dataset.root / "dataset.json", "no digest", "the digest of the rows", "run `lpw check`")
+        raise MismatchError(
+            dataset.root / "dataset.json", "no digest", "the digest of the rows", "run `lpw check`"
+        )
     return Base(dataset.tracklets, dataset.frames, digest)

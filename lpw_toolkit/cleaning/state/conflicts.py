@@ -1,4 +1,5 @@
-"""What decisions leave open: one `Clash` each, to be settled by undoing one of its decisions, never by the program."""
+"""What decisions leave open: one `Clash` each, to be settled by undoing one of its decisions, never
+by the program."""
 
 import hashlib
 from collections.abc import Iterable
@@ -45,7 +46,9 @@ class Clash:
     @property
     def key(self) -> str:
         """An id that is the same as long as the clash is: 16 hex letters."""
-        return hashlib.sha256(repr((self.kind, self.pieces, self.decisions)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.kind, self.pieces, self.decisions)).encode()).hexdigest()[
+            :16
+        ]
 
     def as_fields(self) -> dict[str, Any]:
         """The clash for machines: key, kind, text, pieces, decisions."""

@@ -1,7 +1,9 @@
-"""Who is who: links joined into persons, and every contradiction among them named with the decisions that make it.
+"""Who is who: links joined into persons, and every contradiction among them named with the
+decisions that make it.
 
-A link says that all pieces it names are one person. An unlink says that the first piece it names is none of the others;
-it takes back a link of that pair by the same reviewer, and forbids that other links join the two.
+A link says that all pieces it names are one person. An unlink says that the first piece it names is
+none of the others; it takes back a link of that pair by the same reviewer, and forbids that other
+links join the two.
 """
 
 from collections import defaultdict, deque
@@ -35,7 +37,8 @@ class Persons:
 
     Attributes:
         groups: names of the merged tracklets of each person, sorted; only persons of several.
-        numbers: number in the scene that was given to a person, by the name of any of its merged tracklets.
+        numbers: number in the scene that was given to a person, by the name of any of its merged
+            tracklets.
         clashes: contradictions.
     """
 
@@ -60,7 +63,10 @@ class _Pairs:
 
 
 def find_persons(
-    base: Base, namings: Sequence[Naming], given: Iterable[tuple[str, ...]], parts: Mapping[str, Sequence[PieceState]]
+    base: Base,
+    namings: Sequence[Naming],
+    given: Iterable[tuple[str, ...]],
+    parts: Mapping[str, Sequence[PieceState]],
 ) -> Persons:
     """Persons under all `namings` (link, unlink, assign_person), in whatever order they come.
 
@@ -78,8 +84,16 @@ def find_persons(
     clashes = list(pairs.clashes)
     for (one, other), decisions in pairs.apart.items():
         if sets.find(one) == sets.find(other):
-            clashes.append(make_clash("not-same", (one, other), [*decisions, *_find_path(pairs.same, one, other)]))
-    groups = [group for group in sets.groups({name for pair in pairs.same for name in pair}) if len(group) > 1]
+            clashes.append(
+                make_clash(
+                    "not-same", (one, other), [*decisions, *_find_path(pairs.same, one, other)]
+                )
+            )
+    groups = [
+        group
+        for group in sets.groups({name for pair in pairs.same for name in pair})
+        if len(group) > 1
+    ]
     clashes += _find_doubles(base, groups, pairs.same, parts)
     numbers, more = _give_numbers(_last_numbers(numbered), sets, parts, base)
     return Persons(tuple(groups), numbers, clashes + more)
@@ -107,7 +121,8 @@ def _weigh_pairs(namings: Sequence[Naming]) -> _Pairs:
 
 
 def _add_given(pairs: _Pairs, given: Iterable[tuple[str, ...]]) -> None:
-    """What the dataset says: each with each, so that an unlink takes one pair away; a chain where nobody objects."""
+    """What the dataset says: each with each, so that an unlink takes one pair away; a chain where
+    nobody objects."""
     disputed = {name for pair in pairs.apart for name in pair}
     for names in given:
         chain = pairwise(names)
@@ -119,7 +134,8 @@ def _add_given(pairs: _Pairs, given: Iterable[tuple[str, ...]]) -> None:
 
 
 def _last_numbers(namings: Sequence[Naming]) -> dict[str, dict[str, Decision]]:
-    """For every merged tracklet the last assignment of each reviewer, of people where there are any."""
+    """For every merged tracklet the last assignment of each reviewer, of people where there are
+    any."""
     words: dict[str, dict[str, Decision]] = defaultdict(dict)
     for naming in sorted(namings, key=lambda n: n.decision.order):
         for name in naming.names:
@@ -128,7 +144,10 @@ def _last_numbers(namings: Sequence[Naming]) -> dict[str, dict[str, Decision]]:
 
 
 def _add_numbered(
-    pairs: _Pairs, words: dict[str, dict[str, Decision]], base: Base, parts: Mapping[str, Sequence[PieceState]]
+    pairs: _Pairs,
+    words: dict[str, dict[str, Decision]],
+    base: Base,
+    parts: Mapping[str, Sequence[PieceState]],
 ) -> None:
     """Those of one scene with the same number are one person."""
     owners: dict[tuple[str | None, int], tuple[str, Decision]] = {}
@@ -141,9 +160,13 @@ def _add_numbered(
 
 
 def _give_numbers(
-    words: dict[str, dict[str, Decision]], sets: UnionFind, parts: Mapping[str, Sequence[PieceState]], base: Base
+    words: dict[str, dict[str, Decision]],
+    sets: UnionFind,
+    parts: Mapping[str, Sequence[PieceState]],
+    base: Base,
 ) -> tuple[dict[str, int], list[Clash]]:
-    """The number of each person by the name of each numbered tracklet; the smallest where there are several."""
+    """The number of each person by the name of each numbered tracklet; the smallest where there are
+    several."""
     of_set: dict[str, list[Decision]] = defaultdict(list)
     for name in sorted(words):
         of_set[sets.find(name)] += words[name].values()
@@ -160,7 +183,8 @@ def _give_numbers(
 
 
 def _find_path(same: dict[Pair, list[Decision]], start: str, goal: str) -> list[Decision]:
-    """The links of a shortest way from one merged tracklet to another, the same in whatever order they were made."""
+    """The links of a shortest way from one merged tracklet to another, the same in whatever order
+    they were made."""
     near: dict[str, list[str]] = defaultdict(list)
     for one, other in sorted(same):
         near[one].append(other)
@@ -186,7 +210,8 @@ def _find_doubles(
     same: dict[Pair, list[Decision]],
     parts: Mapping[str, Sequence[PieceState]],
 ) -> list[Clash]:
-    """Persons who are at two places of one camera in one frame; two that only the dataset joins are its own matter."""
+    """Persons who are at two places of one camera in one frame; two that only the dataset joins are
+    its own matter."""
     clashes = []
     for group in groups:
         by_video: dict[tuple[str, str | None], list[str]] = defaultdict(list)
@@ -201,5 +226,8 @@ def _find_doubles(
 
 
 def _meet(base: Base, one: Sequence[PieceState], other: Sequence[PieceState]) -> bool:
-    mine, yours = (np.concatenate([find_frame_numbers(base, state) for state in states]) for states in (one, other))
+    mine, yours = (
+        np.concatenate([find_frame_numbers(base, state) for state in states])
+        for states in (one, other)
+    )
     return len(np.intersect1d(mine, yours)) > 0

@@ -1,7 +1,7 @@
 """Pieces that are merged into one tracklet: fragments of one walk through one video.
 
-A merge joins the end of each piece with the beginning of the next in time. Where a piece was cut since, its first or
-last part is the one that adjoins; so neither undoes the other.
+A merge joins the end of each piece with the beginning of the next in time. Where a piece was cut
+since, its first or last part is the one that adjoins; so neither undoes the other.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ from lpw_toolkit.files.listing import natural_key
 
 @dataclass(frozen=True)
 class Merge:
-    """A merge decision, and for each piece that it names the pieces this one consists of now, in order."""
+    """A merge decision, and for each piece that it names the pieces this one consists of now, in
+    order."""
 
     decision: Decision
     parts: Sequence[Sequence[PieceState]]
@@ -32,7 +33,8 @@ class Joined:
     """What came of all merges.
 
     Attributes:
-        members: the pieces of each merged tracklet in temporal order, by the name of the first; only those of several.
+        members: the pieces of each merged tracklet in temporal order, by the name of the first;
+            only those of several.
         clashes: merges that cannot be.
     """
 
@@ -45,13 +47,17 @@ class Joined:
 
 
 def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
-    """Joins pieces of one video that share no frame; a group in which any do is not joined at all, and named."""
+    """Joins pieces of one video that share no frame; a group in which any do is not joined at all,
+    and named."""
     sets, states, clashes = UnionFind(), dict[str, PieceState](), []
     held: list[tuple[Merge, str]] = []
     for merge in merges:
         ends = _order_parts(base, merge.parts)
         first = [state.name for part in merge.parts for state in part]
-        videos = {(t.camera_id, t.video_id) for t in (base.tracklets[s.piece.tracklet] for part in ends for s in part)}
+        videos = {
+            (t.camera_id, t.video_id)
+            for t in (base.tracklets[s.piece.tracklet] for part in ends for s in part)
+        }
         if len(videos) > 1:
             clashes.append(make_clash("merge-cameras", first, [merge.decision]))
             continue
@@ -65,13 +71,16 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
             guilty = [merge.decision for merge, name in held if sets.find(name) == names[0]]
             clashes.append(make_clash("merge-overlap", names, guilty))
         else:
-            ordered = sorted((states[name] for name in names), key=lambda state: time_key(base, state))
+            ordered = sorted(
+                (states[name] for name in names), key=lambda state: time_key(base, state)
+            )
             members[ordered[0].name] = tuple(state.name for state in ordered)
     return Joined(members, clashes)
 
 
 def time_key(base: Base, state: PieceState) -> tuple[float, tuple[tuple[int, int, str], ...], int]:
-    """Sort key of a piece within one video: first frame number where it is known, then id and position."""
+    """Sort key of a piece within one video: first frame number where it is known, then id and
+    position."""
     numbers = base.frame_numbers(state.piece.tracklet)
     first = float(numbers[state.piece.start]) if numbers is not None else -1.0
     return first, natural_key(state.piece.tracklet), state.piece.start
@@ -84,7 +93,8 @@ def _order_parts(base: Base, parts: Sequence[Sequence[PieceState]]) -> list[Sequ
 
 
 def find_frame_numbers(base: Base, state: PieceState) -> NDArray[np.float64]:
-    """Frame numbers (n,) in the video of what `state` keeps; none where they are unknown or it is rejected."""
+    """Frame numbers (n,) in the video of what `state` keeps; none where they are unknown or it is
+    rejected."""
     numbers = base.frame_numbers(state.piece.tracklet)
     return np.zeros(0) if numbers is None or state.status == REJECTED else numbers[state.kept]
 

@@ -1,8 +1,9 @@
-"""Who is called what in a cleaned dataset: `scen1/12`, a number in the scene as LPW has it, stable under decisions.
+"""Who is called what in a cleaned dataset: `scen1/12`, a number in the scene as LPW has it, stable
+under decisions.
 
-A person's number is the place of its first tracklet among those of the scene: whatever is decided about others does not
-move it. LPW's own numbers have gaps too. A part that was cut off gets its place plus the number of tracklets times the
-position of the cut, which no other part has.
+A person's number is the place of its first tracklet among those of the scene: whatever is decided
+about others does not move it. LPW's own numbers have gaps too. A part that was cut off gets its
+place plus the number of tracklets times the position of the cut, which no other part has.
 """
 
 from lpw_toolkit.cleaning.log.pieces import Piece
@@ -17,8 +18,8 @@ SCENE = "scen1"
 def number_persons(state: State) -> dict[str, str]:
     """The person id of every merged tracklet of kind person.
 
-    A person keeps the id that the dataset gives it (the first in natural order of several), then the number that a
-    reviewer assigned, then its place. The scene is that of its first tracklet.
+    A person keeps the id that the dataset gives it (the first in natural order of several), then
+    the number that a reviewer assigned, then its place. The scene is that of its first tracklet.
     """
     persons = _list_persons(state)
     ids: dict[str, str] = {}
@@ -50,10 +51,15 @@ def _list_persons(state: State) -> list[tuple[str, ...]]:
     alone = [
         (piece.name,)
         for piece in state.iter_pieces()
-        if state.merged_into.get(piece.name, piece.name) == piece.name and piece.name not in state.person_of
+        if state.merged_into.get(piece.name, piece.name) == piece.name
+        and piece.name not in state.person_of
     ]
     every = [tuple(sorted(names, key=natural_key)) for names in (*state.groups, *alone)]
-    persons = [n for n in every if state.base.tracklets[state.parts_of(n[0])[0].piece.tracklet].kind == "person"]
+    persons = [
+        n
+        for n in every
+        if state.base.tracklets[state.parts_of(n[0])[0].piece.tracklet].kind == "person"
+    ]
     return sorted(persons, key=lambda names: natural_key(names[0]))
 
 
@@ -79,7 +85,8 @@ def _scene_of(tracklet: Tracklet) -> str:
 
 
 def _free_id(base: Base, piece: Piece, tracklet: Tracklet, taken: set[str]) -> str:
-    """The id by place; where a reviewer has given that number away, the next one that no place leads to."""
+    """The id by place; where a reviewer has given that number away, the next one that no place
+    leads to."""
     n_tracklets = base.n_in_scene[tracklet.scene_id]
     number = base.places[piece.tracklet] + n_tracklets * piece.start
     while f"{_scene_of(tracklet)}/{number}" in taken:

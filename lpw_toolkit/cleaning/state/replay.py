@@ -1,4 +1,5 @@
-"""Every log read again from its first line: the chain verified, what each line saw compared, the state worked out."""
+"""Every log read again from its first line: the chain verified, what each line saw compared, the
+state worked out."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,9 +20,12 @@ class LogReport:
     Attributes:
         name: of the file.
         n_decisions: lines, all verified.
-        n_alone: lines made with nothing known but the lines before them; the others saw decisions of other logs too.
-        n_clock_back: lines whose clock is behind that of the line before: harmless, nothing is ordered by it.
-        last_sha256: of the last line; with it written down elsewhere, not even the end of a log can be taken away.
+        n_alone: lines made with nothing known but the lines before them; the others saw decisions
+            of other logs too.
+        n_clock_back: lines whose clock is behind that of the line before: harmless, nothing is
+            ordered by it.
+        last_sha256: of the last line; with it written down elsewhere, not even the end of a log can
+            be taken away.
         repairs: what opening the log for writing will mend.
     """
 
@@ -42,14 +46,19 @@ class Replay:
 
     def as_fields(self) -> dict[str, Any]:
         """The report for machines."""
-        state = {"digest": self.state.digest, "state": self.state.content_digest, "n_clashes": len(self.state.clashes)}
+        state = {
+            "digest": self.state.digest,
+            "state": self.state.content_digest,
+            "n_clashes": len(self.state.clashes),
+        }
         return {"logs": [vars(log) for log in self.logs], **state}
 
 
 def replay(base: Base, folder: Path) -> Replay:
     """Verifies every log in `folder` and works out the state from nothing.
 
-    Errors: MismatchError naming file and line of the first that is not what it was when it was written.
+    Errors: MismatchError naming file and line of the first that is not what it was when it was
+    written.
     """
     readings = read_folder(folder, base.digest)
     return Replay(

@@ -1,8 +1,9 @@
-"""One tracklet under all decisions that name it: cuts, dropped frames, verdicts. A pure function, in any order alike.
+"""One tracklet under all decisions that name it: cuts, dropped frames, verdicts. A pure function,
+in any order alike.
 
-Every reviewer's last word counts for each frame and piece; reviewers that differ make a clash, and until it is settled
-the more careful word holds (rejected before edited before accepted, dropped before kept). A rule counts where no person
-has said anything.
+Every reviewer's last word counts for each frame and piece; reviewers that differ make a clash, and
+until it is settled the more careful word holds (rejected before edited before accepted, dropped
+before kept). A rule counts where no person has said anything.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -61,7 +62,9 @@ class PieceState:
     @property
     def kept(self) -> NDArray[np.int64]:
         """Positions (n,) in the tracklet that are left, ascending."""
-        return np.setdiff1d(np.arange(self.piece.start, self.piece.stop), np.array(self.dropped, dtype=np.int64))
+        return np.setdiff1d(
+            np.arange(self.piece.start, self.piece.stop), np.array(self.dropped, dtype=np.int64)
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def _is_inside(use: Use) -> bool:
 
 
 def _find_borders(n_frames: int, uses: list[Use]) -> tuple[list[int], list[Use], list[Use]]:
-    """Borders of the pieces, the uses of pieces that exist, and the others. A cut counts once its piece does."""
+    """Borders of the pieces, the uses of pieces that exist, and the others. A cut counts once its
+    piece does."""
     borders, waiting = {0, n_frames}, [use for use in uses if use.decision.operation == "split"]
 
     def exists(use: Use) -> bool:
@@ -127,12 +131,19 @@ def _find_borders(n_frames: int, uses: list[Use]) -> tuple[list[int], list[Use],
     while ready := [use for use in waiting if exists(use)]:
         waiting = [use for use in waiting if not exists(use)]
         borders |= {use.decision.arguments["at"] for use in ready}
-    return sorted(borders), [use for use in uses if exists(use)], [use for use in uses if not exists(use)]
+    return (
+        sorted(borders),
+        [use for use in uses if exists(use)],
+        [use for use in uses if not exists(use)],
+    )
 
 
 def _drop(n_frames: int, uses: list[Use]) -> tuple[NDArray[np.bool_], list[Decision]]:
-    """Which frames (n_frames,) are dropped, and the decisions about frames on which people differ."""
-    acts = [use.decision for use in uses if use.decision.operation in ("drop_frames", "restore_frames")]
+    """Which frames (n_frames,) are dropped, and the decisions about frames on which people
+    differ."""
+    acts = [
+        use.decision for use in uses if use.decision.operation in ("drop_frames", "restore_frames")
+    ]
     if not acts:
         return np.zeros(n_frames, dtype=bool), []
     words: dict[str, NDArray[np.int8]] = {}
@@ -160,14 +171,21 @@ def _find_dropped_cuts(uses: list[Use], dropped: NDArray[np.bool_], n_frames: in
         if use.decision.operation == "split" and dropped[use.decision.arguments["at"]]:
             here = np.zeros(n_frames, dtype=bool)
             here[use.decision.arguments["at"]] = True
-            drops = [u.decision for u in uses if u.decision.operation == "drop_frames" and _touches(u.decision, here)]
-            clashes.append(make_clash("cut-dropped", [_name(use, n_frames)], [use.decision, *drops]))
+            drops = [
+                u.decision
+                for u in uses
+                if u.decision.operation == "drop_frames" and _touches(u.decision, here)
+            ]
+            clashes.append(
+                make_clash("cut-dropped", [_name(use, n_frames)], [use.decision, *drops])
+            )
     return clashes
 
 
 @dataclass
 class _Word:
-    """What one reviewer says of a piece: the last verdict, whether it is edited, and by which decisions."""
+    """What one reviewer says of a piece: the last verdict, whether it is edited, and by which
+    decisions."""
 
     last: Decision | None = None
     edited: bool = False
@@ -179,7 +197,9 @@ class _Word:
         return EDITED if self.edited else ACCEPTED
 
 
-def _judge(name: str, piece: Piece, uses: list[Use], dropped: NDArray[np.bool_]) -> tuple[PieceState, list[Decision]]:
+def _judge(
+    name: str, piece: Piece, uses: list[Use], dropped: NDArray[np.bool_]
+) -> tuple[PieceState, list[Decision]]:
     """The state of one piece, and the decisions of people who differ on it."""
     words: dict[str, _Word] = {}
     for use in uses:
@@ -191,8 +211,12 @@ def _judge(name: str, piece: Piece, uses: list[Use], dropped: NDArray[np.bool_])
     heard = prefer_people(words, lambda word: word.last is not None and not word.last.is_by_rule)
     statuses = {word.status for word in heard.values()}
     status = max(statuses, key=STATUSES.index, default=UNREVIEWED)
-    rejects = [w.last for w in heard.values() if w.last is not None and w.status == REJECTED == status]
-    disputed = [word.last for word in heard.values() if word.last is not None] if len(statuses) > 1 else []
+    rejects = [
+        w.last for w in heard.values() if w.last is not None and w.status == REJECTED == status
+    ]
+    disputed = (
+        [word.last for word in heard.values() if word.last is not None] if len(statuses) > 1 else []
+    )
     notes = [use.decision for use in uses if use.piece.covers(piece) or piece.covers(use.piece)]
     positions = np.flatnonzero(dropped[piece.start : piece.stop]) + piece.start
     state = PieceState(
@@ -202,7 +226,9 @@ def _judge(name: str, piece: Piece, uses: list[Use], dropped: NDArray[np.bool_])
         reasons=tuple(sorted({d.arguments["reason"] for d in rejects if d.arguments["reason"]})),
         dropped=tuple(positions.tolist()),
         flags=tuple(sorted({d.arguments["flag"] for d in notes if d.operation == "flag"})),
-        comments=tuple((d.reviewer, d.arguments["text"]) for d in notes if d.operation == "comment"),
+        comments=tuple(
+            (d.reviewer, d.arguments["text"]) for d in notes if d.operation == "comment"
+        ),
         reviewers=tuple(sorted(words)),
         rejected_by=tuple(rejects),
     )
@@ -215,7 +241,10 @@ def _is_about(use: Use, piece: Piece) -> bool:
     if decision.operation == "split":
         return decision.arguments["at"] in (piece.start, piece.stop)
     if "frames" in decision.arguments:
-        return any(start < piece.stop and piece.start < stop for start, stop in decision.arguments["frames"])
+        return any(
+            start < piece.stop and piece.start < stop
+            for start, stop in decision.arguments["frames"]
+        )
     return use.piece.covers(piece)
 
 
@@ -231,7 +260,13 @@ def _find_blind_accepts(uses: Iterable[Use], n_frames: int) -> list[Clash]:
     clashes = []
     for use in uses:
         if use.decision.operation == "accept" and not use.decision.is_by_rule:
-            inner = [c.decision for c in cuts if use.piece.start < c.decision.arguments["at"] < use.piece.stop]
+            inner = [
+                c.decision
+                for c in cuts
+                if use.piece.start < c.decision.arguments["at"] < use.piece.stop
+            ]
             if inner and all(cut.reviewer != use.decision.reviewer for cut in inner):
-                clashes.append(make_clash("verdict", [_name(use, n_frames)], [use.decision, *inner]))
+                clashes.append(
+                    make_clash("verdict", [_name(use, n_frames)], [use.decision, *inner])
+                )
     return clashes

@@ -1,4 +1,5 @@
-"""A dataset under review by one person: the log open for writing, the state, and the one call that decides.
+"""A dataset under review by one person: the log open for writing, the state, and the one call that
+decides.
 
 with open_review(dataset, "anna") as review:
     saved = review.decide(request)      # durable when it returns
@@ -24,12 +25,14 @@ from lpw_toolkit.errors import LpwError
 
 
 def log_folder(dataset: Dataset, elsewhere: Path | None = None) -> Path:
-    """Where the logs of a dataset lie: in it, or in the folder `elsewhere` where it cannot be written to."""
+    """Where the logs of a dataset lie: in it, or in the folder `elsewhere` where it cannot be
+    written to."""
     return (elsewhere or dataset.root) / FOLDER
 
 
 def read_union(dataset: Dataset, elsewhere: Path | None = None) -> Union:
-    """The decisions of all reviewers, those in the dataset and those elsewhere. Errors: MismatchError for a bad log."""
+    """The decisions of all reviewers, those in the dataset and those elsewhere. Errors:
+    MismatchError for a bad log."""
     digest = read_digest(dataset)
     folders = [log_folder(dataset), *([log_folder(dataset, elsewhere)] if elsewhere else [])]
     readings = [reading for folder in folders for reading in read_folder(folder, digest)]
@@ -88,7 +91,8 @@ class Review:
         return self._ledger.state(sorted(self._conflicts))
 
     def pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
-        """The pieces of one tracklet, at the price of that tracklet alone. Errors: KeyError for an unknown one."""
+        """The pieces of one tracklet, at the price of that tracklet alone. Errors: KeyError for an
+        unknown one."""
         settled = self._ledger.settle(tracklet)
         piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
         return settled.pieces if settled else (PieceState(tracklet, piece),)
@@ -99,10 +103,11 @@ class Review:
         return self._ledger.decisions
 
     def decide(self, request: Request) -> Saved:
-        """Makes a decision durable; when it returns the page may say "saved". A retry returns what was saved.
+        """Makes a decision durable; when it returns the page may say "saved". A retry returns what
+        was saved.
 
-        Errors: LpwError for pieces that no tracklet has, an undo of nothing, a uuid taken by another decision, or where
-        the system refuses; nothing is kept then.
+        Errors: LpwError for pieces that no tracklet has, an undo of nothing, a uuid taken by
+        another decision, or where the system refuses; nothing is kept then.
         """
         self._check(request)
         decision = self.log.append(request, self.digest)
@@ -114,20 +119,45 @@ class Review:
         known = self.decisions.get(request.uuid)
         if known is not None and known.reviewer != self.log.reviewer:
             raise LpwError(
-                f"decision {request.uuid}", f"one of {known.reviewer}", "a uuid of its own", "make a new one"
+                f"decision {request.uuid}",
+                f"one of {known.reviewer}",
+                "a uuid of its own",
+                "make a new one",
             )
         if request.operation == "undo" and request.arguments["of"] not in self.decisions:
-            raise LpwError("undo", f"the unknown decision {request.arguments['of']}", "a known one", "reload the page")
+            raise LpwError(
+                "undo",
+                f"the unknown decision {request.arguments['of']}",
+                "a known one",
+                "reload the page",
+            )
         for name in request.tracklets:
             piece = find_piece(name, self.base.n_frames)
             if piece is None:
-                raise LpwError("decision", f"the piece {name!r:.200}", "a piece of a tracklet", "reload the page")
-            frames = request.arguments.get("frames") or [[request.arguments.get("at", piece.start)] * 2]
+                raise LpwError(
+                    "decision",
+                    f"the piece {name!r:.200}",
+                    "a piece of a tracklet",
+                    "reload the page",
+                )
+            frames = request.arguments.get("frames") or [
+                [request.arguments.get("at", piece.start)] * 2
+            ]
             if not (piece.start <= frames[0][0] and frames[-1][1] <= piece.stop):
                 got = f"frames {frames[0][0]} to {frames[-1][1]}"
-                raise LpwError("decision", got, f"{piece.start} to {piece.stop}, of {name!r:.200}", "reload the page")
-            if request.operation == "split" and not piece.start < request.arguments["at"] < piece.stop:
-                raise LpwError("decision", "a cut at the border of a piece", "one inside", "reload the page")
+                raise LpwError(
+                    "decision",
+                    got,
+                    f"{piece.start} to {piece.stop}, of {name!r:.200}",
+                    "reload the page",
+                )
+            if (
+                request.operation == "split"
+                and not piece.start < request.arguments["at"] < piece.stop
+            ):
+                raise LpwError(
+                    "decision", "a cut at the border of a piece", "one inside", "reload the page"
+                )
 
     def close(self) -> None:
         """Lets another process of this reviewer begin."""
@@ -137,7 +167,10 @@ class Review:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -146,10 +179,11 @@ def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) 
     """Opens `dataset` for decisions of `reviewer`.
 
     Args:
-        elsewhere: folder for the log of a dataset that cannot be written to; the dataset's own logs are read too.
+        elsewhere: folder for the log of a dataset that cannot be written to; the dataset's own logs
+            are read too.
 
-    Errors: LpwError for a name that is none, a second process of the same reviewer, or a read-only place; MismatchError
-    for a log, of whomever, that is not what it was when it was written.
+    Errors: LpwError for a name that is none, a second process of the same reviewer, or a read-only
+    place; MismatchError for a log, of whomever, that is not what it was when it was written.
     """
     base = read_base(dataset)
     log = open_log(log_folder(dataset, elsewhere), reviewer, base.digest)

@@ -1,4 +1,5 @@
-"""What all decisions make of a dataset: pieces and their status, merged tracklets, persons, and what is left open."""
+"""What all decisions make of a dataset: pieces and their status, merged tracklets, persons, and
+what is left open."""
 
 import hashlib
 import json
@@ -21,8 +22,10 @@ class State:
     Attributes:
         base: the tables.
         settled: tracklets that any decision in force names; all others are one unreviewed piece.
-        members: names of the pieces of each merged tracklet in temporal order, by the name of the first.
-        groups: persons: names of merged tracklets (or pieces, where nothing is merged), sorted; only those of several.
+        members: names of the pieces of each merged tracklet in temporal order, by the name of the
+            first.
+        groups: persons: names of merged tracklets (or pieces, where nothing is merged), sorted;
+            only those of several.
         numbers: number of a person in its scene by merged tracklet, where one was assigned.
         clashes: what is left open, sorted.
         undone: uuids of decisions that are undone.
@@ -41,7 +44,8 @@ class State:
     digest: str
 
     def pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
-        """The pieces of a tracklet of the dataset, in order. Errors: KeyError for an unknown one."""
+        """The pieces of a tracklet of the dataset, in order. Errors: KeyError for an unknown
+        one."""
         if tracklet in self.settled:
             return self.settled[tracklet].pieces
         piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
@@ -50,7 +54,11 @@ class State:
     def find(self, name: str) -> PieceState | None:
         """The piece called `name`; None where there is none now."""
         piece = find_piece(name, self.base.n_frames)
-        found = [state for state in self.pieces_of(piece.tracklet) if state.piece == piece] if piece else []
+        found = (
+            [state for state in self.pieces_of(piece.tracklet) if state.piece == piece]
+            if piece
+            else []
+        )
         return found[0] if found else None
 
     def iter_pieces(self) -> Iterator[PieceState]:
@@ -60,11 +68,13 @@ class State:
 
     @cached_property
     def merged_into(self) -> dict[str, str]:
-        """For every piece that is merged with others, the name of the merged tracklet (its first piece)."""
+        """For every piece that is merged with others, the name of the merged tracklet (its first
+        piece)."""
         return {name: first for first, names in self.members.items() for name in names}
 
     def parts_of(self, merged: str) -> tuple[PieceState, ...]:
-        """The pieces of a merged tracklet in temporal order; one piece alone is its own. Errors: KeyError."""
+        """The pieces of a merged tracklet in temporal order; one piece alone is its own. Errors:
+        KeyError."""
         states = [self.find(name) for name in self.members.get(merged, (merged,))]
         if None in states:
             raise KeyError(merged)
@@ -72,19 +82,25 @@ class State:
 
     @cached_property
     def person_of(self) -> dict[str, int]:
-        """For every merged tracklet that is linked with others, the place of its person in `groups`."""
+        """For every merged tracklet that is linked with others, the place of its person in
+        `groups`."""
         return {name: i for i, names in enumerate(self.groups) for name in names}
 
     def count_statuses(self) -> dict[str, int]:
         """Number of pieces of each status."""
-        counts = Counter(piece.status for settled in self.settled.values() for piece in settled.pieces)
+        counts = Counter(
+            piece.status for settled in self.settled.values() for piece in settled.pieces
+        )
         counts[UNREVIEWED] += len(self.base.tracklets) - len(self.settled)
         return {status: counts[status] for status in STATUSES}
 
     def as_fields(self) -> dict[str, Any]:
-        """All of the state but untouched tracklets, for machines; equal states have equal fields."""
+        """All of the state but untouched tracklets, for machines; equal states have equal
+        fields."""
         return {
-            "pieces": {p.name: describe_piece(p) for _, s in sorted(self.settled.items()) for p in s.pieces},
+            "pieces": {
+                p.name: describe_piece(p) for _, s in sorted(self.settled.items()) for p in s.pieces
+            },
             "merged": {first: list(names) for first, names in sorted(self.members.items())},
             "persons": [list(group) for group in self.groups],
             "numbers": dict(sorted(self.numbers.items())),

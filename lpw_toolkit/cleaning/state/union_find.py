@@ -1,4 +1,5 @@
-"""Sets that grow together: union-find over names, whose answers do not depend on the order of the unions."""
+"""Sets that grow together: union-find over names, whose answers do not depend on the order of the
+unions."""
 
 from collections.abc import Iterable
 

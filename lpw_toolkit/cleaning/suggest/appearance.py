@@ -1,4 +1,5 @@
-"""How the look of a tracklet changes along it: distances between a few of its frames, and the cuts they suggest."""
+"""How the look of a tracklet changes along it: distances between a few of its frames, and the cuts
+they suggest."""
 
 from dataclasses import dataclass
 
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.suggest.descriptors import N_BINS, N_KINDS, N_STRIPES
 
 Floats = NDArray[np.float64]
-_N_LEFT_OUT = 1  # stripes at either end of the ranking: what hides a part of the body must not decide
+_N_LEFT_OUT = (
+    1  # stripes at either end of the ranking: what hides a part of the body must not decide
+)
 _NEAR = 5  # looks on either side of a cut that tell whether it is sharp
 _MIN_SIDE = 2  # looks on either side of a cut
 _FLOOR_SHARE = 0.5  # of the usual distance within a tracklet: below it differences are noise
@@ -25,9 +28,10 @@ class Changes:
         odd: largest distance of a look to its neighbours, against the usual one.
         cut: number of the look before which the most suspicious cut lies; 0 where there is none.
         odd_at: number of the oddest look.
-        change: (K,) distance of each look to the _NEAR looks before it, as the strip chart shows it; 0 for the first.
-        step: (K,) how much farther apart the _NEAR looks on either side of each are than those of one side, in units of
-            the usual distance; below 0 where they are not, 0 for the first.
+        change: (K,) distance of each look to the _NEAR looks before it, as the strip chart shows
+            it; 0 for the first.
+        step: (K,) how much farther apart the _NEAR looks on either side of each are than those of
+            one side, in units of the usual distance; below 0 where they are not, 0 for the first.
     """
 
     apart: float
@@ -44,15 +48,20 @@ def compare_looks(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
     """Distances (K, K) between looks (K, D), 0 on the diagonal.
 
     Args:
-        by_stripe: the vectors are those of `descriptors.describe`: stripes that differ most and least are left out.
-            Otherwise they are embeddings, of which one minus the cosine is taken.
+        by_stripe: the vectors are those of `descriptors.describe`: stripes that differ most and
+            least are left out. Otherwise they are embeddings, of which one minus the cosine is
+            taken.
     """
     if not by_stripe:
         wide = np.asarray(vectors, dtype=np.float64)
         unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
         return np.asarray(np.clip(1 - unit @ unit.T, 0, None))
     n = len(vectors)
-    stripes = np.asarray(vectors, dtype=np.float64).reshape(n, N_KINDS, N_STRIPES, N_BINS).transpose(2, 0, 1, 3)
+    stripes = (
+        np.asarray(vectors, dtype=np.float64)
+        .reshape(n, N_KINDS, N_STRIPES, N_BINS)
+        .transpose(2, 0, 1, 3)
+    )
     parts: Floats = stripes.reshape(N_STRIPES, n, N_KINDS * N_BINS)
     squares = (parts**2).sum(axis=2)
     apart = squares[:, :, None] + squares[:, None, :] - 2 * parts @ parts.transpose(0, 2, 1)
@@ -68,9 +77,15 @@ def find_changes(apart: Floats, usual: float) -> Changes:
     """
     n = len(apart)
     floor = max(_FLOOR_SHARE * usual, 1e-9)
-    change, odd, step = _follow(apart), _find_odd(apart, floor), _find_steps(apart) / max(usual, 1e-9)
+    change, odd, step = (
+        _follow(apart),
+        _find_odd(apart, floor),
+        _find_steps(apart) / max(usual, 1e-9),
+    )
     if n < 2 * _MIN_SIDE:
-        return Changes(0.0, 0.0, 0.0, float(odd.max(initial=0)), 0, int(odd.argmax()) if n else 0, change, step)
+        return Changes(
+            0.0, 0.0, 0.0, float(odd.max(initial=0)), 0, int(odd.argmax()) if n else 0, change, step
+        )
     cuts = np.arange(_MIN_SIDE, n - _MIN_SIDE + 1)
     between, within = _split(apart, cuts)
     contrast = between / (within + floor)
@@ -90,11 +105,16 @@ def find_changes(apart: Floats, usual: float) -> Changes:
 
 
 def _follow(apart: Floats) -> Floats:
-    return np.array([0.0, *(float(apart[i, max(0, i - _NEAR) : i].mean()) for i in range(1, len(apart)))][: len(apart)])
+    return np.array(
+        [0.0, *(float(apart[i, max(0, i - _NEAR) : i].mean()) for i in range(1, len(apart)))][
+            : len(apart)
+        ]
+    )
 
 
 def _find_steps(apart: Floats) -> Floats:
-    """(K,) mean distance across the border before each look, less that within its two sides; _NEAR looks a side."""
+    """(K,) mean distance across the border before each look, less that within its two sides; _NEAR
+    looks a side."""
     found = np.zeros(len(apart))
     for i in range(1, len(apart)):
         before, after = slice(max(0, i - _NEAR), i), slice(i, min(i + _NEAR, len(apart)))
@@ -106,7 +126,8 @@ def _find_steps(apart: Floats) -> Floats:
 
 
 def _find_odd(apart: Floats, floor: float) -> Floats:
-    """(K,) distance of each look to the nearer of the two before and after it, in units of the usual step."""
+    """(K,) distance of each look to the nearer of the two before and after it, in units of the
+    usual step."""
     n = len(apart)
     if n < 3:
         return np.zeros(n)

@@ -4,7 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.cleaning.suggest.box_signals import BoxSignals, Floats, Ints, VideoBoxes, iter_frames
+from lpw_toolkit.cleaning.suggest.box_signals import (
+    BoxSignals,
+    Floats,
+    Ints,
+    VideoBoxes,
+    iter_frames,
+)
 from lpw_toolkit.cleaning.suggest.meetings import BOX_NAMES, measure_meetings
 from lpw_toolkit.dataset.tables import boxes_of, to_integers
 
@@ -14,11 +20,15 @@ _CLOSE_IOU = 0.35  # two raw boxes of one frame that overlap more are often one 
 _STILL = 0.2  # heights: no net way
 _JUMP, _WEAK = 0.1, 0.8  # heights, and a share: from here on a frame counts
 _SAME_IOU = 0.5  # two boxes at one place
-_HAUNT_FRAMES, _AROUND = 1000, 5  # frames that are asked, spread over the video; frames that still belong to a tracklet
+_HAUNT_FRAMES, _AROUND = (
+    1000,
+    5,
+)  # frames that are asked, spread over the video; frames that still belong to a tracklet
 
 
 def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dict[str, Floats]]:
-    """The tracklets (T,) of a video, ascending, and the measures (T,) of each reason; NaN where it cannot be told.
+    """The tracklets (T,) of a video, ascending, and the measures (T,) of each reason; NaN where it
+    cannot be told.
 
     * `box_jump`: largest jump against the usual one of the tracklet.
     * `box_change`: largest change of shape against the usual one.
@@ -35,8 +45,10 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     * `odd_size`: logarithm of the height against what is usual at that place, without sign.
     * `static`: frames per height of area that the tracklet covers.
     * `wander`: way walked over way made good.
-    * `haunted`: share of the other frames (of those with raw boxes) in which one stands where the tracklet mostly is.
-    * `jumps`, `misses`, `wide_frames`, `weak_frames`: frames with a jump, missing, wide, with a weak score.
+    * `haunted`: share of the other frames (of those with raw boxes) in which one stands where the
+      tracklet mostly is.
+    * `jumps`, `misses`, `wide_frames`, `weak_frames`: frames with a jump, missing, wide, with a
+      weak score.
     * those of `meetings.measure_meetings`.
     """
     first = np.flatnonzero(np.diff(video.tracklet, prepend=-1))
@@ -63,7 +75,10 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     steps[first] = 0
     net = np.hypot(*(centre[last, :2] - centre[first, :2]).T)
     spread = np.sqrt(
-        mean(centre[:, 0] ** 2) - mean(centre[:, 0]) ** 2 + mean(centre[:, 1] ** 2) - mean(centre[:, 1]) ** 2
+        mean(centre[:, 0] ** 2)
+        - mean(centre[:, 0]) ** 2
+        + mean(centre[:, 1] ** 2)
+        - mean(centre[:, 1]) ** 2
     )
     longest = most(signals.missing)
     close = np.where(np.isnan(signals.loose), np.nan, signals.loose > _CLOSE_IOU)
@@ -94,16 +109,23 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
 
 
 NAMES = (
-    "box_jump", "box_change", "bend", "missing_frames", "long_gap", "gap_jump", "loose_box", "two_people", "wide_box",
-    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander", "haunted", "jumps", "misses", "wide_frames",
+    "box_jump", "box_change", "bend", "missing_frames", "long_gap", "gap_jump", "loose_box",
+    "two_people", "wide_box",
+    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander", "haunted", "jumps",
+    "misses", "wide_frames",
     "weak_frames", *BOX_NAMES,
 )  # fmt: skip
 
 
 def _find_bends(
-    video: VideoBoxes, centre: Floats, first: NDArray[np.intp], last: NDArray[np.intp], height: Floats
+    video: VideoBoxes,
+    centre: Floats,
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+    height: Floats,
 ) -> Floats:
-    """Root of the mean squared gain (T,), in heights, of drawing two lines through the course in place of one."""
+    """Root of the mean squared gain (T,), in heights, of drawing two lines through the course in
+    place of one."""
     gains = np.zeros(len(first))
     for i, (a, b) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
         n = b - a + 1
@@ -111,8 +133,15 @@ def _find_bends(
             continue
         at = (video.frame_index[a : b + 1] - video.frame_index[a]).astype(np.float64)
         place = centre[a : b + 1, :2] / height[i]
-        cuts = np.unique(np.linspace(_MIN_SIDE, n - _MIN_SIDE, min(_MAX_BENDS, n - 2 * _MIN_SIDE + 1)).astype(int))
-        before, after = _residuals(at, place)[cuts - 1], _residuals(at[::-1], place[::-1])[n - cuts - 1]
+        cuts = np.unique(
+            np.linspace(_MIN_SIDE, n - _MIN_SIDE, min(_MAX_BENDS, n - 2 * _MIN_SIDE + 1)).astype(
+                int
+            )
+        )
+        before, after = (
+            _residuals(at, place)[cuts - 1],
+            _residuals(at[::-1], place[::-1])[n - cuts - 1],
+        )
         one = float(_residuals(at, place)[-1])
         gains[i] = np.sqrt(max(one - float((before + after).min()), 0.0) / n)
     return gains
@@ -123,14 +152,19 @@ def _residuals(at: Floats, place: Floats) -> Floats:
     n = np.arange(1, len(at) + 1)
     at, place = at - at[0], place - place[0]
     t, tt = at.cumsum(), (at * at).cumsum()
-    p, pp, tp = place.cumsum(axis=0), (place * place).cumsum(axis=0), (at[:, None] * place).cumsum(axis=0)
+    p, pp, tp = (
+        place.cumsum(axis=0),
+        (place * place).cumsum(axis=0),
+        (at[:, None] * place).cumsum(axis=0),
+    )
     spread = np.maximum(tt - t * t / n, 1e-9)[:, None]
     cross = tp - t[:, None] * p / n[:, None]
     return np.asarray(np.maximum(pp - p * p / n[:, None] - cross**2 / spread, 0).sum(axis=1))
 
 
 def _find_haunted(video: VideoBoxes, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
-    """What the detector takes for a person again and again, long after the tracklet, is part of the scene: (T,)."""
+    """What the detector takes for a person again and again, long after the tracklet, is part of the
+    scene: (T,)."""
     if video.detections is None or not video.detections.num_rows:
         return np.full(len(first), np.nan)
     at = to_integers(video.detections, "frame_index").astype(np.int64)
@@ -151,8 +185,8 @@ def _find_haunted(video: VideoBoxes, first: NDArray[np.intp], last: NDArray[np.i
 
 
 def find_duplicates(video: VideoBoxes) -> tuple[Floats, Ints]:
-    """For each tracklet (T,), ascending: the largest share of its frames that one other tracklet's boxes cover by
-    _SAME_IOU, and that tracklet; 0 and -1 where there is none.
+    """For each tracklet (T,), ascending: the largest share of its frames that one other tracklet's
+    boxes cover by _SAME_IOU, and that tracklet; 0 and -1 where there is none.
     """
     ids = np.unique(video.tracklet)
     counts: dict[tuple[int, int], int] = {}
@@ -163,7 +197,9 @@ def find_duplicates(video: VideoBoxes) -> tuple[Floats, Ints]:
                 pair = int(video.tracklet[rows[i]]), int(video.tracklet[rows[j]])
                 counts[pair] = counts.get(pair, 0) + 1
     share, other = np.zeros(len(ids)), np.full(len(ids), -1, dtype=np.int64)
-    lengths = dict(zip(*(part.tolist() for part in np.unique(video.tracklet, return_counts=True)), strict=True))
+    lengths = dict(
+        zip(*(part.tolist() for part in np.unique(video.tracklet, return_counts=True)), strict=True)
+    )
     place = {int(name): i for i, name in enumerate(ids)}
     for (mine, theirs), count in sorted(counts.items()):
         found = count / lengths[mine]

@@ -18,7 +18,9 @@ Ints = NDArray[np.int64]
 
 _REACH = 5  # rows on either side that say where a box should be
 _SAME_IOU = 0.5  # a raw box that overlaps a refined one so much may be what it was refined from
-_BORDER_FRAC = 0.01  # of the frame's width or height: nearer than this a box ends where the picture does
+_BORDER_FRAC = (
+    0.01  # of the frame's width or height: nearer than this a box ends where the picture does
+)
 _N_ROUNDS = 8  # of the robust fit of the heights
 _MIN_STEP = 1e-6
 _WIDE = 0.3  # logarithm of width over height above what is usual: certainly more than one person
@@ -50,13 +52,16 @@ class BoxSignals:
     """One value for each row of a VideoBoxes.
 
     Attributes:
-        centre: (N, 4) centre x, centre y, width, height of the raw box behind it, or of the box itself.
+        centre: (N, 4) centre x, centre y, width, height of the raw box behind it, or of the box
+            itself.
         jump: how far the box lies from where its neighbours have it, in heights.
         shape: how much its width or height differs from theirs, as a logarithm.
         missing: frames without a box before it.
         overlap: IoU with the nearest other tracklet of the frame.
-        loose: IoU with the nearest raw box of the frame that belongs to no tracklet; NaN where those are not known.
-        border: 1 where the box ends with the picture, else 0; NaN where the size of the picture is not known.
+        loose: IoU with the nearest raw box of the frame that belongs to no tracklet; NaN where
+            those are not known.
+        border: 1 where the box ends with the picture, else 0; NaN where the size of the picture is
+            not known.
         weak: share of the video's boxes that have a better score.
         size: logarithm of its height against what is usual at this place of the picture.
         hidden: how sure it is that somebody else stands there who has no box of his own, 0 to 1.
@@ -75,7 +80,8 @@ class BoxSignals:
 
     @cached_property
     def unseen(self) -> Floats:
-        """How sure it is that somebody of no tracklet stands there (N,), 0 to 1: a ghost, or a box of nobody."""
+        """How sure it is that somebody of no tracklet stands there (N,), 0 to 1: a ghost, or a box
+        of nobody."""
         return np.maximum(self.hidden, ramp(np.nan_to_num(self.loose), 0.15, 0.45))
 
     @cached_property
@@ -102,11 +108,15 @@ def measure_boxes(video: VideoBoxes) -> BoxSignals:
     centre[:, 2:] = np.maximum(centre[:, 2:], 1.0)
     value, _ = fit_lines(centre, video.frame_index, video.tracklet, _REACH, leave_out=True)
     follows = np.diff(video.tracklet, prepend=-1) == 0
-    ranks = np.searchsorted(np.sort(video.score), video.score, side="right") / max(len(video.score), 1)
+    ranks = np.searchsorted(np.sort(video.score), video.score, side="right") / max(
+        len(video.score), 1
+    )
     return BoxSignals(
         centre=centre,
         jump=np.hypot(*(centre[:, :2] - value[:, :2]).T) / centre[:, 3],
-        shape=np.abs(np.log(centre[:, 2:] / np.maximum(value[:, 2:], 1.0))).max(axis=1, initial=0.0),
+        shape=np.abs(np.log(centre[:, 2:] / np.maximum(value[:, 2:], 1.0))).max(
+            axis=1, initial=0.0
+        ),
         missing=np.where(follows, np.diff(video.frame_index, prepend=0) - 1, 0).astype(np.float64),
         overlap=_find_overlap(video),
         loose=loose,
@@ -136,12 +146,16 @@ def _find_overlap(video: VideoBoxes) -> Floats:
 
 
 def _compare_raw(video: VideoBoxes) -> tuple[Floats, Floats]:
-    """The raw box (N, 4) behind each row, and its IoU (N,) with the nearest raw box that belongs to no tracklet."""
+    """The raw box (N, 4) behind each row, and its IoU (N,) with the nearest raw box that belongs to
+    no tracklet."""
     raw, loose = video.boxes.copy(), np.full(len(video.boxes), np.nan)
     if video.detections is None:
         return raw, loose
     loose[:] = 0
-    found, index = boxes_of(video.detections), to_integers(video.detections, "frame_index").astype(np.int64)
+    found, index = (
+        boxes_of(video.detections),
+        to_integers(video.detections, "frame_index").astype(np.int64),
+    )
     by_frame = np.argsort(index, kind="stable")
     index = index[by_frame]
     for frame, rows in iter_frames(video.frame_index):
@@ -165,12 +179,15 @@ def _find_border(video: VideoBoxes) -> Floats:
         return np.full(len(video.boxes), np.nan)
     size = np.array(video.frame_px, dtype=np.float64)
     margin = _BORDER_FRAC * size
-    cut = (video.boxes[:, :2] <= margin).any(axis=1) | (video.boxes[:, 2:] >= size - margin).any(axis=1)
+    cut = (video.boxes[:, :2] <= margin).any(axis=1) | (video.boxes[:, 2:] >= size - margin).any(
+        axis=1
+    )
     return np.asarray(cut, dtype=np.float64)
 
 
 def _compare_sizes(centre: Floats) -> Floats:
-    """People's heights grow with the place of their feet: a line through most of them, and how far each is off it."""
+    """People's heights grow with the place of their feet: a line through most of them, and how far
+    each is off it."""
     height, foot = centre[:, 3], centre[:, 1] + centre[:, 3] / 2
     if not len(height):
         return np.zeros(0)
@@ -180,5 +197,7 @@ def _compare_sizes(centre: Floats) -> Floats:
     for _ in range(_N_ROUNDS):
         line = np.linalg.lstsq(inputs * weight[:, None], height * weight, rcond=None)[0]
         expected = np.maximum(inputs @ line, 0.2 * np.median(height))
-        weight = 1 / np.sqrt(np.maximum(np.abs(height - expected), 0.01 * np.median(height) + _MIN_STEP))
+        weight = 1 / np.sqrt(
+            np.maximum(np.abs(height - expected), 0.01 * np.median(height) + _MIN_STEP)
+        )
     return np.asarray(np.log(height / expected))

@@ -1,10 +1,12 @@
 """Who may be the same person: pieces of one way in one camera, and tracklets of other cameras.
 
-Within a camera two tracklets can be one person only if they do not overlap in time; motion carries the end of one to
-the start of the other. Across cameras looks decide, with each camera's own colours taken off, and with what differs
-between the surest matches counted less: they show how one person changes from camera to camera. Two more facts help:
-somebody who goes from one camera to another needs about as long as others do (learned from the pairs whose looks agree
-best), and a tracklet that fits another one better is less likely to be the match: one person is at one place at a time.
+Within a camera two tracklets can be one person only if they do not overlap in time; motion carries
+the end of one to the start of the other. Across cameras looks decide, with each camera's own
+colours taken off, and with what differs between the surest matches counted less: they show how one
+person changes from camera to camera. Two more facts help: somebody who goes from one camera to
+another needs about as long as others do (learned from the pairs whose looks agree best), and a
+tracklet that fits another one better is less likely to be the match: one person is at one place at
+a time.
 """
 
 from dataclasses import dataclass
@@ -17,10 +19,15 @@ Ints = NDArray[np.int64]
 
 N_CANDIDATES = 9  # one for each key
 _MAX_GAP_S = 10.0
-_WAY_AT_ONCE, _WAY_PER_S = 0.4, 0.5  # heights by which a course may be missed: at once, and for each second of the gap
+_WAY_AT_ONCE, _WAY_PER_S = (
+    0.4,
+    0.5,
+)  # heights by which a course may be missed: at once, and for each second of the gap
 _SIZE_SPREAD = 0.25  # of the logarithm of the ratio of heights
 _LOOK_WEIGHT, _COST_SPREAD = 9.0, 6.0
-_SHRINK = 0.03  # share of the identity in the covariance within tracklets: a few frames tell it badly
+_SHRINK = (
+    0.03  # share of the identity in the covariance within tracklets: a few frames tell it badly
+)
 _SHARPNESS = 20.0  # of looks in units of their spread over all pairs
 _SURE, _MIN_SURE = 0.5, 20  # chance from which a match teaches, and how many it takes
 _N_TRANSIT_ROUNDS = 4
@@ -62,7 +69,8 @@ class Pairs:
         rank: (M,) 0 is the likeliest.
         score: (M,) 0 to 1.
         look: (M,) distance of the looks: 1 is usual for two tracklets taken at random.
-        gap_s: (M,) seconds from the end of the earlier one to the start of the later; NaN where not known.
+        gap_s: (M,) seconds from the end of the earlier one to the start of the later; NaN where not
+            known.
         way: (M,) by how much the course misses, in heights; NaN across cameras.
     """
 
@@ -88,7 +96,9 @@ def find_merges(places: Places, looks: Floats) -> Pairs:
         order = rows[np.argsort(places.start_s[rows], kind="stable")]
         starts = places.start_s[order]
         for i in rows.tolist():
-            a, b = np.searchsorted(starts, [places.end_s[i], places.end_s[i] + _MAX_GAP_S], side="right")
+            a, b = np.searchsorted(
+                starts, [places.end_s[i], places.end_s[i] + _MAX_GAP_S], side="right"
+            )
             later = order[a:b]
             if len(later):
                 found += _compare_ends(places, looks, i, later, usual)
@@ -109,18 +119,23 @@ def _compare_ends(
     look = ((looks[later] - looks[i]) ** 2).sum(axis=1) / usual
     cost = (way / (_WAY_AT_ONCE + _WAY_PER_S * gap_s)) ** 2 + size**2 + _LOOK_WEIGHT * look
     score = np.exp(-cost / _COST_SPREAD)
-    rows = zip(later.tolist(), score.tolist(), look.tolist(), gap_s.tolist(), way.tolist(), strict=True)
+    rows = zip(
+        later.tolist(), score.tolist(), look.tolist(), gap_s.tolist(), way.tolist(), strict=True
+    )
     return [pair for j, *facts in rows for pair in ((i, j, *facts), (j, i, *facts))]
 
 
 def _usual_apart(looks: Floats, group: Ints) -> float:
     """Mean squared distance of two tracklets of one camera: twice the variance there."""
-    centred = np.concatenate([looks[group == g] - looks[group == g].mean(axis=0) for g in np.unique(group)])
+    centred = np.concatenate(
+        [looks[group == g] - looks[group == g].mean(axis=0) for g in np.unique(group)]
+    )
     return max(2 * float((centred**2).sum(axis=1).mean()), 1e-9)
 
 
 def straighten(looks: Floats, within: Floats, camera: Ints) -> Floats:
-    """Looks (N, D) without each camera's own mean, and with what changes along tracklets counted less.
+    """Looks (N, D) without each camera's own mean, and with what changes along tracklets counted
+    less.
 
     Args:
         looks: mean look of each tracklet.
@@ -148,15 +163,23 @@ def match_across(places: Places, straight: Floats, looks: Floats, within: Floats
         looks, within: as it takes them.
     """
     first = find_across(places, straight)
-    best = dict(zip(first.row[first.rank == 0].tolist(), first.other[first.rank == 0].tolist(), strict=True))
+    best = dict(
+        zip(first.row[first.rank == 0].tolist(), first.other[first.rank == 0].tolist(), strict=True)
+    )
     sure = (first.rank == 0) & (first.score > _SURE) & (first.row < first.other)
-    pairs = [(a, b) for a, b in zip(first.row[sure].tolist(), first.other[sure].tolist(), strict=True) if best[b] == a]
+    pairs = [
+        (a, b)
+        for a, b in zip(first.row[sure].tolist(), first.other[sure].tolist(), strict=True)
+        if best[b] == a
+    ]
     if len(pairs) < _MIN_SURE:
         return first
     centred = _centre(looks, places.camera)
     apart = centred[[a for a, _ in pairs]] - centred[[b for _, b in pairs]]
     across = apart.T @ apart
-    both = within / max(float(np.trace(within)), 1e-12) + across / max(float(np.trace(across)), 1e-12)
+    both = within / max(float(np.trace(within)), 1e-12) + across / max(
+        float(np.trace(across)), 1e-12
+    )
     return find_across(places, straighten(looks, both, places.camera))
 
 
@@ -174,10 +197,14 @@ def find_across(places: Places, looks: Floats) -> Pairs:
     return _rank(found, len(places.camera))
 
 
-def _match_scene(places: Places, looks: Floats, rows: Ints) -> list[tuple[int, int, float, float, float, float]]:
+def _match_scene(
+    places: Places, looks: Floats, rows: Ints
+) -> list[tuple[int, int, float, float, float, float]]:
     here, camera = looks[rows], places.camera[rows]
     transit = _learn_transit(places, here, rows)
-    best = np.full(len(rows), -np.inf)  # how well each tracklet fits its best partner in each camera: by columns
+    best = np.full(
+        len(rows), -np.inf
+    )  # how well each tracklet fits its best partner in each camera: by columns
     bids = {int(c): best.copy() for c in np.unique(camera)}
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
@@ -200,12 +227,20 @@ def _match_scene(places: Places, looks: Floats, rows: Ints) -> list[tuple[int, i
             gaps = _gap_s(places, np.array([rows[k]]), rows[top])[0]
             apart = 1 - here[top] @ here[k]
             chance = np.exp(line[top] - sum_)
-            facts = zip(rows[top].tolist(), chance.tolist(), apart.tolist(), np.abs(gaps).tolist(), strict=True)
+            facts = zip(
+                rows[top].tolist(),
+                chance.tolist(),
+                apart.tolist(),
+                np.abs(gaps).tolist(),
+                strict=True,
+            )
             found += [(int(rows[k]), j, p, d, g, float("nan")) for j, p, d, g in facts]
     return found
 
 
-def _value(places: Places, here: Floats, rows: Ints, part: Ints, transit: "Transit | None") -> Floats:
+def _value(
+    places: Places, here: Floats, rows: Ints, part: Ints, transit: "Transit | None"
+) -> Floats:
     """Log odds (P, R) of every pair; minus infinity within a camera."""
     value = _SHARPNESS * (here[part] @ here.T)
     if transit is not None:
@@ -214,7 +249,8 @@ def _value(places: Places, here: Floats, rows: Ints, part: Ints, transit: "Trans
 
 
 def _gap_s(places: Places, a: Ints, b: Ints) -> Floats:
-    """Seconds (A, B) from the end of the earlier to the start of the later, negative where b comes first."""
+    """Seconds (A, B) from the end of the earlier to the start of the later, negative where b comes
+    first."""
     after = places.start_s[b][None] - places.end_s[a][:, None]
     before = places.start_s[a][:, None] - places.end_s[b][None]
     return np.asarray(np.where(after >= before, np.maximum(after, 0), -np.maximum(before, 0)))
@@ -233,20 +269,28 @@ class Transit:
     def weigh(self, gap_s: Floats) -> Floats:
         """The log ratio of every gap; 0 where it is not known."""
         place = np.clip(np.nan_to_num(gap_s) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S)
-        return np.asarray(np.where(np.isfinite(gap_s), self.gains[np.rint(place).astype(np.int64)], 0.0))
+        return np.asarray(
+            np.where(np.isfinite(gap_s), self.gains[np.rint(place).astype(np.int64)], 0.0)
+        )
 
 
 def _learn_transit(places: Places, here: Floats, rows: Ints) -> Transit | None:
-    """Gaps of the pairs that fit best, against those of all pairs; the pairs are chosen anew in each round."""
+    """Gaps of the pairs that fit best, against those of all pairs; the pairs are chosen anew in
+    each round."""
     if not np.isfinite(places.start_s[rows]).all():
         return None
     transit: Transit | None = None
     for _ in range(_N_TRANSIT_ROUNDS):
-        matched, every = np.zeros(2 * int(_TRANSIT_SPAN_S) + 1), np.zeros(2 * int(_TRANSIT_SPAN_S) + 1)
+        matched, every = (
+            np.zeros(2 * int(_TRANSIT_SPAN_S) + 1),
+            np.zeros(2 * int(_TRANSIT_SPAN_S) + 1),
+        )
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
             value = _value(places, here, rows, part, transit)
-            gaps = np.rint(np.clip(_gap_s(places, rows[part], rows) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S))
+            gaps = np.rint(
+                np.clip(_gap_s(places, rows[part], rows) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S)
+            )
             usable = np.isfinite(value)
             chance = np.exp(value - np.logaddexp.reduce(value, axis=1, keepdims=True))
             matched += np.bincount(gaps[usable].astype(np.int64), chance[usable] ** 2, len(matched))
@@ -258,7 +302,10 @@ def _learn_transit(places: Places, here: Floats, rows: Ints) -> Transit | None:
 def _compare_shares(matched: Floats, every: Floats) -> Floats:
     reach = np.arange(-4, 5) / _TRANSIT_SPREAD_S
     kernel = np.exp(-0.5 * reach**2)
-    smooth = [np.convolve(counts + counts[::-1], kernel / kernel.sum(), mode="same") for counts in (matched, every)]
+    smooth = [
+        np.convolve(counts + counts[::-1], kernel / kernel.sum(), mode="same")
+        for counts in (matched, every)
+    ]
     shares = [counts / max(counts.sum(), 1e-12) for counts in smooth]
     floor = _TRANSIT_FLOOR / len(matched)
     return np.asarray(np.log((shares[0] + floor) / (shares[1] + floor)))
@@ -273,4 +320,9 @@ def _rank(found: list[tuple[int, int, float, float, float, float]], n: int) -> P
     rank = np.arange(len(row)) - starts[row]
     kept = rank < N_CANDIDATES
     table, row, rank = table[kept], row[kept], rank[kept]
-    return Pairs(row, table[:, 1].astype(np.int64), rank, *(np.ascontiguousarray(table[:, k]) for k in (2, 3, 4, 5)))
+    return Pairs(
+        row,
+        table[:, 1].astype(np.int64),
+        rank,
+        *(np.ascontiguousarray(table[:, k]) for k in (2, 3, 4, 5)),
+    )

@@ -16,21 +16,35 @@ def find_places(dataset: Dataset) -> Places:
     tracklets, frames = dataset.tracklets, dataset.frames
     bounds = Ranges(dataset).bounds
     boxes, pts_s = to_centres(boxes_of(frames)), to_numpy(frames, "pts_s").astype(np.float64)
-    starts = {str(e["video_id"]): e.get("start_s") for e in dataset.manifest.get("sources", []) if "video_id" in e}
+    starts = {
+        str(e["video_id"]): e.get("start_s")
+        for e in dataset.manifest.get("sources", [])
+        if "video_id" in e
+    }
     offset = np.array([float(starts.get(v) or 0.0) for v in tracklets["video_id"].to_pylist()])
     n = len(bounds)
     ends = np.full((n, 2, 4), np.nan)
     speed = np.full((n, 2, 2), np.nan)
     for i, (a, b) in enumerate(bounds.tolist()):
-        for side, rows in enumerate((slice(a, min(a + _END_ROWS, b)), slice(max(b - _END_ROWS, a), b))):
+        for side, rows in enumerate(
+            (slice(a, min(a + _END_ROWS, b)), slice(max(b - _END_ROWS, a), b))
+        ):
             at = 0 if side == 0 else -1
             ends[i, side] = boxes[rows][at]
             speed[i, side] = _fit_speed(boxes[rows, :2], pts_s[rows])
-    number = {name: k for k, name in enumerate(sorted({str(v) for v in tracklets["camera_id"].to_pylist()}))}
-    scenes = {name: k for k, name in enumerate(sorted({str(v) for v in tracklets["scene_id"].to_pylist()}))}
+    number = {
+        name: k
+        for k, name in enumerate(sorted({str(v) for v in tracklets["camera_id"].to_pylist()}))
+    }
+    scenes = {
+        name: k
+        for k, name in enumerate(sorted({str(v) for v in tracklets["scene_id"].to_pylist()}))
+    }
     return Places(
         scene=np.array([scenes[str(v)] for v in tracklets["scene_id"].to_pylist()], dtype=np.int64),
-        camera=np.array([number[str(v)] for v in tracklets["camera_id"].to_pylist()], dtype=np.int64),
+        camera=np.array(
+            [number[str(v)] for v in tracklets["camera_id"].to_pylist()], dtype=np.int64
+        ),
         start_s=pts_s[bounds[:, 0]] + offset,
         end_s=pts_s[bounds[:, 1] - 1] + offset,
         first=ends[:, 0, :2],
@@ -42,7 +56,8 @@ def find_places(dataset: Dataset) -> Places:
 
 
 def _fit_speed(
-    places: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", at_s: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+    places: "np.ndarray[tuple[int, int], np.dtype[np.float64]]",
+    at_s: "np.ndarray[tuple[int], np.dtype[np.float64]]",
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     at = at_s - at_s.mean()
     spread = float((at * at).sum())

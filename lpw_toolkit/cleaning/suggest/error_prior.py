@@ -1,7 +1,9 @@
-"""The chance of an error before anybody has decided anything: a sum of small decision trees over the scores of reasons.
+"""The chance of an error before anybody has decided anything: a sum of small decision trees over
+the scores of reasons.
 
-Which reasons matter together cannot be said by one weight for each: a jump is harmless alone, and telling beside
-somebody else. The trees were fitted by tests/bench/fit_queue.py, which says on what, and lie in manifests as numbers.
+Which reasons matter together cannot be said by one weight for each: a jump is harmless alone, and
+telling beside somebody else. The trees were fitted by tests/bench/fit_queue.py, which says on what,
+and lie in manifests as numbers.
 """
 
 import json
@@ -27,8 +29,9 @@ class Forest:
     Attributes:
         reasons: (R,) names.
         base: logit before the first tree.
-        trees: each the columns of its M nodes, the root first: `reason` (its number, -1 at a leaf), `threshold`,
-            `low` and `high` (the next node, where the score is at most the threshold or above it), `value` (logit).
+        trees: each the columns of its M nodes, the root first: `reason` (its number, -1 at a leaf),
+            `threshold`, `low` and `high` (the next node, where the score is at most the threshold
+            or above it), `value` (logit).
     """
 
     reasons: list[str]
@@ -69,6 +72,7 @@ def parse_forest(text: str) -> Forest:
     held = json.loads(text)
     numbers = {"threshold": np.float64, "value": np.float64}
     trees = [
-        {name: np.array(values, numbers.get(name, np.int64)) for name, values in tree.items()} for tree in held["trees"]
+        {name: np.array(values, numbers.get(name, np.int64)) for name, values in tree.items()}
+        for tree in held["trees"]
     ]
     return Forest(held["reasons"], float(held["base"]), trees)

@@ -50,18 +50,26 @@ class FrameVectors:
 def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
     """Reads the embeddings at `path`.
 
-    Errors: LpwError for no table with tracklet_id, position and embedding, for unknown or double frames, NaN and
-    infinity; MismatchError where it says that it was made from another dataset.
+    Errors: LpwError for no table with tracklet_id, position and embedding, for unknown or double
+    frames, NaN and infinity; MismatchError where it says that it was made from another dataset.
     """
     with open_embeddings(path) as opened:
         try:
             _check_head(path, opened.file, index)
-            model = (opened.file.schema_arrow.metadata or {}).get(b"lpw_model", b"not said").decode("utf-8", "replace")
+            model = (
+                (opened.file.schema_arrow.metadata or {})
+                .get(b"lpw_model", b"not said")
+                .decode("utf-8", "replace")
+            )
             parts = [_read_batch(path, batch, index) for batch in iter_batches(opened.file)]
         except OSError as error:
-            raise LpwError(path, describe_os_error(error), "embeddings, one row per frame", _DO) from error
+            raise LpwError(
+                path, describe_os_error(error), "embeddings, one row per frame", _DO
+            ) from error
         except (pa.ArrowException, ValueError, MemoryError) as error:
-            raise LpwError(path, f"a damaged file ({shorten(error)})", "a whole Parquet file", _DO) from error
+            raise LpwError(
+                path, f"a damaged file ({shorten(error)})", "a whole Parquet file", _DO
+            ) from error
     rows = np.concatenate([rows for rows, _ in parts]) if parts else np.zeros(0, np.int64)
     if not len(rows) or len({values.shape[1] for _, values in parts}) > 1:
         raise LpwError(path, "no rows, or vectors of several lengths", "vectors of one length", _DO)
@@ -70,25 +78,38 @@ def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
         raise LpwError(path, "a frame twice", "each frame once", _DO)
     place = np.full(n_frames, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
-    return FrameVectors(place >= 0, place, np.concatenate([values for _, values in parts]), shorten(model))
+    return FrameVectors(
+        place >= 0, place, np.concatenate([values for _, values in parts]), shorten(model)
+    )
 
 
 def _check_head(path: Path, file: pq.ParquetFile, index: ClipIndex) -> None:
     names = file.schema_arrow.names
     if not set(_COLUMNS) <= set(names):
-        raise LpwError(path, f"columns {name_some(names)}", "tracklet_id, position and embedding", _DO)
+        raise LpwError(
+            path, f"columns {name_some(names)}", "tracklet_id, position and embedding", _DO
+        )
     said = (file.schema_arrow.metadata or {}).get(b"lpw_dataset_digest")
     digest = str(index.dataset.manifest.get("digest"))
     if said is not None and said.decode("utf-8", "replace") != digest:
-        raise MismatchError(path, "embeddings of another dataset", f"{index.dataset.name} ({digest[:12]})", _DO)
+        raise MismatchError(
+            path, "embeddings of another dataset", f"{index.dataset.name} ({digest[:12]})", _DO
+        )
 
 
-def _read_batch(path: Path, batch: pa.RecordBatch, index: ClipIndex) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+def _read_batch(
+    path: Path, batch: pa.RecordBatch, index: ClipIndex
+) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Rows of the table of frames, and their vectors."""
-    found = pc.index_in(batch.column("tracklet_id").cast(pa.string()), index.tracklets["tracklet_id"].combine_chunks())
+    found = pc.index_in(
+        batch.column("tracklet_id").cast(pa.string()),
+        index.tracklets["tracklet_id"].combine_chunks(),
+    )
     positions = batch.column("position")
     if found.null_count or positions.null_count:
-        raise LpwError(path, "unknown tracklets, or rows without a position", "the frames of this dataset", _DO)
+        raise LpwError(
+            path, "unknown tracklets, or rows without a position", "the frames of this dataset", _DO
+        )
     owner = found.to_numpy(zero_copy_only=False).astype(np.int64)
     position = positions.cast(pa.int64()).to_numpy(zero_copy_only=False)
     rows = index.starts[owner] + position
@@ -96,10 +117,20 @@ def _read_batch(path: Path, batch: pa.RecordBatch, index: ClipIndex) -> tuple[ND
         raise LpwError(path, "positions beyond the tracklets", "the frames of this dataset", _DO)
     column = batch.column("embedding")
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-    even = len(rows) > 0 and not column.null_count and 0 < lengths.min() == lengths.max() <= limit("embedding_dims")
-    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32) if even else np.full(1, np.nan)
+    even = (
+        len(rows) > 0
+        and not column.null_count
+        and 0 < lengths.min() == lengths.max() <= limit("embedding_dims")
+    )
+    values = (
+        column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+        if even
+        else np.full(1, np.nan)
+    )
     if not np.isfinite(values).all():
-        raise LpwError(path, "vectors of several lengths, NaN or infinity", "finite vectors of one length", _DO)
+        raise LpwError(
+            path, "vectors of several lengths, NaN or infinity", "finite vectors of one length", _DO
+        )
     values = values.reshape(len(rows), -1)
     unit = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-30)
     return rows, unit.astype(np.float16)

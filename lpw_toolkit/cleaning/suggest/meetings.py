@@ -1,6 +1,8 @@
-"""Where a person meets others, and what happens there: tracklets that mix people nearly always mix them at a meeting.
+"""Where a person meets others, and what happens there: tracklets that mix people nearly always mix
+them at a meeting.
 
-A jump, a change of looks or a missing frame is common and mostly harmless; beside somebody else it is a suspicion.
+A jump, a change of looks or a missing frame is common and mostly harmless; beside somebody else it
+is a suspicion.
 """
 
 from itertools import pairwise
@@ -20,18 +22,27 @@ _NEAR = 3  # frames on either side of a change of looks that belong to it
 _GAP, _SMALL_JUMP = 3.0, 0.1  # frames and heights that count one half
 
 #: Measures of boxes alone, and those that need looks too.
-BOX_NAMES = ("meeting", "hidden", "beside", "wide_meeting", "jump_meeting", "shape_meeting", "gap_meeting")
+BOX_NAMES = (
+    "meeting",
+    "hidden",
+    "beside",
+    "wide_meeting",
+    "jump_meeting",
+    "shape_meeting",
+    "gap_meeting",
+)
 LOOK_NAMES = ("look_meeting", "look_gap", "look_jump")
 
 
 def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, Floats]:
-    """The measures of BOX_NAMES (T,) for the tracklets that begin at the rows `first`; all in frames.
+    """The measures of BOX_NAMES (T,) for the tracklets that begin at the rows `first`; all in
+    frames.
 
     * `meeting`: frames with somebody near.
     * `hidden`: frames in which somebody without a box stands there.
     * `beside`: frames in which a raw box of nobody overlaps.
-    * `wide_meeting`, `jump_meeting`, `shape_meeting`, `gap_meeting`: frames with somebody near in which the box is
-      wide, jumps, changes its shape, or follows after missing ones.
+    * `wide_meeting`, `jump_meeting`, `shape_meeting`, `gap_meeting`: frames with somebody near in
+      which the box is wide, jumps, changes its shape, or follows after missing ones.
     """
     frames = {
         "meeting": signals.near,
@@ -48,15 +59,16 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
 def measure_looks(
     positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats
 ) -> tuple[list[float], list[int]]:
-    """How much the looks of one tracklet change where it meets others, across gaps, and where its box jumps.
+    """How much the looks of one tracklet change where it meets others, across gaps, and where its
+    box jumps.
 
     Args:
         positions: (K,) frames that were looked at.
         near, missing, jump: (n_frames,) as BoxSignals has them.
 
     Returns:
-        In the order of LOOK_NAMES, in the unit of `changes.step`; and the frames before which each is largest, -1 where
-        it is 0.
+        In the order of LOOK_NAMES, in the unit of `changes.step`; and the frames before which each
+        is largest, -1 where it is 0.
     """
     found, cuts = [0.0, 0.0, 0.0], [-1, -1, -1]
     for (before, after), step in zip(pairwise(positions), changes.step[1:], strict=True):

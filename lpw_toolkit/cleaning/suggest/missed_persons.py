@@ -1,7 +1,8 @@
-"""Where people must be who have no box: carried on past the ends of their tracklets, and across the gaps in them.
+"""Where people must be who have no box: carried on past the ends of their tracklets, and across the
+gaps in them.
 
-A ────────────────────────────      A and B walk side by side; for a while the detector has one box for both.
-B ─────────┄┄┄┄┄┄┄────────────      Whose box it was then, nobody can tell from A alone.
+A ────────────────────────────      A and B walk side by side; for a while the detector
+B ─────────┄┄┄┄┄┄┄────────────      has one box for both: A alone does not tell whose.
 """
 
 import numpy as np
@@ -24,8 +25,8 @@ _BESIDE_IOU, _SAME_IOU = 0.2, 0.6  # overlaps from which a ghost counts at all, 
 def find_hidden(frame_index: Ints, tracklet: Ints, centre: Floats) -> Floats:
     """How sure it is that somebody else, without a box, stands in each box: (N,), 0 to 1.
 
-    A ghost counts for a tracklet only if both have been seen in one frame: then they are two people for certain,
-    and not two pieces of one.
+    A ghost counts for a tracklet only if both have been seen in one frame: then they are two people
+    for certain, and not two pieces of one.
 
     Args:
         frame_index, tracklet: (N,), sorted by (tracklet, frame).
@@ -52,7 +53,9 @@ def _find_meetings(frame_index: Ints, tracklet: Ints) -> Ints:
     return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *codes]))
 
 
-def _make_ghosts(frame_index: Ints, tracklet: Ints, centre: Floats) -> tuple[Ints, Ints, Floats, Floats]:
+def _make_ghosts(
+    frame_index: Ints, tracklet: Ints, centre: Floats
+) -> tuple[Ints, Ints, Floats, Floats]:
     """Owner (G,), frame (G,), box (G, 4) and weight (G,) of everybody where they have no box."""
     value, slope = fit_lines(centre, frame_index, tracklet, _REACH)
     slope[:, 2:] = 0

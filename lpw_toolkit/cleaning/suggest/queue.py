@@ -1,9 +1,11 @@
-"""In which order tracklets are shown to a person, learned from the decisions so far, and what is still hidden.
+"""In which order tracklets are shown to a person, learned from the decisions so far, and what is
+still hidden.
 
-A forest that comes with the package (see `forest`) tells from the scores of the reasons how likely a tracklet is in
-error. A logistic model corrects it with every decision: by a weight for each reason, and one for each camera that has
-decisions, since cameras differ in how often the linker fails. Every twentieth place shows a tracklet drawn at random,
-whatever the model thinks: these alone tell how many errors lie among those nobody has seen.
+A forest that comes with the package (see `forest`) tells from the scores of the reasons how likely
+a tracklet is in error. A logistic model corrects it with every decision: by a weight for each
+reason, and one for each camera that has decisions, since cameras differ in how often the linker
+fails. Every twentieth place shows a tracklet drawn at random, whatever the model thinks: these
+alone tell how many errors lie among those nobody has seen.
 """
 
 import hashlib
@@ -22,10 +24,11 @@ from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: How far decisions may move the logit: standard deviations of the prior of each reason's weight, of the forest's
-#: (which begins at 1), of the whole, and of a camera's.
+#: How far decisions may move the logit: standard deviations of the prior of each reason's weight,
+#: of the forest's (which begins at 1), of the whole, and of a camera's.
 SPREAD, SPREAD_FOREST, SPREAD_BASE, SPREAD_CAMERA = 1.0, 0.3, 1.5, 0.7
-#: Long tracklets hold more frames that could be wrong: the benefit grows with this power of their length.
+#: Long tracklets hold more frames that could be wrong: the benefit grows with this power of their
+#: length.
 LENGTH_POWER = 0.25
 #: Every how many-th place is drawn at random.
 RANDOM_EVERY = 20
@@ -107,8 +110,8 @@ def queue(suggestions: pa.Table, decided: Mapping[str, str], seed: int = 0) -> Q
 
     Args:
         suggestions: schema.SUGGESTIONS.
-        decided: tracklet to outcome, one of OUTCOMES; the order of its entries does not matter. `unsure` teaches
-            nothing and counts for nothing.
+        decided: tracklet to outcome, one of OUTCOMES; the order of its entries does not matter.
+            `unsure` teaches nothing and counts for nothing.
         seed: of the places drawn at random.
 
     Errors: LpwError for unknown tracklets and outcomes.
@@ -117,17 +120,22 @@ def queue(suggestions: pa.Table, decided: Mapping[str, str], seed: int = 0) -> Q
 
 
 def open_stock(suggestions: pa.Table, seed: int = 0) -> Stock:
-    """Errors: MismatchError for a table that is no schema.SUGGESTIONS or has a reason twice; LpwError for the seed."""
+    """Errors: MismatchError for a table that is no schema.SUGGESTIONS or has a reason twice;
+    LpwError for the seed."""
     refuse_outside("seed", seed, 0, 2**63, whole=True)
     check(suggestions, SUGGESTIONS, "suggestions")
     starts = run_starts(suggestions["tracklet_id"])
     names = suggestions["tracklet_id"].take(pa.array(starts)).to_pylist()
     reasons = sorted(suggestions["reason"].unique().to_pylist())
     number = {reason: i for i, reason in enumerate(reasons)}
-    column = np.array([number[reason] for reason in suggestions["reason"].to_pylist()], dtype=np.int64)
+    column = np.array(
+        [number[reason] for reason in suggestions["reason"].to_pylist()], dtype=np.int64
+    )
     owner = np.repeat(np.arange(len(starts)), np.diff(starts, append=suggestions.num_rows))
     if len(set(names)) < len(names) or len(np.unique(owner * len(reasons) + column)) < len(owner):
-        raise MismatchError("suggestions", "a tracklet or a reason twice", "each once", "run `lpw clean --suggest`")
+        raise MismatchError(
+            "suggestions", "a tracklet or a reason twice", "each once", "run `lpw clean --suggest`"
+        )
     scores = np.full((len(names), len(reasons)), NEUTRAL)
     scores[owner, column] = to_numpy(suggestions, "score")
     cameras = suggestions["camera_id"].take(pa.array(starts)).to_pylist()
@@ -146,7 +154,8 @@ def _shuffle(names: list[str], seed: int) -> Ints:
 
 
 def order(stock: Stock, decided: Mapping[str, str]) -> Queue:
-    """`queue` of suggestions that are ready. Errors: LpwError for unknown tracklets and outcomes."""
+    """`queue` of suggestions that are ready. Errors: LpwError for unknown tracklets and
+    outcomes."""
     rows, outcomes = _read_decided(stock, decided)
     taught = outcomes >= 0
     chances = predict(stock, rows[taught], outcomes[taught].astype(np.float64))
@@ -164,10 +173,17 @@ def _read_decided(stock: Stock, decided: Mapping[str, str]) -> tuple[Ints, Ints]
     number = {name: i for i, name in enumerate(stock.names)}
     for name, outcome in decided.items():
         if name not in number:
-            raise LpwError(f"decision on {name!r}", "no such tracklet", "one that has suggestions", "suggest again")
+            raise LpwError(
+                f"decision on {name!r}",
+                "no such tracklet",
+                "one that has suggestions",
+                "suggest again",
+            )
         if outcome not in OUTCOMES:
             expected = ", ".join(OUTCOMES)
-            raise LpwError(f"decision on {name!r}", repr(outcome), f"one of {expected}", "correct it")
+            raise LpwError(
+                f"decision on {name!r}", repr(outcome), f"one of {expected}", "correct it"
+            )
     value = {"error": 1, "clean": 0, "unsure": -1}
     pairs = sorted((number[name], value[outcome]) for name, outcome in decided.items())
     found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
@@ -175,11 +191,14 @@ def _read_decided(stock: Stock, decided: Mapping[str, str]) -> tuple[Ints, Ints]
 
 
 def predict(stock: Stock, rows: Ints, errors: Floats) -> Floats:
-    """The chance (N,) of every tracklet to be in error, given that `rows` (M,) are (1) or are not (0)."""
+    """The chance (N,) of every tracklet to be in error, given that `rows` (M,) are (1) or are not
+    (0)."""
     cameras = np.unique(stock.cameras[rows])
     n_reasons = len(stock.reasons)
     mean = np.array([0.0, 1.0, *np.zeros(n_reasons + len(cameras))])
-    spread = np.repeat([SPREAD_BASE, SPREAD_FOREST, SPREAD, SPREAD_CAMERA], [1, 1, n_reasons, len(cameras)])
+    spread = np.repeat(
+        [SPREAD_BASE, SPREAD_FOREST, SPREAD, SPREAD_CAMERA], [1, 1, n_reasons, len(cameras)]
+    )
     whole, prior = np.ones((len(stock.names), 1)), stock.prior[:, None]
     inputs = np.hstack([whole, prior, stock.scores - NEUTRAL, stock.cameras[:, None] == cameras])
     weights = _fit(inputs[rows], errors, mean, 1 / spread**2) if len(rows) else mean
@@ -187,12 +206,15 @@ def predict(stock: Stock, rows: Ints, errors: Floats) -> Floats:
 
 
 def _fit(inputs: Floats, errors: Floats, mean: Floats, precision: Floats) -> Floats:
-    """The most probable weights of a logistic model under a normal prior, by Newton's method with halved steps."""
+    """The most probable weights of a logistic model under a normal prior, by Newton's method with
+    halved steps."""
 
     def loss(weights: Floats) -> float:
         logits = inputs @ weights
         off = weights - mean
-        return float(np.logaddexp(0, logits).sum() - errors @ logits + 0.5 * (precision * off * off).sum())
+        return float(
+            np.logaddexp(0, logits).sum() - errors @ logits + 0.5 * (precision * off * off).sum()
+        )
 
     weights, least = mean, loss(mean)
     for _ in range(_N_STEPS):
@@ -213,7 +235,8 @@ def _squash(logits: Floats) -> Floats:
 
 
 def _interleave(best: Ints, drawn: Ints, n_decided: int) -> tuple[Ints, NDArray[np.bool_]]:
-    """The next of `drawn` at every RANDOM_EVERY-th place of the whole review, the next of `best` elsewhere."""
+    """The next of `drawn` at every RANDOM_EVERY-th place of the whole review, the next of `best`
+    elsewhere."""
     n = len(best)
     places = np.empty(n, dtype=np.int64)
     at_random = (n_decided + np.arange(n)) % RANDOM_EVERY == RANDOM_EVERY - 1
@@ -226,11 +249,14 @@ def _interleave(best: Ints, drawn: Ints, n_decided: int) -> tuple[Ints, NDArray[
     return places, at_random
 
 
-def _estimate(stock: Stock, benefit: Floats, rows: Ints, outcomes: Ints, open_: NDArray[np.bool_]) -> Estimate:
-    """The rate of errors among the unseen, from the tracklets drawn first that the model would not have reached yet.
+def _estimate(
+    stock: Stock, benefit: Floats, rows: Ints, outcomes: Ints, open_: NDArray[np.bool_]
+) -> Estimate:
+    """The rate of errors among the unseen, from the tracklets drawn first that the model would not
+    have reached yet.
 
-    All of the first ones in the order of the draw are decided; those of them whose benefit is no larger than that of
-    the unseen differ from these in nothing but luck.
+    All of the first ones in the order of the draw are decided; those of them whose benefit is no
+    larger than that of the unseen differ from these in nothing but luck.
     """
     from scipy.special import betaincinv
 
@@ -248,5 +274,7 @@ def _estimate(stock: Stock, benefit: Floats, rows: Ints, outcomes: Ints, open_: 
         return Estimate(n_seen, n_all, n_found, m, None, 0.0, 1.0)
     rate = (k + 0.5) / (m + 1)
     low, high = (float(betaincinv(k + 0.5, m - k + 0.5, share)) for share in (0.025, 0.975))
-    middle, least, most = (n_found / (n_found + n_open * share) for share in (rate, high, low if k else 0.0))
+    middle, least, most = (
+        n_found / (n_found + n_open * share) for share in (rate, high, low if k else 0.0)
+    )
     return Estimate(n_seen, n_all, n_found, m, middle, least, most)

@@ -1,4 +1,5 @@
-"""Why a tracklet may be in error: the reasons by name, and from their measures to scores between 0 and 1."""
+"""Why a tracklet may be in error: the reasons by name, and from their measures to scores between 0
+and 1."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +16,16 @@ class Reason:
 
     Attributes:
         title: what a person reads.
-        half: the measure that scores one half; 0 and less scores 0. About every sixth tracklet has more.
+        half: the measure that scores one half; 0 and less scores 0. About every sixth tracklet has
+            more.
     """
 
     title: str
     half: float
 
 
-#: The measures are told in `box_reasons.measure_tracklets`, `meetings`, `looks.Changes` and `suggest`.
+#: The measures are told in `box_reasons.measure_tracklets`, `meetings`, `looks.Changes` and
+#: `suggest`.
 REASONS: dict[str, Reason] = {
     "identity_switch": Reason("looks different before and after a frame", 2.2),
     "look_change": Reason("looks change a lot", 2.8),

@@ -1,4 +1,5 @@
-"""A few frames of every tracklet, looked at one tracklet after the other: only small numbers are kept."""
+"""A few frames of every tracklet, looked at one tracklet after the other: only small numbers are
+kept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +9,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.appearance import Changes, Floats, compare_looks, find_changes
-from lpw_toolkit.cleaning.suggest.descriptors import N_CHANNELS, N_PORTRAIT, describe, even_out, measure_spread
+from lpw_toolkit.cleaning.suggest.descriptors import (
+    N_CHANNELS,
+    N_PORTRAIT,
+    describe,
+    even_out,
+    measure_spread,
+)
 from lpw_toolkit.cleaning.suggest.frame_vectors import FrameVectors
 from lpw_toolkit.dataset.clip_index import ClipIndex
 from lpw_toolkit.files.prefetch import map_ahead
@@ -42,7 +49,8 @@ def look_at(index: ClipIndex, n_looks: int, vectors: FrameVectors | None) -> Loo
     """Looks at `n_looks` frames of each tracklet at most, evenly spaced.
 
     Args:
-        vectors: embeddings that take the place of colours and edges; frames without one are not looked at.
+        vectors: embeddings that take the place of colours and edges; frames without one are not
+            looked at.
 
     Errors: CorruptCropError naming an image that is not the index's.
     """
@@ -64,7 +72,8 @@ def look_at(index: ClipIndex, n_looks: int, vectors: FrameVectors | None) -> Loo
 
 
 class _Portraits:
-    """Mean and spread of the portraits of tracklets, camera by camera; of embeddings (`dimension` numbers) at once."""
+    """Mean and spread of the portraits of tracklets, camera by camera; of embeddings (`dimension`
+    numbers) at once."""
 
     def __init__(self, index: ClipIndex, dimension: int | None) -> None:
         self._are_ours, n, d = dimension is None, 1, dimension or N_PORTRAIT
@@ -92,7 +101,8 @@ class _Portraits:
             self._pixels[camera] += measure_spread(seen)
 
     def even(self) -> tuple[Floats, Floats]:
-        """Means (N, D) and the covariance within tracklets (D, D), each camera's contrast taken off."""
+        """Means (N, D) and the covariance within tracklets (D, D), each camera's contrast taken
+        off."""
         factors = np.ones((len(self._n), self._means.shape[1]))
         for camera in np.flatnonzero(self._n):
             mean, square = self._pixels[camera] / self._n[camera]
@@ -110,8 +120,15 @@ def _iter_looks(
         found = [describe(index.images.decode(first + int(p))) for p in chosen]
         sharp = np.array([one.sharpness for one in found], dtype=np.float32)
         if vectors is None:
-            looks, portraits = ([getattr(one, name) for one in found] for name in ("vector", "portrait"))
-            return chosen, np.array(looks, dtype=np.float64), np.array(portraits, dtype=np.float64), sharp
+            looks, portraits = (
+                [getattr(one, name) for one in found] for name in ("vector", "portrait")
+            )
+            return (
+                chosen,
+                np.array(looks, dtype=np.float64),
+                np.array(portraits, dtype=np.float64),
+                sharp,
+            )
         known = vectors.known[first + chosen]
         taken = vectors.take(first + chosen[known])
         return chosen[known], taken, taken, sharp[known]

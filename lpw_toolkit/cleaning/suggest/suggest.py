@@ -1,7 +1,9 @@
-"""`lpw clean --suggest`: what may be wrong with each tracklet, and who may be the same person, as three tables.
+"""`lpw clean --suggest`: what may be wrong with each tracklet, and who may be the same person, as
+three tables.
 
-A pure function of the dataset, the settings and, where they are given, the embeddings: the same bytes every time. No
-network is needed. Images are read tracklet by tracklet, a few of each, so memory does not grow with the images.
+A pure function of the dataset, the settings and, where they are given, the embeddings: the same
+bytes every time. No network is needed. Images are read tracklet by tracklet, a few of each, so
+memory does not grow with the images.
 """
 
 import json
@@ -36,7 +38,8 @@ from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
 from lpw_toolkit.files.writing import describe_os_error, make_folder
 
-#: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never change.
+#: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never
+#: change.
 FOLDER = "cleanup/suggestions"
 TABLES = {"suggestions": SUGGESTIONS, "signals": SIGNALS, "candidates": CANDIDATES}
 _VERSION = 3  # of the rules: another one may give other numbers
@@ -61,7 +64,8 @@ class SuggestOptions:
 
 @dataclass(frozen=True)
 class SuggestReport:
-    """What was made: where, how many tracklets, images looked at, and candidates of either kind; what is missing."""
+    """What was made: where, how many tracklets, images looked at, and candidates of either kind;
+    what is missing."""
 
     out: Path
     n_tracklets: int
@@ -71,11 +75,14 @@ class SuggestReport:
     notes: list[str]
 
 
-def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None = None) -> SuggestReport:
-    """Scores every tracklet of the dataset at `root` and writes the three tables to `out` (FOLDER in the dataset).
+def suggest(
+    root: Path, out: Path | None = None, options: SuggestOptions | None = None
+) -> SuggestReport:
+    """Scores every tracklet of the dataset at `root` and writes the three tables to `out` (FOLDER
+    in the dataset).
 
-    Errors: LpwError for no dataset, wrong embeddings, or a folder that cannot be written; CorruptCropError for an
-    image that is not the index's.
+    Errors: LpwError for no dataset, wrong embeddings, or a folder that cannot be written;
+    CorruptCropError for an image that is not the index's.
     """
     options, out = options or SuggestOptions(), out or root / FOLDER
     index = open_index(root)
@@ -90,7 +97,10 @@ def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None 
     _add_looks_at_boxes(looks, found, index.starts)
     places = find_places(dataset)
     straight = straighten(looks.means, looks.within, places.camera)
-    merges, across = find_merges(places, straight), match_across(places, straight, looks.means, looks.within)
+    merges, across = (
+        find_merges(places, straight),
+        match_across(places, straight, looks.means, looks.within),
+    )
     tables = {
         "suggestions": make_suggestions(dataset, found),
         "signals": make_signals(dataset, looks, index.starts, found.signals),
@@ -101,7 +111,9 @@ def suggest(root: Path, out: Path | None = None, options: SuggestOptions | None 
     return SuggestReport(out, len(index), n_looked, len(merges.row), len(across.row), notes)
 
 
-def _publish(out: Path, dataset: Dataset, options: SuggestOptions, tables: dict[str, pa.Table]) -> None:
+def _publish(
+    out: Path, dataset: Dataset, options: SuggestOptions, tables: dict[str, pa.Table]
+) -> None:
     model = sha256_file(options.embeddings) if options.embeddings else "colours and edges"
     settings = {"looks": options.looks, "vectors": model, "version": _VERSION}
     facts = {
@@ -116,31 +128,42 @@ def _publish(out: Path, dataset: Dataset, options: SuggestOptions, tables: dict[
             write_table(out / f"{name}.parquet", table, schema)
     except OSError as error:
         raise LpwError(
-            out, describe_os_error(error), "a folder that can be written", "free space or name another"
+            out,
+            describe_os_error(error),
+            "a folder that can be written",
+            "free space or name another",
         ) from error
 
 
-def read_suggestions(dataset: Dataset, name: str = "suggestions", folder: Path | None = None) -> pa.Table:
-    """One of TABLES of `dataset`. Errors: MismatchError where it is missing, damaged, or of another dataset."""
+def read_suggestions(
+    dataset: Dataset, name: str = "suggestions", folder: Path | None = None
+) -> pa.Table:
+    """One of TABLES of `dataset`. Errors: MismatchError where it is missing, damaged, or of another
+    dataset."""
     file = (folder or dataset.root / FOLDER) / f"{name}.parquet"
     if not file.is_file():
         raise LpwError(file, "nothing", "suggestions", "run `lpw clean --suggest` first")
     table = read_table(file, TABLES[name])
     digest = str(dataset.manifest.get("digest"))
     if (table.schema.metadata or {}).get(b"lpw_dataset_digest") != digest.encode():
-        raise MismatchError(file, "suggestions for another dataset", f"{dataset.name} ({digest[:12]})", _DO)
+        raise MismatchError(
+            file, "suggestions for another dataset", f"{dataset.name} ({digest[:12]})", _DO
+        )
     _refuse_odd_rows(dataset, table, file)
     return table
 
 
 def _refuse_odd_rows(dataset: Dataset, table: pa.Table, file: Path) -> None:
-    """Errors: MismatchError for a row on a tracklet that the dataset lacks, or on frames that it lacks."""
+    """Errors: MismatchError for a row on a tracklet that the dataset lacks, or on frames that it
+    lacks."""
     ids = dataset.tracklets["tracklet_id"].combine_chunks()
     known = pc.index_in(table["tracklet_id"], ids)
     fault = "tracklets that are not there" if known.null_count else None
     if "other_id" in table.column_names:
         others = table["other_id"].drop_null()
-        fault = "other tracklets that are not there" if pc.index_in(others, ids).null_count else fault
+        fault = (
+            "other tracklets that are not there" if pc.index_in(others, ids).null_count else fault
+        )
     for name in ("position", "first_position", "end_position"):
         if fault is None and name in table.column_names:
             most = pc.subtract(dataset.tracklets["n_frames"].take(known), int(name == "position"))
@@ -159,10 +182,14 @@ def _add_looks(looks: Looks, found: Found, n_frames: NDArray[np.float64]) -> Non
         "sharp_change": np.array([c.sharp for c in changes]) / looks.usual,
         "odd_frame": np.array([c.odd for c in changes]),
     }
-    measures = {name: np.where(few, np.nan, values) for name, values in measures.items()} | {"short": 5 / n_frames}
+    measures = {name: np.where(few, np.nan, values) for name, values in measures.items()} | {
+        "short": 5 / n_frames
+    }
     found.scores |= score_measures(measures)
     cuts = [int(p[c.cut]) if c.cut else -1 for p, c in zip(looks.positions, changes, strict=True)]
-    odd = [int(p[c.odd_at]) if len(p) else -1 for p, c in zip(looks.positions, changes, strict=True)]
+    odd = [
+        int(p[c.odd_at]) if len(p) else -1 for p, c in zip(looks.positions, changes, strict=True)
+    ]
     for name in ("identity_switch", "look_change", "sharp_change"):
         found.spans[name] = np.stack([cuts, cuts], axis=1)
     found.spans["odd_frame"] = np.stack([odd, [p + (p >= 0) for p in odd]], axis=1)
@@ -176,7 +203,9 @@ def _add_looks_at_boxes(looks: Looks, found: Found, starts: NDArray[np.int64]) -
     cuts = np.full((len(looks.positions), len(LOOK_NAMES)), -1, dtype=np.int64)
     for i, (positions, changes) in enumerate(zip(looks.positions, looks.changes, strict=True)):
         rows = slice(int(starts[i]), int(starts[i + 1]))
-        near, missing, jump = (found.signals[name][rows].astype(np.float64) for name in ("near", "missing", "jump"))
+        near, missing, jump = (
+            found.signals[name][rows].astype(np.float64) for name in ("near", "missing", "jump")
+        )
         if len(positions) >= 2 and np.isfinite(near).all():
             told[i], cuts[i] = measure_looks(positions, changes, near, missing, jump)
     for name, column in zip(LOOK_NAMES, cuts.T, strict=True):
@@ -187,7 +216,9 @@ def _add_looks_at_boxes(looks: Looks, found: Found, starts: NDArray[np.int64]) -
 def _add_boxes(dataset: Dataset, index: ClipIndex, found: Found) -> list[str]:
     """Reasons and signals of boxes, where the dataset has any; returns what cannot be told."""
     if dataset.frames["x1"].null_count or dataset.frames["frame_index"].null_count:
-        return ["no boxes in the dataset: reasons from looks and lengths alone, and no merge candidates"]
+        return [
+            "no boxes in the dataset: reasons from looks and lengths alone, and no merge candidates"
+        ]
     n, n_frames = len(index), len(index.images)
     measures = {name: np.full(n, np.nan) for name in (*NAMES, "duplicate")}
     found.others["duplicate"] = np.full(n, -1, dtype=np.int64)
@@ -203,18 +234,30 @@ def _add_boxes(dataset: Dataset, index: ClipIndex, found: Found) -> list[str]:
     for sequence in iter_sequences(dataset):
         order = np.lexsort((sequence.frame_index, sequence.tracklet))
         line = sequence.timeline
-        size = None if line is None else (int(line["width"][0].as_py()), int(line["height"][0].as_py()))
+        size = (
+            None
+            if line is None
+            else (int(line["width"][0].as_py()), int(line["height"][0].as_py()))
+        )
         video = VideoBoxes(
-            sequence.frame_index[order].astype(np.int64), sequence.tracklet[order], sequence.boxes[order],
+            sequence.frame_index[order].astype(np.int64), sequence.tracklet[order],
+            sequence.boxes[order],
             sequence.score[order], detections.get(sequence.video_id), size,
         )  # fmt: skip
         _add_video(video, index.starts, measures, found)
     found.scores |= score_measures(measures)
-    return [] if detections else ["no raw detections in the dataset: reasons that need them are left out"]
+    return (
+        []
+        if detections
+        else ["no raw detections in the dataset: reasons that need them are left out"]
+    )
 
 
 def _add_video(
-    video: VideoBoxes, starts: NDArray[np.int64], measures: dict[str, NDArray[np.float64]], found: Found
+    video: VideoBoxes,
+    starts: NDArray[np.int64],
+    measures: dict[str, NDArray[np.float64]],
+    found: Found,
 ) -> None:
     signals = measure_boxes(video)
     ids, told = measure_tracklets(video, signals)
@@ -227,9 +270,13 @@ def _add_video(
         + np.arange(len(video.tracklet))
         - np.repeat(first, np.diff(first, append=len(video.tracklet)))
     )
-    for name, values in (box_signals(signals) | {"missing": signals.missing, "near": signals.near}).items():
+    for name, values in (
+        box_signals(signals) | {"missing": signals.missing, "near": signals.near}
+    ).items():
         found.signals[name][rows] = values
-    for number, (a, b) in zip(ids.tolist(), zip(first, [*first[1:], len(video.tracklet)], strict=True), strict=True):
+    for number, (a, b) in zip(
+        ids.tolist(), zip(first, [*first[1:], len(video.tracklet)], strict=True), strict=True
+    ):
         gap, jump = int(signals.missing[a:b].argmax()), int(signals.jump[a:b].argmax())
         if signals.missing[a + gap] > 0:
             found.spans["long_gap"][number] = gap, gap

@@ -1,4 +1,5 @@
-"""Suggestions as tables: reasons, the signals of every frame, and candidates with a line that says why."""
+"""Suggestions as tables: reasons, the signals of every frame, and candidates with a line that says
+why."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ class Found:
 
     Attributes:
         scores: of each reason (N,); NaN where it cannot be told.
-        spans: of some reasons, first and end frame (N, 2): equal ones are a cut before that frame; -1 for none.
+        spans: of some reasons, first and end frame (N, 2): equal ones are a cut before that frame;
+            -1 for none.
         others: of some reasons, the other tracklet (N,), -1 for none.
         signals: of each signal of boxes (F,); NaN where it cannot be told.
     """
@@ -44,7 +46,9 @@ def make_suggestions(dataset: Dataset, found: Found) -> pa.Table:
     row, column = np.nonzero(np.isfinite(scores))
     nothing = np.full((tracklets.num_rows, 2), -1, dtype=np.int64)
     spans = np.stack([found.spans.get(name, nothing) for name in names], axis=1)[row, column]
-    others = np.stack([found.others.get(name, nothing[:, 0]) for name in names], axis=1)[row, column]
+    others = np.stack([found.others.get(name, nothing[:, 0]) for name in names], axis=1)[
+        row, column
+    ]
     rows, missing = pa.array(row), spans[:, 0] < 0
     ids = tracklets["tracklet_id"].combine_chunks()
     return pa.Table.from_arrays(
@@ -62,10 +66,14 @@ def make_suggestions(dataset: Dataset, found: Found) -> pa.Table:
     )
 
 
-def make_signals(dataset: Dataset, looks: Looks, starts: Ints, signals: dict[str, NDArray[np.float32]]) -> pa.Table:
+def make_signals(
+    dataset: Dataset, looks: Looks, starts: Ints, signals: dict[str, NDArray[np.float32]]
+) -> pa.Table:
     """schema.SIGNALS, one row for each row of the table of frames."""
     n = int(starts[-1])
-    columns = {name: np.full(n, np.nan, dtype=np.float32) for name in ("change", "sharpness")} | signals
+    columns = {
+        name: np.full(n, np.nan, dtype=np.float32) for name in ("change", "sharpness")
+    } | signals
     for first, positions, change, sharpness in zip(
         starts[:-1], looks.positions, looks.changes, looks.sharpness, strict=True
     ):
@@ -74,7 +82,9 @@ def make_signals(dataset: Dataset, looks: Looks, starts: Ints, signals: dict[str
     frames = dataset.frames
     arrays = {name: pa.array(values, mask=~np.isfinite(values)) for name, values in columns.items()}
     arrays |= {name: frames[name].combine_chunks() for name in ("tracklet_id", "position", "score")}
-    return pa.Table.from_arrays([arrays.get(name, pa.nulls(n, pa.float32())) for name in SIGNALS.names], schema=SIGNALS)
+    return pa.Table.from_arrays(
+        [arrays.get(name, pa.nulls(n, pa.float32())) for name in SIGNALS.names], schema=SIGNALS
+    )
 
 
 def box_signals(signals: BoxSignals) -> dict[str, Floats]:
@@ -90,7 +100,14 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
         (int(i), kind, int(rank), int(j), float(score), float(look), float(gap), float(way))
         for kind, pairs in ((MERGE, merges), (ACROSS, across))
         for i, j, rank, score, look, gap, way in zip(
-            pairs.row, pairs.other, pairs.rank, pairs.score, pairs.look, pairs.gap_s, pairs.way, strict=True
+            pairs.row,
+            pairs.other,
+            pairs.rank,
+            pairs.score,
+            pairs.look,
+            pairs.gap_s,
+            pairs.way,
+            strict=True,
         )
     ]
     rows.sort(key=lambda row: (row[0], row[1] != MERGE, row[2]))
@@ -98,17 +115,24 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
     for i, kind, rank, j, score, look, gap, way in rows:
         why = explain(kind, look, gap, way, cameras[j])
         known = [value if np.isfinite(value) else None for value in (look, gap, way)]
-        for column, value in zip(columns, (ids[i], kind, rank, ids[j], score, *known, why), strict=True):
+        for column, value in zip(
+            columns, (ids[i], kind, rank, ids[j], score, *known, why), strict=True
+        ):
             column.append(value)
     return make_table(columns, CANDIDATES)
 
 
 def explain(kind: str, look: float, gap_s: float, way: float, camera: str) -> str:
-    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, looks alike`."""
+    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, looks
+    alike`."""
     parts = [camera] if kind == ACROSS else []
     if np.isfinite(gap_s):
-        parts.append("at the same time" if kind == ACROSS and gap_s == 0 else f"{gap_s:.1f} s apart")
+        parts.append(
+            "at the same time" if kind == ACROSS and gap_s == 0 else f"{gap_s:.1f} s apart"
+        )
     if np.isfinite(way):
         parts.append(f"{way:.1f} heights off the course")
-    parts.append("looks alike" if look < 0.5 else "looks similar" if look < 0.9 else "looks different")
+    parts.append(
+        "looks alike" if look < 0.5 else "looks similar" if look < 0.9 else "looks different"
+    )
     return ", ".join(parts)

@@ -29,9 +29,13 @@ _SCORE_FORMS = ("fraction", "percent", "log_odds")
 def open_detector(options: DetectorOptions) -> "SavedBoxes":
     """Saved boxes ready to be read. Errors: LpwError where there is no such file or folder."""
     if options.boxes is None:
-        raise LpwError("--boxes", "nothing", "a MOT text, a Parquet, or a folder of them", "give --boxes PATH")
+        raise LpwError(
+            "--boxes", "nothing", "a MOT text, a Parquet, or a folder of them", "give --boxes PATH"
+        )
     if options.box_scores not in _SCORE_FORMS:
-        raise LpwError("--box-scores", options.box_scores, " | ".join(_SCORE_FORMS), "choose one of them")
+        raise LpwError(
+            "--box-scores", options.box_scores, " | ".join(_SCORE_FORMS), "choose one of them"
+        )
     if not exists(options.boxes):
         raise LpwError(options.boxes, "no such file or folder", "saved boxes", "correct the path")
     settings: dict[str, Setting] = {
@@ -45,7 +49,8 @@ def open_detector(options: DetectorOptions) -> "SavedBoxes":
 
 @dataclass
 class SavedBoxes:
-    """Saved boxes as they are (no NMS), clipped to the frame; those above `min_score` where the user gave one."""
+    """Saved boxes as they are (no NMS), clipped to the frame; those above `min_score` where the
+    user gave one."""
 
     options: DetectorOptions
     settings: dict[str, Setting]
@@ -55,16 +60,20 @@ class SavedBoxes:
     startup_s: float = 0.0
     readers: dict[Path, str] = field(default_factory=dict)  # which video took which file
 
-    def detect(self, frames: Iterable[FrameLike], video: VideoLike) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def detect(
+        self, frames: Iterable[FrameLike], video: VideoLike
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """The saved boxes of every frame that is no duplicate; see `Detector`.
 
-        Errors: LpwError for a file that is missing or malformed, a box wholly outside its frame, and, after the last
-        frame, boxes saved for frames beyond it.
+        Errors: LpwError for a file that is missing or malformed, a box wholly outside its frame,
+        and, after the last frame, boxes saved for frames beyond it.
         """
         path = _find_file(cast(Path, self.options.boxes), video)
         if self.readers.setdefault(path, video.video_id) != video.video_id:
             got = f"videos {self.readers[path]} and {video.video_id}"
-            raise LpwError(path, got, "the boxes of one video", "give a folder with one file per video id")
+            raise LpwError(
+                path, got, "the boxes of one video", "give a folder with one file per video id"
+            )
         saved = _read_saved(path, video.video_id, cast(ScoreForm, self.options.box_scores))
         next_index = 0
         for frame in frames:
@@ -98,23 +107,31 @@ class _Saved:
     def refuse_beyond(self, n_frames: int) -> None:
         beyond = self.frame_index[self.frame_index >= n_frames]
         if len(beyond):
-            got = f"{len(beyond)} boxes from frame_index {beyond[0]} on (frame {beyond[0] + 1} of a MOT text)"
+            got = (
+                f"{len(beyond)} boxes from frame_index {beyond[0]} on (frame {beyond[0] + 1} of "
+                f"a MOT text)"
+            )
             do = "check that the boxes belong to this video, or remove those lines"
             raise LpwError(self.path, got, f"frames below {n_frames}, the number in the video", do)
 
 
 def _find_file(boxes: Path, video: VideoLike) -> Path:
-    """The file of one video: by its id, its path in the source folder, or as MOT sets have it (`SEQ/det/det.txt`)."""
+    """The file of one video: by its id, its path in the source folder, or as MOT sets have it
+    (`SEQ/det/det.txt`)."""
     if is_file(boxes):
         return boxes
     stem = PurePosixPath(video.relative).with_suffix("").as_posix()
-    names = [f"{name}{suffix}" for name in dict.fromkeys([video.video_id, stem]) for suffix in _SUFFIXES]
+    names = [
+        f"{name}{suffix}" for name in dict.fromkeys([video.video_id, stem]) for suffix in _SUFFIXES
+    ]
     names.append(f"{video.relative}/det/det.txt")
     found = [name for name in names if is_file(boxes / name)]
     if len(found) == 1:
         return boxes / found[0]
     if found:
-        raise LpwError(boxes, f"both {' and '.join(found)}", "one file per video", "remove one of them")
+        raise LpwError(
+            boxes, f"both {' and '.join(found)}", "one file per video", "remove one of them"
+        )
     do = "name the files after the videos, or give the file of one video"
     raise LpwError(boxes, f"no saved boxes of video {video.relative}", " or ".join(names), do)
 
@@ -135,7 +152,12 @@ def _rows_of(path: Path, table: pa.Table, video_id: str) -> pa.Table:
     rows = table.filter(pc.equal(table["video_id"], video_id))
     if len(table) and not len(rows):
         others = ", ".join(pc.unique(table["video_id"]).to_pylist()[:3])
-        raise LpwError(path, f"boxes of video {others}", f"boxes of video {video_id}", "give the file of this video")
+        raise LpwError(
+            path,
+            f"boxes of video {others}",
+            f"boxes of video {video_id}",
+            "give the file of this video",
+        )
     return rows
 
 
@@ -144,14 +166,19 @@ def _check_values(
 ) -> None:
     faults = [
         (~np.isfinite(boxes).all(axis=1), "a box that is not finite"),
-        ((boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1]), "a box of no or negative size"),
+        (
+            (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1]),
+            "a box of no or negative size",
+        ),
         (~((scores >= 0) & (scores <= 1)), "a score outside 0 to 1"),
         (index < 0, "a negative frame_index"),
     ]
     for mask, got in faults:
         if mask.any():
             do = "correct or remove the row"
-            raise LpwError(f"{path}, row {int(np.argmax(mask))}", got, "finite boxes with scores in 0 to 1", do)
+            raise LpwError(
+                f"{path}, row {int(np.argmax(mask))}", got, "finite boxes with scores in 0 to 1", do
+            )
 
 
 def _digest(boxes: Path) -> str:
@@ -159,7 +186,9 @@ def _digest(boxes: Path) -> str:
         return sha256_file(boxes)
     files = [f for f in iter_files(boxes) if f.suffix.lower() in _SUFFIXES]
     if not files:
-        raise LpwError(boxes, "no .txt and no .parquet", "saved boxes, one file per video", "correct the path")
+        raise LpwError(
+            boxes, "no .txt and no .parquet", "saved boxes, one file per video", "correct the path"
+        )
     total = hashlib.sha256()
     for file in files:
         total.update(f"{file.relative_to(boxes).as_posix()}\n{sha256_file(file)}\n".encode())

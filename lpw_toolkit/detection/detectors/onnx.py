@@ -1,7 +1,9 @@
-"""YOLOX-style ONNX models: the permissive path, through onnxruntime or, where installed, the faster OpenVINO.
+"""YOLOX-style ONNX models: the permissive path, through onnxruntime or, where installed, the faster
+OpenVINO.
 
-A model takes (N, 3, H, W) BGR 0-255, the frame in the top left corner, and gives (N, A, 5 + classes) for the A cells of
-strides 8, 16 and 32: `x y` from the cell and `log w log h` in cells, objectness, class scores; class 0 is the person.
+A model takes (N, 3, H, W) BGR 0-255, the frame in the top left corner, and gives (N, A, 5 +
+classes) for the A cells of strides 8, 16 and 32: `x y` from the cell and `log w log h` in cells,
+objectness, class scores; class 0 is the person.
 Source: Megvii-BaseDetection/YOLOX:yolox/utils/demo_utils.py (`demo_postprocess`).
 """
 
@@ -45,12 +47,15 @@ _DO = "choose a YOLOX model exported to ONNX"
 def open_detector(options: DetectorOptions) -> "YoloxDetector":
     """A YOLOX model, read and checked; it is compiled when the first frame gives its size.
 
-    Errors: LpwError for missing weights or packages, damaged files, external data, or a model of another kind.
+    Errors: LpwError for missing weights or packages, damaged files, external data, or a model of
+    another kind.
     """
     began = time.perf_counter()
     path, note = find_weights(options.weights, WEIGHTS, download=options.download)
     file = read_weights(path)
-    runtime = runtimes.choose_runtime(options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime")
+    runtime = runtimes.choose_runtime(
+        options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime"
+    )
     precision, reason = runtimes.choose_precision(options.precision, runtime)
     refuse_harmful(file, runtime, _DO, _SMALL)
     inputs, outputs = read_shapes(file, runtime, _DO)
@@ -93,7 +98,8 @@ class YoloxDetector(inference.NetworkDetector):
         self.file, self.fixed_size = file, fixed_size
 
     def open_stage(self, width: int, height: int) -> inference.Stage:
-        """The model at the input size of this frame size. Errors: LpwError for a model that is no YOLOX."""
+        """The model at the input size of this frame size. Errors: LpwError for a model that is no
+        YOLOX."""
         box = self._fit(width, height)
         network = self._compile(box)
         _check_answer(self.file, network, _count_cells(box))
@@ -118,16 +124,23 @@ class YoloxDetector(inference.NetworkDetector):
             return runtimes.OpenVinoNetwork(model, str(self.settings["precision"]), threads)
         return runtimes.ThreadedNetwork(_onnxruntime_function(self.file), shape, threads)
 
-    def _decode(self, grid: NDArray[np.float32], answers: runtimes.Answers, box: Letterbox) -> NDArray[np.float32]:
-        selection = inference.Selection(float(self.settings["min_score"]), float(self.settings["nms_iou"]))
+    def _decode(
+        self, grid: NDArray[np.float32], answers: runtimes.Answers, box: Letterbox
+    ) -> NDArray[np.float32]:
+        selection = inference.Selection(
+            float(self.settings["min_score"]), float(self.settings["nms_iou"])
+        )
         return inference.select_boxes(*decode_cells(answers[0], grid), box, selection)
 
 
 def lay_grid(width: int, height: int) -> NDArray[np.float32]:
-    """The cells (A, 3) of an input of `width` x `height`: column, row and stride in pixels, finest stride first."""
+    """The cells (A, 3) of an input of `width` x `height`: column, row and stride in pixels, finest
+    stride first."""
     levels = []
     for stride in STRIDES:
-        rows, columns = np.meshgrid(np.arange(height // stride), np.arange(width // stride), indexing="ij")
+        rows, columns = np.meshgrid(
+            np.arange(height // stride), np.arange(width // stride), indexing="ij"
+        )
         levels.append(np.stack([columns.ravel(), rows.ravel(), np.full(rows.size, stride)], axis=1))
     return np.concatenate(levels).astype(np.float32)
 
@@ -135,7 +148,8 @@ def lay_grid(width: int, height: int) -> NDArray[np.float32]:
 def decode_cells(
     answer: NDArray[np.float32], grid: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes (A, 4) in pixels of the input and person scores (A,); 0 where another class scores higher."""
+    """Boxes (A, 4) in pixels of the input and person scores (A,); 0 where another class scores
+    higher."""
     stride = grid[:, 2:]
     centre = (answer[:, :2] + grid[:, :2]) * stride
     half = np.exp(np.minimum(answer[:, 2:4], 20.0)) * stride / 2  # e^20 cells are beyond any frame
@@ -172,7 +186,9 @@ def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None
             good = outputs[0][1] == sum((height // s) * (width // s) for s in STRIDES)
     if not good:
         got = f"inputs {tell_shapes(inputs)}, outputs {tell_shapes(outputs)}"
-        raise LpwError(path, got, "input Nx3xHxW, output NxAx(5 + classes) with strides 8, 16, 32", _DO)
+        raise LpwError(
+            path, got, "input Nx3xHxW, output NxAx(5 + classes) with strides 8, 16, 32", _DO
+        )
 
 
 def _check_answer(file: WeightsFile, network: runtimes.Network, n_cells: int) -> None:
@@ -181,4 +197,6 @@ def _check_answer(file: WeightsFile, network: runtimes.Network, n_cells: int) ->
         expected = f"Nx{n_cells}x(5 + classes) with strides 8, 16, 32"
         raise LpwError(file.path, f"an answer of {tell_shapes([answers.shape])}", expected, _DO)
     if not np.isfinite(answers).all():
-        raise LpwError(file.path, "NaN or infinite answers", "finite weights", "fetch or train them again")
+        raise LpwError(
+            file.path, "NaN or infinite answers", "finite weights", "fetch or train them again"
+        )

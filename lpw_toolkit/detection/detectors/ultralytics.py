@@ -1,7 +1,9 @@
-"""YOLO weights through ultralytics (AGPL-3.0), the only file that imports it; its network is called directly.
+"""YOLO weights through ultralytics (AGPL-3.0), the only file that imports it; its network is called
+directly.
 
-Before the import, environment variables turn on safe loading (by default a `.pt` runs a stranger's code) and offline
-mode, and turn off package auto-install; settings sync and with it analytics are turned off in memory.
+Before the import, environment variables turn on safe loading (by default a `.pt` runs a stranger's
+code) and offline mode, and turn off package auto-install; settings sync and with it analytics are
+turned off in memory.
 """
 
 import io
@@ -31,7 +33,13 @@ from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.networks import runtimes
 from lpw_toolkit.networks.model_trial import try_model
 from lpw_toolkit.networks.torch_file import check_torch
-from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, cache_folder, find_weights, read_weights
+from lpw_toolkit.networks.weights import (
+    WeightsFile,
+    WeightsKind,
+    cache_folder,
+    find_weights,
+    read_weights,
+)
 
 WEIGHTS = WeightsKind(
     suffix=".pt",
@@ -45,9 +53,11 @@ _DO = "choose the weights of a YOLO detector"
 
 
 def open_detector(options: DetectorOptions) -> "YoloDetector":
-    """A YOLO detector, loaded and checked; the network is converted when the first frame gives its size.
+    """A YOLO detector, loaded and checked; the network is converted when the first frame gives its
+    size.
 
-    Errors: LpwError for missing weights or packages, files that are no detector or would run code, NaN weights.
+    Errors: LpwError for missing weights or packages, files that are no detector or would run code,
+    NaN weights.
     """
     began = time.perf_counter()
     path, note = find_weights(options.weights, WEIGHTS, download=options.download)
@@ -55,7 +65,9 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     model = _load_model(file)
     person = _find_person(path, model)
     preferred = "torch" if _has_cuda() else "openvino"
-    runtime = runtimes.choose_runtime(options.runtime, RUNTIMES, preferred=preferred, fallback="torch")
+    runtime = runtimes.choose_runtime(
+        options.runtime, RUNTIMES, preferred=preferred, fallback="torch"
+    )
     precision, reason = runtimes.choose_precision(options.precision, runtime)
     if options.precision == "auto" and _device(runtime) == "cuda":
         precision, reason = "bfloat16", "the GPU gains from it"
@@ -86,7 +98,12 @@ class YoloDetector(inference.NetworkDetector):
     """Persons found by a YOLO network."""
 
     def __init__(
-        self, settings: dict[str, Setting], network: PersonNetwork, stride: int, notes: list[str], startup_s: float
+        self,
+        settings: dict[str, Setting],
+        network: PersonNetwork,
+        stride: int,
+        notes: list[str],
+        startup_s: float,
     ) -> None:
         super().__init__(settings, notes, startup_s, "ultralytics")
         self.network, self.stride = network, stride
@@ -112,7 +129,8 @@ class YoloDetector(inference.NetworkDetector):
 
 
 def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, WeightsFile, str]:
-    """A YOLO network with a head for key points, its class of persons, its file and how that was chosen.
+    """A YOLO network with a head for key points, its class of persons, its file and how that was
+    chosen.
 
     Errors: LpwError as `open_detector`, and for weights without key points.
     """
@@ -123,18 +141,31 @@ def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, W
 
     if not isinstance(model.model[-1], Pose):
         got = f"weights that find no key points ({type(model.model[-1]).__name__} head)"
-        raise LpwError(path, got, "a Pose head", "choose the weights of a YOLO pose model, such as yolo11n-pose.pt")
+        raise LpwError(
+            path,
+            got,
+            "a Pose head",
+            "choose the weights of a YOLO pose model, such as yolo11n-pose.pt",
+        )
     return model, _find_person(path, model), file, note
 
 
 def _load_model(file: WeightsFile) -> Any:
-    """The network of `file`, fused, after it has answered once in another process. Errors: LpwError."""
-    check_torch(file, "YOLO weights", _DO, modules=True)  # before anything that could unpickle is imported
+    """The network of `file`, fused, after it has answered once in another process. Errors:
+    LpwError."""
+    check_torch(
+        file, "YOLO weights", _DO, modules=True
+    )  # before anything that could unpickle is imported
     import_safely()
     fault = try_model(file, "ultralytics", _probe)
     model = load_network(file)  # tells what is wrong with a file that does not load
     if fault is not None:
-        raise LpwError(file.path, f"a network that fails at one small image ({fault[:160]})", "YOLO weights", _DO)
+        raise LpwError(
+            file.path,
+            f"a network that fails at one small image ({fault[:160]})",
+            "YOLO weights",
+            _DO,
+        )
     return model
 
 
@@ -153,7 +184,8 @@ def _probe(file: WeightsFile, _: object, cap: Callable[[], None]) -> bool:
 
 
 def load_network(file: WeightsFile) -> Any:
-    """The network of `file`, fused. Errors: LpwError for what is no detector, or holds more than one."""
+    """The network of `file`, fused. Errors: LpwError for what is no detector, or holds more than
+    one."""
     import torch
     from ultralytics.nn.modules.head import OBB, Detect
     from ultralytics.nn.tasks import _SafeLoad
@@ -167,10 +199,20 @@ def load_network(file: WeightsFile) -> Any:
     except Exception as error:  # a stranger's file can fail in any way while it is rebuilt
         raise LpwError(path, _describe_failure(error), "YOLO weights", _DO) from error
     if not isinstance(head, Detect) or isinstance(head, OBB):
-        raise LpwError(path, f"weights that are not a detector ({type(head).__name__} head)", "a Detect head", _DO)
+        raise LpwError(
+            path,
+            f"weights that are not a detector ({type(head).__name__} head)",
+            "a Detect head",
+            _DO,
+        )
     tensors = [*model.parameters(), *model.buffers()]
     if not all(bool(t.isfinite().all()) for t in tensors):
-        raise LpwError(path, "weights with NaN or infinite values", "finite weights", "fetch or train them again")
+        raise LpwError(
+            path,
+            "weights with NaN or infinite values",
+            "finite weights",
+            "fetch or train them again",
+        )
     channels = first_convolution(model).in_channels
     if channels != 3:
         raise LpwError(path, f"weights for pictures of {channels} channels", "3 channels", _DO)
@@ -178,7 +220,8 @@ def load_network(file: WeightsFile) -> Any:
 
 
 def _describe_failure(error: BaseException) -> str:
-    """Why a checkpoint could not be loaded, in our words: those of the libraries advise on other programs."""
+    """Why a checkpoint could not be loaded, in our words: those of the libraries advise on other
+    programs."""
     causes = [error, error.__cause__, error.__context__]
     if any(isinstance(cause, pickle.UnpicklingError) for cause in causes):
         return "a file that safe loading refuses: it holds more than a network, or is damaged"
@@ -188,7 +231,8 @@ def _describe_failure(error: BaseException) -> str:
 
 
 def import_safely() -> None:
-    """Imports ultralytics as the module says. Errors: LpwError where it, or a torch that loads safely, is missing."""
+    """Imports ultralytics as the module says. Errors: LpwError where it, or a torch that loads
+    safely, is missing."""
     os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"
@@ -202,11 +246,15 @@ def import_safely() -> None:
         from ultralytics.nn import tasks
         from ultralytics.utils import SETTINGS
     except ImportError as error:
-        raise LpwError("detector ultralytics", f"no package {error.name}", "it installed", _INSTALL) from error
+        raise LpwError(
+            "detector ultralytics", f"no package {error.name}", "it installed", _INSTALL
+        ) from error
     finally:
         if threads is None:  # ultralytics sets it for every library of this process
             os.environ.pop("OMP_NUM_THREADS", None)
-    dict.__setitem__(SETTINGS, "sync", False)  # in memory: a user's own settings file stays as it is
+    dict.__setitem__(
+        SETTINGS, "sync", False
+    )  # in memory: a user's own settings file stays as it is
     if not tasks._SafeLoad.SUPPORTED:  # it would load unsafely without a word
         raise LpwError("torch", torch.__version__, "2.10 or later (safe loading)", _INSTALL)
 

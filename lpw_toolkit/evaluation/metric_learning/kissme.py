@@ -13,7 +13,8 @@ LARGEST_CONDITION = 1e12
 
 
 def bound_dims(views: Views) -> int:
-    """Principal components that leave the covariance within persons regular: half its degrees of freedom.
+    """Principal components that leave the covariance within persons regular: half its degrees of
+    freedom.
 
     On MARS that is far above the usual 200; PRID 2011 (89 persons twice) must do with 44.
     """
@@ -24,7 +25,8 @@ def bound_dims(views: Views) -> int:
 def fit_kissme(views: Views, *, clip: bool = True) -> Floats:
     """M (D, D), the inverse covariance of differences within persons less that between persons.
 
-    All pairs across the views count. Vectors should be short (after PCA): the covariances must be regular.
+    All pairs across the views count. Vectors should be short (after PCA): the covariances must be
+    regular.
 
     Args:
         clip: sets negative eigenvalues of M to zero, so that distances cannot be negative.
@@ -35,9 +37,15 @@ def fit_kissme(views: Views, *, clip: bool = True) -> Floats:
     same, different = pair_covariances(views)
     if not max(np.linalg.cond(same), np.linalg.cond(different)) < LARGEST_CONDITION:
         got = (
-            f"a singular covariance of {same.shape[0]} dimensions from {len(views.first)} + {len(views.second)} vectors"
+            f"a singular covariance of {same.shape[0]} dimensions from {len(views.first)} + "
+            f"{len(views.second)} vectors"
         )
-        raise LpwError("KISSME", got, "a regular one", "keep fewer principal components or train on more tracklets")
+        raise LpwError(
+            "KISSME",
+            got,
+            "a regular one",
+            "keep fewer principal components or train on more tracklets",
+        )
     form = scipy.linalg.inv(same) - scipy.linalg.inv(different)
     form = (form + form.T) / 2
     if clip:

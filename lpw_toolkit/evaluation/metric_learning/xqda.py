@@ -1,4 +1,5 @@
-"""Cross-view quadratic discriminant analysis (XQDA): a subspace and a metric from pairs across cameras."""
+"""Cross-view quadratic discriminant analysis (XQDA): a subspace and a metric from pairs across
+cameras."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +23,8 @@ class Xqda:
     Attributes:
         subspace: W (D, r).
         form: M (r, r), symmetric; positive with the solver `eigh`, possibly not with `svd`.
-        strength: (r,) ratio of between-person to within-person variance, largest first; from `svd` the singular values.
+        strength: (r,) ratio of between-person to within-person variance, largest first; from `svd`
+            the singular values.
     """
 
     subspace: Floats
@@ -30,17 +32,22 @@ class Xqda:
     strength: Floats
 
 
-def fit_xqda(views: Views, *, solver: Solver = "eigh", n_dims: int | None = None, ridge: float = 0.001) -> Xqda:
+def fit_xqda(
+    views: Views, *, solver: Solver = "eigh", n_dims: int | None = None, ridge: float = 0.001
+) -> Xqda:
     """Learns XQDA.
 
     Args:
-        solver: `eigh` solves the symmetric problem of the paper, so distances cannot be negative; `svd` takes the left
-            singular vectors of inv(S_I) S_E as the reference code does, whose distances can.
-        n_dims: dimensions of the subspace; None takes those whose strength is above 1, at least one.
+        solver: `eigh` solves the symmetric problem of the paper, so distances cannot be negative;
+            `svd` takes the left singular vectors of inv(S_I) S_E as the reference code does, whose
+            distances can.
+        n_dims: dimensions of the subspace; None takes those whose strength is above 1, at least
+            one.
         ridge: added to the diagonal of the covariance within persons.
 
     Source: Liao et al. 2015; liangzheng06/MARS-evaluation:LOMO_XQDA/code/XQDA.m.
-    Errors: LpwError where the covariance within persons is singular, `n_dims` is below 1, or the solver is unknown.
+    Errors: LpwError where the covariance within persons is singular, `n_dims` is below 1, or the
+    solver is unknown.
     """
     if solver not in ("eigh", "svd") or (n_dims is not None and n_dims < 1) or ridge < 0:
         got = f"solver {solver}, {n_dims} dimensions, ridge {ridge}"
@@ -52,7 +59,9 @@ def fit_xqda(views: Views, *, solver: Solver = "eigh", n_dims: int | None = None
         strength, subspace = _solve(same, different, solver)
     except (scipy.linalg.LinAlgError, np.linalg.LinAlgError) as error:
         expected = "a regular one"
-        raise LpwError("XQDA", "a singular covariance within persons", expected, "set a larger ridge") from error
+        raise LpwError(
+            "XQDA", "a singular covariance within persons", expected, "set a larger ridge"
+        ) from error
     n = min(len(strength), n_dims or max(1, int((strength > 1).sum())))
     subspace = subspace[:, :n]
     form = _inverse(subspace.T @ same @ subspace) - _inverse(subspace.T @ different @ subspace)
@@ -61,16 +70,21 @@ def fit_xqda(views: Views, *, solver: Solver = "eigh", n_dims: int | None = None
 
 def xqda_distance(model: Xqda, solver: Solver) -> Quadratic:
     """The learned distance."""
-    return make_quadratic("xqda", f"XQDA ({solver}, {len(model.form)} dims)", model.subspace, model.form)
+    return make_quadratic(
+        "xqda", f"XQDA ({solver}, {len(model.form)} dims)", model.subspace, model.form
+    )
 
 
 def _shrink(views: Views) -> tuple[Floats | None, Views]:
-    """The same vectors in the basis they span, where they are fewer than their dimensions; algebra is done there."""
+    """The same vectors in the basis they span, where they are fewer than their dimensions; algebra
+    is done there."""
     n = len(views.first)
     if views.first.shape[1] <= n + len(views.second):
         return None, views
     basis, coordinates = scipy.linalg.qr(np.vstack([views.first, views.second]).T, mode="economic")
-    return basis, Views(coordinates.T[:n], views.first_person, coordinates.T[n:], views.second_person)
+    return basis, Views(
+        coordinates.T[:n], views.first_person, coordinates.T[n:], views.second_person
+    )
 
 
 def _solve(same: Floats, different: Floats, solver: Solver) -> tuple[Floats, Floats]:

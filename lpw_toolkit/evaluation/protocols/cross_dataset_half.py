@@ -1,4 +1,5 @@
-"""Cross-dataset, half of it: features learned on another dataset, tested on the test part of each split of this one."""
+"""Cross-dataset, half of it: features learned on another dataset, tested on the test part of each
+split of this one."""
 
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import NOBODY, read_trials
 
 RULES = Rules(
-    title="cross-dataset: learned on another dataset, tested on the test part of each split of this one",
+    title="cross-dataset: learned on another dataset, tested on the test part of each split of "
+    "this one",
     gallery="the splits' gallery",
     junk_rule="not seen: junk, and the query's person by its own camera",
     ap_form="step",

@@ -18,7 +18,8 @@ RULES = Rules(
 
 
 def trials(dataset: Dataset) -> list[Trial]:
-    """One trial for each split. Errors: LpwError without splits, or where other cameras ask and answer."""
+    """One trial for each split. Errors: LpwError without splits, or where other cameras ask and
+    answer."""
     found = read_trials(dataset)
     require_cameras(dataset, found, query=["cam1"], gallery=["cam2"])
     return found

@@ -1,4 +1,5 @@
-"""LPW: scene 1, view 2 asks; views 1 and 3 answer with every tracklet, none merged with another of its person."""
+"""LPW: scene 1, view 2 asks; views 1 and 3 answer with every tracklet, none merged with another of
+its person."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels

@@ -1,7 +1,9 @@
-"""Market-1501's rule for a dataset of one's own: each person asks once in each camera, all other cameras answer.
+"""Market-1501's rule for a dataset of one's own: each person asks once in each camera, all other
+cameras answer.
 
-Where the dataset has splits, they say who asks and answers. Where it has none, the first tracklet of each person in
-each camera asks and all tracklets answer; a right answer by the query's own camera is not seen, nor is the query.
+Where the dataset has splits, they say who asks and answers. Where it has none, the first tracklet
+of each person in each camera asks and all tracklets answer; a right answer by the query's own
+camera is not seen, nor is the query.
 """
 
 from lpw_toolkit.dataset.dataset import Dataset
@@ -22,7 +24,8 @@ RULES = Rules(
 
 
 def trials(dataset: Dataset) -> list[Trial]:
-    """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras are missing."""
+    """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras
+    are missing."""
     require_identities(dataset)
     return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
 

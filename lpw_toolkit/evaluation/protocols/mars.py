@@ -1,4 +1,5 @@
-"""MARS by its authors' rule: queries stay in the gallery, junk is skipped, distractors count, trapezoid AP."""
+"""MARS by its authors' rule: queries stay in the gallery, junk is skipped, distractors count,
+trapezoid AP."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
@@ -9,7 +10,8 @@ from lpw_toolkit.evaluation.trials import join_queries, read_trials, require_sha
 RULES = Rules(
     title="MARS, official: queries stay in the gallery, junk is skipped, distractors count",
     gallery="all test tracklets, queries, junk and distractors among them",
-    junk_rule="not seen: junk, and the query's person by its own camera (the query itself among them)",
+    junk_rule="not seen: junk, and the query's person by its own camera (the query itself among "
+    "them)",
     ap_form="trapezoid",
     unmatched="zero",
     headline=("cmc@1", "cmc@5", "cmc@20", "map"),
@@ -18,7 +20,8 @@ RULES = Rules(
 
 
 def trials(dataset: Dataset) -> list[Trial]:
-    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and answers."""
+    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
+    answers."""
     found = read_trials(dataset)
     require_shared_cameras(dataset, found)
     return [join_queries(trial) for trial in found]

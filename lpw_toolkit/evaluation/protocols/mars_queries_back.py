@@ -1,10 +1,16 @@
-"""MARS as AP3D and its successors score it: no junk in the gallery, queries put back into it, step AP."""
+"""MARS as AP3D and its successors score it: no junk in the gallery, queries put back into it, step
+AP."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import Rules, Trial
 from lpw_toolkit.evaluation.relevance import Relevance, judge
-from lpw_toolkit.evaluation.trials import drop_junk, join_queries, read_trials, require_shared_cameras
+from lpw_toolkit.evaluation.trials import (
+    drop_junk,
+    join_queries,
+    read_trials,
+    require_shared_cameras,
+)
 
 RULES = Rules(
     title="MARS, queries put back: junk is left out of the gallery, queries are in it",
@@ -18,7 +24,8 @@ RULES = Rules(
 
 
 def trials(dataset: Dataset) -> list[Trial]:
-    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and answers."""
+    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
+    answers."""
     found = read_trials(dataset)
     require_shared_cameras(dataset, found)
     return [drop_junk(dataset, join_queries(trial)) for trial in found]

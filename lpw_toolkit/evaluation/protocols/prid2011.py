@@ -13,12 +13,14 @@ RULES = Rules(
     ap_form="step",
     unmatched="zero",
     headline=("cmc@1", "cmc@5", "cmc@10", "cmc@20"),
-    source="KaiyangZhou/deep-person-reid:torchreid/data/datasets/video/prid2011.py; AsuradaYuci/CNN-RNN2016",
+    source="KaiyangZhou/deep-person-reid:torchreid/data/datasets/video/prid2011.py; "
+    "AsuradaYuci/CNN-RNN2016",
 )
 
 
 def trials(dataset: Dataset) -> list[Trial]:
-    """One trial for each split. Errors: LpwError without splits, or where other cameras ask and answer."""
+    """One trial for each split. Errors: LpwError without splits, or where other cameras ask and
+    answer."""
     found = read_trials(dataset)
     require_cameras(dataset, found, query=["cam_a"], gallery=["cam_b"])
     return found

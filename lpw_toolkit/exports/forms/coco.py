@@ -1,4 +1,5 @@
-"""COCO JSON: every source frame as an image, a box per crop, `track_id` on every box, videos as in TAO."""
+"""COCO JSON: every source frame as an image, a box per crop, `track_id` on every box, videos as in
+TAO."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +17,18 @@ from lpw_toolkit.names import json_text
 
 TITLE = "COCO JSON with track numbers"
 OPTIONS: tuple[str, ...] = ()
-_LOSSES = ["images: the file names are those that `ffmpeg -i VIDEO %06d.jpg` makes", "times, kinds, splits and cameras"]
+_LOSSES = [
+    "images: the file names are those that `ffmpeg -i VIDEO %06d.jpg` makes",
+    "times, kinds, splits and cameras",
+]
 
 
 def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
-    """Writes OUT/annotations.json: COCO with every source frame as an image and `track_id` on every box.
+    """Writes OUT/annotations.json: COCO with every source frame as an image and `track_id` on every
+    box.
 
-    Images are named `<video>/<frame from 1, six digits>.jpg`: the dataset has no frames, `ffmpeg -i VIDEO %06d.jpg`
-    makes them. Frames without a box are listed too. Videos are listed as in TAO.
+    Images are named `<video>/<frame from 1, six digits>.jpg`: the dataset has no frames, `ffmpeg -i
+    VIDEO %06d.jpg` makes them. Frames without a box are listed too. Videos are listed as in TAO.
 
     Errors: LpwError when OUT is not empty, or boxes or timelines are missing.
     """
@@ -35,9 +40,18 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     for video, sequence in enumerate(sequences, start=1):
         first = len(images) + 1
         images += _coco_images(sequence, video, first)
-        rows = _coco_boxes(sequence, {row["frame_index"]: row["id"] for row in images[first - 1 :]}, len(annotations))
+        rows = _coco_boxes(
+            sequence,
+            {row["frame_index"]: row["id"] for row in images[first - 1 :]},
+            len(annotations),
+        )
         annotations += [
-            {**row, "tracklet_id": ids[row["track_id"] - 1], "person_id": people[row["track_id"] - 1]} for row in rows
+            {
+                **row,
+                "tracklet_id": ids[row["track_id"] - 1],
+                "person_id": people[row["track_id"] - 1],
+            }
+            for row in rows
         ]
     content = {
         "info": {"description": dataset.name, "version": str(dataset.manifest.get("digest", ""))},
@@ -70,7 +84,9 @@ def _coco_images(sequence: Sequence, video: int, first: int) -> list[dict[str, A
     ]
 
 
-def _coco_boxes(sequence: Sequence, image_of: dict[int, int], n_before: int) -> Iterator[dict[str, Any]]:
+def _coco_boxes(
+    sequence: Sequence, image_of: dict[int, int], n_before: int
+) -> Iterator[dict[str, Any]]:
     size = sequence.boxes[:, 2:] - sequence.boxes[:, :2]
     bbox = np.round(np.concatenate([sequence.boxes[:, :2], size], axis=1), 3).tolist()
     columns = zip(
@@ -84,7 +100,16 @@ def _coco_boxes(sequence: Sequence, image_of: dict[int, int], n_before: int) -> 
         if frame not in image_of:
             thing = f"{sequence.video_id}, frame {frame}"
             raise MismatchError(
-                thing, "a box in a frame that the timeline lacks", "tables that agree", "run `lpw check`"
+                thing,
+                "a box in a frame that the timeline lacks",
+                "tables that agree",
+                "run `lpw check`",
             )
-        row = {"id": i, "image_id": image_of[frame], "category_id": 1, "bbox": box, "area": round(box[2] * box[3], 3)}
+        row = {
+            "id": i,
+            "image_id": image_of[frame],
+            "category_id": 1,
+            "bbox": box,
+            "area": round(box[2] * box[3], 3),
+        }
         yield {**row, "iscrowd": 0, "track_id": tracklet + 1, "score": score}

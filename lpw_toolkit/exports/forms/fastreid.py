@@ -1,4 +1,5 @@
-"""The tree that fast-reid's `Market1501` loads unchanged, or its `DukeMTMC` where that has too few numbers."""
+"""The tree that fast-reid's `Market1501` loads unchanged, or its `DukeMTMC` where that has too few
+numbers."""
 
 from pathlib import Path
 
@@ -8,7 +9,15 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import Ranges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.exports.form import Exported, ExportOptions, Place, Tally, copy_images, name_lost_columns, name_png
+from lpw_toolkit.exports.form import (
+    Exported,
+    ExportOptions,
+    Place,
+    Tally,
+    copy_images,
+    name_lost_columns,
+    name_png,
+)
 from lpw_toolkit.exports.roles import JUNK, Cast, Limits, cast_roles, format_mapping
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
@@ -25,29 +34,43 @@ LAYOUTS = {
 
 
 def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
-    """Writes OUT/Market-1501-v15.09.15/{bounding_box_train,query,bounding_box_test}/0001_c1s1_000001_00.jpg.
+    """Writes
+    OUT/Market-1501-v15.09.15/{bounding_box_train,query,bounding_box_test}/0001_c1s1_000001_00.jpg.
 
-    Every image of a tracklet is an item; s counts the tracklets of a person in a camera, the next number is the image.
-    OUT/tracklets.csv says what each name stands for.
-    Errors: LpwError when OUT is not empty, nobody is named, or no layout holds the persons or cameras;
-    CorruptCropError. Then nothing is left behind.
+    Every image of a tracklet is an item; s counts the tracklets of a person in a camera, the next
+    number is the image. OUT/tracklets.csv says what each name stands for.
+    Errors: LpwError when OUT is not empty, nobody is named, or no layout holds the persons or
+    cameras; CorruptCropError. Then nothing is left behind.
     Source: JDAI-CV/fast-reid:fastreid/data/datasets/{market1501,dukemtmcreid}.py.
     """
     layout, cast, lines = _choose_layout(dataset, options.split)
     names = _name_tracklets(dataset, cast, layout)
     places = {
-        subset: [Place(row, FOLDERS[subset], names[row] + "_{n:06d}_00.jpg") for row in rows.tolist() if row in names]
+        subset: [
+            Place(row, FOLDERS[subset], names[row] + "_{n:06d}_00.jpg")
+            for row in rows.tolist()
+            if row in names
+        ]
         for subset, rows in cast.roles.subsets().items()
     }
-    counts = {s: Ranges(dataset).n_frames(np.array([p.tracklet for p in places[s]], dtype=np.int64)) for s in places}
+    counts = {
+        s: Ranges(dataset).n_frames(np.array([p.tracklet for p in places[s]], dtype=np.int64))
+        for s in places
+    }
     tally = Tally()
-    with publish_folder(out) as folder, show_progress("export", sum(counts.values()), "images") as progress:
+    with (
+        publish_folder(out) as folder,
+        show_progress("export", sum(counts.values()), "images") as progress,
+    ):
         top = folder / LAYOUTS[layout][0]
         for subset in places:
             copy_images(dataset, places[subset], top, progress, tally)
         writing.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
     items = ", ".join(f"{n:,} {subset}" for subset, n in counts.items())
-    alone = f"tracklets: every image stands alone, {items}; s in the names tells tracklets of a person apart"
+    alone = (
+        f"tracklets: every image stands alone, {items}; s in the names tells tracklets of a "
+        f"person apart"
+    )
     lines = [*cast.lines, *lines, alone, *name_png(dataset), *name_lost_columns(dataset)]
     return Exported(out, lines, tally.n_images, tally.n_bytes)
 
@@ -66,7 +89,8 @@ def _choose_layout(dataset: Dataset, split: int | None) -> tuple[str, Cast, list
 
 
 def _name_tracklets(dataset: Dataset, cast: Cast, layout: str) -> dict[int, str]:
-    """`0001_c1s1` for each tracklet of the cast, in the order of these names; without junk where none is known."""
+    """`0001_c1s1` for each tracklet of the cast, in the order of these names; without junk where
+    none is known."""
     ids = dataset.tracklets["tracklet_id"].to_pylist()
     rows = np.unique(np.concatenate(list(cast.roles.subsets().values()))).tolist()
     kept = [row for row in rows if layout == "Market1501" or cast.person[row] != JUNK]

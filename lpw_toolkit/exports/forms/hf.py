@@ -1,4 +1,5 @@
-"""Parquet for Hugging Face `datasets`: a row is an image with its bytes inside; a dataset card says what it is."""
+"""Parquet for Hugging Face `datasets`: a row is an image with its bytes inside; a dataset card says
+what it is."""
 
 import io
 import json
@@ -25,9 +26,14 @@ _TRACKLET_COLUMNS = ("person_id", "camera_id", "scene_id", "kind", "video_id")
 _FRAME_COLUMNS = ("frame_index", "pts_s", "x1", "y1", "x2", "y2", "score")
 _WORDS = ("tracklet_id", *_TRACKLET_COLUMNS)  # few different values
 #: Images are packed already: to try once more costs time and memory.
-_COMPRESSION = {"image.bytes": "none"} | dict.fromkeys(("image.path", "position", *_WORDS, *_FRAME_COLUMNS), "zstd")
+_COMPRESSION = {"image.bytes": "none"} | dict.fromkeys(
+    ("image.path", "position", *_WORDS, *_FRAME_COLUMNS), "zstd"
+)
 _ROWS_PER_GROUP = 256  # what a reader of single rows must unpack
-_ABSENT = "detections, timelines and settings of the stages: only the digest of the dataset is kept (README.md)"
+_ABSENT = (
+    "detections, timelines and settings of the stages: only the digest of the dataset is "
+    "kept (README.md)"
+)
 _NAMES = {"string": "string", "int32": "int32", "float": "float32", "double": "float64"}
 
 
@@ -44,7 +50,8 @@ def _make_schema() -> pa.Schema:
     features["image"] = {"_type": "Image"}
     info = {"info": {"features": {field.name: features[field.name] for field in fields}}}
     return pa.schema(
-        [field.with_nullable(True) for field in fields], metadata={b"huggingface": json.dumps(info).encode()}
+        [field.with_nullable(True) for field in fields],
+        metadata={b"huggingface": json.dumps(info).encode()},
     )
 
 
@@ -53,11 +60,14 @@ SCHEMA = _make_schema()
 
 
 def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
-    """Writes OUT/data/<part>-00000.parquet and on, parts train, query, gallery and rest, and the card OUT/README.md.
+    """Writes OUT/data/<part>-00000.parquet and on, parts train, query, gallery and rest, and the
+    card OUT/README.md.
 
-    `datasets.load_dataset("OUT")` gives a row per image, decoded. Without splits everything is in `train`.
+    `datasets.load_dataset("OUT")` gives a row per image, decoded. Without splits everything is in
+    `train`.
     Errors: LpwError when OUT is not empty, CorruptCropError. Then nothing is left behind.
-    Source: huggingface/datasets:src/datasets/arrow_writer.py (the metadata), docs of dataset cards (the header).
+    Source: huggingface/datasets:src/datasets/arrow_writer.py (the metadata), docs of dataset cards
+    (the header).
     """
     parts, lines = name_parts(dataset, options.split, whole="train")
     tally, counts = Tally(), {}
@@ -66,21 +76,31 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
         writing.make_folder(folder / "data")
         for part, rows in parts.items():
             before = tally.n_images
-            for number, shard in enumerate(read_shards(dataset, rows, options.shard_bytes or SHARD_BYTES)):
-                writing.write_file(folder / "data" / f"{part}-{number:05d}.parquet", _encode_shard(dataset, shard))
+            for number, shard in enumerate(
+                read_shards(dataset, rows, options.shard_bytes or SHARD_BYTES)
+            ):
+                writing.write_file(
+                    folder / "data" / f"{part}-{number:05d}.parquet", _encode_shard(dataset, shard)
+                )
                 sizes = [len(image) for loaded in shard for image in loaded.images]
                 tally.add(sizes)
                 progress.advance(len(sizes))
                 shard.clear()  # before the next one is read
             counts[part] = (len(rows), tally.n_images - before)
         lost = [*lines, _ABSENT]
-        writing.write_file(folder / "README.md", format_card(dataset, counts, tally.n_bytes, lost).encode())
+        writing.write_file(
+            folder / "README.md", format_card(dataset, counts, tally.n_bytes, lost).encode()
+        )
     return Exported(out, lost, tally.n_images, tally.n_bytes)
 
 
 def _encode_shard(dataset: Dataset, shard: list[Loaded]) -> bytes:
     file = io.BytesIO()
-    looks = {"compression": _COMPRESSION, "use_dictionary": list(_WORDS), "write_page_checksum": True}
+    looks = {
+        "compression": _COMPRESSION,
+        "use_dictionary": list(_WORDS),
+        "write_page_checksum": True,
+    }
     with pq.ParquetWriter(file, SCHEMA, **looks) as writer:
         for table in _make_tables(dataset, shard):
             writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
@@ -101,7 +121,9 @@ def _make_tables(dataset: Dataset, shard: list[Loaded]) -> Iterator[pa.Table]:
 
 def _make_rows(dataset: Dataset, loaded: Loaded) -> pa.Table:
     paths = [image["path"].rsplit("/", 1)[-1] for image in loaded.frames["image"].to_pylist()]
-    images = [{"bytes": image, "path": path} for image, path in zip(loaded.images, paths, strict=True)]
+    images = [
+        {"bytes": image, "path": path} for image, path in zip(loaded.images, paths, strict=True)
+    ]
     owner = dataset.tracklets.slice(loaded.tracklet, 1).to_pylist()[0]
     n_rows = len(images)
     columns = [
@@ -113,7 +135,9 @@ def _make_rows(dataset: Dataset, loaded: Loaded) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def format_card(dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: int, lost: list[str]) -> str:
+def format_card(
+    dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: int, lost: list[str]
+) -> str:
     """The dataset card: a YAML header that names files and licence, then text for people.
 
     Args:
@@ -129,16 +153,22 @@ def format_card(dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: i
         "tags:\n- person-re-identification\n"
         f"configs:\n- config_name: default\n  data_files:\n{files}"
     )
-    table = "".join(f"| {part} | {tracklets:,} | {images:,} |\n" for part, (tracklets, images) in counts.items())
+    table = "".join(
+        f"| {part} | {tracklets:,} | {images:,} |\n" for part, (tracklets, images) in counts.items()
+    )
     sections = {
-        "Licence": manifest.get("licence") or "Not recorded. Ask whoever made the dataset before you share it.",
-        "Consent": manifest.get("consent") or "Not recorded. The images show persons: see to their rights.",
+        "Licence": manifest.get("licence")
+        or "Not recorded. Ask whoever made the dataset before you share it.",
+        "Consent": manifest.get("consent")
+        or "Not recorded. The images show persons: see to their rights.",
         "Citation": _read_fact(manifest, "settings", "import", "citation") or "None recorded.",
         "Splits": _describe_splits(manifest),
-        "Source": f"Digest of the dataset's rows: {manifest.get('digest', 'none')} ({manifest.get('tool', 'lpw')}).",
+        "Source": f"Digest of the dataset's rows: {manifest.get('digest', 'none')} "
+        f"({manifest.get('tool', 'lpw')}).",
     }
     return (
-        f"---\n{header}---\n\n# {_to_line(dataset.name)}\n\nTracklets of persons for re-identification; one row per "
+        f"---\n{header}---\n\n# {_to_line(dataset.name)}\n\nTracklets of persons for "
+        f"re-identification; one row per "
         f"image, {n_bytes / 1e6:,.1f} MB of images, byte for byte as in the dataset.\n\n"
         f"| part | tracklets | images |\n|---|---|---|\n{table}\n{_COLUMNS_TEXT}\n"
         + "".join(f"## {title}\n\n{_to_line(str(text))}\n\n" for title, text in sections.items())
@@ -147,8 +177,10 @@ def format_card(dataset: Dataset, counts: dict[str, tuple[int, int]], n_bytes: i
     )
 
 
-_COLUMNS_TEXT = """Columns: `image`; `tracklet_id` and `position` (0-based, in time); `person_id` (null: not named),
-`camera_id`, `scene_id`, `kind` (person, distractor, junk), `video_id`; `frame_index`, `pts_s` (seconds), `x1 y1 x2 y2`
+_COLUMNS_TEXT = """Columns: `image`; `tracklet_id` and `position` (0-based, in time); \
+`person_id` (null: not named),
+`camera_id`, `scene_id`, `kind` (person, distractor, junk), `video_id`; \
+`frame_index`, `pts_s` (seconds), `x1 y1 x2 y2`
 (pixels of the source frame, half-open) and `score` where they are known.
 """
 
@@ -162,7 +194,11 @@ def _read_fact(manifest: Any, *keys: str) -> Any:
 
 def _describe_splits(manifest: dict[str, Any]) -> str:
     source, note = (_read_fact(manifest, "splits", key) for key in ("source", "note"))
-    drawn = "drawn, not published; say so beside every number" if _read_fact(manifest, "splits", "drawn") else None
+    drawn = (
+        "drawn, not published; say so beside every number"
+        if _read_fact(manifest, "splits", "drawn")
+        else None
+    )
     return "; ".join(str(part) for part in (source, drawn, note) if part) or "None recorded."
 
 

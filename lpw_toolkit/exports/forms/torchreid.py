@@ -18,10 +18,11 @@ OPTIONS: tuple[str, ...] = ("split",)
 
 
 def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
-    """Writes OUT/mars in the layout of MARS, for `VideoDataManager(root=OUT, sources="mars")`, and OUT/tracklets.csv.
+    """Writes OUT/mars in the layout of MARS, for `VideoDataManager(root=OUT, sources="mars")`, and
+    OUT/tracklets.csv.
 
-    Errors: LpwError when OUT is not empty, nobody is named, or the loader cannot hold the persons or cameras;
-    CorruptCropError. Then nothing is left behind.
+    Errors: LpwError when OUT is not empty, nobody is named, or the loader cannot hold the persons
+    or cameras; CorruptCropError. Then nothing is left behind.
     Source: KaiyangZhou/deep-person-reid:torchreid/data/datasets/video/mars.py (0.2.5).
     """
     cast = cast_roles(dataset, options.split, LIMITS)
@@ -29,7 +30,9 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     rows = np.unique(np.concatenate(list(cast.roles.subsets().values())))
     n_images = Ranges(dataset).n_frames(rows)
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
-        names = write_mars(dataset, cast, folder / "mars", most=None, progress=progress, tally=tally)
+        names = write_mars(
+            dataset, cast, folder / "mars", most=None, progress=progress, tally=tally
+        )
         writing.write_file(folder / "tracklets.csv", format_mapping(dataset, names, cast))
     lines = [*cast.lines, *_name_habits(cast), *name_png(dataset), *name_lost_columns(dataset)]
     return Exported(out, lines, tally.n_images, tally.n_bytes)
@@ -44,8 +47,15 @@ def _name_habits(cast: Cast) -> list[str]:
     cameras: dict[int, set[int]] = {}
     for person, camera in seen:
         cameras.setdefault(person, set()).add(camera)
-    n_lost = sum(not cameras.get(int(cast.person[row]), set()) - {int(cast.camera[row])} for row in roles.query)
+    n_lost = sum(
+        not cameras.get(int(cast.person[row]), set()) - {int(cast.camera[row])}
+        for row in roles.query
+    )
     n_junk = int((cast.person[roles.gallery] == JUNK).sum())
     lines = [f"gallery: torchreid takes {len(doubles):,} queries out of it"] if len(doubles) else []
-    lines += [f"queries: {n_lost:,} have no right answer there, and torchreid passes over them"] if n_lost else []
+    lines += (
+        [f"queries: {n_lost:,} have no right answer there, and torchreid passes over them"]
+        if n_lost
+        else []
+    )
     return [*lines, *([f"junk: torchreid passes over {n_junk:,} tracklets"] if n_junk else [])]

@@ -1,4 +1,5 @@
-"""Tar shards for WebDataset: a sample is a tracklet, its images and one JSON with all that is known of it."""
+"""Tar shards for WebDataset: a sample is a tracklet, its images and one JSON with all that is known
+of it."""
 
 import io
 import tarfile
@@ -17,14 +18,18 @@ from lpw_toolkit.progress import show_progress
 TITLE = "tar shards for WebDataset"
 OPTIONS: tuple[str, ...] = ("split", "shard_bytes")
 _FRAME_FACTS = ("frame_index", "pts_s", "x1", "y1", "x2", "y2", "score")
-_DIGEST_ONLY = "detections, timelines and settings: only the digest of the dataset is kept (shards.json)"
+_DIGEST_ONLY = (
+    "detections, timelines and settings: only the digest of the dataset is kept (shards.json)"
+)
 
 
 def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
-    """Writes OUT/<part>-000000.tar and on (train, query, gallery, rest; `all` without splits), and OUT/shards.json.
+    """Writes OUT/<part>-000000.tar and on (train, query, gallery, rest; `all` without splits), and
+    OUT/shards.json.
 
-    A sample has the members `<n>.json` and `<n>.0000.jpg`, `<n>.0001.jpg`, … in temporal order, n counting the samples
-    of its part. Owner, time and mode of every member are fixed, so that equal datasets make equal shards.
+    A sample has the members `<n>.json` and `<n>.0000.jpg`, `<n>.0001.jpg`, … in temporal order, n
+    counting the samples of its part. Owner, time and mode of every member are fixed, so that equal
+    datasets make equal shards.
     Errors: LpwError when OUT is not empty, CorruptCropError. Then nothing is left behind.
     """
     parts, lines = name_parts(dataset, options.split, whole="all")
@@ -33,16 +38,24 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         for part, rows in parts.items():
             n_samples = 0
-            for number, shard in enumerate(read_shards(dataset, rows, options.shard_bytes or SHARD_BYTES)):
+            for number, shard in enumerate(
+                read_shards(dataset, rows, options.shard_bytes or SHARD_BYTES)
+            ):
                 name = f"{part}-{number:06d}.tar"
                 writing.write_file(folder / name, _make_tar(dataset, shard, n_samples))
                 sizes = [len(image) for loaded in shard for image in loaded.images]
                 n_samples += len(shard)
-                shards.append({"shard": name, "part": part, "n_samples": len(shard), "n_images": len(sizes)})
+                shards.append(
+                    {"shard": name, "part": part, "n_samples": len(shard), "n_images": len(sizes)}
+                )
                 tally.add(sizes)
                 progress.advance(len(sizes))
                 shard.clear()  # before the next one is read
-        facts = {"dataset": dataset.name, "digest": dataset.manifest.get("digest"), "shards": shards}
+        facts = {
+            "dataset": dataset.name,
+            "digest": dataset.manifest.get("digest"),
+            "shards": shards,
+        }
         writing.write_file(folder / "shards.json", (json_text(facts, indent=1) + "\n").encode())
     return Exported(out, [*lines, _DIGEST_ONLY], tally.n_images, tally.n_bytes)
 
@@ -69,5 +82,7 @@ def _add_member(file: io.BytesIO, name: str, data: bytes) -> None:
 def _describe(dataset: Dataset, loaded: Loaded) -> dict[str, Any]:
     """What is known of a tracklet, and of its images where it is known of all of them."""
     facts: dict[str, Any] = dataset.tracklets.slice(loaded.tracklet, 1).to_pylist()[0]
-    columns = {name: loaded.frames[name] for name in _FRAME_FACTS if loaded.frames[name].null_count == 0}
+    columns = {
+        name: loaded.frames[name] for name in _FRAME_FACTS if loaded.frames[name].null_count == 0
+    }
     return facts | {name: column.to_pylist() for name, column in columns.items()}

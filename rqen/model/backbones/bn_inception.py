@@ -1,9 +1,12 @@
-"""GoogLeNet with batch normalisation: the network of RQEN's authors (width 576), and the wider public one (608).
+"""GoogLeNet with batch normalisation: the network of RQEN's authors (width 576), and the wider
+public one (608).
 
-Every convolution goes without bias into batch normalisation and ReLU. Names of layers are those of the public PyTorch
-checkpoint. Shapes at 224 x 224: tap (pool2) 192 x 28 x 28, after 3c 576 x 14 x 14, after 4e and 5b 1024 x 7 x 7.
+Every convolution goes without bias into batch normalisation and ReLU. Names of layers are those of
+the public PyTorch checkpoint. Shapes at 224 x 224: tap (pool2) 192 x 28 x 28, after 3c 576 x 14 x
+14, after 4e and 5b 1024 x 7 x 7.
 
-Source: liuyuisanai/Quality-Aware-Network:model/train_PQAN_pool2.prototxt; Ioffe and Szegedy 2015 for the wider one.
+Source: liuyuisanai/Quality-Aware-Network:model/train_PQAN_pool2.prototxt; Ioffe and Szegedy 2015
+for the wider one.
 """
 
 from pathlib import Path
@@ -23,7 +26,8 @@ PUBLIC = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth
 
 
 class Block(NamedTuple):
-    """Widths of one inception block; `one` and `pool` are 0 in a block that halves the map and passes its pool on."""
+    """Widths of one inception block; `one` and `pool` are 0 in a block that halves the map and
+    passes its pool on."""
 
     one: int
     three: tuple[int, int]
@@ -66,7 +70,9 @@ class BNInception(nn.Module):
     def __init__(self, width: int = 576) -> None:
         super().__init__()
         if width not in _WIDTHS:  # also of a run that a stranger made
-            raise LpwError("bn_inception", f"a width of {str(width)[:40]}", "576 or 608", "choose one of them")
+            raise LpwError(
+                "bn_inception", f"a width of {str(width)[:40]}", "576 or 608", "choose one of them"
+            )
         self.width, self.blocks = width, list_blocks(width)
         self.weights = "random"
         self.tap_channels = 192
@@ -79,7 +85,9 @@ class BNInception(nn.Module):
         self.last_channels = channels
         self.middle_channels = (widths["3c"], widths["4e"])
         blue = 117.0 if width == 608 else 104.0
-        self.pixels = Pixels((104.0, 117.0, 123.0 if blue == 104.0 else 128.0), (1.0, 1.0, 1.0), bgr=True)
+        self.pixels = Pixels(
+            (104.0, 117.0, 123.0 if blue == 104.0 else 128.0), (1.0, 1.0, 1.0), bgr=True
+        )
 
     def _add(self, name: str, inputs: int, outputs: int, side: int, stride: int = 1) -> None:
         stride = 2 if side == 7 else stride
@@ -111,11 +119,19 @@ class BNInception(nn.Module):
         name, block = f"inception_{key}", self.blocks[key]
         branches = [self._unit(f"{name}_1x1", maps)] if block.one else []
         branches.append(self._branch(maps, f"{name}_3x3_reduce", f"{name}_3x3"))
-        branches.append(self._branch(maps, f"{name}_double_3x3_reduce", f"{name}_double_3x3_1", f"{name}_double_3x3_2"))
+        branches.append(
+            self._branch(
+                maps, f"{name}_double_3x3_reduce", f"{name}_double_3x3_1", f"{name}_double_3x3_2"
+            )
+        )
         if block.halves:
             branches.append(halve(maps))
         else:
-            pooled = F.max_pool2d(maps, 3, 1, 1) if block.pooling == "max" else F.avg_pool2d(maps, 3, 1, 1)
+            pooled = (
+                F.max_pool2d(maps, 3, 1, 1)
+                if block.pooling == "max"
+                else F.avg_pool2d(maps, 3, 1, 1)
+            )
             branches.append(self._unit(f"{name}_pool_proj", pooled))
         return torch.cat(branches, dim=1)
 
@@ -139,8 +155,9 @@ def halve(maps: Tensor) -> Tensor:
 def open_backbone(options: BackboneOptions) -> BNInception:
     """The network that the weights belong to; with `random` ones the authors' width.
 
-    Takes the public PyTorch checkpoint and a Caffe one converted to the same names (without biases, statistics already
-    divided by Caffe's scale factor). A convolution's bias moves into the mean of the normalisation behind it.
+    Takes the public PyTorch checkpoint and a Caffe one converted to the same names (without biases,
+    statistics already divided by Caffe's scale factor). A convolution's bias moves into the mean of
+    the normalisation behind it.
 
     Errors: LpwError.
     """
@@ -148,7 +165,11 @@ def open_backbone(options: BackboneOptions) -> BNInception:
     if options.weights == "random":
         return BNInception()
     public = options.weights == "imagenet"
-    path = find_public("bn_inception", PUBLIC, download=options.download) if public else Path(options.weights)
+    path = (
+        find_public("bn_inception", PUBLIC, download=options.download)
+        if public
+        else Path(options.weights)
+    )
     file = read_weights(path)
     state = parse_state(file)
     projection = state.get("inception_4c_pool_proj.weight")
@@ -159,8 +180,12 @@ def open_backbone(options: BackboneOptions) -> BNInception:
 
 
 def fold_biases(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same function without the biases of convolutions: BN(x + b) with mean m is BN(x) with mean m - b."""
-    folded = {name: value.flatten() if value.dim() == 2 and "_bn." in name else value for name, value in state.items()}
+    """The same function without the biases of convolutions: BN(x + b) with mean m is BN(x) with
+    mean m - b."""
+    folded = {
+        name: value.flatten() if value.dim() == 2 and "_bn." in name else value
+        for name, value in state.items()
+    }
     for name in state:
         mean = f"{name.removesuffix('.bias')}_bn.running_mean"
         if name.endswith(".bias") and mean in folded:

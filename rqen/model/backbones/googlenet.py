@@ -1,6 +1,8 @@
-"""torchvision's GoogLeNet (Inception v1 with batch normalisation): the easy alternative to `bn_inception`.
+"""torchvision's GoogLeNet (Inception v1 with batch normalisation): the easy alternative to
+`bn_inception`.
 
-Shapes at 224 x 224: tap 192 x 28 x 28, last 1024 x 7 x 7. No auxiliary maps: the public weights have no such heads.
+Shapes at 224 x 224: tap 192 x 28 x 28, last 1024 x 7 x 7. No auxiliary maps: the public weights
+have no such heads.
 """
 
 from torch import Tensor, nn
@@ -11,7 +13,15 @@ from rqen.model.pretrained import start_from
 
 _STEM = ("conv1", "maxpool1", "conv2", "conv3", "maxpool2")
 _BODY = (
-    *("inception3a", "inception3b", "maxpool3", "inception4a", "inception4b", "inception4c", "inception4d"),
+    *(
+        "inception3a",
+        "inception3b",
+        "maxpool3",
+        "inception4a",
+        "inception4b",
+        "inception4c",
+        "inception4d",
+    ),
     *("inception4e", "maxpool4", "inception5a", "inception5b"),
 )
 
@@ -21,7 +31,8 @@ class GoogLeNet(nn.Module):
 
     tap_channels, last_channels = 192, 1024
     middle_channels: tuple[int, ...] = ()
-    # The public weights were trained on pixels in -1..1 (torchvision's `transform_input` maps back to that).
+    # The public weights were trained on pixels in -1..1 (torchvision's `transform_input` maps back
+    # to that).
     pixels = Pixels((127.5, 127.5, 127.5), (127.5, 127.5, 127.5), bgr=False)
 
     def __init__(self) -> None:

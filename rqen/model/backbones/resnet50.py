@@ -1,6 +1,7 @@
 """torchvision's ResNet-50: what most of the field uses today.
 
-Shapes at 256 x 128: tap (after layer 2) 512 x 32 x 16, last 2048 x 8 x 4, or 16 x 8 with a last stride of 1.
+Shapes at 256 x 128: tap (after layer 2) 512 x 32 x 16, last 2048 x 8 x 4, or 16 x 8 with a last
+stride of 1.
 """
 
 from torch import Tensor, nn

@@ -9,14 +9,43 @@ from lpw_toolkit.errors import LpwError
 from rqen.body.landmarks import FROM_CPM, JOINTS, SETS, divide_body, map_coco, map_cpm
 
 #: Rough upright proportions of protocols.md 8.2, in the paper's order.
-UPRIGHT = np.array([[0.06, 0.17, 0.20, 0.20, 0.35, 0.35, 0.47, 0.47, 0.51, 0.51, 0.72, 0.72, 0.93, 0.93]])
+UPRIGHT = np.array(
+    [[0.06, 0.17, 0.20, 0.20, 0.35, 0.35, 0.47, 0.47, 0.51, 0.51, 0.72, 0.72, 0.93, 0.93]]
+)
 CPM = (
-    *("head", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist"),
+    *(
+        "head",
+        "neck",
+        "right shoulder",
+        "right elbow",
+        "right wrist",
+        "left shoulder",
+        "left elbow",
+        "left wrist",
+    ),
     *("right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle"),
 )
 COCO = (
-    *("nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow"),
-    *("right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle"),
+    *(
+        "nose",
+        "left eye",
+        "right eye",
+        "left ear",
+        "right ear",
+        "left shoulder",
+        "right shoulder",
+        "left elbow",
+    ),
+    *(
+        "right elbow",
+        "left wrist",
+        "right wrist",
+        "left hip",
+        "right hip",
+        "left knee",
+        "right knee",
+        "left ankle",
+    ),
     "right ankle",
 )
 

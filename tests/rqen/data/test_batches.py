@@ -1,4 +1,5 @@
-"""Batches of a training run: the same whatever the workers and wherever it starts; shares of several processes."""
+"""Batches of a training run: the same whatever the workers and wherever it starts; shares of
+several processes."""
 
 import os
 import signal
@@ -20,7 +21,11 @@ from rqen.recipe import DataRecipe
 PLAIN = Augmentation(0.0, 0, 0.0, (0, 0, 0))
 RICH = Augmentation(0.5, 2, 0.5, (9, 9, 9))
 SETS = DataRecipe(height=16, width=8, batch="sets", n_persons=4, n_sets=2, n_frames=3)
-KINDS = [SETS, replace(SETS, batch="triplets", n_triplets=2), replace(SETS, batch="frames", n_frames=5)]
+KINDS = [
+    SETS,
+    replace(SETS, batch="triplets", n_triplets=2),
+    replace(SETS, batch="frames", n_frames=5),
+]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,8 @@ def test_a_batch_is_a_function_of_seed_and_number(index, recipe):
 
 @pytest.mark.parametrize("recipe", KINDS, ids=lambda r: r.batch)
 def test_shares_of_two_processes_make_the_whole(index, recipe):
-    """Whole persons of P x K sets; of the rest each process takes as much as one process alone would."""
+    """Whole persons of P x K sets; of the rest each process takes as much as one process alone
+    would."""
     parts = [batches_of(index, recipe, share=Share(rank, 2))[4] for rank in range(2)]
     if recipe.batch == "sets":
         whole = batches_of(index, recipe)[4]
@@ -102,7 +108,9 @@ class TestAugmentation:
         assert np.array_equal(PLAIN.apply(self.picture(), np.random.default_rng(0)), self.picture())
 
     def test_flip(self):
-        flipped = Augmentation(1.0, 0, 0.0, (0, 0, 0)).apply(self.picture(), np.random.default_rng(0))
+        flipped = Augmentation(1.0, 0, 0.0, (0, 0, 0)).apply(
+            self.picture(), np.random.default_rng(0)
+        )
         assert np.array_equal(flipped, self.picture()[:, :, ::-1])
 
     def test_crop_moves_all_frames_alike(self):
@@ -115,7 +123,9 @@ class TestAugmentation:
     def test_erase_fills_one_rectangle_in_all_frames(self):
         shares = []
         for seed in range(50):
-            erased = Augmentation(0.0, 0, 1.0, (0, 0, 0)).apply(self.picture(), np.random.default_rng(seed))
+            erased = Augmentation(0.0, 0, 1.0, (0, 0, 0)).apply(
+                self.picture(), np.random.default_rng(seed)
+            )
             gone = (erased == 0).all(axis=3)
             assert (gone == gone[0]).all()
             rows, columns = np.flatnonzero(gone[0].any(1)), np.flatnonzero(gone[0].any(0))

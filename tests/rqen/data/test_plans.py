@@ -13,14 +13,20 @@ from rqen.data.samplers import Pool, draw_frames, draw_sets, draw_triplets, hold
 def pool_of(cameras: list[list[int]]) -> Pool:
     """One list of cameras per person, a tracklet for each."""
     person = [p for p, seen in enumerate(cameras) for _ in seen]
-    return Pool(np.arange(len(person)) + 100, np.array(person), np.array([c for seen in cameras for c in seen]))
+    return Pool(
+        np.arange(len(person)) + 100,
+        np.array(person),
+        np.array([c for seen in cameras for c in seen]),
+    )
 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-pools = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=5), min_size=2, max_size=8).map(pool_of)
+pools = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=5), min_size=2, max_size=8).map(
+    pool_of
+)
 
 
 class TestTriplets:
@@ -32,7 +38,8 @@ class TestTriplets:
         assert (pool.person[anchor] != pool.person[negative]).all()
 
     def test_cameras_are_drawn_independently(self):
-        """protocols.md 3.2: anchor and positive are one tracklet in half of the steps of a two-camera set."""
+        """protocols.md 3.2: anchor and positive are one tracklet in half of the steps of a
+        two-camera set."""
         pool = pool_of([[0, 1]] * 10)
         drawn = np.array([draw_triplets(pool, 1, rng(i)) for i in range(2000)])
         assert 0.46 < (drawn[:, 0] == drawn[:, 1]).mean() < 0.54
@@ -79,7 +86,9 @@ class TestPool:
         named = [people[row] for row in pool.rows]
         assert None not in named
         assert len(set(named)) == pool.n_persons
-        assert dict(zip(named, pool.person, strict=True)) == {p: i for i, p in enumerate(dict.fromkeys(named))}
+        assert dict(zip(named, pool.person, strict=True)) == {
+            p: i for i, p in enumerate(dict.fromkeys(named))
+        }
 
     def test_one_person_is_refused(self, tmp_path):
         dataset = make_dataset(tmp_path / "d", n_tracklets=6)
@@ -93,7 +102,9 @@ class TestHoldOut:
         kept, held = hold_out(pool, 0.25, rng())
         assert kept.n_persons == 15
         assert sorted([*kept.rows, *held]) == sorted(pool.rows)
-        assert not set(pool.person[np.isin(pool.rows, held)]) & set(pool.person[np.isin(pool.rows, kept.rows)])
+        assert not set(pool.person[np.isin(pool.rows, held)]) & set(
+            pool.person[np.isin(pool.rows, kept.rows)]
+        )
 
     def test_too_few(self):
         with pytest.raises(LpwError, match="either side"):

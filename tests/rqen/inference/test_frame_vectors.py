@@ -1,4 +1,5 @@
-"""The vector of every frame by a trained run: regions weighted by their scores, and what suggestions make of them."""
+"""The vector of every frame by a trained run: regions weighted by their scores, and what
+suggestions make of them."""
 
 import json
 from pathlib import Path
@@ -38,7 +39,9 @@ def test_the_cosine_is_the_weighted_mean_of_those_of_the_regions() -> None:
     cosines = torch.cosine_similarity(features[0], features[1], dim=1)
     shares = scores / scores.sum(dim=1, keepdim=True)
     assert one.norm() == pytest.approx(1, abs=1e-6)
-    assert float(one @ other) == pytest.approx(float((cosines * (shares[0] * shares[1]).sqrt()).sum()), abs=1e-6)
+    assert float(one @ other) == pytest.approx(
+        float((cosines * (shares[0] * shares[1]).sqrt()).sum()), abs=1e-6
+    )
 
 
 def test_a_region_that_is_not_seen_does_not_count() -> None:
@@ -72,15 +75,34 @@ def test_suggestions_look_with_a_run(run: Path, dataset: Dataset, tmp_path: Path
     assert done.exit_code == 0, done.output
     assert json.loads(done.output.splitlines()[-1])["n_images"] == dataset.frames.num_rows
     made = CliRunner().invoke(
-        clean, [str(dataset.root), "--suggest", "--embeddings", str(out), "--state", str(tmp_path / "state")]
+        clean,
+        [
+            str(dataset.root),
+            "--suggest",
+            "--embeddings",
+            str(out),
+            "--state",
+            str(tmp_path / "state"),
+        ],
     )
     assert made.exit_code == 0, made.output
-    table = read_suggestions(open_dataset(dataset.root), "candidates", tmp_path / "state" / "suggestions")
+    table = read_suggestions(
+        open_dataset(dataset.root), "candidates", tmp_path / "state" / "suggestions"
+    )
     assert table.num_rows > 0
 
 
-def test_quality_and_a_place_inside_the_dataset_are_refused(run: Path, dataset: Dataset, tmp_path: Path) -> None:
-    words = [str(run), "--data", str(dataset.root), "--out", str(tmp_path / "f.parquet"), "--per-frame"]
+def test_quality_and_a_place_inside_the_dataset_are_refused(
+    run: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    words = [
+        str(run),
+        "--data",
+        str(dataset.root),
+        "--out",
+        str(tmp_path / "f.parquet"),
+        "--per-frame",
+    ]
     done = CliRunner().invoke(embed, [*words, "--quality", str(tmp_path / "q.parquet")])
     assert done.exit_code == 2 and "--per-frame" in done.output
     with pytest.raises(LpwError):

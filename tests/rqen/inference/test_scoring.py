@@ -1,4 +1,5 @@
-"""What a trained run says of a dataset: vectors, regions cut from them, scores as a file, figures."""
+"""What a trained run says of a dataset: vectors, regions cut from them, scores as a file,
+figures."""
 
 import json
 from pathlib import Path
@@ -41,7 +42,9 @@ def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = run_folder.read_state(run / run_folder.MODEL)
     rng = torch.Generator().manual_seed(0)
     for name in ("weight", "bias", "running_mean", "running_var"):
-        state.model[f"neck.{name}"] = torch.rand(state.model[f"neck.{name}"].shape, generator=rng) + 0.2
+        state.model[f"neck.{name}"] = (
+            torch.rand(state.model[f"neck.{name}"].shape, generator=rng) + 0.2
+        )
     run_folder.complete_run(run, state, {"chosen_by": "a test"})
     return run
 
@@ -53,12 +56,20 @@ def found(run: Path, dataset: Dataset) -> RunVectors:
 
 class TestVectors:
     def test_shapes_and_facts(self, found: RunVectors, dataset: Dataset) -> None:
-        n_tracklets, n_frames = len(dataset.tracklets), sum(dataset.tracklets["n_frames"].to_pylist())
+        n_tracklets, n_frames = (
+            len(dataset.tracklets),
+            sum(dataset.tracklets["n_frames"].to_pylist()),
+        )
         assert found.vectors.shape == (n_tracklets, 3 * 1280)
         np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-5)
         assert found.scores.shape == (n_frames, 3)
         assert ((found.scores > 0) & (found.scores < 1)).all()
-        assert (found.n_regions, found.separable, found.scored, found.present.all()) == (3, True, True, True)
+        assert (found.n_regions, found.separable, found.scored, found.present.all()) == (
+            3,
+            True,
+            True,
+            True,
+        )
         assert found.facts.model == "rqen-modern-efficientnet_lite0"
         assert len(found.facts.checkpoint_sha256) == 64
         assert found.facts.dataset_digest == dataset.manifest["digest"]
@@ -78,7 +89,9 @@ class TestVectors:
         with pytest.raises(LpwError, match="no tracklets"):
             embed_run(run, dataset.root, OPTIONS, np.array([], dtype=np.int64))
 
-    def test_the_trial_is_recorded_and_named(self, run: Path, found: RunVectors, dataset: Dataset) -> None:
+    def test_the_trial_is_recorded_and_named(
+        self, run: Path, found: RunVectors, dataset: Dataset
+    ) -> None:
         rows = np.array([0])
         auto = embed_run(run, dataset.root, ScoringOptions(n_workers=0, precision="auto"), rows)
         assert auto.mode.name in auto.mode.seconds
@@ -86,7 +99,9 @@ class TestVectors:
         assert half.facts.model == "rqen-modern-efficientnet_lite0 bfloat16"
         np.testing.assert_allclose(half.vectors[0], found.vectors[0], atol=0.02)
 
-    def test_an_untrained_backbone_is_a_run_without_iterations(self, dataset: Dataset, tmp_path: Path) -> None:
+    def test_an_untrained_backbone_is_a_run_without_iterations(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
         run = make_run(dataset, tmp_path / "run", "train.iterations=0", method="mean")
         found = embed_run(run, dataset.root, OPTIONS)
         assert found.vectors.shape == (len(dataset.tracklets), 1280)
@@ -99,7 +114,8 @@ class TestRegions:
     def test_a_region_behind_the_neck_is_what_the_network_makes_of_it_alone(
         self, run: Path, found: RunVectors, dataset: Dataset, region: int
     ) -> None:
-        """The other regions may hold anything: batch normalisation acts on each column by itself."""
+        """The other regions may hold anything: batch normalisation acts on each column by
+        itself."""
         row = 3
         network, features, scores = describe(run, dataset, row)
         raw = torch.randn(1, 3, 1280)
@@ -118,10 +134,16 @@ class TestRegions:
         assert not hasattr(network, "neck")
         weighted = (scores[:, 2:] * features[:, 2]).sum(dim=0)
         expected = torch.nn.functional.normalize(weighted, dim=0).numpy()
-        np.testing.assert_allclose(cut_region(embed_run(run, dataset.root, OPTIONS), 2)[0], expected, atol=1e-5)
+        np.testing.assert_allclose(
+            cut_region(embed_run(run, dataset.root, OPTIONS), 2)[0], expected, atol=1e-5
+        )
 
-    @pytest.mark.parametrize(("method", "message"), [("more_params", "mix the regions"), ("qan", "one region")])
-    def test_vectors_without_parts(self, dataset: Dataset, tmp_path: Path, method: str, message: str) -> None:
+    @pytest.mark.parametrize(
+        ("method", "message"), [("more_params", "mix the regions"), ("qan", "one region")]
+    )
+    def test_vectors_without_parts(
+        self, dataset: Dataset, tmp_path: Path, method: str, message: str
+    ) -> None:
         found = embed_run(make_run(dataset, tmp_path / "run", method=method), dataset.root, OPTIONS)
         with pytest.raises(LpwError, match=message):
             cut_region(found, 0)
@@ -147,7 +169,10 @@ class TestFigures:
         models = [one.facts["model"] for one in tables_of.values()]
         sha = found.facts.checkpoint_sha256[:8]
         base = "rqen-modern-efficientnet_lite0"
-        assert models == [f"{base} ({sha})", *(f"{base} +{part} ({sha})" for part in ("RU", "RM", "RL"))]
+        assert models == [
+            f"{base} ({sha})",
+            *(f"{base} +{part} ({sha})" for part in ("RU", "RM", "RL")),
+        ]
         assert list(evaluate_run(found, "market")) == ["all"]
         figures = {name: one.summaries[0].map for name, one in tables_of.items()}
         assert all(0 < value <= 1 for value in figures.values())
@@ -218,7 +243,9 @@ class TestBadRuns:
             embed_run(tmp_path, dataset.root)
 
     @pytest.mark.parametrize("key", ["method", "mode", "persons", "digest", "dataset_digest"])
-    def test_run_json_without_a_key(self, run: Path, dataset: Dataset, tmp_path: Path, key: str) -> None:
+    def test_run_json_without_a_key(
+        self, run: Path, dataset: Dataset, tmp_path: Path, key: str
+    ) -> None:
         facts = run_folder.read_run(run)
         del facts[key]
         (tmp_path / run_folder.RUN).write_text(json.dumps(facts))

@@ -14,7 +14,11 @@ def live(network: nn.Module) -> nn.Module:
     draws = torch.Generator().manual_seed(1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            for values, low in ((module.running_mean, -0.2), (module.running_var, 0.6), (module.weight, 0.7)):
+            for values, low in (
+                (module.running_mean, -0.2),
+                (module.running_var, 0.6),
+                (module.weight, 0.7),
+            ):
                 values.data.copy_(low + 0.6 * torch.rand(values.shape, generator=draws))
     return network.eval()
 
@@ -34,11 +38,16 @@ def test_every_backbone_folds_to_the_same_maps(name):
 
 
 class Shared(nn.Module):
-    """A convolution whose answer is used twice: by its normalisation, and past it; or that is called twice."""
+    """A convolution whose answer is used twice: by its normalisation, and past it; or that is
+    called twice."""
 
     def __init__(self, *, twice: bool) -> None:
         super().__init__()
-        self.twice, self.convolution, self.normalisation = twice, nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.twice, self.convolution, self.normalisation = (
+            twice,
+            nn.Conv2d(3, 3, 1),
+            nn.BatchNorm2d(3),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.convolution(images)

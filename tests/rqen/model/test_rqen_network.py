@@ -1,4 +1,5 @@
-"""The network: shapes and parameter counts of the spec, and what pooling by quality must not depend on."""
+"""The network: shapes and parameter counts of the spec, and what pooling by quality must not depend
+on."""
 
 import pickle
 from dataclasses import replace
@@ -49,7 +50,8 @@ class TestBackbones:
             assert backbone(torch.zeros(1, 3, 128, 64)).last.shape[2:] == (8, 4)
 
     def test_the_published_parameter_counts(self):
-        """protocols.md 5 and 7.2: 10,169,984 for the authors' widths; 10,270,240 with the public one's biases."""
+        """protocols.md 5 and 7.2: 10,169,984 for the authors' widths; 10,270,240 with the public
+        one's biases."""
         wide = BNInception(608)
         biases = sum(m.out_channels for m in wide.modules() if isinstance(m, torch.nn.Conv2d))
         assert count(BNInception(576)) == 10_169_984
@@ -57,7 +59,8 @@ class TestBackbones:
         assert count(open_backbone("googlenet", RANDOM)) == 5_599_904
 
     def test_the_public_checkpoint_with_biases_gives_the_same_maps(self, tmp_path):
-        """Its convolutions have biases; folded into the normalisation behind them they change nothing."""
+        """Its convolutions have biases; folded into the normalisation behind them they change
+        nothing."""
         torch.manual_seed(0)
         network = BNInception(608).eval()
         state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -65,7 +68,10 @@ class TestBackbones:
             bias = torch.randn_like(state[name])
             state[name] = (state[name] + bias)[None]  # the old file keeps its statistics as 1 x C
             state[f"{name.removesuffix('_bn.running_mean')}.bias"] = bias
-        state |= {"last_linear.weight": torch.zeros(1000, 1024), "last_linear.bias": torch.zeros(1000)}
+        state |= {
+            "last_linear.weight": torch.zeros(1000, 1024),
+            "last_linear.bias": torch.zeros(1000),
+        }
         file = tmp_path / "bn_inception-52deb4733.pth"
         torch.save(state, file)
         loaded = open_backbone("bn_inception", BackboneOptions(str(file))).eval()
@@ -74,7 +80,11 @@ class TestBackbones:
         torch.testing.assert_close(loaded(images).last, network(images).last, rtol=1e-4, atol=1e-5)
 
     def test_folding_leaves_other_biases_alone(self):
-        state = {"fc.bias": torch.ones(2), "a.bias": torch.ones(1), "a_bn.running_mean": torch.zeros(1, 1)}
+        state = {
+            "fc.bias": torch.ones(2),
+            "a.bias": torch.ones(1),
+            "a_bn.running_mean": torch.zeros(1, 1),
+        }
         assert set(fold_biases(state)) == {"fc.bias", "a_bn.running_mean"}
         assert fold_biases(state)["a_bn.running_mean"].tolist() == [-1.0]
 
@@ -82,7 +92,9 @@ class TestBackbones:
         from safetensors.torch import save_file
 
         file = tmp_path / "authors.safetensors"
-        save_file({k: v for k, v in BNInception(576).state_dict().items() if "num_batches" not in k}, file)
+        save_file(
+            {k: v for k, v in BNInception(576).state_dict().items() if "num_batches" not in k}, file
+        )
         assert count(open_backbone("bn_inception", BackboneOptions(str(file)))) == 10_169_984
 
     def test_imagenet_weights_from_the_package(self):
@@ -109,7 +121,9 @@ class TestBackbones:
     def test_public_weights_are_fetched_only_when_asked(self, tmp_path, monkeypatch):
         source = tmp_path / "source"
         source.mkdir()
-        state = open_backbone("googlenet", RANDOM).state_dict() | {"fc.weight": torch.zeros(1000, 1024)}
+        state = open_backbone("googlenet", RANDOM).state_dict() | {
+            "fc.weight": torch.zeros(1000, 1024)
+        }
         torch.save(state, source / "googlenet-1378be20.pth")
         monkeypatch.setenv("LPW_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -147,7 +161,9 @@ class TestForeignWeights:
     def test_what_does_not_fit_is_named(self, tmp_path):
         module = torch.nn.Linear(2, 3)
         state = {"weight": torch.zeros(3, 5), "scale": torch.zeros(1)}
-        with pytest.raises(LpwError, match=r"bias missing, scale unknown, weight \(3, 5\) instead of \(3, 2\)"):
+        with pytest.raises(
+            LpwError, match=r"bias missing, scale unknown, weight \(3, 5\) instead of \(3, 2\)"
+        ):
             load_state(module, state, tmp_path / "w.pth")
 
 
@@ -167,10 +183,15 @@ class TestRegions:
     @given(st.integers(1, 40), st.lists(st.floats(0.1, 9), min_size=1, max_size=5))
     def test_weights_sum_to_one_and_cover_every_row_equally(self, height, parts):
         weights = weigh_rows(height, tuple(parts)).double()
-        torch.testing.assert_close(weights.sum(1), torch.ones(len(parts), dtype=torch.float64), rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            weights.sum(1), torch.ones(len(parts), dtype=torch.float64), rtol=0, atol=1e-5
+        )
         share = torch.tensor(parts, dtype=torch.float64) / sum(parts) * height
         torch.testing.assert_close(
-            (weights * share[:, None]).sum(0), torch.ones(height, dtype=torch.float64), rtol=0, atol=1e-4
+            (weights * share[:, None]).sum(0),
+            torch.ones(height, dtype=torch.float64),
+            rtol=0,
+            atol=1e-4,
         )
 
     def test_one_part_is_the_mean(self):
@@ -180,7 +201,8 @@ class TestRegions:
 
 class TestQuality:
     @pytest.mark.parametrize(
-        ("reading", "n"), [("paper", 56_867), ("released_pool2", 451_587), ("released_image", 95_619)]
+        ("reading", "n"),
+        [("paper", 56_867), ("released_pool2", 451_587), ("released_image", 95_619)],
     )
     def test_parameters_and_range(self, reading, n):
         """protocols.md 3.5."""
@@ -191,8 +213,12 @@ class TestQuality:
         assert ((scores > 0) & (scores < 1)).all()
 
     def test_only_the_paper_reading_has_a_relu(self):
-        kinds = {r: QualityPredictor(r, (192, 28, 28), 3).layers for r in ("paper", "released_pool2", "released_image")}
-        assert {r: any(isinstance(m, torch.nn.ReLU) for m in layers) for r, layers in kinds.items()} == {
+        kinds = {
+            r: QualityPredictor(r, (192, 28, 28), 3).layers
+            for r in ("paper", "released_pool2", "released_image")
+        }
+        assert {r: any(isinstance(m, torch.nn.ReLU) for m in layers) for r,
+        layers in kinds.items()} == {
             "paper": True, "released_pool2": False, "released_image": False,
         }  # fmt: skip
 
@@ -207,25 +233,36 @@ class TestAggregate:
     @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 10_000), st.integers(1, 6))
     def test_invariants(self, seed, n_frames):
-        """methods.md 4: permutation, duplication, scale of scores, constant scores, a frame of score 0."""
-        features, scores = draw(2, n_frames, 3, 4, seed=seed), draw(2, n_frames, 3, seed=seed + 1) + 0.01
+        """methods.md 4: permutation, duplication, scale of scores, constant scores, a frame of
+        score 0."""
+        features, scores = (
+            draw(2, n_frames, 3, 4, seed=seed),
+            draw(2, n_frames, 3, seed=seed + 1) + 0.01,
+        )
         expected = aggregate_sets(features, scores).embedding
         order = torch.randperm(n_frames, generator=torch.Generator().manual_seed(seed))
         for f, s in (
             (features[:, order], scores[:, order]),
             (torch.cat([features, features], 1), torch.cat([scores, scores], 1)),
             (features, scores * 0.01),
-            (torch.cat([features, draw(2, 1, 3, 4)], 1), torch.cat([scores, torch.zeros(2, 1, 3).double()], 1)),
+            (
+                torch.cat([features, draw(2, 1, 3, 4)], 1),
+                torch.cat([scores, torch.zeros(2, 1, 3).double()], 1),
+            ),
         ):
             torch.testing.assert_close(aggregate_sets(f, s).embedding, expected, rtol=0, atol=1e-9)
         plain = torch.nn.functional.normalize(features.mean(1).flatten(1), dim=1)
-        torch.testing.assert_close(aggregate_sets(features, torch.ones_like(scores) * 0.4).embedding, plain)
+        torch.testing.assert_close(
+            aggregate_sets(features, torch.ones_like(scores) * 0.4).embedding, plain
+        )
 
     def test_padding_counts_for_nothing(self):
         features, scores = draw(1, 5, 3, 4), draw(1, 5, 3, seed=1) + 0.01
         mask = torch.tensor([[True, True, True, False, False]])
         padded = aggregate_sets(features, scores, mask)
-        torch.testing.assert_close(padded.embedding, aggregate_sets(features[:, :3], scores[:, :3]).embedding)
+        torch.testing.assert_close(
+            padded.embedding, aggregate_sets(features[:, :3], scores[:, :3]).embedding
+        )
         assert (padded.shares[:, 3:] == 0).all()
 
     def test_gradient_of_a_score(self):
@@ -240,7 +277,11 @@ class TestAggregate:
 
 class TestLosses:
     def test_triplet_and_pull_at_hand_values(self):
-        a, p, n = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([[-1.0, 0.0]])
+        a, p, n = (
+            torch.tensor([[1.0, 0.0]]),
+            torch.tensor([[0.0, 1.0]]),
+            torch.tensor([[-1.0, 0.0]]),
+        )
         assert triplet_loss(a, p, n, 1.8).item() == 0
         assert triplet_loss(a, n, p, 1.8).item() == pytest.approx((1.8 + 4 - 2) / 2)
         assert pull_loss(a, p).item() == pytest.approx(1.0)
@@ -251,11 +292,18 @@ class TestLosses:
         assert (a.grad == 0).all()
 
     def test_batch_hard_takes_the_farthest_own_and_the_nearest_foreign(self):
-        x = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]]), dim=1)
+        x = torch.nn.functional.normalize(
+            torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]]), dim=1
+        )
         person = torch.tensor([0, 0, 1, 1])
         d = torch.cdist(x, x)
         expected = (
-            torch.relu(torch.stack([d[0, 1] - d[0, 3], d[1, 0] - d[1, 3], d[2, 3] - d[2, 1], d[3, 2] - d[3, 1]]) + 0.3)
+            torch.relu(
+                torch.stack(
+                    [d[0, 1] - d[0, 3], d[1, 0] - d[1, 3], d[2, 3] - d[2, 1], d[3, 2] - d[3, 1]]
+                )
+                + 0.3
+            )
         ).mean()
         assert batch_hard_loss(x, person, 0.3).item() == pytest.approx(expected.item(), abs=1e-5)
         assert batch_hard_loss(x, person, None).item() > 0
@@ -292,20 +340,32 @@ class TestSetNetwork:
         torch.manual_seed(0)
         backbone = open_backbone("efficientnet_lite0", RANDOM).eval()
         images = torch.randn(2, 3, 64, 32)
-        whole = SetNetwork(backbone, design_method("qfix"), 5, (64, 32)).eval().describe_frames(images)[1]
-        alone = SetNetwork(backbone, design_method(name), 5, (64, 32)).eval().describe_frames(images)[1]
+        whole = (
+            SetNetwork(backbone, design_method("qfix"), 5, (64, 32))
+            .eval()
+            .describe_frames(images)[1]
+        )
+        alone = (
+            SetNetwork(backbone, design_method(name), 5, (64, 32)).eval().describe_frames(images)[1]
+        )
         torch.testing.assert_close(alone[:, 0], whole[:, part])
 
     def test_more_params_has_exactly_the_parameters_of_rqen(self):
         counts = {
-            name: count(SetNetwork(open_backbone("efficientnet_lite0", RANDOM), design_method(name), 7, (64, 32)))
+            name: count(
+                SetNetwork(
+                    open_backbone("efficientnet_lite0", RANDOM), design_method(name), 7, (64, 32)
+                )
+            )
             for name in ("rqen", "more_params", "qfix")
         }
         assert counts["rqen"] == counts["more_params"] > counts["qfix"]
 
     def test_qan_is_rqen_with_one_part(self):
         torch.manual_seed(0)
-        qan = SetNetwork(open_backbone("efficientnet_lite0", RANDOM), design_method("qan"), 3, (64, 32)).eval()
+        qan = SetNetwork(
+            open_backbone("efficientnet_lite0", RANDOM), design_method("qan"), 3, (64, 32)
+        ).eval()
         images = torch.randn(1, 4, 3, 64, 32)
         maps, features, scores = qan.describe_frames(images[0])
         mu = scores / scores.sum(0)
@@ -314,7 +374,8 @@ class TestSetNetwork:
         torch.testing.assert_close(qan.join(features[None], scores[None]).embedding[0], expected)
 
     def test_auxiliary_heads_have_the_published_size(self):
-        """protocols.md 5: 2,173,184 and 657,664 without classifiers, and two heads on `bn_inception`."""
+        """protocols.md 5: 2,173,184 and 657,664 without classifiers, and two heads on
+        `bn_inception`."""
         classifier = 1025 * 5
         assert count(AuxiliaryHead(576, 4, 5)) - classifier == 2_173_184
         assert count(AuxiliaryHead(1024, 2, 5)) - classifier == 657_664

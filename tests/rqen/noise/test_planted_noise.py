@@ -1,4 +1,5 @@
-"""Planted noise: what is drawn, what it does to pixels, the dataset and the mask beside it, and what is measured."""
+"""Planted noise: what is drawn, what it does to pixels, the dataset and the mask beside it, and
+what is measured."""
 
 import hashlib
 import json
@@ -34,16 +35,29 @@ def source(tmp_path_factory):
     root = tmp_path_factory.mktemp("noise") / "source"
     dataset = make_dataset(root, n_tracklets=24, n_frames=5, boxes=False)
     rows = [
-        (0, "train" if scene == "scen2" else ("query" if camera == "scen1/view1" else "gallery"), name)
+        (
+            0,
+            "train" if scene == "scen2" else ("query" if camera == "scen1/view1" else "gallery"),
+            name,
+        )
         for name, scene, camera, person in zip(
-            *(dataset.tracklets[c].to_pylist() for c in ("tracklet_id", "scene_id", "camera_id", "person_id")),
+            *(
+                dataset.tracklets[c].to_pylist()
+                for c in ("tracklet_id", "scene_id", "camera_id", "person_id")
+            ),
             strict=True,
         )
         if person is not None
     ]
     write_table(root / "splits.parquet", make_table(list(zip(*rows, strict=True)), SPLITS), SPLITS)
     manifest = json.loads((root / "dataset.json").read_text())
-    manifest["splits"] = {"source": "made", "digest": "0", "drawn": True, "n_splits": 1, "note": None}
+    manifest["splits"] = {
+        "source": "made",
+        "digest": "0",
+        "drawn": True,
+        "n_splits": 1,
+        "note": None,
+    }
     write_manifest(root, manifest)
     seal_tables(root, "splits.parquet")
     return root
@@ -52,7 +66,9 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="module")
 def planted(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
-    return plant_noise(source, folder / "noisy", folder / "mask.parquet", NoiseConfig(seed=3)), folder / "mask.parquet"
+    return plant_noise(
+        source, folder / "noisy", folder / "mask.parquet", NoiseConfig(seed=3)
+    ), folder / "mask.parquet"
 
 
 def make_crowd(lengths: list[int], persons: list[int], subset: list[int] | None = None) -> Crowd:
@@ -97,7 +113,10 @@ class TestPlan:
 
     def test_seeds_and_draws_differ(self):
         crowd = make_crowd([8] * 6, list(range(6)))
-        drawn = [draw_spoiling(crowd, np.arange(6), seed, draw).place for seed, draw in ((0, 0), (0, 1), (1, 0))]
+        drawn = [
+            draw_spoiling(crowd, np.arange(6), seed, draw).place
+            for seed, draw in ((0, 0), (0, 1), (1, 0))
+        ]
         assert not np.array_equal(drawn[0], drawn[1])
         assert not np.array_equal(drawn[0], drawn[2])
 
@@ -110,7 +129,8 @@ class TestPlan:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"seed": -1}, {"seed": 1.5}, {"division": (1.0, 1.0)}, {"division": (3.0, 0.0, 2.0)}, {"jpeg_quality": 0},
+            {"seed": -1}, {"seed": 1.5}, {"division": (1.0, 1.0)}, {"division": (3.0, 0.0, 2.0)},
+            {"jpeg_quality": 0},
             {"cover_height_frac": 0}, {"cover_width_frac": 1.1}, {"blur_sigma_frac": float("nan")},
             {"darken_factor": 1}, {"darken_factor": -0.1}, {"n_draws": 0},
         ],
@@ -123,8 +143,15 @@ class TestPlan:
 class TestSpoil:
     def test_rows_are_as_the_regions_of_the_network(self):
         assert [find_rows(7, (3.0, 2.0, 2.0), r) for r in range(3)] == [(0, 3), (3, 5), (5, 7)]
-        assert [find_rows(128, (3.0, 2.0, 2.0), r) for r in range(3)] == [(0, 55), (55, 91), (91, 128)]
-        assert all(top < bottom <= 2 for top, bottom in (find_rows(2, (3.0, 2.0, 2.0), r) for r in range(3)))
+        assert [find_rows(128, (3.0, 2.0, 2.0), r) for r in range(3)] == [
+            (0, 55),
+            (55, 91),
+            (91, 128),
+        ]
+        assert all(
+            top < bottom <= 2
+            for top, bottom in (find_rows(2, (3.0, 2.0, 2.0), r) for r in range(3))
+        )
 
     @pytest.mark.parametrize("kind", [COVER, BLUR, DARKEN])
     @pytest.mark.parametrize("region", range(3))
@@ -135,14 +162,20 @@ class TestSpoil:
         found = spoil(image, region, kind, donor, MIDDLE, NoiseConfig())
         top, bottom = find_rows(56, (3.0, 2.0, 2.0), region)
         assert np.array_equal(image, before)
-        assert np.array_equal(np.delete(found, np.s_[top:bottom], 0), np.delete(image, np.s_[top:bottom], 0))
+        assert np.array_equal(
+            np.delete(found, np.s_[top:bottom], 0), np.delete(image, np.s_[top:bottom], 0)
+        )
         assert np.mean(found[top:bottom] != image[top:bottom]) > 0.7
 
     def test_cover_is_a_part_of_the_donor(self):
         image = np.zeros((70, 20, 3), dtype=np.uint8)
-        donor = np.arange(70 * 20, dtype=np.uint16).reshape(70, 20, 1).repeat(3, 2).astype(np.uint8) | 1
+        donor = (
+            np.arange(70 * 20, dtype=np.uint16).reshape(70, 20, 1).repeat(3, 2).astype(np.uint8) | 1
+        )
         place = np.array([0.0, 0.999, 0.5, 0.0])
-        found = spoil(image, 1, COVER, donor, place, NoiseConfig(cover_height_frac=0.5, cover_width_frac=0.5))
+        found = spoil(
+            image, 1, COVER, donor, place, NoiseConfig(cover_height_frac=0.5, cover_width_frac=0.5)
+        )
         rows, columns = np.nonzero(found[..., 0])
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 39, 10, 19)
         assert np.array_equal(found[30:40, 10:20], donor[30:40, 0:10])
@@ -150,7 +183,9 @@ class TestSpoil:
     def test_blur_has_the_deviation_that_is_stated(self):
         image = np.zeros((140, 64, 3), dtype=np.uint8)
         image[:, 32] = 255
-        row = spoil(image, 0, BLUR, None, MIDDLE, NoiseConfig(blur_sigma_frac=0.03))[20, :, 0].astype(float)
+        row = spoil(image, 0, BLUR, None, MIDDLE, NoiseConfig(blur_sigma_frac=0.03))[
+            20, :, 0
+        ].astype(float)
         spread = np.sqrt(np.sum(row * (np.arange(64) - 32.0) ** 2) / row.sum())
         assert spread == pytest.approx(4.2, rel=0.05)
 
@@ -184,7 +219,9 @@ class TestPlanting:
             change = np.abs(before.decode(row).astype(int) - after.decode(row)).mean(axis=(1, 2))
             for r in range(3):
                 top, bottom = find_rows(64, (3.0, 2.0, 2.0), r)
-                inner = change[top + 2 : bottom - 2].mean()  # what the codec smears over a border counts for neither
+                inner = change[
+                    top + 2 : bottom - 2
+                ].mean()  # what the codec smears over a border counts for neither
                 assert (inner > 8) == (region[row] == r), inner
 
     def test_clean_images_are_encoded_anew_like_the_others(self, source, planted):
@@ -195,11 +232,18 @@ class TestPlanting:
         assert planted[0].frames["sha256"][row].as_py() == hashlib.sha256(data).digest()
 
     def test_some_tracklets_alone_are_the_same(self, source, planted, tmp_path):
-        part = plant_noise(source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(seed=3), np.array([4, 2]))
+        part = plant_noise(
+            source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(seed=3), np.array([4, 2])
+        )
         names = part.tracklets["tracklet_id"].to_pylist()
         assert names == planted[0].tracklets["tracklet_id"].take([2, 4]).to_pylist()
         everything, own = (
-            {(i["path"], h) for i, h in zip(*(d.frames[c].to_pylist() for c in ("image", "sha256")), strict=True)}
+            {
+                (i["path"], h)
+                for i, h in zip(
+                    *(d.frames[c].to_pylist() for c in ("image", "sha256")), strict=True
+                )
+            }
             for d in (planted[0], part)
         )
         assert own < everything
@@ -221,7 +265,9 @@ class TestPlanting:
         found = plant_noise(source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(n_draws=2))
         origin = open_dataset(source)
         names = origin.tracklets["tracklet_id"].to_pylist()
-        assert found.tracklets["tracklet_id"].to_pylist() == [f"draw{i}/{name}" for i in range(2) for name in names]
+        assert found.tracklets["tracklet_id"].to_pylist() == [
+            f"draw{i}/{name}" for i in range(2) for name in names
+        ]
         assert found.splits.num_rows == 2 * origin.splits.num_rows
         assert len(open_index(found.root)) == 48
         region, _ = read_mask(tmp_path / "m.parquet", found.frames)
@@ -246,17 +292,24 @@ class TestPlanting:
 
 class TestAsking:
     def test_by_hand(self):
-        labels = Labels(np.array([0, 1, 0, 1, 1]), np.array([0, 0, 1, 1, 2]), np.zeros(5, dtype=np.int64))
+        labels = Labels(
+            np.array([0, 1, 0, 1, 1]), np.array([0, 0, 1, 1, 2]), np.zeros(5, dtype=np.int64)
+        )
         angles = np.radians([0, 40, 10, 90, 50])
-        answers = ask_each_camera(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), labels)
-        # 0 finds 2. 1 finds 4, then 2, then 3. 2 finds 0. 3 finds 4, then 1. 4 finds 1, then 2 and 3 (or 3, 2), 0.
+        answers = ask_each_camera(
+            np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), labels
+        )
+        # 0 finds 2. 1 finds 4, then 2, then 3. 2 finds 0. 3 finds 4, then 1. 4 finds 1, then 2 and
+        # 3 (or 3, 2), 0.
         assert answers.rows.tolist() == [0, 1, 2, 3, 4]
         assert answers.person.tolist() == [0, 1, 0, 1, 1]
         assert answers.hit.tolist() == [1, 1, 1, 1, 1]
         assert answers.precision[:4] == pytest.approx([1, (1 + 2 / 3) / 2, 1, 1])
 
     def test_a_person_of_one_camera_is_a_miss_and_the_nameless_do_not_ask(self):
-        labels = Labels(np.array([0, 1, 0, -1]), np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.int64))
+        labels = Labels(
+            np.array([0, 1, 0, -1]), np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.int64)
+        )
         answers = ask_each_camera(np.eye(4, dtype=np.float32) + 0.1, labels)
         assert answers.rows.tolist() == [0, 1, 2]
         assert answers.hit[1] == answers.precision[1] == 0
@@ -268,7 +321,9 @@ class TestAsking:
 
     @pytest.mark.realdata
     def test_the_three_views_of_scene_1(self, shared_data, tmp_path):
-        config = ImportConfig("lpw", shared_data / "mini_lpw", tmp_path / "d", in_place=True, allow_partial=True)
+        config = ImportConfig(
+            "lpw", shared_data / "mini_lpw", tmp_path / "d", in_place=True, allow_partial=True
+        )
         tracklets = import_benchmark(config).dataset.tracklets
         crowd = describe_crowd(open_index(tmp_path / "d"))
         rows = np.flatnonzero(crowd.subset == 0)
@@ -281,10 +336,15 @@ class TestAsking:
 
 
 class TestAuc:
-    @given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.lists(st.integers(0, 4), min_size=1, max_size=12))
+    @given(
+        st.lists(st.integers(0, 4), min_size=1, max_size=12),
+        st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    )
     def test_as_counted(self, low, high):
         counted = np.mean([(a < b) + 0.5 * (a == b) for a in low for b in high])
-        assert measure_auc(np.array(low, dtype=np.float32), np.array(high, dtype=np.float32)) == pytest.approx(counted)
+        assert measure_auc(
+            np.array(low, dtype=np.float32), np.array(high, dtype=np.float32)
+        ) == pytest.approx(counted)
 
     def test_nothing_to_compare(self):
         assert np.isnan(measure_auc(np.zeros(0), np.ones(3)))
@@ -296,7 +356,12 @@ class TestAuc:
         scores[1, 0], scores[2, 0], scores[3, 1], scores[4, 2] = 0.1, 0.9, 0.5, 0.5
         found = compare_scores(scores, region, kind)
         assert list(found) == [*REGIONS, "all"]
-        assert found["upper"] | {"darken": 0.0} == {"all": 0.5, "cover": 1.0, "blur": 0.0, "darken": 0.0}
+        assert found["upper"] | {"darken": 0.0} == {
+            "all": 0.5,
+            "cover": 1.0,
+            "blur": 0.0,
+            "darken": 0.0,
+        }
         assert np.isnan(found["upper"]["darken"])
         assert found["middle"]["all"] == found["middle"]["darken"] == 1
         assert found["lower"]["cover"] == 0.5
@@ -304,7 +369,9 @@ class TestAuc:
 
     def test_one_score_for_the_whole_frame(self):
         region, kind = np.array([-1, 0, 1, 2]), np.array([-1, 0, 1, 2])
-        found = compare_scores(np.array([[0.5], [0.4], [0.6], [0.5]], dtype=np.float32), region, kind)
+        found = compare_scores(
+            np.array([[0.5], [0.4], [0.6], [0.5]], dtype=np.float32), region, kind
+        )
         assert found["whole"] == {"all": 0.5, "cover": 1, "blur": 0, "darken": 0.5}
         assert found["all"] == found["whole"]
         assert set(KINDS) < set(found["all"])

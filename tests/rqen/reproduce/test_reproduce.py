@@ -1,4 +1,5 @@
-"""`lpw reproduce`: what is run once, what is left when it is stopped, and that no cell is filled that was not run."""
+"""`lpw reproduce`: what is run once, what is left when it is stopped, and that no cell is filled
+that was not run."""
 
 import json
 import os
@@ -35,8 +36,10 @@ from rqen.training.distributed import Team
 ALONE = Team(Share(), torch.device("cpu"))
 OPTIONS = WorkOptions(ScoringOptions(n_workers=0), n_workers=0)
 SMALL = (
-    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=4",
-    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1", "train.checkpoint_every=1000",
+    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
+    "data.n_persons=4",
+    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=1",
+    "train.checkpoint_every=1000",
     "train.precision=float32", "train.channels_last=no", "optim.warmup=2",
 )  # fmt: skip
 ODD = "50% & a_b #1 {x} ~^\\ [z] <|> $"
@@ -64,7 +67,11 @@ def two(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def done(data, tmp_path_factory) -> Plan:
     """Table 2 with three of its rows, of one training, and the untrained backbone."""
-    plan = ask(data, tmp_path_factory.mktemp("reproduce") / "out", methods=("untrained", "rqen", "ru", "rl"))
+    plan = ask(
+        data,
+        tmp_path_factory.mktemp("reproduce") / "out",
+        methods=("untrained", "rqen", "ru", "rl"),
+    )
     run_plan(plan, ALONE, OPTIONS, lambda *_: None)
     return plan
 
@@ -106,7 +113,14 @@ class TestQueue:
         record = read_records(done.request.out, done.items)[done.items[1].name]
         assert {"cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp"} <= record["metrics"].keys()
         assert record["cmc"][0] == pytest.approx(record["metrics"]["cmc@1"], abs=1e-6)
-        assert {"gallery", "junk_rule", "ap_form", "distance", "frames_used", "n_skipped"} <= record.keys()
+        assert {
+            "gallery",
+            "junk_rule",
+            "ap_form",
+            "distance",
+            "frames_used",
+            "n_skipped",
+        } <= record.keys()
         for file in (done.request.out / "rows").iterdir():
             assert str(done.request.data.parent) not in file.read_text()
 
@@ -115,10 +129,14 @@ class TestQueue:
         monkeypatch.setattr(work.Worker, "run", lambda *_: pytest.fail("was run again"))
         found = run_plan(done, ALONE, OPTIONS, lambda *_: pytest.fail("was told again"))
         assert found.keys() == {item.name for item in done.items}
-        assert before == {p: p.stat().st_mtime_ns for p in done.request.out.rglob("*") if p.is_file()}
+        assert before == {
+            p: p.stat().st_mtime_ns for p in done.request.out.rglob("*") if p.is_file()
+        }
 
     def test_an_untrained_backbone_is_the_seed_it_started_from(self, done):
-        untrained, trained = (done.request.out / "runs" / done.items[i].training.name for i in (0, 1))
+        untrained, trained = (
+            done.request.out / "runs" / done.items[i].training.name for i in (0, 1)
+        )
         assert run_folder.read_state(untrained / run_folder.MODEL).iteration == 0
         assert run_folder.read_state(trained / run_folder.MODEL).iteration == 1
 
@@ -148,20 +166,39 @@ class TestQueue:
         assert (begun, told) == (["mean", "ru", "ru", "rl"], ["ru", "rl"])
 
     def test_ctrl_c_within_a_row_and_the_same_command_goes_on_to_the_bit(self, data, tmp_path):
-        longer = ("--set", "train.iterations=30", "--set", "train.checkpoint_every=3", "--method", "qan")
+        longer = (
+            "--set",
+            "train.iterations=30",
+            "--set",
+            "train.checkpoint_every=3",
+            "--method",
+            "qan",
+        )
         start = (
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored here
-            "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); lpw_cli.main.run()"
+            # it may be ignored here
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); "
+            "lpw_cli.main.run()"
         )
         out, folder = tmp_path / "o", "runs"
 
         def begin(place):  # each in a process of its own: threads and rounding are then the same
-            arguments = [sys.executable, "-c", start, "reproduce", *words("table2", data, place, *longer)]
-            return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+            arguments = [
+                sys.executable,
+                "-c",
+                start,
+                "reproduce",
+                *words("table2", data, place, *longer),
+            ]
+            return subprocess.Popen(
+                arguments, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+            )
 
         running = begin(out)
         until = time.monotonic() + 120
-        while not list(out.glob(f"{folder}/*/{run_folder.CHECKPOINT}")) and time.monotonic() < until:
+        while (
+            not list(out.glob(f"{folder}/*/{run_folder.CHECKPOINT}")) and time.monotonic() < until
+        ):
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         assert running.wait(120) == 130
@@ -172,7 +209,9 @@ class TestQueue:
         for place in (out, tmp_path / "whole"):
             done = begin(place)
             assert done.communicate(timeout=240) and done.returncode == 0
-        whole = run_folder.read_state(tmp_path / "whole" / folder / run.name / run_folder.MODEL).model
+        whole = run_folder.read_state(
+            tmp_path / "whole" / folder / run.name / run_folder.MODEL
+        ).model
         again = run_folder.read_state(run / run_folder.MODEL).model
         assert max(float((whole[n].double() - again[n].double()).abs().max()) for n in whole) < 1e-6
 
@@ -181,12 +220,22 @@ class TestQueue:
         plan = ask(data, tmp_path / "o", "train.iterations=0", methods=("mean",))
         script = (
             "import sys; sys.argv = ['lpw', *sys.argv[1:]]\n"
-            "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); lpw_cli.main.run()"
+            "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); "
+            "lpw_cli.main.run()"
         )
         more = ("--method", "mean", "--set", "train.iterations=0")
-        arguments = [sys.executable, "-c", script, "reproduce", *words("table2", data, tmp_path / "o", *more)]
+        arguments = [
+            sys.executable,
+            "-c",
+            script,
+            "reproduce",
+            *words("table2", data, tmp_path / "o", *more),
+        ]
         killed = subprocess.run(
-            arguments, env={**os.environ, "LPW_FAULT": "rename:7"}, capture_output=True, cwd=Path(__file__).parents[3]
+            arguments,
+            env={**os.environ, "LPW_FAULT": "rename:7"},
+            capture_output=True,
+            cwd=Path(__file__).parents[3],
         )
         assert killed.returncode == -signal.SIGKILL
         assert [p.suffix for p in (tmp_path / "o" / "rows").iterdir()] == [".tmp~"]
@@ -208,7 +257,9 @@ class TestQueue:
         with pytest.raises(LpwError, match=r"recipe.optim.lr: 0.00035 then, 0.1 now"):
             run_plan(plan, ALONE, OPTIONS, lambda *_: None)
 
-    @pytest.mark.parametrize("text", ["", "{", "[]", '{"config": {}, "metrics": {}}', '{"config": 1}'])
+    @pytest.mark.parametrize(
+        "text", ["", "{", "[]", '{"config": {}, "metrics": {}}', '{"config": 1}']
+    )
     def test_a_damaged_result(self, done, tmp_path, text):
         plan = replace(done, request=replace(done.request, out=tmp_path))
         (tmp_path / "rows").mkdir()
@@ -236,7 +287,18 @@ class TestTwoDatasets:
         assert ours.exit_code == 0, ours.exception
         sets = [word for change in SMALL for word in ("--set", change)]
         run = tmp_path / "run"
-        plain = ["rqen", "--data", str(data), "--split", "none", "--out", str(run), "--workers", "0", *sets]
+        plain = [
+            "rqen",
+            "--data",
+            str(data),
+            "--split",
+            "none",
+            "--out",
+            str(run),
+            "--workers",
+            "0",
+            *sets,
+        ]
         assert CliRunner().invoke(train_command, plain).exit_code == 0
         found = CliRunner().invoke(
             eval_command, [str(run), "--data", str(two), "--protocol", "cross-dataset", "--json"]
@@ -248,19 +310,44 @@ class TestTwoDatasets:
         for metric in ("cmc@1", "cmc@5", "map"):
             assert row["ours"]["mean"][metric] == pytest.approx(line[metric])
         halves = ask(
-            data, tmp_path / "o", table="table5", test_data=two, methods=("rqen",), protocol="cross-dataset-half"
+            data,
+            tmp_path / "o",
+            table="table5",
+            test_data=two,
+            methods=("rqen",),
+            protocol="cross-dataset-half",
         )
-        assert [(item.training.split, item.split) for item in halves.items] == [(None, 0), (None, 1)]
+        assert [(item.training.split, item.split) for item in halves.items] == [
+            (None, 0),
+            (None, 1),
+        ]
         assert len({item.training.name for item in halves.items}) == 1
 
     def test_fine_tuning_is_what_two_plain_commands_give(self, data, two, tmp_path):
-        plan = ask(data, tmp_path / "o", table="table6", test_data=two, methods=("rqen_pretrained",), splits=(1,))
+        plan = ask(
+            data,
+            tmp_path / "o",
+            table="table6",
+            test_data=two,
+            methods=("rqen_pretrained",),
+            splits=(1,),
+        )
         (item,) = plan.items
         assert (item.training.split, item.training.start.split) == (1, 0)
         run_plan(plan, ALONE, OPTIONS, lambda *_: None)
         sets = [word for change in SMALL for word in ("--set", change)]
         start = tmp_path / "o" / "runs" / item.training.start.name
-        plain = ["rqen", "--data", str(two), "--split", "1", "--start-from", str(start), "--out", str(tmp_path / "run")]
+        plain = [
+            "rqen",
+            "--data",
+            str(two),
+            "--split",
+            "1",
+            "--start-from",
+            str(start),
+            "--out",
+            str(tmp_path / "run"),
+        ]
         assert CliRunner().invoke(train_command, [*plain, "--workers", "0", *sets]).exit_code == 0
         ours = run_folder.read_run(tmp_path / "o" / "runs" / item.training.name)
         assert ours["start_from"] == run_folder.read_run(start)["digest"]
@@ -275,19 +362,30 @@ class TestReport:
             assert all(row["ours"] is None for row in found["rows"])
             text = call(*words(table, data, tmp_path / "o"), "--only-report").stdout
             assert "nothing was run yet" in text
-            assert re.search(r"^(RQEN|our|\(g\) RQEN)( \[1\])? +-  +-  +-  +-  +-  +-", text, re.MULTILINE)
+            assert re.search(
+                r"^(RQEN|our|\(g\) RQEN)( \[1\])? +-  +-  +-  +-  +-  +-", text, re.MULTILINE
+            )
         assert not (tmp_path / "o").exists()
 
     def test_a_cell_that_was_not_run_stays_empty(self, done, data):
-        found = {row["row"]: row for row in report(*words("table2", data, done.request.out))["rows"]}
-        assert {name for name, row in found.items() if row["ours"]} == {"untrained", "rqen", "ru", "rl"}
+        found = {
+            row["row"]: row for row in report(*words("table2", data, done.request.out))["rows"]
+        }
+        assert {name for name, row in found.items() if row["ours"]} == {
+            "untrained",
+            "rqen",
+            "ru",
+            "rl",
+        }
         assert found["rm"]["paper"][0]["values_percent"]["cmc@1"] == 69.1
         text = call(*words("table2", data, done.request.out), "--only-report").stdout
         line = next(line for line in text.splitlines() if line.startswith("(c) +RM"))
         assert line.split()[2:8] == ["-"] * 6
 
     def test_a_mean_is_of_what_was_run_and_says_of_how_many(self, done, data):
-        text = call(*words("table2", data, done.request.out, "--seeds", "0,1"), "--only-report").stdout
+        text = call(
+            *words("table2", data, done.request.out, "--seeds", "0,1"), "--only-report"
+        ).stdout
         line = next(line for line in text.splitlines() if line.startswith("(g) RQEN"))
         assert "1 of 2" in line
         assert "±" not in line
@@ -312,12 +410,19 @@ class TestReport:
         manifest["settings"]["import"]["source"] = {"kind": "folder", "name": "raw"}
         write_manifest(root, manifest)
         part = report(*words("table2", root, tmp_path / "o", "--protocol", "market"))
-        assert {on["on"] for row in part["rows"] for on in row["paper"]} == {"iLIDS-VID", "PRID2011"}
+        assert {on["on"] for row in part["rows"] for on in row["paper"]} == {
+            "iLIDS-VID",
+            "PRID2011",
+        }
         assert "a part of PRID2011, not the published set" in part["head"][0]
 
     def test_doubtful_rows_are_marked_and_explained(self, data, tmp_path):
         text = call(*words("table7", data, tmp_path / "o"), "--only-report").stdout
-        for label, word in (("TriNet+Reranking", "multi-query"), ("CNN+XQDA", "KISSME"), ("our", "QAN")):
+        for label, word in (
+            ("TriNet+Reranking", "multi-query"),
+            ("CNN+XQDA", "KISSME"),
+            ("our", "QAN"),
+        ):
             mark = re.search(rf"^{re.escape(label)} (\[\d\])", text, re.MULTILINE)
             assert mark
             note = next(line for line in text.splitlines() if line.startswith(mark[1]))
@@ -331,13 +436,16 @@ class TestReport:
         plan = ask(two, tmp_path / "o", methods=("mean",), seeds=(0, 1))
         values = iter((0.2, 0.6, 0.4, 0.6))
         records = {
-            item.name: {"split": item.split, "metrics": {"cmc@1": next(values)}, "cmc": [0.5]} for item in plan.items
+            item.name: {"split": item.split, "metrics": {"cmc@1": next(values)}, "cmc": [0.5]}
+            for item in plan.items
         }
         found = summarise_rows(plan, records)["mean"]
         assert found.splits == pytest.approx({0: 0.3, 1: 0.6})
         assert found.mean["cmc@1"] == pytest.approx(0.45)
         assert found.deviation["cmc@1"] == pytest.approx(0.3 / 2**0.5)
-        one = summarise_rows(replace(plan, splits=(0,)), {plan.items[0].name: records[plan.items[0].name]})["mean"]
+        one = summarise_rows(
+            replace(plan, splits=(0,)), {plan.items[0].name: records[plan.items[0].name]}
+        )["mean"]
         assert (one.n, one.n_planned, one.deviation, one.show("map")) == (1, 4, {}, "-")
 
     def test_per_split_lines(self, two, tmp_path):
@@ -346,12 +454,19 @@ class TestReport:
         assert re.search(r"^ +0  1  mean  deviation$", text, re.MULTILINE)
 
     def test_latex_of_odd_names(self, two, tmp_path):
-        text = call(*words("fig6", two, tmp_path / "o", "--format", "latex"), "--only-report").stdout
-        assert r"50\% \& a\_b \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{} [z]" in text
+        text = call(
+            *words("fig6", two, tmp_path / "o", "--format", "latex"), "--only-report"
+        ).stdout
+        assert (
+            r"50\% \& a\_b \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{} [z]"
+            in text
+        )
         plain = re.sub(r"\\[&%$#_{}]|\$\\pm\$|\\text\w+\{\}", "", text)
         assert not re.search(r"[%$#_~^±<>|]", plain)
         assert plain.count("{") == plain.count("}")
-        for body in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", plain, re.DOTALL):
+        for body in re.findall(
+            r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", plain, re.DOTALL
+        ):
             lines = [line for line in body[1].splitlines() if "&" in line]
             assert {line.count("&") for line in lines} == {len(body[0]) - 1}
             assert all(line.endswith(r"\\") for line in lines)
@@ -360,7 +475,9 @@ class TestReport:
     def test_markdown_and_a_terminal_that_is_not_steered(self, data, two, tmp_path):
         from lpw_toolkit.dataset.dataset import open_dataset
 
-        text = call(*words("table4", two, tmp_path / "o", "--format", "markdown"), "--only-report").stdout
+        text = call(
+            *words("table4", two, tmp_path / "o", "--format", "markdown"), "--only-report"
+        ).stdout
         lines = [line for line in text.splitlines() if line.startswith("| ")]
         assert len({len(re.sub(r"\\.", "", line).split("|")) for line in lines[:9]}) == 1
         manifest = json.loads((two / "dataset.json").read_text())
@@ -373,15 +490,22 @@ class TestReport:
         assert open_dataset(two).name == ODD
 
     def test_figure_6_as_a_plot(self, done, data, tmp_path):
-        result = call(*words("fig6", data, done.request.out, "--plot", str(tmp_path / "c.svg")), "--only-report")
+        result = call(
+            *words("fig6", data, done.request.out, "--plot", str(tmp_path / "c.svg")),
+            "--only-report",
+        )
         assert result.exit_code == 0, result.exception
         assert (tmp_path / "c.svg").read_bytes().startswith(b"<?xml")
-        assert "RQEN is +15.6 rank-1 over the baseline; ours: - (not run: baseline)" in result.stdout
+        assert (
+            "RQEN is +15.6 rank-1 over the baseline; ours: - (not run: baseline)" in result.stdout
+        )
 
     def test_table_1_counts(self, data, two):
         text = call("table1", "--data", str(data), "--data", str(two)).stdout
         assert re.search(r"^little +ours +10 ", text, re.MULTILINE)
-        assert re.search(r"^MARS \[1\] +paper +1,261 +1,067,516 +20,715 +51.5 +yes$", text, re.MULTILINE)
+        assert re.search(
+            r"^MARS \[1\] +paper +1,261 +1,067,516 +20,715 +51.5 +yes$", text, re.MULTILINE
+        )
         assert "[3] paper, PRID2011: 40,000 boxes are printed as 40k" in text
         assert text.count("have no person yet") == 2
 

@@ -1,4 +1,5 @@
-"""The paper's figures: what can be checked of them without the paper, and which of them are marked."""
+"""The paper's figures: what can be checked of them without the paper, and which of them are
+marked."""
 
 import pytest
 
@@ -20,21 +21,34 @@ def fits(percent: float, n: int, digits: int) -> bool:
 
 
 class TestFigures:
-    @pytest.mark.parametrize(("table", "n"), [("table2", 14), ("table3", 7), ("table4", 7), ("table5", 5),
-                                              ("table6", 4), ("table7", 6), ("fig6", 7)])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("table", "n"),
+        [
+            ("table2", 14),
+            ("table3", 7),
+            ("table4", 7),
+            ("table5", 5),
+            ("table6", 4),
+            ("table7", 6),
+            ("fig6", 7),
+        ],
+    )
     def test_rows(self, table, n):
         assert len(read_paper(table).rows) == n
 
     @pytest.mark.parametrize("table", TABLES_WITH_FIGURES)
     def test_a_curve_never_falls(self, table):
         for row in read_paper(table).rows:
-            curve = [row.values[m] for m in ("cmc@1", "cmc@5", "cmc@10", "cmc@20") if m in row.values]
+            curve = [
+                row.values[m] for m in ("cmc@1", "cmc@5", "cmc@10", "cmc@20") if m in row.values
+            ]
             assert curve == sorted(curve)
             assert curve[0] > 0
             assert curve[-1] <= 100
 
     def test_figures_fit_the_number_of_queries(self):
-        """A slip of the pen would not: 10 x 150 probes, 89 or 100, one test of 178, 1980 queries."""
+        """A slip of the pen would not: 10 x 150 probes, 89 or 100, one test of 178, 1980
+        queries."""
         for row in read_paper("table2").rows:
             for value in row.values.values():
                 assert fits(value, 1500 if row.on == "iLIDS-VID" else 1000, 1)
@@ -47,7 +61,9 @@ class TestFigures:
     def test_the_same_row_in_two_tables_is_the_same(self):
         ablation = {row.on: row.values for row in rows_of("table2", "(g) RQEN")}
         assert (
-            ablation["PRID2011"] == rows_of("table3", "RQEN")[0].values == rows_of("table6", "RQEN+ImageNet")[0].values
+            ablation["PRID2011"]
+            == rows_of("table3", "RQEN")[0].values
+            == rows_of("table6", "RQEN+ImageNet")[0].values
         )
         assert ablation["iLIDS-VID"] == rows_of("table4", "RQEN")[0].values
 
@@ -65,7 +81,8 @@ class TestDoubts:
     def test_which_rows_are_marked(self):
         marked = {(t, row.label) for t in NAMES[1:] for row in read_paper(t).rows if row.doubtful}
         assert marked == {
-            ("table3", "CNN+RNN"), ("table3", "STA"), ("table5", "QAN"), ("table5", "CD"), ("table7", "our"),
+            ("table3", "CNN+RNN"), ("table3", "STA"), ("table5", "QAN"), ("table5", "CD"),
+            ("table7", "our"),
             ("table7", "TriNet+Reranking"), ("table7", "CNN+XQDA"),
         }  # fmt: skip
         assert set(read_doubts()) == {"MARS", "iLIDS-VID", "PRID2011"}

@@ -1,4 +1,5 @@
-"""From a built street to a table: names by truth, a split, mean colour, and what `lpw demo` does with them."""
+"""From a built street to a table: names by truth, a split, mean colour, and what `lpw demo` does
+with them."""
 
 import shutil
 from pathlib import Path
@@ -44,17 +45,23 @@ class TestNames:
     def test_the_new_dataset_is_whole_and_names_its_parent(self, place, named):
         parent = open_dataset(place / "dataset")
         assert check_dataset(named.root).ok
-        assert named.manifest["parent"] == {"name": parent.name, "digest": parent.manifest["digest"]}
+        assert named.manifest["parent"] == {
+            "name": parent.name,
+            "digest": parent.manifest["digest"],
+        }
         assert named.frames.equals(parent.frames)
         others = [name for name in parent.tracklets.column_names if name != "person_id"]
         assert named.tracklets.select(others).equals(parent.tracklets.select(others))
 
     def test_names_are_those_of_the_truth(self, place, named):
-        """Every named tracklet lies on the boxes of its person: by its own look at the text of the truth."""
+        """Every named tracklet lies on the boxes of its person: by its own look at the text of the
+        truth."""
         frames, rows = named.frames.to_pylist(), {}
         for video in ("scen1/view1", "scen1/view2"):
             text = np.loadtxt(place / "street" / "truth" / f"{video}.txt", delimiter=",")
-            rows[video] = {(int(r[0]) - 1, int(r[1])): (r[2] + r[4] / 2, r[3] + r[5] / 2, r[5]) for r in text}
+            rows[video] = {
+                (int(r[0]) - 1, int(r[1])): (r[2] + r[4] / 2, r[3] + r[5] / 2, r[5]) for r in text
+            }
         persons = {row["tracklet_id"]: row["person_id"] for row in named.tracklets.to_pylist()}
         cameras = {row["tracklet_id"]: row["camera_id"] for row in named.tracklets.to_pylist()}
         n_named = sum(person is not None for person in persons.values())
@@ -64,7 +71,9 @@ class TestNames:
             person = persons[frame["tracklet_id"]]
             if person is None:
                 continue
-            found = rows[cameras[frame["tracklet_id"]]].get((frame["frame_index"], int(person.split("/")[1])))
+            found = rows[cameras[frame["tracklet_id"]]].get(
+                (frame["frame_index"], int(person.split("/")[1]))
+            )
             if found is not None:
                 x, y = (frame["x1"] + frame["x2"]) / 2, (frame["y1"] + frame["y2"]) / 2
                 near.append(np.hypot(x - found[0], y - found[1]) < 0.3 * found[2])
@@ -79,7 +88,9 @@ class TestNames:
         colours = describe_colours(open_index(named.root), trial.gallery)
         found = evaluate(named, colours, "market", Settings("euclidean"))
         assert found.skipped == []
-        assert "DRAWN" in found.facts["split_source"] and "ground truth" in found.facts["split_source"]
+        assert (
+            "DRAWN" in found.facts["split_source"] and "ground truth" in found.facts["split_source"]
+        )
 
     def test_again_it_is_found_complete_and_with_another_seed_refused(self, place, named):
         before = (named.root / "dataset.json").stat().st_mtime_ns
@@ -87,16 +98,18 @@ class TestNames:
         assert again.manifest == named.manifest
         assert (named.root / "dataset.json").stat().st_mtime_ns == before
         with pytest.raises(LpwError, match="a finished dataset with other settings"):
-            name_by_truth(place / "dataset", place / "street" / "truth", named.root, NamingConfig(seed=1))
+            name_by_truth(
+                place / "dataset", place / "street" / "truth", named.root, NamingConfig(seed=1)
+            )
 
     def test_the_seed_says_who_trains(self, place, named, tmp_path):
         truth = place / "street" / "truth"
         same = name_by_truth(place / "dataset", truth, tmp_path / "same")
         assert same.splits.equals(named.splits)
         digests = {
-            name_by_truth(place / "dataset", truth, tmp_path / str(seed), NamingConfig(seed=seed)).manifest["splits"][
-                "digest"
-            ]
+            name_by_truth(
+                place / "dataset", truth, tmp_path / str(seed), NamingConfig(seed=seed)
+            ).manifest["splits"]["digest"]
             for seed in range(3)
         }
         assert len(digests) > 1
@@ -107,9 +120,14 @@ class TestNames:
         assert set(strict) == {None}
 
     def test_too_few_persons_in_two_cameras(self, place, tmp_path):
-        with pytest.raises(LpwError, match="got 0 persons in two cameras or more; expected 4 or more"):
+        with pytest.raises(
+            LpwError, match="got 0 persons in two cameras or more; expected 4 or more"
+        ):
             name_by_truth(
-                place / "dataset", place / "street" / "truth", tmp_path / "d", NamingConfig(min_purity_frac=1.01)
+                place / "dataset",
+                place / "street" / "truth",
+                tmp_path / "d",
+                NamingConfig(min_purity_frac=1.01),
             )
         assert not (tmp_path / "d").exists()
 
@@ -143,7 +161,9 @@ class TestMeanColour:
         found = describe_colours(index, rows, centred=True)
         camera = read_labels(dataset.tracklets).camera
         for code in set(camera):
-            assert found.vectors[camera == code].mean(axis=0) == pytest.approx(np.zeros(9), abs=1e-6)
+            assert found.vectors[camera == code].mean(axis=0) == pytest.approx(
+                np.zeros(9), abs=1e-6
+            )
 
 
 class TestDemo:
@@ -151,25 +171,38 @@ class TestDemo:
     def small(self, monkeypatch):
         """The demo's recipe on small images."""
         read = rqen.recipe.read_recipe
-        monkeypatch.setattr(rqen.recipe, "read_recipe", lambda name, changes=(): read(name, (*SMALL, *changes)))
+        monkeypatch.setattr(
+            rqen.recipe, "read_recipe", lambda name, changes=(): read(name, (*SMALL, *changes))
+        )
 
     def test_from_a_dataset_to_a_table(self, place, small, tmp_path, capsys):
         for name in ("street", "dataset"):
             shutil.copytree(place / name, tmp_path / name)
         demo._learn(tmp_path, 2)
         text = capsys.readouterr().out
-        for model in ("mean colour ", "mean colour of 3:2:2", "untrained", "rqen-demo-efficientnet_lite0"):
+        for model in (
+            "mean colour ",
+            "mean colour of 3:2:2",
+            "untrained",
+            "rqen-demo-efficientnet_lite0",
+        ):
             assert model in text
         assert (tmp_path / "result" / "table.md").is_file()
         assert (tmp_path / "run" / "model.safetensors").is_file()
         demo._learn(tmp_path, 2)
         again = capsys.readouterr().out
-        assert again[again.index("model") : again.index("trained and")] in text  # the same figures, nothing trained
+        assert (
+            again[again.index("model") : again.index("trained and")] in text
+        )  # the same figures, nothing trained
 
-    def test_without_the_packages_for_learning_it_ends_with_the_pictures(self, tmp_path, monkeypatch, capsys):
+    def test_without_the_packages_for_learning_it_ends_with_the_pictures(
+        self, tmp_path, monkeypatch, capsys
+    ):
         monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "torch" else name)
         demo._learn(tmp_path, 2)
-        assert "left out: no package torch; pip install 'lpw-toolkit[all]'" in capsys.readouterr().out
+        assert (
+            "left out: no package torch; pip install 'lpw-toolkit[all]'" in capsys.readouterr().out
+        )
         assert not list(tmp_path.iterdir())
 
     def test_a_street_too_small_to_learn_from_is_no_error(self, tmp_path):
@@ -179,11 +212,22 @@ class TestDemo:
         assert (tmp_path / "d" / "show" / "index.html").is_file()
 
     def test_no_steps_end_with_the_pictures(self, tmp_path):
-        done = CliRunner().invoke(demo.command, ["--out", str(tmp_path / "d"), "--preset", "tiny", "--steps", "0"])
+        done = CliRunner().invoke(
+            demo.command, ["--out", str(tmp_path / "d"), "--preset", "tiny", "--steps", "0"]
+        )
         assert done.exit_code == 0, done.output
         assert "6/9 review" in done.output and "7/9" not in done.output
 
     def test_the_recipe_of_the_demo_is_short_and_needs_no_trial(self):
         recipe = rqen.recipe.read_recipe("demo")
-        images = recipe.train.iterations * recipe.data.n_persons * recipe.data.n_sets * recipe.data.n_frames
-        assert images <= 6400 and recipe.train.precision != "auto" and recipe.train.channels_last != "auto"
+        images = (
+            recipe.train.iterations
+            * recipe.data.n_persons
+            * recipe.data.n_sets
+            * recipe.data.n_frames
+        )
+        assert (
+            images <= 6400
+            and recipe.train.precision != "auto"
+            and recipe.train.channels_last != "auto"
+        )

@@ -1,4 +1,5 @@
-"""On a GPU the same numbers come out as on the processor: training, going on, embedding, and the trial's seconds."""
+"""On a GPU the same numbers come out as on the processor: training, going on, embedding, and the
+trial's seconds."""
 
 import copy
 import time
@@ -43,7 +44,9 @@ def exact() -> Iterator[None]:
     torch.backends.cudnn.allow_tf32 = True
 
 
-def run(data: Path, out: Path, device: str, *changes: str, recipe: str = "modern", resume: bool = False) -> list[float]:
+def run(
+    data: Path, out: Path, device: str, *changes: str, recipe: str = "modern", resume: bool = False
+) -> list[float]:
     """Losses of the logged iterations of a run."""
     job = make_job(data, out, ONE_BY_ONE, *changes, recipe=recipe, resume=resume)
     train(job, Team(Share(), torch.device(device)))
@@ -56,7 +59,9 @@ def test_training_follows_the_processor(data, tmp_path, recipe, graph):
     changes = ("train.iterations=3", f"train.cuda_graph={graph}")
     expected = run(data, tmp_path / "cpu", "cpu", "train.iterations=3", recipe=recipe)
     found = run(data, tmp_path / "gpu", "cuda", *changes, recipe=recipe)
-    assert found == pytest.approx(expected, rel=5e-3)  # 0.002 was seen: few images normalise by their own statistics
+    assert found == pytest.approx(
+        expected, rel=5e-3
+    )  # 0.002 was seen: few images normalise by their own statistics
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,9 @@ def test_training_follows_the_processor(data, tmp_path, recipe, graph):
 )
 def test_fast_modes_train_to_nearly_the_same_loss(data, tmp_path, changes):
     expected = run(data, tmp_path / "plain", "cuda", "train.iterations=3")
-    assert run(data, tmp_path / "fast", "cuda", "train.iterations=3", *changes) == pytest.approx(expected, rel=0.05)
+    assert run(data, tmp_path / "fast", "cuda", "train.iterations=3", *changes) == pytest.approx(
+        expected, rel=0.05
+    )
 
 
 def test_a_run_goes_on(data, tmp_path, monkeypatch):
@@ -86,7 +93,9 @@ def test_a_run_goes_on(data, tmp_path, monkeypatch):
         run(data, tmp_path / "parts", "cuda")
     monkeypatch.undo()
     assert run_folder.read_state(tmp_path / "parts" / run_folder.CHECKPOINT).iteration == 2
-    assert run(data, tmp_path / "parts", "cuda", resume=True)[-1] == pytest.approx(whole[-1], rel=1e-3)
+    assert run(data, tmp_path / "parts", "cuda", resume=True)[-1] == pytest.approx(
+        whole[-1], rel=1e-3
+    )
 
 
 def test_embeddings_agree_with_the_processor(data, tmp_path):
@@ -99,7 +108,9 @@ def test_embeddings_agree_with_the_processor(data, tmp_path):
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-4)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     fast = replace(options, mode=Mode("bfloat16", True, {}))
-    similarity = (embed_tracklets(network, index, rows, fast).vectors * expected.vectors).sum(axis=1)
+    similarity = (embed_tracklets(network, index, rows, fast).vectors * expected.vectors).sum(
+        axis=1
+    )
     assert similarity.min() > 0.99
 
 
@@ -108,7 +119,9 @@ def test_recording_changes_no_weights_and_replays_the_same_passes(data, tmp_path
     network = build_network(make_job(data, tmp_path / "none"), 5).cuda().train()
     other = copy.deepcopy(network)
     record_passes(network, torch.zeros(8, 2, 3, 64, 32, device="cuda"), PLAIN)
-    for (name, value), (_, expected) in zip(network.state_dict().items(), other.state_dict().items(), strict=True):
+    for (name, value), (_, expected) in zip(
+        network.state_dict().items(), other.state_dict().items(), strict=True
+    ):
         assert torch.equal(value, expected), name
     for seed in range(3):
         draws = torch.Generator("cuda").manual_seed(seed)
@@ -117,9 +130,13 @@ def test_recording_changes_no_weights_and_replays_the_same_passes(data, tmp_path
             one.zero_grad(set_to_none=True)
             output = one(images)
             (output.raw[:, 0].sum() + torch.stack(output.logits).square().sum()).backward()
-        for (name, value), expected in zip(network.named_parameters(), other.parameters(), strict=True):
+        for (name, value), expected in zip(
+            network.named_parameters(), other.parameters(), strict=True
+        ):
             if value.requires_grad:
-                assert (value.grad - expected.grad).norm() <= 1e-3 * expected.grad.norm() + 1e-7, name
+                assert (value.grad - expected.grad).norm() <= 1e-3 * expected.grad.norm() + 1e-7, (
+                    name
+                )
 
 
 def test_the_trial_waits_for_the_card():

@@ -24,7 +24,9 @@ print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def count(word: str) -> tuple[int, int]:
-    done = subprocess.run([sys.executable, "-c", COUNT, word], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, word], capture_output=True, text=True, check=True
+    )
     kept, n_pages = done.stdout.split()
     return int(kept), int(n_pages)
 

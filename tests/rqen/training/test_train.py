@@ -1,4 +1,5 @@
-"""Training: it goes on to the bit, keeps what it has, says what is wrong, and several processes do what one does."""
+"""Training: it goes on to the bit, keeps what it has, says what is wrong, and several processes do
+what one does."""
 
 import functools
 import json
@@ -60,13 +61,25 @@ def call(*arguments: str) -> list[str]:
 
 def arguments(data: Path, out: Path, *changes: str) -> list[str]:
     sets = [word for change in (*SMALL, *changes) for word in ("--set", change)]
-    return ["rqen", "--data", str(data), "--split", "none", "--out", str(out), "--workers", "0", *sets]
+    return [
+        "rqen",
+        "--data",
+        str(data),
+        "--split",
+        "none",
+        "--out",
+        str(out),
+        "--workers",
+        "0",
+        *sets,
+    ]
 
 
 class TestRun:
     def test_what_a_run_leaves(self, finished):
         assert sorted(p.name for p in finished.iterdir()) == [
-            "checkpoint.safetensors", "curve.png", "log.csv", "log.jsonl", "model.safetensors", "run.json",
+            "checkpoint.safetensors", "curve.png", "log.csv", "log.jsonl", "model.safetensors",
+            "run.json",
         ]  # fmt: skip
         facts = run_folder.read_run(finished)
         assert facts["method"] == "rqen"
@@ -99,7 +112,9 @@ class TestRun:
             training.train(job(data, tmp_path / "run"), ALONE)
         monkeypatch.undo()
         assert run_folder.read_state(tmp_path / "run" / run_folder.CHECKPOINT).iteration == 2
-        assert differ(finished, training.train(job(data, tmp_path / "run", resume=True), ALONE)) == 0
+        assert (
+            differ(finished, training.train(job(data, tmp_path / "run", resume=True), ALONE)) == 0
+        )
 
     def test_a_complete_run_is_left_as_it_is(self, data, finished):
         before = (finished / run_folder.MODEL).stat().st_mtime_ns
@@ -114,7 +129,9 @@ class TestRun:
         run_folder.write_run(run, {**facts, "mode": {**facts["mode"], "cuda_graph": True}})
         assert differ(finished, training.train(job(data, run, resume=True), ALONE)) == 0
 
-    def test_passes_are_recorded_once_and_recording_leaves_no_trace(self, data, finished, tmp_path, monkeypatch):
+    def test_passes_are_recorded_once_and_recording_leaves_no_trace(
+        self, data, finished, tmp_path, monkeypatch
+    ):
         """What a GPU does of it is in test_gpu.py."""
         recorded = []
 
@@ -136,32 +153,54 @@ class TestRun:
 
         monkeypatch.setattr(training, "_can_record", lambda *_: True)
         monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
-        with pytest.raises(LpwError, match=r"cannot be recorded \(operation not permitted when stream is capturing\)"):
+        with pytest.raises(
+            LpwError,
+            match=r"cannot be recorded \(operation not permitted when stream is capturing\)",
+        ):
             training.train(job(data, tmp_path / "run", "train.cuda_graph=yes"), ALONE)
-        run = training.train(job(data, tmp_path / "auto", "train.cuda_graph=auto", "train.iterations=1"), ALONE)
+        run = training.train(
+            job(data, tmp_path / "auto", "train.cuda_graph=auto", "train.iterations=1"), ALONE
+        )
         assert not run_folder.read_run(run)["mode"]["cuda_graph"]
 
-    @pytest.mark.parametrize(("method", "recipe"), [("rqen", "modern"), ("more_params", "modern"), ("qan", "paper")])
-    def test_a_compiled_network_is_one_graph_and_says_the_same(self, data, tmp_path, monkeypatch, method, recipe):
+    @pytest.mark.parametrize(
+        ("method", "recipe"), [("rqen", "modern"), ("more_params", "modern"), ("qan", "paper")]
+    )
+    def test_a_compiled_network_is_one_graph_and_says_the_same(
+        self, data, tmp_path, monkeypatch, method, recipe
+    ):
         changes = ("train.iterations=2", "data.crop=0", "model.backbone=efficientnet_lite0")
-        plain = training.train(job(data, tmp_path / "plain", *changes, method=method, recipe=recipe), ALONE)
+        plain = training.train(
+            job(data, tmp_path / "plain", *changes, method=method, recipe=recipe), ALONE
+        )
         whole = functools.partial(torch.compile, backend="eager", fullgraph=True)
         monkeypatch.setattr(torch, "compile", whole)
         compiled = training.train(
-            job(data, tmp_path / "one", *changes, "train.compile=true", method=method, recipe=recipe), ALONE
+            job(
+                data, tmp_path / "one", *changes, "train.compile=true", method=method, recipe=recipe
+            ),
+            ALONE,
         )
         assert differ(plain, compiled) < 1e-5
 
     @pytest.mark.parametrize("method", ["mean", "qan", "qfix", "more_params"])
     def test_other_methods(self, data, tmp_path, method):
-        run = training.train(job(data, tmp_path / "run", "train.iterations=1", method=method), ALONE)
+        run = training.train(
+            job(data, tmp_path / "run", "train.iterations=1", method=method), ALONE
+        )
         assert open_network(run)[1]["method"] == method
 
     @pytest.mark.parametrize("recipe", ["paper", "released_image"])
     def test_triplets_on_a_network_with_auxiliary_heads(self, data, tmp_path, recipe):
-        changes = ("model.backbone=bn_inception", "data.height=64", "data.width=64", "train.iterations=1")
+        changes = (
+            "model.backbone=bn_inception",
+            "data.height=64",
+            "data.width=64",
+            "train.iterations=1",
+        )
         run = training.train(
-            job(data, tmp_path / "run", *changes, "data.crop=0", "optim.warmup=0", recipe=recipe), ALONE
+            job(data, tmp_path / "run", *changes, "data.crop=0", "optim.warmup=0", recipe=recipe),
+            ALONE,
         )
         row = json.loads((run / "log.jsonl").read_text())
         assert row["softmax"] > 2 * np.log(7)  # three heads that know nothing yet
@@ -170,14 +209,18 @@ class TestRun:
         assert facts["width"] == network.backbone.width == 576
 
     def test_start_from_another_run(self, data, finished, tmp_path):
-        later = replace(job(data, tmp_path / "run", "train.iterations=1", "optim.lr=0"), start_from=finished)
+        later = replace(
+            job(data, tmp_path / "run", "train.iterations=1", "optim.lr=0"), start_from=finished
+        )
         start, end = weights(finished), weights(training.train(later, ALONE))
         assert torch.equal(start["backbone._conv_stem.weight"], end["backbone._conv_stem.weight"])
         assert not torch.equal(start["main.0.weight"], end["main.0.weight"])
 
 
 class TestFaults:
-    def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(self, data, tmp_path, monkeypatch):
+    def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
+        self, data, tmp_path, monkeypatch
+    ):
         measure = training.Runner._measure
 
         def spoil(self, batch):
@@ -220,7 +263,9 @@ class TestFaults:
         run.mkdir()
         (run / "run.json").write_bytes((finished / "run.json").read_bytes())
         whole = (finished / run_folder.CHECKPOINT).read_bytes()
-        (run / run_folder.CHECKPOINT).write_bytes(whole[: len(whole) // 2] if content is None else content)
+        (run / run_folder.CHECKPOINT).write_bytes(
+            whole[: len(whole) // 2] if content is None else content
+        )
         with pytest.raises(MismatchError, match=r"checkpoint\.safetensors"):
             training.train(job(data, run, resume=True), ALONE)
 
@@ -240,10 +285,13 @@ class TestFaults:
         assert n_points > 12
         for number in sorted({2, n_points // 3, n_points // 2, n_points - 4}):
             killed = subprocess.run(call(*arguments(data, out, "train.iterations=2"), "--resume"),
-                                    env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True)  # fmt: skip
+                                    env={**os.environ, "LPW_FAULT": f"any:{number}"},
+                                    capture_output=True)  # fmt: skip
             assert killed.returncode in (0, -signal.SIGKILL)
         again = subprocess.run(
-            call(*arguments(data, out, "train.iterations=2"), "--resume"), capture_output=True, text=True
+            call(*arguments(data, out, "train.iterations=2"), "--resume"),
+            capture_output=True,
+            text=True,
         )
         assert again.returncode == 0, again.stderr
         assert differ(out, tmp_path / "count") == 0
@@ -254,7 +302,10 @@ class TestFaults:
         out = tmp_path / "run"
         words = arguments(data, out, "train.iterations=400", "train.checkpoint_every=1000")
         running = subprocess.Popen(
-            call(*words, "--workers", "2"), stderr=subprocess.PIPE, text=True, start_new_session=True
+            call(*words, "--workers", "2"),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         for _ in range(600):
             if (out / "run.json").is_file():
@@ -277,7 +328,8 @@ class TestFaults:
 
 @pytest.fixture
 def one_thread():
-    """As torchrun gives to each process: sums in another order differ by more than what is tested."""
+    """As torchrun gives to each process: sums in another order differ by more than what is
+    tested."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -287,28 +339,43 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 class TestTeam:
     def train_two(self, data: Path, out: Path, *changes: str) -> Path:
-        engine = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        engine = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+        ]
         command = [*engine, "-m", "lpw_cli", "train", *arguments(data, out, *changes)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
+            command,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr
         return out
 
     def test_two_processes_match_one_when_normalisation_is_frozen(self, data, tmp_path):
         changes = (
-            "optim.freeze_bn=true", "optim.kind=sgd", "optim.lr=0.01", "train.iterations=3", "model.heads=frame",
+            "optim.freeze_bn=true", "optim.kind=sgd", "optim.lr=0.01", "train.iterations=3",
+            "model.heads=frame",
             "model.weights=imagenet",
         )  # fmt: skip
         one = training.train(job(data, tmp_path / "one", *changes), ALONE)
         assert differ(one, self.train_two(data, tmp_path / "two", *changes)) < 1e-5
 
-    def test_with_live_normalisation_they_match_one_that_normalises_each_half(self, data, tmp_path, monkeypatch):
+    def test_with_live_normalisation_they_match_one_that_normalises_each_half(
+        self, data, tmp_path, monkeypatch
+    ):
         changes = ("optim.kind=sgd", "optim.lr=0.05", "train.iterations=1", "model.heads=frame")
         two = self.train_two(data, tmp_path / "two", *changes)
 
         class Halves(torch.nn.Module):
-            """Runs the halves of a batch one after the other, as two processes would at the same time."""
+            """Runs the halves of a batch one after the other, as two processes would at the same
+            time."""
 
             def __init__(self, network):
                 super().__init__()
@@ -317,7 +384,8 @@ class TestTeam:
             def forward(self, images):
                 parts = [self.network(half) for half in images.chunk(2)]
                 joined = [
-                    torch.cat(values) for values in zip(*(p._replace(logits=p.logits[0]) for p in parts), strict=True)
+                    torch.cat(values)
+                    for values in zip(*(p._replace(logits=p.logits[0]) for p in parts), strict=True)
                 ]
                 output = type(parts[0])(*joined)
                 return output._replace(logits=(output.logits,))
@@ -334,16 +402,27 @@ class TestEmbed:
     @pytest.mark.parametrize("heads", ["neck", "frame"])
     def test_streaming_equals_the_network_on_whole_sets(self, data, tmp_path, method, heads):
         run = training.train(
-            job(data, tmp_path / "run", "train.iterations=1", f"model.heads={heads}", method=method), ALONE
+            job(
+                data, tmp_path / "run", "train.iterations=1", f"model.heads={heads}", method=method
+            ),
+            ALONE,
         )
         network, _ = open_network(run)
         index = open_index(data)
         rows = np.array([5, 0, 9])
-        found = [embed_tracklets(network, index, rows, EmbedOptions(64, 32, batch=b, n_workers=0)) for b in (3, 64)]
+        found = [
+            embed_tracklets(network, index, rows, EmbedOptions(64, 32, batch=b, n_workers=0))
+            for b in (3, 64)
+        ]
         np.testing.assert_allclose(found[0].vectors, found[1].vectors, atol=1e-5)
         for i, row in enumerate(rows):
-            images = [index.images.decode(int(r), (64, 32)) for r in range(index.starts[row], index.starts[row + 1])]
-            pixels = training.normalise(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), network.backbone.pixels)
+            images = [
+                index.images.decode(int(r), (64, 32))
+                for r in range(index.starts[row], index.starts[row + 1])
+            ]
+            pixels = training.normalise(
+                torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), network.backbone.pixels
+            )
             with torch.no_grad():
                 whole = network(pixels[None])
             np.testing.assert_allclose(found[0].vectors[i], whole.embedding[0].numpy(), atol=1e-5)
@@ -371,12 +450,17 @@ class TestParts:
         modes = [Mode(p, layout, {}) for p in ("bfloat16", "float32") for layout in (True, False)]
         chosen = choose_mode(modes, torch.nn.Linear(1, 1), make_step)
         assert (chosen.precision, chosen.channels_last) == ("float32", False)
-        assert list(chosen.seconds) == made == ["bfloat16, channels first", "float32, channels first"]
+        assert (
+            list(chosen.seconds) == made == ["bfloat16, channels first", "float32, channels first"]
+        )
 
     def test_graphs_are_tried_only_where_steps_can_be_recorded(self):
         recipe = read_recipe("modern").train
         assert [mode.cuda_graph for mode in list_modes(recipe)] == [False] * 4
-        assert [mode.cuda_graph for mode in list_modes(recipe, can_record=True)] == [False, True] * 4
+        assert [mode.cuda_graph for mode in list_modes(recipe, can_record=True)] == [
+            False,
+            True,
+        ] * 4
         never = replace(recipe, cuda_graph="no", precision="float32")
         assert [mode.name for mode in list_modes(never, can_record=True)] == [
             "float32, channels first", "float32, channels last",
@@ -387,7 +471,11 @@ class TestParts:
             raise RuntimeError("not supported")
 
         with pytest.raises(LpwError, match=r"train\.precision"):
-            choose_mode([Mode("float32", False, {}), Mode("bfloat16", False, {})], torch.nn.Linear(1, 1), fail)
+            choose_mode(
+                [Mode("float32", False, {}), Mode("bfloat16", False, {})],
+                torch.nn.Linear(1, 1),
+                fail,
+            )
 
 
 @pytest.mark.parametrize(
@@ -398,10 +486,13 @@ class TestParts:
         (["rqen", "--split", "first"], "a number, all or none"),
         (["rqen", "--set", "optim.lr"], "SECTION.KEY=VALUE"),
         (["rqen", "--backbone", "vgg", "--split", "none"], "bn_inception"),
-        (["rqen", "--split", "none", "--start-from", "nowhere", "--set", "model.weights=random"], "nowhere"),
+        (["rqen", "--split", "none", "--start-from", "nowhere", "--set", "model.weights=random"],
+        "nowhere"),
     ],
 )  # fmt: skip
 def test_the_command_refuses_in_one_line(data, tmp_path, words, message):
-    result = CliRunner().invoke(command, [*words, "--data", str(data), "--out", str(tmp_path / "run")])
+    result = CliRunner().invoke(
+        command, [*words, "--data", str(data), "--out", str(tmp_path / "run")]
+    )
     assert isinstance(result.exception, LpwError)
     assert message in str(result.exception)

@@ -1,4 +1,5 @@
-"""A validation set out of the training persons: who is in it, what is kept, and that a stopped run keeps the same."""
+"""A validation set out of the training persons: who is in it, what is kept, and that a stopped run
+keeps the same."""
 
 import json
 import sys
@@ -26,8 +27,10 @@ from rqen.training.validation import Best, split_pool, validate
 
 ALONE = Team(Share(), torch.device("cpu"))
 SMALL = (
-    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32", "data.n_persons=3",
-    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=4", "train.checkpoint_every=2",
+    "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
+    "data.n_persons=3",
+    "data.n_sets=2", "data.n_frames=2", "data.crop=2", "train.iterations=4",
+    "train.checkpoint_every=2",
     "train.precision=float32", "train.channels_last=no", "optim.warmup=0", "train.validation=0.4",
     "train.validate_every=1",
 )  # fmt: skip
@@ -89,7 +92,8 @@ def test_one_camera(tmp_path: Path) -> None:
 
 
 def test_figures_are_those_of_a_ranking_across_cameras(dataset: Dataset) -> None:
-    """Four tracklets whose places can be counted: of equal distances the first in the table is nearer."""
+    """Four tracklets whose places can be counted: of equal distances the first in the table is
+    nearer."""
     index = open_index(dataset.root)
     names = ("scen2/view1/000001", "scen2/view1/000002", "scen2/view2/000001", "scen2/view2/000002")
     held = np.array([index.tracklets["tracklet_id"].to_pylist().index(name) for name in names])
@@ -100,11 +104,17 @@ def test_figures_are_those_of_a_ranking_across_cameras(dataset: Dataset) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rqen.training.validation.embed_tracklets", lambda *_: Found)
         found = validate(None, index, held, None)
-    # right answers stand at 2 (after 4), at 3 (after 3 and 1, as far as it), at 1 (before 4, as far), and at 3
-    assert found == {"val_rank1": 0.25, "val_map": pytest.approx((1 / 2 + 1 / 3 + 1 + 1 / 3) / 4, abs=1e-6)}
+    # right answers stand at 2 (after 4), at 3 (after 3 and 1, as far as it), at 1 (before 4, as
+    # far), and at 3
+    assert found == {
+        "val_rank1": 0.25,
+        "val_map": pytest.approx((1 / 2 + 1 / 3 + 1 + 1 / 3) / 4, abs=1e-6),
+    }
 
 
-def test_the_best_weights_are_kept_and_said(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_weights_are_kept_and_said(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script(monkeypatch, [0.2, 0.6, 0.6, 0.1])
     run = training.train(job(dataset, tmp_path / "run"), ALONE)
     said = run_folder.read_run(run)
@@ -123,7 +133,9 @@ def test_the_best_weights_are_kept_and_said(dataset: Dataset, tmp_path: Path, mo
     assert open_network(run)[1]["kept"] == said["kept"]
 
 
-def test_a_stopped_run_keeps_the_same(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_keeps_the_same(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = training.train(job(dataset, tmp_path / "whole"), ALONE)
     step = training.Runner.step
 
@@ -149,7 +161,9 @@ def test_validating_changes_nothing_of_the_training(dataset: Dataset, tmp_path: 
     assert ["val_map" in row for row in rows] == [True]
 
 
-def test_the_test_split_is_never_looked_at(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_split_is_never_looked_at(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: set[int] = set()
     decode = type(open_index(dataset.root).images).decode
 
@@ -173,7 +187,9 @@ def test_of_equals_the_first_stay() -> None:
     assert best.figures == {"iteration": 1, "map": 0.5, "rank1": 0.5}
 
 
-def test_without_a_validation_set_the_last_weights_are_kept(dataset: Dataset, tmp_path: Path) -> None:
+def test_without_a_validation_set_the_last_weights_are_kept(
+    dataset: Dataset, tmp_path: Path
+) -> None:
     changes = ("train.validation=0", "train.checkpoint_every=0", "train.iterations=2")
     run = training.train(job(dataset, tmp_path / "run", *changes), ALONE)
     said = run_folder.read_run(run)
@@ -225,7 +241,9 @@ class TestTensorboard:
         rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         assert self.read(run) == [(row["iteration"], round(row["loss"], 3)) for row in rows]
 
-    def test_without_the_package(self, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_the_package(
+        self, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
         with pytest.raises(LpwError, match="pip install tensorboard"):
             training.train(replace(job(dataset, tmp_path / "run"), tensorboard=True), ALONE)

@@ -1,0 +1,1 @@
+"""Video becomes a dataset: detect, link, crop, close."""
