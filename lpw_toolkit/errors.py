@@ -55,7 +55,7 @@ class PartialError(LpwError):
     exit_code = 4
 
 
-def refuse_outside(
+def check_range(
     thing: str,
     value: object,
     low: float,
@@ -90,7 +90,7 @@ def option_name(field: str) -> str:
     return f"option --{field.replace('_', '-')}"
 
 
-def name_some(names: Sequence[object], limit: int = 8) -> str:
+def join_names(names: Sequence[object], limit: int = 8) -> str:
     """The first `limit` of `names`, and how many more there are."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(str(name) for name in names[:limit]) + rest

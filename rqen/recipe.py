@@ -14,8 +14,8 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
 from lpw_toolkit.files.writing import describe_os_error
-from rqen.model.network import Design, Heads, design_method
-from rqen.model.quality_predictor import Reading
+from rqen.model.network import Heads, MethodSpec, design_method
+from rqen.model.quality_predictor import PredictorVariant
 from rqen.model.regions import DIVISION
 
 #: Beyond it a whole number is none as a float; nothing in a recipe comes near.
@@ -43,7 +43,7 @@ class ModelRecipe:
     backbone: str = "bn_inception"
     weights: str = "imagenet"
     last_stride: int = 2
-    predictor: Reading = "paper"
+    predictor: PredictorVariant = "paper"
     heads: Heads = "frame"
     auxiliary: bool = True
     division: tuple[float, ...] = DIVISION
@@ -185,7 +185,7 @@ class Recipe:
             self, loss=loss, data=frames if self.data.batch == "triplets" else self.data
         )
 
-    def design(self, method: str) -> Design:
+    def design(self, method: str) -> MethodSpec:
         """What `method` is made of under this recipe.
 
         Errors: LpwError for an unknown method, or for a part that the division does not have.

@@ -18,7 +18,7 @@ from lpw_cli.options import (
     take_config,
 )
 from lpw_cli.say import say, say_json
-from lpw_toolkit.build.assembly import BuildResult, Notes, Recipe
+from lpw_toolkit.build.assembly import BuildResult, BuildSettings, Notes
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions, detector_names
@@ -39,7 +39,7 @@ _RECIPE_OPTIONS = (
     click.option(
         "--segment-frames",
         type=click.IntRange(1),
-        default=Recipe().segment_frames,
+        default=BuildSettings().segment_frames,
         show_default=True,
         help="Frames between two points from which a stopped run can go on.",
     ),
@@ -118,9 +118,9 @@ def _take_build(video: Path, out: Path, values: dict[str, Any]) -> BuildConfig:
     )
 
 
-def take_recipe(values: dict[str, Any]) -> Recipe:
+def take_recipe(values: dict[str, Any]) -> BuildSettings:
     """The linking, cropping and notes that were asked for."""
-    return Recipe(
+    return BuildSettings(
         link=take_config(LinkConfig, values, base=PRESETS[values.pop("preset")]),
         crop=take_config(CropConfig, values, size_px=parse_size(values.pop("size"))),
         notes=take_config(Notes, values),

@@ -8,7 +8,7 @@ import click
 
 from lpw_cli.options import FOLDER, json_option, open_named
 from lpw_cli.say import say, say_json
-from lpw_toolkit.errors import name_some
+from lpw_toolkit.errors import join_names
 
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.dataset import Dataset
@@ -226,9 +226,9 @@ def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.clashes):,} to be settled"] if state.clashes else []
     for clash in state.clashes:
-        about = name_some(clash.pieces) or "no tracklet"
+        about = join_names(clash.pieces) or "no tracklet"
         lines.append(
-            f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {name_some(clash.decisions)})"
+            f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {join_names(clash.decisions)})"
         )
     fields = {
         "digest": state.digest,
@@ -314,7 +314,7 @@ def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     counts = made.dataset.manifest["counts"]
     lines = [f"note: {line}" for line in union.repairs]
     lines += [
-        f"left out: {len(names):,} {reason} ({name_some(names, 3)})"
+        f"left out: {len(names):,} {reason} ({join_names(names, 3)})"
         for reason, names in made.losses.items()
     ]
     lines += (

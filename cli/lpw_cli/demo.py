@@ -25,7 +25,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.results import format_results, write_results
 from lpw_toolkit.pages.dataset_page import write_show
 from lpw_toolkit.synth.street import STREETS, open_street, write_street
-from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from lpw_toolkit.truth.score import format_score, score_against
 from lpw_toolkit.truth.scripted_reviewer import review_by_truth
@@ -81,7 +81,7 @@ def command(out: Path, preset: str, steps: int | None) -> None:
     if not check_dataset(dataset).ok:
         raise MismatchError(dataset, "problems", "the dataset just built", "run `lpw check` on it")
     _say("4/9 score", "tracklets against the street's exact truth")
-    say_text(format_score(score_against(dataset, street / "truth", prices=Prices())))
+    say_text(format_score(score_against(dataset, street / "truth", prices=CleanupCosts())))
     say_text(format_table1(table1(open_dataset(dataset))))
     page = write_show(open_dataset(dataset), out / "show").page
     _say("5/9 show", f"after {time.monotonic() - start:.0f} s: open {page}")
@@ -147,7 +147,7 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
     """Mean colour, the backbone as it comes, and RQEN, on the persons who did not train."""
     from lpw_toolkit.dataset.clip_index import open_index
     from lpw_toolkit.embedding.mean_colour import describe_colours
-    from lpw_toolkit.evaluation.distance_choice import Settings
+    from lpw_toolkit.evaluation.distance_choice import DistanceSettings
     from lpw_toolkit.evaluation.evaluate import evaluate
     from lpw_toolkit.evaluation.trials import read_trials
     from rqen.inference.run_vectors import embed_run, make_embeddings
@@ -169,17 +169,19 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
     ]
     runs = [make_embeddings(embed_run(untrained, named, rows=rows), part="untrained")]
     runs += [make_embeddings(embed_run(run, named, rows=rows))]
-    found = [evaluate(index.dataset, one, PROTOCOL, Settings("euclidean")) for one in colours]
-    return found + [evaluate(index.dataset, one, PROTOCOL, Settings()) for one in runs]
+    found = [
+        evaluate(index.dataset, one, PROTOCOL, DistanceSettings("euclidean")) for one in colours
+    ]
+    return found + [evaluate(index.dataset, one, PROTOCOL, DistanceSettings()) for one in runs]
 
 
 def _train(named: Path, out: Path, method: str, recipe: "Recipe") -> Path:
-    from rqen.training.distributed import open_team
-    from rqen.training.job import Job
+    from rqen.training.distributed import open_process_group
+    from rqen.training.job import TrainJob
     from rqen.training.train import train
 
-    with open_team() as team:
-        return train(Job(named, out, method, recipe, resume=True), team)
+    with open_process_group() as team:
+        return train(TrainJob(named, out, method, recipe, resume=True), team)
 
 
 def _draw(street: Path, preset: str) -> None:

@@ -12,7 +12,7 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dat
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import LEARNED, Settings, Source
+from lpw_toolkit.evaluation.distance_choice import LEARNED, DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
@@ -243,7 +243,7 @@ def _check_places(values: dict[str, Any]) -> None:
         check_free(values["out"], marker=MARKER)
 
 
-def _take_settings(values: dict[str, Any]) -> Settings:
+def _take_settings(values: dict[str, Any]) -> DistanceSettings:
     given = {
         name: values[name] for name in ("k1", "k2", "lambda_", "half") if values[name] is not None
     }
@@ -259,7 +259,7 @@ def _take_settings(values: dict[str, Any]) -> Settings:
         raise click.UsageError("--train-data and --train-embeddings belong together")
     learning = LearningConfig(solver=values["solver"], n_dims=values["dims"])
     rerank = RerankConfig(**given) if values["rerank"] else None
-    return Settings(
+    return DistanceSettings(
         values["metric"], values["pca"], learning, rerank, values["drop_twins"], values["seed"]
     )
 
@@ -274,11 +274,13 @@ def _take_splits(text: str) -> list[int] | None:
     return [int(text)]
 
 
-def _open_source(values: dict[str, Any], pooling: dict[str, Any]) -> Source | None:
+def _open_source(values: dict[str, Any], pooling: dict[str, Any]) -> MetricTrainingData | None:
     if values["train_data"] is None:
         return None
     dataset = open_dataset(values["train_data"])
-    return Source(dataset, read_embeddings(values["train_embeddings"], dataset, **pooling))
+    return MetricTrainingData(
+        dataset, read_embeddings(values["train_embeddings"], dataset, **pooling)
+    )
 
 
 def _publish(

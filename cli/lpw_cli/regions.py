@@ -136,7 +136,7 @@ def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
 def _write_picture(
     show: Path, dataset: Dataset, found: "BodyPoints", min_confidence: float, division: "Division"
 ) -> None:
-    from lpw_toolkit.files.writing import make_folder, publish_bytes
+    from lpw_toolkit.files.writing import atomic_write, make_folder
     from rqen.body.division_picture import draw_division, format_division_page, mean_body
 
     png = draw_division(mean_body(dataset, found.rows), found, found.seen(min_confidence), division)
@@ -147,7 +147,7 @@ def _write_picture(
     ]
     is_page = show.suffix.lower() == ".html"
     make_folder(show.parent)
-    publish_bytes(
+    atomic_write(
         show, format_division_page(png, facts, found.notes, division).encode() if is_page else png
     )
 

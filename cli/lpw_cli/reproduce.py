@@ -14,7 +14,7 @@ from rqen.reproduce.paper import NAMES
 
 if TYPE_CHECKING:
     from rqen.reproduce.forms import Report
-    from rqen.reproduce.plan import Item, Plan, Request
+    from rqen.reproduce.plan import Item, ReproducePlan, Request
     from rqen.reproduce.record import Record
 
 
@@ -162,10 +162,10 @@ def _check_plot(place: Path | None) -> None:
     refuse_inside_dataset(place)
 
 
-def _run(plan: "Plan", values: dict[str, Any]) -> None:
+def _run(plan: "ReproducePlan", values: dict[str, Any]) -> None:
     from rqen.inference.run_vectors import ScoringOptions
     from rqen.reproduce.work import WorkOptions, run_plan
-    from rqen.training.distributed import open_team
+    from rqen.training.distributed import open_process_group
 
     def report(item: "Item", record: "Record") -> None:
         metrics = record["metrics"]
@@ -174,11 +174,11 @@ def _run(plan: "Plan", values: dict[str, Any]) -> None:
 
     n_workers = values["workers"]
     options = WorkOptions(ScoringOptions(n_workers=n_workers), values["download"], n_workers)
-    with open_team() as team:
+    with open_process_group() as team:
         run_plan(plan, team, options, report)
 
 
-def _draw(plan: "Plan", records: "dict[str, Record]", place: Path) -> None:
+def _draw(plan: "ReproducePlan", records: "dict[str, Record]", place: Path) -> None:
     from lpw_toolkit.evaluation.cmc_plot import draw_cmc
     from rqen.reproduce.figures import summarise_rows
 

@@ -7,7 +7,7 @@ import click
 
 from lpw_cli.options import FOLDER, config_options, dataset_folder, json_option, take_config
 from lpw_cli.say import say_json, say_text
-from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 from lpw_toolkit.truth.score import format_score, score_against
 
 
@@ -31,7 +31,7 @@ from lpw_toolkit.truth.score import format_score, score_against
     type=FOLDER,
     help="MOT text: only boxes with a detection behind them count as kept.",
 )
-@config_options(Prices)
+@config_options(CleanupCosts)
 @json_option
 def command(
     tracklets: Path | None,
@@ -45,7 +45,7 @@ def command(
     """Scores TRACKLETS (a dataset, or tracks as MOT text): purity, yield, cleanup cost, IDF1, HOTA,
     MOTA."""
     source = dataset_folder(tracklets)
-    prices = take_config(Prices, values)
+    prices = take_config(CleanupCosts, values)
     facts = score_against(source, truth, iou=iou, prices=prices, detections=detections)
     if as_json:
         say_json(facts)

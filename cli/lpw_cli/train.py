@@ -11,7 +11,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
-    from rqen.training.job import Job
+    from rqen.training.job import TrainJob
 
 
 @click.command()
@@ -60,12 +60,12 @@ def command(
     The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`)
     several processes train one network.
     """
-    from rqen.training.distributed import open_team
+    from rqen.training.distributed import open_process_group
     from rqen.training.train import train
 
     set_style("json" if as_json else "auto")
     root = open_named(data).root
-    with open_team() as team:
+    with open_process_group() as team:
         for job in _list_jobs(method, root, out, split, options):
             if team.leads:
                 say(f"run: {job.out}", err=True)
@@ -77,11 +77,11 @@ def command(
 
 def _list_jobs(
     method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]
-) -> "list[Job]":
+) -> "list[TrainJob]":
     from lpw_toolkit.dataset.dataset import open_dataset
     from lpw_toolkit.evaluation.trials import read_trials
     from rqen.recipe import read_recipe
-    from rqen.training.job import Job
+    from rqen.training.job import TrainJob
 
     changes = [
         f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]
@@ -102,6 +102,6 @@ def _list_jobs(
         "tensorboard": options["tensorboard"],
     }  # fmt: skip
     return [
-        Job(root, place, method, recipe, split=number, **shared)
+        TrainJob(root, place, method, recipe, split=number, **shared)
         for number, place in zip(numbers, outs, strict=True)
     ]

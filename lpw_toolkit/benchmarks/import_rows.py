@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from lpw_toolkit.benchmarks.archives.archive import find_prefix
-from lpw_toolkit.benchmarks.intake import Taken
-from lpw_toolkit.benchmarks.reader import RawTracklet, Reading, Splits, Tree
+from lpw_toolkit.benchmarks.image_copier import CopiedImage
+from lpw_toolkit.benchmarks.reader import RawDataset, RawTracklet, Splits, Tree
 from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.dataset.schema import FRAMES, KINDS, SPLITS, SUBSETS, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table
@@ -34,7 +34,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ImportTable:
     """The rows of an import.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sheet:
     prefix: str
     digest: str
 
-    def keep(self, taken: Taken) -> Kept:
+    def keep(self, taken: CopiedImage) -> Kept:
         """Leaves out the images that have a fault, and tracklets without any other."""
         rows: list[int] = []
         tracklets: list[tuple[RawTracklet, int]] = []
@@ -67,7 +67,7 @@ class Sheet:
         return Kept(rows, tracklets)
 
 
-def make_sheet(tree: Tree, reading: Reading) -> Sheet:
+def make_import_table(tree: Tree, reading: RawDataset) -> ImportTable:
     """Sorts and checks what a reader found.
 
     Errors: LpwError for names that a dataset cannot hold; ValueError for a reading that breaks the
@@ -79,7 +79,7 @@ def make_sheet(tree: Tree, reading: Reading) -> Sheet:
     prefix = find_prefix(names)
     paths = [name[len(prefix) :] for name in names]
     _check_names(tree, paths)
-    return Sheet(tracklets, names, paths, prefix, _digest_reading(tracklets, paths, reading))
+    return ImportTable(tracklets, names, paths, prefix, _digest_reading(tracklets, paths, reading))
 
 
 def _check_names(tree: Tree, paths: list[str]) -> None:
@@ -132,7 +132,7 @@ def _check_contract(tree: Tree, tracklets: list[RawTracklet], names: list[str]) 
             )
 
 
-def _digest_reading(tracklets: list[RawTracklet], paths: list[str], reading: Reading) -> str:
+def _digest_reading(tracklets: list[RawTracklet], paths: list[str], reading: RawDataset) -> str:
     total = hashlib.sha256()
     start = 0
     for t in tracklets:
@@ -149,7 +149,7 @@ def _digest_reading(tracklets: list[RawTracklet], paths: list[str], reading: Rea
     return total.hexdigest()
 
 
-def make_frames(sheet: Sheet, kept: Kept, taken: Taken) -> pa.Table:
+def make_frames(sheet: ImportTable, kept: Kept, taken: CopiedImage) -> pa.Table:
     """The table of images (schema.FRAMES); positions are dense whatever was left out."""
     rows = np.array(kept.rows, dtype=np.int64)
     lengths = [n for _, n in kept.tracklets]
@@ -174,7 +174,7 @@ def _binary_column(data: bytes, n_rows: int) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(32), n_rows, [None, pa.py_buffer(data)])
 
 
-def _frame_index(sheet: Sheet) -> pa.Array:
+def _frame_index(sheet: ImportTable) -> pa.Array:
     values: list[int | None] = []
     for tracklet in sheet.tracklets:
         values += tracklet.frame_index or [None] * len(tracklet.images)
@@ -199,7 +199,7 @@ def make_tracklets(kept: Kept) -> pa.Table:
     return make_table(columns, TRACKLETS)
 
 
-def make_splits(splits: Splits, sheet: Sheet, kept: Kept) -> pa.Table:
+def make_splits(splits: Splits, sheet: ImportTable, kept: Kept) -> pa.Table:
     """The table of splits (schema.SPLITS), sorted by all its columns; where they come from is its
     metadata.
 

@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.benchmarks.archives.archive import RawTree, open_tree
+from lpw_toolkit.benchmarks.image_copier import CopiedImage, ImageCopier
 from lpw_toolkit.benchmarks.import_rows import (
+    ImportTable,
     Kept,
-    Sheet,
     make_frames,
-    make_sheet,
+    make_import_table,
     make_splits,
     make_tracklets,
 )
-from lpw_toolkit.benchmarks.intake import Intake, Taken
 from lpw_toolkit.benchmarks.reader import (
     Benchmark,
-    Reading,
+    RawDataset,
     ReadOptions,
     Splits,
     open_benchmark,
@@ -126,7 +126,7 @@ def import_benchmark(
             )
         reading = reader.read(tree, config.options)
         _report_mismatches(config, reading, say)
-        task = _Import(config, reader, tree, reading, make_sheet(tree, reading))
+        task = _Import(config, reader, tree, reading, make_import_table(tree, reading))
         try:
             with Workspace(config.out, restart=config.restart) as work:
                 return task.run(work, say)
@@ -142,7 +142,9 @@ def _refuse_nested(raw: Path, out: Path) -> None:
         )
 
 
-def _report_mismatches(config: ImportConfig, reading: Reading, say: Callable[[str], None]) -> None:
+def _report_mismatches(
+    config: ImportConfig, reading: RawDataset, say: Callable[[str], None]
+) -> None:
     """Names every count that differs. Errors: MismatchError unless that is allowed."""
     lines = reading.mismatches
     _say_all(lines, "differs", say)
@@ -164,14 +166,14 @@ class _Import:
     config: ImportConfig
     reader: Benchmark
     tree: RawTree
-    reading: Reading
-    sheet: Sheet
+    reading: RawDataset
+    sheet: ImportTable
 
     def run(self, work: Workspace, say: Callable[[str], None]) -> ImportResult:
         self._hold_plan(work)
         if work.is_complete:
             return self._result(open_dataset(work.out), ["complete already: nothing to do"])
-        taken = Intake(
+        taken = ImageCopier(
             self.tree,
             self.sheet.names,
             self.sheet.paths,
@@ -231,7 +233,7 @@ class _Import:
             "notes": [config.name, config.licence, config.consent],
         }
 
-    def _close(self, work: Workspace, taken: Taken) -> ImportResult:
+    def _close(self, work: Workspace, taken: CopiedImage) -> ImportResult:
         kept = self.sheet.keep(taken)
         if not kept.rows:
             raise MismatchError(

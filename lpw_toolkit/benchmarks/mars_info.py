@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.benchmarks.matlab import read_matrix
-from lpw_toolkit.benchmarks.reader import Reading, Tree
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.benchmarks.reader import RawDataset, Tree
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.splits.splits import digest_facts, read_published
 
 JUNK = "00-1"
@@ -112,7 +112,7 @@ def read_keys(table: Table, listed: list[str], name: str) -> list[str]:
         if len(inside) != 1 or keys[start - 1][:6] != f"{_code(person)}C{camera}":
             got = (
                 f"person {_code(person)} by camera {camera} for images of "
-                f"{name_some(sorted(inside), 3)}"
+                f"{join_names(sorted(inside), 3)}"
             )
             raise LpwError(f"{name}, row {row}", got, "one track, as the list of names has it", _DO)
         rows.append(keys[start - 1])
@@ -131,7 +131,11 @@ def kept_queries() -> dict[str, list[Any]]:
 
 
 def read_queries(
-    tree: Tree, info: dict[str, str], table: Table | None, keys: list[str] | None, reading: Reading
+    tree: Tree,
+    info: dict[str, str],
+    table: Table | None,
+    keys: list[str] | None,
+    reading: RawDataset,
 ) -> Queries:
     """The official queries where they and the table of test tracks are there, otherwise those of
     the manifest.

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.files.limits import explain_limit, limit
 
 _HEADER_BYTES = 128
@@ -88,7 +88,7 @@ def read_matrix(
         names = [v.name for v in found]
         if names.count(variable) != 1:
             got = (
-                f"variables {name_some([name[:40] for name in names])}" if names else "no variable"
+                f"variables {join_names([name[:40] for name in names])}" if names else "no variable"
             )
             raise LpwError(thing, got, f"variable {variable}, once", _DO)
         return _read_values(

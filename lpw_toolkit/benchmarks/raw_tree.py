@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Tree
 from lpw_toolkit.dataset.image_format import read_image_header
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.splits.splits import Halves
 
@@ -151,8 +151,8 @@ def list_odd_names(what: str, found: Collection[str], published: Collection[str]
     which too many."""
     missing, further = sorted(set(published) - set(found)), sorted(set(found) - set(published))
     parts = [f"{what}: {len(found):,} where {len(published):,} are published"]
-    parts += [f"missing {name_some(missing)}"] if missing else []
-    parts += [f"not published {name_some(further)}"] if further else []
+    parts += [f"missing {join_names(missing)}"] if missing else []
+    parts += [f"not published {join_names(further)}"] if further else []
     return ["; ".join(parts)] if missing or further else []
 
 

@@ -95,7 +95,7 @@ class Splits:
 
 
 @dataclass
-class Reading:
+class RawDataset:
     """What a reader found in a tree.
 
     Attributes:
@@ -133,7 +133,7 @@ class Benchmark(Protocol):
 
     FACTS: Facts
 
-    def read(self, tree: Tree, options: ReadOptions) -> Reading:
+    def read(self, tree: Tree, options: ReadOptions) -> RawDataset:
         """Tracklets and splits of a raw tree. Errors: LpwError when it is not such a tree at
         all."""
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit.build.crop_stage import (
+    CropPlan,
     CropWriter,
-    Plan,
     merge_parts,
     plan_crops,
     tracklet_bounds,
@@ -30,8 +30,8 @@ from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sh
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
-from lpw_toolkit.detection.detect_stage import Found, save_found
-from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
+from lpw_toolkit.detection.detect_stage import VideoDetections, save_found
+from lpw_toolkit.errors import LpwError, MismatchError, check_range
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
@@ -52,7 +52,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildSettings:
     """How detections become a dataset.
 
     Attributes:
@@ -67,7 +67,7 @@ class Recipe:
     segment_frames: int = 512
 
     def __post_init__(self) -> None:
-        refuse_outside("option --segment-frames", self.segment_frames, 1, 10**9, whole=True)
+        check_range("option --segment-frames", self.segment_frames, 1, 10**9, whole=True)
 
 
 @dataclass
@@ -97,7 +97,7 @@ class _Job:
     parts: "Future[list[Path]]"
 
 
-class Assembly:
+class DatasetBuilder:
     """The part that building and relinking share: link, crop, merge, close."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Assembly:
         work: Workspace,
         root: Path,
         sources: SourceList,
-        recipe: Recipe,
+        recipe: BuildSettings,
         detect: dict[str, Any],
     ) -> None:
         self.work, self.root, self.sources, self.recipe = work, root, sources, recipe
@@ -128,7 +128,7 @@ class Assembly:
         self.stop = Event()
 
     def run(
-        self, find: Callable[[Source, str], Found], parent: dict[str, str] | None
+        self, find: Callable[[Source, str], VideoDetections], parent: dict[str, str] | None
     ) -> BuildResult:
         """Makes the dataset, or returns the one that the same plan has made before.
 
@@ -143,7 +143,7 @@ class Assembly:
             raise _system_error(self.work.out, error) from error
 
     def _run(
-        self, find: Callable[[Source, str], Found], parent: dict[str, str] | None
+        self, find: Callable[[Source, str], VideoDetections], parent: dict[str, str] | None
     ) -> BuildResult:
         self.work.hold_plan(self._plan(parent))
         if self.work.is_complete:
@@ -193,7 +193,10 @@ class Assembly:
         }
 
     def _start(
-        self, source: Source, find: Callable[[Source, str], Found], pool: ThreadPoolExecutor
+        self,
+        source: Source,
+        find: Callable[[Source, str], VideoDetections],
+        pool: ThreadPoolExecutor,
     ) -> None:
         entry: dict[str, Any] = {
             "video_id": source.video_id,
@@ -226,7 +229,7 @@ class Assembly:
         ids = [tracklet_id(source, first + i) for i in range(plan.n_tracklets)]
         self.jobs.append(_Job(source, entry, ids, pool.submit(self._write, writer)))
 
-    def _writer(self, source: Source, plan: Plan, first: int, key: str) -> CropWriter:
+    def _writer(self, source: Source, plan: CropPlan, first: int, key: str) -> CropWriter:
         facts = json.dumps(
             [key, first, self.settings["link"], self.settings["crop"]], sort_keys=True
         )

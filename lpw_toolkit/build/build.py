@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lpw_toolkit.build.assembly import Assembly, BuildResult, Notes, Recipe
+from lpw_toolkit.build.assembly import BuildResult, BuildSettings, DatasetBuilder, Notes
 from lpw_toolkit.dataset.dataset import INNER_TABLES, MANIFEST, Dataset, open_dataset
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
 from lpw_toolkit.detection.detect_stage import (
     DetectionStore,
-    Found,
+    VideoDetections,
     detect_video,
     detection_key,
     unpack_found,
@@ -43,7 +43,7 @@ class BuildConfig:
     out: Path
     detector: str = "ultralytics"
     options: DetectorOptions = field(default_factory=DetectorOptions)
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: BuildSettings = field(default_factory=BuildSettings)
     layout: str | None = None
     cameras_csv: Path | None = None
     cache: Path | None = None
@@ -81,10 +81,10 @@ def build_tracklets(
         detector = open_detector(config.detector, config.options)
         for line in detector.notes:
             say(line)
-        assembly = Assembly(work, config.root, sources, config.recipe, detector.settings)
+        assembly = DatasetBuilder(work, config.root, sources, config.recipe, detector.settings)
         opened_s = detector.startup_s
 
-        def find(source: Source, sha256: str) -> Found:
+        def find(source: Source, sha256: str) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)
             store = DetectionStore(config.cache)
             found = store.find(key)
@@ -115,7 +115,7 @@ class RelinkConfig:
 
     dataset: Path
     out: Path
-    recipe: Recipe
+    recipe: BuildSettings
     video_root: Path | None = None
     restart: bool = False
 
@@ -139,7 +139,7 @@ def relink(config: RelinkConfig) -> BuildResult:
     recipe = replace(config.recipe, notes=notes)
     known = {entry["video_id"]: entry.get("sha256") for entry in parent.manifest.get("sources", [])}
 
-    def find(source: Source, sha256: str) -> Found:
+    def find(source: Source, sha256: str) -> VideoDetections:
         if sha256 != known[source.video_id]:
             do = "name the right folder with --video"
             raise LpwError(
@@ -152,7 +152,7 @@ def relink(config: RelinkConfig) -> BuildResult:
         return unpack_found(boxes, times, parent.root / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
-        assembly = Assembly(
+        assembly = DatasetBuilder(
             work, root, sources, recipe, parent.manifest.get("settings", {}).get("detect", {})
         )
         return assembly.run(

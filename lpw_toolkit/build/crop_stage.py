@@ -27,7 +27,7 @@ from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset import image_codec
 from lpw_toolkit.dataset.schema import FRAMES
 from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
-from lpw_toolkit.detection.detect_stage import Found
+from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.linking.linker import LinkConfig, link
@@ -39,7 +39,7 @@ _MAX_WAITING = 64
 
 
 @dataclass(frozen=True)
-class Plan:
+class CropPlan:
     """The crops of one video, one row each, sorted by (track, frame).
 
     Attributes:
@@ -63,11 +63,11 @@ class Plan:
 
 
 def plan_crops(
-    found: Found,
+    found: VideoDetections,
     link_config: LinkConfig,
     crop_config: CropConfig,
     advance: Callable[[int], None] = lambda n_boxes: None,
-) -> Plan:
+) -> CropPlan:
     """Links the detections of one video and refines the boxes of every tracklet.
 
     Tracklets that lose so many boxes to implausible shapes that they fall below the minimal length
@@ -105,11 +105,14 @@ def _frame_sizes(timeline: pa.Table) -> Any:
 
 
 def _assemble(
-    found: Found, kept: list[NDArray[np.intp]], refined: list[Boxes], frame_index: NDArray[np.int64]
-) -> Plan:
+    found: VideoDetections,
+    kept: list[NDArray[np.intp]],
+    refined: list[Boxes],
+    frame_index: NDArray[np.int64],
+) -> CropPlan:
     rows = np.concatenate(kept) if kept else np.zeros(0, np.intp)
     lengths = [len(part) for part in kept]
-    return Plan(
+    return CropPlan(
         track=np.repeat(np.arange(len(kept)), lengths),
         position=np.concatenate([np.arange(n) for n in lengths]) if kept else np.zeros(0, np.int64),
         frame_index=frame_index[rows],
@@ -141,7 +144,7 @@ class CropWriter:
 
     out: Path
     source: Source
-    plan: Plan
+    plan: CropPlan
     first_number: int
     config: CropConfig
     parts: Path

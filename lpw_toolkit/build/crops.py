@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.boxes import Boxes
-from lpw_toolkit.errors import option_name, refuse_outside
+from lpw_toolkit.errors import check_range, option_name
 from lpw_toolkit.linking.smoothing import SMOOTH_FRAMES, smooth_boxes
 
 LPW_SIZE_PX = (256, 128)
@@ -43,16 +43,16 @@ class CropConfig:
 
     def __post_init__(self) -> None:
         for side in self.size_px or ():
-            refuse_outside("option --size", side, 1, 4096, whole=True)
-        refuse_outside(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
-        refuse_outside(option_name("smooth_frames"), self.smooth_frames, 0, 1000)
+            check_range("option --size", side, 1, 4096, whole=True)
+        check_range(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
+        check_range(option_name("smooth_frames"), self.smooth_frames, 0, 1000)
         for name in ("min_height_px", "min_width_px"):
-            refuse_outside(option_name(name), getattr(self, name), 0, 65535)
-        refuse_outside(option_name("max_aspect"), self.max_aspect, 0, 1000, above=True)
-        refuse_outside(
+            check_range(option_name(name), getattr(self, name), 0, 65535)
+        check_range(option_name("max_aspect"), self.max_aspect, 0, 1000, above=True)
+        check_range(
             option_name("min_aspect"), self.min_aspect, 0, self.max_aspect, above=True, below=True
         )
-        refuse_outside(option_name("min_inside_frac"), self.min_inside_frac, 0, 1)
+        check_range(option_name("min_inside_frac"), self.min_inside_frac, 0, 1)
 
     def settings(self) -> dict[str, Any]:
         """The configuration as plain values, for the record."""

@@ -42,7 +42,7 @@ from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.limits import explain_limit
 from lpw_toolkit.files.machine import mark_text
 from lpw_toolkit.files.opening import Folder, read_bytes
-from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
+from lpw_toolkit.files.writing import atomic_write_text, describe_os_error, make_folder
 from lpw_toolkit.progress import show_progress
 
 STATE_FILE = "checked.jsonl"
@@ -104,7 +104,7 @@ class CheckState:
             return
         self._ended = False
         make_folder(self._file.parent)
-        publish_text(self._file, self._header + "\n")
+        atomic_write_text(self._file, self._header + "\n")
 
     def knows(self, row: int, folder: Folder, path: str) -> bool:
         """Whether the image of `row` was verified as the file that lies at `path` in `folder` now.

@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.schema import PACK
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.opening import exists, measure, open_file
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.progress import show_progress
 
@@ -106,7 +106,7 @@ def _check_bytes(
 
     try:
         with show_progress("check pack", n_images, "images") as progress:
-            for at, found in map_ahead(check_chunk, range(0, n_images, _CHUNK_ROWS)):
+            for at, found in prefetch(check_chunk, range(0, n_images, _CHUNK_ROWS)):
                 bad[at : at + len(found)] = found
                 progress.advance(len(found))
     except OSError as error:

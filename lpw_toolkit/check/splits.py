@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.check.problems import Problem, name_rows
 from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.dataset.split_leaks import find_leaks
-from lpw_toolkit.errors import name_some
+from lpw_toolkit.errors import join_names
 
 _SPLITS = "splits.parquet"
 _COLUMNS = ("split", "subset", "tracklet_id")
@@ -69,7 +69,7 @@ def check_split_members(splits: pa.Table, tracklets: pa.Table) -> Iterator[Probl
 def check_split_persons(splits: pa.Table, tracklets: pa.Table) -> Iterator[Problem]:
     """Nobody trains and is tested in one split, by whatever tracklet."""
     for split, names in find_leaks(splits, tracklets).items():
-        found = f"{len(names)} persons on both sides of split {split} ({name_some(names, 3)})"
+        found = f"{len(names)} persons on both sides of split {split} ({join_names(names, 3)})"
         yield Problem(_SPLITS, None, "split-person", found)
 
 

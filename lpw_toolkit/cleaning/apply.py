@@ -8,22 +8,28 @@ decision touches.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from lpw_toolkit.cleaning.log.decision_set import Union
+from lpw_toolkit.cleaning.log.decision_set import DecisionSet
 from lpw_toolkit.cleaning.log.decisions import Decision
-from lpw_toolkit.cleaning.log.log import Known
+from lpw_toolkit.cleaning.log.log import StateDigest
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
 from lpw_toolkit.cleaning.log.undo import Undone, find_undone
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 from lpw_toolkit.cleaning.state.identity import Naming, find_persons
 from lpw_toolkit.cleaning.state.joins import Joined, Merge, join_pieces
-from lpw_toolkit.cleaning.state.resolve import REJECTED, PieceState, Settled, Use, settle_tracklet
+from lpw_toolkit.cleaning.state.resolve import (
+    REJECTED,
+    AppliedDecision,
+    PieceState,
+    Settled,
+    settle_tracklet,
+)
 from lpw_toolkit.cleaning.state.state import State
 
 _LINKING = ("link", "unlink", "assign_person")
 
 
-def apply(base: Base, union: Union) -> State:
+def apply(base: Base, union: DecisionSet) -> State:
     """The state of the tables `base` under the decisions of `union`."""
     ledger = Ledger(base)
     for decision in union.decisions:
@@ -41,11 +47,11 @@ class Ledger:
     def __init__(self, base: Base) -> None:
         self.base = base
         self.decisions: dict[str, Decision] = {}
-        self._known = Known(base.digest)
+        self._known = StateDigest(base.digest)
         self._named = [
             name for name, tracklet in base.tracklets.items() if tracklet.person_id is not None
         ]
-        self._uses: dict[str, list[Use]] = defaultdict(list)
+        self._uses: dict[str, list[AppliedDecision]] = defaultdict(list)
         self._global: dict[str, list[tuple[Decision, list[Piece]]]] = {"merge": [], "linking": []}
         self._strangers: list[tuple[str, Decision]] = []
         self._settled: dict[str, Settled] = {}
@@ -76,7 +82,7 @@ class Ledger:
                 self._strangers.append((name, decision))
                 continue
             pieces.append(piece)
-            self._uses[piece.tracklet].append(Use(decision, piece))
+            self._uses[piece.tracklet].append(AppliedDecision(decision, piece))
             self._waiting.add(piece.tracklet)
         if decision.operation == "merge" or decision.operation in _LINKING:
             self._global["merge" if decision.operation == "merge" else "linking"].append(
@@ -132,19 +138,21 @@ class Ledger:
     def _is_in_force(self, decision: Decision) -> bool:
         return decision.uuid not in self._undone.uuids
 
-    def _list_strange(self, conflicts: Iterable[str]) -> list[Clash]:
+    def _list_strange(self, conflicts: Iterable[str]) -> list[Conflict]:
         clashes = [
             make_clash("unknown-tracklet", [name], [d])
             for name, d in self._strangers
             if self._is_in_force(d)
         ]
-        clashes += [Clash("uuid", (), (uuid,)) for uuid in conflicts if self._in_force_id(uuid)]
+        clashes += [Conflict("uuid", (), (uuid,)) for uuid in conflicts if self._in_force_id(uuid)]
         clashes += [
-            Clash("undo-unknown", (), (uuid,))
+            Conflict("undo-unknown", (), (uuid,))
             for uuid in self._undone.unknown
             if self._in_force_id(uuid)
         ]
-        clashes += [Clash("undo-circle", (), self._undone.circles)] if self._undone.circles else []
+        clashes += (
+            [Conflict("undo-circle", (), self._undone.circles)] if self._undone.circles else []
+        )
         return clashes
 
     def _in_force_id(self, uuid: str) -> bool:
@@ -156,7 +164,7 @@ class Ledger:
         whole = found and found[0].piece.start == piece.start and found[-1].piece.stop == piece.stop
         return found if whole else []
 
-    def _join(self, clashes: list[Clash]) -> Joined:
+    def _join(self, clashes: list[Conflict]) -> Joined:
         merges = []
         for decision, pieces in self._global["merge"]:
             if not self._is_in_force(decision):
@@ -170,7 +178,7 @@ class Ledger:
         return joined
 
     def _link(
-        self, joined: Joined, clashes: list[Clash]
+        self, joined: Joined, clashes: list[Conflict]
     ) -> tuple[tuple[tuple[str, ...], ...], dict[str, int]]:
         leaders = joined.leaders()
         namings, named = [], set()
@@ -191,7 +199,11 @@ class Ledger:
         return persons.groups, persons.numbers
 
     def _name(
-        self, decision: Decision, pieces: list[Piece], leaders: dict[str, str], clashes: list[Clash]
+        self,
+        decision: Decision,
+        pieces: list[Piece],
+        leaders: dict[str, str],
+        clashes: list[Conflict],
     ) -> Naming:
         """The merged tracklets that a decision about identity names now."""
         names: dict[str, None] = {}
@@ -217,7 +229,7 @@ class Ledger:
         return Naming(decision, tuple(names))
 
     def _list_given(
-        self, leaders: dict[str, str], named: set[str], clashes: list[Clash]
+        self, leaders: dict[str, str], named: set[str], clashes: list[Conflict]
     ) -> list[tuple[str, ...]]:
         """What the dataset itself makes one person; a tracklet that was cut is nobody until
         somebody says who."""
@@ -239,7 +251,7 @@ class Ledger:
         return settled.covered_by(piece)[0] if settled else PieceState(name, piece)
 
 
-def _find_rejected(decision: Decision, part: list[PieceState]) -> Clash | None:
+def _find_rejected(decision: Decision, part: list[PieceState]) -> Conflict | None:
     """A clash where `decision` is about what was rejected, unless its reviewer rejected it later:
     that settles it."""
     rejected = [state for state in part if state.status == REJECTED]

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.log.decision_set import Union
+from lpw_toolkit.cleaning.log.decision_set import DecisionSet
 from lpw_toolkit.cleaning.log.pieces import find_piece
 from lpw_toolkit.cleaning.state.base_tables import Base, Tracklet
 from lpw_toolkit.cleaning.state.conflicts import KINDS
@@ -32,7 +32,7 @@ from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.progress import show_progress
 
 REPORT = "clean-report.json"
@@ -87,7 +87,7 @@ class _Choice:
 
 
 def write_cleaned(
-    dataset: Dataset, state: State, union: Union, out: Path, options: CleanOptions
+    dataset: Dataset, state: State, union: DecisionSet, out: Path, options: CleanOptions
 ) -> Cleaned:
     """Writes the dataset `out`: what `state` leaves of `dataset`, with person ids as LPW has them
     (`numbering`).
@@ -114,7 +114,7 @@ def write_cleaned(
     with publish_folder(out) as folder:
         _write(dataset, state, persons, choice, folder)
         report = _make_report(state, union, options, choice)
-        writing.publish_text(
+        writing.atomic_write_text(
             folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n"
         )
         facts = _make_facts(
@@ -258,12 +258,12 @@ def _copy(dataset: Dataset, rows: NDArray[np.int64], folder: Path) -> None:
         writing.write_file(top / path, images.read(row))
 
     with show_progress("apply", len(rows), "images") as progress:
-        for _ in map_ahead(copy, rows.tolist()):
+        for _ in prefetch(copy, rows.tolist()):
             progress.advance(1)
 
 
 def _make_report(
-    state: State, union: Union, options: CleanOptions, choice: _Choice
+    state: State, union: DecisionSet, options: CleanOptions, choice: _Choice
 ) -> dict[str, Any]:
     counts = Counter(decision.reviewer for decision in union.decisions)
     return {

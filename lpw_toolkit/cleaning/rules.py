@@ -24,7 +24,7 @@ _SURE_DUPLICATE = 0.7  # score: nearly all frames of it lie on another tracklet'
 _SURE_ODD = 0.75  # score of a frame that is unlike both its neighbours
 _SPACE = uuid.UUID("8e0d9a52-6f0b-4d52-9a0c-3c1f2f8c5a77")
 
-Plan = tuple[str, list[str], dict[str, Any]]  # operation, tracklets, arguments
+RulePlan = tuple[str, list[str], dict[str, Any]]  # operation, tracklets, arguments
 Suggested = dict[str, dict[str, dict[str, Any]]]  # tracklet -> reason -> row
 
 
@@ -33,16 +33,16 @@ class Rule:
     """What it does, in words, and the decisions it would make."""
 
     title: str
-    plan: Callable[[Base, Suggested], Iterator[Plan]]
+    plan: Callable[[Base, Suggested], Iterator[RulePlan]]
 
 
-def _reject_short(base: Base, suggested: Suggested) -> Iterator[Plan]:
+def _reject_short(base: Base, suggested: Suggested) -> Iterator[RulePlan]:
     for name, n in base.n_frames.items():
         if n < MIN_FRAMES:
             yield "reject", [name], {"reason": "too_short"}
 
 
-def _reject_duplicates(base: Base, suggested: Suggested) -> Iterator[Plan]:
+def _reject_duplicates(base: Base, suggested: Suggested) -> Iterator[RulePlan]:
     for name, reasons in suggested.items():
         row = reasons.get("duplicate")
         if row is None or row["score"] < _SURE_DUPLICATE or row["other_id"] not in base.n_frames:
@@ -55,7 +55,7 @@ def _reject_duplicates(base: Base, suggested: Suggested) -> Iterator[Plan]:
             yield "reject", [name], {"reason": "duplicate"}
 
 
-def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[Plan]:
+def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[RulePlan]:
     for name, reasons in suggested.items():
         row = reasons.get("odd_frame")
         if row is None or row["score"] < _SURE_ODD or row["first_position"] is None:

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass
 
 from lpw_toolkit.cleaning.log.decisions import BadLineError, check_reviewer
-from lpw_toolkit.errors import LpwError, refuse_outside
+from lpw_toolkit.errors import LpwError, check_range
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Team:
     both_frac: float = 0.1
 
     def __post_init__(self) -> None:
-        refuse_outside("option --both", self.both_frac, 0, 1)
+        check_range("option --both", self.both_frac, 0, 1)
         try:
             for name in self.reviewers:
                 check_reviewer(name)

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.embedding.sampling import (
     SAMPLINGS,
     Draw,
@@ -107,7 +107,7 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     """
 
     def __init__(
-        self, index: ClipIndex, options: ClipOptions, tracklet_ids: Sequence[str] | None = None
+        self, index: TrackletIndex, options: ClipOptions, tracklet_ids: Sequence[str] | None = None
     ) -> None:
         self.index, self.options = index, options
         self._tracklets = _select(index, tracklet_ids)
@@ -215,7 +215,7 @@ def _make_pixels(shape: tuple[int, ...]) -> torch.Tensor:
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
-def _select(index: ClipIndex, tracklet_ids: Sequence[str] | None) -> NDArray[np.int64]:
+def _select(index: TrackletIndex, tracklet_ids: Sequence[str] | None) -> NDArray[np.int64]:
     """Rows (N,) of the table of tracklets."""
     if tracklet_ids is None:
         return np.arange(len(index))

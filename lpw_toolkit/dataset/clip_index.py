@@ -16,7 +16,7 @@ from lpw_toolkit.errors import MismatchError
 
 
 @dataclass(frozen=True)
-class ClipIndex:
+class TrackletIndex:
     """Tracklets and their images.
 
     Attributes:
@@ -36,7 +36,7 @@ class ClipIndex:
         return int(self.tracklets.num_rows)
 
 
-def open_index(root: Path, *, source: Source = "auto", verify_every: int = 1) -> ClipIndex:
+def open_index(root: Path, *, source: Source = "auto", verify_every: int = 1) -> TrackletIndex:
     """Opens the dataset at `root` for reading clips.
 
     Both tables are read with page checksums verified, and only the columns that reading needs; that
@@ -51,7 +51,7 @@ def open_index(root: Path, *, source: Source = "auto", verify_every: int = 1) ->
         "frames.parquet", FRAMES, columns=["tracklet_id", "position", *IMAGE_COLUMNS]
     )
     starts = _group(dataset, frames)
-    return ClipIndex(
+    return TrackletIndex(
         dataset,
         dataset.tracklets,
         starts,

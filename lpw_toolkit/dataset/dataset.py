@@ -53,7 +53,7 @@ from lpw_toolkit.files.opening import (
     open_stream,
     read_json,
 )
-from lpw_toolkit.files.writing import describe_os_error, publish_text
+from lpw_toolkit.files.writing import atomic_write_text, describe_os_error
 
 MANIFEST = "dataset.json"
 LOCAL = ".lpw"
@@ -491,7 +491,7 @@ def close_dataset(root: Path, facts: dict[str, Any]) -> Dataset:
     }
     manifest = json.loads(json.dumps(manifest))
     manifest[_SELF] = digest_manifest(manifest)
-    publish_text(root / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    atomic_write_text(root / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return Dataset(root, manifest)
 
 

@@ -13,7 +13,7 @@ from lpw_toolkit.errors import MismatchError
 
 
 @dataclass(frozen=True)
-class Ranges:
+class FrameRanges:
     """The rows of `dataset.frames` that each row of `dataset.tracklets` owns."""
 
     dataset: Dataset

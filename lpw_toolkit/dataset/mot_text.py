@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.tables import boxes_of
-from lpw_toolkit.errors import LpwError, refuse_outside
+from lpw_toolkit.errors import LpwError, check_range
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import read_text
@@ -99,7 +99,7 @@ def read_detections(
     table.
     """
     if fps is not None:
-        refuse_outside("option --fps", fps, *RATES_HZ)
+        check_range("option --fps", fps, *RATES_HZ)
     values, lines = _read_values(path)
     score = values[:, 6]
     if scores == "log_odds":
@@ -165,7 +165,7 @@ def write_tracks(path: Path, detections: pa.Table, tracks: NDArray[np.int32]) ->
     )
     text = io.StringIO()
     np.savetxt(text, table, fmt="%d,%d,%.3f,%.3f,%.3f,%.3f,%.6g,-1,-1,-1")
-    writing.publish_text(path, text.getvalue())
+    writing.atomic_write_text(path, text.getvalue())
 
 
 def _corners(values: NDArray[np.float64]) -> NDArray[np.float64]:

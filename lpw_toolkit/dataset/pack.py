@@ -21,12 +21,12 @@ from lpw_toolkit.dataset.tables import encode_table, read_table, to_integers
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import (
     Stream,
+    atomic_write,
+    atomic_write_stream,
     describe_os_error,
-    publish_bytes,
-    publish_stream,
     remove_file,
 )
 from lpw_toolkit.progress import show_progress
@@ -79,10 +79,10 @@ def write_pack(dataset: Dataset) -> tuple[Pack, bool]:
     dataset.refuse_repeated_images()
     try:
         remove_file(table)
-        with publish_stream(dataset.root / PACK_FILE) as stream:
+        with atomic_write_stream(dataset.root / PACK_FILE) as stream:
             lengths = _append_images(dataset, stream)
         pack = Pack(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
-        publish_bytes(table, _encode_places(dataset, pack))
+        atomic_write(table, _encode_places(dataset, pack))
     except OSError as error:
         raise _refuse(dataset, error) from error
     return pack, True
@@ -160,7 +160,7 @@ def _append_images(dataset: Dataset, stream: Stream) -> Places:
     n_images = dataset.frames.num_rows
     lengths: list[int] = []
     with show_progress("pack", n_images, "images") as progress:
-        for images in map_ahead(
+        for images in prefetch(
             lambda at: _read_chunk(dataset, at), range(0, n_images, _CHUNK_ROWS)
         ):
             stream.write(b"".join(images))

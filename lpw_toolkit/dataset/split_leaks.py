@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.errors import MismatchError, name_some
+from lpw_toolkit.errors import MismatchError, join_names
 
 _SHIFT = 32  # a split's number above, a person's code below
 
@@ -42,7 +42,7 @@ def refuse_leaks(splits: pa.Table, tracklets: pa.Table, file: Path) -> None:
     for split, names in find_leaks(splits, tracklets).items():
         got = (
             f"{len(names)} persons who train and are tested in split {split} "
-            f"({name_some(names, 3)})"
+            f"({join_names(names, 3)})"
         )
         raise MismatchError(
             file, got, "each person on one side of a split", "make the splits again"

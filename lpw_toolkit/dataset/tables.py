@@ -17,7 +17,7 @@ from lpw_toolkit.dataset.parquet_file import OpenTable, TableFacts, describe_tab
 from lpw_toolkit.dataset.parquet_pages import TooLargeError
 from lpw_toolkit.dataset.schema import check, check_fields
 from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_stream
+from lpw_toolkit.files.writing import atomic_write, atomic_write_stream, describe_os_error
 
 __all__ = [
     "TableFacts",
@@ -77,7 +77,7 @@ def write_table(
 ) -> None:
     """Publishes `table` at `path` (see `encode_table`). Errors: MismatchError on a wrong schema,
     OSError."""
-    publish_bytes(path, encode_table(table, schema, group_by=group_by))
+    atomic_write(path, encode_table(table, schema, group_by=group_by))
 
 
 @contextmanager
@@ -86,10 +86,10 @@ def stream_table(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
     block ends well.
 
     Memory does not grow with the table. Errors: MismatchError on rows of another schema, OSError as
-    `publish_stream`.
+    `atomic_write_stream`.
     """
     with (
-        publish_stream(path) as stream,
+        atomic_write_stream(path) as stream,
         pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         yield lambda rows: writer.write_table(check(rows, schema, path))

@@ -22,7 +22,12 @@ from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.machine import recall, remember
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
-from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text, remove_folder
+from lpw_toolkit.files.writing import (
+    atomic_write_text,
+    describe_os_error,
+    make_folder,
+    remove_folder,
+)
 
 
 class Workspace:
@@ -117,7 +122,7 @@ class Workspace:
                     self.out, "an unfinished build with other settings", "the same settings", do
                 )
             self.clear()
-        publish_text(file, text)
+        atomic_write_text(file, text)
 
     def _read_plan(self, file: Path) -> str | None:
         try:

@@ -35,7 +35,7 @@ _REPORT = b"lpw_report"
 
 
 @dataclass(frozen=True)
-class Found:
+class VideoDetections:
     """What is known of one video before linking.
 
     Attributes:
@@ -59,7 +59,7 @@ def detection_key(source: Source, sha256: str, settings: dict[str, Any]) -> str:
 
 def detect_video(
     source: Source, detector: Detector, key: str, parts: Path, segment_frames: int
-) -> Found:
+) -> VideoDetections:
     """Reads and detects one video, or what earlier runs have left of it.
 
     Args:
@@ -85,7 +85,7 @@ def detect_video(
             run.flush()
         report = json.loads(json.dumps(asdict(reader.report), sort_keys=True))
     timeline = run.timeline()
-    return Found(_with_times(run.detections(), timeline), timeline, report, key)
+    return VideoDetections(_with_times(run.detections(), timeline), timeline, report, key)
 
 
 @dataclass
@@ -167,7 +167,7 @@ def _with_times(detections: pa.Table, timeline: pa.Table) -> pa.Table:
     return detections.set_column(column, DETECTIONS.field("pts_s"), times)
 
 
-def save_found(found: Found, detections: Path, timeline: Path) -> None:
+def save_found(found: VideoDetections, detections: Path, timeline: Path) -> None:
     """Keeps `found` in two tables; the report and the key travel in their metadata. Errors:
     OSError."""
     facts = {
@@ -188,14 +188,14 @@ def save_found(found: Found, detections: Path, timeline: Path) -> None:
     )
 
 
-def load_found(detections: Path, timeline: Path) -> Found:
+def load_found(detections: Path, timeline: Path) -> VideoDetections:
     """What `save_found` kept. Errors: MismatchError for missing or damaged tables."""
     return unpack_found(
         read_table(detections, DETECTIONS), read_table(timeline, TIMELINE), timeline
     )
 
 
-def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> Found:
+def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> VideoDetections:
     """What the two tables of `save_found` hold. Errors: MismatchError that names `thing`."""
     try:
         report = parse_json(times.schema.metadata[_REPORT])
@@ -208,7 +208,7 @@ def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> Found:
         raise MismatchError(
             thing, "a key unlike its timeline's", "two tables of one run", "build again"
         )
-    return Found(
+    return VideoDetections(
         boxes.replace_schema_metadata(DETECTIONS.metadata),
         times.replace_schema_metadata(TIMELINE.metadata),
         report,
@@ -223,7 +223,7 @@ class DetectionStore:
 
     folder: Path | None
 
-    def find(self, key: str) -> Found | None:
+    def find(self, key: str) -> VideoDetections | None:
         """The detections kept under `key`; None where there are none (damaged ones count as none:
         they are redone)."""
         if self.folder is None or not self._files(key)[0].is_file():
@@ -234,7 +234,7 @@ class DetectionStore:
             return None
         return found if found.key == key else None
 
-    def keep(self, found: Found) -> None:
+    def keep(self, found: VideoDetections) -> None:
         """Adds `found` to the cache. Errors: OSError."""
         if self.folder is not None:
             save_found(found, *self._files(found.key))

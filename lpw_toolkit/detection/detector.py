@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.detection.inference import FrameLike
-from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from lpw_toolkit.errors import LpwError, check_range, option_name
 from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
@@ -123,12 +123,12 @@ def check_options(options: DetectorOptions) -> None:
     """Refuses numbers outside their range, and what saved boxes leave no use for. Errors:
     LpwError."""
     if options.min_score is not None:
-        refuse_outside("option --conf", options.min_score, 0, 1, below=True)
-    refuse_outside("option --nms-iou", options.nms_iou, 0, 1, above=True)
-    refuse_outside("option --image-size", options.image_size, 32, 8192, whole=True)
+        check_range("option --conf", options.min_score, 0, 1, below=True)
+    check_range("option --nms-iou", options.nms_iou, 0, 1, above=True)
+    check_range("option --image-size", options.image_size, 32, 8192, whole=True)
     for name in ("batch_size", "threads"):
         if getattr(options, name) is not None:
-            refuse_outside(option_name(name), getattr(options, name), 1, 1024, whole=True)
+            check_range(option_name(name), getattr(options, name), 1, 1024, whole=True)
     if options.boxes is not None:
         _refuse_given(options, _NETWORK, "beside --boxes, where no network runs")
 

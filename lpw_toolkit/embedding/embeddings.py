@@ -18,7 +18,7 @@ from lpw_toolkit.dataset.parquet_file import OpenTable
 from lpw_toolkit.dataset.parquet_pages import TooLargeError
 from lpw_toolkit.dataset.schema import embeddings_schema
 from lpw_toolkit.dataset.tables import shorten, to_numpy, write_table
-from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.writing import describe_os_error
 
@@ -208,7 +208,7 @@ def _check_columns(path: Path, schema: pa.Schema) -> None:
     for name in ("tracklet_id", "embedding"):
         if schema.names.count(name) != 1:
             raise LpwError(
-                path, f"columns {name_some(schema.names)}", f"one column {name}", f"give {_LAYOUT}"
+                path, f"columns {join_names(schema.names)}", f"one column {name}", f"give {_LAYOUT}"
             )
     wanted = {"tracklet_id": (_is_text, "string"), "embedding": (_is_vector, "a list of float32")}
     wanted |= (
@@ -349,7 +349,7 @@ class _Pool:
                 shorten(name) for name in names.filter(pc.is_null(rows)).unique().to_pylist()
             ]
             got, expected = (
-                f"unknown tracklets: {name_some(unknown, 3)}",
+                f"unknown tracklets: {join_names(unknown, 3)}",
                 "tracklets of the dataset",
             )
             raise LpwError(self._path, got, expected, "embed this dataset again")
@@ -443,7 +443,7 @@ class _Pool:
 
 
 def _count_and_name(names: Sequence[str]) -> str:
-    return f"{len(names)} tracklets ({name_some(names, 3)})" if len(names) > 1 else names[0]
+    return f"{len(names)} tracklets ({join_names(names, 3)})" if len(names) > 1 else names[0]
 
 
 def _write_notes(path: Path, file: pq.ParquetFile, facts: EmbeddingFacts) -> list[str]:

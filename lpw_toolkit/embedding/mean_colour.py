@@ -4,10 +4,10 @@ above."""
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.progress import show_progress
 
 Floats = NDArray[np.float32]
@@ -17,7 +17,11 @@ REGIONS = (3.0, 2.0, 2.0)
 
 
 def describe_colours(
-    index: ClipIndex, rows: Ints, *, division: tuple[float, ...] = REGIONS, centred: bool = False
+    index: TrackletIndex,
+    rows: Ints,
+    *,
+    division: tuple[float, ...] = REGIONS,
+    centred: bool = False,
 ) -> Embeddings:
     """Mean red, green and blue (0 to 1) of each part of the height, the mean over all frames: three
     numbers a part.
@@ -43,7 +47,7 @@ def describe_colours(
         return measure_colours(index.images.decode(frame), cuts)
 
     with show_progress("mean colour", len(frames), "images") as progress:
-        for row, colours in zip(owner, map_ahead(describe, frames.tolist()), strict=True):
+        for row, colours in zip(owner, prefetch(describe, frames.tolist()), strict=True):
             vectors[row] += colours
             progress.advance()
     vectors[rows] /= np.diff(index.starts)[rows][:, None]
@@ -73,7 +77,9 @@ def _centre(vectors: Floats, present: NDArray[np.bool_], camera: Ints) -> None:
         vectors[here] -= vectors[here].mean(axis=0)
 
 
-def _describe(index: ClipIndex, division: tuple[float, ...], *, centred: bool) -> EmbeddingFacts:
+def _describe(
+    index: TrackletIndex, division: tuple[float, ...], *, centred: bool
+) -> EmbeddingFacts:
     parts = ":".join(f"{part:g}" for part in division)
     name = "mean colour" if len(division) == 1 else f"mean colour of {parts}"
     name += ", camera's mean taken off" if centred else ""

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.dataset.dataset import refuse_inside_dataset
 from lpw_toolkit.dataset.image_reader import ImageReader
 from lpw_toolkit.dataset.schema import embeddings_schema, frame_embeddings_schema
@@ -26,7 +26,7 @@ from lpw_toolkit.embedding.embeddings import make_rows
 from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.networks import runtimes
 from lpw_toolkit.networks.onnx_model import (
@@ -269,7 +269,7 @@ def _try(file: WeightsFile, network: runtimes.Network, batch_size: int) -> int:
 
 
 def embed_dataset(
-    index: ClipIndex, embedder: Embedder, out: Path, options: EmbedOptions
+    index: TrackletIndex, embedder: Embedder, out: Path, options: EmbedOptions
 ) -> EmbedReport:
     """Writes the embedding of every tracklet of `index`, in its order, to the Parquet file `out`.
 
@@ -315,7 +315,7 @@ def embed_dataset(
     return EmbedReport(len(plan), n_images, embedder.dimension)
 
 
-def _choose_rows(index: ClipIndex, i: int, options: EmbedOptions) -> "range | list[int]":
+def _choose_rows(index: TrackletIndex, i: int, options: EmbedOptions) -> "range | list[int]":
     first, end = int(index.starts[i]), int(index.starts[i + 1])
     if options.frames is None or options.frames >= end - first:
         return range(first, end)
@@ -325,7 +325,9 @@ def _choose_rows(index: ClipIndex, i: int, options: EmbedOptions) -> "range | li
     ]
 
 
-def _describe(index: ClipIndex, embedder: Embedder, options: EmbedOptions) -> dict[bytes, bytes]:
+def _describe(
+    index: TrackletIndex, embedder: Embedder, options: EmbedOptions
+) -> dict[bytes, bytes]:
     """What the file says of itself (see `embeddings.EmbeddingFacts`), and the settings of the run
     as JSON."""
     frames_used = "all" if options.frames is None else f"at most {options.frames}, evenly spaced"
@@ -378,7 +380,7 @@ def _run(
 
     try:
         batches = iter(lambda: list(islice(shots, embedder.batch_size)), [])
-        for number, (batch, pictures) in enumerate(map_ahead(decode, batches)):
+        for number, (batch, pictures) in enumerate(prefetch(decode, batches)):
             slot = number % network.n_slots
             if len(flights) == network.n_slots:
                 yield from _land(network, *flights.popleft())

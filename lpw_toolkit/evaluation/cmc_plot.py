@@ -61,7 +61,7 @@ def draw_cmc(
         "text.parse_math": False,
     }
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **looks}):
-        writing.publish_bytes(out, _draw(curves, out.suffix.lower()[1:], title))
+        writing.atomic_write(out, _draw(curves, out.suffix.lower()[1:], title))
 
 
 def _check_curve(label: str, values: NDArray[np.float64]) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
 from lpw_toolkit.evaluation.pca import Pca, fit_pca
-from lpw_toolkit.evaluation.protocol import Trial
-from lpw_toolkit.evaluation.ranking import Blocks, Matrix
+from lpw_toolkit.evaluation.protocol import QueryGallerySplit
+from lpw_toolkit.evaluation.ranking import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features
 
 Ints = NDArray[np.int64]
@@ -23,7 +23,7 @@ LEARNED = ("xqda", "kissme")
 
 
 @dataclass(frozen=True)
-class Settings:
+class DistanceSettings:
     """How vectors are compared.
 
     Attributes:
@@ -46,7 +46,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Source:
+class MetricTrainingData:
     """Another dataset to learn the metric on, all of it."""
 
     dataset: Dataset
@@ -75,16 +75,16 @@ def check_vectors(dataset: Dataset, embeddings: Embeddings, rows: Ints, metric: 
 
 
 def _name(dataset: Dataset, rows: Ints) -> str:
-    return name_some(dataset.tracklets["tracklet_id"].take(pa.array(rows)).to_pylist(), 3)
+    return join_names(dataset.tracklets["tracklet_id"].take(pa.array(rows)).to_pylist(), 3)
 
 
 def choose_distance(
     dataset: Dataset,
     embeddings: Embeddings,
     labels: Labels,
-    trial: Trial,
-    settings: Settings,
-    source: Source | None,
+    trial: QueryGallerySplit,
+    settings: DistanceSettings,
+    source: MetricTrainingData | None,
 ) -> Distance:
     """The distance of one trial, learned on its training part, or on `source`, where it learns.
 
@@ -112,7 +112,7 @@ def choose_distance(
     return _learn_from(training, settings, rng)
 
 
-def _check_source(dataset: Dataset, embeddings: Embeddings, source: Source) -> None:
+def _check_source(dataset: Dataset, embeddings: Embeddings, source: MetricTrainingData) -> None:
     if source.dataset.manifest.get("digest") == dataset.manifest.get("digest"):
         got = f"{source.dataset.name}, which is what is tested"
         raise LpwError(
@@ -132,7 +132,9 @@ def _check_source(dataset: Dataset, embeddings: Embeddings, source: Source) -> N
         )
 
 
-def _learn_from(training: Training, settings: Settings, rng: np.random.Generator) -> Distance:
+def _learn_from(
+    training: Training, settings: DistanceSettings, rng: np.random.Generator
+) -> Distance:
     config = settings.learning
     if settings.pca is None or settings.metric == "kissme":  # KISSME begins with its own PCA
         config = config if settings.pca is None else replace(config, pca_dims=settings.pca)
@@ -169,7 +171,9 @@ class Projected:
         return self.inner.blocks(self.pca.project(query), self.pca.project(gallery))
 
 
-def compare(vectors: Features, trial: Trial, distance: Distance, settings: Settings) -> Blocks:
+def compare(
+    vectors: Features, trial: QueryGallerySplit, distance: Distance, settings: DistanceSettings
+) -> DistanceBlocks:
     """Distances (Q, G) of a trial.
 
     Re-ranking looks at the neighbours of every query and gallery item. A query that is in the
@@ -180,16 +184,20 @@ def compare(vectors: Features, trial: Trial, distance: Distance, settings: Setti
         return distance.blocks(vectors[trial.query], vectors[trial.gallery])
     if not settings.drop_twins:
         query, gallery = vectors[trial.query], vectors[trial.gallery]
-        return Matrix(rerank_features(distance, query, gallery, config=settings.rerank))
+        return DenseDistances(rerank_features(distance, query, gallery, config=settings.rerank))
     rows = np.concatenate([trial.query, np.setdiff1d(trial.gallery, trial.query)])
     order = np.argsort(rows)
     columns = order[np.searchsorted(rows[order], trial.gallery)]
     blocks = distance.blocks(vectors[rows], vectors[rows])
     squared, config = distance.squared, settings.rerank
-    return Matrix(rerank(blocks, len(trial.query), squared=squared, config=config, columns=columns))
+    return DenseDistances(
+        rerank(blocks, len(trial.query), squared=squared, config=config, columns=columns)
+    )
 
 
-def describe_distance(settings: Settings, title: str, source: Source | None, *, twins: bool) -> str:
+def describe_distance(
+    settings: DistanceSettings, title: str, source: MetricTrainingData | None, *, twins: bool
+) -> str:
     """The distance in words, the same for all splits: what it is, where and how it was learned, and
     re-ranking.
 
@@ -213,7 +221,7 @@ def describe_distance(settings: Settings, title: str, source: Source | None, *, 
     return text
 
 
-def _describe_metric(settings: Settings, title: str) -> str:
+def _describe_metric(settings: DistanceSettings, title: str) -> str:
     config = settings.learning
     pca = f", PCA to {settings.pca}" if settings.pca is not None else ""
     if settings.metric == "kissme":

@@ -13,17 +13,23 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.distance_choice import (
-    Settings,
-    Source,
+    DistanceSettings,
+    MetricTrainingData,
     check_vectors,
     choose_distance,
     compare,
     describe_distance,
 )
 from lpw_toolkit.evaluation.distances import Distance
-from lpw_toolkit.evaluation.protocol import APForm, Ranker, Rules, Trial, open_protocol
+from lpw_toolkit.evaluation.protocol import (
+    APForm,
+    EvaluationProtocol,
+    ProtocolSpec,
+    QueryGallerySplit,
+    open_protocol,
+)
 from lpw_toolkit.evaluation.provenance import (
     describe_gallery,
     describe_junk,
@@ -32,7 +38,7 @@ from lpw_toolkit.evaluation.provenance import (
     make_queries,
     make_summary,
 )
-from lpw_toolkit.evaluation.ranking import Blocks, Ranking, Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.ranking import DistanceBlocks, Ranking, Summary, rank_queries, summarise
 from lpw_toolkit.evaluation.relevance import Relevance
 from lpw_toolkit.progress import show_progress
 
@@ -49,10 +55,10 @@ class SplitResult:
         distance: how they were computed, as this trial's distance says it.
     """
 
-    trial: Trial
+    trial: QueryGallerySplit
     relevance: Relevance
     ranking: Ranking
-    blocks: Blocks
+    blocks: DistanceBlocks
     distance: str
 
 
@@ -71,7 +77,7 @@ class Evaluation:
 
     dataset: Dataset
     protocol: str
-    rules: Rules
+    rules: ProtocolSpec
     facts: dict[str, str]
     results: list[SplitResult]
     notes: list[str]
@@ -141,10 +147,10 @@ def evaluate(
     dataset: Dataset,
     embeddings: Embeddings,
     protocol: str,
-    settings: Settings,
+    settings: DistanceSettings,
     *,
     splits: Sequence[int] | None = None,
-    source: Source | None = None,
+    source: MetricTrainingData | None = None,
 ) -> Evaluation:
     """Ranks the gallery for every query of a protocol.
 
@@ -193,7 +199,9 @@ def evaluate(
     return replace(found, notes=[*embeddings.notes, *_write_notes(found, labels, settings)])
 
 
-def _choose_trials(trials: list[Trial], splits: Sequence[int] | None) -> list[Trial]:
+def _choose_trials(
+    trials: list[QueryGallerySplit], splits: Sequence[int] | None
+) -> list[QueryGallerySplit]:
     if splits is None:
         return trials
     known = {trial.split: trial for trial in trials}
@@ -207,12 +215,12 @@ def _choose_trials(trials: list[Trial], splits: Sequence[int] | None) -> list[Tr
 
 
 def _rank(
-    ranker: Ranker,
+    ranker: EvaluationProtocol,
     labels: Labels,
     embeddings: Embeddings,
-    trial: Trial,
+    trial: QueryGallerySplit,
     distance: Distance,
-    settings: Settings,
+    settings: DistanceSettings,
 ) -> SplitResult:
     relevance = ranker.ignore(labels.take(trial.query), labels.take(trial.gallery))
     blocks = compare(embeddings.vectors, trial, distance, settings)
@@ -229,12 +237,12 @@ def _count_twins(results: Sequence[SplitResult]) -> int:
     return max(len(np.intersect1d(result.trial.query, result.trial.gallery)) for result in results)
 
 
-def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[str]:
+def _write_notes(found: Evaluation, labels: Labels, settings: DistanceSettings) -> list[str]:
     notes = [*found.dataset.unverified]
     n_lost = sum(summary.n_skipped for summary in found.summaries)
     if n_lost:
         n_asked = sum(len(result.trial.query) for result in found.results)
-        names = name_some(found.skipped, 5)
+        names = join_names(found.skipped, 5)
         notes.append(
             f"{n_lost:,} of {n_asked:,} queries have no right answer in the gallery, skipped: "
             f"{names}"
@@ -243,7 +251,7 @@ def _write_notes(found: Evaluation, labels: Labels, settings: Settings) -> list[
         pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"]))
     )
     if missed.num_rows:
-        names = name_some(missed["tracklet_id"].unique().to_pylist(), 5)
+        names = join_names(missed["tracklet_id"].unique().to_pylist(), 5)
         notes.append(
             f"{missed.num_rows:,} queries have no right answer in the gallery and count as missed: "
             f"{names}"

@@ -19,7 +19,7 @@ APForm = Literal["step", "trapezoid"]
 
 
 @dataclass(frozen=True)
-class Rules:
+class ProtocolSpec:
     """What a number must be read with; no two numbers with different rules stand in one table.
 
     Attributes:
@@ -44,7 +44,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Trial:
+class QueryGallerySplit:
     """One run of a protocol; rows of the dataset's table of tracklets.
 
     Attributes:
@@ -60,12 +60,12 @@ class Trial:
     gallery: Ints
 
 
-class Ranker(Protocol):
+class EvaluationProtocol(Protocol):
     """What each file of this folder provides."""
 
-    RULES: Rules
+    RULES: ProtocolSpec
 
-    def trials(self, dataset: Dataset) -> list[Trial]:
+    def trials(self, dataset: Dataset) -> list[QueryGallerySplit]:
         """The trials on this dataset, in order of their splits. Errors: LpwError that says what is
         missing."""
 
@@ -79,6 +79,6 @@ def list_protocols() -> list[str]:
     return PROTOCOLS.names()
 
 
-def open_protocol(name: str) -> Ranker:
+def open_protocol(name: str) -> EvaluationProtocol:
     """The protocol called `name`. Errors: LpwError that lists the names."""
-    return cast(Ranker, PROTOCOLS.load(name))
+    return cast(EvaluationProtocol, PROTOCOLS.load(name))

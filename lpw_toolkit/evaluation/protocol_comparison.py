@@ -10,9 +10,15 @@ from lpw_toolkit.dataset.labels import Labels, read_labels
 from lpw_toolkit.dataset.schema import KINDS
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import Settings, Source
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
-from lpw_toolkit.evaluation.protocol import APForm, Rules, Trial, list_protocols, open_protocol
+from lpw_toolkit.evaluation.protocol import (
+    APForm,
+    ProtocolSpec,
+    QueryGallerySplit,
+    list_protocols,
+    open_protocol,
+)
 
 AP_FORMS: tuple[APForm, ...] = ("step", "trapezoid")
 
@@ -44,10 +50,10 @@ def compare_protocols(
     dataset: Dataset,
     embeddings: Embeddings,
     protocol: str,
-    settings: Settings,
+    settings: DistanceSettings,
     *,
     splits: list[int] | None = None,
-    source: Source | None = None,
+    source: MetricTrainingData | None = None,
 ) -> Comparison:
     """Evaluates under `protocol` and every other one that asks with the same tracklets, each with
     both forms of AP.
@@ -99,7 +105,7 @@ def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -
     return None
 
 
-def _are_equal(trials: list[Trial], rules: Rules, other: Evaluation) -> bool:
+def _are_equal(trials: list[QueryGallerySplit], rules: ProtocolSpec, other: Evaluation) -> bool:
     if rules.unmatched != other.rules.unmatched and any(s.n_unmatched for s in other.summaries):
         return False
     pairs = zip(trials, (result.trial for result in other.results), strict=True)
@@ -136,7 +142,9 @@ def explain_difference(first: Evaluation, other: Evaluation) -> str:
     return "; ".join(reasons)
 
 
-def _count(labels: Labels, trial: Trial, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> str:
+def _count(
+    labels: Labels, trial: QueryGallerySplit, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> str:
     queries = np.isin(rows, trial.query)
     kinds = np.bincount(labels.kind[rows[~queries]], minlength=len(KINDS))
     parts = [f"{np.count_nonzero(queries):,} queries"] if queries.any() else []

@@ -13,7 +13,7 @@ from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.dataset.schema import KINDS, METRICS, QUERIES
 from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.evaluation.metrics_table import MEAN, STD, SUMMARY
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.ranking import Ranking, Summary
 
 RANKS = (1, 5, 10, 20)
@@ -28,7 +28,9 @@ def name_metrics(summary: Summary) -> dict[str, float]:
     }
 
 
-def describe_gallery(rules: Rules, labels: Labels, trials: Sequence[Trial]) -> str:
+def describe_gallery(
+    rules: ProtocolSpec, labels: Labels, trials: Sequence[QueryGallerySplit]
+) -> str:
     """What the gallery holds, counted; as a range where it differs between trials."""
     sizes = [len(trial.gallery) for trial in trials]
     kinds = np.array(
@@ -50,7 +52,7 @@ def _range(numbers: Sequence[int] | NDArray[Any]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def describe_junk(rules: Rules) -> str:
+def describe_junk(rules: ProtocolSpec) -> str:
     """What a query does not see, and what it does without a right answer."""
     lost = {"skip": "skipped", "zero": "counted as missed"}[rules.unmatched]
     return f"{rules.junk_rule}; queries without a right answer are {lost}"
@@ -70,7 +72,9 @@ def describe_splits(dataset: Dataset) -> str:
     return " ".join("; ".join(parts).split())
 
 
-def make_metrics(facts: dict[str, str], parts: Sequence[tuple[Trial, str, Summary]]) -> pa.Table:
+def make_metrics(
+    facts: dict[str, str], parts: Sequence[tuple[QueryGallerySplit, str, Summary]]
+) -> pa.Table:
     """Rows of metrics (schema.METRICS), split by split; n_query counts all who asked, skipped ones
     among them.
 
@@ -89,7 +93,7 @@ def make_metrics(facts: dict[str, str], parts: Sequence[tuple[Trial, str, Summar
 
 
 def make_summary(
-    facts: dict[str, str], gallery: str, parts: Sequence[tuple[Trial, Summary]]
+    facts: dict[str, str], gallery: str, parts: Sequence[tuple[QueryGallerySplit, Summary]]
 ) -> pa.Table:
     """Rows of mean and standard deviation (of a sample: n - 1) over two splits or more: split -1,
     `cmc@1:mean` etc.
@@ -122,7 +126,9 @@ def _tabulate(
     return pa.Table.from_pylist(records, schema=METRICS)
 
 
-def make_queries(dataset: Dataset, trial: Trial, ranking: Ranking, rules: Rules) -> pa.Table:
+def make_queries(
+    dataset: Dataset, trial: QueryGallerySplit, ranking: Ranking, rules: ProtocolSpec
+) -> pa.Table:
     """One row for each query of a trial (schema.QUERIES), in its order."""
     names = dataset.tracklets.select(["tracklet_id", "person_id", "camera_id"]).take(
         pa.array(trial.query)

@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.pages.dataset_page import encode_data, inline_files, read_static
 from lpw_toolkit.pages.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
 from lpw_toolkit.progress import show_progress
@@ -140,7 +140,7 @@ def write_ranked_page(
         "tracklets": tracklets,
         "queries": _describe_queries(shown, {name: i for i, name in enumerate(rows)}),
     }
-    writing.publish_text(out, format_page(data))
+    writing.atomic_write_text(out, format_page(data))
     return problems
 
 
@@ -225,7 +225,7 @@ def _draw_tracklets(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What the page knows of each tracklet, with the crop in its middle; and a line for each crop
     that is none."""
-    ranges, problems, described = Ranges(dataset), [], []
+    ranges, problems, described = FrameRanges(dataset), [], []
 
     def draw(row: int) -> str | CorruptCropError:
         frames = ranges.frames(row)
@@ -245,7 +245,7 @@ def _draw_tracklets(
     )
     with show_progress("ranked page", len(rows), "crops") as progress:
         for name, facts, crop in zip(
-            rows, table.to_pylist(), map_ahead(draw, rows.values()), strict=True
+            rows, table.to_pylist(), prefetch(draw, rows.values()), strict=True
         ):
             progress.advance()
             if isinstance(crop, CorruptCropError):

@@ -30,7 +30,7 @@ N_COMPARED, N_SORTED = 32, 256
 LONG_ROW = 32_768
 
 
-class Blocks(Protocol):
+class DistanceBlocks(Protocol):
     """Distances (Q, G) that need not exist all at once."""
 
     @property
@@ -46,7 +46,7 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True)
-class Matrix:
+class DenseDistances:
     """Blocks of a matrix (Q, G) that exists."""
 
     values: Distances
@@ -78,7 +78,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Computed:
+class LazyDistances:
     """Blocks that a function computes: `compute(start, stop)` gives rows [start, stop)."""
 
     n_query: int
@@ -239,7 +239,7 @@ def summarise(
 
 
 def rank_queries(
-    distances: Blocks | Distances, relevance: Relevance, *, n_threads: int | None = None
+    distances: DistanceBlocks | Distances, relevance: Relevance, *, n_threads: int | None = None
 ) -> Ranking:
     """Ranks of all right answers; equal distances are ordered by gallery column, as a stable sort
     does.
@@ -269,9 +269,9 @@ def rank_queries(
     return _gather(relevance, ahead)
 
 
-def as_blocks(distances: Blocks | Distances) -> Blocks:
+def as_blocks(distances: DistanceBlocks | Distances) -> DistanceBlocks:
     """A matrix as blocks; blocks as they are."""
-    return Matrix(distances) if isinstance(distances, np.ndarray) else distances
+    return DenseDistances(distances) if isinstance(distances, np.ndarray) else distances
 
 
 def iter_ranges(n: int, step: int) -> list[tuple[int, int]]:
@@ -279,7 +279,7 @@ def iter_ranges(n: int, step: int) -> list[tuple[int, int]]:
     return [(start, min(n, start + step)) for start in range(0, n, step)]
 
 
-def _check_shape(blocks: Blocks, relevance: Relevance) -> None:
+def _check_shape(blocks: DistanceBlocks, relevance: Relevance) -> None:
     got, expected = (blocks.n_query, blocks.n_gallery), (relevance.n_query, relevance.n_gallery)
     if got != expected:
         raise LpwError(

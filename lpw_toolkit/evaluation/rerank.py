@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Distance, Features, check_alike
-from lpw_toolkit.evaluation.ranking import Blocks, Distances, Ints, check_numbers, iter_ranges
+from lpw_toolkit.evaluation.ranking import (
+    DistanceBlocks,
+    Distances,
+    Ints,
+    check_numbers,
+    iter_ranges,
+)
 from lpw_toolkit.evaluation.top_k import first_places
 
 Half = Literal["round_even", "half_up"]
@@ -64,7 +70,7 @@ class RerankConfig:
         return (self.k1 + 2) // 2 if self.half == "half_up" else round(self.k1 / 2) + 1
 
 
-class PairBlocks(Blocks, Protocol):
+class PairBlocks(DistanceBlocks, Protocol):
     """Blocks that also give single distances."""
 
     def pairs(self, rows: Ints, columns: Ints) -> Distances:

@@ -14,7 +14,7 @@ from lpw_toolkit.dataset.labels import JUNK, PERSON, read_labels
 from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.evaluation.protocol import Trial
+from lpw_toolkit.evaluation.protocol import QueryGallerySplit
 
 Ints = NDArray[np.int64]
 NOBODY: Ints = np.zeros(0, dtype=np.int64)
@@ -23,7 +23,7 @@ OWN_DATA = (
 )
 
 
-def read_trials(dataset: Dataset) -> list[Trial]:
+def read_trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """The splits of `dataset`, in order of their numbers, as rows of its table of tracklets
     (ascending).
 
@@ -42,7 +42,7 @@ def read_trials(dataset: Dataset) -> list[Trial]:
     trials = []
     for split in np.unique(numbers):
         parts = {name: np.unique(rows[(numbers == split) & (subsets == name)]) for name in SUBSETS}
-        trials.append(Trial(int(split), **parts))
+        trials.append(QueryGallerySplit(int(split), **parts))
     for trial in trials:
         _check_trial(dataset, trial)
     return trials
@@ -72,7 +72,7 @@ def _find_rows(dataset: Dataset, splits: pa.Table) -> Ints:
     return rows.to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 
-def _check_trial(dataset: Dataset, trial: Trial) -> None:
+def _check_trial(dataset: Dataset, trial: QueryGallerySplit) -> None:
     thing = f"{dataset.name}, split {trial.split}"
     do = "import the dataset again with all its folders"
     for name, rows in (("query", trial.query), ("gallery", trial.gallery)):
@@ -91,7 +91,11 @@ def _name(dataset: Dataset, row: int) -> str:
 
 
 def require_cameras(
-    dataset: Dataset, trials: list[Trial], *, query: Iterable[str], gallery: Iterable[str]
+    dataset: Dataset,
+    trials: list[QueryGallerySplit],
+    *,
+    query: Iterable[str],
+    gallery: Iterable[str],
 ) -> None:
     """Errors: LpwError where a query or an answer was taken by a camera that has another part in
     this protocol."""
@@ -109,7 +113,7 @@ def require_cameras(
             )
 
 
-def require_shared_cameras(dataset: Dataset, trials: list[Trial]) -> None:
+def require_shared_cameras(dataset: Dataset, trials: list[QueryGallerySplit]) -> None:
     """Errors: LpwError where no query's camera also answers: then a gallery with queries in it is
     nobody's rule."""
     cameras = to_numpy(dataset.tracklets, "camera_id")
@@ -122,23 +126,23 @@ def require_shared_cameras(dataset: Dataset, trials: list[Trial]) -> None:
             )
 
 
-def join_queries(trial: Trial) -> Trial:
+def join_queries(trial: QueryGallerySplit) -> QueryGallerySplit:
     """`trial` with its queries in the gallery."""
     return replace(trial, gallery=np.union1d(trial.query, trial.gallery))
 
 
-def drop_queries(trial: Trial) -> Trial:
+def drop_queries(trial: QueryGallerySplit) -> QueryGallerySplit:
     """`trial` with its queries out of the gallery."""
     return replace(trial, gallery=np.setdiff1d(trial.gallery, trial.query))
 
 
-def drop_junk(dataset: Dataset, trial: Trial) -> Trial:
+def drop_junk(dataset: Dataset, trial: QueryGallerySplit) -> QueryGallerySplit:
     """`trial` with no tracklet of kind junk in the gallery."""
     kind = read_labels(dataset.tracklets).kind
     return replace(trial, gallery=trial.gallery[kind[trial.gallery] != JUNK])
 
 
-def pose_trial(dataset: Dataset) -> Trial:
+def pose_trial(dataset: Dataset) -> QueryGallerySplit:
     """One trial over a whole dataset: the first tracklet of each person in each camera asks, all
     answer.
 
@@ -161,7 +165,9 @@ def pose_trial(dataset: Dataset) -> Trial:
         raise LpwError(
             f"{dataset.name}, column person_id", got, "persons seen by two cameras or more", do
         )
-    return Trial(0, NOBODY, query, np.union1d(named, np.flatnonzero(labels.kind != PERSON)))
+    return QueryGallerySplit(
+        0, NOBODY, query, np.union1d(named, np.flatnonzero(labels.kind != PERSON))
+    )
 
 
 def require_identities(dataset: Dataset) -> None:
@@ -184,7 +190,7 @@ def require_identities(dataset: Dataset) -> None:
         raise LpwError(f"{dataset.name}, column camera_id", got, expected, do)
 
 
-def join_splits(dataset: Dataset) -> Trial | None:
+def join_splits(dataset: Dataset) -> QueryGallerySplit | None:
     """One trial over every tracklet of the splits, training ones among them; None where cameras
     have no fixed parts.
 
@@ -204,4 +210,4 @@ def join_splits(dataset: Dataset) -> Trial | None:
         return None
     asking = np.isin(cameras[everyone].astype(str), sorted(asks))
     named = read_labels(dataset.tracklets).person[everyone] >= 0
-    return Trial(0, NOBODY, everyone[asking & named], everyone[~asking])
+    return QueryGallerySplit(0, NOBODY, everyone[asking & named], everyone[~asking])

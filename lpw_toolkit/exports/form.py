@@ -14,13 +14,13 @@ from typing import Literal, Protocol, cast
 import pyarrow.compute as pc
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.image_format import KIND_OF_SUFFIX
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.opening import Folder
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.plugins import PluginFolder
 from lpw_toolkit.progress import Progress
 
@@ -149,7 +149,7 @@ def copy_images(
     Errors: CorruptCropError for an image that is not the index's, MismatchError for one that is no
     JPEG or PNG.
     """
-    ranges, images = Ranges(dataset), open_images(dataset)
+    ranges, images = FrameRanges(dataset), open_images(dataset)
     for folder in dict.fromkeys(place.folder for place in places):
         writing.make_folder(top / folder)
     held = Folder(writing.make_folder(top))
@@ -164,7 +164,7 @@ def copy_images(
             sizes.append(len(data))
         return sizes
 
-    for sizes in map_ahead(copy, places):
+    for sizes in prefetch(copy, places):
         tally.add(sizes)
         progress.advance(len(sizes))
 

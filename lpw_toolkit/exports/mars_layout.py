@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import Place, Tally, copy_images
-from lpw_toolkit.exports.roles import DISTRACTOR, JUNK, Cast, Ints, Limits
+from lpw_toolkit.exports.roles import DISTRACTOR, JUNK, ExportRoles, Ints, Limits
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.progress import Progress
@@ -38,7 +38,7 @@ class _Part:
 
 def write_mars(
     dataset: Dataset,
-    cast: Cast,
+    cast: ExportRoles,
     folder: Path,
     *,
     most: int | None,
@@ -96,7 +96,7 @@ def encode_mat(name: str, array: NDArray[np.generic]) -> bytes:
     return _MAT_TEXT.ljust(_MAT_TEXT_BYTES) + data[_MAT_TEXT_BYTES:]
 
 
-def _order_part(name: str, rows: Ints, cast: Cast, dataset: Dataset) -> _Part:
+def _order_part(name: str, rows: Ints, cast: ExportRoles, dataset: Dataset) -> _Part:
     """Tracklets in the order of their file names; T counts those of one person over its cameras, as
     MARS does."""
     ids = dataset.tracklets["tracklet_id"].to_pylist()
@@ -118,12 +118,12 @@ def _order_part(name: str, rows: Ints, cast: Cast, dataset: Dataset) -> _Part:
 
 
 def _count(dataset: Dataset, rows: list[int], most: int | None) -> Ints:
-    bounds = Ranges(dataset).bounds[rows]
+    bounds = FrameRanges(dataset).bounds[rows]
     lengths = bounds[:, 1] - bounds[:, 0]
     return lengths if most is None else np.minimum(lengths, most)
 
 
-def _describe_tracks(part: _Part, cast: Cast, lengths: Ints) -> NDArray[np.int32]:
+def _describe_tracks(part: _Part, cast: ExportRoles, lengths: Ints) -> NDArray[np.int32]:
     """First row and last row of the list (from 1, inclusive), person, camera: (N, 4)."""
     stops = np.cumsum(lengths)
     table = np.stack(

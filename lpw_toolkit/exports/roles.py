@@ -128,7 +128,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Cast:
+class ExportRoles:
     """Roles with whole numbers.
 
     Attributes:
@@ -145,7 +145,7 @@ class Cast:
     lines: list[str]
 
 
-def cast_roles(dataset: Dataset, split: int | None, limits: Limits) -> Cast:
+def cast_roles(dataset: Dataset, split: int | None, limits: Limits) -> ExportRoles:
     """Splits as they are read or drawn, with numbers for persons and cameras.
 
     Errors: LpwError when nobody is named, a role has no tracklet, or the limits do not hold the
@@ -181,7 +181,7 @@ def cast_roles(dataset: Dataset, split: int | None, limits: Limits) -> Cast:
         ]
     )
     camera = np.array([camera_number.get(name, 0) for name in cameras], dtype=np.int64)
-    return Cast(kept, person.astype(np.int64), camera, [*roles.lines, *lines, *camera_lines])
+    return ExportRoles(kept, person.astype(np.int64), camera, [*roles.lines, *lines, *camera_lines])
 
 
 def _keep_fitting(
@@ -279,7 +279,9 @@ def _group_cameras(seen: Sequence[tuple[str, str | None]]) -> list[list[str]]:
     return list(groups.values())
 
 
-def format_mapping(dataset: Dataset, names: dict[int, str], cast: Cast | None = None) -> bytes:
+def format_mapping(
+    dataset: Dataset, names: dict[int, str], cast: ExportRoles | None = None
+) -> bytes:
     """CSV (`names.csv_cell`) that says for each exported tracklet what it was: one line per row of
     `names`, in order.
 

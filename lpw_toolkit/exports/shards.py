@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.exports.roles import Ints, read_roles
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def read_shards(dataset: Dataset, rows: Ints, shard_bytes: int) -> Iterator[list
 
     Errors: CorruptCropError for an image that is not the index's.
     """
-    ranges, images = Ranges(dataset), open_images(dataset)
+    ranges, images = FrameRanges(dataset), open_images(dataset)
 
     def load(tracklet: int) -> Loaded:
         rows = range(*ranges.bounds[tracklet].tolist())
@@ -48,7 +48,7 @@ def read_shards(dataset: Dataset, rows: Ints, shard_bytes: int) -> Iterator[list
 
     shard: list[Loaded] = []
     size = 0
-    for loaded in map_ahead(load, rows.tolist()):
+    for loaded in prefetch(load, rows.tolist()):
         shard.append(loaded)
         size += loaded.n_bytes
         if size >= shard_bytes:

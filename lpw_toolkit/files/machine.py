@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links, read_bytes, read_json
-from lpw_toolkit.files.writing import make_folder, publish_bytes, publish_text
+from lpw_toolkit.files.writing import atomic_write, atomic_write_text, make_folder
 from lpw_toolkit.names import show_name
 
 _FILE, _KEY = "local.json", "machine.key"
@@ -57,7 +57,7 @@ def remember(local: Path, name: str, place: str, dataset: str) -> bool:
         "mark": _mark(key, name, place, dataset),
     }
     make_folder(local)
-    publish_text(local / _FILE, json.dumps(notes, sort_keys=True, ensure_ascii=False))
+    atomic_write_text(local / _FILE, json.dumps(notes, sort_keys=True, ensure_ascii=False))
     return True
 
 
@@ -115,7 +115,7 @@ def _make_key() -> bytes | None:
         return None
     key = secrets.token_bytes(_KEY_BYTES)
     try:
-        publish_bytes(make_folder(folder) / _KEY, key, mode=0o600)
+        atomic_write(make_folder(folder) / _KEY, key, mode=0o600)
     except (OSError, LpwError):
         return None
     return _read_key()  # of two that make one at once, the last one's counts

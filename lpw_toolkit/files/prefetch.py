@@ -9,7 +9,7 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def map_ahead(
+def prefetch(
     work: Callable[[Given], Made], items: Iterable[Given], n_threads: int = 2
 ) -> Iterator[Made]:
     """`map` in order, by `n_threads` threads; at most twice as many results wait for the one that

@@ -118,7 +118,7 @@ def sync_folder(folder: int) -> None:
         os.close(descriptor)
 
 
-def publish_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def atomic_write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Makes `path` hold `data`, whole and durable, or leaves what was there.
 
     Args:
@@ -221,20 +221,20 @@ class Stream(io.RawIOBase):
 
 
 @contextmanager
-def publish_stream(path: Path) -> Iterator[Stream]:
+def atomic_write_stream(path: Path) -> Iterator[Stream]:
     """Yields a file to append to, for what is too large for memory; it becomes `path` when the
     block ends well.
 
-    Errors: OSError as `publish_bytes`, and where another process is writing `path`.
+    Errors: OSError as `atomic_write`, and where another process is writing `path`.
     """
     with _publish(path, alone=True) as descriptor:
         fault_point("write")
         yield Stream(descriptor)
 
 
-def publish_text(path: Path, text: str) -> None:
-    """`publish_bytes` of UTF-8 text."""
-    publish_bytes(path, text.encode("utf-8"))
+def atomic_write_text(path: Path, text: str) -> None:
+    """`atomic_write` of UTF-8 text."""
+    atomic_write(path, text.encode("utf-8"))
 
 
 def remove_file(path: Path) -> None:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.linking.motion import fit_lines, to_corners
-from lpw_toolkit.linking.track_table import MIN_ROWS, Course
+from lpw_toolkit.linking.track_table import MIN_ROWS, TrackTable
 
 _REACH = 5  # rows on either side of a fitted line: about a third of a second of video
 
 
 @dataclass(frozen=True)
-class Doubt:
+class AmbiguityConfig:
     """When a fragment that ends beside another casts doubt on it.
 
     Attributes:
@@ -43,7 +43,9 @@ class Doubt:
     front_frac: float
 
 
-def find_doubts(course: Course, scores: NDArray[np.float64], doubt: Doubt) -> NDArray[np.intp]:
+def find_ambiguous_splits(
+    course: TrackTable, scores: NDArray[np.float64], doubt: AmbiguityConfig
+) -> NDArray[np.intp]:
     """Places in `course` before which a fragment is to be cut, because another one ends or begins
     beside it."""
     value, slope = fit_lines(course.centre, course.step, course.track, _REACH)
@@ -78,7 +80,7 @@ def find_doubts(course: Course, scores: NDArray[np.float64], doubt: Doubt) -> ND
 
 
 def _pair_at(
-    course: Course, by_step: NDArray[np.intp], ends: NDArray[np.intp], offset: int
+    course: TrackTable, by_step: NDArray[np.intp], ends: NDArray[np.intp], offset: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Every end paired with every box that lies `offset` steps from it, both as places in
     `course`."""
@@ -91,7 +93,7 @@ def _pair_at(
 
 
 def _first_after(
-    course: Course, fragment: NDArray[np.intp], step: NDArray[np.int64]
+    course: TrackTable, fragment: NDArray[np.intp], step: NDArray[np.int64]
 ) -> NDArray[np.intp]:
     """The place of each fragment's first box later than `step`."""
     width = int(course.step.max(initial=0)) + 2

@@ -14,10 +14,10 @@ from scipy.optimize import linear_sum_assignment
 
 from lpw_toolkit import boxes as geometry
 
-LOOSE = -1
+UNASSIGNED = -1
 
 
-class _Live:
+class _ActiveTracks:
     """The fragments that may still grow, one row each, oldest first."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class _Live:
 
 
 @dataclass(frozen=True)
-class Pursuit:
+class AssociationConfig:
     """When a box goes on with a fragment.
 
     Attributes:
@@ -81,21 +81,22 @@ class Pursuit:
     margin: float = 0.0
 
 
-def follow(
+def associate_frames(
     boxes: NDArray[np.float64],
     step: NDArray[np.int64],
-    how: Pursuit,
+    how: AssociationConfig,
     advance: Callable[[int], None] = lambda n_boxes: None,
 ) -> NDArray[np.int32]:
-    """Fragment number (N,) of every box, LOOSE for one that two fragments wanted about equally.
+    """Fragment number (N,) of every box, UNASSIGNED for one that two fragments wanted about
+    equally.
 
     Args:
         boxes: (N, 4), sorted by step.
         step: (N,) number of the frame, ascending; neighbouring numbers are consecutive frames.
         advance: called with the number of boxes of every frame that is done.
     """
-    out = np.full(len(boxes), LOOSE, dtype=np.int32)
-    live, n_started = _Live(), 0
+    out = np.full(len(boxes), UNASSIGNED, dtype=np.int32)
+    live, n_started = _ActiveTracks(), 0
     for start, stop in iter_equal(step):
         now, found = int(step[start]), boxes[start:stop]
         live.keep(now - live.step <= how.max_gap)

@@ -9,9 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lpw_toolkit.linking.association import LOOSE
+from lpw_toolkit.linking.association import UNASSIGNED
 from lpw_toolkit.linking.motion import filter_end
-from lpw_toolkit.linking.track_table import MIN_ROWS, Course
+from lpw_toolkit.linking.track_table import MIN_ROWS, TrackTable
 
 _END_ROWS = 10  # rows that tell where a fragment is heading
 _MISFIT = 9.0  # a cost beyond every threshold
@@ -20,7 +20,7 @@ _FLOOR = 0.1  # below this cost, differences are noise
 
 
 @dataclass(frozen=True)
-class Bridge:
+class GapJoinConfig:
     """When two fragments are one person.
 
     Attributes:
@@ -40,25 +40,25 @@ class Bridge:
 #: Where a fragment is heading at an end, by (sign, first row, last row, number of rows) of the
 #: boxes that tell it: kept from one round of joining to the next, since only what was joined
 #: changes.
-Ends = dict[tuple[int, int, int, int], NDArray[np.float64]]
+EndStates = dict[tuple[int, int, int, int], NDArray[np.float64]]
 
 
-def join_fragments(
-    tracks: NDArray[np.int32], course: Course, bridge: Bridge, ends: Ends
+def join_over_gaps(
+    tracks: NDArray[np.int32], course: TrackTable, bridge: GapJoinConfig, ends: EndStates
 ) -> NDArray[np.int32]:
     """Track numbers after joining fragments over gaps: the assignment of ends to starts with the
     least total cost."""
     label = np.arange(len(course.first))
-    joins = _choose_bridges(*_find_bridges(course, bridge, ends), bridge.rival)
+    joins = _choose_joins(*_find_joins(course, bridge, ends), bridge.rival)
     for end, start in sorted(joins, key=lambda join: course.step[course.first[join[1]]]):
         label[start] = label[end]
-    out = np.full(len(tracks), LOOSE, dtype=np.int32)
+    out = np.full(len(tracks), UNASSIGNED, dtype=np.int32)
     out[course.row] = np.repeat(label, course.last - course.first + 1)
     return out
 
 
-def _find_bridges(
-    course: Course, bridge: Bridge, ends: Ends
+def _find_joins(
+    course: TrackTable, bridge: GapJoinConfig, ends: EndStates
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Fragments i whose end may be joined to the start of fragments j, and the cost; below 1 it is
     within tolerance."""
@@ -69,7 +69,7 @@ def _find_bridges(
     count = np.searchsorted(first_step[order], last_step + bridge.max_gap, side="right") - low
     nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     i, j = np.repeat(long, count), long[order[np.repeat(low, count) + nth]]
-    tail, head = _look_ahead(course, i, -1, ends), _look_ahead(course, j, 1, ends)
+    tail, head = _estimate_ends(course, i, -1, ends), _estimate_ends(course, j, 1, ends)
     dt = (course.step[course.first[j]] - course.step[course.last[i]])[:, None].astype(np.float64)
     height = (tail[:, 4] + head[:, 4]) / 2
     ahead = tail[:, :2] + dt * tail[:, 2:4] - head[:, :2]
@@ -81,7 +81,7 @@ def _find_bridges(
     return i[near], j[near], cost[near]
 
 
-def _choose_bridges(
+def _choose_joins(
     i: NDArray[np.intp], j: NDArray[np.intp], cost: NDArray[np.float64], rival_ratio: float
 ) -> list[tuple[int, int]]:
     """The joins (end, start) that no rival disputes; groups of fragments without a common rival are
@@ -111,8 +111,8 @@ def _choose_bridges(
     return joins
 
 
-def _look_ahead(
-    course: Course, fragments: NDArray[np.intp], sign: int, ends: Ends
+def _estimate_ends(
+    course: TrackTable, fragments: NDArray[np.intp], sign: int, ends: EndStates
 ) -> NDArray[np.float64]:
     """(M, 5): centre x y, velocity x y per step away from the fragment, height; at the start (1) or
     the end (-1)."""

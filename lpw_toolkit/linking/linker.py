@@ -19,12 +19,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.tables import boxes_of
-from lpw_toolkit.errors import LpwError, option_name, refuse_outside
-from lpw_toolkit.linking.ambiguity import Doubt, find_doubts
-from lpw_toolkit.linking.association import LOOSE, Pursuit, follow
-from lpw_toolkit.linking.gap_joining import Bridge, Ends, join_fragments
-from lpw_toolkit.linking.track_table import recut, sort_course
-from lpw_toolkit.linking.trimming import find_outliers, find_weak_ends, mean_scores, measure_tremble
+from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.linking.ambiguity import AmbiguityConfig, find_ambiguous_splits
+from lpw_toolkit.linking.association import UNASSIGNED, AssociationConfig, associate_frames
+from lpw_toolkit.linking.gap_joining import EndStates, GapJoinConfig, join_over_gaps
+from lpw_toolkit.linking.track_table import make_track_table, split_tracks
+from lpw_toolkit.linking.trimming import (
+    find_outliers,
+    find_weak_ends,
+    mean_scores,
+    measure_box_jitter,
+)
 
 Assignment = Literal["optimal", "greedy"]
 _FOLLOW_GAP = 2  # one missed frame is followed by overlap; longer gaps are bridged by motion
@@ -106,12 +111,12 @@ class LinkConfig:
                 "optimal or greedy",
                 "choose one of the two",
             )
-        refuse_outside(option_name("iou"), self.iou, 0, 1, above=True)
+        check_range(option_name("iou"), self.iou, 0, 1, above=True)
         for name in ("min_length", "max_gap"):
-            refuse_outside(option_name(name), getattr(self, name), 1, 10**6, whole=True)
+            check_range(option_name(name), getattr(self, name), 1, 10**6, whole=True)
         for name in ("bridge_error", "bridge_size"):
-            refuse_outside(option_name(name), getattr(self, name), 0, 10, above=True)
-        refuse_outside(option_name("bridge_rival"), self.bridge_rival, 1, 100)
+            check_range(option_name(name), getattr(self, name), 0, 10, above=True)
+        check_range(option_name("bridge_rival"), self.bridge_rival, 1, 100)
         for name in (
             "min_score",
             "velocity_gain",
@@ -120,9 +125,9 @@ class LinkConfig:
             "doubt_near_iou",
             "sure_share",
         ):
-            refuse_outside(option_name(name), getattr(self, name), 0, 1)
+            check_range(option_name(name), getattr(self, name), 0, 1)
         for name in ("outlier_iou", "end_share", "track_share", "steady"):
-            refuse_outside(option_name(name), getattr(self, name), 0, 1)
+            check_range(option_name(name), getattr(self, name), 0, 1)
 
     @property
     def cuts(self) -> bool:
@@ -194,18 +199,20 @@ def link(
     boxes, scores = boxes_of(detections), detections["score"].to_numpy().astype(np.float64)
     step, segment = _number_frames(frame, timeline)
     exists = (step >= 0) & (scores >= float(np.float32(config.min_score)))
-    tracks = np.full(len(frame), LOOSE, dtype=np.int32)
-    ways = [_Way(way, _score_levels(scores[exists], way)) for way in (config, _relax(config))]
+    tracks = np.full(len(frame), UNASSIGNED, dtype=np.int32)
+    ways = [
+        _Rules(way, _score_levels(scores[exists], way)) for way in (config, _with_preset(config))
+    ]
     for number in np.unique(segment[exists]):
         rows = np.flatnonzero(exists & (segment == number))
         rows = rows[np.lexsort((scores[rows], *boxes[rows].T, step[rows]))]
         found = _link_segment(boxes[rows], step[rows], scores[rows], ways, advance)
-        tracks[rows] = np.where(found == LOOSE, LOOSE, found + tracks.max(initial=-1) + 1)
+        tracks[rows] = np.where(found == UNASSIGNED, UNASSIGNED, found + tracks.max(initial=-1) + 1)
     return _number_tracks(tracks)
 
 
 @dataclass(frozen=True)
-class _Levels:
+class _ScoreThresholds:
     """The scores that the shares of a LinkConfig stand for in one video."""
 
     sure: float
@@ -214,18 +221,18 @@ class _Levels:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _Rules:
     """Rules, and the scores that their shares stand for."""
 
     config: LinkConfig
-    levels: _Levels
+    levels: _ScoreThresholds
 
 
-def _score_levels(scores: NDArray[np.float64], config: LinkConfig) -> _Levels:
+def _score_levels(scores: NDArray[np.float64], config: LinkConfig) -> _ScoreThresholds:
     shares = (config.sure_share, config.end_share, config.track_share)
     if not len(scores):
-        return _Levels(0.0, 0.0, 0.0)
-    return _Levels(
+        return _ScoreThresholds(0.0, 0.0, 0.0)
+    return _ScoreThresholds(
         *(float(np.quantile(scores, share, method="lower")) if share else 0.0 for share in shares)
     )
 
@@ -251,35 +258,39 @@ def _link_segment(
     boxes: NDArray[np.float64],
     step: NDArray[np.int64],
     scores: NDArray[np.float64],
-    ways: list[_Way],
+    ways: list[_Rules],
     advance: Callable[[int], None],
 ) -> NDArray[np.int32]:
     """Fragments by overlap, cut, joined and cleaned in the first of `ways`, or in the second where
     boxes sit well."""
     config, levels = ways[0].config, ways[0].levels
-    how = Pursuit(
+    how = AssociationConfig(
         iou=config.iou,
         greedy=config.assignment == "greedy",
         max_gap=min(config.max_gap, _FOLLOW_GAP),
         velocity_gain=config.velocity_gain,
         margin=config.margin,
     )
-    tracks = follow(boxes, step, how, advance)
+    tracks = associate_frames(boxes, step, how, advance)
     if config.cuts:
-        tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS)
-        course = sort_course(tracks, boxes, step)
-        if config.steady > 0 and measure_tremble(course) < config.steady:
+        tracks = split_tracks(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS)
+        course = make_track_table(tracks, boxes, step)
+        if config.steady > 0 and measure_box_jitter(course) < config.steady:
             config, levels = ways[1].config, ways[1].levels
-        doubt = Doubt(config.doubt_iou, config.doubt_near_iou, _DOUBT_REACH, levels.sure, 0.0)
+        doubt = AmbiguityConfig(
+            config.doubt_iou, config.doubt_near_iou, _DOUBT_REACH, levels.sure, 0.0
+        )
         marks = np.zeros(len(tracks), dtype=bool)
-        marks[course.row[find_doubts(course, scores, doubt)]] = True
-        tracks = recut(tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS, cut_before=marks)
+        marks[course.row[find_ambiguous_splits(course, scores, doubt)]] = True
+        tracks = split_tracks(
+            tracks, step, max_gap=_FOLLOW_GAP, min_length=_MIN_ROWS, cut_before=marks
+        )
     if config.cuts or config.max_gap > 1:
         tracks = _bridge(tracks, boxes, step, config)
     return _clean(tracks, boxes, step, scores, config, levels)
 
 
-def _relax(config: LinkConfig) -> LinkConfig:
+def _with_preset(config: LinkConfig) -> LinkConfig:
     """What `thrifty` does, but for what was set to another value than the default."""
     default, thrifty = LinkConfig(), PRESETS["thrifty"]
     unset = [name for name in _RELAXED if getattr(config, name) == getattr(default, name)]
@@ -292,13 +303,13 @@ def _bridge(
     step: NDArray[np.int64],
     config: LinkConfig,
 ) -> NDArray[np.int32]:
-    ends: Ends = {}
+    ends: EndStates = {}
     shorter = (
         [gap for gap in _GAP_ROUNDS if gap < config.max_gap] if config.bridge_in_rounds else []
     )
     for gap in [*shorter, config.max_gap]:
-        bridge = Bridge(gap, config.bridge_error, config.bridge_size, config.bridge_rival)
-        tracks = join_fragments(tracks, sort_course(tracks, boxes, step), bridge, ends)
+        bridge = GapJoinConfig(gap, config.bridge_error, config.bridge_size, config.bridge_rival)
+        tracks = join_over_gaps(tracks, make_track_table(tracks, boxes, step), bridge, ends)
     return tracks
 
 
@@ -308,31 +319,31 @@ def _clean(
     step: NDArray[np.int64],
     scores: NDArray[np.float64],
     config: LinkConfig,
-    levels: _Levels,
+    levels: _ScoreThresholds,
 ) -> NDArray[np.int32]:
     """Leaves out what a person would have to cut off: odd boxes, weak ends, short and weak
     tracklets."""
     tracks = tracks.copy()
     if config.outlier_iou > 0:
-        course = sort_course(tracks, boxes, step)
-        tracks[course.row[find_outliers(course, config.outlier_iou)]] = LOOSE
+        course = make_track_table(tracks, boxes, step)
+        tracks[course.row[find_outliers(course, config.outlier_iou)]] = UNASSIGNED
     if levels.end > 0:
-        tracks = recut(tracks, step, max_gap=config.max_gap, min_length=1)
-        course = sort_course(tracks, boxes, step)
-        tracks[course.row[find_weak_ends(course, scores, levels.end)]] = LOOSE
-    tracks = recut(tracks, step, max_gap=config.max_gap, min_length=config.min_length)
+        tracks = split_tracks(tracks, step, max_gap=config.max_gap, min_length=1)
+        course = make_track_table(tracks, boxes, step)
+        tracks[course.row[find_weak_ends(course, scores, levels.end)]] = UNASSIGNED
+    tracks = split_tracks(tracks, step, max_gap=config.max_gap, min_length=config.min_length)
     if levels.track > 0:
-        course = sort_course(tracks, boxes, step)
-        tracks[course.row[mean_scores(course, scores) < levels.track]] = LOOSE
+        course = make_track_table(tracks, boxes, step)
+        tracks[course.row[mean_scores(course, scores) < levels.track]] = UNASSIGNED
     return tracks
 
 
 def _number_tracks(tracks: NDArray[np.int32]) -> NDArray[np.int32]:
     """Dense numbers in order of each track's first row."""
-    linked = np.flatnonzero(tracks != LOOSE)
+    linked = np.flatnonzero(tracks != UNASSIGNED)
     _, first, inverse = np.unique(tracks[linked], return_index=True, return_inverse=True)
     number = np.empty(len(first), dtype=np.int32)
     number[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    out = np.full(len(tracks), LOOSE, dtype=np.int32)
+    out = np.full(len(tracks), UNASSIGNED, dtype=np.int32)
     out[linked] = number[inverse]
     return out

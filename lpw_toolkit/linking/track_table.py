@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.linking.association import LOOSE
+from lpw_toolkit.linking.association import UNASSIGNED
 from lpw_toolkit.linking.motion import to_centres
 
 MIN_ROWS = 3  # fewer tell no direction
 
 
 @dataclass(frozen=True)
-class Course:
+class TrackTable:
     """The linked boxes of one segment, sorted by (fragment, step).
 
     Attributes:
@@ -31,17 +31,17 @@ class Course:
     last: NDArray[np.intp]
 
 
-def sort_course(
+def make_track_table(
     tracks: NDArray[np.int32], boxes: NDArray[np.float64], step: NDArray[np.int64]
-) -> Course:
-    """The Course of the boxes whose track is not LOOSE."""
-    row = np.flatnonzero(tracks != LOOSE)
+) -> TrackTable:
+    """The Course of the boxes whose track is not UNASSIGNED."""
+    row = np.flatnonzero(tracks != UNASSIGNED)
     row = row[np.lexsort((step[row], tracks[row]))]
     track = tracks[row].astype(np.int64)
     border = np.flatnonzero(np.diff(track))
     ends = np.array([len(row) - 1] if len(row) else [], dtype=np.intp)
     starts = np.array([0] if len(row) else [], dtype=np.intp)
-    return Course(
+    return TrackTable(
         row,
         track,
         step[row],
@@ -51,7 +51,7 @@ def sort_course(
     )
 
 
-def recut(
+def split_tracks(
     tracks: NDArray[np.int32],
     step: NDArray[np.int64],
     *,
@@ -60,9 +60,9 @@ def recut(
     cut_before: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int32]:
     """New track numbers: cut at gaps above `max_gap` and before marked rows, what is then too short
-    becomes LOOSE."""
-    out = np.full(len(tracks), LOOSE, dtype=np.int32)
-    row = np.flatnonzero(tracks != LOOSE)
+    becomes UNASSIGNED."""
+    out = np.full(len(tracks), UNASSIGNED, dtype=np.int32)
+    row = np.flatnonzero(tracks != UNASSIGNED)
     row = row[np.lexsort((step[row], tracks[row]))]
     if not len(row):
         return out

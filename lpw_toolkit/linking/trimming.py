@@ -6,18 +6,18 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.linking.motion import fit_lines, to_corners
-from lpw_toolkit.linking.track_table import MIN_ROWS, Course
+from lpw_toolkit.linking.track_table import MIN_ROWS, TrackTable
 
 _MIN_TOLD = 200  # boxes that tell how well a detector's boxes sit
 
 
-def find_outliers(course: Course, min_iou: float) -> NDArray[np.bool_]:
+def find_outliers(course: TrackTable, min_iou: float) -> NDArray[np.bool_]:
     """(N,) boxes that overlap the line through their neighbours by less than `min_iou`."""
     value, _ = fit_lines(course.centre, course.step, course.track, MIN_ROWS, leave_out=True)
     return geometry.iou_pairs(to_corners(value), to_corners(course.centre)) < min_iou
 
 
-def measure_tremble(course: Course) -> float:
+def measure_box_jitter(course: TrackTable) -> float:
     """How far heights are off the line through their neighbours: the median absolute logarithm of
     the ratio.
 
@@ -32,7 +32,7 @@ def measure_tremble(course: Course) -> float:
 
 
 def find_weak_ends(
-    course: Course, scores: NDArray[np.float64], min_score: float
+    course: TrackTable, scores: NDArray[np.float64], min_score: float
 ) -> NDArray[np.bool_]:
     """(N,) boxes before the first and after the last one of their track that reaches
     `min_score`."""
@@ -45,7 +45,7 @@ def find_weak_ends(
     return weak
 
 
-def mean_scores(course: Course, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_scores(course: TrackTable, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) the mean score of each box's track."""
     length = course.last - course.first + 1
     if not len(length):

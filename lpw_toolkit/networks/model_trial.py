@@ -23,7 +23,7 @@ from typing import Any
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, open_stream
-from lpw_toolkit.files.writing import make_folder, publish_bytes
+from lpw_toolkit.files.writing import atomic_write, make_folder
 from lpw_toolkit.networks.runtimes import package_version
 from lpw_toolkit.networks.weights import WeightsFile, cache_folder
 
@@ -77,7 +77,7 @@ def try_model(
             OSError, LpwError
         ):  # a cache that cannot be written costs another trial, no more
             make_folder(record.parent)
-            publish_bytes(record, b"")
+            atomic_write(record, b"")
     return None
 
 

@@ -150,7 +150,7 @@ def download_weights(name: str, kind: WeightsKind) -> tuple[Path, str]:
     data = _fetch(url)
     path = writing.make_folder(weights_folder()) / name
     try:
-        writing.publish_bytes(path, data)
+        writing.atomic_write(path, data)
     except OSError as error:
         do = "free space, or set LPW_CACHE to another folder"
         raise LpwError(

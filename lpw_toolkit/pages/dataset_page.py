@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_folder
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError
@@ -62,7 +62,7 @@ TIMELINES = Look("show.html", ("show.css", "timeline.js", "show.js"))
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ContactSheet:
     """Tracklets in the order of the page, and the slice of the table of frames that each one
     owns."""
 
@@ -93,7 +93,7 @@ def write_show(
 def write_pages(
     dataset: Dataset,
     out: Path,
-    order: Callable[[Dataset], Sheet],
+    order: Callable[[Dataset], ContactSheet],
     look: Look,
     *,
     single_file: bool,
@@ -126,7 +126,7 @@ def write_pages(
     )
 
 
-def order_tracklets(dataset: Dataset) -> Sheet:
+def order_tracklets(dataset: Dataset) -> ContactSheet:
     """Tracklets by camera, first appearance and id, each with its rows of the table of frames."""
     tracklets = dataset.tracklets
     ids = tracklets["tracklet_id"].to_pylist()
@@ -138,10 +138,10 @@ def order_tracklets(dataset: Dataset) -> Sheet:
     return take_sheet(dataset, np.array(order, dtype=np.int64))
 
 
-def take_sheet(dataset: Dataset, rows: NDArray[np.int64]) -> Sheet:
+def take_sheet(dataset: Dataset, rows: NDArray[np.int64]) -> ContactSheet:
     """The tracklets in `rows` of the table of tracklets, in that order. Errors: MismatchError."""
-    bounds = Ranges(dataset).bounds
-    return Sheet(dataset.tracklets.take(pa.array(rows)), bounds[rows, 0], bounds[rows, 1])
+    bounds = FrameRanges(dataset).bounds
+    return ContactSheet(dataset.tracklets.take(pa.array(rows)), bounds[rows, 0], bounds[rows, 1])
 
 
 def sprite_path(row: int) -> str:
@@ -151,7 +151,7 @@ def sprite_path(row: int) -> str:
 
 
 def draw_strips(
-    dataset: Dataset, sheet: Sheet, folder: Path | None, max_crops: int
+    dataset: Dataset, sheet: ContactSheet, folder: Path | None, max_crops: int
 ) -> Iterator[Strip]:
     """Draws all strips on all cores, in order; with a folder each goes to its file at once and is
     not kept."""
@@ -177,7 +177,7 @@ def draw_strips(
             yield strip
 
 
-def describe_page(dataset: Dataset, sheet: Sheet, strips: list[Strip]) -> dict[str, Any]:
+def describe_page(dataset: Dataset, sheet: ContactSheet, strips: list[Strip]) -> dict[str, Any]:
     """What the page knows: one list per column, one entry per tracklet; None for what the dataset
     does not know."""
     tracklets = sheet.tracklets
@@ -210,7 +210,7 @@ def describe_page(dataset: Dataset, sheet: Sheet, strips: list[Strip]) -> dict[s
 
 
 def _times(
-    frames: pa.Table, sheet: Sheet
+    frames: pa.Table, sheet: ContactSheet
 ) -> tuple[str | None, list[float | None], list[float | None]]:
     """When each tracklet begins and ends: in seconds, else in frames, else not at all."""
     for unit, column in (("s", "pts_s"), ("frames", "frame_index")):
@@ -221,7 +221,7 @@ def _times(
     return None, unknown, unknown
 
 
-def _means(frames: pa.Table, sheet: Sheet, column: str, digits: int) -> list[float | None]:
+def _means(frames: pa.Table, sheet: ContactSheet, column: str, digits: int) -> list[float | None]:
     """Mean of a column over each tracklet; None where nothing is known."""
     values = to_numpy(frames, column).astype(np.float64)
     known = np.isfinite(values)

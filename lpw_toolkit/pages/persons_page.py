@@ -9,8 +9,8 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.pages.dataset_page import (
+    ContactSheet,
     Look,
-    Sheet,
     Show,
     order_tracklets,
     take_sheet,
@@ -33,7 +33,7 @@ def write_persons(
     )
 
 
-def order_by_person(dataset: Dataset) -> Sheet:
+def order_by_person(dataset: Dataset) -> ContactSheet:
     """Tracklets of named persons by person, camera, first appearance and id. Errors: LpwError when
     there is none."""
     by_camera = order_tracklets(dataset).tracklets

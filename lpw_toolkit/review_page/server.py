@@ -1,4 +1,4 @@
-"""The server of the page: a few routes over a `Desk`, behind a `Guard`, on 127.0.0.1."""
+"""The server of the page: a few routes over a `ReviewSession`, behind a `Guard`, on 127.0.0.1."""
 
 import getpass
 import json
@@ -16,13 +16,13 @@ from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS
 from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, refuse_outside
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import App, Guard, Keys
-from lpw_toolkit.review_page.hints import Hints, read_hints
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
-from lpw_toolkit.review_page.team_desk import TeamDesk
+from lpw_toolkit.review_page.session import ReviewSession
+from lpw_toolkit.review_page.suggestions import Suggestions, read_hints
+from lpw_toolkit.review_page.team_session import TeamDesk
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -69,7 +69,7 @@ class ServeOptions:
     checks_frac: float = 0.0
 
     def __post_init__(self) -> None:
-        refuse_outside("option --checks", self.checks_frac, 0, 0.5)
+        check_range("option --checks", self.checks_frac, 0, 0.5)
         if self.team.reviewers and self.reviewer not in self.team.reviewers:
             expected = f"one of {', '.join(self.team.reviewers)}"
             raise LpwError(
@@ -106,10 +106,12 @@ def serve_review(
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def open_desk(dataset: Dataset, review: Review, hints: Hints, options: ServeOptions) -> Desk:
+def open_desk(
+    dataset: Dataset, review: Review, hints: Suggestions, options: ServeOptions
+) -> ReviewSession:
     """The desk of one reviewer, alone or in a team."""
     if not options.team.reviewers and not options.checks_frac:
-        return Desk(dataset, review, hints, options.seed)
+        return ReviewSession(dataset, review, hints, options.seed)
     return TeamDesk(dataset, review, hints, options.seed, options.team, options.checks_frac)
 
 
@@ -171,7 +173,7 @@ def read_static(name: str) -> bytes:
     return resources.files("lpw_toolkit.review_page").joinpath("static", name).read_bytes()
 
 
-def make_app(desk: Desk, port: int, keys: Keys) -> App:
+def make_app(desk: ReviewSession, port: int, keys: Keys) -> App:
     """The ASGI application: the routes over `desk`, behind the guard."""
     from starlette.applications import Starlette
     from starlette.routing import Route
@@ -203,7 +205,7 @@ def make_app(desk: Desk, port: int, keys: Keys) -> App:
     return Guard(Starlette(routes=routes), port, keys)
 
 
-def _draw_frames(desk: Desk, number: int, start: int, stop: int) -> bytes:
+def _draw_frames(desk: ReviewSession, number: int, start: int, stop: int) -> bytes:
     if stop - start > MAX_FRAMES:
         raise IndexError(stop)
     return desk.draw_frames(number, start, stop)
@@ -256,7 +258,7 @@ def _encode_json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-async def _decide(desk: Desk, request: "Request") -> "Response":
+async def _decide(desk: ReviewSession, request: "Request") -> "Response":
     """200 once the decision is on the disk; 400 for a wrong one; 503 where the system refuses, to
     be tried again."""
     from starlette.concurrency import run_in_threadpool

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.errors import LpwError, MismatchError, join_names
 
 N_SPLITS = 10
 DEFAULT_SEED = 0
@@ -99,16 +99,16 @@ def check_halves(splits: Sequence[Halves], known: Collection[str], thing: object
         both = sorted(set(split.train) & set(split.test))
         if both:
             raise LpwError(
-                where, f"{name_some(both)} in train and test", "each person in one half", do
+                where, f"{join_names(both)} in train and test", "each person in one half", do
             )
         for half in (split.train, split.test):
             if len(set(half)) != len(half):
                 twice = sorted({person for person in half if half.count(person) > 1})
-                raise LpwError(where, f"{name_some(twice)} twice", "each person once", do)
+                raise LpwError(where, f"{join_names(twice)} twice", "each person once", do)
         unknown = sorted({*split.train, *split.test} - known)
         if unknown:
             raise LpwError(
-                where, f"unknown persons {name_some(unknown)}", f"some of {len(known)} persons", do
+                where, f"unknown persons {join_names(unknown)}", f"some of {len(known)} persons", do
             )
 
 

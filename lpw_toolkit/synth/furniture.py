@@ -9,24 +9,26 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.synth.world import Item
 
-Sheet = NDArray[np.uint8]
+FurnitureSheet = NDArray[np.uint8]
 _FINE = 2  # drawn so much larger and then averaged down: soft edges
 
 
-def paint_item(item: Item, px_per_m: float) -> Sheet:
+def paint_item(item: Item, px_per_m: float) -> FurnitureSheet:
     """The item as premultiplied RGBA, its feet on the lower edge, `px_per_m` pixels a metre."""
     scale = px_per_m * _FINE
     size = (max(2, round(item.height_m * scale)), max(2, round(item.width_m * scale)))
     sheet = np.zeros((*size, 4), dtype=np.uint8)
     _PAINTERS[item.kind](sheet, np.random.default_rng(item.seed))
     small = (max(1, size[1] // _FINE), max(1, size[0] // _FINE))
-    averaged: Sheet = np.asarray(
+    averaged: FurnitureSheet = np.asarray(
         cv2.resize(sheet, small, interpolation=cv2.INTER_AREA), dtype=np.uint8
     )
     return averaged
 
 
-def _box(sheet: Sheet, box: tuple[float, float, float, float], colour: tuple[float, ...]) -> None:
+def _box(
+    sheet: FurnitureSheet, box: tuple[float, float, float, float], colour: tuple[float, ...]
+) -> None:
     """A rectangle left, top, right, bottom in fractions of the sheet."""
     rows, columns = sheet.shape[:2]
     left, right = round(box[0] * columns), max(round(box[2] * columns), round(box[0] * columns) + 1)
@@ -34,7 +36,7 @@ def _box(sheet: Sheet, box: tuple[float, float, float, float], colour: tuple[flo
     sheet[top:bottom, left:right] = (*(min(255, int(c)) for c in colour), 255)
 
 
-def _round_off(sheet: Sheet, strength: float) -> None:
+def _round_off(sheet: FurnitureSheet, strength: float) -> None:
     """Shades the whole sheet as an upright cylinder."""
     turn = np.linspace(-1, 1, sheet.shape[1])
     light = 1 - strength + strength * 1.25 * np.sqrt(1 - 0.92 * turn**2) - 0.12 * strength * turn
@@ -43,7 +45,10 @@ def _round_off(sheet: Sheet, strength: float) -> None:
 
 
 def _ellipse(
-    sheet: Sheet, centre: tuple[float, float], radii: tuple[float, float], colour: tuple[float, ...]
+    sheet: FurnitureSheet,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    colour: tuple[float, ...],
 ) -> None:
     rows, columns = sheet.shape[:2]
     middle = (round(centre[0] * columns), round(centre[1] * rows))
@@ -53,20 +58,22 @@ def _ellipse(
     )
 
 
-def _polygon(sheet: Sheet, points: list[tuple[float, float]], colour: tuple[float, ...]) -> None:
+def _polygon(
+    sheet: FurnitureSheet, points: list[tuple[float, float]], colour: tuple[float, ...]
+) -> None:
     rows, columns = sheet.shape[:2]
     corners = np.array([(round(x * columns), round(y * rows)) for x, y in points], dtype=np.int32)
     cv2.fillPoly(sheet, [corners], (*(float(c) for c in colour), 255.0))
 
 
-def _paint_lamp(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_lamp(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     _box(sheet, (0.25, 0.04, 0.75, 1.0), (66, 74, 72))
     _box(sheet, (0.05, 0.86, 0.95, 1.0), (56, 62, 60))
     _box(sheet, (0.0, 0.0, 1.0, 0.07), (208, 204, 180))
     _round_off(sheet, 0.5)
 
 
-def _paint_sign(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_sign(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     _box(sheet, (0.46, 0.5, 0.54, 1.0), (90, 92, 96))
     _box(sheet, (0.0, 0.0, 1.0, 0.62), (52, 56, 62))
     _box(sheet, (0.05, 0.02, 0.95, 0.6), tuple(rng.uniform(80, 220, 3)))
@@ -74,7 +81,7 @@ def _paint_sign(sheet: Sheet, rng: np.random.Generator) -> None:
     _box(sheet, (0.15, 0.46, 0.85, 0.5), (236, 234, 226))
 
 
-def _paint_tree(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_tree(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     _polygon(sheet, [(0.46, 0.3), (0.54, 0.3), (0.57, 1.0), (0.43, 1.0)], (84, 68, 54))
     for _ in range(26):
         x = rng.uniform(0.435, 0.56)
@@ -96,7 +103,7 @@ def _paint_tree(sheet: Sheet, rng: np.random.Generator) -> None:
         )
 
 
-def _paint_body(sheet: Sheet, rng: np.random.Generator, roof: float) -> None:
+def _paint_body(sheet: FurnitureSheet, rng: np.random.Generator, roof: float) -> None:
     """A car from the side: body, glass, wheels, lamps and a shine along the shoulder."""
     paint = np.array(
         [(150, 30, 34), (40, 58, 92), (188, 190, 192), (44, 46, 50), (222, 222, 218), (92, 110, 96)]
@@ -126,11 +133,11 @@ def _paint_body(sheet: Sheet, rng: np.random.Generator, roof: float) -> None:
         _ellipse(sheet, (x, 0.83), (0.042, 0.1), (150, 152, 156))
 
 
-def _paint_car(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_car(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     _paint_body(sheet, rng, 0.02)
 
 
-def _paint_van(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_van(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     paint = np.array([(214, 214, 208), (64, 84, 120), (176, 160, 60)])[int(rng.integers(3))]
     _polygon(
         sheet,
@@ -146,7 +153,7 @@ def _paint_van(sheet: Sheet, rng: np.random.Generator) -> None:
         _ellipse(sheet, (x, 0.87), (0.035, 0.07), (140, 142, 146))
 
 
-def _paint_car_rear(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_car_rear(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     paint = np.array([(150, 30, 34), (40, 58, 92), (188, 190, 192), (44, 46, 50), (222, 222, 218)])[
         int(rng.integers(5))
     ]
@@ -165,7 +172,7 @@ def _paint_car_rear(sheet: Sheet, rng: np.random.Generator) -> None:
         _box(sheet, (left, 0.84, right, 1.0), (26, 26, 28))
 
 
-def _paint_kiosk(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_kiosk(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     tint = np.array([(44, 92, 72), (126, 40, 42), (50, 72, 118), (168, 132, 60)])[
         int(rng.integers(4))
     ]
@@ -182,7 +189,7 @@ def _paint_kiosk(sheet: Sheet, rng: np.random.Generator) -> None:
     _round_off(sheet, 0.18)
 
 
-def _paint_bench(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_bench(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     for top in (0.0, 0.13, 0.26):
         _box(sheet, (0.0, top, 1.0, top + 0.09), (136, 98, 62))
     _box(sheet, (0.0, 0.5, 1.0, 0.62), (150, 110, 70))
@@ -190,7 +197,7 @@ def _paint_bench(sheet: Sheet, rng: np.random.Generator) -> None:
         _box(sheet, (x, 0.0, x + 0.06, 1.0), (50, 52, 54))
 
 
-def _paint_column(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_column(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     _box(sheet, (0.04, 0.08, 0.96, 1.0), (188, 182, 168))
     _box(sheet, (0.0, 0.0, 1.0, 0.09), (58, 82, 70))
     _box(sheet, (0.0, 0.93, 1.0, 1.0), (70, 74, 72))
@@ -203,7 +210,7 @@ def _paint_column(sheet: Sheet, rng: np.random.Generator) -> None:
     _round_off(sheet, 0.5)
 
 
-def _paint_planter(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_planter(sheet: FurnitureSheet, rng: np.random.Generator) -> None:
     for _ in range(220):
         x, y = rng.uniform(0.06, 0.94), rng.uniform(0.09, 0.6)
         light = rng.uniform(0.75, 1.25) * (1.15 - 0.6 * y)
@@ -216,7 +223,7 @@ def _paint_planter(sheet: Sheet, rng: np.random.Generator) -> None:
     _box(sheet, (0.0, 0.54, 1.0, 0.62), (166, 158, 146))
 
 
-_PAINTERS: dict[str, Callable[[Sheet, np.random.Generator], None]] = {
+_PAINTERS: dict[str, Callable[[FurnitureSheet, np.random.Generator], None]] = {
     "lamp": _paint_lamp,
     "sign": _paint_sign,
     "tree": _paint_tree,

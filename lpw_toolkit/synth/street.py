@@ -99,14 +99,14 @@ def write_street(
     views = build_world(config, people, world_rng)
     videos = [_write_view(out, view, config, noise, noise_rng) for view in views]
     persons = [person.to_json() for scene in people for person in scene]
-    writing.publish_text(out / "persons.json", _dump(persons))
+    writing.atomic_write_text(out / "persons.json", _dump(persons))
     summary = {
         "config": asdict(config),
         "noise": asdict(noise),
         "seed": seed,
         "videos": [v.video_id for v in videos],
     }
-    writing.publish_text(out / "street.json", _dump(summary))
+    writing.atomic_write_text(out / "street.json", _dump(summary))
     return Street(out, config, noise, tuple(videos))
 
 
@@ -169,10 +169,10 @@ def _write_view(
     for path in (files.video, files.truth, files.detections):
         writing.make_folder(path.parent)
     rows: list[Row] = []
-    writing.publish_bytes(files.video, _encode(_collect(Film(view, config), rows), config))
+    writing.atomic_write(files.video, _encode(_collect(Film(view, config), rows), config))
     truth = stack_truth(rows, view)
-    writing.publish_text(files.truth, format_truth(truth))
-    writing.publish_text(files.detections, format_detections(detect_truth(truth, noise, rng)))
+    writing.atomic_write_text(files.truth, format_truth(truth))
+    writing.atomic_write_text(files.detections, format_detections(detect_truth(truth, noise, rng)))
     return files
 
 

@@ -34,13 +34,13 @@ from lpw_toolkit import boxes as geometry
 from lpw_toolkit.boxes import iter_shared_frames
 from lpw_toolkit.dataset.mot_text import BoxRows
 from lpw_toolkit.dataset.tables import boxes_of
-from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from lpw_toolkit.errors import LpwError, check_range, option_name
 
-NOBODY = -1
+UNMATCHED = -1
 
 
 @dataclass(frozen=True)
-class Prices:
+class CleanupCosts:
     """Seconds of human work per decision, and the lengths (frames) at which the rules change."""
 
     accept_s: float = 2.0
@@ -55,11 +55,11 @@ class Prices:
 
     def __post_init__(self) -> None:
         for name in ("accept_s", "reject_s", "split_s", "drop_s", "merge_s"):
-            refuse_outside(option_name(name), getattr(self, name), 0, 1e9)
-        refuse_outside(option_name("min_frames"), self.min_frames, 0, 1e9, whole=True)
+            check_range(option_name(name), getattr(self, name), 0, 1e9)
+        check_range(option_name("min_frames"), self.min_frames, 0, 1e9, whole=True)
         for name in ("min_piece_frames", "min_mixed_frames"):
-            refuse_outside(option_name(name), getattr(self, name), 1, 1e9, whole=True)
-        refuse_outside(option_name("min_majority_frac"), self.min_majority_frac, 0, 1)
+            check_range(option_name(name), getattr(self, name), 1, 1e9, whole=True)
+        check_range(option_name("min_majority_frac"), self.min_majority_frac, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TrackletScore:
 
     Attributes:
         track: its number in the tracks.
-        person: majority identity, or NOBODY where no frame shows a counted person.
+        person: majority identity, or UNMATCHED where no frame shows a counted person.
         n_frames: boxes in it.
         purity: share of its frames on the majority person, 0 to 1.
         completeness: share of that person's counted boxes that it covers, 0 to 1.
@@ -153,7 +153,7 @@ def match_people(
         overlap[overlap < iou] = 0
         value = overlap
         if hold:
-            before = np.array([last.get(track, NOBODY) for track in tracks.track[rows].tolist()])
+            before = np.array([last.get(track, UNMATCHED) for track in tracks.track[rows].tolist()])
             kept = (before[:, None] == truth.track[others]) & (overlap > 0)
             value = overlap + kept * len(rows)  # one pair that is kept outweighs all overlaps
         i, j = linear_sum_assignment(value, maximize=True)
@@ -190,7 +190,7 @@ def score_each(
     *,
     iou: float = 0.3,
     hold: bool = False,
-    prices: Prices | None = None,
+    prices: CleanupCosts | None = None,
     detections: pa.Table | None = None,
 ) -> list[TrackletScore]:
     """Every tracklet of at least `prices.min_frames` frames, in order of its number.
@@ -203,11 +203,11 @@ def score_each(
 
     Errors: LpwError for an IoU out of range, and for a track with two boxes in one frame.
     """
-    refuse_outside("option --iou", iou, 0, 1, above=True)
-    prices = prices or Prices()
+    check_range("option --iou", iou, 0, 1, above=True)
+    prices = prices or CleanupCosts()
     tracks = _drop_short(tracks, prices.min_frames)
     matched = match_people(tracks, truth, iou=iou, hold=hold)
-    person = np.where(matched >= 0, truth.track[matched] if len(truth) else NOBODY, NOBODY)
+    person = np.where(matched >= 0, truth.track[matched] if len(truth) else UNMATCHED, UNMATCHED)
     backed = np.ones(len(tracks), bool) if detections is None else find_backed(tracks, detections)
     ids, counts = np.unique(truth.track[truth.flag != 0], return_counts=True)
     n_truth = dict(zip(ids.tolist(), counts.tolist(), strict=True))
@@ -222,15 +222,15 @@ def score_tracklets(
     truth: BoxRows,
     *,
     iou: float = 0.3,
-    prices: Prices | None = None,
+    prices: CleanupCosts | None = None,
     detections: pa.Table | None = None,
 ) -> Score:
     """The sums of `score_each` over one sequence, merging included. Errors: as there."""
     each = score_each(tracks, truth, iou=iou, prices=prices, detections=detections)
-    return sum_up(each, n_truth=int((truth.flag != 0).sum()), prices=prices or Prices())
+    return sum_up(each, n_truth=int((truth.flag != 0).sum()), prices=prices or CleanupCosts())
 
 
-def sum_up(each: list[TrackletScore], *, n_truth: int, prices: Prices) -> Score:
+def sum_up(each: list[TrackletScore], *, n_truth: int, prices: CleanupCosts) -> Score:
     """One sequence's Score from its tracklets; `n_truth` is the number of counted ground-truth
     boxes."""
     pieces = [person for tracklet in each for person in tracklet.pieces]
@@ -272,11 +272,11 @@ def _score_tracklet(
     person: NDArray[np.int64],
     backed: NDArray[np.bool_],
     n_truth: dict[int, int],
-    prices: Prices,
+    prices: CleanupCosts,
 ) -> TrackletScore:
     """`person` (T,) is the label of each frame in temporal order."""
-    ids, counts = np.unique(person[person != NOBODY], return_counts=True)
-    major = int(ids[np.argmax(counts)]) if len(ids) else NOBODY
+    ids, counts = np.unique(person[person != UNMATCHED], return_counts=True)
+    major = int(ids[np.argmax(counts)]) if len(ids) else UNMATCHED
     n_major = int(counts.max()) if len(ids) else 0
     accepted = n_major > 0 and n_major >= prices.min_majority_frac * len(person)
     cost_s, n_kept, pieces = prices.reject_s, 0, []
@@ -287,7 +287,7 @@ def _score_tracklet(
             other = int(person[start])
             if other == major:
                 continue
-            if other != NOBODY and stop - start >= prices.min_piece_frames:
+            if other != UNMATCHED and stop - start >= prices.min_piece_frames:
                 n_borders = (start > 0) + (stop < len(person))
                 cost_s += n_borders * prices.split_s + prices.accept_s
                 n_kept += int(backed[start:stop].sum())

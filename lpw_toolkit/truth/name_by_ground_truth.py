@@ -18,7 +18,7 @@ from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.splits.splits import Halves, digest_halves, draw_halves
@@ -162,7 +162,7 @@ def _copy_images(dataset: Dataset, folder: Path) -> None:
         write_file(folder / images.name(row), images.read(row))
 
     with show_progress("name", len(images), "images") as progress:
-        for _ in map_ahead(copy, range(len(images))):
+        for _ in prefetch(copy, range(len(images))):
             progress.advance()
     sync_all()
 

@@ -13,7 +13,7 @@ from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import exists, is_file, is_folder
 from lpw_toolkit.names import show_name
-from lpw_toolkit.truth.cleanup_cost import Prices, Score, pool, score_tracklets
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts, Score, pool, score_tracklets
 
 Pair = tuple[str, BoxRows, BoxRows]
 
@@ -23,7 +23,7 @@ def score_against(
     truth: Path,
     *,
     iou: float = 0.3,
-    prices: Prices,
+    prices: CleanupCosts,
     detections: Path | None = None,
 ) -> dict[str, Any]:
     """Scores every video and all together.

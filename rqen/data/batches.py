@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
 from rqen.data.augment import Augmentation
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """Which part of every batch this process takes: part `rank` of `n`."""
 
     rank: int = 0
@@ -60,12 +60,12 @@ class Batches(Dataset):
 
     def __init__(
         self,
-        index: ClipIndex,
+        index: TrackletIndex,
         pool: Pool,
         recipe: DataRecipe,
         augmentation: Augmentation,
         seed: int,
-        share: Share,
+        share: Shard,
     ) -> None:
         self.index, self.pool, self.recipe, self.augmentation = index, pool, recipe, augmentation
         self.seed, self.share = seed, share
@@ -99,7 +99,7 @@ class Batches(Dataset):
         return self.augmentation.apply(images, rng)
 
 
-def take_share(places: Ints, recipe: DataRecipe, share: Share) -> Ints:
+def take_share(places: Ints, recipe: DataRecipe, share: Shard) -> Ints:
     """Places in the batch (n,) that this process takes, in the batch's order within each role.
 
     Of `triplets` a share holds its anchors, then its positives, then its negatives, as a whole
@@ -112,7 +112,7 @@ def take_share(places: Ints, recipe: DataRecipe, share: Share) -> Ints:
     return blocks[:, share.rank * size : (share.rank + 1) * size].reshape(-1)
 
 
-def _check_share(recipe: DataRecipe, share: Share) -> None:
+def _check_share(recipe: DataRecipe, share: Shard) -> None:
     if recipe.batch == "sets" and recipe.n_persons % share.n:
         got = f"{recipe.n_persons} persons for {share.n} processes"
         raise LpwError(

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.progress import show_progress
 from rqen.data.prefetch import iter_ahead
 from rqen.model.aggregate import SetSums
@@ -41,7 +41,7 @@ class _Frames(Dataset):
     """Pieces of at most `size` frames: images (n, 3, H, W) uint8 of consecutive rows of the table
     of frames."""
 
-    def __init__(self, index: ClipIndex, rows: Ints, size: int, shape: tuple[int, int]) -> None:
+    def __init__(self, index: TrackletIndex, rows: Ints, size: int, shape: tuple[int, int]) -> None:
         self._index, self._rows, self._size, self._shape = index, rows, size, shape
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class EmbedOptions:
 
 @torch.no_grad()
 def embed_tracklets(
-    network: SetNetwork, index: ClipIndex, tracklets: Ints, options: EmbedOptions
+    network: SetNetwork, index: TrackletIndex, tracklets: Ints, options: EmbedOptions
 ) -> Embedded:
     """Embeds the tracklets with these rows, each from all of its frames.
 
@@ -102,7 +102,7 @@ def embed_tracklets(
 
 
 def iter_frames(
-    network: SetNetwork, index: ClipIndex, rows: Ints, options: EmbedOptions
+    network: SetNetwork, index: TrackletIndex, rows: Ints, options: EmbedOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch
     at a time."""

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
-from lpw_toolkit.errors import LpwError, MismatchError, name_some
-from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.errors import LpwError, MismatchError, join_names
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.network import SetNetwork, design_method
@@ -179,7 +179,7 @@ def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple
     )
 
 
-def _list_frames(index: ClipIndex, rows: Ints) -> Ints:
+def _list_frames(index: TrackletIndex, rows: Ints) -> Ints:
     return np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
 
 
@@ -245,7 +245,7 @@ def evaluate_run(
     *,
     regions: bool = False,
     splits: list[int] | None = None,
-    settings: Settings | None = None,
+    settings: DistanceSettings | None = None,
 ) -> dict[str, Evaluation]:
     """The figures of a run under a protocol: `all`, and with `regions` those of each region alone
     (`RU`, …).
@@ -253,7 +253,7 @@ def evaluate_run(
     Errors: as `evaluate` and `cut_region`.
     """
     return {
-        name: evaluate(found.dataset, part, protocol, settings or Settings(), splits=splits)
+        name: evaluate(found.dataset, part, protocol, settings or DistanceSettings(), splits=splits)
         for name, part in list_parts(found, regions=regions).items()
     }
 
@@ -312,7 +312,7 @@ def read_quality(path: Path, dataset: Dataset) -> Floats:
     strange = table["tracklet_id"].filter(pc.is_null(rows)).unique().to_pylist()
     if strange:
         raise MismatchError(
-            path, f"unknown tracklets {name_some(strange, 3)}", "those of the dataset", do
+            path, f"unknown tracklets {join_names(strange, 3)}", "those of the dataset", do
         )
     owner, position = rows.to_numpy(), to_integers(table, "position")
     names = table["region"].unique().to_pylist()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.protocol import Trial, open_protocol
+from lpw_toolkit.evaluation.protocol import QueryGallerySplit, open_protocol
 from rqen.run import run_folder
 
 #: Said beside the figures of a run that an older version trained.
@@ -22,7 +22,7 @@ UNBOUND = (
 
 def choose_trials(
     run: Path, dataset: Dataset, protocol: str, splits: Sequence[int] | None, *, asked: bool
-) -> list[Trial]:
+) -> list[QueryGallerySplit]:
     """The trials of a protocol that a run is tested on.
 
     On the dataset that it was trained on, that is its own split, and no other where anybody asks
@@ -63,14 +63,14 @@ def name_splits(numbers: Sequence[int]) -> str:
     return f"split{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
-def list_rows(trials: Sequence[Trial]) -> NDArray[np.int64]:
+def list_rows(trials: Sequence[QueryGallerySplit]) -> NDArray[np.int64]:
     """Rows (ascending) of the table of tracklets that ask or answer in any of the trials."""
     return np.unique(
         np.concatenate([rows for trial in trials for rows in (trial.query, trial.gallery)])
     )
 
 
-def note_training(run: Path, dataset: Dataset, trials: Sequence[Trial]) -> list[str]:
+def note_training(run: Path, dataset: Dataset, trials: Sequence[QueryGallerySplit]) -> list[str]:
     """What a reader of the figures must know of the run: how many queries show persons that it has
     trained on."""
     said = run_folder.read_run(run)

@@ -14,7 +14,7 @@ from rqen.recipe import LossRecipe
 Gather = Callable[[Tensor], Tensor]
 
 
-def measure_loss(
+def compute_loss(
     output: Output, person: Tensor, recipe: LossRecipe, gather: Gather | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one step, and its parts without gradient, before their weights.

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from lpw_toolkit.errors import LpwError
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import Maps
-from rqen.model.quality_predictor import QualityPredictor, Reading
+from rqen.model.quality_predictor import PredictorVariant, QualityPredictor
 from rqen.model.regions import DIVISION, pool_regions
 
 _POOLED = 5  # side of the auxiliary heads' pooling; smaller maps go without
@@ -30,7 +30,7 @@ Heads = Literal["frame", "neck", "necks"]
 
 
 @dataclass(frozen=True)
-class Design:
+class MethodSpec:
     """What a method is made of.
 
     Attributes:
@@ -48,7 +48,7 @@ class Design:
     division: tuple[float, ...] = DIVISION
     keep: int | None = None
     quality: Quality = "predicted"
-    predictor: Reading = "paper"
+    predictor: PredictorVariant = "paper"
     heads: Heads = "frame"
     auxiliary: bool = True
 
@@ -61,19 +61,19 @@ class Design:
 #: Table 2's rows, QAN, which is RQEN with one part, and `mean`: the baseline with the recipe's
 #: distance loss.
 METHODS = {
-    "baseline": Design(division=(1.0,), quality="uniform"),
-    "mean": Design(division=(1.0,), quality="uniform"),
-    "qan": Design(division=(1.0,)),
-    "ru": Design(keep=0),
-    "rm": Design(keep=1),
-    "rl": Design(keep=2),
-    "qfix": Design(quality="uniform"),
-    "more_params": Design(quality="appended"),
-    "rqen": Design(),
+    "baseline": MethodSpec(division=(1.0,), quality="uniform"),
+    "mean": MethodSpec(division=(1.0,), quality="uniform"),
+    "qan": MethodSpec(division=(1.0,)),
+    "ru": MethodSpec(keep=0),
+    "rm": MethodSpec(keep=1),
+    "rl": MethodSpec(keep=2),
+    "qfix": MethodSpec(quality="uniform"),
+    "more_params": MethodSpec(quality="appended"),
+    "rqen": MethodSpec(),
 }
 
 
-def design_method(name: str) -> Design:
+def design_method(name: str) -> MethodSpec:
     """The design of a method by name (`-` and `_` are one). Errors: LpwError that lists the
     names."""
     if name.replace("-", "_") not in METHODS:
@@ -107,13 +107,13 @@ class SetNetwork(nn.Module):
 
     Args:
         backbone: as `rqen.backbones.Backbone`.
-        design: see `Design`.
+        design: see `MethodSpec`.
         n_persons: identities to tell apart in training.
         size: height and width of the images in pixels (one predictor is tied to it).
     """
 
     def __init__(
-        self, backbone: nn.Module, design: Design, n_persons: int, size: tuple[int, int]
+        self, backbone: nn.Module, design: MethodSpec, n_persons: int, size: tuple[int, int]
     ) -> None:
         super().__init__()
         self.backbone, self.design = backbone, design

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
 
-Reading = Literal["paper", "released_pool2", "released_image"]
+PredictorVariant = Literal["paper", "released_pool2", "released_image"]
 _GRID = 4  # 28 x 28 averaged by 7 x 7
 
 
@@ -29,11 +29,16 @@ class QualityPredictor(nn.Module):
         n_regions: R.
     """
 
-    def __init__(self, reading: Reading, tap: tuple[int, int, int], n_regions: int) -> None:
+    def __init__(
+        self, reading: PredictorVariant, tap: tuple[int, int, int], n_regions: int
+    ) -> None:
         super().__init__()
-        if reading not in get_args(Reading):
+        if reading not in get_args(PredictorVariant):
             raise LpwError(
-                "quality predictor", reading, ", ".join(get_args(Reading)), "choose one of them"
+                "quality predictor",
+                reading,
+                ", ".join(get_args(PredictorVariant)),
+                "choose one of them",
             )
         self.reads_pixels = reading == "released_image"
         layers = {

@@ -16,15 +16,15 @@ from lpw_toolkit.dataset.image_codec import resize
 from lpw_toolkit.dataset.image_reader import ImageReader, open_images
 from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_folder
 from lpw_toolkit.dataset.tables import to_integers
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.files.writing import write_file
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.progress import show_progress
+from rqen.corruption.inject import read_mask
+from rqen.corruption.plan import REGIONS
 from rqen.inference.run_vectors import RunVectors, ScoringOptions, embed_run, name_regions
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
-from rqen.noise.plan import REGIONS
-from rqen.noise.planting import read_mask
 from rqen.quality_page.picture_page import Section, format_page
 from rqen.quality_page.score_pictures import Floats, Pixels, ScoredSet, draw_scores, draw_set
 from rqen.run.run_folder import read_run
@@ -237,10 +237,10 @@ def find_rows(dataset: Dataset, names: tuple[str, ...]) -> Ints:
     place = {name: row for row, name in enumerate(dataset.tracklets["tracklet_id"].to_pylist())}
     strange = [name for name in names if name not in place]
     if strange:
-        near = name_some(list(place), 3)
+        near = join_names(list(place), 3)
         raise LpwError(
             "option --tracklet",
-            name_some(strange, 3),
+            join_names(strange, 3),
             f"ids of {dataset.name}, such as {near}",
             "correct it",
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.reproduce.plan import Plan
+from rqen.reproduce.plan import ReproducePlan
 from rqen.reproduce.record import Record
 
 
@@ -38,7 +38,7 @@ class Figures:
         return f"{100 * self.mean[metric]:.1f}{spread}"
 
 
-def summarise_rows(plan: Plan, records: dict[str, Record]) -> dict[str, Figures]:
+def summarise_rows(plan: ReproducePlan, records: dict[str, Record]) -> dict[str, Figures]:
     """Figures of every row of the plan by its name, from the results that are there."""
     summaries = {}
     for row in plan.rows:

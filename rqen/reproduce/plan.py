@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset, sha256_file
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 from rqen.recipe import Recipe, read_recipe
 from rqen.reproduce.rows import Row, choose_rows
@@ -102,7 +102,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReproducePlan:
     """What is to be run, in order, and what the report says above the figures.
 
     Attributes:
@@ -125,7 +125,7 @@ class Plan:
     splits: tuple[int, ...]
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request) -> ReproducePlan:
     """Checks what was asked and lists it. Errors: LpwError in one line, before anything is run."""
     rows = choose_rows(request.table, request.methods, onnx=request.onnx is not None)
     refuse_inside_dataset(request.out)
@@ -137,7 +137,7 @@ def make_plan(request: Request) -> Plan:
         _fit_recipe(request, row, recipe.train.seed)
     protocol = _choose_protocol(request, test)
     splits = _choose_splits(request, test, protocol)
-    blank = Plan(request, rows, (), data, test, protocol, recipe, splits)
+    blank = ReproducePlan(request, rows, (), data, test, protocol, recipe, splits)
     return replace(blank, items=tuple(_list_items(blank)))
 
 
@@ -200,13 +200,13 @@ def _choose_splits(request: Request, test: Dataset, protocol: str) -> tuple[int,
         raise LpwError(
             "option --splits",
             got,
-            f"one of {name_some(known, 12)}, or all",
+            f"one of {join_names(known, 12)}, or all",
             "choose splits that are there",
         )
     return tuple(dict.fromkeys(request.splits))
 
 
-def _list_items(plan: Plan) -> Iterator[Item]:
+def _list_items(plan: ReproducePlan) -> Iterator[Item]:
     request = plan.request
     onnx_digest = sha256_file(request.onnx) if request.onnx is not None else None
     for place, seed in enumerate(request.seeds):
@@ -216,7 +216,9 @@ def _list_items(plan: Plan) -> Iterator[Item]:
                     yield _make_item(plan, row, seed, split, onnx_digest)
 
 
-def _make_item(plan: Plan, row: Row, seed: int, split: int, onnx_digest: str | None) -> Item:
+def _make_item(
+    plan: ReproducePlan, row: Row, seed: int, split: int, onnx_digest: str | None
+) -> Item:
     request, digest = plan.request, plan.test.digest
     training = _plan_training(plan, row, seed, split) if row.method else None
     made = training.name if training else f"onnx-{onnx_digest and onnx_digest[:8]}"
@@ -251,7 +253,7 @@ def _make_item(plan: Plan, row: Row, seed: int, split: int, onnx_digest: str | N
     )
 
 
-def _plan_training(plan: Plan, row: Row, seed: int, split: int) -> Training:
+def _plan_training(plan: ReproducePlan, row: Row, seed: int, split: int) -> Training:
     """The run of a row: on the split that is tested, on all of another dataset, or on both one
     after the other."""
     if plan.request.table == "table5":
@@ -264,7 +266,7 @@ def _plan_training(plan: Plan, row: Row, seed: int, split: int) -> Training:
 
 
 def _name_training(
-    plan: Plan, row: Row, seed: int, dataset: Dataset, split: int | None
+    plan: ReproducePlan, row: Row, seed: int, dataset: Dataset, split: int | None
 ) -> Training:
     digest = dataset.digest
     part = "all" if split is None else f"split{split}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.opening import exists, read_json
-from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_text
+from lpw_toolkit.files.writing import atomic_write_text, describe_os_error, make_folder
 from rqen.reproduce.plan import Item
 from rqen.run.run_folder import compare_settings
 
@@ -24,7 +24,7 @@ def write_record(out: Path, item: Item, record: Record) -> None:
     """Publishes a result. Errors: LpwError, OSError."""
     file = record_file(out, item)
     make_folder(file.parent)
-    publish_text(file, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    atomic_write_text(file, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
 def read_record(out: Path, item: Item) -> Record | None:

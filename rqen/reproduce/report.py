@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lpw_toolkit.errors import name_some
+from lpw_toolkit.errors import join_names
 from rqen.reproduce.figures import Figures, summarise_rows
 from rqen.reproduce.forms import Grid, Report
 from rqen.reproduce.identity import describe_identity, identify
 from rqen.reproduce.paper import METRICS, PaperRow, PaperTable, read_paper
-from rqen.reproduce.plan import Plan, make_plan
+from rqen.reproduce.plan import ReproducePlan, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.relations import check_relation, describe_relation
 from rqen.reproduce.rows import EXTRAS, TABLES
@@ -41,7 +41,7 @@ class Line:
     marks: tuple[int, ...]
 
 
-def widen_plan(plan: Plan) -> Plan:
+def widen_plan(plan: ReproducePlan) -> ReproducePlan:
     """The plan with every row of its table, and of EXTRAS those that have a result: what a report
     shows."""
     request, asked = plan.request, tuple(row.name for row in plan.rows)
@@ -56,7 +56,7 @@ def widen_plan(plan: Plan) -> Plan:
     )
 
 
-def make_report(plan: Plan, records: dict[str, Record]) -> Report:
+def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
     """The report of a plan from the results that are there."""
     paper = read_paper(plan.request.table)
     columns = _choose_columns(plan, paper)
@@ -80,7 +80,7 @@ def make_report(plan: Plan, records: dict[str, Record]) -> Report:
     return Report(paper.title, _write_head(plan, paper, used), grids, notes, facts)
 
 
-def _choose_columns(plan: Plan, paper: PaperTable) -> tuple[str, ...]:
+def _choose_columns(plan: ReproducePlan, paper: PaperTable) -> tuple[str, ...]:
     """The paper's datasets that stand beside ours: the one at hand, or all where it is none of
     them."""
     own = identify(plan.test)
@@ -91,7 +91,7 @@ def _choose_columns(plan: Plan, paper: PaperTable) -> tuple[str, ...]:
 
 
 def _list_lines(
-    plan: Plan,
+    plan: ReproducePlan,
     paper: PaperTable,
     columns: Sequence[str],
     figures: dict[str, Figures],
@@ -158,7 +158,7 @@ def _count(figures: Figures | None) -> str:
     )
 
 
-def _make_split_grid(plan: Plan, lines: Sequence[Line]) -> list[Grid]:
+def _make_split_grid(plan: ReproducePlan, lines: Sequence[Line]) -> list[Grid]:
     """Rank-1 of every split, where there are several."""
     if len(plan.splits) < 2:
         return []
@@ -175,7 +175,7 @@ def _make_split_grid(plan: Plan, lines: Sequence[Line]) -> list[Grid]:
     return [Grid([titles, *rows], 1, "ours, R-1 by split (the mean over seeds)")]
 
 
-def _write_head(plan: Plan, paper: PaperTable, used: Sequence[Record]) -> list[str]:
+def _write_head(plan: ReproducePlan, paper: PaperTable, used: Sequence[Record]) -> list[str]:
     """What the figures rest on."""
     request, recipe = plan.request, plan.recipe
     same = plan.data.root == plan.test.root
@@ -197,7 +197,7 @@ def _write_head(plan: Plan, paper: PaperTable, used: Sequence[Record]) -> list[s
         f"{recipe.train.iterations:,} iterations"
     )
     changes = f", {', '.join(request.changes)}" if request.changes else ""
-    which = f"seeds {name_some(request.seeds)}; splits {name_some(plan.splits, 12)}"
+    which = f"seeds {join_names(request.seeds)}; splits {join_names(plan.splits, 12)}"
     head = [
         f"ours: {where}",
         f"protocol {plan.protocol}; {how}{changes}; {which}; the last iteration counts",
@@ -215,7 +215,7 @@ def _write_head(plan: Plan, paper: PaperTable, used: Sequence[Record]) -> list[s
     ]
 
 
-def _is_the_papers(plan: Plan, paper: PaperTable) -> bool:
+def _is_the_papers(plan: ReproducePlan, paper: PaperTable) -> bool:
     data, test = identify(plan.data), identify(plan.test)
     name = f"{data}->{test}" if plan.request.table == "table5" else test
     return name in paper.datasets and (plan.request.table != "table6" or data == "LPW")
@@ -236,7 +236,10 @@ def _join_facts(used: Sequence[Record]) -> str:
 
 
 def _describe_lines(
-    plan: Plan, lines: Sequence[Line], columns: Sequence[str], relations: list[dict[str, Any]]
+    plan: ReproducePlan,
+    lines: Sequence[Line],
+    columns: Sequence[str],
+    relations: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The report for machines: fractions of ours, percent of the paper's; null is what was not run
     or not printed."""

@@ -4,7 +4,7 @@ compared."""
 from dataclasses import dataclass
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.rerank import RerankConfig
 
 
@@ -42,9 +42,9 @@ class Row:
         return self.method if shares else self.name
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> DistanceSettings:
         """How vectors are compared."""
-        return Settings(self.metric, rerank=RerankConfig() if self.rerank else None)
+        return DistanceSettings(self.metric, rerank=RerankConfig() if self.rerank else None)
 
 
 ROWS = {

@@ -27,11 +27,11 @@ from rqen.inference.run_vectors import (
     make_embeddings,
     shorten_regions,
 )
-from rqen.reproduce.plan import Item, Plan, Training
+from rqen.reproduce.plan import Item, ReproducePlan, Training
 from rqen.reproduce.record import Record, read_records, write_record
 from rqen.run import run_folder
-from rqen.training.distributed import Team
-from rqen.training.job import Job
+from rqen.training.distributed import ProcessGroup
+from rqen.training.job import TrainJob
 from rqen.training.train import train
 
 _REGIONS = ("RU", "RM", "RL")
@@ -53,7 +53,10 @@ class WorkOptions:
 
 
 def run_plan(
-    plan: Plan, team: Team, options: WorkOptions, report: Callable[[Item, Record], None]
+    plan: ReproducePlan,
+    team: ProcessGroup,
+    options: WorkOptions,
+    report: Callable[[Item, Record], None],
 ) -> dict[str, Record]:
     """Runs what is missing, in order; the results by the items' names.
 
@@ -84,7 +87,7 @@ def run_plan(
 class Worker:
     """Runs items; the vectors of the latest run are kept, because its regions come next."""
 
-    def __init__(self, plan: Plan, team: Team, options: WorkOptions) -> None:
+    def __init__(self, plan: ReproducePlan, team: ProcessGroup, options: WorkOptions) -> None:
         self._plan, self._team, self._options = plan, team, options
         self._key: tuple[Any, ...] = ()
         self._found: RunVectors | None = None
@@ -161,7 +164,7 @@ class Worker:
             return folder
         options = self._options
         begin = time.perf_counter()
-        job = Job(
+        job = TrainJob(
             training.data, folder, training.method, training.recipe, training.split,
             start, options.download, options.n_workers, resume=True,
         )  # fmt: skip

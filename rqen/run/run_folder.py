@@ -28,7 +28,7 @@ from torch import Tensor
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
-from lpw_toolkit.files.writing import describe_os_error, publish_bytes, publish_text
+from lpw_toolkit.files.writing import atomic_write, atomic_write_text, describe_os_error
 from lpw_toolkit.networks.tensor_file import parse_tensors
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
@@ -60,7 +60,7 @@ class State:
 
 def write_run(folder: Path, facts: dict[str, Any]) -> None:
     """Publishes run.json. Errors: OSError."""
-    publish_text(folder / RUN, json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    atomic_write_text(folder / RUN, json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _check_mode(mode: dict[str, Any]) -> None:
 
 def write_state(file: Path, state: State, digest: str) -> None:
     """Publishes weights and optimiser. `digest` is that of the run's settings. Errors: OSError."""
-    publish_bytes(file, _encode_state(state, {"digest": digest}))
+    atomic_write(file, _encode_state(state, {"digest": digest}))
 
 
 def _encode_state(state: State, facts: dict[str, str]) -> bytes:
@@ -175,7 +175,7 @@ def complete_run(folder: Path, state: State, kept: dict[str, Any]) -> None:
     facts = {**read_run(folder), "kept": kept}
     data = _encode_state(state, {"digest": facts["digest"], _RUN_DIGEST: digest_run(facts)})
     write_run(folder, {**facts, "model_sha256": hashlib.sha256(data).hexdigest()})
-    publish_bytes(folder / MODEL, data)
+    atomic_write(folder / MODEL, data)
 
 
 def digest_run(facts: dict[str, Any]) -> str:
@@ -301,14 +301,14 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor])
 
 def write_log(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Publishes log.jsonl and log.csv. Errors: OSError."""
-    publish_text(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    atomic_write_text(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     text = io.StringIO()
     writer = csv.DictWriter(
         text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n"
     )
     writer.writeheader()
     writer.writerows(rows)
-    publish_text(folder / "log.csv", text.getvalue())
+    atomic_write_text(folder / "log.csv", text.getvalue())
 
 
 def read_log(folder: Path, until: int) -> list[dict[str, Any]]:

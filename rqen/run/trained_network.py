@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.errors import MismatchError, name_some
+from lpw_toolkit.errors import MismatchError, join_names
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
 from rqen.run import run_folder
@@ -44,7 +44,7 @@ def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) ->
         if name.startswith("main.") and value.ndim
     }
     if rows and n_persons not in rows:
-        got = f"weights for {name_some(sorted(rows))} persons"
+        got = f"weights for {join_names(sorted(rows))} persons"
         raise MismatchError(
             run / run_folder.MODEL, got, f"the {n_persons} of run.json", "restore both from a copy"
         )

@@ -11,11 +11,11 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather
 
 from lpw_toolkit.errors import LpwError
-from rqen.data.batches import Share
+from rqen.data.batches import Shard
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """This process among those that train together.
 
     Attributes:
@@ -23,7 +23,7 @@ class Team:
         device: where it computes.
     """
 
-    share: Share
+    share: Shard
     device: torch.device
 
     @property
@@ -56,7 +56,7 @@ class Team:
 
 
 @contextmanager
-def open_team() -> Iterator[Team]:
+def open_process_group() -> Iterator[ProcessGroup]:
     """The team that torchrun started, or this process alone; on a GPU where there is one.
 
     Errors: LpwError for an environment that torchrun did not make.
@@ -64,7 +64,7 @@ def open_team() -> Iterator[Team]:
     n = os.environ.get("WORLD_SIZE", "1")
     cuda = torch.cuda.is_available()
     if n == "1":
-        yield Team(Share(), torch.device("cuda" if cuda else "cpu"))
+        yield ProcessGroup(Shard(), torch.device("cuda" if cuda else "cpu"))
         return
     try:
         rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
@@ -78,6 +78,6 @@ def open_team() -> Iterator[Team]:
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if cuda else "gloo")
     try:
-        yield Team(Share(rank, int(n)), device)
+        yield ProcessGroup(Shard(rank, int(n)), device)
     finally:
         distributed.destroy_process_group()

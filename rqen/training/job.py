@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lpw_toolkit import __version__
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
@@ -24,7 +24,7 @@ from rqen.run import run_folder
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainJob:
     """What is to be trained.
 
     Attributes:
@@ -54,7 +54,7 @@ class Job:
     tensorboard: bool = False
 
 
-def choose_rows(index: ClipIndex, split: int | None) -> NDArray[np.int64]:
+def choose_rows(index: TrackletIndex, split: int | None) -> NDArray[np.int64]:
     """Rows of the tracklets that train. Errors: LpwError for a split that is not there."""
     if split is None:
         return np.arange(len(index))
@@ -68,7 +68,7 @@ def choose_rows(index: ClipIndex, split: int | None) -> NDArray[np.int64]:
     return trials[split].train
 
 
-def build_network(job: Job, n_persons: int) -> SetNetwork:
+def build_network(job: TrainJob, n_persons: int) -> SetNetwork:
     """The network of a job, with the weights that it starts from. Errors: LpwError."""
     recipe = job.recipe
     options = BackboneOptions(recipe.model.weights, job.download, recipe.model.last_stride)
@@ -101,7 +101,11 @@ def _start_from(network: SetNetwork, run: Path) -> None:
 
 
 def describe_job(
-    job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, held_out: Sequence[str] = ()
+    job: TrainJob,
+    index: TrackletIndex,
+    pool: Pool,
+    network: SetNetwork,
+    held_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What run.json holds, but for what the machine chooses; the digest is over all of it.
 
@@ -133,7 +137,7 @@ def describe_job(
     return {**facts, "digest": run_folder.digest_settings(facts)}
 
 
-def open_folder(job: Job, facts: dict[str, Any]) -> dict[str, Any] | None:
+def open_folder(job: TrainJob, facts: dict[str, Any]) -> dict[str, Any] | None:
     """Makes the run's folder, or opens it to go on: then run.json as it was written before.
 
     Errors: LpwError for a folder that holds something else, a run of other settings (they are

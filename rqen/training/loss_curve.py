@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.files.writing import publish_bytes
+from lpw_toolkit.files.writing import atomic_write
 
 _OTHER = ("iteration", "lr", "images_per_s", "wait")
 _VALIDATION = {"val_map": "mAP", "val_rank1": "rank-1"}
@@ -46,4 +46,4 @@ def draw_log(rows: list[dict[str, Any]], out: Path) -> None:
     rate.set_xlabel("iteration")
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})
-    publish_bytes(out, picture.getvalue())
+    atomic_write(out, picture.getvalue())

@@ -8,7 +8,7 @@ from typing import Any
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.writing import make_folder, publish_bytes, remove_file
+from lpw_toolkit.files.writing import atomic_write, make_folder, remove_file
 
 FOLDER = "tensorboard"
 _WRITER = "tensorboard.summary.writer.record_writer"
@@ -45,7 +45,7 @@ def publish_events(run: Path, rows: list[dict[str, Any]], iteration: int) -> Non
         else:
             written = max(written, int(number))
     fresh = [row for row in rows if row["iteration"] > written]
-    publish_bytes(folder / f"{_PREFIX}{iteration:010d}", _encode(fresh))
+    atomic_write(folder / f"{_PREFIX}{iteration:010d}", _encode(fresh))
 
 
 def _encode(rows: list[dict[str, Any]]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from rqen.data.batches import Batch
 
 
-class Pace:
+class Throughput:
     """Counts images, and the seconds spent waiting for them, since it was started."""
 
     def __init__(self) -> None:

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import show_progress
 from rqen.data.augment import Augmentation
-from rqen.data.batches import Batch, Batches, Share, open_loader
+from rqen.data.batches import Batch, Batches, Shard, open_loader
 from rqen.data.samplers import Pool, make_pool
 from rqen.inference.embed import EmbedOptions
-from rqen.losses.objective import measure_loss
+from rqen.losses.objective import compute_loss
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
 from rqen.recipe import TrainRecipe
@@ -36,8 +36,8 @@ from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
 from rqen.training.cuda_graph import record_passes
-from rqen.training.distributed import Team
-from rqen.training.job import Job, build_network, choose_rows, describe_job, open_folder
+from rqen.training.distributed import ProcessGroup
+from rqen.training.job import TrainJob, build_network, choose_rows, describe_job, open_folder
 from rqen.training.loss_curve import draw_log
 from rqen.training.optimiser import (
     freeze_statistics,
@@ -47,13 +47,13 @@ from rqen.training.optimiser import (
     set_rate,
 )
 from rqen.training.tensorboard_log import publish_events, require_tensorboard
-from rqen.training.throughput import Pace
+from rqen.training.throughput import Throughput
 from rqen.training.validation import Best, name_persons, split_pool, validate
 
 _LOG_EVERY = 20
 
 
-def train(job: Job, team: Team) -> Path:
+def train(job: TrainJob, team: ProcessGroup) -> Path:
     """Trains, or goes on training; returns the folder of the run.
 
     Errors: LpwError for a job that cannot be done or a loss that is no number, CorruptCropError
@@ -81,7 +81,7 @@ def train(job: Job, team: Team) -> Path:
     optimiser = make_optimiser(network, recipe.optim)
     runner = Runner(job, team, network, optimiser, mode)
     done, rows = runner.restore(digest)
-    n, pace = recipe.train.iterations, Pace()
+    n, pace = recipe.train.iterations, Throughput()
     with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
         batches = open_loader(
             _make_batches(job, index, pool, network, team.share), done, n, job.n_workers
@@ -127,8 +127,8 @@ class Runner:
 
     def __init__(
         self,
-        job: Job,
-        team: Team,
+        job: TrainJob,
+        team: ProcessGroup,
         network: SetNetwork,
         optimiser: torch.optim.Optimizer,
         mode: Mode,
@@ -180,10 +180,10 @@ class Runner:
         with self.mode.autocast(self.team.device):
             output = self.joined(images)
         gather = None if self.team.is_alone else self.team.gather
-        return measure_loss(output, batch.person.to(self.team.device), self.job.recipe.loss, gather)
+        return compute_loss(output, batch.person.to(self.team.device), self.job.recipe.loss, gather)
 
     def validate(
-        self, iteration: int, index: ClipIndex, held_out: NDArray[np.int64]
+        self, iteration: int, index: TrackletIndex, held_out: NDArray[np.int64]
     ) -> dict[str, float]:
         """Ranks the tracklets held out, and keeps weights that are the best yet; only where this
         process leads."""
@@ -241,7 +241,12 @@ class Runner:
 
 
 def _agree_on_run(
-    job: Job, facts: dict[str, Any], team: Team, network: SetNetwork, index: ClipIndex, pool: Pool
+    job: TrainJob,
+    facts: dict[str, Any],
+    team: ProcessGroup,
+    network: SetNetwork,
+    index: TrackletIndex,
+    pool: Pool,
 ) -> dict[str, Any]:
     """run.json: as recorded when the run goes on, else with the mode that a trial chose, written by
     who leads."""
@@ -254,7 +259,9 @@ def _agree_on_run(
     return run_folder.read_run(job.out)
 
 
-def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: Pool) -> Mode:
+def _choose(
+    job: TrainJob, team: ProcessGroup, network: SetNetwork, index: TrackletIndex, pool: Pool
+) -> Mode:
     modes = list_modes(job.recipe.train, can_record=_can_record(job.recipe.train, team))
     if len(modes) == 1:
         return modes[0]
@@ -264,14 +271,14 @@ def _choose(job: Job, team: Team, network: SetNetwork, index: ClipIndex, pool: P
     )  # it takes minutes
 
     def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], None]:
-        alone = Team(Share(), team.device)
+        alone = ProcessGroup(Shard(), team.device)
         runner = Runner(job, alone, trial, torch.optim.SGD(trial.parameters(), lr=0.0), mode)
         return lambda: runner._measure(batch)[0].backward()
 
     return choose_mode(modes, network, make_step)
 
 
-def _can_record(recipe: TrainRecipe, team: Team) -> bool:
+def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
     """Whether steps can be CUDA graphs. Errors: LpwError where the recipe insists on what cannot
     be."""
     can = team.device.type == "cuda" and team.is_alone and not recipe.compile
@@ -288,7 +295,7 @@ def _can_record(recipe: TrainRecipe, team: Team) -> bool:
 
 
 def _make_batches(
-    job: Job, index: ClipIndex, pool: Pool, network: SetNetwork, share: Share
+    job: TrainJob, index: TrackletIndex, pool: Pool, network: SetNetwork, share: Shard
 ) -> Batches:
     data = job.recipe.data
     augmentation = Augmentation(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Cosine
@@ -57,7 +57,7 @@ class Best:
             }
 
 
-def split_pool(index: ClipIndex, pool: Pool, recipe: TrainRecipe) -> tuple[Pool, Ints]:
+def split_pool(index: TrackletIndex, pool: Pool, recipe: TrainRecipe) -> tuple[Pool, Ints]:
     """The pool that trains, and the rows of the tracklets of the persons who are held out (none
     with a share of 0).
 
@@ -76,13 +76,13 @@ def split_pool(index: ClipIndex, pool: Pool, recipe: TrainRecipe) -> tuple[Pool,
     return kept, held
 
 
-def name_persons(index: ClipIndex, rows: Ints) -> list[str]:
+def name_persons(index: TrackletIndex, rows: Ints) -> list[str]:
     """The persons of these tracklets, sorted."""
     return sorted(set(index.tracklets["person_id"].take(pa.array(rows, pa.int64())).to_pylist()))
 
 
 def validate(
-    network: SetNetwork, index: ClipIndex, held: Ints, options: EmbedOptions
+    network: SetNetwork, index: TrackletIndex, held: Ints, options: EmbedOptions
 ) -> dict[str, float]:
     """`val_rank1` and `val_map` (fractions): each tracklet held out asks, those by other cameras
     answer."""

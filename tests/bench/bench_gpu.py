@@ -35,7 +35,7 @@ from torch.utils.flop_counter import flop_registry
 
 from rqen.recipe import Recipe, read_recipe
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode, list_modes
-from rqen.training.job import Job, build_network
+from rqen.training.job import TrainJob, build_network
 
 DEVICE = torch.device("cuda")
 _PRODUCT_SIDE, _COPIED_BYTES = 8192, 1 << 32
@@ -95,7 +95,9 @@ def make_variant(variant: Variant, n_triplets: int) -> Callable[[], Any]:
     """The step of a variant, on a network of its own, warmed up."""
     torch.manual_seed(0)
     recipe = make_recipe(n_triplets, compiled=variant.compiled)
-    network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS).to(DEVICE)
+    network = build_network(TrainJob(Path("none"), Path("none"), "rqen", recipe), N_PERSONS).to(
+        DEVICE
+    )
     step = make_step(recipe, variant.mode.prepare(network), variant.mode)
     with set_switches(variant):
         for _ in range(5):
@@ -178,7 +180,9 @@ def count_step(n_triplets: int, card: dict[str, float]) -> dict[str, float]:
 def ask_trial() -> dict[str, Any]:
     """What the product's own trial chooses on this card."""
     recipe = make_recipe(1)
-    network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS).to(DEVICE)
+    network = build_network(TrainJob(Path("none"), Path("none"), "rqen", recipe), N_PERSONS).to(
+        DEVICE
+    )
     modes = list_modes(recipe.train, can_record=True)
     return vars(choose_mode(modes, network, functools.partial(make_step, recipe)))
 

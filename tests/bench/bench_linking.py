@@ -35,7 +35,7 @@ from lpw_toolkit.dataset.mot_text import (
 )
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.writing import publish_text
+from lpw_toolkit.files.writing import atomic_write_text
 from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.truth.cleanup_cost import Score, pool, score_tracklets
@@ -380,7 +380,7 @@ def main() -> None:
         args.mot, args.sort, seed=args.seed, rounds=args.rounds, sweeping=not args.no_sweep
     )
     if args.out:
-        publish_text(args.out, json.dumps(result, indent=1) + "\n")
+        atomic_write_text(args.out, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ from machine import print_table, write_result
 from lpw_toolkit.dataset.dataset import open_dataset
 from rqen.recipe import Recipe, read_recipe
 from rqen.run import run_folder
-from rqen.training.distributed import open_team
-from rqen.training.job import Job
+from rqen.training.distributed import open_process_group
+from rqen.training.job import TrainJob
 from rqen.training.train import train
 
 
 def measure(data: Path, recipe: Recipe, n_workers: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, open_team() as team:
-        run = train(Job(data, Path(folder) / "run", "rqen", recipe, n_workers=n_workers), team)
+    with tempfile.TemporaryDirectory() as folder, open_process_group() as team:
+        run = train(TrainJob(data, Path(folder) / "run", "rqen", recipe, n_workers=n_workers), team)
         rows = run_folder.read_log(run, recipe.train.iterations)[1:]
         mode = run_folder.read_run(run)["mode"]
     counted = [row for row in rows if "wait" in row]

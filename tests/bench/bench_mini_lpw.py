@@ -19,20 +19,20 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
-from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.exports.form import export_dataset
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 SETTINGS = {
-    "cosine": Settings("cosine"),
-    "Euclidean": Settings("euclidean"),
-    "XQDA": Settings("xqda"),
-    "XQDA, PCA 100": Settings("xqda", pca=100),
-    "KISSME, PCA 100": Settings("kissme", pca=100),
-    "cosine, re-ranked (20, 6, 0.3)": Settings("cosine", rerank=RerankConfig()),
-    "cosine, re-ranked (5, 2, 0.3)": Settings("cosine", rerank=RerankConfig(k1=5, k2=2)),
+    "cosine": DistanceSettings("cosine"),
+    "Euclidean": DistanceSettings("euclidean"),
+    "XQDA": DistanceSettings("xqda"),
+    "XQDA, PCA 100": DistanceSettings("xqda", pca=100),
+    "KISSME, PCA 100": DistanceSettings("kissme", pca=100),
+    "cosine, re-ranked (20, 6, 0.3)": DistanceSettings("cosine", rerank=RerankConfig()),
+    "cosine, re-ranked (5, 2, 0.3)": DistanceSettings("cosine", rerank=RerankConfig(k1=5, k2=2)),
 }
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp")
 

@@ -25,13 +25,13 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.evaluation.bootstrap import measure_lead
 from lpw_toolkit.evaluation.trials import read_trials
+from rqen.corruption.evaluate import ask_each_camera, compare_scores
+from rqen.corruption.inject import plant_noise, read_mask
+from rqen.corruption.plan import KINDS, NoiseConfig
 from rqen.inference.run_vectors import ScoringOptions, embed_run
-from rqen.noise.plan import KINDS, NoiseConfig
-from rqen.noise.planting import plant_noise, read_mask
-from rqen.noise.proof import ask_each_camera, compare_scores
 from rqen.recipe import Recipe, read_recipe
-from rqen.training.distributed import open_team
-from rqen.training.job import Job
+from rqen.training.distributed import open_process_group
+from rqen.training.job import TrainJob
 from rqen.training.train import train
 
 METHODS = ("rqen", "qfix", "qan", "mean")
@@ -295,8 +295,8 @@ def main() -> None:
             kept = RESULTS / options.name / f"{method}-{seed}.npz"
             result = read_found(kept, settings)
             if result is None:
-                with open_team() as team:
-                    job = Job(
+                with open_process_group() as team:
+                    job = TrainJob(
                         noisy.train,
                         options.out / "runs" / f"{method}-{seed}",
                         method,

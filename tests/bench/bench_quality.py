@@ -22,7 +22,7 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes
 from lpw_toolkit.dataset.schema import DETECTIONS
 from lpw_toolkit.dataset.tables import boxes_of, read_table, to_numpy
-from lpw_toolkit.truth.cleanup_cost import Prices, match_people
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts, match_people
 from lpw_toolkit.truth.score import read_tracks, score_against
 
 VIDEOS = {
@@ -91,7 +91,7 @@ def main() -> None:
                 check=True,
                 capture_output=True,
             )
-            score = score_against(out, truth_file, prices=Prices())["all"]
+            score = score_against(out, truth_file, prices=CleanupCosts())["all"]
             stem = Path(video).stem
             refined = read_tracks(open_dataset(out))[stem]
             raw = find_raw(refined, out / "detections" / f"{stem}.parquet")

@@ -22,7 +22,7 @@ from peak import measure_extra_mb
 
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.distances import Cosine
-from lpw_toolkit.evaluation.ranking import Blocks, Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.ranking import DistanceBlocks, Summary, rank_queries, summarise
 from lpw_toolkit.evaluation.relevance import judge
 
 SIZES = ((1980, 11_310), (1000, 100_000))
@@ -51,7 +51,7 @@ def draw_distances(ids: Ids, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def rank_ours(
-    distances: Blocks | NDArray[np.float32], ids: Ids, n_threads: int | None = None
+    distances: DistanceBlocks | NDArray[np.float32], ids: Ids, n_threads: int | None = None
 ) -> Summary:
     q_pids, g_pids, q_camids, g_camids = ids
     query = Labels(q_pids, q_camids, np.zeros(len(q_pids), dtype=np.int64))

@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader
 
 from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions
 from lpw_toolkit.dataset import schema, tables
-from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.pack import write_pack
@@ -119,7 +119,7 @@ def decode_image(data: bytes) -> torch.Tensor:
 class PlainFiles(torch.utils.data.Dataset):
     """What most loaders do: a list of paths for each tracklet, PIL, a random choice of frames."""
 
-    def __init__(self, index: ClipIndex) -> None:
+    def __init__(self, index: TrackletIndex) -> None:
         names = [
             str(index.dataset.root / index.images.name(row)) for row in range(len(index.images))
         ]

@@ -193,7 +193,7 @@ def main() -> None:
         }
     for name, values in results.items():
         print(f"{name:55s} rank-1 {values['rank_1']:.3f}  mAP {values['map']:.3f}")
-    writing.publish_text(args.out, json.dumps(summary, indent=1) + "\n")
+    writing.atomic_write_text(args.out, json.dumps(summary, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.embedding.mean_colour import REGIONS, describe_colours
-from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.synth.street import STREETS, open_street, write_street
@@ -33,10 +33,10 @@ from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.model.network import METHODS
 from rqen.reproduce.figures import summarise_rows
-from rqen.reproduce.plan import Item, Plan, Request, make_plan
+from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.work import WorkOptions, run_plan
-from rqen.training.distributed import open_team
+from rqen.training.distributed import open_process_group
 
 PROTOCOL = "market"
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "map")
@@ -68,7 +68,7 @@ def measure_colours(dataset: Dataset) -> dict[str, dict[str, float]]:
         for centred in (False, True):
             colours = describe_colours(index, rows, division=division, centred=centred)
             metrics = evaluate(
-                dataset, colours, PROTOCOL, Settings("euclidean")
+                dataset, colours, PROTOCOL, DistanceSettings("euclidean")
             ).metrics.to_pylist()
             found[colours.facts.model] = {
                 row["metric"]: round(100 * row["value"], 2) for row in metrics
@@ -77,7 +77,7 @@ def measure_colours(dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def publish(
-    plan: Plan, colours: dict[str, dict[str, float]], given: argparse.Namespace
+    plan: ReproducePlan, colours: dict[str, dict[str, float]], given: argparse.Namespace
 ) -> list[list[Any]]:
     """Writes what is there; returns rows of cells: figures in percent, and the lead in mAP over the
     best colours."""
@@ -151,7 +151,7 @@ def main() -> None:
         print(f"{item.name}: {rank1:.1f} rank-1, {m_ap:.1f} mAP", flush=True)
         publish(plan, colours, given)
 
-    with open_team() as team:
+    with open_process_group() as team:
         run_plan(
             plan,
             team,

@@ -35,19 +35,19 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.suggest.error_prior import Forest, parse_forest
-from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
+from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, open_stock, order
 from lpw_toolkit.cleaning.suggest.reasons import score_measures
 from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import boxes_of, make_table
-from lpw_toolkit.files.writing import make_folder, publish_text
+from lpw_toolkit.files.writing import atomic_write_text, make_folder
 from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.synth.street import STREETS as STREET_PRESETS
 from lpw_toolkit.synth.street import NoiseConfig, detect_truth, format_detections, simulate_street
-from lpw_toolkit.truth.cleanup_cost import Prices, score_each
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts, score_each
 from lpw_toolkit.truth.score import read_tracks
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -122,7 +122,7 @@ def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Tr
     """`pairs`: the tracks of each video, numbered below `n` in all, and its truth."""
     found = Truth(np.zeros(n, bool), np.zeros(n), np.full(n, -1, dtype=np.int64))
     for tracks, truth in pairs:
-        for s in score_each(tracks, truth, hold=hold, prices=Prices(min_frames=1)):
+        for s in score_each(tracks, truth, hold=hold, prices=CleanupCosts(min_frames=1)):
             found.error[s.track] = s.n_people >= 2 or s.purity < 0.5
             found.n_wrong[s.track], found.person[s.track] = (
                 round((1 - s.purity) * s.n_frames),
@@ -200,7 +200,7 @@ def detect_again(street: Path, seed: int, luck: int) -> Path:
     rng = np.random.default_rng([seed, luck])
     for video_id, truth in truths.items():
         make_folder((folder / video_id).parent)
-        publish_text(
+        atomic_write_text(
             folder / f"{video_id}.txt", format_detections(detect_truth(truth, NoiseConfig(), rng))
         )
     return folder
@@ -289,7 +289,7 @@ def thin(case: Case, seed: int) -> Case:
     return case.select(kept)
 
 
-def review(case: Case, stock: Stock) -> tuple[Ints, str]:
+def review(case: Case, stock: QueueFeatures) -> tuple[Ints, str]:
     """The order in which the scripted reviewer sees the tracklets, and the estimate shown at
     EFFORT."""
     number = {name: i for i, name in enumerate(stock.names)}

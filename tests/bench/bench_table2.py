@@ -19,11 +19,11 @@ from machine import RESULTS, describe_machine, print_table, write_result
 
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce.figures import summarise_rows
-from rqen.reproduce.plan import Item, Plan, Request, make_plan
+from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
 from rqen.reproduce.record import Record, read_records, record_file, write_record
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run.run_folder import compare_settings
-from rqen.training.distributed import open_team
+from rqen.training.distributed import open_process_group
 
 OSNET = (
     Path(__file__).resolve().parents[3] / "shared" / "data" / "weights" / "osnet_x0_25_msmt17.onnx"
@@ -78,13 +78,13 @@ def main() -> None:
         publish(plan, given.name)
 
     options = WorkOptions(ScoringOptions(n_workers=given.workers), n_workers=given.workers)
-    with open_team() as team:
+    with open_process_group() as team:
         run_plan(plan, team, options, report)
     lines = [[row["row"], *row["cells"], row["n"]] for row in publish(plan, given.name)]
     print_table([["row", *METRICS, "runs"], *lines])
 
 
-def restore(plan: Plan, name: str) -> None:
+def restore(plan: ReproducePlan, name: str) -> None:
     """Takes the rows of the committed result that were run with the settings asked for."""
     file = RESULTS / f"{name}.json"
     held = json.loads(file.read_text()) if file.is_file() else {"rows": []}
@@ -94,7 +94,7 @@ def restore(plan: Plan, name: str) -> None:
             write_record(plan.request.out, item, {"machine": held["machine"]} | same[0])
 
 
-def publish(plan: Plan, name: str) -> list[dict[str, Any]]:
+def publish(plan: ReproducePlan, name: str) -> list[dict[str, Any]]:
     """Writes what is there of the plan, row by row and in the mean over seeds; returns the means as
     cells."""
     records = read_records(plan.request.out, plan.items)

@@ -28,14 +28,14 @@ import torch
 from folding import fold_normalisation
 from machine import describe_machine, print_table, write_result
 
-from rqen.data.batches import Batch, Share
+from rqen.data.batches import Batch, Shard
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
 from rqen.recipe import Recipe, TrainRecipe, read_recipe
 from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode, list_modes, wait_for
-from rqen.training.distributed import Team
-from rqen.training.job import Job, build_network
+from rqen.training.distributed import ProcessGroup
+from rqen.training.job import TrainJob, build_network
 from rqen.training.optimiser import make_optimiser
 from rqen.training.train import Runner
 
@@ -65,8 +65,8 @@ def make_images(recipe: Recipe) -> torch.Tensor:
 
 def make_step(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable[[], Any]:
     """One whole step of training, on the network's device."""
-    job = Job(Path("none"), Path("none"), "rqen", recipe)
-    team = Team(Share(), next(network.parameters()).device)
+    job = TrainJob(Path("none"), Path("none"), "rqen", recipe)
+    team = ProcessGroup(Shard(), next(network.parameters()).device)
     runner = Runner(job, team, network, make_optimiser(network, recipe.optim), mode)
     batch = Batch(
         make_images(recipe), torch.tensor([0, 0, 1]).repeat_interleave(recipe.data.n_triplets)
@@ -114,7 +114,7 @@ def run_worker(given: argparse.Namespace) -> None:
     torch.manual_seed(0)
     work, variant, mode = given.worker
     recipe = make_recipe(given.backbone[0], tuple(given.size), compiled=variant == "compiled")
-    network = build_network(Job(Path("none"), Path("none"), "rqen", recipe), N_PERSONS)
+    network = build_network(TrainJob(Path("none"), Path("none"), "rqen", recipe), N_PERSONS)
     if variant != "plain":
         keep_freed_memory()
     if variant == "choose":

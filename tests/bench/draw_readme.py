@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset, sha256_file
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.tables import boxes_of, run_starts
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.pages.sprites import sample_positions
-from rqen.noise.plan import KINDS, NoiseConfig
-from rqen.noise.spoil import spoil
+from rqen.corruption.corrupt import spoil
+from rqen.corruption.plan import KINDS, NoiseConfig
 from rqen.quality_page.quality_page import QualityView
 from rqen.quality_page.score_pictures import ScoredSet, draw_set
 
@@ -93,7 +93,7 @@ def spoil_frames(
 ) -> ScoredSet:
     """Frames of a tracklet, evenly spaced, every other one with one region covered, blurred or
     darkened; scored."""
-    images, (start, stop) = open_images(dataset), Ranges(dataset).bounds[row].tolist()
+    images, (start, stop) = open_images(dataset), FrameRanges(dataset).bounds[row].tolist()
     others = np.concatenate([np.arange(start), np.arange(stop, dataset.frames.num_rows)])
     positions = sample_positions(stop - start, N_FRAMES)
     pixels = [images.decode(start + position) for position in positions]

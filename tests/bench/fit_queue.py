@@ -27,7 +27,7 @@ from scipy.stats import rankdata
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, lay_out, parse_forest
 from lpw_toolkit.cleaning.suggest.queue import open_stock
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
-from lpw_toolkit.files.writing import make_folder, publish_text
+from lpw_toolkit.files.writing import atomic_write_text, make_folder
 
 Floats = NDArray[np.float64]
 STREETS = (2, 4, 5, 6, 7, 8, 9)
@@ -123,7 +123,7 @@ def main() -> None:
     options = parser.parse_args()
     reasons = [name for name in REASONS if name not in LEFT_OUT]
     if not OUT.exists():
-        publish_text(
+        atomic_write_text(
             OUT, json.dumps({"reasons": [], "base": 0.0, "trees": []})
         )  # what reads suggestions wants one
     rows: list[tuple[str, Floats, NDArray[np.bool_], Floats]] = []
@@ -151,7 +151,7 @@ def main() -> None:
     for group in groups:
         _, inputs, errors, _ = next(row for row in rows if row[0] == group)
         text = fit_without(group)
-        publish_text(forests / f"{group}.json", text)
+        atomic_write_text(forests / f"{group}.json", text)
         table.append(
             [
                 group,
@@ -161,7 +161,7 @@ def main() -> None:
             ]
         )
     print_table(table)
-    publish_text(OUT, fit_without(None))
+    atomic_write_text(OUT, fit_without(None))
     print(f"written: {OUT.name}, {OUT.stat().st_size} bytes")
 
 

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.dataset.mot_text import BoxRows, track_rows
 from lpw_toolkit.dataset.tables import boxes_of
-from lpw_toolkit.linking.association import Pursuit, follow
+from lpw_toolkit.linking.association import AssociationConfig, associate_frames
 from lpw_toolkit.linking.motion import to_centres
 
 Peer = Callable[[pa.Table, "int | None"], BoxRows]
@@ -42,7 +42,7 @@ def link_plain(detections: pa.Table, gap: int | None) -> BoxRows:
     """The frame-to-frame rule: Hungarian, IoU 0.3, no motion."""
     frame = detections["frame_index"].to_numpy().astype(np.int64)
     boxes = boxes_of(detections)
-    tracks = follow(boxes, frame, Pursuit(iou=0.3, max_gap=gap or 1))
+    tracks = associate_frames(boxes, frame, AssociationConfig(iou=0.3, max_gap=gap or 1))
     return track_rows(detections, tracks)
 
 

@@ -40,8 +40,8 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.review_page.desk import Desk
-from lpw_toolkit.review_page.hints import read_hints
+from lpw_toolkit.review_page.session import ReviewSession
+from lpw_toolkit.review_page.suggestions import read_hints
 from lpw_toolkit.truth.scripted_reviewer import (
     can_cut,
     count_people,
@@ -170,7 +170,7 @@ def measure_disk(root: Path, n: int) -> dict[str, float]:
         tempfile.TemporaryDirectory(dir=root.parent) as folder,
         open_review(dataset, "bench", Path(folder)) as review,
     ):
-        desk = Desk(dataset, review, read_hints(dataset))
+        desk = ReviewSession(dataset, review, read_hints(dataset))
         names, spent = list(review.base.tracklets), []
         for i in range(n):
             entry = {

@@ -22,8 +22,8 @@ from fakes import write_fake
 from hostile_archives import write_ordinary
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
+from lpw_toolkit.benchmarks.image_copier import measure_image
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
-from lpw_toolkit.benchmarks.intake import measure_image
 from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Splits, list_benchmarks
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset

@@ -19,9 +19,9 @@ import lpw_toolkit
 from lpw_toolkit.cleaning.log.decisions import VERSION, Decision
 from lpw_toolkit.cleaning.log.pieces import find_piece
 from lpw_toolkit.cleaning.log.undo import find_undone
-from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, Use, settle_tracklet
+from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, AppliedDecision, settle_tracklet
 from lpw_toolkit.cleaning.state.state import describe_piece
-from lpw_toolkit.review_page.desk import tell_letter
+from lpw_toolkit.review_page.session import tell_letter
 
 HERE = Path(__file__).parent
 RULES = Path(lpw_toolkit.__file__).parent / "review_page" / "static" / "resolve.js"
@@ -60,7 +60,7 @@ def resolve_on_server(decisions: list[dict[str, Any]]) -> dict[str, Any]:
     ]
     undone = find_undone({decision.uuid: decision for decision in known}).uuids
     uses = [
-        Use(decision, piece)
+        AppliedDecision(decision, piece)
         for decision in known
         if decision.uuid not in undone
         for name in decision.tracklets

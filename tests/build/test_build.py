@@ -20,7 +20,7 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 from lpw_toolkit.truth.score import read_tracks, score_against
 
 
@@ -198,7 +198,7 @@ def test_relinking_wants_the_same_videos(street, built, tmp_path):
 
 
 def test_score_of_a_dataset_against_the_street(street, built):
-    facts = score_against(built, street / "truth", prices=Prices())
+    facts = score_against(built, street / "truth", prices=CleanupCosts())
     assert len(facts["videos"]) == 4
     assert 0.3 < facts["all"]["yield_frac"] <= 1 and facts["all"]["cost_per_1000_s"] > 0
     assert facts["all"]["IDF1"] > 0.3

@@ -29,7 +29,14 @@ from lpw_toolkit.cleaning.log.decisions import (
     format_line,
     parse_line,
 )
-from lpw_toolkit.cleaning.log.log import Known, Log, open_log, read_log, read_log_file, request_of
+from lpw_toolkit.cleaning.log.log import (
+    Log,
+    StateDigest,
+    open_log,
+    read_log,
+    read_log_file,
+    request_of,
+)
 from lpw_toolkit.errors import LpwError, MismatchError
 
 SEEN = "e" * 64
@@ -481,9 +488,12 @@ class TestMerging:
             decision.sha256
             for decision in chain("anna", [ask(n, "accept", "t") for n in range(1, 4)])
         ]
-        assert Known(DIGEST, hashes).digest == Known(DIGEST, hashes[::-1]).digest
+        assert StateDigest(DIGEST, hashes).digest == StateDigest(DIGEST, hashes[::-1]).digest
         assert (
-            len({Known(DIGEST, hashes[:n]).digest for n in range(4)} | {Known(SEEN, hashes).digest})
+            len(
+                {StateDigest(DIGEST, hashes[:n]).digest for n in range(4)}
+                | {StateDigest(SEEN, hashes).digest}
+            )
             == 5
         )
 

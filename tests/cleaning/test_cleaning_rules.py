@@ -20,8 +20,8 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.review_page.desk import Desk
-from lpw_toolkit.review_page.hints import read_hints
+from lpw_toolkit.review_page.session import ReviewSession
+from lpw_toolkit.review_page.suggestions import read_hints
 
 UUID = "0a1b2c3d-0000-4000-8000-00000000000{}"
 
@@ -95,7 +95,7 @@ def test_a_dropped_frame_is_no_review(dataset: Dataset) -> None:
     piece = settle(dataset).settled[name].pieces[0]
     assert (piece.dropped, piece.status) == ((2,), "unreviewed")
     with open_review(dataset, "anna") as review:
-        desk = Desk(dataset, review, read_hints(dataset))
+        desk = ReviewSession(dataset, review, read_hints(dataset))
         assert desk.start()["letters"] == "u" * 12
         review.decide(Request(UUID.format(1), "accept", (name,), {}, 900))
     piece = settle(dataset).settled[name].pieces[0]
@@ -129,7 +129,7 @@ def test_taken_back_and_not_made_again(dataset: Dataset) -> None:
 def test_rules_teach_the_queue_nothing(dataset: Dataset) -> None:
     run_rule(dataset, "short")
     with open_review(dataset, "anna") as review:
-        desk = Desk(dataset, review, read_hints(dataset))
+        desk = ReviewSession(dataset, review, read_hints(dataset))
         assert set(desk._tell_outcomes().values()) == {"unsure"}
         order = desk.order()
     assert len(order["order"]) == 12 - sum(

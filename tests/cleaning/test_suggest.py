@@ -21,7 +21,7 @@ from lpw_toolkit.cleaning.suggest.candidates import (
     find_across,
     find_merges,
     match_across,
-    straighten,
+    whiten,
 )
 from lpw_toolkit.cleaning.suggest.descriptors import (
     N_COLOURS,
@@ -460,7 +460,7 @@ class TestCandidates:
         def count(found: Pairs) -> float:
             return float((found.other[found.rank == 0] == right).mean())
 
-        straight = straighten(both, within, places.camera)
+        straight = whiten(both, within, places.camera)
         plain = find_across(places, straight)
         assert count(match_across(places, straight, both, within)) > count(plain) + 0.05
 

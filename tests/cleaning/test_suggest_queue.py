@@ -9,7 +9,7 @@ import pytest
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, parse_forest, read_forest
 from lpw_toolkit.cleaning.suggest.queue import (
     RANDOM_EVERY,
-    Stock,
+    QueueFeatures,
     open_stock,
     order,
     predict,
@@ -43,7 +43,7 @@ def make_suggestions(n: int, seed: int = 0, reasons: tuple[str, ...] = ("bend", 
     return make_table([list(column) for column in zip(*rows, strict=True)], SUGGESTIONS)
 
 
-def errors_by_score(stock: Stock, reason: str, rate: float, seed: int) -> np.ndarray:
+def errors_by_score(stock: QueueFeatures, reason: str, rate: float, seed: int) -> np.ndarray:
     """Errors that follow one reason, at about this rate."""
     score = stock.scores[:, stock.reasons.index(reason)]
     rng = np.random.default_rng(seed)

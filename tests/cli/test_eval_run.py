@@ -22,8 +22,8 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.inference.run_vectors import ScoringOptions, embed_run, evaluate_run, read_quality
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
-from rqen.training.distributed import Share, Team
-from rqen.training.job import Job
+from rqen.training.distributed import ProcessGroup, Shard
+from rqen.training.job import TrainJob
 from rqen.training.train import train
 
 SMALL = (
@@ -57,9 +57,9 @@ def refuse(*words: object) -> str:
 
 
 def make_run(dataset: Dataset, out: Path, split: int | None = 0, method: str = "rqen") -> Path:
-    alone = Team(Share(), torch.device("cpu"))
+    alone = ProcessGroup(Shard(), torch.device("cpu"))
     return train(
-        Job(dataset.root, out, method, read_recipe("modern", SMALL), split=split, n_workers=0),
+        TrainJob(dataset.root, out, method, read_recipe("modern", SMALL), split=split, n_workers=0),
         alone,
     )
 

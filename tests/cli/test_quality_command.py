@@ -23,10 +23,10 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.names import show_name
-from rqen.data.batches import Share
+from rqen.corruption.inject import plant_noise
+from rqen.corruption.plan import NoiseConfig
+from rqen.data.batches import Shard
 from rqen.inference.run_vectors import embed_run
-from rqen.noise.plan import NoiseConfig
-from rqen.noise.planting import plant_noise
 from rqen.quality_page.quality_page import (
     QualityView,
     choose_rows,
@@ -37,10 +37,10 @@ from rqen.quality_page.quality_page import (
 from rqen.quality_page.score_pictures import ScoredSet, draw_scores, draw_set
 from rqen.recipe import read_recipe
 from rqen.training import train as training
-from rqen.training.distributed import Team
-from rqen.training.job import Job
+from rqen.training.distributed import ProcessGroup
+from rqen.training.job import TrainJob
 
-ALONE = Team(Share(), torch.device("cpu"))
+ALONE = ProcessGroup(Shard(), torch.device("cpu"))
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
     "train.iterations=0",
@@ -57,7 +57,9 @@ def data(tmp_path_factory):
 
 def make_run(data: Path, out: Path, method: str = "rqen", *changes: str) -> Path:
     return training.train(
-        Job(data, out, method, read_recipe("modern", (*SMALL, *changes)), split=None, n_workers=0),
+        TrainJob(
+            data, out, method, read_recipe("modern", (*SMALL, *changes)), split=None, n_workers=0
+        ),
         ALONE,
     )
 

@@ -31,8 +31,8 @@ from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
 from rqen.run.trained_network import open_network
-from rqen.training.distributed import Share, Team
-from rqen.training.job import Job
+from rqen.training.distributed import ProcessGroup, Shard
+from rqen.training.job import TrainJob
 from rqen.training.train import train
 
 SMALL = (
@@ -64,8 +64,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset `d` with splits, and a run `run` on it."""
     root = tmp_path_factory.mktemp("home")
     dataset = make_reid(root / "d", boxes=True)
-    job = Job(dataset.root, root / "run", "rqen", read_recipe("modern", SMALL), n_workers=0)
-    train(job, Team(Share(), torch.device("cpu")))
+    job = TrainJob(dataset.root, root / "run", "rqen", read_recipe("modern", SMALL), n_workers=0)
+    train(job, ProcessGroup(Shard(), torch.device("cpu")))
     return root
 
 

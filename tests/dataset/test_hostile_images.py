@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
-from lpw_toolkit.benchmarks.intake import measure_image
+from lpw_toolkit.benchmarks.image_copier import measure_image
 from lpw_toolkit.build.assembly import hash_source
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset

@@ -91,7 +91,7 @@ class TestWriting:
         assert json.loads(second.output)["new"] is False
 
     def test_two_at_once_do_not_mix(self, dataset: Dataset) -> None:
-        with writing.publish_stream(dataset.root / PACK_FILE) as stream:
+        with writing.atomic_write_stream(dataset.root / PACK_FILE) as stream:
             stream.write(b"half")
             with pytest.raises(LpwError, match="another process"):
                 write_pack(dataset)

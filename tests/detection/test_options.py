@@ -8,16 +8,16 @@ import pytest
 from click.testing import CliRunner
 from lpw_cli.main import main
 
-from lpw_toolkit.build.assembly import Recipe
+from lpw_toolkit.build.assembly import BuildSettings
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
-from lpw_toolkit.errors import LpwError, refuse_outside
+from lpw_toolkit.errors import LpwError, check_range
 from lpw_toolkit.linking.linker import LinkConfig
 from lpw_toolkit.synth.street import NoiseConfig, StreetConfig
-from lpw_toolkit.truth.cleanup_cost import Prices
+from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 
-CONFIGS = [LinkConfig, CropConfig, Prices, StreetConfig, NoiseConfig]
+CONFIGS = [LinkConfig, CropConfig, CleanupCosts, StreetConfig, NoiseConfig]
 NAMES = {"size_px": "size", "min_score": "conf"}
 BAD: list[tuple[type, str, Any]] = [
     (CropConfig, "min_height_px", -1), (CropConfig, "min_width_px", math.inf),
@@ -31,9 +31,10 @@ BAD: list[tuple[type, str, Any]] = [
     (LinkConfig, "iou", 0), (LinkConfig, "iou", math.nan), (LinkConfig, "max_gap", 0),
     (LinkConfig, "max_gap", 2.5),
     (LinkConfig, "bridge_rival", math.inf), (LinkConfig, "min_length", -1),
-    (Recipe, "segment_frames", 0),
-    (Prices, "accept_s", -1), (Prices, "min_majority_frac", 5), (Prices, "min_mixed_frames", 0),
-    (Prices, "min_frames", 2.5), (Prices, "merge_s", math.nan),
+    (BuildSettings, "segment_frames", 0),
+    (CleanupCosts, "accept_s", -1), (CleanupCosts, "min_majority_frac", 5),
+    (CleanupCosts, "min_mixed_frames", 0),
+    (CleanupCosts, "min_frames", 2.5), (CleanupCosts, "merge_s", math.nan),
 ]  # fmt: skip
 BAD_DETECTOR: list[tuple[str, Any]] = [
     ("threads", -1), ("threads", 0), ("threads", 10**9), ("batch_size", math.inf),
@@ -85,11 +86,11 @@ def test_frame_rates_that_no_camera_has(tmp_path: Path, fps: float) -> None:
 
 
 def test_the_limits_themselves() -> None:
-    refuse_outside("option --x", 0, 0, 1)
-    refuse_outside("option --x", 1.0, 0, 1, whole=True)
+    check_range("option --x", 0, 0, 1)
+    check_range("option --x", 1.0, 0, 1, whole=True)
     for odd in (True, "1", None, 0):
         with pytest.raises(LpwError, match="a number above 0 to below 1"):
-            refuse_outside("option --x", odd, 0, 1, above=True, below=True)
+            check_range("option --x", odd, 0, 1, above=True, below=True)
 
 
 @pytest.mark.parametrize(

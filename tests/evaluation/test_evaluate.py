@@ -15,7 +15,7 @@ from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.dataset.schema import METRICS, QUERIES, check
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import Settings, Source
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.learned_distance import LearningConfig
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
@@ -62,7 +62,7 @@ def figures(found: Evaluation) -> dict[str, float]:
     return {row["metric"]: row["value"] for row in found.metrics.to_pylist()}
 
 
-LINE = Settings(metric="euclidean")
+LINE = DistanceSettings(metric="euclidean")
 
 
 class TestThreeMarsRules:
@@ -166,14 +166,14 @@ class TestCompareProtocols:
         assert any("skipped: q1, q2" in line for line in found.describe())
 
     def test_equal_rules_stand_once(self, prid: Dataset) -> None:
-        found = compare_protocols(prid, draw_persons(prid, 8, 1.0), "prid2011", Settings())
+        found = compare_protocols(prid, draw_persons(prid, 8, 1.0), "prid2011", DistanceSettings())
         assert [e.protocol for e in found.evaluations] == ["prid2011", "prid2011"]
         assert found.left_out["market"] == "ranks the same gallery by the same rule as prid2011"
 
 
 class TestSplits:
     def test_mean_and_deviation_of_ten(self, prid: Dataset) -> None:
-        found = evaluate(prid, draw_persons(prid, 8, 2.0), "prid2011", Settings())
+        found = evaluate(prid, draw_persons(prid, 8, 2.0), "prid2011", DistanceSettings())
         rows = found.metrics.to_pylist()
         each = [row["value"] for row in rows if row["metric"] == "cmc@1"]
         assert len(each) == 10
@@ -185,8 +185,8 @@ class TestSplits:
 
     def test_one_of_them(self, prid: Dataset) -> None:
         vectors = draw_persons(prid, 8, 2.0)
-        found = evaluate(prid, vectors, "prid2011", Settings(), splits=[3])
-        whole = evaluate(prid, vectors, "prid2011", Settings())
+        found = evaluate(prid, vectors, "prid2011", DistanceSettings(), splits=[3])
+        whole = evaluate(prid, vectors, "prid2011", DistanceSettings())
         assert set(found.metrics["split"].to_pylist()) == {3}
         assert found.metrics.to_pylist() == [
             row for row in whole.metrics.to_pylist() if row["split"] == 3
@@ -194,7 +194,7 @@ class TestSplits:
 
     def test_a_split_that_is_not_there(self, prid: Dataset) -> None:
         with pytest.raises(LpwError, match="--split: got 12; expected one of 0, 1, 2"):
-            evaluate(prid, draw_persons(prid, 8, 1.0), "prid2011", Settings(), splits=[12])
+            evaluate(prid, draw_persons(prid, 8, 1.0), "prid2011", DistanceSettings(), splits=[12])
 
     def test_drawn_splits_say_so(self, tmp_path: Path) -> None:
         source = {
@@ -204,7 +204,7 @@ class TestSplits:
             "note": "order rebuilt, not compared",
         }
         dataset = make_labelled(tmp_path / "d", **two_cameras(6, 2), source=source)
-        found = evaluate(dataset, draw_persons(dataset, 4, 1.0), "prid2011", Settings())
+        found = evaluate(dataset, draw_persons(dataset, 4, 1.0), "prid2011", DistanceSettings())
         said = (
             "drawn with seed 7; DRAWN, no published split; order rebuilt, not compared; digest "
             "dddddddddddd"
@@ -254,7 +254,9 @@ class TestReference:
         ]
         dataset = make_labelled(tmp_path / "d", rows)
         vectors = rng.integers(0, 4, (60, 2)).astype(np.float32)  # ties in plenty
-        found = evaluate(dataset, embed(dataset, vectors), "market", Settings(metric="sqeuclidean"))
+        found = evaluate(
+            dataset, embed(dataset, vectors), "market", DistanceSettings(metric="sqeuclidean")
+        )
         ap, first = self.slow(dataset, vectors, found)
         got = figures(found)
         assert got["map"] == pytest.approx(np.mean(ap))
@@ -272,10 +274,12 @@ class TestLearned:
         vectors[:, 4:] *= 20
         embeddings = embed(dataset, vectors + rng.normal(size=vectors.shape) * 0.01)
         plain = figures(
-            evaluate(dataset, embeddings, "prid2011", Settings(metric="euclidean"), splits=[0])
+            evaluate(
+                dataset, embeddings, "prid2011", DistanceSettings(metric="euclidean"), splits=[0]
+            )
         )
         found = evaluate(
-            dataset, embeddings, "prid2011", Settings(metric=metric, seed=3), splits=[0]
+            dataset, embeddings, "prid2011", DistanceSettings(metric=metric, seed=3), splits=[0]
         )
         assert figures(found)["cmc@1"] > 0.9 > 0.5 > plain["cmc@1"]
         assert found.facts["distance"].endswith("learned on the training part, seed 3")
@@ -284,7 +288,7 @@ class TestLearned:
     def test_the_test_part_teaches_nothing(self, metric: str, prid: Dataset) -> None:
         """Other vectors for one query change no distance of the others."""
         embeddings = draw_persons(prid, 6, 1.0)
-        settings = Settings(metric=metric, pca=4)
+        settings = DistanceSettings(metric=metric, pca=4)
         before = evaluate(prid, embeddings, "prid2011", settings, splits=[0])
         trial = before.results[0].trial
         changed = embeddings.vectors.copy()
@@ -303,15 +307,18 @@ class TestLearned:
         splits += [(0, "query", name) for name, *_ in rows[:200:20]]
         dataset = make_labelled(tmp_path / "d", rows, splits)
         embeddings = draw_persons(dataset, 6, 1.0)
-        ask = Settings(metric="xqda", seed=1)
+        ask = DistanceSettings(metric="xqda", seed=1)
         maps = [
             figures(evaluate(dataset, embeddings, "market", s))["map"]
-            for s in (ask, ask, Settings("xqda", seed=2))
+            for s in (ask, ask, DistanceSettings("xqda", seed=2))
         ]
         assert maps[0] == maps[1] != maps[2]
 
     def test_nothing_to_learn_from(self, prid: Dataset) -> None:
-        for settings, option in ((Settings("xqda"), "--metric xqda"), (Settings(pca=3), "--pca")):
+        for settings, option in (
+            (DistanceSettings("xqda"), "--metric xqda"),
+            (DistanceSettings(pca=3), "--pca"),
+        ):
             with pytest.raises(
                 LpwError, match=f"{option}: got no training tracklets.*--train-data"
             ):
@@ -319,9 +326,13 @@ class TestLearned:
 
     def test_another_dataset_teaches(self, prid: Dataset, tmp_path: Path) -> None:
         other = make_labelled(tmp_path / "d", **two_cameras(60, 1, ("cam1", "cam2")), name="ilids")
-        source = Source(other, draw_persons(other, 6, 0.5, 1))
+        source = MetricTrainingData(other, draw_persons(other, 6, 0.5, 1))
         found = evaluate(
-            prid, draw_persons(prid, 6, 0.5), "cross_dataset", Settings("xqda"), source=source
+            prid,
+            draw_persons(prid, 6, 0.5),
+            "cross_dataset",
+            DistanceSettings("xqda"),
+            source=source,
         )
         assert (
             f"learned on ilids ({other.manifest['digest'][:12]}), seed 0" in found.facts["distance"]
@@ -332,33 +343,46 @@ class TestLearned:
         embeddings = draw_persons(prid, 6, 1.0)
         with pytest.raises(LpwError, match="--train-data: got prid, which is what is tested"):
             evaluate(
-                prid, embeddings, "cross_dataset", Settings("xqda"), source=Source(prid, embeddings)
+                prid,
+                embeddings,
+                "cross_dataset",
+                DistanceSettings("xqda"),
+                source=MetricTrainingData(prid, embeddings),
             )
 
     def test_other_dimension(self, prid: Dataset, tmp_path: Path) -> None:
         other = make_labelled(tmp_path / "d", **two_cameras(60, 1, ("cam1", "cam2")))
-        source = Source(other, draw_persons(other, 5, 0.5))
+        source = MetricTrainingData(other, draw_persons(other, 5, 0.5))
         with pytest.raises(
             LpwError, match="--train-embeddings: got vectors of 5 numbers; expected 6"
         ):
             evaluate(
-                prid, draw_persons(prid, 6, 1.0), "cross_dataset", Settings("xqda"), source=source
+                prid,
+                draw_persons(prid, 6, 1.0),
+                "cross_dataset",
+                DistanceSettings("xqda"),
+                source=source,
             )
 
     @pytest.mark.parametrize(
         ("settings", "text"),
         [
             (
-                Settings("xqda", learning=LearningConfig(solver="svd")),
+                DistanceSettings("xqda", learning=LearningConfig(solver="svd")),
                 r"XQDA \(svd, automatic dims, ridge 0.001\)",
             ),
-            (Settings("xqda", pca=5), r"XQDA \(eigh, automatic dims, ridge 0.001, PCA to 5\)"),
-            (Settings("kissme", pca=5), r"KISSME \(PCA to 5, PSD\)"),
-            (Settings("euclidean", pca=5), "Euclidean, PCA to 5"),
-            (Settings("cosine"), "cosine$"),
+            (
+                DistanceSettings("xqda", pca=5),
+                r"XQDA \(eigh, automatic dims, ridge 0.001, PCA to 5\)",
+            ),
+            (DistanceSettings("kissme", pca=5), r"KISSME \(PCA to 5, PSD\)"),
+            (DistanceSettings("euclidean", pca=5), "Euclidean, PCA to 5"),
+            (DistanceSettings("cosine"), "cosine$"),
         ],
     )
-    def test_the_distance_in_words(self, settings: Settings, text: str, prid: Dataset) -> None:
+    def test_the_distance_in_words(
+        self, settings: DistanceSettings, text: str, prid: Dataset
+    ) -> None:
         found = evaluate(prid, draw_persons(prid, 6, 1.0), "prid2011", settings)
         assert len(found.metrics["distance"].unique()) == 1
         assert re.match(text, found.facts["distance"])
@@ -384,7 +408,7 @@ class TestReranking:
 
     def test_twins_are_kept_as_in_published_numbers(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
-        found = evaluate(mars, vectors, "mars", Settings("sqeuclidean", rerank=self.CONFIG))
+        found = evaluate(mars, vectors, "mars", DistanceSettings("sqeuclidean", rerank=self.CONFIG))
         expected = self.matrices(found, vectors.vectors, found.results[0].trial.gallery)
         assert np.allclose(found.results[0].blocks.block(0, 5), expected, atol=1e-5)
         assert (
@@ -396,7 +420,7 @@ class TestReranking:
 
     def test_twins_are_dropped_when_asked(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
-        settings = Settings("sqeuclidean", rerank=self.CONFIG, drop_twins=True)
+        settings = DistanceSettings("sqeuclidean", rerank=self.CONFIG, drop_twins=True)
         found = evaluate(mars, vectors, "mars", settings)
         trial = found.results[0].trial
         rest = np.setdiff1d(trial.gallery, trial.query)
@@ -415,7 +439,10 @@ class TestReranking:
         """The columns of queries equal what they are when those queries stand behind the others."""
         vectors = draw_persons(mars, 5, 1.0)
         found = evaluate(
-            mars, vectors, "mars", Settings("sqeuclidean", rerank=self.CONFIG, drop_twins=True)
+            mars,
+            vectors,
+            "mars",
+            DistanceSettings("sqeuclidean", rerank=self.CONFIG, drop_twins=True),
         )
         block, trial = found.results[0].blocks.block(0, 5), found.results[0].trial
         among = block[:, np.searchsorted(trial.gallery, trial.query)]
@@ -428,7 +455,9 @@ class TestReranking:
         assert np.allclose(block[:2, np.searchsorted(trial.gallery, q3)], expected, atol=1e-5)
 
     def test_no_twins_no_word_of_them(self, prid: Dataset) -> None:
-        found = evaluate(prid, draw_persons(prid, 6, 1.0), "prid2011", Settings(rerank=self.CONFIG))
+        found = evaluate(
+            prid, draw_persons(prid, 6, 1.0), "prid2011", DistanceSettings(rerank=self.CONFIG)
+        )
         assert "twins" not in found.facts["distance"]
         assert found.notes == []
 
@@ -444,30 +473,32 @@ class TestRefused:
 
     def test_training_tracklets_are_needed_only_to_learn(self, prid: Dataset) -> None:
         embeddings = draw_persons(prid, 6, 1.0)
-        trial = evaluate(prid, embeddings, "prid2011", Settings(), splits=[0]).results[0].trial
+        trial = (
+            evaluate(prid, embeddings, "prid2011", DistanceSettings(), splits=[0]).results[0].trial
+        )
         embeddings.present[trial.train] = False
-        evaluate(prid, embeddings, "prid2011", Settings(), splits=[0])
+        evaluate(prid, embeddings, "prid2011", DistanceSettings(), splits=[0])
         with pytest.raises(LpwError, match="no vector for 24 of 24 tracklets"):
-            evaluate(prid, embeddings, "prid2011", Settings("xqda"), splits=[0])
+            evaluate(prid, embeddings, "prid2011", DistanceSettings("xqda"), splits=[0])
 
     def test_vectors_without_a_direction(self, mars: Dataset) -> None:
         with pytest.raises(
             LpwError, match="vectors of length 0, which have no direction: q1; expected"
         ):
-            evaluate(mars, on_a_line(mars), "mars", Settings("cosine"))
+            evaluate(mars, on_a_line(mars), "mars", DistanceSettings("cosine"))
 
     def test_no_query_with_an_answer(self, tmp_path: Path) -> None:
         rows = [("a", "p1", "c1", "person"), ("b", "p2", "c2", "person")]
         dataset = make_labelled(tmp_path / "d", rows, [(0, "query", "a"), (0, "gallery", "b")])
         with pytest.raises(LpwError, match="none of 1 queries with a right answer"):
-            evaluate(dataset, embed(dataset, np.eye(2)), "market", Settings())
+            evaluate(dataset, embed(dataset, np.eye(2)), "market", DistanceSettings())
 
     def test_queries_that_count_as_missed_are_named(self, tmp_path: Path) -> None:
         case = two_cameras(6, 1)
         dataset = make_labelled(
             tmp_path / "d", case["rows"], [row for row in case["splits"] if row[2] != "cam_b/002"]
         )
-        found = evaluate(dataset, draw_persons(dataset, 4, 0.0), "prid2011", Settings())
+        found = evaluate(dataset, draw_persons(dataset, 4, 0.0), "prid2011", DistanceSettings())
         assert figures(found)["cmc@1"] == pytest.approx(2 / 3)
         assert found.notes == [
             "1 queries have no right answer in the gallery and count as missed: cam_a/002"
@@ -482,12 +513,12 @@ class TestRefused:
             LpwError,
             match="split 0: got an empty gallery by the rule of mars_torchreid; expected test",
         ):
-            evaluate(dataset, embed(dataset, np.eye(2)), "mars_torchreid", Settings())
+            evaluate(dataset, embed(dataset, np.eye(2)), "mars_torchreid", DistanceSettings())
 
     def test_persons_nobody_named_are_counted(self, tmp_path: Path) -> None:
         rows = [("a", "p", "c1", "person"), ("b", "p", "c2", "person"), ("n", None, "c2", "person")]
         dataset = make_labelled(tmp_path / "d", rows)
-        found = evaluate(dataset, embed(dataset, np.eye(3)), "market", Settings())
+        found = evaluate(dataset, embed(dataset, np.eye(3)), "market", DistanceSettings())
         assert found.notes == [
             "1 tracklets without a person_id stay out: nobody knows whether they would be right"
         ]

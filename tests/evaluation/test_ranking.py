@@ -16,8 +16,8 @@ from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import ranking as module
 from lpw_toolkit.evaluation.ranking import (
-    Computed,
-    Matrix,
+    DenseDistances,
+    LazyDistances,
     Ranking,
     iter_ranges,
     rank_queries,
@@ -213,7 +213,7 @@ class TestProperties:
             patch.setattr(module, "PART_BYTES", n_bytes)
             patch.setattr(module, "N_SORTED", n_bytes % 3)
             patch.setattr(module, "N_COMPARED", 1 + n_bytes % 2)
-            blocks = Computed(*values.shape, lambda start, stop: values[start:stop].copy())
+            blocks = LazyDistances(*values.shape, lambda start, stop: values[start:stop].copy())
             assert as_lists(rank_queries(blocks, judged, n_threads=n_threads)) == expected
 
     @given(cases())
@@ -313,8 +313,8 @@ class TestBadInput:
 
     def test_a_matrix_gives_rows_and_pairs(self) -> None:
         values = np.arange(6.0).reshape(2, 3)
-        assert Matrix(values).block(1, 2).tolist() == [[3, 4, 5]]
-        assert Matrix(values).pairs(np.array([1, 0]), np.array([0, 2])).tolist() == [3, 2]
+        assert DenseDistances(values).block(1, 2).tolist() == [[3, 4, 5]]
+        assert DenseDistances(values).pairs(np.array([1, 0]), np.array([0, 2])).tolist() == [3, 2]
 
 
 def load_evaluator() -> Any:

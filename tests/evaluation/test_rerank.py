@@ -18,7 +18,7 @@ from lpw_toolkit.evaluation.distances import (
     Quadratic,
     SquaredEuclidean,
 )
-from lpw_toolkit.evaluation.ranking import Matrix
+from lpw_toolkit.evaluation.ranking import DenseDistances
 from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features, rerank_matrices
 
 Values = NDArray[Any]
@@ -172,7 +172,9 @@ class TestAgainstTheSteps:
         config = RerankConfig(7, 3, 0.3)
         everything = np.block([[qq, qg], [qg.T, gg]])
         answers = np.array([3, 20, 0, 59, 14])
-        found = rerank(Matrix(everything), 15, squared=False, config=config, columns=answers)
+        found = rerank(
+            DenseDistances(everything), 15, squared=False, config=config, columns=answers
+        )
         assert found.shape == (15, 5)
         np.testing.assert_allclose(
             found[:, [1, 3]],

@@ -170,7 +170,7 @@ class TestNothingIsWrittenOutside:
     def test_a_temporary_file_of_a_killed_run_is_cleared(self, tmp_path: Path) -> None:
         (tmp_path / "a.0123456789abcdef.tmp~").write_text("torn")
         (tmp_path / "b.0123456789abcdef.tmp~").write_text("of another file")
-        writing.publish_text(tmp_path / "a", "whole")
+        writing.atomic_write_text(tmp_path / "a", "whole")
         assert list_names(tmp_path) == ["a", "b.0123456789abcdef.tmp~"]
 
     def test_a_log_with_a_second_name_is_not_added_to(self, tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ class TestRaces:
             link.symlink_to(place / "outside" / "file")
             link.rename(place / "o" / "out")
 
-        self.swap(change, lambda: writing.publish_text(place / "o" / "out", "new"))
+        self.swap(change, lambda: writing.atomic_write_text(place / "o" / "out", "new"))
         self.swap(change, lambda: writing.write_file(place / "o" / "out", b"new"))
         assert state_of(place / "outside") == before
 

@@ -16,8 +16,8 @@ from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.writing import (
     TEMPORARY_SUFFIX,
-    publish_bytes,
-    publish_text,
+    atomic_write,
+    atomic_write_text,
     remove_file,
     write_file,
 )
@@ -25,7 +25,7 @@ from lpw_toolkit.files.writing import (
 OLD, NEW = b"old" * 1000, b"new!" * 5000
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = {
-    "publish_bytes": "writing.publish_bytes(path, new)",
+    "atomic_write": "writing.atomic_write(path, new)",
     "write_file": "writing.write_file(path, new)",
     "remove_file": "writing.remove_file(path)",
     "append_line": "appending.append_line(path, new)",
@@ -57,7 +57,7 @@ def list_points(tmp_path: Path, call: str) -> list[str]:
 
 
 def test_publish_passes_write_two_fsyncs_and_a_rename(tmp_path: Path) -> None:
-    assert list_points(tmp_path, "publish_bytes") == ["write", "fsync", "rename", "fsync"]
+    assert list_points(tmp_path, "atomic_write") == ["write", "fsync", "rename", "fsync"]
     assert list_points(tmp_path, "append_line") == ["write", "fsync"]
     assert list_points(tmp_path, "remove_file") == ["unlink"]
     assert list_points(tmp_path, "write_file") == ["write"]
@@ -66,19 +66,18 @@ def test_publish_passes_write_two_fsyncs_and_a_rename(tmp_path: Path) -> None:
 @pytest.mark.parametrize("old", [OLD, None], ids=["over an old file", "a new file"])
 def test_kill_at_every_point_leaves_old_or_new(tmp_path: Path, old: bytes | None) -> None:
     seen = set()
-    for number in range(1, len(list_points(tmp_path, "publish_bytes")) + 1):
+    for number in range(1, len(list_points(tmp_path, "atomic_write")) + 1):
         path = tmp_path / f"f{number}"
         if old is not None:
             path.write_bytes(old)
         assert (
-            run_child(path, "publish_bytes", LPW_FAULT=f"any:{number}").returncode
-            == -signal.SIGKILL
+            run_child(path, "atomic_write", LPW_FAULT=f"any:{number}").returncode == -signal.SIGKILL
         )
         content = path.read_bytes() if path.exists() else None
         assert content in (old, NEW)
         seen.add(content)
         assert (
-            run_child(path, "publish_bytes").returncode == 0
+            run_child(path, "atomic_write").returncode == 0
         )  # what is left behind does not stand in the way
         assert path.read_bytes() == NEW
         assert not path.with_name(path.name + TEMPORARY_SUFFIX).exists()
@@ -97,7 +96,7 @@ def test_an_error_at_every_point_is_raised_and_leaves_no_litter(
         faults._hits.clear()
         monkeypatch.setenv("LPW_FAULT", f"any:{number}:{code}")
         with pytest.raises(OSError, match=os.strerror(getattr(errno, code))):
-            publish_bytes(folder / "f", NEW)
+            atomic_write(folder / "f", NEW)
         monkeypatch.delenv("LPW_FAULT")
         # Only the last point, the fsync of the folder, lies after the rename: then the new content
         # is there, whole.
@@ -113,7 +112,7 @@ def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "write", fail)
     with pytest.raises(OSError, match="No space left"):
-        publish_bytes(tmp_path / "f", NEW)
+        atomic_write(tmp_path / "f", NEW)
     assert (tmp_path / "f").read_bytes() == OLD
     assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
 
@@ -132,7 +131,7 @@ def test_a_full_disk_in_the_middle_of_a_file(
 
     monkeypatch.setattr(os, "write", write_some)
     with pytest.raises(OSError, match="No space left"):
-        publish_bytes(tmp_path / "f", NEW)
+        atomic_write(tmp_path / "f", NEW)
     assert calls == [20_000, 19_000, 18_000, 17_000]
     assert list(tmp_path.iterdir()) == []
 
@@ -140,7 +139,7 @@ def test_a_full_disk_in_the_middle_of_a_file(
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true_write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: true_write(descriptor, data[:777]))
-    publish_bytes(tmp_path / "f", NEW)
+    atomic_write(tmp_path / "f", NEW)
     assert (tmp_path / "f").read_bytes() == NEW
 
 
@@ -157,7 +156,7 @@ def test_write_file_removes_what_it_could_not_finish(
 
 
 def test_content_permissions_and_text(tmp_path: Path) -> None:
-    publish_text(tmp_path / "ü 1", "äöü\n")
+    atomic_write_text(tmp_path / "ü 1", "äöü\n")
     assert (tmp_path / "ü 1").read_bytes() == "äöü\n".encode()
     write_file(tmp_path / "empty", b"")
     assert (tmp_path / "empty").read_bytes() == b""
@@ -174,7 +173,7 @@ def test_what_is_no_regular_file_is_neither_replaced_nor_followed(
     make(tmp_path / "target")
     kind = (tmp_path / "target").lstat().st_mode
     with pytest.raises(FileExistsError):
-        publish_bytes(tmp_path / "target", NEW)
+        atomic_write(tmp_path / "target", NEW)
     assert (tmp_path / "other").read_bytes() == OLD
     assert (tmp_path / "target").lstat().st_mode == kind
 

@@ -85,8 +85,8 @@ OPENING_MODULES = {
 #: serve.
 MAY_WRITE = {
     ("cli/lpw_cli/main.py", "os.open"): "/dev/null in place of a closed standard output",
-    ("lpw_toolkit/dataset/mot_text.py", "np.savetxt"): "into memory; publish_text writes it",
-    ("lpw_toolkit/synth/street.py", "av.open"): "into memory; publish_bytes writes it",
+    ("lpw_toolkit/dataset/mot_text.py", "np.savetxt"): "into memory; atomic_write_text writes it",
+    ("lpw_toolkit/synth/street.py", "av.open"): "into memory; atomic_write writes it",
     (
         "lpw_toolkit/video/process.py",
         "os.ftruncate",

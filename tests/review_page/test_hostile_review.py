@@ -305,7 +305,7 @@ class TestHints:
         ],
     )
     def test_suggestions_fit_the_dataset(self, name: str, change: Row, root: Path) -> None:
-        from lpw_toolkit.review_page.hints import read_hints
+        from lpw_toolkit.review_page.suggestions import read_hints
 
         dataset = open_dataset(root)
         suggest(root, options=SuggestOptions(looks=4))

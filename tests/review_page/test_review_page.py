@@ -119,7 +119,7 @@ class TestOneKeyAfterTheOther:
 
     def test_the_suggested_frames_are_dropped(self, hand, served, monkeypatch):
         monkeypatch.setattr(
-            "lpw_toolkit.review_page.desk.suggest_drops", lambda reasons, n_frames: [[4, 7]]
+            "lpw_toolkit.review_page.session.suggest_drops", lambda reasons, n_frames: [[4, 7]]
         )
         hand.review(served.address)
         assert "drop the suggested frames" in hand.text("key-hints")

@@ -20,9 +20,7 @@ from lpw_toolkit.cleaning.state.review import open_review
 from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.review_page.desk import Desk
 from lpw_toolkit.review_page.guard import HEADERS, MAX_BODY_BYTES, Keys
-from lpw_toolkit.review_page.hints import choose_tiles, read_hints, suggest_cuts, suggest_drops
 from lpw_toolkit.review_page.server import (
     STATIC,
     ServeOptions,
@@ -30,6 +28,13 @@ from lpw_toolkit.review_page.server import (
     name_reviewer,
     read_static,
     serve_review,
+)
+from lpw_toolkit.review_page.session import ReviewSession
+from lpw_toolkit.review_page.suggestions import (
+    choose_tiles,
+    read_hints,
+    suggest_cuts,
+    suggest_drops,
 )
 
 PORT = 8421
@@ -58,7 +63,7 @@ def review(dataset):
 
 @pytest.fixture
 def desk(dataset, review):
-    return Desk(dataset, review, read_hints(dataset))
+    return ReviewSession(dataset, review, read_hints(dataset))
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ class Together:
     @pytest.fixture(scope="class")
     @classmethod
     def desk(cls, made, review):
-        return Desk(open_dataset(made), review, read_hints(open_dataset(made)))
+        return ReviewSession(open_dataset(made), review, read_hints(open_dataset(made)))
 
 
 class TestWhoIsLetIn(Together):
@@ -396,7 +401,7 @@ class TestWhatItTells:
         self, dataset, review, keys
     ):
         shutil.rmtree(dataset.root / "cleanup" / "suggestions")
-        desk = Desk(dataset, review, read_hints(dataset))
+        desk = ReviewSession(dataset, review, read_hints(dataset))
         start = desk.start()
         assert start["order"] == list(range(12))
         assert not start["has_hints"]
@@ -508,9 +513,9 @@ class TestDeciding:
 
     def test_what_clashes_is_told_with_its_decisions(self, dataset):
         with open_review(dataset, "bob") as other:
-            Desk(dataset, other, read_hints(dataset)).decide(make_request("reject"))
+            ReviewSession(dataset, other, read_hints(dataset)).decide(make_request("reject"))
         with open_review(dataset, "anna") as review:
-            desk = Desk(dataset, review, read_hints(dataset))
+            desk = ReviewSession(dataset, review, read_hints(dataset))
             desk.decide(make_request("accept"))
             (clash,) = desk.list_clashes()
             assert clash["kind"] == "verdict"

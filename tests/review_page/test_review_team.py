@@ -26,9 +26,9 @@ from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.attention import splice
-from lpw_toolkit.review_page.hints import read_hints
 from lpw_toolkit.review_page.server import ServeOptions, open_desk
-from lpw_toolkit.review_page.team_desk import TeamDesk
+from lpw_toolkit.review_page.suggestions import read_hints
+from lpw_toolkit.review_page.team_session import TeamDesk
 
 ALONE = Team()
 

@@ -18,8 +18,8 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking.linker import PRESETS, link
 from lpw_toolkit.truth import mot_metrics
 from lpw_toolkit.truth.cleanup_cost import (
-    NOBODY,
-    Prices,
+    UNMATCHED,
+    CleanupCosts,
     Score,
     find_backed,
     match_people,
@@ -54,7 +54,7 @@ def draw(*labels: str) -> BoxRows:
     return rows(list(range(len(text))), tracks, [PLACE[c] for c in text])
 
 
-def score(*labels: str, prices: Prices | None = None) -> Score:
+def score(*labels: str, prices: CleanupCosts | None = None) -> Score:
     return score_tracklets(draw(*labels), street(200), prices=prices)
 
 
@@ -110,7 +110,7 @@ def test_each_tracklet() -> None:
     assert (first.person, first.n_frames, first.n_people, first.pieces) == (1, 18, 2, (1, 2))
     assert first.purity == pytest.approx(10 / 18)
     assert first.completeness == pytest.approx(10 / 40)
-    assert (second.person, second.accepted, second.pieces) == (NOBODY, False, ())
+    assert (second.person, second.accepted, second.pieces) == (UNMATCHED, False, ())
 
 
 def test_fragments_per_identity() -> None:
@@ -118,16 +118,17 @@ def test_fragments_per_identity() -> None:
 
 
 def test_prices_and_lengths_are_options() -> None:
-    prices = Prices(
+    prices = CleanupCosts(
         accept_s=1, reject_s=10, split_s=5, drop_s=7, merge_s=100, min_frames=3, min_piece_frames=2
     )
     assert score("A" * 5 + "BB", "A" * 3, prices=prices).cost_s == (1 + 5 + 1) + 1 + 100
     assert score("." * 3, prices=prices).cost_s == 10
     assert (
-        score("A" * 4 + "B" * 3, prices=Prices(min_frames=3, min_majority_frac=0.6)).cost_s == 2.5
+        score("A" * 4 + "B" * 3, prices=CleanupCosts(min_frames=3, min_majority_frac=0.6)).cost_s
+        == 2.5
     )
     with pytest.raises(LpwError, match="option --drop-s"):
-        Prices(drop_s=-1)
+        CleanupCosts(drop_s=-1)
 
 
 def test_matching_is_optimal_and_thresholded() -> None:
@@ -154,7 +155,7 @@ def test_a_held_person_stays_while_the_boxes_overlap() -> None:
     )  # overlaps the first by 0.33, then by 0.25
     assert truth.track[match_people(leaving, truth, hold=True)].tolist() == [1, 1, 1, 2, 2, 2]
     n_people = [score_each(between, truth, hold=hold,
-    prices=Prices(min_frames=1, min_mixed_frames=3))[0].n_people
+    prices=CleanupCosts(min_frames=1, min_mixed_frames=3))[0].n_people
                 for hold in (False, True)]  # fmt: skip
     assert n_people == [2, 1]
     away = rows(

@@ -19,14 +19,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     survey,
 )
 from lpw_toolkit.benchmarks.reader import (
+    RawDataset,
     RawTracklet,
-    Reading,
     ReadOptions,
     Splits,
     Tree,
     read_facts,
 )
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     N_SPLITS,
@@ -49,7 +49,7 @@ _KNOWN = (
 )
 
 
-def read(tree: Tree, options: ReadOptions) -> Reading:
+def read(tree: Tree, options: ReadOptions) -> RawDataset:
     """Tracklets `cam1/person001` and ten splits: the official ones, or drawn ones where their file
     is missing.
 
@@ -62,7 +62,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     refuse_options(options, FACTS.title, seed=True)
     found = survey(tree, _FOLDER, LAYOUT)
     extras, n_known = drop_known(found.others, _KNOWN)
-    reading = Reading([], None, extras=extras)
+    reading = RawDataset([], None, extras=extras)
     _read_sequences(found, reading)
     seen = {
         camera: {str(t.person_id) for t in reading.tracklets if t.camera_id == camera}
@@ -85,7 +85,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     return reading
 
 
-def _read_sequences(found: Survey, reading: Reading) -> None:
+def _read_sequences(found: Survey, reading: RawDataset) -> None:
     for folder in found.folders:
         camera, person = folder.parts
         images = pick_images(
@@ -106,17 +106,19 @@ def _compare(seen: dict[str, set[str]]) -> list[str]:
     first, last = FACTS.counts["person_numbers"]
     beyond = sorted(p for p in set().union(*seen.values()) if not first <= int(p[6:]) <= last)
     if beyond:
-        lines.append(f"persons beyond the published numbers {first} to {last}: {name_some(beyond)}")
+        lines.append(
+            f"persons beyond the published numbers {first} to {last}: {join_names(beyond)}"
+        )
     for camera, other in (CAMERAS, CAMERAS[::-1]):
         alone = sorted(seen[camera] - seen[other])
         if alone:
             lines.append(
-                f"persons of sequences/{camera} that sequences/{other} lacks: {name_some(alone)}"
+                f"persons of sequences/{camera} that sequences/{other} lacks: {join_names(alone)}"
             )
     return lines
 
 
-def _split(tree: Tree, reading: Reading, persons: list[str], seed: int | None) -> Splits | None:
+def _split(tree: Tree, reading: RawDataset, persons: list[str], seed: int | None) -> Splits | None:
     """The official splits where they fit the persons found; drawn ones with a seed, or where there
     is no file."""
     file = _find_split_file(tree)

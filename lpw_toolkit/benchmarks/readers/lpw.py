@@ -12,14 +12,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     survey,
 )
 from lpw_toolkit.benchmarks.reader import (
+    RawDataset,
     RawTracklet,
-    Reading,
     ReadOptions,
     Splits,
     Tree,
     read_facts,
 )
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, digest_facts, read_published
 
 FACTS = read_facts("lpw")
@@ -29,7 +29,7 @@ _FOLDER = r"(scen[0-9]+)/(view[0-9]+)/(0|[1-9][0-9]*)"
 _IMAGE = re.compile(r"([0-9]{1,9})\.jpg")
 
 
-def read(tree: Tree, options: ReadOptions) -> Reading:
+def read(tree: Tree, options: ReadOptions) -> RawDataset:
     """Tracklets `scen1/view2/ID` of persons `scen1/ID`, and the published split.
 
     The same number in another scene is another person; there is one tracklet for each (scene, view,
@@ -41,7 +41,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     """
     refuse_options(options, FACTS.title)
     found = survey(tree, _FOLDER, LAYOUT)
-    reading = Reading([], None, extras=list(found.others))
+    reading = RawDataset([], None, extras=list(found.others))
     for folder in found.folders:
         scene, view, number = folder.parts
         camera = f"{scene}/{view}"
@@ -114,8 +114,8 @@ def _compare_views(tracklets: list[RawTracklet]) -> list[str]:
             p for p, seen in cameras.items() if p.startswith(f"{scene}/") and camera not in seen
         ]
         if absent:
-            lines.append(f"{camera}, which sees all persons of {scene}, lacks {name_some(absent)}")
+            lines.append(f"{camera}, which sees all persons of {scene}, lacks {join_names(absent)}")
     single = [
         f"{seen[0]}/{person.partition('/')[2]}" for person, seen in cameras.items() if len(seen) < 2
     ]
-    return [*lines, f"persons by one camera only: {name_some(single)}"] if single else lines
+    return [*lines, f"persons by one camera only: {join_names(single)}"] if single else lines

@@ -31,14 +31,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     survey,
 )
 from lpw_toolkit.benchmarks.reader import (
+    RawDataset,
     RawTracklet,
-    Reading,
     ReadOptions,
     Splits,
     Tree,
     read_facts,
 )
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.splits.splits import NO_SPLIT, are_usable, read_published
 
 FACTS = read_facts("mars")
@@ -70,7 +70,7 @@ class Track:
         return int(self.key[5])
 
 
-def read(tree: Tree, options: ReadOptions) -> Reading:
+def read(tree: Tree, options: ReadOptions) -> RawDataset:
     """Tracklets `test/0002/C1T0001` of persons `0002` by cameras `C1`, and the official split.
 
     Tracks are grouped by the names of their images: person, camera and T. With the official `info`
@@ -84,7 +84,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     """
     refuse_options(options, FACTS.title)
     found = survey(tree, _FOLDER, LAYOUT)
-    reading = Reading([], None, extras=drop_known(found.others, _KNOWN)[0])
+    reading = RawDataset([], None, extras=drop_known(found.others, _KNOWN)[0])
     info = find_info(found.others)
     tracks: dict[str, list[Track]] = {}
     table: Table | None = None
@@ -110,7 +110,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     return reading
 
 
-def _collect_files(found: Survey, folder_name: str, reading: Reading) -> dict[str, str]:
+def _collect_files(found: Survey, folder_name: str, reading: RawDataset) -> dict[str, str]:
     """Paths by file name, sorted as text: the order of the official list."""
     files: dict[str, str] = {}
     is_image = IMAGE.fullmatch  # a million calls
@@ -149,13 +149,13 @@ def _describe(side: str, track: Track) -> RawTracklet:
 
 
 def _follow_list(
-    files: dict[str, str], listed: list[str], name: str, reading: Reading
+    files: dict[str, str], listed: list[str], name: str, reading: RawDataset
 ) -> dict[str, str]:
     """`files` in the order of the official list; what only one of the two has is named."""
     lacking = [file for file in listed if file not in files]
     if lacking:
         reading.mismatches.append(
-            f"{name}: {len(lacking):,} images are missing: {name_some(lacking)}"
+            f"{name}: {len(lacking):,} images are missing: {join_names(lacking)}"
         )
     known = set(listed)
     reading.extras += [path for file, path in files.items() if file not in known]
@@ -163,7 +163,7 @@ def _follow_list(
 
 
 def _compare_table(
-    table: Table, listed: list[str] | None, tracks: list[Track], side: str, reading: Reading
+    table: Table, listed: list[str] | None, tracks: list[Track], side: str, reading: RawDataset
 ) -> list[str] | None:
     """Keys of the tracks row by row, where there is a list; otherwise the rows are compared with
     the rebuilt ones."""
@@ -222,11 +222,11 @@ def _compare_folders(
     )
     if missing:
         lines.append(
-            f"{folder} lacks {len(missing)} of {len(published)} folders: {name_some(missing)}"
+            f"{folder} lacks {len(missing)} of {len(published)} folders: {join_names(missing)}"
         )
     if further:
         lines.append(
-            f"{folder} has {len(further)} folders that are not published: {name_some(further)}"
+            f"{folder} has {len(further)} folders that are not published: {join_names(further)}"
         )
     both = [
         (p, found[p], published[p]) for p in published if p in found and found[p] != published[p]
@@ -234,7 +234,7 @@ def _compare_folders(
     differing = [
         f"{p} ({n[0]} tracklets and {n[1]} images, not {m[0]} and {m[1]})" for p, n, m in both
     ]
-    return [*lines, f"{folder} has other counts in {name_some(differing)}"] if differing else lines
+    return [*lines, f"{folder} has other counts in {join_names(differing)}"] if differing else lines
 
 
 def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
@@ -244,7 +244,7 @@ def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
     for track in tracks:
         numbers[track.person, track.key[6:]].append(track.key)
     repeats = [" and ".join(keys) for keys in numbers.values() if len(keys) > 1]
-    return [f"{folder} has one T number in two cameras: {name_some(repeats)}"] if repeats else []
+    return [f"{folder} has one T number in two cameras: {join_names(repeats)}"] if repeats else []
 
 
 def _compare_digests(tracks: dict[str, list[Track]]) -> list[str]:
@@ -256,14 +256,14 @@ def _compare_digests(tracks: dict[str, list[Track]]) -> list[str]:
     return ["tracks grouped by file names equal the official tables, row by row"] if equal else []
 
 
-def _split(reading: Reading, tracks: dict[str, list[Track]], queries: Queries) -> Splits | None:
+def _split(reading: RawDataset, tracks: dict[str, list[Track]], queries: Queries) -> Splits | None:
     keys, unknown = _find_queries(tracks["test"], queries)
     if unknown:
         line = (
             f"{len(unknown):,} of {len(queries.person):,} queries have no tracklet or not a "
             f"certain one"
         )
-        reading.mismatches.append(f"{line}: {name_some(unknown)}")
+        reading.mismatches.append(f"{line}: {join_names(unknown)}")
     names = {track.key: f"test/{track.person}/{track.key[4:]}" for track in tracks["test"]}
     subsets = {
         "train": [_describe("train", track).tracklet_id for track in tracks["train"]],

@@ -16,14 +16,14 @@ from lpw_toolkit.benchmarks.raw_tree import (
     survey,
 )
 from lpw_toolkit.benchmarks.reader import (
+    RawDataset,
     RawTracklet,
-    Reading,
     ReadOptions,
     Splits,
     Tree,
     read_facts,
 )
-from lpw_toolkit.errors import LpwError, name_some
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     NO_SPLIT,
@@ -50,7 +50,7 @@ _KNOWN = (
 Images = dict[tuple[str, str], tuple[str, ...]]
 
 
-def read(tree: Tree, options: ReadOptions) -> Reading:
+def read(tree: Tree, options: ReadOptions) -> RawDataset:
     """Tracklets `cam_a/person_0001` and ten splits.
 
     Variant `178`, the default: of persons 1 to 200 those with 27 images or more in both cameras,
@@ -68,7 +68,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
         raise LpwError("option --variant", variant, " or ".join(VARIANTS), "choose one of them")
     found = survey(tree, _FOLDER, LAYOUT)
     extras, n_single = drop_known(found.others, _KNOWN)
-    reading = Reading([], None, extras=extras)
+    reading = RawDataset([], None, extras=extras)
     images: Images = {}
     for folder in found.folders:
         camera, person = folder.parts
@@ -96,7 +96,7 @@ def read(tree: Tree, options: ReadOptions) -> Reading:
     return reading
 
 
-def _choose_persons(images: Images, variant: str, reading: Reading) -> list[str]:
+def _choose_persons(images: Images, variant: str, reading: RawDataset) -> list[str]:
     """The persons of `variant`; what is left out goes to the notes, what should not have been to
     the mismatches."""
     counts = FACTS.counts
@@ -143,11 +143,11 @@ def _compare(long: list[str], images: Images) -> list[str]:
     if missing:
         lines.append(
             f"persons of the published splits that are missing: "
-            f"{name_some([count(p) for p in missing])}"
+            f"{join_names([count(p) for p in missing])}"
         )
     if further:
         lines.append(
-            f"persons that no published split has: {name_some([count(p) for p in further])}"
+            f"persons that no published split has: {join_names([count(p) for p in further])}"
         )
     return lines
 
@@ -167,7 +167,9 @@ def _read_halves() -> list[Halves]:
     return splits
 
 
-def _split(reading: Reading, persons: list[str], variant: str, seed: int | None) -> Splits | None:
+def _split(
+    reading: RawDataset, persons: list[str], variant: str, seed: int | None
+) -> Splits | None:
     said = FACTS.counts["variants"][variant]
     note = describe_part(FACTS.title, [("persons", len(persons), said["n_persons"])])
     if variant == VARIANTS[0] and seed is None:

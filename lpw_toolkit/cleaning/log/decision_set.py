@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lpw_toolkit.cleaning.log.decisions import Decision
-from lpw_toolkit.cleaning.log.log import SUFFIX, Reading, read_log_file, reviewer_of
+from lpw_toolkit.cleaning.log.log import SUFFIX, ParsedLog, read_log_file, reviewer_of
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import exists, is_folder
-from lpw_toolkit.files.writing import describe_os_error, make_folder, publish_bytes
+from lpw_toolkit.files.writing import atomic_write, describe_os_error, make_folder
 
 
 @dataclass(frozen=True)
-class Union:
+class DecisionSet:
     """Decisions of all reviewers.
 
     Attributes:
@@ -35,7 +35,7 @@ class Union:
     repairs: tuple[str, ...] = ()
 
 
-def unite(logs: Iterable[Sequence[Decision]]) -> Union:
+def unite(logs: Iterable[Sequence[Decision]]) -> DecisionSet:
     """The union of `logs`, the same in whatever order they are given, and however often."""
     found: dict[str, dict[str, Decision]] = {}
     for log in logs:
@@ -47,10 +47,10 @@ def unite(logs: Iterable[Sequence[Decision]]) -> Union:
         for uuid, same in found.items()
         if len({(d.reviewer, d.content) for d in same.values()}) > 1
     ]
-    return Union(tuple(sorted(chosen, key=lambda d: d.order)), tuple(sorted(conflicts)))
+    return DecisionSet(tuple(sorted(chosen, key=lambda d: d.order)), tuple(sorted(conflicts)))
 
 
-def read_folder(folder: Path, dataset_digest: str) -> list[Reading]:
+def read_folder(folder: Path, dataset_digest: str) -> list[ParsedLog]:
     """Every log in `folder`, by name; none where there is no such folder.
 
     Errors: MismatchError for a log that is not what it was when it was written, or a file of
@@ -92,7 +92,7 @@ def merge_folder(ours: Path, theirs: Path, dataset_digest: str) -> list[str]:
     return [_take_in(ours, have, reading) for reading in coming]
 
 
-def _take_in(folder: Path, have: dict[str, Reading], new: Reading) -> str:
+def _take_in(folder: Path, have: dict[str, ParsedLog], new: ParsedLog) -> str:
     same = [known for known in have.values() if known.reviewer == new.reviewer]
     for known in same:
         if known.lines[: len(new.lines)] == new.lines:
@@ -110,25 +110,25 @@ def _take_in(folder: Path, have: dict[str, Reading], new: Reading) -> str:
     return f"{name}: {len(new.lines):,} decisions beside another history of {new.reviewer}"
 
 
-def _name_fork(new: Reading, same: list[Reading]) -> str:
+def _name_fork(new: ParsedLog, same: list[ParsedLog]) -> str:
     """A name from the first line of `new` that no known log has: no other file can have it."""
     known = {line for reading in same for line in reading.lines}
     first = next(d for d, line in zip(new.decisions, new.lines, strict=True) if line not in known)
     return f"{new.reviewer}.{first.sha256[:8]}{SUFFIX}"
 
 
-def _publish(folder: Path, name: str, new: Reading) -> Reading:
+def _publish(folder: Path, name: str, new: ParsedLog) -> ParsedLog:
     path = folder / name
     if reviewer_of(name) is None:
         raise MismatchError(path, "a name that no log has", "REVIEWER.jsonl", "rename it")
     try:
         held = Appender(path) if exists(path) else None  # nobody may be writing it
         try:
-            publish_bytes(path, b"".join(line + b"\n" for line in new.lines))
+            atomic_write(path, b"".join(line + b"\n" for line in new.lines))
         finally:
             if held:
                 held.close()
     except OSError as error:
         do = "close the review that is open, or mend that, and merge again"
         raise LpwError(path, describe_os_error(error), "a log that can be written", do) from error
-    return Reading(name, new.reviewer, new.decisions, new.lines)
+    return ParsedLog(name, new.reviewer, new.decisions, new.lines)

@@ -44,7 +44,7 @@ _FILE_NAME = re.compile(r"([a-z0-9_-]+)(?:\.[0-9a-f]{8})?\.jsonl")
 _DO = "restore the file from a copy, or move it out of the folder"
 
 
-class Known:
+class StateDigest:
     """The digest of a state: of the dataset and of a growing set of decisions, in whatever order
     they came.
 
@@ -68,7 +68,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedLog:
     """What a log holds.
 
     Attributes:
@@ -112,7 +112,7 @@ def reviewer_of(name: str) -> str | None:
         return None
 
 
-def read_log(data: bytes, name: str, dataset_digest: str) -> Reading:
+def read_log(data: bytes, name: str, dataset_digest: str) -> ParsedLog:
     """Verifies every line, its number and its chain in the bytes of the log called `name`.
 
     Errors: MismatchError naming the first line at fault. A torn last line is no fault, so long as
@@ -142,7 +142,7 @@ def read_log(data: bytes, name: str, dataset_digest: str) -> Reading:
             n_whole, torn, unended = len(data), b"", True
         except MismatchError:
             pass
-    return Reading(name, reviewer, tuple(decisions), tuple(ended), n_whole, torn, unended)
+    return ParsedLog(name, reviewer, tuple(decisions), tuple(ended), n_whole, torn, unended)
 
 
 class _Chain:
@@ -192,7 +192,7 @@ class _Chain:
         return MismatchError(f"{self._name}, line {len(self._uuids) + 1}", got, expected, _DO)
 
 
-def read_log_file(path: Path, dataset_digest: str) -> Reading:
+def read_log_file(path: Path, dataset_digest: str) -> ParsedLog:
     """The log at `path`. Errors: MismatchError as `read_log`, and for what is no plain readable
     file."""
     try:
@@ -233,7 +233,7 @@ class Log:
         The same request again returns the line that is there: a retry is harmless.
 
         Args:
-            seen: digest of the state that the reviewer saw (`Known`).
+            seen: digest of the state that the reviewer saw (`StateDigest`).
 
         Errors: LpwError for a uuid that stands for another decision, or where the system refuses:
         nothing is kept then.
@@ -354,7 +354,7 @@ def _refuse_opening(path: Path, error: OSError) -> LpwError:
     return LpwError(path, describe_os_error(error), "a log that can be written", do)
 
 
-def _repair(file: Appender, dataset_digest: str) -> Reading:
+def _repair(file: Appender, dataset_digest: str) -> ParsedLog:
     try:
         if file.n_bytes > limit("decision_bytes"):
             got = explain_limit("decision_bytes", f"{file.n_bytes} bytes")

@@ -1,5 +1,5 @@
-"""What decisions leave open: one `Clash` each, to be settled by undoing one of its decisions, never
-by the program."""
+"""What decisions leave open: one `Conflict` each, to be settled by undoing one of its decisions,
+never by the program."""
 
 import hashlib
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, order=True)
-class Clash:
+class Conflict:
     """Decisions that cannot all hold.
 
     Attributes:
@@ -56,6 +56,6 @@ class Clash:
         return {"key": self.key, "kind": self.kind, "text": KINDS[self.kind], **lists}
 
 
-def make_clash(kind: str, pieces: Iterable[str], decisions: Iterable[Decision]) -> Clash:
+def make_clash(kind: str, pieces: Iterable[str], decisions: Iterable[Decision]) -> Conflict:
     """A clash between `decisions` about `pieces`."""
-    return Clash(kind, tuple(sorted(set(pieces))), tuple(sorted({d.uuid for d in decisions})))
+    return Conflict(kind, tuple(sorted(set(pieces))), tuple(sorted({d.uuid for d in decisions})))

@@ -15,7 +15,7 @@ import numpy as np
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 from lpw_toolkit.cleaning.state.joins import find_frame_numbers
 from lpw_toolkit.cleaning.state.resolve import PieceState, prefer_people
 from lpw_toolkit.cleaning.state.union_find import UnionFind
@@ -44,7 +44,7 @@ class Persons:
 
     groups: tuple[tuple[str, ...], ...]
     numbers: dict[str, int]
-    clashes: list[Clash]
+    clashes: list[Conflict]
 
 
 @dataclass
@@ -59,7 +59,7 @@ class _Pairs:
 
     same: dict[Pair, list[Decision]]
     apart: dict[Pair, list[Decision]]
-    clashes: list[Clash]
+    clashes: list[Conflict]
 
 
 def find_persons(
@@ -164,7 +164,7 @@ def _give_numbers(
     sets: UnionFind,
     parts: Mapping[str, Sequence[PieceState]],
     base: Base,
-) -> tuple[dict[str, int], list[Clash]]:
+) -> tuple[dict[str, int], list[Conflict]]:
     """The number of each person by the name of each numbered tracklet; the smallest where there are
     several."""
     of_set: dict[str, list[Decision]] = defaultdict(list)
@@ -209,7 +209,7 @@ def _find_doubles(
     groups: Sequence[tuple[str, ...]],
     same: dict[Pair, list[Decision]],
     parts: Mapping[str, Sequence[PieceState]],
-) -> list[Clash]:
+) -> list[Conflict]:
     """Persons who are at two places of one camera in one frame; two that only the dataset joins are
     its own matter."""
     clashes = []

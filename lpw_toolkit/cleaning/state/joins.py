@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 from lpw_toolkit.cleaning.state.resolve import REJECTED, PieceState
 from lpw_toolkit.cleaning.state.union_find import UnionFind
 from lpw_toolkit.files.listing import natural_key
@@ -39,7 +39,7 @@ class Joined:
     """
 
     members: dict[str, tuple[str, ...]]
-    clashes: list[Clash]
+    clashes: list[Conflict]
 
     def leaders(self) -> dict[str, str]:
         """For every piece that is merged, the name of its merged tracklet."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.log.decision_set import read_folder, unite
-from lpw_toolkit.cleaning.log.log import Known, Reading
+from lpw_toolkit.cleaning.log.log import ParsedLog, StateDigest
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.state import State
 
@@ -67,8 +67,8 @@ def replay(base: Base, folder: Path) -> Replay:
     )
 
 
-def _describe(reading: Reading, dataset_digest: str) -> LogReport:
-    known, n_alone = Known(dataset_digest), 0
+def _describe(reading: ParsedLog, dataset_digest: str) -> LogReport:
+    known, n_alone = StateDigest(dataset_digest), 0
     for decision in reading.decisions:
         n_alone += decision.seen == known.digest
         known.add(decision.sha256)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
-from lpw_toolkit.cleaning.state.conflicts import Clash, make_clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 
 UNREVIEWED, ACCEPTED, EDITED, REJECTED = "unreviewed", "accepted", "edited", "rejected"
 STATUSES = (UNREVIEWED, ACCEPTED, EDITED, REJECTED)
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Use:
+class AppliedDecision:
     """A decision that names a piece of the tracklet."""
 
     decision: Decision
@@ -78,15 +78,15 @@ class Settled:
     """
 
     pieces: tuple[PieceState, ...]
-    uses: tuple[Use, ...] = ()
-    clashes: tuple[Clash, ...] = ()
+    uses: tuple[AppliedDecision, ...] = ()
+    clashes: tuple[Conflict, ...] = ()
 
     def covered_by(self, piece: Piece) -> list[PieceState]:
         """The pieces that `piece` is made of."""
         return [state for state in self.pieces if piece.covers(state.piece)]
 
 
-def settle_tracklet(tracklet: str, n_frames: int, uses: Sequence[Use]) -> Settled:
+def settle_tracklet(tracklet: str, n_frames: int, uses: Sequence[AppliedDecision]) -> Settled:
     """The pieces of a tracklet of `n_frames` frames under `uses`, none of them undone."""
     uses = sorted(uses, key=lambda use: use.decision.order)
     outside = [use for use in uses if not _is_inside(use)]
@@ -108,11 +108,11 @@ def settle_tracklet(tracklet: str, n_frames: int, uses: Sequence[Use]) -> Settle
     return Settled(tuple(states), tuple(live), tuple(sorted(set(clashes))))
 
 
-def _name(use: Use, n_frames: int) -> str:
+def _name(use: AppliedDecision, n_frames: int) -> str:
     return name_piece(use.piece, n_frames)
 
 
-def _is_inside(use: Use) -> bool:
+def _is_inside(use: AppliedDecision) -> bool:
     arguments, piece = use.decision.arguments, use.piece
     if use.decision.operation == "split":
         return bool(piece.start < arguments["at"] < piece.stop)
@@ -120,12 +120,14 @@ def _is_inside(use: Use) -> bool:
     return not ranges or bool(piece.start <= ranges[0][0] and ranges[-1][1] <= piece.stop)
 
 
-def _find_borders(n_frames: int, uses: list[Use]) -> tuple[list[int], list[Use], list[Use]]:
+def _find_borders(
+    n_frames: int, uses: list[AppliedDecision]
+) -> tuple[list[int], list[AppliedDecision], list[AppliedDecision]]:
     """Borders of the pieces, the uses of pieces that exist, and the others. A cut counts once its
     piece does."""
     borders, waiting = {0, n_frames}, [use for use in uses if use.decision.operation == "split"]
 
-    def exists(use: Use) -> bool:
+    def exists(use: AppliedDecision) -> bool:
         return use.piece.start in borders and use.piece.stop in borders
 
     while ready := [use for use in waiting if exists(use)]:
@@ -138,7 +140,7 @@ def _find_borders(n_frames: int, uses: list[Use]) -> tuple[list[int], list[Use],
     )
 
 
-def _drop(n_frames: int, uses: list[Use]) -> tuple[NDArray[np.bool_], list[Decision]]:
+def _drop(n_frames: int, uses: list[AppliedDecision]) -> tuple[NDArray[np.bool_], list[Decision]]:
     """Which frames (n_frames,) are dropped, and the decisions about frames on which people
     differ."""
     acts = [
@@ -165,7 +167,9 @@ def _touches(decision: Decision, mask: NDArray[np.bool_]) -> bool:
     return any(mask[start:stop].any() for start, stop in decision.arguments["frames"])
 
 
-def _find_dropped_cuts(uses: list[Use], dropped: NDArray[np.bool_], n_frames: int) -> list[Clash]:
+def _find_dropped_cuts(
+    uses: list[AppliedDecision], dropped: NDArray[np.bool_], n_frames: int
+) -> list[Conflict]:
     clashes = []
     for use in uses:
         if use.decision.operation == "split" and dropped[use.decision.arguments["at"]]:
@@ -198,7 +202,7 @@ class _Word:
 
 
 def _judge(
-    name: str, piece: Piece, uses: list[Use], dropped: NDArray[np.bool_]
+    name: str, piece: Piece, uses: list[AppliedDecision], dropped: NDArray[np.bool_]
 ) -> tuple[PieceState, list[Decision]]:
     """The state of one piece, and the decisions of people who differ on it."""
     words: dict[str, _Word] = {}
@@ -235,7 +239,7 @@ def _judge(
     return state, disputed
 
 
-def _is_about(use: Use, piece: Piece) -> bool:
+def _is_about(use: AppliedDecision, piece: Piece) -> bool:
     """Whether a verdict or an edit is about this piece."""
     decision = use.decision
     if decision.operation == "split":
@@ -254,7 +258,7 @@ def prefer_people(words: dict[str, Value], is_person: Callable[[Value], bool]) -
     return people or words
 
 
-def _find_blind_accepts(uses: Iterable[Use], n_frames: int) -> list[Clash]:
+def _find_blind_accepts(uses: Iterable[AppliedDecision], n_frames: int) -> list[Conflict]:
     """Accepting a piece that somebody else cuts: the one saw one person in it, the other two."""
     cuts = [use for use in uses if use.decision.operation == "split"]
     clashes = []

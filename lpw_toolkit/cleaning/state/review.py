@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from lpw_toolkit.cleaning.apply import Ledger
-from lpw_toolkit.cleaning.log.decision_set import Union, read_folder, unite
+from lpw_toolkit.cleaning.log.decision_set import DecisionSet, read_folder, unite
 from lpw_toolkit.cleaning.log.decisions import Decision, Request
 from lpw_toolkit.cleaning.log.log import FOLDER, Log, open_log
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
@@ -30,7 +30,7 @@ def log_folder(dataset: Dataset, elsewhere: Path | None = None) -> Path:
     return (elsewhere or dataset.root) / FOLDER
 
 
-def read_union(dataset: Dataset, elsewhere: Path | None = None) -> Union:
+def read_union(dataset: Dataset, elsewhere: Path | None = None) -> DecisionSet:
     """The decisions of all reviewers, those in the dataset and those elsewhere. Errors:
     MismatchError for a bad log."""
     digest = read_digest(dataset)
@@ -67,7 +67,7 @@ class Review:
         others: decisions of other logs.
     """
 
-    def __init__(self, base: Base, log: Log, others: Union) -> None:
+    def __init__(self, base: Base, log: Log, others: DecisionSet) -> None:
         self.base, self.log = base, log
         self._ledger = Ledger(base)
         united = unite([log.decisions, others.decisions])

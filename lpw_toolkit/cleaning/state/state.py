@@ -11,7 +11,7 @@ from typing import Any
 
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.conflicts import Clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict
 from lpw_toolkit.cleaning.state.resolve import STATUSES, UNREVIEWED, PieceState, Settled
 
 
@@ -38,7 +38,7 @@ class State:
     members: Mapping[str, tuple[str, ...]]
     groups: tuple[tuple[str, ...], ...]
     numbers: Mapping[str, int]
-    clashes: tuple[Clash, ...]
+    clashes: tuple[Conflict, ...]
     undone: frozenset[str]
     n_decisions: int
     digest: str

@@ -87,7 +87,7 @@ def find_merges(places: Places, looks: Floats) -> Pairs:
     """Pieces that may belong together: both directions of every pair.
 
     Args:
-        looks: (N, D) as `straighten` gives them.
+        looks: (N, D) as `whiten` gives them.
     """
     found: list[tuple[int, int, float, float, float, float]] = []
     usual = _usual_apart(looks, places.camera)
@@ -133,7 +133,7 @@ def _usual_apart(looks: Floats, group: Ints) -> float:
     return max(2 * float((centred**2).sum(axis=1).mean()), 1e-9)
 
 
-def straighten(looks: Floats, within: Floats, camera: Ints) -> Floats:
+def whiten(looks: Floats, within: Floats, camera: Ints) -> Floats:
     """Looks (N, D) without each camera's own mean, and with what changes along tracklets counted
     less.
 
@@ -159,7 +159,7 @@ def match_across(places: Places, straight: Floats, looks: Floats, within: Floats
     """`find_across` twice: the surest matches of the first time say which differences mean nothing.
 
     Args:
-        straight: what `straighten` makes of the others.
+        straight: what `whiten` makes of the others.
         looks, within: as it takes them.
     """
     first = find_across(places, straight)
@@ -180,14 +180,14 @@ def match_across(places: Places, straight: Floats, looks: Floats, within: Floats
     both = within / max(float(np.trace(within)), 1e-12) + across / max(
         float(np.trace(across)), 1e-12
     )
-    return find_across(places, straighten(looks, both, places.camera))
+    return find_across(places, whiten(looks, both, places.camera))
 
 
 def find_across(places: Places, looks: Floats) -> Pairs:
     """For every tracklet the likeliest ones in the other cameras of its scene.
 
     Args:
-        looks: (N, D) as `straighten` gives them, of length 1.
+        looks: (N, D) as `whiten` gives them, of length 1.
     """
     found: list[tuple[int, int, float, float, float, float]] = []
     for scene in np.unique(places.scene):

@@ -4,7 +4,7 @@ import numpy as np
 
 from lpw_toolkit.cleaning.suggest.candidates import Places
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.tables import boxes_of, to_numpy
 from lpw_toolkit.linking.motion import to_centres
 
@@ -14,7 +14,7 @@ _END_ROWS = 10  # boxes at either end that tell where somebody is heading
 def find_places(dataset: Dataset) -> Places:
     """The ends of every tracklet; what the tables do not know is NaN. Errors: MismatchError."""
     tracklets, frames = dataset.tracklets, dataset.frames
-    bounds = Ranges(dataset).bounds
+    bounds = FrameRanges(dataset).bounds
     boxes, pts_s = to_centres(boxes_of(frames)), to_numpy(frames, "pts_s").astype(np.float64)
     starts = {
         str(e["video_id"]): e.get("start_s")

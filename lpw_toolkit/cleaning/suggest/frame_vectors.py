@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import ClipIndex
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.dataset.tables import shorten
 from lpw_toolkit.embedding.embeddings import iter_batches, open_embeddings
-from lpw_toolkit.errors import LpwError, MismatchError, name_some
+from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.writing import describe_os_error
 
@@ -47,7 +47,7 @@ class FrameVectors:
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
 
 
-def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
+def open_vectors(path: Path, index: TrackletIndex) -> FrameVectors:
     """Reads the embeddings at `path`.
 
     Errors: LpwError for no table with tracklet_id, position and embedding, for unknown or double
@@ -83,11 +83,11 @@ def open_vectors(path: Path, index: ClipIndex) -> FrameVectors:
     )
 
 
-def _check_head(path: Path, file: pq.ParquetFile, index: ClipIndex) -> None:
+def _check_head(path: Path, file: pq.ParquetFile, index: TrackletIndex) -> None:
     names = file.schema_arrow.names
     if not set(_COLUMNS) <= set(names):
         raise LpwError(
-            path, f"columns {name_some(names)}", "tracklet_id, position and embedding", _DO
+            path, f"columns {join_names(names)}", "tracklet_id, position and embedding", _DO
         )
     said = (file.schema_arrow.metadata or {}).get(b"lpw_dataset_digest")
     digest = str(index.dataset.manifest.get("digest"))
@@ -98,7 +98,7 @@ def _check_head(path: Path, file: pq.ParquetFile, index: ClipIndex) -> None:
 
 
 def _read_batch(
-    path: Path, batch: pa.RecordBatch, index: ClipIndex
+    path: Path, batch: pa.RecordBatch, index: TrackletIndex
 ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Rows of the table of frames, and their vectors."""
     found = pc.index_in(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, read_forest
 from lpw_toolkit.dataset.schema import SUGGESTIONS, check
 from lpw_toolkit.dataset.tables import run_starts, to_integers, to_numpy
-from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
+from lpw_toolkit.errors import LpwError, MismatchError, check_range
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,7 +83,7 @@ class Queue:
 
 
 @dataclass(frozen=True)
-class Stock:
+class QueueFeatures:
     """Suggestions made ready, so that the queue after every decision costs little.
 
     Attributes:
@@ -119,10 +119,10 @@ def queue(suggestions: pa.Table, decided: Mapping[str, str], seed: int = 0) -> Q
     return order(open_stock(suggestions, seed), decided)
 
 
-def open_stock(suggestions: pa.Table, seed: int = 0) -> Stock:
+def open_stock(suggestions: pa.Table, seed: int = 0) -> QueueFeatures:
     """Errors: MismatchError for a table that is no schema.SUGGESTIONS or has a reason twice;
     LpwError for the seed."""
-    refuse_outside("seed", seed, 0, 2**63, whole=True)
+    check_range("seed", seed, 0, 2**63, whole=True)
     check(suggestions, SUGGESTIONS, "suggestions")
     starts = run_starts(suggestions["tracklet_id"])
     names = suggestions["tracklet_id"].take(pa.array(starts)).to_pylist()
@@ -140,7 +140,7 @@ def open_stock(suggestions: pa.Table, seed: int = 0) -> Stock:
     scores[owner, column] = to_numpy(suggestions, "score")
     cameras = suggestions["camera_id"].take(pa.array(starts)).to_pylist()
     known = {camera: i for i, camera in enumerate(sorted(set(cameras)))}
-    return Stock(
+    return QueueFeatures(
         names, reasons, scores, read_forest().predict(reasons, scores),
         np.array([known[c] for c in cameras], dtype=np.int64),
         to_integers(suggestions, "n_frames")[starts].astype(np.int64), _shuffle(names, seed),
@@ -153,7 +153,7 @@ def _shuffle(names: list[str], seed: int) -> Ints:
     return np.array(sorted(range(len(names)), key=lambda i: (keys[i], names[i])), dtype=np.int64)
 
 
-def order(stock: Stock, decided: Mapping[str, str]) -> Queue:
+def order(stock: QueueFeatures, decided: Mapping[str, str]) -> Queue:
     """`queue` of suggestions that are ready. Errors: LpwError for unknown tracklets and
     outcomes."""
     rows, outcomes = _read_decided(stock, decided)
@@ -168,7 +168,7 @@ def order(stock: Stock, decided: Mapping[str, str]) -> Queue:
     return Queue([stock.names[i] for i in places.tolist()], chances[places], at_random, estimate)
 
 
-def _read_decided(stock: Stock, decided: Mapping[str, str]) -> tuple[Ints, Ints]:
+def _read_decided(stock: QueueFeatures, decided: Mapping[str, str]) -> tuple[Ints, Ints]:
     """Rows in ascending order, and 1 for an error, 0 for clean, -1 for unsure."""
     number = {name: i for i, name in enumerate(stock.names)}
     for name, outcome in decided.items():
@@ -190,7 +190,7 @@ def _read_decided(stock: Stock, decided: Mapping[str, str]) -> tuple[Ints, Ints]
     return found[:, 0], found[:, 1]
 
 
-def predict(stock: Stock, rows: Ints, errors: Floats) -> Floats:
+def predict(stock: QueueFeatures, rows: Ints, errors: Floats) -> Floats:
     """The chance (N,) of every tracklet to be in error, given that `rows` (M,) are (1) or are not
     (0)."""
     cameras = np.unique(stock.cameras[rows])
@@ -250,7 +250,7 @@ def _interleave(best: Ints, drawn: Ints, n_decided: int) -> tuple[Ints, NDArray[
 
 
 def _estimate(
-    stock: Stock, benefit: Floats, rows: Ints, outcomes: Ints, open_: NDArray[np.bool_]
+    stock: QueueFeatures, benefit: Floats, rows: Ints, outcomes: Ints, open_: NDArray[np.bool_]
 ) -> Estimate:
     """The rate of errors among the unseen, from the tracklets drawn first that the model would not
     have reached yet.

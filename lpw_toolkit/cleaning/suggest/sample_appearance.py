@@ -17,8 +17,8 @@ from lpw_toolkit.cleaning.suggest.descriptors import (
     measure_spread,
 )
 from lpw_toolkit.cleaning.suggest.frame_vectors import FrameVectors
-from lpw_toolkit.dataset.clip_index import ClipIndex
-from lpw_toolkit.files.prefetch import map_ahead
+from lpw_toolkit.dataset.clip_index import TrackletIndex
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.progress import show_progress
 
 Ints = NDArray[np.int64]
@@ -45,7 +45,7 @@ class Looks:
     usual: float
 
 
-def look_at(index: ClipIndex, n_looks: int, vectors: FrameVectors | None) -> Looks:
+def look_at(index: TrackletIndex, n_looks: int, vectors: FrameVectors | None) -> Looks:
     """Looks at `n_looks` frames of each tracklet at most, evenly spaced.
 
     Args:
@@ -75,7 +75,7 @@ class _Portraits:
     """Mean and spread of the portraits of tracklets, camera by camera; of embeddings (`dimension`
     numbers) at once."""
 
-    def __init__(self, index: ClipIndex, dimension: int | None) -> None:
+    def __init__(self, index: TrackletIndex, dimension: int | None) -> None:
         self._are_ours, n, d = dimension is None, 1, dimension or N_PORTRAIT
         self._camera = np.zeros(len(index), dtype=np.int64)
         if self._are_ours:
@@ -112,7 +112,7 @@ class _Portraits:
 
 
 def _iter_looks(
-    index: ClipIndex, n_looks: int, vectors: FrameVectors | None
+    index: TrackletIndex, n_looks: int, vectors: FrameVectors | None
 ) -> Iterator[tuple[Ints, Floats, Floats, NDArray[np.float32]]]:
     def look(i: int) -> tuple[Ints, Floats, Floats, NDArray[np.float32]]:
         first, n = int(index.starts[i]), int(index.starts[i + 1] - index.starts[i])
@@ -133,4 +133,4 @@ def _iter_looks(
         taken = vectors.take(first + chosen[known])
         return chosen[known], taken, taken, sharp[known]
 
-    return map_ahead(look, range(len(index)))
+    return prefetch(look, range(len(index)))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.box_reasons import NAMES, find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.suggest.candidates import find_merges, match_across, straighten
+from lpw_toolkit.cleaning.suggest.candidates import find_merges, match_across, whiten
 from lpw_toolkit.cleaning.suggest.endpoints import find_places
 from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
 from lpw_toolkit.cleaning.suggest.meetings import LOOK_NAMES, measure_looks
@@ -30,12 +30,12 @@ from lpw_toolkit.cleaning.suggest.suggestion_tables import (
     make_signals,
     make_suggestions,
 )
-from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset, sha256_file
 from lpw_toolkit.dataset.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.dataset.video_boxes import iter_sequences
-from lpw_toolkit.errors import LpwError, MismatchError, refuse_outside
+from lpw_toolkit.errors import LpwError, MismatchError, check_range
 from lpw_toolkit.files.writing import describe_os_error, make_folder
 
 #: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never
@@ -59,7 +59,7 @@ class SuggestOptions:
     embeddings: Path | None = None
 
     def __post_init__(self) -> None:
-        refuse_outside("option --looks", self.looks, 4, 512, whole=True)
+        check_range("option --looks", self.looks, 4, 512, whole=True)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def suggest(
     _add_looks(looks, found, to_integers(dataset.tracklets, "n_frames").astype(np.float64))
     _add_looks_at_boxes(looks, found, index.starts)
     places = find_places(dataset)
-    straight = straighten(looks.means, looks.within, places.camera)
+    straight = whiten(looks.means, looks.within, places.camera)
     merges, across = (
         find_merges(places, straight),
         match_across(places, straight, looks.means, looks.within),
@@ -213,7 +213,7 @@ def _add_looks_at_boxes(looks: Looks, found: Found, starts: NDArray[np.int64]) -
     found.scores |= score_measures(dict(zip(LOOK_NAMES, told.T, strict=True)))
 
 
-def _add_boxes(dataset: Dataset, index: ClipIndex, found: Found) -> list[str]:
+def _add_boxes(dataset: Dataset, index: TrackletIndex, found: Found) -> list[str]:
     """Reasons and signals of boxes, where the dataset has any; returns what cannot be told."""
     if dataset.frames["x1"].null_count or dataset.frames["frame_index"].null_count:
         return [

@@ -8,11 +8,11 @@ person asks once in each camera.
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import join_splits, pose_trial
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="cross-dataset: learned on another dataset, tested once on all of this one",
     gallery="every person of the dataset, training ones among them",
     junk_rule="not seen: junk, and the query's person by its own camera",
@@ -23,7 +23,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """One trial without training rows. Errors: LpwError where persons or cameras are missing."""
     joined = None if dataset.splits is None else join_splits(dataset)
     return [joined or pose_trial(dataset)]

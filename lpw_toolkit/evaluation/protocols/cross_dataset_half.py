@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import NOBODY, read_trials
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="cross-dataset: learned on another dataset, tested on the test part of each split of "
     "this one",
     gallery="the splits' gallery",
@@ -21,7 +21,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """One trial for each split, without training rows. Errors: LpwError without splits."""
     return [replace(trial, train=NOBODY) for trial in read_trials(dataset)]
 

@@ -2,11 +2,11 @@
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="iLIDS-VID, cross-camera: cam1 asks, cam2 answers, over the dataset's splits",
     gallery="test tracklets of cam2, one for each person",
     junk_rule="none is needed: no answer is by the query's own camera",
@@ -17,7 +17,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """One trial for each split. Errors: LpwError without splits, or where other cameras ask and
     answer."""
     found = read_trials(dataset)

@@ -3,11 +3,11 @@ its person."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="LPW: scen1/view2 asks, scen1/view1 and scen1/view3 answer; scenes 2 and 3 train",
     gallery="every tracklet of scen1/view1 and scen1/view3, not merged by person",
     junk_rule="none is needed: no answer is by the query's own camera",
@@ -18,7 +18,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """The one trial. Errors: LpwError without splits, or where other cameras ask and answer."""
     found = read_trials(dataset)
     require_cameras(dataset, found, query=["scen1/view2"], gallery=["scen1/view1", "scen1/view3"])

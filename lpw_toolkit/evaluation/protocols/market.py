@@ -8,11 +8,11 @@ camera is not seen, nor is the query.
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="cross-camera, as on Market-1501: a person's own camera does not answer",
     gallery="the splits' gallery; without splits every tracklet, but persons without a person_id",
     junk_rule="not seen: junk, and the query's person by its own camera",
@@ -23,7 +23,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras
     are missing."""
     require_identities(dataset)

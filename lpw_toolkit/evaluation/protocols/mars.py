@@ -3,11 +3,11 @@ trapezoid AP."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import join_queries, read_trials, require_shared_cameras
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="MARS, official: queries stay in the gallery, junk is skipped, distractors count",
     gallery="all test tracklets, queries, junk and distractors among them",
     junk_rule="not seen: junk, and the query's person by its own camera (the query itself among "
@@ -19,7 +19,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
     answers."""
     found = read_trials(dataset)

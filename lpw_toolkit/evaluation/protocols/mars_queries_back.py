@@ -3,7 +3,7 @@ AP."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import (
     drop_junk,
@@ -12,7 +12,7 @@ from lpw_toolkit.evaluation.trials import (
     require_shared_cameras,
 )
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="MARS, queries put back: junk is left out of the gallery, queries are in it",
     gallery="all test tracklets but junk, queries and distractors among them",
     junk_rule="not seen: the query's person by its own camera (the query itself among them)",
@@ -23,7 +23,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
     answers."""
     found = read_trials(dataset)

@@ -7,7 +7,7 @@ named.
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.protocol import Rules, Trial
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge
 from lpw_toolkit.evaluation.trials import (
     drop_junk,
@@ -16,7 +16,7 @@ from lpw_toolkit.evaluation.trials import (
     require_shared_cameras,
 )
 
-RULES = Rules(
+RULES = ProtocolSpec(
     title="MARS as torchreid: queries and junk are left out of the gallery, unmatched queries are "
     "skipped",
     gallery="test tracklets that are neither query nor junk, distractors among them",
@@ -29,7 +29,7 @@ RULES = Rules(
 )
 
 
-def trials(dataset: Dataset) -> list[Trial]:
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
     answers."""
     found = read_trials(dataset)

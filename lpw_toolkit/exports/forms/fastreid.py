@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import (
@@ -18,7 +18,7 @@ from lpw_toolkit.exports.form import (
     name_lost_columns,
     name_png,
 )
-from lpw_toolkit.exports.roles import JUNK, Cast, Limits, cast_roles, format_mapping
+from lpw_toolkit.exports.roles import JUNK, ExportRoles, Limits, cast_roles, format_mapping
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.progress import show_progress
@@ -54,7 +54,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
         for subset, rows in cast.roles.subsets().items()
     }
     counts = {
-        s: Ranges(dataset).n_frames(np.array([p.tracklet for p in places[s]], dtype=np.int64))
+        s: FrameRanges(dataset).n_frames(np.array([p.tracklet for p in places[s]], dtype=np.int64))
         for s in places
     }
     tally = Tally()
@@ -75,7 +75,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     return Exported(out, lines, tally.n_images, tally.n_bytes)
 
 
-def _choose_layout(dataset: Dataset, split: int | None) -> tuple[str, Cast, list[str]]:
+def _choose_layout(dataset: Dataset, split: int | None) -> tuple[str, ExportRoles, list[str]]:
     try:
         return "Market1501", cast_roles(dataset, split, LAYOUTS["Market1501"][1]), []
     except LpwError as refusal:
@@ -88,7 +88,7 @@ def _choose_layout(dataset: Dataset, split: int | None) -> tuple[str, Cast, list
     return "DukeMTMC", cast, lines
 
 
-def _name_tracklets(dataset: Dataset, cast: Cast, layout: str) -> dict[int, str]:
+def _name_tracklets(dataset: Dataset, cast: ExportRoles, layout: str) -> dict[int, str]:
     """`0001_c1s1` for each tracklet of the cast, in the order of these names; without junk where
     none is known."""
     ids = dataset.tracklets["tracklet_id"].to_pylist()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.exports.form import SHARD_BYTES, Exported, ExportOptions, Tally
@@ -71,7 +71,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     """
     parts, lines = name_parts(dataset, options.split, whole="train")
     tally, counts = Tally(), {}
-    n_images = sum(Ranges(dataset).n_frames(rows) for rows in parts.values())
+    n_images = sum(FrameRanges(dataset).n_frames(rows) for rows in parts.values())
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         writing.make_folder(folder / "data")
         for part, rows in parts.items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import (
@@ -52,7 +52,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     Errors: LpwError when OUT is not empty or nobody is named; CorruptCropError. Then nothing is
     left behind.
     """
-    folders, ranges, tally = _sort_into_folders(dataset), Ranges(dataset), Tally()
+    folders, ranges, tally = _sort_into_folders(dataset), FrameRanges(dataset), Tally()
     places = [
         place
         for name, rows in folders.rows.items()
@@ -75,7 +75,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     return Exported(out, lost, tally.n_images, tally.n_bytes)
 
 
-def _place_tracklets(ranges: Ranges, folder: str, rows: list[int]) -> list[Place]:
+def _place_tracklets(ranges: FrameRanges, folder: str, rows: list[int]) -> list[Place]:
     """Where the images of the tracklets in one folder go: by frame numbers where these tell all
     apart, in order."""
     columns = [ranges.frames(row)["frame_index"] for row in rows]

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.exports.form import Exported, ExportOptions, Tally, name_lost_columns, name_png
 from lpw_toolkit.exports.mars_layout import LIMITS, write_mars
-from lpw_toolkit.exports.roles import Cast, cast_roles, format_mapping
+from lpw_toolkit.exports.roles import ExportRoles, cast_roles, format_mapping
 from lpw_toolkit.files import writing
 from lpw_toolkit.progress import show_progress
 
@@ -26,7 +26,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     or cameras; CorruptCropError. Then nothing is left behind.
     """
     cast = cast_roles(dataset, options.split, LIMITS)
-    tally, ranges = Tally(), Ranges(dataset)
+    tally, ranges = Tally(), FrameRanges(dataset)
     rows = np.unique(np.concatenate(list(cast.roles.subsets().values())))
     with (
         publish_folder(out) as folder,
@@ -50,7 +50,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     return Exported(out, lines, tally.n_images, tally.n_bytes)
 
 
-def _name_returns(cast: Cast) -> list[str]:
+def _name_returns(cast: ExportRoles) -> list[str]:
     """A line about queries that the layout puts into the gallery, where they were not."""
     n_outside = len(np.setdiff1d(cast.roles.query, cast.roles.gallery))
     return (

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.exports.form import Exported, ExportOptions, Tally, name_lost_columns, name_png
 from lpw_toolkit.exports.mars_layout import LIMITS, write_mars
-from lpw_toolkit.exports.roles import JUNK, Cast, cast_roles, format_mapping
+from lpw_toolkit.exports.roles import JUNK, ExportRoles, cast_roles, format_mapping
 from lpw_toolkit.files import writing
 from lpw_toolkit.progress import show_progress
 
@@ -28,7 +28,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     cast = cast_roles(dataset, options.split, LIMITS)
     tally = Tally()
     rows = np.unique(np.concatenate(list(cast.roles.subsets().values())))
-    n_images = Ranges(dataset).n_frames(rows)
+    n_images = FrameRanges(dataset).n_frames(rows)
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         names = write_mars(
             dataset, cast, folder / "mars", most=None, progress=progress, tally=tally
@@ -38,7 +38,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     return Exported(out, lines, tally.n_images, tally.n_bytes)
 
 
-def _name_habits(cast: Cast) -> list[str]:
+def _name_habits(cast: ExportRoles) -> list[str]:
     """Lines about what the loader does with the tree."""
     roles = cast.roles
     doubles = np.intersect1d(roles.query, roles.gallery)

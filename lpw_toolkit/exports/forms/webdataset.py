@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.frame_ranges import Ranges
+from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.exports.form import SHARD_BYTES, Exported, ExportOptions, Tally, read_suffix
 from lpw_toolkit.exports.shards import Loaded, name_parts, read_shards
@@ -34,7 +34,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     """
     parts, lines = name_parts(dataset, options.split, whole="all")
     tally, shards = Tally(), []
-    n_images = sum(Ranges(dataset).n_frames(rows) for rows in parts.values())
+    n_images = sum(FrameRanges(dataset).n_frames(rows) for rows in parts.values())
     with publish_folder(out) as folder, show_progress("export", n_images, "images") as progress:
         for part, rows in parts.items():
             n_samples = 0

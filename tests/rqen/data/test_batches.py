@@ -13,7 +13,7 @@ from make_dataset import make_dataset
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from rqen.data.augment import ERASED_AREA, Augmentation
-from rqen.data.batches import Batches, Share, open_loader, take_share
+from rqen.data.batches import Batches, Shard, open_loader, take_share
 from rqen.data.prefetch import iter_ahead
 from rqen.data.samplers import make_pool
 from rqen.recipe import DataRecipe
@@ -37,7 +37,7 @@ def index(tmp_path_factory):
 
 def batches_of(index, recipe, augmentation=RICH, share=None):
     pool = make_pool(index.tracklets, np.arange(len(index)))
-    return Batches(index, pool, recipe, augmentation, 3, share or Share())
+    return Batches(index, pool, recipe, augmentation, 3, share or Shard())
 
 
 @pytest.mark.parametrize("recipe", KINDS, ids=lambda r: r.batch)
@@ -69,7 +69,7 @@ def test_a_batch_is_a_function_of_seed_and_number(index, recipe):
 def test_shares_of_two_processes_make_the_whole(index, recipe):
     """Whole persons of P x K sets; of the rest each process takes as much as one process alone
     would."""
-    parts = [batches_of(index, recipe, share=Share(rank, 2))[4] for rank in range(2)]
+    parts = [batches_of(index, recipe, share=Shard(rank, 2))[4] for rank in range(2)]
     if recipe.batch == "sets":
         whole = batches_of(index, recipe)[4]
         assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
@@ -83,12 +83,12 @@ def test_shares_of_two_processes_make_the_whole(index, recipe):
 def test_a_share_of_triplets_holds_whole_triplets():
     recipe = replace(SETS, batch="triplets")
     places = np.arange(12)
-    assert take_share(places, recipe, Share(1, 2)).tolist() == [2, 3, 6, 7, 10, 11]
+    assert take_share(places, recipe, Shard(1, 2)).tolist() == [2, 3, 6, 7, 10, 11]
 
 
 def test_persons_that_cannot_be_shared(index):
     with pytest.raises(LpwError, match="multiple of the processes"):
-        batches_of(index, SETS, share=Share(0, 3))
+        batches_of(index, SETS, share=Shard(0, 3))
 
 
 def test_a_corrupt_image_is_named(tmp_path):

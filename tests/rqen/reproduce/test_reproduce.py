@@ -23,17 +23,17 @@ from make_reid import make_reid, rewrite
 from sealing import write_manifest
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen.data.batches import Share
+from rqen.data.batches import Shard
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce import work
 from rqen.reproduce.figures import summarise_rows
-from rqen.reproduce.plan import Plan, Request, make_plan
+from rqen.reproduce.plan import ReproducePlan, Request, make_plan
 from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run import run_folder
-from rqen.training.distributed import Team
+from rqen.training.distributed import ProcessGroup
 
-ALONE = Team(Share(), torch.device("cpu"))
+ALONE = ProcessGroup(Shard(), torch.device("cpu"))
 OPTIONS = WorkOptions(ScoringOptions(n_workers=0), n_workers=0)
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
@@ -65,7 +65,7 @@ def two(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(data, tmp_path_factory) -> Plan:
+def done(data, tmp_path_factory) -> ReproducePlan:
     """Table 2 with three of its rows, of one training, and the untrained backbone."""
     plan = ask(
         data,
@@ -76,7 +76,7 @@ def done(data, tmp_path_factory) -> Plan:
     return plan
 
 
-def ask(data: Path, out: Path, *changes: str, table: str = "table2", **more: Any) -> Plan:
+def ask(data: Path, out: Path, *changes: str, table: str = "table2", **more: Any) -> ReproducePlan:
     return make_plan(Request(table, data, out, changes=(*SMALL, *changes), **more))
 
 
@@ -277,7 +277,7 @@ class TestQueue:
 
     def test_several_processes_are_refused(self, done):
         with pytest.raises(LpwError, match="one process"):
-            run_plan(done, Team(Share(0, 2), torch.device("cpu")), OPTIONS, lambda *_: None)
+            run_plan(done, ProcessGroup(Shard(0, 2), torch.device("cpu")), OPTIONS, lambda *_: None)
 
 
 class TestTwoDatasets:

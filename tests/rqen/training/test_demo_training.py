@@ -19,7 +19,7 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.embedding.mean_colour import describe_colours, measure_colours
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import Settings
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, find_names, name_by_truth
@@ -86,7 +86,7 @@ class TestNames:
         pairs = list(zip(labels.person[trial.query], labels.camera[trial.query], strict=True))
         assert len(set(pairs)) == len(pairs)
         colours = describe_colours(open_index(named.root), trial.gallery)
-        found = evaluate(named, colours, "market", Settings("euclidean"))
+        found = evaluate(named, colours, "market", DistanceSettings("euclidean"))
         assert found.skipped == []
         assert (
             "DRAWN" in found.facts["split_source"] and "ground truth" in found.facts["split_source"]

@@ -14,13 +14,13 @@ from tiny_training import make_data, make_job
 from torch import nn
 
 from lpw_toolkit.dataset.clip_index import open_index
-from rqen.data.batches import Batch, Share
+from rqen.data.batches import Batch, Shard
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.run import run_folder
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode
 from rqen.run.trained_network import open_network
 from rqen.training.cuda_graph import record_passes
-from rqen.training.distributed import Team
+from rqen.training.distributed import ProcessGroup
 from rqen.training.job import build_network
 from rqen.training.train import Runner, train
 
@@ -49,7 +49,7 @@ def run(
 ) -> list[float]:
     """Losses of the logged iterations of a run."""
     job = make_job(data, out, ONE_BY_ONE, *changes, recipe=recipe, resume=resume)
-    train(job, Team(Share(), torch.device(device)))
+    train(job, ProcessGroup(Shard(), torch.device(device)))
     return [row["loss"] for row in run_folder.read_log(out, 10**6)]
 
 

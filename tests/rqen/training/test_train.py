@@ -22,17 +22,17 @@ from tiny_training import make_job as job
 
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen.data.batches import Share
+from rqen.data.batches import Shard
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.recipe import OptimRecipe, read_recipe
 from rqen.run import run_folder
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
 from rqen.run.trained_network import open_network
 from rqen.training import train as training
-from rqen.training.distributed import Team
+from rqen.training.distributed import ProcessGroup
 from rqen.training.optimiser import rate_at
 
-ALONE = Team(Share(), torch.device("cpu"))
+ALONE = ProcessGroup(Shard(), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -390,7 +390,7 @@ class TestTeam:
                 output = type(parts[0])(*joined)
                 return output._replace(logits=(output.logits,))
 
-        monkeypatch.setattr(Team, "join", lambda self, network: Halves(network))
+        monkeypatch.setattr(ProcessGroup, "join", lambda self, network: Halves(network))
         one = weights(training.train(job(data, tmp_path / "one", *changes), ALONE))
         other = weights(two)
         learned = [name for name in one if "running" not in name and "tracked" not in name]

@@ -19,13 +19,13 @@ from rqen.recipe import TrainRecipe, read_recipe
 from rqen.run import run_folder
 from rqen.run.trained_network import open_network
 from rqen.training import train as training
-from rqen.training.distributed import Share, Team
-from rqen.training.job import Job
+from rqen.training.distributed import ProcessGroup, Shard
+from rqen.training.job import TrainJob
 from rqen.training.tensorboard_log import FOLDER, publish_events
-from rqen.training.throughput import Pace
+from rqen.training.throughput import Throughput
 from rqen.training.validation import Best, split_pool, validate
 
-ALONE = Team(Share(), torch.device("cpu"))
+ALONE = ProcessGroup(Shard(), torch.device("cpu"))
 SMALL = (
     "model.weights=random", "model.last_stride=2", "data.height=64", "data.width=32",
     "data.n_persons=3",
@@ -41,9 +41,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_reid(tmp_path_factory.mktemp("validation") / "d", n_rounds=6)
 
 
-def job(dataset: Dataset, out: Path, *changes: str, resume: bool = False) -> Job:
+def job(dataset: Dataset, out: Path, *changes: str, resume: bool = False) -> TrainJob:
     recipe = read_recipe("modern", (*SMALL, *changes))
-    return Job(dataset.root, out, "mean", recipe, n_workers=0, resume=resume)
+    return TrainJob(dataset.root, out, "mean", recipe, n_workers=0, resume=resume)
 
 
 def script(monkeypatch: pytest.MonkeyPatch, figures: list[float]) -> None:
@@ -210,7 +210,7 @@ def test_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
             now[0] += 1.0
             yield Batch
 
-    pace = Pace()
+    pace = Throughput()
     for _ in pace.watch(load()):
         now[0] += 3.0
     assert pace.read() == {"images_per_s": 1.5, "wait": 0.25}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError, option_name, refuse_outside
+from lpw_toolkit.errors import LpwError, check_range, option_name
 from rqen.model.regions import DIVISION
 
 Ints = NDArray[np.int64]
@@ -47,17 +47,15 @@ class NoiseConfig:
     n_draws: int = 1
 
     def __post_init__(self) -> None:
-        refuse_outside(option_name("seed"), self.seed, 0, 2**31, whole=True)
-        refuse_outside(
-            "parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True
-        )
+        check_range(option_name("seed"), self.seed, 0, 2**31, whole=True)
+        check_range("parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True)
         for part in self.division:
-            refuse_outside("part of the body", part, 0, 1000, above=True)
+            check_range("part of the body", part, 0, 1000, above=True)
         for name in ("cover_height_frac", "cover_width_frac", "blur_sigma_frac"):
-            refuse_outside(option_name(name), getattr(self, name), 0, 1, above=True)
-        refuse_outside(option_name("darken_factor"), self.darken_factor, 0, 1, below=True)
-        refuse_outside(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
-        refuse_outside(option_name("n_draws"), self.n_draws, 1, 10, whole=True)
+            check_range(option_name(name), getattr(self, name), 0, 1, above=True)
+        check_range(option_name("darken_factor"), self.darken_factor, 0, 1, below=True)
+        check_range(option_name("jpeg_quality"), self.jpeg_quality, 1, 100, whole=True)
+        check_range(option_name("n_draws"), self.n_draws, 1, 10, whole=True)
 
     def settings(self) -> dict[str, Any]:
         """The configuration as plain values, for the record."""

@@ -11,7 +11,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Cosine
 from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.relevance import judge
-from rqen.noise.plan import KINDS, REGIONS
+from rqen.corruption.plan import KINDS, REGIONS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

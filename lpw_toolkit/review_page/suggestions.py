@@ -26,7 +26,7 @@ _PEAKS = ("change", "overlap", "jump")
 
 
 @dataclass(frozen=True)
-class Hints:
+class Suggestions:
     """The tables of suggestions; empty where nobody asked for any.
 
     Attributes:
@@ -55,7 +55,7 @@ class Hints:
         return {name: part[name].to_numpy().astype(np.float64) for name in _SIGNALS}
 
 
-def read_hints(dataset: Dataset, folder: Path | None = None) -> Hints:
+def read_hints(dataset: Dataset, folder: Path | None = None) -> Suggestions:
     """Reads the suggestions of `dataset`; no tables where there are none.
 
     Errors: MismatchError for damaged ones, and for those of another dataset.
@@ -63,7 +63,7 @@ def read_hints(dataset: Dataset, folder: Path | None = None) -> Hints:
     folder = folder or dataset.root / FOLDER
     names = [name for name in TABLES if (folder / f"{name}.parquet").is_file()]
     tables = {name: read_suggestions(dataset, name, folder) for name in names}
-    return Hints(tables, {name: _find_rows(table) for name, table in tables.items()})
+    return Suggestions(tables, {name: _find_rows(table) for name, table in tables.items()})
 
 
 def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
@@ -78,7 +78,7 @@ def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
     )
 
 
-def list_reasons(hints: Hints, tracklet: str) -> list[dict[str, Any]]:
+def list_reasons(hints: Suggestions, tracklet: str) -> list[dict[str, Any]]:
     """Why a tracklet may be in error, the strongest reason first."""
     rows = [row for row in hints.rows_of("suggestions", tracklet) if row["score"] >= _MIN_SCORE]
     rows.sort(key=lambda row: -row["score"])
@@ -164,7 +164,7 @@ def thin_signals(signals: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
 
 
 def list_candidates(
-    hints: Hints, tracklet: str
+    hints: Suggestions, tracklet: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Merge and cross-camera candidates, the likeliest first: name of the other, score and why."""
     merges: list[dict[str, Any]] = []

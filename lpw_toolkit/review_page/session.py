@@ -8,15 +8,16 @@ from typing import Any
 from lpw_toolkit.cleaning.log.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
 from lpw_toolkit.cleaning.log.log import request_of
 from lpw_toolkit.cleaning.log.pieces import find_piece
-from lpw_toolkit.cleaning.state.conflicts import Clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict
 from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state.review import Review
 from lpw_toolkit.cleaning.state.state import State, describe_piece
-from lpw_toolkit.cleaning.suggest.queue import Stock, open_stock, order
+from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, open_stock, order
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.pages.sprites import sample_positions
-from lpw_toolkit.review_page.hints import (
-    Hints,
+from lpw_toolkit.review_page.pictures import Pictures
+from lpw_toolkit.review_page.suggestions import (
+    Suggestions,
     choose_tiles,
     list_candidates,
     list_reasons,
@@ -24,7 +25,6 @@ from lpw_toolkit.review_page.hints import (
     suggest_drops,
     thin_signals,
 )
-from lpw_toolkit.review_page.pictures import Pictures
 
 #: One letter for each tracklet: all rejected, edited in part, accepted, unsure, not reviewed.
 LETTERS = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}
@@ -44,7 +44,7 @@ def tell_letter(pieces: tuple[PieceState, ...]) -> str:
     return LETTERS[statuses.pop()] if len(statuses) == 1 else "e"
 
 
-class Desk:
+class ReviewSession:
     """One reviewer's work on a dataset; every method may be called from any thread.
 
     Args:
@@ -54,12 +54,12 @@ class Desk:
         seed: of the places of the queue that are drawn at random.
     """
 
-    def __init__(self, dataset: Dataset, review: Review, hints: Hints, seed: int = 0) -> None:
+    def __init__(self, dataset: Dataset, review: Review, hints: Suggestions, seed: int = 0) -> None:
         self._review, self._hints, self._name = review, hints, dataset.name
         self._base = review.base
         self._names = list(self._base.tracklets)
         self._numbers = {name: i for i, name in enumerate(self._names)}
-        self._stock: Stock | None = None
+        self._stock: QueueFeatures | None = None
         if "suggestions" in hints.tables and hints.tables["suggestions"].num_rows:
             self._stock = open_stock(hints.tables["suggestions"], seed)
         self._lock = threading.Lock()
@@ -254,7 +254,7 @@ class Desk:
             state = self._current_state()
             return [self._describe_clash(clash, state) for clash in state.clashes[:200]]
 
-    def _describe_clash(self, clash: Clash, state: State) -> dict[str, Any]:
+    def _describe_clash(self, clash: Conflict, state: State) -> dict[str, Any]:
         known = [
             self._review.decisions[uuid]
             for uuid in clash.decisions

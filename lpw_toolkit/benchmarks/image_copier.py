@@ -30,7 +30,7 @@ from lpw_toolkit.dataset.image_format import (
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, read_bytes
-from lpw_toolkit.files.writing import make_folder, publish_bytes, sync_all, write_inside
+from lpw_toolkit.files.writing import atomic_write, make_folder, sync_all, write_inside
 from lpw_toolkit.progress import show_progress
 
 _PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32")])
@@ -44,7 +44,7 @@ Batch = list[tuple[int, bytes | None]]
 
 
 @dataclass(frozen=True)
-class Taken:
+class CopiedImage:
     """What is known of the images.
 
     Attributes:
@@ -60,7 +60,7 @@ class Taken:
 
 
 @dataclass
-class Intake:
+class ImageCopier:
     """Takes the images of one import.
 
     Args:
@@ -81,7 +81,7 @@ class Intake:
     _folders: set[str] = field(default_factory=set)
     _held: Folder | None = None
 
-    def take(self) -> Taken:
+    def take(self) -> CopiedImage:
         """Does what earlier runs have left to do. Errors: LpwError, OSError where a copy cannot be
         written."""
         rows = np.zeros(len(self.names), dtype=_PART)
@@ -102,7 +102,9 @@ class Intake:
                     number, waiting = number + 1, []
         if waiting:
             self._publish(number, np.concatenate(waiting))
-        return Taken(rows["width"], rows["height"], rows["sha256"], dict(sorted(faults.items())))
+        return CopiedImage(
+            rows["width"], rows["height"], rows["sha256"], dict(sorted(faults.items()))
+        )
 
     def _list_parts(self) -> list[Path]:
         return [
@@ -115,7 +117,7 @@ class Intake:
         if self.out:
             sync_all()
         data = done.tobytes()
-        publish_bytes(
+        atomic_write(
             self.parts / f"{number:06d}{_PART_SUFFIX}", hashlib.sha256(data).digest() + data
         )
 

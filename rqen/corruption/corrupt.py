@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.noise.plan import BLUR, COVER, NoiseConfig
+from rqen.corruption.plan import BLUR, COVER, NoiseConfig
 
 Pixels = NDArray[np.uint8]
 

@@ -20,9 +20,9 @@ from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.attention import Attention, splice
-from lpw_toolkit.review_page.desk import N_FEW, Desk, tell_letter
-from lpw_toolkit.review_page.hints import (
-    Hints,
+from lpw_toolkit.review_page.session import N_FEW, ReviewSession, tell_letter
+from lpw_toolkit.review_page.suggestions import (
+    Suggestions,
     choose_tiles,
     list_reasons,
     suggest_cuts,
@@ -34,8 +34,8 @@ _N_REASONS = 3
 OTHERS = "o"
 
 
-class TeamDesk(Desk):
-    """As `Desk`; its numbers go on behind the tracklets with the checks.
+class TeamDesk(ReviewSession):
+    """As `ReviewSession`; its numbers go on behind the tracklets with the checks.
 
     Args:
         team: who looks at what.
@@ -46,7 +46,7 @@ class TeamDesk(Desk):
         self,
         dataset: Dataset,
         review: Review,
-        hints: Hints,
+        hints: Suggestions,
         seed: int,
         team: Team,
         checks_frac: float,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import ClipIndex, open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.labels import PERSON, read_labels
 from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
@@ -22,8 +22,8 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import Progress, show_progress
-from rqen.noise.plan import COVER, KINDS, REGIONS, Crowd, NoiseConfig, Spoiling, draw_spoiling
-from rqen.noise.spoil import spoil
+from rqen.corruption.corrupt import spoil
+from rqen.corruption.plan import COVER, KINDS, REGIONS, Crowd, NoiseConfig, Spoiling, draw_spoiling
 
 Ints = NDArray[np.int64]
 
@@ -109,7 +109,7 @@ def _write_tracklets(out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]
     )
 
 
-def describe_crowd(index: ClipIndex) -> Crowd:
+def describe_crowd(index: TrackletIndex) -> Crowd:
     """Who is in which subset: 1 trains in the first split, 0 does not; all are in one where there
     are no splits."""
     labels = read_labels(index.tracklets)
@@ -170,7 +170,7 @@ class _Draw:
         return self.name_rows(pa.Table.from_arrays(columns, schema=MASK))
 
     def write_frames(
-        self, index: ClipIndex, frames: pa.Table, chosen: Ints, folder: Path, progress: Progress
+        self, index: TrackletIndex, frames: pa.Table, chosen: Ints, folder: Path, progress: Progress
     ) -> pa.Table:
         """Writes every image anew, clean ones too; returns the table of frames."""
         place_of = dict(zip(self.spoiling.frame.tolist(), range(len(self.spoiling)), strict=True))
@@ -197,7 +197,7 @@ class _Draw:
             )
         return self.name_rows(frames)
 
-    def _spoil(self, index: ClipIndex, image: NDArray[np.uint8], i: int) -> NDArray[np.uint8]:
+    def _spoil(self, index: TrackletIndex, image: NDArray[np.uint8], i: int) -> NDArray[np.uint8]:
         spoiling = self.spoiling
         kind, size = int(spoiling.kind[i]), (image.shape[0], image.shape[1])
         donor = index.images.decode(int(spoiling.donor[i]), size) if kind == COVER else None

@@ -21,10 +21,19 @@ from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import iter_files
-from rqen.noise.plan import BLUR, COVER, DARKEN, KINDS, REGIONS, Crowd, NoiseConfig, draw_spoiling
-from rqen.noise.planting import describe_crowd, plant_noise, read_mask
-from rqen.noise.proof import ask_each_camera, compare_scores, measure_auc
-from rqen.noise.spoil import find_rows, spoil
+from rqen.corruption.corrupt import find_rows, spoil
+from rqen.corruption.evaluate import ask_each_camera, compare_scores, measure_auc
+from rqen.corruption.inject import describe_crowd, plant_noise, read_mask
+from rqen.corruption.plan import (
+    BLUR,
+    COVER,
+    DARKEN,
+    KINDS,
+    REGIONS,
+    Crowd,
+    NoiseConfig,
+    draw_spoiling,
+)
 
 MIDDLE = np.array([0.5, 0.5, 0.5, 0.5])
 
