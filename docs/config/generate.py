@@ -60,7 +60,7 @@ def escape(text: str) -> str:
 def make_command_pages() -> dict[str, str]:
     """A page for each command, and one that lists them."""
     main: click.Group = importlib.import_module("lpw_cli.main").main
-    context = click.Context(main, info_name="lpw")
+    context = click.Context(main, info_name="lpw", **main.context_settings)
     texts = {}
     pages = {"cli/index.md": f"# Commands\n\n{describe(main, context)}{NOTE}"}
     for name in main.list_commands(context):
