@@ -1,5 +1,4 @@
 """Corruption study: one body region is corrupted in half the frames of each tracklet.
-claim.
 
     dataset         --plan.py: which frames and region, from a seed; corrupt.py: pixels; inject.py
                     --> a corrupted dataset, and a mask
