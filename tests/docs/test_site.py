@@ -46,12 +46,11 @@ def test_pages_fetch_nothing_from_elsewhere(site):
         assert not [one for one in fetched if re.match(r"(https?:)?//", one)], page
 
 
-@pytest.mark.parametrize("file", ["README.md", "rqen/README.md"])
-def test_links_of_the_readmes_lead_somewhere(file):
-    links = re.findall(r"\]\(([^)#]+)", (ROOT / file).read_text("utf-8"))
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 10
     for link in links:
-        assert re.match(r"https://", link) or ((ROOT / file).parent / link).exists(), link
-    assert links or file != "README.md"
+        assert link.startswith("https://") or (ROOT / link).exists(), link
 
 
 def test_the_data_contract_names_every_column_in_order():
