@@ -23,7 +23,7 @@ from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
-from lpw_toolkit.linking.linker import PRESETS, LinkConfig
+from lpw_toolkit.linking.config import PRESETS, LinkConfig
 from lpw_toolkit.progress import set_style
 
 CONF = {"min_score": "conf"}  # --min-score is the linker's

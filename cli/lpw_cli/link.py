@@ -9,7 +9,8 @@ from lpw_cli.options import FOLDER, OUT_FILE, config_options, json_option, take_
 from lpw_cli.say import say, say_json
 from lpw_toolkit.dataset.mot_text import read_detections, write_tracks
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
+from lpw_toolkit.linking.config import PRESETS, LinkConfig
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.progress import set_style, show_progress
 

@@ -36,7 +36,7 @@ from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
-from lpw_toolkit.linking.linker import LinkConfig
+from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 

@@ -30,7 +30,8 @@ from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_nump
 from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
-from lpw_toolkit.linking.linker import LinkConfig, link
+from lpw_toolkit.linking.config import LinkConfig
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source
 from lpw_toolkit.video.video import Frame, VideoReader

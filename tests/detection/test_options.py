@@ -13,7 +13,7 @@ from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
 from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
 from lpw_toolkit.errors import LpwError, check_range
-from lpw_toolkit.linking.linker import LinkConfig
+from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.synth.street import NoiseConfig, StreetConfig
 from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 
@@ -30,7 +30,7 @@ BAD: list[tuple[type, str, Any]] = [
     (CropConfig, "size_px", (1, 5000)),
     (LinkConfig, "iou", 0), (LinkConfig, "iou", math.nan), (LinkConfig, "max_gap", 0),
     (LinkConfig, "max_gap", 2.5),
-    (LinkConfig, "bridge_rival", math.inf), (LinkConfig, "min_length", -1),
+    (LinkConfig, "gap_rival_ratio", math.inf), (LinkConfig, "min_length", -1),
     (BuildSettings, "segment_frames", 0),
     (CleanupCosts, "accept_s", -1), (CleanupCosts, "min_majority_frac", 5),
     (CleanupCosts, "min_mixed_frames", 0),
