@@ -31,7 +31,7 @@ _RECIPE_OPTIONS = (
     click.option(
         "--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True
     ),
-    config_options(LinkConfig),
+    config_options(LinkConfig, skip=("extra",)),
     click.option(
         "--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native."
     ),
@@ -99,7 +99,7 @@ def command(
     """
     set_style("json" if as_json else "auto")
     out = out or default_out(video, "-lpw")
-    result = build_tracklets(_take_build(video, out, values), say=partial(say, err=True))
+    result = build_tracklets(_take_build(video, out, values), log=partial(say, err=True))
     report(result, as_json=as_json, allow_damaged=allow_damaged)
 
 

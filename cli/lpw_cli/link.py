@@ -38,7 +38,7 @@ from lpw_toolkit.progress import set_style, show_progress
     "[default: smooth; "
     "raw for the preset paper]",
 )
-@config_options(LinkConfig)
+@config_options(LinkConfig, skip=("extra",))
 @json_option
 def command(
     detections: Path,

@@ -39,7 +39,7 @@ whole one, `rules/big_boxes.py` (or a module of your package, named by an entry 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -47,7 +47,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.linking.config import LinkConfig
+from lpw_toolkit.linking.config import FORMER_NAMES, FORMER_PRESETS, PRESETS, LinkConfig
 from lpw_toolkit.linking.track_table import TrackTable, make_track_table
 from lpw_toolkit.plugins import PluginFolder
 
@@ -111,3 +111,30 @@ def load_rules() -> list[LinkRule]:
 def added_settings() -> list[type[Any]]:
     """The Settings of all rules that bring their own."""
     return [rule.Settings for rule in load_rules() if rule.Settings is not LinkConfig]
+
+
+def make_link_config(preset: str = "default", given: Mapping[str, Any] | None = None) -> LinkConfig:
+    """A preset with the settings that were given by name, those of added rules among them.
+
+    Names of older versions are understood, so `given` may be what any dataset records.
+
+    Errors: LpwError for a preset or a setting that does not exist.
+
+    >>> make_link_config("thrifty", {"end_share": 0.3}).end_score_quantile
+    0.3
+    """
+    preset = FORMER_PRESETS.get(preset, preset)
+    if preset not in PRESETS:
+        raise LpwError("option --preset", preset, ", ".join(PRESETS), "choose one of them")
+    values = {FORMER_NAMES.get(name, name): value for name, value in (given or {}).items()}
+    extra = []
+    for kind in added_settings():
+        names = [field.name for field in dataclasses.fields(kind) if field.name in values]
+        if names:
+            extra.append(kind(**{name: values.pop(name) for name in names}))
+    own = {field.name for field in dataclasses.fields(LinkConfig)} - {"extra"}
+    if unknown := values.keys() - own:
+        raise LpwError(
+            "linker settings", min(unknown), "settings of the linker or its rules", "correct it"
+        )
+    return dataclasses.replace(PRESETS[preset], **values, extra=tuple(extra))
