@@ -20,7 +20,7 @@ from lpw_toolkit.detection.detect_stage import (
     detection_key,
     unpack_detections,
 )
-from lpw_toolkit.detection.detector import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 
@@ -41,7 +41,7 @@ class BuildConfig:
 
     root: Path
     out: Path
-    detector: str = "ultralytics"
+    detector: str | None = None
     options: DetectorOptions = field(default_factory=DetectorOptions)
     recipe: BuildSettings = field(default_factory=BuildSettings)
     layout: str | None = None
@@ -64,9 +64,9 @@ def build_tracklets(
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         log(line)
-    boxes = config.options.boxes
+    boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
     if (
-        config.detector == "boxes"
+        detector_name == "boxes"
         and boxes is not None
         and boxes.is_file()
         and len(sources.sources) > 1
@@ -78,7 +78,7 @@ def build_tracklets(
             "name their folder",
         )
     with Workspace(config.out, restart=config.restart) as work:
-        detector = open_detector(config.detector, config.options)
+        detector = open_detector(detector_name, config.options)
         for line in detector.notes:
             log(line)
         opened_s = detector.startup_s
@@ -95,9 +95,10 @@ def build_tracklets(
                 store.keep(detections)
             return detections
 
-        settings = detector.settings
         result = make_dataset(
-            DatasetBuilder(work, config.root, sources, config.recipe, detect=settings, find=find)
+            DatasetBuilder(
+                work, config.root, sources, config.recipe, detect=detector.settings, find=find
+            )
         )
         result.seconds["startup"] = detector.startup_s
         # a network is compiled when the first frame shows its shape

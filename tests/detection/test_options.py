@@ -11,7 +11,12 @@ from lpw_cli.main import main
 from lpw_toolkit.build.assembly import BuildSettings
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
-from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
+from lpw_toolkit.detection.detector import (
+    DetectorOptions,
+    check_options,
+    choose_detector,
+    open_detector,
+)
 from lpw_toolkit.errors import LpwError, check_range
 from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.synth.street import NoiseConfig, StreetConfig
@@ -121,3 +126,29 @@ def test_saved_boxes_beside_a_network_are_refused(
     )
     with pytest.raises(LpwError, match="beside detector onnx, which looks at the pictures"):
         open_detector("onnx", DetectorOptions(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "ultralytics"), ({"weights": "yolov8n.pt"}, "ultralytics"),
+        ({"weights": "models/yolox.onnx"}, "onnx"), ({"weights": "YOLOX.ONNX"}, "onnx"),
+        ({"weights": "other.bin"}, "ultralytics"), ({"boxes": Path("det.txt")}, "boxes"),
+    ],
+)  # fmt: skip
+def test_options_choose_the_detector(options: dict[str, Any], name: str) -> None:
+    assert choose_detector(DetectorOptions(**options)) == name
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt"])
+def test_a_build_without_a_detector_takes_the_one_of_the_weights(
+    tmp_path: Path, suffix: str
+) -> None:
+    """The weights are missing: the message comes from the detector that was chosen."""
+    weights = tmp_path / f"none.{suffix}"
+    messages = []
+    for name in (None, {"onnx": "onnx", "pt": "ultralytics"}[suffix]):
+        with pytest.raises(LpwError) as caught:
+            open_detector(name, DetectorOptions(weights=str(weights)))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1] and weights.name in messages[0]
