@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lpw_cli.command import renamed_option
 from lpw_cli.say import say
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
@@ -19,6 +20,7 @@ from lpw_toolkit.files.opening import follow_links
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.dataset import Dataset
 
+__all__ = ["renamed_option"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 Config = TypeVar("Config")
 
