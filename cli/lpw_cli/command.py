@@ -154,15 +154,13 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Sets how much is printed, and runs the command."""
+        group = ctx.parent.params if ctx.parent else {}
         as_json, quiet, verbose = (
-            ctx.params.pop(name) for name in ("as_json", "quiet", "verbose")
+            ctx.params.pop(name) or group.get(name, False)
+            for name in ("as_json", "quiet", "verbose")
         )
         as_json = as_json or ctx.params.get("form") == "json"
-        set_output(
-            as_json=as_json or output().as_json,
-            quiet=quiet or output().quiet,
-            verbose=verbose or output().verbose,
-        )
+        set_output(as_json=as_json, quiet=quiet, verbose=verbose)
         start = time.monotonic()
         result = super().invoke(ctx)
         if output().verbose:
@@ -182,7 +180,9 @@ class Command(click.Command):
         if wanted is not None:
             return str(value) == wanted
         source = ctx.get_parameter_source(str(key))
-        return value not in (None, False, (), "") and source is not click.core.ParameterSource.DEFAULT
+        return (
+            value not in (None, False, (), "") and source is not click.core.ParameterSource.DEFAULT
+        )
 
     def _check_modes(self, ctx: click.Context) -> None:
         active = [mode for mode in self.one_of if self.holds(ctx, mode)]
@@ -219,7 +219,9 @@ class Command(click.Command):
                     said, made[i] = (f"{new} {old}", f"{new} {value}"), value
                 else:
                     continue
-                say_note(f"note: {said[0]} is now {said[1]}; the old name ends with the next version")
+                say_note(
+                    f"note: {said[0]} is now {said[1]}; the old name ends with the next version"
+                )
         return made
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -227,10 +229,9 @@ class Command(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
-                heading = getattr(param, "heading", None)
-                heading = GENERAL if param.name == "help" else heading or "Options"
-                groups.setdefault(heading, []).append(record)
+            if record is not None and not isinstance(param, click.Argument):
+                heading = GENERAL if "--help" in param.opts else getattr(param, "heading", None)
+                groups.setdefault(heading or "Options", []).append(record)
         groups[GENERAL] = groups.pop(GENERAL)
         for heading, records in groups.items():
             if records:
