@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import Changes, Function, command, option
+from lpw_cli.command import Changes, Function, lpw_command, option
 from lpw_cli.options import (
     FOLDER,
     VIDEO,
@@ -89,7 +89,7 @@ def settings_options(function: Function) -> Function:
     return function
 
 
-@command(BuildOptions)
+@lpw_command(BuildOptions)
 @click.argument("video", type=VIDEO)
 @option("--out", type=FOLDER, help="Dataset to be made.  [default: ./<video>-lpw]")
 @option(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, dataset_folder
 from lpw_cli.say import say_result
 from lpw_toolkit.check.check import check_dataset
@@ -20,7 +20,7 @@ class CheckOptions:
     state: Path | None
 
 
-@command(CheckOptions)
+@lpw_command(CheckOptions)
 @dataset_argument
 @option("--tables-only", is_flag=True, help="Leave the images out.")
 @option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lpw_cli.command import command, option, renamed_option
+from lpw_cli.command import lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say, say_note, say_result
 from lpw_toolkit.errors import join_names
@@ -60,7 +60,7 @@ def _arrange(values: dict[str, Any]) -> None:
         raise click.UsageError("--out goes with --apply")
 
 
-@command(CleanCommandOptions, one_of=[f"--{name}" for name in ACTIONS], arrange=_arrange)
+@lpw_command(CleanCommandOptions, one_of=[f"--{name}" for name in ACTIONS], arrange=_arrange)
 @dataset_argument
 @option("--suggest", is_flag=True, help="Score every tracklet, and find possible same persons.")
 @option(
@@ -204,7 +204,7 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 def _auto(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.rules import RULES, run_rule, undo_rule
 
-    name = options.auto
+    name = str(options.auto)  # given: this is --auto
     act = undo_rule if options.undo else run_rule
     n = act(dataset, name, options.state)
     words = "taken back" if options.undo else f"made: {RULES[name].title}"
@@ -295,7 +295,9 @@ def _merge(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.log.decision_set import merge_folder
     from lpw_toolkit.cleaning.state.review import log_folder, read_digest
 
-    lines = merge_folder(log_folder(dataset, options.state), options.merge, read_digest(dataset))
+    lines = merge_folder(
+        log_folder(dataset, options.state), options.merge or Path(), read_digest(dataset)
+    )
     return lines, {"merged": lines}
 
 
@@ -348,8 +350,9 @@ def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.state.review import read_union
 
     union = read_union(dataset, options.state)
+    out = options.apply or Path()  # given: this is --apply
     cleaning = CleanOptions(options.unreviewed, options.conflicts, options.min_cameras)
-    made = write_cleaned(dataset, apply(read_base(dataset), union), union, options.apply, cleaning)
+    made = write_cleaned(dataset, apply(read_base(dataset), union), union, out, cleaning)
     counts = made.dataset.manifest["counts"]
     lines = [f"note: {line}" for line in union.repairs]
     lines += [
@@ -370,10 +373,10 @@ def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         f"{counts[key]:,} {key[2:]}"
         for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
     )
-    lines.append(f"written: {options.apply} ({figures}; the losses by name in {REPORT})")
+    lines.append(f"written: {out} ({figures}; the losses by name in {REPORT})")
     lost = {reason: len(names) for reason, names in made.losses.items()}
     return lines, {
-        "out": str(options.apply),
+        "out": str(out),
         "counts": counts,
         "lost": lost,
         "n_dropped": made.n_images_dropped,

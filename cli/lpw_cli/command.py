@@ -93,8 +93,8 @@ class Choice(click.Choice[Any]):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            error.message += did_you_mean(str(value), map(str, self.choices))
-            raise
+            near = did_you_mean(str(value), map(str, self.choices))
+            raise click.BadParameter(error.message + near, ctx, param) from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -248,7 +248,7 @@ def is_given(name: str, ctx: click.Context | None = None) -> bool:
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def command(
+def lpw_command(
     options: Callable[..., Options], **settings: Any
 ) -> Callable[[Callable[[Options], None]], Command]:
     """Makes a command of a function that takes one frozen dataclass.
@@ -269,7 +269,7 @@ def command(
                     changes.setdefault(into, [])
                     if value is not None:
                         changes[into].append((name, value))
-            given = {into: Changes(tuple(pairs)) for into, pairs in changes.items()}
+            given: dict[str, Any] = {into: Changes(tuple(pairs)) for into, pairs in changes.items()}
             function(options(**values, **given))
 
         callback.__doc__ = function.__doc__

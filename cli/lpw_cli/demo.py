@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say, say_text
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
@@ -51,7 +51,7 @@ class DemoOptions:
     steps: int | None
 
 
-@command(DemoOptions)
+@lpw_command(DemoOptions)
 @option(
     "--out",
     type=FOLDER,

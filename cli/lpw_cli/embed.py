@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, OUT_FILE, dataset_argument, open_named, parse_size
 from lpw_cli.say import say_result
 from lpw_toolkit.dataset.dataset import MANIFEST
@@ -56,7 +56,7 @@ def _arrange(values: dict[str, Any]) -> None:
         values["dataset"], values["run"] = first, None
 
 
-@command(EmbedCommandOptions, one_of=("RUN", "--onnx"), arrange=_arrange)
+@lpw_command(EmbedCommandOptions, one_of=("RUN", "--onnx"), arrange=_arrange)
 @click.argument("run", type=FOLDER, required=False)
 @dataset_argument
 @option(

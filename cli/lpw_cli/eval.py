@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from lpw_cli.command import command, is_given, option, renamed_option
+from lpw_cli.command import is_given, lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
 from lpw_cli.say import output, say_note, say_text
 from lpw_toolkit.dataset.dataset import MANIFEST, Dataset, open_dataset
@@ -94,7 +94,7 @@ def _arrange(values: dict[str, Any]) -> None:
     values["run"] = paths[0] if paths else None
 
 
-@command(EvalOptions, one_of=("RUN", "--embeddings", "--table"), arrange=_arrange)
+@lpw_command(EvalOptions, one_of=("RUN", "--embeddings", "--table"), arrange=_arrange)
 @click.argument("paths", type=FOLDER, nargs=-1, metavar="[RUN [DATASET] | RESULTS...]")
 @option("--embeddings", type=FOLDER, help="embeddings.parquet, ours or your own.")
 @option("--data", "dataset", type=FOLDER, needs=_TESTS,

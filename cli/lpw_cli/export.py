@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, open_named
 from lpw_cli.say import say_result
 from lpw_toolkit.exports.form import ExportOptions, Role, export_dataset, list_forms
@@ -34,7 +34,7 @@ def _arrange(values: dict[str, Any]) -> None:
     values["dataset"] = values["dataset"] or (paths[0] if paths else None)
 
 
-@command(ExportCommandOptions, arrange=_arrange)
+@lpw_command(ExportCommandOptions, arrange=_arrange)
 @click.argument("paths", type=FOLDER, nargs=-1, metavar="[DATASET] OUT")
 @option("--to", "form", type=click.Choice(list_forms()), required=True, help="The form.")
 @option("--data", "dataset", type=FOLDER, help="The dataset, in place of DATASET.")

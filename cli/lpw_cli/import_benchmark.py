@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.benchmarks.importing import ImportConfig, ImportResult, import_benchmark
@@ -37,7 +37,7 @@ class ImportOptions:
     restart: bool
 
 
-@command(ImportOptions)
+@lpw_command(ImportOptions)
 @click.argument(
     "benchmark", type=click.Choice([name.replace("_", "-") for name in list_benchmarks()])
 )

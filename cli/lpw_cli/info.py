@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import dataset_argument, open_named
 from lpw_cli.say import output, say_json, say_text
 from lpw_toolkit.dataset.info import describe, format_info, format_table1, table1
@@ -17,7 +17,7 @@ class InfoOptions:
     as_table1: bool
 
 
-@command(InfoOptions)
+@lpw_command(InfoOptions)
 @dataset_argument
 @option(
     "--table1",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from lpw_cli.command import Changes, command, option
+from lpw_cli.command import Changes, lpw_command, option
 from lpw_cli.options import FOLDER, OUT_FILE, config_options
 from lpw_cli.say import say_result
 from lpw_toolkit.dataset.mot_text import read_detections, write_tracks
@@ -29,7 +29,7 @@ class LinkOptions:
     link: Changes[LinkConfig]
 
 
-@command(LinkOptions)
+@lpw_command(LinkOptions)
 @click.argument("detections", type=FOLDER)
 @option(
     "--out",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say_result
 from lpw_toolkit.dataset.workspace import locate_images, remember_root
@@ -20,7 +20,7 @@ class LocateOptions:
     video: Path | None
 
 
-@command(LocateOptions)
+@lpw_command(LocateOptions)
 @dataset_argument
 @option(
     "--images", type=FOLDER, help="Folder of the images of a dataset that was imported in place."

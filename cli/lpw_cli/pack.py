@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lpw_cli.command import command
+from lpw_cli.command import lpw_command
 from lpw_cli.options import dataset_argument, open_named
 from lpw_cli.say import say_result
 from lpw_toolkit.dataset.pack import PACK_FILE, write_pack
@@ -16,7 +16,7 @@ class PackOptions:
     dataset: Path | None
 
 
-@command(PackOptions)
+@lpw_command(PackOptions)
 @dataset_argument
 def command(options: PackOptions) -> None:
     """Writes the images of DATASET end to end into DATASET/images.pack and verifies each; training

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, dataset_folder
 from lpw_cli.say import say_result
 
@@ -26,7 +26,7 @@ class QualityCommandOptions:
     workers: int
 
 
-@command(QualityCommandOptions)
+@lpw_command(QualityCommandOptions)
 @click.argument("run", type=FOLDER)
 @dataset_argument
 @option(

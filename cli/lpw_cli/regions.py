@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_argument, open_named
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.dataset.dataset import Dataset
@@ -34,7 +34,7 @@ class RegionsOptions:
     out: Path | None
 
 
-@command(RegionsOptions, one_of=("--landmarks", "--pose"))
+@lpw_command(RegionsOptions, one_of=("--landmarks", "--pose"))
 @dataset_argument
 @option(
     "--landmarks",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lpw_cli.build_tracklets import SettingsOptions, report, settings_options
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, VIDEO, dataset_argument, dataset_folder
 from lpw_toolkit.build.assembly import Notes
 from lpw_toolkit.build.build import RelinkConfig, relink
@@ -19,7 +19,7 @@ class RelinkOptions(SettingsOptions):
     video: Path | None
 
 
-@command(RelinkOptions)
+@lpw_command(RelinkOptions)
 @dataset_argument
 @option("--out", type=FOLDER, required=True, help="Dataset to be made.")
 @option(

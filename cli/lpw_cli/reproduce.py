@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
 from lpw_cli.say import output, say_note, say_text
 from lpw_toolkit.errors import LpwError
@@ -45,7 +45,7 @@ class ReproduceOptions:
     form: str
 
 
-@command(ReproduceOptions)
+@lpw_command(ReproduceOptions)
 @click.argument("table", type=click.Choice(NAMES))
 @click.argument("dataset", type=FOLDER, nargs=-1, metavar="[DATASET]...")
 @option(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import Changes, command, option
+from lpw_cli.command import Changes, lpw_command, option
 from lpw_cli.options import FOLDER, config_options, dataset_folder
 from lpw_cli.say import output, say_json, say_text
 from lpw_toolkit.truth.cleanup_cost import CleanupCosts
@@ -23,7 +23,7 @@ class ScoreOptions:
     costs: Changes[CleanupCosts]
 
 
-@command(ScoreOptions)
+@lpw_command(ScoreOptions)
 @click.argument("tracklets", type=FOLDER, required=False)
 @option("--data", type=FOLDER, instead_of="tracklets", help="The dataset, in place of TRACKLETS.")
 @option(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say, say_result
 from lpw_toolkit.errors import PartialError
@@ -24,7 +24,7 @@ class ShowOptions:
     max_crops: int
 
 
-@command(ShowOptions)
+@lpw_command(ShowOptions)
 @dataset_argument
 @option("--out", type=FOLDER, default=Path("show"), show_default=True, help="Folder to be written.")
 @option(

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say_result
 from lpw_toolkit.synth.street import STREETS, write_street
@@ -21,7 +21,7 @@ class SynthOptions:
     seed: int
 
 
-@command(SynthOptions)
+@lpw_command(SynthOptions)
 @click.argument("folder", type=FOLDER, required=False, metavar="OUT")
 @option("--out", type=FOLDER, instead_of="folder", must=True, help="The folder, in place of OUT.")
 @option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)

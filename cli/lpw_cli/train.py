@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lpw_cli.command import command, option
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.errors import LpwError
@@ -35,7 +35,7 @@ class TrainOptions:
     tensorboard: bool
 
 
-@command(TrainOptions)
+@lpw_command(TrainOptions)
 @click.argument("method")
 @dataset_argument
 @option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
