@@ -257,14 +257,14 @@ def test_a_fast_walker_is_followed_by_its_speed() -> None:
     assert all(len(set(np.sign(m))) == 1 for m in moves)  # nobody turns round where they meet
 
 
-def test_a_gap_is_bridged_up_to_max_gap_only() -> None:
+def test_a_gap_is_joined_up_to_max_gap_only() -> None:
     halves = [walk(frames=range(12), x=0, speed=4), walk(frames=range(17, 30), x=0, speed=4)]
     detections = together(*halves)
     assert link(detections, replace(SHORT, max_gap=6)).max() == 0
     assert link(detections, replace(SHORT, max_gap=5)).max() == 1
 
 
-def test_nothing_is_bridged_against_motion_or_size() -> None:
+def test_nothing_is_joined_against_motion_or_size() -> None:
     still = walk(frames=range(12), x=0, speed=0)
     elsewhere = walk(frames=range(15, 30), x=60, speed=0)
     assert link(together(still, elsewhere), SHORT).max() == 1
@@ -299,7 +299,7 @@ def test_a_track_is_cut_where_another_ends_in_front_of_it() -> None:
     assert link(together(a, b), replace(cut, ambiguity_iou=1.0)).max() == 1
 
 
-def test_smoothed_tracks_tremble_less_and_keep_their_rows() -> None:
+def test_smoothed_tracks_jitter_less_and_keep_their_rows() -> None:
     rng = np.random.default_rng(0)
     frames, boxes = walk(frames=range(30), x=0, speed=4)
     shaken = np.array(boxes) + rng.normal(0, 3, (30, 4))
@@ -386,7 +386,7 @@ def test_quality_on_real_crowds(
     assert total.mixed_frac <= mixed_share * 0.152
 
 
-def test_short_gaps_are_bridged_before_long_ones() -> None:
+def test_short_gaps_are_joined_before_long_ones() -> None:
     """What begins 3 frames later is joined before what begins 22 frames later can be its rival."""
     walks = walk(frames=range(12), x=0, speed=2), walk(frames=range(14, 26), x=0, speed=2)
     detections = together(*walks, walk(frames=range(33, 45), x=4, speed=2))
@@ -418,7 +418,7 @@ def test_long_linking_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     assert "link det.txt: 3/9 boxes" in done.stderr and "link det.txt: 9/9 boxes" in done.stderr
 
 
-def tremble(detections: pa.Table, size: float) -> pa.Table:
+def add_jitter(detections: pa.Table, size: float) -> pa.Table:
     """The same boxes with heights that change at random from frame to frame."""
     rng = np.random.default_rng(0)
     boxes = boxes_of(detections)
@@ -430,8 +430,8 @@ def tremble(detections: pa.Table, size: float) -> pa.Table:
     return make_detections(frame, boxes, scores)
 
 
-def test_where_boxes_sit_well_gaps_are_bridged_more_boldly() -> None:
-    """Thirteen people who come out of a gap a fifth of their height off their course."""
+def test_stable_boxes_are_joined_over_gaps_more_boldly() -> None:
+    """Thirteen people who come out of a gap a fifth of their height off their path."""
     people = [
         part
         for k in range(13)
@@ -440,12 +440,12 @@ def test_where_boxes_sit_well_gaps_are_bridged_more_boldly() -> None:
             walk(frames=range(30, 50), x=20, speed=2, y=400 * k),
         )
     ]
-    steady = together(*people)
+    stable = together(*people)
     config = LinkConfig()
-    assert len(np.unique(link(steady, config))) == 13
-    assert len(np.unique(link(steady, replace(config, jitter_threshold=0.0)))) == 26
-    assert len(np.unique(link(tremble(steady, 0.06), replace(config, outlier_iou=0.0)))) > 20
-    assert len(np.unique(link(steady, replace(config, gap_error=0.16)))) == 26, (
+    assert len(np.unique(link(stable, config))) == 13
+    assert len(np.unique(link(stable, replace(config, jitter_threshold=0.0)))) == 26
+    assert len(np.unique(link(add_jitter(stable, 0.06), replace(config, outlier_iou=0.0)))) > 20
+    assert len(np.unique(link(stable, replace(config, gap_error=0.16)))) == 26, (
         "what is set is not changed"
     )
     assert len(np.unique(link(together(*people[:2]), config))) == 2, "too few boxes to tell"
