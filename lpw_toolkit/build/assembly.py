@@ -44,8 +44,7 @@ from lpw_toolkit.video.sources import Source, SourceList
 
 @dataclass(frozen=True)
 class Notes:
-    """What a dataset says of itself: its name, and under which licence and consent the footage may
-    be used."""
+    """The name of a dataset, and under which licence and consent its footage may be used."""
 
     name: str | None = None
     licence: str | None = None
@@ -58,7 +57,7 @@ class BuildSettings:
 
     Attributes:
         link, crop: see `LinkConfig`, `CropConfig`.
-        notes: what the dataset says of itself.
+        notes: name, licence and consent.
         segment_frames: frames between two points from which a stopped run can resume.
     """
 

@@ -231,7 +231,7 @@ class CropWriter:
             "height": np.array([d[2] for d in done], np.int16),
             "sha256": [d[3] for d in done],
             "frame_index": self.plan.frame_index[rows].astype(np.int32),
-            "pts_s": pa.array(pts, mask=np.isnan(pts)),
+            "pts_s": pa.array(pts, pa.float64(), mask=np.isnan(pts)),
             **{
                 side: self.plan.boxes[rows, i].astype(np.float32)
                 for i, side in enumerate(("x1", "y1", "x2", "y2"))
@@ -239,12 +239,9 @@ class CropWriter:
             "score": self.plan.score[rows],
         }
         return pa.Table.from_arrays(
-            [_column(values, FRAMES.field(n)) for n, values in columns.items()], schema=FRAMES
+            [pa.array(values, FRAMES.field(name).type) for name, values in columns.items()],
+            schema=FRAMES,
         )
-
-
-def _column(values: Any, kind: pa.Field) -> pa.Array:
-    return values.cast(kind.type) if isinstance(values, pa.Array) else pa.array(values, kind.type)
 
 
 class _Jobs:

@@ -131,7 +131,7 @@ def open_detector(name: str | None, options: DetectorOptions) -> Detector:
     check_options(options)
     detector = cast(Detector, module.open_detector(options))
     if detector.needs_images:
-        _refuse_given(options, _SAVED, f"beside detector {name}, which looks at the pictures")
+        _refuse_given(options, _SAVED, f"beside detector {name}, which reads the images")
     return detector
 
 

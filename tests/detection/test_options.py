@@ -124,7 +124,7 @@ def test_saved_boxes_beside_a_network_are_refused(
     monkeypatch.setattr(
         "lpw_toolkit.detection.detectors.onnx.open_detector", lambda options: Network()
     )
-    with pytest.raises(LpwError, match="beside detector onnx, which looks at the pictures"):
+    with pytest.raises(LpwError, match="beside detector onnx, which reads the images"):
         open_detector("onnx", DetectorOptions(**{field: value}))
 
 
