@@ -148,8 +148,7 @@ class Command(click.Command):
                     _merge(ctx, param)
             if self.arrange is not None:
                 self.arrange(ctx.params)
-            self._check_modes(ctx)
-            self._check_needs(ctx)
+            self._check(ctx)
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -184,24 +183,29 @@ class Command(click.Command):
             value not in (None, False, (), "") and source is not click.core.ParameterSource.DEFAULT
         )
 
-    def _check_modes(self, ctx: click.Context) -> None:
+    def _check(self, ctx: click.Context) -> None:
+        """Refuses two modes, options that belong elsewhere, and no mode at all."""
         active = [mode for mode in self.one_of if self.holds(ctx, mode)]
         if len(active) > 1:
             raise click.UsageError(f"{active[0]} and {active[1]} do not go together: give one", ctx)
+        for param in self.options:
+            name = str(param.name)
+            unmet = next((need for need in param.needs if not self.holds(ctx, need)), None)
+            if unmet is None or name not in ctx.params:
+                continue
+            if is_given(name, ctx):
+                raise click.UsageError(self._explain(param.shown, unmet, active), ctx)
+            if ctx.get_parameter_source(name) in _FROM_OUTSIDE:  # not meant for this call
+                ctx.params[name] = param.type_cast_value(ctx, param.get_default(ctx))
         if self.one_of and not active and not self.free:
             raise click.UsageError(f"give one of {', '.join(self.one_of)}", ctx)
 
-    def _check_needs(self, ctx: click.Context) -> None:
-        mode = next((mode for mode in self.one_of if self.holds(ctx, mode)), None)
-        for param in self.options:
-            unmet = next((need for need in param.needs if not self.holds(ctx, need)), None)
-            if unmet is None or param.name not in ctx.params:
-                continue
-            if is_given(param.name or "", ctx):
-                raise click.UsageError(_explain(param.shown, unmet, mode), ctx)
-            if ctx.get_parameter_source(param.name or "") in _FROM_OUTSIDE:  # not meant for now
-                default = param.get_default(ctx)
-                ctx.params[param.name or ""] = param.type_cast_value(ctx, default)
+    def _explain(self, shown: str, unmet: str, active: list[str]) -> str:
+        if unmet.startswith("no "):
+            return f"{shown} does not go with {unmet.removeprefix('no ')}: leave one out"
+        is_mode = any(one in self.one_of for one in unmet.split(" or "))
+        beside = f", not with {active[0]}" if active and is_mode else ""
+        return f"{shown} goes with {unmet}{beside}"
 
     def _translate(self, args: list[str]) -> list[str]:
         """The arguments with today's names, and a note for each old one."""
@@ -328,10 +332,3 @@ def _merge(ctx: click.Context, param: Option) -> None:
     ctx.params[name] = ctx.params[name] or value
     if param.must and not ctx.params[name]:
         raise click.UsageError(f"give {name.upper()} or {param.shown}", ctx)
-
-
-def _explain(shown: str, unmet: str, mode: str | None) -> str:
-    if unmet.startswith("no "):
-        return f"{shown} does not go with {unmet.removeprefix('no ')}: leave one out"
-    beside = f", not with {mode}" if mode is not None else ""
-    return f"{shown} goes with {unmet}{beside}"

@@ -81,8 +81,6 @@ def _arrange(values: dict[str, Any]) -> None:
     values["run"], values["results"] = None, ()
     if values["table"]:
         values["results"] = tuple(paths)
-        if not paths:
-            raise click.UsageError("--table needs folders of results, or files metrics.parquet")
         return
     is_dataset = bool(paths) and (paths[-1] / MANIFEST).is_file()
     if is_dataset and (len(paths) == 2 or values["embeddings"] is not None):
@@ -180,6 +178,8 @@ def command(options: EvalOptions) -> None:
     """
     form = "json" if output().as_json else options.form
     if options.table:
+        if not options.results:
+            raise click.UsageError("--table needs folders of results, or files metrics.parquet")
         lines = read_lines(read_metrics(options.results))
         say_text(format_table(lines, mix=options.mix, form=form))
         return

@@ -9,7 +9,7 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, open_named
 from lpw_cli.say import say_result
-from lpw_toolkit.exports.form import ExportOptions, Role, export_dataset, list_forms
+from lpw_toolkit.exports.form import FORMS, ExportOptions, Role, export_dataset, list_forms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +17,19 @@ class ExportCommandOptions:
     """The options of `lpw export`."""
 
     dataset: Path | None
-    out: Path
+    out: Path | None
     form: str
     role: Role | None
     split: int | None
     shard_mb: int | None
+
+
+def _forms_with(name: str) -> str:
+    """The forms that one of `ExportOptions` belongs to, as a condition."""
+    return " or ".join(f"--to {form}" for form in list_forms() if name in FORMS.load(form).OPTIONS)
+
+
+_USAGE = "give [DATASET] OUT, or --data DATASET and --out OUT"
 
 
 def _arrange(values: dict[str, Any]) -> None:
@@ -29,8 +37,8 @@ def _arrange(values: dict[str, Any]) -> None:
     paths = list(values.pop("paths"))
     if values["out"] is None and paths:
         values["out"] = paths.pop()
-    if values["out"] is None or len(paths) + (values["dataset"] is not None) > 1:
-        raise click.UsageError("give [DATASET] OUT, or --data DATASET and --out OUT")
+    if len(paths) + (values["dataset"] is not None) > 1:
+        raise click.UsageError(_USAGE)
     values["dataset"] = values["dataset"] or (paths[0] if paths else None)
 
 
@@ -43,20 +51,24 @@ def _arrange(values: dict[str, Any]) -> None:
     "--as",
     "role",
     type=click.Choice(["results", "truth"]),
-    needs="--to mot",
-    help="What the text is meant as.  [default: results]",
+    needs=_forms_with("role"),
+    heading="Options of some forms",
+    help="mot: what the text is meant as.  [default: results]",
 )
 @option(
     "--split",
     type=click.IntRange(min=0),
+    needs=_forms_with("split"),
+    heading="Options of some forms",
     help="Forms with train, query and gallery: which of the dataset's splits.  [default: the "
     "first]",
 )
 @option(
     "--shard-mb",
     type=click.IntRange(min=1),
-    needs="--to hf or --to webdataset",
-    help="Size of a shard.  [default: 64]",
+    needs=_forms_with("shard_bytes"),
+    heading="Options of some forms",
+    help="hf, webdataset: size of a shard.  [default: 64]",
 )
 def command(options: ExportCommandOptions) -> None:
     """Writes DATASET to the folder OUT in the form that another tool reads, and says what that form
@@ -66,6 +78,8 @@ def command(options: ExportCommandOptions) -> None:
     Face datasets; webdataset: tar shards; torchreid, fastreid: trees that these load unchanged;
     lpw, mars: layouts of the benchmarks.
     """
+    if options.out is None:
+        raise click.UsageError(_USAGE)
     shard_bytes = options.shard_mb and options.shard_mb << 20
     settings = ExportOptions(role=options.role, split=options.split, shard_bytes=shard_bytes)
     made = export_dataset(open_named(options.dataset), options.form, options.out, settings)

@@ -210,14 +210,15 @@ def _report_error(error: BaseException) -> int | None:
 
 
 def find_extra(module: str) -> str | None:
-    """The extra of this package that a module comes with; None for one that no extra names."""
+    """The extra of this package that a module comes with; None for one that no extra names; the
+    first where several do."""
     from importlib.metadata import requires
 
     package = module.partition(".")[0].replace("_", "-")
     found = [
         re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []
     ]
-    return {match[1]: match[2] for match in found if match}.get(package)
+    return {match[1]: match[2] for match in reversed(found) if match}.get(package)
 
 
 def _describe_refusal(error: OSError) -> str:
