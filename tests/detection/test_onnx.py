@@ -204,7 +204,7 @@ def listen(event, args):
         print(event, args)
 sys.addaudithook(listen)
 from tiny_models import Video, draw_frames
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 options = DetectorOptions(weights=sys.argv[1], runtime=sys.argv[2])
 assert len(list(open_detector("onnx", options).detect(draw_frames(3), Video()))) == 3
 assert "ultralytics" not in sys.modules and "torch" not in sys.modules

@@ -280,7 +280,7 @@ def listen(event, args):
         events.append((event, str(args)))
 sys.addaudithook(listen)
 from tiny_models import Video, draw_frames
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 options = DetectorOptions(weights=sys.argv[1], image_size=160, runtime=sys.argv[2])
 list(open_detector("ultralytics", options).detect(draw_frames(2), Video()))
 from ultralytics.utils import SETTINGS, SAFE_LOAD, AUTOINSTALL, ONLINE
