@@ -18,8 +18,15 @@ The built-in rules read `LinkConfig`:
     60 weak_tracks   drop tracks with low mean scores
 
 A rule of your own brings its own Settings; each field becomes an option of `lpw link`, `lpw
-build-tracklets` and `lpw relink`, and is recorded. It is off until one of them is given. Here is a
-whole one, `rules/big_boxes.py` (or a module of your package, named by an entry point):
+build-tracklets` and `lpw relink`, and is recorded. It is off until one of them is given. A
+complete one, `rules/big_boxes.py` (or a module of your package, named by an entry point in the
+group `lpw_toolkit.linking.rules`):
+
+    from dataclasses import dataclass
+
+    import numpy as np
+
+    from lpw_toolkit.linking.association import UNASSIGNED
 
     ORDER = 35
 
