@@ -43,7 +43,8 @@ from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import atomic_write_text, make_folder
-from lpw_toolkit.linking.linker import PRESETS, link
+from lpw_toolkit.linking.config import PRESETS
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.synth.street import STREETS as STREET_PRESETS
 from lpw_toolkit.synth.street import NoiseConfig, detect_truth, format_detections, simulate_street

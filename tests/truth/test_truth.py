@@ -15,7 +15,8 @@ from lpw_toolkit.dataset.mot_text import (
     track_rows,
 )
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.linking.linker import PRESETS, link
+from lpw_toolkit.linking.config import PRESETS
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.truth import mot_metrics
 from lpw_toolkit.truth.cleanup_cost import (
     UNMATCHED,
