@@ -11,11 +11,11 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.evaluation.distance_blocks import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
 from lpw_toolkit.evaluation.pca import Pca, fit_pca
 from lpw_toolkit.evaluation.protocol import QueryGallerySplit
-from lpw_toolkit.evaluation.ranking import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features
 
 Ints = NDArray[np.int64]

@@ -14,6 +14,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.evaluation.distance_blocks import DistanceBlocks
 from lpw_toolkit.evaluation.distance_choice import (
     DistanceSettings,
     MetricTrainingData,
@@ -38,8 +39,9 @@ from lpw_toolkit.evaluation.provenance import (
     make_queries,
     make_summary,
 )
-from lpw_toolkit.evaluation.ranking import DistanceBlocks, Ranking, Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.ranking import Ranking, rank_queries
 from lpw_toolkit.evaluation.relevance import Relevance
+from lpw_toolkit.evaluation.summary import Summary, summarise
 from lpw_toolkit.progress import show_progress
 
 
@@ -69,7 +71,7 @@ class Evaluation:
     Attributes:
         dataset: what was tested.
         protocol: its name.
-        rules: its rules, or these with another AP form.
+        spec: its rules, or these with another AP form.
         facts: the text columns of schema.METRICS but gallery, junk_rule and ap_form.
         results: split by split.
         notes: what a reader of the figures should know.
@@ -77,7 +79,7 @@ class Evaluation:
 
     dataset: Dataset
     protocol: str
-    rules: ProtocolSpec
+    spec: ProtocolSpec
     facts: dict[str, str]
     results: list[SplitResult]
     notes: list[str]
@@ -85,9 +87,9 @@ class Evaluation:
     @cached_property
     def summaries(self) -> list[Summary]:
         """The figures of each split. Errors: LpwError where no query has a right answer."""
-        rules = self.rules
+        spec = self.spec
         return [
-            summarise(r.ranking, ap_form=rules.ap_form, unmatched=rules.unmatched)
+            summarise(r.ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
             for r in self.results
         ]
 
@@ -95,7 +97,7 @@ class Evaluation:
     def gallery(self) -> str:
         """What the gallery holds, over all splits."""
         return describe_gallery(
-            self.rules, read_labels(self.dataset.tracklets), [r.trial for r in self.results]
+            self.spec, read_labels(self.dataset.tracklets), [r.trial for r in self.results]
         )
 
     @cached_property
@@ -108,10 +110,10 @@ class Evaluation:
         )
         facts = {
             **self.facts,
-            "junk_rule": describe_junk(self.rules),
-            "ap_form": self.rules.ap_form,
+            "junk_rule": describe_junk(self.spec),
+            "ap_form": self.spec.ap_form,
         }
-        galleries = [describe_gallery(self.rules, labels, [trial]) for trial in trials]
+        galleries = [describe_gallery(self.spec, labels, [trial]) for trial in trials]
         table = make_metrics(facts, list(zip(trials, galleries, self.summaries, strict=True)))
         if len(trials) > 1:
             total = make_summary(
@@ -124,7 +126,7 @@ class Evaluation:
     def queries(self) -> pa.Table:
         """Rows of schema.QUERIES: each query of each split."""
         return pa.concat_tables(
-            make_queries(self.dataset, r.trial, r.ranking, self.rules) for r in self.results
+            make_queries(self.dataset, r.trial, r.ranking, self.spec) for r in self.results
         )
 
     @property
@@ -140,7 +142,7 @@ class Evaluation:
 
     def restate(self, ap_form: APForm) -> "Evaluation":
         """The same ranking with the other form of average precision."""
-        return replace(self, rules=replace(self.rules, ap_form=ap_form))
+        return replace(self, spec=replace(self.spec, ap_form=ap_form))
 
 
 def evaluate(
@@ -174,7 +176,7 @@ def evaluate(
             raise LpwError(
                 thing,
                 got,
-                ranker.RULES.gallery,
+                ranker.SPEC.gallery,
                 "choose another protocol, or a dataset that has them",
             )
         check_vectors(dataset, embeddings, np.union1d(trial.query, trial.gallery), settings.metric)
@@ -195,7 +197,7 @@ def evaluate(
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),
     }
-    found = Evaluation(dataset, facts["protocol"], ranker.RULES, facts, results, [])
+    found = Evaluation(dataset, facts["protocol"], ranker.SPEC, facts, results, [])
     return replace(found, notes=[*embeddings.notes, *_write_notes(found, labels, settings)])
 
 
@@ -222,7 +224,7 @@ def _rank(
     distance: Distance,
     settings: DistanceSettings,
 ) -> SplitResult:
-    relevance = ranker.ignore(labels.take(trial.query), labels.take(trial.gallery))
+    relevance = ranker.judge(labels.take(trial.query), labels.take(trial.gallery))
     blocks = compare(embeddings.vectors, trial, distance, settings)
     return SplitResult(trial, relevance, rank_queries(blocks, relevance), blocks, distance.title)
 
@@ -248,7 +250,7 @@ def _write_notes(found: Evaluation, labels: Labels, settings: DistanceSettings) 
             f"{names}"
         )
     missed = found.queries.filter(
-        pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"]))
+        pc.and_(pc.equal(found.queries["n_relevant"], 0), pc.invert(found.queries["skipped"]))
     )
     if missed.num_rows:
         names = join_names(missed["tracklet_id"].unique().to_pylist(), 5)

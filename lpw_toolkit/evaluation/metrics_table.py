@@ -218,7 +218,7 @@ def _known_by(lines: Sequence[Line]) -> set[str]:
     protocols = {str(line.facts["protocol"]) for line in lines}
     if not protocols <= set(list_protocols()):
         return set()
-    return {name for protocol in protocols for name in open_protocol(protocol).RULES.headline}
+    return {name for protocol in protocols for name in open_protocol(protocol).SPEC.headline}
 
 
 def _say(line: Line, name: str) -> str:

@@ -39,7 +39,7 @@ class Comparison:
 
     def describe(self) -> list[str]:
         """Why the figures differ, protocol by protocol, and the notes of each evaluation once."""
-        names = [f"{one.protocol}, {one.rules.ap_form} AP" for one in self.evaluations]
+        names = [f"{one.protocol}, {one.spec.ap_form} AP" for one in self.evaluations]
         lines = [f"{name}: {why}" for name, why in zip(names[1:], self.reasons[1:], strict=True)]
         lines = [f"against {names[0]}:", *lines] if lines else []
         notes = dict.fromkeys(note for one in self.evaluations for note in one.notes)
@@ -82,7 +82,7 @@ def compare_protocols(
 
 
 def _both_forms(one: Evaluation) -> list[Evaluation]:
-    return [one, *(one.restate(form) for form in AP_FORMS if form != one.rules.ap_form)]
+    return [one, *(one.restate(form) for form in AP_FORMS if form != one.spec.ap_form)]
 
 
 def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -> str | None:
@@ -100,13 +100,13 @@ def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -
     ):
         return "is for vectors that were learned on another dataset"
     for other in found:
-        if _are_equal(here, open_protocol(name).RULES, other):
+        if _are_equal(here, open_protocol(name).SPEC, other):
             return f"ranks the same gallery by the same rule as {other.protocol}"
     return None
 
 
-def _are_equal(trials: list[QueryGallerySplit], rules: ProtocolSpec, other: Evaluation) -> bool:
-    if rules.unmatched != other.rules.unmatched and any(s.n_unmatched for s in other.summaries):
+def _are_equal(trials: list[QueryGallerySplit], spec: ProtocolSpec, other: Evaluation) -> bool:
+    if spec.unmatched != other.spec.unmatched and any(s.n_unmatched for s in other.summaries):
         return False
     pairs = zip(trials, (result.trial for result in other.results), strict=True)
     return all(np.array_equal(one.gallery, two.gallery) for one, two in pairs)
@@ -131,14 +131,14 @@ def explain_difference(first: Evaluation, other: Evaluation) -> str:
     if n_lost > 0:
         ways = {"skip": "are left out of every mean", "zero": "count as missed"}
         reasons.append(
-            f"so {n_lost:,} queries have no right answer left and {ways[other.rules.unmatched]}"
+            f"so {n_lost:,} queries have no right answer left and {ways[other.spec.unmatched]}"
         )
-    if other.rules.ap_form != first.rules.ap_form:
+    if other.spec.ap_form != first.spec.ap_form:
         meaning = {
             "step": "AP is the mean precision at the right answers",
             "trapezoid": "AP averages the precision at each right answer with that one rank before",
         }
-        reasons.append(meaning[other.rules.ap_form])
+        reasons.append(meaning[other.spec.ap_form])
     return "; ".join(reasons)
 
 

@@ -14,7 +14,8 @@ from lpw_toolkit.dataset.schema import KINDS, METRICS, QUERIES
 from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.evaluation.metrics_table import MEAN, STD, SUMMARY
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.ranking import Ranking, Summary
+from lpw_toolkit.evaluation.ranking import Ranking
+from lpw_toolkit.evaluation.summary import Summary
 
 RANKS = (1, 5, 10, 20)
 
@@ -29,7 +30,7 @@ def name_metrics(summary: Summary) -> dict[str, float]:
 
 
 def describe_gallery(
-    rules: ProtocolSpec, labels: Labels, trials: Sequence[QueryGallerySplit]
+    spec: ProtocolSpec, labels: Labels, trials: Sequence[QueryGallerySplit]
 ) -> str:
     """What the gallery holds, counted; as a range where it differs between trials."""
     sizes = [len(trial.gallery) for trial in trials]
@@ -41,9 +42,7 @@ def describe_gallery(
         f"{_range(kinds[:, i])} {kind}" for i, kind in enumerate(KINDS) if kinds[:, i].any()
     )
     return (
-        f"{rules.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries "
-        f"among "
-        f"them"
+        f"{spec.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries among them"
     )
 
 
@@ -52,10 +51,10 @@ def _range(numbers: Sequence[int] | NDArray[Any]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def describe_junk(rules: ProtocolSpec) -> str:
+def describe_junk(spec: ProtocolSpec) -> str:
     """What a query does not see, and what it does without a right answer."""
-    lost = {"skip": "skipped", "zero": "counted as missed"}[rules.unmatched]
-    return f"{rules.junk_rule}; queries without a right answer are {lost}"
+    lost = {"skip": "skipped", "zero": "counted as missed"}[spec.unmatched]
+    return f"{spec.junk_rule}; queries without a right answer are {lost}"
 
 
 def describe_splits(dataset: Dataset) -> str:
@@ -127,7 +126,7 @@ def _tabulate(
 
 
 def make_queries(
-    dataset: Dataset, trial: QueryGallerySplit, ranking: Ranking, rules: ProtocolSpec
+    dataset: Dataset, trial: QueryGallerySplit, ranking: Ranking, spec: ProtocolSpec
 ) -> pa.Table:
     """One row for each query of a trial (schema.QUERIES), in its order."""
     names = dataset.tracklets.select(["tracklet_id", "person_id", "camera_id"]).take(
@@ -137,10 +136,10 @@ def make_queries(
     columns = [
         np.full(len(trial.query), trial.split),
         *(column.combine_chunks() for column in names.columns),
-        ranking.n_right,
+        ranking.n_relevant,
         pa.array(ranking.first, pa.int32(), mask=lost),
-        pa.array(ranking.average_precision(rules.ap_form), mask=lost),
-        pa.array(ranking.inverse_penalty, mask=lost),
-        lost & (rules.unmatched == "skip"),
+        pa.array(ranking.average_precision(spec.ap_form), mask=lost),
+        pa.array(ranking.inverse_negative_penalty, mask=lost),
+        lost & (spec.unmatched == "skip"),
     ]
     return make_table(columns, QUERIES)

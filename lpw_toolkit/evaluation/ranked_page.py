@@ -57,14 +57,14 @@ class RankedQuery:
         tracklet_id: who asks.
         ap: average precision in [0, 1].
         first_rank: rank of the first right answer, from 1.
-        n_right: right answers in the gallery.
+        n_relevant: right answers in the gallery.
         answers: best first; what the query must not see is left out.
     """
 
     tracklet_id: str
     ap: float
     first_rank: int
-    n_right: int
+    n_relevant: int
     answers: tuple[Answer, ...]
 
 
@@ -204,7 +204,7 @@ def _describe_queries(queries: list[RankedQuery], number: dict[str, int]) -> lis
             "tracklet": number[query.tracklet_id],
             "ap": round(float(query.ap), 6),
             "first_rank": int(query.first_rank),
-            "n_right": int(query.n_right),
+            "n_relevant": int(query.n_relevant),
             "place": place[i],
             "answers": [
                 {

@@ -104,7 +104,7 @@ class TestThreeMarsRules:
         rows = found.queries.to_pylist()
         assert [row["skipped"] for row in rows] == [True, True, False, False, False]
         assert [row["first_rank"] for row in rows] == [None, None, 2, 1, 1]
-        assert [row["n_right"] for row in rows] == [0, 0, 1, 1, 1]
+        assert [row["n_relevant"] for row in rows] == [0, 0, 1, 1, 1]
 
     def test_every_row_says_what_it_rests_on(self, mars: Dataset) -> None:
         found = evaluate(mars, on_a_line(mars), "mars-torchreid", LINE)
@@ -127,8 +127,7 @@ class TestCompareProtocols:
     def test_three_galleries_and_two_forms(self, mars: Dataset) -> None:
         found = compare_protocols(mars, on_a_line(mars), "mars", LINE)
         shown = [
-            (e.protocol, e.rules.ap_form, len(e.results[0].trial.gallery))
-            for e in found.evaluations
+            (e.protocol, e.spec.ap_form, len(e.results[0].trial.gallery)) for e in found.evaluations
         ]
         assert shown == [
             ("mars", "trapezoid", 11), ("mars", "step", 11), ("market", "step", 6),
@@ -145,7 +144,7 @@ class TestCompareProtocols:
     def test_the_reasons(self, mars: Dataset) -> None:
         found = compare_protocols(mars, on_a_line(mars), "mars", LINE)
         of = {
-            (e.protocol, e.rules.ap_form): why
+            (e.protocol, e.spec.ap_form): why
             for e, why in zip(found.evaluations, found.reasons, strict=True)
         }
         assert of["mars", "trapezoid"] == ""

@@ -9,10 +9,10 @@ person asks once in each camera.
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import join_splits, pose_trial
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="cross-dataset: learned on another dataset, tested once on all of this one",
     gallery="every person of the dataset, training ones among them",
     junk_rule="not seen: junk, and the query's person by its own camera",
@@ -29,6 +29,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [joined or pose_trial(dataset)]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

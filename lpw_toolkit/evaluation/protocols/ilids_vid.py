@@ -3,10 +3,10 @@
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="iLIDS-VID, cross-camera: cam1 asks, cam2 answers, over the dataset's splits",
     gallery="test tracklets of cam2, one for each person",
     junk_rule="none is needed: no answer is by the query's own camera",
@@ -25,6 +25,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return found
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

@@ -4,10 +4,10 @@ its person."""
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="LPW: scen1/view2 asks, scen1/view1 and scen1/view3 answer; scenes 2 and 3 train",
     gallery="every tracklet of scen1/view1 and scen1/view3, not merged by person",
     junk_rule="none is needed: no answer is by the query's own camera",
@@ -25,6 +25,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return found
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

@@ -9,10 +9,10 @@ camera is not seen, nor is the query.
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="cross-camera, as on Market-1501: a person's own camera does not answer",
     gallery="the splits' gallery; without splits every tracklet, but persons without a person_id",
     junk_rule="not seen: junk, and the query's person by its own camera",
@@ -30,6 +30,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

@@ -4,10 +4,10 @@ trapezoid AP."""
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import join_queries, read_trials, require_shared_cameras
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="MARS, official: queries stay in the gallery, junk is skipped, distractors count",
     gallery="all test tracklets, queries, junk and distractors among them",
     junk_rule="not seen: junk, and the query's person by its own camera (the query itself among "
@@ -27,6 +27,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [join_queries(trial) for trial in found]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

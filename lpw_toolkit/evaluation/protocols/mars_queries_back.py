@@ -4,7 +4,7 @@ AP."""
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import (
     drop_junk,
     join_queries,
@@ -12,7 +12,7 @@ from lpw_toolkit.evaluation.trials import (
     require_shared_cameras,
 )
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="MARS, queries put back: junk is left out of the gallery, queries are in it",
     gallery="all test tracklets but junk, queries and distractors among them",
     junk_rule="not seen: the query's person by its own camera (the query itself among them)",
@@ -31,6 +31,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [drop_junk(dataset, join_queries(trial)) for trial in found]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)
