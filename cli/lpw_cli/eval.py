@@ -98,7 +98,10 @@ _OF_RUN = ("ablate", "workers", "precision")
     help="Half of an odd k1.  [default: round_even]",
 )
 @click.option(
-    "--drop-twins", is_flag=True, help="Re-rank with a query that is in the gallery too only once."
+    "--deduplicate-queries",
+    "--drop-twins",
+    is_flag=True,
+    help="With --rerank: count a query that is also in the gallery only once.",
 )
 @click.option(
     "--compare-protocols",
@@ -248,7 +251,9 @@ def _take_settings(values: dict[str, Any]) -> DistanceSettings:
         name: values[name] for name in ("k1", "k2", "lambda_", "half") if values[name] is not None
     }
     learns = values["metric"] in LEARNED or values["pca"] is not None
-    refuse_idle(("k1", "k2", "lambda_", "half", "drop_twins"), "--rerank", needed=values["rerank"])
+    refuse_idle(
+        ("k1", "k2", "lambda_", "half", "deduplicate_queries"), "--rerank", needed=values["rerank"]
+    )
     refuse_idle(("solver", "dims"), "--metric xqda", needed=values["metric"] == "xqda")
     refuse_idle(
         ("train_data", "train_embeddings", "seed"),
@@ -260,7 +265,12 @@ def _take_settings(values: dict[str, Any]) -> DistanceSettings:
     learning = LearningConfig(solver=values["solver"], n_dims=values["dims"])
     rerank = RerankConfig(**given) if values["rerank"] else None
     return DistanceSettings(
-        values["metric"], values["pca"], learning, rerank, values["drop_twins"], values["seed"]
+        values["metric"],
+        values["pca"],
+        learning,
+        rerank,
+        values["deduplicate_queries"],
+        values["seed"],
     )
 
 

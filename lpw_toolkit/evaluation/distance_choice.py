@@ -32,8 +32,8 @@ class DistanceSettings:
             vectors, and leaves KISSME its own number.
         learning: of a metric that learns.
         rerank: k-reciprocal re-ranking; None leaves the distances as they are.
-        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the
-            neighbours; published scripts count it twice.
+        deduplicate_queries: in re-ranking, counts a query that is in the gallery too only once
+            among the neighbours; published scripts count it twice.
         seed: of what learning draws at random.
     """
 
@@ -41,7 +41,7 @@ class DistanceSettings:
     pca: int | None = None
     learning: LearningConfig = field(default_factory=LearningConfig)
     rerank: RerankConfig | None = None
-    drop_twins: bool = False
+    deduplicate_queries: bool = False
     seed: int = 0
 
 
@@ -177,12 +177,12 @@ def compare(
     """Distances (Q, G) of a trial.
 
     Re-ranking looks at the neighbours of every query and gallery item. A query that is in the
-    gallery too has a twin there, at distance 0, which takes one of its k1 places: so it is in the
-    published numbers, and so it is here unless the settings drop it.
+    gallery too has itself as a neighbour, at distance 0, which takes one of its k1 places. The
+    published numbers count it so; `deduplicate_queries` counts it once.
     """
     if settings.rerank is None:
         return distance.blocks(vectors[trial.query], vectors[trial.gallery])
-    if not settings.drop_twins:
+    if not settings.deduplicate_queries:
         query, gallery = vectors[trial.query], vectors[trial.gallery]
         return DenseDistances(rerank_features(distance, query, gallery, config=settings.rerank))
     rows = np.concatenate([trial.query, np.setdiff1d(trial.gallery, trial.query)])
@@ -196,14 +196,18 @@ def compare(
 
 
 def describe_distance(
-    settings: DistanceSettings, title: str, source: MetricTrainingData | None, *, twins: bool
+    settings: DistanceSettings,
+    title: str,
+    source: MetricTrainingData | None,
+    *,
+    queries_in_gallery: bool,
 ) -> str:
     """The distance in words, the same for all splits: what it is, where and how it was learned, and
     re-ranking.
 
     Args:
         title: how the distance calls itself.
-        twins: whether queries are in the gallery too.
+        queries_in_gallery: whether a split has queries in its gallery too.
     """
     text = _describe_metric(settings, title)
     if settings.metric in LEARNED or settings.pca is not None:
@@ -213,11 +217,9 @@ def describe_distance(
         text += f", learned on {learned_on}, seed {settings.seed}"
     if settings.rerank is not None:
         k = settings.rerank
-        shown = ", twins dropped" if settings.drop_twins else ", twins kept"
-        text += (
-            f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half "
-            f"{k.half}{shown if twins else ''})"
-        )
+        times = "once" if settings.deduplicate_queries else "twice"
+        shown = f", queries in the gallery count {times}" if queries_in_gallery else ""
+        text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}{shown})"
     return text
 
 

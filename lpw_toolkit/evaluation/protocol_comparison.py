@@ -11,7 +11,7 @@ from lpw_toolkit.dataset.schema import KINDS
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
-from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate, restate
 from lpw_toolkit.evaluation.protocol import (
     APForm,
     ProtocolSpec,
@@ -82,7 +82,7 @@ def compare_protocols(
 
 
 def _both_forms(one: Evaluation) -> list[Evaluation]:
-    return [one, *(one.restate(form) for form in AP_FORMS if form != one.spec.ap_form)]
+    return [one, *(restate(one, form) for form in AP_FORMS if form != one.spec.ap_form)]
 
 
 def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -> str | None:
@@ -106,7 +106,9 @@ def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -
 
 
 def _are_equal(trials: list[QueryGallerySplit], spec: ProtocolSpec, other: Evaluation) -> bool:
-    if spec.unmatched != other.spec.unmatched and any(s.n_unmatched for s in other.summaries):
+    if spec.unmatched != other.spec.unmatched and any(
+        result.summary.n_unmatched for result in other.results
+    ):
         return False
     pairs = zip(trials, (result.trial for result in other.results), strict=True)
     return all(np.array_equal(one.gallery, two.gallery) for one, two in pairs)
@@ -127,7 +129,7 @@ def explain_difference(first: Evaluation, other: Evaluation) -> str:
                 f"its gallery {verb} "
                 f"{_count(labels, one, rows)}{', which no query sees anyway' * int(unseen)}"
             )
-    n_lost = other.summaries[0].n_unmatched - first.summaries[0].n_unmatched
+    n_lost = other.results[0].summary.n_unmatched - first.results[0].summary.n_unmatched
     if n_lost > 0:
         ways = {"skip": "are left out of every mean", "zero": "count as missed"}
         reasons.append(

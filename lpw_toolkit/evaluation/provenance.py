@@ -2,7 +2,7 @@
 metrics and queries."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +71,47 @@ def describe_splits(dataset: Dataset) -> str:
     return " ".join("; ".join(parts).split())
 
 
+class ResultTables(NamedTuple):
+    """What an evaluation prints and writes.
+
+    Attributes:
+        gallery: what the gallery holds, over all splits.
+        metrics: rows of schema.METRICS.
+        queries: rows of schema.QUERIES.
+    """
+
+    gallery: str
+    metrics: pa.Table
+    queries: pa.Table
+
+
+def tabulate(
+    dataset: Dataset,
+    labels: Labels,
+    spec: ProtocolSpec,
+    facts: dict[str, str],
+    parts: Sequence[tuple[QueryGallerySplit, Ranking, Summary]],
+) -> ResultTables:
+    """The tables of an evaluation.
+
+    Args:
+        labels: of the dataset's tracklets.
+        facts: the text columns of schema.METRICS but gallery, junk_rule and ap_form.
+        parts: for each split, its queries and gallery, their ranking, and its figures.
+    """
+    facts = {**facts, "junk_rule": describe_junk(spec), "ap_form": spec.ap_form}
+    gallery = describe_gallery(spec, labels, [trial for trial, _, _ in parts])
+    rows = [
+        (trial, describe_gallery(spec, labels, [trial]), summary) for trial, _, summary in parts
+    ]
+    metrics = make_metrics(facts, rows)
+    if len(parts) > 1:
+        total = make_summary(facts, gallery, [(trial, summary) for trial, _, summary in parts])
+        metrics = pa.concat_tables([metrics, total])
+    queries = [make_queries(dataset, trial, ranking, spec) for trial, ranking, _ in parts]
+    return ResultTables(gallery, metrics, pa.concat_tables(queries))
+
+
 def make_metrics(
     facts: dict[str, str], parts: Sequence[tuple[QueryGallerySplit, str, Summary]]
 ) -> pa.Table:
@@ -88,7 +129,7 @@ def make_metrics(
             (trial.split, name, value, counts, gallery)
             for name, value in name_metrics(summary).items()
         ]
-    return _tabulate(facts, rows)
+    return _make_rows(facts, rows)
 
 
 def make_summary(
@@ -111,10 +152,10 @@ def make_summary(
         values = np.array([figure[name] for figure in figures])
         rows += [(SUMMARY, name + MEAN, float(values.mean()), counts, gallery)]
         rows += [(SUMMARY, name + STD, float(values.std(ddof=1)), counts, gallery)]
-    return _tabulate(facts, rows)
+    return _make_rows(facts, rows)
 
 
-def _tabulate(
+def _make_rows(
     facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple[int, int, int], str]]
 ) -> pa.Table:
     records = [

@@ -2,9 +2,9 @@
 sparse vectors.
 
 Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery
-holds the queries too (the official MARS rule), stacking both gives each query a twin at distance 0,
-which takes one of its k1 places: accepted, as in the published numbers, by `rerank_features` and
-`rerank_matrices`; `rerank` with `columns` needs none.
+holds the queries too (the official MARS rule), a query is stacked twice: it is its own neighbour at
+distance 0, which takes one of its k1 places. `rerank_features` and `rerank_matrices` do so, as the
+published numbers do; `rerank` with `columns` stacks each query once.
 """
 
 from dataclasses import dataclass

@@ -117,7 +117,7 @@ def _list_facts(evaluation: Evaluation) -> dict[str, str]:
     result = evaluation.results[0]
     facts = {
         **evaluation.facts,
-        "gallery": evaluation.gallery,
+        "gallery": evaluation.tables.gallery,
         "junk_rule": describe_junk(evaluation.spec),
         "ap_form": evaluation.spec.ap_form,
         "splits": f"split {result.trial.split}, one of {len(evaluation.results)} that were "

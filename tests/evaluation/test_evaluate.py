@@ -1,5 +1,5 @@
 """Evaluation: hand-worked figures under the three MARS rules, a slow reference, learned metrics,
-twins, provenance."""
+queries in the gallery, provenance."""
 
 import re
 from pathlib import Path
@@ -405,7 +405,7 @@ class TestReranking:
             config=self.CONFIG,
         )
 
-    def test_twins_are_kept_as_in_published_numbers(self, mars: Dataset) -> None:
+    def test_queries_count_twice_as_in_published_numbers(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
         found = evaluate(mars, vectors, "mars", DistanceSettings("sqeuclidean", rerank=self.CONFIG))
         expected = self.matrices(found, vectors.vectors, found.results[0].trial.gallery)
@@ -414,12 +414,12 @@ class TestReranking:
             "5 queries are in the gallery too; each counts as a neighbour twice" in found.notes[-1]
         )
         assert found.facts["distance"].endswith(
-            "(k1 4, k2 2, lambda 0.3, half round_even, twins kept)"
+            "(k1 4, k2 2, lambda 0.3, half round_even, queries in the gallery count twice)"
         )
 
-    def test_twins_are_dropped_when_asked(self, mars: Dataset) -> None:
+    def test_queries_count_once_when_asked(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
-        settings = DistanceSettings("sqeuclidean", rerank=self.CONFIG, drop_twins=True)
+        settings = DistanceSettings("sqeuclidean", rerank=self.CONFIG, deduplicate_queries=True)
         found = evaluate(mars, vectors, "mars", settings)
         trial = found.results[0].trial
         rest = np.setdiff1d(trial.gallery, trial.query)
@@ -430,9 +430,9 @@ class TestReranking:
             atol=1e-5,
         )
         assert "each counts as a neighbour once" in found.notes[-1]
-        assert "twins dropped" in found.facts["distance"]
+        assert "queries in the gallery count once" in found.facts["distance"]
 
-    def test_dropped_twins_give_queries_the_distance_they_have_to_each_other(
+    def test_deduplicated_queries_have_the_distance_they_have_to_each_other(
         self, mars: Dataset
     ) -> None:
         """The columns of queries equal what they are when those queries stand behind the others."""
@@ -441,7 +441,7 @@ class TestReranking:
             mars,
             vectors,
             "mars",
-            DistanceSettings("sqeuclidean", rerank=self.CONFIG, drop_twins=True),
+            DistanceSettings("sqeuclidean", rerank=self.CONFIG, deduplicate_queries=True),
         )
         block, trial = found.results[0].blocks.block(0, 5), found.results[0].trial
         among = block[:, np.searchsorted(trial.gallery, trial.query)]
@@ -453,11 +453,11 @@ class TestReranking:
         expected = rerank_matrices(*blocks, squared=True, config=self.CONFIG)
         assert np.allclose(block[:2, np.searchsorted(trial.gallery, q3)], expected, atol=1e-5)
 
-    def test_no_twins_no_word_of_them(self, prid: Dataset) -> None:
+    def test_no_word_of_queries_in_the_gallery_where_there_are_none(self, prid: Dataset) -> None:
         found = evaluate(
             prid, draw_persons(prid, 6, 1.0), "prid2011", DistanceSettings(rerank=self.CONFIG)
         )
-        assert "twins" not in found.facts["distance"]
+        assert "queries in the gallery" not in found.facts["distance"]
         assert found.notes == []
 
 
