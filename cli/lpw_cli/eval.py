@@ -12,9 +12,9 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dat
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import LEARNED, DistanceSettings, MetricTrainingData
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
-from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig
+from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
 from lpw_toolkit.evaluation.protocol import list_protocols
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
@@ -30,7 +30,7 @@ _OF_RUN = ("ablate", "workers", "precision")
 @click.option("--embeddings", type=FOLDER, help="embeddings.parquet, ours or your own.")
 @click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
 @click.option("--protocol", help=f"One of {', '.join(list_protocols())}.")
-@click.option("--metric", type=click.Choice(METRICS), default="cosine", show_default=True)
+@click.option("--metric", type=click.Choice(list_metrics()), default="cosine", show_default=True)
 @click.option(
     "--split",
     default="all",
@@ -217,7 +217,7 @@ def _embed_run(
     from rqen.inference.test_splits import choose_trials, list_rows, note_training
 
     trials = choose_trials(run, dataset, values["protocol"], splits, asked=is_given("split"))
-    learns = values["metric"] in LEARNED or values["pca"] is not None
+    learns = is_learned(values["metric"]) or values["pca"] is not None
     rows = None if learns or values["comparing"] else list_rows(trials)
     options = ScoringOptions(n_workers=values["workers"], precision=values["precision"])
     found = embed_run(run, dataset.root, options, rows)
@@ -250,7 +250,7 @@ def _take_settings(values: dict[str, Any]) -> DistanceSettings:
     given = {
         name: values[name] for name in ("k1", "k2", "lambda_", "half") if values[name] is not None
     }
-    learns = values["metric"] in LEARNED or values["pca"] is not None
+    learns = is_learned(values["metric"]) or values["pca"] is not None
     refuse_idle(
         ("k1", "k2", "lambda_", "half", "deduplicate_queries"), "--rerank", needed=values["rerank"]
     )

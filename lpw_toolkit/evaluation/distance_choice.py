@@ -11,15 +11,20 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.evaluation.camera_pairs import Training
 from lpw_toolkit.evaluation.distance_blocks import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
-from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
+from lpw_toolkit.evaluation.learned_distance import (
+    LearningConfig,
+    is_learned,
+    open_distance,
+    open_learner,
+)
 from lpw_toolkit.evaluation.pca import Pca, fit_pca
 from lpw_toolkit.evaluation.protocol import QueryGallerySplit
 from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features
 
 Ints = NDArray[np.int64]
-LEARNED = ("xqda", "kissme")
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class DistanceSettings:
     """How vectors are compared.
 
     Attributes:
-        metric: one of metric_learning.METRICS.
+        metric: one of `learned_distance.list_metrics()`.
         pca: principal components of the training vectors to compare by; None compares whole
             vectors, and leaves KISSME its own number.
         learning: of a metric that learns.
@@ -43,6 +48,11 @@ class DistanceSettings:
     rerank: RerankConfig | None = None
     deduplicate_queries: bool = False
     seed: int = 0
+
+    @property
+    def learns(self) -> bool:
+        """Whether training tracklets are needed."""
+        return is_learned(self.metric) or self.pca is not None
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def choose_distance(
     Errors: LpwError where there is nothing to learn from, or the source is the test or has other
     vectors.
     """
-    if settings.metric not in LEARNED and settings.pca is None:
+    if not settings.learns:
         return open_distance(settings.metric)
     rows = trial.train
     if source is not None:
@@ -103,13 +113,21 @@ def choose_distance(
         )
         rows = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
     if not len(rows):
-        option = f"--metric {settings.metric}" if settings.metric in LEARNED else "--pca"
+        option = f"--metric {settings.metric}" if is_learned(settings.metric) else "--pca"
         do = "give --train-data and --train-embeddings, or use --metric cosine"
         raise LpwError(f"option {option}", "no training tracklets", "tracklets to learn from", do)
     check_vectors(dataset, embeddings, rows, settings.metric)
     training = Training(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
     rng = np.random.default_rng([settings.seed, trial.split])
-    return _learn_from(training, settings, rng)
+    if settings.pca is None:
+        return open_distance(settings.metric, training, rng=rng, config=settings.learning)
+    if is_learned(settings.metric) and open_learner(settings.metric).OWN_PCA:
+        config = replace(settings.learning, pca_dims=settings.pca)
+        return open_distance(settings.metric, training, rng=rng, config=config)
+    pca = fit_pca(training.features, settings.pca)
+    training = replace(training, features=pca.project(training.features))
+    inner = open_distance(settings.metric, training, rng=rng, config=settings.learning)
+    return Projected(inner, pca)
 
 
 def _check_source(dataset: Dataset, embeddings: Embeddings, source: MetricTrainingData) -> None:
@@ -130,18 +148,6 @@ def _check_source(dataset: Dataset, embeddings: Embeddings, source: MetricTraini
             expected,
             "embed with one model",
         )
-
-
-def _learn_from(
-    training: Training, settings: DistanceSettings, rng: np.random.Generator
-) -> Distance:
-    config = settings.learning
-    if settings.pca is None or settings.metric == "kissme":  # KISSME begins with its own PCA
-        config = config if settings.pca is None else replace(config, pca_dims=settings.pca)
-        return open_distance(settings.metric, training, rng=rng, config=config)
-    pca = fit_pca(training.features, settings.pca)
-    training = replace(training, features=pca.project(training.features))
-    return Projected(open_distance(settings.metric, training, rng=rng, config=config), pca)
 
 
 @dataclass(frozen=True)
@@ -209,8 +215,11 @@ def describe_distance(
         title: how the distance calls itself.
         queries_in_gallery: whether a split has queries in its gallery too.
     """
-    text = _describe_metric(settings, title)
-    if settings.metric in LEARNED or settings.pca is not None:
+    if is_learned(settings.metric):
+        text = open_learner(settings.metric).describe(settings.learning, settings.pca)
+    else:
+        text = title.split(",")[0] + (f", PCA to {settings.pca}" if settings.pca else "")
+    if settings.learns:
         learned_on = "the training part"
         if source is not None:
             learned_on = f"{source.dataset.name} ({str(source.dataset.manifest['digest'])[:12]})"
@@ -221,19 +230,3 @@ def describe_distance(
         shown = f", queries in the gallery count {times}" if queries_in_gallery else ""
         text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}{shown})"
     return text
-
-
-def _describe_metric(settings: DistanceSettings, title: str) -> str:
-    config = settings.learning
-    pca = f", PCA to {settings.pca}" if settings.pca is not None else ""
-    if settings.metric == "kissme":
-        return (
-            f"KISSME (PCA to {settings.pca or config.pca_dims}, "
-            f"{'PSD' if config.clip else 'not clipped'})"
-        )
-    if settings.metric == "xqda":
-        return (
-            f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge "
-            f"{config.ridge:g}{pca})"
-        )
-    return title.split(",")[0] + pca
