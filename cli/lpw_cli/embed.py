@@ -7,12 +7,12 @@ import click
 
 from lpw_cli.options import FOLDER, OUT_FILE, json_option, open_named, parse_size, refuse_idle
 from lpw_cli.say import say, say_json
-from lpw_toolkit.embedding.onnx_embed import (
+from lpw_toolkit.embedding.onnx_embed import embed_dataset
+from lpw_toolkit.embedding.onnx_embedder import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     RUNTIMES,
     EmbedOptions,
-    embed_dataset,
     open_embedder,
 )
 from lpw_toolkit.errors import LpwError
