@@ -159,7 +159,7 @@ class Projected:
 
     @property
     def name(self) -> str:
-        """As one asks for it."""
+        """Name of the inner distance."""
         return self.inner.name
 
     @property

@@ -34,7 +34,7 @@ class Distance(Protocol):
     """A way to compare vectors.
 
     Attributes:
-        name: as one asks for it.
+        name: as in `open_distance`.
         title: as a table prints it.
         squared: whether its values already are squares (or other quadratic forms), which re-ranking
             must not square.
@@ -95,7 +95,7 @@ class Quadratic:
     """(x - z)' M (x - z) with M = P diag(s) P'; negative where M is not positive.
 
     Attributes:
-        name: as one asks for it.
+        name: as in `open_distance`.
         title: as a table prints it.
         projection: P (D, r).
         signs: s (r,), each 1 or -1.
@@ -267,7 +267,7 @@ def _make_factor(vectors: Features, signs: Floats | None) -> _Factor:
 
 @dataclass(frozen=True)
 class FeatureBlocks:
-    """Distances (Q, G) from vectors, computed when asked for (`ranking.Blocks`), as float32.
+    """Distances (Q, G) from vectors, computed when asked for (`DistanceBlocks`), as float32.
 
     Squared distances come from one matrix product in single precision around the gallery's mean;
     those that lost too many digits to subtraction are computed anew from the differences in double

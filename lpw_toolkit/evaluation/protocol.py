@@ -29,8 +29,8 @@ class ProtocolSpec:
         junk_rule: what a query does not see.
         ap_form: `step`, the mean precision at the hits, or `trapezoid`, the area under straight
             lines between ranks.
-        unmatched: what a query without a right answer does: `skip` leaves it out of the means (and
-            counts it), `zero` counts it as a miss.
+        unmatched: what happens to a query without a relevant gallery item: `skip` leaves it out of
+            the means (and counts it), `zero` counts it as a miss.
         headline: the metrics that this protocol is known by, such as `cmc@1`, `map`.
         source: where the rule is written.
     """
@@ -51,8 +51,8 @@ class QueryGallerySplit:
     Attributes:
         split: number of the split, from 0.
         train: rows from which a metric may learn; empty where there are none.
-        query: rows (Q,) that ask.
-        gallery: rows (G,) that answer; may hold the queries themselves.
+        query: rows (Q,) of the queries.
+        gallery: rows (G,) of the gallery; the queries may be among them.
     """
 
     split: int

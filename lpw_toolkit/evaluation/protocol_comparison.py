@@ -1,4 +1,4 @@
-"""The same vectors under every rule in use that asks the same questions, and why the figures
+"""The same vectors under every rule in use that has the same queries, and why the figures
 differ."""
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def compare_protocols(
     splits: list[int] | None = None,
     source: MetricTrainingData | None = None,
 ) -> Comparison:
-    """Evaluates under `protocol` and every other one that asks with the same tracklets, each with
+    """Evaluates under `protocol` and every other one that has the same queries, each with
     both forms of AP.
 
     Protocols whose galleries and rules are equal stand in it once. Errors: as `evaluate`, for
@@ -89,13 +89,13 @@ def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -
     """Why the protocol called `name` adds nothing; None where it does. Errors: LpwError where it
     does not fit."""
     trials = open_protocol(name).trials(dataset)
-    asked = {result.trial.split: result.trial for result in found[0].results}
-    here = [trial for trial in trials if trial.split in asked]
-    if len(here) != len(asked) or any(
-        not np.array_equal(t.query, asked[t.split].query) for t in here
+    chosen = {result.trial.split: result.trial for result in found[0].results}
+    here = [trial for trial in trials if trial.split in chosen]
+    if len(here) != len(chosen) or any(
+        not np.array_equal(t.query, chosen[t.split].query) for t in here
     ):
-        return "asks with other tracklets"
-    if any(len(trial.train) for trial in asked.values()) and not any(
+        return "has other queries"
+    if any(len(trial.train) for trial in chosen.values()) and not any(
         len(trial.train) for trial in here
     ):
         return "is for vectors that were learned on another dataset"

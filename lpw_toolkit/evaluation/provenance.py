@@ -52,7 +52,7 @@ def _range(numbers: Sequence[int] | NDArray[Any]) -> str:
 
 
 def describe_junk(spec: ProtocolSpec) -> str:
-    """What a query does not see, and what it does without a right answer."""
+    """What is ignored, and what happens to queries without a relevant gallery item."""
     lost = {"skip": "skipped", "zero": "counted as missed"}[spec.unmatched]
     return f"{spec.junk_rule}; queries without a right answer are {lost}"
 
@@ -115,7 +115,7 @@ def tabulate(
 def make_metrics(
     facts: dict[str, str], parts: Sequence[tuple[QueryGallerySplit, str, Summary]]
 ) -> pa.Table:
-    """Rows of metrics (schema.METRICS), split by split; n_query counts all who asked, skipped ones
+    """Rows of metrics (schema.METRICS), split by split; n_query counts all queries, skipped ones
     among them.
 
     Args:

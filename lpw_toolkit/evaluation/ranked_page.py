@@ -39,7 +39,7 @@ class Answer:
     Attributes:
         tracklet_id: what was found.
         distance: finite; shown with four digits.
-        right: whether it shows the person who was asked for.
+        right: whether it shows the query's person.
         rank: place from 1 among what the query sees.
     """
 
@@ -54,7 +54,7 @@ class RankedQuery:
     """A query with its best answers.
 
     Attributes:
-        tracklet_id: who asks.
+        tracklet_id: the query.
         ap: average precision in [0, 1].
         first_rank: rank of the first right answer, from 1.
         n_relevant: right answers in the gallery.

@@ -191,8 +191,8 @@ def rerank(
     Args:
         blocks: (N, N), symmetric.
         squared: as in `rerank_matrices`.
-        columns: (G,) which of the stack answer, queries among them or not; None is all after the
-            queries.
+        columns: (G,) which of the stack are the gallery, queries among them or not; None is all
+            after the queries.
 
     Values lie in [0, 1] where no distance is negative.
     """

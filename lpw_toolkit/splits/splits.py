@@ -15,7 +15,7 @@ from lpw_toolkit.errors import LpwError, MismatchError, join_names
 N_SPLITS = 10
 DEFAULT_SEED = 0
 #: What a reading notes where it has no splits.
-NO_SPLIT = "no split can be followed: in one of them nobody would ask or nobody answer"
+NO_SPLIT = "no split can be followed: one of them would have no query or no gallery"
 
 
 @dataclass(frozen=True)
@@ -125,5 +125,5 @@ def restrict_halves(splits: Sequence[Halves], present: Collection[str]) -> list[
 
 
 def are_usable(subsets: Sequence[dict[str, list[str]]]) -> bool:
-    """Whether in every split somebody asks and somebody answers."""
+    """Whether every split has queries and a gallery."""
     return bool(subsets) and all(subset["query"] and subset["gallery"] for subset in subsets)

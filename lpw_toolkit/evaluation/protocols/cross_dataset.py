@@ -1,9 +1,9 @@
 """Cross-dataset, all of it: features learned on another dataset, tested once on every person of
 this one.
 
-With cameras of fixed parts (PRID 2011, iLIDS-VID) the asking camera's tracklets of all splits ask,
-the other's answer: all 178 persons of PRID 2011, as in the RQEN paper's Table 5. Otherwise each
-person asks once in each camera.
+With cameras of fixed parts (PRID 2011, iLIDS-VID) the one camera's tracklets of all splits are the
+queries, the other's the gallery: all 178 persons of PRID 2011, as in the RQEN paper's Table 5.
+Otherwise there is one query for each person and camera.
 """
 
 from lpw_toolkit.dataset.dataset import Dataset

@@ -20,8 +20,8 @@ SPEC = ProtocolSpec(
 
 
 def trials(dataset: Dataset) -> list[QueryGallerySplit]:
-    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
-    answers."""
+    """One trial for each split. Errors: LpwError without splits, or where queries and gallery
+    share no camera."""
     found = read_trials(dataset)
     require_shared_cameras(dataset, found)
     return [join_queries(trial) for trial in found]
