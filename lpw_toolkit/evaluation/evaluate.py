@@ -22,13 +22,12 @@ from lpw_toolkit.evaluation.distance_choice import (
     describe_distance,
 )
 from lpw_toolkit.evaluation.protocol import (
-    APForm,
     ProtocolSpec,
     QueryGallerySplit,
     open_protocol,
 )
 from lpw_toolkit.evaluation.provenance import ResultTables, describe_splits, tabulate
-from lpw_toolkit.evaluation.ranking import Ranking, rank_queries
+from lpw_toolkit.evaluation.ranking import APForm, Ranking, rank_queries
 from lpw_toolkit.evaluation.relevance import Relevance
 from lpw_toolkit.evaluation.summary import Summary, summarise
 from lpw_toolkit.progress import show_progress
@@ -136,10 +135,11 @@ def evaluate(
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
             results.append(SplitResult(trial, relevance, blocks, distance.title, ranking, summary))
             progress.advance()
+    sha256 = embeddings.facts.checkpoint_sha256
     facts = {
         "dataset": dataset.name,
         "protocol": protocol.replace("-", "_"),
-        "model": _describe_model(embeddings),
+        "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
         "dataset_digest": dataset.digest,
         "distance": describe_distance(
             settings,
@@ -211,11 +211,6 @@ def _check_trials(
                 "choose another protocol, or a dataset that has them",
             )
         check_vectors(dataset, embeddings, np.union1d(trial.query, trial.gallery), metric)
-
-
-def _describe_model(embeddings: Embeddings) -> str:
-    sha256 = embeddings.facts.checkpoint_sha256
-    return embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else "")
 
 
 def _count_queries_in_gallery(trials: Sequence[QueryGallerySplit]) -> int:

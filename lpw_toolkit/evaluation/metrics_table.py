@@ -203,7 +203,13 @@ def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[s
     if headline:
         metrics = [name for name in metrics if name in _known_by(lines)] or metrics
     named = [LOCKED.get(name, name) for name in columns]
-    titles = ["model", *named, "distance", *map(_title, metrics), *_COUNTS.values()]
+    titles = [
+        "model",
+        *named,
+        "distance",
+        *(_TITLES.get(name, name.replace("cmc@", "R-")) for name in metrics),
+        *_COUNTS.values(),
+    ]
     keys: dict[str, dict[str, str]] = {name: {} for name in columns}
     rows = []
     for line in lines:
@@ -242,10 +248,6 @@ def _abbreviate(text: str, keys: dict[str, str]) -> str:
     return keys.setdefault(
         text, f"[{chr(ord('a') + len(keys)) if len(keys) < 26 else len(keys) + 1}]"
     )
-
-
-def _title(metric: str) -> str:
-    return _TITLES.get(metric, metric.replace("cmc@", "R-"))
 
 
 def _percent(line: Line, metric: str) -> str:

@@ -13,12 +13,12 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate, restate
 from lpw_toolkit.evaluation.protocol import (
-    APForm,
     ProtocolSpec,
     QueryGallerySplit,
     list_protocols,
     open_protocol,
 )
+from lpw_toolkit.evaluation.ranking import APForm
 
 AP_FORMS: tuple[APForm, ...] = ("step", "trapezoid")
 
@@ -76,13 +76,12 @@ def compare_protocols(
                 left_out[name] = reason
         except LpwError as error:
             left_out[name] = f"{error.thing}: {error.got}, not {error.expected}"
-    evaluations = [other for one in found for other in _both_forms(one)]
+    evaluations = []
+    for one in found:
+        others = [form for form in AP_FORMS if form != one.spec.ap_form]
+        evaluations += [one, *(restate(one, form) for form in others)]
     reasons = ["", *(explain_difference(chosen, other) for other in evaluations[1:])]
     return Comparison(evaluations, reasons, left_out)
-
-
-def _both_forms(one: Evaluation) -> list[Evaluation]:
-    return [one, *(restate(one, form) for form in AP_FORMS if form != one.spec.ap_form)]
 
 
 def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -> str | None:

@@ -80,12 +80,9 @@ def _check_trial(dataset: Dataset, trial: QueryGallerySplit) -> None:
             raise LpwError(thing, f"an empty {name}", "query tracklets and gallery tracklets", do)
     nameless = trial.query[read_labels(dataset.tracklets).person[trial.query] < 0]
     if len(nameless):
-        got = f"{len(nameless)} queries without a person ({_name(dataset, nameless[0])})"
+        name = dataset.tracklets["tracklet_id"][int(nameless[0])]
+        got = f"{len(nameless)} queries without a person ({name})"
         raise LpwError(thing, got, "a person_id for every query", do)
-
-
-def _name(dataset: Dataset, row: int) -> str:
-    return str(dataset.tracklets["tracklet_id"][int(row)])
 
 
 def require_cameras(
