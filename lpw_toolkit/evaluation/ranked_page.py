@@ -107,7 +107,7 @@ def write_ranked_page(
     Where none of these is right, the first right one among `answers` stands after them.
 
     Returns: one line for each crop that could not be shown; the page marks its place.
-    Errors: LpwError for no query, an id that the dataset lacks, a number that is none, more than
+    Errors: LpwError for no query, an id that the dataset lacks, a number out of range, more than
     MAX_CROPS crops, or an `out` inside a dataset.
     """
     refuse_inside_dataset(out)
@@ -174,7 +174,7 @@ def _check(queries: Sequence[RankedQuery]) -> None:
             or not 0 <= query.ap <= 1
             or query.first_rank < 1
         ):
-            got = "an AP, rank or distance that is none"
+            got = "an AP, rank or distance out of range"
             raise LpwError(
                 f"query {query.tracklet_id}", got, "AP in [0, 1], ranks from 1", "evaluate again"
             )

@@ -167,7 +167,7 @@ def _gather(relevance: Relevance, n_closer: Ints) -> Ranking:
 
 @dataclass(frozen=True)
 class _Task:
-    """Counts, for rows of distances, what stands n_closer of each right answer; fills `n_closer`.
+    """Counts, for rows of distances, what is closer than each right answer; fills `n_closer`.
 
     `visible_columns` are the gallery columns that some query sees; None means all.
     """

@@ -91,7 +91,7 @@ def draw_halves(
 
 
 def check_halves(splits: Sequence[Halves], known: Collection[str], thing: object) -> None:
-    """Errors: LpwError for persons that nobody knows, that stand twice, or that both train and are
+    """Errors: LpwError for unknown persons, for persons named twice, or that both train and are
     tested."""
     do, known = "mend the split", set(known)
     for number, split in enumerate(splits):

@@ -14,7 +14,6 @@ from lazy_distances import LazyDistances
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels
-from lpw_toolkit.dataset.ranges import split_rows
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import ranking as module
 from lpw_toolkit.evaluation.distance_blocks import DenseDistances
@@ -302,10 +301,6 @@ class TestBadInput:
     def test_a_curve_needs_a_rank(self) -> None:
         with pytest.raises(LpwError, match="max_rank"):
             summarise(TestByHand.RANKING, max_rank=0)
-
-    def test_ranges_cover(self) -> None:
-        assert split_rows(7, 3) == [(0, 3), (3, 6), (6, 7)]
-        assert split_rows(0, 3) == []
 
     def test_a_matrix_gives_rows_and_pairs(self) -> None:
         values = np.arange(6.0).reshape(2, 3)
