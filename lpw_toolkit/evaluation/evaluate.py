@@ -258,8 +258,8 @@ def _describe_data(
     n_unnamed = int(np.count_nonzero((labels.kind == PERSON) & (labels.person < 0)))
     if n_unnamed and dataset.splits is None:
         notes.append(
-            f"{n_unnamed:,} tracklets without a person_id stay out: nobody knows whether they "
-            f"would be right"
+            f"{n_unnamed:,} tracklets without a person_id are left out: it is unknown whom "
+            f"they show"
         )
     n_repeated = _count_queries_in_gallery(trials)
     if settings.rerank is not None and n_repeated:

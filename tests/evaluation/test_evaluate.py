@@ -519,5 +519,5 @@ class TestRefused:
         dataset = make_labelled(tmp_path / "d", rows)
         found = evaluate(dataset, embed(dataset, np.eye(3)), "market", DistanceSettings())
         assert found.notes == [
-            "1 tracklets without a person_id stay out: nobody knows whether they would be right"
+            "1 tracklets without a person_id are left out: it is unknown whom they show"
         ]
