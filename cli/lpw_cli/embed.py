@@ -10,12 +10,12 @@ from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, OUT_FILE, dataset_argument, open_named, parse_size
 from lpw_cli.say import say_result
 from lpw_toolkit.dataset.dataset import MANIFEST
-from lpw_toolkit.embedding.onnx_embed import (
+from lpw_toolkit.embedding.onnx_embed import embed_dataset
+from lpw_toolkit.embedding.onnx_embedder import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     RUNTIMES,
     EmbedOptions,
-    embed_dataset,
     open_embedder,
 )
 from lpw_toolkit.errors import LpwError

@@ -13,9 +13,9 @@ from lpw_toolkit.dataset.dataset import MANIFEST, Dataset, open_dataset
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import LEARNED, DistanceSettings, MetricTrainingData
+from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
-from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig
+from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
 from lpw_toolkit.evaluation.protocol import list_protocols
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
@@ -23,7 +23,9 @@ from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.results import MARKER, format_results, write_page, write_results
 
 _TESTS = "no --table"  # what belongs to a test, not to a table of results
-_LEARNS = " or ".join([*(f"--metric {name}" for name in LEARNED), "--pca"])
+_LEARNS = " or ".join(
+    [*(f"--metric {name}" for name in list_metrics() if is_learned(name)), "--pca"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ class EvalOptions:
     @property
     def learns(self) -> bool:
         """Whether distances are learned from training vectors."""
-        return self.metric in LEARNED or self.pca is not None
+        return is_learned(self.metric) or self.pca is not None
 
 
 def _arrange(values: dict[str, Any]) -> None:
@@ -142,7 +144,7 @@ def _arrange(values: dict[str, Any]) -> None:
         help="How the vectors of a tracklet's frames become one.  [default: mean]")  # fmt: skip
 @option("--normalize-frames", is_flag=True, needs="--embeddings",
         help="Scale the vectors of frames to length 1 before pooling.")  # fmt: skip
-@option("--metric", type=click.Choice(METRICS), default="cosine", show_default=True,
+@option("--metric", type=click.Choice(list_metrics()), default="cosine", show_default=True,
         needs=_TESTS, heading="Distance", help="How vectors are compared.")  # fmt: skip
 @option("--pca", type=click.IntRange(1), needs=_TESTS, heading="Distance",
         help="Compare this many principal components of the training vectors.")  # fmt: skip
