@@ -153,8 +153,6 @@ def _flush_stdout() -> None:
 
 def _run_guarded() -> int:
     """Runs the command; the exit code, after an error was printed in one line."""
-    words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
-    set_output(as_json="--json" in words)  # for errors of the call itself
     try:
         main(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -169,6 +167,9 @@ def _run_guarded() -> int:
     except BaseException as error:
         if output().verbose:
             traceback.print_exc()
+        words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+        if "--json" in words:  # an error of the call itself: no command has read it
+            set_output(as_json=True)
         code = _report_error(error)
         if code is None:
             raise

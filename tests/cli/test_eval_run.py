@@ -120,8 +120,8 @@ class TestEmbed:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "give either RUN or --onnx"),
-            (["run", "--onnx", "m.onnx"], "give either RUN or --onnx"),
+            ([], "give one of RUN, --onnx"),
+            (["run", "--onnx", "m.onnx"], "RUN and --onnx do not go together"),
             (["run", "--pooling", "max"], "--pooling belongs to --onnx"),
             (["run", "--flip"], "--flip belongs to --onnx"),
             (["run", "--threads", "2"], "--threads belongs to --onnx"),
