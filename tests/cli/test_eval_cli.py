@@ -377,7 +377,7 @@ class TestRefused:
         assert message in done.output
 
     def test_what_is_missing(self, home: Path) -> None:
-        assert "give one of RUN, --embeddings" in lpw("--data", home / "mars", "--protocol", "mars").output
+        assert "give one of RUN, --emb" in lpw("--data", home / "mars", "--protocol", "mars").output
         assert (
             "give --protocol"
             in lpw("--data", home / "mars", "--embeddings", home / "mars.parquet").output

@@ -248,7 +248,7 @@ class TestEval:
             (["run", "qfix", "--protocol", "lpw"], "RESULTS belong to --table"),
             (
                 ["run", "--embeddings", "e.parquet", "--protocol", "lpw"],
-                "RESULTS belong to --table",
+                "RUN and --embeddings do not go together",
             ),
             (
                 ["--ablate", "regions", "--embeddings", "e.parquet", "--protocol", "lpw"],
