@@ -52,6 +52,7 @@ GROUPS = {
 }
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 _MODULES = {"import": "import_benchmark"}  # `import` is no name that Python imports
+_WIDE_EXTRAS = ("all", "bench", "docs", "test")  # more than one command needs
 INTERRUPTED = "stopped; finished work is kept: run the same command again to resume"
 
 
@@ -216,10 +217,10 @@ def find_extra(module: str) -> str | None:
     from importlib.metadata import requires
 
     package = module.partition(".")[0].replace("_", "-")
-    found = [
-        re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []
-    ]
-    return {match[1]: match[2] for match in reversed(found) if match}.get(package)
+    lines = requires("lpw-toolkit") or []
+    found = [match for line in lines if (match := re.match(r"([\w.-]+).*extra == .(\w+)", line))]
+    extras = [match[2] for match in found if match[1] == package and match[2] not in _WIDE_EXTRAS]
+    return extras[0] if extras else None
 
 
 def _describe_refusal(error: OSError) -> str:
