@@ -5,14 +5,20 @@ import os
 import re
 import signal
 import sys
-import traceback
 from traceback import walk_tb
 from types import FrameType
 
 import click
 
 from lpw_cli.command import did_you_mean, option
-from lpw_cli.say import guard_terminal, output, say_click_error, say_error, set_output
+from lpw_cli.say import (
+    guard_terminal,
+    output,
+    say_click_error,
+    say_error,
+    say_traceback,
+    set_output,
+)
 from lpw_toolkit.files.limits import is_about_limit, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
@@ -167,7 +173,7 @@ def _run_guarded() -> int:
         return _close_stdout()
     except BaseException as error:
         if output().verbose:
-            traceback.print_exc()
+            say_traceback(error)
         words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
         if "--json" in words:  # an error of the call itself: no command has read it
             set_output(as_json=True)
