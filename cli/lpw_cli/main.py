@@ -194,8 +194,7 @@ def _report_error(error: BaseException) -> int | None:
     code = LpwError.exit_code
     if isinstance(error, LpwError):
         code = code if is_about_limit(error.got) else error.exit_code
-        near = did_you_mean(error.got, re.split(r",? or |, ", error.expected))
-        fields = {"message": f"{error}{near and ';' + near.lower().rstrip('?') + '?'}"}
+        fields = {"message": f"{error}{_suggest(error.got, error.expected)}"}
         fields |= vars(error)
     elif isinstance(error, (click.Abort, KeyboardInterrupt, _Stopped)):
         fields = {"message": INTERRUPTED}
@@ -215,6 +214,15 @@ def _report_error(error: BaseException) -> int | None:
         return None
     say_error(fields, code)
     return code
+
+
+def _suggest(got: str, expected: str) -> str:
+    """Names the nearest where `expected` lists names, such as protocols: `a, b or c`."""
+    names = re.split(r",? or |, ", expected)
+    if len(names) < 2 or " " in got or any(" " in name for name in names):
+        return ""
+    near = did_you_mean(got, names)
+    return f";{near.replace('Did', 'did')}" if near else ""
 
 
 def find_extra(module: str) -> str | None:

@@ -117,6 +117,11 @@ class TestSuggestions:
         assert done.exit_code == 2
         assert near in done.output.partition("Did you mean")[2], done.output
 
+    def test_so_it_is_in_errors_of_the_library(self, tmp_path: Path) -> None:
+        done = run_lpw("--limit", "jsn_bytes=3", "info", cwd=tmp_path)
+        assert done.stderr.endswith("; did you mean json_bytes?\n")
+        assert "did you mean" not in run_lpw("info", "gone", cwd=tmp_path).stderr
+
 
 class TestOldNames:
     def test_an_old_option_goes_on_working_with_a_note(self) -> None:
