@@ -194,7 +194,9 @@ def _report_error(error: BaseException) -> int | None:
     code = LpwError.exit_code
     if isinstance(error, LpwError):
         code = code if is_about_limit(error.got) else error.exit_code
-        fields = {"message": f"{error}{_suggest(error.got, error.expected)}"}
+        fields = {"message": str(error)}
+        if "did you mean" not in str(error):
+            fields["message"] += _suggest(error.got, error.expected)
         fields |= vars(error)
     elif isinstance(error, (click.Abort, KeyboardInterrupt, _Stopped)):
         fields = {"message": INTERRUPTED}
