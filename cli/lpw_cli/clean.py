@@ -57,7 +57,7 @@ def _arrange(values: dict[str, Any]) -> None:
     elif out is not None:
         if values["apply"] is not None:
             raise click.UsageError("--apply OUT and --out say the same thing: give one")
-        raise click.UsageError("--out goes with --apply")
+        raise click.UsageError("--out belongs to --apply")
 
 
 @lpw_command(CleanCommandOptions, one_of=[f"--{name}" for name in ACTIONS], arrange=_arrange)

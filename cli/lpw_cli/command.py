@@ -3,7 +3,7 @@
 An option says where it belongs, and that one line groups it in `--help` and refuses it elsewhere:
 
     option("--undo", is_flag=True, needs="--auto", help="Take back what the rule decided.")
-    lpw clean d --status --undo    ->  --undo goes with --auto, not with --status (exit code 2)
+    lpw clean d --status --undo    ->  --undo belongs to --auto, not to --status (exit code 2)
 """
 
 import dataclasses
@@ -204,8 +204,8 @@ class Command(click.Command):
         if unmet.startswith("no "):
             return f"{shown} does not go with {unmet.removeprefix('no ')}: leave one out"
         is_mode = any(one in self.one_of for one in unmet.split(" or "))
-        beside = f", not with {active[0]}" if active and is_mode else ""
-        return f"{shown} goes with {unmet}{beside}"
+        beside = f", not to {active[0]}" if active and is_mode else ""
+        return f"{shown} belongs to {unmet}{beside}"
 
     def _translate(self, args: list[str]) -> list[str]:
         """The arguments with today's names, and a note for each old one."""

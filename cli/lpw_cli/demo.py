@@ -59,7 +59,13 @@ class DemoOptions:
     show_default=True,
     help="Folder for everything it makes.",
 )
-@option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
+@option(
+    "--preset",
+    type=click.Choice(list(STREETS)),
+    default="demo",
+    show_default=True,
+    help="Size of the street.",
+)
 @option(
     "--steps",
     type=click.IntRange(0),

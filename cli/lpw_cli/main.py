@@ -5,14 +5,20 @@ import os
 import re
 import signal
 import sys
-import traceback
 from traceback import walk_tb
 from types import FrameType
 
 import click
 
 from lpw_cli.command import did_you_mean, option
-from lpw_cli.say import guard_terminal, output, say_click_error, say_error, set_output
+from lpw_cli.say import (
+    guard_terminal,
+    output,
+    say_click_error,
+    say_error,
+    say_traceback,
+    set_output,
+)
 from lpw_toolkit.files.limits import is_about_limit, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
@@ -52,6 +58,7 @@ GROUPS = {
 }
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 _MODULES = {"import": "import_benchmark"}  # `import` is no name that Python imports
+_WIDE_EXTRAS = ("all", "bench", "docs", "test")  # more than one command needs
 INTERRUPTED = "stopped; finished work is kept: run the same command again to resume"
 
 
@@ -153,8 +160,6 @@ def _flush_stdout() -> None:
 
 def _run_guarded() -> int:
     """Runs the command; the exit code, after an error was printed in one line."""
-    words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
-    set_output(as_json="--json" in words)  # for errors of the call itself
     try:
         main(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -168,7 +173,10 @@ def _run_guarded() -> int:
         return _close_stdout()
     except BaseException as error:
         if output().verbose:
-            traceback.print_exc()
+            say_traceback(error)
+        words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+        if "--json" in words:  # an error of the call itself: no command has read it
+            set_output(as_json=True)
         code = _report_error(error)
         if code is None:
             raise
@@ -186,8 +194,9 @@ def _report_error(error: BaseException) -> int | None:
     code = LpwError.exit_code
     if isinstance(error, LpwError):
         code = code if is_about_limit(error.got) else error.exit_code
-        near = did_you_mean(error.got, re.split(r",? or |, ", error.expected))
-        fields = {"message": f"{error}{near and ';' + near.lower().rstrip('?') + '?'}"}
+        fields = {"message": str(error)}
+        if "did you mean" not in str(error):
+            fields["message"] += _suggest(error.got, error.expected)
         fields |= vars(error)
     elif isinstance(error, (click.Abort, KeyboardInterrupt, _Stopped)):
         fields = {"message": INTERRUPTED}
@@ -209,16 +218,25 @@ def _report_error(error: BaseException) -> int | None:
     return code
 
 
+def _suggest(got: str, expected: str) -> str:
+    """Names the nearest where `expected` lists names, such as protocols: `a, b or c`."""
+    names = re.split(r",? or |, ", expected)
+    if len(names) < 2 or " " in got or any(" " in name for name in names):
+        return ""
+    near = did_you_mean(got, names)
+    return f";{near.replace('Did', 'did')}" if near else ""
+
+
 def find_extra(module: str) -> str | None:
     """The extra of this package that a module comes with; None for one that no extra names; the
     first where several do."""
     from importlib.metadata import requires
 
     package = module.partition(".")[0].replace("_", "-")
-    found = [
-        re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []
-    ]
-    return {match[1]: match[2] for match in reversed(found) if match}.get(package)
+    lines = requires("lpw-toolkit") or []
+    found = [match for line in lines if (match := re.match(r"([\w.-]+).*extra == .(\w+)", line))]
+    extras = [match[2] for match in found if match[1] == package and match[2] not in _WIDE_EXTRAS]
+    return extras[0] if extras else None
 
 
 def _describe_refusal(error: OSError) -> str:

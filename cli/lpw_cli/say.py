@@ -102,6 +102,11 @@ def say_error(fields: dict[str, Any], exit_code: int) -> None:
         say(f"lpw: {fields['message']}", err=True)
 
 
+def say_traceback(error: BaseException) -> None:
+    """Prints where an error came from, on standard error. Errors: as `say`."""
+    say(*"".join(traceback.format_exception(error)).splitlines(), err=True)
+
+
 def say_click_error(error: click.ClickException) -> None:
     """Prints what click found wrong with the call, and how to call. Errors: as `say`."""
     whole, message = io.StringIO(), error.format_message()

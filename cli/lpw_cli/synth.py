@@ -24,7 +24,13 @@ class SynthOptions:
 @lpw_command(SynthOptions)
 @click.argument("folder", type=FOLDER, required=False, metavar="OUT")
 @option("--out", type=FOLDER, instead_of="folder", must=True, help="The folder, in place of OUT.")
-@option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
+@option(
+    "--preset",
+    type=click.Choice(list(STREETS)),
+    default="demo",
+    show_default=True,
+    help="Size of the street.",
+)
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 def command(options: SynthOptions) -> None:
     """Draws a street of textured walkers to OUT: video/, truth/, detections/, persons.json."""

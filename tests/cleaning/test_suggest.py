@@ -176,7 +176,7 @@ class TestBadInput:
 
     @pytest.mark.parametrize("looks", [0, 3, 513, 4.5])
     def test_looks_out_of_range(self, looks: float) -> None:
-        with pytest.raises(LpwError, match="--looks"):
+        with pytest.raises(LpwError, match="--frames"):
             SuggestOptions(looks=looks)  # type: ignore[arg-type]
 
     def test_an_image_that_is_another_one(self, tmp_path: Path) -> None:
