@@ -123,7 +123,8 @@ def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Tr
     """`pairs`: the tracks of each video, numbered below `n` in all, and its truth."""
     found = Truth(np.zeros(n, bool), np.zeros(n), np.full(n, -1, dtype=np.int64))
     for tracks, truth in pairs:
-        for s in score_each(tracks, truth, keep_previous_match=hold, prices=CleanupCosts(min_frames=1)):
+        prices = CleanupCosts(min_frames=1)
+        for s in score_each(tracks, truth, keep_previous_match=hold, prices=prices):
             found.error[s.track] = s.n_people >= 2 or s.purity < 0.5
             found.n_wrong[s.track], found.person[s.track] = (
                 round((1 - s.purity) * s.n_frames),
