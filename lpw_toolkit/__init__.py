@@ -39,12 +39,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "api.building": ("build_tracklets", "import_benchmark"),
-        "api.cleaning": ("apply_decisions", "read_decisions"),
-        "api.dataset": ("Dataset", "open_dataset"),
-        "api.evaluation": ("evaluate", "evaluate_dataset"),
-        "api.linking": ("link",),
-        "errors": ("LpwError",),
-        "linking.linker": ("LinkConfig",),
+        "api.building": "build_tracklets import_benchmark",
+        "api.cleaning": "apply_decisions read_decisions",
+        "api.dataset": "Dataset open_dataset",
+        "api.evaluation": "evaluate evaluate_dataset",
+        "api.linking": "link",
+        "errors": "LpwError",
+        "linking.linker": "LinkConfig",
     },
 )

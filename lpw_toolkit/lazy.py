@@ -10,20 +10,21 @@ from typing import Any
 
 
 def lazy_names(
-    package: str, modules: Mapping[str, tuple[str, ...]]
+    package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of `package`.
 
     Args:
         package: its `__name__`.
-        modules: by module, relative to the package, the names that it hands out. No name may be
-            that of a module of the package: importing the module would hide it.
+        modules: by module, relative to the package, the names that it hands out, with blanks
+            between them. None may be that of a module of the package: importing the module would
+            hide it.
 
-    >>> get, names = lazy_names("lpw_toolkit", {"boxes": ("iou", "nms")})
+    >>> get, names = lazy_names("lpw_toolkit", {"boxes": "iou nms"})
     >>> names(), get("iou").__module__
     (['iou', 'nms'], 'lpw_toolkit.boxes')
     """
-    places = {name: module for module, names in modules.items() for name in names}
+    places = {name: module for module, names in modules.items() for name in names.split()}
 
     def get(name: str) -> Any:
         if name not in places:
