@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from lpw_cli.say import guard_terminal, say, say_click_error
-from lpw_toolkit.files.limits import is_about_limit, set_limit
+from lpw_toolkit.files.limits import set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
 COMMANDS = {
@@ -117,13 +117,13 @@ def _flush_stdout() -> None:
 
 
 def _run_guarded() -> int:
-    from lpw_toolkit.errors import LpwError
+    from lpw_toolkit.errors import LpwError, exit_code_of
 
     try:
         main(standalone_mode=False)
     except LpwError as error:
         say(f"lpw: {error}", err=True)
-        return LpwError.exit_code if is_about_limit(error.got) else error.exit_code
+        return exit_code_of(error)
     except click.ClickException as error:
         say_click_error(error)
         return error.exit_code

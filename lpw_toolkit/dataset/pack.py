@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import PACK
 from lpw_toolkit.dataset.tables import encode_table, read_table, to_integers
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LimitMismatchError, LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
 from lpw_toolkit.files.prefetch import prefetch
@@ -118,7 +118,7 @@ def read_pack(dataset: Dataset, n_images: int) -> Pack:
             file, f"{found} bytes", f"the {size} bytes that {PACK_TABLE} names", _DO
         )
     if too_long := explain_too_long(places):
-        raise MismatchError(table, too_long, "images within the bounds", _DO)
+        raise LimitMismatchError(table, too_long, "images within the bounds", _DO)
     starts = find_starts(places)
     if starts is None or starts[-1] != size or places.num_rows != n_images:
         got = f"{places.num_rows} places with gaps or another end"

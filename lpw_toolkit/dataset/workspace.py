@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpw_toolkit.dataset.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.manifest import LOCAL, MANIFEST
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
-from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.machine import recall, remember
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
@@ -181,7 +181,7 @@ def locate_images(dataset: Dataset, folder: Path) -> Path:
         )
     first = dataset.frames.slice(0, 1).select(["image", "sha256"]).to_pylist()
     try:
-        data = [Folder(folder).read(row["image"]["path"], limit("image_bytes")) for row in first]
+        data = [Folder(folder).read(row["image"]["path"], "image_bytes") for row in first]
     except OSError as error:
         raise LpwError(
             folder, describe_os_error(error), "the folder of the images", "name another one"

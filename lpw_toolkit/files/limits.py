@@ -6,10 +6,11 @@ with `lpw --limit NAME=VALUE COMMAND`, or with `LPW_LIMIT_NAME` in the environme
 processes inherit).
 """
 
+import errno
 import os
 from typing import NamedTuple
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, OverLimitError
 
 
 class Bound(NamedTuple):
@@ -139,10 +140,19 @@ def explain_limit(name: str, got: object) -> str:
     )
 
 
-def is_about_limit(message: str) -> bool:
-    """Whether `message` holds what `explain_limit` says: then the file is too large for us,
-    whatever else it is."""
-    return "(--limit " in message
+class LargeFileError(OverLimitError, OSError):
+    """A file beyond the bound called `name`; errno is EFBIG."""
+
+    def __init__(self, name: str, n_bytes: int, path: str | None = None) -> None:
+        super().__init__(errno.EFBIG, explain_limit(name, f"{n_bytes} bytes"), path)
+        self.name, self.n_bytes = name, n_bytes
+
+    def __reduce__(self) -> tuple[type["LargeFileError"], tuple[str, int, str | None]]:
+        return type(self), (self.name, self.n_bytes, self.filename)
+
+
+class LimitValueError(OverLimitError, ValueError):
+    """Something within a file beyond a bound."""
 
 
 def _variable(name: str) -> str:

@@ -12,11 +12,14 @@ import lpw_toolkit
 ROOT = Path(lpw_toolkit.__file__).parent
 #: Plug-in folders hand out nothing: plug-ins are found by their names.
 PLUGINS = {"detectors", "forms", "metric_learning", "operations", "protocols", "readers", "rules"}
-PACKAGES = ["lpw_toolkit"] + sorted(
-    module.name
-    for module in pkgutil.walk_packages([str(ROOT)], "lpw_toolkit.")
-    if module.ispkg and module.name.rsplit(".")[-1] not in PLUGINS | {"api"}
-)
+PACKAGES = [
+    "lpw_toolkit",
+    *(
+        module.name
+        for module in pkgutil.walk_packages([str(ROOT)], "lpw_toolkit.")
+        if module.ispkg and module.name.rsplit(".")[-1] not in PLUGINS | {"api"}
+    ),
+]
 
 
 def typed_names(package: str) -> dict[str, str]:

@@ -67,9 +67,12 @@ class FolderTree:
     def read(self, name: str) -> bytes:
         """The bytes of one file. Errors: LpwError."""
         try:
-            return self._folder.read(self.links.get(name, name), self._limits.max_member_bytes)
+            data = self._folder.read(self.links.get(name, name), "image_bytes")
         except OSError as error:
             raise self._fault(name, describe_os_error(error)) from error
+        if len(data) > self._limits.max_member_bytes:
+            raise self._fault(name, f"{len(data)} bytes")
+        return data
 
     def _fault(self, name: str, got: str) -> LpwError:
         expected = f"a readable file of at most {self._limits.max_member_bytes} bytes"
