@@ -81,8 +81,9 @@ def link(
     if isinstance(boxes, np.ndarray):
         return _link_rows(boxes, config)
     if hasattr(boxes, "columns"):
-        frame = "frame" if "frame" in boxes.columns else "frame_index"
-        return _link_rows(boxes[[frame, *_SIDES, "score"]].to_numpy(np.float64), config)
+        table: Any = boxes
+        frame = "frame" if "frame" in table.columns else "frame_index"
+        return _link_rows(table[[frame, *_SIDES, "score"]].to_numpy(np.float64), config)
     parts = [_take_detections(frame, found) for frame, found in enumerate(boxes)]
     tracks = _link_rows(np.concatenate([np.empty((0, 6)), *parts]), config)
     return np.split(tracks, np.cumsum([len(part) for part in parts])[:-1]) if parts else []

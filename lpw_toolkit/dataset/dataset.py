@@ -126,12 +126,12 @@ class Dataset:
         splits = self.read_table("splits.parquet", SPLITS)
         n_splits = len(pc.unique(splits["split"]))
         if n_splits > limit("splits"):
-            got, do = (
+            got, hint = (
                 explain_limit("splits", f"{n_splits} splits"),
                 "make fewer splits, or raise the bound",
             )
             raise LimitMismatchError(
-                self.root / "splits.parquet", got, "splits within the bounds", do
+                self.root / "splits.parquet", got, "splits within the bounds", hint
             )
         refuse_leaks(splits, self.tracklets, self.root / "splits.parquet")
         return splits
@@ -168,15 +168,17 @@ class Dataset:
         if is_inner_path(inner):
             return self.root / inner
         if not (self.is_in_place and _is_relative(inner)):
-            do = "move the images into the dataset, or import them in place"
+            hint = "move the images into the dataset, or import them in place"
             raise MismatchError(
-                self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do
+                self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", hint
             )
         named = recall(self.root / LOCAL, "images_root", self.digest)
         if named is None:
-            do = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
+            hint = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
             got = f"images that lie outside of it ({inner})"
-            raise MismatchError(self.root, got, "a folder that you have named on this machine", do)
+            raise MismatchError(
+                self.root, got, "a folder that you have named on this machine", hint
+            )
         return follow_links(self.root / named)
 
     @cached_property
@@ -242,18 +244,18 @@ class Dataset:
     def read_image(self, path: str, sha256: bytes) -> bytes:
         """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those
         of the index."""
-        do = "restore the file or build the dataset again"
+        hint = "restore the file or build the dataset again"
         try:
             data = self.load_image(path)
         except OSError as error:
             file = self.image_file(path)
             raise CorruptCropError(
-                file, describe_os_error(error), "a readable image", do
+                file, describe_os_error(error), "a readable image", hint
             ) from error
         found = hashlib.sha256(data).digest()
         if found != sha256:
             got = f"SHA-256 {found.hex()[:12]}…"
-            raise CorruptCropError(self.image_file(path), got, f"{sha256.hex()[:12]}…", do)
+            raise CorruptCropError(self.image_file(path), got, f"{sha256.hex()[:12]}…", hint)
         return data
 
 
@@ -284,12 +286,12 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
         )
     if not exists(file):
         unfinished = is_folder(root / LOCAL)
-        do = (
+        hint = (
             "run the same build command again: it goes on where it stopped"
             if unfinished
             else "build one first"
         )
-        raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
+        raise LpwError(root, "a folder without dataset.json", "a complete dataset", hint)
     dataset = Dataset(root, read_manifest(file))
     if verify:
         dataset = Dataset(

@@ -121,8 +121,8 @@ def verify_tables(root: Path, manifest: dict[str, Any]) -> list[str]:
         except OSError as error:
             fault = describe_os_error(error)
         if fault:
-            do = "restore it, or run `lpw check` to see all that differs"
-            raise MismatchError(root / name, fault, "the table that dataset.json names", do)
+            hint = "restore it, or run `lpw check` to see all that differs"
+            raise MismatchError(root / name, fault, "the table that dataset.json names", hint)
         if facts.is_size_only:
             notes.append(f"{name} was compared by its size only: run `lpw check`")
     return notes

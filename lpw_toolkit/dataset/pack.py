@@ -194,7 +194,7 @@ def _encode_places(dataset: Dataset, pack: Pack) -> bytes:
 
 
 def _refuse(dataset: Dataset, error: OSError) -> LpwError:
-    file, do = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
+    file, hint = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         needed = sum(_size(dataset, path) for path in _iter_paths(dataset))
         return LpwError(
@@ -203,7 +203,7 @@ def _refuse(dataset: Dataset, error: OSError) -> LpwError:
             f"{needed} free bytes",
             "free them and run `lpw pack` again",
         )
-    return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", do)
+    return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", hint)
 
 
 def _iter_paths(dataset: Dataset) -> Iterator[str]:

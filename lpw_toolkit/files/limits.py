@@ -36,6 +36,7 @@ BOUNDS = {
     "landmarks as text; those of LPW's 590,547 images take 140 MB"),
     "mot_bytes": Bound(64 * MiB, "bytes", "boxes of one video as text; MOT17's largest takes 3 MB"),
     "table_text_bytes": Bound(16 * MiB, "bytes", "a table of cameras: 100,000 videos take 10 MB"),
+    "seqinfo_bytes": Bound(64 << 10, "bytes", "seqinfo.ini of an image sequence; MOT17's: 0.2 kB"),
     "line_bytes": Bound(1 * MiB, "bytes", "one line of a text or a log; a decision takes 0.4 kB"),
     "log_bytes": Bound(256 * MiB, "bytes",
     "a log of training or checking; 1.2 million images checked take 70 MB"),
