@@ -1,7 +1,6 @@
 """Datasets from videos and from published benchmarks, with plain arguments."""
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from lpw_toolkit.build import build
 from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.errors import PartialError
 
 AnyPath = str | os.PathLike[str]
 
@@ -31,6 +31,7 @@ def build_tracklets(
     cameras: AnyPath | None = None,
     cache: AnyPath | None = None,
     restart: bool = False,
+    allow_damaged: bool = False,
     log: Callable[[str], None] = lambda line: None,
     **settings: Any,
 ) -> Dataset:
@@ -51,14 +52,13 @@ def build_tracklets(
         cache: folder where raw detections are kept for other builds; None keeps them only in the
             dataset.
         restart: throw away an unfinished build with other settings.
+        allow_damaged: no error where videos failed or are not whole; `dataset.json` names them.
         log: called with one line for each thing that was chosen for you.
         **settings: fields of `LinkConfig`, of `CropConfig`, of `DetectorOptions` (its `min_score`
             is called `conf` here), and the notes `name`, `licence` and `consent`.
 
-    Returns:
-        The dataset. A video that failed, or is not whole, is named in a `UserWarning`.
-
     Raises:
+        PartialError: the dataset is complete, but a video failed or is not whole.
         LpwError: nothing can be built, or a setting is unknown or out of range.
 
     >>> from lpw_toolkit import build_tracklets
@@ -88,8 +88,9 @@ def build_tracklets(
         restart=restart,
     )
     result = build.build_tracklets(config, log)
-    for line in result.problems:
-        warnings.warn(line, stacklevel=2)
+    if result.problems and not allow_damaged:
+        got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
+        raise PartialError(config.out, got, "whole videos", "replace them, or allow_damaged=True")
     return Dataset(result.dataset)
 
 

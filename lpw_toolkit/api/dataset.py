@@ -96,12 +96,10 @@ class TrackletView:
         >>> open_dataset("mini")[0].show(n_crops=4).size
         (192, 96)
         """
-        import io
-
         from PIL import Image
 
-        data = _draw(self.dataset.stored, self._sample(n_crops))
-        return Image.open(io.BytesIO(data))
+        jpeg = _draw(self.dataset.stored, self._sample(n_crops))
+        return Image.fromarray(decode_image(jpeg)[..., ::-1])  # BGR to RGB
 
     def _sample(self, n_crops: int) -> NDArray[np.int64]:
         start = int(self.dataset.ranges.bounds[self.row, 0])
