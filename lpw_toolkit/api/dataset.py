@@ -1,7 +1,6 @@
 """A dataset as Python sees it: a sequence of tracklets, tables as pandas, pictures in notebooks."""
 
 import base64
-import html
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset import dataset as stored_dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
+from lpw_toolkit.dataset.image_codec import decode_image
 from lpw_toolkit.dataset.image_reader import ImageReader, open_images
+from lpw_toolkit.names import html_text
 from lpw_toolkit.pages.dataset_page import write_show
 from lpw_toolkit.pages.sprites import draw_strip, sample_positions
 
@@ -274,4 +275,4 @@ def _draw(stored: Stored, rows: "NDArray[np.int64]") -> bytes:
 
 def _page(title: str, jpeg: bytes) -> str:
     picture = f'<img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="crops">'
-    return f"<div><p>{html.escape(title)}</p>{picture if jpeg else ''}</div>"
+    return f"<div><p>{html_text(title)}</p>{picture if jpeg else ''}</div>"
