@@ -17,16 +17,16 @@ class LpwError(Exception):
         thing: what is wrong, usually a path or an option.
         got: what was found.
         expected: what should have been there.
-        do: the remedy.
+        hint: the remedy.
     """
 
     exit_code = 2
 
-    def __init__(self, thing: object, got: str, expected: str, do: str) -> None:
-        self.thing, self.got, self.expected, self.do = str(thing), got, expected, do
+    def __init__(self, thing: object, got: str, expected: str, hint: str) -> None:
+        self.thing, self.got, self.expected, self.hint = str(thing), got, expected, hint
         shown = (
             show_name(" ".join(str(part).splitlines()), _MAX_CHARS)
-            for part in (self.thing, got, expected, do)
+            for part in (self.thing, got, expected, hint)
         )
         super().__init__("{}: got {}; expected {}; {}".format(*shown))
 
@@ -35,7 +35,7 @@ class LpwError(Exception):
             self.thing,
             self.got,
             self.expected,
-            self.do,
+            self.hint,
         )  # passes between processes
 
 
@@ -43,6 +43,17 @@ class MismatchError(LpwError):
     """Data that does not match its own manifest (exit code 3)."""
 
     exit_code = 3
+
+
+class OverLimitError(Exception):
+    """Marks an error about something beyond a bound of `files/limits.py`. What follows from it (by
+    `raise … from`) ends with exit code 2: the data may be right, and `--limit` opens it."""
+
+
+class LimitMismatchError(OverLimitError, MismatchError):
+    """A part of a dataset or log that is beyond a bound (exit code 2)."""
+
+    exit_code = 2
 
 
 class CorruptCropError(MismatchError):
@@ -53,6 +64,16 @@ class PartialError(LpwError):
     """The work ended, but parts of the input could not be used (exit code 4)."""
 
     exit_code = 4
+
+
+def exit_code_of(error: LpwError) -> int:
+    """The exit code of a command that ends with `error`: 2 where a bound is its cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OverLimitError):
+            return LpwError.exit_code
+        cause = cause.__cause__
+    return error.exit_code
 
 
 def check_range(

@@ -19,7 +19,7 @@ from lpw_cli.say import (
     say_traceback,
     set_output,
 )
-from lpw_toolkit.files.limits import is_about_limit, set_limit
+from lpw_toolkit.files.limits import set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
 GROUPS = {
@@ -186,14 +186,14 @@ def _run_guarded() -> int:
 
 def _report_error(error: BaseException) -> int | None:
     """Prints what the user can do something about; its exit code, None for a bug of ours."""
-    from lpw_toolkit.errors import LpwError
+    from lpw_toolkit.errors import LpwError, exit_code_of
 
     if isinstance(error, click.ClickException):
         say_click_error(error)
         return error.exit_code
     code = LpwError.exit_code
     if isinstance(error, LpwError):
-        code = code if is_about_limit(error.got) else error.exit_code
+        code = exit_code_of(error)
         fields = {"message": str(error)}
         if "did you mean" not in str(error):
             fields["message"] += _suggest(error.got, error.expected)

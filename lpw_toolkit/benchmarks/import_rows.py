@@ -25,7 +25,7 @@ class Kept:
     """What is left once unusable images are out.
 
     Attributes:
-        rows: of the sheet (N,), ascending.
+        rows: of the import table (N,), ascending.
         tracklets: those with an image left, each with its number of images.
     """
 
@@ -52,14 +52,14 @@ class ImportTable:
     prefix: str
     digest: str
 
-    def keep(self, taken: CopiedImage) -> Kept:
+    def keep(self, copied: CopiedImage) -> Kept:
         """Leaves out the images that have a fault, and tracklets without any other."""
         rows: list[int] = []
         tracklets: list[tuple[RawTracklet, int]] = []
         start = 0
         for tracklet in self.tracklets:
             stop = start + len(tracklet.images)
-            good = [row for row in range(start, stop) if row not in taken.faults]
+            good = [row for row in range(start, stop) if row not in copied.faults]
             rows += good
             if good:
                 tracklets.append((tracklet, len(good)))
@@ -149,22 +149,22 @@ def _digest_reading(tracklets: list[RawTracklet], paths: list[str], reading: Raw
     return total.hexdigest()
 
 
-def make_frames(sheet: ImportTable, kept: Kept, taken: CopiedImage) -> pa.Table:
+def make_frames(import_table: ImportTable, kept: Kept, copied: CopiedImage) -> pa.Table:
     """The table of images (schema.FRAMES); positions are dense whatever was left out."""
     rows = np.array(kept.rows, dtype=np.int64)
     lengths = [n for _, n in kept.tracklets]
     ids = pa.array([tracklet.tracklet_id for tracklet, _ in kept.tracklets], pa.string())
-    paths = pa.array([sheet.paths[row] for row in kept.rows], pa.string())
+    paths = pa.array([import_table.paths[row] for row in kept.rows], pa.string())
     columns: dict[str, Any] = {
         "tracklet_id": ids.take(pa.array(np.repeat(np.arange(len(lengths)), lengths))),
         "position": pa.array(np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])),
         "image": pa.StructArray.from_arrays(
             [pa.nulls(len(rows), pa.binary()), paths], fields=list(FRAMES.field("image").type)
         ),
-        "width": pa.array(taken.width[rows]),
-        "height": pa.array(taken.height[rows]),
-        "sha256": _binary_column(taken.sha256[rows].tobytes(), len(rows)),
-        "frame_index": _frame_index(sheet).take(pa.array(rows)),
+        "width": pa.array(copied.width[rows]),
+        "height": pa.array(copied.height[rows]),
+        "sha256": _binary_column(copied.sha256[rows].tobytes(), len(rows)),
+        "frame_index": _frame_index(import_table).take(pa.array(rows)),
     }
     left = (columns.get(kind.name, pa.nulls(len(rows), kind.type)) for kind in FRAMES)
     return pa.Table.from_arrays(list(left), schema=FRAMES)
@@ -174,9 +174,9 @@ def _binary_column(data: bytes, n_rows: int) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(32), n_rows, [None, pa.py_buffer(data)])
 
 
-def _frame_index(sheet: ImportTable) -> pa.Array:
+def _frame_index(import_table: ImportTable) -> pa.Array:
     values: list[int | None] = []
-    for tracklet in sheet.tracklets:
+    for tracklet in import_table.tracklets:
         values += tracklet.frame_index or [None] * len(tracklet.images)
     return pa.array(values, pa.int32())
 
@@ -199,21 +199,21 @@ def make_tracklets(kept: Kept) -> pa.Table:
     return make_table(columns, TRACKLETS)
 
 
-def make_splits(splits: Splits, sheet: ImportTable, kept: Kept) -> pa.Table:
+def make_splits(splits: Splits, import_table: ImportTable, kept: Kept) -> pa.Table:
     """The table of splits (schema.SPLITS), sorted by all its columns; where they come from is its
     metadata.
 
     Tracklets without a usable image are left out. Errors: MismatchError for ids that the reader did
     not find.
     """
-    known = {tracklet.tracklet_id for tracklet in sheet.tracklets}
+    known = {tracklet.tracklet_id for tracklet in import_table.tracklets}
     left = {tracklet.tracklet_id for tracklet, _ in kept.tracklets}
     rows = sorted(_iter_split_rows(splits))
     unknown = [name for _, _, name in rows if name not in known]
     if unknown:
-        do = "fetch the split file again"
+        hint = "fetch the split file again"
         raise MismatchError(
-            splits.source, f"the tracklet {unknown[0]!r}", "tracklets of the dataset", do
+            splits.source, f"the tracklet {unknown[0]!r}", "tracklets of the dataset", hint
         )
     rows = [row for row in rows if row[2] in left]
     columns = [[row[i] for row in rows] for i in range(3)]

@@ -1,8 +1,8 @@
 """A published benchmark becomes a dataset (`lpw import`): raw tree and reader in, tables and images
 out.
 
-    tree --reader--> tracklets, splits --sheet--> rows --intake--> hashes, sizes, copies --> tables
-    --> dataset.json
+    tree --reader--> tracklets, splits --> ImportTable --ImageCopier--> hashes, sizes, copies
+    --> tables --> dataset.json
 
 Counts that differ from the published ones, and images that cannot be used, end the import unless
 the user allows a partial one; then they are recorded. The same command goes on where an interrupted
@@ -150,8 +150,10 @@ def _report_mismatches(
     _say_all(lines, "differs", say)
     if lines and not config.allow_partial:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        do = "complete it, or go on with --allow-partial, which records it"
-        raise MismatchError(config.raw, f"{show_name(lines[0])}{more}", "the published counts", do)
+        hint = "complete it, or go on with --allow-partial, which records it"
+        raise MismatchError(
+            config.raw, f"{show_name(lines[0])}{more}", "the published counts", hint
+        )
 
 
 def _say_all(lines: list[str], kind: str, say: Callable[[str], None]) -> None:
@@ -167,34 +169,34 @@ class _Import:
     reader: Benchmark
     tree: RawTree
     reading: RawDataset
-    sheet: ImportTable
+    import_table: ImportTable
 
     def run(self, work: Workspace, say: Callable[[str], None]) -> ImportResult:
         self._hold_plan(work)
         if work.is_complete:
             return self._result(open_dataset(work.out), ["complete already: nothing to do"])
-        taken = ImageCopier(
+        copied = ImageCopier(
             self.tree,
-            self.sheet.names,
-            self.sheet.paths,
+            self.import_table.names,
+            self.import_table.paths,
             None if self.config.in_place else work.out / IMAGES,
-            work.parts("import", self.sheet.digest),
+            work.parts("import", self.import_table.digest),
             self.config.part_images,
         ).take()
-        faults = list(taken.faults.values())
+        faults = list(copied.faults.values())
         _say_all(faults, "unusable", say)
         if faults and not self.config.allow_partial:
             more = (
                 f" and {len(faults) - 1} more images that cannot be used" if len(faults) > 1 else ""
             )
-            do = (
+            hint = (
                 "restore them and run the same command again, or leave them out with "
                 "--allow-partial"
             )
             raise MismatchError(
-                self.config.raw, f"{show_name(faults[0])}{more}", "whole JPEG and PNG images", do
+                self.config.raw, f"{show_name(faults[0])}{more}", "whole JPEG and PNG images", hint
             )
-        return self._close(work, taken)
+        return self._close(work, copied)
 
     def _hold_plan(self, work: Workspace) -> None:
         """Binds the folder to this import. Errors: LpwError, MismatchError when the raw tree has
@@ -208,14 +210,14 @@ class _Import:
         held = held if isinstance(held, dict) else {}
         if (
             held.get("import") == settings
-            and held.get("rows") != self.sheet.digest
+            and held.get("rows") != self.import_table.digest
             and not self.config.restart
         ):
-            do = "put it back as it was, choose another --out, or begin anew with --restart"
+            hint = "put it back as it was, choose another --out, or begin anew with --restart"
             raise MismatchError(
-                self.config.raw, "other files than when this import began", "the same ones", do
+                self.config.raw, "other files than when this import began", "the same ones", hint
             )
-        work.hold_plan({"import": settings, "rows": self.sheet.digest})
+        work.hold_plan({"import": settings, "rows": self.import_table.digest})
 
     def _settings(self) -> dict[str, Any]:
         """All that was chosen; what was allowed is no part of it, since it changes nothing where
@@ -233,8 +235,8 @@ class _Import:
             "notes": [config.name, config.licence, config.consent],
         }
 
-    def _close(self, work: Workspace, taken: CopiedImage) -> ImportResult:
-        kept = self.sheet.keep(taken)
+    def _close(self, work: Workspace, copied: CopiedImage) -> ImportResult:
+        kept = self.import_table.keep(copied)
         if not kept.rows:
             raise MismatchError(
                 self.config.raw,
@@ -246,7 +248,7 @@ class _Import:
             self._remove_orphans(work.out / IMAGES, kept)
         write_table(
             work.out / "frames.parquet",
-            make_frames(self.sheet, kept, taken),
+            make_frames(self.import_table, kept, copied),
             FRAMES,
             group_by="tracklet_id",
         )
@@ -254,10 +256,10 @@ class _Import:
         if self.reading.splits:
             write_table(
                 work.out / "splits.parquet",
-                make_splits(self.reading.splits, self.sheet, kept),
+                make_splits(self.reading.splits, self.import_table, kept),
                 SPLITS,
             )
-        dataset = close_dataset(work.out, self._facts(kept, list(taken.faults.values())))
+        dataset = close_dataset(work.out, self._facts(kept, list(copied.faults.values())))
         if self.config.in_place:
             remember(work.local, "images_root", self._images_root(), dataset.digest)
         work.finish()
@@ -266,7 +268,7 @@ class _Import:
     def _remove_orphans(self, images: Path, kept: Kept) -> None:
         """Removes copies of files that were whole when an earlier run read them and are not any
         more."""
-        named = {self.sheet.paths[row] for row in kept.rows}
+        named = {self.import_table.paths[row] for row in kept.rows}
         for name in list_names(images):
             if name not in named:
                 remove_file(images / name)
@@ -277,7 +279,7 @@ class _Import:
         settings.pop("notes")
         dropped = {
             "n_images": len(faults),
-            "n_tracklets": len(self.sheet.tracklets) - len(kept.tracklets),
+            "n_tracklets": len(self.import_table.tracklets) - len(kept.tracklets),
         }
         own = {
             **settings,
@@ -308,7 +310,7 @@ class _Import:
         dataset."""
         if not self.config.in_place:
             return IMAGES
-        real = os.path.realpath(self.config.raw / self.sheet.prefix)
+        real = os.path.realpath(self.config.raw / self.import_table.prefix)
         return os.path.relpath(real, os.path.realpath(self.config.out))
 
     def _result(self, dataset: Dataset, remarks: list[str]) -> ImportResult:
@@ -331,10 +333,10 @@ def _describe_splits(splits: Splits | None) -> dict[str, Any] | None:
 
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    do = (
+    hint = (
         f"{'free some space' if full else 'mend that'}, then run the same command again: it goes "
         f"on where it stopped"
     )
     return LpwError(
-        error.filename or out, describe_os_error(error), "a folder that takes files", do
+        error.filename or out, describe_os_error(error), "a folder that takes files", hint
     )

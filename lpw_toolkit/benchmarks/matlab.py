@@ -1,8 +1,8 @@
-"""One matrix of whole numbers from a MATLAB file (version 5 to 7.2): wanted variable, wanted shape,
-no surprises.
+"""One matrix of whole numbers from a MATLAB file (version 5 to 7.2): a named variable of a known
+shape.
 
-`scipy.io.loadmat` is not used: a few changed bytes make its compiled reader crash the process
-(tests/test_matlab.py has such a file), and it unpacks whatever a file asks for.
+Why our own: one changed byte ends `scipy.io.loadmat` with a segmentation fault (such a file is in
+tests/benchmarks/test_matlab.py), and it unpacks as much as a file asks for.
 """
 
 import struct

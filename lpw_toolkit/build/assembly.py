@@ -32,7 +32,6 @@ from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
 from lpw_toolkit.errors import LpwError, MismatchError, check_range
-from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
@@ -349,9 +348,9 @@ def hash_source(path: Path) -> dict[str, Any]:
             real = follow_links(path)  # a film may be a link to another disk
             return {"bytes": measure(real), "sha256": sha256_file(real)}
         files = [file for file in iter_files(path) if file.is_file()]
-        most = limit("image_bytes")
         lines = "".join(
-            f"{sha256_file(file, most)} {file.relative_to(path).as_posix()}\n" for file in files
+            f"{sha256_file(file, 'image_bytes')} {file.relative_to(path).as_posix()}\n"
+            for file in files
         )
         return {
             "bytes": sum(map(measure, files)),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, DatasetBuilder, Notes
-from lpw_toolkit.dataset.dataset import INNER_TABLES, MANIFEST, Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.manifest import INNER_TABLES, MANIFEST
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
 from lpw_toolkit.detection.detect_stage import (
     DetectionStore,

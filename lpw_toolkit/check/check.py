@@ -37,16 +37,13 @@ from lpw_toolkit.check.splits import (
 )
 from lpw_toolkit.dataset.dataset import (
     IMAGES,
-    LOCAL,
-    MANIFEST,
     Dataset,
     count_rows,
-    digest_manifest,
-    is_inner_path,
     iter_tables,
     open_dataset,
     sha256_file,
 )
+from lpw_toolkit.dataset.manifest import LOCAL, MANIFEST, digest_manifest, is_inner_path
 from lpw_toolkit.dataset.schema import SCHEMAS
 from lpw_toolkit.dataset.tables import digest_rows, read_table
 from lpw_toolkit.errors import LpwError, MismatchError

@@ -1,1 +1,15 @@
-"""Clips for training: frames of a tracklet, sampled and decoded as tensors."""
+"""Clips for training: frames of a tracklet, sampled and decoded to tensors.
+
+A loader gives batches (B, T, 3, H, W); its state can be saved and resumed.
+"""
+
+from typing import TYPE_CHECKING
+
+from lpw_toolkit.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions
+
+__all__ = ["ClipDataset", "ClipLoader", "ClipOptions"]
+
+__getattr__, __dir__ = lazy_names(__name__, {"clips": "ClipDataset ClipLoader ClipOptions"})

@@ -15,32 +15,33 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit import __version__
-from lpw_toolkit.dataset.schema import (
-    DETECTIONS,
-    FORMAT_VERSION,
-    FRAMES,
-    KINDS,
-    SCHEMAS,
-    SPLITS,
-    TIMELINE,
-    TRACKLETS,
+from lpw_toolkit.dataset.manifest import (
+    INNER_TABLES,
+    LOCAL,
+    MANIFEST,
+    RESTORE,
+    SELF_DIGEST,
+    digest_manifest,
+    is_inner_path,
+    read_facts,
+    read_manifest,
+    verify_tables,
 )
+from lpw_toolkit.dataset.schema import FORMAT_VERSION, FRAMES, KINDS, SCHEMAS, SPLITS, TRACKLETS
 from lpw_toolkit.dataset.split_leaks import refuse_leaks
 from lpw_toolkit.dataset.tables import (
-    TableFacts,
     describe_table,
     digest_rows,
     read_table,
-    verify_table,
 )
-from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
+from lpw_toolkit.errors import CorruptCropError, LimitMismatchError, LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.listing import iter_files, list_folder
 from lpw_toolkit.files.machine import recall
@@ -51,19 +52,11 @@ from lpw_toolkit.files.opening import (
     is_file,
     is_folder,
     open_stream,
-    read_json,
 )
 from lpw_toolkit.files.writing import atomic_write_text, describe_os_error
 
-MANIFEST = "dataset.json"
-LOCAL = ".lpw"
 #: The folder of the images of an imported benchmark that were copied (`images_root`).
 IMAGES = "images"
-_MAX_CLOCK_S = 1e12  # of a recording's own clock, far beyond any date
-_SELF = "manifest_sha256"
-_DO = "restore it, or build the dataset again"
-#: Folders of tables with one file for each video.
-INNER_TABLES = {"detections": DETECTIONS, "timeline": TIMELINE}
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ class Dataset:
         Of a dataset from before it vouched for itself, the digest of the rows of tracklets and
         frames.
         """
-        return str(self.manifest.get(_SELF, self.manifest.get("digest")))
+        return str(self.manifest.get(SELF_DIGEST, self.manifest.get("digest")))
 
     @cached_property
     def tracklets(self) -> pa.Table:
@@ -108,12 +101,12 @@ class Dataset:
         least = pc.min(tracklets["n_frames"]).as_py()
         if least is not None and least < 1:
             got = f"a tracklet of {least} frames"
-            raise MismatchError(self.root / "tracklets.parquet", got, "one frame at least", _DO)
+            raise MismatchError(self.root / "tracklets.parquet", got, "one frame at least", RESTORE)
         odd = set(pc.unique(tracklets["kind"]).to_pylist()) - set(KINDS)
         if odd:
             got = f"the kind {min(odd)!r:.80}"
             raise MismatchError(
-                self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", _DO
+                self.root / "tracklets.parquet", got, f"one of {', '.join(KINDS)}", RESTORE
             )
 
     @cached_property
@@ -133,11 +126,13 @@ class Dataset:
         splits = self.read_table("splits.parquet", SPLITS)
         n_splits = len(pc.unique(splits["split"]))
         if n_splits > limit("splits"):
-            got, do = (
+            got, hint = (
                 explain_limit("splits", f"{n_splits} splits"),
                 "make fewer splits, or raise the bound",
             )
-            raise MismatchError(self.root / "splits.parquet", got, "splits within the bounds", do)
+            raise LimitMismatchError(
+                self.root / "splits.parquet", got, "splits within the bounds", hint
+            )
         refuse_leaks(splits, self.tracklets, self.root / "splits.parquet")
         return splits
 
@@ -146,7 +141,12 @@ class Dataset:
     ) -> pa.Table:
         """The table `name`, whose very bytes are those that `dataset.json` names. Errors:
         MismatchError."""
-        return read_table(self.root / name, schema, columns=columns, facts=read_facts(self, name))
+        return read_table(
+            self.root / name,
+            schema,
+            columns=columns,
+            facts=read_facts(self.root, self.manifest, name),
+        )
 
     def list_tables(self, schema: pa.Schema) -> list[str]:
         """Names of the listed tables of detections or timelines, sorted."""
@@ -168,15 +168,17 @@ class Dataset:
         if is_inner_path(inner):
             return self.root / inner
         if not (self.is_in_place and _is_relative(inner)):
-            do = "move the images into the dataset, or import them in place"
+            hint = "move the images into the dataset, or import them in place"
             raise MismatchError(
-                self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", do
+                self.root / MANIFEST, f"images_root {inner!r}", "a folder inside the dataset", hint
             )
         named = recall(self.root / LOCAL, "images_root", self.digest)
         if named is None:
-            do = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
+            hint = f"look at them, then name the folder: `lpw locate {self.root} --images DIR`"
             got = f"images that lie outside of it ({inner})"
-            raise MismatchError(self.root, got, "a folder that you have named on this machine", do)
+            raise MismatchError(
+                self.root, got, "a folder that you have named on this machine", hint
+            )
         return follow_links(self.root / named)
 
     @cached_property
@@ -237,36 +239,24 @@ class Dataset:
         """The encoded image, not compared with the index. Errors: OSError, MismatchError for a path
         that leaves."""
         self._refuse_outer(path)
-        return self.image_folder.read(path, limit("image_bytes"))
+        return self.image_folder.read(path, "image_bytes")
 
     def read_image(self, path: str, sha256: bytes) -> bytes:
         """The encoded image. Errors: CorruptCropError when it is missing or its bytes are not those
         of the index."""
-        do = "restore the file or build the dataset again"
+        hint = "restore the file or build the dataset again"
         try:
             data = self.load_image(path)
         except OSError as error:
             file = self.image_file(path)
             raise CorruptCropError(
-                file, describe_os_error(error), "a readable image", do
+                file, describe_os_error(error), "a readable image", hint
             ) from error
         found = hashlib.sha256(data).digest()
         if found != sha256:
             got = f"SHA-256 {found.hex()[:12]}…"
-            raise CorruptCropError(self.image_file(path), got, f"{sha256.hex()[:12]}…", do)
+            raise CorruptCropError(self.image_file(path), got, f"{sha256.hex()[:12]}…", hint)
         return data
-
-
-def is_inner_path(path: str) -> bool:
-    """Whether a POSIX path from a table is relative, stays inside and has no NUL or backslash."""
-    pure = PurePosixPath(path)
-    return (
-        bool(path)
-        and not pure.is_absolute()
-        and ".." not in pure.parts
-        and "\0" not in path
-        and "\\" not in path
-    )
 
 
 def _is_relative(path: str) -> bool:
@@ -296,132 +286,19 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
         )
     if not exists(file):
         unfinished = is_folder(root / LOCAL)
-        do = (
+        hint = (
             "run the same build command again: it goes on where it stopped"
             if unfinished
             else "build one first"
         )
-        raise LpwError(root, "a folder without dataset.json", "a complete dataset", do)
-    dataset = Dataset(root, _read_manifest(file))
+        raise LpwError(root, "a folder without dataset.json", "a complete dataset", hint)
+    dataset = Dataset(root, read_manifest(file))
     if verify:
-        dataset = Dataset(root, dataset.manifest, tuple(_verify(dataset)))
+        dataset = Dataset(
+            root, dataset.manifest, tuple(verify_tables(dataset.root, dataset.manifest))
+        )
         _ = dataset.splits  # refused by every command where a person is on both sides
     return dataset
-
-
-def _verify(dataset: Dataset) -> list[str]:
-    """What could not be verified. Errors: MismatchError for what differs."""
-    notes = []
-    if not isinstance(dataset.manifest.get("digest"), str):
-        raise MismatchError(
-            dataset.root / MANIFEST, "no digest of the rows", "the one that lpw writes", _DO
-        )
-    said = dataset.manifest.get(_SELF)
-    if said is None:
-        notes.append(
-            "dataset.json is of an older version and does not vouch for its own notes, counts and "
-            "sources"
-        )
-    elif said != digest_manifest(dataset.manifest):
-        got = "fields that are not those it was written with"
-        raise MismatchError(
-            dataset.root / MANIFEST, got, f"SHA-256 {str(said)[:12]}…", "restore it from a copy"
-        )
-    for name in dict.fromkeys(("tracklets.parquet", "frames.parquet", *dataset.manifest["tables"])):
-        facts = read_facts(dataset, name)
-        try:
-            fault = verify_table(dataset.root / name, facts)
-        except OSError as error:
-            fault = describe_os_error(error)
-        if fault:
-            do = "restore it, or run `lpw check` to see all that differs"
-            raise MismatchError(dataset.root / name, fault, "the table that dataset.json names", do)
-        if facts.is_size_only:
-            notes.append(f"{name} was compared by its size only: run `lpw check`")
-    return notes
-
-
-def read_facts(dataset: Dataset, name: str) -> TableFacts:
-    """What `dataset.json` says of the table `name`. Errors: MismatchError where it says nothing
-    that can be used."""
-    said = dataset.manifest["tables"].get(name)
-    footer = said.get("footer_sha256") if isinstance(said, dict) else None
-    known = (
-        isinstance(said, dict)
-        and isinstance(said.get("bytes"), int)
-        and isinstance(said.get("sha256"), str)
-    )
-    if not known or not is_inner_path(name) or not isinstance(footer, str | None):
-        got = f"the table {name!r} with {said!r:.80}" if said else f"no table {name}"
-        raise MismatchError(dataset.root / MANIFEST, got, "its path, size and SHA-256", _DO)
-    return TableFacts(said["bytes"], said["sha256"], footer)
-
-
-def digest_manifest(manifest: dict[str, Any]) -> str:
-    """SHA-256 (hex) over all fields of a `dataset.json` but this digest itself, as JSON with sorted
-    keys."""
-    fields = {key: value for key, value in manifest.items() if key != _SELF}
-    return hashlib.sha256(
-        json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
-    ).hexdigest()
-
-
-def _read_manifest(file: Path) -> dict[str, Any]:
-    try:
-        manifest = read_json(file)
-        version = manifest["format_version"]
-        if not {"name", "tables"} <= manifest.keys():
-            raise TypeError("no name or no tables")
-        _refuse_odd(manifest)
-    except OSError as error:
-        raise MismatchError(file, describe_os_error(error), "a readable manifest", _DO) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise MismatchError(
-            file, f"a damaged manifest ({error})", "the JSON that lpw writes", _DO
-        ) from error
-    if version != FORMAT_VERSION:
-        raise MismatchError(
-            file,
-            f"format version {version}",
-            f"{FORMAT_VERSION}",
-            "use the lpw version that wrote it",
-        )
-    return dict(manifest)
-
-
-def _refuse_odd(manifest: dict[str, Any]) -> None:
-    """Errors: TypeError naming the entry that is not what lpw writes."""
-    for key, kind in {
-        "name": str,
-        "tables": dict,
-        "settings": dict,
-        "sources": list,
-        "images_root": str,
-    }.items():
-        if not isinstance(manifest.get(key, kind()), kind):
-            raise TypeError(f"{key} is no {kind.__name__}")
-    if not isinstance(manifest.get("parent"), dict | None):
-        raise TypeError("parent is no dict")
-    for entry in manifest.get("sources", []):
-        plain = isinstance(entry, dict) and all(
-            isinstance(entry.get(key), str) for key in ("video_id", "path")
-        )
-        if not plain or not is_inner_path(entry["path"]) or not is_inner_path(entry["video_id"]):
-            raise TypeError(
-                "sources holds an entry without a video_id and a path inside the source folder"
-            )
-        if any(
-            not isinstance(entry.get(key), str | None)
-            for key in ("scene_id", "camera_id", "named_by", "sha256")
-        ):
-            raise TypeError(f"sources: {entry['path']} with a name that is no text")
-        if (
-            not isinstance(entry.get("start_s"), int | float | None)
-            or abs(entry.get("start_s") or 0) > _MAX_CLOCK_S
-        ):
-            raise TypeError(f"sources: {entry['path']} with a start_s that is no time")
-        if "error" not in entry and not isinstance(entry.get("report"), dict):
-            raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
 
 
 def refuse_inside_dataset(out: Path) -> None:
@@ -450,9 +327,9 @@ def find_dataset(folder: Path) -> Path:
     )
 
 
-def sha256_file(path: Path, max_bytes: int | None = None) -> str:
+def sha256_file(path: Path, bound: str | None = None) -> str:
     """SHA-256 (hex) of a file's bytes. Errors: OSError as `files.opening.open_file`."""
-    with open_stream(path, max_bytes) as stream:
+    with open_stream(path, bound) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -490,7 +367,7 @@ def close_dataset(root: Path, facts: dict[str, Any]) -> Dataset:
         "digest": digest_rows({"tracklets": tracklets, "frames": frames}),
     }
     manifest = json.loads(json.dumps(manifest))
-    manifest[_SELF] = digest_manifest(manifest)
+    manifest[SELF_DIGEST] = digest_manifest(manifest)
     atomic_write_text(root / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return Dataset(root, manifest)
 

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from lpw_toolkit.errors import OverLimitError
 from lpw_toolkit.files.limits import explain_limit, limit
 
 JPEG, PNG = "JPEG", "PNG"
@@ -63,6 +64,13 @@ class ImageFaultError(ValueError):
     def __init__(self, got: str, fault: Literal["bound", "cut", "damaged"] = "damaged") -> None:
         super().__init__(got)
         self.fault = fault
+
+
+class ImageBoundError(OverLimitError, ImageFaultError):
+    """An image beyond a bound of `files/limits.py`."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(got, "bound")
 
 
 class ImageBounds(NamedTuple):
@@ -138,10 +146,10 @@ def vet_image(data: bytes, header: ImageHeader, bounds: ImageBounds | None = Non
     """
     bounds = bounds or ImageBounds.read()
     if len(data) > bounds.n_bytes:
-        raise ImageFaultError(explain_limit("image_bytes", f"{len(data)} bytes"), "bound")
+        raise ImageBoundError(explain_limit("image_bytes", f"{len(data)} bytes"))
     if header.width * header.height > bounds.n_pixels:
         got = f"{header.width} x {header.height} pixels"
-        raise ImageFaultError(explain_limit("image_pixels", got), "bound")
+        raise ImageBoundError(explain_limit("image_pixels", got))
     if header.kind == PNG:
         return _vet_png(data, bounds)
     _vet_jpeg(data, header, bounds)
@@ -210,11 +218,9 @@ def _count_scans(data: bytes, at: int, bounds: ImageBounds) -> None:
             return
         n_scans += marker == _START_OF_SCAN
         if n_scans > bounds.n_scans:
-            raise ImageFaultError(
-                explain_limit("image_scans", f"over {bounds.n_scans} scans"), "bound"
-            )
+            raise ImageBoundError(explain_limit("image_scans", f"over {bounds.n_scans} scans"))
         at = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2], "big"), 2)
-    raise ImageFaultError(explain_limit("image_parts", f"over {bounds.n_parts} segments"), "bound")
+    raise ImageBoundError(explain_limit("image_parts", f"over {bounds.n_parts} segments"))
 
 
 def _vet_png(data: bytes, bounds: ImageBounds) -> list[Span]:
@@ -239,4 +245,4 @@ def _vet_png(data: bytes, bounds: ImageBounds) -> list[Span]:
                 at = spans.pop()[0]  # neighbours become one range
             spans.append((at, stop))
         at = stop
-    raise ImageFaultError(explain_limit("image_parts", f"over {bounds.n_parts} chunks"), "bound")
+    raise ImageBoundError(explain_limit("image_parts", f"over {bounds.n_parts} chunks"))

@@ -301,10 +301,10 @@ def _refuse(
     """Raises for the first row marked `bad`, with its line number."""
     if bad.any():
         row = int(np.argmax(bad))
-        do = _SCORE_DO if name == "score" else _DO
+        hint = _SCORE_DO if name == "score" else _DO
         raise LpwError(
             f"{path}, line {next(islice(_iter_lines(path, text), row, None))[0]}",
             f"{name} {values[row]:g}",
             expected,
-            do,
+            hint,
         )

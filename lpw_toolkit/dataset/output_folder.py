@@ -114,15 +114,15 @@ def _lock_place(place: Path, out: Path) -> int:
 
 def _refuse_foreign(place: Path) -> None:
     """Errors: LpwError for a `place` that no run of ours has left."""
-    expected, do = "a free name beside the output", "move or rename it, or choose another place"
+    expected, hint = "a free name beside the output", "move or rename it, or choose another place"
     try:
         found = set() if place.is_symlink() else {entry.name for entry in list_folder(place)}
     except FileNotFoundError:
         return
     except NotADirectoryError as error:
-        raise LpwError(place, "no folder", expected, do) from error
+        raise LpwError(place, "no folder", expected, hint) from error
     if place.is_symlink() or (found and (_OURS not in found or found - {_OURS, _NEW, _OLD})):
-        raise LpwError(place, "a thing that lpw has not left there", expected, do)
+        raise LpwError(place, "a thing that lpw has not left there", expected, hint)
 
 
 def _clear_place(place: Path, out: Path) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import PACK
 from lpw_toolkit.dataset.tables import encode_table, read_table, to_integers
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LimitMismatchError, LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import exists, measure
 from lpw_toolkit.files.prefetch import prefetch
@@ -118,7 +118,7 @@ def read_pack(dataset: Dataset, n_images: int) -> Pack:
             file, f"{found} bytes", f"the {size} bytes that {PACK_TABLE} names", _DO
         )
     if too_long := explain_too_long(places):
-        raise MismatchError(table, too_long, "images within the bounds", _DO)
+        raise LimitMismatchError(table, too_long, "images within the bounds", _DO)
     starts = find_starts(places)
     if starts is None or starts[-1] != size or places.num_rows != n_images:
         got = f"{places.num_rows} places with gaps or another end"
@@ -194,7 +194,7 @@ def _encode_places(dataset: Dataset, pack: Pack) -> bytes:
 
 
 def _refuse(dataset: Dataset, error: OSError) -> LpwError:
-    file, do = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
+    file, hint = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         needed = sum(_size(dataset, path) for path in _iter_paths(dataset))
         return LpwError(
@@ -203,7 +203,7 @@ def _refuse(dataset: Dataset, error: OSError) -> LpwError:
             f"{needed} free bytes",
             "free them and run `lpw pack` again",
         )
-    return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", do)
+    return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", hint)
 
 
 def _iter_paths(dataset: Dataset) -> Iterator[str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3  # types of pages
 _DICTIONARY_ENCODINGS, _PREFIX_ENCODING = (2, 8), 7
@@ -32,7 +32,7 @@ _LEVEL_BYTES = 2  # of each definition or repetition level
 _CODECS = {"UNCOMPRESSED": 0, "SNAPPY": 1, "GZIP": 2, "BROTLI": 4, "LZ4": 7, "ZSTD": 6}
 
 
-class TooLargeError(ValueError):
+class TooLargeError(LimitValueError):
     """A file beyond a bound; the text says which one and how to raise it."""
 
 

@@ -112,7 +112,7 @@ def read_table(
     Errors: MismatchError naming the file when it is missing, damaged, not ours, another one than
     `facts` say, or would take more memory than `files.limits` allow; nothing of that is taken then.
     """
-    do = "run `lpw check` on the dataset, then restore the file or build the dataset again"
+    hint = "run `lpw check` on the dataset, then restore the file or build the dataset again"
     try:
         with OpenTable(path, facts) as opened:
             check_fields(opened.file.schema_arrow, schema, path)
@@ -126,13 +126,13 @@ def read_table(
         return check(table.select(columns) if columns else table, schema, path)
     except OSError as error:
         raise MismatchError(
-            path, describe_os_error(error), "a readable Parquet file", do
+            path, describe_os_error(error), "a readable Parquet file", hint
         ) from error
     except TooLargeError as error:
-        raise MismatchError(path, f"{error}", "a table within the bounds", do) from error
+        raise MismatchError(path, f"{error}", "a table within the bounds", hint) from error
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
         raise MismatchError(
-            path, f"a damaged file ({shorten(error)})", "a whole Parquet file", do
+            path, f"a damaged file ({shorten(error)})", "a whole Parquet file", hint
         ) from error
 
 

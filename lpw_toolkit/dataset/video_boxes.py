@@ -90,8 +90,8 @@ def safe_name(text: str) -> str:
 
 def name_files(texts: list[str]) -> dict[str, str]:
     """A file name for each text, unique in any letter case; a clash gets a number."""
-    taken: set[str] = set()
-    return {text: safe_file_name(safe_name(text), taken) for text in texts}
+    copied: set[str] = set()
+    return {text: safe_file_name(safe_name(text), copied) for text in texts}
 
 
 def _video_columns(tracklets: pa.Table) -> tuple[list[str | None], list[str]]:

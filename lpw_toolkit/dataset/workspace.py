@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lpw_toolkit.dataset.dataset import LOCAL, MANIFEST, Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.manifest import LOCAL, MANIFEST
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
-from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.machine import recall, remember
 from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
@@ -70,16 +70,19 @@ class Workspace:
             os.close(self._lock)
 
     def _refuse_foreign(self) -> None:
-        do = "choose another --out, or empty it"
+        hint = "choose another --out, or empty it"
         if exists(self.out) and not is_folder(self.out):
-            raise LpwError(self.out, "a file", "a folder to be made", do)
+            raise LpwError(self.out, "a file", "a folder to be made", hint)
         try:
             foreign = [p.name for p in list_folder(self.out)] if exists(self.out) else []
         except OSError as error:
-            raise LpwError(self.out, describe_os_error(error), "a readable folder", do) from error
+            raise LpwError(self.out, describe_os_error(error), "a readable folder", hint) from error
         if foreign and LOCAL not in foreign and MANIFEST not in foreign:
             raise LpwError(
-                self.out, f"a folder with other things ({foreign[0]})", "a new or empty folder", do
+                self.out,
+                f"a folder with other things ({foreign[0]})",
+                "a new or empty folder",
+                hint,
             )
 
     def _take_lock(self) -> None:
@@ -120,12 +123,12 @@ class Workspace:
             )
         if exists(file):
             if not self.restart:
-                do = (
+                hint = (
                     "run that command again, add --restart to throw it away, or choose another "
                     "--out"
                 )
                 raise LpwError(
-                    self.out, "an unfinished build with other settings", "the same settings", do
+                    self.out, "an unfinished build with other settings", "the same settings", hint
                 )
             self.clear()
         atomic_write_text(file, text)
@@ -178,16 +181,16 @@ def locate_images(dataset: Dataset, folder: Path) -> Path:
     nothing can be noted; MismatchError for a damaged dataset.
     """
     if not dataset.is_in_place:
-        do = "leave --images out"
+        hint = "leave --images out"
         raise LpwError(
             "option --images",
             f"{dataset.name}, which holds its images",
             "one imported in place",
-            do,
+            hint,
         )
     first = dataset.frames.slice(0, 1).select(["image", "sha256"]).to_pylist()
     try:
-        data = [Folder(folder).read(row["image"]["path"], limit("image_bytes")) for row in first]
+        data = [Folder(folder).read(row["image"]["path"], "image_bytes") for row in first]
     except OSError as error:
         raise LpwError(
             folder, describe_os_error(error), "the folder of the images", "name another one"

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from lpw_toolkit.files.faults import fault_point
-from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.limits import LargeFileError, limit
 from lpw_toolkit.files.opening import name_error, open_folder, open_parent, refuse_link
 from lpw_toolkit.files.writing import sync_folder
 
@@ -101,7 +101,7 @@ class Appender:
         """All that the file holds. Errors: OSError; EFBIG where it is larger than a log may be."""
         size = os.fstat(self._descriptor).st_size
         if size > limit("log_bytes"):
-            raise OSError(errno.EFBIG, explain_limit("log_bytes", f"{size} bytes"), str(self.path))
+            raise LargeFileError("log_bytes", size, str(self.path))
         data = b""
         while part := os.pread(self._descriptor, 1 << 26, len(data)):
             data += part

@@ -6,10 +6,11 @@ with `lpw --limit NAME=VALUE COMMAND`, or with `LPW_LIMIT_NAME` in the environme
 processes inherit).
 """
 
+import errno
 import os
 from typing import NamedTuple
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, OverLimitError
 
 
 class Bound(NamedTuple):
@@ -35,6 +36,7 @@ BOUNDS = {
     "landmarks as text; those of LPW's 590,547 images take 140 MB"),
     "mot_bytes": Bound(64 * MiB, "bytes", "boxes of one video as text; MOT17's largest takes 3 MB"),
     "table_text_bytes": Bound(16 * MiB, "bytes", "a table of cameras: 100,000 videos take 10 MB"),
+    "seqinfo_bytes": Bound(64 << 10, "bytes", "seqinfo.ini of an image sequence; MOT17's: 0.2 kB"),
     "line_bytes": Bound(1 * MiB, "bytes", "one line of a text or a log; a decision takes 0.4 kB"),
     "log_bytes": Bound(256 * MiB, "bytes",
     "a log of training or checking; 1.2 million images checked take 70 MB"),
@@ -139,10 +141,19 @@ def explain_limit(name: str, got: object) -> str:
     )
 
 
-def is_about_limit(message: str) -> bool:
-    """Whether `message` holds what `explain_limit` says: then the file is too large for us,
-    whatever else it is."""
-    return "(--limit " in message
+class LargeFileError(OverLimitError, OSError):
+    """A file beyond the bound called `name`; errno is EFBIG."""
+
+    def __init__(self, name: str, n_bytes: int, path: str | None = None) -> None:
+        super().__init__(errno.EFBIG, explain_limit(name, f"{n_bytes} bytes"), path)
+        self.name, self.n_bytes = name, n_bytes
+
+    def __reduce__(self) -> tuple[type["LargeFileError"], tuple[str, int, str | None]]:
+        return type(self), (self.name, self.n_bytes, self.filename)
+
+
+class LimitValueError(OverLimitError, ValueError):
+    """Something within a file beyond a bound."""
 
 
 def _variable(name: str) -> str:

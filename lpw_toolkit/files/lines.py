@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
-class LongLineError(ValueError):
+class LongLineError(LimitValueError):
     """A line beyond the bound `line_bytes`; the text says which one."""
 
 

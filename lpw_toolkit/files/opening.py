@@ -18,7 +18,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.limits import LargeFileError, limit
 
 #: Opens a folder only to look names up in it: that needs no right to list it.
 _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -98,6 +98,8 @@ def refuse_link() -> OSError:
 
 def name_error(error: OSError, path: Path) -> OSError:
     """`error` with the whole of `path` as its file name, where it knows the last component only."""
+    if isinstance(error, LargeFileError):
+        return LargeFileError(error.name, error.n_bytes, str(path))
     return OSError(error.errno, error.strerror, str(path)) if error.errno else error
 
 
@@ -133,21 +135,21 @@ class Folder:
         self.path = path
         self._inner: tuple[str, list[str], list[Held]] = ("", [], [Held(open_folder(path))])
 
-    def open_file(self, name: str, max_bytes: int | None = None) -> int:
+    def open_file(self, name: str, bound: str | None = None) -> int:
         """A descriptor of the regular file `name` (POSIX, relative). Errors: OSError as
         `open_file`."""
         folder, _, last = name.rpartition("/")
         try:
             held = self.hold(folder)  # a name of its own: another thread may let go of it meanwhile
-            return _open_regular(last, held.descriptor, max_bytes)
+            return _open_regular(last, held.descriptor, bound)
         except OSError as error:
             raise name_error(error, self.path / name) from error
 
-    def read(self, name: str, max_bytes: int) -> bytes:
+    def read(self, name: str, bound: str) -> bytes:
         """The bytes of the file `name`. Errors: OSError as `read_bytes`."""
-        descriptor = self.open_file(name, max_bytes)
+        descriptor = self.open_file(name, bound)
         try:
-            return read_descriptor(descriptor, max_bytes)
+            return read_descriptor(descriptor, limit(bound))
         except OSError as error:
             raise name_error(error, self.path / name) from error
         finally:
@@ -197,7 +199,7 @@ class Held:
         os.close(self.descriptor)
 
 
-def _open_regular(name: str, folder: int, max_bytes: int | None) -> int:
+def _open_regular(name: str, folder: int, bound: str | None) -> int:
     try:
         descriptor = os.open(name, _READ, dir_fd=folder)
     except OSError as error:
@@ -212,26 +214,26 @@ def _open_regular(name: str, folder: int, max_bytes: int | None) -> int:
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no regular file")
-        if max_bytes is not None and status.st_size > max_bytes:
-            raise OSError(errno.EFBIG, f"{status.st_size} bytes, more than the {max_bytes} allowed")
+        if bound is not None and status.st_size > limit(bound):
+            raise LargeFileError(bound, status.st_size)
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def open_file(path: Path, max_bytes: int | None = None) -> int:
+def open_file(path: Path, bound: str | None = None) -> int:
     """A descriptor of the regular file `path`, to be closed by the caller.
 
     Args:
-        max_bytes: the largest that it may be; None only for what is read in parts that are bounded
-            themselves.
+        bound: the name of a bound in `limits.BOUNDS`: how large it may be; None only for what is
+            read in parts that are bounded themselves.
 
     Errors: OSError that names `path`: ELOOP for a link on the way, EINVAL for a pipe, device or
-    socket, EFBIG for a file that is too large, and whatever the system says.
+    socket, LargeFileError for a file beyond the bound, and whatever the system says.
     """
     with open_parent(path) as (folder, name):
-        return _open_regular(name, folder, max_bytes)
+        return _open_regular(name, folder, bound)
 
 
 def measure(path: Path) -> int:
@@ -244,10 +246,10 @@ def measure(path: Path) -> int:
 
 
 def open_stream(
-    path: Path, max_bytes: int | None = None, *, buffering: int = 1 << 16
+    path: Path, bound: str | None = None, *, buffering: int = 1 << 16
 ) -> BufferedReader:
     """`open_file` as a stream that closes itself, with a buffer of so many bytes."""
-    return BufferedReader(FileIO(open_file(path, max_bytes), "rb"), buffering)
+    return BufferedReader(FileIO(open_file(path, bound), "rb"), buffering)
 
 
 def read_descriptor(descriptor: int, max_bytes: int) -> bytes:
@@ -277,14 +279,10 @@ def read_bytes(path: Path, bound: str) -> bytes:
 
     Errors: OSError as `open_file`.
     """
-    max_bytes = limit(bound)
     with open_parent(path) as (folder, name):
-        descriptor = _open_regular(name, folder, None)
+        descriptor = _open_regular(name, folder, bound)
         try:
-            n_bytes = os.fstat(descriptor).st_size
-            if n_bytes > max_bytes:
-                raise OSError(errno.EFBIG, explain_limit(bound, f"{n_bytes} bytes"))
-            return read_descriptor(descriptor, max_bytes)
+            return read_descriptor(descriptor, limit(bound))
         finally:
             os.close(descriptor)
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 from lpw_toolkit.files.opening import parse_json
 
 _BITS = {
@@ -43,12 +43,12 @@ def check_header(data: bytes) -> dict[str, str]:
     if len(data) < 8 or n_header > len(data) - 8:
         raise ValueError("a header that ends beyond the file")
     if n_header > limit("json_bytes"):
-        raise ValueError(explain_limit("json_bytes", f"a header of {n_header} bytes"))
+        raise LimitValueError(explain_limit("json_bytes", f"a header of {n_header} bytes"))
     header = parse_json(data[8 : 8 + n_header].decode("utf-8"))
     if not isinstance(header, dict):
         raise ValueError("a header that is no table")
     if len(header) > limit("weights_members"):
-        raise ValueError(explain_limit("weights_members", f"{len(header)} tensors"))
+        raise LimitValueError(explain_limit("weights_members", f"{len(header)} tensors"))
     facts = header.pop("__metadata__", {})
     if not isinstance(facts, dict) or not all(isinstance(value, str) for value in facts.values()):
         raise ValueError("metadata that is no text")

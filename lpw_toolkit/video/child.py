@@ -34,7 +34,7 @@ def main() -> None:
     try:
         _carry_out(order, ring)
     except LpwError as error:
-        ring.send("refused", error.got, error.expected, error.do)
+        ring.send("refused", error.got, error.expected, error.hint)
     except Exception as error:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             ring.send("died", "the decoder ran out of the memory it may use")

@@ -20,7 +20,6 @@ from lpw_toolkit.video.timeline import Judge
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 _FOLDER = "img1"
-_MAX_SEQINFO_BYTES = 1 << 16
 
 
 def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
@@ -136,7 +135,7 @@ def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
     say."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        data = Folder(path.parent).read(path.name, _MAX_SEQINFO_BYTES)
+        data = Folder(path.parent).read(path.name, "seqinfo_bytes")
         parser.read_string(data.decode("utf-8", "replace"))
         section = parser["Sequence"]
         rate_hz, length = section.getfloat("frameRate"), section.getint("seqLength")

@@ -26,7 +26,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import atomic_write, atomic_write_text, describe_os_error
 from lpw_toolkit.networks.tensor_file import parse_tensors
@@ -129,7 +129,7 @@ def _check_facts(facts: Any) -> None:
         if not isinstance(names, list) or not all(isinstance(person, str) for person in names):
             raise TypeError(f"{name} that are no names")
         if len(names) > limit("persons"):
-            raise ValueError(explain_limit("persons", f"{len(names)} {name}"))
+            raise LimitValueError(explain_limit("persons", f"{len(names)} {name}"))
     for name, most in (("width", limit("image_side")), ("split", _MAX_SPLIT)):
         number = facts.get(name)
         if number is not None and (type(number) is not int or not 0 <= number <= most):

@@ -27,7 +27,8 @@ from lpw_toolkit.check import images as check_images
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.check.problems import RULES, Problem
 from lpw_toolkit.check.rows import check_paths
-from lpw_toolkit.dataset.dataset import close_dataset, is_inner_path, open_dataset
+from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
+from lpw_toolkit.dataset.manifest import is_inner_path
 from lpw_toolkit.dataset.schema import FRAMES, SCHEMAS, TRACKLETS
 from lpw_toolkit.dataset.tables import encode_table, read_table, write_table
 from lpw_toolkit.dataset.workspace import locate_images

@@ -18,11 +18,11 @@ from lpw_toolkit.dataset.dataset import (
     close_dataset,
     count_rows,
     find_dataset,
-    is_inner_path,
     iter_tables,
     open_dataset,
     sha256_file,
 )
+from lpw_toolkit.dataset.manifest import is_inner_path
 from lpw_toolkit.dataset.schema import DETECTIONS, FRAMES, TIMELINE, TRACKLETS
 from lpw_toolkit.dataset.tables import digest_rows, write_table
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError

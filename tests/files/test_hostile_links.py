@@ -365,7 +365,7 @@ class TestRaces:
                 shutil.rmtree(inner)
 
         folder = opening.Folder(place / "o")
-        found = self.swap(change, lambda: folder.read("inner/file", 100))
+        found = self.swap(change, lambda: folder.read("inner/file", "line_bytes"))
         assert set(found) <= {b"own", b"", None}
 
     def test_writing_where_a_link_appears(self, place: Path) -> None:

@@ -75,7 +75,7 @@ def open_tree(path: Path, limits: Limits | None = None) -> RawTree:
     Errors: LpwError for what is no folder, zip or tar, is damaged, or breaks a rule or limit.
     """
     limits = limits or Limits()
-    expected, do = (
+    expected, hint = (
         "a folder, .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz",
         "name the downloaded dataset",
     )
@@ -84,12 +84,12 @@ def open_tree(path: Path, limits: Limits | None = None) -> RawTree:
         if stat.S_ISDIR(mode):
             return FolderTree(path, limits)
         if not stat.S_ISREG(mode):
-            raise LpwError(path, "no regular file", expected, do)
+            raise LpwError(path, "no regular file", expected, hint)
         with open_stream(path) as stream:
             head = stream.read(_HEAD_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         got = describe_os_error(error) if isinstance(error, OSError) else str(error)
-        raise LpwError(path, got, expected, do) from error
+        raise LpwError(path, got, expected, hint) from error
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return ZipTree(path, limits)
     compression = kind_of_stream(head)

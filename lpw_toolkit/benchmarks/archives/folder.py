@@ -49,11 +49,13 @@ class FolderTree:
         """What the link `name` leads to, as a path inside. Errors: LpwError when it leaves the
         folder or is one."""
         real = os.path.realpath(f"{self._real}/{name}")
-        do = "put the files themselves in its place"
+        hint = "put the files themselves in its place"
         if not real.startswith(self._real.rstrip("/") + "/"):
-            raise LpwError(self.root / name, "a link that leaves the folder", "files inside it", do)
+            raise LpwError(
+                self.root / name, "a link that leaves the folder", "files inside it", hint
+            )
         if Path(real).is_dir():
-            raise LpwError(self.root / name, "a link to a folder", "a folder", do)
+            raise LpwError(self.root / name, "a link to a folder", "a folder", hint)
         return os.path.relpath(real, self._real)
 
     def facts(self) -> dict[str, Any]:
@@ -67,9 +69,12 @@ class FolderTree:
     def read(self, name: str) -> bytes:
         """The bytes of one file. Errors: LpwError."""
         try:
-            return self._folder.read(self.links.get(name, name), self._limits.max_member_bytes)
+            data = self._folder.read(self.links.get(name, name), "image_bytes")
         except OSError as error:
             raise self._fault(name, describe_os_error(error)) from error
+        if len(data) > self._limits.max_member_bytes:
+            raise self._fault(name, f"{len(data)} bytes")
+        return data
 
     def _fault(self, name: str, got: str) -> LpwError:
         expected = f"a readable file of at most {self._limits.max_member_bytes} bytes"

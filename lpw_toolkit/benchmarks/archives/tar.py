@@ -1,6 +1,7 @@
-"""Tar archives, read header by header with bounds on each: what Python's own reader would hold, or
-believe, too much.
+"""Tar archives, read header by header with bounds on each.
 
+Why our own: `tarfile` keeps an object for each member and reads extended headers of any size into
+memory.
 Ordinary files and folders with GNU or pax long names are all that a published dataset holds. Links,
 devices, sparse files and whatever else a tar can say are refused by name.
 Source: POSIX.1-2017, pax; GNU tar manual, "Basic Tar Format".

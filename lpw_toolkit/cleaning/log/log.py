@@ -28,7 +28,7 @@ from lpw_toolkit.cleaning.log.decisions import (
     format_line,
     parse_line,
 )
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LimitMismatchError, LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import read_bytes
@@ -122,7 +122,7 @@ def read_log(data: bytes, name: str, dataset_digest: str) -> ParsedLog:
     if reviewer is None:
         raise MismatchError(name, "a name that no log has", "REVIEWER.jsonl, in small letters", _DO)
     if len(data) > limit("decision_bytes"):
-        raise MismatchError(
+        raise LimitMismatchError(
             name, explain_limit("decision_bytes", f"{len(data)} bytes"), "a log of decisions", _DO
         )
     chain = _Chain(name, reviewer, dataset_digest)
@@ -186,10 +186,14 @@ class _Chain:
             raise self._refuse(f"{n_zeros} zero bytes after the last whole line", expected)
         if n_bytes > limit("line_bytes"):
             got = explain_limit("line_bytes", f"{n_bytes} bytes after the last whole line")
-            raise self._refuse(got, "a torn line at most")
+            raise LimitMismatchError(self._place, got, "a torn line at most", _DO)
 
     def _refuse(self, got: str, expected: str) -> MismatchError:
-        return MismatchError(f"{self._name}, line {len(self._uuids) + 1}", got, expected, _DO)
+        return MismatchError(self._place, got, expected, _DO)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._name}, line {len(self._uuids) + 1}"
 
 
 def read_log_file(path: Path, dataset_digest: str) -> ParsedLog:
@@ -358,7 +362,7 @@ def _repair(file: Appender, dataset_digest: str) -> ParsedLog:
     try:
         if file.n_bytes > limit("decision_bytes"):
             got = explain_limit("decision_bytes", f"{file.n_bytes} bytes")
-            raise MismatchError(file.path, got, "a log of decisions", _DO)
+            raise LimitMismatchError(file.path, got, "a log of decisions", _DO)
         reading = read_log(file.read(), file.path.name, dataset_digest)
         if reading.torn:
             file.cut(reading.n_whole)

@@ -4,7 +4,8 @@ that."""
 import re
 from pathlib import Path, PurePosixPath
 
-from lpw_toolkit.dataset.dataset import Dataset, is_inner_path
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.manifest import is_inner_path
 from lpw_toolkit.dataset.output_folder import publish_folder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import Exported, ExportOptions, Place, Tally, copy_images

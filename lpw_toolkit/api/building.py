@@ -1,0 +1,144 @@
+"""Datasets from videos and from published benchmarks, with plain arguments."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lpw_toolkit.api.dataset import Dataset
+from lpw_toolkit.api.settings import deal_settings, take_preset
+from lpw_toolkit.benchmarks import importing
+from lpw_toolkit.benchmarks.reader import ReadOptions
+from lpw_toolkit.build import build
+from lpw_toolkit.build.assembly import BuildSettings, Notes
+from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.detection.detector import DetectorOptions
+from lpw_toolkit.errors import PartialError
+
+AnyPath = str | os.PathLike[str]
+
+
+def build_tracklets(
+    video: AnyPath,
+    out: AnyPath | None = None,
+    *,
+    weights: AnyPath | None = None,
+    boxes: AnyPath | None = None,
+    detector: str | None = None,
+    preset: str = "default",
+    layout: str | None = None,
+    cameras: AnyPath | None = None,
+    cache: AnyPath | None = None,
+    restart: bool = False,
+    allow_damaged: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+    **settings: Any,
+) -> Dataset:
+    """Makes a dataset of tracklets from video, as `lpw build-tracklets` does.
+
+    The same call again resumes an interrupted build.
+
+    Args:
+        video: folder of videos, one video, or an image sequence.
+        out: dataset to be made; `<name of video>-lpw` in the working folder when not given.
+        weights: weights file of the detector, `.pt` or `.onnx`.
+        boxes: saved boxes instead of a network: a MOT text file, a Parquet table of detections, or
+            a folder with one of them for each video.
+        detector: name of the detector; chosen by `weights` and `boxes` when not given.
+        preset: linker settings to start from, one of `lpw_toolkit.linking.PRESETS`.
+        layout: where paths name scene and camera, such as `{scene}/{camera}_{date}.mp4`.
+        cameras: CSV file with the columns path, scene, camera and, if known, start_s (seconds).
+        cache: folder where raw detections are kept for other builds; None keeps them only in the
+            dataset.
+        restart: throw away an unfinished build with other settings.
+        allow_damaged: no error where videos failed or are not whole; `dataset.json` names them.
+        log: called with one line for each thing that was chosen for you.
+        **settings: fields of `LinkConfig`, of `CropConfig`, of `DetectorOptions` (its `min_score`
+            is called `conf` here), and the notes `name`, `licence` and `consent`.
+
+    Raises:
+        PartialError: the dataset is complete, but a video failed or is not whole.
+        LpwError: nothing can be built, or a setting is unknown or out of range.
+
+    >>> from lpw_toolkit import build_tracklets
+    >>> build_tracklets("street/video", "built", boxes="street/detections", min_length=4)
+    Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
+    """
+    source, conf = Path(video), settings.pop("conf", None)
+    link, crop, notes, options = deal_settings(
+        settings, take_preset(preset), CropConfig(), Notes(), DetectorOptions()
+    )
+    name = source.resolve().stem if source.is_file() else source.resolve().name
+    is_onnx = weights is not None and Path(weights).suffix == ".onnx"
+    config = build.BuildConfig(
+        root=source,
+        out=Path(f"{name}-lpw" if out is None else out),
+        detector=detector or ("boxes" if boxes else "onnx" if is_onnx else "ultralytics"),
+        options=replace(
+            options,
+            weights=None if weights is None else os.fspath(weights),
+            boxes=None if boxes is None else Path(boxes),
+            min_score=conf,
+        ),
+        recipe=BuildSettings(link, crop, notes),
+        layout=layout,
+        cameras_csv=None if cameras is None else Path(cameras),
+        cache=None if cache is None else Path(cache),
+        restart=restart,
+    )
+    result = build.build_tracklets(config, log)
+    if result.problems and not allow_damaged:
+        got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
+        raise PartialError(config.out, got, "whole videos", "replace them, or allow_damaged=True")
+    return Dataset(result.dataset)
+
+
+def import_benchmark(
+    benchmark: str,
+    raw: AnyPath,
+    out: AnyPath,
+    *,
+    in_place: bool = False,
+    allow_partial: bool = False,
+    variant: str | None = None,
+    split_seed: int | None = None,
+    restart: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+    **notes: str,
+) -> Dataset:
+    """Makes a dataset of a published benchmark, as `lpw import` does.
+
+    Args:
+        benchmark: `ilids-vid`, `lpw`, `mars`, `prid2011`, or one that a plug-in adds.
+        raw: the downloaded folder or archive (.zip, .tar, .tar.gz, …); it is not unpacked.
+        out: dataset to be made.
+        in_place: leave the images of a folder where they are.
+        allow_partial: accept counts that differ from the published ones and images that cannot be
+            used; they are recorded.
+        variant: which form of the benchmark, as its reader documents.
+        split_seed: draw splits with this seed instead of using the published ones.
+        restart: throw away an unfinished import with other settings.
+        log: called with one line for each thing that differs or cannot be used.
+        **notes: `name`, `licence` and `consent` of the dataset, instead of the benchmark's own.
+
+    Raises:
+        LpwError: `raw` is no such benchmark, or `out` cannot be written.
+        MismatchError: counts or images are not the published ones, without `allow_partial`.
+
+    >>> from lpw_toolkit import import_benchmark
+    >>> import_benchmark("prid2011", "prid_raw", "prid", allow_partial=True)
+    Dataset 'prid2011': 18 tracklets, 494 images, 9 persons, 2 cameras, 0 scenes (prid)
+    """
+    config = importing.ImportConfig(
+        benchmark,
+        Path(raw),
+        Path(out),
+        in_place=in_place,
+        allow_partial=allow_partial,
+        options=ReadOptions(variant, split_seed),
+        restart=restart,
+    )
+    (said,) = deal_settings(dict(notes), Notes())
+    config = replace(config, name=said.name, licence=said.licence, consent=said.consent)
+    return Dataset(importing.import_benchmark(config, log).dataset)

@@ -1,0 +1,73 @@
+"""What reviewers decided about a dataset, and the cleaned dataset that follows from it."""
+
+import os
+from pathlib import Path
+
+from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
+from lpw_toolkit.cleaning import apply
+from lpw_toolkit.cleaning.cleaned import Clashing, CleanOptions, Unreviewed, write_cleaned
+from lpw_toolkit.cleaning.state.base_tables import read_base
+from lpw_toolkit.cleaning.state.review import read_union
+from lpw_toolkit.cleaning.state.state import State
+
+AnyDataset = Dataset | Stored | str | os.PathLike[str]
+
+
+def read_decisions(dataset: AnyDataset, elsewhere: "str | os.PathLike[str] | None" = None) -> State:
+    """The state of a dataset under all decisions of its reviewers (`lpw clean --review`).
+
+    Args:
+        dataset: the dataset or its folder.
+        elsewhere: folder of further decisions, of a dataset that cannot be written to.
+
+    Returns:
+        `.count_statuses()`, pieces by status; `.iter_pieces()`, each piece of each tracklet;
+        `.groups`, which pieces are one person; `.n_decisions`; and more, see `State`.
+
+    Raises:
+        MismatchError: a log is not what it was when it was written.
+
+    >>> from lpw_toolkit import open_dataset, read_decisions
+    >>> dataset = open_dataset("reviewed")
+    >>> read_decisions(dataset).count_statuses()["unreviewed"] < len(dataset)
+    True
+    """
+    stored = to_stored(dataset)
+    union = read_union(stored, None if elsewhere is None else Path(elsewhere))
+    return apply.apply(read_base(stored), union)
+
+
+def apply_decisions(
+    dataset: AnyDataset,
+    out: "str | os.PathLike[str]",
+    *,
+    elsewhere: "str | os.PathLike[str] | None" = None,
+    unreviewed: Unreviewed = "leave-out",
+    conflicts: Clashing = "refuse",
+    min_cameras: int = 2,
+) -> Dataset:
+    """Writes the cleaned, identified dataset, as `lpw clean --apply` does; images are copied byte
+    for byte.
+
+    Args:
+        dataset: the dataset or its folder; it is not changed.
+        out: dataset to be made.
+        elsewhere: folder of further decisions.
+        unreviewed: `leave-out`, `keep` or `refuse` tracklets that nobody has reviewed.
+        conflicts: `refuse` to go on while decisions contradict each other, or `leave-out` the
+            tracklets that they are about.
+        min_cameras: leave out persons that fewer cameras saw.
+
+    Raises:
+        LpwError: decisions contradict each other, nothing would be left, or `out` is in use.
+        CorruptCropError: an image is not the one of the index.
+
+    >>> from lpw_toolkit import apply_decisions
+    >>> apply_decisions("reviewed", "cleaned", min_cameras=1)
+    Dataset 'cleaned': ... tracklets, ... images, ... persons, ... cameras, ... scenes (cleaned)
+    """
+    stored = to_stored(dataset)
+    union = read_union(stored, None if elsewhere is None else Path(elsewhere))
+    options = CleanOptions(unreviewed, conflicts, min_cameras)
+    made = write_cleaned(stored, apply.apply(read_base(stored), union), union, Path(out), options)
+    return Dataset(made.dataset)

@@ -1,0 +1,35 @@
+"""Keyword arguments to the frozen dataclasses that the packages take."""
+
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.linking.linker import PRESETS, LinkConfig
+
+
+def deal_settings(settings: dict[str, Any], *configs: Any) -> list[Any]:
+    """`configs` (dataclasses), each with its fields of `settings`; of two with the same field the
+    first takes it.
+
+    Raises:
+        LpwError: a setting is a field of none of them; the nearest name is suggested.
+    """
+    names = [[field.name for field in fields(config)] for config in configs]
+    unknown = sorted(set(settings).difference(*names))
+    if unknown:
+        near = get_close_matches(unknown[0], [name for some in names for name in some], n=1)
+        hint = f"write {near[0]}" if near else "see the documentation of the function"
+        raise LpwError("setting", unknown[0], "the name of a setting", hint)
+    left = dict(settings)
+    return [
+        replace(config, **{name: left.pop(name) for name in some if name in left})
+        for config, some in zip(configs, names, strict=True)
+    ]
+
+
+def take_preset(name: str) -> LinkConfig:
+    """The linker settings called `name`. Raises LpwError that lists the names."""
+    if name not in PRESETS:
+        raise LpwError("preset", name, ", ".join(PRESETS), "choose one of them")
+    return PRESETS[name]
