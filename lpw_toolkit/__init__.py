@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lpw_toolkit.api.evaluation import evaluate, evaluate_dataset
     from lpw_toolkit.api.linking import link
     from lpw_toolkit.errors import LpwError
-    from lpw_toolkit.linking.linker import LinkConfig
+    from lpw_toolkit.linking.config import LinkConfig
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,6 +45,6 @@ __getattr__, __dir__ = lazy_names(
         "api.evaluation": "evaluate evaluate_dataset",
         "api.linking": "link",
         "errors": "LpwError",
-        "linking.linker": "LinkConfig",
+        "linking.config": "LinkConfig",
     },
 )

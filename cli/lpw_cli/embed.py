@@ -9,7 +9,7 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, OUT_FILE, dataset_argument, open_named, parse_size
 from lpw_cli.say import say_result
-from lpw_toolkit.dataset.dataset import MANIFEST
+from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.embedding.onnx_embed import embed_dataset
 from lpw_toolkit.embedding.onnx_embedder import (
     IMAGENET_MEAN,

@@ -9,7 +9,8 @@ import click
 from lpw_cli.command import is_given, lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
 from lpw_cli.say import output, say_note, say_text
-from lpw_toolkit.dataset.dataset import MANIFEST, Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
 from lpw_toolkit.errors import LpwError

@@ -9,13 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
 from lpw_toolkit.dataset.labels import JUNK, PERSON, Labels
-from lpw_toolkit.embedding.embeddings import NOT_SAID, EmbeddingFacts, Embeddings, read_embeddings
+from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings, read_embeddings
+from lpw_toolkit.embedding.vector_pool import NOT_SAID
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import evaluate as dataset_evaluation
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.learned_distance import open_distance
 from lpw_toolkit.evaluation.protocol import open_protocol
-from lpw_toolkit.evaluation.ranking import Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.ranking import rank_queries
+from lpw_toolkit.evaluation.summary import Summary, summarise
 
 
 def evaluate(
@@ -78,11 +80,11 @@ def evaluate(
         np.where(_is_junk(query_persons, gallery_persons), JUNK, PERSON),
     )
     rows = np.arange(len(labels))
-    relevance = rules.ignore(labels.take(rows[: len(query)]), labels.take(rows[len(query) :]))
+    relevance = rules.judge(labels.take(rows[: len(query)]), labels.take(rows[len(query) :]))
     return summarise(
         rank_queries(open_distance(metric).blocks(query, gallery), relevance),
-        ap_form=rules.RULES.ap_form,
-        unmatched=rules.RULES.unmatched,
+        ap_form=rules.SPEC.ap_form,
+        unmatched=rules.SPEC.unmatched,
         max_rank=max_rank,
     )
 
@@ -106,7 +108,7 @@ def evaluate_dataset(
         **settings: further fields of `DistanceSettings`: `pca`, `rerank`, `seed`, ….
 
     Returns:
-        `.summaries`, one for each split, as `evaluate` returns it; `.metrics`, an Arrow table in
+        `.results`, one for each split, with `.summary` as `evaluate` returns it; `.metrics`, an Arrow table in
         which each figure stands with its protocol, gallery, distance and the dataset's digest;
         `.notes`, what a reader of the figures should know.
 
@@ -119,7 +121,7 @@ def evaluate_dataset(
     >>> dataset = open_dataset("mini")
     >>> colours = np.stack([t.images().mean(axis=(0, 1, 2)) - 110 for t in dataset])
     >>> found = evaluate_dataset(dataset, colours, "market")
-    >>> 0 < found.summaries[0].map <= 1
+    >>> 0 < found.results[0].summary.map <= 1
     True
     """
     stored = to_stored(dataset)

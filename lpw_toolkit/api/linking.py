@@ -11,7 +11,7 @@ from lpw_toolkit.api.settings import deal_settings, take_preset
 from lpw_toolkit.dataset.schema import DETECTIONS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking import linker
-from lpw_toolkit.linking.linker import LinkConfig
+from lpw_toolkit.linking.config import LinkConfig
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.linking.linker import PRESETS, LinkConfig
+from lpw_toolkit.linking.config import PRESETS, LinkConfig
 
 
 def deal_settings(settings: dict[str, Any], *configs: Any) -> list[Any]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
         write_embeddings,
     )
     from lpw_toolkit.embedding.mean_colour import measure_colours
-    from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset
+    from lpw_toolkit.embedding.onnx_embed import embed_dataset
+    from lpw_toolkit.embedding.onnx_embedder import EmbedOptions
 
 __all__ = [
     "EmbedOptions",
@@ -32,6 +33,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "embeddings": "EmbeddingFacts Embeddings read_embeddings write_embeddings",
         "mean_colour": "measure_colours",
-        "onnx_embed": "EmbedOptions embed_dataset",
+        "onnx_embed": "embed_dataset",
+        "onnx_embedder": "EmbedOptions",
     },
 )

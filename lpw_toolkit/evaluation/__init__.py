@@ -17,8 +17,9 @@ if TYPE_CHECKING:
         list_protocols,
         open_protocol,
     )
-    from lpw_toolkit.evaluation.ranking import Ranking, Summary, rank_queries, summarise
+    from lpw_toolkit.evaluation.ranking import Ranking, rank_queries
     from lpw_toolkit.evaluation.results import format_results, write_results
+    from lpw_toolkit.evaluation.summary import Summary, summarise
 
 __all__ = [
     "DistanceSettings",
@@ -44,7 +45,8 @@ __getattr__, __dir__ = lazy_names(
         "distance_choice": "DistanceSettings MetricTrainingData",
         "evaluate": "Evaluation",
         "protocol": "EvaluationProtocol ProtocolSpec list_protocols open_protocol",
-        "ranking": "Ranking Summary rank_queries summarise",
+        "ranking": "Ranking rank_queries",
         "results": "format_results write_results",
+        "summary": "Summary summarise",
     },
 )

@@ -264,9 +264,7 @@ class TestSplits:
         rows.append((0, "gallery", "scen1/view2/000001"))
         dataset = rewrite(dataset, splits=rows)
         made = export_dataset(dataset, "webdataset", tmp_path / "w")
-        assert (
-            "doubles: 1 tracklets are both, and stand in `query` and `gallery`" in made.losses
-        )
+        assert "doubles: 1 tracklets are both, and stand in `query` and `gallery`" in made.losses
         shards = json.loads((made.out / "shards.json").read_text("utf-8"))["shards"]
         assert {s["part"]: s["n_samples"] for s in shards} == {
             "train": 7,
