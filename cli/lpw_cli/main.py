@@ -117,7 +117,7 @@ def _flush_stdout() -> None:
 
 
 def _run_guarded() -> int:
-    from lpw_toolkit.errors import LpwError
+    from lpw_toolkit.errors import LpwError, install_hint
 
     try:
         main(standalone_mode=False)
@@ -160,7 +160,7 @@ def _run_guarded() -> int:
             raise
         got, do = (
             f"no package {(error.name or '').partition('.')[0]}",
-            f'pip install "lpw-toolkit[{extra}]"',
+            install_hint(extra),
         )
         say(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", err=True)
         return LpwError.exit_code
