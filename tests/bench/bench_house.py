@@ -192,7 +192,7 @@ class Climbs:
 
 
 def measure_climbs(folder: Path) -> dict[str, list[str]]:
-    """The climbs of both commands on the tiny street of `lpw demo`."""
+    """The climbs of both commands on the street of `lpw demo`."""
     from lpw_cli.main import main
 
     def call(*words: object) -> None:
@@ -200,7 +200,7 @@ def measure_climbs(folder: Path) -> dict[str, list[str]]:
 
     os.environ["LPW_CONFIG"] = str(folder / "configuration")
     demo = folder / "demo"
-    call("demo", "--out", demo, "--preset", "tiny", "--steps", "1")
+    call("demo", "--out", demo, "--preset", "demo", "--steps", "1")
     street, run = demo / "street", next(path.parent for path in demo.rglob("run.json"))
     commands = {
         "eval": ["eval", run, "--data", demo / "named", "--protocol", "market"],
