@@ -15,9 +15,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     out, tree = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("tree") / "project"
-    shutil.copytree(
-        ROOT, tree, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "tests")
-    )  # no stale build/
+    tree.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
+        shutil.copy(ROOT / name, tree)
+    for name in ("lpw_toolkit", "rqen", "cli", "manifests", "docs", "tests"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     # both: the wheel is made from the source distribution, as a user's may be
     done = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, tree],
