@@ -111,6 +111,15 @@ def option_name(field: str) -> str:
     return f"option --{field.replace('_', '-')}"
 
 
+def install_hint(extra: str) -> str:
+    """How to install an extra, from a wheel and in a clone.
+
+    >>> install_hint("plot")
+    'pip install "lpw-toolkit[plot]" (in a clone: pip install -e ".[plot]")'
+    """
+    return f'pip install "lpw-toolkit[{extra}]" (in a clone: pip install -e ".[{extra}]")'
+
+
 def join_names(names: Sequence[object], limit: int = 8) -> str:
     """The first `limit` of `names`, and how many more there are."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""

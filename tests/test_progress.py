@@ -1,7 +1,6 @@
 """Progress: nothing for short work, plain lines elsewhere than on a terminal, JSON for machines."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -102,11 +101,12 @@ def test_an_error_passes_through(clock: Clock) -> None:
 
 
 def test_on_a_terminal_it_is_a_bar(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tqdm.std.time", clock)
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
     with show_progress("detect", 3, "frames") as running:
-        time.sleep(1.1)
+        clock.now_s += 1.1
         running.advance(2)
     assert "detect" in capsys.readouterr().err
 

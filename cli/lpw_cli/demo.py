@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.info import format_table1, table1
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.detection.detector import DetectorOptions
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError, install_hint
 from lpw_toolkit.evaluation.results import format_results, write_results
 from lpw_toolkit.pages.dataset_page import write_show
 from lpw_toolkit.synth.street import STREETS, open_street, write_street
@@ -139,7 +139,7 @@ def _learn(out: Path, steps: int | None) -> None:
     if missing:
         _say(
             "7-9",
-            f"left out: no package {missing[0]}; pip install 'lpw-toolkit[all]', and run it again",
+            f"left out: no package {missing[0]}; {install_hint('all')}, and run it again",
         )
         return
     named = out / "named"

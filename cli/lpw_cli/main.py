@@ -186,7 +186,7 @@ def _run_guarded() -> int:
 
 def _report_error(error: BaseException) -> int | None:
     """Prints what the user can do something about; its exit code, None for a bug of ours."""
-    from lpw_toolkit.errors import LpwError, exit_code_of
+    from lpw_toolkit.errors import LpwError, exit_code_of, install_hint
 
     if isinstance(error, click.ClickException):
         say_click_error(error)
@@ -210,8 +210,8 @@ def _report_error(error: BaseException) -> int | None:
         fields = {"message": str(told)}
     elif isinstance(error, ModuleNotFoundError) and (extra := find_extra(error.name or "")):
         got = f"no package {(error.name or '').partition('.')[0]}"
-        do = f'pip install "lpw-toolkit[{extra}]"'
-        fields = {"message": str(LpwError("this command", got, f"the extra `{extra}`", do))}
+        hint = install_hint(extra)
+        fields = {"message": str(LpwError("this command", got, f"the extra `{extra}`", hint))}
     else:
         return None
     say_error(fields, code)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, install_hint
 from lpw_toolkit.files import writing
 from lpw_toolkit.names import show_name
 
@@ -50,8 +50,9 @@ def draw_cmc(
     try:
         import matplotlib
     except ImportError as error:
-        do = "pip install 'lpw-toolkit[plot]'"
-        raise LpwError(out, "no matplotlib", "the package that draws", do) from error
+        raise LpwError(
+            out, "no matplotlib", "the package that draws", install_hint("plot")
+        ) from error
     # Text as outlines: the picture looks the same where the fonts are not. The salt names parts of
     # an SVG.
     looks = {

@@ -1,7 +1,8 @@
 """Points at which a test may break a write: every write, fsync, rename and unlink passes one.
 
-`LPW_FAULT=point:n` kills the process at the n-th passage, `LPW_FAULT=point:n:ENOSPC` raises that
-error; without that variable a passage costs one dictionary look-up.
+`LPW_FAULT=point:n` kills the process at the n-th passage, `LPW_FAULT=point:n:STOP` stops it until
+SIGCONT, `LPW_FAULT=point:n:ENOSPC` raises that error; without that variable a passage costs one
+dictionary look-up.
 """
 
 import errno
@@ -15,8 +16,8 @@ _hits_lock = threading.Lock()
 
 
 def fault_point(point: str) -> None:
-    """Counts one passage of `point`; under `LPW_FAULT` the n-th passage kills the process or raises
-    that errno.
+    """Counts one passage of `point`; under `LPW_FAULT` the n-th passage kills or stops the process,
+    or raises that errno.
 
     `any` as the point counts all points together. With `LPW_FAULT_LOG=file` each passage is
     appended there.
@@ -38,5 +39,8 @@ def fault_point(point: str) -> None:
         if name in (point, "any") and hits[name] == int(count):
             if not code:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if code == ["STOP"]:
+                os.kill(os.getpid(), signal.SIGSTOP)
+                return
             number = getattr(errno, code[0])
             raise OSError(number, os.strerror(number))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, install_hint
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -142,7 +142,7 @@ def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallba
         )
     runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
     if not find_spec(runtime):
-        do = f'pip install "lpw-toolkit[{_EXTRAS[runtime]}]"'
+        do = install_hint(_EXTRAS[runtime])
         raise LpwError(f"--runtime {asked}", f"no package {runtime}", "it installed", do)
     return runtime
 

@@ -16,7 +16,7 @@ from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS
 from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range
+from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range, install_hint
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.review_page.guard import App, Guard, Keys
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
@@ -133,7 +133,7 @@ def _import_uvicorn() -> Any:
         import_module("starlette.applications")
         import uvicorn
     except ImportError as error:
-        do = 'install it: pip install "lpw-toolkit[review]"'
+        do = install_hint("review")
         raise LpwError(
             "lpw clean --review", f"no {error.name}", "starlette and uvicorn", do
         ) from error

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.dataset.mot_text import BoxRows
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, install_hint
 
 
 def evaluate(sequences: Mapping[str, tuple[BoxRows, BoxRows]]) -> dict[str, dict[str, float]]:
@@ -78,7 +78,7 @@ def _load_metrics() -> dict[str, Any]:
     try:
         from trackeval.metrics import CLEAR, HOTA, Identity
     except ImportError as error:
-        do = 'pip install "lpw-toolkit[score]"'
+        do = install_hint("score")
         raise LpwError("trackeval", "no such package", "it for IDF1, HOTA and MOTA", do) from error
     quiet = {"PRINT_CONFIG": False}
     return {"HOTA": HOTA(quiet), "CLEAR": CLEAR(quiet), "Identity": Identity(quiet)}

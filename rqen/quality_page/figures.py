@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, install_hint
 
 #: Upper, middle, lower and further regions: Okabe and Ito's colours, told apart with any kind of
 #: colour vision.
@@ -25,8 +25,9 @@ def render(size_inch: tuple[float, float], draw: Callable[[Any], None], *, dpi: 
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        do = "pip install 'lpw-toolkit[plot]'"
-        raise LpwError("pictures", "no matplotlib", "the package that draws", do) from error
+        raise LpwError(
+            "pictures", "no matplotlib", "the package that draws", install_hint("plot")
+        ) from error
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_LOOKS}):
         # No layout engine: its solver orders by addresses in memory, which moves the last bit from
         # run to run.

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -49,7 +48,7 @@ def make_video(source: Path, minutes: float, folder: Path) -> Path:
 def measure_memory(process: "subprocess.Popen[str]") -> float:
     """Peak of the summed proportional sizes in MB, until the process ends."""
     peak = 0.0
-    while process.poll() is None:
+    while True:
         total = 0
         try:
             root = psutil.Process(process.pid)
@@ -58,8 +57,11 @@ def measure_memory(process: "subprocess.Popen[str]") -> float:
         except psutil.Error:
             pass
         peak = max(peak, total / 1e6)
-        time.sleep(0.2)
-    return peak
+        try:
+            process.wait(0.2)
+            return peak
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def main() -> None:

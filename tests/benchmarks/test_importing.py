@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import tiny_benchmark
 from click.testing import CliRunner
 from fakes import write_fake
 from hostile_archives import write_ordinary
+from moments import kill_after, resume_with, start_and_stop
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
 from lpw_toolkit.benchmarks.image_copier import measure_image
@@ -579,7 +579,7 @@ def run_tiny(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -602,39 +602,25 @@ def many_digests(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 class TestSignals:
-    def start(self, raw: Path, out: Path) -> "subprocess.Popen[str]":
-        command = [sys.executable, SCRIPT, str(raw), str(out), "400"]
-        process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True,
-            # ignored where the tests run under nohup
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-        )  # fmt: skip
-        while not (out / "images").exists() and process.poll() is None:
-            time.sleep(0.005)
-        return process
-
     @pytest.mark.parametrize(
         ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
     )
     def test_it_says_how_to_go_on(self, number: int, code: int, many: Path, tmp_path: Path) -> None:
-        process = self.start(many, tmp_path / "out")
-        process.send_signal(number)
-        _, stderr = process.communicate(timeout=20)
+        command = [sys.executable, SCRIPT, many, tmp_path / "out", "400"]
+        process = start_and_stop(command, "write:5", stderr=subprocess.PIPE, cwd=ROOT)
+        _, stderr = resume_with(process, number)
         assert process.returncode == code, stderr
         assert "run the same command again" in stderr and "Traceback" not in stderr
         assert not (tmp_path / "out" / "dataset.json").exists()
         assert run_tiny(many, tmp_path / "out", "400").returncode == 0
 
     @pytest.mark.parametrize("k", range(3))
-    def test_kill_9_at_a_random_time(
+    def test_kill_9_between_hooks(
         self, k: int, many: Path, many_digests: dict[str, str], tmp_path: Path
     ) -> None:
-        process = self.start(many, tmp_path / "out")
-        time.sleep(random.Random(k).uniform(0.0, 0.5))
-        process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
+        command = [sys.executable, SCRIPT, many, tmp_path / "out", "400"]
+        n_points = random.Random(k).randrange(1, 40)
+        kill_after(command, n_points, tmp_path / "fifo", stderr=subprocess.PIPE, cwd=ROOT)
         import_tiny(many, tmp_path / "out", part_images=400)
         assert digest_tree(tmp_path / "out") == many_digests
 

@@ -7,11 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from build_tools import street, undisturbed  # noqa: F401 (fixtures)
+from moments import kill_after, resume_with, start_and_stop
 from street import build_arguments, build_config, digest_tree, run_lpw
 
 from lpw_toolkit.build.build import build_tracklets
@@ -58,26 +59,15 @@ def test_kill_9_at_a_random_hook(k, street, undisturbed, hooks, tmp_path):
 
 
 @pytest.mark.parametrize("k", range(4))
-def test_kill_9_at_a_random_time(k, street, undisturbed, tmp_path):
+def test_kill_9_between_hooks(k, street, undisturbed, hooks, tmp_path):
     out = tmp_path / "out"
-    process = start_build(street, out)
-    time.sleep(random.Random(k).uniform(0.8, 2.5))
-    process.kill()
-    process.wait()
+    n = random.Random(k).randrange(1, len(hooks))
+    kill_after(build_command(street, out), n, tmp_path / "fifo", stdout=PIPE, stderr=PIPE)
     check_resumes(street, out, undisturbed)
 
 
-def start_build(street: Path, out: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "lpw_cli", *map(str, build_arguments(street, out))]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # ignored where the tests run under nohup
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-    )
+def build_command(street: Path, out: Path) -> list[object]:
+    return [sys.executable, "-m", "lpw_cli", *build_arguments(street, out)]
 
 
 @pytest.mark.parametrize("code", ["ENOSPC", "EIO", "EDQUOT"])
@@ -122,16 +112,15 @@ def test_a_read_only_folder_is_named(street, tmp_path):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_a_signal_stops_cleanly_and_says_how_to_go_on(number, code, street, undisturbed, tmp_path):
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(
+    number, code, street, undisturbed, hooks, tmp_path
+):
     out = tmp_path / "out"
-    process = start_build(street, out)
-    while not (out / ".lpw" / "plan.json").exists():
-        time.sleep(0.01)
-    start = time.monotonic()
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=20)
+    command, middle = build_command(street, out), f"any:{len(hooks) // 2}"
+    process = start_and_stop(command, middle, stdout=PIPE, stderr=PIPE)
+    _, stderr = resume_with(process, number)
     assert process.returncode == code, stderr
-    assert time.monotonic() - start < 2.0
+    assert not (out / "dataset.json").exists()
     assert "run the same command again" in stderr and "Traceback" not in stderr
     check_resumes(street, out, undisturbed)
 

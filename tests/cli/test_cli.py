@@ -13,6 +13,8 @@ from lpw_cli.main import COMMANDS, find_extra, main
 from street import OPTIONS, run_lpw
 from tour import make_tour
 
+from lpw_toolkit.errors import install_hint
+
 
 def test_help_starts_in_a_third_of_a_second():
     times = []
@@ -57,11 +59,8 @@ def test_a_package_that_is_not_installed_is_told_in_one_line(module, words, extr
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        (
-            f"lpw: this command: got no package {module}; expected the extra `{extra}`; pip "
-            f"install "
-            f'"lpw-toolkit[{extra}]"'
-        )
+        f"lpw: this command: got no package {module}; expected the extra `{extra}`; "
+        + install_hint(extra)
     ]
 
 

@@ -107,5 +107,5 @@ def test_other_suffixes_and_numbers_of_curves_are_refused(tmp_path):
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(LpwError, match=r"pip install 'lpw-toolkit\[plot\]'"):
+    with pytest.raises(LpwError, match=r'pip install "lpw-toolkit\[plot\]"'):
         draw_cmc(CURVES, tmp_path / "cmc.png")

@@ -2,17 +2,15 @@
 long things are."""
 
 import ast
-import io
 import subprocess
 import sys
-import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from source_lines import ROOT, iter_functions
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("lpw_toolkit", "rqen", "cli", "manifests")
 MAX_FUNCTION_LINES, MAX_FILE_LINES = 50, 400
 DOORS = "lpw_toolkit/files/"
@@ -400,45 +398,34 @@ class TestTheRulesThemselves:
         assert found == {"os", "av", "torch"}
 
 
-def code_lines(text: str) -> set[int]:
-    """Numbers of the lines that hold code: no blank lines, comments or docstrings."""
-    skipped = {
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    }
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in skipped:
-            lines |= set(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(text)):
-        if (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
-            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return lines
-
-
 class TestLengths:
     def test_functions(self) -> None:
         faults = []
-        for file, tree in sources().items():
-            lines = code_lines((ROOT / file).read_text("utf-8"))
-            for node in ast.walk(tree):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    n_lines = len(lines & set(range(node.lineno, (node.end_lineno or 0) + 1)))
-                    if n_lines > MAX_FUNCTION_LINES:
-                        faults.append(f"{file}:{node.lineno}: {node.name} has {n_lines} code lines")
+        for file in sources():
+            for node, n_lines in iter_functions((ROOT / file).read_text("utf-8")):
+                if n_lines > MAX_FUNCTION_LINES:
+                    faults.append(f"{file}:{node.lineno}: {node.name} has {n_lines} code lines")
         assert faults == []
 
     def test_files(self) -> None:
         lengths = {file: len((ROOT / file).read_text("utf-8").splitlines()) for file in sources()}
         assert {file: n for file, n in lengths.items() if n > MAX_FILE_LINES} == {}
+
+    def test_at_most_six_modules_beside_the_packages(self) -> None:
+        flat = [file.name for file in (ROOT / "lpw_toolkit").glob("*.py")]
+        assert len(set(flat) - {"__init__.py"}) <= 6
+
+    def test_readme(self) -> None:
+        assert (ROOT / "README.md").stat().st_size <= 8_192
+
+    def test_lines_are_at_most_100_wide(self) -> None:
+        files = [file for file in tracked_files() if file.suffix == ".py"]
+        assert [
+            f"{file}:{number}"
+            for file in files
+            for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+            if len(line) > 100
+        ] == []
 
     def test_at_most_six_arguments_must_be_given(self) -> None:
         def n_required(node: ast.FunctionDef) -> int:
@@ -464,6 +451,10 @@ class TestLengths:
         assert [file for file in sources() if banned & set(Path(file).stem.split("_"))] == []
 
 
+def list_tests() -> list[Path]:
+    return sorted((ROOT / "tests").rglob("*.py"))
+
+
 def tracked_files() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -473,7 +464,40 @@ def tracked_files() -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+class TestTests:
+    def test_none_sleeps(self) -> None:
+        call = "sle" + "ep("
+        assert [str(file) for file in list_tests() if call in file.read_text("utf-8")] == []
+
+    def test_none_imports_another(self) -> None:
+        names = {file.stem for file in list_tests() if file.name.startswith("test_")} | {"tests"}
+        assert [
+            f"{file}: {name}"
+            for file in list_tests()
+            for name in imports_of(ast.parse(file.read_text("utf-8"))) & names
+        ] == []
+
+    def test_each_folder_is_named_after_a_package(self) -> None:
+        packages = {folder.name for folder in (ROOT / "lpw_toolkit").glob("*/")}
+        others = {"rqen", "cli", "browser", "house", "slow", "bench", "fixtures", "docs", "api"}
+        folders = {file.relative_to(ROOT / "tests").parts[0] for file in list_tests()}
+        assert {name for name in folders if "." not in name} <= packages | others
+
+
 class TestRepository:
+    def test_the_top_holds_what_was_agreed(self) -> None:
+        top = {file.relative_to(ROOT).parts[0] for file in tracked_files()}
+        assert {name for name in top if not name.startswith(".")} == {
+            "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff",
+            "lpw_toolkit", "rqen", "cli", "manifests", "tests", "docs",
+        }  # fmt: skip
+
+    def test_hints_name_the_way_from_a_clone(self) -> None:
+        hint = "lpw-toolkit" + "["
+        allowed = {"lpw_toolkit/errors.py"}
+        files = [file for file in sources() if hint in (ROOT / file).read_text("utf-8")]
+        assert set(files) <= allowed
+
     def test_no_file_names_a_package_registry(self) -> None:
         texts = {file: file.read_bytes().lower() for file in tracked_files()}
         hits = [

@@ -2,12 +2,13 @@
 
 import random
 import signal
-import subprocess
 import sys
 import time
+from subprocess import DEVNULL
 
 import pytest
 from build_tools import street, undisturbed  # noqa: F401 (fixtures)
+from moments import kill_after
 from street import build_arguments, digest_tree, run_lpw
 
 from lpw_toolkit.check.check import check_dataset
@@ -41,14 +42,10 @@ def test_kill_9_at_random_moments_until_it_is_done(street, undisturbed, tmp_path
     rng = random.Random(0)
     for round_ in range(20):
         out = tmp_path / f"out{round_}"
-        for _ in range(6):
-            command = [sys.executable, "-m", "lpw_cli", *map(str, build_arguments(street, out))]
-            process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            time.sleep(rng.uniform(0.5, 3.0))
-            process.kill()
-            process.wait()
+        for time_ in range(6):
+            command = [sys.executable, "-m", "lpw_cli", *build_arguments(street, out)]
+            n_points, fifo = rng.randrange(1, 100), tmp_path / f"fifo{round_}-{time_}"
+            kill_after(command, n_points, fifo, stdout=DEVNULL, stderr=DEVNULL)
         assert run_lpw(*build_arguments(street, out)).returncode == 0
         assert digest_tree(out) == undisturbed
         assert check_dataset(out).problems == []

@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import media
 import psutil
 import pytest
 from media import Recipe
+from moments import wait_for_end
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video import process as video_process
@@ -193,11 +193,9 @@ def test_forbidden_file(sound: dict[str, Path], tmp_path: Path) -> None:
 def test_pipes_and_devices_never_block(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe.mp4"
     os.mkfifo(fifo)
-    start_s = time.monotonic()
     for path in (fifo, Path("/dev/zero")):
         with pytest.raises(LpwError, match="no regular file"):
             open_video(path)
-    assert time.monotonic() - start_s < 5
 
 
 def hostile_texts(secret: Path) -> dict[str, str]:
@@ -288,9 +286,7 @@ def test_silent_decoder_is_ended(sound: dict[str, Path]) -> None:
         next(reader)
         reader._process._stall_s = 0.4
         os.kill(children()[0], signal.SIGSTOP)
-        start_s = time.monotonic()
         list(reader)
-        assert time.monotonic() - start_s < 5
     assert "no sign of life for 0.4 s" in reader.report.problems[-1]
     assert children() == []
 
@@ -339,21 +335,18 @@ def test_nothing_is_left_behind(sound: dict[str, Path], how: str) -> None:
 
 def test_child_goes_when_the_parent_is_killed(sound: dict[str, Path]) -> None:
     code = (
-        "import sys, time; from pathlib import Path\n"
-        "from lpw_toolkit.video.video import open_video\n"
+        "import sys; from pathlib import Path; from lpw_toolkit.video.video import open_video\n"
         "r = open_video(Path(sys.argv[1])); next(r); print(r._process._child.pid, flush=True); "
-        "time.sleep(60)"
+        "sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(sound[".mp4"])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as parent:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert psutil.pid_exists(pid)
         parent.kill()
-    deadline_s = time.monotonic() + 5
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    wait_for_end(pid)
 
 
 def test_ctrl_c_does_not_reach_the_child(sound: dict[str, Path]) -> None:

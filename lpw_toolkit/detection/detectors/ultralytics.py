@@ -28,7 +28,7 @@ from lpw_toolkit.detection.yolo import (
     keep_torch_single,
     torch_function,
 )
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, install_hint
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.networks import runtimes
 from lpw_toolkit.networks.model_trial import try_model
@@ -48,7 +48,7 @@ WEIGHTS = WeightsKind(
     default="yolov8n.pt",
 )
 RUNTIMES = ("auto", "torch", "openvino")
-_INSTALL = 'pip install "lpw-toolkit[ultralytics]"'
+_INSTALL = install_hint("ultralytics")
 _DO = "choose the weights of a YOLO detector"
 
 

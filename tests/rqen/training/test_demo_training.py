@@ -201,7 +201,7 @@ class TestDemo:
         monkeypatch.setattr(demo, "find_spec", lambda name: None if name == "torch" else name)
         demo._learn(tmp_path, 2)
         assert (
-            "left out: no package torch; pip install 'lpw-toolkit[all]'" in capsys.readouterr().out
+            'left out: no package torch; pip install "lpw-toolkit[all]"' in capsys.readouterr().out
         )
         assert not list(tmp_path.iterdir())
 

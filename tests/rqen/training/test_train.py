@@ -8,10 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
+import moments
 import numpy as np
 import pytest
 import torch
@@ -25,7 +25,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.data.batches import Shard
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.recipe import OptimRecipe, read_recipe
-from rqen.run import run_folder
+from rqen.run import run_folder, speed_trial
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
 from rqen.run.trained_network import open_network
 from rqen.training import train as training
@@ -300,26 +300,23 @@ class TestFaults:
     def test_a_signal_saves_after_the_step_and_the_same_command_goes_on(self, data, tmp_path, how):
         """Service managers and schedulers end all processes at once, also those that read ahead."""
         out = tmp_path / "run"
-        words = arguments(data, out, "train.iterations=400", "train.checkpoint_every=1000")
-        running = subprocess.Popen(
-            call(*words, "--workers", "2"),
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        for _ in range(600):
-            if (out / "run.json").is_file():
-                break
-            time.sleep(0.1)
-        time.sleep(3)
+        words = arguments(data, out, "train.iterations=6", "train.checkpoint_every=1000")
+        command = [*call(*words), "--workers", "2"]
+        held = moments.hold_after("rqen.training.train", "Runner.step", 3)
+        start = held + "import lpw_cli.main; lpw_cli.main.run()"
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        running = moments.start([sys.executable, "-c", start, *command[3:]], **pipes)
+        moments.wait_until_held(running)
         number = signal.SIGINT if how == "ctrl-c" else signal.SIGTERM
-        os.killpg(running.pid, number)
-        assert running.wait(60) == 128 + number
-        assert "Traceback" not in running.stderr.read()
-        assert 0 < run_folder.read_state(out / run_folder.CHECKPOINT).iteration < 400
+        assert "Traceback" not in moments.signal_held(running, number)
+        assert running.returncode == 128 + number
+        assert run_folder.read_state(out / run_folder.CHECKPOINT).iteration == 3
         assert not (out / run_folder.MODEL).exists()
         with pytest.raises(ProcessLookupError):
             os.killpg(running.pid, 0)
+        again = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
+        assert (out / run_folder.MODEL).exists()
 
     def test_a_cuda_graph_is_refused_where_there_is_no_gpu(self, data, tmp_path):
         with pytest.raises(LpwError, match=r"train\.cuda_graph: got yes, for 1 x cpu"):
@@ -352,7 +349,7 @@ class TestTeam:
             command,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=moments.PATIENCE_S,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr
@@ -438,14 +435,16 @@ class TestParts:
         assert rate_at(10, 110, cosine) == pytest.approx(1)
         assert rate_at(60, 110, cosine) == pytest.approx(0.5, abs=1e-3)
 
-    def test_the_trial_takes_the_fastest_and_leaves_out_what_fails(self):
-        made = []
+    def test_the_trial_takes_the_fastest_and_leaves_out_what_fails(self, monkeypatch):
+        made, now = [], [0.0]
+        monkeypatch.setattr(speed_trial.time, "perf_counter", lambda: now[0])
 
         def make_step(_, mode):
             if mode.channels_last:
                 raise RuntimeError("not supported")
             made.append(mode.name)
-            return lambda: time.sleep(0.02 if mode.precision == "bfloat16" else 0.001)
+            step_s = 0.02 if mode.precision == "bfloat16" else 0.001
+            return lambda: now.append(now.pop() + step_s)
 
         modes = [Mode(p, layout, {}) for p in ("bfloat16", "float32") for layout in (True, False)]
         chosen = choose_mode(modes, torch.nn.Linear(1, 1), make_step)
