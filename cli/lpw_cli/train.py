@@ -87,7 +87,7 @@ def _list_jobs(
         f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]
     ]
     recipe = read_recipe(options["recipe"], (*changes, *options["changes"])).adapt(method)
-    recipe.design(method)
+    recipe.specify(method)
     base = out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
     if split == "all":
         numbers: list[int | None] = [trial.split for trial in read_trials(open_dataset(root))]

@@ -22,7 +22,8 @@ from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from rqen.inference.embed import EmbedOptions, embed_tracklets
-from rqen.model.network import SetNetwork, design_method
+from rqen.model.method import open_method
+from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
@@ -123,7 +124,7 @@ def embed_run(
     scores = np.full((int(index.starts[-1]), found.scores.shape[1]), np.nan, dtype=np.float32)
     scores[_list_frames(index, rows)] = found.scores
     present = np.isin(np.arange(len(index)), rows)
-    facts, quality = describe_run(run, opened, index.dataset), opened.network.design.quality
+    facts, quality = describe_run(run, opened, index.dataset), opened.network.spec.quality
     return RunVectors(
         run, index.dataset, vectors, scores, present, facts, quality != "appended",
         quality != "uniform",
@@ -261,7 +262,7 @@ def evaluate_run(
 def refuse_unscored(run: Path) -> None:
     """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
     method = run_folder.read_run(run)["method"]
-    if design_method(method).quality == "uniform":
+    if open_method(method).quality == "uniform":
         do = "leave the quality out, or name a run of rqen, qan or more_params"
         raise LpwError(
             run, f"a run of {method}, which scores no frame", "a method with a predictor", do

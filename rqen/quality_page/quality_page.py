@@ -74,7 +74,7 @@ class QualityView:
         refuse_unweighted(run)
         self.network, said = open_network(run)
         self.size_px = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
-        self.division: tuple[float, ...] = self.network.design.division
+        self.division: tuple[float, ...] = self.network.spec.division
         self.regions = tuple(name_regions(len(self.division)))
 
     def describe(

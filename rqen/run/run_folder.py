@@ -137,7 +137,7 @@ def _check_facts(facts: Any) -> None:
     recipe = make_recipe(
         facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"}
     )
-    recipe.design(facts["method"])
+    recipe.specify(facts["method"])
     _check_mode(facts["mode"])
 
 

@@ -30,7 +30,7 @@ class TrainJob:
     Attributes:
         data: a dataset.
         out: folder of the run.
-        method: a name of `network.METHODS`.
+        method: a name of `rqen.model.methods`.
         recipe: everything else.
         split: number of the split whose `train` tracklets are used; None takes every named tracklet
             of the dataset.
@@ -74,7 +74,7 @@ def build_network(job: TrainJob, n_persons: int) -> SetNetwork:
     options = BackboneOptions(recipe.model.weights, job.download, recipe.model.last_stride)
     backbone = open_backbone(recipe.model.backbone, options)
     network = SetNetwork(
-        backbone, recipe.design(job.method), n_persons, (recipe.data.height, recipe.data.width)
+        backbone, recipe.specify(job.method), n_persons, (recipe.data.height, recipe.data.width)
     )
     if job.start_from is not None:
         _start_from(network, job.start_from)

@@ -28,7 +28,6 @@ from rqen.data.augment import Augmentation
 from rqen.data.batches import Batch, Batches, Shard, open_loader
 from rqen.data.samplers import Pool, make_pool
 from rqen.inference.embed import EmbedOptions
-from rqen.losses.objective import compute_loss
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
 from rqen.recipe import TrainRecipe
@@ -39,6 +38,7 @@ from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
 from rqen.training.job import TrainJob, build_network, choose_rows, describe_job, open_folder
 from rqen.training.loss_curve import draw_log
+from rqen.training.objective import compute_loss
 from rqen.training.optimiser import (
     freeze_statistics,
     make_optimiser,
