@@ -9,13 +9,14 @@ from lpw_cli.options import FOLDER, json_option, open_named
 from lpw_cli.say import say, say_json
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
+from rqen.model.method import list_spellings
 
 if TYPE_CHECKING:
     from rqen.training.job import TrainJob
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", type=click.Choice(list_spellings()))
 @click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
 @click.option(
     "--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file."
@@ -55,10 +56,10 @@ if TYPE_CHECKING:
 def command(
     method: str, *, data: Path | None, out: Path | None, split: str, as_json: bool, **options: Any
 ) -> None:
-    """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
+    """Trains METHOD: RQEN, an ablation of it, or a method it is compared with.
 
-    The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`)
-    several processes train one network.
+    The test split is never looked at. Under torchrun
+    (`torchrun --nproc-per-node 4 -m lpw_cli train …`) several processes train one network.
     """
     from rqen.training.distributed import open_process_group
     from rqen.training.train import train
@@ -81,7 +82,7 @@ def _list_jobs(
     from lpw_toolkit.dataset.dataset import open_dataset
     from lpw_toolkit.evaluation.trials import read_trials
     from rqen.recipe import read_recipe
-    from rqen.training.job import TrainJob
+    from rqen.training.job import TrainJob, refuse_new_runs
 
     changes = [
         f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]
@@ -101,7 +102,10 @@ def _list_jobs(
         "n_workers": options["workers"], "resume": options["resume"],
         "tensorboard": options["tensorboard"],
     }  # fmt: skip
-    return [
+    jobs = [
         TrainJob(root, place, method, recipe, split=number, **shared)
         for number, place in zip(numbers, outs, strict=True)
     ]
+    if options["resume"]:
+        refuse_new_runs(jobs)
+    return jobs

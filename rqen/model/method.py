@@ -55,3 +55,8 @@ def open_method(name: str) -> MethodSpec:
     """
     spec: MethodSpec = METHODS.load(name).METHOD
     return spec
+
+
+def list_spellings() -> list[str]:
+    """The names of all methods, with `-` and with `_`."""
+    return sorted({name.replace("_", sign) for name in METHODS.names() for sign in "-_"})

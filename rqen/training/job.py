@@ -37,8 +37,8 @@ class TrainJob:
         start_from: a run whose weights, all but the classifiers, are the start.
         download: whether public weights may be fetched.
         n_workers: processes that make batches ahead.
-        resume: whether a run that was stopped goes on; otherwise an `out` that holds one is an
-            error.
+        resume: whether a run that `out` holds is resumed; otherwise it is an error. A new run
+            starts either way.
         tensorboard: whether the log is also written as TensorBoard reads it.
     """
 
@@ -52,6 +52,13 @@ class TrainJob:
     n_workers: int = 1
     resume: bool = False
     tensorboard: bool = False
+
+
+def refuse_new_runs(jobs: Sequence[TrainJob]) -> None:
+    """Errors: LpwError where no job has a run that can be resumed."""
+    if not any((job.out / run_folder.RUN).is_file() for job in jobs):
+        do = "leave out --resume to start a new run, or name the run with --out"
+        raise LpwError(jobs[0].out, "no run to resume", "the folder of a run", do)
 
 
 def choose_rows(index: TrackletIndex, split: int | None) -> NDArray[np.int64]:
