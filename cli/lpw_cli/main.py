@@ -35,6 +35,7 @@ COMMANDS = {
     "there.",
     "regions": "Key points become the division of the body that RQEN cuts its maps by.",
     "quality": "Scores of a trained run painted on frames, with its last maps beneath.",
+    "corruption": "Corrupt body regions of a dataset, and test runs on that.",
     "export": "Write a dataset in the form another tool reads.",
     "synth": "Draw a synthetic street: videos with exact ground truth.",
     "demo": "Synthetic street to dataset to pictures, offline, in minutes.",

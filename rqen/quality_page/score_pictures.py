@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.quality_page.figures import SOFT, TEXT, region_colour, render
+from rqen.quality_page.plotting import SOFT, TEXT, region_colour, render
 
 _FRAME_INCH = (0.95, 1.9)  # width, height
 _GAP_INCH, _LEFT_INCH, _TOP_INCH, _BOTTOM_INCH = 0.11, 0.78, 0.34, 0.36

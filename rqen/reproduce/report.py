@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lpw_toolkit.errors import join_names
-from rqen.reproduce.figures import Figures, summarise_rows
+from rqen.reproduce.aggregate_results import Figures, summarise_rows
 from rqen.reproduce.forms import Grid, Report
 from rqen.reproduce.identity import describe_identity, identify
 from rqen.reproduce.paper import METRICS, PaperRow, PaperTable, read_paper

@@ -32,7 +32,7 @@ from lpw_toolkit.synth.street import STREETS, open_street, write_street
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.model.method import METHODS
-from rqen.reproduce.figures import summarise_rows
+from rqen.reproduce.aggregate_results import summarise_rows
 from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.work import WorkOptions, run_plan
