@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, check_range, option_name
-from rqen.model.regions import DIVISION
+from rqen.model.method import DIVISION
 
 Ints = NDArray[np.int64]
 KINDS = ("cover", "blur", "darken")

@@ -190,15 +190,14 @@ def measure_leads(
 
     Errors: as `measure_lead`.
     """
-    return {
-        name: measure_lead(
-            ours[0].person,
-            *(np.stack([getattr(one, key)[part] for one in side]) for side in (ours, theirs)),
-            np.random.default_rng(0),
-            n_resamples=n_resamples,
+    leads = {}
+    for name, (key, part) in _FIGURES.items():
+        mine, other = (
+            np.stack([getattr(result, key)[part] for result in side]) for side in (ours, theirs)
         )
-        for name, (key, part) in _FIGURES.items()
-    }
+        rng = np.random.default_rng(0)
+        leads[name] = measure_lead(ours[0].person, mine, other, rng, n_resamples=n_resamples)
+    return leads
 
 
 def describe_lead(lead: Lead) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
@@ -16,11 +15,9 @@ from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.schema import QUALITY
-from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
+from lpw_toolkit.dataset.tables import to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
-from lpw_toolkit.errors import LpwError, MismatchError, join_names
-from lpw_toolkit.evaluation.distance_choice import DistanceSettings
-from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.errors import LpwError
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
@@ -240,25 +237,6 @@ def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
     return parts
 
 
-def evaluate_run(
-    found: RunVectors,
-    protocol: str,
-    *,
-    regions: bool = False,
-    splits: list[int] | None = None,
-    settings: DistanceSettings | None = None,
-) -> dict[str, Evaluation]:
-    """The figures of a run under a protocol: `all`, and with `regions` those of each region alone
-    (`RU`, …).
-
-    Errors: as `evaluate` and `cut_region`.
-    """
-    return {
-        name: evaluate(found.dataset, part, protocol, settings or DistanceSettings(), splits=splits)
-        for name, part in list_parts(found, regions=regions).items()
-    }
-
-
 def refuse_unscored(run: Path) -> None:
     """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
     method = run_folder.read_run(run)["method"]
@@ -289,40 +267,3 @@ def write_quality(path: Path, found: RunVectors) -> None:
     write_table(
         path, pa.Table.from_arrays(columns, schema=QUALITY.with_metadata(metadata)), QUALITY
     )
-
-
-def read_quality(path: Path, dataset: Dataset) -> Floats:
-    """The scores (F, R) that `write_quality` wrote, row by row as the table of frames; NaN where
-    there is none.
-
-    Errors: MismatchError for a damaged file, another dataset, or frames that are unknown or double.
-    """
-    table = read_table(path, QUALITY)
-    do = "score this dataset again"
-    digest = (table.schema.metadata or {}).get(_DIGEST, b"").decode("utf-8", "replace")
-    if digest and digest != dataset.manifest["digest"]:
-        got, expected = (
-            f"scores of the dataset {digest[:12]}",
-            f"{dataset.name} ({dataset.manifest['digest'][:12]})",
-        )
-        raise MismatchError(path, got, expected, do)
-    n_frames = to_integers(dataset.tracklets, "n_frames")
-    rows = pc.index_in(
-        table["tracklet_id"].combine_chunks(), dataset.tracklets["tracklet_id"].combine_chunks()
-    )
-    strange = table["tracklet_id"].filter(pc.is_null(rows)).unique().to_pylist()
-    if strange:
-        raise MismatchError(
-            path, f"unknown tracklets {join_names(strange, 3)}", "those of the dataset", do
-        )
-    owner, position = rows.to_numpy(), to_integers(table, "position")
-    names = table["region"].unique().to_pylist()
-    region = pc.index_in(table["region"].combine_chunks(), pa.array(names)).to_numpy()
-    if np.any((position < 0) | (position >= n_frames[owner])):
-        raise MismatchError(path, "positions that no frame has", "those of the dataset", do)
-    frame = (np.cumsum(n_frames) - n_frames)[owner] + position
-    if len(np.unique(frame * len(names) + region)) != len(frame):
-        raise MismatchError(path, "a score twice", "one for each frame and region", do)
-    scores = np.full((int(n_frames.sum()), len(names)), np.nan, dtype=np.float32)
-    scores[frame, region] = table["score"].to_numpy()
-    return scores
