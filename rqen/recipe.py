@@ -17,10 +17,10 @@ from lpw_toolkit.files.writing import describe_os_error
 from rqen.loss import NO_DISTANCE_LOSS, LossRecipe, list_distance_losses
 from rqen.model.method import DIVISION, Heads, MethodSpec, PredictorVariant, open_method
 
-#: Beyond it a whole number is none as a float; nothing in a recipe comes near.
+#: Larger whole numbers have no exact float; nothing in a recipe comes near.
 _MAX_NUMBER = 2**53
 _MAX_TEXT_CHARS = 4096  # the longest path
-#: Parts of a division are shares: beyond this their sum or quotient would be no number.
+#: Parts of a division are shares: larger ones could overflow their sum or quotient.
 _MAX_SHARE = 1e6
 
 
@@ -117,10 +117,10 @@ class TrainRecipe:
 
     Attributes:
         iterations: steps of the optimiser.
-        checkpoint_every: steps between two points from which a stopped run goes on; 0: only the
-            last is one.
+        checkpoint_every: steps between two checkpoints, from which a stopped run resumes; 0: only
+            after the last step.
         validation: share of the training persons who are held out, drawn by seed; the weights that
-            rank them best are kept. With 0 everybody trains and the last weights are kept.
+            rank them best are kept. With 0 all persons train and the last weights are kept.
         validate_every: steps between two rankings of those who are held out; 0: only after the
             last.
         precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.

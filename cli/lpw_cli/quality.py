@@ -50,7 +50,7 @@ from lpw_toolkit.progress import set_style
 @click.option(
     "--mask",
     type=FOLDER,
-    help="Frame what was planted: the table made with a dataset with planted noise.",
+    help="Frame what was corrupted: the mask of a corrupted dataset.",
 )
 @click.option(
     "--workers",

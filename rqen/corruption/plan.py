@@ -67,7 +67,7 @@ class DonorPool:
     """Whom patches may come from.
 
     Attributes:
-        person: (N,) code of the person of each tracklet, -1 where nobody is named.
+        person: (N,) code of the person of each tracklet, -1 for tracklets without a person.
         subset: (N,) number of the subset that each tracklet is in: patches never leave it.
         starts: (N + 1,) tracklet i has the frames [starts[i], starts[i + 1]).
     """

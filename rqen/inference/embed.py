@@ -109,7 +109,7 @@ def iter_frames(
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
     for images in iter_ahead(frames, options.n_workers):
-        pixels = options.mode.lay(normalise(images.to(device), network.backbone.pixels))
+        pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
         with options.mode.autocast(device):
             _, features, scores = network.describe_frames(pixels)
         yield features.float().cpu(), scores.float().cpu()

@@ -168,7 +168,7 @@ def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple
         @torch.no_grad()
         def describe() -> object:
             with mode.autocast(images.device):
-                return trial.describe_frames(mode.lay(images))
+                return trial.describe_frames(mode.to_layout(images))
 
         return describe
 

@@ -145,10 +145,10 @@ def describe_job(
 
 
 def open_folder(job: TrainJob, facts: dict[str, Any]) -> dict[str, Any] | None:
-    """Makes the run's folder, or opens it to go on: then run.json as it was written before.
+    """Makes the folder of a new run, or opens that of a run to resume: then returns its run.json.
 
     Errors: LpwError for a folder that holds something else, a run of other settings (they are
-    listed), or one that is there although nobody asked to go on.
+    listed), or a run that is not to be resumed.
     """
     out = make_folder(job.out)
     if not (out / run_folder.RUN).is_file():
@@ -158,8 +158,8 @@ def open_folder(job: TrainJob, facts: dict[str, Any]) -> dict[str, Any] | None:
             )
         return None
     if not job.resume:
-        do = "add --resume to go on with it, or choose another --out"
-        raise LpwError(out, "a run that is there already", "a new folder", do)
+        do = "add --resume to resume it, or choose another --out"
+        raise LpwError(out, "a run that exists already", "a new folder", do)
     before = run_folder.read_run(out)
     facts = {
         key: value for key, value in facts.items() if key != "data_digest" or key in before

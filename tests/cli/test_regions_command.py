@@ -181,7 +181,7 @@ class TestPose:
 
     def test_nobody_found(self, data, tmp_path):
         weights = make_pose(tmp_path / "yolo-pose.pt", bias=-9.0)
-        with pytest.raises(LpwError, match="got nobody on any of 3 images"):
+        with pytest.raises(LpwError, match="got no person on any of 3 images"):
             raise call(data, "--pose", weights, "--images", 3, "--image-size", 64).exception
 
 

@@ -19,6 +19,7 @@ from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.labels import Labels, read_labels
 from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, write_table
+from lpw_toolkit.dataset.workspace import LOCAL
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import iter_files
 from rqen.corruption.corrupt import corrupt_region, find_rows
@@ -287,6 +288,19 @@ class TestInjection:
         assert (tmp_path / "m.parquet").read_bytes() == mask
         with pytest.raises(LpwError, match="other settings"):
             inject_corruption(*call[:3], CorruptionConfig(seed=2), np.arange(3))
+
+    def test_a_dataset_of_an_older_version_is_complete(self, source, tmp_path):
+        """Settings and names were those of `planted_noise` before."""
+        config = CorruptionConfig(seed=1)
+        call = (source, tmp_path / "d", tmp_path / "m.parquet", config, np.arange(3))
+        digest = inject_corruption(*call).digest
+        file = tmp_path / "d" / LOCAL / "plan.json"
+        plan = json.loads(file.read_text())
+        old = {**plan["settings"]["corruption"]}
+        old["n_spoiled"] = old.pop("n_corrupted")
+        plan |= {"name": "little-noise1", "settings": {"planted_noise": old}}
+        file.write_text(json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False))
+        assert inject_corruption(*call).digest == digest
 
     def test_several_draws_of_each_tracklet(self, source, tmp_path):
         found = inject_corruption(
