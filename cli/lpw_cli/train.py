@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 def command(
     method: str, *, data: Path | None, out: Path | None, split: str, as_json: bool, **options: Any
 ) -> None:
-    """Trains METHOD: RQEN, an ablation of it, or a method it is compared with.
+    """Trains RQEN, an ablation of it, or a method it is compared with.
 
     The test split is never looked at. Under torchrun
     (`torchrun --nproc-per-node 4 -m lpw_cli train …`) several processes train one network.

@@ -118,7 +118,10 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     def __getitem__(self, item: int | Draw) -> Batch:
         """One clip. Errors: CorruptCropError naming the image; LpwError for sizes that differ
         within a clip."""
-        draw = item if isinstance(item, Draw) else self._draw(range(len(self))[item])
+        draw = item
+        if not isinstance(draw, Draw):
+            row = range(len(self))[draw]
+            draw = Draw(row, int(self._epoch), row)
         rows = self._choose(draw)
         clip = np.empty((len(rows), *self._size([rows]), 3), dtype=np.uint8)
         found = self._read(draw, rows, clip)
@@ -169,9 +172,6 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
         found: Batch = {"pid": int(self.pids[draw.row]), "camid": int(self.camids[draw.row])}
         found["tracklet_id"] = self._names[draw.row]
         return {**found, "skipped": skipped} if self.options.skip_corrupt else found
-
-    def _draw(self, row: int) -> Draw:
-        return Draw(row, int(self._epoch), row)
 
     def _decode(self, clip: int, row: int, place: NDArray[np.uint8], skipped: list[str]) -> None:
         """The image of `row`, or of the next good row of the tracklet where that is asked for, into

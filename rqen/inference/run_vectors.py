@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
+from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.schema import QUALITY
@@ -119,7 +119,8 @@ def embed_run(
     vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
     vectors[rows] = found.vectors
     scores = np.full((int(index.starts[-1]), found.scores.shape[1]), np.nan, dtype=np.float32)
-    scores[_list_frames(index, rows)] = found.scores
+    frames = [np.arange(index.starts[row], index.starts[row + 1]) for row in rows]
+    scores[np.concatenate(frames)] = found.scores
     present = np.isin(np.arange(len(index)), rows)
     facts, quality = describe_run(run, opened, index.dataset), opened.network.spec.quality
     return RunVectors(
@@ -175,10 +176,6 @@ def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple
     return choose_mode(
         list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, make_step
     )
-
-
-def _list_frames(index: TrackletIndex, rows: Ints) -> Ints:
-    return np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
 
 
 def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts:

@@ -159,7 +159,7 @@ class Runner:
             refuse_non_finite(float(loss.detach()), iteration + 1)  # waits for a GPU, so not sooner
             self.optimiser.step()
         except RuntimeError as error:
-            if _is_shortage(error):
+            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
                 raise _describe_shortage(recipe.data.batch) from error
             raise
         values = {
@@ -323,10 +323,6 @@ def hold_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
         if noted:
             os.kill(os.getpid(), noted[0])
-
-
-def _is_shortage(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def _describe_shortage(batch: str) -> LpwError:
