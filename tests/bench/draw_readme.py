@@ -1,8 +1,8 @@
 """Draws the README's pictures from the demo street: no real person is in any of them.
 
     lpw demo
-    python tests/bench/draw_readme.py lpw-demo docs/street.png    frames and tracklets
-    python tests/bench/draw_readme.py lpw-demo docs/scores.png RUN [DATASET]  scores of a run
+    python tests/bench/draw_readme.py lpw-demo docs/images/street.png    frames and tracklets
+    python tests/bench/draw_readme.py lpw-demo docs/images/scores.png RUN [DATASET]  scores of a run
                                                                                 of which half were
                                                                                 spoiled
 

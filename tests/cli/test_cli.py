@@ -1,35 +1,17 @@
-"""The command line: starts fast, says what it can do, and does what the README says."""
+"""The command line: starts fast, and says what it can do."""
 
 import json
 import os
-import re
-import shlex
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from embedder import make_model
-from fakes import write_fake
 from lpw_cli.main import COMMANDS, find_extra, main
-from street import OPTIONS, make_street, run_lpw
-
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-
-
-def readme_commands() -> list[list[str]]:
-    """Every `lpw` line of the README's code blocks, as arguments without `lpw`."""
-    lines = [
-        line
-        for block in re.findall(r"```\n(.*?)```", README, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lpw ")]
+from street import OPTIONS, run_lpw
+from tour import make_tour
 
 
 def test_help_starts_in_a_third_of_a_second():
@@ -99,91 +81,9 @@ def test_linking_without_torch_and_without_images():
     assert not {"torch", "cv2", "av", "ultralytics"} & set(loaded)
 
 
-def write_landmarks(tree: Path) -> None:
-    """Fourteen joints in CPM's order for every image of the tree, 1-based pixels, as of one upright
-    person."""
-    heights = (0.06, 0.17, 0.2, 0.35, 0.47, 0.2, 0.35, 0.47, 0.51, 0.72, 0.93, 0.51, 0.72, 0.93)
-    lines = ["path," + ",".join(f"{axis}{i}" for axis in "xy" for i in range(1, 15))]
-    root = next(tree.rglob("pep_256x128"))
-    for image in sorted(root.rglob("*.jpg")):
-        pixels = cv2.imread(str(image))
-        if pixels is None:  # the tree has a damaged one
-            continue
-        height, width = pixels.shape[:2]
-        values = [width / 2] * 14 + [1 + share * (height - 1) for share in heights]
-        lines.append(f"{image.relative_to(root)}," + ",".join(f"{value:.1f}" for value in values))
-    (tree / "landmarks.csv").write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory) -> Path:
-    """A folder as the README's reader has it: video/, gt.txt, det.txt (of a synthetic street's
-    first camera), and in place of a part of LPW and of a trained model a drawn tree and a network
-    that sees colours."""
-    folder = tmp_path_factory.mktemp("tour")
-    street = make_street(folder / "street")
-    (folder / "video").mkdir()
-    shutil.copy(street / "video" / "scen1" / "view1.mp4", folder / "video" / "view1.mp4")
-    shutil.copy(street / "truth" / "scen1" / "view1.txt", folder / "gt.txt")
-    shutil.copy(street / "detections" / "scen1" / "view1.txt", folder / "det.txt")
-    write_fake("lpw", folder / "mini_lpw", np.random.default_rng(0))
-    write_landmarks(folder / "mini_lpw")
-    make_model(folder / "osnet.onnx")
-    return folder
-
-
-def test_the_readme_tour_runs_as_written(tour):
-    """All of it with saved boxes in place of the weights (the weights' turn is the next test)."""
-    names = [arguments[0] for arguments in readme_commands()]
-    assert set(COMMANDS) - {"demo"} <= set(names)
-    for arguments in readme_commands():
-        if arguments[0] == "demo":
-            continue
-        if "--weights" in arguments:
-            arguments = [*arguments[:-2], "--boxes", "det.txt", *OPTIONS]
-        if arguments[0] in ("train", "reproduce"):
-            arguments = [
-                *arguments,
-                "--set",
-                "train.iterations=1",
-                "--set",
-                "train.precision=float32",
-            ]
-        done = run_lpw(*arguments, cwd=tour)
-        assert done.returncode == 0, (arguments, done.stderr)
-    assert (tour / "show" / "index.html").is_file()
-    assert (tour / "v2" / "dataset.json").is_file()
-    assert (tour / "result" / "metrics.parquet").is_file() and (tour / "worst.html").is_file()
-    assert (tour / "scores" / "index.html").is_file() and (tour / "regions.png").is_file()
-    assert (tour / "persons" / "index.html").is_file() and (
-        tour / "for-torchreid" / "tracklets.csv"
-    ).is_file()
-    assert len((tour / "tracks.txt").read_text().splitlines()) > 10
-
-
-@pytest.mark.realdata
-def test_the_readme_tour_on_real_video_with_real_weights(shared_data, tmp_path):
-    (tmp_path / "video").mkdir()
-    shutil.copy(shared_data / "video" / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", tmp_path / "video")
-    shutil.copy(shared_data / "mot15" / "TUD-Stadtmitte" / "gt" / "gt.txt", tmp_path / "gt.txt")
-    shutil.copy(shared_data / "mot15" / "TUD-Stadtmitte" / "det" / "det.txt", tmp_path / "det.txt")
-    shutil.copy(shared_data / "weights" / "yolov8n_coco_dequantized.pt", tmp_path / "yolov8n.pt")
-    shutil.copytree(shared_data / "mini_lpw", tmp_path / "mini_lpw")
-    shutil.copy(shared_data / "weights" / "osnet_x0_25_msmt17.onnx", tmp_path / "osnet.onnx")
-    env = {"LPW_CACHE": str(tmp_path / "cache")}
-    for arguments in readme_commands():
-        if (
-            arguments[0] not in ("demo", "synth", "train", "reproduce")
-            and "runs/rqen" not in arguments
-        ):
-            done = run_lpw(*arguments, cwd=tmp_path, env=env)
-            assert done.returncode == 0, (arguments, done.stderr)
-    score = json.loads(
-        run_lpw("score-tracklets", "my-dataset", "--truth", "gt.txt", "--json", cwd=tmp_path).stdout
-    )
-    assert score["all"]["yield_frac"] > 0.5 and score["all"]["purity"] > 0.9
-    rows = json.loads((tmp_path / "result" / "table.json").read_text())
-    assert "cmc@1" in json.dumps(rows)
+    return make_tour(tmp_path_factory.mktemp("tour"))
 
 
 def test_the_only_dataset_at_hand_is_taken_and_printed(tour, tmp_path):
@@ -240,7 +140,7 @@ def test_output_replaces_neither_its_input_nor_a_device(tour):
 
 
 def test_a_closed_standard_output_is_no_traceback(tour):
-    command = f"{sys.executable} -m cli link det.txt --out closed.txt >&-"
+    command = f"{sys.executable} -m lpw_cli link det.txt --out closed.txt >&-"
     done = subprocess.run(["bash", "-c", command], cwd=tour, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
 
@@ -257,7 +157,7 @@ def test_a_frame_number_far_away_costs_no_memory(tour):
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
-    command = ["bash", "-c", f"{sys.executable} -m cli {arguments} > /dev/full"]
+    command = ["bash", "-c", f"{sys.executable} -m lpw_cli {arguments} > /dev/full"]
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
     assert done.returncode == 2
