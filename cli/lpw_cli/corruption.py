@@ -3,13 +3,12 @@ bad."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from lpw_cli.options import FOLDER, json_option
-from lpw_cli.say import say, say_json, say_text
-from lpw_toolkit.progress import set_style
+from lpw_cli.command import lpw_command, option
+from lpw_cli.options import FOLDER
+from lpw_cli.say import say_result
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class MakeOptions:
     cover_width_frac: float
     blur_sigma_frac: float
     darken_factor: float
-    as_json: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,6 @@ class EvaluateOptions:
     corrupted: Path
     batch_size: int
     workers: int
-    as_json: bool
 
 
 @click.group()
@@ -49,49 +46,46 @@ def command() -> None:
     """
 
 
-@command.command()
+@lpw_command(MakeOptions)
 @click.argument("dataset", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="Folder of the corrupted datasets.")
-@click.option(
+@option("--out", type=FOLDER, required=True, help="Folder of the corrupted datasets.")
+@option(
     "--tests", type=click.IntRange(1, 99), default=1, show_default=True, help="Corrupted test sets."
 )
-@click.option(
+@option(
     "--train-draws",
     type=click.IntRange(1, 10),
     default=1,
     show_default=True,
     help="Times each tracklet is in the training set.",
 )
-@click.option("--split", type=int, default=0, show_default=True, help="Split that is tested.")
-@click.option(
+@option("--split", type=int, default=0, show_default=True, help="Split that is tested.")
+@option(
     "--cover-width-frac",
     type=float,
     default=0.8,
     show_default=True,
     help="Width of a covering patch, as a share of the image's width.",
 )
-@click.option(
+@option(
     "--blur-sigma-frac",
     type=float,
     default=0.05,
     show_default=True,
     help="Standard deviation of the blur, as a share of the image's height.",
 )
-@click.option(
+@option(
     "--darken-factor",
     type=float,
     default=0.15,
     show_default=True,
     help="Factor that darkens a region.",
 )
-@json_option
-def make(**values: Any) -> None:
+def make(options: MakeOptions) -> None:
     """Writes the corrupted training and test sets of DATASET."""
     from rqen.corruption.plan import CorruptionConfig
     from rqen.corruption.study import make_corrupted_sets
 
-    options = MakeOptions(**values)
-    set_style("json" if options.as_json else "auto")
     config = CorruptionConfig(
         cover_width_frac=options.cover_width_frac,
         blur_sigma_frac=options.blur_sigma_frac,
@@ -101,30 +95,27 @@ def make(**values: Any) -> None:
         options.dataset, options.out, config,
         n_tests=options.tests, n_train_draws=options.train_draws, split=options.split,
     )  # fmt: skip
-    if options.as_json:
-        say_json({"train": str(sets.train), "tests": [str(test) for test in sets.tests]})
-    else:
-        say(f"train: {sets.train}", *(f"test: {test}" for test in sets.tests))
+    lines = [f"train: {sets.train}", *(f"test: {test}" for test in sets.tests)]
+    say_result({"train": str(sets.train), "tests": [str(test) for test in sets.tests]}, *lines)
 
 
-@command.command()
+@lpw_command(EvaluateOptions)
 @click.argument("runs", type=FOLDER, nargs=-1, required=True)
-@click.option("--data", type=FOLDER, required=True, help="The clean dataset.")
-@click.option(
+@option("--data", type=FOLDER, required=True, help="The clean dataset.")
+@option(
     "--corrupted", type=FOLDER, required=True, help="What `lpw corruption make` wrote: its --out."
 )
-@click.option(
+@option(
     "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Frames at once."
 )
-@click.option(
+@option(
     "--workers",
     type=click.IntRange(0),
     default=1,
     show_default=True,
     help="Processes that read ahead.",
 )
-@json_option
-def evaluate(**values: Any) -> None:
+def evaluate(options: EvaluateOptions) -> None:
     """Tests RUNS on the corrupted test sets; the first is compared with each of the others.
 
     Each camera is the query in turn, all others are the gallery, by cosine distance. AUC is the
@@ -135,13 +126,12 @@ def evaluate(**values: Any) -> None:
     from rqen.corruption.study_report import make_study_report
     from rqen.inference.run_vectors import ScoringOptions
 
-    options = EvaluateOptions(**values)
-    set_style("json" if options.as_json else "auto")
     sets = open_corrupted_sets(options.data, options.corrupted)
     scoring = ScoringOptions(options.batch_size, options.workers)
     results = {str(run): evaluate_run(run, sets, scoring) for run in options.runs}
     facts, table = make_study_report(results)
-    if options.as_json:
-        say_json(facts)
-    else:
-        say_text(table)
+    say_result(facts, *table.splitlines())
+
+
+command.add_command(make, "make")
+command.add_command(evaluate, "evaluate")

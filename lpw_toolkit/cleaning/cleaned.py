@@ -128,7 +128,7 @@ def _refuse_open(state: State, options: CleanOptions) -> None:
     if state.clashes and options.clashes == "refuse":
         counts = Counter(clash.kind for clash in state.clashes)
         got = ", ".join(f"{n} of {kind!r} ({KINDS[kind]})" for kind, n in sorted(counts.items()))
-        do = "settle them (`lpw clean --status` names them), or give --clashes leave-out"
+        do = "settle them (`lpw clean --status` names them), or give --conflicts leave-out"
         raise LpwError(f"{len(state.clashes)} clashes", got, "none", do)
     n_unreviewed = state.count_statuses()[UNREVIEWED]
     if n_unreviewed and options.unreviewed == "refuse":

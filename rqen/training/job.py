@@ -54,13 +54,6 @@ class TrainJob:
     tensorboard: bool = False
 
 
-def refuse_new_runs(jobs: Sequence[TrainJob]) -> None:
-    """Errors: LpwError where no job has a run that can be resumed."""
-    if not any((job.out / run_folder.RUN).is_file() for job in jobs):
-        do = "leave out --resume to start a new run, or name the run with --out"
-        raise LpwError(jobs[0].out, "no run to resume", "the folder of a run", do)
-
-
 def choose_rows(index: TrackletIndex, split: int | None) -> NDArray[np.int64]:
     """Rows of the tracklets that train. Errors: LpwError for a split that is not there."""
     if split is None:

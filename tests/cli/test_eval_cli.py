@@ -358,12 +358,12 @@ class TestRefused:
             (["--k1", "5"], "--k1 belongs to --rerank"),
             (["--lambda", "0.5"], "--lambda belongs to --rerank"),
             (["--half", "half_up"], "--half belongs to --rerank"),
-            (["--drop-twins"], "--drop-twins belongs to --rerank"),
+            (["--drop-twins"], "--deduplicate-queries belongs to --rerank"),
             (["--solver", "svd"], "--solver belongs to --metric xqda"),
-            (["--seed", "3"], "--seed belongs to --metric xqda or kissme"),
-            (["--metric", "xqda", "--train-data", "a"], "belong together"),
-            (["--table"], "--table takes results, --mix and --format, not --embeddings"),
-            (["stray"], "RESULTS belong to --table"),
+            (["--seed", "3"], "--seed belongs to --metric xqda or --metric kissme or --pca"),
+            (["--metric", "xqda", "--train-data", "a"], "belongs to --train-emb"),
+            (["--table"], "--embeddings and --table do not go together"),
+            (["stray"], "RUN and --embeddings do not go together"),
             (["--lambda", "2", "--rerank"], "not in the range"),
             (["--k1", "0", "--rerank"], "not in the range"),
             (["--pca", "0"], "not in the range"),
@@ -377,7 +377,7 @@ class TestRefused:
         assert message in done.output
 
     def test_what_is_missing(self, home: Path) -> None:
-        assert "give --embeddings" in lpw("--data", home / "mars", "--protocol", "mars").output
+        assert "give one of RUN, --emb" in lpw("--data", home / "mars", "--protocol", "mars").output
         assert (
             "give --protocol"
             in lpw("--data", home / "mars", "--embeddings", home / "mars.parquet").output

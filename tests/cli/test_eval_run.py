@@ -121,8 +121,8 @@ class TestEmbed:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "give either RUN or --onnx"),
-            (["run", "--onnx", "m.onnx"], "give either RUN or --onnx"),
+            ([], "give one of RUN, --onnx"),
+            (["run", "--onnx", "m.onnx"], "RUN and --onnx do not go together"),
             (["run", "--pooling", "max"], "--pooling belongs to --onnx"),
             (["run", "--flip"], "--flip belongs to --onnx"),
             (["run", "--threads", "2"], "--threads belongs to --onnx"),
@@ -249,7 +249,7 @@ class TestEval:
             (["run", "qfix", "--protocol", "lpw"], "RESULTS belong to --table"),
             (
                 ["run", "--embeddings", "e.parquet", "--protocol", "lpw"],
-                "RESULTS belong to --table",
+                "RUN and --embeddings do not go together",
             ),
             (
                 ["--ablate", "regions", "--embeddings", "e.parquet", "--protocol", "lpw"],

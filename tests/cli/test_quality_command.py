@@ -369,7 +369,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--tracklet", "a", "--tracklets", "2"), "leave --tracklets and --among out"),
+            (("--tracklet", "a", "--tracklets", "2"), "--tracklets does not go with --tracklet"),
             (("--tracklets", "0"), "0 is not in the range"),
             (("--frames", "1"), "1 is not in the range"),
             (("--seed", "-1"), "-1 is not in the range"),

@@ -264,8 +264,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ((), "either --landmarks or --pose"),
-            (("--landmarks", "a.csv", "--pose", "b.pt"), "either --landmarks or --pose"),
+            ((), "give one of --landmarks, --pose"),
+            (("--landmarks", "a.csv", "--pose", "b.pt"), "--landmarks and --pose do not go"),
             (("--landmarks", "a.csv", "--images", "3"), "--images belongs to --pose"),
             (("--landmarks", "a.csv", "--download"), "--download belongs to --pose"),
             (("--pose", "a.pt", "--images", "0"), "0 is not in the range"),

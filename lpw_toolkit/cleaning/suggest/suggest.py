@@ -59,7 +59,7 @@ class SuggestOptions:
     embeddings: Path | None = None
 
     def __post_init__(self) -> None:
-        check_range("option --looks", self.looks, 4, 512, whole=True)
+        check_range("option --frames", self.looks, 4, 512, whole=True)
 
 
 @dataclass(frozen=True)

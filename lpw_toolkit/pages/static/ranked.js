@@ -66,7 +66,7 @@
     const facts = [
       [element("b", "", `AP ${query.ap.toFixed(3)}`)],
       [`first right at ${count(query.first_rank)}`],
-      [plural(query.n_right, "right answer", "right answers")],
+      [plural(query.n_relevant, "right answer", "right answers")],
       [data.tracklets[query.tracklet].camera],
     ];
     for (const [k, answer] of query.answers.entries()) {

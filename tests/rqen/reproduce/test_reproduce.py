@@ -556,4 +556,4 @@ class TestFaults:
     def test_table_1_takes_no_more_than_data(self, data):
         result = call("table1", "--data", str(data), "--seeds", "0")
         assert result.exit_code == 2
-        assert "not --seeds" in result.output
+        assert "--seeds does not go with TABLE table1" in result.output

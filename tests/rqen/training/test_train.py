@@ -482,7 +482,7 @@ class TestParts:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["rqen", "--split", "none", "--resume"], "no run to resume"),
+        (["rqen", "--split", "none", "--resume"], "no run in"),
         (["rqen", "--recipe", "fast"], "paper"),
         (["rqen", "--split", "first"], "a number, all or none"),
         (["rqen", "--set", "optim.lr"], "SECTION.KEY=VALUE"),
