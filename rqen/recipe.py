@@ -14,14 +14,13 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
 from lpw_toolkit.files.writing import describe_os_error
-from rqen.model.network import Heads, MethodSpec, design_method
-from rqen.model.quality_predictor import PredictorVariant
-from rqen.model.regions import DIVISION
+from rqen.loss import NO_DISTANCE_LOSS, LossRecipe, list_distance_losses
+from rqen.model.method import DIVISION, Heads, MethodSpec, PredictorVariant, open_method
 
-#: Beyond it a whole number is none as a float; nothing in a recipe comes near.
+#: Larger whole numbers have no exact float; nothing in a recipe comes near.
 _MAX_NUMBER = 2**53
 _MAX_TEXT_CHARS = 4096  # the longest path
-#: Parts of a division are shares: beyond this their sum or quotient would be no number.
+#: Parts of a division are shares: larger ones could overflow their sum or quotient.
 _MAX_SHARE = 1e6
 
 
@@ -33,7 +32,7 @@ class ModelRecipe:
         backbone: name of a file in `backbones/`, or `timm:NAME`.
         weights: `imagenet`, `random`, or the path of a file.
         last_stride: 2 as published, 1 for a finer last map.
-        predictor: reading of the quality predictor.
+        predictor: variant of the quality predictor.
         heads: where identities are learned: `frame` (the paper), `neck`, or `necks`, one per
             region.
         auxiliary: whether auxiliary heads are trained where the backbone has middle maps.
@@ -82,25 +81,6 @@ class DataRecipe:
 
 
 @dataclass(frozen=True)
-class LossRecipe:
-    """What is minimised.
-
-    Attributes:
-        softmax: weight of the identity losses, each head alike.
-        smoothing: label smoothing.
-        triplet: `released` (Eq. 3, squared distances, halved), `batch_hard` or `none`.
-        margin: of the triplet; 0 with `batch_hard` means its soft form.
-        pull: weight of the undocumented term that draws anchor and positive together.
-    """
-
-    softmax: float = 1.0
-    smoothing: float = 0.0
-    triplet: Literal["released", "batch_hard", "none"] = "released"
-    margin: float = 1.8
-    pull: float = 0.0
-
-
-@dataclass(frozen=True)
 class OptimRecipe:
     """How weights move.
 
@@ -137,10 +117,10 @@ class TrainRecipe:
 
     Attributes:
         iterations: steps of the optimiser.
-        checkpoint_every: steps between two points from which a stopped run goes on; 0: only the
-            last is one.
+        checkpoint_every: steps between two checkpoints, from which a stopped run resumes; 0: only
+            after the last step.
         validation: share of the training persons who are held out, drawn by seed; the weights that
-            rank them best are kept. With 0 everybody trains and the last weights are kept.
+            rank them best are kept. With 0 all persons train and the last weights are kept.
         validate_every: steps between two rankings of those who are held out; 0: only after the
             last.
         precision: `float32`, `bfloat16`, or `auto`: whichever a short trial finds faster.
@@ -174,29 +154,31 @@ class Recipe:
     train: TrainRecipe = field(default_factory=TrainRecipe)
 
     def adapt(self, method: str) -> "Recipe":
-        """The recipe as `method` is trained: `baseline` has no distance loss, and single frames, 16
+        """The recipe as `method` is trained: a method without distance loss sees single frames, 16
         as released, where others draw triplets.
+
+        Errors: LpwError for an unknown method.
         """
-        if method != "baseline":
+        if open_method(method).distance_loss:
             return self
-        loss = dataclasses.replace(self.loss, triplet="none", pull=0.0)
+        loss = dataclasses.replace(self.loss, triplet=NO_DISTANCE_LOSS, pull=0.0)
         frames = dataclasses.replace(self.data, batch="frames", n_frames=16)
         return dataclasses.replace(
             self, loss=loss, data=frames if self.data.batch == "triplets" else self.data
         )
 
-    def design(self, method: str) -> MethodSpec:
+    def specify(self, method: str) -> MethodSpec:
         """What `method` is made of under this recipe.
 
         Errors: LpwError for an unknown method, or for a part that the division does not have.
         """
-        base = design_method(method)
-        if base.keep is not None and base.keep >= len(self.model.division):
+        base = open_method(method)
+        if base.region is not None and base.region >= len(self.model.division):
             got = f"{len(self.model.division)} parts"
             raise LpwError(
                 "model.division",
                 got,
-                f"{base.keep + 1} or more for {method}",
+                f"{base.region + 1} or more for {method}",
                 "choose another method",
             )
         return dataclasses.replace(
@@ -268,6 +250,10 @@ def _check_bounds(recipe: Recipe) -> None:
         raise LpwError("model.division", got, "one part or more, each above 0", "correct it")
     if recipe.model.last_stride not in (1, 2):
         raise LpwError("model.last_stride", f"{recipe.model.last_stride}", "1 or 2", "correct it")
+    losses = list_distance_losses()
+    if recipe.loss.triplet not in losses:
+        got, expected = _show(recipe.loss.triplet), ", ".join(map(repr, losses))
+        raise LpwError("loss.triplet", got, expected, "choose one of them")
     for name in ("height", "width", "n_triplets", "n_persons", "n_sets", "n_frames"):
         if getattr(data, name) < 1:
             raise LpwError(f"data.{name}", "0", "1 or more", "correct it")

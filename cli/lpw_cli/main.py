@@ -45,6 +45,7 @@ GROUPS = {
     "Evaluate": {
         "eval": "Evaluate a run or embeddings under a protocol: CMC, mAP, mINP.",
         "embed": "Compute one vector for each tracklet, by a run or an ONNX model.",
+        "corruption": "Corrupt body regions of a dataset, and test runs on that.",
         "reproduce": "The paper's tables beside ours: run what is missing, print the rest.",
     },
     "Look": {

@@ -188,7 +188,7 @@ def _run(plan: "ReproducePlan", options: ReproduceOptions) -> None:
 
 def _draw(plan: "ReproducePlan", records: "dict[str, Record]", place: Path) -> None:
     from lpw_toolkit.evaluation.cmc_plot import draw_cmc
-    from rqen.reproduce.figures import summarise_rows
+    from rqen.reproduce.aggregate_results import summarise_rows
 
     figures = summarise_rows(plan, records)
     curves = {row.label: figures[row.name].curve for row in plan.rows}

@@ -10,6 +10,7 @@ from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.errors import LpwError
+from rqen.model.method import list_spellings
 
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.dataset import Dataset
@@ -36,7 +37,7 @@ class TrainOptions:
 
 
 @lpw_command(TrainOptions)
-@click.argument("method")
+@click.argument("method", type=click.Choice(list_spellings()))
 @dataset_argument
 @option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
 @option("--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file.")
@@ -105,7 +106,7 @@ def _list_jobs(options: TrainOptions, dataset: "Dataset") -> "list[TrainJob]":
     network = {"backbone": options.backbone, "weights": options.weights}
     changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
     recipe = read_recipe(options.recipe, (*changes, *options.changes)).adapt(method)
-    recipe.design(method)
+    recipe.specify(method)
     base = options.out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
     if split == "all":
         numbers: list[int | None] = [trial.split for trial in read_trials(dataset)]

@@ -13,8 +13,8 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from rqen.body.key_points import BodyPoints
 from rqen.body.landmarks import JOINTS, N_ROWS, SET_NAMES, SETS, Division, Floats
-from rqen.quality_page.figures import EDGE, SOFT, TEXT, region_colour, render
 from rqen.quality_page.picture_page import Section, format_page
+from rqen.quality_page.plotting import EDGE, SOFT, TEXT, region_colour, render
 
 _SIZE_INCH = (9.6, 5.4)
 _SHAPE_PX = (256, 128)

@@ -122,7 +122,7 @@ def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
 def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
     """The joints that a pose model sees on the images with these rows of the table of frames.
 
-    Errors: CorruptCropError naming an image; LpwError where it sees nobody on any of them.
+    Errors: CorruptCropError naming an image; LpwError where it finds no person on any of them.
     """
     images, found = open_images(dataset), []
     with show_progress("pose", len(rows), "images") as progress:
@@ -130,21 +130,21 @@ def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
             found.append(model.find_points([images.decode(row) for row in piece]))
             progress.advance(len(piece))
     points = np.concatenate(found).astype(np.float64)
-    nobody = ~(points[..., 2] > 0).any(axis=1)
-    if nobody.all():
-        got = f"nobody on any of {len(rows):,} images"
+    is_empty = ~(points[..., 2] > 0).any(axis=1)
+    if is_empty.all():
+        got = f"no person on any of {len(rows):,} images"
         raise LpwError(
             model.path,
             got,
             "persons",
             "choose another pose model, or look at more images (--images)",
         )
-    shares, n_outside = _to_shares(map_coco(points[~nobody]), rows[~nobody], dataset)
+    shares, n_outside = _to_shares(map_coco(points[~is_empty]), rows[~is_empty], dataset)
     notes = [
-        *_tell_rest(int(nobody.sum()), "images on which nobody was found"),
+        *_tell_rest(int(is_empty.sum()), "images on which no person was found"),
         *_tell_rest(n_outside, _OUTSIDE),
     ]
-    return BodyPoints(rows[~nobody], shares, tuple(notes), model.path.name)
+    return BodyPoints(rows[~is_empty], shares, tuple(notes), model.path.name)
 
 
 def _cut_to_memory(images: ImageReader, rows: Ints) -> Iterator[list[int]]:

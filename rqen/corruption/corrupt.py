@@ -1,11 +1,11 @@
-"""The three kinds of noise, on one region of one image: covered by a patch of another person,
+"""The three kinds of corruption, on one region of one image: covered by a patch of another person,
 blurred, darkened."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.corruption.plan import BLUR, COVER, NoiseConfig
+from rqen.corruption.plan import BLUR, COVER, CorruptionConfig
 
 Pixels = NDArray[np.uint8]
 
@@ -17,20 +17,20 @@ def find_rows(height_px: int, division: tuple[float, ...], region: int) -> tuple
     return top, max(int(borders[region + 1]), top + 1)
 
 
-def spoil(
+def corrupt_region(
     image: Pixels,
     region: int,
     kind: int,
     donor: Pixels | None,
     place: NDArray[np.float64],
-    config: NoiseConfig,
+    config: CorruptionConfig,
 ) -> Pixels:
-    """A copy of an image (H, W, 3) with one region spoiled; every other row is as before.
+    """A copy of an image (H, W, 3) with one region corrupted; every other row is as before.
 
     Args:
         region, kind: places in REGIONS and KINDS.
         donor: another person's image of the same size; `cover` needs it.
-        place: see `Spoiling`.
+        place: see `Corruption`.
     """
     image = image.copy()
     top, bottom = find_rows(image.shape[0], config.division, region)
@@ -47,7 +47,9 @@ def spoil(
     return image
 
 
-def _cover(part: Pixels, donor: Pixels, place: NDArray[np.float64], config: NoiseConfig) -> None:
+def _cover(
+    part: Pixels, donor: Pixels, place: NDArray[np.float64], config: CorruptionConfig
+) -> None:
     tall = max(1, round(config.cover_height_frac * part.shape[0]))
     wide = max(1, round(config.cover_width_frac * part.shape[1]))
     room = [

@@ -1,5 +1,5 @@
-"""What planted noise shows of a run: hits when each camera asks in turn, and whether spoiled
-regions score lower."""
+"""What a corrupted dataset shows of a run: hits with each camera as query in turn, and whether
+corrupted regions score lower."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """How each of Q queries was answered.
+class QueryResults:
+    """The result of each of Q queries.
 
     Attributes:
-        rows: (Q,) of the vectors: who asked, camera by camera.
+        rows: (Q,) rows of the vectors that are the queries, camera by camera.
         person: (Q,) code of the person.
         hit: (Q,) 1 where the nearest is right, else 0.
         precision: (Q,) average precision (`step`).
@@ -34,14 +34,13 @@ class Answers:
     precision: Floats
 
 
-def ask_each_camera(vectors: NDArray[np.float32], labels: Labels) -> Answers:
-    """Each camera asks in turn, and all tracklets of the others answer, by cosine; as `lpw` does
-    with one of them.
+def rank_by_each_camera(vectors: NDArray[np.float32], labels: Labels) -> QueryResults:
+    """Ranks by cosine the tracklets of each camera against those of all other cameras.
 
     Args:
         vectors: (N, D).
-        labels: of the N tracklets; who is not named does not ask, and who is seen by one camera
-            only is a miss.
+        labels: of the N tracklets. Tracklets without a person are no queries; a person whom only
+            one camera sees is a miss.
 
     Errors: LpwError with fewer than two cameras.
     """
@@ -61,7 +60,7 @@ def ask_each_camera(vectors: NDArray[np.float32], labels: Labels) -> Answers:
             (query, labels.person[query], (ranking.first == 1).astype(np.float64), precision)
         )
     rows, person, hit, precision = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Answers(rows, person, hit, precision)
+    return QueryResults(rows, person, hit, precision)
 
 
 def measure_auc(low: NDArray[np.floating], high: NDArray[np.floating]) -> float:
@@ -77,24 +76,24 @@ def measure_auc(low: NDArray[np.floating], high: NDArray[np.floating]) -> float:
 def compare_scores(
     scores: NDArray[np.float32], region: Ints, kind: Ints
 ) -> dict[str, dict[str, float]]:
-    """AUC of spoiled against clean regions, within region: {region or `all`: {kind or `all`: AUC}}.
+    """AUC of corrupted against clean regions: {region or `all`: {kind or `all`: AUC}}.
 
-    Clean are the scores of a region in all frames in which it was not spoiled, whatever was done to
-    other regions. `all` regions is the mean over the regions, each against its own.
+    Clean are the scores of a region in all frames in which it was not corrupted, whatever was done
+    to other regions. `all` regions is the mean over the regions, each against its own.
 
     Args:
-        scores: (F, R) with R the number of REGIONS; or 1, a score of the whole frame, spoiled by
+        scores: (F, R) with R the number of REGIONS; or 1, a score of the whole frame, corrupted by
             any region.
         region, kind: (F,) as `read_mask` says, of one or several draws end to end.
     """
     found: dict[str, dict[str, float]] = {}
     names = REGIONS if scores.shape[1] > 1 else ("whole",)
     for r, name in enumerate(names):
-        spoiled = region == r if len(names) > 1 else region >= 0
-        clean = scores[~spoiled, r]
-        found[name] = {"all": measure_auc(scores[spoiled, r], clean)}
+        corrupted = region == r if len(names) > 1 else region >= 0
+        clean = scores[~corrupted, r]
+        found[name] = {"all": measure_auc(scores[corrupted, r], clean)}
         found[name] |= {
-            k: measure_auc(scores[spoiled & (kind == i), r], clean) for i, k in enumerate(KINDS)
+            k: measure_auc(scores[corrupted & (kind == i), r], clean) for i, k in enumerate(KINDS)
         }
     found["all"] = {k: float(np.mean([found[name][k] for name in names])) for k in ("all", *KINDS)}
     return found

@@ -1,5 +1,4 @@
-"""A dataset with planted noise, written as any other, and beside it the table of what was
-spoiled."""
+"""A corrupted dataset, written as any other, and beside it the table of what was corrupted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,13 +21,21 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import Progress, show_progress
-from rqen.corruption.corrupt import spoil
-from rqen.corruption.plan import COVER, KINDS, REGIONS, Crowd, NoiseConfig, Spoiling, draw_spoiling
+from rqen.corruption.corrupt import corrupt_region
+from rqen.corruption.plan import (
+    COVER,
+    KINDS,
+    REGIONS,
+    Corruption,
+    CorruptionConfig,
+    DonorPool,
+    draw_corruption,
+)
 
 Ints = NDArray[np.int64]
 
-#: One row per image of a dataset with planted noise; region and kind are null for clean ones. No
-#: part of the dataset.
+#: One row per image of a corrupted dataset; region and kind are null for clean ones. It is no part
+#: of the dataset. The table keeps the name that its first version had.
 MASK = pa.schema(
     [
         pa.field("tracklet_id", pa.string(), nullable=False),
@@ -40,16 +47,16 @@ MASK = pa.schema(
 )
 
 
-def plant_noise(
-    source: Path, out: Path, mask: Path, config: NoiseConfig, tracklets: Ints | None = None
+def inject_corruption(
+    source: Path, out: Path, mask: Path, config: CorruptionConfig, tracklets: Ints | None = None
 ) -> Dataset:
-    """Makes a dataset with noise, and its mask; the same call again finds them complete.
+    """Makes a corrupted dataset and its mask; the same call again finds them complete.
 
     Args:
         source: a dataset.
         out: the dataset to be.
         mask: Parquet file that takes the mask (schema MASK); it may not lie in `out`.
-        config: what is planted.
+        config: what is injected.
         tracklets: rows (N,) of the source's table of tracklets that are written; None takes all.
             What is drawn for a tracklet does not depend on the others.
 
@@ -65,22 +72,21 @@ def plant_noise(
         )
     index = open_index(source)
     rows = np.arange(len(index)) if tracklets is None else np.unique(tracklets)
-    crowd = describe_crowd(index)
+    pool = find_donors(index)
     chosen = np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
     frames = index.dataset.frames.take(pa.array(chosen))
     draws = [
-        _Draw(i, config, draw_spoiling(crowd, rows, config.seed, i)) for i in range(config.n_draws)
+        _Draw(i, config, draw_corruption(pool, rows, config.seed, i)) for i in range(config.n_draws)
     ]
     make_folder(mask.parent)
     write_table(mask, pa.concat_tables(draw.make_mask(frames, chosen) for draw in draws), MASK)
-    facts = _describe(index.dataset, config, sum(len(draw.spoiling) for draw in draws))
+    facts = _describe(index.dataset, config, sum(len(draw.corruption) for draw in draws))
     with Workspace(out) as work:
-        work.hold_plan(
-            {**facts, "tracklets": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()}
-        )
+        chosen_rows = {"tracklets": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()}
+        work.hold_plan({**facts, **chosen_rows}, {**_name_as_before(facts), **chosen_rows})
         if work.is_complete:
             return open_dataset(out)
-        with show_progress("plant noise", len(chosen) * len(draws), "images") as progress:
+        with show_progress("corrupt", len(chosen) * len(draws), "images") as progress:
             tables = [
                 draw.write_frames(index, frames, chosen, out / IMAGES, progress) for draw in draws
             ]
@@ -109,14 +115,14 @@ def _write_tracklets(out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]
     )
 
 
-def describe_crowd(index: TrackletIndex) -> Crowd:
+def find_donors(index: TrackletIndex) -> DonorPool:
     """Who is in which subset: 1 trains in the first split, 0 does not; all are in one where there
     are no splits."""
     labels = read_labels(index.tracklets)
     subset = np.zeros(len(index), dtype=np.int64)
     if index.dataset.splits is not None:
         subset[read_trials(index.dataset)[0].train] = 1
-    return Crowd(np.where(labels.kind == PERSON, labels.person, -1), subset, index.starts)
+    return DonorPool(np.where(labels.kind == PERSON, labels.person, -1), subset, index.starts)
 
 
 def read_mask(path: Path, frames: pa.Table) -> tuple[Ints, Ints]:
@@ -131,7 +137,10 @@ def read_mask(path: Path, frames: pa.Table) -> tuple[Ints, Ints]:
         fits and np.array_equal(to_integers(table, "position"), to_integers(frames, "position"))
     ):
         raise MismatchError(
-            path, "other rows than the frames", "the mask of this dataset", "plant the noise again"
+            path,
+            "other rows than the frames",
+            "the mask of this dataset",
+            "corrupt the dataset again",
         )
     places = [
         pc.fill_null(pc.index_in(table[name], pa.array(names)), -1).to_numpy().astype(np.int64)
@@ -145,8 +154,8 @@ class _Draw:
     """One copy of all tracklets: what is done to it, and what it is called."""
 
     number: int
-    config: NoiseConfig
-    spoiling: Spoiling
+    config: CorruptionConfig
+    corruption: Corruption
 
     @property
     def prefix(self) -> str:
@@ -160,9 +169,9 @@ class _Draw:
 
     def make_mask(self, frames: pa.Table, chosen: Ints) -> pa.Table:
         names: list[list[str | None]] = [[None] * len(chosen), [None] * len(chosen)]
-        places = np.searchsorted(chosen, self.spoiling.frame)
+        places = np.searchsorted(chosen, self.corruption.frame)
         for place, region, kind in zip(
-            places, self.spoiling.region, self.spoiling.kind, strict=True
+            places, self.corruption.region, self.corruption.kind, strict=True
         ):
             names[0][place], names[1][place] = REGIONS[region], KINDS[kind]
         columns = [frames["tracklet_id"].combine_chunks(), frames["position"].combine_chunks()]
@@ -173,12 +182,14 @@ class _Draw:
         self, index: TrackletIndex, frames: pa.Table, chosen: Ints, folder: Path, progress: Progress
     ) -> pa.Table:
         """Writes every image anew, clean ones too; returns the table of frames."""
-        place_of = dict(zip(self.spoiling.frame.tolist(), range(len(self.spoiling)), strict=True))
+        place_of = dict(
+            zip(self.corruption.frame.tolist(), range(len(self.corruption)), strict=True)
+        )
         hashes, paths, made = [], [], set()
         for row in chosen.tolist():
             image = index.images.decode(row)
             if row in place_of:
-                image = self._spoil(index, image, place_of[row])
+                image = self._corrupt(index, image, place_of[row])
             data, path = (
                 _encode(image, self.config.jpeg_quality),
                 _rename(self.prefix + index.images.name(row)),
@@ -197,25 +208,35 @@ class _Draw:
             )
         return self.name_rows(frames)
 
-    def _spoil(self, index: TrackletIndex, image: NDArray[np.uint8], i: int) -> NDArray[np.uint8]:
-        spoiling = self.spoiling
-        kind, size = int(spoiling.kind[i]), (image.shape[0], image.shape[1])
-        donor = index.images.decode(int(spoiling.donor[i]), size) if kind == COVER else None
-        return spoil(image, int(spoiling.region[i]), kind, donor, spoiling.place[i], self.config)
+    def _corrupt(self, index: TrackletIndex, image: NDArray[np.uint8], i: int) -> NDArray[np.uint8]:
+        corruption = self.corruption
+        kind, size = int(corruption.kind[i]), (image.shape[0], image.shape[1])
+        donor = index.images.decode(int(corruption.donor[i]), size) if kind == COVER else None
+        return corrupt_region(
+            image, int(corruption.region[i]), kind, donor, corruption.place[i], self.config
+        )
 
 
-def _describe(source: Dataset, config: NoiseConfig, n_spoiled: int) -> dict[str, Any]:
+def _describe(source: Dataset, config: CorruptionConfig, n_corrupted: int) -> dict[str, Any]:
     """What dataset.json says."""
-    own = {**config.settings(), "n_spoiled": n_spoiled}
+    own = {**config.settings(), "n_corrupted": n_corrupted}
     kept = ("licence", "consent", "splits")
     return {
-        "name": f"{source.name}-noise{config.seed}",
+        "name": f"{source.name}-corrupted{config.seed}",
         "parent": {"name": source.name, "digest": str(source.manifest["digest"])},
         **{key: source.manifest[key] for key in kept if key in source.manifest},
         "images_root": IMAGES,
-        "settings": {"planted_noise": own},
+        "settings": {"corruption": own},
         "sources": [],
     }
+
+
+def _name_as_before(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts as versions wrote them that called it noise."""
+    own = dict(facts["settings"]["corruption"])
+    own["n_spoiled"] = own.pop("n_corrupted")
+    base, _, seed = facts["name"].rpartition("-corrupted")
+    return {**facts, "name": f"{base}-noise{seed}", "settings": {"planted_noise": own}}
 
 
 def _rename(path: str) -> str:

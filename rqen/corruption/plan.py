@@ -1,4 +1,4 @@
-"""Which frames are spoiled, where and how: a pure function of labels, sizes and a seed.
+"""Which frames are corrupted, where and how: a pure function of labels, sizes and a seed.
 
 Each tracklet draws from a generator of its own, (seed, draw, its row): leaving some out changes
 nothing for others.
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, check_range, option_name
-from rqen.model.regions import DIVISION
+from rqen.model.method import DIVISION
 
 Ints = NDArray[np.int64]
 KINDS = ("cover", "blur", "darken")
@@ -20,12 +20,12 @@ COVER, BLUR, DARKEN = range(3)
 
 
 @dataclass(frozen=True)
-class NoiseConfig:
-    """What is planted.
+class CorruptionConfig:
+    """What is injected.
 
     Attributes:
         seed: of everything drawn.
-        division: parts of the height, from above, of which one is spoiled.
+        division: parts of the height, from above, of which one is corrupted.
         cover_height_frac, cover_width_frac: size of the patch of `cover`, as shares of the region's
             height and of the image's width; it lies anywhere in the region, and comes from anywhere
             in another person's image.
@@ -33,7 +33,7 @@ class NoiseConfig:
             height.
         darken_factor: what `darken` multiplies the values 0-255 by.
         jpeg_quality: of all images, clean ones too, so that the codec gives nothing away.
-        n_draws: how often each tracklet is written, each time spoiled anew. From 2 on `draw0/`,
+        n_draws: how often each tracklet is written, each time corrupted anew. From 2 on `draw0/`,
             `draw1/`, … stands before tracklet ids and paths; persons and cameras stay.
     """
 
@@ -63,11 +63,11 @@ class NoiseConfig:
 
 
 @dataclass(frozen=True)
-class Crowd:
+class DonorPool:
     """Whom patches may come from.
 
     Attributes:
-        person: (N,) code of the person of each tracklet, -1 where nobody is named.
+        person: (N,) code of the person of each tracklet, -1 for tracklets without a person.
         subset: (N,) number of the subset that each tracklet is in: patches never leave it.
         starts: (N + 1,) tracklet i has the frames [starts[i], starts[i + 1]).
     """
@@ -78,7 +78,7 @@ class Crowd:
 
 
 @dataclass(frozen=True)
-class Spoiling:
+class Corruption:
     """What is done to M frames.
 
     Attributes:
@@ -99,9 +99,9 @@ class Spoiling:
         return len(self.frame)
 
 
-def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int, draw: int = 0) -> Spoiling:
-    """Spoils floor(n / 2) frames of each of `tracklets` with n frames: one region each, regions and
-    kinds drawn evenly.
+def draw_corruption(pool: DonorPool, tracklets: Ints, seed: int, draw: int = 0) -> Corruption:
+    """Corrupts floor(n / 2) of the n frames of each tracklet: one region each, regions and kinds
+    drawn evenly.
 
     Args:
         tracklets: rows of the table of tracklets, ascending.
@@ -109,43 +109,43 @@ def draw_spoiling(crowd: Crowd, tracklets: Ints, seed: int, draw: int = 0) -> Sp
 
     Errors: LpwError where a tracklet finds no other named person in its subset.
     """
-    donors = _list_donors(crowd)
+    donors = _list_donors(pool)
     drawn = [
-        _draw(crowd, donors, int(row), np.random.default_rng([seed, draw, int(row)]))
+        _draw(pool, donors, int(row), np.random.default_rng([seed, draw, int(row)]))
         for row in tracklets
     ]
     if not drawn:
-        raise LpwError("tracklets to be spoiled", "none", "at least one", "name some")
+        raise LpwError("tracklets to be corrupted", "none", "at least one", "name some")
     frame, region, kind, donor, place = (
         np.concatenate(column) for column in zip(*drawn, strict=True)
     )
-    return Spoiling(frame, region, kind, donor, place.reshape(-1, 4))
+    return Corruption(frame, region, kind, donor, place.reshape(-1, 4))
 
 
 def _draw(
-    crowd: Crowd, donors: dict[int, Ints], row: int, rng: np.random.Generator
+    pool: DonorPool, donors: dict[int, Ints], row: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], ...]:
-    first, end = crowd.starts[row : row + 2].tolist()
+    first, end = pool.starts[row : row + 2].tolist()
     n = (end - first) // 2
     frame = first + np.sort(rng.choice(end - first, n, replace=False))
     region, kind = rng.integers(len(REGIONS), size=n), rng.integers(len(KINDS), size=n)
-    known = donors.get(int(crowd.subset[row]), np.zeros(0, dtype=np.int64))
-    others = known[crowd.person[known] != crowd.person[row]]
+    known = donors.get(int(pool.subset[row]), np.zeros(0, dtype=np.int64))
+    others = known[pool.person[known] != pool.person[row]]
     if not len(others) and n:
         got = f"no other person beside that of tracklet {row}"
         raise LpwError(
             "patches", got, "two named persons in each subset", "choose a dataset with more persons"
         )
     giver = others[rng.integers(len(others), size=n)] if n else others[:0]
-    lengths = crowd.starts[giver + 1] - crowd.starts[giver]
-    donor = crowd.starts[giver] + np.floor(rng.random(n) * lengths).astype(np.int64)
+    lengths = pool.starts[giver + 1] - pool.starts[giver]
+    donor = pool.starts[giver] + np.floor(rng.random(n) * lengths).astype(np.int64)
     return frame, region, kind, donor, rng.random((n, 4))
 
 
-def _list_donors(crowd: Crowd) -> dict[int, Ints]:
+def _list_donors(pool: DonorPool) -> dict[int, Ints]:
     """Tracklets of named persons, by subset."""
-    named = crowd.person >= 0
+    named = pool.person >= 0
     return {
-        int(subset): np.flatnonzero(named & (crowd.subset == subset))
-        for subset in np.unique(crowd.subset)
+        int(subset): np.flatnonzero(named & (pool.subset == subset))
+        for subset in np.unique(pool.subset)
     }

@@ -43,7 +43,7 @@ class Pool:
 def make_pool(tracklets: pa.Table, rows: Ints) -> Pool:
     """The tracklets `rows` of named persons, with labels in the order of the persons' first rows.
 
-    Errors: LpwError with fewer than two persons: nobody could be told from anybody.
+    Errors: LpwError with fewer than two persons.
     """
     labels = read_labels(tracklets).take(rows)
     named = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
@@ -68,7 +68,7 @@ def draw_triplets(
     independently: anchor and positive may be one tracklet. With `cross` the positive is by another
     camera than the anchor.
 
-    Errors: LpwError with `cross` where nobody was seen by two cameras.
+    Errors: LpwError with `cross` where no person was seen by two cameras.
     Source: liuyuisanai/Quality-Aware-Network:train_PQAN/get_train_minibatch.m. On LPW the released
     code draws views first, then a person seen in them; here, as on the other sets, persons come
     first.

@@ -109,14 +109,14 @@ def iter_frames(
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
     for images in iter_ahead(frames, options.n_workers):
-        pixels = options.mode.lay(normalise(images.to(device), network.backbone.pixels))
+        pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
         with options.mode.autocast(device):
             _, features, scores = network.describe_frames(pixels)
         yield features.float().cpu(), scores.float().cpu()
 
 
 def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -> None:
-    if network.design.quality != "appended":
+    if network.spec.quality != "appended":
         sums.add(features, scores)
         return
     frames = F.normalize(torch.cat([features.flatten(1), scores], dim=1), dim=1)
@@ -125,7 +125,7 @@ def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -
 
 def _finish(network: SetNetwork, sums: SetSums) -> Tensor:
     vector = sums.finish().flatten()
-    if network.design.heads != "frame" and network.design.quality != "appended":
+    if network.spec.heads != "frame" and network.spec.quality != "appended":
         device = next(network.parameters()).device
         vector = network.neck(vector[None].to(device))[0].cpu()
     return F.normalize(vector, dim=0)

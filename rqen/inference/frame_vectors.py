@@ -1,4 +1,4 @@
-"""A trained run's vector of every frame, for `lpw clean --suggest`: looks in which spoiled regions
+"""A trained run's vector of every frame, for `lpw clean --suggest`: corrupted regions
 count less.
 
     f = [ w_1 f_1 / |f_1|, …, w_R f_R / |f_R| ],    w_r = sqrt(mu_r / sum(mu))

@@ -8,21 +8,19 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
+from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.schema import QUALITY
-from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
+from lpw_toolkit.dataset.tables import to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
-from lpw_toolkit.errors import LpwError, MismatchError, join_names
-from lpw_toolkit.evaluation.distance_choice import DistanceSettings
-from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.errors import LpwError
 from rqen.inference.embed import EmbedOptions, embed_tracklets
-from rqen.model.network import SetNetwork, design_method
+from rqen.model.method import open_method
+from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
@@ -121,9 +119,10 @@ def embed_run(
     vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
     vectors[rows] = found.vectors
     scores = np.full((int(index.starts[-1]), found.scores.shape[1]), np.nan, dtype=np.float32)
-    scores[_list_frames(index, rows)] = found.scores
+    frames = [np.arange(index.starts[row], index.starts[row + 1]) for row in rows]
+    scores[np.concatenate(frames)] = found.scores
     present = np.isin(np.arange(len(index)), rows)
-    facts, quality = describe_run(run, opened, index.dataset), opened.network.design.quality
+    facts, quality = describe_run(run, opened, index.dataset), opened.network.spec.quality
     return RunVectors(
         run, index.dataset, vectors, scores, present, facts, quality != "appended",
         quality != "uniform",
@@ -170,17 +169,13 @@ def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple
         @torch.no_grad()
         def describe() -> object:
             with mode.autocast(images.device):
-                return trial.describe_frames(mode.lay(images))
+                return trial.describe_frames(mode.to_layout(images))
 
         return describe
 
     return choose_mode(
         list_modes(TrainRecipe(precision="auto", channels_last="auto")), network, make_step
     )
-
-
-def _list_frames(index: TrackletIndex, rows: Ints) -> Ints:
-    return np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
 
 
 def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts:
@@ -239,29 +234,10 @@ def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
     return parts
 
 
-def evaluate_run(
-    found: RunVectors,
-    protocol: str,
-    *,
-    regions: bool = False,
-    splits: list[int] | None = None,
-    settings: DistanceSettings | None = None,
-) -> dict[str, Evaluation]:
-    """The figures of a run under a protocol: `all`, and with `regions` those of each region alone
-    (`RU`, …).
-
-    Errors: as `evaluate` and `cut_region`.
-    """
-    return {
-        name: evaluate(found.dataset, part, protocol, settings or DistanceSettings(), splits=splits)
-        for name, part in list_parts(found, regions=regions).items()
-    }
-
-
 def refuse_unscored(run: Path) -> None:
     """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
     method = run_folder.read_run(run)["method"]
-    if design_method(method).quality == "uniform":
+    if open_method(method).quality == "uniform":
         do = "leave the quality out, or name a run of rqen, qan or more_params"
         raise LpwError(
             run, f"a run of {method}, which scores no frame", "a method with a predictor", do
@@ -288,40 +264,3 @@ def write_quality(path: Path, found: RunVectors) -> None:
     write_table(
         path, pa.Table.from_arrays(columns, schema=QUALITY.with_metadata(metadata)), QUALITY
     )
-
-
-def read_quality(path: Path, dataset: Dataset) -> Floats:
-    """The scores (F, R) that `write_quality` wrote, row by row as the table of frames; NaN where
-    there is none.
-
-    Errors: MismatchError for a damaged file, another dataset, or frames that are unknown or double.
-    """
-    table = read_table(path, QUALITY)
-    do = "score this dataset again"
-    digest = (table.schema.metadata or {}).get(_DIGEST, b"").decode("utf-8", "replace")
-    if digest and digest != dataset.manifest["digest"]:
-        got, expected = (
-            f"scores of the dataset {digest[:12]}",
-            f"{dataset.name} ({dataset.manifest['digest'][:12]})",
-        )
-        raise MismatchError(path, got, expected, do)
-    n_frames = to_integers(dataset.tracklets, "n_frames")
-    rows = pc.index_in(
-        table["tracklet_id"].combine_chunks(), dataset.tracklets["tracklet_id"].combine_chunks()
-    )
-    strange = table["tracklet_id"].filter(pc.is_null(rows)).unique().to_pylist()
-    if strange:
-        raise MismatchError(
-            path, f"unknown tracklets {join_names(strange, 3)}", "those of the dataset", do
-        )
-    owner, position = rows.to_numpy(), to_integers(table, "position")
-    names = table["region"].unique().to_pylist()
-    region = pc.index_in(table["region"].combine_chunks(), pa.array(names)).to_numpy()
-    if np.any((position < 0) | (position >= n_frames[owner])):
-        raise MismatchError(path, "positions that no frame has", "those of the dataset", do)
-    frame = (np.cumsum(n_frames) - n_frames)[owner] + position
-    if len(np.unique(frame * len(names) + region)) != len(frame):
-        raise MismatchError(path, "a score twice", "one for each frame and region", do)
-    scores = np.full((int(n_frames.sum()), len(names)), np.nan, dtype=np.float32)
-    scores[frame, region] = table["score"].to_numpy()
-    return scores

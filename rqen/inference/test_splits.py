@@ -25,13 +25,12 @@ def choose_trials(
 ) -> list[QueryGallerySplit]:
     """The trials of a protocol that a run is tested on.
 
-    On the dataset that it was trained on, that is its own split, and no other where anybody asks
-    for one: whoever is tested in split 3 has trained in split 0. On any other dataset it is every
-    split, or those asked for.
+    On the dataset that it was trained on, only its own split is allowed: persons who are tested in
+    split 3 train in split 0. On any other dataset it is every split, or those asked for.
 
     Args:
         splits: numbers of the splits that are asked for; None is all.
-        asked: whether anybody has asked; otherwise `splits` does not count.
+        asked: whether the user gave `splits`; otherwise they are ignored.
 
     Errors: LpwError for no run, a dataset that the protocol does not fit, and splits that are not
     there or not the run's.

@@ -1,1 +1,1 @@
-"""Losses, one file each; `losses.objective` sums them."""
+"""Losses, one file each (contract: rqen/loss.py)."""

@@ -11,74 +11,19 @@ and auxiliary heads where the backbone has middle maps) or from sets behind a no
 each must tell persons apart alone).
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lpw_toolkit.errors import LpwError
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import Maps
-from rqen.model.quality_predictor import PredictorVariant, QualityPredictor
-from rqen.model.regions import DIVISION, pool_regions
+from rqen.model.method import MethodSpec
+from rqen.model.quality_predictor import QualityPredictor
+from rqen.model.regions import pool_regions
 
 _POOLED = 5  # side of the auxiliary heads' pooling; smaller maps go without
-Quality = Literal["predicted", "uniform", "appended"]
-Heads = Literal["frame", "neck", "necks"]
-
-
-@dataclass(frozen=True)
-class MethodSpec:
-    """What a method is made of.
-
-    Attributes:
-        division: parts of the height, from above; one part is the whole body.
-        keep: number of the only part that is used; None: all.
-        quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended`
-            puts the scores behind the features of each frame and takes the mean of unit vectors (as
-            many parameters as `predicted`).
-        predictor: which reading of the quality predictor; not used by `uniform`.
-        heads: where identities are learned: `frame`, `neck` or `necks`.
-        auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where
-            there are any.
-    """
-
-    division: tuple[float, ...] = DIVISION
-    keep: int | None = None
-    quality: Quality = "predicted"
-    predictor: PredictorVariant = "paper"
-    heads: Heads = "frame"
-    auxiliary: bool = True
-
-    @property
-    def n_regions(self) -> int:
-        """Regions that a vector is made of."""
-        return len(self.division) if self.keep is None else 1
-
-
-#: Table 2's rows, QAN, which is RQEN with one part, and `mean`: the baseline with the recipe's
-#: distance loss.
-METHODS = {
-    "baseline": MethodSpec(division=(1.0,), quality="uniform"),
-    "mean": MethodSpec(division=(1.0,), quality="uniform"),
-    "qan": MethodSpec(division=(1.0,)),
-    "ru": MethodSpec(keep=0),
-    "rm": MethodSpec(keep=1),
-    "rl": MethodSpec(keep=2),
-    "qfix": MethodSpec(quality="uniform"),
-    "more_params": MethodSpec(quality="appended"),
-    "rqen": MethodSpec(),
-}
-
-
-def design_method(name: str) -> MethodSpec:
-    """The design of a method by name (`-` and `_` are one). Errors: LpwError that lists the
-    names."""
-    if name.replace("-", "_") not in METHODS:
-        raise LpwError("method", name, ", ".join(METHODS), "choose one of them")
-    return METHODS[name.replace("-", "_")]
 
 
 class Output(NamedTuple):
@@ -107,31 +52,31 @@ class SetNetwork(nn.Module):
 
     Args:
         backbone: as `rqen.backbones.Backbone`.
-        design: see `MethodSpec`.
+        spec: what the method is made of.
         n_persons: identities to tell apart in training.
         size: height and width of the images in pixels (one predictor is tied to it).
     """
 
     def __init__(
-        self, backbone: nn.Module, design: MethodSpec, n_persons: int, size: tuple[int, int]
+        self, backbone: nn.Module, spec: MethodSpec, n_persons: int, size: tuple[int, int]
     ) -> None:
         super().__init__()
-        self.backbone, self.design = backbone, design
-        n_regions = design.n_regions
+        self.backbone, self.spec = backbone, spec
+        n_regions = spec.n_regions
         self.predictor = None
-        if design.quality != "uniform":
+        if spec.quality != "uniform":
             tap = (backbone.tap_channels, -(-size[0] // 8), -(-size[1] // 8))
-            self.predictor = QualityPredictor(design.predictor, tap, n_regions)
-        if design.heads == "frame":
+            self.predictor = QualityPredictor(spec.predictor, tap, n_regions)
+        if spec.heads == "frame":
             self.main = make_classifier(backbone.last_channels, n_persons)
-            middle = backbone.middle_channels if design.auxiliary else ()
+            middle = backbone.middle_channels if spec.auxiliary else ()
             self.auxiliary = nn.ModuleList(
                 AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle)
             )
         else:
             self.neck = nn.BatchNorm1d(n_regions * backbone.last_channels)
             self.neck.bias.requires_grad_(False)
-            n_heads = n_regions if design.heads == "necks" else 1
+            n_heads = n_regions if spec.heads == "necks" else 1
             width = n_regions * backbone.last_channels // n_heads
             self.main = nn.ModuleList(
                 nn.Linear(width, n_persons, bias=False) for _ in range(n_heads)
@@ -142,9 +87,9 @@ class SetNetwork(nn.Module):
     def describe_frames(self, images: Tensor) -> tuple[Maps, Tensor, Tensor]:
         """Maps, regional features (N, R, C) and scores (N, R) of N frames (N, 3, H, W)."""
         maps = self.backbone(images)
-        features = pool_regions(maps.last, self.design.division)
-        if self.design.keep is not None:
-            features = features[:, self.design.keep, None]
+        features = pool_regions(maps.last, self.spec.division)
+        if self.spec.region is not None:
+            features = features[:, self.spec.region, None]
         if self.predictor is None:
             return maps, features, features.new_ones(features.shape[:2])
         return maps, features, self.predictor(images, maps.tap).float()
@@ -166,11 +111,11 @@ class SetNetwork(nn.Module):
     def join(self, features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Output:
         """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask
         (B, T)."""
-        appended = self.design.quality == "appended"
+        appended = self.spec.quality == "appended"
         weights = torch.ones_like(scores) if appended else scores
         embedding, regions, shares = aggregate_sets(features, weights, mask)
         raw = regions.flatten(1)
-        if self.design.heads != "frame" and not self.training:
+        if self.spec.heads != "frame" and not self.training:
             embedding = F.normalize(self.neck(raw), dim=1)
         if appended:
             frames = F.normalize(torch.cat([features.flatten(2), scores], dim=2), dim=2)
@@ -178,7 +123,7 @@ class SetNetwork(nn.Module):
         return Output(embedding, scores, shares, features, (), raw)
 
     def _classify(self, maps: Maps, raw: Tensor) -> tuple[Tensor, ...]:
-        if self.design.heads != "frame":
+        if self.spec.heads != "frame":
             pieces = self.neck(raw).chunk(len(self.main), dim=1)
             return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
         whole = maps.last.float().mean(dim=(2, 3))

@@ -1,7 +1,7 @@
 """The region-based quality predictor: one score in (0, 1) for each region of each frame (RQEN, Eq.
 4 and its text).
 
-Three readings: `paper` has a convolution and a fully connected layer on the tap; in the authors'
+Three variants: `paper` has a convolution and a fully connected layer on the tap; in the authors'
 two files the fully connected layer reads the flat tap (`released_pool2`), or a small branch reads
 the pixels (`released_image`). The released ones have no ReLU. Weights start from a normal
 distribution of deviation 0.01, biases from 0.
@@ -9,14 +9,14 @@ distribution of deviation 0.01, biases from 0.
 Source: liuyuisanai/Quality-Aware-Network:model/train_PQAN_{pool2,image}.prototxt.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from rqen.model.method import PredictorVariant
 
-PredictorVariant = Literal["paper", "released_pool2", "released_image"]
 _GRID = 4  # 28 x 28 averaged by 7 x 7
 
 
@@ -24,28 +24,28 @@ class QualityPredictor(nn.Module):
     """Scores (N, R) of N frames.
 
     Args:
-        reading: see the module.
+        variant: see the module.
         tap: channels, height and width of the tap; `released_pool2` works at this size only.
         n_regions: R.
     """
 
     def __init__(
-        self, reading: PredictorVariant, tap: tuple[int, int, int], n_regions: int
+        self, variant: PredictorVariant, tap: tuple[int, int, int], n_regions: int
     ) -> None:
         super().__init__()
-        if reading not in get_args(PredictorVariant):
+        if variant not in get_args(PredictorVariant):
             raise LpwError(
                 "quality predictor",
-                reading,
+                variant,
                 ", ".join(get_args(PredictorVariant)),
                 "choose one of them",
             )
-        self.reads_pixels = reading == "released_image"
+        self.reads_pixels = variant == "released_image"
         layers = {
             "paper": _paper_layers,
             "released_pool2": _flat_layers,
             "released_image": _pixel_layers,
-        }[reading]
+        }[variant]
         self.layers = nn.Sequential(*layers(tap, n_regions))
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -53,7 +53,7 @@ class QualityPredictor(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor, tap: Tensor) -> Tensor:
-        """Scores (N, R) from images (N, 3, H, W) or the tap (N, C', H/8, W/8), as the reading
+        """Scores (N, R) from images (N, 3, H, W) or the tap (N, C', H/8, W/8), as the variant
         says."""
         return torch.sigmoid(self.layers(images if self.reads_pixels else tap))
 

@@ -6,9 +6,7 @@ import functools
 import torch
 from torch import Tensor
 
-#: Upper, middle and lower part of the body, in rows of a map of 7 (from the landmarks of the data
-#: set).
-DIVISION = (3.0, 2.0, 2.0)
+from rqen.model.method import DIVISION
 
 
 def weigh_rows(height: int, division: tuple[float, ...] = DIVISION) -> Tensor:

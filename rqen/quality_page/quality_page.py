@@ -49,7 +49,7 @@ class QualityOptions:
         n_among: score only so many tracklets, drawn by the seed; None is all.
         n_frames: most frames in a row.
         seed: of draws, and of the order among equals.
-        mask: the table of what was planted where, of a dataset with planted noise; it is drawn, and
+        mask: the table of what was corrupted where, of a corrupted dataset; it is drawn, and
             used for nothing else.
     """
 
@@ -74,18 +74,18 @@ class QualityView:
         refuse_unweighted(run)
         self.network, said = open_network(run)
         self.size_px = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
-        self.division: tuple[float, ...] = self.network.design.division
+        self.division: tuple[float, ...] = self.network.spec.division
         self.regions = tuple(name_regions(len(self.division)))
 
     def describe(
-        self, images: list[Pixels], positions: list[int], planted: NDArray[np.bool_] | None = None
+        self, images: list[Pixels], positions: list[int], corrupted: NDArray[np.bool_] | None = None
     ) -> ScoredSet:
         """Scores and last maps of pictures (H, W, 3), RGB."""
         scores, activation = _look(
             self.network, np.stack([resize(image, self.size_px) for image in images])
         )
         return ScoredSet(
-            images, scores, activation, positions, self.division, self.regions, planted
+            images, scores, activation, positions, self.division, self.regions, corrupted
         )
 
 
@@ -123,10 +123,10 @@ def write_quality_page(
     """
     check_free(out, marker=MARKER)
     view = QualityView(run)
-    planted = (
+    corrupted = (
         None
         if options.mask is None
-        else read_planted(options.mask, open_dataset(data), len(view.regions))
+        else read_corrupted(options.mask, open_dataset(data), len(view.regions))
     )
     found = _score(run, data, options, scoring)
     files = {
@@ -138,7 +138,7 @@ def write_quality_page(
     rows = _choose(found, options)
     with show_progress("quality", len(rows), "tracklets") as progress:
         for number, section in enumerate(
-            _draw_tracklets(view, found, rows, options, planted), start=1
+            _draw_tracklets(view, found, rows, options, corrupted), start=1
         ):
             sections.append(section)
             files[f"tracklet-{number:03d}.png"] = section.png or b""
@@ -168,18 +168,18 @@ def _draw_tracklets(
     found: RunVectors,
     rows: Ints,
     options: QualityOptions,
-    planted: NDArray[np.bool_] | None,
+    corrupted: NDArray[np.bool_] | None,
 ) -> Iterator[Section]:
     starts, images = _list_starts(found.dataset), open_images(found.dataset)
     for row in rows.tolist():
         start, stop = starts[row : row + 2].tolist()
         scores = found.scores[start:stop]
         positions = pick_positions(scores, options.n_frames)
-        spoiled = None if planted is None else planted[start:stop][positions]
+        marked = None if corrupted is None else corrupted[start:stop][positions]
         scored = view.describe(
             [_decode_to_show(images, start + position) for position in positions],
             positions,
-            spoiled,
+            marked,
         )
         yield _make_section(found.dataset, row, scores, scored)
 
@@ -207,8 +207,8 @@ def _score(run: Path, data: Path, options: QualityOptions, scoring: ScoringOptio
     return embed_run(run, data, scoring, rows)
 
 
-def read_planted(mask: Path, dataset: Dataset, n_regions: int) -> NDArray[np.bool_]:
-    """(F, R), True where noise was planted; the one region of QAN is the whole frame.
+def read_corrupted(mask: Path, dataset: Dataset, n_regions: int) -> NDArray[np.bool_]:
+    """(F, R), True where a region was corrupted; the one region of QAN is the whole frame.
 
     Errors: LpwError for a mask that is not there or a network of other regions, MismatchError for
     one of other frames.
@@ -217,7 +217,7 @@ def read_planted(mask: Path, dataset: Dataset, n_regions: int) -> NDArray[np.boo
         raise LpwError(
             mask,
             "no such file",
-            "the mask of planted noise",
+            "the mask of a corrupted dataset",
             "give the one that was made with the dataset",
         )
     if n_regions not in (1, len(REGIONS)):

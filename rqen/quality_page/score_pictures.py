@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.quality_page.figures import SOFT, TEXT, region_colour, render
+from rqen.quality_page.plotting import SOFT, TEXT, region_colour, render
 
 _FRAME_INCH = (0.95, 1.9)  # width, height
 _GAP_INCH, _LEFT_INCH, _TOP_INCH, _BOTTOM_INCH = 0.11, 0.78, 0.34, 0.36
-_MORE, _LESS, _PLANTED = "#009E73", "#D55E00", "#CC79A7"
+_MORE, _LESS, _CORRUPTED = "#009E73", "#D55E00", "#CC79A7"
 _MAX_TINT = 0.5
 _LEAST_RATIO = 1.05  # a set of even frames is not painted as if it had good and bad ones
 _N_BINS = 60
@@ -32,7 +32,7 @@ class ScoredSet:
         positions: (T,) place of each frame in the tracklet.
         division: parts of the height, from above, one per region.
         regions: their names.
-        planted: (T, R), True where noise was planted; None where nothing is known of that.
+        corrupted: (T, R), True where a region was corrupted; None where that is unknown.
     """
 
     images: list[Pixels]
@@ -41,7 +41,7 @@ class ScoredSet:
     positions: list[int]
     division: tuple[float, ...]
     regions: tuple[str, ...]
-    planted: NDArray[np.bool_] | None = None
+    corrupted: NDArray[np.bool_] | None = None
 
     @property
     def shares(self) -> Floats:
@@ -159,9 +159,9 @@ def _draw_region(
         "bbox": ground,
     }
     panel.text(left + 0.06, top + height - 0.05, text, **words)
-    if scored.planted is not None and scored.planted[i, region]:
+    if scored.corrupted is not None and scored.corrupted[i, region]:
         inner = size[0] - 0.06, height - 0.06
-        look = {"edgecolor": _PLANTED, "linewidth": 2.2, "linestyle": (0, (2, 1))}
+        look = {"edgecolor": _CORRUPTED, "linewidth": 2.2, "linestyle": (0, (2, 1))}
         _add_box(panel, (left + 0.03, top + 0.03), inner, fill=False, **look)
 
 
@@ -216,7 +216,7 @@ def _draw_margin(panel: Any, scored: ScoredSet, limit: float, bottom: float) -> 
         (f"■ counts up to {2**limit:.2f} times", _MORE),
         (f"■ down to {2**-limit:.2f} times an even share", _LESS),
     ]
-    parts += [("□ noise planted", _PLANTED)] if scored.planted is not None else []
+    parts += [("□ corrupted", _CORRUPTED)] if scored.corrupted is not None else []
     for k, (text, colour) in enumerate(parts):
         panel.text(
             _LEFT_INCH + (0.0, 1.75, 4.0)[k],

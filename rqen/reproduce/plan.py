@@ -58,7 +58,7 @@ class Training:
 
     Attributes:
         name: of its folder.
-        method: of network.METHODS.
+        method: of `rqen.model.methods`.
         recipe: with the seed in it.
         data: dataset.
         digest: the dataset's.
@@ -280,7 +280,7 @@ def _fit_recipe(request: Request, row: Row, seed: int) -> Recipe:
     recipe = read_recipe(request.recipe, (*request.changes, *row.changes, f"train.seed={seed}"))
     if row.method:
         recipe = recipe.adapt(row.method)
-        recipe.design(row.method)
+        recipe.specify(row.method)
     return recipe
 
 

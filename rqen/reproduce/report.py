@@ -7,7 +7,7 @@ from typing import Any
 
 from lpw_toolkit.errors import join_names
 from lpw_toolkit.evaluation.table_writer import TextTable
-from rqen.reproduce.figures import Figures, summarise_rows
+from rqen.reproduce.aggregate_results import Figures, summarise_rows
 from rqen.reproduce.forms import Report
 from rqen.reproduce.identity import describe_identity, identify
 from rqen.reproduce.paper import METRICS, PaperRow, PaperTable, read_paper

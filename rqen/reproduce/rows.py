@@ -15,7 +15,7 @@ class Row:
     Attributes:
         name: in files, and after `--method`.
         label: in tables.
-        method: a name of `network.METHODS`; empty for an ONNX model.
+        method: a name of `rqen.model.methods`; empty for an ONNX model.
         changes: to the recipe, after the user's own: they are what the row is.
         cut: number of the region that is cut from the jointly trained network; None is the whole
             vector.

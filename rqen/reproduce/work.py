@@ -62,7 +62,7 @@ def run_plan(
     """Runs what is missing, in order; the results by the items' names.
 
     Args:
-        report: told of each row as it ends; not of those that were there.
+        report: called with each row when it is finished; not with those that existed already.
 
     Errors: LpwError where several processes were started, where a result or run that is there has
     other settings, and as training, embedding and evaluation say. What is published stays; a signal
@@ -157,7 +157,7 @@ class Worker:
         return np.unique(np.concatenate(parts))
 
     def _train(self, training: Training, seconds: dict[str, float | None]) -> Path:
-        """The folder of a complete run, which is trained, or goes on, where it is not."""
+        """The folder of a complete run; it is trained, or resumed, where it is not complete."""
         folder = self._plan.request.out / "runs" / training.name
         start = None if training.start is None else self._train(training.start, seconds)
         if (folder / run_folder.MODEL).is_file():

@@ -1,5 +1,5 @@
-"""A run's folder: what it was asked, where it stands, what it logged. A stopped run goes on from
-it, to the same end.
+"""A run's folder: its settings, its state, its log. A stopped run resumes from it, with the same
+result.
 
     runs/NAME/
       run.json                  method, recipe, dataset, split, persons, starting weights, versions
@@ -8,7 +8,7 @@ it, to the same end.
       model.safetensors         the weights that are kept; present: the run is complete
       log.jsonl, log.csv        one line per logged step, up to the checkpoint
       curve.png                 losses, figures of those held out, learning rate
-      tensorboard/              the log once more, where it was asked for
+      tensorboard/              the log once more, with --tensorboard
 
 Everything is published whole; nothing is ever unpickled.
 """
@@ -34,7 +34,7 @@ from lpw_toolkit.networks.tensor_file import parse_tensors
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
 _RUN_DIGEST = "run_sha256"
-#: Of run.json what nobody asked for: what the machine chose, and what came of the training.
+#: Of run.json what is no setting: what the machine chose, and the result of the training.
 _NOT_ASKED = ("digest", "mode", "kept", "model_sha256")
 _MAX_NAME_CHARS, _MAX_SPLIT = 400, 32_767
 
@@ -93,7 +93,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def digest_settings(facts: dict[str, Any]) -> str:
-    """SHA-256 (hex) over what was asked for: all of run.json but what the machine chose and what
+    """SHA-256 (hex) over the settings: all of run.json but what the machine chose and what
     came of it."""
     asked = {key: value for key, value in facts.items() if key not in _NOT_ASKED}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -133,11 +133,11 @@ def _check_facts(facts: Any) -> None:
     for name, most in (("width", limit("image_side")), ("split", _MAX_SPLIT)):
         number = facts.get(name)
         if number is not None and (type(number) is not int or not 0 <= number <= most):
-            raise TypeError(f"a {name} that is no number of 0 to {most}")
+            raise TypeError(f"a {name} that is not a number from 0 to {most}")
     recipe = make_recipe(
         facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"}
     )
-    recipe.design(facts["method"])
+    recipe.specify(facts["method"])
     _check_mode(facts["mode"])
 
 
@@ -269,7 +269,7 @@ def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> No
     if not isinstance(best_at, dict) or not all(
         type(value) in (int, float) for value in best_at.values()
     ):
-        raise ValueError("figures that are none")
+        raise ValueError("figures that are not numbers")
     for name, value in tensors.items():
         if not name.startswith((_MODEL, _OPTIMISER, _BEST)):
             raise ValueError(f"an unknown tensor {name[:80]!r}")

@@ -54,7 +54,7 @@ class Mode:
             device.type, torch.bfloat16, enabled=enabled, cache_enabled=keeps_casts
         )
 
-    def lay(self, images: Tensor) -> Tensor:
+    def to_layout(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) in this layout."""
         return (
             images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
@@ -129,7 +129,6 @@ def _release_memory() -> None:
 
 
 def wait_for(device: torch.device) -> None:
-    """Returns when the device has done what it was given; a GPU works behind the program that asks
-    it."""
+    """Returns when the device has finished; a GPU runs asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -26,7 +26,7 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
     try:
         if facts.get("width") is not None:
             backbone = type(backbone)(facts["width"])
-        network = SetNetwork(backbone, recipe.design(facts["method"]), len(facts["persons"]), size)
+        network = SetNetwork(backbone, recipe.specify(facts["method"]), len(facts["persons"]), size)
         network.load_state_dict(state.model)
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()[:200]})"

@@ -1,5 +1,5 @@
-"""The processes that train together: PyTorch's own engine, started by torchrun; alone where nobody
-started any."""
+"""The processes that train together: PyTorch's own engine, started by torchrun; one process without
+it."""
 
 import os
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class ProcessGroup:
         return self.share.n == 1
 
     def join(self, network: nn.Module) -> nn.Module:
-        """The network, whose gradients are averaged over the team."""
+        """The network, whose gradients are averaged over all processes."""
         if self.is_alone:
             return network
         devices = [self.device] if self.device.type == "cuda" else None
@@ -57,7 +57,7 @@ class ProcessGroup:
 
 @contextmanager
 def open_process_group() -> Iterator[ProcessGroup]:
-    """The team that torchrun started, or this process alone; on a GPU where there is one.
+    """The processes that torchrun started, or this process alone; on a GPU where there is one.
 
     Errors: LpwError for an environment that torchrun did not make.
     """

@@ -30,15 +30,15 @@ class TrainJob:
     Attributes:
         data: a dataset.
         out: folder of the run.
-        method: a name of `network.METHODS`.
+        method: a name of `rqen.model.methods`.
         recipe: everything else.
         split: number of the split whose `train` tracklets are used; None takes every named tracklet
             of the dataset.
         start_from: a run whose weights, all but the classifiers, are the start.
         download: whether public weights may be fetched.
         n_workers: processes that make batches ahead.
-        resume: whether a run that was stopped goes on; otherwise an `out` that holds one is an
-            error.
+        resume: whether a run that `out` holds is resumed; otherwise it is an error. A new run
+            starts either way.
         tensorboard: whether the log is also written as TensorBoard reads it.
     """
 
@@ -74,7 +74,7 @@ def build_network(job: TrainJob, n_persons: int) -> SetNetwork:
     options = BackboneOptions(recipe.model.weights, job.download, recipe.model.last_stride)
     backbone = open_backbone(recipe.model.backbone, options)
     network = SetNetwork(
-        backbone, recipe.design(job.method), n_persons, (recipe.data.height, recipe.data.width)
+        backbone, recipe.specify(job.method), n_persons, (recipe.data.height, recipe.data.width)
     )
     if job.start_from is not None:
         _start_from(network, job.start_from)
@@ -138,10 +138,10 @@ def describe_job(
 
 
 def open_folder(job: TrainJob, facts: dict[str, Any]) -> dict[str, Any] | None:
-    """Makes the run's folder, or opens it to go on: then run.json as it was written before.
+    """Makes the folder of a new run, or opens that of a run to resume: then returns its run.json.
 
     Errors: LpwError for a folder that holds something else, a run of other settings (they are
-    listed), or one that is there although nobody asked to go on.
+    listed), or a run that is not to be resumed.
     """
     out = make_folder(job.out)
     if not (out / run_folder.RUN).is_file():
@@ -151,8 +151,8 @@ def open_folder(job: TrainJob, facts: dict[str, Any]) -> dict[str, Any] | None:
             )
         return None
     if not job.resume:
-        do = "add --resume to go on with it, or choose another --out"
-        raise LpwError(out, "a run that is there already", "a new folder", do)
+        do = "add --resume to resume it, or choose another --out"
+        raise LpwError(out, "a run that exists already", "a new folder", do)
     before = run_folder.read_run(out)
     facts = {
         key: value for key, value in facts.items() if key != "data_digest" or key in before

@@ -73,7 +73,7 @@ def freeze_statistics(network: SetNetwork) -> None:
 
 
 def refuse_non_finite(loss: float, iteration: int) -> None:
-    """Errors: LpwError for a loss that is no number."""
+    """Errors: LpwError for a loss that is not finite."""
     if not math.isfinite(loss):
         do = "the last checkpoint is kept: train with a smaller optim.lr, or precision float32"
         raise LpwError(f"loss at iteration {iteration}", f"{loss}", "a finite number", do)

@@ -29,7 +29,7 @@ def require_tensorboard() -> None:
 def publish_events(run: Path, rows: list[dict[str, Any]], iteration: int) -> None:
     """Publishes the rows of the log that no earlier file has, in a file named by `iteration`.
 
-    Files of later iterations, which a run that goes on from an earlier checkpoint makes again, are
+    Files of later iterations, which a run that resumes from an earlier checkpoint makes again, are
     removed.
 
     Errors: OSError.

@@ -3,9 +3,9 @@
     batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a
     checkpoint and the log
 
-A stopped run goes on at its last checkpoint and ends with the same weights to the bit, on one kind
-of processor. The test split is never looked at: the last iteration counts, or the best on persons
-held out of training (validation.py).
+A stopped run resumes from its last checkpoint and ends with the same weights to the bit, on one
+kind of processor. The test split is never looked at: the last iteration counts, or the best on
+persons held out of training (validation.py).
 """
 
 import os
@@ -28,7 +28,6 @@ from rqen.data.augment import Augmentation
 from rqen.data.batches import Batch, Batches, Shard, open_loader
 from rqen.data.samplers import Pool, make_pool
 from rqen.inference.embed import EmbedOptions
-from rqen.losses.objective import compute_loss
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
 from rqen.recipe import TrainRecipe
@@ -39,6 +38,7 @@ from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
 from rqen.training.job import TrainJob, build_network, choose_rows, describe_job, open_folder
 from rqen.training.loss_curve import draw_log
+from rqen.training.objective import compute_loss
 from rqen.training.optimiser import (
     freeze_statistics,
     make_optimiser,
@@ -54,9 +54,9 @@ _LOG_EVERY = 20
 
 
 def train(job: TrainJob, team: ProcessGroup) -> Path:
-    """Trains, or goes on training; returns the folder of the run.
+    """Trains, or resumes training; returns the folder of the run.
 
-    Errors: LpwError for a job that cannot be done or a loss that is no number, CorruptCropError
+    Errors: LpwError for a job that cannot be done or a loss that is not finite, CorruptCropError
     naming an image, MismatchError for a damaged checkpoint. Whatever ends it, the last checkpoint
     stays; a signal is answered by one more, after the step that is under way, and then obeyed.
     """
@@ -76,29 +76,29 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
     mode, digest = Mode(**said["mode"]), str(said["digest"])
     mode = replace(
         mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team)
-    )  # it may go on elsewhere
+    )  # it may resume on another machine
     network = mode.prepare(network)
     optimiser = make_optimiser(network, recipe.optim)
     runner = Runner(job, team, network, optimiser, mode)
     done, rows = runner.restore(digest)
-    n, pace = recipe.train.iterations, Throughput()
+    n, throughput = recipe.train.iterations, Throughput()
     with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
         batches = open_loader(
             _make_batches(job, index, pool, network, team.share), done, n, job.n_workers
         )
-        for iteration, batch in enumerate(pace.watch(batches), done + 1):
+        for iteration, batch in enumerate(throughput.watch(batches), done + 1):
             parts = runner.step(batch, iteration - 1)
             progress.note(
-                f"loss {parts['loss']:.3f}, {pace.images_per_s * team.share.n:.0f} images/s"
+                f"loss {parts['loss']:.3f}, {throughput.images_per_s * team.share.n:.0f} images/s"
             )
             progress.advance()
             last = iteration == n or bool(signals)
-            row = {"iteration": iteration, **parts, **pace.read()}
+            row = {"iteration": iteration, **parts, **throughput.read()}
             if len(held_out) and is_due(iteration, recipe.train.validate_every, end=iteration == n):
                 row |= runner.validate(iteration, index, held_out)
             if is_due(iteration, _LOG_EVERY, end=last) or "val_map" in row:
                 rows.append(row)
-                pace.restart()
+                throughput.restart()
             if is_due(iteration, recipe.train.checkpoint_every, end=last):
                 runner.save(iteration, digest, rows)
             if signals:
@@ -147,7 +147,7 @@ class Runner:
     def step(self, batch: Batch, iteration: int) -> dict[str, Any]:
         """One step of the optimiser; the loss, its parts and the rate.
 
-        Errors: LpwError for a loss that is no number (the weights are then as before), or where
+        Errors: LpwError for a loss that is not finite (the weights are then unchanged), or where
         memory ends.
         """
         recipe = self.job.recipe
@@ -159,7 +159,7 @@ class Runner:
             refuse_non_finite(float(loss.detach()), iteration + 1)  # waits for a GPU, so not sooner
             self.optimiser.step()
         except RuntimeError as error:
-            if _is_shortage(error):
+            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
                 raise _describe_shortage(recipe.data.batch) from error
             raise
         values = {
@@ -173,7 +173,7 @@ class Runner:
             freeze_statistics(self.network)
         images = normalise(batch.images.to(self.team.device), self.network.backbone.pixels)
         n_sets, n_frames = images.shape[:2]
-        images = self.mode.lay(images.flatten(0, 1)).unflatten(0, (n_sets, n_frames))
+        images = self.mode.to_layout(images.flatten(0, 1)).unflatten(0, (n_sets, n_frames))
         if self.mode.cuda_graph and not self._is_recorded:
             record_passes(self.network, images, self.mode)
             self._is_recorded = True
@@ -198,7 +198,7 @@ class Runner:
         return figures
 
     def restore(self, digest: str) -> tuple[int, list[dict[str, Any]]]:
-        """Steps done and the log of a run that goes on; nothing of a new one."""
+        """Steps done and the log of a run to resume; 0 and nothing for a new one."""
         file = self.job.out / run_folder.CHECKPOINT
         if not file.is_file():
             return 0, []
@@ -248,8 +248,8 @@ def _agree_on_run(
     index: TrackletIndex,
     pool: Pool,
 ) -> dict[str, Any]:
-    """run.json: as recorded when the run goes on, else with the mode that a trial chose, written by
-    who leads."""
+    """run.json: as recorded when the run resumes, else with the mode that a trial chose, written by
+    the leading process."""
     if team.leads:
         before = open_folder(job, facts)
         if before is None:
@@ -323,10 +323,6 @@ def hold_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
         if noted:
             os.kill(os.getpid(), noted[0])
-
-
-def _is_shortage(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
 def _describe_shortage(batch: str) -> LpwError:

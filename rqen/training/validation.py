@@ -72,7 +72,7 @@ def split_pool(index: TrackletIndex, pool: Pool, recipe: TrainRecipe) -> tuple[P
     if not len(judge_labels(labels, labels).good.columns):
         do = "take a larger share, or leave it at 0"
         raise LpwError(
-            "train.validation", "nobody seen by two cameras among those held out", "one or more", do
+            "train.validation", "no held-out person seen by two cameras", "one or more", do
         )
     return kept, held
 

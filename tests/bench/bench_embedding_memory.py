@@ -30,7 +30,8 @@ from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.dataset.tables import make_table, write_table
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.backbone import BackboneOptions, open_backbone
-from rqen.model.network import SetNetwork, design_method
+from rqen.model.method import open_method
+from rqen.model.network import SetNetwork
 from rqen.run.malloc import keep_freed_memory
 
 SIZE = 128, 64
@@ -84,7 +85,7 @@ def run_worker(root: Path, given: argparse.Namespace) -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     backbone = open_backbone(given.backbone, BackboneOptions("random"))
-    network = SetNetwork(backbone, design_method("rqen"), 10, SIZE)
+    network = SetNetwork(backbone, open_method("rqen"), 10, SIZE)
     index = open_index(root)
     options = EmbedOptions(*SIZE, batch=given.batch, n_workers=given.workers)
     embed_tracklets(network, open_index(given.warm), np.arange(1), options)

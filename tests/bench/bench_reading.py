@@ -31,7 +31,8 @@ from machine import print_table, write_result
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions
+from lpw_toolkit.clips.clip_loader import ClipLoader
+from lpw_toolkit.clips.clips import ClipDataset, ClipOptions
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset

@@ -7,7 +7,7 @@ alone reaches.
 
 Draws the street (by default that of bench_street.py: 120 persons, 2 scenes of 3 cameras), builds a
 dataset from its videos with simulated boxes, names the tracklets by the truth and splits the
-persons in halves. Every method of rqen.model.network.METHODS is trained on one half and tested on
+persons in halves. Every method of rqen.model.methods is trained on one half and tested on
 the other (protocol `market`: the other cameras answer). What is done is kept in FOLDER and not done
 again; after each row results/street_methods.json holds all rows that are there.
 """
@@ -31,8 +31,8 @@ from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.synth.street import STREETS, open_street, write_street
 from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.inference.run_vectors import ScoringOptions
-from rqen.model.network import METHODS
-from rqen.reproduce.figures import summarise_rows
+from rqen.model.method import METHODS
+from rqen.reproduce.aggregate_results import summarise_rows
 from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.work import WorkOptions, run_plan
@@ -41,7 +41,10 @@ from rqen.training.distributed import open_process_group
 PROTOCOL = "market"
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "map")
 #: Rows by the names of rqen.reproduce.rows; one region alone is a method too, trained alone.
-ROWS = ("untrained", *(f"{name}_alone" if name in ("ru", "rm", "rl") else name for name in METHODS))
+ROWS = (
+    "untrained",
+    *(f"{name}_alone" if name in ("ru", "rm", "rl") else name for name in METHODS.names()),
+)
 
 
 def make_dataset(out: Path, preset: str, seed: int) -> Dataset:

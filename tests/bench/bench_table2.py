@@ -18,7 +18,7 @@ from typing import Any
 from machine import RESULTS, describe_machine, print_table, write_result
 
 from rqen.inference.run_vectors import ScoringOptions
-from rqen.reproduce.figures import summarise_rows
+from rqen.reproduce.aggregate_results import summarise_rows
 from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
 from rqen.reproduce.record import Record, read_records, record_file, write_record
 from rqen.reproduce.work import WorkOptions, run_plan

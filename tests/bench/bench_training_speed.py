@@ -81,7 +81,7 @@ def make_extraction(recipe: Recipe, network: SetNetwork, mode: Mode) -> Callable
 
     @torch.no_grad()
     def describe() -> Any:
-        pixels = mode.lay(normalise(images, network.backbone.pixels))
+        pixels = mode.to_layout(normalise(images, network.backbone.pixels))
         with mode.autocast(pixels.device):
             return network.describe_frames(pixels)
 

@@ -13,13 +13,14 @@ import torch
 from click.testing import CliRunner, Result
 from lpw_cli.main import main
 from make_reid import SplitRow, make_reid, rewrite
+from tiny_runs import evaluate_run, read_scores
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.errors import LpwError, MismatchError
-from rqen.inference.run_vectors import ScoringOptions, embed_run, evaluate_run, read_quality
+from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.recipe import read_recipe
 from rqen.run import run_folder
 from rqen.training.distributed import ProcessGroup, Shard
@@ -105,7 +106,7 @@ class TestEmbed:
         read = read_embeddings(out, found.dataset)
         np.testing.assert_allclose(read.vectors, found.vectors, atol=1e-6)
         assert read.facts == found.facts
-        np.testing.assert_allclose(read_quality(quality, found.dataset), found.scores, atol=1e-6)
+        np.testing.assert_allclose(read_scores(quality, found.dataset), found.scores, atol=1e-6)
         assert "16 tracklets, 3840 numbers each, from 78 images" in done.stdout
         assert "3 scores for each of 78 images" in done.stdout
         said = json.loads(show(*words, "--json").stdout)

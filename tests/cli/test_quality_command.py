@@ -23,8 +23,8 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.names import show_name
-from rqen.corruption.inject import plant_noise
-from rqen.corruption.plan import NoiseConfig
+from rqen.corruption.inject import inject_corruption
+from rqen.corruption.plan import CorruptionConfig
 from rqen.data.batches import Shard
 from rqen.inference.run_vectors import embed_run
 from rqen.quality_page.quality_page import (
@@ -32,7 +32,7 @@ from rqen.quality_page.quality_page import (
     choose_rows,
     measure_spread,
     pick_positions,
-    read_planted,
+    read_corrupted,
 )
 from rqen.quality_page.score_pictures import ScoredSet, draw_scores, draw_set
 from rqen.recipe import read_recipe
@@ -195,12 +195,12 @@ def titles_of(data):
 
 class TestPlanted:
     def test_the_mask_is_drawn(self, run, data, tmp_path):
-        noisy = plant_noise(
-            data, tmp_path / "noisy", tmp_path / "mask.parquet", NoiseConfig(seed=1)
+        noisy = inject_corruption(
+            data, tmp_path / "noisy", tmp_path / "mask.parquet", CorruptionConfig(seed=1)
         )
-        planted = read_planted(tmp_path / "mask.parquet", noisy, 3)
-        assert planted.sum(axis=1).max() == 1
-        assert read_planted(tmp_path / "mask.parquet", noisy, 1).sum() == planted.sum() > 3
+        corrupted = read_corrupted(tmp_path / "mask.parquet", noisy, 3)
+        assert corrupted.sum(axis=1).max() == 1
+        assert read_corrupted(tmp_path / "mask.parquet", noisy, 1).sum() == corrupted.sum() > 3
         pages = []
         for more in ((), ("--mask", tmp_path / "mask.parquet")):
             out = tmp_path / f"q{len(more)}"
@@ -209,8 +209,12 @@ class TestPlanted:
         assert pages[0] != pages[1]
 
     def test_a_mask_of_other_frames(self, run, data, tmp_path):
-        plant_noise(
-            data, tmp_path / "noisy", tmp_path / "mask.parquet", NoiseConfig(), np.array([0, 1])
+        inject_corruption(
+            data,
+            tmp_path / "noisy",
+            tmp_path / "mask.parquet",
+            CorruptionConfig(),
+            np.array([0, 1]),
         )
         error = call(
             run, "--data", data, "--out", tmp_path / "q", "--mask", tmp_path / "mask.parquet"
@@ -291,7 +295,7 @@ class TestPictures:
             {"scores": np.full((3, 3), 0.5, dtype=np.float32)},
             {"scores": np.full((3, 3), 1e-30, dtype=np.float32)},
             {"activation": np.zeros((3, 1, 1), dtype=np.float32)},
-            {"planted": np.eye(3, dtype=bool)},
+            {"corrupted": np.eye(3, dtype=bool)},
         ],
     )
     def test_odd_sets_are_drawn(self, changes):

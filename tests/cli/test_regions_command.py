@@ -88,7 +88,7 @@ class TestLandmarks:
     def test_a_recipe_takes_what_is_printed(self, data, tmp_path):
         said = ask(data, "--landmarks", write_csv(tmp_path / "l.csv", make_rows(data)))
         assert read_recipe("modern", (said["set_rounded"],)).model.division == (3.0, 2.0, 2.0)
-        exact = read_recipe("modern", (said["set_exact"],)).design("rqen").division
+        exact = read_recipe("modern", (said["set_exact"],)).specify("rqen").division
         assert exact == pytest.approx(said["rows"], abs=1e-3)
         weights = weigh_rows(16, exact)
         assert weights.sum(1).tolist() == pytest.approx([1, 1, 1])
@@ -181,7 +181,7 @@ class TestPose:
 
     def test_nobody_found(self, data, tmp_path):
         weights = make_pose(tmp_path / "yolo-pose.pt", bias=-9.0)
-        with pytest.raises(LpwError, match="got nobody on any of 3 images"):
+        with pytest.raises(LpwError, match="got no person on any of 3 images"):
             raise call(data, "--pose", weights, "--images", 3, "--image-size", 64).exception
 
 

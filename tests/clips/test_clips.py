@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_dataset import make_dataset
 
-from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions, collate
+from lpw_toolkit.clips.clip_loader import ClipLoader
+from lpw_toolkit.clips.clips import ClipDataset, ClipOptions, collate
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.embedding.sampling import (

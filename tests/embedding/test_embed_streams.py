@@ -12,7 +12,8 @@ from lpw_toolkit.dataset.clip_index import open_index
 from rqen.inference import embed
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.backbone import IMAGENET, Maps
-from rqen.model.network import SetNetwork, design_method
+from rqen.model.method import open_method
+from rqen.model.network import SetNetwork
 
 
 class Backbone(torch.nn.Module):
@@ -37,7 +38,7 @@ def test_at_most_two_batches_are_held_however_long_a_tracklet(
     make_dataset(tmp_path / "d", n_tracklets=60 // n_frames, n_frames=n_frames)
     index = open_index(tmp_path / "d")
     torch.manual_seed(0)
-    network = SetNetwork(Backbone(), design_method(method), 3, (64, 32))
+    network = SetNetwork(Backbone(), open_method(method), 3, (64, 32))
     held: list[weakref.ref[torch.Tensor]] = []
     most = []
     describe = network.describe_frames
@@ -61,7 +62,7 @@ def test_a_tracklet_is_summed_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
     """Between batches there is one running sum, as large as a vector."""
     make_dataset(tmp_path / "d", n_tracklets=1, n_frames=40)
     index = open_index(tmp_path / "d")
-    network = SetNetwork(Backbone(), design_method("rqen"), 3, (64, 32))
+    network = SetNetwork(Backbone(), open_method("rqen"), 3, (64, 32))
     sizes = []
     add = embed.SetSums.add
 

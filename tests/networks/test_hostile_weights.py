@@ -327,7 +327,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         ({"evil": torch.zeros(3)}, "an unknown tensor 'evil'"),
         ({"iteration": "-7"}, "iteration -7"),
         ({"iteration": "x"}, "damaged"),
-        ({"best_at": "[1,2]"}, "figures that are none"),
+        ({"best_at": "[1,2]"}, "figures that are not numbers"),
         ({"best_at": "[" * 100_000}, "nested too deeply"),
         ({"digest": "0" * 64}, "a checkpoint of other settings"),
     ],

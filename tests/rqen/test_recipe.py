@@ -53,9 +53,9 @@ def test_changes():
 
 def test_a_method_takes_the_division_of_the_recipe_unless_it_has_one_part():
     recipe = read_recipe("paper", ("model.division=[4, 1, 2]",))
-    assert recipe.design("rqen").division == (4.0, 1.0, 2.0)
-    assert recipe.design("qan").division == (1.0,)
-    assert recipe.design("more-params").quality == "appended"
+    assert recipe.specify("rqen").division == (4.0, 1.0, 2.0)
+    assert recipe.specify("qan").division == (1.0,)
+    assert recipe.specify("more-params").quality == "appended"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ class TestAdapt:
 
     def test_a_part_that_the_division_lacks(self):
         with pytest.raises(LpwError, match="2 parts"):
-            read_recipe("modern", ("model.division=[1, 1]",)).design("rl")
+            read_recipe("modern", ("model.division=[1, 1]",)).specify("rl")
 
 
 @pytest.mark.parametrize(

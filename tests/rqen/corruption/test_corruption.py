@@ -1,4 +1,4 @@
-"""Planted noise: what is drawn, what it does to pixels, the dataset and the mask beside it, and
+"""Corruption: what is drawn, what it does to pixels, the dataset and the mask beside it, and
 what is measured."""
 
 import hashlib
@@ -19,20 +19,21 @@ from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.labels import Labels, read_labels
 from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, write_table
+from lpw_toolkit.dataset.workspace import LOCAL
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import iter_files
-from rqen.corruption.corrupt import find_rows, spoil
-from rqen.corruption.evaluate import ask_each_camera, compare_scores, measure_auc
-from rqen.corruption.inject import describe_crowd, plant_noise, read_mask
+from rqen.corruption.corrupt import corrupt_region, find_rows
+from rqen.corruption.evaluate import compare_scores, measure_auc, rank_by_each_camera
+from rqen.corruption.inject import find_donors, inject_corruption, read_mask
 from rqen.corruption.plan import (
     BLUR,
     COVER,
     DARKEN,
     KINDS,
     REGIONS,
-    Crowd,
-    NoiseConfig,
-    draw_spoiling,
+    CorruptionConfig,
+    DonorPool,
+    draw_corruption,
 )
 
 MIDDLE = np.array([0.5, 0.5, 0.5, 0.5])
@@ -41,7 +42,7 @@ MIDDLE = np.array([0.5, 0.5, 0.5, 0.5])
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """24 tracklets of 5 to 9 frames; scenes 1 and 2 as test and training, in one split."""
-    root = tmp_path_factory.mktemp("noise") / "source"
+    root = tmp_path_factory.mktemp("corruption") / "source"
     dataset = make_dataset(root, n_tracklets=24, n_frames=5, boxes=False)
     rows = [
         (
@@ -73,57 +74,60 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def planted(source, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("planted")
-    return plant_noise(
-        source, folder / "noisy", folder / "mask.parquet", NoiseConfig(seed=3)
+def injected(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("injected")
+    return inject_corruption(
+        source, folder / "corrupted", folder / "mask.parquet", CorruptionConfig(seed=3)
     ), folder / "mask.parquet"
 
 
-def make_crowd(lengths: list[int], persons: list[int], subset: list[int] | None = None) -> Crowd:
+def make_pool(lengths: list[int], persons: list[int], subset: list[int] | None = None) -> DonorPool:
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    return Crowd(np.array(persons), np.array(subset or [0] * len(persons)), starts)
+    return DonorPool(np.array(persons), np.array(subset or [0] * len(persons)), starts)
 
 
 class TestPlan:
     @given(st.lists(st.integers(1, 9), min_size=2, max_size=8), st.integers(0, 99))
     def test_half_of_the_frames_of_each_tracklet(self, lengths, seed):
-        crowd = make_crowd(lengths, list(range(len(lengths))))
-        spoiling = draw_spoiling(crowd, np.arange(len(lengths)), seed)
-        owner = np.searchsorted(crowd.starts, spoiling.frame, "right") - 1
+        pool = make_pool(lengths, list(range(len(lengths))))
+        corruption = draw_corruption(pool, np.arange(len(lengths)), seed)
+        owner = np.searchsorted(pool.starts, corruption.frame, "right") - 1
         assert np.bincount(owner, minlength=len(lengths)).tolist() == [n // 2 for n in lengths]
-        assert np.all(np.diff(spoiling.frame) > 0)
-        donor = np.searchsorted(crowd.starts, spoiling.donor, "right") - 1
+        assert np.all(np.diff(corruption.frame) > 0)
+        donor = np.searchsorted(pool.starts, corruption.donor, "right") - 1
         assert np.all(donor != owner)
 
     def test_regions_kinds_and_donors_are_drawn_evenly(self):
-        crowd = make_crowd([4] * 3000, list(range(3000)))
-        spoiling = draw_spoiling(crowd, np.arange(3000), 0)
-        table = np.histogram2d(spoiling.region, spoiling.kind, bins=(3, 3))[0]
+        pool = make_pool([4] * 3000, list(range(3000)))
+        corruption = draw_corruption(pool, np.arange(3000), 0)
+        table = np.histogram2d(corruption.region, corruption.kind, bins=(3, 3))[0]
         assert np.all(np.abs(table - 6000 / 9) < 5 * np.sqrt(6000 / 9))
-        assert np.bincount(spoiling.frame % 4).tolist() == pytest.approx([1500] * 4, abs=150)
-        assert np.ptp(np.bincount(spoiling.donor // 400)) < 350
+        assert np.bincount(corruption.frame % 4).tolist() == pytest.approx([1500] * 4, abs=150)
+        assert np.ptp(np.bincount(corruption.donor // 400)) < 350
 
     def test_patches_stay_in_the_subset_and_come_from_named_persons(self):
-        crowd = make_crowd([6] * 8, [0, 0, 1, -1, 2, 3, -1, 3], [0, 0, 0, 0, 1, 1, 1, 1])
+        pool = make_pool([6] * 8, [0, 0, 1, -1, 2, 3, -1, 3], [0, 0, 0, 0, 1, 1, 1, 1])
         for seed in range(20):
-            spoiling = draw_spoiling(crowd, np.arange(8), seed)
-            owner, donor = spoiling.frame // 6, spoiling.donor // 6
-            assert np.array_equal(crowd.subset[owner], crowd.subset[donor])
-            assert np.all(crowd.person[donor] >= 0)
-            assert np.all(crowd.person[donor] != crowd.person[owner])
+            corruption = draw_corruption(pool, np.arange(8), seed)
+            owner, donor = corruption.frame // 6, corruption.donor // 6
+            assert np.array_equal(pool.subset[owner], pool.subset[donor])
+            assert np.all(pool.person[donor] >= 0)
+            assert np.all(pool.person[donor] != pool.person[owner])
 
     def test_other_tracklets_change_nothing(self):
-        crowd = make_crowd([4, 5, 6, 7], [0, 1, 2, 3])
-        whole, part = draw_spoiling(crowd, np.arange(4), 5), draw_spoiling(crowd, np.array([2]), 5)
+        pool = make_pool([4, 5, 6, 7], [0, 1, 2, 3])
+        whole, part = (
+            draw_corruption(pool, np.arange(4), 5),
+            draw_corruption(pool, np.array([2]), 5),
+        )
         mine = (whole.frame >= 9) & (whole.frame < 15)
         assert np.array_equal(whole.place[mine], part.place)
         assert np.array_equal(whole.donor[mine], part.donor)
 
     def test_seeds_and_draws_differ(self):
-        crowd = make_crowd([8] * 6, list(range(6)))
+        pool = make_pool([8] * 6, list(range(6)))
         drawn = [
-            draw_spoiling(crowd, np.arange(6), seed, draw).place
+            draw_corruption(pool, np.arange(6), seed, draw).place
             for seed, draw in ((0, 0), (0, 1), (1, 0))
         ]
         assert not np.array_equal(drawn[0], drawn[1])
@@ -131,9 +135,9 @@ class TestPlan:
 
     def test_nobody_to_take_a_patch_from(self):
         with pytest.raises(LpwError, match="no other person beside that of tracklet 0"):
-            draw_spoiling(make_crowd([4, 4], [7, 7]), np.arange(2), 0)
+            draw_corruption(make_pool([4, 4], [7, 7]), np.arange(2), 0)
         with pytest.raises(LpwError, match="got none"):
-            draw_spoiling(make_crowd([4, 4], [7, 8]), np.zeros(0, dtype=np.int64), 0)
+            draw_corruption(make_pool([4, 4], [7, 8]), np.zeros(0, dtype=np.int64), 0)
 
     @pytest.mark.parametrize(
         "changes",
@@ -146,10 +150,10 @@ class TestPlan:
     )  # fmt: skip
     def test_bad_settings(self, changes):
         with pytest.raises(LpwError, match="choose another value"):
-            NoiseConfig(**changes)
+            CorruptionConfig(**changes)
 
 
-class TestSpoil:
+class TestCorrupt:
     def test_rows_are_as_the_regions_of_the_network(self):
         assert [find_rows(7, (3.0, 2.0, 2.0), r) for r in range(3)] == [(0, 3), (3, 5), (5, 7)]
         assert [find_rows(128, (3.0, 2.0, 2.0), r) for r in range(3)] == [
@@ -168,7 +172,7 @@ class TestSpoil:
         rng = np.random.default_rng(0)
         image, donor = rng.integers(0, 256, (2, 56, 24, 3), dtype=np.uint8)
         before = image.copy()
-        found = spoil(image, region, kind, donor, MIDDLE, NoiseConfig())
+        found = corrupt_region(image, region, kind, donor, MIDDLE, CorruptionConfig())
         top, bottom = find_rows(56, (3.0, 2.0, 2.0), region)
         assert np.array_equal(image, before)
         assert np.array_equal(
@@ -182,8 +186,13 @@ class TestSpoil:
             np.arange(70 * 20, dtype=np.uint16).reshape(70, 20, 1).repeat(3, 2).astype(np.uint8) | 1
         )
         place = np.array([0.0, 0.999, 0.5, 0.0])
-        found = spoil(
-            image, 1, COVER, donor, place, NoiseConfig(cover_height_frac=0.5, cover_width_frac=0.5)
+        found = corrupt_region(
+            image,
+            1,
+            COVER,
+            donor,
+            place,
+            CorruptionConfig(cover_height_frac=0.5, cover_width_frac=0.5),
         )
         rows, columns = np.nonzero(found[..., 0])
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 39, 10, 19)
@@ -192,7 +201,7 @@ class TestSpoil:
     def test_blur_has_the_deviation_that_is_stated(self):
         image = np.zeros((140, 64, 3), dtype=np.uint8)
         image[:, 32] = 255
-        row = spoil(image, 0, BLUR, None, MIDDLE, NoiseConfig(blur_sigma_frac=0.03))[
+        row = corrupt_region(image, 0, BLUR, None, MIDDLE, CorruptionConfig(blur_sigma_frac=0.03))[
             20, :, 0
         ].astype(float)
         spread = np.sqrt(np.sum(row * (np.arange(64) - 32.0) ** 2) / row.sum())
@@ -200,24 +209,24 @@ class TestSpoil:
 
     def test_darken_multiplies(self):
         image = np.full((14, 4, 3), 200, dtype=np.uint8)
-        found = spoil(image, 2, DARKEN, None, MIDDLE, NoiseConfig(darken_factor=0.15))
+        found = corrupt_region(image, 2, DARKEN, None, MIDDLE, CorruptionConfig(darken_factor=0.15))
         assert np.unique(found[10:]).tolist() == [30]
 
 
-class TestPlanting:
-    def test_the_dataset_is_an_ordinary_one(self, source, planted):
-        found, origin = planted[0], open_dataset(source)
+class TestInjection:
+    def test_the_dataset_is_an_ordinary_one(self, source, injected):
+        found, origin = injected[0], open_dataset(source)
         assert found.frames.drop(["sha256"]).equals(origin.frames.drop(["sha256"]))
         assert found.tracklets.equals(origin.tracklets)
         assert found.splits is not None
         assert found.splits.equals(origin.splits)
         assert found.manifest["parent"] == {"name": "little", "digest": origin.manifest["digest"]}
-        assert found.manifest["settings"]["planted_noise"]["blur_sigma_frac"] == 0.05
+        assert found.manifest["settings"]["corruption"]["blur_sigma_frac"] == 0.05
         images = open_images(found)
         assert all(images.decode(row).shape == (64, 32, 3) for row in range(len(images)))
 
-    def test_the_mask_is_apart_and_right(self, source, planted):
-        found, mask = planted
+    def test_the_mask_is_apart_and_right(self, source, injected):
+        found, mask = injected
         region, kind = read_mask(mask, found.frames)
         assert not [file for file in iter_files(found.root) if "mask" in file.name]
         assert np.array_equal(region >= 0, kind >= 0)
@@ -233,19 +242,23 @@ class TestPlanting:
                 ].mean()  # what the codec smears over a border counts for neither
                 assert (inner > 8) == (region[row] == r), inner
 
-    def test_clean_images_are_encoded_anew_like_the_others(self, source, planted):
-        region, _ = read_mask(planted[1], planted[0].frames)
+    def test_clean_images_are_encoded_anew_like_the_others(self, source, injected):
+        region, _ = read_mask(injected[1], injected[0].frames)
         row = int(np.flatnonzero(region < 0)[0])
         pixels = open_images(open_dataset(source)).decode(row)
         data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-        assert planted[0].frames["sha256"][row].as_py() == hashlib.sha256(data).digest()
+        assert injected[0].frames["sha256"][row].as_py() == hashlib.sha256(data).digest()
 
-    def test_some_tracklets_alone_are_the_same(self, source, planted, tmp_path):
-        part = plant_noise(
-            source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(seed=3), np.array([4, 2])
+    def test_some_tracklets_alone_are_the_same(self, source, injected, tmp_path):
+        part = inject_corruption(
+            source,
+            tmp_path / "d",
+            tmp_path / "m.parquet",
+            CorruptionConfig(seed=3),
+            np.array([4, 2]),
         )
         names = part.tracklets["tracklet_id"].to_pylist()
-        assert names == planted[0].tracklets["tracklet_id"].take([2, 4]).to_pylist()
+        assert names == injected[0].tracklets["tracklet_id"].take([2, 4]).to_pylist()
         everything, own = (
             {
                 (i["path"], h)
@@ -253,25 +266,46 @@ class TestPlanting:
                     *(d.frames[c].to_pylist() for c in ("image", "sha256")), strict=True
                 )
             }
-            for d in (planted[0], part)
+            for d in (injected[0], part)
         )
         assert own < everything
         assert read_mask(tmp_path / "m.parquet", part.frames)[0].shape == (part.frames.num_rows,)
 
     def test_again_is_nothing_to_do_and_the_mask_comes_back(self, source, tmp_path):
-        call = (source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(seed=1), np.arange(3))
-        first = plant_noise(*call)
+        call = (
+            source,
+            tmp_path / "d",
+            tmp_path / "m.parquet",
+            CorruptionConfig(seed=1),
+            np.arange(3),
+        )
+        first = inject_corruption(*call)
         mask = (tmp_path / "m.parquet").read_bytes()
         (tmp_path / "m.parquet").unlink()
         stamp = (tmp_path / "d" / "dataset.json").stat().st_mtime_ns
-        assert plant_noise(*call).manifest == first.manifest
+        assert inject_corruption(*call).manifest == first.manifest
         assert (tmp_path / "d" / "dataset.json").stat().st_mtime_ns == stamp
         assert (tmp_path / "m.parquet").read_bytes() == mask
         with pytest.raises(LpwError, match="other settings"):
-            plant_noise(*call[:3], NoiseConfig(seed=2), np.arange(3))
+            inject_corruption(*call[:3], CorruptionConfig(seed=2), np.arange(3))
+
+    def test_a_dataset_of_an_older_version_is_complete(self, source, tmp_path):
+        """Settings and names were those of `planted_noise` before."""
+        config = CorruptionConfig(seed=1)
+        call = (source, tmp_path / "d", tmp_path / "m.parquet", config, np.arange(3))
+        digest = inject_corruption(*call).digest
+        file = tmp_path / "d" / LOCAL / "plan.json"
+        plan = json.loads(file.read_text())
+        old = {**plan["settings"]["corruption"]}
+        old["n_spoiled"] = old.pop("n_corrupted")
+        plan |= {"name": "little-noise1", "settings": {"planted_noise": old}}
+        file.write_text(json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False))
+        assert inject_corruption(*call).digest == digest
 
     def test_several_draws_of_each_tracklet(self, source, tmp_path):
-        found = plant_noise(source, tmp_path / "d", tmp_path / "m.parquet", NoiseConfig(n_draws=2))
+        found = inject_corruption(
+            source, tmp_path / "d", tmp_path / "m.parquet", CorruptionConfig(n_draws=2)
+        )
         origin = open_dataset(source)
         names = origin.tracklets["tracklet_id"].to_pylist()
         assert found.tracklets["tracklet_id"].to_pylist() == [
@@ -284,49 +318,53 @@ class TestPlanting:
         images = open_images(found)
         assert images.decode(len(images) - 1).shape == (64, 32, 3)
 
-    def test_faults(self, source, planted, tmp_path):
+    def test_faults(self, source, injected, tmp_path):
         with pytest.raises(LpwError, match="a place inside the dataset"):
-            plant_noise(source, tmp_path / "d", tmp_path / "d" / "m.parquet", NoiseConfig())
+            inject_corruption(
+                source, tmp_path / "d", tmp_path / "d" / "m.parquet", CorruptionConfig()
+            )
         with pytest.raises(LpwError, match="no such folder"):
-            plant_noise(tmp_path / "none", tmp_path / "d", tmp_path / "m.parquet", NoiseConfig())
+            inject_corruption(
+                tmp_path / "none", tmp_path / "d", tmp_path / "m.parquet", CorruptionConfig()
+            )
         with pytest.raises(MismatchError, match="other rows than the frames"):
-            read_mask(planted[1], planted[0].frames.slice(1))
+            read_mask(injected[1], injected[0].frames.slice(1))
 
     def test_who_is_in_which_subset(self, source):
         index = open_index(source)
-        crowd, scenes = describe_crowd(index), index.tracklets["scene_id"].to_pylist()
-        named = crowd.person >= 0
-        assert np.array_equal(crowd.subset[named] == 1, np.array(scenes)[named] == "scen2")
+        pool, scenes = find_donors(index), index.tracklets["scene_id"].to_pylist()
+        named = pool.person >= 0
+        assert np.array_equal(pool.subset[named] == 1, np.array(scenes)[named] == "scen2")
 
 
-class TestAsking:
+class TestRanking:
     def test_by_hand(self):
         labels = Labels(
             np.array([0, 1, 0, 1, 1]), np.array([0, 0, 1, 1, 2]), np.zeros(5, dtype=np.int64)
         )
         angles = np.radians([0, 40, 10, 90, 50])
-        answers = ask_each_camera(
+        results = rank_by_each_camera(
             np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32), labels
         )
         # 0 finds 2. 1 finds 4, then 2, then 3. 2 finds 0. 3 finds 4, then 1. 4 finds 1, then 2 and
         # 3 (or 3, 2), 0.
-        assert answers.rows.tolist() == [0, 1, 2, 3, 4]
-        assert answers.person.tolist() == [0, 1, 0, 1, 1]
-        assert answers.hit.tolist() == [1, 1, 1, 1, 1]
-        assert answers.precision[:4] == pytest.approx([1, (1 + 2 / 3) / 2, 1, 1])
+        assert results.rows.tolist() == [0, 1, 2, 3, 4]
+        assert results.person.tolist() == [0, 1, 0, 1, 1]
+        assert results.hit.tolist() == [1, 1, 1, 1, 1]
+        assert results.precision[:4] == pytest.approx([1, (1 + 2 / 3) / 2, 1, 1])
 
     def test_a_person_of_one_camera_is_a_miss_and_the_nameless_do_not_ask(self):
         labels = Labels(
             np.array([0, 1, 0, -1]), np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.int64)
         )
-        answers = ask_each_camera(np.eye(4, dtype=np.float32) + 0.1, labels)
-        assert answers.rows.tolist() == [0, 1, 2]
-        assert answers.hit[1] == answers.precision[1] == 0
+        results = rank_by_each_camera(np.eye(4, dtype=np.float32) + 0.1, labels)
+        assert results.rows.tolist() == [0, 1, 2]
+        assert results.hit[1] == results.precision[1] == 0
 
     def test_one_camera(self):
         labels = Labels(np.arange(3), np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64))
         with pytest.raises(LpwError, match="cameras"):
-            ask_each_camera(np.eye(3, dtype=np.float32), labels)
+            rank_by_each_camera(np.eye(3, dtype=np.float32), labels)
 
     @pytest.mark.realdata
     def test_the_three_views_of_scene_1(self, shared_data, tmp_path):
@@ -334,14 +372,14 @@ class TestAsking:
             "lpw", shared_data / "mini_lpw", tmp_path / "d", in_place=True, allow_partial=True
         )
         tracklets = import_benchmark(config).dataset.tracklets
-        crowd = describe_crowd(open_index(tmp_path / "d"))
-        rows = np.flatnonzero(crowd.subset == 0)
+        pool = find_donors(open_index(tmp_path / "d"))
+        rows = np.flatnonzero(pool.subset == 0)
         labels = read_labels(tracklets).take(rows)
         _, person = np.unique(labels.person, return_inverse=True)
-        answers = ask_each_camera(np.eye(person.max() + 1, dtype=np.float32)[person], labels)
-        assert len(answers.rows) == 314
-        assert len(np.unique(answers.person)) == 116
-        assert answers.hit.all()
+        results = rank_by_each_camera(np.eye(person.max() + 1, dtype=np.float32)[person], labels)
+        assert len(results.rows) == 314
+        assert len(np.unique(results.person)) == 116
+        assert results.hit.all()
 
 
 class TestAuc:

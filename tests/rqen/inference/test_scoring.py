@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 from make_reid import make_reid
-from tiny_runs import OPTIONS, describe, make_run
+from tiny_runs import OPTIONS, describe, evaluate_run, make_run, read_scores
 
 from lpw_toolkit.dataset import tables
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
@@ -20,10 +20,8 @@ from rqen.inference.run_vectors import (
     ScoringOptions,
     cut_region,
     embed_run,
-    evaluate_run,
     make_embeddings,
     name_regions,
-    read_quality,
     shorten_regions,
     write_quality,
 )
@@ -194,42 +192,18 @@ class TestQuality:
         assert [row["region"] for row in first] == ["upper", "middle", "lower", "upper"]
         assert [row["position"] for row in first] == [0, 0, 0, 1]
         assert first[1]["score"] == found.scores[0, 1]
-        np.testing.assert_array_equal(read_quality(tmp_path / "q.parquet", dataset), found.scores)
+        np.testing.assert_array_equal(read_scores(tmp_path / "q.parquet", dataset), found.scores)
 
     def test_some_tracklets_only(self, run: Path, dataset: Dataset, tmp_path: Path) -> None:
         some = embed_run(run, dataset.root, OPTIONS, np.array([4]))
         write_quality(tmp_path / "q.parquet", some)
-        np.testing.assert_array_equal(read_quality(tmp_path / "q.parquet", dataset), some.scores)
+        np.testing.assert_array_equal(read_scores(tmp_path / "q.parquet", dataset), some.scores)
 
     def test_a_method_without_scores(self, dataset: Dataset, tmp_path: Path) -> None:
         found = embed_run(make_run(dataset, tmp_path / "run", method="qfix"), dataset.root, OPTIONS)
         with pytest.raises(LpwError, match="scores no frame"):
             write_quality(tmp_path / "q.parquet", found)
         assert not (tmp_path / "q.parquet").exists()
-
-    def test_another_dataset(self, found: RunVectors, tmp_path: Path) -> None:
-        write_quality(tmp_path / "q.parquet", found)
-        other = make_reid(tmp_path / "other", n_rounds=5)
-        with pytest.raises(MismatchError, match="scores of the dataset"):
-            read_quality(tmp_path / "q.parquet", other)
-
-    @pytest.mark.parametrize(
-        ("row", "message"),
-        [
-            (("nobody", 0, "upper", 0.5), "unknown tracklets nobody"),
-            (("scen1/view1/000001", 99, "upper", 0.5), "positions"),
-            (("scen1/view1/000001", -1, "upper", 0.5), "positions"),
-            (("scen1/view1/000001", 0, "upper", 0.5), "twice"),
-        ],
-    )
-    def test_rows_that_do_not_fit(
-        self, dataset: Dataset, tmp_path: Path, row: tuple[str, int, str, float], message: str
-    ) -> None:
-        rows = [("scen1/view1/000001", 0, "upper", 0.5), row]
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        tables.write_table(tmp_path / "q.parquet", tables.make_table(columns, QUALITY), QUALITY)
-        with pytest.raises(MismatchError, match=message):
-            read_quality(tmp_path / "q.parquet", dataset)
 
 
 class TestBadRuns:

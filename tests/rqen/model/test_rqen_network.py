@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lpw_toolkit.errors import LpwError
-from rqen.losses.set_losses import batch_hard_loss, pull_loss, triplet_loss
+from rqen.losses.batch_hard import batch_hard_loss
+from rqen.losses.released import pull_loss, triplet_loss
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import BackboneOptions, list_backbones, open_backbone
 from rqen.model.backbones.bn_inception import BNInception, fold_biases
-from rqen.model.network import METHODS, AuxiliaryHead, SetNetwork, design_method
+from rqen.model.method import METHODS, open_method
+from rqen.model.network import AuxiliaryHead, SetNetwork
 from rqen.model.pretrained import load_state, read_state
 from rqen.model.quality_predictor import QualityPredictor
 from rqen.model.regions import pool_regions, weigh_rows
@@ -316,11 +318,11 @@ class TestLosses:
 
 class TestSetNetwork:
     @pytest.mark.parametrize("heads", ["frame", "neck", "necks"])
-    @pytest.mark.parametrize("name", METHODS)
+    @pytest.mark.parametrize("name", METHODS.names())
     def test_every_method_trains_and_embeds(self, name, heads):
         torch.manual_seed(0)
         backbone = open_backbone("efficientnet_lite0", RANDOM)
-        network = SetNetwork(backbone, replace(design_method(name), heads=heads), 5, (64, 32))
+        network = SetNetwork(backbone, replace(open_method(name), heads=heads), 5, (64, 32))
         images = torch.randn(2, 3, 3, 64, 32)
         trained = network.train()(images)
         n_regions = 3 if name in ("rqen", "qfix", "more_params") else 1
@@ -341,12 +343,10 @@ class TestSetNetwork:
         backbone = open_backbone("efficientnet_lite0", RANDOM).eval()
         images = torch.randn(2, 3, 64, 32)
         whole = (
-            SetNetwork(backbone, design_method("qfix"), 5, (64, 32))
-            .eval()
-            .describe_frames(images)[1]
+            SetNetwork(backbone, open_method("qfix"), 5, (64, 32)).eval().describe_frames(images)[1]
         )
         alone = (
-            SetNetwork(backbone, design_method(name), 5, (64, 32)).eval().describe_frames(images)[1]
+            SetNetwork(backbone, open_method(name), 5, (64, 32)).eval().describe_frames(images)[1]
         )
         torch.testing.assert_close(alone[:, 0], whole[:, part])
 
@@ -354,7 +354,7 @@ class TestSetNetwork:
         counts = {
             name: count(
                 SetNetwork(
-                    open_backbone("efficientnet_lite0", RANDOM), design_method(name), 7, (64, 32)
+                    open_backbone("efficientnet_lite0", RANDOM), open_method(name), 7, (64, 32)
                 )
             )
             for name in ("rqen", "more_params", "qfix")
@@ -364,7 +364,7 @@ class TestSetNetwork:
     def test_qan_is_rqen_with_one_part(self):
         torch.manual_seed(0)
         qan = SetNetwork(
-            open_backbone("efficientnet_lite0", RANDOM), design_method("qan"), 3, (64, 32)
+            open_backbone("efficientnet_lite0", RANDOM), open_method("qan"), 3, (64, 32)
         ).eval()
         images = torch.randn(1, 4, 3, 64, 32)
         maps, features, scores = qan.describe_frames(images[0])
@@ -380,11 +380,11 @@ class TestSetNetwork:
         assert count(AuxiliaryHead(576, 4, 5)) - classifier == 2_173_184
         assert count(AuxiliaryHead(1024, 2, 5)) - classifier == 657_664
         network = SetNetwork(
-            BNInception(), replace(design_method("rqen"), predictor="released_pool2"), 5, (224, 224)
+            BNInception(), replace(open_method("rqen"), predictor="released_pool2"), 5, (224, 224)
         ).train()
         logits = network(torch.randn(1, 2, 3, 224, 224)).logits
         assert [tuple(one.shape) for one in logits] == [(2, 5)] * 3
 
     def test_an_unknown_method_is_named(self):
         with pytest.raises(LpwError, match="rqen"):
-            design_method("best")
+            open_method("best")

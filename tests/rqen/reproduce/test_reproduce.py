@@ -26,7 +26,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.data.batches import Shard
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce import work
-from rqen.reproduce.figures import summarise_rows
+from rqen.reproduce.aggregate_results import summarise_rows
 from rqen.reproduce.plan import ReproducePlan, Request, make_plan
 from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan

@@ -284,7 +284,8 @@ class TestFaults:
         n_points = len(log.read_text().splitlines())
         assert n_points > 12
         for number in sorted({2, n_points // 3, n_points // 2, n_points - 4}):
-            killed = subprocess.run(call(*arguments(data, out, "train.iterations=2"), "--resume"),
+            resume = ["--resume"] if (out / run_folder.RUN).is_file() else []
+            killed = subprocess.run(call(*arguments(data, out, "train.iterations=2"), *resume),
                                     env={**os.environ, "LPW_FAULT": f"any:{number}"},
                                     capture_output=True)  # fmt: skip
             assert killed.returncode in (0, -signal.SIGKILL)
@@ -480,7 +481,7 @@ class TestParts:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["best"], "rqen"),
+        (["rqen", "--split", "none", "--resume"], "no run in"),
         (["rqen", "--recipe", "fast"], "paper"),
         (["rqen", "--split", "first"], "a number, all or none"),
         (["rqen", "--set", "optim.lr"], "SECTION.KEY=VALUE"),
@@ -495,3 +496,9 @@ def test_the_command_refuses_in_one_line(data, tmp_path, words, message):
     )
     assert isinstance(result.exception, LpwError)
     assert message in str(result.exception)
+
+
+def test_the_command_knows_the_methods_of_the_folder():
+    result = CliRunner().invoke(command, ["best"])
+    assert result.exit_code == 2
+    assert all(f"'{name}'" in result.output for name in ("rqen", "more-params", "more_params"))

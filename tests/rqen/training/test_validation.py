@@ -87,7 +87,7 @@ def test_a_share_that_leaves_too_few(dataset: Dataset, tmp_path: Path, share: fl
 
 def test_one_camera(tmp_path: Path) -> None:
     data = rewrite(make_reid(tmp_path / "d", n_rounds=6), lambda _: {"camera_id": "one"})
-    with pytest.raises(LpwError, match="nobody seen by two cameras"):
+    with pytest.raises(LpwError, match="no held-out person seen by two cameras"):
         training.train(job(data, tmp_path / "run"), ALONE)
 
 

@@ -1,0 +1,58 @@
+"""The figures of a corruption study, for machines and as a table for people."""
+
+from typing import Any
+
+from lpw_toolkit.names import show_name
+from rqen.corruption.plan import KINDS
+from rqen.corruption.study import StudyResult, describe_lead, measure_leads
+
+_TITLES = ["run", "rank-1", "mAP", "clean rank-1", "clean mAP", "AUC", *KINDS]
+
+
+def make_study_report(results: dict[str, StudyResult]) -> tuple[dict[str, Any], str]:
+    """The figures as plain values, and the same as text.
+
+    Args:
+        results: of one run or more, by name; the first is compared with each of the others.
+    """
+    first, *others = results
+    runs = {name: result.describe() for name, result in results.items()}
+    leads = {
+        f"{first} over {other}": {
+            figure: describe_lead(lead)
+            for figure, lead in measure_leads([results[first]], [results[other]]).items()
+        }
+        for other in others
+    }
+    n_queries, n_tests = len(results[first].person), len(results[first].hit) - 1
+    facts = {"n_queries": n_queries, "n_tests": n_tests, "runs": runs, "leads_points": leads}
+    head = f"{n_queries:,} queries, {n_tests} corrupted test sets; percent, AUC from 0 to 1"
+    lines = [
+        f"{show_name(pair)}: "
+        + ", ".join(
+            f"{title} {lead[key]['mean']:+.2f} [{lead[key]['low']:+.2f}, {lead[key]['high']:+.2f}]"
+            for key, title in (("rank1", "rank-1"), ("map", "mAP"))
+        )
+        for pair, lead in leads.items()
+    ]
+    return facts, "\n".join(
+        [head, *_align([_TITLES, *map(_make_row, runs, runs.values())]), *lines]
+    )
+
+
+def _make_row(name: str, facts: dict[str, Any]) -> list[str]:
+    figures = [f"{facts[key]:.1f}" for key in ("rank1", "map", "clean_rank1", "clean_map")]
+    auc = facts["auc"]["all"] if "auc" in facts else None
+    aucs = [f"{auc[kind]:.2f}" if auc else "-" for kind in ("all", *KINDS)]
+    return [show_name(name), *figures, *aucs]
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,131 @@
+"""RQEN as a `torch.nn.Module`: sets of frames in, embeddings out; with random, public or trained
+weights."""
+
+from pathlib import Path
+from typing import Literal, overload
+
+from torch import Tensor, nn
+
+from lpw_toolkit.errors import LpwError
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.network import SetNetwork
+from rqen.model.pixels import normalise
+from rqen.recipe import read_recipe
+from rqen.run.trained_network import open_network
+
+
+class RQEN(nn.Module):
+    """A method on a backbone, as a recipe describes it.
+
+    Args:
+        method: name of a file in `rqen/model/methods/`, such as `rqen`, `qan` or `mean`.
+        recipe: name of a recipe, or the path of a `.toml` file.
+        backbone: name of a file in `rqen/model/backbones/`, or `timm:NAME`; None: the recipe's.
+        weights: of the backbone: `imagenet`, `random`, or the path of a file; None: the recipe's.
+            What has no public weights starts at random, from PyTorch's generator.
+        size: height and width of the images in pixels; None: the recipe's.
+        n_persons: classes of the classifiers in `network`; embeddings do not depend on it.
+        download: whether public weights may be fetched.
+
+    Attributes:
+        network: the network with its classifiers, for training.
+        size: height and width of the images in pixels.
+
+    Errors: LpwError for an unknown name, or weights that are missing.
+
+    >>> import torch, rqen
+    >>> model = rqen.RQEN("rqen", weights="random", size=(64, 32)).eval()
+    >>> images = torch.zeros(2, 4, 3, 64, 32, dtype=torch.uint8)  # 2 sets of 4 RGB frames
+    >>> with torch.no_grad():
+    ...     embeddings, scores = model(images, return_scores=True)
+    >>> embeddings.shape, scores.shape
+    (torch.Size([2, 3840]), torch.Size([2, 4, 3]))
+    """
+
+    network: SetNetwork
+    size: tuple[int, int]
+
+    def __init__(
+        self,
+        method: str = "rqen",
+        *,
+        recipe: str = "modern",
+        backbone: str | None = None,
+        weights: str | None = None,
+        size: tuple[int, int] | None = None,
+        n_persons: int = 1,
+        download: bool = False,
+    ) -> None:
+        super().__init__()
+        given = read_recipe(recipe)
+        self.size = size or (given.data.height, given.data.width)
+        options = BackboneOptions(weights or given.model.weights, download, given.model.last_stride)
+        maps = open_backbone(backbone or given.model.backbone, options)
+        self.network = SetNetwork(maps, given.specify(method), n_persons, self.size)
+
+    @classmethod
+    def from_network(cls, network: SetNetwork, size: tuple[int, int]) -> "RQEN":
+        """A module around a network for images of this height and width in pixels."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model.network, model.size = network, size
+        return model
+
+    @overload
+    def forward(
+        self, images: Tensor, mask: Tensor | None = None, *, return_scores: Literal[False] = False
+    ) -> Tensor: ...
+
+    @overload
+    def forward(
+        self, images: Tensor, mask: Tensor | None = None, *, return_scores: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def forward(
+        self, images: Tensor, mask: Tensor | None = None, *, return_scores: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Embeds sets of frames.
+
+        Args:
+            images: (B, T, 3, H, W) RGB from 0 to 255, uint8 or floating point; H and W are `size`.
+            mask: (B, T) bool, True where there is a frame; None: everywhere.
+            return_scores: whether the scores are returned too.
+
+        Returns:
+            Embeddings (B, D), float32, of unit length; with `return_scores` also the scores
+            (B, T, R) of each frame and region, in (0, 1); 1 for a method that predicts none.
+
+        Errors: LpwError for images or a mask of another shape.
+        """
+        n_sets, n_frames = images.shape[:2] if images.ndim > 1 else (0, 0)
+        if images.shape != (n_sets, n_frames, 3, *self.size) or not images.numel():
+            expected = f"(B, T, 3, {self.size[0]}, {self.size[1]})"
+            raise LpwError("images", f"shape {tuple(images.shape)}", expected, "resize the frames")
+        if mask is not None and mask.shape != (n_sets, n_frames):
+            got, expected = f"shape {tuple(mask.shape)}", f"({n_sets}, {n_frames})"
+            raise LpwError("mask", got, expected, "give one value for each frame")
+        pixels = normalise(images.flatten(0, 1), self.network.backbone.pixels)
+        _, features, scores = self.network.describe_frames(pixels)
+        features, scores = (
+            part.float().unflatten(0, (n_sets, n_frames)) for part in (features, scores)
+        )
+        embedding = self.network.join(features, scores, mask).embedding
+        return (embedding, scores) if return_scores else embedding
+
+
+def load(run: str | Path) -> RQEN:
+    """The network of a finished run of `lpw train`, on the CPU and in evaluation mode.
+
+    Args:
+        run: folder of the run. Its weights are verified against run.json; nothing is unpickled.
+
+    Errors: LpwError where there is no finished run, MismatchError for a damaged one.
+
+    >>> import rqen
+    >>> rqen.load("runs/missing")
+    Traceback (most recent call last):
+    lpw_toolkit.errors.LpwError: runs/missing: got a folder without run.json; ...
+    """
+    network, facts = open_network(Path(run))
+    data = facts["recipe"]["data"]
+    return RQEN.from_network(network, (data["height"], data["width"]))

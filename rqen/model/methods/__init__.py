@@ -1,0 +1,1 @@
+"""Methods, one file each (contract: rqen/model/method.py)."""

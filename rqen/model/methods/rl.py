@@ -1,0 +1,5 @@
+"""RQEN with the lower region alone (Table 2)."""
+
+from rqen.model.method import MethodSpec
+
+METHOD = MethodSpec(region=2)

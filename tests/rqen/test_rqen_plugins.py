@@ -1,0 +1,58 @@
+"""A loss and a method are added by one file, or by another package, and train."""
+
+import json
+
+import pytest
+from plugin_tools import add_plugin
+from tiny_runs import ALONE
+from tiny_training import make_data, make_job
+
+from lpw_toolkit.errors import LpwError
+from rqen.loss import LOSSES
+from rqen.model.method import METHODS
+from rqen.recipe import read_recipe
+from rqen.training.train import train
+
+LOSS = """
+from rqen.loss import Term
+
+def measure_loss(output, person, recipe, gather):
+    return {"length": Term(0.5, output.raw.square().mean())}
+"""
+METHOD = """
+from rqen.model.method import MethodSpec
+
+METHOD = MethodSpec(division=(1.0, 1.0), region=1)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "entry point"])
+def test_a_loss_is_added_and_trains(tmp_path, monkeypatch, way):
+    (tmp_path / "plugin").mkdir()
+    add_plugin(LOSSES, way, "short_vectors", LOSS, tmp_path / "plugin", monkeypatch)
+    changes = ("loss.triplet=short_vectors", "train.iterations=2")
+    run = train(make_job(make_data(tmp_path / "data"), tmp_path / "run", *changes), ALONE)
+    row = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert row["iteration"] == 2
+    assert row["loss"] == pytest.approx(row["softmax"] + 0.5 * row["length"], abs=1e-5)
+
+
+@pytest.mark.parametrize("way", ["file", "entry point"])
+def test_a_method_is_added_and_trains(tmp_path, monkeypatch, way):
+    (tmp_path / "plugin").mkdir()
+    add_plugin(METHODS, way, "legs_only", METHOD, tmp_path / "plugin", monkeypatch)
+    job = make_job(
+        make_data(tmp_path / "data"),
+        tmp_path / "run",
+        "model.division=[1.0, 1.0]",
+        "train.iterations=2",
+        method="legs-only",
+    )
+    run = train(job, ALONE)
+    assert json.loads((run / "run.json").read_text())["method"] == "legs-only"
+    assert (run / "model.safetensors").is_file()
+
+
+def test_an_unknown_loss_is_refused_with_the_names_of_all():
+    with pytest.raises(LpwError, match="'batch_hard', 'released', 'none'"):
+        read_recipe("modern", ("loss.triplet=softmax",))
