@@ -9,6 +9,7 @@ from typing import Any
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.log.decision_set import unite
 from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED
 from lpw_toolkit.cleaning.state.state import State
@@ -93,7 +94,7 @@ def count_checks(decisions: Iterable[Decision]) -> dict[str, tuple[int, int]]:
     last counts."""
     verdicts: dict[str, dict[str, bool]] = {}
     for decision in decisions:
-        if decision.operation == "check":
+        if decision.role is Role.CHECK:
             seam = decision.arguments["seam"]
             verdicts.setdefault(decision.reviewer, {})[str(seam["parts"])] = seam["found"]
     return {name: (sum(found.values()), len(found)) for name, found in sorted(verdicts.items())}

@@ -13,6 +13,7 @@ from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.log.log import StateDigest
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
 from lpw_toolkit.cleaning.log.undo import Undone, find_undone
+from lpw_toolkit.cleaning.operation import IDENTITY, Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 from lpw_toolkit.cleaning.state.identity import Naming, find_persons
@@ -25,8 +26,6 @@ from lpw_toolkit.cleaning.state.resolve import (
     settle_tracklet,
 )
 from lpw_toolkit.cleaning.state.state import State
-
-_LINKING = ("link", "unlink", "assign_person")
 
 
 def apply(base: Base, union: DecisionSet) -> State:
@@ -52,7 +51,8 @@ class Ledger:
             name for name, tracklet in base.tracklets.items() if tracklet.person_id is not None
         ]
         self._uses: dict[str, list[AppliedDecision]] = defaultdict(list)
-        self._global: dict[str, list[tuple[Decision, list[Piece]]]] = {"merge": [], "linking": []}
+        self._merging: list[tuple[Decision, list[Piece]]] = []
+        self._linking: list[tuple[Decision, list[Piece]]] = []
         self._strangers: list[tuple[str, Decision]] = []
         self._settled: dict[str, Settled] = {}
         self._waiting: set[str] = set()
@@ -71,9 +71,9 @@ class Ledger:
             return
         self.decisions[decision.uuid] = decision
         self._known.add(decision.sha256)
-        if decision.operation == "undo":
-            self._targets.add(str(decision.arguments["of"]))
-        if decision.operation == "undo" or decision.uuid in self._targets:
+        if decision.role is Role.UNDO:
+            self._targets.add(str(decision.value))
+        if decision.role is Role.UNDO or decision.uuid in self._targets:
             self._undos_changed = True
         pieces = []
         for name in decision.tracklets:
@@ -84,10 +84,10 @@ class Ledger:
             pieces.append(piece)
             self._uses[piece.tracklet].append(AppliedDecision(decision, piece))
             self._waiting.add(piece.tracklet)
-        if decision.operation == "merge" or decision.operation in _LINKING:
-            self._global["merge" if decision.operation == "merge" else "linking"].append(
-                (decision, pieces)
-            )
+        if decision.role is Role.JOIN:
+            self._merging.append((decision, pieces))
+        if decision.role in IDENTITY:
+            self._linking.append((decision, pieces))
 
     def state(self, conflicts: Iterable[str] = ()) -> State:
         """The state under all decisions added so far.
@@ -166,7 +166,7 @@ class Ledger:
 
     def _join(self, clashes: list[Conflict]) -> Joined:
         merges = []
-        for decision, pieces in self._global["merge"]:
+        for decision, pieces in self._merging:
             if not self._is_in_force(decision):
                 continue
             parts = [part for piece in pieces if (part := self._parts(piece))]
@@ -182,11 +182,11 @@ class Ledger:
     ) -> tuple[tuple[tuple[str, ...], ...], dict[str, int]]:
         leaders = joined.leaders()
         namings, named = [], set()
-        for decision, pieces in self._global["linking"]:
+        for decision, pieces in self._linking:
             if self._is_in_force(decision):
                 naming = self._name(decision, pieces, leaders, clashes)
                 named |= set(naming.names)
-                if len(naming.names) > (decision.operation != "assign_person"):
+                if len(naming.names) > (decision.role is not Role.NUMBER):
                     namings.append(naming)
         given = self._list_given(leaders, named, clashes)
         names = named.union(*given) if given else named
@@ -217,13 +217,13 @@ class Ledger:
                     )
                 )
             if len(found) != 1:
-                if i == 0 and decision.operation == "unlink":
+                if i == 0 and decision.role is Role.DIFFERENT:
                     return Naming(decision, ())  # the others are not said to differ from each other
                 continue
-            if decision.operation != "unlink" and (clash := _find_rejected(decision, part)):
+            if decision.role is not Role.DIFFERENT and (clash := _find_rejected(decision, part)):
                 clashes.append(clash)
             name = found.pop()
-            if name in names and decision.operation == "unlink":
+            if name in names and decision.role is Role.DIFFERENT:
                 return Naming(decision, (name, name))
             names[name] = None
         return Naming(decision, tuple(names))
@@ -239,7 +239,7 @@ class Ledger:
             if settled is None or len(settled.pieces) == 1:
                 persons[str(self.base.tracklets[name].person_id)][leaders.get(name, name)] = None
             elif not named & {leaders.get(state.name, state.name) for state in settled.pieces}:
-                cuts = [use.decision for use in settled.uses if use.decision.operation == "split"]
+                cuts = [use.decision for use in settled.uses if use.decision.role is Role.CUT]
                 clashes.append(make_clash("parts", [name], cuts))
         return [tuple(names) for names in persons.values() if len(names) > 1]
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from lpw_toolkit.cleaning.apply import Ledger
 from lpw_toolkit.cleaning.log.decisions import VERSION, Decision, Request
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
@@ -136,11 +137,7 @@ class Attention:
         self, base: Base, spliced: list[Spliced], decisions: tuple[Decision, ...] | list[Decision]
     ) -> None:
         self._base = base
-        told = {
-            tuple(map(tuple, d.arguments["seam"]["parts"]))
-            for d in decisions
-            if d.operation == "check"
-        }
+        told = {tuple(map(tuple, d.value["parts"])) for d in decisions if d.role is Role.CHECK}
         self.spliced = spliced
         self.numbers = {each.name: i for i, each in enumerate(spliced)}
         self._done = {each.name for each in spliced if _list_parts(each) in told}
@@ -176,8 +173,8 @@ class Attention:
 
     def is_about(self, request: Request) -> bool:
         """Whether a request is about checks alone: it names one, or undoes what did."""
-        if request.operation == "undo":
-            return request.arguments["of"] in self._ledger.decisions
+        if request.role is Role.UNDO:
+            return request.value in self._ledger.decisions
         return any(self.find(name) for name in request.tracklets)
 
     def find(self, piece: str) -> str | None:
@@ -205,8 +202,8 @@ class Attention:
         self._ledger.add(
             Decision(*told, VERSION, len(self._ledger.decisions), "", reviewer, "", "", sha256)
         )
-        if request.operation == "undo":
-            own = list(self._ledger.decisions[request.arguments["of"]].tracklets)
+        if request.role is Role.UNDO:
+            own = list(self._ledger.decisions[request.value].tracklets)
         touched = list(dict.fromkeys(found for name in own if (found := self.find(name))))
         self._done -= set(touched)
         lines = [self._tell(name, request) for name in touched if self.is_done(self.numbers[name])]

@@ -5,9 +5,10 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from lpw_toolkit.cleaning.log.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
+from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Decision
 from lpw_toolkit.cleaning.log.log import request_of
 from lpw_toolkit.cleaning.log.pieces import find_piece
+from lpw_toolkit.cleaning.operation import IDENTITY, NOTES, VERDICTS, Role, load_operations
 from lpw_toolkit.cleaning.state.conflicts import Conflict
 from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state.review import Review
@@ -32,8 +33,6 @@ UNSURE = "unsure"  # the flag of who cannot tell
 _N_LAST = 50
 N_FEW = 8
 _N_MEMBERS = 9
-#: Decisions after which persons and clashes may be others.
-_SOCIAL = frozenset(OPERATIONS) - {"accept", "flag", "comment", "check"}
 
 
 def tell_letter(pieces: tuple[PieceState, ...]) -> str:
@@ -87,7 +86,7 @@ class ReviewSession:
                 "frames": list(self._base.n_frames.values()),
                 "letters": "".join(self._letters.get(name, "u") for name in self._names),
                 "repairs": self._review.repairs,
-                "reasons": list(REASONS),
+                "operations": {n: o.as_fields() for n, o in load_operations().items()},
                 "has_hints": self._stock is not None,
                 "last": self._list_last(),
                 "spent": self._tell_spent(),
@@ -97,7 +96,7 @@ class ReviewSession:
 
     def _list_last(self) -> list[dict[str, Any]]:
         undone = self._current_state().undone
-        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.operation != "check"]
+        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.role is not Role.CHECK]
         return [self._describe(decision, undone) for decision in reversed(last)]
 
     def _describe(self, decision: Decision, undone: frozenset[str]) -> dict[str, Any]:
@@ -115,18 +114,15 @@ class ReviewSession:
 
     def _tell_spent(self) -> list[int]:
         """Milliseconds of the last decisions that ended the work on a tracklet."""
-        ends = [
-            d.spent_ms for d in self._review.log.decisions if d.operation in ("accept", "reject")
-        ]
+        ends = [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS]
         return ends[-50:]
 
     def _list_linked(self) -> set[int]:
         state = self._current_state()
-        linking = ("link", "unlink", "assign_person")
         named = [
             d
             for d in self._review.decisions.values()
-            if d.operation in linking and d.uuid not in state.undone
+            if d.role in IDENTITY and d.uuid not in state.undone
         ]
         pieces = (
             find_piece(name, self._base.n_frames)
@@ -139,7 +135,7 @@ class ReviewSession:
     def _n_told(decision: Decision) -> int | None:
         """How many of the tracklets of a decision are linked by it: that two differ says who
         neither is."""
-        return 1 if decision.operation == "unlink" else None
+        return 1 if decision.role is Role.DIFFERENT else None
 
     def order(self) -> dict[str, Any]:
         """The queue as it is now: the numbers of what is left, the next first, and how much has
@@ -214,7 +210,7 @@ class ReviewSession:
         with self._lock:
             saved = self._review.decide(request)
             decision = saved.decision
-            self._is_stale |= decision.operation in _SOCIAL or not self._alone
+            self._is_stale |= decision.role not in NOTES or not self._alone
             touched = list(dict.fromkeys(self._list_touched(decision)))
             for name in touched:
                 self._letters[name] = self._tell_letter(name)
@@ -230,9 +226,9 @@ class ReviewSession:
         """Tracklets that a decision is about; an undo is about what it undoes, through undos of
         undos."""
         seen: set[str] = set()
-        while decision.operation == "undo" and decision.uuid not in seen:
+        while decision.role is Role.UNDO and decision.uuid not in seen:
             seen.add(decision.uuid)
-            decision = self._review.decisions[str(decision.arguments["of"])]
+            decision = self._review.decisions[str(decision.value)]
         pieces = (find_piece(name, self._base.n_frames) for name in decision.tracklets)
         return (piece.tracklet for piece in pieces if piece)
 

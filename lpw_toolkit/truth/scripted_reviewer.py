@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.log.decisions import MAX_TRACKLETS, Request
+from lpw_toolkit.cleaning.log.decisions import Request
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
+from lpw_toolkit.cleaning.operation import MAX_TRACKLETS
 from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.suggest.queue import open_stock, order
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions

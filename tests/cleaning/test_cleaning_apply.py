@@ -9,7 +9,8 @@ from make_decisions import ROWS, Asker, ask, chain, decide, make_base, make_uuid
 
 from lpw_toolkit.cleaning.apply import Ledger, apply
 from lpw_toolkit.cleaning.log.decision_set import unite
-from lpw_toolkit.cleaning.log.decisions import REASONS, Decision, Request
+from lpw_toolkit.cleaning.log.decisions import Decision, Request
+from lpw_toolkit.cleaning.operations.reject import REASONS
 from lpw_toolkit.cleaning.state.state import State
 
 A, B, C, X, Y = (row[0] for row in ROWS)

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lpw_toolkit.cleaning.field import BadLineError
 from lpw_toolkit.cleaning.log.decisions import (
     VERSION,
-    BadLineError,
     Decision,
     Request,
     check_request,

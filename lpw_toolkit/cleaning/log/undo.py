@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.operation import Role
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Undone:
 def find_undone(decisions: Mapping[str, Decision]) -> Undone:
     """What the undos among `decisions` (by uuid) leave: a decision is undone by each undo of it
     that is not undone."""
-    undos = {uuid: str(d.arguments["of"]) for uuid, d in decisions.items() if d.operation == "undo"}
+    undos = {uuid: str(d.value) for uuid, d in decisions.items() if d.role is Role.UNDO}
     waiting = dict.fromkeys(undos, 0)  # undos of this undo that are not settled yet
     for target in undos.values():
         if target in waiting:

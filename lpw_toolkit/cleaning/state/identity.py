@@ -14,6 +14,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 from lpw_toolkit.cleaning.state.joins import find_frame_numbers
@@ -74,9 +75,9 @@ def find_persons(
         given: merged tracklets that the dataset itself gives to one person.
         parts: pieces of every merged tracklet that is named or given.
     """
-    pairs = _weigh_pairs([n for n in namings if n.decision.operation != "assign_person"])
+    pairs = _weigh_pairs([n for n in namings if n.decision.role is not Role.NUMBER])
     _add_given(pairs, given)
-    numbered = [n for n in namings if n.decision.operation == "assign_person"]
+    numbered = [n for n in namings if n.decision.role is Role.NUMBER]
     _add_numbered(pairs, _last_numbers(numbered), base, parts)
     sets = UnionFind()
     for one, other in pairs.same:
@@ -109,8 +110,8 @@ def _weigh_pairs(namings: Sequence[Naming]) -> _Pairs:
     pairs = _Pairs({}, {}, [])
     for pair, said in words.items():
         heard = prefer_people(said, lambda decision: not decision.is_by_rule)
-        links = [d for d in heard.values() if d.operation == "link"]
-        unlinks = [d for d in heard.values() if d.operation == "unlink"]
+        links = [d for d in heard.values() if d.role is Role.SAME]
+        unlinks = [d for d in heard.values() if d.role is Role.DIFFERENT]
         if links and unlinks:
             pairs.clashes.append(make_clash("pair", pair, [*links, *unlinks]))
         elif links and pair[0] != pair[1]:
@@ -154,7 +155,7 @@ def _add_numbered(
     for name in sorted(words):
         scene = base.tracklets[parts[name][0].piece.tracklet].scene_id
         for decision in words[name].values():
-            first, by = owners.setdefault((scene, decision.arguments["person"]), (name, decision))
+            first, by = owners.setdefault((scene, decision.value), (name, decision))
             if first != name:
                 pairs.same.setdefault((first, name), []).extend([by, decision])
 
@@ -170,14 +171,14 @@ def _give_numbers(
     of_set: dict[str, list[Decision]] = defaultdict(list)
     for name in sorted(words):
         of_set[sets.find(name)] += words[name].values()
-    lowest = {leader: min(d.arguments["person"] for d in said) for leader, said in of_set.items()}
+    lowest = {leader: min(d.value for d in said) for leader, said in of_set.items()}
     names: dict[str, list[str]] = defaultdict(list)
     for name in words:
         names[sets.find(name)].append(name)
     clashes = [
         make_clash("two-numbers", names[leader], said)
         for leader, said in of_set.items()
-        if len({d.arguments["person"] for d in said}) > 1
+        if len({d.value for d in said}) > 1
     ]
     return {name: lowest[sets.find(name)] for name in words}, clashes
 

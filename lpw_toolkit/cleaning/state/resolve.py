@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
+from lpw_toolkit.cleaning.operation import EDITS, VERDICTS, Role
 from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
 
 UNREVIEWED, ACCEPTED, EDITED, REJECTED = "unreviewed", "accepted", "edited", "rejected"
 STATUSES = (UNREVIEWED, ACCEPTED, EDITED, REJECTED)
 _DROP, _RESTORE = 1, 2
-_EDITS = ("drop_frames", "restore_frames", "split", "merge")
+_FRAMES = (Role.DROP, Role.RESTORE)
 Value = TypeVar("Value")
 
 
@@ -113,11 +114,12 @@ def _name(use: AppliedDecision, n_frames: int) -> str:
 
 
 def _is_inside(use: AppliedDecision) -> bool:
-    arguments, piece = use.decision.arguments, use.piece
-    if use.decision.operation == "split":
-        return bool(piece.start < arguments["at"] < piece.stop)
-    ranges = arguments.get("frames")
-    return not ranges or bool(piece.start <= ranges[0][0] and ranges[-1][1] <= piece.stop)
+    piece, value = use.piece, use.decision.value
+    if use.decision.role is Role.CUT:
+        return bool(piece.start < value < piece.stop)
+    if use.decision.role in _FRAMES:
+        return bool(piece.start <= value[0][0] and value[-1][1] <= piece.stop)
+    return True
 
 
 def _find_borders(
@@ -125,14 +127,14 @@ def _find_borders(
 ) -> tuple[list[int], list[AppliedDecision], list[AppliedDecision]]:
     """Borders of the pieces, the uses of pieces that exist, and the others. A cut counts once its
     piece does."""
-    borders, waiting = {0, n_frames}, [use for use in uses if use.decision.operation == "split"]
+    borders, waiting = {0, n_frames}, [use for use in uses if use.decision.role is Role.CUT]
 
     def exists(use: AppliedDecision) -> bool:
         return use.piece.start in borders and use.piece.stop in borders
 
     while ready := [use for use in waiting if exists(use)]:
         waiting = [use for use in waiting if not exists(use)]
-        borders |= {use.decision.arguments["at"] for use in ready}
+        borders |= {use.decision.value for use in ready}
     return (
         sorted(borders),
         [use for use in uses if exists(use)],
@@ -143,16 +145,14 @@ def _find_borders(
 def _drop(n_frames: int, uses: list[AppliedDecision]) -> tuple[NDArray[np.bool_], list[Decision]]:
     """Which frames (n_frames,) are dropped, and the decisions about frames on which people
     differ."""
-    acts = [
-        use.decision for use in uses if use.decision.operation in ("drop_frames", "restore_frames")
-    ]
+    acts = [use.decision for use in uses if use.decision.role in _FRAMES]
     if not acts:
         return np.zeros(n_frames, dtype=bool), []
     words: dict[str, NDArray[np.int8]] = {}
     for decision in acts:
         word = words.setdefault(decision.reviewer, np.zeros(n_frames, dtype=np.int8))
-        for start, stop in decision.arguments["frames"]:
-            word[start:stop] = _DROP if decision.operation == "drop_frames" else _RESTORE
+        for start, stop in decision.value:
+            word[start:stop] = _DROP if decision.role is Role.DROP else _RESTORE
     people = {decision.reviewer for decision in acts if not decision.is_by_rule}
     none = np.zeros(n_frames, dtype=np.int8)
     by_people = np.bitwise_or.reduce([none, *(words[name] for name in people)])
@@ -164,7 +164,7 @@ def _drop(n_frames: int, uses: list[AppliedDecision]) -> tuple[NDArray[np.bool_]
 
 
 def _touches(decision: Decision, mask: NDArray[np.bool_]) -> bool:
-    return any(mask[start:stop].any() for start, stop in decision.arguments["frames"])
+    return any(mask[start:stop].any() for start, stop in decision.value)
 
 
 def _find_dropped_cuts(
@@ -172,13 +172,13 @@ def _find_dropped_cuts(
 ) -> list[Conflict]:
     clashes = []
     for use in uses:
-        if use.decision.operation == "split" and dropped[use.decision.arguments["at"]]:
+        if use.decision.role is Role.CUT and dropped[use.decision.value]:
             here = np.zeros(n_frames, dtype=bool)
-            here[use.decision.arguments["at"]] = True
+            here[use.decision.value] = True
             drops = [
                 u.decision
                 for u in uses
-                if u.decision.operation == "drop_frames" and _touches(u.decision, here)
+                if u.decision.role is Role.DROP and _touches(u.decision, here)
             ]
             clashes.append(
                 make_clash("cut-dropped", [_name(use, n_frames)], [use.decision, *drops])
@@ -196,7 +196,7 @@ class _Word:
 
     @property
     def status(self) -> str:
-        if self.last is not None and self.last.operation == "reject":
+        if self.last is not None and self.last.role is Role.REJECT:
             return REJECTED
         return EDITED if self.edited else ACCEPTED
 
@@ -207,11 +207,11 @@ def _judge(
     """The state of one piece, and the decisions of people who differ on it."""
     words: dict[str, _Word] = {}
     for use in uses:
-        if use.decision.is_by_rule and use.decision.operation in _EDITS:
+        if use.decision.is_by_rule and use.decision.role in EDITS:
             continue  # frames that a rule drops are gone, but nobody has looked at the rest yet
-        if use.decision.operation in ("accept", "reject", *_EDITS) and _is_about(use, piece):
+        if use.decision.role in VERDICTS | EDITS and _is_about(use, piece):
             word = words.setdefault(use.decision.reviewer, _Word())
-            word.last, word.edited = use.decision, word.edited or use.decision.operation in _EDITS
+            word.last, word.edited = use.decision, word.edited or use.decision.role in EDITS
     heard = prefer_people(words, lambda word: word.last is not None and not word.last.is_by_rule)
     statuses = {word.status for word in heard.values()}
     status = max(statuses, key=STATUSES.index, default=UNREVIEWED)
@@ -227,12 +227,10 @@ def _judge(
         name,
         piece,
         status,
-        reasons=tuple(sorted({d.arguments["reason"] for d in rejects if d.arguments["reason"]})),
+        reasons=tuple(sorted({d.value for d in rejects if d.value})),
         dropped=tuple(positions.tolist()),
-        flags=tuple(sorted({d.arguments["flag"] for d in notes if d.operation == "flag"})),
-        comments=tuple(
-            (d.reviewer, d.arguments["text"]) for d in notes if d.operation == "comment"
-        ),
+        flags=tuple(sorted({d.value for d in notes if d.role is Role.FLAG})),
+        comments=tuple((d.reviewer, d.value) for d in notes if d.role is Role.COMMENT),
         reviewers=tuple(sorted(words)),
         rejected_by=tuple(rejects),
     )
@@ -242,13 +240,10 @@ def _judge(
 def _is_about(use: AppliedDecision, piece: Piece) -> bool:
     """Whether a verdict or an edit is about this piece."""
     decision = use.decision
-    if decision.operation == "split":
-        return decision.arguments["at"] in (piece.start, piece.stop)
-    if "frames" in decision.arguments:
-        return any(
-            start < piece.stop and piece.start < stop
-            for start, stop in decision.arguments["frames"]
-        )
+    if decision.role is Role.CUT:
+        return decision.value in (piece.start, piece.stop)
+    if decision.role in _FRAMES:
+        return any(start < piece.stop and piece.start < stop for start, stop in decision.value)
     return use.piece.covers(piece)
 
 
@@ -260,14 +255,12 @@ def prefer_people(words: dict[str, Value], is_person: Callable[[Value], bool]) -
 
 def _find_blind_accepts(uses: Iterable[AppliedDecision], n_frames: int) -> list[Conflict]:
     """Accepting a piece that somebody else cuts: the one saw one person in it, the other two."""
-    cuts = [use for use in uses if use.decision.operation == "split"]
+    cuts = [use for use in uses if use.decision.role is Role.CUT]
     clashes = []
     for use in uses:
-        if use.decision.operation == "accept" and not use.decision.is_by_rule:
+        if use.decision.role is Role.ACCEPT and not use.decision.is_by_rule:
             inner = [
-                c.decision
-                for c in cuts
-                if use.piece.start < c.decision.arguments["at"] < use.piece.stop
+                c.decision for c in cuts if use.piece.start < c.decision.value < use.piece.stop
             ]
             if inner and all(cut.reviewer != use.decision.reviewer for cut in inner):
                 clashes.append(
