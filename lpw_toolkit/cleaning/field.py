@@ -105,6 +105,14 @@ class Match(Field):
 
 
 @dataclass(frozen=True)
+class Uuid(Match):
+    """A uuid, lower case with dashes."""
+
+    pattern: re.Pattern[str] = UUID
+    kind: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
 class Time(Match):
     """A time in UTC, to the millisecond."""
 

@@ -19,6 +19,7 @@ import lpw_toolkit
 from lpw_toolkit.cleaning.log.decisions import VERSION, Decision
 from lpw_toolkit.cleaning.log.pieces import find_piece
 from lpw_toolkit.cleaning.log.undo import find_undone
+from lpw_toolkit.cleaning.operation import load_operations
 from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, AppliedDecision, settle_tracklet
 from lpw_toolkit.cleaning.state.state import describe_piece
 from lpw_toolkit.review_page.session import tell_letter
@@ -73,7 +74,9 @@ def resolve_on_server(decisions: list[dict[str, Any]]) -> dict[str, Any]:
 
 def resolve_on_page(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same by the page's rules; `known` pieces stand for the decisions before."""
-    text = json.dumps([{"n_frames": N_FRAMES, **case} for case in cases])
+    operations = {name: each.as_fields() for name, each in load_operations().items()}
+    sized = [{"n_frames": N_FRAMES, **case} for case in cases]
+    text = json.dumps({"operations": operations, "cases": sized})
     command = [find_tool("node"), str(HERE / "resolve_page.mjs"), str(RULES)]
     run = subprocess.run(
         command,

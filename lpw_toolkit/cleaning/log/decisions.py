@@ -14,13 +14,13 @@ from lpw_toolkit.cleaning.field import (
     MAX_ID_CHARS,
     MAX_POSITION,
     SHA256,
-    UUID,
     WORDS,
     BadLineError,
     Field,
     Match,
     Text,
     Time,
+    Uuid,
     Whole,
 )
 from lpw_toolkit.cleaning.operation import Operation, Role, load_operations
@@ -35,7 +35,7 @@ TRACKLET_NAME = Text(MAX_ID_CHARS)
 #: Every field of a line but `version`, and those that its operation decides on.
 FIELDS: dict[str, Field] = {
     "seq": Whole(0, MAX_POSITION, description="Number of the line in its log, from 0."),
-    "uuid": Match(UUID, description="Made by the page; a retry has the same one."),
+    "uuid": Uuid(description="Made by the page; a retry has the same one."),
     "time": Time(description="UTC; for people only, nothing is ordered by it."),
     "reviewer": Match(
         WORDS, MAX_REVIEWER_CHARS, description="The log's name; auto-… is a rule, not a person."

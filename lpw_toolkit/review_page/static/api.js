@@ -3,6 +3,22 @@
 /** @typedef {[number, number]} Range half-open positions of frames */
 
 /**
+ * What can be decided, as the server declares it (`cleaning/operation.py`).
+ *
+ * @typedef {object} Operation
+ * @property {string} title what the list of decisions says
+ * @property {string} role what it does to the state
+ * @property {any} value what its role needs, where it has no arguments
+ * @property {{name: string, kind: string, choices: string[]}[]} arguments
+ * @property {PageKey | null} page
+ *
+ * @typedef {{key: string, title: string, arguments: Record<string, any> | null, question: string}}
+ *   PageKey
+ *
+ * @typedef {Record<string, Operation>} Operations by name
+ */
+
+/**
  * A decision on its way to the log.
  *
  * @typedef {object} DecisionRequest
@@ -83,7 +99,7 @@
  * @property {number[]} frames
  * @property {string} letters one status code for each tracklet
  * @property {string[]} repairs
- * @property {string[]} reasons
+ * @property {Operations} operations
  * @property {SavedDecision[]} last
  * @property {number[]} spent
  * @property {number[]} linked

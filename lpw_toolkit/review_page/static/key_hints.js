@@ -51,7 +51,7 @@ function browseHints() {
   const detail = state.entry?.detail;
   if (!detail) return ["view", "conflicts", "help"].map(hintOf);
   const names = ["accept", "reject"];
-  if (state.selection.range) names.push("drop");
+  if (state.selection.range) names.push("drop_frames");
   if (detail.drops.length) names.push("drop_suggested");
   const hints = [...names, "split", "merge"].map(hintOf);
   if (detail.across.length) hints.push(["1", "… 9 link"], hintOf("none"));

@@ -30,7 +30,7 @@ export class Store {
     this.ids = start.ids;
     this.n = start.ids.length;
     this.frames = start.frames;
-    this.reasons = start.reasons;
+    this.reasons = start.operations.reject.arguments[0].choices;
     this.differ = start.differ ?? [];
     this.statusCodes = start.letters.split("");
     this.linked = new Set(start.linked);
