@@ -3,7 +3,7 @@ decides.
 
 with open_review(dataset, "anna") as review:
     saved = review.decide(request)      # durable when it returns
-    review.state                        # pieces, persons, clashes
+    review.state                        # pieces, persons, conflicts
 """
 
 from dataclasses import dataclass, replace
@@ -72,7 +72,7 @@ class Review:
         self.base, self.log = base, log
         self._ledger = Ledger(base)
         united = unite([log.decisions, others.decisions])
-        self._conflicts = {*united.conflicts, *others.conflicts}
+        self._ambiguous_uuids = {*united.ambiguous_uuids, *others.ambiguous_uuids}
         for decision in united.decisions:
             self._ledger.add(decision)
 
@@ -89,14 +89,14 @@ class Review:
     @cached_property
     def state(self) -> State:
         """The state under all decisions; only what the last ones touched is worked out anew."""
-        return self._ledger.state(sorted(self._conflicts))
+        return self._ledger.state(sorted(self._ambiguous_uuids))
 
     def pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
         """The pieces of one tracklet, at the price of that tracklet alone. Errors: KeyError for an
         unknown one."""
-        settled = self._ledger.settle(tracklet)
+        resolved = self._ledger.resolve(tracklet)
         piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
-        return settled.pieces if settled else (PieceState(tracklet, piece),)
+        return resolved.pieces if resolved else (PieceState(tracklet, piece),)
 
     @property
     def decisions(self) -> dict[str, Decision]:

@@ -58,7 +58,7 @@
  * @property {string} [piece] name of the piece that is meant
  * @property {string} [name] of a piece of the same person
  * @property {string} [why]
- * @property {string} [letter] its status code
+ * @property {string} [status_code] its status code
  * @property {boolean} [merged]
  */
 
@@ -84,11 +84,11 @@
  * @property {Candidate[]} members
  * @property {number} n_members
  * @property {number[]} persons
- * @property {number} n_clashes
+ * @property {number} n_conflicts
  * @property {[string, string][]} [verdicts] reviewer and verdict, where reviewers disagree
  */
 
-/** @typedef {{order: number[], chances: number[], random: number[], told: string}} QueueOrder */
+/** @typedef {{order: number[], chances: number[], random: number[], estimate: string}} QueueOrder */
 
 /**
  * @typedef {object} StartFields
@@ -97,7 +97,7 @@
  * @property {string} dataset digest
  * @property {string[]} ids
  * @property {number[]} frames
- * @property {string} letters one status code for each tracklet
+ * @property {string} status_codes one status code for each tracklet
  * @property {string[]} repairs
  * @property {Operations} operations
  * @property {SavedDecision[]} last
@@ -108,7 +108,7 @@
  * @typedef {StartFields & QueueOrder} Start all that the page needs to begin
  */
 
-/** @typedef {{n: number, letter: string, pieces: Piece[]}} Touched a tracklet after a decision */
+/** @typedef {{n: number, status_code: string, pieces: Piece[]}} Touched a tracklet after a decision */
 /** @typedef {{touched: Touched[]}} Answer */
 /**
  * @typedef {{text: string, pieces: string[], n: number | null, decisions: SavedDecision[]}}

@@ -58,7 +58,7 @@ function browseHints() {
   hints.push(
     ...["unsure", "undo", "all_frames", "play", "batch_accept", "comment", "flag"].map(hintOf),
   );
-  hints.push([state.keys.of("conflicts"), `${detail.n_clashes} conflicts`], hintOf("help"));
+  hints.push([state.keys.of("conflicts"), `${detail.n_conflicts} conflicts`], hintOf("help"));
   return hints;
 }
 

@@ -134,7 +134,7 @@ export function toggleAllFrames() {
 
 async function showConflicts() {
   try {
-    panels.showConflicts(await fetchJson("/api/clashes"), showTracklet, (decision) => {
+    panels.showConflicts(await fetchJson("/api/conflicts"), showTracklet, (decision) => {
       const known = state.records.find(({ request }) => request.uuid === decision.uuid);
       undo(known ?? { request: decision, n: decision.n, undone: false, state: "saved" });
     });

@@ -154,15 +154,15 @@ function findUses(id, nFrames, decisions) {
 function findUndone(decisions) {
   const undos = decisions.filter(({ role }) => role === "undo");
   const undone = /** @type {Set<string>} */ (new Set());
-  const settled = new Set();
-  // An undo counts once every undo of it is settled and none of those counts.
+  const resolved = new Set();
+  // An undo counts once every undo of it is resolved and none of those counts.
   for (let isChanged = true; isChanged; ) {
     isChanged = false;
     for (const undo of undos) {
-      if (settled.has(undo.uuid)) continue;
-      const isOpen = undos.some((each) => each.value === undo.uuid && !settled.has(each.uuid));
+      if (resolved.has(undo.uuid)) continue;
+      const isOpen = undos.some((each) => each.value === undo.uuid && !resolved.has(each.uuid));
       if (isOpen && !undone.has(undo.uuid)) continue;
-      settled.add(undo.uuid);
+      resolved.add(undo.uuid);
       isChanged = true;
       if (!undone.has(undo.uuid)) undone.add(undo.value);
     }
@@ -204,21 +204,21 @@ function findBorders(first, uses) {
  * @type {(nFrames: number, uses: Use[], known: Piece[]) => Uint8Array}
  */
 function findDropped(nFrames, uses, known) {
-  const words = /** @type {Map<string, Uint8Array>} */ (new Map());
+  const marks = /** @type {Map<string, Uint8Array>} */ (new Map());
   for (const { decision } of uses) {
     if (!hasFrames(decision.role)) continue;
-    const word = words.get(decision.reviewer) ?? new Uint8Array(nFrames);
-    words.set(decision.reviewer, word);
+    const mark = marks.get(decision.reviewer) ?? new Uint8Array(nFrames);
+    marks.set(decision.reviewer, mark);
     const value = decision.role === "drop" ? DROP : RESTORE;
-    for (const [start, stop] of decision.value) word.fill(value, start, stop);
+    for (const [start, stop] of decision.value) mark.fill(value, start, stop);
   }
   const dropped = new Uint8Array(nFrames);
   for (const [start, stop] of known.flatMap((piece) => piece.dropped)) dropped.fill(1, start, stop);
-  const byRule = [...words].filter(([reviewer]) => isRule(reviewer));
-  const byPerson = [...words].filter(([reviewer]) => !isRule(reviewer));
+  const byRule = [...marks].filter(([reviewer]) => isRule(reviewer));
+  const byPerson = [...marks].filter(([reviewer]) => !isRule(reviewer));
   for (const said of [byRule, byPerson]) {
     for (let i = 0; i < nFrames; i++) {
-      const all = said.reduce((bits, [, word]) => bits | word[i], 0);
+      const all = said.reduce((bits, [, mark]) => bits | mark[i], 0);
       if (all) dropped[i] = all & DROP;
     }
   }
@@ -246,10 +246,10 @@ function toRanges(mask, start, stop) {
 function judge(piece, before, wasCut, uses, dropped) {
   const verdicts = collectVerdicts(piece, before, wasCut, uses);
   const people = [...verdicts].filter(([reviewer]) => !isRule(reviewer));
-  const heard = (people.length ? people : [...verdicts]).map(([, verdict]) => verdict);
-  const levels = heard.map(({ rejects, edited }) => (rejects ? 3 : edited ? 2 : 1));
+  const counted = (people.length ? people : [...verdicts]).map(([, verdict]) => verdict);
+  const levels = counted.map(({ rejects, edited }) => (rejects ? 3 : edited ? 2 : 1));
   const status = STATUSES[Math.max(0, ...levels)];
-  const rejects = heard.filter((verdict) => status === "rejected" && verdict.rejects);
+  const rejects = counted.filter((verdict) => status === "rejected" && verdict.rejects);
   const notes = uses
     .filter(({ span }) => covers(span, piece) || covers(piece, span))
     .map(({ decision }) => decision);

@@ -84,9 +84,9 @@ export function onOtherTab({ data: touched }) {
  */
 function takeTouched(touched) {
   const { store, entry, queue } = state;
-  for (const { n, letter, pieces } of touched) {
+  for (const { n, status_code: code, pieces } of touched) {
     if (isPending(store.ids[n])) continue;
-    store.setStatusCode(n, letter);
+    store.setStatusCode(n, code);
     const detail = store.entries.get(n)?.detail;
     if (detail) detail.pieces = pieces;
     if (detail && entry?.n === n) {

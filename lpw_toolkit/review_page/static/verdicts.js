@@ -55,5 +55,5 @@ export function formatRanges(ranges) {
   const words = ranges.map(([start, stop]) =>
     stop - start === 1 ? `${start}` : `${start}–${stop - 1}`,
   );
-  return words.length > 3 ? `${words.slice(0, 3).join(", ")} …` : words.join(", ");
+  return marks.length > 3 ? `${marks.slice(0, 3).join(", ")} …` : marks.join(", ");
 }
