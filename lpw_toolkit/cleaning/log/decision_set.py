@@ -27,7 +27,7 @@ class DecisionSet:
         decisions: each uuid once, in the stated order.
         ambiguous_uuids: uuids that stand for different decisions; of each the first in order is
             among `decisions`.
-        repairs: what was left out of the logs, or will be mended in them, in words (`log.ParsedLog`).
+        repairs: what was left out of the logs, or will be mended in them, in words (`ParsedLog`).
     """
 
     decisions: tuple[Decision, ...]

@@ -80,8 +80,8 @@ class BoxSignals:
 
     @cached_property
     def unseen(self) -> Floats:
-        """How sure it is that a person of no tracklet stands there (N,), 0 to 1: a missed person, or
-        an unlinked detection."""
+        """How sure it is that a person of no tracklet stands there (N,), 0 to 1: a missed
+        person, or an unlinked detection."""
         return np.maximum(self.occluded, ramp(np.nan_to_num(self.unlinked), 0.15, 0.45))
 
     @cached_property

@@ -52,8 +52,8 @@ export function describeDecision({ operation: name, arguments: values }) {
 
 /** @param {Range[]} ranges half-open; written with their last frame */
 export function formatRanges(ranges) {
-  const words = ranges.map(([start, stop]) =>
+  const labels = ranges.map(([start, stop]) =>
     stop - start === 1 ? `${start}` : `${start}–${stop - 1}`,
   );
-  return marks.length > 3 ? `${marks.slice(0, 3).join(", ")} …` : marks.join(", ");
+  return labels.length > 3 ? `${labels.slice(0, 3).join(", ")} …` : labels.join(", ");
 }
