@@ -222,7 +222,7 @@ def clean_one(hand: Hand, labels: NDArray[np.int64]) -> list[str]:
         turn_to(mixed[0])
         press("s")
         at = start + find_cut(labels[start:stop])
-        off = at - int(re.search(r"split before (\d+)", hand.text("key-suggestions"))[1])
+        off = at - int(re.search(r"split before (\d+)", hand.text("key-hints"))[1])
         arrow = "ArrowRight" if off > 0 else "ArrowLeft"
         press(*[f"Shift+{arrow}"] * (abs(off) // 10), *[arrow] * (abs(off) % 10), "Enter")
         pieces[mixed[0] : mixed[0] + 1] = [(start, at), (at, stop)]

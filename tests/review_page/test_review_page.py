@@ -135,7 +135,7 @@ class TestOneKeyAfterTheOther:
             "lpw_toolkit.review_page.session.suggest_drops", lambda reasons, n_frames: [[4, 7]]
         )
         hand.review(served.address)
-        assert "drop the suggested frames" in hand.text("key-suggestions")
+        assert "drop the suggested frames" in hand.text("key-hints")
         assert hand.ask("document.querySelectorAll('.tile.suggested').length") > 0
         hand.type("D")
         (line,) = served.wait_for(1)
@@ -145,7 +145,7 @@ class TestOneKeyAfterTheOther:
         name = page.text("id")
         n_frames = int(re.search(r"(\d+) frames", page.text("facts"))[1])
         page.type("s")
-        cut = int(re.search(r"split before (\d+)", page.text("key-suggestions"))[1])
+        cut = int(re.search(r"split before (\d+)", page.text("key-hints"))[1])
         assert 0 < cut < n_frames
         back = "ArrowLeft" if cut > 20 else "ArrowRight"
         step = -1 if cut > 20 else 1

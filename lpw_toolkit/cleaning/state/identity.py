@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.operation import Role
@@ -19,7 +20,6 @@ from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.conflicts import Conflict, make_conflict
 from lpw_toolkit.cleaning.state.joins import find_frame_numbers
 from lpw_toolkit.cleaning.state.resolve import PieceState, prefer_people
-from lpw_toolkit.cleaning.state.union_find import UnionFind
 
 Pair = tuple[str, str]
 
@@ -79,22 +79,18 @@ def find_persons(
     _add_given(pairs, given)
     numbered = [n for n in namings if n.decision.role is Role.NUMBER]
     _add_numbered(pairs, _last_numbers(numbered), base, parts)
-    sets = UnionFind()
+    sets = DisjointSet({name for pair in (*pairs.same, *pairs.apart) for name in pair} | set(parts))
     for one, other in pairs.same:
-        sets.join(one, other)
+        sets.merge(one, other)
     conflicts = list(pairs.conflicts)
     for (one, other), decisions in pairs.apart.items():
-        if sets.find(one) == sets.find(other):
+        if sets.connected(one, other):
             conflicts.append(
                 make_conflict(
                     "not-same", (one, other), [*decisions, *_find_path(pairs.same, one, other)]
                 )
             )
-    groups = [
-        group
-        for group in sets.groups({name for pair in pairs.same for name in pair})
-        if len(group) > 1
-    ]
+    groups = sorted(tuple(sorted(names)) for names in sets.subsets() if len(names) > 1)
     conflicts += _find_doubles(base, groups, pairs.same, parts)
     numbers, more = _give_numbers(_last_numbers(numbered), sets, parts, base)
     return Persons(tuple(groups), numbers, conflicts + more)
@@ -164,7 +160,7 @@ def _add_numbered(
 
 def _give_numbers(
     verdicts: dict[str, dict[str, Decision]],
-    sets: UnionFind,
+    sets: DisjointSet,
     parts: Mapping[str, Sequence[PieceState]],
     base: Base,
 ) -> tuple[dict[str, int], list[Conflict]]:
@@ -172,17 +168,17 @@ def _give_numbers(
     several."""
     of_set: dict[str, list[Decision]] = defaultdict(list)
     for name in sorted(verdicts):
-        of_set[sets.find(name)] += verdicts[name].values()
+        of_set[sets[name]] += verdicts[name].values()
     lowest = {leader: min(d.value for d in said) for leader, said in of_set.items()}
     names: dict[str, list[str]] = defaultdict(list)
     for name in verdicts:
-        names[sets.find(name)].append(name)
+        names[sets[name]].append(name)
     conflicts = [
         make_conflict("two-numbers", names[leader], said)
         for leader, said in of_set.items()
         if len({d.value for d in said}) > 1
     ]
-    return {name: lowest[sets.find(name)] for name in verdicts}, conflicts
+    return {name: lowest[sets[name]] for name in verdicts}, conflicts
 
 
 def _find_path(same: dict[Pair, list[Decision]], start: str, goal: str) -> list[Decision]:

@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.conflicts import Conflict, make_conflict
 from lpw_toolkit.cleaning.state.resolve import REJECTED, PieceState
-from lpw_toolkit.cleaning.state.union_find import UnionFind
 from lpw_toolkit.files.listing import natural_key
 
 
@@ -49,7 +49,7 @@ class Joined:
 def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
     """Joins pieces of one video that share no frame; a group in which any do is not joined at all,
     and named."""
-    sets, states, conflicts = UnionFind(), dict[str, PieceState](), []
+    sets, states, conflicts = DisjointSet(), dict[str, PieceState](), []
     held: list[tuple[Merge, str]] = []
     for merge in merges:
         ends = _order_parts(base, merge.parts)
@@ -62,13 +62,15 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
             conflicts.append(make_conflict("merge-cameras", first, [merge.decision]))
             continue
         for before, after in pairwise(ends):
-            sets.join(before[-1].name, after[0].name)
             states |= {before[-1].name: before[-1], after[0].name: after[0]}
+            sets.add(before[-1].name)
+            sets.add(after[0].name)
+            sets.merge(before[-1].name, after[0].name)
         held.append((merge, ends[0][-1].name))
     members = {}
-    for names in sets.groups(states):
+    for names in sorted(tuple(sorted(names)) for names in sets.subsets()):
         if _share_frames(base, [states[name] for name in names]):
-            guilty = [merge.decision for merge, name in held if sets.find(name) == names[0]]
+            guilty = [merge.decision for merge, name in held if name in names]
             conflicts.append(make_conflict("merge-overlap", names, guilty))
         else:
             ordered = sorted(

@@ -74,12 +74,8 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     steps = np.hypot(*np.diff(centre[:, :2], axis=0, prepend=centre[:1, :2]).T)
     steps[first] = 0
     net = np.hypot(*(centre[last, :2] - centre[first, :2]).T)
-    spread = np.sqrt(
-        mean(centre[:, 0] ** 2)
-        - mean(centre[:, 0]) ** 2
-        + mean(centre[:, 1] ** 2)
-        - mean(centre[:, 1]) ** 2
-    )
+    x, y = centre[:, 0], centre[:, 1]
+    spread = np.sqrt(mean(x**2) - mean(x) ** 2 + mean(y**2) - mean(y) ** 2)
     longest = most(signals.missing)
     close = np.where(np.isnan(signals.unlinked), np.nan, signals.unlinked > _CLOSE_IOU)
     return video.tracklet[first], {
