@@ -479,3 +479,18 @@ def test_another_digest_means_another_dataset(tmp_path: Path) -> None:
         read_suggestions(open_dataset(dataset.root)).schema.metadata[b"lpw_dataset_digest"].decode()
         == dataset.manifest["digest"]
     )
+
+
+def test_suggestions_of_an_earlier_version_have_the_reasons_of_today(tmp_path: Path) -> None:
+    dataset = make_crops(tmp_path / "d", [[0], [1]])
+    suggest(dataset.root)
+    file = dataset.root / "cleanup" / "suggestions" / "suggestions.parquet"
+    table = read_suggestions(dataset)
+    old = ["hidden", "haunted", "loose_box", "short"][: table.num_rows]
+    old += ["short"] * (table.num_rows - len(old))
+    place = table.schema.get_field_index("reason")
+    table = table.set_column(place, table.schema.field(place), pa.array(old))
+    tables.write_table(file, table, schema.SUGGESTIONS)
+    found = read_suggestions(dataset)["reason"].to_pylist()
+    assert found[:3] == ["occluded", "recurring_box", "unlinked_detection"][: len(found)]
+    assert not {"hidden", "haunted", "loose_box"} & set(found)
