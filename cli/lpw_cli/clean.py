@@ -265,8 +265,8 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         )
         lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s{told}")
     lines += [f"note: {line}" for line in union.repairs]
-    lines += [f"{len(state.clashes):,} to be settled"] if state.clashes else []
-    for clash in state.clashes:
+    lines += [f"{len(state.conflicts):,} to be resolved"] if state.conflicts else []
+    for clash in state.conflicts:
         about = join_names(clash.pieces) or "no tracklet"
         lines.append(
             f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {join_names(clash.decisions)})"
@@ -281,7 +281,7 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
             for name, ms in sorted(reviewers.items())
         },
         "checks": {name: {"n_found": found, "n": n} for name, (found, n) in checks.items()},
-        "clashes": [clash.as_fields() for clash in state.clashes],
+        "conflicts": [clash.as_fields() for clash in state.conflicts],
         "repairs": list(union.repairs),
     }
     return lines, fields

@@ -9,6 +9,7 @@ from typing import Any
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.log.decision_set import unite
 from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED
 from lpw_toolkit.cleaning.state.state import State
@@ -27,7 +28,7 @@ class Agreement:
             `CATEGORIES`.
         n_pairs: pairs of tracklets that both have judged and that the first, the second, and both
             take for one person.
-        different: tracklets that they judge differently, with both words.
+        different: tracklets that they judge differently, with both verdicts.
         different_pairs: pairs that one links and the other does not, with who links them.
     """
 
@@ -93,7 +94,7 @@ def count_checks(decisions: Iterable[Decision]) -> dict[str, tuple[int, int]]:
     last counts."""
     verdicts: dict[str, dict[str, bool]] = {}
     for decision in decisions:
-        if decision.operation == "check":
+        if decision.role is Role.CHECK:
             seam = decision.arguments["seam"]
             verdicts.setdefault(decision.reviewer, {})[str(seam["parts"])] = seam["found"]
     return {name: (sum(found.values()), len(found)) for name, found in sorted(verdicts.items())}
@@ -106,29 +107,29 @@ def compare_reviewers(base: Base, decisions: Sequence[Decision]) -> list[Agreeme
         if not decision.is_by_rule:
             by_reviewer.setdefault(decision.reviewer, []).append(decision)
     states = {name: apply(base, unite([log])) for name, log in sorted(by_reviewer.items())}
-    words = {name: _judge_tracklets(state) for name, state in states.items()}
-    return [_compare((one, other), states, words) for one, other in combinations(states, 2)]
+    verdicts = {name: _judge_tracklets(state) for name, state in states.items()}
+    return [_compare((one, other), states, verdicts) for one, other in combinations(states, 2)]
 
 
 def _judge_tracklets(state: State) -> dict[str, str]:
-    """One word for each tracklet that was judged: what all its pieces are, otherwise edited."""
-    words = {}
-    for tracklet, settled in state.settled.items():
-        found = {piece.status for piece in settled.pieces}
+    """One verdict for each tracklet that was judged: what all its pieces are, otherwise edited."""
+    verdicts = {}
+    for tracklet, resolved in state.resolved.items():
+        found = {piece.status for piece in resolved.pieces}
         if found != {UNREVIEWED}:
-            words[tracklet] = found.pop() if len(found) == 1 else EDITED
-    return words
+            verdicts[tracklet] = found.pop() if len(found) == 1 else EDITED
+    return verdicts
 
 
 def _compare(
-    reviewers: Pair, states: dict[str, State], words: dict[str, dict[str, str]]
+    reviewers: Pair, states: dict[str, State], verdicts: dict[str, dict[str, str]]
 ) -> Agreement:
     one, other = reviewers
-    named = [set(states[name].settled) for name in reviewers]
-    both = sorted(words[one].keys() & words[other].keys())
+    named = [set(states[name].resolved) for name in reviewers]
+    both = sorted(verdicts[one].keys() & verdicts[other].keys())
     counts = {(a, b): 0 for a in CATEGORIES for b in CATEGORIES}
     for tracklet in both:
-        counts[words[one][tracklet], words[other][tracklet]] += 1
+        counts[verdicts[one][tracklet], verdicts[other][tracklet]] += 1
     links = [_list_pairs(states[name], named[0] & named[1]) for name in reviewers]
     apart = [(*pair, one) for pair in links[0] - links[1]] + [
         (*pair, other) for pair in links[1] - links[0]
@@ -137,7 +138,11 @@ def _compare(
         reviewers,
         tuple(tuple(counts[a, b] for b in CATEGORIES) for a in CATEGORIES),
         (len(links[0]), len(links[1]), len(links[0] & links[1])),
-        [(t, words[one][t], words[other][t]) for t in both if words[one][t] != words[other][t]],
+        [
+            (t, verdicts[one][t], verdicts[other][t])
+            for t in both
+            if verdicts[one][t] != verdicts[other][t]
+        ],
         sorted(apart),
     )
 

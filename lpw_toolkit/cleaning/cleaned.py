@@ -37,8 +37,8 @@ from lpw_toolkit.progress import show_progress
 
 REPORT = "clean-report.json"
 Unreviewed = Literal["leave-out", "keep", "refuse"]
-Clashing = Literal["refuse", "leave-out"]
-#: Clashes that put all of a person in doubt, not only the tracklets they name.
+OnConflict = Literal["refuse", "leave-out"]
+#: Conflicts that put all of a person in doubt, not only the tracklets they name.
 _DOUBTS = ("not-same", "two-places", "two-numbers")
 
 
@@ -48,13 +48,14 @@ class CleanOptions:
 
     Attributes:
         unreviewed: pieces that nobody has judged are left out, kept, or a reason to refuse.
-        clashes: with anything left open nothing is made, or the tracklets it is about are left out.
+        conflicts: where there are any, nothing is made, or the tracklets they are about are left
+            out.
         min_cameras: persons seen by fewer cameras are left out; LPW has persons of two or more
             only.
     """
 
     unreviewed: Unreviewed = "leave-out"
-    clashes: Clashing = "refuse"
+    conflicts: OnConflict = "refuse"
     min_cameras: int = 2
 
 
@@ -125,11 +126,11 @@ def write_cleaned(
 
 
 def _refuse_open(state: State, options: CleanOptions) -> None:
-    if state.clashes and options.clashes == "refuse":
-        counts = Counter(clash.kind for clash in state.clashes)
+    if state.conflicts and options.conflicts == "refuse":
+        counts = Counter(conflict.kind for conflict in state.conflicts)
         got = ", ".join(f"{n} of {kind!r} ({KINDS[kind]})" for kind, n in sorted(counts.items()))
-        do = "settle them (`lpw clean --status` names them), or give --conflicts leave-out"
-        raise LpwError(f"{len(state.clashes)} clashes", got, "none", do)
+        do = "resolve them (`lpw clean --status` names them), or give --conflicts leave-out"
+        raise LpwError(f"{len(state.conflicts)} conflicts", got, "none", do)
     n_unreviewed = state.count_statuses()[UNREVIEWED]
     if n_unreviewed and options.unreviewed == "refuse":
         do = "review them, or give --unreviewed leave-out or keep"
@@ -143,7 +144,7 @@ def _choose(state: State, options: CleanOptions) -> _Choice:
         parts = state.parts_of(first)
         staying = [part for part in parts if part.status != REJECTED]
         if any(part.piece.tracklet in disputed for part in parts):
-            choice.lose("left open (clashes)", first)
+            choice.lose("left open (conflicts)", first)
         elif not staying:
             choice.lose("rejected", first)
         elif options.unreviewed == "leave-out" and any(
@@ -159,15 +160,15 @@ def _choose(state: State, options: CleanOptions) -> _Choice:
 
 
 def _list_disputed(state: State) -> set[str]:
-    """Tracklets that a clash is about, and with them all of a person whose identity is in doubt."""
+    """Tracklets that a conflict is about, and all those of a person whose identity is in doubt."""
     disputed = set()
-    for clash in state.clashes:
+    for conflict in state.conflicts:
         pieces = [
-            piece for name in clash.pieces if (piece := find_piece(name, state.base.n_frames))
+            piece for name in conflict.pieces if (piece := find_piece(name, state.base.n_frames))
         ]
         disputed |= {piece.tracklet for piece in pieces}
-        if clash.kind in _DOUBTS:
-            persons = {state.person_of[name] for name in clash.pieces if name in state.person_of}
+        if conflict.kind in _DOUBTS:
+            persons = {state.person_of[name] for name in conflict.pieces if name in state.person_of}
             names = [name for person in persons for name in state.groups[person]]
             disputed |= {part.piece.tracklet for name in names for part in state.parts_of(name)}
     return disputed
@@ -274,7 +275,7 @@ def _make_report(
         "state": state.content_digest,
         "options": vars(options),
         "statuses": state.count_statuses(),
-        "n_clashes": len(state.clashes),
+        "n_conflicts": len(state.conflicts),
         "n_images_dropped": choice.n_dropped,
         "n_lost": {reason: len(names) for reason, names in choice.losses.items()},
         "losses": choice.losses,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Request
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
@@ -116,7 +117,9 @@ def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
 
 def _list_standing(review: Review) -> list[str]:
     undone = review.state.undone
-    return [d.uuid for d in review.log.decisions if d.operation != "undo" and d.uuid not in undone]
+    return [
+        d.uuid for d in review.log.decisions if d.role is not Role.UNDO and d.uuid not in undone
+    ]
 
 
 def _find(name: str) -> Rule:

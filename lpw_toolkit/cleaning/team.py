@@ -4,7 +4,8 @@ each machine."""
 import hashlib
 from dataclasses import dataclass
 
-from lpw_toolkit.cleaning.log.decisions import BadLineError, check_reviewer
+from lpw_toolkit.cleaning.field import BadLineError
+from lpw_toolkit.cleaning.log.decisions import check_reviewer
 from lpw_toolkit.errors import LpwError, check_range
 
 

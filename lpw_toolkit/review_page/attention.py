@@ -20,6 +20,7 @@ import pyarrow as pa
 from lpw_toolkit.cleaning.apply import Ledger
 from lpw_toolkit.cleaning.log.decisions import VERSION, Decision, Request
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
@@ -136,14 +137,10 @@ class Attention:
         self, base: Base, spliced: list[Spliced], decisions: tuple[Decision, ...] | list[Decision]
     ) -> None:
         self._base = base
-        told = {
-            tuple(map(tuple, d.arguments["seam"]["parts"]))
-            for d in decisions
-            if d.operation == "check"
-        }
+        judged = {tuple(map(tuple, d.value["parts"])) for d in decisions if d.role is Role.CHECK}
         self.spliced = spliced
         self.numbers = {each.name: i for i, each in enumerate(spliced)}
-        self._done = {each.name for each in spliced if _list_parts(each) in told}
+        self._done = {each.name for each in spliced if _list_parts(each) in judged}
         self._ledger = Ledger(_make_base(base, spliced))
 
     def __len__(self) -> int:
@@ -170,14 +167,14 @@ class Attention:
 
     def pieces_of(self, name: str) -> tuple[PieceState, ...]:
         """Its pieces now."""
-        settled = self._ledger.settle(name)
+        resolved = self._ledger.resolve(name)
         whole = Piece(name, 0, self.spliced[self.numbers[name]].n_frames)
-        return settled.pieces if settled else (PieceState(name, whole),)
+        return resolved.pieces if resolved else (PieceState(name, whole),)
 
     def is_about(self, request: Request) -> bool:
         """Whether a request is about checks alone: it names one, or undoes what did."""
-        if request.operation == "undo":
-            return request.arguments["of"] in self._ledger.decisions
+        if request.role is Role.UNDO:
+            return request.value in self._ledger.decisions
         return any(self.find(name) for name in request.tracklets)
 
     def find(self, piece: str) -> str | None:
@@ -195,7 +192,7 @@ class Attention:
         sha256 = hashlib.sha256(request.uuid.encode()).hexdigest()
         own = [name for name in request.tracklets if self.find(name)]
         request = replace(request, tracklets=tuple(own))
-        told = (
+        described = (
             request.uuid,
             request.operation,
             request.tracklets,
@@ -203,16 +200,18 @@ class Attention:
             request.spent_ms,
         )
         self._ledger.add(
-            Decision(*told, VERSION, len(self._ledger.decisions), "", reviewer, "", "", sha256)
+            Decision(*described, VERSION, len(self._ledger.decisions), "", reviewer, "", "", sha256)
         )
-        if request.operation == "undo":
-            own = list(self._ledger.decisions[request.arguments["of"]].tracklets)
+        if request.role is Role.UNDO:
+            own = list(self._ledger.decisions[request.value].tracklets)
         touched = list(dict.fromkeys(found for name in own if (found := self.find(name))))
         self._done -= set(touched)
-        lines = [self._tell(name, request) for name in touched if self.is_done(self.numbers[name])]
+        lines = [
+            self._make_line(name, request) for name in touched if self.is_done(self.numbers[name])
+        ]
         return touched, lines
 
-    def _tell(self, name: str, request: Request) -> Request:
+    def _make_line(self, name: str, request: Request) -> Request:
         spliced = self.spliced[self.numbers[name]]
         kept = [piece.kept for piece in self.pieces_of(name) if piece.status != REJECTED]
         n_first = [sum(position < spliced.seam for position in positions) for positions in kept]
@@ -220,9 +219,11 @@ class Attention:
             min(n, len(positions) - n) < _MIN_MIXED
             for n, positions in zip(n_first, kept, strict=True)
         )
-        told = {"seam": {"parts": [list(part) for part in _list_parts(spliced)], "found": found}}
+        arguments = {
+            "seam": {"parts": [list(part) for part in _list_parts(spliced)], "found": found}
+        }
         own = str(uuid.uuid5(_SPACE, f"{request.uuid}\n{name}"))
-        return Request(own, "check", (), told, request.spent_ms)
+        return Request(own, "check", (), arguments, request.spent_ms)
 
 
 def _list_parts(spliced: Spliced) -> tuple[tuple[str, int, int], ...]:

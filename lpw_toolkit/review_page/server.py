@@ -21,8 +21,8 @@ from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.review_page.guard import App, Guard, Keys
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
 from lpw_toolkit.review_page.session import ReviewSession
-from lpw_toolkit.review_page.suggestions import Suggestions, read_hints
-from lpw_toolkit.review_page.team_session import TeamDesk
+from lpw_toolkit.review_page.suggestions import Suggestions, open_suggestions
+from lpw_toolkit.review_page.team_session import TeamReviewSession
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -90,12 +90,14 @@ def serve_review(
     reviews under the same name; MismatchError for damaged tables or logs.
     """
     uvicorn = _import_uvicorn()
-    hints = read_hints(dataset, options.elsewhere / "suggestions" if options.elsewhere else None)
+    suggestions = open_suggestions(
+        dataset, options.elsewhere / "suggestions" if options.elsewhere else None
+    )
     with open_review(dataset, options.reviewer, options.elsewhere) as review:
-        desk = open_desk(dataset, review, hints, options)
+        session = open_session(dataset, review, suggestions, options)
         with listen(options, review.base.digest) as listener:
             port, keys = listener.getsockname()[1], Keys()
-            app = make_app(desk, port, keys)
+            app = make_app(session, port, keys)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, ws="none",
                 lifespan="off",
@@ -106,17 +108,19 @@ def serve_review(
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def open_desk(
-    dataset: Dataset, review: Review, hints: Suggestions, options: ServeOptions
+def open_session(
+    dataset: Dataset, review: Review, suggestions: Suggestions, options: ServeOptions
 ) -> ReviewSession:
-    """The desk of one reviewer, alone or in a team."""
+    """The session of one reviewer, alone or in a team."""
     if not options.team.reviewers and not options.checks_frac:
-        return ReviewSession(dataset, review, hints, options.seed)
-    return TeamDesk(dataset, review, hints, options.seed, options.team, options.checks_frac)
+        return ReviewSession(dataset, review, suggestions, options.seed)
+    return TeamReviewSession(
+        dataset, review, suggestions, options.seed, options.team, options.checks_frac
+    )
 
 
 def name_reviewer() -> str:
-    """A reviewer's name made of the user's; `reviewer` where it has no letter that a name may
+    """A reviewer's name made of the user's; `reviewer` where it has no status_code that a name may
     have."""
     try:
         user = getpass.getuser()
@@ -173,8 +177,8 @@ def read_static(name: str) -> bytes:
     return resources.files("lpw_toolkit.review_page").joinpath("static", name).read_bytes()
 
 
-def make_app(desk: ReviewSession, port: int, keys: Keys) -> App:
-    """The ASGI application: the routes over `desk`, behind the guard."""
+def make_app(session: ReviewSession, port: int, keys: Keys) -> App:
+    """The ASGI application: the routes over `session`, behind the guard."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
@@ -185,30 +189,36 @@ def make_app(desk: ReviewSession, port: int, keys: Keys) -> App:
             for name in STATIC
             if name != "review.html"
         ),
-        Route("/api/start", _answer_json(lambda numbers: desk.start()), methods=["GET"]),
-        Route("/api/order", _answer_json(lambda numbers: desk.order()), methods=["GET"]),
-        Route("/api/clashes", _answer_json(lambda numbers: desk.list_clashes()), methods=["GET"]),
+        Route("/api/start", _answer_json(lambda numbers: session.start()), methods=["GET"]),
+        Route("/api/order", _answer_json(lambda numbers: session.order()), methods=["GET"]),
+        Route(
+            "/api/conflicts",
+            _answer_json(lambda numbers: session.list_conflicts()),
+            methods=["GET"],
+        ),
         Route("/api/ping", _answer_json(lambda numbers: {}), methods=["GET"]),
         Route(
             "/api/tracklet/{n}",
-            _answer_json(lambda numbers: desk.describe(*numbers)),
+            _answer_json(lambda numbers: session.describe(*numbers)),
             methods=["GET"],
         ),
-        Route("/sprite/{n}/sheet", _answer_jpeg(desk.draw_sheet), methods=["GET"]),
-        Route("/sprite/{n}/few", _answer_jpeg(desk.draw_few), methods=["GET"]),
-        Route("/sprite/{n}/candidates", _answer_jpeg(desk.draw_candidates), methods=["GET"]),
+        Route("/sprite/{n}/sheet", _answer_jpeg(session.draw_sheet), methods=["GET"]),
+        Route("/sprite/{n}/few", _answer_jpeg(session.draw_few), methods=["GET"]),
+        Route("/sprite/{n}/candidates", _answer_jpeg(session.draw_candidates), methods=["GET"]),
         Route(
-            "/sprite/{n}/{start}-{stop}", _answer_jpeg(partial(_draw_frames, desk)), methods=["GET"]
+            "/sprite/{n}/{start}-{stop}",
+            _answer_jpeg(partial(_draw_frames, session)),
+            methods=["GET"],
         ),
-        Route("/api/decide", partial(_decide, desk), methods=["POST"]),
+        Route("/api/decide", partial(_decide, session), methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes), port, keys)
 
 
-def _draw_frames(desk: ReviewSession, number: int, start: int, stop: int) -> bytes:
+def _draw_frames(session: ReviewSession, number: int, start: int, stop: int) -> bytes:
     if stop - start > MAX_FRAMES:
         raise IndexError(stop)
-    return desk.draw_frames(number, start, stop)
+    return session.draw_frames(number, start, stop)
 
 
 def _read_numbers(request: "Request") -> list[int]:
@@ -258,7 +268,7 @@ def _encode_json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-async def _decide(desk: ReviewSession, request: "Request") -> "Response":
+async def _decide(session: ReviewSession, request: "Request") -> "Response":
     """200 once the decision is on the disk; 400 for a wrong one; 503 where the system refuses, to
     be tried again."""
     from starlette.concurrency import run_in_threadpool
@@ -267,7 +277,7 @@ async def _decide(desk: ReviewSession, request: "Request") -> "Response":
     status, answer = 200, {}
     try:
         entry = json.loads(await request.body(), parse_constant=_refuse_constant)
-        answer = await run_in_threadpool(desk.decide, entry)
+        answer = await run_in_threadpool(session.decide, entry)
     except LpwError as error:
         status, answer = 503 if isinstance(error.__cause__, OSError) else 400, {"error": f"{error}"}
     except (ValueError, RecursionError):

@@ -5,14 +5,15 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from lpw_toolkit.cleaning.log.decisions import OPERATIONS, REASONS, RULE_PREFIX, Decision
+from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Decision
 from lpw_toolkit.cleaning.log.log import request_of
 from lpw_toolkit.cleaning.log.pieces import find_piece
+from lpw_toolkit.cleaning.operation import IDENTITY, NOTES, VERDICTS, Role, load_operations
 from lpw_toolkit.cleaning.state.conflicts import Conflict
 from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state.review import Review
 from lpw_toolkit.cleaning.state.state import State, describe_piece
-from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, open_stock, order
+from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, order, prepare_features
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.pictures import Pictures
@@ -26,22 +27,20 @@ from lpw_toolkit.review_page.suggestions import (
     thin_signals,
 )
 
-#: One letter for each tracklet: all rejected, edited in part, accepted, unsure, not reviewed.
-LETTERS = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}
-UNSURE = "unsure"  # the flag of who cannot tell
+#: One character for each tracklet: all rejected, edited in part, accepted, unsure, not reviewed.
+STATUS_CODES = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}
+UNSURE = "unsure"  # the flag of reviewers who cannot decide
 _N_LAST = 50
 N_FEW = 8
 _N_MEMBERS = 9
-#: Decisions after which persons and clashes may be others.
-_SOCIAL = frozenset(OPERATIONS) - {"accept", "flag", "comment", "check"}
 
 
-def tell_letter(pieces: tuple[PieceState, ...]) -> str:
-    """The letter of a tracklet of these pieces."""
+def find_status_code(pieces: tuple[PieceState, ...]) -> str:
+    """The status_code of a tracklet of these pieces."""
     statuses = {piece.status for piece in pieces}
     if UNREVIEWED in statuses:
         return "?" if all(UNSURE in p.flags for p in pieces if p.status == UNREVIEWED) else "u"
-    return LETTERS[statuses.pop()] if len(statuses) == 1 else "e"
+    return STATUS_CODES[statuses.pop()] if len(statuses) == 1 else "e"
 
 
 class ReviewSession:
@@ -50,24 +49,26 @@ class ReviewSession:
     Args:
         dataset: it.
         review: open for decisions.
-        hints: suggestions.
+        suggestions: suggestions.
         seed: of the places of the queue that are drawn at random.
     """
 
-    def __init__(self, dataset: Dataset, review: Review, hints: Suggestions, seed: int = 0) -> None:
-        self._review, self._hints, self._name = review, hints, dataset.name
+    def __init__(
+        self, dataset: Dataset, review: Review, suggestions: Suggestions, seed: int = 0
+    ) -> None:
+        self._review, self._suggestions, self._name = review, suggestions, dataset.name
         self._base = review.base
         self._names = list(self._base.tracklets)
         self._numbers = {name: i for i, name in enumerate(self._names)}
-        self._stock: QueueFeatures | None = None
-        if "suggestions" in hints.tables and hints.tables["suggestions"].num_rows:
-            self._stock = open_stock(hints.tables["suggestions"], seed)
+        self._features: QueueFeatures | None = None
+        if "suggestions" in suggestions.tables and suggestions.tables["suggestions"].num_rows:
+            self._features = prepare_features(suggestions.tables["suggestions"], seed)
         self._lock = threading.Lock()
         self._has_rules = any(d.is_by_rule for d in review.decisions.values())
         self._alone = all(d.reviewer == review.log.reviewer for d in review.decisions.values())
         self._state = review.state
         self._is_stale = False
-        self._letters = {name: self._tell_letter(name) for name in self._state.settled}
+        self._status_codes = {name: self._find_status_code(name) for name in self._state.resolved}
         self.pictures = Pictures(dataset, self._base)
 
     def start(self) -> dict[str, Any]:
@@ -85,19 +86,19 @@ class ReviewSession:
                 "cameras": cameras,
                 "camera": [place[t.camera_id] for t in self._base.tracklets.values()],
                 "frames": list(self._base.n_frames.values()),
-                "letters": "".join(self._letters.get(name, "u") for name in self._names),
+                "status_codes": "".join(self._status_codes.get(name, "u") for name in self._names),
                 "repairs": self._review.repairs,
-                "reasons": list(REASONS),
-                "has_hints": self._stock is not None,
+                "operations": {n: o.as_fields() for n, o in load_operations().items()},
+                "has_suggestions": self._features is not None,
                 "last": self._list_last(),
-                "spent": self._tell_spent(),
+                "spent": self._list_spent(),
                 "linked": sorted(self._list_linked()),
-                "n_clashes": len(self._current_state().clashes),
+                "n_conflicts": len(self._current_state().conflicts),
             } | queue
 
     def _list_last(self) -> list[dict[str, Any]]:
         undone = self._current_state().undone
-        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.operation != "check"]
+        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.role is not Role.CHECK]
         return [self._describe(decision, undone) for decision in reversed(last)]
 
     def _describe(self, decision: Decision, undone: frozenset[str]) -> dict[str, Any]:
@@ -113,46 +114,48 @@ class ReviewSession:
             "undone": decision.uuid in undone,
         }
 
-    def _tell_spent(self) -> list[int]:
+    def _list_spent(self) -> list[int]:
         """Milliseconds of the last decisions that ended the work on a tracklet."""
-        ends = [
-            d.spent_ms for d in self._review.log.decisions if d.operation in ("accept", "reject")
-        ]
+        ends = [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS]
         return ends[-50:]
 
     def _list_linked(self) -> set[int]:
         state = self._current_state()
-        linking = ("link", "unlink", "assign_person")
         named = [
             d
             for d in self._review.decisions.values()
-            if d.operation in linking and d.uuid not in state.undone
+            if d.role in IDENTITY and d.uuid not in state.undone
         ]
         pieces = (
             find_piece(name, self._base.n_frames)
             for d in named
-            for name in d.tracklets[: self._n_told(d)]
+            for name in d.tracklets[: self._n_linked(d)]
         )
         return {self._numbers[piece.tracklet] for piece in pieces if piece}
 
     @staticmethod
-    def _n_told(decision: Decision) -> int | None:
+    def _n_linked(decision: Decision) -> int | None:
         """How many of the tracklets of a decision are linked by it: that two differ says who
         neither is."""
-        return 1 if decision.operation == "unlink" else None
+        return 1 if decision.role is Role.DIFFERENT else None
 
     def order(self) -> dict[str, Any]:
         """The queue as it is now: the numbers of what is left, the next first, and how much has
         been found."""
         with self._lock:
-            letters = [self._letters.get(name, "u") for name in self._names]
-            outcomes = self._tell_outcomes()
-        left = [i for i, letter in enumerate(letters) if letter == "u"]
-        if self._stock is None:
-            n_seen = len(letters) - len(left)
-            told = f"seen {100 * n_seen / max(len(letters), 1):.0f} %; no suggestions yet"
-            return {"order": left, "chances": [], "random": [], "told": told}
-        found = order(self._stock, outcomes)  # takes its time: decisions go on meanwhile
+            status_codes = [self._status_codes.get(name, "u") for name in self._names]
+            outcomes = self._list_outcomes()
+        left = [i for i, status_code in enumerate(status_codes) if status_code == "u"]
+        if self._features is None:
+            n_seen = len(status_codes) - len(left)
+            reviewed = f"{100 * n_seen / max(len(status_codes), 1):.0f} % reviewed"
+            return {
+                "order": left,
+                "chances": [],
+                "random": [],
+                "estimate": f"{reviewed}; no suggestions yet",
+            }
+        found = order(self._features, outcomes)  # takes its time: decisions go on meanwhile
         numbers = [self._numbers[name] for name in found.tracklet_ids]
         ordered = set(numbers)
         rest = [number for number in left if number not in ordered]
@@ -161,25 +164,25 @@ class ReviewSession:
             "chances": [round(chance, 3) for chance in found.chances.tolist()] + [0.0] * len(rest),
             "random": [
                 number
-                for number, drawn in zip(numbers, found.at_random.tolist(), strict=True)
-                if drawn
+                for number, is_random in zip(numbers, found.at_random.tolist(), strict=True)
+                if is_random
             ],
-            "told": found.estimate.tell(),
+            "estimate": found.estimate.describe(),
         }
 
-    def _tell_outcomes(self) -> dict[str, str]:
+    def _list_outcomes(self) -> dict[str, str]:
         """What the decided tracklets were, for the queue."""
-        known = set(self._stock.names) if self._stock else set()
+        known = set(self._features.names) if self._features else set()
         outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
         decided = {
-            name: outcomes[letter]
-            for name, letter in self._letters.items()
-            if letter != "u" and name in known
+            name: outcomes[status_code]
+            for name, status_code in self._status_codes.items()
+            if status_code != "u" and name in known
         }
         decided |= {
             name: "clean"
-            for name, told in decided.items()
-            if told == "error" and self._is_whole(name)
+            for name, outcome in decided.items()
+            if outcome == "error" and self._is_whole(name)
         }
         return decided | {
             name: "unsure" for name in decided if self._has_rules and self._is_by_rules(name)
@@ -201,8 +204,8 @@ class ReviewSession:
         """The pieces of a tracklet as this reviewer is to see them."""
         return self._review.pieces_of(tracklet)
 
-    def _tell_letter(self, tracklet: str) -> str:
-        return tell_letter(self._pieces_of(tracklet))
+    def _find_status_code(self, tracklet: str) -> str:
+        return find_status_code(self._pieces_of(tracklet))
 
     def decide(self, entry: object) -> dict[str, Any]:
         """Makes the decision that a page sent durable; its line is on the disk when this returns.
@@ -214,75 +217,79 @@ class ReviewSession:
         with self._lock:
             saved = self._review.decide(request)
             decision = saved.decision
-            self._is_stale |= decision.operation in _SOCIAL or not self._alone
+            self._is_stale |= decision.role not in NOTES or not self._alone
             touched = list(dict.fromkeys(self._list_touched(decision)))
             for name in touched:
-                self._letters[name] = self._tell_letter(name)
+                self._status_codes[name] = self._find_status_code(name)
             return {
                 "uuid": decision.uuid,
                 "seq": decision.seq,
                 "digest": saved.digest,
                 "n_decisions": len(self._review.log.decisions),
-                "touched": [self._tell_pieces(name) for name in touched],
+                "touched": [self._describe_pieces(name) for name in touched],
             }
 
     def _list_touched(self, decision: Decision) -> Iterable[str]:
         """Tracklets that a decision is about; an undo is about what it undoes, through undos of
         undos."""
         seen: set[str] = set()
-        while decision.operation == "undo" and decision.uuid not in seen:
+        while decision.role is Role.UNDO and decision.uuid not in seen:
             seen.add(decision.uuid)
-            decision = self._review.decisions[str(decision.arguments["of"])]
+            decision = self._review.decisions[str(decision.value)]
         pieces = (find_piece(name, self._base.n_frames) for name in decision.tracklets)
         return (piece.tracklet for piece in pieces if piece)
 
-    def _tell_pieces(self, name: str) -> dict[str, Any]:
+    def _describe_pieces(self, name: str) -> dict[str, Any]:
         pieces = [{"name": p.name, **describe_piece(p)} for p in self._pieces_of(name)]
-        return {"n": self._numbers[name], "letter": self._letters.get(name, "u"), "pieces": pieces}
+        return {
+            "n": self._numbers[name],
+            "status_code": self._status_codes.get(name, "u"),
+            "pieces": pieces,
+        }
 
     def _current_state(self) -> State:
         if self._is_stale:
             self._state, self._is_stale = self._review.state, False
         return self._state
 
-    def list_clashes(self) -> list[dict[str, Any]]:
+    def list_conflicts(self) -> list[dict[str, Any]]:
         """What is left open, each with the decisions that make it: one of them wants to be
         undone."""
         with self._lock:
             if not self._alone:
                 self._is_stale = True
             state = self._current_state()
-            return [self._describe_clash(clash, state) for clash in state.clashes[:200]]
+            return [self._describe_conflict(conflict, state) for conflict in state.conflicts[:200]]
 
-    def _describe_clash(self, clash: Conflict, state: State) -> dict[str, Any]:
+    def _describe_conflict(self, conflict: Conflict, state: State) -> dict[str, Any]:
         known = [
             self._review.decisions[uuid]
-            for uuid in clash.decisions
+            for uuid in conflict.decisions
             if uuid in self._review.decisions
         ]
-        pieces = [find_piece(name, self._base.n_frames) for name in clash.pieces]
+        pieces = [find_piece(name, self._base.n_frames) for name in conflict.pieces]
         numbers = [self._numbers[piece.tracklet] for piece in pieces if piece]
         described = [self._describe(decision, state.undone) for decision in known[:9]]
-        return clash.as_fields() | {"n": numbers[0] if numbers else None, "decisions": described}
+        return conflict.as_fields() | {"n": numbers[0] if numbers else None, "decisions": described}
 
     def describe(self, number: int) -> dict[str, Any]:
         """One tracklet: its pieces, what is suspicious about it, who it may be. Errors:
         IndexError."""
         name = self._names[number]
         known = self._base.tracklets[name]
-        signals = self._hints.signals_of(name)
-        reasons = list_reasons(self._hints, name)
+        signals = self._suggestions.signals_of(name)
+        reasons = list_reasons(self._suggestions, name)
         cuts = suggest_cuts(reasons, signals.get("change"), known.n_frames)
         drops = suggest_drops(reasons, known.n_frames)
         tiles, odd = choose_tiles(known.n_frames, cuts, drops, signals)
-        merges, across = list_candidates(self._hints, name)
+        merges, across = list_candidates(self._suggestions, name)
         with self._lock:
             merges = [self._describe_candidate(known.row, entry, merge=True) for entry in merges]
             across = [self._describe_candidate(known.row, entry, merge=False) for entry in across]
             fields = (
-                self._tell_pieces(name)
-                | self._tell_person(name)
-                | {"n_clashes": len(self._current_state().clashes)}
+                self._describe_pieces(name)
+                | self._describe_person(name)
+                | {"n_conflicts": len(self._current_state().conflicts)}
             )
         thumbs = [entry["n"] for entry in (*merges, *across, *fields["members"])]
         return fields | {
@@ -301,7 +308,7 @@ class ReviewSession:
             "thumb_px": self.pictures.width_of_several(thumbs),
         }
 
-    def _tell_person(self, name: str) -> dict[str, Any]:
+    def _describe_person(self, name: str) -> dict[str, Any]:
         """Who a tracklet is: the other tracklets of its person, and those it is merged with."""
         state = self._current_state()
         own = [piece.name for piece in state.pieces_of(name)]
@@ -345,8 +352,8 @@ class ReviewSession:
         pieces = self._pieces_of(other)
         kept = [piece for piece in pieces if piece.status != REJECTED] or list(pieces)
         piece = kept[-1] if merge and self._is_before(other, self._names[number]) else kept[0]
-        letter = self._letters.get(other, "u")
-        return entry | {"piece": piece.name, "letter": letter} | self._place(other)
+        status_code = self._status_codes.get(other, "u")
+        return entry | {"piece": piece.name, "status_code": status_code} | self._place(other)
 
     def _is_before(self, other: str, name: str) -> bool:
         mine, theirs = self._base.frame_numbers(name), self._base.frame_numbers(other)
@@ -356,8 +363,8 @@ class ReviewSession:
         """JPEG of the tiles of `describe`. Errors: IndexError."""
         name = self._names[number]
         n_frames = self._base.n_frames[name]
-        signals = self._hints.signals_of(name)
-        reasons = list_reasons(self._hints, name)
+        signals = self._suggestions.signals_of(name)
+        reasons = list_reasons(self._suggestions, name)
         cuts = suggest_cuts(reasons, signals.get("change"), n_frames)
         return self.pictures.draw(
             number, choose_tiles(n_frames, cuts, suggest_drops(reasons, n_frames), signals)[0]
@@ -379,9 +386,9 @@ class ReviewSession:
         """JPEG of the candidates of `describe` and of the members of the person. Errors:
         IndexError."""
         name = self._names[number]
-        merges, across = list_candidates(self._hints, name)
+        merges, across = list_candidates(self._suggestions, name)
         with self._lock:
-            members = [member["n"] for member in self._tell_person(name)["members"]]
+            members = [member["n"] for member in self._describe_person(name)["members"]]
         numbers = [self._numbers[str(entry["id"])] for entry in (*merges, *across)] + members
         if not numbers:
             raise IndexError(number)

@@ -55,7 +55,7 @@ class Suggestions:
         return {name: part[name].to_numpy().astype(np.float64) for name in _SIGNALS}
 
 
-def read_hints(dataset: Dataset, folder: Path | None = None) -> Suggestions:
+def open_suggestions(dataset: Dataset, folder: Path | None = None) -> Suggestions:
     """Reads the suggestions of `dataset`; no tables where there are none.
 
     Errors: MismatchError for damaged ones, and for those of another dataset.
@@ -78,9 +78,11 @@ def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
     )
 
 
-def list_reasons(hints: Suggestions, tracklet: str) -> list[dict[str, Any]]:
+def list_reasons(suggestions: Suggestions, tracklet: str) -> list[dict[str, Any]]:
     """Why a tracklet may be in error, the strongest reason first."""
-    rows = [row for row in hints.rows_of("suggestions", tracklet) if row["score"] >= _MIN_SCORE]
+    rows = [
+        row for row in suggestions.rows_of("suggestions", tracklet) if row["score"] >= _MIN_SCORE
+    ]
     rows.sort(key=lambda row: -row["score"])
     return [
         {
@@ -164,12 +166,12 @@ def thin_signals(signals: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
 
 
 def list_candidates(
-    hints: Suggestions, tracklet: str
+    suggestions: Suggestions, tracklet: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Merge and cross-camera candidates, the likeliest first: name of the other, score and why."""
     merges: list[dict[str, Any]] = []
     across: list[dict[str, Any]] = []
-    for row in hints.rows_of("candidates", tracklet):
+    for row in suggestions.rows_of("candidates", tracklet):
         entry = {"id": row["other_id"], "score": round(row["score"], 3), "why": row["why"]}
         (merges if row["kind"] == MERGE else across).append(entry)
     return merges[:9], across[:9]

@@ -1,4 +1,4 @@
-"""A desk among several: each reviewer's own share of the tracklets, those that all look at, and
+"""A session among several: each reviewer's own share of the tracklets, those that all look at, and
 attention checks.
 
 What all look at is shown to each as if nobody had judged it yet: agreement means nothing where one
@@ -20,7 +20,7 @@ from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.attention import Attention, splice
-from lpw_toolkit.review_page.session import N_FEW, ReviewSession, tell_letter
+from lpw_toolkit.review_page.session import N_FEW, ReviewSession, find_status_code
 from lpw_toolkit.review_page.suggestions import (
     Suggestions,
     choose_tiles,
@@ -30,11 +30,11 @@ from lpw_toolkit.review_page.suggestions import (
 )
 
 _N_REASONS = 3
-#: The letter of a tracklet that somebody else looks at.
+#: The status_code of a tracklet that somebody else looks at.
 OTHERS = "o"
 
 
-class TeamDesk(ReviewSession):
+class TeamReviewSession(ReviewSession):
     """As `ReviewSession`; its numbers go on behind the tracklets with the checks.
 
     Args:
@@ -46,7 +46,7 @@ class TeamDesk(ReviewSession):
         self,
         dataset: Dataset,
         review: Review,
-        hints: Suggestions,
+        suggestions: Suggestions,
         seed: int,
         team: Team,
         checks_frac: float,
@@ -63,14 +63,14 @@ class TeamDesk(ReviewSession):
         spliced = splice(review.base, checks_frac, self._reviewer) if checks_frac else []
         self._attention = Attention(review.base, spliced, review.log.decisions)
         self._turns = threading.Lock()
-        super().__init__(dataset, review, hints, seed)
+        super().__init__(dataset, review, suggestions, seed)
         self._verdicts: dict[str, list[list[str]]] = {}
         for pair in compare_reviewers(review.base, list(review.decisions.values())):
-            for tracklet, *words in pair.different:
+            for tracklet, *verdicts in pair.different:
                 said = self._verdicts.setdefault(tracklet, [])
                 said += [
                     list(each)
-                    for each in zip(pair.reviewers, words, strict=True)
+                    for each in zip(pair.reviewers, verdicts, strict=True)
                     if list(each) not in said
                 ]
 
@@ -80,11 +80,11 @@ class TeamDesk(ReviewSession):
         return super()._pieces_of(tracklet)
 
     def start(self) -> dict[str, Any]:
-        """As `Desk.start`, with the checks, and what reviewers judge differently."""
+        """As `ReviewSession.start`, with the checks, and what reviewers judge differently."""
         found = super().start()
-        letters = [
-            OTHERS if letter == "u" and name not in self._mine else letter
-            for letter, name in zip(found["letters"], self._names, strict=True)
+        status_codes = [
+            OTHERS if status_code == "u" and name not in self._mine else status_code
+            for status_code, name in zip(found["status_codes"], self._names, strict=True)
         ]
         spliced, numbers = self._attention.spliced, range(len(self._attention))
         return found | {
@@ -92,18 +92,19 @@ class TeamDesk(ReviewSession):
             "camera": found["camera"]
             + [found["cameras"].index(self._attention.camera_of(k)) for k in numbers],
             "frames": found["frames"] + [each.n_frames for each in spliced],
-            "letters": "".join(
-                [*letters, *("a" if self._attention.is_done(k) else "u" for k in numbers)]
+            "status_codes": "".join(
+                [*status_codes, *("a" if self._attention.is_done(k) else "u" for k in numbers)]
             ),
             "differ": [self._numbers[name] for name in self._verdicts],
         }
 
     def order(self) -> dict[str, Any]:
-        """As `Desk.order`, of what this reviewer looks at, with a check every so often."""
+        """As `ReviewSession.order`, of what this reviewer looks at, with a check every so often."""
         found = super().order()
         with self._lock:
             n_done = sum(
-                name in self._mine and letter != "u" for name, letter in self._letters.items()
+                name in self._mine and status_code != "u"
+                for name, status_code in self._status_codes.items()
             )
         pairs = [
             (number, chance)
@@ -130,7 +131,7 @@ class TeamDesk(ReviewSession):
         }
 
     def decide(self, entry: object) -> dict[str, Any]:
-        """As `Desk.decide`; what is about a check becomes a `check` line once it is judged."""
+        """As `ReviewSession.decide`; a check that is judged becomes a `check` line."""
         request = request_of(entry)
         if not self._attention.is_about(request):
             pieces = (find_piece(name, self._base.n_frames) for name in request.tracklets)
@@ -143,37 +144,38 @@ class TeamDesk(ReviewSession):
                 for line in lines:
                     self._review.decide(line)
                 n_decisions = len(self._review.log.decisions)
-            touched = [self._tell_check(name) for name in checks]
+            touched = [self._describe_check(name) for name in checks]
         answer: dict[str, Any] = {"uuid": request.uuid, "n_decisions": n_decisions}
         if others and isinstance(entry, dict):
             answer = self.decide(entry | {"tracklets": others})
             touched = answer["touched"] + touched
         return answer | {"touched": touched}
 
-    def _tell_check(self, name: str) -> dict[str, Any]:
+    def _describe_check(self, name: str) -> dict[str, Any]:
         pieces = self._attention.pieces_of(name)
         number = self._attention.numbers[name]
-        letter = "a" if self._attention.is_done(number) else tell_letter(pieces)
-        told = [{"name": piece.name, **describe_piece(piece)} for piece in pieces]
-        return {"n": len(self._names) + number, "letter": letter, "pieces": told}
+        status_code = "a" if self._attention.is_done(number) else find_status_code(pieces)
+        described = [{"name": piece.name, **describe_piece(piece)} for piece in pieces]
+        return {"n": len(self._names) + number, "status_code": status_code, "pieces": described}
 
     def describe(self, number: int) -> dict[str, Any]:
-        """As `Desk.describe`, with what reviewers said where they differ. Errors: IndexError."""
+        """As `ReviewSession.describe`, with the verdicts of reviewers who differ. Errors:
+        IndexError."""
         if number < len(self._names):
             return super().describe(number) | {
                 "verdicts": self._verdicts.get(self._names[number], [])
             }
         k = number - len(self._names)
         spliced = self._attention.spliced[k]
-        parts = [(self._hints.signals_of(part.tracklet), part) for part in spliced.parts]
+        parts = [(self._suggestions.signals_of(part.tracklet), part) for part in spliced.parts]
         signals = {
             name: np.concatenate([found[name][part.start : part.stop] for found, part in parts])
             for name in (parts[0][0] if parts[1][0] else {})
         }
-        reasons = list_reasons(self._hints, spliced.parts[0].tracklet)[:_N_REASONS]
+        reasons = list_reasons(self._suggestions, spliced.parts[0].tracklet)[:_N_REASONS]
         tiles = self._choose_tiles(k)
         with self._turns:
-            fields = self._tell_check(spliced.name)
+            fields = self._describe_check(spliced.name)
         return fields | {
             "id": spliced.name,
             "camera": self._attention.camera_of(k),
@@ -190,7 +192,7 @@ class TeamDesk(ReviewSession):
             "members": [],
             "n_members": 0,
             "persons": [],
-            "n_clashes": 0,
+            "n_conflicts": 0,
             "thumb_px": 0,
             "verdicts": [],
         }
@@ -205,24 +207,24 @@ class TeamDesk(ReviewSession):
         return self.pictures.draw_rows(self._attention.rows(k, found))
 
     def draw_sheet(self, number: int) -> bytes:
-        """As `Desk.draw_sheet`."""
+        """As `ReviewSession.draw_sheet`."""
         return super().draw_sheet(number) if number < len(self._names) else self._draw_check(number)
 
     def draw_few(self, number: int) -> bytes:
-        """As `Desk.draw_few`."""
+        """As `ReviewSession.draw_few`."""
         if number < len(self._names):
             return super().draw_few(number)
         n = self._attention.spliced[number - len(self._names)].n_frames
         return self._draw_check(number, sample_positions(n, N_FEW))
 
     def draw_frames(self, number: int, start: int, stop: int) -> bytes:
-        """As `Desk.draw_frames`."""
+        """As `ReviewSession.draw_frames`."""
         if number < len(self._names):
             return super().draw_frames(number, start, stop)
         return self._draw_check(number, list(range(start, stop)))
 
     def draw_candidates(self, number: int) -> bytes:
-        """As `Desk.draw_candidates`."""
+        """As `ReviewSession.draw_candidates`."""
         if number < len(self._names):
             return super().draw_candidates(number)
         raise IndexError(number)

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.log.decisions import MAX_TRACKLETS, Request
+from lpw_toolkit.cleaning.log.decisions import Request
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
+from lpw_toolkit.cleaning.operation import MAX_TRACKLETS
 from lpw_toolkit.cleaning.state.review import Review, open_review
-from lpw_toolkit.cleaning.suggest.queue import open_stock, order
+from lpw_toolkit.cleaning.suggest.queue import order, prepare_features
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.mot_text import read_boxes
@@ -132,7 +133,7 @@ def review_by_truth(dataset: Dataset, truth: Path, effort_frac: float = 1.0) -> 
 
     Errors: as `read_suggestions` and `open_review`.
     """
-    labels, stock = label_frames(dataset, truth), open_stock(read_suggestions(dataset))
+    labels, stock = label_frames(dataset, truth), prepare_features(read_suggestions(dataset))
     decided: dict[str, str] = {}
     pieces: dict[tuple[str | None, int], list[str]] = {}
     wanted = round(effort_frac * len(stock.names))

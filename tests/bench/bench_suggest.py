@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.suggest.error_prior import Forest, parse_forest
-from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, open_stock, order
+from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, order, prepare_features
 from lpw_toolkit.cleaning.suggest.reasons import score_measures
 from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
@@ -96,7 +96,7 @@ class Case:
         return self.truth.error
 
     def select(self, rows: Bools) -> "Case":
-        names = open_stock(self.table).names
+        names = prepare_features(self.table).names
         kept = {name for name, keep in zip(names, rows, strict=True) if keep}
         table = self.table.filter(
             pa.array([name in kept for name in self.table["tracklet_id"].to_pylist()])
@@ -134,8 +134,8 @@ def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Tr
 
 
 def read_prior(table: pa.Table, forest: Forest | None) -> Floats:
-    stock = open_stock(table)
-    return stock.prior if forest is None else forest.predict(stock.reasons, stock.scores)
+    features = prepare_features(table)
+    return features.prior if forest is None else forest.predict(features.reasons, features.scores)
 
 
 def read_left_out(work: Path, name: str) -> Forest:
@@ -291,17 +291,17 @@ def thin(case: Case, seed: int) -> Case:
     return case.select(kept)
 
 
-def review(case: Case, stock: QueueFeatures) -> tuple[Ints, str]:
+def review(case: Case, features: QueueFeatures) -> tuple[Ints, str]:
     """The order in which the scripted reviewer sees the tracklets, and the estimate shown at
     EFFORT."""
-    number = {name: i for i, name in enumerate(stock.names)}
+    number = {name: i for i, name in enumerate(features.names)}
     seen: list[int] = []
     decided: dict[str, str] = {}
     shown = ""
     while len(seen) < len(number):
-        queue = order(stock, decided)
+        queue = order(features, decided)
         if not shown and len(seen) >= EFFORT * len(number):
-            shown = queue.estimate.tell()
+            shown = queue.estimate.describe()
         n_next = EVERY if len(seen) < 0.5 * len(number) else len(number)
         for name in queue.tracklet_ids[:n_next]:
             seen.append(number[name])
@@ -310,8 +310,8 @@ def review(case: Case, stock: QueueFeatures) -> tuple[Ints, str]:
 
 
 def measure(case: Case) -> dict[str, Any]:
-    stock = replace(open_stock(case.table), prior=case.prior)
-    seen, shown = review(case, stock)
+    features = replace(prepare_features(case.table), prior=case.prior)
+    seen, shown = review(case, features)
     n = len(seen)
     n_wrong = case.truth.n_wrong
     best_error, best_wrong = (

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, lay_out, parse_forest
-from lpw_toolkit.cleaning.suggest.queue import open_stock
+from lpw_toolkit.cleaning.suggest.queue import prepare_features
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.files.writing import atomic_write_text, make_folder
 
@@ -129,8 +129,8 @@ def main() -> None:
     rows: list[tuple[str, Floats, NDArray[np.bool_], Floats]] = []
     for group, cases in open_cases(options.work, options.data).items():
         for case in cases:
-            stock = open_stock(case.table)
-            inputs = lay_out(stock.reasons, stock.scores, reasons)
+            features = prepare_features(case.table)
+            inputs = lay_out(features.reasons, features.scores, reasons)
             blind = inputs.copy()
             blind[:, [reasons.index(name) for name in OF_LOOKS]] = NEUTRAL
             weight = np.full(

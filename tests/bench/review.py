@@ -41,7 +41,7 @@ from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.review_page.session import ReviewSession
-from lpw_toolkit.review_page.suggestions import read_hints
+from lpw_toolkit.review_page.suggestions import open_suggestions
 from lpw_toolkit.truth.scripted_reviewer import (
     can_cut,
     count_people,
@@ -170,7 +170,7 @@ def measure_disk(root: Path, n: int) -> dict[str, float]:
         tempfile.TemporaryDirectory(dir=root.parent) as folder,
         open_review(dataset, "bench", Path(folder)) as review,
     ):
-        desk = ReviewSession(dataset, review, read_hints(dataset))
+        session = ReviewSession(dataset, review, open_suggestions(dataset))
         names, spent = list(review.base.tracklets), []
         for i in range(n):
             entry = {
@@ -179,7 +179,7 @@ def measure_disk(root: Path, n: int) -> dict[str, float]:
                 "tracklets": [names[i % len(names)]],
             }
             start = time.perf_counter()
-            desk.decide(entry | {"arguments": {}, "spent_ms": 1500})
+            session.decide(entry | {"arguments": {}, "spent_ms": 1500})
             spent.append(1000 * (time.perf_counter() - start))
     return spread(spent)
 

@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 
 const source = readFileSync(process.argv[2], "utf-8");
 const rules = await import(`data:text/javascript,${encodeURIComponent(source)}`);
-const cases = JSON.parse(readFileSync(0, "utf-8"));
+const { operations, cases } = JSON.parse(readFileSync(0, "utf-8"));
 const results = cases.map(({ n_frames: nFrames, decisions, known }) => {
-  const pieces = rules.resolveTracklet("t", nFrames, decisions, known);
+  const pieces = rules.resolveTracklet("t", nFrames, decisions, operations, known);
   return { pieces, code: rules.statusCodeOf(pieces) };
 });
 process.stdout.write(JSON.stringify(results));

@@ -19,9 +19,10 @@ import lpw_toolkit
 from lpw_toolkit.cleaning.log.decisions import VERSION, Decision
 from lpw_toolkit.cleaning.log.pieces import find_piece
 from lpw_toolkit.cleaning.log.undo import find_undone
-from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, AppliedDecision, settle_tracklet
+from lpw_toolkit.cleaning.operation import load_operations
+from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, AppliedDecision, resolve_tracklet
 from lpw_toolkit.cleaning.state.state import describe_piece
-from lpw_toolkit.review_page.session import tell_letter
+from lpw_toolkit.review_page.session import find_status_code
 
 HERE = Path(__file__).parent
 RULES = Path(lpw_toolkit.__file__).parent / "review_page" / "static" / "resolve.js"
@@ -66,14 +67,16 @@ def resolve_on_server(decisions: list[dict[str, Any]]) -> dict[str, Any]:
         for name in decision.tracklets
         if (piece := find_piece(name, {"t": N_FRAMES}))
     ]
-    pieces = settle_tracklet("t", N_FRAMES, uses).pieces
+    pieces = resolve_tracklet("t", N_FRAMES, uses).pieces
     described = [{"name": piece.name} | describe_piece(piece) for piece in pieces]
-    return {"pieces": described, "code": tell_letter(pieces)}
+    return {"pieces": described, "code": find_status_code(pieces)}
 
 
 def resolve_on_page(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The same by the page's rules; `known` pieces stand for the decisions before."""
-    text = json.dumps([{"n_frames": N_FRAMES, **case} for case in cases])
+    operations = {name: each.as_fields() for name, each in load_operations().items()}
+    sized = [{"n_frames": N_FRAMES, **case} for case in cases]
+    text = json.dumps({"operations": operations, "cases": sized})
     command = [find_tool("node"), str(HERE / "resolve_page.mjs"), str(RULES)]
     run = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""What decisions come to: status, frames, pieces, persons; clashes are named and never closed."""
+"""What decisions come to: status, frames, pieces, persons; conflicts are named and never closed."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from make_decisions import ROWS, Asker, ask, chain, decide, make_base, make_uuid
 
 from lpw_toolkit.cleaning.apply import Ledger, apply
 from lpw_toolkit.cleaning.log.decision_set import unite
-from lpw_toolkit.cleaning.log.decisions import REASONS, Decision, Request
+from lpw_toolkit.cleaning.log.decisions import Decision, Request
+from lpw_toolkit.cleaning.operations.reject import REASONS
 from lpw_toolkit.cleaning.state.state import State
 
 A, B, C, X, Y = (row[0] for row in ROWS)
@@ -31,7 +32,7 @@ def names(state: State, tracklet: str) -> list[str]:
 
 
 def kinds(state: State) -> list[str]:
-    return [clash.kind for clash in state.clashes]
+    return [conflict.kind for conflict in state.conflicts]
 
 
 class TestStatus:
@@ -59,7 +60,7 @@ class TestStatus:
             "accepted",
             "unreviewed",
         ]
-        assert state.clashes == ()
+        assert state.conflicts == ()
         assert one(ask(1, "reject", C, reason="static")).pieces_of(C)[0].reasons == ("static",)
 
     def test_an_edit_stays_an_edit_when_it_is_accepted(self) -> None:
@@ -106,15 +107,15 @@ class TestPieces:
         ]
         state = one(*requests)
         assert (names(state, A), status(state, A), kinds(state)) == ([A], "unreviewed", ["gone"])
-        assert one(*requests, ask_("undo", of=make_uuid(2))).clashes == ()
+        assert one(*requests, ask_("undo", of=make_uuid(2))).conflicts == ()
 
     def test_a_cut_at_a_dropped_frame(self) -> None:
         ask_ = Asker()
         state = one(ask_("drop_frames", A, frames=[[4, 6]]), ask_("split", A, at=4))
         assert kinds(state) == ["cut-dropped"]
-        assert state.clashes[0].decisions == (make_uuid(1), make_uuid(2))
+        assert state.conflicts[0].decisions == (make_uuid(1), make_uuid(2))
         ask_ = Asker()
-        assert one(ask_("drop_frames", A, frames=[[4, 6]]), ask_("split", A, at=6)).clashes == ()
+        assert one(ask_("drop_frames", A, frames=[[4, 6]]), ask_("split", A, at=6)).conflicts == ()
 
     def test_merge_of_fragments_in_temporal_order(self) -> None:
         state = one(ask(1, "merge", B, A))
@@ -126,11 +127,11 @@ class TestPieces:
         ask_ = Asker()
         state = one(ask_("merge", A, B), ask_("merge", B, C))
         assert kinds(state) == ["merge-overlap"]
-        assert state.clashes[0].pieces == (A, B, C)
+        assert state.conflicts[0].pieces == (A, B, C)
         assert state.members == {}
         ask_ = Asker()
         freed = one(ask_("merge", A, C), ask_("drop_frames", C, frames=[[0, 5]]))
-        assert (freed.clashes, freed.members) == ((), {A: (A, C)})
+        assert (freed.conflicts, freed.members) == ((), {A: (A, C)})
 
     def test_merge_across_cameras(self) -> None:
         assert kinds(one(ask(1, "merge", A, X))) == ["merge-cameras"]
@@ -139,18 +140,18 @@ class TestPieces:
         ask_ = Asker()
         state = one(ask_("merge", A, B), ask_("split", A, at=4))
         assert state.members == {f"{A}@4-10": (f"{A}@4-10", B)}
-        assert state.clashes == ()
+        assert state.conflicts == ()
 
     def test_without_frame_numbers_a_merge_is_taken_at_its_word(self) -> None:
         state = one(ask(1, "merge", B, C), base=make_base(numbered=False))
-        assert (state.members, state.clashes) == ({B: (B, C)}, ())
+        assert (state.members, state.conflicts) == ({B: (B, C)}, ())
 
 
 class TestPersons:
     def test_links_add_up(self) -> None:
         ask_ = Asker()
         state = one(ask_("link", A, X), ask_("link", X, B))
-        assert (state.groups, state.clashes) == (((A, B, X),), ())
+        assert (state.groups, state.conflicts) == (((A, B, X),), ())
         assert state.person_of[B] == 0
 
     def test_unlink_takes_a_link_back(self) -> None:
@@ -165,26 +166,26 @@ class TestPersons:
             ask_("link", A, X), ask_("link", X, B), ask_("unlink", A, B), ask_("link", C, Y)
         )
         assert kinds(state) == ["not-same"]
-        assert state.clashes[0].decisions == tuple(make_uuid(i) for i in (1, 2, 3))
-        assert state.clashes[0].as_fields()["pieces"] == [A, B]
+        assert state.conflicts[0].decisions == tuple(make_uuid(i) for i in (1, 2, 3))
+        assert state.conflicts[0].as_fields()["pieces"] == [A, B]
 
     def test_unlink_says_only_that_the_first_is_none_of_the_others(self) -> None:
         ask_ = Asker()
         state = one(ask_("unlink", A, X, Y), ask_("link", X, Y))
-        assert (state.groups, state.clashes) == (((X, Y),), ())
+        assert (state.groups, state.conflicts) == (((X, Y),), ())
 
     def test_nobody_is_at_two_places_of_one_camera(self) -> None:
         ask_ = Asker()
         state = one(ask_("link", A, X), ask_("link", X, C))
         assert kinds(state) == ["two-places"]
-        assert state.clashes[0].pieces == (A, C)
+        assert state.conflicts[0].pieces == (A, C)
 
     def test_a_link_from_before_a_cut_asks_which_part(self) -> None:
         ask_ = Asker()
         requests = [ask_("link", A, X), ask_("split", A, at=4)]
         assert (kinds(one(*requests)), one(*requests).groups) == (["parts"], ())
-        settled = one(*requests, ask_("undo", of=make_uuid(1)), ask_("link", f"{A}@4-10", X))
-        assert (settled.clashes, settled.groups) == ((), ((f"{A}@4-10", X),))
+        resolved = one(*requests, ask_("undo", of=make_uuid(1)), ask_("link", f"{A}@4-10", X))
+        assert (resolved.conflicts, resolved.groups) == ((), ((f"{A}@4-10", X),))
 
     def test_a_link_of_what_was_rejected_before(self) -> None:
         ask_ = Asker()
@@ -223,7 +224,7 @@ class TestPersons:
         assert kinds(one(ask(1, "unlink", X, A), base=base)) == ["not-same"]
         cut = [ask(1, "split", X, at=5)]
         assert kinds(one(*cut, base=base)) == ["parts"]
-        assert one(*cut, ask(2, "link", f"{X}@0-5", A), base=base).clashes == ()
+        assert one(*cut, ask(2, "link", f"{X}@0-5", A), base=base).conflicts == ()
 
 
 class TestReviewers:
@@ -231,16 +232,18 @@ class TestReviewers:
         anna, bob = chain("anna", [ask(1, "accept", A)]), chain("bob", [ask(2, "reject", A)])
         state = decide(anna, bob)
         assert (kinds(state), status(state, A)) == (["verdict"], "rejected")
-        assert state.clashes[0].decisions == (make_uuid(1), make_uuid(2))
-        settled = decide(anna, chain("bob", [ask(2, "reject", A), ask(3, "undo", of=make_uuid(1))]))
-        assert (settled.clashes, status(settled, A)) == ((), "rejected")
+        assert state.conflicts[0].decisions == (make_uuid(1), make_uuid(2))
+        resolved = decide(
+            anna, chain("bob", [ask(2, "reject", A), ask(3, "undo", of=make_uuid(1))])
+        )
+        assert (resolved.conflicts, status(resolved, A)) == ((), "rejected")
 
     def test_two_who_agree(self) -> None:
         state = decide(
             chain("anna", [ask(1, "reject", A, reason="static")]),
             chain("bob", [ask(2, "reject", A, reason="blurred")]),
         )
-        assert (state.clashes, state.pieces_of(A)[0].reasons) == ((), ("blurred", "static"))
+        assert (state.conflicts, state.pieces_of(A)[0].reasons) == ((), ("blurred", "static"))
 
     def test_frames_that_one_drops_and_another_restores(self) -> None:
         anna = chain("anna", [ask(1, "drop_frames", A, frames=[[0, 4]])])
@@ -268,7 +271,11 @@ class TestReviewers:
             [ask(1, "reject", A, reason="static"), ask(2, "reject", B, reason="static")],
         )
         state = decide(rule, chain("anna", [ask(3, "accept", A), ask(4, "undo", of=make_uuid(2))]))
-        assert (state.clashes, status(state, A), status(state, B)) == ((), "accepted", "unreviewed")
+        assert (state.conflicts, status(state, A), status(state, B)) == (
+            (),
+            "accepted",
+            "unreviewed",
+        )
         assert status(decide(rule), B) == "rejected"
 
     def test_a_rule_that_cuts_what_a_person_accepts_is_named(self) -> None:
@@ -296,10 +303,10 @@ class TestUndo:
             ask(1, "undo", of=make_uuid(2)), ask(2, "undo", of=make_uuid(1)), ask(3, "accept", A)
         )
         assert (kinds(state), status(state, A)) == (["undo-circle"], "accepted")
-        settled = one(
+        resolved = one(
             *(ask(n, "undo", of=make_uuid(3 - n)) for n in (1, 2)), ask(3, "undo", of=make_uuid(1))
         )
-        assert (settled.clashes, settled.undone) == ((), {make_uuid(1)})
+        assert (resolved.conflicts, resolved.undone) == ((), {make_uuid(1)})
 
 
 class TestStrangeLogs:
@@ -323,11 +330,11 @@ class TestStrangeLogs:
     def test_one_uuid_for_two_decisions(self) -> None:
         state = decide(chain("anna", [ask(1, "accept", A)]), chain("bob", [ask(1, "reject", A)]))
         assert kinds(state) == ["uuid"]
-        settled = decide(
+        resolved = decide(
             chain("anna", [ask(1, "accept", A), ask(2, "undo", of=make_uuid(1))]),
             chain("bob", [ask(1, "reject", A)]),
         )
-        assert (settled.clashes, status(settled, A)) == ((), "unreviewed")
+        assert (resolved.conflicts, status(resolved, A)) == ((), "unreviewed")
 
 
 PLACES = [*(row[0] for row in ROWS), f"{A}@0-4", f"{A}@4-10", f"{A}@4-7", f"{B}@0-5", f"{B}@5-10"]

@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_decisions import DIGEST, ask, chain, make_uuid, write_lines
 
-from lpw_toolkit.cleaning.log import decisions
+from lpw_toolkit.cleaning.field import UUID, BadLineError
+from lpw_toolkit.cleaning.log.decision_schema import format_schema, make_schema
 from lpw_toolkit.cleaning.log.decision_set import merge_folder, read_folder, unite
 from lpw_toolkit.cleaning.log.decisions import (
-    BadLineError,
     Request,
     check_request,
     format_line,
@@ -37,6 +37,7 @@ from lpw_toolkit.cleaning.log.log import (
     read_log_file,
     request_of,
 )
+from lpw_toolkit.cleaning.operation import load_operations
 from lpw_toolkit.errors import LpwError, MismatchError
 
 SEEN = "e" * 64
@@ -292,7 +293,7 @@ def run_writer(
             child.kill()
     child.communicate()
     assert child.returncode == -signal.SIGKILL
-    return [uuid for uuid in acked if decisions.UUID.fullmatch(uuid)]
+    return [uuid for uuid in acked if UUID.fullmatch(uuid)]
 
 
 GOOD = format_line(chain("anna", [ask(1, "drop_frames", "t1", frames=[[1, 2], [4, 5]])])[0])
@@ -498,34 +499,30 @@ class TestMerging:
         )
 
 
-def test_the_schema_says_what_the_code_says() -> None:
-    text = (
-        resources.files("lpw_manifests")
-        .joinpath("cleanup", "decision.schema.json")
-        .read_text("utf-8")
+SCHEMA = resources.files("lpw_manifests").joinpath("cleanup", "decision.schema.json")
+
+
+def test_the_schema_is_what_the_code_says() -> None:
+    assert SCHEMA.read_text("utf-8") == format_schema(), (
+        "write `decision_schema.format_schema()` to decision.schema.json"
     )
-    schema = json.loads(text)
-    assert set(schema["required"]) == set(schema["properties"]) == set(json.loads(GOOD))
-    assert schema["properties"]["operation"]["enum"] == list(decisions.OPERATIONS)
-    by_name = {
-        entry["properties"]["operation"]["const"]: entry["properties"] for entry in schema["oneOf"]
-    }
-    assert set(by_name) == set(decisions.OPERATIONS)
-    for name, (low, high) in decisions.OPERATIONS.items():
-        assert by_name[name]["tracklets"] == {"minItems": low, "maxItems": high}
-        found = by_name[name]["arguments"]
-        assert found["required"] == list(found["properties"])
-        for wrong in (dict.fromkeys(found["required"], 0.5), {"more": 1}):
-            if wrong:
-                with pytest.raises(BadLineError):
-                    check_request(
-                        {**vars(ask(1, name, *(f"t{i}" for i in range(low)))), "arguments": wrong}
-                    )
+
+
+def test_a_line_has_the_form_of_the_schema() -> None:
+    schema = make_schema()
     entry = json.loads(GOOD)
+    assert set(schema["required"]) == set(schema["properties"]) == set(entry)
     for name, kind in schema["properties"].items():
         if "pattern" in kind:
             assert re.search(kind["pattern"], entry[name]), name
-    assert by_name["reject"]["arguments"]["properties"]["reason"]["enum"] == [
-        *decisions.REASONS,
-        None,
-    ]
+
+
+@pytest.mark.parametrize("name", load_operations())
+def test_arguments_of_another_form_are_refused(name: str) -> None:
+    low, _ = load_operations()[name].n_tracklets
+    known = load_operations()[name].arguments
+    for wrong in (dict.fromkeys(known, 0.5), {"more": 1}):
+        if wrong:
+            request = vars(ask(1, name, *(f"t{i}" for i in range(low)))) | {"arguments": wrong}
+            with pytest.raises(BadLineError):
+                check_request(request)

@@ -21,7 +21,7 @@ from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import read_table, write_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.session import ReviewSession
-from lpw_toolkit.review_page.suggestions import read_hints
+from lpw_toolkit.review_page.suggestions import open_suggestions
 
 UUID = "0a1b2c3d-0000-4000-8000-00000000000{}"
 
@@ -61,7 +61,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return open_dataset(made.root)
 
 
-def settle(dataset: Dataset) -> State:
+def resolve(dataset: Dataset) -> State:
     return apply(read_base(dataset), read_union(dataset))
 
 
@@ -69,11 +69,11 @@ def test_short_ones_are_rejected_once(dataset: Dataset) -> None:
     short = {name for name, n in read_base(dataset).n_frames.items() if n < MIN_FRAMES}
     assert 0 < run_rule(dataset, "short") == len(short) < 12
     assert run_rule(dataset, "short") == 0
-    state = settle(dataset)
+    state = resolve(dataset)
     assert {
-        name for name, found in state.settled.items() if found.pieces[0].status == "rejected"
+        name for name, found in state.resolved.items() if found.pieces[0].status == "rejected"
     } == short
-    assert all(state.settled[name].pieces[0].reasons == ("too_short",) for name in short)
+    assert all(state.resolved[name].pieces[0].reasons == ("too_short",) for name in short)
 
 
 def test_of_two_that_lie_on_each_other_the_longer_stays(dataset: Dataset) -> None:
@@ -82,7 +82,7 @@ def test_of_two_that_lie_on_each_other_the_longer_stays(dataset: Dataset) -> Non
     assert run_rule(dataset, "duplicate") == 1
     rejected = [
         name
-        for name, found in settle(dataset).settled.items()
+        for name, found in resolve(dataset).resolved.items()
         if found.pieces[0].status == "rejected"
     ]
     assert rejected == [min(names[4], names[8], key=lambda name: (frames[name], name))]
@@ -92,13 +92,13 @@ def test_a_dropped_frame_is_no_review(dataset: Dataset) -> None:
     """The frame is gone, but the tracklet still waits for a person."""
     name = list(read_base(dataset).n_frames)[5]
     assert run_rule(dataset, "odd-frame") == 1
-    piece = settle(dataset).settled[name].pieces[0]
+    piece = resolve(dataset).resolved[name].pieces[0]
     assert (piece.dropped, piece.status) == ((2,), "unreviewed")
     with open_review(dataset, "anna") as review:
-        desk = ReviewSession(dataset, review, read_hints(dataset))
-        assert desk.start()["letters"] == "u" * 12
+        desk = ReviewSession(dataset, review, open_suggestions(dataset))
+        assert desk.start()["status_codes"] == "u" * 12
         review.decide(Request(UUID.format(1), "accept", (name,), {}, 900))
-    piece = settle(dataset).settled[name].pieces[0]
+    piece = resolve(dataset).resolved[name].pieces[0]
     assert (piece.dropped, piece.status) == ((2,), "accepted")
 
 
@@ -109,13 +109,13 @@ def test_people_count_for_more_and_are_not_overruled(dataset: Dataset) -> None:
     assert run_rule(dataset, "short") == len(short) - 1
     with open_review(dataset, "anna") as review:
         review.decide(Request(UUID.format(2), "accept", (short[1],), {}, 900))
-    state = settle(dataset)
-    assert [state.settled[name].pieces[0].status for name in short[:3]] == [
+    state = resolve(dataset)
+    assert [state.resolved[name].pieces[0].status for name in short[:3]] == [
         "accepted",
         "accepted",
         "rejected",
     ]
-    assert state.clashes == ()
+    assert state.conflicts == ()
 
 
 def test_taken_back_and_not_made_again(dataset: Dataset) -> None:
@@ -123,14 +123,14 @@ def test_taken_back_and_not_made_again(dataset: Dataset) -> None:
     assert undo_rule(dataset, "short") == n
     assert undo_rule(dataset, "short") == 0
     assert run_rule(dataset, "short") == 0
-    assert settle(dataset).count_statuses()["rejected"] == 0
+    assert resolve(dataset).count_statuses()["rejected"] == 0
 
 
 def test_rules_teach_the_queue_nothing(dataset: Dataset) -> None:
     run_rule(dataset, "short")
     with open_review(dataset, "anna") as review:
-        desk = ReviewSession(dataset, review, read_hints(dataset))
-        assert set(desk._tell_outcomes().values()) == {"unsure"}
+        desk = ReviewSession(dataset, review, open_suggestions(dataset))
+        assert set(desk._list_outcomes().values()) == {"unsure"}
         order = desk.order()
     assert len(order["order"]) == 12 - sum(
         n < MIN_FRAMES for n in read_base(dataset).n_frames.values()

@@ -12,12 +12,12 @@ import pytest
 from fakes import draw_colours, draw_figure
 from make_dataset import make_dataset
 
-from lpw_toolkit.cleaning.suggest.appearance import compare_looks, find_changes
+from lpw_toolkit.cleaning.suggest.appearance import compare_appearance, find_changes
 from lpw_toolkit.cleaning.suggest.box_reasons import find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.suggest.candidates import (
+    Endpoints,
     Pairs,
-    Places,
     find_across,
     find_merges,
     match_across,
@@ -30,8 +30,8 @@ from lpw_toolkit.cleaning.suggest.descriptors import (
     even_out,
     measure_spread,
 )
-from lpw_toolkit.cleaning.suggest.meetings import measure_looks
-from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
+from lpw_toolkit.cleaning.suggest.meetings import measure_appearance
+from lpw_toolkit.cleaning.suggest.missed_persons import find_occluded
 from lpw_toolkit.cleaning.suggest.suggest import TABLES, SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
@@ -239,12 +239,14 @@ class TestBoxes:
     def test_what_is_not_known_is_nan(self) -> None:
         video = make_video([walk(20)], frame_px=None)
         _, found = measure_tracklets(video, measure_boxes(video))
-        assert np.isnan([found["cut_off"][0], found["loose_box"][0], found["two_people"][0]]).all()
+        assert np.isnan(
+            [found["cut_off"][0], found["unlinked_detection"][0], found["two_people"][0]]
+        ).all()
         assert np.isfinite(
             [found[name][0] for name in ("bend", "static", "wander", "odd_size")]
         ).all()
 
-    def test_a_place_where_boxes_keep_coming_is_haunted(self) -> None:
+    def test_a_place_where_boxes_keep_coming_recurs(self) -> None:
         still, away = walk(20, speed=0), walk(20, start=400)
         again = walk(60, speed=0, first=20)[
             ::2
@@ -262,9 +264,9 @@ class TestBoxes:
         )
         video = make_video([still, away], detections=detections)
         _, measures = measure_tracklets(video, measure_boxes(video))
-        assert measures["haunted"].tolist() == pytest.approx([27 / 55, 0], abs=0.02)
+        assert measures["recurring_box"].tolist() == pytest.approx([27 / 55, 0], abs=0.02)
         video = replace(video, detections=None)
-        assert np.isnan(measure_tracklets(video, measure_boxes(video))[1]["haunted"]).all()
+        assert np.isnan(measure_tracklets(video, measure_boxes(video))[1]["recurring_box"]).all()
 
     def test_duplicates_name_each_other(self) -> None:
         twin = walk(30) + np.array([0, 2, 1, 2, 1])
@@ -280,18 +282,18 @@ class TestMeetings:
         a = walk(40)
         b = np.delete(walk(40, start=62), range(15, 25), axis=0)
         video = make_video([a, b, walk(10, start=900, first=60)])
-        hidden = find_hidden(video.frame_index, video.tracklet, to_centres(video.boxes))
+        hidden = find_occluded(video.frame_index, video.tracklet, to_centres(video.boxes))
         assert (hidden[15:25] > 0.4).all()
         assert hidden[:14].max() == hidden[26:40].max() == 0
         assert hidden[40:].max() == 0
 
     def test_pieces_of_one_way_hide_nobody(self) -> None:
         video = make_video([walk(20), walk(20, start=50 + 4 * 22, first=22)])
-        assert find_hidden(video.frame_index, video.tracklet, to_centres(video.boxes)).max() == 0
+        assert find_occluded(video.frame_index, video.tracklet, to_centres(video.boxes)).max() == 0
 
     def test_past_an_end_a_guess_fades(self) -> None:
         video = make_video([walk(40), walk(12, start=56)])
-        hidden = find_hidden(video.frame_index, video.tracklet, to_centres(video.boxes))[:40]
+        hidden = find_occluded(video.frame_index, video.tracklet, to_centres(video.boxes))[:40]
         assert hidden[12] > hidden[20] > hidden[30] > 0
         assert hidden[38:].max() == 0
 
@@ -308,22 +310,23 @@ class TestMeetings:
 
     def test_looks_that_change_beside_somebody(self) -> None:
         looks = np.repeat(np.eye(N_NUMBERS)[:2], 6, axis=0)
-        changes = find_changes(compare_looks(looks, by_stripe=False), 0.05)
+        changes = find_changes(compare_appearance(looks, by_stripe=False), 0.05)
         assert changes.step.argmax() == 6 and changes.step[0] == 0
         near, missing, jump = np.zeros(12), np.zeros(12), np.zeros(12)
-        assert measure_looks(np.arange(12), changes, near, missing, jump) == (
+        assert measure_appearance(np.arange(12), changes, near, missing, jump) == (
             [0, 0, 0],
             [-1, -1, -1],
         )
         near[6] = missing[6] = 1
-        there, cuts = measure_looks(np.arange(12), changes, near, missing, jump)
+        there, cuts = measure_appearance(np.arange(12), changes, near, missing, jump)
         assert there[0] == pytest.approx(changes.step[6]) and there[1] == pytest.approx(
             changes.step[6] / 4
         )
         assert cuts == [6, 6, -1]
         near[6], near[11] = 0, 1
         assert (
-            measure_looks(np.arange(12), changes, near, missing, jump)[0][0] < 0.5 * changes.step[6]
+            measure_appearance(np.arange(12), changes, near, missing, jump)[0][0]
+            < 0.5 * changes.step[6]
         )
 
 
@@ -373,25 +376,25 @@ class TestLooks:
     @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 9])
     def test_short_tracklets_have_no_cut_or_a_possible_one(self, n: int) -> None:
         vectors = np.random.default_rng(n).random((n, N_NUMBERS))
-        found = find_changes(compare_looks(vectors, by_stripe=True), 0.1)
+        found = find_changes(compare_appearance(vectors, by_stripe=True), 0.1)
         assert len(found.change) == n
         assert (found.cut == 0) if n < 4 else (2 <= found.cut <= n - 2)
 
     def test_distances_are_symmetric_and_0_to_oneself(self) -> None:
         vectors = np.random.default_rng(0).random((7, N_NUMBERS))
-        apart = compare_looks(vectors, by_stripe=True)
+        apart = compare_appearance(vectors, by_stripe=True)
         assert np.allclose(apart, apart.T)
         assert np.allclose(np.diagonal(apart), 0, atol=1e-9)
 
 
 def make_places(
     start_s: list[float], end_s: list[float], camera: list[int], x: list[float]
-) -> Places:
+) -> Endpoints:
     n = len(camera)
     at = np.stack([np.array(x), np.full(n, 100.0)], axis=1)
     speed = np.tile([20.0, 0.0], (n, 1))
     last = at + speed * (np.array(end_s) - np.array(start_s))[:, None]
-    return Places(
+    return Endpoints(
         np.zeros(n, int),
         np.array(camera),
         np.array(start_s),
@@ -449,7 +452,7 @@ class TestCandidates:
         both = np.concatenate([looks, other])
         within = np.diag(np.full(12, 0.1))
         nothing = np.full((2 * n, 2), np.nan)
-        places = Places(
+        places = Endpoints(
             np.zeros(2 * n, int),
             np.repeat([0, 1], n),
             *[np.full(2 * n, np.nan)] * 2,
@@ -476,3 +479,18 @@ def test_another_digest_means_another_dataset(tmp_path: Path) -> None:
         read_suggestions(open_dataset(dataset.root)).schema.metadata[b"lpw_dataset_digest"].decode()
         == dataset.manifest["digest"]
     )
+
+
+def test_suggestions_of_an_earlier_version_have_the_reasons_of_today(tmp_path: Path) -> None:
+    dataset = make_crops(tmp_path / "d", [[0], [1]])
+    suggest(dataset.root)
+    file = dataset.root / "cleanup" / "suggestions" / "suggestions.parquet"
+    table = read_suggestions(dataset)
+    old = ["hidden", "haunted", "loose_box", "short"][: table.num_rows]
+    old += ["short"] * (table.num_rows - len(old))
+    place = table.schema.get_field_index("reason")
+    table = table.set_column(place, table.schema.field(place), pa.array(old))
+    tables.write_table(file, table, schema.SUGGESTIONS)
+    found = read_suggestions(dataset)["reason"].to_pylist()
+    assert found[:3] == ["occluded", "recurring_box", "unlinked_detection"][: len(found)]
+    assert not {"hidden", "haunted", "loose_box"} & set(found)

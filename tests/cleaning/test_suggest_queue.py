@@ -10,9 +10,9 @@ from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, parse_forest, read
 from lpw_toolkit.cleaning.suggest.queue import (
     RANDOM_EVERY,
     QueueFeatures,
-    open_stock,
     order,
     predict,
+    prepare_features,
     queue,
 )
 from lpw_toolkit.cleaning.suggest.reasons import REASONS, score_measures
@@ -43,9 +43,9 @@ def make_suggestions(n: int, seed: int = 0, reasons: tuple[str, ...] = ("bend", 
     return make_table([list(column) for column in zip(*rows, strict=True)], SUGGESTIONS)
 
 
-def errors_by_score(stock: QueueFeatures, reason: str, rate: float, seed: int) -> np.ndarray:
+def errors_by_score(features: QueueFeatures, reason: str, rate: float, seed: int) -> np.ndarray:
     """Errors that follow one reason, at about this rate."""
-    score = stock.scores[:, stock.reasons.index(reason)]
+    score = features.scores[:, features.reasons.index(reason)]
     rng = np.random.default_rng(seed)
     return score + 0.25 * rng.standard_normal(len(score)) > np.quantile(score, 1 - rate)
 
@@ -89,9 +89,9 @@ class TestOrder:
 
     def test_the_draw_depends_on_the_seed_alone(self) -> None:
         table = make_suggestions(100)
-        first = {seed: open_stock(table, seed).draw.tolist() for seed in (0, 1)}
+        first = {seed: prepare_features(table, seed).draw.tolist() for seed in (0, 1)}
         assert first[0] != first[1]
-        assert open_stock(table, 0).draw.tolist() == first[0]
+        assert prepare_features(table, 0).draw.tolist() == first[0]
 
     def test_works_with_no_decisions_and_with_all(self) -> None:
         table = make_suggestions(30)
@@ -118,11 +118,13 @@ class TestOrder:
 class TestLearning:
     def test_a_reason_without_prior_weight_is_learned(self) -> None:
         table = make_suggestions(400, reasons=("bend", "overlap", "short"))
-        stock = replace(open_stock(table), prior=np.zeros(400))  # nothing is known beforehand
-        truth = errors_by_score(stock, "overlap", 0.2, 1)
+        features = replace(
+            prepare_features(table), prior=np.zeros(400)
+        )  # nothing is known beforehand
+        truth = errors_by_score(features, "overlap", 0.2, 1)
         rows = np.arange(0, 400, 4)
-        before = predict(stock, rows[:0], np.zeros(0))
-        after = predict(stock, rows, truth[rows].astype(float))
+        before = predict(features, rows[:0], np.zeros(0))
+        after = predict(features, rows, truth[rows].astype(float))
         rest = np.setdiff1d(np.arange(400), rows)
 
         def top(chances: np.ndarray) -> float:
@@ -131,15 +133,15 @@ class TestLearning:
         assert top(after) > top(before) + 0.2
 
     def test_a_camera_with_more_errors_comes_first(self) -> None:
-        stock = open_stock(make_suggestions(200))
+        features = prepare_features(make_suggestions(200))
         rows = np.arange(60)
-        after = predict(stock, rows, (stock.cameras[rows] == 1).astype(float))
-        assert after[stock.cameras == 1].mean() > 1.5 * after[stock.cameras == 0].mean()
+        after = predict(features, rows, (features.cameras[rows] == 1).astype(float))
+        assert after[features.cameras == 1].mean() > 1.5 * after[features.cameras == 0].mean()
 
     def test_decisions_that_agree_move_the_chances_their_way(self) -> None:
-        stock = open_stock(make_suggestions(50))
-        none = predict(stock, np.zeros(0, int), np.zeros(0))
-        bad, good = (predict(stock, np.arange(20), np.full(20, v)) for v in (1.0, 0.0))
+        features = prepare_features(make_suggestions(50))
+        none = predict(features, np.zeros(0, int), np.zeros(0))
+        bad, good = (predict(features, np.arange(20), np.full(20, v)) for v in (1.0, 0.0))
         assert (bad > none).all()
         assert good.mean() < none.mean() + 1e-9
 
@@ -205,33 +207,34 @@ class TestEstimate:
         held = n = 0
         for seed in range(12):
             table = make_suggestions(400, seed, ("bend", "overlap", "wander"))
-            stock = open_stock(table, seed)
-            truth = errors_by_score(stock, "wander", 0.15, seed)
+            features = prepare_features(table, seed)
+            truth = errors_by_score(features, "wander", 0.15, seed)
             decided: dict[str, str] = {}
             while len(decided) < 240:
-                for name in order(stock, decided).tracklet_ids[:40]:
+                for name in order(features, decided).tracklet_ids[:40]:
                     decided[name] = "error" if truth[int(name[1:])] else "clean"
-                estimate = order(stock, decided).estimate
+                estimate = order(features, decided).estimate
                 found = estimate.n_found / truth.sum()
                 held += estimate.low_frac - 1e-9 <= found <= estimate.high_frac + 1e-9
                 n += 1
         assert held >= 0.9 * n
 
     def test_limits_close_in_as_more_are_seen(self) -> None:
-        stock = open_stock(make_suggestions(400))
-        truth = errors_by_score(stock, "wander", 0.15, 0)
-        names = order(stock, {}).tracklet_ids
+        features = prepare_features(make_suggestions(400))
+        truth = errors_by_score(features, "wander", 0.15, 0)
+        names = order(features, {}).tracklet_ids
         spans = []
         for n in (100, 200, 380):
             decided = {name: "error" if truth[int(name[1:])] else "clean" for name in names[:n]}
-            estimate = order(stock, decided).estimate
+            estimate = order(features, decided).estimate
             spans.append(estimate.high_frac - estimate.low_frac)
         assert spans[0] > spans[1] > spans[2]
 
     def test_the_line_that_is_shown(self) -> None:
-        estimate = order(open_stock(make_suggestions(50)), {}).estimate
+        estimate = order(prepare_features(make_suggestions(50)), {}).estimate
         assert (
-            estimate.tell() == "seen 0 %; too few drawn at random to tell how many errors are left"
+            estimate.describe()
+            == "0 % reviewed; not enough random checks yet to estimate the remaining errors"
         )
 
 

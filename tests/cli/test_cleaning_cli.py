@@ -264,7 +264,7 @@ class TestCommands:
         assert "note: bob.jsonl: 6 bytes of a torn last line" in text
         assert f"{A1}: two reviewers judge it differently" in text
         fields = json.loads(shown(dataset, "--status", "--json"))
-        assert fields["clashes"][0]["decisions"] == [make_uuid(1), make_uuid(11)]
+        assert fields["conflicts"][0]["decisions"] == [make_uuid(1), make_uuid(11)]
         assert fields["reviewers"]["anna"] == {"n": 2, "spent_s": 3.0}
 
     def test_merge_and_replay(self, dataset: Dataset, tmp_path: Path) -> None:

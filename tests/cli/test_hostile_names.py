@@ -65,7 +65,7 @@ STEERING = (
     "a\u00adb", "a\u3164b", "a\u2800b", "a\U000e0041", "a\ufe0f", "a\u034fb", "a\x85b", "\t=1",
     "a\x0bb", "a\udcffb",
 )  # fmt: skip
-LETTERS = (
+STATUS_CODES = (
     "scen1/view2/000001",
     "Straßenkamera",
     "カメラ１",
@@ -111,7 +111,7 @@ class TestShown:
         assert "\n" not in shown
         assert "\\" in shown
 
-    @pytest.mark.parametrize("name", LETTERS)
+    @pytest.mark.parametrize("name", STATUS_CODES)
     def test_letters_of_every_script_stay(self, name: str) -> None:
         assert show_name(name) == name
 
@@ -129,7 +129,7 @@ class TestShown:
         assert shown.startswith("/data/")
         assert shown.endswith("/frames.parquet")
 
-    @pytest.mark.parametrize("name", [*STEERING, *LETTERS, '"', "\\", "\\u202e"])
+    @pytest.mark.parametrize("name", [*STEERING, *STATUS_CODES, '"', "\\", "\\u202e"])
     def test_json_means_the_same(self, name: str) -> None:
         for value in (name, {name: [name, 1.5, None]}):
             for indent in (None, 2):

@@ -305,11 +305,11 @@ class TestHints:
         ],
     )
     def test_suggestions_fit_the_dataset(self, name: str, change: Row, root: Path) -> None:
-        from lpw_toolkit.review_page.suggestions import read_hints
+        from lpw_toolkit.review_page.suggestions import open_suggestions
 
         dataset = open_dataset(root)
         suggest(root, options=SuggestOptions(looks=4))
-        assert read_hints(dataset).tables.keys() == TABLES.keys()
+        assert open_suggestions(dataset).tables.keys() == TABLES.keys()
         file = root / FOLDER / f"{name}.parquet"
         table = read_table(file, TABLES[name])
         rows = [row | change for row in table.to_pylist()]
@@ -318,4 +318,4 @@ class TestHints:
         )
         write_table(file, new, TABLES[name])
         with pytest.raises(LpwError, match=f"{name}.parquet: got suggestions with"):
-            read_hints(dataset)
+            open_suggestions(dataset)

@@ -14,6 +14,7 @@ from chromium import find_chromium
 from make_dataset import make_dataset
 from review_tools import Hand, Served, make_many
 from show_tools import HOSTILE, rename_tracklets
+from star_operation import plug_in_star
 
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.replay import replay
@@ -102,6 +103,18 @@ class TestOneKeyAfterTheOther:
             arguments,
         )
         page.wait_saved()
+
+    def test_an_operation_of_another_package(self, hand, dataset, tmp_path):
+        with plug_in_star(tmp_path), Served(dataset, tmp_path) as served:
+            hand.review(served.address)
+            hand.type("*")
+            (line,) = served.wait_for(1)
+            assert (line["operation"], line["arguments"]) == ("star", {})
+            assert hand.ask(LAST)[0].startswith("starred")
+            assert hand.ask("document.querySelector('.flag').textContent") == "star"
+            hand.type("?")
+            assert "star" in hand.text("dialog")
+            hand.press("Escape")
 
     def test_frames_are_dropped_and_restored(self, page, served):
         tiles = page.ask(TILES)

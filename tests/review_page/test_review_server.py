@@ -32,7 +32,7 @@ from lpw_toolkit.review_page.server import (
 from lpw_toolkit.review_page.session import ReviewSession
 from lpw_toolkit.review_page.suggestions import (
     choose_tiles,
-    read_hints,
+    open_suggestions,
     suggest_cuts,
     suggest_drops,
 )
@@ -62,8 +62,8 @@ def review(dataset):
 
 
 @pytest.fixture
-def desk(dataset, review):
-    return ReviewSession(dataset, review, read_hints(dataset))
+def session(dataset, review):
+    return ReviewSession(dataset, review, open_suggestions(dataset))
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def keys():
 
 
 @pytest.fixture
-def ask(desk, keys):
+def ask(session, keys):
     """Sends a request as the page does; headers and cookies can be replaced, None leaves one
     out."""
     from starlette.testclient import TestClient
 
-    app = make_app(desk, PORT, keys)
+    app = make_app(session, PORT, keys)
 
     def send(path: str, method: str = "GET", *, enter: bool = True, **more: Any):
         headers = {
@@ -108,7 +108,7 @@ def make_request(operation: str = "accept", *tracklets: str, **arguments: Any) -
 
 
 class Together:
-    """Tests that change nothing, on one desk."""
+    """Tests that change nothing, on one session."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -119,8 +119,8 @@ class Together:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def desk(cls, made, review):
-        return ReviewSession(open_dataset(made), review, read_hints(open_dataset(made)))
+    def session(cls, made, review):
+        return ReviewSession(open_dataset(made), review, open_suggestions(open_dataset(made)))
 
 
 class TestWhoIsLetIn(Together):
@@ -246,11 +246,11 @@ class TestWhoIsLetIn(Together):
         assert ask("/api/start", "POST", json={}).status_code == 405
         assert review.log.decisions == []
 
-    def test_websockets_are_closed(self, desk, keys):
+    def test_websockets_are_closed(self, session, keys):
         from starlette.testclient import TestClient
         from starlette.websockets import WebSocketDisconnect
 
-        client = TestClient(make_app(desk, PORT, keys), base_url=HOME)
+        client = TestClient(make_app(session, PORT, keys), base_url=HOME)
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/"):
             pass
 
@@ -294,7 +294,7 @@ class TestAddresses(Together):
             "/main.js\x00", "/api/tracklet/0%2f..", "/sprite/..\\..\\x/sheet",
         ],
     )  # fmt: skip
-    def test_encoded_and_upward_ones_are_refused(self, desk, keys, path):
+    def test_encoded_and_upward_ones_are_refused(self, session, keys, path):
         """As they stand in the request: a client would tidy them up."""
         headers = [
             (b"host", f"127.0.0.1:{PORT}".encode()),
@@ -315,7 +315,7 @@ class TestAddresses(Together):
         async def send(message):
             sent.append(message)
 
-        asyncio.run(make_app(desk, PORT, keys)(scope | {"query_string": b""}, receive, send))
+        asyncio.run(make_app(session, PORT, keys)(scope | {"query_string": b""}, receive, send))
         assert sent[0]["status"] == 400
 
     @pytest.mark.parametrize(
@@ -348,13 +348,13 @@ class TestWhatItTells:
             len(start["ids"])
             == len(start["frames"])
             == len(start["camera"])
-            == len(start["letters"])
+            == len(start["status_codes"])
             == 12
         )
         assert sorted(start["order"]) == list(range(12))
         assert len(start["chances"]) == 12
-        assert start["letters"] == "u" * 12
-        assert start["told"].startswith("seen 0 %")
+        assert start["status_codes"] == "u" * 12
+        assert start["estimate"].startswith("0 % reviewed")
 
     def test_one_tracklet(self, ask, dataset):
         ids = ask("/api/start").json()["ids"]
@@ -401,20 +401,20 @@ class TestWhatItTells:
         self, dataset, review, keys
     ):
         shutil.rmtree(dataset.root / "cleanup" / "suggestions")
-        desk = ReviewSession(dataset, review, read_hints(dataset))
-        start = desk.start()
+        session = ReviewSession(dataset, review, open_suggestions(dataset))
+        start = session.start()
         assert start["order"] == list(range(12))
-        assert not start["has_hints"]
-        found = desk.describe(0)
+        assert not start["has_suggestions"]
+        found = session.describe(0)
         assert (found["merges"], found["across"], found["reasons"]) == ([], [], [])
         assert found["cuts"] == [found["n_frames"] // 2]
-        assert desk.draw_sheet(0)
+        assert session.draw_sheet(0)
 
     def test_suggestions_of_another_dataset_are_refused(self, dataset, tmp_path):
         other = make_dataset(tmp_path / "other", n_tracklets=4, seed=1)
         suggest(other.root)
         with pytest.raises(MismatchError, match="another dataset"):
-            read_hints(dataset, other.root / "cleanup" / "suggestions")
+            open_suggestions(dataset, other.root / "cleanup" / "suggestions")
 
     def test_hostile_names_arrive_as_they_are(self, ask):
         text = "<script>alert(1)</script>\n\u202e../../x"
@@ -430,7 +430,7 @@ class TestDeciding:
         answer = ask("/api/decide", "POST", json=request).json()
         line = json.loads((dataset.root / "cleanup" / "anna.jsonl").read_text().splitlines()[-1])
         assert (line["uuid"], line["seq"]) == (request["uuid"], answer["seq"])
-        assert answer["touched"][0]["letter"] == "a"
+        assert answer["touched"][0]["status_code"] == "a"
         assert answer["touched"][0]["pieces"][0]["status"] == "accepted"
 
     def test_a_retry_is_harmless(self, ask, dataset):
@@ -485,7 +485,7 @@ class TestDeciding:
         ]
         undo = make_request("undo", of=request["uuid"])
         touched = ask("/api/decide", "POST", json=undo).json()["touched"]
-        assert (touched[0]["letter"], len(touched[0]["pieces"])) == ("u", 1)
+        assert (touched[0]["status_code"], len(touched[0]["pieces"])) == ("u", 1)
         redo = ask("/api/decide", "POST", json=make_request("undo", of=undo["uuid"])).json()[
             "touched"
         ]
@@ -497,8 +497,8 @@ class TestDeciding:
         ask("/api/decide", "POST", json=make_request("accept", ids[order[0]]))
         ask("/api/decide", "POST", json=make_request("flag", ids[order[1]], flag="unsure"))
         assert sorted(ask("/api/order").json()["order"]) == sorted(order[2:])
-        letters = ask("/api/start").json()["letters"]
-        assert (letters[order[0]], letters[order[1]]) == ("a", "?")
+        status_codes = ask("/api/start").json()["status_codes"]
+        assert (status_codes[order[0]], status_codes[order[1]]) == ("a", "?")
 
     def test_persons_are_shown_across_cameras(self, ask):
         found = ask("/api/tracklet/0").json()
@@ -513,17 +513,17 @@ class TestDeciding:
 
     def test_what_clashes_is_told_with_its_decisions(self, dataset):
         with open_review(dataset, "bob") as other:
-            ReviewSession(dataset, other, read_hints(dataset)).decide(make_request("reject"))
+            ReviewSession(dataset, other, open_suggestions(dataset)).decide(make_request("reject"))
         with open_review(dataset, "anna") as review:
-            desk = ReviewSession(dataset, review, read_hints(dataset))
-            desk.decide(make_request("accept"))
-            (clash,) = desk.list_clashes()
-            assert clash["kind"] == "verdict"
-            assert sorted(decision["reviewer"] for decision in clash["decisions"]) == [
+            session = ReviewSession(dataset, review, open_suggestions(dataset))
+            session.decide(make_request("accept"))
+            (conflict,) = session.list_conflicts()
+            assert conflict["kind"] == "verdict"
+            assert sorted(decision["reviewer"] for decision in conflict["decisions"]) == [
                 "anna",
                 "bob",
             ]
-            assert clash["n"] == 0
+            assert conflict["n"] == 0
 
 
 class TestWrongDecisions(Together):

@@ -26,9 +26,9 @@ from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.review_page.attention import splice
-from lpw_toolkit.review_page.server import ServeOptions, open_desk
-from lpw_toolkit.review_page.suggestions import read_hints
-from lpw_toolkit.review_page.team_session import TeamDesk
+from lpw_toolkit.review_page.server import ServeOptions, open_session
+from lpw_toolkit.review_page.suggestions import open_suggestions
+from lpw_toolkit.review_page.team_session import TeamReviewSession
 
 ALONE = Team()
 
@@ -47,8 +47,10 @@ def dataset(made, tmp_path) -> Dataset:
     return open_dataset(shutil.copytree(made, tmp_path / "d"))
 
 
-def sit(dataset: Dataset, review: Review, team: Team = ALONE, checks: float = 0.0) -> TeamDesk:
-    return TeamDesk(dataset, review, read_hints(dataset), 0, team, checks)
+def sit(
+    dataset: Dataset, review: Review, team: Team = ALONE, checks: float = 0.0
+) -> TeamReviewSession:
+    return TeamReviewSession(dataset, review, open_suggestions(dataset), 0, team, checks)
 
 
 def say(operation: str, *names: str, **arguments: Any) -> dict[str, Any]:
@@ -108,34 +110,37 @@ class TestShares:
 
     def test_the_queue_holds_ones_own_and_the_shared_ones(self, dataset: Dataset) -> None:
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, self.team)
-            start = desk.start()
+            session = sit(dataset, review, self.team)
+            start = session.start()
             mine = {start["ids"][n] for n in start["order"]}
             assert mine == {name for name in start["ids"] if self.team.looks_at("anna", name)}
             assert 0 < len(mine) < len(start["ids"])
-            assert start["letters"].count("o") == len(start["ids"]) - len(mine)
+            assert start["status_codes"].count("o") == len(start["ids"]) - len(mine)
             assert len(start["chances"]) == len(start["order"])
 
     def test_nobody_sees_what_the_other_said_of_a_shared_one(self, dataset: Dataset) -> None:
         names = list(read_base(dataset).tracklets)
         shared = next(n for n in names if self.team.is_shared(n))
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, self.team)
-            desk.decide(say("reject", shared, reason="static"))
+            session = sit(dataset, review, self.team)
+            session.decide(say("reject", shared, reason="static"))
             number = names.index(shared)
-            assert desk.describe(number)["pieces"][0]["status"] == "rejected"
+            assert session.describe(number)["pieces"][0]["status"] == "rejected"
         with open_review(dataset, "ben") as review:
-            desk = sit(dataset, review, self.team)
-            start = desk.start()
-            assert start["letters"][number] == "u" and number in start["order"]
-            assert desk.describe(number)["pieces"][0]["status"] == "unreviewed"
-            assert desk.describe(number)["verdicts"] == []
-            desk.decide(say("accept", shared))
-            assert number not in desk.order()["order"]
+            session = sit(dataset, review, self.team)
+            start = session.start()
+            assert start["status_codes"][number] == "u" and number in start["order"]
+            assert session.describe(number)["pieces"][0]["status"] == "unreviewed"
+            assert session.describe(number)["verdicts"] == []
+            session.decide(say("accept", shared))
+            assert number not in session.order()["order"]
         with open_review(dataset, "ben") as review:
-            desk = sit(dataset, review, self.team)
-            assert desk.start()["differ"] == [number]
-            assert desk.describe(number)["verdicts"] == [["anna", "rejected"], ["ben", "accepted"]]
+            session = sit(dataset, review, self.team)
+            assert session.start()["differ"] == [number]
+            assert session.describe(number)["verdicts"] == [
+                ["anna", "rejected"],
+                ["ben", "accepted"],
+            ]
 
 
 class TestAttention:
@@ -170,84 +175,91 @@ class TestAttention:
         self, dataset: Dataset, what: str, found: bool
     ) -> None:
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, checks=0.1)
-            start = desk.start()
+            session = sit(dataset, review, checks=0.1)
+            start = session.start()
             number = next(n for n in start["order"] if n >= len(review.base.tracklets))
-            detail, name = desk.describe(number), start["ids"][number]
+            detail, name = session.describe(number), start["ids"][number]
             each = next(s for s in splice(review.base, 0.1, "anna") if s.name == name)
             if what.startswith("split"):
                 at = each.seam if what == "split" else 1
-                answer = desk.decide(say("split", name, at=at))
+                answer = session.decide(say("split", name, at=at))
                 assert list_verdicts(review) == [] or all(
                     p["status"] != "unreviewed" for p in answer["touched"][0]["pieces"]
                 )
                 pieces = [piece["name"] for piece in answer["touched"][0]["pieces"]]
-                desk.decide(say("accept", *pieces))
+                session.decide(say("accept", *pieces))
             elif what == "drop":
-                desk.decide(say("drop_frames", name, frames=[[each.seam, each.n_frames]]))
-                desk.decide(say("accept", name))
+                session.decide(say("drop_frames", name, frames=[[each.seam, each.n_frames]]))
+                session.decide(say("accept", name))
             else:
-                desk.decide(say(what, name))
+                session.decide(say(what, name))
             assert list_verdicts(review)[-1] is found
             assert {d.operation for d in review.log.decisions} == {"check"}
-            assert desk.start()["letters"][number] == "a" and number not in desk.order()["order"]
+            assert (
+                session.start()["status_codes"][number] == "a"
+                and number not in session.order()["order"]
+            )
             assert detail["pieces"][0]["name"] == name and detail["n_frames"] == each.n_frames
             assert review.state.count_statuses()["unreviewed"] == len(review.base.tracklets)
 
     def test_it_looks_like_any_other(self, dataset: Dataset) -> None:
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, checks=0.1)
+            session = sit(dataset, review, checks=0.1)
             n = len(review.base.tracklets)
-            start, real, check = desk.start(), desk.describe(0), desk.describe(n)
+            start, real, check = session.start(), session.describe(0), session.describe(n)
             assert set(check) == set(real)
             assert set(check["signals"]) == set(real["signals"])
             assert start["ids"][n].rpartition("/")[0] in start["cameras"]
-            for picture in (desk.draw_sheet(n), desk.draw_few(n), desk.draw_frames(n, 0, 3)):
+            for picture in (
+                session.draw_sheet(n),
+                session.draw_few(n),
+                session.draw_frames(n, 0, 3),
+            ):
                 assert (
                     Image.open(io.BytesIO(picture)).size[1]
-                    == Image.open(io.BytesIO(desk.draw_sheet(0))).size[1]
+                    == Image.open(io.BytesIO(session.draw_sheet(0))).size[1]
                 )
             with pytest.raises(IndexError):
-                desk.draw_frames(n, 0, check["n_frames"] + 1)
+                session.draw_frames(n, 0, check["n_frames"] + 1)
             with pytest.raises(IndexError):
-                desk.describe(len(start["ids"]))
+                session.describe(len(start["ids"]))
 
     def test_undo_gives_it_back_and_the_last_verdict_counts(self, dataset: Dataset) -> None:
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, checks=0.05)
-            name = desk.start()["ids"][len(review.base.tracklets)]
+            session = sit(dataset, review, checks=0.05)
+            name = session.start()["ids"][len(review.base.tracklets)]
             accept = say("accept", name)
-            assert desk.decide(accept) == desk.decide(accept)
+            assert session.decide(accept) == session.decide(accept)
             assert list_verdicts(review) == [False]
-            answer = desk.decide(say("undo", of=accept["uuid"]))
-            assert answer["touched"][0]["letter"] == "u"
-            desk.decide(say("reject", name))
+            answer = session.decide(say("undo", of=accept["uuid"]))
+            assert answer["touched"][0]["status_code"] == "u"
+            session.decide(say("reject", name))
             assert list_verdicts(review) == [False, True]
             assert count_checks(review.log.decisions) == {"anna": (1, 1)}
 
     def test_twelve_at_once_may_hold_a_check(self, dataset: Dataset) -> None:
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, checks=0.05)
-            ids = desk.start()["ids"]
-            answer = desk.decide(say("accept", ids[0], ids[len(review.base.tracklets)], ids[1]))
-            assert [each["letter"] for each in answer["touched"]] == ["a", "a", "a"]
+            session = sit(dataset, review, checks=0.05)
+            ids = session.start()["ids"]
+            answer = session.decide(say("accept", ids[0], ids[len(review.base.tracklets)], ids[1]))
+            assert [each["status_code"] for each in answer["touched"]] == ["a", "a", "a"]
             assert [d.tracklets for d in review.log.decisions] == [(), (ids[0], ids[1])]
 
     def test_done_ones_stay_done_and_nothing_reaches_the_output(
         self, dataset: Dataset, tmp_path: Path
     ) -> None:
         with open_review(dataset, "anna") as review:
-            desk = sit(dataset, review, checks=0.1)
-            start = desk.start()
+            session = sit(dataset, review, checks=0.1)
+            start = session.start()
             for number in start["order"]:
-                desk.decide(say("accept", start["ids"][number]))
+                session.decide(say("accept", start["ids"][number]))
         with open_review(dataset, "anna") as review:
             assert sit(dataset, review, checks=0.1).order()["order"] == []
         union = read_union(dataset)
         state = apply(read_base(dataset), union)
         made = write_cleaned(dataset, state, union, tmp_path / "out", CleanOptions(min_cameras=1))
         assert made.dataset.tracklets.num_rows == dataset.tracklets.num_rows
-        assert state.clashes == ()
+        assert state.conflicts == ()
         told = CliRunner().invoke(command, [str(dataset.root), "--status"])
         assert "0 of 3 attention checks found" in told.output
         fields = json.loads(
@@ -276,14 +288,16 @@ def test_counting_takes_the_last_word() -> None:
 
 def test_a_desk_alone_and_in_a_team(dataset: Dataset) -> None:
     with open_review(dataset, "anna") as review:
-        hints = read_hints(dataset)
-        alone = open_desk(dataset, review, hints, ServeOptions("anna"))
-        team = open_desk(dataset, review, hints, ServeOptions("anna", team=Team(("anna", "ben"))))
-        checked = open_desk(dataset, review, hints, ServeOptions("anna", checks_frac=0.05))
-        assert [type(desk).__name__ for desk in (alone, team, checked)] == [
-            "Desk",
-            "TeamDesk",
-            "TeamDesk",
+        suggestions = open_suggestions(dataset)
+        alone = open_session(dataset, review, suggestions, ServeOptions("anna"))
+        team = open_session(
+            dataset, review, suggestions, ServeOptions("anna", team=Team(("anna", "ben")))
+        )
+        checked = open_session(dataset, review, suggestions, ServeOptions("anna", checks_frac=0.05))
+        assert [type(session).__name__ for session in (alone, team, checked)] == [
+            "ReviewSession",
+            "TeamReviewSession",
+            "TeamReviewSession",
         ]
         assert len(checked.start()["ids"]) == len(alone.start()["ids"]) + 2
         assert set(checked.start()) == set(alone.start()) | {"differ"}

@@ -3,7 +3,7 @@ server needed.
 
 The set is the union by uuid. Its order is (number in its log, reviewer, uuid): each reviewer's own
 order is kept, and what is known of several reviewers does not depend on any clock, nor on which
-file was read first. What two reviewers decide differently is never settled by this order (`apply`).
+file was read first. This order never resolves what two reviewers decide differently (`apply`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,13 +25,13 @@ class DecisionSet:
 
     Attributes:
         decisions: each uuid once, in the stated order.
-        conflicts: uuids that stand for different decisions; of each the first in order is among
-            `decisions`.
-        repairs: what was left out of the logs, or will be mended in them, in words (`log.Reading`).
+        ambiguous_uuids: uuids that stand for different decisions; of each the first in order is
+            among `decisions`.
+        repairs: what was left out of the logs, or will be mended in them, in words (`ParsedLog`).
     """
 
     decisions: tuple[Decision, ...]
-    conflicts: tuple[str, ...]
+    ambiguous_uuids: tuple[str, ...]
     repairs: tuple[str, ...] = ()
 
 
@@ -42,12 +42,12 @@ def unite(logs: Iterable[Sequence[Decision]]) -> DecisionSet:
         for decision in log:
             found.setdefault(decision.uuid, {})[decision.sha256] = decision
     chosen = [min(same.values(), key=lambda d: (d.order, d.sha256)) for same in found.values()]
-    conflicts = [
+    ambiguous_uuids = [
         uuid
         for uuid, same in found.items()
         if len({(d.reviewer, d.content) for d in same.values()}) > 1
     ]
-    return DecisionSet(tuple(sorted(chosen, key=lambda d: d.order)), tuple(sorted(conflicts)))
+    return DecisionSet(tuple(sorted(chosen, key=lambda d: d.order)), tuple(sorted(ambiguous_uuids)))
 
 
 def read_folder(folder: Path, dataset_digest: str) -> list[ParsedLog]:

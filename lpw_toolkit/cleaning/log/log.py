@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lpw_toolkit.cleaning.field import BadLineError
 from lpw_toolkit.cleaning.log.decisions import (
     VERSION,
-    BadLineError,
     Decision,
     Request,
     check_request,
@@ -205,7 +205,7 @@ def read_log_file(path: Path, dataset_digest: str) -> ParsedLog:
         raise MismatchError(path, describe_os_error(error), "a readable file", _DO) from error
 
 
-def _tell_time() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -226,7 +226,7 @@ class Log:
     _file: Appender
     decisions: list[Decision] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
-    clock: Callable[[], datetime] = _tell_time
+    clock: Callable[[], datetime] = _utc_now
 
     def __post_init__(self) -> None:
         self._by_uuid = {decision.uuid: decision for decision in self.decisions}
@@ -313,7 +313,7 @@ class Log:
 
 
 def open_log(
-    folder: Path, reviewer: str, dataset_digest: str, clock: Callable[[], datetime] = _tell_time
+    folder: Path, reviewer: str, dataset_digest: str, clock: Callable[[], datetime] = _utc_now
 ) -> Log:
     """Opens `folder/<reviewer>.jsonl` for writing: made where it is not there, verified, its last
     line repaired.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.operation import Role
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,19 @@ class Undone:
 def find_undone(decisions: Mapping[str, Decision]) -> Undone:
     """What the undos among `decisions` (by uuid) leave: a decision is undone by each undo of it
     that is not undone."""
-    undos = {uuid: str(d.arguments["of"]) for uuid, d in decisions.items() if d.operation == "undo"}
-    waiting = dict.fromkeys(undos, 0)  # undos of this undo that are not settled yet
+    undos = {uuid: str(d.value) for uuid, d in decisions.items() if d.role is Role.UNDO}
+    waiting = dict.fromkeys(undos, 0)  # undos of this undo that are not resolved yet
     for target in undos.values():
         if target in waiting:
             waiting[target] += 1
     ready = [uuid for uuid, n in waiting.items() if n == 0]
     undone: set[str] = set()
-    settled: set[str] = set()
+    resolved: set[str] = set()
     while ready:
         uuid = ready.pop()
-        if uuid in settled:
+        if uuid in resolved:
             continue
-        settled.add(uuid)
+        resolved.add(uuid)
         target = undos[uuid]
         if uuid not in undone:
             undone.add(target)
@@ -50,5 +51,5 @@ def find_undone(decisions: Mapping[str, Decision]) -> Undone:
     return Undone(
         frozenset(undone & set(decisions)),
         tuple(sorted(uuid for uuid, target in undos.items() if target not in decisions)),
-        tuple(sorted(set(undos) - settled)),
+        tuple(sorted(set(undos) - resolved)),
     )

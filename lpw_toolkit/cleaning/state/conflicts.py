@@ -1,4 +1,4 @@
-"""What decisions leave open: one `Conflict` each, to be settled by undoing one of its decisions,
+"""What decisions leave open: one `Conflict` each, to be resolved by undoing one of its decisions,
 never by the program."""
 
 import hashlib
@@ -19,7 +19,7 @@ KINDS = {
     "verdict": "two reviewers judge it differently",
     "frames": "one reviewer drops frames that another restores",
     "pair": "one reviewer says same person, another says not",
-    "parts": "it was cut since: which part was meant?",
+    "parts": "this tracklet was split later; choose which part is meant",
     "rejected": "it was rejected by another decision",
     "merge-overlap": "pieces that are merged share frames of the video",
     "merge-cameras": "pieces of two videos cannot be one tracklet",
@@ -27,6 +27,9 @@ KINDS = {
     "two-places": "one person at two places of one camera at one time",
     "two-numbers": "one person with two numbers",
 }
+
+
+_OLD_TEXTS = {"parts": "it was cut since: which part was meant?"}
 
 
 @dataclass(frozen=True, order=True)
@@ -45,17 +48,21 @@ class Conflict:
 
     @property
     def key(self) -> str:
-        """An id that is the same as long as the clash is: 16 hex letters."""
+        """An id that is the same as long as the conflict is: 16 hex letters."""
         return hashlib.sha256(repr((self.kind, self.pieces, self.decisions)).encode()).hexdigest()[
             :16
         ]
 
     def as_fields(self) -> dict[str, Any]:
-        """The clash for machines: key, kind, text, pieces, decisions."""
+        """The conflict for machines: key, kind, text, pieces, decisions."""
         lists = {"pieces": list(self.pieces), "decisions": list(self.decisions)}
         return {"key": self.key, "kind": self.kind, "text": KINDS[self.kind], **lists}
 
+    def as_old_fields(self) -> dict[str, Any]:
+        """As `as_fields`, with the text that digests of states are made of."""
+        return self.as_fields() | {"text": _OLD_TEXTS.get(self.kind, KINDS[self.kind])}
 
-def make_clash(kind: str, pieces: Iterable[str], decisions: Iterable[Decision]) -> Conflict:
-    """A clash between `decisions` about `pieces`."""
+
+def make_conflict(kind: str, pieces: Iterable[str], decisions: Iterable[Decision]) -> Conflict:
+    """A conflict between `decisions` about `pieces`."""
     return Conflict(kind, tuple(sorted(set(pieces))), tuple(sorted({d.uuid for d in decisions})))

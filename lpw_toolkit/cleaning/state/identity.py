@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from lpw_toolkit.cleaning.log.decisions import Decision
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_conflict
 from lpw_toolkit.cleaning.state.joins import find_frame_numbers
 from lpw_toolkit.cleaning.state.resolve import PieceState, prefer_people
-from lpw_toolkit.cleaning.state.union_find import UnionFind
 
 Pair = tuple[str, str]
 
@@ -39,12 +40,12 @@ class Persons:
         groups: names of the merged tracklets of each person, sorted; only persons of several.
         numbers: number in the scene that was given to a person, by the name of any of its merged
             tracklets.
-        clashes: contradictions.
+        conflicts: contradictions.
     """
 
     groups: tuple[tuple[str, ...], ...]
     numbers: dict[str, int]
-    clashes: list[Conflict]
+    conflicts: list[Conflict]
 
 
 @dataclass
@@ -54,12 +55,12 @@ class _Pairs:
     Attributes:
         same: links by pair; an empty list where the dataset itself says so.
         apart: unlinks by pair.
-        clashes: pairs of which people say both.
+        conflicts: pairs of which people say both.
     """
 
     same: dict[Pair, list[Decision]]
     apart: dict[Pair, list[Decision]]
-    clashes: list[Conflict]
+    conflicts: list[Conflict]
 
 
 def find_persons(
@@ -74,45 +75,41 @@ def find_persons(
         given: merged tracklets that the dataset itself gives to one person.
         parts: pieces of every merged tracklet that is named or given.
     """
-    pairs = _weigh_pairs([n for n in namings if n.decision.operation != "assign_person"])
+    pairs = _weigh_pairs([n for n in namings if n.decision.role is not Role.NUMBER])
     _add_given(pairs, given)
-    numbered = [n for n in namings if n.decision.operation == "assign_person"]
+    numbered = [n for n in namings if n.decision.role is Role.NUMBER]
     _add_numbered(pairs, _last_numbers(numbered), base, parts)
-    sets = UnionFind()
+    sets = DisjointSet({name for pair in (*pairs.same, *pairs.apart) for name in pair} | set(parts))
     for one, other in pairs.same:
-        sets.join(one, other)
-    clashes = list(pairs.clashes)
+        sets.merge(one, other)
+    conflicts = list(pairs.conflicts)
     for (one, other), decisions in pairs.apart.items():
-        if sets.find(one) == sets.find(other):
-            clashes.append(
-                make_clash(
+        if sets.connected(one, other):
+            conflicts.append(
+                make_conflict(
                     "not-same", (one, other), [*decisions, *_find_path(pairs.same, one, other)]
                 )
             )
-    groups = [
-        group
-        for group in sets.groups({name for pair in pairs.same for name in pair})
-        if len(group) > 1
-    ]
-    clashes += _find_doubles(base, groups, pairs.same, parts)
+    groups = sorted(tuple(sorted(names)) for names in sets.subsets() if len(names) > 1)
+    conflicts += _find_doubles(base, groups, pairs.same, parts)
     numbers, more = _give_numbers(_last_numbers(numbered), sets, parts, base)
-    return Persons(tuple(groups), numbers, clashes + more)
+    return Persons(tuple(groups), numbers, conflicts + more)
 
 
 def _weigh_pairs(namings: Sequence[Naming]) -> _Pairs:
-    words: dict[Pair, dict[str, Decision]] = {}
+    verdicts: dict[Pair, dict[str, Decision]] = {}
     for naming in sorted(namings, key=lambda n: n.decision.order):
         first, *others = naming.names
         for other in others:
             pair = (min(first, other), max(first, other))
-            words.setdefault(pair, {})[naming.decision.reviewer] = naming.decision
+            verdicts.setdefault(pair, {})[naming.decision.reviewer] = naming.decision
     pairs = _Pairs({}, {}, [])
-    for pair, said in words.items():
-        heard = prefer_people(said, lambda decision: not decision.is_by_rule)
-        links = [d for d in heard.values() if d.operation == "link"]
-        unlinks = [d for d in heard.values() if d.operation == "unlink"]
+    for pair, said in verdicts.items():
+        counted = prefer_people(said, lambda decision: not decision.is_by_rule)
+        links = [d for d in counted.values() if d.role is Role.SAME]
+        unlinks = [d for d in counted.values() if d.role is Role.DIFFERENT]
         if links and unlinks:
-            pairs.clashes.append(make_clash("pair", pair, [*links, *unlinks]))
+            pairs.conflicts.append(make_conflict("pair", pair, [*links, *unlinks]))
         elif links and pair[0] != pair[1]:
             pairs.same[pair] = links
         if unlinks:  # that two of one merged tracklet differ is found as a pair of one name
@@ -136,54 +133,56 @@ def _add_given(pairs: _Pairs, given: Iterable[tuple[str, ...]]) -> None:
 def _last_numbers(namings: Sequence[Naming]) -> dict[str, dict[str, Decision]]:
     """For every merged tracklet the last assignment of each reviewer, of people where there are
     any."""
-    words: dict[str, dict[str, Decision]] = defaultdict(dict)
+    verdicts: dict[str, dict[str, Decision]] = defaultdict(dict)
     for naming in sorted(namings, key=lambda n: n.decision.order):
         for name in naming.names:
-            words[name][naming.decision.reviewer] = naming.decision
-    return {name: prefer_people(said, lambda d: not d.is_by_rule) for name, said in words.items()}
+            verdicts[name][naming.decision.reviewer] = naming.decision
+    return {
+        name: prefer_people(said, lambda d: not d.is_by_rule) for name, said in verdicts.items()
+    }
 
 
 def _add_numbered(
     pairs: _Pairs,
-    words: dict[str, dict[str, Decision]],
+    verdicts: dict[str, dict[str, Decision]],
     base: Base,
     parts: Mapping[str, Sequence[PieceState]],
 ) -> None:
     """Those of one scene with the same number are one person."""
     owners: dict[tuple[str | None, int], tuple[str, Decision]] = {}
-    for name in sorted(words):
+    for name in sorted(verdicts):
         scene = base.tracklets[parts[name][0].piece.tracklet].scene_id
-        for decision in words[name].values():
-            first, by = owners.setdefault((scene, decision.arguments["person"]), (name, decision))
+        for decision in verdicts[name].values():
+            first, by = owners.setdefault((scene, decision.value), (name, decision))
             if first != name:
                 pairs.same.setdefault((first, name), []).extend([by, decision])
 
 
 def _give_numbers(
-    words: dict[str, dict[str, Decision]],
-    sets: UnionFind,
+    verdicts: dict[str, dict[str, Decision]],
+    sets: DisjointSet,
     parts: Mapping[str, Sequence[PieceState]],
     base: Base,
 ) -> tuple[dict[str, int], list[Conflict]]:
     """The number of each person by the name of each numbered tracklet; the smallest where there are
     several."""
     of_set: dict[str, list[Decision]] = defaultdict(list)
-    for name in sorted(words):
-        of_set[sets.find(name)] += words[name].values()
-    lowest = {leader: min(d.arguments["person"] for d in said) for leader, said in of_set.items()}
+    for name in sorted(verdicts):
+        of_set[sets[name]] += verdicts[name].values()
+    lowest = {leader: min(d.value for d in said) for leader, said in of_set.items()}
     names: dict[str, list[str]] = defaultdict(list)
-    for name in words:
-        names[sets.find(name)].append(name)
-    clashes = [
-        make_clash("two-numbers", names[leader], said)
+    for name in verdicts:
+        names[sets[name]].append(name)
+    conflicts = [
+        make_conflict("two-numbers", names[leader], said)
         for leader, said in of_set.items()
-        if len({d.arguments["person"] for d in said}) > 1
+        if len({d.value for d in said}) > 1
     ]
-    return {name: lowest[sets.find(name)] for name in words}, clashes
+    return {name: lowest[sets[name]] for name in verdicts}, conflicts
 
 
 def _find_path(same: dict[Pair, list[Decision]], start: str, goal: str) -> list[Decision]:
-    """The links of a shortest way from one merged tracklet to another, the same in whatever order
+    """The links of a shortest path from one merged tracklet to another, the same in whatever order
     they were made."""
     near: dict[str, list[str]] = defaultdict(list)
     for one, other in sorted(same):
@@ -212,7 +211,7 @@ def _find_doubles(
 ) -> list[Conflict]:
     """Persons who are at two places of one camera in one frame; two that only the dataset joins are
     its own matter."""
-    clashes = []
+    conflicts = []
     for group in groups:
         by_video: dict[tuple[str, str | None], list[str]] = defaultdict(list)
         for name in group:
@@ -221,8 +220,8 @@ def _find_doubles(
         for names in by_video.values():
             for one, other in combinations(names, 2):
                 if _meet(base, parts[one], parts[other]) and (path := _find_path(same, one, other)):
-                    clashes.append(make_clash("two-places", (one, other), path))
-    return clashes
+                    conflicts.append(make_conflict("two-places", (one, other), path))
+    return conflicts
 
 
 def _meet(base: Base, one: Sequence[PieceState], other: Sequence[PieceState]) -> bool:

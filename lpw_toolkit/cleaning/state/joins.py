@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_conflict
 from lpw_toolkit.cleaning.state.resolve import REJECTED, PieceState
-from lpw_toolkit.cleaning.state.union_find import UnionFind
 from lpw_toolkit.files.listing import natural_key
 
 
@@ -35,11 +35,11 @@ class Joined:
     Attributes:
         members: the pieces of each merged tracklet in temporal order, by the name of the first;
             only those of several.
-        clashes: merges that cannot be.
+        conflicts: merges that cannot be.
     """
 
     members: dict[str, tuple[str, ...]]
-    clashes: list[Conflict]
+    conflicts: list[Conflict]
 
     def leaders(self) -> dict[str, str]:
         """For every piece that is merged, the name of its merged tracklet."""
@@ -49,7 +49,7 @@ class Joined:
 def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
     """Joins pieces of one video that share no frame; a group in which any do is not joined at all,
     and named."""
-    sets, states, clashes = UnionFind(), dict[str, PieceState](), []
+    sets, states, conflicts = DisjointSet(), dict[str, PieceState](), []
     held: list[tuple[Merge, str]] = []
     for merge in merges:
         ends = _order_parts(base, merge.parts)
@@ -59,23 +59,25 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
             for t in (base.tracklets[s.piece.tracklet] for part in ends for s in part)
         }
         if len(videos) > 1:
-            clashes.append(make_clash("merge-cameras", first, [merge.decision]))
+            conflicts.append(make_conflict("merge-cameras", first, [merge.decision]))
             continue
         for before, after in pairwise(ends):
-            sets.join(before[-1].name, after[0].name)
             states |= {before[-1].name: before[-1], after[0].name: after[0]}
+            sets.add(before[-1].name)
+            sets.add(after[0].name)
+            sets.merge(before[-1].name, after[0].name)
         held.append((merge, ends[0][-1].name))
     members = {}
-    for names in sets.groups(states):
+    for names in sorted(tuple(sorted(names)) for names in sets.subsets()):
         if _share_frames(base, [states[name] for name in names]):
-            guilty = [merge.decision for merge, name in held if sets.find(name) == names[0]]
-            clashes.append(make_clash("merge-overlap", names, guilty))
+            guilty = [merge.decision for merge, name in held if name in names]
+            conflicts.append(make_conflict("merge-overlap", names, guilty))
         else:
             ordered = sorted(
                 (states[name] for name in names), key=lambda state: time_key(base, state)
             )
             members[ordered[0].name] = tuple(state.name for state in ordered)
-    return Joined(members, clashes)
+    return Joined(members, conflicts)
 
 
 def time_key(base: Base, state: PieceState) -> tuple[float, tuple[tuple[int, int, str], ...], int]:

@@ -49,7 +49,7 @@ class Replay:
         state = {
             "digest": self.state.digest,
             "state": self.state.content_digest,
-            "n_clashes": len(self.state.clashes),
+            "n_conflicts": len(self.state.conflicts),
         }
         return {"logs": [vars(log) for log in self.logs], **state}
 

@@ -1,9 +1,9 @@
 """One tracklet under all decisions that name it: cuts, dropped frames, verdicts. A pure function,
 in any order alike.
 
-Every reviewer's last word counts for each frame and piece; reviewers that differ make a clash, and
-until it is settled the more careful word holds (rejected before edited before accepted, dropped
-before kept). A rule counts where no person has said anything.
+Every reviewer's last decision counts for each frame and piece. Reviewers that differ make a
+conflict; until it is resolved the more careful verdict holds (rejected before edited before
+accepted, dropped before kept). A rule counts where no person has decided anything.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
-from lpw_toolkit.cleaning.state.conflicts import Conflict, make_clash
+from lpw_toolkit.cleaning.operation import EDITS, VERDICTS, Role
+from lpw_toolkit.cleaning.state.conflicts import Conflict, make_conflict
 
 UNREVIEWED, ACCEPTED, EDITED, REJECTED = "unreviewed", "accepted", "edited", "rejected"
 STATUSES = (UNREVIEWED, ACCEPTED, EDITED, REJECTED)
 _DROP, _RESTORE = 1, 2
-_EDITS = ("drop_frames", "restore_frames", "split", "merge")
+_FRAMES = (Role.DROP, Role.RESTORE)
 Value = TypeVar("Value")
 
 
@@ -68,44 +69,48 @@ class PieceState:
 
 
 @dataclass(frozen=True)
-class Settled:
+class ResolvedTracklet:
     """A tracklet under all decisions.
 
     Attributes:
         pieces: in order; one where there is no cut.
         uses: what counts: every border of the piece it names exists.
-        clashes: what is left open within the tracklet.
+        conflicts: what is left open within the tracklet.
     """
 
     pieces: tuple[PieceState, ...]
     uses: tuple[AppliedDecision, ...] = ()
-    clashes: tuple[Conflict, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
     def covered_by(self, piece: Piece) -> list[PieceState]:
         """The pieces that `piece` is made of."""
         return [state for state in self.pieces if piece.covers(state.piece)]
 
 
-def settle_tracklet(tracklet: str, n_frames: int, uses: Sequence[AppliedDecision]) -> Settled:
+def resolve_tracklet(
+    tracklet: str, n_frames: int, uses: Sequence[AppliedDecision]
+) -> ResolvedTracklet:
     """The pieces of a tracklet of `n_frames` frames under `uses`, none of them undone."""
     uses = sorted(uses, key=lambda use: use.decision.order)
     outside = [use for use in uses if not _is_inside(use)]
     borders, live, gone = _find_borders(n_frames, [use for use in uses if _is_inside(use)])
-    clashes = [make_clash("outside", [_name(use, n_frames)], [use.decision]) for use in outside]
-    clashes += [make_clash("gone", [_name(use, n_frames)], [use.decision]) for use in gone]
+    conflicts = [
+        make_conflict("outside", [_name(use, n_frames)], [use.decision]) for use in outside
+    ]
+    conflicts += [make_conflict("gone", [_name(use, n_frames)], [use.decision]) for use in gone]
     dropped, disputed = _drop(n_frames, live)
     if disputed:
-        clashes.append(make_clash("frames", [tracklet], disputed))
-    clashes += _find_dropped_cuts(live, dropped, n_frames)
+        conflicts.append(make_conflict("frames", [tracklet], disputed))
+    conflicts += _find_dropped_cuts(live, dropped, n_frames)
     pieces = [Piece(tracklet, a, b) for a, b in pairwise(borders)]
     states = []
     for piece in pieces:
         state, disputed = _judge(name_piece(piece, n_frames), piece, live, dropped)
         states.append(state)
         if disputed:
-            clashes.append(make_clash("verdict", [state.name], disputed))
-    clashes += _find_blind_accepts(live, n_frames)
-    return Settled(tuple(states), tuple(live), tuple(sorted(set(clashes))))
+            conflicts.append(make_conflict("verdict", [state.name], disputed))
+    conflicts += _find_blind_accepts(live, n_frames)
+    return ResolvedTracklet(tuple(states), tuple(live), tuple(sorted(set(conflicts))))
 
 
 def _name(use: AppliedDecision, n_frames: int) -> str:
@@ -113,11 +118,12 @@ def _name(use: AppliedDecision, n_frames: int) -> str:
 
 
 def _is_inside(use: AppliedDecision) -> bool:
-    arguments, piece = use.decision.arguments, use.piece
-    if use.decision.operation == "split":
-        return bool(piece.start < arguments["at"] < piece.stop)
-    ranges = arguments.get("frames")
-    return not ranges or bool(piece.start <= ranges[0][0] and ranges[-1][1] <= piece.stop)
+    piece, value = use.piece, use.decision.value
+    if use.decision.role is Role.CUT:
+        return bool(piece.start < value < piece.stop)
+    if use.decision.role in _FRAMES:
+        return bool(piece.start <= value[0][0] and value[-1][1] <= piece.stop)
+    return True
 
 
 def _find_borders(
@@ -125,14 +131,14 @@ def _find_borders(
 ) -> tuple[list[int], list[AppliedDecision], list[AppliedDecision]]:
     """Borders of the pieces, the uses of pieces that exist, and the others. A cut counts once its
     piece does."""
-    borders, waiting = {0, n_frames}, [use for use in uses if use.decision.operation == "split"]
+    borders, waiting = {0, n_frames}, [use for use in uses if use.decision.role is Role.CUT]
 
     def exists(use: AppliedDecision) -> bool:
         return use.piece.start in borders and use.piece.stop in borders
 
     while ready := [use for use in waiting if exists(use)]:
         waiting = [use for use in waiting if not exists(use)]
-        borders |= {use.decision.arguments["at"] for use in ready}
+        borders |= {use.decision.value for use in ready}
     return (
         sorted(borders),
         [use for use in uses if exists(use)],
@@ -143,51 +149,49 @@ def _find_borders(
 def _drop(n_frames: int, uses: list[AppliedDecision]) -> tuple[NDArray[np.bool_], list[Decision]]:
     """Which frames (n_frames,) are dropped, and the decisions about frames on which people
     differ."""
-    acts = [
-        use.decision for use in uses if use.decision.operation in ("drop_frames", "restore_frames")
-    ]
+    acts = [use.decision for use in uses if use.decision.role in _FRAMES]
     if not acts:
         return np.zeros(n_frames, dtype=bool), []
-    words: dict[str, NDArray[np.int8]] = {}
+    marks: dict[str, NDArray[np.int8]] = {}
     for decision in acts:
-        word = words.setdefault(decision.reviewer, np.zeros(n_frames, dtype=np.int8))
-        for start, stop in decision.arguments["frames"]:
-            word[start:stop] = _DROP if decision.operation == "drop_frames" else _RESTORE
+        mark = marks.setdefault(decision.reviewer, np.zeros(n_frames, dtype=np.int8))
+        for start, stop in decision.value:
+            mark[start:stop] = _DROP if decision.role is Role.DROP else _RESTORE
     people = {decision.reviewer for decision in acts if not decision.is_by_rule}
     none = np.zeros(n_frames, dtype=np.int8)
-    by_people = np.bitwise_or.reduce([none, *(words[name] for name in people)])
-    by_rules = np.bitwise_or.reduce([none, *(words[name] for name in words.keys() - people)])
-    words_heard = by_people + np.where(by_people > 0, 0, by_rules)
+    by_people = np.bitwise_or.reduce([none, *(marks[name] for name in people)])
+    by_rules = np.bitwise_or.reduce([none, *(marks[name] for name in marks.keys() - people)])
+    counted = by_people + np.where(by_people > 0, 0, by_rules)
     disputed = by_people == _DROP | _RESTORE
-    dropped = (words_heard & _DROP) > 0
+    dropped = (counted & _DROP) > 0
     return dropped, [d for d in acts if not d.is_by_rule and _touches(d, disputed)]
 
 
 def _touches(decision: Decision, mask: NDArray[np.bool_]) -> bool:
-    return any(mask[start:stop].any() for start, stop in decision.arguments["frames"])
+    return any(mask[start:stop].any() for start, stop in decision.value)
 
 
 def _find_dropped_cuts(
     uses: list[AppliedDecision], dropped: NDArray[np.bool_], n_frames: int
 ) -> list[Conflict]:
-    clashes = []
+    conflicts = []
     for use in uses:
-        if use.decision.operation == "split" and dropped[use.decision.arguments["at"]]:
+        if use.decision.role is Role.CUT and dropped[use.decision.value]:
             here = np.zeros(n_frames, dtype=bool)
-            here[use.decision.arguments["at"]] = True
+            here[use.decision.value] = True
             drops = [
                 u.decision
                 for u in uses
-                if u.decision.operation == "drop_frames" and _touches(u.decision, here)
+                if u.decision.role is Role.DROP and _touches(u.decision, here)
             ]
-            clashes.append(
-                make_clash("cut-dropped", [_name(use, n_frames)], [use.decision, *drops])
+            conflicts.append(
+                make_conflict("cut-dropped", [_name(use, n_frames)], [use.decision, *drops])
             )
-    return clashes
+    return conflicts
 
 
 @dataclass
-class _Word:
+class _Verdict:
     """What one reviewer says of a piece: the last verdict, whether it is edited, and by which
     decisions."""
 
@@ -196,7 +200,7 @@ class _Word:
 
     @property
     def status(self) -> str:
-        if self.last is not None and self.last.operation == "reject":
+        if self.last is not None and self.last.role is Role.REJECT:
             return REJECTED
         return EDITED if self.edited else ACCEPTED
 
@@ -205,21 +209,28 @@ def _judge(
     name: str, piece: Piece, uses: list[AppliedDecision], dropped: NDArray[np.bool_]
 ) -> tuple[PieceState, list[Decision]]:
     """The state of one piece, and the decisions of people who differ on it."""
-    words: dict[str, _Word] = {}
+    verdicts: dict[str, _Verdict] = {}
     for use in uses:
-        if use.decision.is_by_rule and use.decision.operation in _EDITS:
+        if use.decision.is_by_rule and use.decision.role in EDITS:
             continue  # frames that a rule drops are gone, but nobody has looked at the rest yet
-        if use.decision.operation in ("accept", "reject", *_EDITS) and _is_about(use, piece):
-            word = words.setdefault(use.decision.reviewer, _Word())
-            word.last, word.edited = use.decision, word.edited or use.decision.operation in _EDITS
-    heard = prefer_people(words, lambda word: word.last is not None and not word.last.is_by_rule)
-    statuses = {word.status for word in heard.values()}
+        if use.decision.role in VERDICTS | EDITS and _is_about(use, piece):
+            verdict = verdicts.setdefault(use.decision.reviewer, _Verdict())
+            verdict.last, verdict.edited = (
+                use.decision,
+                verdict.edited or use.decision.role in EDITS,
+            )
+    counted = prefer_people(
+        verdicts, lambda verdict: verdict.last is not None and not verdict.last.is_by_rule
+    )
+    statuses = {verdict.status for verdict in counted.values()}
     status = max(statuses, key=STATUSES.index, default=UNREVIEWED)
     rejects = [
-        w.last for w in heard.values() if w.last is not None and w.status == REJECTED == status
+        v.last for v in counted.values() if v.last is not None and v.status == REJECTED == status
     ]
     disputed = (
-        [word.last for word in heard.values() if word.last is not None] if len(statuses) > 1 else []
+        [verdict.last for verdict in counted.values() if verdict.last is not None]
+        if len(statuses) > 1
+        else []
     )
     notes = [use.decision for use in uses if use.piece.covers(piece) or piece.covers(use.piece)]
     positions = np.flatnonzero(dropped[piece.start : piece.stop]) + piece.start
@@ -227,13 +238,11 @@ def _judge(
         name,
         piece,
         status,
-        reasons=tuple(sorted({d.arguments["reason"] for d in rejects if d.arguments["reason"]})),
+        reasons=tuple(sorted({d.value for d in rejects if d.value})),
         dropped=tuple(positions.tolist()),
-        flags=tuple(sorted({d.arguments["flag"] for d in notes if d.operation == "flag"})),
-        comments=tuple(
-            (d.reviewer, d.arguments["text"]) for d in notes if d.operation == "comment"
-        ),
-        reviewers=tuple(sorted(words)),
+        flags=tuple(sorted({d.value for d in notes if d.role is Role.FLAG})),
+        comments=tuple((d.reviewer, d.value) for d in notes if d.role is Role.COMMENT),
+        reviewers=tuple(sorted(verdicts)),
         rejected_by=tuple(rejects),
     )
     return state, disputed
@@ -242,35 +251,32 @@ def _judge(
 def _is_about(use: AppliedDecision, piece: Piece) -> bool:
     """Whether a verdict or an edit is about this piece."""
     decision = use.decision
-    if decision.operation == "split":
-        return decision.arguments["at"] in (piece.start, piece.stop)
-    if "frames" in decision.arguments:
-        return any(
-            start < piece.stop and piece.start < stop
-            for start, stop in decision.arguments["frames"]
-        )
+    if decision.role is Role.CUT:
+        return decision.value in (piece.start, piece.stop)
+    if decision.role in _FRAMES:
+        return any(start < piece.stop and piece.start < stop for start, stop in decision.value)
     return use.piece.covers(piece)
 
 
-def prefer_people(words: dict[str, Value], is_person: Callable[[Value], bool]) -> dict[str, Value]:
+def prefer_people(
+    verdicts: dict[str, Value], is_person: Callable[[Value], bool]
+) -> dict[str, Value]:
     """What people say (by reviewer); what rules say only where no person says anything."""
-    people = {name: word for name, word in words.items() if is_person(word)}
-    return people or words
+    people = {name: verdict for name, verdict in verdicts.items() if is_person(verdict)}
+    return people or verdicts
 
 
 def _find_blind_accepts(uses: Iterable[AppliedDecision], n_frames: int) -> list[Conflict]:
     """Accepting a piece that somebody else cuts: the one saw one person in it, the other two."""
-    cuts = [use for use in uses if use.decision.operation == "split"]
-    clashes = []
+    cuts = [use for use in uses if use.decision.role is Role.CUT]
+    conflicts = []
     for use in uses:
-        if use.decision.operation == "accept" and not use.decision.is_by_rule:
+        if use.decision.role is Role.ACCEPT and not use.decision.is_by_rule:
             inner = [
-                c.decision
-                for c in cuts
-                if use.piece.start < c.decision.arguments["at"] < use.piece.stop
+                c.decision for c in cuts if use.piece.start < c.decision.value < use.piece.stop
             ]
             if inner and all(cut.reviewer != use.decision.reviewer for cut in inner):
-                clashes.append(
-                    make_clash("verdict", [_name(use, n_frames)], [use.decision, *inner])
+                conflicts.append(
+                    make_conflict("verdict", [_name(use, n_frames)], [use.decision, *inner])
                 )
-    return clashes
+    return conflicts

@@ -3,7 +3,7 @@ decides.
 
 with open_review(dataset, "anna") as review:
     saved = review.decide(request)      # durable when it returns
-    review.state                        # pieces, persons, clashes
+    review.state                        # pieces, persons, conflicts
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from lpw_toolkit.cleaning.log.decision_set import DecisionSet, read_folder, unit
 from lpw_toolkit.cleaning.log.decisions import Decision, Request
 from lpw_toolkit.cleaning.log.log import FOLDER, Log, open_log
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
+from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base, read_base
 from lpw_toolkit.cleaning.state.resolve import PieceState
 from lpw_toolkit.cleaning.state.state import State
@@ -71,7 +72,7 @@ class Review:
         self.base, self.log = base, log
         self._ledger = Ledger(base)
         united = unite([log.decisions, others.decisions])
-        self._conflicts = {*united.conflicts, *others.conflicts}
+        self._ambiguous_uuids = {*united.ambiguous_uuids, *others.ambiguous_uuids}
         for decision in united.decisions:
             self._ledger.add(decision)
 
@@ -88,14 +89,14 @@ class Review:
     @cached_property
     def state(self) -> State:
         """The state under all decisions; only what the last ones touched is worked out anew."""
-        return self._ledger.state(sorted(self._conflicts))
+        return self._ledger.state(sorted(self._ambiguous_uuids))
 
     def pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
         """The pieces of one tracklet, at the price of that tracklet alone. Errors: KeyError for an
         unknown one."""
-        settled = self._ledger.settle(tracklet)
+        resolved = self._ledger.resolve(tracklet)
         piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
-        return settled.pieces if settled else (PieceState(tracklet, piece),)
+        return resolved.pieces if resolved else (PieceState(tracklet, piece),)
 
     @property
     def decisions(self) -> dict[str, Decision]:
@@ -124,10 +125,10 @@ class Review:
                 "a uuid of its own",
                 "make a new one",
             )
-        if request.operation == "undo" and request.arguments["of"] not in self.decisions:
+        if request.role is Role.UNDO and request.value not in self.decisions:
             raise LpwError(
                 "undo",
-                f"the unknown decision {request.arguments['of']}",
+                f"the unknown decision {request.value}",
                 "a known one",
                 "reload the page",
             )
@@ -140,10 +141,8 @@ class Review:
                     "a piece of a tracklet",
                     "reload the page",
                 )
-            frames = request.arguments.get("frames") or [
-                [request.arguments.get("at", piece.start)] * 2
-            ]
-            if not (piece.start <= frames[0][0] and frames[-1][1] <= piece.stop):
+            frames = _list_frames(request)
+            if frames and not (piece.start <= frames[0][0] and frames[-1][1] <= piece.stop):
                 got = f"frames {frames[0][0]} to {frames[-1][1]}"
                 raise LpwError(
                     "decision",
@@ -151,10 +150,7 @@ class Review:
                     f"{piece.start} to {piece.stop}, of {name!r:.200}",
                     "reload the page",
                 )
-            if (
-                request.operation == "split"
-                and not piece.start < request.arguments["at"] < piece.stop
-            ):
+            if request.role is Role.CUT and not piece.start < request.value < piece.stop:
                 raise LpwError(
                     "decision", "a cut at the border of a piece", "one inside", "reload the page"
                 )
@@ -173,6 +169,14 @@ class Review:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _list_frames(request: Request) -> list[list[int]]:
+    """The ranges of frames that a request is about; none where it is about whole pieces."""
+    if request.role is Role.CUT:
+        return [[request.value, request.value]]
+    ranges: list[list[int]] = request.value if request.role in (Role.DROP, Role.RESTORE) else []
+    return ranges
 
 
 def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) -> Review:

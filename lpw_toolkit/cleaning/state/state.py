@@ -12,7 +12,7 @@ from typing import Any
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.conflicts import Conflict
-from lpw_toolkit.cleaning.state.resolve import STATUSES, UNREVIEWED, PieceState, Settled
+from lpw_toolkit.cleaning.state.resolve import STATUSES, UNREVIEWED, PieceState, ResolvedTracklet
 
 
 @dataclass(frozen=True)
@@ -21,24 +21,24 @@ class State:
 
     Attributes:
         base: the tables.
-        settled: tracklets that any decision in force names; all others are one unreviewed piece.
+        resolved: tracklets that any decision in force names; all others are one unreviewed piece.
         members: names of the pieces of each merged tracklet in temporal order, by the name of the
             first.
         groups: persons: names of merged tracklets (or pieces, where nothing is merged), sorted;
             only those of several.
         numbers: number of a person in its scene by merged tracklet, where one was assigned.
-        clashes: what is left open, sorted.
+        conflicts: what is left open, sorted.
         undone: uuids of decisions that are undone.
         n_decisions: in force and undone.
         digest: of the dataset and the decisions (`log.Known`): what a decision names as `seen`.
     """
 
     base: Base
-    settled: Mapping[str, Settled]
+    resolved: Mapping[str, ResolvedTracklet]
     members: Mapping[str, tuple[str, ...]]
     groups: tuple[tuple[str, ...], ...]
     numbers: Mapping[str, int]
-    clashes: tuple[Conflict, ...]
+    conflicts: tuple[Conflict, ...]
     undone: frozenset[str]
     n_decisions: int
     digest: str
@@ -46,8 +46,8 @@ class State:
     def pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
         """The pieces of a tracklet of the dataset, in order. Errors: KeyError for an unknown
         one."""
-        if tracklet in self.settled:
-            return self.settled[tracklet].pieces
+        if tracklet in self.resolved:
+            return self.resolved[tracklet].pieces
         piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
         return (PieceState(name_piece(piece, piece.stop), piece),)
 
@@ -89,9 +89,9 @@ class State:
     def count_statuses(self) -> dict[str, int]:
         """Number of pieces of each status."""
         counts = Counter(
-            piece.status for settled in self.settled.values() for piece in settled.pieces
+            piece.status for resolved in self.resolved.values() for piece in resolved.pieces
         )
-        counts[UNREVIEWED] += len(self.base.tracklets) - len(self.settled)
+        counts[UNREVIEWED] += len(self.base.tracklets) - len(self.resolved)
         return {status: counts[status] for status in STATUSES}
 
     def as_fields(self) -> dict[str, Any]:
@@ -99,18 +99,23 @@ class State:
         fields."""
         return {
             "pieces": {
-                p.name: describe_piece(p) for _, s in sorted(self.settled.items()) for p in s.pieces
+                p.name: describe_piece(p)
+                for _, s in sorted(self.resolved.items())
+                for p in s.pieces
             },
             "merged": {first: list(names) for first, names in sorted(self.members.items())},
             "persons": [list(group) for group in self.groups],
             "numbers": dict(sorted(self.numbers.items())),
-            "clashes": [clash.as_fields() for clash in self.clashes],
+            "conflicts": [conflict.as_fields() for conflict in self.conflicts],
         }
 
     @cached_property
     def content_digest(self) -> str:
         """SHA-256 (hex) of `as_fields`: what the decisions come to, however they were made."""
-        return hashlib.sha256(json.dumps(self.as_fields(), sort_keys=True).encode()).hexdigest()
+        fields = self.as_fields()
+        fields["clashes"] = [conflict.as_old_fields() for conflict in self.conflicts]
+        del fields["conflicts"]  # the digest goes by the names and texts of earlier versions
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def describe_piece(piece: PieceState) -> dict[str, Any]:

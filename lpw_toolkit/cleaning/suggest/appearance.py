@@ -44,7 +44,7 @@ class Changes:
     step: Floats
 
 
-def compare_looks(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
+def compare_appearance(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
     """Distances (K, K) between looks (K, D), 0 on the diagonal.
 
     Args:

@@ -20,7 +20,7 @@ _CLOSE_IOU = 0.35  # two raw boxes of one frame that overlap more are often one 
 _STILL = 0.2  # heights: no net way
 _JUMP, _WEAK = 0.1, 0.8  # heights, and a share: from here on a frame counts
 _SAME_IOU = 0.5  # two boxes at one place
-_HAUNT_FRAMES, _AROUND = (
+_RECUR_FRAMES, _AROUND = (
     1000,
     5,
 )  # frames that are asked, spread over the video; frames that still belong to a tracklet
@@ -36,7 +36,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     * `missing_frames`: frames without a box per frame with one.
     * `long_gap`: frames of the longest stretch without a box.
     * `gap_jump`: way across the longest stretch without a box, in heights.
-    * `loose_box`: largest IoU with a raw box that belongs to nobody.
+    * `unlinked_detection`: largest IoU with a raw box that belongs to nobody.
     * `two_people`: share of the frames in which such a box overlaps by _CLOSE_IOU.
     * `wide_box`: logarithm of width over height against what is usual in the video.
     * `overlap`: mean IoU with the nearest other tracklet.
@@ -45,8 +45,8 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     * `odd_size`: logarithm of the height against what is usual at that place, without sign.
     * `static`: frames per height of area that the tracklet covers.
     * `wander`: way walked over way made good.
-    * `haunted`: share of the other frames (of those with raw boxes) in which one stands where the
-      tracklet mostly is.
+    * `recurring_box`: share of the other frames (of those with raw boxes) in which one lies where
+      the tracklet mostly is.
     * `jumps`, `misses`, `wide_frames`, `weak_frames`: frames with a jump, missing, wide, with a
       weak score.
     * those of `meetings.measure_meetings`.
@@ -74,14 +74,10 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     steps = np.hypot(*np.diff(centre[:, :2], axis=0, prepend=centre[:1, :2]).T)
     steps[first] = 0
     net = np.hypot(*(centre[last, :2] - centre[first, :2]).T)
-    spread = np.sqrt(
-        mean(centre[:, 0] ** 2)
-        - mean(centre[:, 0]) ** 2
-        + mean(centre[:, 1] ** 2)
-        - mean(centre[:, 1]) ** 2
-    )
+    x, y = centre[:, 0], centre[:, 1]
+    spread = np.sqrt(mean(x**2) - mean(x) ** 2 + mean(y**2) - mean(y) ** 2)
     longest = most(signals.missing)
-    close = np.where(np.isnan(signals.loose), np.nan, signals.loose > _CLOSE_IOU)
+    close = np.where(np.isnan(signals.unlinked), np.nan, signals.unlinked > _CLOSE_IOU)
     return video.tracklet[first], {
         "box_jump": most(signals.jump) / (middle(signals.jump) + 0.02),
         "box_change": most(signals.shape) / (middle(signals.shape) + 0.05),
@@ -91,7 +87,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
         "gap_jump": most(np.where(signals.missing == np.repeat(longest, n.astype(int)), steps, 0))
         / height
         * (longest > 0),
-        "loose_box": most(signals.loose),
+        "unlinked_detection": most(signals.unlinked),
         "two_people": mean(close),
         "wide_box": wide - np.median(wide),
         "overlap": mean(signals.overlap),
@@ -100,7 +96,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
         "odd_size": np.abs(middle(signals.size)),
         "static": np.sqrt(n) * height / (spread + 0.05 * height) / 10,
         "wander": np.add.reduceat(steps, first) / np.maximum(net, _STILL * height),
-        "haunted": _find_haunted(video, first, last),
+        "recurring_box": _find_recurring(video, first, last),
         "jumps": total(signals.jump > _JUMP),
         "misses": total(signals.missing),
         "wide_frames": total(signals.wide),
@@ -109,9 +105,9 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
 
 
 NAMES = (
-    "box_jump", "box_change", "bend", "missing_frames", "long_gap", "gap_jump", "loose_box",
-    "two_people", "wide_box",
-    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander", "haunted", "jumps",
+    "box_jump", "box_change", "bend", "missing_frames", "long_gap", "gap_jump",
+    "unlinked_detection", "two_people", "wide_box",
+    "overlap", "cut_off", "weak_boxes", "odd_size", "static", "wander", "recurring_box", "jumps",
     "misses", "wide_frames",
     "weak_frames", *BOX_NAMES,
 )  # fmt: skip
@@ -162,14 +158,14 @@ def _residuals(at: Floats, place: Floats) -> Floats:
     return np.asarray(np.maximum(pp - p * p / n[:, None] - cross**2 / spread, 0).sum(axis=1))
 
 
-def _find_haunted(video: VideoBoxes, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
+def _find_recurring(video: VideoBoxes, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
     """What the detector takes for a person again and again, long after the tracklet, is part of the
     scene: (T,)."""
     if video.detections is None or not video.detections.num_rows:
         return np.full(len(first), np.nan)
     at = to_integers(video.detections, "frame_index").astype(np.int64)
     frames = np.unique(at)
-    frames = frames[:: -(-len(frames) // _HAUNT_FRAMES)]
+    frames = frames[:: -(-len(frames) // _RECUR_FRAMES)]
     taken = np.flatnonzero(np.isin(at, frames))
     taken = taken[np.argsort(at[taken], kind="stable")]
     found, at = boxes_of(video.detections)[taken], at[taken]

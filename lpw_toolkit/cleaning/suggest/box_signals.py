@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
-from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
+from lpw_toolkit.cleaning.suggest.missed_persons import find_occluded
 from lpw_toolkit.dataset.tables import boxes_of, to_integers
 from lpw_toolkit.linking.motion import fit_lines, to_centres
 
@@ -58,13 +58,13 @@ class BoxSignals:
         shape: how much its width or height differs from theirs, as a logarithm.
         missing: frames without a box before it.
         overlap: IoU with the nearest other tracklet of the frame.
-        loose: IoU with the nearest raw box of the frame that belongs to no tracklet; NaN where
+        unlinked: IoU with the nearest raw box of the frame that belongs to no tracklet; NaN where
             those are not known.
         border: 1 where the box ends with the picture, else 0; NaN where the size of the picture is
             not known.
         weak: share of the video's boxes that have a better score.
         size: logarithm of its height against what is usual at this place of the picture.
-        hidden: how sure it is that somebody else stands there who has no box of his own, 0 to 1.
+        occluded: how sure it is that somebody else stands there who has no box of his own, 0 to 1.
     """
 
     centre: Floats
@@ -72,17 +72,17 @@ class BoxSignals:
     shape: Floats
     missing: Floats
     overlap: Floats
-    loose: Floats
+    unlinked: Floats
     border: Floats
     weak: Floats
     size: Floats
-    hidden: Floats
+    occluded: Floats
 
     @cached_property
     def unseen(self) -> Floats:
-        """How sure it is that somebody of no tracklet stands there (N,), 0 to 1: a ghost, or a box
-        of nobody."""
-        return np.maximum(self.hidden, ramp(np.nan_to_num(self.loose), 0.15, 0.45))
+        """How sure it is that a person of no tracklet stands there (N,), 0 to 1: a missed
+        person, or an unlinked detection."""
+        return np.maximum(self.occluded, ramp(np.nan_to_num(self.unlinked), 0.15, 0.45))
 
     @cached_property
     def near(self) -> Floats:
@@ -103,7 +103,7 @@ def ramp(values: Floats, low: float, high: float) -> Floats:
 
 def measure_boxes(video: VideoBoxes) -> BoxSignals:
     """Every signal of every row."""
-    raw, loose = _compare_raw(video)
+    raw, unlinked = _compare_raw(video)
     centre = to_centres(raw)
     centre[:, 2:] = np.maximum(centre[:, 2:], 1.0)
     value, _ = fit_lines(centre, video.frame_index, video.tracklet, _REACH, leave_out=True)
@@ -119,11 +119,11 @@ def measure_boxes(video: VideoBoxes) -> BoxSignals:
         ),
         missing=np.where(follows, np.diff(video.frame_index, prepend=0) - 1, 0).astype(np.float64),
         overlap=_find_overlap(video),
-        loose=loose,
+        unlinked=unlinked,
         border=_find_border(video),
         weak=1 - ranks,
         size=_compare_sizes(centre),
-        hidden=find_hidden(video.frame_index, video.tracklet, centre),
+        occluded=find_occluded(video.frame_index, video.tracklet, centre),
     )
 
 
@@ -148,10 +148,10 @@ def _find_overlap(video: VideoBoxes) -> Floats:
 def _compare_raw(video: VideoBoxes) -> tuple[Floats, Floats]:
     """The raw box (N, 4) behind each row, and its IoU (N,) with the nearest raw box that belongs to
     no tracklet."""
-    raw, loose = video.boxes.copy(), np.full(len(video.boxes), np.nan)
+    raw, unlinked = video.boxes.copy(), np.full(len(video.boxes), np.nan)
     if video.detections is None:
-        return raw, loose
-    loose[:] = 0
+        return raw, unlinked
+    unlinked[:] = 0
     found, index = (
         boxes_of(video.detections),
         to_integers(video.detections, "frame_index").astype(np.int64),
@@ -170,8 +170,8 @@ def _compare_raw(video: VideoBoxes) -> tuple[Floats, Floats]:
         free = np.ones(len(here), dtype=bool)
         free[best[own]] = False
         if free.any():
-            loose[rows] = geometry.iou(raw[rows], here[free]).max(axis=1)
-    return raw, loose
+            unlinked[rows] = geometry.iou(raw[rows], here[free]).max(axis=1)
+    return raw, unlinked
 
 
 def _find_border(video: VideoBoxes) -> Floats:

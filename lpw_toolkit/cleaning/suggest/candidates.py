@@ -1,10 +1,10 @@
-"""Who may be the same person: pieces of one way in one camera, and tracklets of other cameras.
+"""Who may be the same person: pieces of one path in one camera, and tracklets of other cameras.
 
 Within a camera two tracklets can be one person only if they do not overlap in time; motion carries
-the end of one to the start of the other. Across cameras looks decide, with each camera's own
+the end of one to the start of the other. Across cameras appearance decide, with each camera's own
 colours taken off, and with what differs between the surest matches counted less: they show how one
 person changes from camera to camera. Two more facts help: somebody who goes from one camera to
-another needs about as long as others do (learned from the pairs whose looks agree best), and a
+another needs about as long as others do (learned from the pairs whose appearance agree best), and a
 tracklet that fits another one better is less likely to be the match: one person is at one place at
 a time.
 """
@@ -19,16 +19,16 @@ Ints = NDArray[np.int64]
 
 N_CANDIDATES = 9  # one for each key
 _MAX_GAP_S = 10.0
-_WAY_AT_ONCE, _WAY_PER_S = (
+_PATH_AT_ONCE, _PATH_PER_S = (
     0.4,
     0.5,
 )  # heights by which a course may be missed: at once, and for each second of the gap
 _SIZE_SPREAD = 0.25  # of the logarithm of the ratio of heights
-_LOOK_WEIGHT, _COST_SPREAD = 9.0, 6.0
+_APPEARANCE_WEIGHT, _COST_SPREAD = 9.0, 6.0
 _SHRINK = (
     0.03  # share of the identity in the covariance within tracklets: a few frames tell it badly
 )
-_SHARPNESS = 20.0  # of looks in units of their spread over all pairs
+_SHARPNESS = 20.0  # of appearance in units of their spread over all pairs
 _SURE, _MIN_SURE = 0.5, 20  # chance from which a match teaches, and how many it takes
 _N_TRANSIT_ROUNDS = 4
 _TRANSIT_SPREAD_S = 1.0
@@ -38,7 +38,7 @@ _ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Places:
+class Endpoints:
     """Where and when tracklets begin and end; N rows, NaN where not known.
 
     Attributes:
@@ -68,101 +68,112 @@ class Pairs:
         row, other: (M,) tracklets.
         rank: (M,) 0 is the likeliest.
         score: (M,) 0 to 1.
-        look: (M,) distance of the looks: 1 is usual for two tracklets taken at random.
+        appearance: (M,) distance of the appearance: 1 is usual for two tracklets taken at random.
         gap_s: (M,) seconds from the end of the earlier one to the start of the later; NaN where not
             known.
-        way: (M,) by how much the course misses, in heights; NaN across cameras.
+        path: (M,) by how much the course misses, in heights; NaN across cameras.
     """
 
     row: Ints
     other: Ints
     rank: Ints
     score: Floats
-    look: Floats
+    appearance: Floats
     gap_s: Floats
-    way: Floats
+    path: Floats
 
 
-def find_merges(places: Places, looks: Floats) -> Pairs:
+def find_merges(endpoints: Endpoints, appearance: Floats) -> Pairs:
     """Pieces that may belong together: both directions of every pair.
 
     Args:
-        looks: (N, D) as `whiten` gives them.
+        appearance: (N, D) as `whiten` gives them.
     """
     found: list[tuple[int, int, float, float, float, float]] = []
-    usual = _usual_apart(looks, places.camera)
-    for camera in np.unique(places.camera[np.isfinite(places.start_s)]):
-        rows = np.flatnonzero((places.camera == camera) & np.isfinite(places.start_s))
-        order = rows[np.argsort(places.start_s[rows], kind="stable")]
-        starts = places.start_s[order]
+    usual = _usual_apart(appearance, endpoints.camera)
+    for camera in np.unique(endpoints.camera[np.isfinite(endpoints.start_s)]):
+        rows = np.flatnonzero((endpoints.camera == camera) & np.isfinite(endpoints.start_s))
+        order = rows[np.argsort(endpoints.start_s[rows], kind="stable")]
+        starts = endpoints.start_s[order]
         for i in rows.tolist():
             a, b = np.searchsorted(
-                starts, [places.end_s[i], places.end_s[i] + _MAX_GAP_S], side="right"
+                starts, [endpoints.end_s[i], endpoints.end_s[i] + _MAX_GAP_S], side="right"
             )
             later = order[a:b]
             if len(later):
-                found += _compare_ends(places, looks, i, later, usual)
-    return _rank(found, len(places.camera))
+                found += _compare_ends(endpoints, appearance, i, later, usual)
+    return _rank(found, len(endpoints.camera))
 
 
 def _compare_ends(
-    places: Places, looks: Floats, i: int, later: Ints, usual: float
+    endpoints: Endpoints, appearance: Floats, i: int, later: Ints, usual: float
 ) -> list[tuple[int, int, float, float, float, float]]:
-    gap_s = places.start_s[later] - places.end_s[i]
-    there = places.last[i] + gap_s[:, None] * places.last_speed[i]
-    back = places.first[later] - gap_s[:, None] * places.first_speed[later]
-    height = np.maximum((places.height[i, 1] + places.height[later, 0]) / 2, 1)
-    stays = np.hypot(*(places.first[later] - places.last[i]).T)  # who stops walks no further
-    misses = np.hypot(*(there - places.first[later]).T) + np.hypot(*(back - places.last[i]).T)
-    way = np.minimum(misses / 2, stays) / height
-    size = np.log(places.height[later, 0] / places.height[i, 1]) / _SIZE_SPREAD
-    look = ((looks[later] - looks[i]) ** 2).sum(axis=1) / usual
-    cost = (way / (_WAY_AT_ONCE + _WAY_PER_S * gap_s)) ** 2 + size**2 + _LOOK_WEIGHT * look
+    gap_s = endpoints.start_s[later] - endpoints.end_s[i]
+    there = endpoints.last[i] + gap_s[:, None] * endpoints.last_speed[i]
+    back = endpoints.first[later] - gap_s[:, None] * endpoints.first_speed[later]
+    height = np.maximum((endpoints.height[i, 1] + endpoints.height[later, 0]) / 2, 1)
+    stays = np.hypot(*(endpoints.first[later] - endpoints.last[i]).T)  # who stops walks no further
+    misses = np.hypot(*(there - endpoints.first[later]).T) + np.hypot(*(back - endpoints.last[i]).T)
+    path = np.minimum(misses / 2, stays) / height
+    size = np.log(endpoints.height[later, 0] / endpoints.height[i, 1]) / _SIZE_SPREAD
+    appearance = ((appearance[later] - appearance[i]) ** 2).sum(axis=1) / usual
+    cost = (
+        (path / (_PATH_AT_ONCE + _PATH_PER_S * gap_s)) ** 2
+        + size**2
+        + _APPEARANCE_WEIGHT * appearance
+    )
     score = np.exp(-cost / _COST_SPREAD)
     rows = zip(
-        later.tolist(), score.tolist(), look.tolist(), gap_s.tolist(), way.tolist(), strict=True
+        later.tolist(),
+        score.tolist(),
+        appearance.tolist(),
+        gap_s.tolist(),
+        path.tolist(),
+        strict=True,
     )
     return [pair for j, *facts in rows for pair in ((i, j, *facts), (j, i, *facts))]
 
 
-def _usual_apart(looks: Floats, group: Ints) -> float:
+def _usual_apart(appearance: Floats, group: Ints) -> float:
     """Mean squared distance of two tracklets of one camera: twice the variance there."""
     centred = np.concatenate(
-        [looks[group == g] - looks[group == g].mean(axis=0) for g in np.unique(group)]
+        [appearance[group == g] - appearance[group == g].mean(axis=0) for g in np.unique(group)]
     )
     return max(2 * float((centred**2).sum(axis=1).mean()), 1e-9)
 
 
-def whiten(looks: Floats, within: Floats, camera: Ints) -> Floats:
+def whiten(appearance: Floats, within: Floats, camera: Ints) -> Floats:
     """Looks (N, D) without each camera's own mean, and with what changes along tracklets counted
     less.
 
     Args:
-        looks: mean look of each tracklet.
-        within: (D, D) covariance of the looks of a tracklet around its mean.
+        appearance: mean appearance of each tracklet.
+        within: (D, D) covariance of the appearance of a tracklet around its mean.
     """
-    out = _centre(looks, camera)
+    out = _centre(appearance, camera)
     level = max(float(np.trace(within)) / len(within), 1e-12)
     values, vectors = np.linalg.eigh((1 - _SHRINK) * within + _SHRINK * level * np.eye(len(within)))
     out = out @ (vectors / np.sqrt(values))
     return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12))
 
 
-def _centre(looks: Floats, camera: Ints) -> Floats:
-    out = np.array(looks, dtype=np.float64)
+def _centre(appearance: Floats, camera: Ints) -> Floats:
+    out = np.array(appearance, dtype=np.float64)
     for number in np.unique(camera):
         out[camera == number] -= out[camera == number].mean(axis=0)
     return out
 
 
-def match_across(places: Places, straight: Floats, looks: Floats, within: Floats) -> Pairs:
+def match_across(
+    endpoints: Endpoints, whitened: Floats, appearance: Floats, within: Floats
+) -> Pairs:
     """`find_across` twice: the surest matches of the first time say which differences mean nothing.
 
     Args:
-        straight: what `whiten` makes of the others.
-        looks, within: as it takes them.
+        whitened: what `whiten` makes of the others.
+        appearance, within: as it takes them.
     """
-    first = find_across(places, straight)
+    first = find_across(endpoints, whitened)
     best = dict(
         zip(first.row[first.rank == 0].tolist(), first.other[first.rank == 0].tolist(), strict=True)
     )
@@ -174,41 +185,41 @@ def match_across(places: Places, straight: Floats, looks: Floats, within: Floats
     ]
     if len(pairs) < _MIN_SURE:
         return first
-    centred = _centre(looks, places.camera)
+    centred = _centre(appearance, endpoints.camera)
     apart = centred[[a for a, _ in pairs]] - centred[[b for _, b in pairs]]
     across = apart.T @ apart
     both = within / max(float(np.trace(within)), 1e-12) + across / max(
         float(np.trace(across)), 1e-12
     )
-    return find_across(places, whiten(looks, both, places.camera))
+    return find_across(endpoints, whiten(appearance, both, endpoints.camera))
 
 
-def find_across(places: Places, looks: Floats) -> Pairs:
+def find_across(endpoints: Endpoints, appearance: Floats) -> Pairs:
     """For every tracklet the likeliest ones in the other cameras of its scene.
 
     Args:
-        looks: (N, D) as `whiten` gives them, of length 1.
+        appearance: (N, D) as `whiten` gives them, of length 1.
     """
     found: list[tuple[int, int, float, float, float, float]] = []
-    for scene in np.unique(places.scene):
-        rows = np.flatnonzero(places.scene == scene)
-        if len(np.unique(places.camera[rows])) > 1:
-            found += _match_scene(places, looks, rows)
-    return _rank(found, len(places.camera))
+    for scene in np.unique(endpoints.scene):
+        rows = np.flatnonzero(endpoints.scene == scene)
+        if len(np.unique(endpoints.camera[rows])) > 1:
+            found += _match_scene(endpoints, appearance, rows)
+    return _rank(found, len(endpoints.camera))
 
 
 def _match_scene(
-    places: Places, looks: Floats, rows: Ints
+    endpoints: Endpoints, appearance: Floats, rows: Ints
 ) -> list[tuple[int, int, float, float, float, float]]:
-    here, camera = looks[rows], places.camera[rows]
-    transit = _learn_transit(places, here, rows)
+    here, camera = appearance[rows], endpoints.camera[rows]
+    transit = _learn_transit(endpoints, here, rows)
     best = np.full(
         len(rows), -np.inf
     )  # how well each tracklet fits its best partner in each camera: by columns
     bids = {int(c): best.copy() for c in np.unique(camera)}
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
-        value = _value(places, here, rows, part, transit)
+        value = _value(endpoints, here, rows, part, transit)
         for c in bids:
             mine = value[camera[part] == c]
             if len(mine):
@@ -216,7 +227,7 @@ def _match_scene(
     found: list[tuple[int, int, float, float, float, float]] = []
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
-        value = _value(places, here, rows, part, transit)
+        value = _value(endpoints, here, rows, part, transit)
         taken = np.stack([bids[int(camera[k])] for k in part.tolist()])
         share = np.full_like(value, -np.inf)
         np.subtract(2 * value, taken, out=share, where=np.isfinite(value))
@@ -224,7 +235,7 @@ def _match_scene(
         for line, k, sum_ in zip(share, part.tolist(), total.tolist(), strict=True):
             top = np.argsort(-line, kind="stable")[:N_CANDIDATES]
             top = top[np.isfinite(line[top])]
-            gaps = _gap_s(places, np.array([rows[k]]), rows[top])[0]
+            gaps = _gap_s(endpoints, np.array([rows[k]]), rows[top])[0]
             apart = 1 - here[top] @ here[k]
             chance = np.exp(line[top] - sum_)
             facts = zip(
@@ -239,20 +250,22 @@ def _match_scene(
 
 
 def _value(
-    places: Places, here: Floats, rows: Ints, part: Ints, transit: "Transit | None"
+    endpoints: Endpoints, here: Floats, rows: Ints, part: Ints, transit: "Transit | None"
 ) -> Floats:
     """Log odds (P, R) of every pair; minus infinity within a camera."""
     value = _SHARPNESS * (here[part] @ here.T)
     if transit is not None:
-        value = value + transit.weigh(_gap_s(places, rows[part], rows))
-    return np.where(places.camera[rows[part], None] == places.camera[rows][None], -np.inf, value)
+        value = value + transit.weigh(_gap_s(endpoints, rows[part], rows))
+    return np.where(
+        endpoints.camera[rows[part], None] == endpoints.camera[rows][None], -np.inf, value
+    )
 
 
-def _gap_s(places: Places, a: Ints, b: Ints) -> Floats:
+def _gap_s(endpoints: Endpoints, a: Ints, b: Ints) -> Floats:
     """Seconds (A, B) from the end of the earlier to the start of the later, negative where b comes
     first."""
-    after = places.start_s[b][None] - places.end_s[a][:, None]
-    before = places.start_s[a][:, None] - places.end_s[b][None]
+    after = endpoints.start_s[b][None] - endpoints.end_s[a][:, None]
+    before = endpoints.start_s[a][:, None] - endpoints.end_s[b][None]
     return np.asarray(np.where(after >= before, np.maximum(after, 0), -np.maximum(before, 0)))
 
 
@@ -274,10 +287,10 @@ class Transit:
         )
 
 
-def _learn_transit(places: Places, here: Floats, rows: Ints) -> Transit | None:
+def _learn_transit(endpoints: Endpoints, here: Floats, rows: Ints) -> Transit | None:
     """Gaps of the pairs that fit best, against those of all pairs; the pairs are chosen anew in
     each round."""
-    if not np.isfinite(places.start_s[rows]).all():
+    if not np.isfinite(endpoints.start_s[rows]).all():
         return None
     transit: Transit | None = None
     for _ in range(_N_TRANSIT_ROUNDS):
@@ -287,9 +300,11 @@ def _learn_transit(places: Places, here: Floats, rows: Ints) -> Transit | None:
         )
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = np.arange(start, min(start + _ROWS_AT_ONCE, len(rows)))
-            value = _value(places, here, rows, part, transit)
+            value = _value(endpoints, here, rows, part, transit)
             gaps = np.rint(
-                np.clip(_gap_s(places, rows[part], rows) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S)
+                np.clip(
+                    _gap_s(endpoints, rows[part], rows) + _TRANSIT_SPAN_S, 0, 2 * _TRANSIT_SPAN_S
+                )
             )
             usable = np.isfinite(value)
             chance = np.exp(value - np.logaddexp.reduce(value, axis=1, keepdims=True))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lpw_toolkit.cleaning.suggest.candidates import Places
+from lpw_toolkit.cleaning.suggest.candidates import Endpoints
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.tables import boxes_of, to_numpy
@@ -11,7 +11,7 @@ from lpw_toolkit.linking.motion import to_centres
 _END_ROWS = 10  # boxes at either end that tell where somebody is heading
 
 
-def find_places(dataset: Dataset) -> Places:
+def find_endpoints(dataset: Dataset) -> Endpoints:
     """The ends of every tracklet; what the tables do not know is NaN. Errors: MismatchError."""
     tracklets, frames = dataset.tracklets, dataset.frames
     bounds = FrameRanges(dataset).bounds
@@ -40,7 +40,7 @@ def find_places(dataset: Dataset) -> Places:
         name: k
         for k, name in enumerate(sorted({str(v) for v in tracklets["scene_id"].to_pylist()}))
     }
-    return Places(
+    return Endpoints(
         scene=np.array([scenes[str(v)] for v in tracklets["scene_id"].to_pylist()], dtype=np.int64),
         camera=np.array(
             [number[str(v)] for v in tracklets["camera_id"].to_pylist()], dtype=np.int64

@@ -24,14 +24,14 @@ _GAP, _SMALL_JUMP = 3.0, 0.1  # frames and heights that count one half
 #: Measures of boxes alone, and those that need looks too.
 BOX_NAMES = (
     "meeting",
-    "hidden",
+    "occluded",
     "beside",
     "wide_meeting",
     "jump_meeting",
     "shape_meeting",
     "gap_meeting",
 )
-LOOK_NAMES = ("look_meeting", "look_gap", "look_jump")
+APPEARANCE_NAMES = ("look_meeting", "look_gap", "look_jump")
 
 
 def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, Floats]:
@@ -39,15 +39,15 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
     frames.
 
     * `meeting`: frames with somebody near.
-    * `hidden`: frames in which somebody without a box stands there.
+    * `occluded`: frames in which an undetected person stands there.
     * `beside`: frames in which a raw box of nobody overlaps.
     * `wide_meeting`, `jump_meeting`, `shape_meeting`, `gap_meeting`: frames with somebody near in
       which the box is wide, jumps, changes its shape, or follows after missing ones.
     """
     frames = {
         "meeting": signals.near,
-        "hidden": signals.hidden,
-        "beside": ramp(signals.loose, 0.2, 0.5),
+        "occluded": signals.occluded,
+        "beside": ramp(signals.unlinked, 0.2, 0.5),
         "wide_meeting": signals.wide * signals.unseen,
         "jump_meeting": ramp(signals.jump, 0, _JUMP) * signals.near,
         "shape_meeting": ramp(signals.shape, 0, _SHAPE) * signals.near,
@@ -56,7 +56,7 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
     return {name: np.asarray(np.add.reduceat(values, first)) for name, values in frames.items()}
 
 
-def measure_looks(
+def measure_appearance(
     positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats
 ) -> tuple[list[float], list[int]]:
     """How much the looks of one tracklet change where it meets others, across gaps, and where its
@@ -67,8 +67,8 @@ def measure_looks(
         near, missing, jump: (n_frames,) as BoxSignals has them.
 
     Returns:
-        In the order of LOOK_NAMES, in the unit of `changes.step`; and the frames before which each
-        is largest, -1 where it is 0.
+        In the order of APPEARANCE_NAMES, in the unit of `changes.step`; and the frames before which
+        each is largest, -1 where it is 0.
     """
     found, cuts = [0.0, 0.0, 0.0], [-1, -1, -1]
     for (before, after), step in zip(pairwise(positions), changes.step[1:], strict=True):

@@ -19,30 +19,30 @@ _REACH = 5  # rows that tell where somebody is heading
 _CARRY = 24  # frames past an end
 _FADE = 12.0  # frames after which a guess past an end counts 1/e
 _MAX_GAP = 60  # frames: across a longer gap nobody knows the way
-_BESIDE_IOU, _SAME_IOU = 0.2, 0.6  # overlaps from which a ghost counts at all, and fully
+_BESIDE_IOU, _SAME_IOU = 0.2, 0.6  # overlaps from which a missed person counts at all, and fully
 
 
-def find_hidden(frame_index: Ints, tracklet: Ints, centre: Floats) -> Floats:
+def find_occluded(frame_index: Ints, tracklet: Ints, centre: Floats) -> Floats:
     """How sure it is that somebody else, without a box, stands in each box: (N,), 0 to 1.
 
-    A ghost counts for a tracklet only if both have been seen in one frame: then they are two people
-    for certain, and not two pieces of one.
+    A missed person counts for a tracklet only if both have been seen in one frame: then they are
+    two people for certain, and not two pieces of one.
 
     Args:
         frame_index, tracklet: (N,), sorted by (tracklet, frame).
         centre: (N, 4) centre x, centre y, width, height.
     """
-    hidden = np.zeros(len(tracklet))
-    owner, at, ghosts, weight = _make_ghosts(frame_index, tracklet, centre)
+    occluded = np.zeros(len(tracklet))
+    owner, at, missed, weight = _make_missed(frame_index, tracklet, centre)
     met = _find_meetings(frame_index, tracklet)
     boxes, n = to_corners(centre), int(tracklet.max(initial=-1)) + 1
     for here, rows in iter_shared_frames(frame_index, at):
-        overlap = geometry.iou(boxes[here], ghosts[rows])
+        overlap = geometry.iou(boxes[here], missed[rows])
         sure = np.clip((overlap - _BESIDE_IOU) / (_SAME_IOU - _BESIDE_IOU), 0, 1) * weight[rows]
         a, b = np.nonzero(sure)
         known = np.isin(tracklet[here[a]] * n + owner[rows[b]], met)
-        np.maximum.at(hidden, here[a[known]], sure[a[known], b[known]])
-    return hidden
+        np.maximum.at(occluded, here[a[known]], sure[a[known], b[known]])
+    return occluded
 
 
 def _find_meetings(frame_index: Ints, tracklet: Ints) -> Ints:
@@ -53,7 +53,7 @@ def _find_meetings(frame_index: Ints, tracklet: Ints) -> Ints:
     return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *codes]))
 
 
-def _make_ghosts(
+def _make_missed(
     frame_index: Ints, tracklet: Ints, centre: Floats
 ) -> tuple[Ints, Ints, Floats, Floats]:
     """Owner (G,), frame (G,), box (G, 4) and weight (G,) of everybody where they have no box."""

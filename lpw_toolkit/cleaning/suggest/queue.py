@@ -38,7 +38,7 @@ _N_STEPS = 25
 
 @dataclass(frozen=True)
 class Estimate:
-    """How much has been found, told from the tracklets that were drawn at random.
+    """How much has been found, estimated from the random checks.
 
     Attributes:
         n_seen, n_tracklets: decided, and all.
@@ -56,13 +56,13 @@ class Estimate:
     low_frac: float
     high_frac: float
 
-    def tell(self) -> str:
-        """In one line, such as `seen 22 %; about 96 % of errors found, 93-98`."""
-        seen = f"seen {100 * self.n_seen / max(self.n_tracklets, 1):.0f} %"
+    def describe(self) -> str:
+        """In one line, such as `22 % reviewed; about 96 % of errors found, 93-98`."""
+        reviewed = f"{100 * self.n_seen / max(self.n_tracklets, 1):.0f} % reviewed"
         if self.found_frac is None:
-            return f"{seen}; too few drawn at random to tell how many errors are left"
+            return f"{reviewed}; not enough random checks yet to estimate the remaining errors"
         low, high = int(100 * self.low_frac), int(np.ceil(100 * self.high_frac))
-        return f"{seen}; about {100 * self.found_frac:.0f} % of errors found, {low}-{high}"
+        return f"{reviewed}; about {100 * self.found_frac:.0f} % of errors found, {low}-{high}"
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ def queue(suggestions: pa.Table, decided: Mapping[str, str], seed: int = 0) -> Q
 
     Errors: LpwError for unknown tracklets and outcomes.
     """
-    return order(open_stock(suggestions, seed), decided)
+    return order(prepare_features(suggestions, seed), decided)
 
 
-def open_stock(suggestions: pa.Table, seed: int = 0) -> QueueFeatures:
+def prepare_features(suggestions: pa.Table, seed: int = 0) -> QueueFeatures:
     """Errors: MismatchError for a table that is no schema.SUGGESTIONS or has a reason twice;
     LpwError for the seed."""
     check_range("seed", seed, 0, 2**63, whole=True)
@@ -153,24 +153,26 @@ def _shuffle(names: list[str], seed: int) -> Ints:
     return np.array(sorted(range(len(names)), key=lambda i: (keys[i], names[i])), dtype=np.int64)
 
 
-def order(stock: QueueFeatures, decided: Mapping[str, str]) -> Queue:
+def order(features: QueueFeatures, decided: Mapping[str, str]) -> Queue:
     """`queue` of suggestions that are ready. Errors: LpwError for unknown tracklets and
     outcomes."""
-    rows, outcomes = _read_decided(stock, decided)
+    rows, outcomes = _read_decided(features, decided)
     taught = outcomes >= 0
-    chances = predict(stock, rows[taught], outcomes[taught].astype(np.float64))
-    benefit = chances * stock.n_frames.astype(np.float64) ** LENGTH_POWER
-    open_ = np.ones(len(stock.names), dtype=bool)
+    chances = predict(features, rows[taught], outcomes[taught].astype(np.float64))
+    benefit = chances * features.n_frames.astype(np.float64) ** LENGTH_POWER
+    open_ = np.ones(len(features.names), dtype=bool)
     open_[rows] = False
     best = np.lexsort((np.arange(len(benefit)), -benefit))
-    places, at_random = _interleave(best[open_[best]], stock.draw[open_[stock.draw]], len(rows))
-    estimate = _estimate(stock, benefit, rows, outcomes, open_)
-    return Queue([stock.names[i] for i in places.tolist()], chances[places], at_random, estimate)
+    places, at_random = _interleave(
+        best[open_[best]], features.draw[open_[features.draw]], len(rows)
+    )
+    estimate = _estimate(features, benefit, rows, outcomes, open_)
+    return Queue([features.names[i] for i in places.tolist()], chances[places], at_random, estimate)
 
 
-def _read_decided(stock: QueueFeatures, decided: Mapping[str, str]) -> tuple[Ints, Ints]:
+def _read_decided(features: QueueFeatures, decided: Mapping[str, str]) -> tuple[Ints, Ints]:
     """Rows in ascending order, and 1 for an error, 0 for clean, -1 for unsure."""
-    number = {name: i for i, name in enumerate(stock.names)}
+    number = {name: i for i, name in enumerate(features.names)}
     for name, outcome in decided.items():
         if name not in number:
             raise LpwError(
@@ -190,17 +192,19 @@ def _read_decided(stock: QueueFeatures, decided: Mapping[str, str]) -> tuple[Int
     return found[:, 0], found[:, 1]
 
 
-def predict(stock: QueueFeatures, rows: Ints, errors: Floats) -> Floats:
+def predict(features: QueueFeatures, rows: Ints, errors: Floats) -> Floats:
     """The chance (N,) of every tracklet to be in error, given that `rows` (M,) are (1) or are not
     (0)."""
-    cameras = np.unique(stock.cameras[rows])
-    n_reasons = len(stock.reasons)
+    cameras = np.unique(features.cameras[rows])
+    n_reasons = len(features.reasons)
     mean = np.array([0.0, 1.0, *np.zeros(n_reasons + len(cameras))])
     spread = np.repeat(
         [SPREAD_BASE, SPREAD_FOREST, SPREAD, SPREAD_CAMERA], [1, 1, n_reasons, len(cameras)]
     )
-    whole, prior = np.ones((len(stock.names), 1)), stock.prior[:, None]
-    inputs = np.hstack([whole, prior, stock.scores - NEUTRAL, stock.cameras[:, None] == cameras])
+    whole, prior = np.ones((len(features.names), 1)), features.prior[:, None]
+    inputs = np.hstack(
+        [whole, prior, features.scores - NEUTRAL, features.cameras[:, None] == cameras]
+    )
     weights = _fit(inputs[rows], errors, mean, 1 / spread**2) if len(rows) else mean
     return _squash(inputs @ weights)
 
@@ -250,7 +254,7 @@ def _interleave(best: Ints, drawn: Ints, n_decided: int) -> tuple[Ints, NDArray[
 
 
 def _estimate(
-    stock: QueueFeatures, benefit: Floats, rows: Ints, outcomes: Ints, open_: NDArray[np.bool_]
+    features: QueueFeatures, benefit: Floats, rows: Ints, outcomes: Ints, open_: NDArray[np.bool_]
 ) -> Estimate:
     """The rate of errors among the unseen, from the tracklets drawn first that the model would not
     have reached yet.
@@ -261,11 +265,11 @@ def _estimate(
     from scipy.special import betaincinv
 
     n_open, n_found = int(open_.sum()), int((outcomes == 1).sum())
-    n_seen, n_all = len(rows), len(stock.names)
+    n_seen, n_all = len(rows), len(features.names)
     if not n_open:
         return Estimate(n_seen, n_all, n_found, 0, 1.0, 1.0, 1.0)
-    undecided = np.flatnonzero(open_[stock.draw])
-    drawn = stock.draw[: undecided[0]]
+    undecided = np.flatnonzero(open_[features.draw])
+    drawn = features.draw[: undecided[0]]
     outcome_of = np.full(n_all, -1, dtype=np.int64)
     outcome_of[rows] = outcomes
     alike = outcome_of[drawn[(benefit[drawn] <= benefit[open_].max()) & (outcome_of[drawn] >= 0)]]

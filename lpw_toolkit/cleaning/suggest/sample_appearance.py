@@ -8,7 +8,12 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.suggest.appearance import Changes, Floats, compare_looks, find_changes
+from lpw_toolkit.cleaning.suggest.appearance import (
+    Changes,
+    Floats,
+    compare_appearance,
+    find_changes,
+)
 from lpw_toolkit.cleaning.suggest.descriptors import (
     N_CHANNELS,
     N_PORTRAIT,
@@ -25,7 +30,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Looks:
+class Appearance:
     """What was seen of N tracklets.
 
     Attributes:
@@ -45,8 +50,10 @@ class Looks:
     usual: float
 
 
-def look_at(index: TrackletIndex, n_looks: int, vectors: FrameVectors | None) -> Looks:
-    """Looks at `n_looks` frames of each tracklet at most, evenly spaced.
+def sample_appearance(
+    index: TrackletIndex, n_looks: int, vectors: FrameVectors | None
+) -> Appearance:
+    """Appearance at `n_looks` frames of each tracklet at most, evenly spaced.
 
     Args:
         vectors: embeddings that take the place of colours and edges; frames without one are not
@@ -63,12 +70,12 @@ def look_at(index: TrackletIndex, n_looks: int, vectors: FrameVectors | None) ->
             portraits.add(i, portrait)
             positions.append(chosen)
             sharpness.append(sharp)
-            apart.append(compare_looks(seen, by_stripe=vectors is None).astype(np.float32))
+            apart.append(compare_appearance(seen, by_stripe=vectors is None).astype(np.float32))
             progress.advance()
     levels = [float(a.sum()) / (len(a) * (len(a) - 1)) for a in apart if len(a) > 1]
     usual = max(float(np.median(levels)) if levels else 0.0, 1e-6)
     changes = [find_changes(a.astype(np.float64), usual) for a in apart]
-    return Looks(positions, changes, sharpness, *portraits.even(), usual)
+    return Appearance(positions, changes, sharpness, *portraits.even(), usual)
 
 
 class _Portraits:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.suggest.box_reasons import NAMES, find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
 from lpw_toolkit.cleaning.suggest.candidates import find_merges, match_across, whiten
-from lpw_toolkit.cleaning.suggest.endpoints import find_places
+from lpw_toolkit.cleaning.suggest.endpoints import find_endpoints
 from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
-from lpw_toolkit.cleaning.suggest.meetings import LOOK_NAMES, measure_looks
-from lpw_toolkit.cleaning.suggest.reasons import score_measures
-from lpw_toolkit.cleaning.suggest.sample_appearance import Looks, look_at
+from lpw_toolkit.cleaning.suggest.meetings import APPEARANCE_NAMES, measure_appearance
+from lpw_toolkit.cleaning.suggest.reasons import OLD_NAMES, score_measures
+from lpw_toolkit.cleaning.suggest.sample_appearance import Appearance, sample_appearance
 from lpw_toolkit.cleaning.suggest.suggestion_tables import (
     Found,
     box_signals,
@@ -38,7 +38,7 @@ from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError, check_range
 from lpw_toolkit.files.writing import describe_os_error, make_folder
 
-#: Where the tables lie unless told otherwise, below the dataset: beside its tables, which never
+#: Where the tables lie unless measured otherwise, below the dataset: beside its tables, which never
 #: change.
 FOLDER = "cleanup/suggestions"
 TABLES = {"suggestions": SUGGESTIONS, "signals": SIGNALS, "candidates": CANDIDATES}
@@ -89,25 +89,27 @@ def suggest(
     if not len(index):
         raise LpwError(root, "no tracklets", "a dataset with tracklets", "build one first")
     vectors = open_vectors(options.embeddings, index) if options.embeddings else None
-    looks = look_at(index, options.looks, vectors)
+    appearance = sample_appearance(index, options.looks, vectors)
     dataset = replace(index.dataset)  # whose table of frames has the boxes too
     found = Found(signals={})
     notes = _add_boxes(dataset, index, found)
-    _add_looks(looks, found, to_integers(dataset.tracklets, "n_frames").astype(np.float64))
-    _add_looks_at_boxes(looks, found, index.starts)
-    places = find_places(dataset)
-    straight = whiten(looks.means, looks.within, places.camera)
+    _add_appearance(
+        appearance, found, to_integers(dataset.tracklets, "n_frames").astype(np.float64)
+    )
+    _add_appearance_at_boxes(appearance, found, index.starts)
+    endpoints = find_endpoints(dataset)
+    whitened = whiten(appearance.means, appearance.within, endpoints.camera)
     merges, across = (
-        find_merges(places, straight),
-        match_across(places, straight, looks.means, looks.within),
+        find_merges(endpoints, whitened),
+        match_across(endpoints, whitened, appearance.means, appearance.within),
     )
     tables = {
         "suggestions": make_suggestions(dataset, found),
-        "signals": make_signals(dataset, looks, index.starts, found.signals),
+        "signals": make_signals(dataset, appearance, index.starts, found.signals),
         "candidates": make_candidates(dataset, merges, across),
     }
     _publish(out, dataset, options, tables)
-    n_looked = sum(map(len, looks.positions))
+    n_looked = sum(map(len, appearance.positions))
     return SuggestReport(out, len(index), n_looked, len(merges.row), len(across.row), notes)
 
 
@@ -150,7 +152,15 @@ def read_suggestions(
             file, "suggestions for another dataset", f"{dataset.name} ({digest[:12]})", _DO
         )
     _refuse_odd_rows(dataset, table, file)
-    return table
+    return rename_old_reasons(table) if name == "suggestions" else table
+
+
+def rename_old_reasons(suggestions: pa.Table) -> pa.Table:
+    """schema.SUGGESTIONS with the reasons' names of today."""
+    reasons = suggestions["reason"]
+    names = pa.chunked_array([[OLD_NAMES.get(name, name) for name in reasons.to_pylist()]])
+    place = suggestions.schema.get_field_index("reason")
+    return suggestions.set_column(place, suggestions.schema.field(place), names)
 
 
 def _refuse_odd_rows(dataset: Dataset, table: pa.Table, file: Path) -> None:
@@ -173,51 +183,58 @@ def _refuse_odd_rows(dataset: Dataset, table: pa.Table, file: Path) -> None:
         raise MismatchError(file, f"suggestions with {fault}", f"those of {dataset.name}", _DO)
 
 
-def _add_looks(looks: Looks, found: Found, n_frames: NDArray[np.float64]) -> None:
-    changes = looks.changes
-    few = np.array([len(p) < 4 for p in looks.positions])
+def _add_appearance(appearance: Appearance, found: Found, n_frames: NDArray[np.float64]) -> None:
+    changes = appearance.changes
+    few = np.array([len(p) < 4 for p in appearance.positions])
     measures = {
         "identity_switch": np.array([c.contrast for c in changes]),
-        "look_change": np.array([c.apart for c in changes]) / looks.usual,
-        "sharp_change": np.array([c.sharp for c in changes]) / looks.usual,
+        "look_change": np.array([c.apart for c in changes]) / appearance.usual,
+        "sharp_change": np.array([c.sharp for c in changes]) / appearance.usual,
         "odd_frame": np.array([c.odd for c in changes]),
     }
     measures = {name: np.where(few, np.nan, values) for name, values in measures.items()} | {
         "short": 5 / n_frames
     }
     found.scores |= score_measures(measures)
-    cuts = [int(p[c.cut]) if c.cut else -1 for p, c in zip(looks.positions, changes, strict=True)]
+    cuts = [
+        int(p[c.cut]) if c.cut else -1 for p, c in zip(appearance.positions, changes, strict=True)
+    ]
     odd = [
-        int(p[c.odd_at]) if len(p) else -1 for p, c in zip(looks.positions, changes, strict=True)
+        int(p[c.odd_at]) if len(p) else -1
+        for p, c in zip(appearance.positions, changes, strict=True)
     ]
     for name in ("identity_switch", "look_change", "sharp_change"):
         found.spans[name] = np.stack([cuts, cuts], axis=1)
     found.spans["odd_frame"] = np.stack([odd, [p + (p >= 0) for p in odd]], axis=1)
 
 
-def _add_looks_at_boxes(looks: Looks, found: Found, starts: NDArray[np.int64]) -> None:
-    """Reasons that need both looks and boxes."""
+def _add_appearance_at_boxes(
+    appearance: Appearance, found: Found, starts: NDArray[np.int64]
+) -> None:
+    """Reasons that need both appearance and boxes."""
     if "near" not in found.signals:
         return
-    told = np.full((len(looks.positions), len(LOOK_NAMES)), np.nan)
-    cuts = np.full((len(looks.positions), len(LOOK_NAMES)), -1, dtype=np.int64)
-    for i, (positions, changes) in enumerate(zip(looks.positions, looks.changes, strict=True)):
+    measured = np.full((len(appearance.positions), len(APPEARANCE_NAMES)), np.nan)
+    cuts = np.full((len(appearance.positions), len(APPEARANCE_NAMES)), -1, dtype=np.int64)
+    for i, (positions, changes) in enumerate(
+        zip(appearance.positions, appearance.changes, strict=True)
+    ):
         rows = slice(int(starts[i]), int(starts[i + 1]))
         near, missing, jump = (
             found.signals[name][rows].astype(np.float64) for name in ("near", "missing", "jump")
         )
         if len(positions) >= 2 and np.isfinite(near).all():
-            told[i], cuts[i] = measure_looks(positions, changes, near, missing, jump)
-    for name, column in zip(LOOK_NAMES, cuts.T, strict=True):
+            measured[i], cuts[i] = measure_appearance(positions, changes, near, missing, jump)
+    for name, column in zip(APPEARANCE_NAMES, cuts.T, strict=True):
         found.spans[name] = np.stack([column, column], axis=1)
-    found.scores |= score_measures(dict(zip(LOOK_NAMES, told.T, strict=True)))
+    found.scores |= score_measures(dict(zip(APPEARANCE_NAMES, measured.T, strict=True)))
 
 
 def _add_boxes(dataset: Dataset, index: TrackletIndex, found: Found) -> list[str]:
-    """Reasons and signals of boxes, where the dataset has any; returns what cannot be told."""
+    """Reasons and signals of boxes, where the dataset has any; returns what cannot be measured."""
     if dataset.frames["x1"].null_count or dataset.frames["frame_index"].null_count:
         return [
-            "no boxes in the dataset: reasons from looks and lengths alone, and no merge candidates"
+            "no boxes in the dataset: reasons from appearance and length only, no merge candidates"
         ]
     n, n_frames = len(index), len(index.images)
     measures = {name: np.full(n, np.nan) for name in (*NAMES, "duplicate")}
@@ -260,8 +277,8 @@ def _add_video(
     found: Found,
 ) -> None:
     signals = measure_boxes(video)
-    ids, told = measure_tracklets(video, signals)
-    for name, values in told.items():
+    ids, measured = measure_tracklets(video, signals)
+    for name, values in measured.items():
         measures[name][ids] = values
     measures["duplicate"][ids], found.others["duplicate"][ids] = find_duplicates(video)
     first = np.flatnonzero(np.diff(video.tracklet, prepend=-1))

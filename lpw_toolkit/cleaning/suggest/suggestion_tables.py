@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.suggest.box_signals import BoxSignals
 from lpw_toolkit.cleaning.suggest.candidates import Pairs
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
-from lpw_toolkit.cleaning.suggest.sample_appearance import Looks
+from lpw_toolkit.cleaning.suggest.sample_appearance import Appearance
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import CANDIDATES, SIGNALS, SUGGESTIONS
 from lpw_toolkit.dataset.tables import make_table
@@ -67,7 +67,7 @@ def make_suggestions(dataset: Dataset, found: Found) -> pa.Table:
 
 
 def make_signals(
-    dataset: Dataset, looks: Looks, starts: Ints, signals: dict[str, NDArray[np.float32]]
+    dataset: Dataset, appearance: Appearance, starts: Ints, signals: dict[str, NDArray[np.float32]]
 ) -> pa.Table:
     """schema.SIGNALS, one row for each row of the table of frames."""
     n = int(starts[-1])
@@ -75,9 +75,9 @@ def make_signals(
         name: np.full(n, np.nan, dtype=np.float32) for name in ("change", "sharpness")
     } | signals
     for first, positions, change, sharpness in zip(
-        starts[:-1], looks.positions, looks.changes, looks.sharpness, strict=True
+        starts[:-1], appearance.positions, appearance.changes, appearance.sharpness, strict=True
     ):
-        columns["change"][first + positions] = change.change / looks.usual
+        columns["change"][first + positions] = change.change / appearance.usual
         columns["sharpness"][first + positions] = sharpness
     frames = dataset.frames
     arrays = {name: pa.array(values, mask=~np.isfinite(values)) for name, values in columns.items()}
@@ -97,24 +97,24 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
     ids = dataset.tracklets["tracklet_id"].to_pylist()
     cameras = dataset.tracklets["camera_id"].to_pylist()
     rows = [
-        (int(i), kind, int(rank), int(j), float(score), float(look), float(gap), float(way))
+        (int(i), kind, int(rank), int(j), float(score), float(appearance), float(gap), float(path))
         for kind, pairs in ((MERGE, merges), (ACROSS, across))
-        for i, j, rank, score, look, gap, way in zip(
+        for i, j, rank, score, appearance, gap, path in zip(
             pairs.row,
             pairs.other,
             pairs.rank,
             pairs.score,
-            pairs.look,
+            pairs.appearance,
             pairs.gap_s,
-            pairs.way,
+            pairs.path,
             strict=True,
         )
     ]
     rows.sort(key=lambda row: (row[0], row[1] != MERGE, row[2]))
     columns: list[list[object]] = [[] for _ in CANDIDATES.names]
-    for i, kind, rank, j, score, look, gap, way in rows:
-        why = explain(kind, look, gap, way, cameras[j])
-        known = [value if np.isfinite(value) else None for value in (look, gap, way)]
+    for i, kind, rank, j, score, appearance, gap, path in rows:
+        why = explain(kind, appearance, gap, path, cameras[j])
+        known = [value if np.isfinite(value) else None for value in (appearance, gap, path)]
         for column, value in zip(
             columns, (ids[i], kind, rank, ids[j], score, *known, why), strict=True
         ):
@@ -122,17 +122,21 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
     return make_table(columns, CANDIDATES)
 
 
-def explain(kind: str, look: float, gap_s: float, way: float, camera: str) -> str:
-    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, looks
+def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str) -> str:
+    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, appearance
     alike`."""
     parts = [camera] if kind == ACROSS else []
     if np.isfinite(gap_s):
         parts.append(
             "at the same time" if kind == ACROSS and gap_s == 0 else f"{gap_s:.1f} s apart"
         )
-    if np.isfinite(way):
-        parts.append(f"{way:.1f} heights off the course")
+    if np.isfinite(path):
+        parts.append(f"{path:.1f} heights off the course")
     parts.append(
-        "looks alike" if look < 0.5 else "looks similar" if look < 0.9 else "looks different"
+        "appearance alike"
+        if appearance < 0.5
+        else "appearance similar"
+        if appearance < 0.9
+        else "appearance different"
     )
     return ", ".join(parts)

@@ -3,6 +3,22 @@
 /** @typedef {[number, number]} Range half-open positions of frames */
 
 /**
+ * What can be decided, as the server declares it (`cleaning/operation.py`).
+ *
+ * @typedef {object} Operation
+ * @property {string} title what the list of decisions says
+ * @property {string} role what it does to the state
+ * @property {any} value what its role needs, where it has no arguments
+ * @property {{name: string, kind: string, choices: string[]}[]} arguments
+ * @property {PageKey | null} page
+ *
+ * @typedef {{key: string, title: string, arguments: Record<string, any> | null, question: string}}
+ *   PageKey
+ *
+ * @typedef {Record<string, Operation>} Operations by name
+ */
+
+/**
  * A decision on its way to the log.
  *
  * @typedef {object} DecisionRequest
@@ -42,7 +58,7 @@
  * @property {string} [piece] name of the piece that is meant
  * @property {string} [name] of a piece of the same person
  * @property {string} [why]
- * @property {string} [letter] its status code
+ * @property {string} [status_code] its status code
  * @property {boolean} [merged]
  */
 
@@ -68,11 +84,11 @@
  * @property {Candidate[]} members
  * @property {number} n_members
  * @property {number[]} persons
- * @property {number} n_clashes
+ * @property {number} n_conflicts
  * @property {[string, string][]} [verdicts] reviewer and verdict, where reviewers disagree
  */
 
-/** @typedef {{order: number[], chances: number[], random: number[], told: string}} QueueOrder */
+/** @typedef {{order: number[], chances: number[], random: number[], estimate: string}} QueueOrder */
 
 /**
  * @typedef {object} StartFields
@@ -81,9 +97,9 @@
  * @property {string} dataset digest
  * @property {string[]} ids
  * @property {number[]} frames
- * @property {string} letters one status code for each tracklet
+ * @property {string} status_codes one status code for each tracklet
  * @property {string[]} repairs
- * @property {string[]} reasons
+ * @property {Operations} operations
  * @property {SavedDecision[]} last
  * @property {number[]} spent
  * @property {number[]} linked
@@ -92,7 +108,7 @@
  * @typedef {StartFields & QueueOrder} Start all that the page needs to begin
  */
 
-/** @typedef {{n: number, letter: string, pieces: Piece[]}} Touched a tracklet after a decision */
+/** @typedef {{n: number, status_code: string, pieces: Piece[]}} Touched a tracklet after a decision */
 /** @typedef {{touched: Touched[]}} Answer */
 /**
  * @typedef {{text: string, pieces: string[], n: number | null, decisions: SavedDecision[]}}

@@ -94,7 +94,7 @@ function makeThumb(sprite) {
 }
 
 /** @type {(candidate: Candidate) => HTMLElement[]} */
-function describe({ piece, name, why, merged, camera, letter: code }) {
+function describe({ piece, name, why, merged, camera, status_code: code }) {
   const text = element("span", "text");
   text.append(element("b", "", tail(piece ?? name ?? "", 22)));
   text.append(element("span", "", why ?? (merged ? `${camera}, merged` : camera)));

@@ -3,7 +3,7 @@
 
 import { showTracklet } from "./modes.js";
 import { applyOptimistically, statusCodeOf } from "./resolve.js";
-import { currentDetail, state } from "./state.js";
+import { codeAfter, currentDetail, isUndo, state } from "./state.js";
 import { MAX_SPENT_MS, showNote, showProgress, showRecords } from "./status.js";
 
 /** @typedef {import("./state.js").DecisionRecord} DecisionRecord */
@@ -33,7 +33,7 @@ export function decide(operation, tracklets, values = {}, about = [currentDetail
     undone: false,
     before: new Map(),
   };
-  if (operation !== "undo") {
+  if (!isUndo(request)) {
     for (const n of about) showOptimistically(n, record);
     state.records.unshift(record);
     state.records.length = Math.min(state.records.length, N_RECORDS);
@@ -57,16 +57,17 @@ function showOptimistically(n, { request, before }) {
   before?.set(n, { code: store.statusCodes[n], pieces: detail?.pieces });
   if (detail) {
     const { pieces, id, n_frames: nFrames } = detail;
-    detail.pieces = applyOptimistically(pieces, id, nFrames, request, state.reviewer);
+    detail.pieces = applyOptimistically(pieces, id, nFrames, request, state);
     store.setStatusCode(n, statusCodeOf(detail.pieces));
-  } else if (request.operation === "accept" || request.operation === "reject") {
-    store.setStatusCode(n, request.operation[0]);
+  } else {
+    const code = codeAfter(request);
+    if (code) store.setStatusCode(n, code);
   }
 }
 
 /** @param {DecisionRecord} record */
 const canBeUndone = ({ undone, state: sent, request }) =>
-  !undone && sent !== "refused" && request.operation !== "undo";
+  !undone && sent !== "refused" && !isUndo(request);
 
 /**
  * Undoes a decision, or redoes one that is undone.

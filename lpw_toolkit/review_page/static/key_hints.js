@@ -51,14 +51,14 @@ function browseHints() {
   const detail = state.entry?.detail;
   if (!detail) return ["view", "conflicts", "help"].map(hintOf);
   const names = ["accept", "reject"];
-  if (state.selection.range) names.push("drop");
+  if (state.selection.range) names.push("drop_frames");
   if (detail.drops.length) names.push("drop_suggested");
   const hints = [...names, "split", "merge"].map(hintOf);
   if (detail.across.length) hints.push(["1", "… 9 link"], hintOf("none"));
   hints.push(
     ...["unsure", "undo", "all_frames", "play", "batch_accept", "comment", "flag"].map(hintOf),
   );
-  hints.push([state.keys.of("conflicts"), `${detail.n_clashes} conflicts`], hintOf("help"));
+  hints.push([state.keys.of("conflicts"), `${detail.n_conflicts} conflicts`], hintOf("help"));
   return hints;
 }
 

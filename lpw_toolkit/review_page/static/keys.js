@@ -17,6 +17,9 @@ const PLACE = "lpw.keys";
 const OLD_NAMES = /** @type {Record<string, string>} */ ({
   batch_accept: "twelve",
   conflicts: "settle",
+  drop_frames: "drop",
+  unlink: "apart",
+  assign_person: "person",
 });
 /** Keys that have a fixed meaning in some mode. */
 const FIXED = new Set([

@@ -12,7 +12,7 @@ import { handleKey, pressKey } from "./keyboard.js";
 import { Keys } from "./keys.js";
 import { leaveMode } from "./modes.js";
 import { preload, setView, show } from "./navigate.js";
-import { ACTIONS, chooseCandidate } from "./operations.js";
+import { chooseCandidate, makeActions } from "./operations.js";
 import { Outbox } from "./outbox.js";
 import * as panels from "./panels.js";
 import { QueueList } from "./queue.js";
@@ -66,7 +66,8 @@ function build(start) {
   const place = `lpw.out.${start.dataset.slice(0, 16)}.${start.reviewer}`;
   const onReconnect = () => (state.entry?.detail ? preload() : show(state.at));
   state.reviewer = start.reviewer;
-  state.keys = new Keys(ACTIONS);
+  state.operations = start.operations;
+  state.keys = new Keys(makeActions(start.operations));
   state.store = new Store(start, reportFailure);
   state.outbox = new Outbox(place, { onSaved, onRefused, onChange: showSaved, onReconnect });
   state.channel = new BroadcastChannel(place);

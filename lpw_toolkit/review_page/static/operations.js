@@ -1,5 +1,5 @@
-// What a reviewer can do, and the table of the keys that do it. A new operation is one entry of
-// ACTIONS.
+// What a reviewer can do, and the table of the keys that do it. A new operation needs
+// nothing here: the server hands its key over.
 
 import { fetchJson } from "./api.js";
 import { openBatch } from "./batch_operations.js";
@@ -16,6 +16,8 @@ import { play, render, selectOpenPiece, showMarks } from "./tracklet.js";
 
 /** @typedef {import("./api.js").Range} Range */
 /** @typedef {import("./candidates.js").Kind} Kind */
+/** @typedef {import("./keys.js").Action} Action */
+/** @typedef {import("./api.js").Operations} Operations */
 
 /** Accepts the pieces that are not rejected; where all are, the current one. */
 function accept() {
@@ -117,12 +119,6 @@ function markUnsure() {
   showNext();
 }
 
-/** @type {(operation: string, values: Record<string, unknown>) => void} */
-function annotate(operation, values) {
-  decide(operation, [currentPiece().name], values);
-  showMarks();
-}
-
 /** @param {number} step */
 function turnPiece(step) {
   const { selection } = state;
@@ -138,7 +134,7 @@ export function toggleAllFrames() {
 
 async function showConflicts() {
   try {
-    panels.showConflicts(await fetchJson("/api/clashes"), showTracklet, (decision) => {
+    panels.showConflicts(await fetchJson("/api/conflicts"), showTracklet, (decision) => {
       const known = state.records.find(({ request }) => request.uuid === decision.uuid);
       undo(known ?? { request: decision, n: decision.n, undone: false, state: "saved" });
     });
@@ -173,37 +169,26 @@ function showHelp() {
 
 const showPrevious = () => show(state.at - 1);
 
-const flagForAnotherLook = () => annotate("flag", { flag: "look-again" });
-
-const askComment = () => panels.askText("Comment", (text) => annotate("comment", { text }));
-
-const askNumber = () =>
-  panels.askNumber("Number of this person in the scene", (person) =>
-    annotate("assign_person", { person }),
-  );
-
 const always = true; // runs where no tracklet is shown too
 const repeats = true; // held down, the key goes on; any other decides once
 
 /**
- * In the order in which the help lists them.
+ * What the page does itself, in the order in which the help lists it. Where an entry has the name
+ * of an operation, key and title are the operation's; the other operations follow after `unlink`.
  *
- * @type {import("./keys.js").Action[]}
+ * @type {(Partial<Action> & Pick<Action, "name" | "run">)[]}
  */
-export const ACTIONS = [
-  { name: "accept", key: "Space", title: "accept, next", run: accept },
-  { name: "reject", key: "x", title: "reject, then a reason", run: () => enterMode("reject") },
-  { name: "drop", key: "d", title: "drop or restore the chosen frames", run: dropRange },
+const ACTIONS = [
+  { name: "accept", run: accept },
+  { name: "reject", run: () => enterMode("reject") },
+  { name: "drop_frames", run: dropRange },
   { name: "drop_suggested", key: "D", title: "drop the suggested frames", run: dropSuggested },
-  { name: "split", key: "s", title: "split", run: beginCut },
-  { name: "merge", key: "m", title: "merge with 1–9", run: chooseMerge },
+  { name: "split", run: beginCut },
+  { name: "merge", run: chooseMerge },
   { name: "none", key: "0", title: "none of these persons", run: rejectCandidates },
   { name: "unsure", key: "/", title: "unsure, next", run: markUnsure },
-  { name: "apart", key: "-", title: "another person than 1–9", run: () => enterMode("apart") },
-  { name: "person", key: "P", title: "give the person a number", run: askNumber },
-  { name: "flag", key: "f", title: "flag to look at again", run: flagForAnotherLook },
-  { name: "comment", key: "c", title: "comment", run: askComment },
-  { name: "undo", key: "u", title: "undo", run: () => undo(), always },
+  { name: "unlink", run: () => enterMode("apart") },
+  { name: "undo", run: () => undo(), always },
   { name: "undo_one", key: "U", title: "undo one of 1–5", run: () => enterMode("undo"), always },
   { name: "next", key: "j", title: "next", run: showNext, always, repeats },
   { name: "previous", key: "k", title: "previous", run: showPrevious, always, repeats },
@@ -216,3 +201,42 @@ export const ACTIONS = [
   { name: "conflicts", key: "g", title: "conflicts", run: showConflicts, always },
   { name: "help", key: "?", title: "keys", run: showHelp, always },
 ];
+
+/**
+ * The actions of all keys.
+ *
+ * @param {Operations} operations
+ * @returns {Action[]}
+ */
+export function makeActions(operations) {
+  const special = ACTIONS.map((action) => ({
+    key: operations[action.name]?.page?.key ?? "",
+    title: operations[action.name]?.page?.title ?? "",
+    ...action,
+  }));
+  const names = new Set(special.map(({ name }) => name));
+  const others = Object.keys(operations)
+    .filter((name) => !names.has(name))
+    .flatMap((name) => makeAction(name, operations[name]));
+  const place = 1 + special.findIndex(({ name }) => name === "unlink");
+  return [...special.slice(0, place), ...others, ...special.slice(place)];
+}
+
+/**
+ * The key of an operation that is about the current piece, and asks at most for its argument.
+ *
+ * @type {(name: string, operation: import("./api.js").Operation) => Action[]}
+ */
+function makeAction(name, { page, arguments: [argument] }) {
+  if (!page) return [];
+  const { key, title, arguments: preset, question } = page;
+  const send = (/** @type {Record<string, any>} */ values) => {
+    decide(name, [currentPiece().name], values);
+    showMarks();
+  };
+  const run = () => {
+    if (preset || !argument) send(preset ?? {});
+    else panels.ask(question || title, argument, (value) => send({ [argument.name]: value }));
+  };
+  return [{ name, key, title, run }];
+}

@@ -97,12 +97,24 @@ export function showHelp(keys, onChange) {
 }
 
 /**
+ * Asks for the argument of an operation: a number or a text.
+ *
+ * @param {string} title
+ * @param {{kind: string}} argument
+ * @param {(value: any) => void} onDone
+ */
+export function ask(title, { kind }, onDone) {
+  if (kind === "number" || kind === "position") askNumber(title, onDone);
+  else askText(title, onDone);
+}
+
+/**
  * Asks for a text.
  *
  * @param {string} title
  * @param {(text: string) => void} onDone
  */
-export function askText(title, onDone) {
+function askText(title, onDone) {
   const input = Object.assign(element("textarea"), { maxLength: 4000, rows: 3 });
   askValue(title, "Enter saves, Shift+Enter starts a new line", input, () => {
     const text = input.value.trim();
@@ -119,7 +131,7 @@ export function askText(title, onDone) {
  * @param {string} title
  * @param {(value: number) => void} onDone
  */
-export function askNumber(title, onDone) {
+function askNumber(title, onDone) {
   const input = Object.assign(element("input"), { type: "number", min: "0", max: "999999" });
   askValue(title, "0 to 999,999", input, () => {
     if (/^[0-9]{1,6}$/.test(input.value.trim())) {

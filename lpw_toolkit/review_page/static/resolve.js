@@ -3,16 +3,22 @@
 
 /** @typedef {import("./api.js").Piece} Piece */
 /** @typedef {import("./api.js").Range} Range */
+/** @typedef {import("./api.js").Operations} Operations */
 /** @typedef {import("./api.js").DecisionRequest & {reviewer: string, seq: number}} Decision */
+/**
+ * @typedef {Decision & {role: string, value: any}} Act a decision, what its operation does to the
+ *   state, and the value that this needs
+ */
 /** @typedef {{start: number, stop: number}} Span */
 /**
- * @typedef {{decision: Decision, span: Span}} Use a decision, and the frames of a piece that it
+ * @typedef {{decision: Act, span: Span}} Use a decision, and the frames of a piece that it
  *   names
  */
 /** @typedef {{rejects: boolean, edited: boolean, reasons: string[]}} Verdict of one reviewer */
 
 const STATUSES = ["unreviewed", "accepted", "edited", "rejected"];
-const EDITS = new Set(["drop_frames", "restore_frames", "split", "merge"]);
+const EDITS = new Set(["drop", "restore", "cut", "join"]);
+const VERDICTS = new Set(["accept", "reject"]);
 const DROP = 1;
 const RESTORE = 2;
 
@@ -29,6 +35,7 @@ const sortedUnique = (values) => [...new Set(values)].sort();
  * @param {string} id
  * @param {number} nFrames
  * @param {Decision[]} decisions
+ * @param {Operations} operations
  * @param {Piece[]} known what earlier decisions came to, where these are not all
  * @returns {Piece[]}
  */
@@ -36,9 +43,11 @@ export function resolveTracklet(
   id,
   nFrames,
   decisions,
+  operations,
   known = [makePiece(id, 0, nFrames, nFrames)],
 ) {
-  const uses = findUses(id, nFrames, decisions).filter(isInside);
+  const acts = decisions.map((decision) => toAct(decision, operations));
+  const uses = findUses(id, nFrames, acts).filter(isInside);
   const borders = findBorders([0, nFrames, ...known.map(({ start }) => start)], uses);
   const live = uses.filter(({ span }) => borders.has(span.start) && borders.has(span.stop));
   const dropped = findDropped(nFrames, live, known);
@@ -57,10 +66,16 @@ export function resolveTracklet(
  * @param {string} id
  * @param {number} nFrames
  * @param {import("./api.js").DecisionRequest} request
- * @param {string} reviewer
+ * @param {{reviewer: string, operations: Operations}} review
  */
-export function applyOptimistically(pieces, id, nFrames, request, reviewer) {
-  return resolveTracklet(id, nFrames, [{ ...request, reviewer, seq: 0 }], pieces);
+export function applyOptimistically(pieces, id, nFrames, request, { reviewer, operations }) {
+  return resolveTracklet(id, nFrames, [{ ...request, reviewer, seq: 0 }], operations, pieces);
+}
+
+/** @type {(decision: Decision, operations: Operations) => Act} */
+function toAct(decision, operations) {
+  const { role, value, arguments: fields } = operations[decision.operation];
+  return { ...decision, role, value: fields.length ? decision.arguments[fields[0].name] : value };
 }
 
 /**
@@ -114,7 +129,7 @@ function findSpan(name, id, nFrames) {
 /**
  * Decisions in force that name the tracklet, in the order in which they count.
  *
- * @type {(id: string, nFrames: number, decisions: Decision[]) => Use[]}
+ * @type {(id: string, nFrames: number, decisions: Act[]) => Use[]}
  */
 function findUses(id, nFrames, decisions) {
   const undone = findUndone(decisions);
@@ -134,33 +149,34 @@ function findUses(id, nFrames, decisions) {
 /**
  * The decisions that are undone: an undo can be undone too.
  *
- * @type {(decisions: Decision[]) => Set<string>}
+ * @type {(decisions: Act[]) => Set<string>}
  */
 function findUndone(decisions) {
-  const undos = decisions.filter(({ operation }) => operation === "undo");
+  const undos = decisions.filter(({ role }) => role === "undo");
   const undone = /** @type {Set<string>} */ (new Set());
-  const settled = new Set();
-  // An undo counts once every undo of it is settled and none of those counts.
+  const resolved = new Set();
+  // An undo counts once every undo of it is resolved and none of those counts.
   for (let isChanged = true; isChanged; ) {
     isChanged = false;
     for (const undo of undos) {
-      if (settled.has(undo.uuid)) continue;
-      const isOpen = undos.some(
-        (each) => each.arguments.of === undo.uuid && !settled.has(each.uuid),
-      );
+      if (resolved.has(undo.uuid)) continue;
+      const isOpen = undos.some((each) => each.value === undo.uuid && !resolved.has(each.uuid));
       if (isOpen && !undone.has(undo.uuid)) continue;
-      settled.add(undo.uuid);
+      resolved.add(undo.uuid);
       isChanged = true;
-      if (!undone.has(undo.uuid)) undone.add(undo.arguments.of);
+      if (!undone.has(undo.uuid)) undone.add(undo.value);
     }
   }
   return undone;
 }
 
+/** @param {string} role */
+const hasFrames = (role) => role === "drop" || role === "restore";
+
 /** @type {(use: Use) => boolean} */
-function isInside({ decision: { operation, arguments: values }, span }) {
-  if (operation === "split") return span.start < values.at && values.at < span.stop;
-  const frames = /** @type {Range[]} */ (values.frames ?? []);
+function isInside({ decision: { role, value }, span }) {
+  if (role === "cut") return span.start < value && value < span.stop;
+  const frames = /** @type {Range[]} */ (hasFrames(role) ? value : []);
   return frames.every(([start, stop]) => span.start <= start && stop <= span.stop);
 }
 
@@ -171,11 +187,11 @@ function isInside({ decision: { operation, arguments: values }, span }) {
  */
 function findBorders(first, uses) {
   const borders = new Set(first);
-  const cuts = uses.filter(({ decision }) => decision.operation === "split");
+  const cuts = uses.filter(({ decision }) => decision.role === "cut");
   for (let n = 0; n !== borders.size; ) {
     n = borders.size;
     for (const { decision, span } of cuts) {
-      if (borders.has(span.start) && borders.has(span.stop)) borders.add(decision.arguments.at);
+      if (borders.has(span.start) && borders.has(span.stop)) borders.add(decision.value);
     }
   }
   return borders;
@@ -188,21 +204,21 @@ function findBorders(first, uses) {
  * @type {(nFrames: number, uses: Use[], known: Piece[]) => Uint8Array}
  */
 function findDropped(nFrames, uses, known) {
-  const words = /** @type {Map<string, Uint8Array>} */ (new Map());
+  const marks = /** @type {Map<string, Uint8Array>} */ (new Map());
   for (const { decision } of uses) {
-    if (decision.operation !== "drop_frames" && decision.operation !== "restore_frames") continue;
-    const word = words.get(decision.reviewer) ?? new Uint8Array(nFrames);
-    words.set(decision.reviewer, word);
-    const value = decision.operation === "drop_frames" ? DROP : RESTORE;
-    for (const [start, stop] of decision.arguments.frames) word.fill(value, start, stop);
+    if (!hasFrames(decision.role)) continue;
+    const mark = marks.get(decision.reviewer) ?? new Uint8Array(nFrames);
+    marks.set(decision.reviewer, mark);
+    const value = decision.role === "drop" ? DROP : RESTORE;
+    for (const [start, stop] of decision.value) mark.fill(value, start, stop);
   }
   const dropped = new Uint8Array(nFrames);
   for (const [start, stop] of known.flatMap((piece) => piece.dropped)) dropped.fill(1, start, stop);
-  const byRule = [...words].filter(([reviewer]) => isRule(reviewer));
-  const byPerson = [...words].filter(([reviewer]) => !isRule(reviewer));
+  const byRule = [...marks].filter(([reviewer]) => isRule(reviewer));
+  const byPerson = [...marks].filter(([reviewer]) => !isRule(reviewer));
   for (const said of [byRule, byPerson]) {
     for (let i = 0; i < nFrames; i++) {
-      const all = said.reduce((bits, [, word]) => bits | word[i], 0);
+      const all = said.reduce((bits, [, mark]) => bits | mark[i], 0);
       if (all) dropped[i] = all & DROP;
     }
   }
@@ -230,28 +246,28 @@ function toRanges(mask, start, stop) {
 function judge(piece, before, wasCut, uses, dropped) {
   const verdicts = collectVerdicts(piece, before, wasCut, uses);
   const people = [...verdicts].filter(([reviewer]) => !isRule(reviewer));
-  const heard = (people.length ? people : [...verdicts]).map(([, verdict]) => verdict);
-  const levels = heard.map(({ rejects, edited }) => (rejects ? 3 : edited ? 2 : 1));
+  const counted = (people.length ? people : [...verdicts]).map(([, verdict]) => verdict);
+  const levels = counted.map(({ rejects, edited }) => (rejects ? 3 : edited ? 2 : 1));
   const status = STATUSES[Math.max(0, ...levels)];
-  const rejects = heard.filter((verdict) => status === "rejected" && verdict.rejects);
+  const rejects = counted.filter((verdict) => status === "rejected" && verdict.rejects);
   const notes = uses
     .filter(({ span }) => covers(span, piece) || covers(piece, span))
     .map(({ decision }) => decision);
-  const flags = notes.filter(({ operation }) => operation === "flag");
-  const comments = notes.filter(({ operation }) => operation === "comment");
+  const flags = notes.filter(({ role }) => role === "flag");
+  const comments = notes.filter(({ role }) => role === "comment");
   return {
     ...piece,
     status,
     reasons: sortedUnique(rejects.flatMap(({ reasons }) => reasons)),
     dropped: toRanges(dropped, piece.start, piece.stop),
-    flags: sortedUnique([...before.flags, ...flags.map((each) => each.arguments.flag)]),
+    flags: sortedUnique([...before.flags, ...flags.map((each) => each.value)]),
     comments: [...before.comments, ...comments.map(asComment)],
     reviewers: sortedUnique([...verdicts.keys()]),
   };
 }
 
-/** @type {(decision: Decision) => [string, string]} */
-const asComment = ({ reviewer, arguments: { text } }) => [reviewer, text];
+/** @type {(decision: Act) => [string, string]} */
+const asComment = ({ reviewer, value }) => [reviewer, value];
 
 /** @type {(piece: Piece, before: Piece, wasCut: boolean, uses: Use[]) => Map<string, Verdict>} */
 function collectVerdicts(piece, before, wasCut, uses) {
@@ -261,15 +277,15 @@ function collectVerdicts(piece, before, wasCut, uses) {
   const edited = status === "edited" || (rejects && (wasCut || before.dropped.length > 0));
   const verdicts = new Map(before.reviewers.map((name) => [name, { rejects, edited, reasons }]));
   for (const use of uses) {
-    const { operation, reviewer, arguments: values } = use.decision;
-    const isEdit = EDITS.has(operation);
+    const { role, reviewer, value } = use.decision;
+    const isEdit = EDITS.has(role);
     // Nobody has looked yet at the frames that a rule's edit leaves.
-    if (isEdit ? isRule(reviewer) : operation !== "accept" && operation !== "reject") continue;
+    if (isEdit ? isRule(reviewer) : !VERDICTS.has(role)) continue;
     if (!isAbout(use, piece)) continue;
     verdicts.set(reviewer, {
-      rejects: operation === "reject",
+      rejects: role === "reject",
       edited: isEdit || Boolean(verdicts.get(reviewer)?.edited),
-      reasons: operation === "reject" && values.reason ? [values.reason] : [],
+      reasons: role === "reject" && value ? [value] : [],
     });
   }
   return verdicts;
@@ -280,9 +296,10 @@ function collectVerdicts(piece, before, wasCut, uses) {
  *
  * @type {(use: Use, piece: Span) => boolean}
  */
-function isAbout({ decision: { operation, arguments: values }, span }, piece) {
-  if (operation === "split") return values.at === piece.start || values.at === piece.stop;
-  const frames = /** @type {Range[] | undefined} */ (values.frames);
-  if (frames) return frames.some(([start, stop]) => start < piece.stop && piece.start < stop);
+function isAbout({ decision: { role, value }, span }, piece) {
+  if (role === "cut") return value === piece.start || value === piece.stop;
+  const frames = /** @type {Range[]} */ (value);
+  if (hasFrames(role))
+    return frames.some(([start, stop]) => start < piece.stop && piece.start < stop);
   return covers(span, piece);
 }

@@ -46,6 +46,7 @@
  * @property {import("./keys.js").Keys} keys
  * @property {BroadcastChannel} channel to other tabs of this review
  * @property {string} reviewer
+ * @property {import("./api.js").Operations} operations
  *
  * @property {View} view
  * @property {number[]} order tracklets of the view
@@ -90,6 +91,19 @@ export const state = /** @type {State} */ ({
   keyHints: "",
   noteTimer: 0,
 });
+
+/** @param {DecisionRequest} request */
+export const isUndo = ({ operation }) => state.operations[operation]?.role === "undo";
+
+/**
+ * The status code of a whole tracklet that was accepted or rejected; "" after other decisions.
+ *
+ * @param {DecisionRequest} request
+ */
+export function codeAfter({ operation }) {
+  const role = state.operations[operation]?.role;
+  return role === "accept" || role === "reject" ? role[0] : "";
+}
 
 /**
  * The tracklet that is shown. Errors: TypeError while none is loaded.

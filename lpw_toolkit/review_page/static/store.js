@@ -30,9 +30,9 @@ export class Store {
     this.ids = start.ids;
     this.n = start.ids.length;
     this.frames = start.frames;
-    this.reasons = start.reasons;
+    this.reasons = start.operations.reject.arguments[0].choices;
     this.differ = start.differ ?? [];
-    this.statusCodes = start.letters.split("");
+    this.statusCodes = start.status_codes.split("");
     this.linked = new Set(start.linked);
     this.chance = new Float32Array(this.n).fill(-1); // of an error; -1 is unknown
     this.random = /** @type {Set<number>} */ (new Set()); // random checks
@@ -45,12 +45,12 @@ export class Store {
   }
 
   /** @param {import("./api.js").QueueOrder} found */
-  takeOrder({ order, chances, random, told }) {
+  takeOrder({ order, chances, random, estimate }) {
     chances.forEach((chance, i) => {
       this.chance[order[i]] = chance;
     });
     this.random = new Set(random);
-    this.estimate = told;
+    this.estimate = estimate;
     return order;
   }
 

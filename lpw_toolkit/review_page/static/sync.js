@@ -1,7 +1,7 @@
 // What the server and other tabs say about decisions.
 
 import { refreshOrderSometimes } from "./navigate.js";
-import { state } from "./state.js";
+import { codeAfter, isUndo, state } from "./state.js";
 import { showNote, showProgress, showRecords } from "./status.js";
 import { render, showMarks } from "./tracklet.js";
 import { describeDecision } from "./verdicts.js";
@@ -9,9 +9,8 @@ import { describeDecision } from "./verdicts.js";
 /** @typedef {import("./api.js").DecisionRequest} DecisionRequest */
 /** @typedef {import("./api.js").Touched} Touched */
 
-/** Operations after which candidates and persons may be others. */
-const CHANGES_PERSONS = new Set(["merge", "link", "unlink", "assign_person", "undo"]);
-const JUDGED = /** @type {Record<string, string>} */ ({ accept: "a", reject: "r" });
+/** Roles of operations after which candidates and persons may be others. */
+const CHANGES_PERSONS = new Set(["join", "same", "different", "number", "undo"]);
 
 /** @param {string} uuid */
 const findRecord = (uuid) => state.records.find(({ request }) => request.uuid === uuid);
@@ -26,12 +25,13 @@ export function markPending(requests) {
   const { store, records } = state;
   const numbers = new Map(store.ids.map((id, n) => [id, n]));
   for (const request of requests) {
-    const { uuid, operation, tracklets } = request;
+    const { uuid, tracklets } = request;
+    const code = codeAfter(request);
     for (const name of tracklets) {
       const n = numbers.get(name);
-      if (JUDGED[operation] && n !== undefined) store.setStatusCode(n, JUDGED[operation]);
+      if (code && n !== undefined) store.setStatusCode(n, code);
     }
-    if (operation === "undo" || findRecord(uuid)) continue;
+    if (isUndo(request) || findRecord(uuid)) continue;
     const n = numbers.get(tracklets[0]?.replace(/@\d+-\d+$/, "")) ?? null;
     records.unshift({ request, n, state: "sending", undone: false });
   }
@@ -46,10 +46,11 @@ export function onSaved(request, { touched }) {
   if (record) record.state = "saved";
   takeTouched(touched);
   state.channel.postMessage(touched);
-  if (CHANGES_PERSONS.has(request.operation)) reload(touched.map(({ n }) => n));
+  const { role } = state.operations[request.operation] ?? {};
+  if (role && CHANGES_PERSONS.has(role)) reload(touched.map(({ n }) => n));
   showRecords();
   showProgress();
-  if (JUDGED[request.operation]) refreshOrderSometimes();
+  if (codeAfter(request)) refreshOrderSometimes();
 }
 
 /**
@@ -83,9 +84,9 @@ export function onOtherTab({ data: touched }) {
  */
 function takeTouched(touched) {
   const { store, entry, queue } = state;
-  for (const { n, letter, pieces } of touched) {
+  for (const { n, status_code: code, pieces } of touched) {
     if (isPending(store.ids[n])) continue;
-    store.setStatusCode(n, letter);
+    store.setStatusCode(n, code);
     const detail = store.entries.get(n)?.detail;
     if (detail) detail.pieces = pieces;
     if (detail && entry?.n === n) {
@@ -99,8 +100,8 @@ function takeTouched(touched) {
 /** @type {(id: string) => boolean} */
 const isPending = (id) =>
   state.outbox.waiting.some(
-    ({ tracklets, operation }) =>
-      operation === "undo" || tracklets.some((name) => name === id || name.startsWith(`${id}@`)),
+    (request) =>
+      isUndo(request) || request.tracklets.some((name) => name === id || name.startsWith(`${id}@`)),
   );
 
 /** @param {number[]} numbers tracklets that are loaded again; the one that is shown at once */

@@ -1,5 +1,7 @@
 // How verdicts and decisions are written on the page.
 
+import { state } from "./state.js";
+
 /** @typedef {import("./api.js").DecisionRequest} DecisionRequest */
 /** @typedef {import("./api.js").Range} Range */
 
@@ -24,44 +26,34 @@ export const CODE_LABELS = {
 /** @type {Record<string, string>} */
 export const CODE_SIGNS = { u: "·", a: "✓", e: "✎", r: "✗", "?": "?", o: "–" };
 
-/** @type {Record<string, string>} */
-const OPERATION_LABELS = {
-  accept: "accepted",
-  reject: "rejected",
-  drop_frames: "frames dropped",
-  restore_frames: "frames restored",
-  split: "split",
-  merge: "merged",
-  link: "linked",
-  unlink: "different persons",
-  assign_person: "person number",
-  flag: "flagged",
-  comment: "comment",
-  undo: "undo",
-};
-
-/** @type {Record<string, (values: DecisionRequest["arguments"]) => string>} */
+/**
+ * How the argument of a decision is written, by its kind.
+ *
+ * @type {Record<string, (value: any) => string>}
+ */
 const ARGUMENT_LABELS = {
-  reject: ({ reason }) => (reason ? `: ${titleOf(reason)}` : ""),
-  split: ({ at }) => ` at ${at}`,
-  drop_frames: ({ frames }) => ` ${formatRanges(frames)}`,
-  restore_frames: ({ frames }) => ` ${formatRanges(frames)}`,
-  assign_person: ({ person }) => ` ${person}`,
-  flag: ({ flag }) => ` ${flag}`,
+  choice: (name) => (name ? `: ${titleOf(name)}` : ""),
+  position: (at) => ` at ${at}`,
+  frames: (ranges) => ` ${formatRanges(ranges)}`,
+  number: (number) => ` ${number}`,
+  word: (word) => ` ${word}`,
 };
 
 /** @param {string} name */
 export const titleOf = (name) => name.replaceAll("_", " ");
 
 /** @param {Pick<DecisionRequest, "operation" | "arguments">} decision */
-export function describeDecision({ operation, arguments: values }) {
-  return (OPERATION_LABELS[operation] ?? operation) + (ARGUMENT_LABELS[operation]?.(values) ?? "");
+export function describeDecision({ operation: name, arguments: values }) {
+  const operation = state.operations[name];
+  if (!operation) return name;
+  const labels = operation.arguments.map((each) => ARGUMENT_LABELS[each.kind]?.(values[each.name]));
+  return operation.title + labels.join("");
 }
 
 /** @param {Range[]} ranges half-open; written with their last frame */
 export function formatRanges(ranges) {
-  const words = ranges.map(([start, stop]) =>
+  const labels = ranges.map(([start, stop]) =>
     stop - start === 1 ? `${start}` : `${start}–${stop - 1}`,
   );
-  return words.length > 3 ? `${words.slice(0, 3).join(", ")} …` : words.join(", ");
+  return labels.length > 3 ? `${labels.slice(0, 3).join(", ")} …` : labels.join(", ");
 }

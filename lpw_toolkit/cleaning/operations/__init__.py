@@ -1,0 +1,1 @@
+"""What a reviewer can decide: one file for each operation (`cleaning/operation.py`)."""
