@@ -266,10 +266,10 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s{told}")
     lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.conflicts):,} to be resolved"] if state.conflicts else []
-    for clash in state.conflicts:
-        about = join_names(clash.pieces) or "no tracklet"
+    for conflict in state.conflicts:
+        about = join_names(conflict.pieces) or "no tracklet"
         lines.append(
-            f"  {clash.key} {about}: {KINDS[clash.kind]} (decisions {join_names(clash.decisions)})"
+            f"  {conflict.key} {about}: {KINDS[conflict.kind]} (decisions {join_names(conflict.decisions)})"
         )
     fields = {
         "digest": state.digest,
@@ -281,7 +281,7 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
             for name, ms in sorted(reviewers.items())
         },
         "checks": {name: {"n_found": found, "n": n} for name, (found, n) in checks.items()},
-        "conflicts": [clash.as_fields() for clash in state.conflicts],
+        "conflicts": [conflict.as_fields() for conflict in state.conflicts],
         "repairs": list(union.repairs),
     }
     return lines, fields

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
 from lpw_toolkit.cleaning import apply
-from lpw_toolkit.cleaning.cleaned import Clashing, CleanOptions, Unreviewed, write_cleaned
+from lpw_toolkit.cleaning.cleaned import CleanOptions, OnConflict, Unreviewed, write_cleaned
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.state.state import State
@@ -43,7 +43,7 @@ def apply_decisions(
     *,
     elsewhere: "str | os.PathLike[str] | None" = None,
     unreviewed: Unreviewed = "leave-out",
-    conflicts: Clashing = "refuse",
+    conflicts: OnConflict = "refuse",
     min_cameras: int = 2,
 ) -> Dataset:
     """Writes the cleaned, identified dataset, as `lpw clean --apply` does; images are copied byte

@@ -108,8 +108,8 @@ def evaluate_dataset(
         **settings: further fields of `DistanceSettings`: `pca`, `rerank`, `seed`, ….
 
     Returns:
-        `.results`, one for each split, with `.summary` as `evaluate` returns it; `.metrics`, an Arrow table in
-        which each figure stands with its protocol, gallery, distance and the dataset's digest;
+        `.results`, one for each split, with `.summary` as `evaluate` returns it; `.metrics`, an
+        Arrow table in which each figure stands with its protocol, gallery, distance and the dataset's digest;
         `.notes`, what a reader of the figures should know.
 
     Raises:

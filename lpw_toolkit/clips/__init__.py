@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from lpw_toolkit.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lpw_toolkit.clips.clips import ClipDataset, ClipLoader, ClipOptions
+    from lpw_toolkit.clips.clip_loader import ClipLoader
+    from lpw_toolkit.clips.clips import ClipDataset, ClipOptions
 
 __all__ = ["ClipDataset", "ClipLoader", "ClipOptions"]
 
-__getattr__, __dir__ = lazy_names(__name__, {"clips": "ClipDataset ClipLoader ClipOptions"})
+__getattr__, __dir__ = lazy_names(
+    __name__, {"clip_loader": "ClipLoader", "clips": "ClipDataset ClipOptions"}
+)
