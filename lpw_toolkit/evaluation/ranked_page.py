@@ -24,7 +24,7 @@ from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.files.prefetch import prefetch
-from lpw_toolkit.pages.dataset_page import encode_data, inline_files, read_static
+from lpw_toolkit.pages.render import encode_data, list_files, read_static, render_page
 from lpw_toolkit.pages.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
 from lpw_toolkit.progress import show_progress
 
@@ -146,10 +146,8 @@ def write_ranked_page(
 
 def format_page(data: dict[str, Any]) -> str:
     """The page with its styles, script and data inside."""
-    files = {name: read_static(name) for name in ("ranked.css", "ranked.js")} | {
-        "data.js": encode_data(data)
-    }
-    return inline_files(read_static("ranked.html"), files)
+    files = {name: read_static(name) for name in list_files("ranked.html")}
+    return render_page("ranked.html", {**files, "data.js": encode_data(data)})
 
 
 def _cut(answers: tuple[Answer, ...], n_most: int) -> tuple[Answer, ...]:

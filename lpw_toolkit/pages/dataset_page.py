@@ -7,12 +7,9 @@ and ids are only ever shown as text.
 """
 
 import base64
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,7 @@ from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.names import show_in_page
+from lpw_toolkit.pages.render import encode_data, list_files, read_static, render_page
 from lpw_toolkit.pages.sprites import Strip, draw_strip, sample_positions
 from lpw_toolkit.progress import show_progress
 
@@ -48,17 +45,6 @@ class Show:
 
     page: Path
     problems: list[str]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a kind of page is made of, beside its data: files of `static/`."""
-
-    page: str
-    files: tuple[str, ...]
-
-
-TIMELINES = Look("show.html", ("show.css", "timeline.js", "show.js"))
 
 
 @dataclass(frozen=True)
@@ -86,7 +72,7 @@ def write_show(
     crossed out and reported.
     """
     return write_pages(
-        dataset, out, order_tracklets, TIMELINES, single_file=single_file, max_crops=max_crops
+        dataset, out, order_tracklets, "show.html", single_file=single_file, max_crops=max_crops
     )
 
 
@@ -94,7 +80,7 @@ def write_pages(
     dataset: Dataset,
     out: Path,
     order: Callable[[Dataset], ContactSheet],
-    look: Look,
+    template: str,
     *,
     single_file: bool,
     max_crops: int,
@@ -119,7 +105,7 @@ def write_pages(
             data["sprites"] = [
                 f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips
             ]
-        _write_page(folder, data, single_file=single_file, look=look)
+        write_page(folder, data, single_file=single_file, template=template)
         mark_folder(folder, MARKER)
     return Show(
         out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()]
@@ -239,45 +225,12 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
     ]
 
 
-def _write_page(
-    folder: Path, data: dict[str, Any], *, single_file: bool, look: Look = TIMELINES
+def write_page(
+    folder: Path, data: dict[str, Any], *, single_file: bool, template: str = "show.html"
 ) -> None:
-    page = read_static(look.page)
-    files = {name: read_static(name) for name in look.files} | {"data.js": encode_data(data)}
-    if single_file:
-        page, files = inline_files(page, files), {}
-    for name, text in {**files, "index.html": page}.items():
+    """Writes index.html, and beside it the files that it links."""
+    files = {name: read_static(name) for name in list_files(template)}
+    files["data.js"] = encode_data(data)
+    page = render_page(template, files if single_file else None)
+    for name, text in {**({} if single_file else files), "index.html": page}.items():
         writing.write_file(folder / name, text.encode())
-
-
-def encode_data(data: dict[str, Any]) -> str:
-    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line,
-    or turn a page."""
-    text = json.dumps(show_in_page(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
-
-
-def inline_files(page: str, files: dict[str, str]) -> str:
-    """The page with its styles and scripts inside, each named in the policy by its hash."""
-    hashes: dict[str, str] = {"style": "", "script": ""}
-    for name, text in files.items():
-        kind = "style" if name.endswith(".css") else "script"
-        tag = (
-            f'<link rel="stylesheet" href="{name}">'
-            if kind == "style"
-            else f'<script src="{name}"></script>'
-        )
-        page = page.replace(tag, f"<{kind}>{text}</{kind}>", 1)
-        hashes[kind] += f" {_csp_hash(text)}"
-    for kind, allowed in hashes.items():
-        page = page.replace(f"{kind}-src 'self'", f"{kind}-src{allowed}", 1)
-    return page
-
-
-def _csp_hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def read_static(name: str) -> str:
-    """A file of `static/`: what every page of its kind holds."""
-    return resources.files("lpw_toolkit.pages").joinpath("static", name).read_text("utf-8")

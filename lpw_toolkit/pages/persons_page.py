@@ -10,14 +10,11 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.pages.dataset_page import (
     ContactSheet,
-    Look,
     Show,
     order_tracklets,
     take_sheet,
     write_pages,
 )
-
-PERSONS = Look("persons.html", ("persons.css", "persons.js"))
 
 
 def write_persons(
@@ -29,7 +26,7 @@ def write_persons(
     Errors: LpwError when nobody is named, and as `write_show`.
     """
     return write_pages(
-        dataset, out, order_by_person, PERSONS, single_file=single_file, max_crops=max_crops
+        dataset, out, order_by_person, "persons.html", single_file=single_file, max_crops=max_crops
     )
 
 

@@ -44,6 +44,7 @@ def test_the_folder_is_complete(dataset, tmp_path):
     files = {p.name for p in (tmp_path / "show").iterdir()}
     assert files == {
         "index.html",
+        "base.css",
         "show.css",
         "show.js",
         "timeline.js",
@@ -146,7 +147,7 @@ def test_single_file_holds_everything(dataset, tmp_path):
         *re.findall(r"<script>(.*?)</script>", text, re.S),
         *re.findall(r"<style>(.*?)</style>", text, re.S),
     ]
-    assert len(inline) == 4
+    assert len(inline) == 5
     for part in inline:
         assert (
             f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"
@@ -242,7 +243,7 @@ def test_same_bytes_twice(dataset, tmp_path):
         }
         for n in "ab"
     )
-    assert len(first) == 8 + 6
+    assert len(first) == 8 + 7
     assert first == second
     assert str(tmp_path) not in first[next(f for f in first if f.name == "data.js")].decode()
 
