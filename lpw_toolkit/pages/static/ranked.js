@@ -10,7 +10,9 @@
 
   function words(query) {
     const rows = [query.tracklet, ...query.answers.map((answer) => answer.tracklet)];
-    return rows.map((row) => `${data.tracklets[row].id}\n${data.tracklets[row].person ?? ""}`).join("\n");
+    return rows
+      .map((row) => `${data.tracklets[row].id}\n${data.tracklets[row].person ?? ""}`)
+      .join("\n");
   }
 
   const count = (value) => value.toLocaleString("en-US");
@@ -30,14 +32,16 @@
     hit: (query) => query.first_rank === 1,
   };
   const ORDERS = {
-    worst: (a, b) => a - b,  // the data comes so
+    worst: (a, b) => a - b, // the data comes so
     best: (a, b) => b - a,
     rank: (a, b) => data.queries[b].first_rank - data.queries[a].first_rank || a - b,
     id: (a, b) => data.queries[a].place - data.queries[b].place,
   };
 
   function makeFigure(row, name, lines) {
-    const tracklet = data.tracklets[row], figure = element("figure", name), frame = element("div", "frame");
+    const tracklet = data.tracklets[row],
+      figure = element("figure", name),
+      frame = element("div", "frame");
     if (tracklet.crop) {
       const image = element("img");
       image.src = tracklet.crop;
@@ -53,16 +57,21 @@
       line.append(...parts);
       caption.append(line);
     }
-    const id = element("div", "id"), person = tracklet.person === null ? "" : `\nperson ${tracklet.person}`;
+    const id = element("div", "id"),
+      person = tracklet.person === null ? "" : `\nperson ${tracklet.person}`;
     figure.title = `${tracklet.id}${person}\ncamera ${tracklet.camera}${tracklet.kind === "person" ? "" : `\n${tracklet.kind}`}`;
-    for (const [i, part] of tracklet.id.split("/").entries()) id.append(...(i ? ["/", element("wbr"), part] : [part]));
-    if (name === "asked") caption.prepend(id); else caption.append(id);
+    for (const [i, part] of tracklet.id.split("/").entries())
+      id.append(...(i ? ["/", element("wbr"), part] : [part]));
+    if (name === "asked") caption.prepend(id);
+    else caption.append(id);
     figure.append(frame, caption);
     return figure;
   }
 
   function makeQuery(i) {
-    const query = data.queries[i], node = element("article", "query"), answers = element("div", "answers");
+    const query = data.queries[i],
+      node = element("article", "query"),
+      answers = element("div", "answers");
     const facts = [
       [element("b", "", `AP ${query.ap.toFixed(3)}`)],
       [`first right at ${count(query.first_rank)}`],
@@ -70,7 +79,8 @@
       [data.tracklets[query.tracklet].camera],
     ];
     for (const [k, answer] of query.answers.entries()) {
-      const word = answer.right ? "right" : "wrong", name = k < data.n_answers ? word : `${word} later`;
+      const word = answer.right ? "right" : "wrong",
+        name = k < data.n_answers ? word : `${word} later`;
       const lines = [[element("b", "", `${count(answer.rank)} ${word}`)], [answer.distance]];
       answers.append(makeFigure(answer.tracklet, name, lines));
     }
@@ -81,22 +91,30 @@
   }
 
   function draw() {
-    const terms = $("text").value.toLowerCase().split(/\s+/).filter(Boolean), choice = CHOICES[$("which").value];
+    const terms = $("text").value.toLowerCase().split(/\s+/).filter(Boolean),
+      choice = CHOICES[$("which").value];
     const shown = [];
     for (let i = 0; i < n; i++) {
       if (choice(data.queries[i]) && terms.every((term) => keys[i].includes(term))) shown.push(i);
     }
     shown.sort(ORDERS[$("sort").value]);
     $("list").replaceChildren(...shown.map((i) => (nodes[i] ??= makeQuery(i))));
-    $("count").textContent = shown.length === n ? plural(n, "query", "queries") : `${count(shown.length)} of ${plural(n, "query", "queries")}`;
+    $("count").textContent =
+      shown.length === n
+        ? plural(n, "query", "queries")
+        : `${count(shown.length)} of ${plural(n, "query", "queries")}`;
     $("empty").hidden = shown.length > 0;
   }
 
   function showHeader() {
     document.title = `${data.title} – lpw eval`;
     $("title").textContent = data.title;
-    const part = n < data.n_query ? `the ${count(n)} worst of ${plural(data.n_query, "query", "queries")}` : plural(n, "query", "queries");
-    $("totals").textContent = `${part}, the best ${count(data.n_answers)} answers of each; what a query must not see is left out`;
+    const part =
+      n < data.n_query
+        ? `the ${count(n)} worst of ${plural(data.n_query, "query", "queries")}`
+        : plural(n, "query", "queries");
+    $("totals").textContent =
+      `${part}, the best ${count(data.n_answers)} answers of each; what a query must not see is left out`;
     for (const [name, text] of data.facts) {
       const row = element("div");
       row.append(element("dt", "", name), element("dd", "", text));
@@ -114,8 +132,15 @@
   $("text").addEventListener("input", draw);
   for (const name of ["which", "sort"]) $(name).addEventListener("change", draw);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !/INPUT|SELECT/.test(document.activeElement.tagName)) { event.preventDefault(); $("text").focus(); }
-    if (event.key === "Escape" && document.activeElement === $("text")) { $("text").value = ""; draw(); $("text").blur(); }
+    if (event.key === "/" && !/INPUT|SELECT/.test(document.activeElement.tagName)) {
+      event.preventDefault();
+      $("text").focus();
+    }
+    if (event.key === "Escape" && document.activeElement === $("text")) {
+      $("text").value = "";
+      draw();
+      $("text").blur();
+    }
   });
   showHeader();
   draw();
