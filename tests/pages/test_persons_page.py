@@ -16,6 +16,7 @@ from show_tools import HOSTILE, read_data
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.pages.dataset_page import read_static, sprite_path, write_page, write_show
 from lpw_toolkit.pages.persons_page import order_by_person, write_persons
+from lpw_toolkit.pages.render import list_files
 
 PEOPLE = "[...document.querySelectorAll('.head b')].map((node) => node.textContent)"
 COUNT = "document.getElementById('count').textContent"
@@ -53,7 +54,8 @@ def test_tracklets_come_by_person_then_camera(dataset):
 def test_the_folder_is_complete_and_sprites_are_those_of_the_tracklets(dataset, tmp_path):
     page = write_persons(dataset, tmp_path / "show", max_crops=2).page
     assert {p.name for p in page.parent.iterdir()} == {
-        "index.html", "base.css", "persons.css", "persons.js", "data.js", "sprites", ".lpw-show",
+        "index.html", "base.css", "common.js", "persons.css", "persons.js", "data.js", "sprites",
+        ".lpw-show",
     }  # fmt: skip
     data = read_data(page.parent)
     assert (data["n_all"], len(data["id"])) == (48, 45)
@@ -87,14 +89,7 @@ def test_a_dataset_without_names_says_so(tmp_path):
 
 
 def test_the_page_names_no_outside_address():
-    for name in (
-        "persons.html",
-        "persons.css",
-        "persons.js",
-        "ranked.html",
-        "ranked.css",
-        "ranked.js",
-    ):
+    for name in ("persons.html", "ranked.html", *list_files("persons.html"), "ranked.js"):
         text = read_static(name)
         assert not any(
             word in text for word in ("http:", "https:", "@import", "innerHTML", "eval(", "fetch(")

@@ -1,9 +1,8 @@
 "use strict";
-// The page of ranked results. Every text from the dataset is set as textContent, never as markup.
+// The page of ranked results.
 (() => {
   const data = window.LPW_SHOW;
-  /** @type {(name: string) => any} */
-  const $ = (name) => document.getElementById(name);
+  const { $, count, plural, splitWords, element, listenToSearchKeys } = window.LpwCommon;
   const n = data.queries.length;
   const nodes = new Array(n).fill(null);
   const keys = data.queries.map((query) => words(query).toLowerCase());
@@ -13,16 +12,6 @@
     return rows
       .map((row) => `${data.tracklets[row].id}\n${data.tracklets[row].person ?? ""}`)
       .join("\n");
-  }
-
-  const count = (value) => value.toLocaleString("en-US");
-  const plural = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
-
-  function element(kind, name, text) {
-    const node = document.createElement(kind);
-    if (name) node.className = name;
-    if (text !== undefined) node.textContent = text;
-    return node;
   }
 
   const CHOICES = {
@@ -49,7 +38,7 @@
       image.loading = "lazy";
       frame.append(image);
     } else {
-      frame.append(element("div", "none", "crop not readable"));
+      frame.append(element("div", "none", "unreadable crop"));
     }
     const caption = element("figcaption");
     for (const parts of lines) {
@@ -59,7 +48,8 @@
     }
     const id = element("div", "id"),
       person = tracklet.person === null ? "" : `\nperson ${tracklet.person}`;
-    figure.title = `${tracklet.id}${person}\ncamera ${tracklet.camera}${tracklet.kind === "person" ? "" : `\n${tracklet.kind}`}`;
+    const kind = tracklet.kind === "person" ? "" : `\n${tracklet.kind}`;
+    figure.title = `${tracklet.id}${person}\ncamera ${tracklet.camera}${kind}`;
     for (const [i, part] of tracklet.id.split("/").entries())
       id.append(...(i ? ["/", element("wbr"), part] : [part]));
     if (name === "asked") caption.prepend(id);
@@ -74,24 +64,27 @@
       answers = element("div", "answers");
     const facts = [
       [element("b", "", `AP ${query.ap.toFixed(3)}`)],
-      [`first right at ${count(query.first_rank)}`],
+      [`first correct at rank ${count(query.first_rank)}`],
       [plural(query.n_right, "right answer", "right answers")],
       [data.tracklets[query.tracklet].camera],
     ];
     for (const [k, answer] of query.answers.entries()) {
       const word = answer.right ? "right" : "wrong",
         name = k < data.n_answers ? word : `${word} later`;
-      const lines = [[element("b", "", `${count(answer.rank)} ${word}`)], [answer.distance]];
+      const lines = [
+        [element("b", "", `${count(answer.rank)} ${answer.right ? "correct" : "wrong"}`)],
+        [answer.distance],
+      ];
       answers.append(makeFigure(answer.tracklet, name, lines));
     }
     answers.tabIndex = 0;
-    answers.setAttribute("aria-label", `Answers to ${data.tracklets[query.tracklet].id}`);
+    answers.setAttribute("aria-label", `Matches of ${data.tracklets[query.tracklet].id}`);
     node.append(makeFigure(query.tracklet, "asked", facts), answers);
     return node;
   }
 
   function draw() {
-    const terms = $("text").value.toLowerCase().split(/\s+/).filter(Boolean),
+    const terms = splitWords($("text").value),
       choice = CHOICES[$("which").value];
     const shown = [];
     for (let i = 0; i < n; i++) {
@@ -114,7 +107,7 @@
         ? `the ${count(n)} worst of ${plural(data.n_query, "query", "queries")}`
         : plural(n, "query", "queries");
     $("totals").textContent =
-      `${part}, the best ${count(data.n_answers)} answers of each; what a query must not see is left out`;
+      `${part}, the first ${count(data.n_answers)} gallery matches of each; junk is left out`;
     for (const [name, text] of data.facts) {
       const row = element("div");
       row.append(element("dt", "", name), element("dd", "", text));
@@ -122,25 +115,20 @@
     }
     const [summary, list] = $("skipped").children;
     $("skipped").hidden = !data.skipped.length;
-    summary.textContent = `${plural(data.skipped.length, "query has", "queries have")} no right answer in the gallery`;
+    const skipped = plural(data.skipped.length, "query has", "queries have");
+    summary.textContent = `${skipped} no correct match in the gallery`;
     list.textContent = data.skipped.join("  ");
     const broken = data.tracklets.filter((tracklet) => !tracklet.crop).length;
     $("problems").hidden = !broken;
-    $("problems").textContent = `${plural(broken, "crop", "crops")} not readable. Run lpw check.`;
+    $("problems").textContent = `${plural(broken, "unreadable crop")}. Run lpw check.`;
   }
 
   $("text").addEventListener("input", draw);
   for (const name of ["which", "sort"]) $(name).addEventListener("change", draw);
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !/INPUT|SELECT/.test(document.activeElement.tagName)) {
-      event.preventDefault();
-      $("text").focus();
-    }
-    if (event.key === "Escape" && document.activeElement === $("text")) {
-      $("text").value = "";
-      draw();
-      $("text").blur();
-    }
+  listenToSearchKeys(() => {
+    $("text").value = "";
+    draw();
+    $("text").blur();
   });
   showHeader();
   draw();

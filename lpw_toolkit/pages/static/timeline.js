@@ -1,10 +1,9 @@
 "use strict";
-// The timeline of one camera: a bar per tracklet, in lanes, over time. Made by LpwTimeline(data, page), where `page` lends
-// words, pens, what matches the filters, and choose(tracklet).
-window.LpwTimeline = (
-  data,
-  { $, clock, plural, colour, fitCanvas, matches, choose, chosen, inSight },
-) => {
+// The timeline of one camera: a bar per tracklet, in lanes, over time. LpwTimeline(data, page)
+// makes it; `page` knows the clock, what matches the filters, what is in sight, and what is chosen.
+window.LpwTimeline = (data, { clock, matches, choose, chosen, inSight }) => {
+  const { $, plural } = window.LpwCommon;
+  const { colour, fitCanvas } = window.LpwCanvas;
   const n = data.id.length;
   let shownCamera = 0;
   const lanesOf = new Map(); // camera -> { rows, lane, nLanes, from, to }
@@ -182,9 +181,11 @@ window.LpwTimeline = (
     const box = $("bars").getBoundingClientRect(),
       packed = packLanes(shownCamera);
     const person = data.person[i] === null ? "" : `\nperson ${data.person[i]}`;
-    tip.textContent =
-      `${data.id[i]}\n${plural(data.length[i], "frame")} · ${clock(data.start[i])} – ${clock(data.end[i])}` +
-      `${data.score[i] === null ? "" : ` · ${data.score[i].toFixed(2)}`}${person}${matches[i] ? "" : "\n(filtered out)"}`;
+    const span = `${clock(data.start[i])} – ${clock(data.end[i])}`;
+    const score = data.score[i] === null ? "" : ` · ${data.score[i].toFixed(2)}`;
+    const hidden = matches[i] ? "" : "\n(filtered out)";
+    const frames = plural(data.length[i], "frame");
+    tip.textContent = `${data.id[i]}\n${frames} · ${span}${score}${person}${hidden}`;
     const x = event
       ? event.clientX
       : box.left + geometry(box.width, box.height, packed.nLanes).x(data.start[i]);
