@@ -1,5 +1,5 @@
-"""Ranked results as one HTML page: the worst queries first, their best answers as crops, right and
-wrong ones framed.
+"""Ranked results as one HTML page: the queries with the lowest AP first, and the crops of their
+gallery matches, correct and wrong ones in different frames.
 
 Everything is inside the file. A content security policy keeps it from reaching anything else, and
 ids are only ever shown as text.
@@ -37,10 +37,10 @@ class Answer:
     """One result of a query.
 
     Attributes:
-        tracklet_id: what was found.
+        tracklet_id: the gallery tracklet.
         distance: finite; shown with four digits.
-        right: whether it shows the person who was asked for.
-        rank: place from 1 among what the query sees.
+        right: whether it shows the person of the query.
+        rank: from 1, without the junk of the query.
     """
 
     tracklet_id: str
@@ -54,7 +54,7 @@ class RankedQuery:
     """A query with its best answers.
 
     Attributes:
-        tracklet_id: who asks.
+        tracklet_id: the query.
         ap: average precision in [0, 1].
         first_rank: rank of the first right answer, from 1.
         n_right: right answers in the gallery.
@@ -107,13 +107,13 @@ def write_ranked_page(
     Where none of these is right, the first right one among `answers` stands after them.
 
     Returns: one line for each crop that could not be shown; the page marks its place.
-    Errors: LpwError for no query, an id that the dataset lacks, a number that is none, more than
+    Errors: LpwError for no query, an id that the dataset lacks, an invalid number, more than
     MAX_CROPS crops, or an `out` inside a dataset.
     """
     refuse_inside_dataset(out)
     if max_queries < 1 or max_answers < 1:
         got = f"{max_queries} queries, {max_answers} answers"
-        raise LpwError("ranked results to show", got, "one at least of each", "ask for more")
+        raise LpwError("ranked page", got, "at least one of each", "raise the numbers")
     worst = pick_worst(
         np.array([q.ap for q in queries]),
         np.array([q.first_rank for q in queries], dtype=int),
@@ -125,9 +125,7 @@ def write_ranked_page(
     _check(shown)
     if len(shown) * (max_answers + 2) > MAX_CROPS:
         got = f"{len(shown):,} queries with {max_answers:,} answers"
-        raise LpwError(
-            "ranked results to show", got, f"at most {MAX_CROPS:,} crops", "ask for fewer"
-        )
+        raise LpwError("ranked page", got, f"at most {MAX_CROPS:,} crops", "lower the numbers")
     names = [name for q in shown for name in (q.tracklet_id, *(a.tracklet_id for a in q.answers))]
     rows = _find_rows(dataset, list(dict.fromkeys(names)))
     tracklets, problems = _draw_tracklets(dataset, rows)
@@ -160,9 +158,9 @@ def _cut(answers: tuple[Answer, ...], n_most: int) -> tuple[Answer, ...]:
 def _check(queries: Sequence[RankedQuery]) -> None:
     if not queries:
         raise LpwError(
-            "ranked results",
-            "no query with a right answer",
-            "one at least",
+            "ranked page",
+            "no query with a correct match",
+            "at least one",
             "choose another protocol or split",
         )
     for query in queries:
@@ -172,7 +170,7 @@ def _check(queries: Sequence[RankedQuery]) -> None:
             or not 0 <= query.ap <= 1
             or query.first_rank < 1
         ):
-            got = "an AP, rank or distance that is none"
+            got = "an invalid AP, rank or distance"
             raise LpwError(
                 f"query {query.tracklet_id}", got, "AP in [0, 1], ranks from 1", "evaluate again"
             )
@@ -222,7 +220,7 @@ def _draw_tracklets(
     dataset: Dataset, rows: dict[str, int]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What the page knows of each tracklet, with the crop in its middle; and a line for each crop
-    that is none."""
+    that cannot be read."""
     ranges, problems, described = FrameRanges(dataset), [], []
 
     def draw(row: int) -> str | CorruptCropError:

@@ -1,5 +1,4 @@
-"""A dataset as pages to look at: a timeline per camera and a strip of crops per tracklet, offline,
-in one folder.
+"""A dataset as an offline page in a folder: a timeline per camera, a strip of crops per tracklet.
 
 The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file),
 `sprites/` one JPEG per tracklet. A content security policy keeps it from reaching anything else,
@@ -60,12 +59,11 @@ class ContactSheet:
 def write_show(
     dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12
 ) -> Show:
-    """Writes the folder `out` with index.html; an older show there is replaced, anything else is
-    refused.
+    """Writes the folder `out` with index.html. It replaces an older page, and nothing else.
 
     Args:
         single_file: everything within index.html; for at most MAX_SINGLE_FILE tracklets.
-        max_crops: most crops in a strip.
+        max_crops: largest number of crops in a strip.
 
     Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too
     large for one file; MismatchError when its tables disagree. A corrupt crop is no error: it is
@@ -88,7 +86,7 @@ def write_pages(
     """Writes the folder `out` with a page of the tracklets that `order` chooses (see
     `write_show`)."""
     if max_crops < 1:
-        raise LpwError("crops in a strip", str(max_crops), "1 or more", "ask for more")
+        raise LpwError("crops in a strip", str(max_crops), "at least 1", "raise the number")
     if out.resolve().is_relative_to(dataset.root.resolve()):
         raise LpwError(
             out, "a place inside the dataset", "a folder beside it", "choose another --out"
@@ -97,7 +95,7 @@ def write_pages(
     sheet = order(dataset)
     if single_file and len(sheet.starts) > MAX_SINGLE_FILE:
         got, expected = f"{len(sheet.starts)} tracklets", f"at most {MAX_SINGLE_FILE}"
-        raise LpwError("--single-file", got, expected, "leave the option out")
+        raise LpwError("--single-file", got, expected, "drop the option")
     with publish_folder(out, marker=MARKER) as folder:
         strips = list(draw_strips(dataset, sheet, None if single_file else folder, max_crops))
         data = describe_page(dataset, sheet, strips)

@@ -41,8 +41,8 @@ def order_by_person(dataset: Dataset) -> ContactSheet:
         if person is not None and kind == "person"
     ]
     if not named:
-        do = "name persons first, or leave --persons out"
-        raise LpwError(dataset.root, "nobody who is named", "tracklets with a person_id", do)
+        hint = "assign persons first, or drop --persons"
+        raise LpwError(dataset.root, "no named person", "tracklets with a person_id", hint)
     row_of = {name: row for row, name in enumerate(dataset.tracklets["tracklet_id"].to_pylist())}
     ids = by_camera["tracklet_id"].to_pylist()
     named.sort(key=lambda i: natural_key(people[i]))

@@ -46,12 +46,12 @@ def render_page(
 
 def list_files(template: str) -> list[str]:
     """Names of the styles and scripts that a page of `static/` needs, beside its data."""
-    from jinja2.nodes import Assign, Name
+    from jinja2.nodes import Assign, Expr, Name
 
     assigned = {
         node.target.name: node.node.as_const()
         for node in _open_templates(_PACKAGE).parse(_read(template)).find_all(Assign)
-        if isinstance(node.target, Name)
+        if isinstance(node.target, Name) and isinstance(node.node, Expr)
     }
     return ["base.css", *assigned["styles"], *assigned["scripts"]]
 

@@ -146,15 +146,15 @@ def test_a_corrupt_crop_is_named_and_marked(tmp_path):
 @pytest.mark.parametrize(
     ("queries", "message"),
     [
-        ([], "no query with a right answer"),
+        ([], "no query with a correct match"),
         ([rank("scen9/view1/1", 1)], "no tracklet scen9/view1/1"),
         ([rank(QUERIES[0], 1, ("x",))], "no tracklet x"),
-        ([RankedQuery(QUERIES[0], float("nan"), 1, 1, ())], "rank or distance that is none"),
-        ([RankedQuery(QUERIES[0], 1.5, 1, 1, ())], "rank or distance that is none"),
-        ([RankedQuery(QUERIES[0], 0.5, 0, 1, ())], "rank or distance that is none"),
+        ([RankedQuery(QUERIES[0], float("nan"), 1, 1, ())], "invalid AP, rank or distance"),
+        ([RankedQuery(QUERIES[0], 1.5, 1, 1, ())], "invalid AP, rank or distance"),
+        ([RankedQuery(QUERIES[0], 0.5, 0, 1, ())], "invalid AP, rank or distance"),
         (
             [RankedQuery(QUERIES[0], 0.5, 2, 1, (Answer(GALLERY[0], float("inf"), False, 1),))],
-            "distance that is none",
+            "invalid AP, rank or distance",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_bad_results_leave_nothing(dataset, tmp_path, queries, message):
 def test_too_many_crops_and_places_in_the_dataset_are_refused(dataset, tmp_path, monkeypatch):
     with pytest.raises(LpwError, match="a place inside the dataset"):
         write_ranked_page(dataset, dataset.root / "r.html", make_queries(), ABOUT)
-    with pytest.raises(LpwError, match="one at least"):
+    with pytest.raises(LpwError, match="at least one"):
         write_ranked_page(dataset, tmp_path / "r.html", make_queries(), ABOUT, max_queries=0)
     monkeypatch.setattr(ranked_page, "MAX_CROPS", 10)
     with pytest.raises(LpwError, match="at most 10 crops"):
