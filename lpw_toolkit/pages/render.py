@@ -36,6 +36,7 @@ def render_page(
         values: what the template asks for.
 
     Raises:
+        FileNotFoundError: the package has no such template.
         jinja2.UndefinedError: a value is missing.
 
     >>> '<title>lpw show</title>' in render_page("show.html")
@@ -68,20 +69,16 @@ def encode_data(data: dict[str, Any]) -> str:
     return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
 
 
-def _read(name: str) -> str:
-    return resources.files(_PACKAGE).joinpath("static", name).read_text("utf-8")
+def _read(name: str, package: str = _PACKAGE) -> str:
+    return resources.files(package).joinpath("static", name).read_text("utf-8")
 
 
 @cache
 def _open_templates(package: str) -> "Environment":
     import jinja2  # here: `lpw --help` needs no templates
 
-    def load(name: str) -> str | None:
-        for place in (package, _PACKAGE):
-            file = resources.files(place).joinpath("static", name)
-            if file.is_file():
-                return file.read_text("utf-8")
-        return None
+    def load(name: str) -> str:
+        return _read(name, _PACKAGE if name == "base.html" else package)
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(load),
