@@ -1,4 +1,4 @@
-"""`python -m cli` is `lpw`."""
+"""`python -m lpw_cli` is `lpw`."""
 
 from lpw_cli.main import run
 

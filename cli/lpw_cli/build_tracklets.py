@@ -1,155 +1,178 @@
 """`lpw build-tracklets`: street video becomes a dataset."""
 
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
+from lpw_cli.command import Changes, Function, lpw_command, option
+from lpw_cli.linking_options import linking_options, preset_option, take_link_config
 from lpw_cli.options import (
     FOLDER,
     VIDEO,
-    Command,
     cache_folder,
     config_options,
     default_out,
-    json_option,
     parse_size,
-    take_config,
 )
-from lpw_cli.say import say, say_json
+from lpw_cli.say import say, say_note, say_result
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, Notes
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
-from lpw_toolkit.linking.linker import PRESETS, LinkConfig
-from lpw_toolkit.progress import set_style
+from lpw_toolkit.linking.config import LinkConfig
 
 CONF = {"min_score": "conf"}  # --min-score is the linker's
-_RECIPE_OPTIONS = (
-    click.option(
-        "--preset", type=click.Choice(list(PRESETS)), default="default", show_default=True
-    ),
-    config_options(LinkConfig),
-    click.option(
-        "--size", default="256x128", show_default=True, help="HEIGHTxWIDTH of the crops, or native."
-    ),
-    config_options(CropConfig, skip=("size_px",)),
-    click.option(
-        "--segment-frames",
-        type=click.IntRange(1),
-        default=BuildSettings().segment_frames,
-        show_default=True,
-        help="Frames between two points from which a stopped run can go on.",
-    ),
-    click.option("--name", help="Name of the dataset.  [default: that of its folder]"),
-    click.option(
-        "--restart", is_flag=True, help="Throw away an unfinished run with other settings."
-    ),
-    click.option(
-        "--allow-damaged", is_flag=True, help="Exit with 0 although videos failed or are not whole."
-    ),
-)
+_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads",
+            "download")  # fmt: skip
+_DETECTOR_NEEDS = dict.fromkeys(_NETWORK, "no --boxes") | {"box_scores": "--boxes"}
+_SETTINGS = (
+    preset_option,
+    option("--size", default="256x128", show_default=True,
+           help="HEIGHTxWIDTH of the crops in pixels, or native."),
+    option("--name", help="Name of the dataset.  [default: the name of its folder]"),
+    option("--restart", is_flag=True, help="Discard an unfinished run with other settings."),
+    option("--allow-damaged", is_flag=True,
+           help="Exit with code 0 although videos failed or are incomplete."),
+    config_options(CropConfig, "crop", heading="Cropping", skip=("size_px",)),
+    linking_options,
+    option("--segment-frames", type=click.IntRange(1), default=BuildSettings().segment_frames,
+           show_default=True, heading="Resuming",
+           help="Frames between two points from which a stopped run can resume."),
+)  # fmt: skip
 
 
-def recipe_options(command: Command) -> Command:
+@dataclass(frozen=True, kw_only=True)
+class SettingsOptions:
     """What building and relinking let a user choose alike."""
-    for option in reversed(_RECIPE_OPTIONS):
-        command = option(command)
-    return command
+
+    preset: str
+    link: Changes[LinkConfig]
+    size: str
+    crop: Changes[CropConfig]
+    segment_frames: int
+    name: str | None
+    restart: bool
+    allow_damaged: bool
+
+    def build_settings(self, notes: Notes) -> BuildSettings:
+        """The settings of the build. Errors: LpwError."""
+        return BuildSettings(
+            link=take_link_config(self.preset, self.link),
+            crop=self.crop.apply(CropConfig(), size_px=parse_size(self.size)),
+            notes=notes,
+            segment_frames=self.segment_frames,
+        )
 
 
-@click.command()
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions(SettingsOptions):
+    """The options of `lpw build-tracklets`."""
+
+    video: Path
+    out: Path | None
+    detector: str | None
+    detection: Changes[DetectorOptions]
+    layout: str | None
+    cameras: Path | None
+    cache: Path | None
+    no_cache: bool
+    licence: str | None
+    consent: str | None
+
+
+def settings_options(function: Function) -> Function:
+    """The options of `SettingsOptions`."""
+    for decorate in reversed(_SETTINGS):
+        function = decorate(function)
+    return function
+
+
+@lpw_command(BuildOptions)
 @click.argument("video", type=VIDEO)
-@click.option("--out", type=FOLDER, help="Dataset to be made.  [default: ./<video>-lpw]")
-@click.option(
+@option("--out", type=FOLDER, help="Dataset to be made.  [default: ./<video>-lpw]")
+@option(
     "--detector",
     type=click.Choice(detector_names()),
-    default=None,
-    help="[default: ultralytics, or boxes with --boxes]",
+    help="[default: boxes with --boxes, onnx for .onnx weights, else ultralytics]",
 )
-@config_options(DetectorOptions, names=CONF)
-@recipe_options
-@click.option(
-    "--layout", help="Where paths name scene and camera, for example '{scene}/{camera}_{date}.mp4'."
+@config_options(
+    DetectorOptions,
+    "detection",
+    heading="Detection",
+    first=("weights", "boxes", "download"),
+    names=CONF,
+    needs=_DETECTOR_NEEDS,
 )
-@click.option(
+@settings_options
+@option(
+    "--layout",
+    heading="Cameras",
+    help="Where paths name scene and camera, for example '{scene}/{camera}_{date}.mp4'.",
+)
+@option(
     "--cameras",
     type=FOLDER,
+    heading="Cameras",
     help="CSV file with the columns path, scene, camera and, if known, start_s.",
 )
-@click.option(
+@option(
     "--cache",
     type=FOLDER,
+    heading="Resuming",
+    needs="no --no-cache",
     help="Where raw detections are kept for other builds.  [default: the user's cache]",
 )
-@click.option("--no-cache", is_flag=True, help="Keep raw detections in the dataset only.")
-@click.option("--licence", help="Note: under which licence the footage may be used.")
-@click.option("--consent", help="Note: the consent of the people it shows.")
-@json_option
-def command(
-    video: Path, out: Path | None, *, as_json: bool, allow_damaged: bool, **values: Any
-) -> None:
+@option(
+    "--no-cache", is_flag=True, heading="Resuming", help="Keep raw detections in the dataset only."
+)
+@option("--licence", heading="Notes", help="Under which licence the footage may be used.")
+@option("--consent", heading="Notes", help="The consent of the people it shows.")
+def command(options: BuildOptions) -> None:
     """Makes a dataset from VIDEO: a folder of videos, one video, or an image sequence
     (img1/000001.jpg).
 
-    The same command again goes on where an interrupted one stopped. Exit code 4: some videos failed
-    or are not whole.
+    The same command again resumes an interrupted run. Exit code 4: some videos failed or are
+    incomplete.
     """
-    set_style("json" if as_json else "auto")
-    out = out or default_out(video, "-lpw")
-    result = build_tracklets(_take_build(video, out, values), say=partial(say, err=True))
-    report(result, as_json=as_json, allow_damaged=allow_damaged)
-
-
-def _take_build(video: Path, out: Path, values: dict[str, Any]) -> BuildConfig:
-    detector = values.pop("detector") or ("boxes" if values["boxes"] else "ultralytics")
-    return BuildConfig(
-        root=video,
-        out=out,
-        detector=detector,
-        options=take_config(DetectorOptions, values, names=CONF),
-        recipe=take_recipe(values),
-        layout=values.pop("layout"),
-        cameras_csv=values.pop("cameras"),
-        cache=cache_folder(values.pop("cache"), off=values.pop("no_cache")),
-        restart=values.pop("restart"),
+    config = BuildConfig(
+        root=options.video,
+        out=options.out or default_out(options.video, "-lpw"),
+        detector=options.detector,
+        options=options.detection.apply(DetectorOptions()),
+        recipe=options.build_settings(Notes(options.name, options.licence, options.consent)),
+        layout=options.layout,
+        cameras_csv=options.cameras,
+        cache=cache_folder(options.cache, off=options.no_cache),
+        restart=options.restart,
     )
+    report(build_tracklets(config, say_note), allow_damaged=options.allow_damaged)
 
 
-def take_recipe(values: dict[str, Any]) -> BuildSettings:
-    """The linking, cropping and notes that were asked for."""
-    return BuildSettings(
-        link=take_config(LinkConfig, values, base=PRESETS[values.pop("preset")]),
-        crop=take_config(CropConfig, values, size_px=parse_size(values.pop("size"))),
-        notes=take_config(Notes, values),
-        segment_frames=values.pop("segment_frames"),
-    )
-
-
-def report(result: BuildResult, *, as_json: bool, allow_damaged: bool) -> None:
+def report(result: BuildResult, *, allow_damaged: bool) -> None:
     """Prints what a build made. Errors: PartialError when videos failed and that was not
     allowed."""
-    counts, root = result.dataset.manifest["counts"], result.dataset.root
-    if as_json:
-        seconds = {stage: round(value, 3) for stage, value in result.seconds.items()}
-        facts = {"dataset": str(root), **counts, "digest": result.dataset.manifest["digest"]}
-        say_json(
-            {**facts, "problems": result.problems, "remarks": result.remarks, "seconds": seconds}
-        )
-    else:
-        say(*result.remarks)
-        say(*(f"problem: {line}" for line in result.problems), err=True)
-        say(
-            f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, "
-            f"{counts['n_cameras']} cameras"
-        )
-        say(f"next: lpw show {root}")
+    manifest, root = result.dataset.manifest, result.dataset.root
+    counts = manifest["counts"]
+    say(*(f"problem: {line}" for line in result.problems), err=True)
+    say_result(
+        {
+            "dataset": str(root),
+            **counts,
+            "digest": manifest["digest"],
+            "problems": result.problems,
+            "remarks": result.remarks,
+            "seconds": {stage: round(value, 3) for stage, value in result.seconds.items()},
+        },
+        *result.remarks,
+        f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, "
+        f"{counts['n_cameras']} cameras",
+        f"next: lpw show {root}",
+    )
     if result.problems and not allow_damaged:
-        manifest = result.dataset.manifest
         n_sources = len(manifest["sources"]) + len(manifest.get("skipped", []))
-        got = f"{len(result.problems)} of {n_sources} videos failed or are not whole"
+        got = f"{len(result.problems)} of {n_sources} videos failed or are incomplete"
         raise PartialError(
             root, got, "whole videos", "replace them, or accept this with --allow-damaged"
         )

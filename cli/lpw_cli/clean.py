@@ -1,152 +1,192 @@
 """`lpw clean`: decisions of reviewers on a dataset: their state, merging, verifying, and the
 cleaned dataset."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lpw_cli.options import FOLDER, json_option, open_named
-from lpw_cli.say import say, say_json
+from lpw_cli.command import lpw_command, option, renamed_option
+from lpw_cli.options import FOLDER, dataset_argument, open_named
+from lpw_cli.say import say, say_note, say_result
 from lpw_toolkit.errors import join_names
 
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.dataset import Dataset
 
 ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement", "apply")
+_OUT = "--out"  # stands for the value of --apply where --out has it
 
 
-@click.command()
-@click.argument("dataset", type=FOLDER, required=False)
-@click.option(
-    "--suggest", is_flag=True, help="Score every tracklet, and find who may be the same person."
-)
-@click.option(
-    "--looks",
-    type=int,
-    default=32,
-    show_default=True,
-    help="--suggest: frames of each tracklet to look at.",
-)
-@click.option(
-    "--embeddings", type=FOLDER, help="--suggest: of `lpw embed --per-frame`, in place of colours."
-)
-@click.option(
+@dataclass(frozen=True, kw_only=True)
+class CleanCommandOptions:
+    """The options of `lpw clean`: one of the actions, and what belongs to it."""
+
+    dataset: Path | None
+    state: Path | None
+    suggest: bool
+    n_frames: int
+    embeddings: Path | None
+    auto: str | None
+    undo: bool
+    review: bool
+    reviewer: str | None
+    team: str | None
+    both: float
+    checks: float
+    port: int | None
+    no_open: bool
+    status: bool
+    merge: Path | None
+    replay: bool
+    agreement: bool
+    apply: Path | None
+    unreviewed: Literal["leave-out", "keep", "refuse"]
+    conflicts: Literal["refuse", "leave-out"]
+    min_cameras: int
+
+
+def _arrange(values: dict[str, Any]) -> None:
+    """`--apply OUT`, or `--apply --out OUT`."""
+    out = values.pop("out")
+    if values["apply"] is not None and values["apply"].name == _OUT:
+        values["apply"] = out
+        if out is None:
+            raise click.UsageError("give --apply OUT, or --apply and --out OUT")
+    elif out is not None:
+        if values["apply"] is not None:
+            raise click.UsageError("--apply OUT and --out say the same thing: give one")
+        raise click.UsageError("--out goes with --apply")
+
+
+@lpw_command(CleanCommandOptions, one_of=[f"--{name}" for name in ACTIONS], arrange=_arrange)
+@dataset_argument
+@option("--suggest", is_flag=True, help="Score every tracklet, and find possible same persons.")
+@option(
     "--auto",
     type=click.Choice(["short", "duplicate", "odd-frame"]),
     help="Let a rule decide what it can.",
 )
-@click.option("--undo", is_flag=True, help="--auto: take back all that the rule has decided.")
-@click.option(
-    "--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it."
+@option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
+@option("--status", is_flag=True, help="How far the review is, and what is still open.")
+@option("--merge", type=FOLDER, metavar="OTHER/cleanup", help="Add the logs of other reviewers.")
+@option("--replay", is_flag=True, help="Verify every line of every log; compute the state again.")
+@option("--agreement", is_flag=True, help="How far reviewers agree, and where they differ.")
+@option(
+    "--apply",
+    type=FOLDER,
+    metavar="OUT",
+    is_flag=False,
+    flag_value=_OUT,
+    help="Make the cleaned, identified dataset OUT.",
 )
-@click.option(
-    "--reviewer",
-    metavar="NAME",
-    help="--review: whose decisions they are.  [default: your user name]",
-)
-@click.option(
-    "--team", metavar="A,B,…", help="--review: people who share the work; each sees a part."
-)
-@click.option(
-    "--both",
-    type=float,
-    default=0.1,
-    show_default=True,
-    help="--team: share that everybody looks at.",
-)
-@click.option(
-    "--checks",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="--review: attention checks per tracklet.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    help="--review: of 127.0.0.1.  [default: the same each time]",
-)
-@click.option("--no-open", is_flag=True, help="--review: print the address and start no browser.")
-@click.option("--status", is_flag=True, help="How far the review is, and what is left open.")
-@click.option(
-    "--merge", type=FOLDER, metavar="OTHER/cleanup", help="Take in the logs of other reviewers."
-)
-@click.option(
-    "--replay", is_flag=True, help="Verify every line of every log and work out the state again."
-)
-@click.option("--agreement", is_flag=True, help="How far reviewers agree, and where they do not.")
-@click.option(
-    "--apply", type=FOLDER, metavar="OUT", help="Make the cleaned, identified dataset OUT."
-)
-@click.option(
-    "--unreviewed",
-    type=click.Choice(["leave-out", "keep", "refuse"]),
-    default="leave-out",
-    show_default=True,
-    help="--apply: what becomes of tracklets that nobody has judged.",
-)
-@click.option(
-    "--clashes",
-    type=click.Choice(["refuse", "leave-out"]),
-    default="refuse",
-    show_default=True,
-    help="--apply: with anything left open make nothing, or leave out what it is about.",
-)
-@click.option(
-    "--min-cameras",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="--apply: leave out persons seen by fewer cameras; LPW has persons of two or more only.",
-)
-@click.option(
+@option(
     "--state",
     type=FOLDER,
     metavar="DIR",
     help="Folder of decisions on a dataset that cannot be written to.",
 )
-@json_option
-def command(dataset: Path | None, *, as_json: bool, **values: Any) -> None:
-    """Works with the decisions of reviewers on DATASET, which lie in
+@option(
+    "--frames",
+    "n_frames",
+    type=int,
+    default=32,
+    show_default=True,
+    needs="--suggest",
+    help="How many frames of each tracklet are compared.",
+)
+@renamed_option("--looks", "--frames")
+@option(
+    "--embeddings",
+    type=FOLDER,
+    needs="--suggest",
+    help="Vectors of `lpw embed --per-frame`, in place of colours.",
+)
+@option("--undo", is_flag=True, needs="--auto", help="Take back all that the rule has decided.")
+@option(
+    "--reviewer",
+    metavar="NAME",
+    needs="--review",
+    help="Whose decisions they are.  [default: your user name]",
+)
+@option(
+    "--team",
+    metavar="A,B,…",
+    needs="--review",
+    help="People who share the work; each sees a part.",
+)
+@option(
+    "--both",
+    type=float,
+    default=0.1,
+    show_default=True,
+    needs=("--review", "--team"),
+    help="With --team: share of the tracklets that everybody reviews.",
+)
+@option(
+    "--checks",
+    type=float,
+    default=0.0,
+    show_default=True,
+    needs="--review",
+    help="Attention checks per tracklet.",
+)
+@option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    needs="--review",
+    help="Port of 127.0.0.1.  [default: the same each time]",
+)
+@option("--no-open", is_flag=True, needs="--review", help="Print the address; start no browser.")
+@option("--out", type=FOLDER, heading="With --apply", help="The dataset, in place of OUT.")
+@option(
+    "--unreviewed",
+    type=click.Choice(["leave-out", "keep", "refuse"]),
+    default="leave-out",
+    show_default=True,
+    needs="--apply",
+    help="What happens to tracklets without a decision.",
+)
+@option(
+    "--conflicts",
+    type=click.Choice(["refuse", "leave-out"]),
+    default="refuse",
+    show_default=True,
+    needs="--apply",
+    help="With open conflicts: make nothing, or leave their tracklets out.",
+)
+@renamed_option("--clashes", "--conflicts")
+@option(
+    "--min-cameras",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    needs="--apply",
+    help="Leave out persons seen by fewer cameras; LPW has persons of two or more only.",
+)
+def command(options: CleanCommandOptions) -> None:
+    """Works with the decisions of reviewers on DATASET, which are in
     DATASET/cleanup/<reviewer>.jsonl.
 
     Give one of --suggest, --auto, --review, --status, --merge, --replay, --agreement, --apply. The
     dataset itself never changes.
     """
-    from lpw_toolkit.progress import set_style
-
-    set_style("json" if as_json else "auto")
-    asked = [name for name in ACTIONS if values[name]]
-    if len(asked) != 1:
-        raise click.UsageError(f"give one of {', '.join(f'--{name}' for name in ACTIONS)}")
-    found = open_named(dataset)
-    act = {
-        "suggest": _suggest,
-        "auto": _auto,
-        "review": _review,
-        "status": _status,
-        "merge": _merge,
-        "replay": _replay,
-        "agreement": _agreement,
-        "apply": _apply,
-    }[asked[0]]
-    lines, fields = act(found, values)
-    if as_json:
-        say_json(fields)
-    else:
-        say(*lines)
+    actions = (_suggest, _auto, _review, _status, _merge, _replay, _agreement, _apply)
+    act = next(act for name, act in zip(ACTIONS, actions, strict=True) if getattr(options, name))
+    lines, fields = act(open_named(options.dataset), options)
+    say_result(fields, *lines)
 
 
 Shown = tuple[list[str], dict[str, Any]]
 
 
-def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.suggest.suggest import FOLDER as PLACE
     from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest
 
-    out = values["state"] / "suggestions" if values["state"] else dataset.root / PLACE
-    made = suggest(dataset.root, out, SuggestOptions(values["looks"], values["embeddings"]))
+    out = options.state / "suggestions" if options.state else dataset.root / PLACE
+    made = suggest(dataset.root, out, SuggestOptions(options.n_frames, options.embeddings))
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
         f"{out}: {made.n_tracklets:,} tracklets scored from {made.n_looked:,} images, "
@@ -161,21 +201,21 @@ def _suggest(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     }
 
 
-def _auto(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _auto(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.rules import RULES, run_rule, undo_rule
 
-    name = values["auto"]
-    act = undo_rule if values["undo"] else run_rule
-    n = act(dataset, name, values["state"])
-    words = "taken back" if values["undo"] else f"made: {RULES[name].title}"
+    name = str(options.auto)  # given: this is --auto
+    act = undo_rule if options.undo else run_rule
+    n = act(dataset, name, options.state)
+    words = "taken back" if options.undo else f"made: {RULES[name].title}"
     return [f"auto-{name}: {n:,} decisions {words}"], {
         "rule": name,
         "n": n,
-        "undone": values["undo"],
+        "undone": options.undo,
     }
 
 
-def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     import webbrowser
 
     from lpw_toolkit.cleaning.team import Team
@@ -183,30 +223,31 @@ def _review(dataset: "Dataset", values: dict[str, Any]) -> Shown:
 
     def announce(address: str, once: str, repairs: list[str]) -> None:
         lines = [f"note: {line}" for line in repairs]
-        say(*lines, f"review by {options.reviewer}: {address}", "Ctrl-C ends it.", err=True)
-        if not values["no_open"]:
+        say_note(*lines)
+        say(f"review by {serving.reviewer}: {address}", "Ctrl-C ends it.", err=True)
+        if not options.no_open:
             webbrowser.open(once)
 
-    team = Team(tuple(values["team"].split(",")) if values["team"] else (), values["both"])
-    options = ServeOptions(
-        values["reviewer"] or name_reviewer(),
-        values["port"],
-        values["state"],
+    team = Team(tuple(options.team.split(",")) if options.team else (), options.both)
+    serving = ServeOptions(
+        options.reviewer or name_reviewer(),
+        options.port,
+        options.state,
         team=team,
-        checks_frac=values["checks"],
+        checks_frac=options.checks,
     )
-    serve_review(dataset, options, announce)
-    return _status(dataset, values)
+    serve_review(dataset, serving, announce)
+    return _status(dataset, options)
 
 
-def _status(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.agreement import count_checks
     from lpw_toolkit.cleaning.apply import apply
     from lpw_toolkit.cleaning.state.base_tables import read_base
     from lpw_toolkit.cleaning.state.conflicts import KINDS
     from lpw_toolkit.cleaning.state.review import read_union
 
-    union = read_union(dataset, values["state"])
+    union = read_union(dataset, options.state)
     state = apply(read_base(dataset), union)
     counts = state.count_statuses()
     reviewers: dict[str, list[int]] = {}
@@ -250,22 +291,22 @@ def _count(counts: dict[str, int]) -> list[str]:
     return [f"{n:,} {what}" for what, n in counts.items()]
 
 
-def _merge(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _merge(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.log.decision_set import merge_folder
     from lpw_toolkit.cleaning.state.review import log_folder, read_digest
 
     lines = merge_folder(
-        log_folder(dataset, values["state"]), values["merge"], read_digest(dataset)
+        log_folder(dataset, options.state), options.merge or Path(), read_digest(dataset)
     )
     return lines, {"merged": lines}
 
 
-def _replay(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _replay(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.state.base_tables import read_base
     from lpw_toolkit.cleaning.state.replay import replay
     from lpw_toolkit.cleaning.state.review import log_folder
 
-    found = replay(read_base(dataset), log_folder(dataset, values["state"]))
+    found = replay(read_base(dataset), log_folder(dataset, options.state))
     lines = [
         f"{log.name}: {log.n_decisions:,} decisions, every line and its chain as written, "
         f"{log.n_alone:,} made alone"
@@ -280,12 +321,12 @@ def _replay(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     return lines, found.as_fields()
 
 
-def _agreement(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _agreement(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.agreement import compare_reviewers
     from lpw_toolkit.cleaning.state.base_tables import read_base
     from lpw_toolkit.cleaning.state.review import read_union
 
-    found = compare_reviewers(read_base(dataset), read_union(dataset, values["state"]).decisions)
+    found = compare_reviewers(read_base(dataset), read_union(dataset, options.state).decisions)
     lines = []
     for pair in found:
         one, other = pair.reviewers
@@ -302,15 +343,16 @@ def _agreement(dataset: "Dataset", values: dict[str, Any]) -> Shown:
     }
 
 
-def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
+def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.apply import apply
     from lpw_toolkit.cleaning.cleaned import REPORT, CleanOptions, write_cleaned
     from lpw_toolkit.cleaning.state.base_tables import read_base
     from lpw_toolkit.cleaning.state.review import read_union
 
-    union = read_union(dataset, values["state"])
-    options = CleanOptions(values["unreviewed"], values["clashes"], values["min_cameras"])
-    made = write_cleaned(dataset, apply(read_base(dataset), union), union, values["apply"], options)
+    union = read_union(dataset, options.state)
+    out = options.apply or Path()  # given: this is --apply
+    cleaning = CleanOptions(options.unreviewed, options.conflicts, options.min_cameras)
+    made = write_cleaned(dataset, apply(read_base(dataset), union), union, out, cleaning)
     counts = made.dataset.manifest["counts"]
     lines = [f"note: {line}" for line in union.repairs]
     lines += [
@@ -331,10 +373,10 @@ def _apply(dataset: "Dataset", values: dict[str, Any]) -> Shown:
         f"{counts[key]:,} {key[2:]}"
         for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
     )
-    lines.append(f"written: {values['apply']} ({figures}; the losses by name in {REPORT})")
+    lines.append(f"written: {out} ({figures}; the losses by name in {REPORT})")
     lost = {reason: len(names) for reason, names in made.losses.items()}
     return lines, {
-        "out": str(values["apply"]),
+        "out": str(out),
         "counts": counts,
         "lost": lost,
         "n_dropped": made.n_images_dropped,

@@ -1,6 +1,7 @@
 """`lpw demo`: from video to a table of results on a synthetic street, offline."""
 
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say, say_text
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
@@ -40,21 +42,30 @@ PROTOCOL = "market"
 LEARNING = ("torch", "torchvision", "safetensors", "efficientnet_lite_pytorch", "matplotlib")
 
 
-@click.command()
-@click.option(
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """The options of `lpw demo`."""
+
+    out: Path
+    preset: str
+    steps: int | None
+
+
+@lpw_command(DemoOptions)
+@option(
     "--out",
     type=FOLDER,
     default=Path("lpw-demo"),
     show_default=True,
     help="Folder for everything it makes.",
 )
-@click.option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
-@click.option(
+@option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
+@option(
     "--steps",
     type=click.IntRange(0),
     help="Of training; 0 ends with the pictures.  [default: the recipe's]",
 )
-def command(out: Path, preset: str, steps: int | None) -> None:
+def command(options: DemoOptions) -> None:
     """Draws a street, builds, verifies, scores, shows and cleans a dataset, trains RQEN and ranks
     persons it never saw.
 
@@ -62,15 +73,15 @@ def command(out: Path, preset: str, steps: int | None) -> None:
     (plug-in `boxes`), not from a network, and the persons' names from the truth, not from cleaning:
     this shows the tool, and proves nothing about a detector or about real people.
     """
-    start = time.monotonic()
+    start, out = time.monotonic(), options.out
     street, dataset = out / "street", out / "dataset"
     _say("1/9 street", f"drawing synthetic videos to {street} (seed {SEED})")
-    _draw(street, preset)
+    _draw(street, options.preset)
     _say(
         "2/9 build", "boxes are simulated (noise added to the truth), linking and cropping are real"
     )
-    options = DetectorOptions(boxes=street / "detections")
-    config = BuildConfig(root=street / "video", out=dataset, detector="boxes", options=options)
+    detection = DetectorOptions(boxes=street / "detections")
+    config = BuildConfig(root=street / "video", out=dataset, detector="boxes", options=detection)
     counts = build_tracklets(config).dataset.manifest["counts"]
     _say(
         "",
@@ -86,8 +97,8 @@ def command(out: Path, preset: str, steps: int | None) -> None:
     page = write_show(open_dataset(dataset), out / "show").page
     _say("5/9 show", f"after {time.monotonic() - start:.0f} s: open {page}")
     _clean(dataset, street / "truth", out / "cleaned")
-    if steps != 0:
-        _learn(out, steps)
+    if options.steps != 0:
+        _learn(out, options.steps)
     _say("done", f"in {time.monotonic() - start:.0f} s")
 
 

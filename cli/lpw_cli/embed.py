@@ -1,202 +1,230 @@
 """`lpw embed`: a vector for each tracklet of a dataset, by a trained run or any ONNX model."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import click
 
-from lpw_cli.options import FOLDER, OUT_FILE, json_option, open_named, parse_size, refuse_idle
-from lpw_cli.say import say, say_json
-from lpw_toolkit.embedding.onnx_embed import (
+from lpw_cli.command import lpw_command, option
+from lpw_cli.options import FOLDER, OUT_FILE, dataset_argument, open_named, parse_size
+from lpw_cli.say import say_result
+from lpw_toolkit.dataset.dataset import MANIFEST
+from lpw_toolkit.embedding.onnx_embed import embed_dataset
+from lpw_toolkit.embedding.onnx_embedder import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     RUNTIMES,
     EmbedOptions,
-    embed_dataset,
     open_embedder,
 )
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.progress import set_style
 
-if TYPE_CHECKING:
-    from rqen.inference.run_vectors import ScoringOptions
-
-_OF_MODEL = ("pooling", "frames", "flip", "size", "mean", "std", "bgr", "runtime", "threads")
-_OF_RUN = ("quality", "workers")
+Precision = Literal["float32", "bfloat16", "auto"]
 
 
-@click.command()
+@dataclass(frozen=True, kw_only=True)
+class EmbedCommandOptions:
+    """The options of `lpw embed`: of RUN, of --onnx, and of both."""
+
+    run: Path | None
+    onnx: Path | None
+    dataset: Path | None
+    out: Path
+    per_frame: bool
+    quality: Path | None
+    workers: int
+    pooling: Literal["mean", "max"]
+    frames: str
+    flip: bool
+    size: str | None
+    mean: str
+    std: str
+    bgr: bool
+    batch_size: int | None
+    runtime: str
+    precision: Precision
+    threads: int | None
+    images: Literal["auto", "files", "pack"]
+
+
+def _arrange(values: dict[str, Any]) -> None:
+    """`--onnx MODEL DATASET`: what stands first is no run."""
+    first = values["run"]
+    is_dataset = first is not None and (first / MANIFEST).is_file()
+    if values["onnx"] is not None and is_dataset and values["dataset"] is None:
+        values["dataset"], values["run"] = first, None
+
+
+@lpw_command(EmbedCommandOptions, one_of=("RUN", "--onnx"), arrange=_arrange)
 @click.argument("run", type=FOLDER, required=False)
-@click.option(
+@dataset_argument
+@option(
     "--onnx",
     type=FOLDER,
     help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out.",
 )
-@click.option("--data", type=FOLDER, help="The dataset.  [default: the only one at hand]")
-@click.option("--out", type=OUT_FILE, default=Path("embeddings.parquet"), show_default=True)
-@click.option(
-    "--quality",
-    type=OUT_FILE,
-    help="With RUN: also the score of every region of every frame, as this .parquet.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="With RUN: processes that read.",
-)
-@click.option("--pooling", type=click.Choice(["mean", "max"]), default="mean", show_default=True)
-@click.option(
-    "--frames",
-    default="all",
-    show_default=True,
-    help="Of each tracklet: all, or a number evenly spaced.",
-)
-@click.option("--per-frame", is_flag=True, help="Keep a row for each frame instead of pooling.")
-@click.option("--flip", is_flag=True, help="Mean of each image's vector and its mirror image's.")
-@click.option("--size", help="HEIGHTxWIDTH of the input, for models that leave it open.")
-@click.option(
-    "--mean",
-    default="imagenet",
-    show_default=True,
-    help="imagenet | none | R,G,B as fractions of 255.",
-)
-@click.option(
-    "--std",
-    default="imagenet",
-    show_default=True,
-    help="imagenet | none | R,G,B as fractions of 255.",
-)
-@click.option("--bgr", is_flag=True, help="Channels in the order B, G, R.")
-@click.option(
-    "--batch-size", type=int, help="Where the model leaves it open.  [default: 8; 64 with RUN]"
-)
-@click.option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True)
-@click.option(
+@option("--out", type=OUT_FILE, default=Path("embeddings.parquet"), show_default=True,
+        help="Parquet file to be written.")  # fmt: skip
+@option("--per-frame", is_flag=True, help="Keep a row for each frame instead of pooling.")
+@option(
     "--precision",
     type=click.Choice(["float32", "bfloat16", "auto"]),
     default="float32",
     show_default=True,
+    heading="Speed",
+    help="Inference precision.",
 )
-@click.option("--threads", type=int, help="Inference threads.  [default: every processor]")
-@click.option(
+@option("--batch-size", type=int, heading="Speed",
+        help="Where the model leaves it open.  [default: 8; 64 with RUN]")  # fmt: skip
+@option(
     "--images",
     type=click.Choice(["auto", "files", "pack"]),
     default="auto",
     show_default=True,
-    help="Where from.",
+    heading="Speed",
+    help="Where images are read from.",
 )
-@json_option
-def command(run: Path | None, onnx: Path | None, *, as_json: bool, **values: Any) -> None:
+@option("--workers", type=click.IntRange(0), default=1, show_default=True, needs="RUN",
+        help="Processes that read ahead.")  # fmt: skip
+@option(
+    "--quality",
+    type=OUT_FILE,
+    needs=("RUN", "no --per-frame"),
+    help="Also write the score of every region of every frame, as this .parquet.",
+)
+@option("--frames", default="all", show_default=True, needs="--onnx",
+        help="Frames of each tracklet: all, or a number evenly spaced.")  # fmt: skip
+@option(
+    "--pooling",
+    type=click.Choice(["mean", "max"]),
+    default="mean",
+    show_default=True,
+    needs=("--onnx", "no --per-frame"),
+    help="How the vectors of a tracklet's frames become one.",
+)
+@option("--flip", is_flag=True, needs="--onnx",
+        help="Mean of each image's vector and its mirror image's.")  # fmt: skip
+@option("--size", needs="--onnx",
+        help="HEIGHTxWIDTH of the input, for models that leave it open.")  # fmt: skip
+@option("--mean", default="imagenet", show_default=True, needs="--onnx",
+        help="imagenet | none | R,G,B as fractions of 255.")  # fmt: skip
+@option("--std", default="imagenet", show_default=True, needs="--onnx",
+        help="imagenet | none | R,G,B as fractions of 255.")  # fmt: skip
+@option("--bgr", is_flag=True, needs="--onnx", help="Channels in the order B, G, R.")
+@option("--runtime", type=click.Choice(RUNTIMES), default="auto", show_default=True,
+        needs="--onnx", help="What runs the model.")  # fmt: skip
+@option("--threads", type=int, needs="--onnx",
+        help="Inference threads.  [default: every processor]")  # fmt: skip
+def command(options: EmbedCommandOptions) -> None:
     """Writes an embedding of every tracklet, in the order of the dataset, to a Parquet file.
 
-    RUN is a folder made by `lpw train`; --onnx takes any other model. Options of the model (pooling
-    to threads) belong to --onnx: a run knows its own.
+    RUN is a folder made by `lpw train`; --onnx takes any other model. A run knows its own input
+    size, normalisation and pooling.
     """
-    if (run is None) == (onnx is None):
-        raise click.UsageError("give either RUN or --onnx")
-    set_style("json" if as_json else "auto")
-    if run is not None:
-        refuse_idle(_OF_MODEL, "--onnx", needed=False)
-        _embed_by_run(run, values, as_json=as_json)
-    elif onnx is not None:
-        refuse_idle(_OF_RUN, "RUN", needed=False)
-        _embed_by_model(onnx, values, as_json=as_json)
+    if options.onnx is not None:
+        _embed_by_model(options, options.onnx)
+    elif options.run is not None and options.per_frame:
+        _embed_frames(options, options.run)
+    elif options.run is not None:
+        _embed_by_run(options, options.run)
 
 
-def _embed_by_model(onnx: Path, values: dict[str, Any], *, as_json: bool) -> None:
+def _embed_by_model(options: EmbedCommandOptions, onnx: Path) -> None:
     from lpw_toolkit.dataset.clip_index import open_index
 
-    data, out, images = (values.pop(name) for name in ("data", "out", "images"))
-    values = {name: value for name, value in values.items() if name not in _OF_RUN}
-    options = _read_options(values)
-    index = open_index(open_named(data).root, source=images)
-    embedder = open_embedder(onnx, options)
-    report = embed_dataset(index, embedder, out, options)
-    if as_json:
-        say_json({"out": str(out), **vars(report), "settings": embedder.settings})
-        return
+    settings = _take_settings(options)
+    index = open_index(open_named(options.dataset).root, source=options.images)
+    embedder = open_embedder(onnx, settings)
+    report = embed_dataset(index, embedder, options.out, settings)
     rows = f"{report.n_images} frames" if options.per_frame else f"{report.n_tracklets} tracklets"
     how = "{runtime}, {precision}, {threads} threads, batches of {batch_size}".format(
         **embedder.settings
     )
-    say(f"{out}: {rows}, {report.dimension} numbers each, from {report.n_images} images ({how})")
+    say_result(
+        {"out": str(options.out), **vars(report), "settings": embedder.settings},
+        f"{options.out}: {rows}, {report.dimension} numbers each, from {report.n_images} images "
+        f"({how})",
+    )
 
 
-def _embed_by_run(run: Path, values: dict[str, Any], *, as_json: bool) -> None:
+def _embed_by_run(options: EmbedCommandOptions, run: Path) -> None:
     from lpw_toolkit.dataset.dataset import refuse_inside_dataset
     from lpw_toolkit.embedding.embeddings import write_embeddings
     from rqen.inference.run_vectors import ScoringOptions, embed_run, refuse_unscored, write_quality
 
-    out, quality = values["out"], values["quality"]
-    for place in (out, quality):
-        if place is not None:
-            refuse_inside_dataset(place)
+    out, quality = options.out, options.quality
+    refuse_inside_dataset(out)
     if quality is not None:
+        refuse_inside_dataset(quality)
         refuse_unscored(run)
-        if values["per_frame"]:
-            raise click.UsageError("--quality goes with vectors of tracklets, not with --per-frame")
-    batch = ScoringOptions.batch if values["batch_size"] is None else values["batch_size"]
-    options = ScoringOptions(batch, values["workers"], values["images"], values["precision"])
-    if values["per_frame"]:
-        _embed_frames(run, values, options, as_json=as_json)
-        return
-    found = embed_run(run, open_named(values["data"]).root, options)
+    batch = ScoringOptions.batch if options.batch_size is None else options.batch_size
+    scoring = ScoringOptions(batch, options.workers, options.images, options.precision)
+    found = embed_run(run, open_named(options.dataset).root, scoring)
     write_embeddings(
         out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts
     )
+    n_tracklets, dimension = found.vectors.shape
+    n_images = len(found.scores)
+    how = f"{found.facts.model}, {found.mode.name}, batches of {batch}"
+    lines = [
+        f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {n_images} images ({how})"
+    ]
     if quality is not None:
         write_quality(quality, found)
-    n_tracklets, dimension = found.vectors.shape
-    facts = {"n_tracklets": n_tracklets, "n_images": len(found.scores), "dimension": dimension}
-    if as_json:
-        said = {
+        lines.append(f"{quality}: {found.n_regions} scores for each of {n_images} images")
+    say_result(
+        {
             "out": str(out),
             "quality": quality and str(quality),
-            **facts,
+            "n_tracklets": n_tracklets,
+            "n_images": n_images,
+            "dimension": dimension,
             "n_regions": found.n_regions,
-        }
-        say_json({**said, "model": found.facts.model, "mode": vars(found.mode)})
-        return
-    how = f"{found.facts.model}, {found.mode.name}, batches of {options.batch}"
-    say(
-        f"{out}: {n_tracklets} tracklets, {dimension} numbers each, from {len(found.scores)} "
-        f"images ({how})"
+            "model": found.facts.model,
+            "mode": vars(found.mode),
+        },
+        *lines,
     )
-    if quality is not None:
-        say(f"{quality}: {found.n_regions} scores for each of {len(found.scores)} images")
 
 
-def _embed_frames(
-    run: Path, values: dict[str, Any], options: "ScoringOptions", *, as_json: bool
-) -> None:
+def _embed_frames(options: EmbedCommandOptions, run: Path) -> None:
+    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
     from rqen.inference.frame_vectors import write_frame_vectors
+    from rqen.inference.run_vectors import ScoringOptions
 
+    refuse_inside_dataset(options.out)
+    batch = ScoringOptions.batch if options.batch_size is None else options.batch_size
     n_images, dimension = write_frame_vectors(
-        run, open_named(values["data"]).root, values["out"], options
+        run,
+        open_named(options.dataset).root,
+        options.out,
+        ScoringOptions(batch, options.workers, options.images, options.precision),
     )
-    if as_json:
-        say_json({"out": str(values["out"]), "n_images": n_images, "dimension": dimension})
-        return
-    say(
-        f"{values['out']}: {n_images} frames, {dimension} numbers each, regions weighted by their "
-        f"scores"
+    say_result(
+        {"out": str(options.out), "n_images": n_images, "dimension": dimension},
+        f"{options.out}: {n_images} frames, {dimension} numbers each, regions weighted by their "
+        f"scores",
     )
 
 
-def _read_options(values: dict[str, Any]) -> EmbedOptions:
-    size, frames = values.pop("size"), values.pop("frames")
-    if frames != "all" and not frames.isdecimal():
-        raise LpwError("--frames", frames, "all, or a number of frames", "correct it")
-    if values["batch_size"] is None:
-        del values["batch_size"]
-    values["mean"] = _read_triple("--mean", values["mean"], IMAGENET_MEAN, 0.0)
-    values["std"] = _read_triple("--std", values["std"], IMAGENET_STD, 1.0)
+def _take_settings(options: EmbedCommandOptions) -> EmbedOptions:
+    """The settings of the model. Errors: LpwError."""
+    if options.frames != "all" and not options.frames.isdecimal():
+        raise LpwError("--frames", options.frames, "all, or a number of frames", "correct it")
     return EmbedOptions(
-        **values,
-        size_px=parse_size(size) if size else None,
-        frames=None if frames == "all" else int(frames),
+        pooling=options.pooling,
+        frames=None if options.frames == "all" else int(options.frames),
+        per_frame=options.per_frame,
+        flip=options.flip,
+        size_px=parse_size(options.size) if options.size else None,
+        mean=_read_triple("--mean", options.mean, IMAGENET_MEAN, 0.0),
+        std=_read_triple("--std", options.std, IMAGENET_STD, 1.0),
+        bgr=options.bgr,
+        batch_size=EmbedOptions.batch_size if options.batch_size is None else options.batch_size,
+        runtime=options.runtime,
+        precision=options.precision,
+        threads=options.threads,
     )
 
 

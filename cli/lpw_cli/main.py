@@ -5,42 +5,54 @@ import os
 import re
 import signal
 import sys
+import traceback
 from traceback import walk_tb
 from types import FrameType
 
 import click
 
-from lpw_cli.say import guard_terminal, say, say_click_error
+from lpw_cli.command import did_you_mean, option
+from lpw_cli.say import guard_terminal, output, say_click_error, say_error, set_output
 from lpw_toolkit.files.limits import is_about_limit, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
-COMMANDS = {
-    "build-tracklets": "Street video becomes an LPW-style dataset of tracklets.",
-    "relink": "The same detections, linked another way: no second detection.",
-    "link": "The linker alone: MOT text in, MOT text out.",
-    "score-tracklets": "Tracklets against ground truth: purity, yield, cleanup cost.",
-    "import": "A published benchmark (PRID 2011, iLIDS-VID, MARS, LPW) becomes a dataset.",
-    "info": "Counts and settings of a dataset.",
-    "check": "Verify every table, row and image of a dataset.",
-    "locate": "Say where the images or videos of a dataset are on this machine.",
-    "show": "Contact sheets and timelines of a dataset as a local HTML page.",
-    "clean": "A person's decisions on tracklets, kept line by line, and the clean dataset that "
-    "they make.",
-    "pack": "Write the images end to end in one file, for training.",
-    "train": "Train RQEN, an ablation of it, or a method it is compared with.",
-    "embed": "One vector for each tracklet, by a trained run or an ONNX model.",
-    "eval": "A run or embeddings under a protocol: CMC, mAP, mINP, with all that a number needs "
-    "beside it.",
-    "reproduce": "The paper's tables, ours beside them: runs what is missing, prints what is "
-    "there.",
-    "regions": "Key points become the division of the body that RQEN cuts its maps by.",
-    "quality": "Scores of a trained run painted on frames, with its last maps beneath.",
-    "export": "Write a dataset in the form another tool reads.",
-    "synth": "Draw a synthetic street: videos with exact ground truth.",
-    "demo": "Synthetic street to dataset to pictures, offline, in minutes.",
+GROUPS = {
+    "Build": {
+        "build-tracklets": "Make an LPW-style dataset of tracklets from street video.",
+        "relink": "Link the same detections another way, without a second detection.",
+        "link": "The linker alone: MOT text in, MOT text out.",
+        "score-tracklets": "Compare tracklets with ground truth: purity, yield, cleanup cost.",
+        "synth": "Draw a synthetic street: videos with exact ground truth.",
+    },
+    "Clean": {
+        "clean": "Review tracklets in a browser, and make the clean dataset of the decisions.",
+    },
+    "Benchmarks and other tools": {
+        "import": "Make a dataset of a published benchmark (PRID 2011, iLIDS-VID, MARS, LPW).",
+        "export": "Write a dataset in the form another tool reads.",
+    },
+    "Train": {
+        "train": "Train RQEN, an ablation of it, or a method it is compared with.",
+        "regions": "Divide the body by key points, for the regions of RQEN.",
+        "pack": "Write the images end to end in one file, for training.",
+    },
+    "Evaluate": {
+        "eval": "Evaluate a run or embeddings under a protocol: CMC, mAP, mINP.",
+        "embed": "Compute one vector for each tracklet, by a run or an ONNX model.",
+        "reproduce": "The paper's tables beside ours: run what is missing, print the rest.",
+    },
+    "Look": {
+        "info": "Counts and settings of a dataset.",
+        "show": "Contact sheets and timelines of a dataset as a local HTML page.",
+        "quality": "The quality scores of a run, painted on frames.",
+        "check": "Verify every table, row and image of a dataset.",
+        "locate": "Say where the images or videos of a dataset are on this machine.",
+        "demo": "From a synthetic street to a table of results, offline, in minutes.",
+    },
 }
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 _MODULES = {"import": "import_benchmark"}  # `import` is no name that Python imports
-INTERRUPTED = "stopped; what is finished is kept: run the same command again to go on"
+INTERRUPTED = "stopped; finished work is kept: run the same command again to resume"
 
 
 class LazyGroup(click.Group):
@@ -61,23 +73,46 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was named. Errors: UsageError that suggests the nearest."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(
+                f"No such command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:<{width}}", text) for name, text in commands.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LPW"},
+    epilog="`lpw COMMAND --help` explains one command. Options can also stand in the environment: "
+    "LPW_TRAIN_RECIPE=fast is `lpw train --recipe fast`. -q, -v and --json work on both sides of "
+    "COMMAND.",
+)
 @click.version_option(package_name="lpw-toolkit", prog_name="lpw")
-@click.option(
+@option(
     "--limit",
     "limits",
     multiple=True,
     metavar="NAME=VALUE",
+    allow_from_autoenv=False,
     help="Raise a bound on what a file may cost.",
 )
-def main(limits: tuple[str, ...]) -> None:
+@option("--json", "as_json", is_flag=True, help="Print results, notes and errors as JSON.")
+@option("-q", "--quiet", is_flag=True, help="No progress and no notes.")
+@option("-v", "--verbose", is_flag=True, help="Also print times and tracebacks.")
+def main(*, limits: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> None:
     """Street video to person re-identification: tracklets, cleaning, protocols, RQEN."""
+    set_output(as_json=as_json, quiet=quiet, verbose=verbose)
     for text in limits:
         set_limit(text)
 
@@ -105,7 +140,7 @@ def run() -> None:
         code = _close_stdout()
     except OSError as error:  # what was printed is still held back
         if code == 0:
-            say(f"lpw: {_describe_refusal(error)}", err=True)
+            say_error({"message": _describe_refusal(error)}, 2)
         _close_stdout()
         code = code or 2
     sys.exit(code)
@@ -117,65 +152,73 @@ def _flush_stdout() -> None:
 
 
 def _run_guarded() -> int:
-    from lpw_toolkit.errors import LpwError
-
+    """Runs the command; the exit code, after an error was printed in one line."""
+    words = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+    set_output(as_json="--json" in words)  # for errors of the call itself
     try:
         main(standalone_mode=False)
-    except LpwError as error:
-        say(f"lpw: {error}", err=True)
-        return LpwError.exit_code if is_about_limit(error.got) else error.exit_code
-    except click.ClickException as error:
-        say_click_error(error)
-        return error.exit_code
     except click.exceptions.Exit as done:
         return done.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        say(f"lpw: {INTERRUPTED}", err=True)
-        return 130
-    except _Stopped as stopped:
-        say(f"lpw: {INTERRUPTED}", err=True)
-        return stopped.exit_code
     except (
         BrokenPipeError,
         SystemExit,
-    ):  # click leaves by SystemExit where standard output is closed
+    ) as error:  # click leaves by SystemExit where standard output is closed, and after completion
+        if isinstance(error, SystemExit) and not error.code:
+            return 0
         return _close_stdout()
-    except OSError as error:
-        say(f"lpw: {_describe_refusal(error)}", err=True)
-        return 2
-    except (MemoryError, RecursionError) as error:
-        got = (
-            "more memory needed than there is"
-            if isinstance(error, MemoryError)
-            else "data nested too deeply"
-        )
-        say(
-            f"lpw: {LpwError('this command', got, 'a file of ordinary size', 'see `lpw check`')}",
-            err=True,
-        )
-        return LpwError.exit_code
-    except ModuleNotFoundError as error:
-        extra = find_extra(error.name or "")
-        if extra is None:
+    except BaseException as error:
+        if output().verbose:
+            traceback.print_exc()
+        code = _report_error(error)
+        if code is None:
             raise
-        got, do = (
-            f"no package {(error.name or '').partition('.')[0]}",
-            f'pip install "lpw-toolkit[{extra}]"',
-        )
-        say(f"lpw: {LpwError('this command', got, f'the extra `{extra}`', do)}", err=True)
-        return LpwError.exit_code
+        return code
     return 0
 
 
+def _report_error(error: BaseException) -> int | None:
+    """Prints what the user can do something about; its exit code, None for a bug of ours."""
+    from lpw_toolkit.errors import LpwError
+
+    if isinstance(error, click.ClickException):
+        say_click_error(error)
+        return error.exit_code
+    code = LpwError.exit_code
+    if isinstance(error, LpwError):
+        code = code if is_about_limit(error.got) else error.exit_code
+        near = did_you_mean(error.got, re.split(r",? or |, ", error.expected))
+        fields = {"message": f"{error}{near and ';' + near.lower().rstrip('?') + '?'}"}
+        fields |= vars(error)
+    elif isinstance(error, (click.Abort, KeyboardInterrupt, _Stopped)):
+        fields = {"message": INTERRUPTED}
+        code = error.exit_code if isinstance(error, _Stopped) else 130
+    elif isinstance(error, OSError):
+        fields = {"message": _describe_refusal(error)}
+    elif isinstance(error, (MemoryError, RecursionError)):
+        is_memory = isinstance(error, MemoryError)
+        got = "more memory needed than there is" if is_memory else "data nested too deeply"
+        told = LpwError("this command", got, "a file of ordinary size", "see `lpw check`")
+        fields = {"message": str(told)}
+    elif isinstance(error, ModuleNotFoundError) and (extra := find_extra(error.name or "")):
+        got = f"no package {(error.name or '').partition('.')[0]}"
+        do = f'pip install "lpw-toolkit[{extra}]"'
+        fields = {"message": str(LpwError("this command", got, f"the extra `{extra}`", do))}
+    else:
+        return None
+    say_error(fields, code)
+    return code
+
+
 def find_extra(module: str) -> str | None:
-    """The extra of this package that a module comes with; None for one that no extra names."""
+    """The extra of this package that a module comes with; None for one that no extra names; the
+    first where several do."""
     from importlib.metadata import requires
 
     package = module.partition(".")[0].replace("_", "-")
     found = [
         re.match(r"([\w.-]+).*extra == .(\w+)", line) for line in requires("lpw-toolkit") or []
     ]
-    return {match[1]: match[2] for match in found if match}.get(package)
+    return {match[1]: match[2] for match in reversed(found) if match}.get(package)
 
 
 def _describe_refusal(error: OSError) -> str:

@@ -8,19 +8,19 @@ import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpw_cli.say import say
+from lpw_cli.command import Function, option, renamed_option
+from lpw_cli.say import say_note
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
 
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.dataset import Dataset
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Config = TypeVar("Config")
+__all__ = ["renamed_option"]  # for the commands
 
 
 class _NamedPath(click.Path):
@@ -44,51 +44,89 @@ class _NamedPath(click.Path):
 FOLDER, OUT_FILE = _NamedPath(whole=True), _NamedPath(whole=False)
 #: A film keeps the name of the link that leads to it; whoever opens it follows the link.
 VIDEO = click.Path(path_type=Path)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as JSON, progress as JSON lines."
-)
+
+
+def dataset_argument(function: Function) -> Function:
+    """DATASET or --data; a command that gets none takes the only dataset at hand."""
+    for decorate in (
+        option(
+            "--data",
+            type=FOLDER,
+            instead_of="dataset",
+            help="The dataset, in place of DATASET.  [default: the only one at hand]",
+        ),
+        click.argument("dataset", type=FOLDER, required=False),
+    ):
+        function = decorate(function)
+    return function
 
 
 def config_options(
-    config: type, *, skip: tuple[str, ...] = (), names: dict[str, str] | None = None
-) -> Callable[[Command], Command]:
-    """One option for each field of a configuration dataclass, with its docstring as help; not given
-    means None.
+    config: type,
+    into: str,
+    *,
+    heading: str,
+    first: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
+    names: dict[str, str] | None = None,
+    needs: dict[str, str] | None = None,
+) -> Callable[[Function], Function]:
+    """One option for each field of a configuration dataclass, with its docstring as help.
 
     Args:
+        into: the field of the command's own dataclass that gets what was given, as `Changes`.
+        heading: of all of them in `--help`, but those that are shown `first`.
         skip: fields without an option.
         names: fields whose option has another name.
+        needs: fields whose option needs a condition (`command.Option`).
     """
     hints, texts = typing.get_type_hints(config), _attribute_texts(config)
 
-    def decorate(command: Command) -> Command:
+    def decorate(function: Function) -> Function:
         for field in reversed(dataclasses.fields(config)):
-            if field.name not in skip:
-                name = (names or {}).get(field.name, field.name)
-                shown = f"{texts.get(field.name, '')}  [default: {field.default}]"
-                command = _option(name, hints[field.name], shown, flag=field.default is False)(
-                    command
-                )
-        return command
+            if field.name in skip:
+                continue
+            name = (names or {}).get(field.name, field.name)
+            function = option(
+                *_spell(name, hints[field.name], field.default),
+                **_kind(hints[field.name]),
+                default=None,
+                help=_describe(texts.get(field.name, ""), field.default),
+                heading=None if field.name in first else heading,
+                needs=(needs or {}).get(field.name, ()),
+                field=(field.name, into),
+            )(function)
+        return function
 
     return decorate
 
 
-def _option(name: str, kind: Any, text: str, *, flag: bool) -> Callable[[Command], Command]:
-    option = f"--{name.replace('_', '-')}"
+def _spell(name: str, kind: Any, default: object) -> tuple[str, str]:
+    spelt = f"--{name.replace('_', '-')}"
+    return (f"{spelt}/--no-{spelt[2:]}" if kind is bool and default is True else spelt), name
+
+
+def _kind(kind: Any) -> dict[str, Any]:
     if kind is bool:
-        return click.option(
-            option if flag else f"{option}/--no-{option[2:]}",
-            name,
-            default=None,
-            is_flag=True,
-            help=text,
-        )
+        return {"is_flag": True}
     if typing.get_origin(kind) is typing.Literal:
-        return click.option(option, name, type=click.Choice(typing.get_args(kind)), help=text)
+        return {"type": click.Choice(typing.get_args(kind))}
     if isinstance(kind, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
-    return click.option(option, name, type=FOLDER if kind is Path else kind, help=text)
+    return {"type": FOLDER if kind is Path else kind}
+
+
+def _describe(text: str, default: object) -> str:
+    """The help of an option; what a docstring says of None is its default."""
+    shown = f"  [default: {default}]"
+    if default is None:
+        text, none, chosen = text.partition("None ")
+        shown = f"  [default: {chosen.removeprefix('is ').rstrip('.')}]" if none else ""
+    elif isinstance(default, bool):
+        shown = "  [default: on]" if default else ""
+    text = text.rstrip(" ;.")
+    is_list = re.match(r"\w+ \|", text)  # auto | float32 | bfloat16
+    return f"{text if is_list else text[:1].upper() + text[1:]}.{shown}"
 
 
 def _attribute_texts(config: type) -> dict[str, str]:
@@ -103,40 +141,20 @@ def _attribute_texts(config: type) -> dict[str, str]:
     return texts
 
 
-def take_config(
-    config: type[Config],
-    values: dict[str, Any],
-    *,
-    base: Config | None = None,
-    names: dict[str, str] | None = None,
-    **fixed: Any,
-) -> Config:
-    """A configuration from `base` (or the defaults), what was given, and what is `fixed`; used
-    `values` are removed."""
-    given = dict(fixed)
-    for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        value = values.pop((names or {}).get(field.name, field.name), None)
-        if value is not None:
-            given[field.name] = value
-    if base is None:
-        return config(**given)
-    return dataclasses.replace(base, **given)  # type: ignore[type-var]
+def check_suffix(name: str, place: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Refuses early what could not be written after the work. Errors: LpwError."""
+    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
 
-
-def is_given(name: str) -> bool:
-    """Whether the parameter stands on the command line."""
-    return (
-        click.get_current_context().get_parameter_source(name)
-        == click.core.ParameterSource.COMMANDLINE
-    )
-
-
-def refuse_idle(names: tuple[str, ...], owner: str, *, needed: bool) -> None:
-    """An option that would change nothing is a mistake, not a wish. Errors: UsageError unless
-    `owner` is `needed`."""
-    given = [name for name in names if is_given(name)]
-    if given and not needed:
-        raise click.UsageError(f"--{given[0].rstrip('_').replace('_', '-')} belongs to {owner}")
+    if place is None:
+        return
+    if place.suffix.lower() not in suffixes:
+        expected = f"a name that ends in {' or '.join(suffixes)}"
+        raise LpwError(f"option {name}", str(place), expected, "name it so")
+    if place.is_dir():
+        raise LpwError(
+            f"option {name}", f"the folder {place}", "a file to be written", "name the file"
+        )
+    refuse_inside_dataset(place)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -161,7 +179,7 @@ def dataset_folder(given: Path | None) -> Path:
     if given is not None:
         return given
     found = find_dataset(Path.cwd())
-    say(f"dataset: {found.name}", err=True)
+    say_note(f"dataset: {found.name}")
     return found
 
 
@@ -171,7 +189,7 @@ def open_named(given: Path | None) -> "Dataset":
     from lpw_toolkit.dataset.dataset import open_dataset
 
     dataset = open_dataset(dataset_folder(given))
-    say(*(f"note: {note}" for note in dataset.unverified), err=True)
+    say_note(*(f"note: {note}" for note in dataset.unverified))
     return dataset
 
 
@@ -179,7 +197,7 @@ def default_out(source: Path, suffix: str) -> Path:
     """The output next to the current folder's other things when none is named (which is
     printed)."""
     out = Path(f"{source.resolve().stem if source.is_file() else source.resolve().name}{suffix}")
-    say(f"output: {out}", err=True)
+    say_note(f"output: {out}")
     return out
 
 

@@ -1,85 +1,114 @@
 """`lpw quality`: what a run's quality predictor says, painted on frames."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from lpw_cli.options import FOLDER, dataset_folder, json_option
-from lpw_cli.say import say, say_json
-from lpw_toolkit.progress import set_style
+from lpw_cli.command import lpw_command, option
+from lpw_cli.options import FOLDER, dataset_argument, dataset_folder
+from lpw_cli.say import say_result
 
 
-@click.command()
+@dataclass(frozen=True, kw_only=True)
+class QualityCommandOptions:
+    """The options of `lpw quality`."""
+
+    run: Path
+    dataset: Path | None
+    out: Path
+    n_tracklets: int
+    names: tuple[str, ...]
+    n_among: int | None
+    n_frames: int
+    seed: int
+    mask: Path | None
+    workers: int
+
+
+@lpw_command(QualityCommandOptions)
 @click.argument("run", type=FOLDER)
-@click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
-@click.option(
+@dataset_argument
+@option(
     "--out", type=FOLDER, default=Path("quality"), show_default=True, help="Folder to be written."
 )
-@click.option(
-    "--tracklets", "n_tracklets", type=click.IntRange(1, 500), help="How many.  [default: 6]"
+@option(
+    "--tracklets",
+    "n_tracklets",
+    type=click.IntRange(1, 500),
+    default=6,
+    show_default=True,
+    needs="no --tracklet",
+    help="How many tracklets.",
 )
-@click.option(
+@option(
     "--tracklet",
     "names",
     multiple=True,
     metavar="ID",
-    help="Show this one; can be given several times.",
+    help="Show this tracklet; can be given several times.",
 )
-@click.option(
+@option(
     "--among",
     "n_among",
     type=click.IntRange(1),
-    help="Score so many, drawn by --seed.  [default: all]",
+    needs="no --tracklet",
+    help="Choose among this many tracklets, drawn by --seed.  [default: all]",
 )
-@click.option(
+@option(
     "--frames",
     "n_frames",
     type=click.IntRange(2, 24),
     default=10,
     show_default=True,
-    help="In a row.",
+    help="Frames in a row.",
 )
-@click.option(
+@option(
     "--seed",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Of draws, and among equals.",
+    needs="no --tracklet",
+    help="Random seed of draws, and of the order of equal scores.",
 )
-@click.option(
+@option(
     "--mask",
     type=FOLDER,
-    help="Frame what was planted: the table made with a dataset with planted noise.",
+    help="Outline the corrupted regions: the table made with a corrupted dataset.",
 )
-@click.option(
+@option(
     "--workers",
     type=click.IntRange(0),
     default=1,
     show_default=True,
     help="Processes that read ahead.",
 )
-@json_option
-def command(
-    run: Path, *, data: Path | None, out: Path, workers: int, as_json: bool, **values: Any
-) -> None:
+def command(options: QualityCommandOptions) -> None:
     """Paints the scores that RUN gives to every region on frames, with the last maps beneath: PNGs
     and a local page.
 
     Shown are the tracklets whose scores differ most, or those named by --tracklet.
     """
-    set_style("json" if as_json else "auto")
-    if values["names"] and (values["n_tracklets"] is not None or values["n_among"] is not None):
-        raise click.UsageError("--tracklet names what is shown: leave --tracklets and --among out")
     from rqen.inference.run_vectors import ScoringOptions
     from rqen.quality_page.quality_page import QualityOptions, refuse_unweighted, write_quality_page
 
-    refuse_unweighted(run)
-    given = {name: value for name, value in values.items() if value is not None}
-    files = write_quality_page(
-        run, dataset_folder(data), out, QualityOptions(**given), ScoringOptions(n_workers=workers)
+    refuse_unweighted(options.run)
+    shown = QualityOptions(
+        n_tracklets=options.n_tracklets,
+        names=options.names,
+        n_among=options.n_among,
+        n_frames=options.n_frames,
+        seed=options.seed,
+        mask=options.mask,
     )
-    if as_json:
-        say_json({"page": str(files[0]), "pictures": [str(file) for file in files[1:]]})
-    else:
-        say(f"open {files[0]}")
+    files = write_quality_page(
+        options.run,
+        dataset_folder(options.dataset),
+        options.out,
+        shown,
+        ScoringOptions(n_workers=options.workers),
+    )
+    say_result(
+        {"page": str(files[0]), "pictures": [str(file) for file in files[1:]]},
+        f"open {files[0]}",
+    )

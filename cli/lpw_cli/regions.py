@@ -1,15 +1,16 @@
 """`lpw regions`: from key points to the division of the body that RQEN cuts its maps by."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpw_cli.options import FOLDER, OUT_FILE, json_option, open_named
-from lpw_cli.say import say, say_json
-from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
+from lpw_cli.command import lpw_command, option
+from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_argument, open_named
+from lpw_cli.say import say_note, say_result
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
     from rqen.body.key_points import BodyPoints
@@ -18,118 +19,113 @@ if TYPE_CHECKING:
 _SUFFIXES = (".png", ".html")
 
 
-@click.command()
-@click.argument("dataset", type=FOLDER, required=False)
-@click.option(
+@dataclass(frozen=True, kw_only=True)
+class RegionsOptions:
+    """The options of `lpw regions`."""
+
+    dataset: Path | None
+    landmarks: Path | None
+    pose: str | None
+    download: bool
+    n_images: int
+    seed: int
+    image_size: int
+    min_confidence: float | None
+    out: Path | None
+
+
+@lpw_command(RegionsOptions, one_of=("--landmarks", "--pose"))
+@dataset_argument
+@option(
     "--landmarks",
     type=FOLDER,
     help="Table of 14 joints per image, in CPM's order: path,x1..x14,y1..y14.",
 )
-@click.option(
-    "--pose", metavar="WEIGHTS", help="Find them by this YOLO pose model, such as yolo11n-pose.pt."
+@option("--pose", metavar="WEIGHTS",
+        help="Find joints with this YOLO pose model, such as yolo11n-pose.pt.")  # fmt: skip
+@option(
+    "--out",
+    "--show",
+    "out",
+    type=OUT_FILE,
+    help="Joints, sets, cuts and rows (Figure 3) as this .png or .html.",
 )
-@click.option(
-    "--download", is_flag=True, help="Fetch official pose weights that are not on this machine."
-)
-@click.option(
-    "--images", "n_images", type=click.IntRange(1), help="Images for --pose.  [default: 2000]"
-)
-@click.option("--seed", type=click.IntRange(0), help="Of the draw of these images.  [default: 0]")
-@click.option(
-    "--image-size", type=click.IntRange(32, 4096), help="Longer side of its input.  [default: 320]"
-)
-@click.option(
+@option(
     "--min-confidence",
     type=click.FloatRange(0, 1),
-    help="Joints less sure do not count.  [default: 0.5]",
+    help="Ignore joints below this confidence.  [default: 0.5]",
 )
-@click.option(
-    "--show", type=OUT_FILE, help="Joints, sets, cuts and rows (Figure 3) as this .png or .html."
+@option("--download", is_flag=True, needs="--pose",
+        help="Fetch official pose weights that are not on this machine.")  # fmt: skip
+@option(
+    "--images",
+    "n_images",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    needs="--pose",
+    help="How many images are used.",
 )
-@json_option
-def command(dataset: Path | None, *, show: Path | None, as_json: bool, **values: Any) -> None:
+@option("--seed", type=click.IntRange(0), default=0, show_default=True, needs="--pose",
+        help="Random seed for choosing these images.")  # fmt: skip
+@option(
+    "--image-size",
+    type=click.IntRange(32, 4096),
+    default=320,
+    show_default=True,
+    needs="--pose",
+    help="Longer side of the model's input in pixels.",
+)
+def command(options: RegionsOptions) -> None:
     """Divides the body by the key points of DATASET: three sets of joints, their centres, the cuts
     between.
 
     Give --landmarks or --pose. The division comes as a `--set model.division=[…]` for `lpw train`.
     """
-    set_style("json" if as_json else "auto")
-    _check_choice(values)
-    _check_place(show)
-    opened = open_named(dataset)
-    found, min_confidence = _find_joints(opened, values)
+    check_suffix("--out", options.out, _SUFFIXES)
+    opened = open_named(options.dataset)
+    found, min_confidence = _find_joints(opened, options)
     for note in found.notes:
-        say(f"left out: {note}", err=True)
+        say_note(f"left out: {note}")
     from rqen.body.landmarks import divide_body
 
     seen = found.seen(min_confidence)
     division = divide_body(found.points[..., 1], seen)
-    if show is not None:
-        _write_picture(show, opened, found, min_confidence, division)
-        say(f"written: {show}", err=True)
-    if as_json:
-        say_json(_report(found, division))
-    else:
-        say(*_describe(found, division))
+    if options.out is not None:
+        _write_picture(options.out, opened, found, min_confidence, division)
+        say_note(f"written: {options.out}")
+    say_result(_report(found, division), *_describe(found, division))
 
 
-def _check_choice(values: dict[str, Any]) -> None:
-    if (values["landmarks"] is None) == (values["pose"] is None):
-        raise click.UsageError("give either --landmarks or --pose")
-    for name in ("download", "n_images", "seed", "image_size"):
-        if values["pose"] is None and values[name]:
-            raise click.UsageError(
-                f"--{name.removeprefix('n_').replace('_', '-')} belongs to --pose"
-            )
-
-
-def _check_place(show: Path | None) -> None:
-    """Refuses early what could not be written after the work."""
-    if show is None:
-        return
-    if show.suffix.lower() not in _SUFFIXES:
-        raise LpwError(
-            "option --show",
-            str(show),
-            f"a name that ends in {' or '.join(_SUFFIXES)}",
-            "name it so",
-        )
-    if show.is_dir():
-        raise LpwError(
-            "option --show", f"the folder {show}", "a file to be written", "name the picture"
-        )
-    refuse_inside_dataset(show)
-
-
-def _find_joints(dataset: Dataset, values: dict[str, Any]) -> "tuple[BodyPoints, float]":
+def _find_joints(dataset: Dataset, options: RegionsOptions) -> "tuple[BodyPoints, float]":
     """The joints, and how sure one must be to count."""
     from rqen.body.key_points import MIN_CONFIDENCE, read_landmarks
 
-    given = values["min_confidence"]
-    if values["landmarks"] is not None:
-        found, has_confidence = read_landmarks(values["landmarks"], dataset)
+    given = options.min_confidence
+    if options.landmarks is not None:
+        found, has_confidence = read_landmarks(options.landmarks, dataset)
         if given is not None and not has_confidence:
             do = "leave the option out"
             raise LpwError(
                 "option --min-confidence", str(given), "landmarks with columns c1 to c14", do
             )
     else:
-        found = _find_by_pose(dataset, values)
+        found = _find_by_pose(dataset, options)
     return found, MIN_CONFIDENCE if given is None else given
 
 
-def _find_by_pose(dataset: Dataset, values: dict[str, Any]) -> "BodyPoints":
+def _find_by_pose(dataset: Dataset, options: RegionsOptions) -> "BodyPoints":
     import numpy as np
 
     from lpw_toolkit.detection.pose import PoseOptions, open_pose
     from rqen.body.key_points import draw_rows, find_points
 
-    sizes = {} if values["image_size"] is None else {"image_size": values["image_size"]}
-    model = open_pose(PoseOptions(values["pose"], download=values["download"], **sizes))
-    say(model.note, err=True)
-    rows = draw_rows(
-        dataset, values["n_images"] or 2000, np.random.default_rng(values["seed"] or 0)
+    weights = options.pose or ""  # given: --landmarks is not
+    model = open_pose(
+        PoseOptions(weights, download=options.download, image_size=options.image_size)
     )
+    say_note(model.note)
+    rows = draw_rows(dataset, options.n_images, np.random.default_rng(options.seed))
     return find_points(dataset, rows, model)
 
 

@@ -1,14 +1,15 @@
 """`lpw reproduce`: the paper's tables, ours beside them."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lpw_cli.options import FOLDER, OUT_FILE, dataset_folder
-from lpw_cli.say import say, say_text
+from lpw_cli.command import lpw_command, option
+from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
+from lpw_cli.say import output, say_note, say_text
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.progress import set_style
 from rqen.reproduce.forms import FORMS, format_report
 from rqen.reproduce.paper import NAMES
 
@@ -17,127 +18,146 @@ if TYPE_CHECKING:
     from rqen.reproduce.plan import Item, ReproducePlan, Request
     from rqen.reproduce.record import Record
 
+_RUNS = "no TABLE table1"  # table1 counts datasets and runs nothing
 
-@click.command()
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceOptions:
+    """The options of `lpw reproduce`."""
+
+    table: str
+    dataset: tuple[Path, ...]
+    test_data: Path | None
+    protocol: str | None
+    recipe: str
+    backbone: str | None
+    weights: str | None
+    changes: tuple[str, ...]
+    methods: tuple[str, ...]
+    onnx: Path | None
+    seeds: str
+    splits: str
+    out: Path | None
+    only_report: bool
+    plot: Path | None
+    download: bool
+    workers: int
+    form: str
+
+
+@lpw_command(ReproduceOptions)
 @click.argument("table", type=click.Choice(NAMES))
-@click.option(
+@click.argument("dataset", type=FOLDER, nargs=-1, metavar="[DATASET]...")
+@option(
     "--data",
     type=FOLDER,
     multiple=True,
-    help="Dataset; several for table1.  [default: the one at hand]",
+    instead_of="dataset",
+    help="The dataset, in place of DATASET; several for table1.  [default: the only one at hand]",
 )
-@click.option("--test-data", type=FOLDER, help="Dataset that is tested, of table5 and table6.")
-@click.option(
-    "--protocol", help="Of the test.  [default: the dataset's own; of table5, cross_dataset]"
+@option(
+    "--out",
+    type=FOLDER,
+    needs=_RUNS,
+    heading="Options",
+    help="Folder of runs and results.  [default: runs/reproduce-DATA-RECIPE]",
 )
-@click.option(
-    "--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file."
-)
-@click.option("--backbone", help="A backbone by name, or timm:NAME.  [default: the recipe's]")
-@click.option("--weights", help="imagenet, random, or a file.  [default: the recipe's]")
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="SECTION.KEY=VALUE",
-    help="Change a value of the recipe.",
-)
-@click.option(
-    "--method", "methods", multiple=True, help="A row to run; several.  [default: the table's]"
-)
-@click.option("--onnx", type=FOLDER, help="An ONNX model, whose vectors are a row too.")
-@click.option("--seeds", default="0", show_default=True, help="Numbers, such as 0,1,2.")
-@click.option("--splits", default="all", show_default=True, help="Numbers, such as 0,1, or all.")
-@click.option(
-    "--out", type=FOLDER, help="Folder of runs and results.  [default: runs/reproduce-DATA-RECIPE]"
-)
-@click.option("--only-report", is_flag=True, help="Run nothing: print what is there.")
-@click.option("--plot", type=OUT_FILE, help="CMC curves of the rows as this .png or .svg.")
-@click.option("--download", is_flag=True, help="Fetch public weights that are not on this machine.")
-@click.option(
-    "--workers",
-    type=click.IntRange(0),
-    default=1,
+@option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMS)),
+    default="table",
     show_default=True,
-    help="Processes that read ahead.",
+    help="How the table is printed.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMS)), default="table", show_default=True
+@option("--only-report", is_flag=True, needs=_RUNS, help="Run nothing: print the finished rows.")
+@option("--plot", type=OUT_FILE, needs=_RUNS, help="CMC curves of the rows as this .png or .svg.")
+@option(
+    "--method",
+    "methods",
+    multiple=True,
+    needs=_RUNS,
+    heading="Rows",
+    help="A row to run; can be given several times.  [default: the table's]",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def command(table: str, *, data: tuple[Path, ...], form: str, as_json: bool, **values: Any) -> None:
+@option("--onnx", type=FOLDER, needs=_RUNS, heading="Rows",
+        help="An ONNX model that gets a row too.")  # fmt: skip
+@option("--seeds", default="0", show_default=True, needs=_RUNS, heading="Rows",
+        help="Numbers, such as 0,1,2.")  # fmt: skip
+@option("--splits", default="all", show_default=True, needs=_RUNS, heading="Rows",
+        help="Numbers, such as 0,1, or all.")  # fmt: skip
+@option("--recipe", default="modern", show_default=True, needs=_RUNS, heading="Training",
+        help="A recipe by name, or a .toml file.")  # fmt: skip
+@option("--backbone", needs=_RUNS, heading="Training",
+        help="A backbone by name, or timm:NAME.  [default: the recipe's]")  # fmt: skip
+@option("--weights", needs=_RUNS, heading="Training",
+        help="imagenet, random, or a file.  [default: the recipe's]")  # fmt: skip
+@option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", needs=_RUNS,
+        heading="Training", help="Change a value of the recipe.")  # fmt: skip
+@option("--download", is_flag=True, needs=_RUNS, heading="Training",
+        help="Fetch public weights that are not on this machine.")  # fmt: skip
+@option("--workers", type=click.IntRange(0), default=1, show_default=True, needs=_RUNS,
+        heading="Training", help="Processes that read ahead.")  # fmt: skip
+@option("--test-data", type=FOLDER, needs=_RUNS, heading="Test",
+        help="Dataset of the test, for table5 and table6.")  # fmt: skip
+@option("--protocol", needs=_RUNS, heading="Test",
+        help="Its protocol.  [default: the dataset's own; for table5, cross_dataset]")  # fmt: skip
+def command(options: ReproduceOptions) -> None:
     """Runs what is missing of TABLE on the data at hand, and prints it beside what the paper
     prints.
 
-    A row is trained, embedded and tested once: started again, the command goes on where it was
-    stopped. A cell that was not run stays empty.
+    A row is trained, embedded and tested once: the same command again resumes after the last
+    finished row. A cell that was not run stays empty.
     """
-    form = "json" if as_json else form
-    set_style("json" if as_json else "auto")
-    roots = data or (dataset_folder(None),)
-    report = _count(roots) if table == "table1" else _reproduce(table, roots, values)
-    say_text(format_report(report, form))
+    roots = options.dataset or (dataset_folder(None),)
+    report = _count(roots) if options.table == "table1" else _reproduce(options, roots)
+    say_text(format_report(report, "json" if output().as_json else options.form))
 
 
 def _count(roots: tuple[Path, ...]) -> "Report":
     from lpw_toolkit.dataset.dataset import open_dataset
     from rqen.reproduce.counts import report_counts
 
-    context = click.get_current_context()
-    kept = ("table", "data", "form", "as_json")
-    for name in context.params:
-        if (
-            name not in kept
-            and context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        ):
-            raise click.UsageError(
-                f"table1 counts datasets: it takes --data and --format, not {_option(name)}"
-            )
     return report_counts([open_dataset(root) for root in roots])
 
 
-def _option(name: str) -> str:
-    return {"changes": "--set", "methods": "--method"}.get(name, f"--{name.replace('_', '-')}")
-
-
-def _reproduce(table: str, roots: tuple[Path, ...], values: dict[str, Any]) -> "Report":
+def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":
     from rqen.reproduce.plan import make_plan
     from rqen.reproduce.record import read_records
     from rqen.reproduce.report import make_report, widen_plan
 
     if len(roots) > 1:
-        raise click.UsageError(f"{table} takes one --data; table1 takes several")
-    request = _take_request(table, roots[0], values)
-    _check_plot(values["plot"])
+        raise click.UsageError(f"{options.table} takes one dataset; table1 takes several")
+    request = _take_request(options, roots[0])
+    check_suffix("--plot", options.plot, (".png", ".svg"))
     plan = make_plan(request)
     widen_plan(plan)  # refuses a folder of other settings before anything is run
-    if not values["only_report"]:
-        _run(plan, values)
+    if not options.only_report:
+        _run(plan, options)
     wide = widen_plan(plan)
     records = read_records(request.out, wide.items)
-    if values["plot"] is not None:
-        _draw(wide, records, values["plot"])
+    if options.plot is not None:
+        _draw(wide, records, options.plot)
     return make_report(wide, records)
 
 
-def _take_request(table: str, root: Path, values: dict[str, Any]) -> "Request":
+def _take_request(options: ReproduceOptions, root: Path) -> "Request":
     from lpw_toolkit.dataset.dataset import open_dataset
     from rqen.reproduce.plan import Request
 
-    changes = [f'model.{name}="{values[name]}"' for name in ("backbone", "weights") if values[name]]
-    out = values["out"]
+    network = {"backbone": options.backbone, "weights": options.weights}
+    changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
+    out = options.out
     if out is None:
         name = open_dataset(root).root.resolve().name
-        out = Path("runs") / f"reproduce-{name}-{Path(values['recipe']).stem}"
-        say(f"output: {out}", err=True)
-    splits = (
-        None if values["splits"] == "all" else _numbers("--splits", values["splits"], "0,1 or all")
-    )
+        out = Path("runs") / f"reproduce-{name}-{Path(options.recipe).stem}"
+        say_note(f"output: {out}")
+    splits = None if options.splits == "all" else _numbers("--splits", options.splits, "0,1 or all")
     return Request(
-        table, root, out, values["test_data"], values["protocol"], values["recipe"],
-        (*changes, *values["changes"]), values["methods"],
-        _numbers("--seeds", values["seeds"], "0,1,2"), splits,
-        values["onnx"],
+        options.table, root, out, options.test_data, options.protocol, options.recipe,
+        (*changes, *options.changes), options.methods,
+        _numbers("--seeds", options.seeds, "0,1,2"), splits,
+        options.onnx,
     )  # fmt: skip
 
 
@@ -150,19 +170,7 @@ def _numbers(option: str, text: str, example: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def _check_plot(place: Path | None) -> None:
-    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
-
-    if place is None:
-        return
-    if place.suffix.lower() not in (".png", ".svg"):
-        raise LpwError(
-            "option --plot", str(place), "a name that ends in .png or .svg", "name it so"
-        )
-    refuse_inside_dataset(place)
-
-
-def _run(plan: "ReproducePlan", values: dict[str, Any]) -> None:
+def _run(plan: "ReproducePlan", options: ReproduceOptions) -> None:
     from rqen.inference.run_vectors import ScoringOptions
     from rqen.reproduce.work import WorkOptions, run_plan
     from rqen.training.distributed import open_process_group
@@ -170,12 +178,12 @@ def _run(plan: "ReproducePlan", values: dict[str, Any]) -> None:
     def report(item: "Item", record: "Record") -> None:
         metrics = record["metrics"]
         shown = f"rank-1 {100 * metrics['cmc@1']:.1f}, mAP {100 * metrics['map']:.1f}"
-        say(f"{item.row.label}, split {item.split}, seed {item.seed}: {shown}", err=True)
+        say_note(f"{item.row.label}, split {item.split}, seed {item.seed}: {shown}")
 
-    n_workers = values["workers"]
-    options = WorkOptions(ScoringOptions(n_workers=n_workers), values["download"], n_workers)
+    n_workers = options.workers
+    work = WorkOptions(ScoringOptions(n_workers=n_workers), options.download, n_workers)
     with open_process_group() as team:
-        run_plan(plan, team, options, report)
+        run_plan(plan, team, work, report)
 
 
 def _draw(plan: "ReproducePlan", records: "dict[str, Record]", place: Path) -> None:
@@ -190,4 +198,4 @@ def _draw(plan: "ReproducePlan", records: "dict[str, Record]", place: Path) -> N
             "option --plot", "no row that was run", "one or more", "leave out --only-report"
         )
     draw_cmc(shown, place, title=f"{plan.test.name}, {plan.protocol}")
-    say(f"written: {place}", err=True)
+    say_note(f"written: {place}")

@@ -1,28 +1,74 @@
 """What the commands print: the one way to the terminal, where a name from elsewhere is only ever
-shown."""
+shown.
+
+Results go to standard output; notes, progress and errors to standard error. With `--json` the
+result is one line of JSON, and each line on standard error is JSON too.
+"""
 
 import io
 import sys
 import traceback
 import warnings
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import click
 
 from lpw_toolkit.names import json_text, show_name, show_text
+from lpw_toolkit.progress import set_style
+
+
+@dataclass(frozen=True)
+class Output:
+    """How much is printed, and how.
+
+    Attributes:
+        as_json: as JSON.
+        quiet: no progress and no notes.
+        verbose: also times and tracebacks.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+_output = Output()
+
+
+def output() -> Output:
+    """How much is printed now."""
+    return _output
+
+
+def set_output(*, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+    """Chooses how much is printed from now on."""
+    global _output
+    _output = Output(as_json, quiet, verbose)
+    set_style("none" if quiet else "json" if as_json else "auto")
 
 
 def say(*lines: object, err: bool = False) -> None:
     """Prints each of `lines` on a line of its own, whatever it holds.
 
     Args:
-        err: on standard error.
+        err: on standard error, with `--json` as JSON.
 
     Errors: OSError where what is printed is not taken.
     """
-    if lines:
+    if err and _output.as_json:
+        for line in lines:
+            _print(json_text({"note": str(line)}), err=True)
+    elif lines:
         _print("\n".join(map(show_name, lines)), err=err)
+
+
+def say_note(*lines: object) -> None:
+    """Prints what was chosen or left out, on standard error; nothing with `-q`. Errors: as
+    `say`."""
+    if not _output.quiet:
+        say(*lines, err=True)
 
 
 def say_text(text: str, *, err: bool = False) -> None:
@@ -36,9 +82,32 @@ def say_json(value: Any) -> None:
     _print(json_text(value), err=False)
 
 
+def say_result(fields: Any, *lines: object) -> None:
+    """Prints a result: `fields` with `--json`, `lines` else. Errors: as `say`."""
+    if _output.as_json:
+        say_json(fields)
+    else:
+        say(*lines)
+
+
+def say_error(fields: dict[str, Any], exit_code: int) -> None:
+    """Prints an error of one line, on standard error. Errors: as `say`.
+
+    Args:
+        fields: `message`, and where known its parts.
+    """
+    if _output.as_json:
+        _print(json_text({"error": fields, "exit_code": exit_code}), err=True)
+    else:
+        say(f"lpw: {fields['message']}", err=True)
+
+
 def say_click_error(error: click.ClickException) -> None:
     """Prints what click found wrong with the call, and how to call. Errors: as `say`."""
     whole, message = io.StringIO(), error.format_message()
+    if _output.as_json:
+        say_error({"message": show_name(message)}, error.exit_code)
+        return
     error.show(whole)
     shown = (
         message if isinstance(error, click.MissingParameter) else show_name(message)

@@ -1,20 +1,38 @@
 """`lpw synth`: a synthetic street."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 
+from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
-from lpw_cli.say import say
+from lpw_cli.say import say_result
 from lpw_toolkit.synth.street import STREETS, write_street
 
 
-@click.command()
-@click.argument("out", type=FOLDER)
-@click.option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-def command(out: Path, preset: str, seed: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SynthOptions:
+    """The options of `lpw synth`."""
+
+    folder: Path
+    preset: str
+    seed: int
+
+
+@lpw_command(SynthOptions)
+@click.argument("folder", type=FOLDER, required=False, metavar="OUT")
+@option("--out", type=FOLDER, instead_of="folder", must=True, help="The folder, in place of OUT.")
+@option("--preset", type=click.Choice(list(STREETS)), default="demo", show_default=True)
+@option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+def command(options: SynthOptions) -> None:
     """Draws a street of textured walkers to OUT: video/, truth/, detections/, persons.json."""
-    street = write_street(out, STREETS[preset], np.random.default_rng(seed))
-    say(f"{out}: {len(street.videos)} videos, {street.config.n_persons} persons")
+    street = write_street(
+        options.folder, STREETS[options.preset], np.random.default_rng(options.seed)
+    )
+    n_videos, n_persons = len(street.videos), street.config.n_persons
+    say_result(
+        {"out": str(options.folder), "n_videos": n_videos, "n_persons": n_persons},
+        f"{options.folder}: {n_videos} videos, {n_persons} persons",
+    )

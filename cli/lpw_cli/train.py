@@ -1,107 +1,134 @@
 """`lpw train`: RQEN, its ablations and the methods it is compared with."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lpw_cli.options import FOLDER, json_option, open_named
-from lpw_cli.say import say, say_json
+from lpw_cli.command import lpw_command, option
+from lpw_cli.options import FOLDER, dataset_argument, open_named
+from lpw_cli.say import say_note, say_result
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.progress import set_style
 
 if TYPE_CHECKING:
+    from lpw_toolkit.dataset.dataset import Dataset
     from rqen.training.job import TrainJob
 
 
-@click.command()
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """The options of `lpw train`."""
+
+    method: str
+    dataset: Path | None
+    recipe: str
+    backbone: str | None
+    weights: str | None
+    download: bool
+    split: str
+    changes: tuple[str, ...]
+    start_from: Path | None
+    out: Path | None
+    resume: bool
+    workers: int
+    tensorboard: bool
+
+
+@lpw_command(TrainOptions)
 @click.argument("method")
-@click.option("--data", type=FOLDER, help="Dataset.  [default: the one at hand]")
-@click.option(
-    "--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file."
-)
-@click.option("--backbone", help="A backbone by name, or timm:NAME.  [default: the recipe's]")
-@click.option("--weights", help="imagenet, random, or a file.  [default: the recipe's]")
-@click.option("--download", is_flag=True, help="Fetch public weights that are not on this machine.")
-@click.option(
+@dataset_argument
+@option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
+@option("--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file.")
+@option(
     "--split",
     default="0",
     show_default=True,
     help="Number of a split, all, or none: every named tracklet.",
 )
-@click.option(
+@option("--resume", is_flag=True, help="Resume a run that was stopped.")
+@option("--backbone", help="A backbone by name, or timm:NAME.  [default: the recipe's]",
+        heading="Network")  # fmt: skip
+@option("--weights", help="imagenet, random, or a file.  [default: the recipe's]",
+        heading="Network")  # fmt: skip
+@option("--download", is_flag=True, help="Fetch public weights that are not on this machine.",
+        heading="Network")  # fmt: skip
+@option("--start-from", type=FOLDER, help="Start from the weights of this run.",
+        heading="Network")  # fmt: skip
+@option(
     "--set",
     "changes",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
+    heading="Training",
     help="Change a value of the recipe.",
 )
-@click.option("--start-from", type=FOLDER, help="A run whose weights are the start.")
-@click.option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped, to the same end.")
-@click.option(
+@option(
     "--workers",
     type=click.IntRange(0),
     default=1,
     show_default=True,
+    heading="Training",
     help="Processes that read ahead.",
 )
-@click.option(
+@option(
     "--tensorboard",
     is_flag=True,
+    heading="Training",
     help="Also write the log as TensorBoard reads it, to RUN/tensorboard.",
 )
-@json_option
-def command(
-    method: str, *, data: Path | None, out: Path | None, split: str, as_json: bool, **options: Any
-) -> None:
+def command(options: TrainOptions) -> None:
     """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
 
-    The test split is never looked at. Under torchrun (`torchrun --nproc-per-node 4 -m cli train …`)
+    The test split is never used. Under torchrun (`torchrun --nproc-per-node 4 -m lpw_cli train …`)
     several processes train one network.
     """
     from rqen.training.distributed import open_process_group
     from rqen.training.train import train
 
-    set_style("json" if as_json else "auto")
-    root = open_named(data).root
+    dataset = open_named(options.dataset)
     with open_process_group() as team:
-        for job in _list_jobs(method, root, out, split, options):
+        for job in _list_jobs(options, dataset):
             if team.leads:
-                say(f"run: {job.out}", err=True)
+                say_note(f"run: {job.out}")
             run = train(job, team)
             if team.leads:
-                report = say_json if as_json else say
-                report({"run": str(run)} if as_json else f"trained: {run}")
+                say_result({"run": str(run)}, f"trained: {run}")
 
 
-def _list_jobs(
-    method: str, root: Path, out: Path | None, split: str, options: dict[str, Any]
-) -> "list[TrainJob]":
-    from lpw_toolkit.dataset.dataset import open_dataset
+def _list_jobs(options: TrainOptions, dataset: "Dataset") -> "list[TrainJob]":
     from lpw_toolkit.evaluation.trials import read_trials
     from rqen.recipe import read_recipe
     from rqen.training.job import TrainJob
 
-    changes = [
-        f'model.{name}="{options[name]}"' for name in ("backbone", "weights") if options[name]
-    ]
-    recipe = read_recipe(options["recipe"], (*changes, *options["changes"])).adapt(method)
+    method, split = options.method, options.split
+    network = {"backbone": options.backbone, "weights": options.weights}
+    changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
+    recipe = read_recipe(options.recipe, (*changes, *options.changes)).adapt(method)
     recipe.design(method)
-    base = out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
+    base = options.out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
     if split == "all":
-        numbers: list[int | None] = [trial.split for trial in read_trials(open_dataset(root))]
+        numbers: list[int | None] = [trial.split for trial in read_trials(dataset)]
         outs = [base / f"split{number}" for number in numbers]
     elif split == "none" or split.isdecimal():
         numbers, outs = [None if split == "none" else int(split)], [base]
     else:
         raise LpwError("option --split", split, "a number, all or none", "choose one of them")
-    shared = {
-        "start_from": options["start_from"], "download": options["download"],
-        "n_workers": options["workers"], "resume": options["resume"],
-        "tensorboard": options["tensorboard"],
-    }  # fmt: skip
+    if options.resume and not any((out / "run.json").is_file() for out in outs):
+        raise LpwError("option --resume", f"no run in {base}", "a run that was stopped",
+                       "leave --resume out, or name the run with --out")  # fmt: skip
     return [
-        TrainJob(root, place, method, recipe, split=number, **shared)
+        TrainJob(
+            dataset.root,
+            place,
+            method,
+            recipe,
+            split=number,
+            start_from=options.start_from,
+            download=options.download,
+            n_workers=options.workers,
+            resume=options.resume,
+            tensorboard=options.tensorboard,
+        )
         for number, place in zip(numbers, outs, strict=True)
     ]

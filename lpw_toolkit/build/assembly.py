@@ -1,4 +1,4 @@
-"""What building and relinking share: link, crop, merge the parts, close the dataset."""
+"""The stages of a build, one method each: detect, link, crop, close."""
 
 import errno
 import hashlib
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from lpw_toolkit.build.crop_stage import (
-    CropPlan,
     CropWriter,
     merge_parts,
     plan_crops,
@@ -30,21 +30,21 @@ from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sh
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
-from lpw_toolkit.detection.detect_stage import VideoDetections, save_found
+from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
 from lpw_toolkit.errors import LpwError, MismatchError, check_range
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
-from lpw_toolkit.linking.linker import LinkConfig
+from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 
 
 @dataclass(frozen=True)
 class Notes:
-    """What a dataset says of itself: its name, and under which licence and consent the footage may
-    be used."""
+    """The name of a dataset, and under which licence and consent its footage may be used."""
 
     name: str | None = None
     licence: str | None = None
@@ -57,8 +57,8 @@ class BuildSettings:
 
     Attributes:
         link, crop: see `LinkConfig`, `CropConfig`.
-        notes: what the dataset says of itself.
-        segment_frames: frames between two points from which a stopped run can go on.
+        notes: name, licence and consent.
+        segment_frames: frames between two points from which a stopped run can resume.
     """
 
     link: LinkConfig = field(default_factory=LinkConfig)
@@ -76,10 +76,10 @@ class BuildResult:
 
     Attributes:
         dataset: the finished dataset.
-        problems: one line for each video that could not be used, or not whole.
+        problems: one line for each video that could not be used, or only in part.
         remarks: what was chosen for the user.
         seconds: wall time by stage: startup (loading and converting the network), detect, link,
-            crop (overlaps with the detecting of the next video), close; total is all of it but
+            crop (overlaps with detecting the next video), close; total is all of it but
             startup.
     """
 
@@ -90,7 +90,15 @@ class BuildResult:
 
 
 @dataclass(frozen=True)
-class _Job:
+class VideoCrops:
+    """The crops of one video, which are being written in the background.
+
+    Attributes:
+        entry: what the manifest says of the video.
+        tracklet_ids: its tracklets.
+        parts: files of the index, once all crops are written.
+    """
+
     source: Source
     entry: dict[str, Any]
     tracklet_ids: list[str]
@@ -98,71 +106,178 @@ class _Job:
 
 
 class DatasetBuilder:
-    """The part that building and relinking share: link, crop, merge, close."""
+    """The stages of a build, which `build.make_dataset` runs in order.
+
+    Args:
+        work: the folder in which the dataset is made.
+        root: where the videos lie.
+        settings: linking, cropping, notes.
+        detect: settings of the detector, as they are recorded.
+        find: gives the detections of a source, whose SHA-256 it gets.
+        parent: name and digest of the dataset this one is made from.
+    """
 
     def __init__(
         self,
         work: Workspace,
         root: Path,
         sources: SourceList,
-        recipe: BuildSettings,
+        settings: BuildSettings,
+        *,
         detect: dict[str, Any],
+        find: Callable[[Source, str], VideoDetections],
+        parent: dict[str, str] | None = None,
     ) -> None:
-        self.work, self.root, self.sources, self.recipe = work, root, sources, recipe
+        self.work, self.root, self.sources, self.chosen = work, root, sources, settings
+        self.find, self.parent = find, parent
         self.settings = {
             "detect": detect,
-            "link": asdict(recipe.link),
-            "crop": recipe.crop.settings(),
+            "link": settings.link.to_settings(),
+            "crop": settings.crop.settings(),
         }
-        self.entries: list[dict[str, Any]] = []
+        self.entries: dict[str, dict[str, Any]] = {}
         self.numbers: Counter[str] = Counter()
-        self.jobs: list[_Job] = []
-        self.seconds: dict[str, float] = {
-            "startup": 0.0,
-            "detect": 0.0,
-            "link": 0.0,
-            "crop": 0.0,
-            "close": 0.0,
-            "total": 0.0,
-        }
+        stages = ("startup", "detect", "link", "crop", "close", "total")
+        self.seconds = dict.fromkeys(stages, 0.0)
         self.stop = Event()
+        self.pool = ThreadPoolExecutor(1)
 
-    def run(
-        self, find: Callable[[Source, str], VideoDetections], parent: dict[str, str] | None
-    ) -> BuildResult:
-        """Makes the dataset, or returns the one that the same plan has made before.
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Ends the work in the background with the block, whatever happens in it.
 
-        Args:
-            find: gives the detections of a source, whose SHA-256 it gets.
-            parent: name and digest of the dataset this one is made from.
+        Errors: LpwError in place of an OSError.
         """
         try:
             with _timed(self.seconds, "total"):
-                return self._run(find, parent)
+                yield
         except OSError as error:
             raise _system_error(self.work.out, error) from error
-
-    def _run(
-        self, find: Callable[[Source, str], VideoDetections], parent: dict[str, str] | None
-    ) -> BuildResult:
-        self.work.hold_plan(self._plan(parent))
-        if self.work.is_complete:
-            dataset = open_dataset(self.work.out)
-            self._refuse_changed(dataset)
-            if recall_root(dataset) is None:
-                remember_root(dataset, self.root)
-            return BuildResult(
-                dataset, _problems_of(dataset), ["complete already: nothing to do"], self.seconds
-            )
-        pool = ThreadPoolExecutor(1)
-        try:
-            for source in self.sources.sources:
-                self._start(source, find, pool)
-            parts = self._wait()
         finally:
             self.stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-        return self._close(parts, parent)
+            self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def reopen(self) -> BuildResult | None:
+        """The dataset that the same plan has made before, if it is complete.
+
+        Errors: LpwError when the folder holds another plan, MismatchError for a changed video.
+        """
+        self.work.hold_plan(self._plan(self.settings), self._plan(self._former_settings()))
+        if not self.work.is_complete:
+            return None
+        dataset = open_dataset(self.work.out)
+        self._refuse_changed(dataset)
+        if recall_root(dataset) is None:
+            remember_root(dataset, self.root)
+        remarks = ["complete already: nothing to do"]
+        return BuildResult(dataset, _problems_of(dataset), remarks, self.seconds)
+
+    def detect(self, source: Source) -> VideoDetections | None:
+        """The detections of one video, kept in the dataset; None where it cannot be used."""
+        entry: dict[str, Any] = {
+            "video_id": source.video_id,
+            "path": source.relative,
+            "scene_id": source.scene_id,
+            "camera_id": source.camera_id,
+            "named_by": source.named_by,
+            "start_s": source.start_s,
+        }
+        self.entries[source.video_id] = entry
+        try:
+            with _timed(self.seconds, "detect"):
+                entry |= hash_source(source.path)
+                detections = self.find(source, entry["sha256"])
+        except LpwError as error:
+            _mark_failed(entry, error)
+            return None
+        name, out = f"{source.video_id}.parquet", self.work.out
+        save_detections(detections, out / "detections" / name, out / "timeline" / name)
+        return detections
+
+    def link(self, source: Source, found: VideoDetections) -> NDArray[np.int32]:
+        """The track number of every detection of one video, -1 = in no tracklet."""
+        n_boxes = found.detections.num_rows
+        with (
+            _timed(self.seconds, "link"),
+            show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress,
+        ):
+            return link(found.detections, self.chosen.link, found.timeline, progress.advance)
+
+    def crop(self, source: Source, found: VideoDetections, tracks: NDArray[np.int32]) -> VideoCrops:
+        """Starts to write the crops of one video, in the background."""
+        with _timed(self.seconds, "link"):
+            plan = plan_crops(found, tracks, self.chosen.crop, self.chosen.link.min_length)
+        entry = self.entries[source.video_id]
+        entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
+        first = self.numbers[source.camera_id] + 1
+        self.numbers[source.camera_id] += plan.n_tracklets
+        facts = [found.key, first, self._former_settings()["link"], self.settings["crop"]]
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        writer = CropWriter(
+            self.work.out,
+            source,
+            plan,
+            first,
+            self.chosen.crop,
+            self.work.parts(source.video_id, key),
+            self.stop,
+            self.chosen.segment_frames,
+        )
+        ids = [tracklet_id(source, first + i) for i in range(plan.n_tracklets)]
+        return VideoCrops(source, entry, ids, self.pool.submit(self._write, writer))
+
+    def _write(self, writer: CropWriter) -> list[Path]:
+        with _timed(self.seconds, "crop"):
+            return writer.write()
+
+    def close(self, crops: list[VideoCrops]) -> BuildResult:
+        """Waits for all crops, and writes the tables and the manifest.
+
+        Errors: LpwError when no video could be used.
+        """
+        parts = self._wait(crops)
+        with _timed(self.seconds, "close"):
+            frames = merge_parts(parts)
+            if self.work.resumed:
+                _remove_orphans(self.work.out, frames)
+            tracklets = _tracklet_table(frames, crops)
+            write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
+            write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
+            facts = {
+                "name": self.chosen.notes.name or self.work.out.name,
+                "parent": self.parent,
+                "licence": self.chosen.notes.licence,
+                "consent": self.chosen.notes.consent,
+                "settings": self.settings,
+                "sources": list(self.entries.values()),
+                "skipped": [
+                    {"path": path, "reason": reason} for path, reason in self.sources.skipped
+                ],
+            }
+            dataset = close_dataset(self.work.out, facts)
+            remember_root(dataset, self.root)
+            self.work.finish()
+        return BuildResult(dataset, _problems_of(dataset), [], self.seconds)
+
+    def _wait(self, crops: list[VideoCrops]) -> list[Path]:
+        parts: list[Path] = []
+        for job in crops:
+            try:
+                parts += job.parts.result()
+            except LpwError as error:
+                _mark_failed(job.entry, error)
+        entries = self.entries.values()
+        if all("error" in entry for entry in entries):
+            failures = "; ".join(f"{entry['path']}: {entry['error']}" for entry in entries)
+            got = f"{len(entries)} videos and none of them usable ({failures})"
+            raise LpwError(self.root, got, "at least one good video", "name other videos")
+        return parts
+
+    def _former_settings(self) -> dict[str, Any]:
+        """The settings under the names of older versions, whose unfinished builds are resumed."""
+        former = {new: old for old, new in FORMER_NAMES.items()}
+        link = {former.get(name, name): value for name, value in self.settings["link"].items()}
+        return {**self.settings, "link": link}
 
     def _refuse_changed(self, dataset: Dataset) -> None:
         """Errors: MismatchError when a video is not the one that the finished dataset was made
@@ -182,126 +297,34 @@ class DatasetBuilder:
                     source.relative, "a video that has changed since", "the one in the dataset", do
                 )
 
-    def _plan(self, parent: dict[str, str] | None) -> dict[str, Any]:
+    def _plan(self, settings: dict[str, Any]) -> dict[str, Any]:
         sources = [[s.video_id, s.relative, s.camera_id] for s in self.sources.sources]
         return {
-            "settings": self.settings,
+            "settings": settings,
             "sources": sources,
-            "parent": parent,
-            "notes": asdict(self.recipe.notes),
-            "segment_frames": self.recipe.segment_frames,
+            "parent": self.parent,
+            "notes": asdict(self.chosen.notes),
+            "segment_frames": self.chosen.segment_frames,
         }
 
-    def _start(
-        self,
-        source: Source,
-        find: Callable[[Source, str], VideoDetections],
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        entry: dict[str, Any] = {
-            "video_id": source.video_id,
-            "path": source.relative,
-            "scene_id": source.scene_id,
-            "camera_id": source.camera_id,
-            "named_by": source.named_by,
-            "start_s": source.start_s,
-        }
-        self.entries.append(entry)
-        try:
-            with _timed(self.seconds, "detect"):
-                entry |= hash_source(source.path)
-                found = find(source, entry["sha256"])
-        except LpwError as error:
-            _mark_failed(entry, error)
-            return
-        name = f"{source.video_id}.parquet"
-        save_found(found, self.work.out / "detections" / name, self.work.out / "timeline" / name)
-        n_boxes = found.detections.num_rows
-        with (
-            _timed(self.seconds, "link"),
-            show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress,
-        ):
-            plan = plan_crops(found, self.recipe.link, self.recipe.crop, progress.advance)
-        entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
-        first = self.numbers[source.camera_id] + 1
-        self.numbers[source.camera_id] += plan.n_tracklets
-        writer = self._writer(source, plan, first, found.key)
-        ids = [tracklet_id(source, first + i) for i in range(plan.n_tracklets)]
-        self.jobs.append(_Job(source, entry, ids, pool.submit(self._write, writer)))
 
-    def _writer(self, source: Source, plan: CropPlan, first: int, key: str) -> CropWriter:
-        facts = json.dumps(
-            [key, first, self.settings["link"], self.settings["crop"]], sort_keys=True
-        )
-        parts = self.work.parts(source.video_id, hashlib.sha256(facts.encode()).hexdigest())
-        return CropWriter(
-            self.work.out,
-            source,
-            plan,
-            first,
-            self.recipe.crop,
-            parts,
-            self.stop,
-            self.recipe.segment_frames,
-        )
-
-    def _write(self, writer: CropWriter) -> list[Path]:
-        with _timed(self.seconds, "crop"):
-            return writer.write()
-
-    def _wait(self) -> list[Path]:
-        parts: list[Path] = []
-        for job in self.jobs:
-            try:
-                parts += job.parts.result()
-            except LpwError as error:
-                _mark_failed(job.entry, error)
-        if all("error" in entry for entry in self.entries):
-            failures = "; ".join(f"{entry['path']}: {entry['error']}" for entry in self.entries)
-            got = f"{len(self.entries)} videos and none of them usable ({failures})"
-            raise LpwError(self.root, got, "at least one good video", "name other videos")
-        return parts
-
-    def _close(self, parts: list[Path], parent: dict[str, str] | None) -> BuildResult:
-        with _timed(self.seconds, "close"):
-            frames = merge_parts(parts)
-            if self.work.resumed:
-                _remove_orphans(self.work.out, frames)
-            write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
-            write_table(self.work.out / "tracklets.parquet", self._tracklets(frames), TRACKLETS)
-            facts = {
-                "name": self.recipe.notes.name or self.work.out.name,
-                "parent": parent,
-                "licence": self.recipe.notes.licence,
-                "consent": self.recipe.notes.consent,
-                "settings": self.settings,
-                "sources": self.entries,
-                "skipped": [
-                    {"path": path, "reason": reason} for path, reason in self.sources.skipped
-                ],
-            }
-            dataset = close_dataset(self.work.out, facts)
-            remember_root(dataset, self.root)
-            self.work.finish()
-        return BuildResult(dataset, _problems_of(dataset), [], self.seconds)
-
-    def _tracklets(self, frames: pa.Table) -> pa.Table:
-        source_of = {name: job.source for job in self.jobs for name in job.tracklet_ids}
-        first_row, last_row = tracklet_bounds(frames)
-        ids = frames["tracklet_id"].take(pa.array(first_row)).to_pylist()
-        owners = [source_of[name] for name in ids]
-        columns: list[Any] = [
-            ids,
-            [owner.scene_id for owner in owners],
-            [owner.camera_id for owner in owners],
-            [None] * len(ids),
-            ["person"] * len(ids),
-            [owner.video_id for owner in owners],
-            (last_row - first_row + 1).astype(np.int32),
-            frames["pts_s"].take(pa.array(first_row)).to_pylist(),
-            frames["pts_s"].take(pa.array(last_row)).to_pylist(),
-        ]
-        return make_table(columns, TRACKLETS)
+def _tracklet_table(frames: pa.Table, crops: list[VideoCrops]) -> pa.Table:
+    source_of = {name: video.source for video in crops for name in video.tracklet_ids}
+    first_row, last_row = tracklet_bounds(frames)
+    ids = frames["tracklet_id"].take(pa.array(first_row)).to_pylist()
+    owners = [source_of[name] for name in ids]
+    columns: list[Any] = [
+        ids,
+        [owner.scene_id for owner in owners],
+        [owner.camera_id for owner in owners],
+        [None] * len(ids),
+        ["person"] * len(ids),
+        [owner.video_id for owner in owners],
+        (last_row - first_row + 1).astype(np.int32),
+        frames["pts_s"].take(pa.array(first_row)).to_pylist(),
+        frames["pts_s"].take(pa.array(last_row)).to_pylist(),
+    ]
+    return make_table(columns, TRACKLETS)
 
 
 def _mark_failed(entry: dict[str, Any], error: LpwError) -> None:
@@ -341,7 +364,7 @@ def hash_source(path: Path) -> dict[str, Any]:
 
 
 def _problems_of(dataset: Dataset) -> list[str]:
-    """One line for each source that failed or is not whole."""
+    """One line for each source that failed or is incomplete."""
     lines = [f"{entry['path']}: {entry['reason']}" for entry in dataset.manifest.get("skipped", [])]
     for entry in dataset.manifest["sources"]:
         if "error" in entry:
@@ -354,8 +377,7 @@ def _problems_of(dataset: Dataset) -> list[str]:
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     do = (
-        f"{'free some space' if full else 'mend that'}, then run the same command again: it goes "
-        f"on where it stopped"
+        f"{'free some space' if full else 'mend that'}, then run the same command again: it resumes"
     )
     return LpwError(
         error.filename or out, describe_os_error(error), "a folder that takes files", do

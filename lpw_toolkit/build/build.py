@@ -1,9 +1,9 @@
 """Street video to an LPW-style dataset: the stages in order (`lpw build-tracklets`, `lpw relink`).
 
-    video --VideoReader--> frames --detector--> detections --link, refine--> plan --second pass-->
+    video --VideoReader--> frames --detector--> detections --linker--> tracks --second pass-->
     crops + index
 
-While one video is being cropped the next one is detected. `dataset.json` comes last.
+`make_dataset` shows the order. `dataset.json` comes last.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from lpw_toolkit.detection.detect_stage import (
     VideoDetections,
     detect_video,
     detection_key,
-    unpack_found,
+    unpack_detections,
 )
-from lpw_toolkit.detection.detector import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 
@@ -32,8 +32,8 @@ class BuildConfig:
     Attributes:
         root: folder of videos, one video, or an image sequence.
         out: dataset to be made.
-        detector, options: see `detectors.open_detector`.
-        recipe: linking, cropping, notes (`assembly.Recipe`).
+        detector, options: see `detector.open_detector`; without a name the options choose it.
+        recipe: linking, cropping, notes.
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
         restart: throw away an unfinished build with other settings.
@@ -41,7 +41,7 @@ class BuildConfig:
 
     root: Path
     out: Path
-    detector: str = "ultralytics"
+    detector: str | None = None
     options: DetectorOptions = field(default_factory=DetectorOptions)
     recipe: BuildSettings = field(default_factory=BuildSettings)
     layout: str | None = None
@@ -51,22 +51,22 @@ class BuildConfig:
 
 
 def build_tracklets(
-    config: BuildConfig, say: Callable[[str], None] = lambda line: None
+    config: BuildConfig, log: Callable[[str], None] = lambda line: None
 ) -> BuildResult:
-    """Builds a dataset from video; the same call again goes on where an interrupted one stopped.
+    """Builds a dataset from video; the same call again resumes an interrupted one.
 
     Args:
-        say: gets one line for each thing chosen for the user.
+        log: gets one line for each thing chosen for the user.
 
     Errors: LpwError when nothing can be built; videos that fail among good ones are named in the
     result.
     """
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
-        say(line)
-    boxes = config.options.boxes
+        log(line)
+    boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
     if (
-        config.detector == "boxes"
+        detector_name == "boxes"
         and boxes is not None
         and boxes.is_file()
         and len(sources.sources) > 1
@@ -78,28 +78,51 @@ def build_tracklets(
             "name their folder",
         )
     with Workspace(config.out, restart=config.restart) as work:
-        detector = open_detector(config.detector, config.options)
+        detector = open_detector(detector_name, config.options)
         for line in detector.notes:
-            say(line)
-        assembly = DatasetBuilder(work, config.root, sources, config.recipe, detector.settings)
+            log(line)
         opened_s = detector.startup_s
+        store = DetectionStore(config.cache)
 
         def find(source: Source, sha256: str) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)
-            store = DetectionStore(config.cache)
-            found = store.find(key)
-            if found is None:
+            detections = store.find(key)
+            if detections is None:
                 parts = work.parts(source.video_id, key)
-                found = detect_video(source, detector, key, parts, config.recipe.segment_frames)
-                store.keep(found)
-            return found
+                detections = detect_video(
+                    source, detector, key, parts, config.recipe.segment_frames
+                )
+                store.keep(detections)
+            return detections
 
-        result = assembly.run(find, parent=None)
+        result = make_dataset(
+            DatasetBuilder(
+                work, config.root, sources, config.recipe, detect=detector.settings, find=find
+            )
+        )
         result.seconds["startup"] = detector.startup_s
         # a network is compiled when the first frame shows its shape
         for stage in ("detect", "total"):
             result.seconds[stage] -= detector.startup_s - opened_s
         return result
+
+
+def make_dataset(build: DatasetBuilder) -> BuildResult:
+    """Runs the stages in order; while the crops of one video are written the next one is detected.
+
+    Errors: LpwError when no dataset can be made.
+    """
+    with build.running():
+        complete = build.reopen()
+        if complete is not None:
+            return complete
+        crops = []
+        for source in build.sources.sources:
+            detections = build.detect(source)
+            if detections is not None:
+                tracks = build.link(source, detections)
+                crops.append(build.crop(source, detections, tracks))
+        return build.close(crops)
 
 
 @dataclass(frozen=True)
@@ -130,13 +153,12 @@ def relink(config: RelinkConfig) -> BuildResult:
             f"videos of {config.dataset}",
             got,
             "the videos it was built from",
-            "say where with --video",
+            "give their folder with --video",
         )
     sources = _sources_of(parent, root)
     notes = Notes(
         config.recipe.notes.name, parent.manifest.get("licence"), parent.manifest.get("consent")
     )
-    recipe = replace(config.recipe, notes=notes)
     known = {entry["video_id"]: entry.get("sha256") for entry in parent.manifest.get("sources", [])}
 
     def find(source: Source, sha256: str) -> VideoDetections:
@@ -149,14 +171,19 @@ def relink(config: RelinkConfig) -> BuildResult:
         boxes, times = (
             parent.read_table(f"{folder}/{name}", kind) for folder, kind in INNER_TABLES.items()
         )
-        return unpack_found(boxes, times, parent.root / "timeline" / name)
+        return unpack_detections(boxes, times, parent.root / "timeline" / name)
 
     with Workspace(config.out, restart=config.restart) as work:
-        assembly = DatasetBuilder(
-            work, root, sources, recipe, parent.manifest.get("settings", {}).get("detect", {})
-        )
-        return assembly.run(
-            find, parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))}
+        return make_dataset(
+            DatasetBuilder(
+                work,
+                root,
+                sources,
+                replace(config.recipe, notes=notes),
+                detect=parent.manifest.get("settings", {}).get("detect", {}),
+                find=find,
+                parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))},
+            )
         )
 
 
@@ -184,7 +211,7 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
     if missing:
         got = f"no {missing[0]} ({len(missing)} of {len(entries)} videos are not there)"
         raise LpwError(
-            root, got, "the videos the dataset was built from", "say where they lie with --video"
+            root, got, "the videos the dataset was built from", "give their folder with --video"
         )
     sources = [
         Source(

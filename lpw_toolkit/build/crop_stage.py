@@ -9,7 +9,7 @@ lock).
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,7 +30,6 @@ from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_nump
 from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
-from lpw_toolkit.linking.linker import LinkConfig, link
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source
 from lpw_toolkit.video.video import Frame, VideoReader
@@ -63,17 +62,16 @@ class CropPlan:
 
 
 def plan_crops(
-    found: VideoDetections,
-    link_config: LinkConfig,
-    crop_config: CropConfig,
-    advance: Callable[[int], None] = lambda n_boxes: None,
+    found: VideoDetections, tracks: NDArray[np.int32], config: CropConfig, min_length: int
 ) -> CropPlan:
-    """Links the detections of one video and refines the boxes of every tracklet.
+    """Refines the boxes of every track of one video.
 
-    Tracklets that lose so many boxes to implausible shapes that they fall below the minimal length
-    are dropped. `advance` is that of `link.link`.
+    Tracks that lose so many boxes to implausible shapes that fewer than `min_length` are left are
+    dropped.
+
+    Args:
+        tracks: (N,) track number of every detection, -1 = none.
     """
-    tracks = link(found.detections, link_config, found.timeline, advance)
     order = np.argsort(tracks, kind="stable")
     order = order[tracks[order] >= 0]
     frame_index = to_numpy(found.detections, "frame_index").astype(np.int64)
@@ -85,9 +83,9 @@ def plan_crops(
     for start, stop in pairwise(borders):
         rows = order[start:stop]
         boxes, plausible = crops.refine(
-            raw[rows], frame_index[rows], frames_px(int(frame_index[rows[0]])), crop_config
+            raw[rows], frame_index[rows], frames_px(int(frame_index[rows[0]])), config
         )
-        if plausible.sum() >= link_config.min_length:
+        if plausible.sum() >= min_length:
             kept.append(rows[plausible])
             refined.append(boxes[plausible])
     return _assemble(found, kept, refined, frame_index)
@@ -233,7 +231,7 @@ class CropWriter:
             "height": np.array([d[2] for d in done], np.int16),
             "sha256": [d[3] for d in done],
             "frame_index": self.plan.frame_index[rows].astype(np.int32),
-            "pts_s": pa.array(pts, mask=np.isnan(pts)),
+            "pts_s": pa.array(pts, pa.float64(), mask=np.isnan(pts)),
             **{
                 side: self.plan.boxes[rows, i].astype(np.float32)
                 for i, side in enumerate(("x1", "y1", "x2", "y2"))
@@ -241,12 +239,9 @@ class CropWriter:
             "score": self.plan.score[rows],
         }
         return pa.Table.from_arrays(
-            [_column(values, FRAMES.field(n)) for n, values in columns.items()], schema=FRAMES
+            [pa.array(values, FRAMES.field(name).type) for name, values in columns.items()],
+            schema=FRAMES,
         )
-
-
-def _column(values: Any, kind: pa.Field) -> pa.Array:
-    return values.cast(kind.type) if isinstance(values, pa.Array) else pa.array(values, kind.type)
 
 
 class _Jobs:

@@ -141,10 +141,10 @@ QUERIES = _table(
         _required("tracklet_id", pa.string()),
         _required("person_id", pa.string()),
         _required("camera_id", pa.string()),
-        _required("n_right", pa.int32()),
+        _required("n_relevant", pa.int32()),
         pa.field("first_rank", pa.int32()),
         pa.field("average_precision", pa.float64()),
-        pa.field("inverse_penalty", pa.float64()),
+        pa.field("inverse_negative_penalty", pa.float64()),
         _required("skipped", pa.bool_()),
     ],
 )

@@ -95,14 +95,20 @@ class Workspace:
                 self.out, describe_os_error(error), "a writable folder", "choose another --out"
             ) from error
 
-    def hold_plan(self, plan: dict[str, Any]) -> None:
+    def hold_plan(self, plan: dict[str, Any], former: dict[str, Any] | None = None) -> None:
         """Binds the folder to `plan`: a new folder takes it, a resumed one must have the same.
+
+        Args:
+            former: the same plan as older versions wrote it.
 
         Errors: LpwError when the folder holds another plan, finished or not.
         """
         file = self.local / "plan.json"
-        text = json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False)
-        if self._read_plan(file) == text:
+        text, former_text = (
+            json.dumps(one, indent=1, sort_keys=True, ensure_ascii=False)
+            for one in (plan, former or plan)
+        )
+        if self._read_plan(file) in (text, former_text):
             self.resumed = True
             return
         if self.is_complete:

@@ -167,7 +167,7 @@ def _with_times(detections: pa.Table, timeline: pa.Table) -> pa.Table:
     return detections.set_column(column, DETECTIONS.field("pts_s"), times)
 
 
-def save_found(found: VideoDetections, detections: Path, timeline: Path) -> None:
+def save_detections(found: VideoDetections, detections: Path, timeline: Path) -> None:
     """Keeps `found` in two tables; the report and the key travel in their metadata. Errors:
     OSError."""
     facts = {
@@ -188,15 +188,15 @@ def save_found(found: VideoDetections, detections: Path, timeline: Path) -> None
     )
 
 
-def load_found(detections: Path, timeline: Path) -> VideoDetections:
-    """What `save_found` kept. Errors: MismatchError for missing or damaged tables."""
-    return unpack_found(
+def load_detections(detections: Path, timeline: Path) -> VideoDetections:
+    """What `save_detections` kept. Errors: MismatchError for missing or damaged tables."""
+    return unpack_detections(
         read_table(detections, DETECTIONS), read_table(timeline, TIMELINE), timeline
     )
 
 
-def unpack_found(boxes: pa.Table, times: pa.Table, thing: Path) -> VideoDetections:
-    """What the two tables of `save_found` hold. Errors: MismatchError that names `thing`."""
+def unpack_detections(boxes: pa.Table, times: pa.Table, thing: Path) -> VideoDetections:
+    """What the two tables of `save_detections` hold. Errors: MismatchError that names `thing`."""
     try:
         report = parse_json(times.schema.metadata[_REPORT])
         key = times.schema.metadata[b"lpw_key"].decode()
@@ -229,7 +229,7 @@ class DetectionStore:
         if self.folder is None or not self._files(key)[0].is_file():
             return None
         try:
-            found = load_found(*self._files(key))
+            found = load_detections(*self._files(key))
         except MismatchError:
             return None
         return found if found.key == key else None
@@ -237,7 +237,7 @@ class DetectionStore:
     def keep(self, found: VideoDetections) -> None:
         """Adds `found` to the cache. Errors: OSError."""
         if self.folder is not None:
-            save_found(found, *self._files(found.key))
+            save_detections(found, *self._files(found.key))
 
     def _files(self, key: str) -> tuple[Path, Path]:
         folder = self.folder or Path()

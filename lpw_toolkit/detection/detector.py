@@ -15,6 +15,7 @@ from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
+_BY_SUFFIX = {".onnx": "onnx", ".pt": "ultralytics"}
 _SAVED = ("boxes", "box_scores")
 _NETWORK = (
     "weights",
@@ -30,23 +31,23 @@ _NETWORK = (
 
 @dataclass(frozen=True)
 class DetectorOptions:
-    """What a user may choose; each detector reads what concerns it.
+    """The options of all detectors; each reads its own.
 
     Attributes:
-        weights: path or name of a weights file; None searches the working folder and the cache.
+        weights: path or name of a weights file; .onnx is read by detector onnx, .pt by ultralytics;
+            None searches the working folder and the cache.
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
-        min_score: boxes at or below it are dropped, in [0, 1); None is 0.25 for networks, and every
-            saved box.
-        nms_iou: of two boxes of one frame that overlap more, the one with the lower score is
-            dropped.
+        min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks, all
+            boxes with --boxes.
+        nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score.
         image_size: long side of the network's input in pixels.
-        batch_size: frames per run of the network; None is what the runtime is fastest with.
+        batch_size: frames per run of the network; None is the fastest for the runtime.
         precision: auto | float32 | bfloat16.
         runtime: auto | torch | openvino | onnxruntime.
-        threads: inference threads; None is every processor.
-        download: missing official weights may be fetched.
+        threads: inference threads; None is one per processor.
+        download: allow the download of missing official weights.
     """
 
     weights: str | None = None
@@ -80,7 +81,7 @@ class Detector(Protocol):
     Attributes:
         name: name of its file.
         needs_images: False where `Frame.image` is never read.
-        settings: everything that moves the result; part of the key under which detections are
+        settings: everything that changes the result; part of the key under which detections are
             reused.
         notes: what was chosen for the user, one line each.
         startup_s: seconds spent on loading and conversion so far; no setting.
@@ -108,20 +109,35 @@ def detector_names() -> list[str]:
     return DETECTORS.names()
 
 
-def open_detector(name: str, options: DetectorOptions) -> Detector:
-    """Loads detector `name`. Errors: LpwError for an unknown name, missing packages, or weights
-    that do not fit."""
+def choose_detector(options: DetectorOptions) -> str:
+    """The detector for saved boxes or for the type of the weights file; `ultralytics` without
+    either.
+
+    >>> choose_detector(DetectorOptions(weights="yolox_s.onnx"))
+    'onnx'
+    """
+    if options.boxes is not None:
+        return "boxes"
+    return _BY_SUFFIX.get(Path(options.weights or "").suffix.lower(), "ultralytics")
+
+
+def open_detector(name: str | None, options: DetectorOptions) -> Detector:
+    """Loads detector `name`; without a name `choose_detector` chooses it.
+
+    Errors: LpwError for an unknown name, missing packages, or weights that do not fit.
+    """
+    name = name or choose_detector(options)
     module = DETECTORS.load(name)
     check_options(options)
     detector = cast(Detector, module.open_detector(options))
     if detector.needs_images:
-        _refuse_given(options, _SAVED, f"beside detector {name}, which looks at the pictures")
+        _refuse_given(options, _SAVED, f"beside detector {name}, which reads the images")
     return detector
 
 
 def check_options(options: DetectorOptions) -> None:
-    """Refuses numbers outside their range, and what saved boxes leave no use for. Errors:
-    LpwError."""
+    """Errors: LpwError for numbers outside their range, and for network options beside saved
+    boxes."""
     if options.min_score is not None:
         check_range("option --conf", options.min_score, 0, 1, below=True)
     check_range("option --nms-iou", options.nms_iou, 0, 1, above=True)

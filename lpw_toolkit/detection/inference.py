@@ -1,4 +1,4 @@
-"""Frames through a network: batches cut by frame number, several in flight, answers in the order of
+"""Frames through a network: batches cut by frame number, several in batch, results in the order of
 the frames."""
 
 import time
@@ -14,7 +14,7 @@ from lpw_toolkit.boxes import nms
 from lpw_toolkit.detection.letterbox import PADDING, Letterbox
 from lpw_toolkit.networks.runtimes import Answers, Floats, Network, Pixels
 
-MIN_SCORE = 0.25  # of a network's boxes, where the user names none
+MIN_SCORE = 0.25  # of a network's boxes, where the user gives none
 
 
 class FrameLike(Protocol):
@@ -26,7 +26,7 @@ class FrameLike(Protocol):
 
     @property
     def duplicate(self) -> bool:
-        """True for a repeated picture, which is not detected again."""
+        """True for a repeated image, which is not detected again."""
 
     @property
     def width(self) -> int:
@@ -38,13 +38,13 @@ class FrameLike(Protocol):
 
     @property
     def image(self) -> Pixels | None:
-        """(height, width, 3) BGR, valid until the next frame is asked for; None where no pictures
+        """(height, width, 3) BGR, valid until the next frame is asked for; None where no images
         are decoded."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which answers of a network become boxes: score above `min_score`, then NMS (None where the
+    """Which outputs of a network become boxes: score above `min_score`, then NMS (None where the
     network did it)."""
 
     min_score: float
@@ -54,7 +54,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Stage:
-    """What one frame size needs: its letterbox, the network for that input, and how the answers
+    """What one frame size needs: its letterbox, the network for that input, and how the outputs
     become boxes."""
 
     letterbox: Letterbox
@@ -63,7 +63,7 @@ class Stage:
 
 
 @dataclass
-class _Flight:
+class _Batch:
     stage: Stage
     slot: int
     indices: list[int] = field(default_factory=list)
@@ -80,73 +80,72 @@ def detect_frames(
     Args:
         open_stage: gives the stage of a frame width and height; called once per size.
     """
-    flights: deque[_Flight] = deque()
+    pending: deque[_Batch] = deque()
     try:
-        yield from _fly(frames, open_stage, batch_size, flights)
+        yield from _run_batches(frames, open_stage, batch_size, pending)
     finally:
-        for flight in (
-            flights
-        ):  # whoever stops early leaves no network at work on buffers that the next one fills
+        # a caller that stops early must leave no network running on buffers that are used again
+        for batch in pending:
             with suppress(Exception):
-                flight.stage.network.finish(flight.slot)
+                batch.stage.network.finish(batch.slot)
 
 
-def _fly(
+def _run_batches(
     frames: Iterable[FrameLike],
     open_stage: Callable[[int, int], Stage],
     batch_size: int,
-    flights: deque[_Flight],
+    pending: deque[_Batch],
 ) -> Iterator[tuple[int, Floats]]:
     stages: dict[tuple[int, int], Stage] = {}
-    filling: tuple[tuple[int, int, int], _Flight] | None = None
+    filling: tuple[tuple[int, int, int], _Batch] | None = None
     for frame in frames:
         if frame.duplicate:
             continue
         size = frame.width, frame.height
         key = (frame.index // batch_size, *size)
         if filling and filling[0] != key:
-            _launch(filling[1], flights)
+            _submit(filling[1], pending)
             filling = None
         if not filling:
             if size not in stages:
                 stages[size] = open_stage(*size)
-            slot = _next_slot(stages[size], flights)
-            while any(f.slot == slot and f.stage is stages[size] for f in flights):
-                yield from _land(flights.popleft())
-            filling = key, _Flight(stages[size], slot)
-        flight = filling[1]
+            slot = _next_slot(stages[size], pending)
+            while any(f.slot == slot and f.stage is stages[size] for f in pending):
+                yield from _collect(pending.popleft())
+            filling = key, _Batch(stages[size], slot)
+        batch = filling[1]
         if frame.image is None:
-            raise ValueError(f"frame {frame.index} comes without its picture")
-        flight.stage.letterbox.draw(
-            frame.image, flight.stage.network.inputs(flight.slot)[len(flight.indices)]
+            raise ValueError(f"frame {frame.index} comes without its image")
+        batch.stage.letterbox.draw(
+            frame.image, batch.stage.network.inputs(batch.slot)[len(batch.indices)]
         )
-        flight.indices.append(frame.index)
+        batch.indices.append(frame.index)
         if frame.index % batch_size == batch_size - 1:
-            _launch(flight, flights)
+            _submit(batch, pending)
             filling = None
     if filling:
-        _launch(filling[1], flights)
-    while flights:
-        yield from _land(flights.popleft())
+        _submit(filling[1], pending)
+    while pending:
+        yield from _collect(pending.popleft())
 
 
-def _next_slot(stage: Stage, flights: deque[_Flight]) -> int:
-    last = next((f.slot for f in reversed(flights) if f.stage is stage), -1)
+def _next_slot(stage: Stage, pending: deque[_Batch]) -> int:
+    last = next((f.slot for f in reversed(pending) if f.stage is stage), -1)
     return (last + 1) % stage.network.n_slots
 
 
-def _launch(flight: _Flight, flights: deque[_Flight]) -> None:
-    flight.stage.network.inputs(flight.slot)[len(flight.indices) :] = PADDING
-    flight.stage.network.start(flight.slot)
-    flights.append(flight)
+def _submit(batch: _Batch, pending: deque[_Batch]) -> None:
+    batch.stage.network.inputs(batch.slot)[len(batch.indices) :] = PADDING
+    batch.stage.network.start(batch.slot)
+    pending.append(batch)
 
 
-def _land(flight: _Flight) -> Iterator[tuple[int, Floats]]:
-    answers = flight.stage.network.finish(flight.slot)
-    for place, index in enumerate(flight.indices):
+def _collect(batch: _Batch) -> Iterator[tuple[int, Floats]]:
+    answers = batch.stage.network.finish(batch.slot)
+    for place, index in enumerate(batch.indices):
         yield (
             index,
-            flight.stage.decode(tuple(answer[place] for answer in answers), flight.stage.letterbox),
+            batch.stage.decode(tuple(answer[place] for answer in answers), batch.stage.letterbox),
         )
 
 
@@ -156,7 +155,7 @@ class NetworkDetector:
     frame comes.
 
     Attributes:
-        settings: everything that moves the boxes (see `detectors.Detector`).
+        settings: everything that changes the boxes (see `detector.Detector`).
         notes: what was chosen for the user.
         startup_s: seconds spent on loading and converting so far.
     """
@@ -169,7 +168,7 @@ class NetworkDetector:
     _stages: dict[tuple[int, int], Stage] = field(default_factory=dict)
 
     def detect(self, frames: Iterable[FrameLike], video: object) -> Iterator[tuple[int, Floats]]:
-        """Boxes of every frame that is no duplicate; see `detectors.Detector`."""
+        """Boxes of every frame that is no duplicate; see `detector.Detector`."""
         yield from detect_frames(frames, self._find_stage, int(self.settings["batch_size"]))
 
     def open_stage(self, width: int, height: int) -> Stage:
@@ -185,7 +184,7 @@ class NetworkDetector:
 
 
 def select_boxes(boxes: Floats, scores: Floats, box: Letterbox, options: Selection) -> Floats:
-    """The boxes (N, 5) that count, in pixels of the frame, by descending score.
+    """The selected boxes (N, 5), in pixels of the frame, by descending score.
 
     Args:
         boxes: (A, 4) `x1 y1 x2 y2` in pixels of the network's input.

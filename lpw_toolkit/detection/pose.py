@@ -1,5 +1,5 @@
-"""Key points of the person on a crop, by a YOLO pose model: the surest person of each picture,
-COCO's 17 points."""
+"""Key points of the person on a crop, by a YOLO pose model: the most confident person of
+each image, COCO's 17 points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,10 +55,10 @@ class PoseModel:
     _n_values: int
 
     def find_points(self, images: Sequence[Pixels]) -> Floats:
-        """Key points (N, 17, 3) `x y confidence` of N pictures (H, W, 3), RGB, in pixels of each;
+        """Key points (N, 17, 3) `x y confidence` of N images (H, W, 3), RGB, in pixels of each;
         sizes may differ.
 
-        Of several persons the one with the highest score counts. A picture without a person, that
+        Of several persons the one with the highest score counts. An image without a person, that
         is none with a score of 0.25, has zeros. Where a model knows no confidence of a point, it is
         that of the person.
         """
@@ -91,17 +91,13 @@ class PoseModel:
         with torch.inference_mode():
             answers = self._network(tensor)
         rows = answers[0] if isinstance(answers, list | tuple) else answers
-        return pick_points(
-            rows.float().cpu().numpy(), self._person, self._n_values, end2end=self._is_end2end
-        )
-
-    @property
-    def _is_end2end(self) -> bool:
-        return bool(getattr(self._network.model[-1], "end2end", False))
+        end2end = bool(getattr(self._network.model[-1], "end2end", False))
+        values = rows.float().cpu().numpy()
+        return pick_points(values, self._person, self._n_values, end2end=end2end)
 
 
 def open_pose(options: PoseOptions) -> PoseModel:
-    """A pose model, loaded without running what a stranger wrote.
+    """A pose model, loaded without running untrusted code.
 
     Errors: LpwError for missing packages or weights, weights without key points or with others than
     COCO's 17.
@@ -124,8 +120,8 @@ def open_pose(options: PoseOptions) -> PoseModel:
 
 
 def pick_points(rows: Floats, person: int, n_values: int, *, end2end: bool) -> Floats:
-    """Key points (B, 17, 3), in pixels of the input, of the surest person of each picture; zeros
-    where there is none.
+    """Key points (B, 17, 3), in pixels of the input, of the most confident person of each image;
+    zeros where there is none.
 
     Args:
         rows: what the network answers: (B, 4 + classes + values, A), or (B, A, 6 + values) where it
@@ -150,7 +146,7 @@ def pick_points(rows: Floats, person: int, n_values: int, *, end2end: bool) -> F
 
 
 def _restore(points: Floats, box: Letterbox) -> Floats:
-    """From pixels of the input (17, 3) to pixels of the picture."""
+    """From pixels of the input (17, 3) to pixels of the image."""
     scale = np.array(
         [box.scaled_width / box.frame_width, box.scaled_height / box.frame_height], dtype=np.float32
     )

@@ -61,7 +61,7 @@ def measure_lead(
         level: share of the resamples between `low` and `high`, which leave as much out on either
             side.
 
-    Errors: LpwError for other queries on one side, a value that is no number, or fewer than two
+    Errors: LpwError for other queries on one side, NaN or infinity, or fewer than two
     persons.
     """
     gain = _average(ours, person) - _average(theirs, person)
@@ -81,11 +81,7 @@ def measure_lead(
 def _average(values: Floats, person: NDArray[np.int64]) -> Floats:
     values = np.asarray(values, dtype=np.float64)
     if values.shape[-1:] != person.shape or not np.isfinite(values).all():
-        got = (
-            f"values of shape {values.shape}"
-            if np.isfinite(values).all()
-            else "a value that is no number"
-        )
+        got = f"values of shape {values.shape}" if np.isfinite(values).all() else "NaN or infinity"
         raise LpwError(
             "bootstrap", got, f"a number for each of {len(person)} queries", "pass the same queries"
         )

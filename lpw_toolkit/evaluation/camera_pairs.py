@@ -56,7 +56,11 @@ def take_views(training: Training, rng: np.random.Generator | None) -> Views:
             np.flatnonzero((training.person >= 0) & (training.camera == c)) for c in cameras
         )
     else:
-        first, second = _draw_pairs(training, _need(rng))
+        if rng is None:
+            raise LpwError(
+                "learning a metric", "no random generator", "one, as pairs are drawn", "pass rng"
+            )
+        first, second = _draw_pairs(training, rng)
     shared = np.intersect1d(training.person[first], training.person[second])
     if len(shared) < 2:
         got = f"{len(shared)} persons seen by two of {len(cameras)} cameras"
@@ -75,19 +79,13 @@ def take_views(training: Training, rng: np.random.Generator | None) -> Views:
     )
 
 
-def _need(rng: np.random.Generator | None) -> np.random.Generator:
-    if rng is None:
-        raise LpwError(
-            "learning a metric", "no random generator", "one, as pairs are drawn", "pass rng"
-        )
-    return rng
-
-
 def _draw_pairs(training: Training, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Per person one half of its tracklets, shuffled, against the other; pairs of one camera are
     left out."""
     first, second = [], []
-    for rows in _rows_of_persons(training.person):
+    order = np.argsort(training.person, kind="stable")
+    order = order[training.person[order] >= 0]
+    for rows in np.split(order, np.flatnonzero(np.diff(training.person[order])) + 1):
         shuffled = rng.permutation(rows)
         half = len(rows) // 2
         first.append(shuffled[:half])
@@ -97,12 +95,6 @@ def _draw_pairs(training: Training, rng: np.random.Generator) -> tuple[Ints, Int
     )
     apart = training.camera[one] != training.camera[other]
     return one[apart], other[apart]
-
-
-def _rows_of_persons(person: Ints) -> list[Ints]:
-    order = np.argsort(person, kind="stable")
-    order = order[person[order] >= 0]
-    return np.split(order, np.flatnonzero(np.diff(person[order])) + 1)
 
 
 def pair_covariances(views: Views) -> tuple[Floats, Floats]:

@@ -11,15 +11,20 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.evaluation.camera_pairs import Training
+from lpw_toolkit.evaluation.distance_blocks import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
-from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
+from lpw_toolkit.evaluation.learned_distance import (
+    LearningConfig,
+    is_learned,
+    open_distance,
+    open_learner,
+)
 from lpw_toolkit.evaluation.pca import Pca, fit_pca
 from lpw_toolkit.evaluation.protocol import QueryGallerySplit
-from lpw_toolkit.evaluation.ranking import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features
 
 Ints = NDArray[np.int64]
-LEARNED = ("xqda", "kissme")
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,13 @@ class DistanceSettings:
     """How vectors are compared.
 
     Attributes:
-        metric: one of metric_learning.METRICS.
+        metric: one of `learned_distance.list_metrics()`.
         pca: principal components of the training vectors to compare by; None compares whole
             vectors, and leaves KISSME its own number.
         learning: of a metric that learns.
         rerank: k-reciprocal re-ranking; None leaves the distances as they are.
-        drop_twins: in re-ranking, lets a query that is in the gallery too count once among the
-            neighbours; published scripts count it twice.
+        deduplicate_queries: in re-ranking, counts a query that is in the gallery too only once
+            among the neighbours; published scripts count it twice.
         seed: of what learning draws at random.
     """
 
@@ -41,8 +46,13 @@ class DistanceSettings:
     pca: int | None = None
     learning: LearningConfig = field(default_factory=LearningConfig)
     rerank: RerankConfig | None = None
-    drop_twins: bool = False
+    deduplicate_queries: bool = False
     seed: int = 0
+
+    @property
+    def learns(self) -> bool:
+        """Whether training tracklets are needed."""
+        return is_learned(self.metric) or self.pca is not None
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def choose_distance(
     Errors: LpwError where there is nothing to learn from, or the source is the test or has other
     vectors.
     """
-    if settings.metric not in LEARNED and settings.pca is None:
+    if not settings.learns:
         return open_distance(settings.metric)
     rows = trial.train
     if source is not None:
@@ -103,13 +113,21 @@ def choose_distance(
         )
         rows = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
     if not len(rows):
-        option = f"--metric {settings.metric}" if settings.metric in LEARNED else "--pca"
+        option = f"--metric {settings.metric}" if is_learned(settings.metric) else "--pca"
         do = "give --train-data and --train-embeddings, or use --metric cosine"
         raise LpwError(f"option {option}", "no training tracklets", "tracklets to learn from", do)
     check_vectors(dataset, embeddings, rows, settings.metric)
     training = Training(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
     rng = np.random.default_rng([settings.seed, trial.split])
-    return _learn_from(training, settings, rng)
+    if settings.pca is None:
+        return open_distance(settings.metric, training, rng=rng, config=settings.learning)
+    if is_learned(settings.metric) and open_learner(settings.metric).OWN_PCA:
+        config = replace(settings.learning, pca_dims=settings.pca)
+        return open_distance(settings.metric, training, rng=rng, config=config)
+    pca = fit_pca(training.features, settings.pca)
+    training = replace(training, features=pca.project(training.features))
+    inner = open_distance(settings.metric, training, rng=rng, config=settings.learning)
+    return Projected(inner, pca)
 
 
 def _check_source(dataset: Dataset, embeddings: Embeddings, source: MetricTrainingData) -> None:
@@ -132,18 +150,6 @@ def _check_source(dataset: Dataset, embeddings: Embeddings, source: MetricTraini
         )
 
 
-def _learn_from(
-    training: Training, settings: DistanceSettings, rng: np.random.Generator
-) -> Distance:
-    config = settings.learning
-    if settings.pca is None or settings.metric == "kissme":  # KISSME begins with its own PCA
-        config = config if settings.pca is None else replace(config, pca_dims=settings.pca)
-        return open_distance(settings.metric, training, rng=rng, config=config)
-    pca = fit_pca(training.features, settings.pca)
-    training = replace(training, features=pca.project(training.features))
-    return Projected(open_distance(settings.metric, training, rng=rng, config=config), pca)
-
-
 @dataclass(frozen=True)
 class Projected:
     """A distance between principal components."""
@@ -153,7 +159,7 @@ class Projected:
 
     @property
     def name(self) -> str:
-        """As one asks for it."""
+        """Name of the inner distance."""
         return self.inner.name
 
     @property
@@ -177,12 +183,12 @@ def compare(
     """Distances (Q, G) of a trial.
 
     Re-ranking looks at the neighbours of every query and gallery item. A query that is in the
-    gallery too has a twin there, at distance 0, which takes one of its k1 places: so it is in the
-    published numbers, and so it is here unless the settings drop it.
+    gallery too has itself as a neighbour, at distance 0, which takes one of its k1 places. The
+    published numbers count it so; `deduplicate_queries` counts it once.
     """
     if settings.rerank is None:
         return distance.blocks(vectors[trial.query], vectors[trial.gallery])
-    if not settings.drop_twins:
+    if not settings.deduplicate_queries:
         query, gallery = vectors[trial.query], vectors[trial.gallery]
         return DenseDistances(rerank_features(distance, query, gallery, config=settings.rerank))
     rows = np.concatenate([trial.query, np.setdiff1d(trial.gallery, trial.query)])
@@ -196,42 +202,31 @@ def compare(
 
 
 def describe_distance(
-    settings: DistanceSettings, title: str, source: MetricTrainingData | None, *, twins: bool
+    settings: DistanceSettings,
+    title: str,
+    source: MetricTrainingData | None,
+    *,
+    queries_in_gallery: bool,
 ) -> str:
     """The distance in words, the same for all splits: what it is, where and how it was learned, and
     re-ranking.
 
     Args:
         title: how the distance calls itself.
-        twins: whether queries are in the gallery too.
+        queries_in_gallery: whether a split has queries in its gallery too.
     """
-    text = _describe_metric(settings, title)
-    if settings.metric in LEARNED or settings.pca is not None:
+    if is_learned(settings.metric):
+        text = open_learner(settings.metric).describe(settings.learning, settings.pca)
+    else:
+        text = title.split(",")[0] + (f", PCA to {settings.pca}" if settings.pca else "")
+    if settings.learns:
         learned_on = "the training part"
         if source is not None:
             learned_on = f"{source.dataset.name} ({str(source.dataset.manifest['digest'])[:12]})"
         text += f", learned on {learned_on}, seed {settings.seed}"
     if settings.rerank is not None:
         k = settings.rerank
-        shown = ", twins dropped" if settings.drop_twins else ", twins kept"
-        text += (
-            f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half "
-            f"{k.half}{shown if twins else ''})"
-        )
+        times = "once" if settings.deduplicate_queries else "twice"
+        shown = f", queries in the gallery count {times}" if queries_in_gallery else ""
+        text += f" + re-ranking (k1 {k.k1}, k2 {k.k2}, lambda {k.lambda_:g}, half {k.half}{shown})"
     return text
-
-
-def _describe_metric(settings: DistanceSettings, title: str) -> str:
-    config = settings.learning
-    pca = f", PCA to {settings.pca}" if settings.pca is not None else ""
-    if settings.metric == "kissme":
-        return (
-            f"KISSME (PCA to {settings.pca or config.pca_dims}, "
-            f"{'PSD' if config.clip else 'not clipped'})"
-        )
-    if settings.metric == "xqda":
-        return (
-            f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge "
-            f"{config.ridge:g}{pca})"
-        )
-    return title.split(",")[0] + pca

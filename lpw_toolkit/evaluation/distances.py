@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.ranges import split_rows
 from lpw_toolkit.errors import LpwError
 
 Ints = NDArray[np.int64]
@@ -23,6 +24,8 @@ LOST_SINGLE, LOST_DOUBLE = 1 / 64, 1e-9
 MANY_LOST = 0.01
 #: Squared lengths from here on leave no room in single precision.
 LARGEST = 1e36
+#: Rows that are converted to double precision at once.
+N_ROWS = 4096
 #: Values that differences of pairs may take at once.
 N_VALUES = 1 << 20
 
@@ -31,7 +34,7 @@ class Distance(Protocol):
     """A way to compare vectors.
 
     Attributes:
-        name: as one asks for it.
+        name: as in `open_distance`.
         title: as a table prints it.
         squared: whether its values already are squares (or other quadratic forms), which re-ranking
             must not square.
@@ -92,7 +95,7 @@ class Quadratic:
     """(x - z)' M (x - z) with M = P diag(s) P'; negative where M is not positive.
 
     Attributes:
-        name: as one asks for it.
+        name: as in `open_distance`.
         title: as a table prints it.
         projection: P (D, r).
         signs: s (r,), each 1 or -1.
@@ -216,7 +219,10 @@ class Side:
         """Mean vector (D,)."""
         ones = np.ones(len(self.vectors)) if self.scale is None else self.scale
         return np.asarray(
-            sum(ones[a:b] @ self.vectors[a:b].astype(np.float64) for a, b in _ranges(len(ones)))
+            sum(
+                ones[a:b] @ self.vectors[a:b].astype(np.float64)
+                for a, b in split_rows(len(ones), N_ROWS)
+            )
         ) / len(ones)
 
 
@@ -235,10 +241,6 @@ def _take(features: Features, name: str) -> Side:
 
 def _direct(features: Features, name: str) -> Side:
     return Side(check_features(features, name), _inverse_lengths(features, name))
-
-
-def _ranges(n: int, step: int = 4096) -> list[tuple[int, int]]:
-    return [(start, min(n, start + step)) for start in range(0, n, step)]
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _make_factor(vectors: Features, signs: Floats | None) -> _Factor:
 
 @dataclass(frozen=True)
 class FeatureBlocks:
-    """Distances (Q, G) from vectors, computed when asked for (`ranking.Blocks`), as float32.
+    """Distances (Q, G) from vectors, computed when asked for (`DistanceBlocks`), as float32.
 
     Squared distances come from one matrix product in single precision around the gallery's mean;
     those that lost too many digits to subtraction are computed anew from the differences in double
@@ -302,7 +304,7 @@ class FeatureBlocks:
         )
         if np.count_nonzero(lost) > MANY_LOST * lost.size:
             lost = self._square_in_double(out, start, stop)
-        for a, b in _ranges(len(out), 256):
+        for a, b in split_rows(len(out), 256):
             rows, columns = np.divmod(np.flatnonzero(lost[a:b]), self.n_gallery)
             out[a + rows, columns] = self._square_pairs(start + a + rows, columns)
         return self._finish(out)
@@ -317,14 +319,14 @@ class FeatureBlocks:
         """Fills `out` with better values; says which are still lost."""
         left = _make_factor(self.sides[0].take(slice(start, stop)) - self.shift, self.signs)
         lost = np.empty(out.shape, dtype=bool)
-        for a, b in _ranges(self.n_gallery):
+        for a, b in split_rows(self.n_gallery, N_ROWS):
             right = _make_factor(self.sides[1].take(slice(a, b)) - self.shift, self.signs)
             out[:, a:b], lost[:, a:b] = _square(left, right, self.signs, LOST_DOUBLE)
         return lost
 
     def _square_pairs(self, rows: Ints, columns: Ints) -> NDArray[np.float32]:
         out = np.empty(len(rows), dtype=np.float32)
-        for a, b in _ranges(len(rows), max(1, N_VALUES // max(1, len(self.shift)))):
+        for a, b in split_rows(len(rows), max(1, N_VALUES // max(1, len(self.shift)))):
             apart = self.sides[0].take(rows[a:b]) - self.sides[1].take(columns[a:b])
             out[a:b] = np.einsum(
                 "ij,ij->i", apart, apart if self.signs is None else apart * self.signs
@@ -350,7 +352,7 @@ def _open_blocks(
 
 def _centre(side: Side, shift: Floats) -> NDArray[np.float32]:
     out = np.empty(side.vectors.shape, dtype=np.float32)
-    for a, b in _ranges(len(out)):
+    for a, b in split_rows(len(out), N_ROWS):
         out[a:b] = side.take(slice(a, b)) - shift
     return out
 
@@ -365,7 +367,7 @@ def _square(
         left.vectors * (kind(-2) if signs is None else (-2 * signs).astype(kind))
     ) @ right.vectors.T
     lost = np.empty(out.shape, dtype=bool)
-    for a, b in _ranges(len(out), max(1, N_VALUES // max(1, out.shape[1]))):
+    for a, b in split_rows(len(out), max(1, N_VALUES // max(1, out.shape[1]))):
         out[a:b] += left.signed[a:b, None] + right.signed
         bound = kind(lost_share) * left.squares[a:b, None] + kind(lost_share) * right.squares
         np.less_equal(out[a:b] if signs is None else np.abs(out[a:b]), bound, out=lost[a:b])

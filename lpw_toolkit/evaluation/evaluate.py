@@ -1,9 +1,7 @@
-"""Embeddings of a dataset under a protocol: trials ranked one by one, and figures that say what
-they rest on."""
+"""Embeddings of a dataset under a protocol: every stage in order, from vectors to tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +12,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.evaluation.distance_blocks import DistanceBlocks
 from lpw_toolkit.evaluation.distance_choice import (
     DistanceSettings,
     MetricTrainingData,
@@ -22,125 +21,80 @@ from lpw_toolkit.evaluation.distance_choice import (
     compare,
     describe_distance,
 )
-from lpw_toolkit.evaluation.distances import Distance
 from lpw_toolkit.evaluation.protocol import (
-    APForm,
-    EvaluationProtocol,
     ProtocolSpec,
     QueryGallerySplit,
     open_protocol,
 )
-from lpw_toolkit.evaluation.provenance import (
-    describe_gallery,
-    describe_junk,
-    describe_splits,
-    make_metrics,
-    make_queries,
-    make_summary,
-)
-from lpw_toolkit.evaluation.ranking import DistanceBlocks, Ranking, Summary, rank_queries, summarise
+from lpw_toolkit.evaluation.provenance import ResultTables, describe_splits, tabulate
+from lpw_toolkit.evaluation.ranking import APForm, Ranking, rank_queries
 from lpw_toolkit.evaluation.relevance import Relevance
+from lpw_toolkit.evaluation.summary import Summary, summarise
 from lpw_toolkit.progress import show_progress
 
 
 @dataclass(frozen=True)
 class SplitResult:
-    """One trial, ranked.
+    """The queries of one split, ranked.
 
     Attributes:
-        trial: rows of the dataset's table of tracklets.
-        relevance: right answers, and what is not seen.
-        ranking: ranks of the right answers.
+        trial: queries and gallery, as rows of the dataset's table of tracklets.
+        relevance: which gallery items are relevant to each query, and which are ignored.
         blocks: the distances (Q, G) that were ranked.
-        distance: how they were computed, as this trial's distance says it.
+        distance: title of the distance, such as `XQDA (eigh, 12 dims)`.
+        ranking: ranks of the relevant gallery items.
+        summary: CMC, mAP and mINP.
     """
 
     trial: QueryGallerySplit
     relevance: Relevance
-    ranking: Ranking
     blocks: DistanceBlocks
     distance: str
+    ranking: Ranking
+    summary: Summary
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a protocol makes of a model's vectors.
+    """The result of one model under one protocol.
 
     Attributes:
-        dataset: what was tested.
-        protocol: its name.
-        rules: its rules, or these with another AP form.
+        dataset: the dataset that was tested.
+        protocol: name of the protocol.
+        spec: its rules, or these with another AP form.
         facts: the text columns of schema.METRICS but gallery, junk_rule and ap_form.
         results: split by split.
+        tables: metrics, queries and the description of the gallery.
         notes: what a reader of the figures should know.
     """
 
     dataset: Dataset
     protocol: str
-    rules: ProtocolSpec
+    spec: ProtocolSpec
     facts: dict[str, str]
     results: list[SplitResult]
+    tables: ResultTables
     notes: list[str]
 
-    @cached_property
-    def summaries(self) -> list[Summary]:
-        """The figures of each split. Errors: LpwError where no query has a right answer."""
-        rules = self.rules
-        return [
-            summarise(r.ranking, ap_form=rules.ap_form, unmatched=rules.unmatched)
-            for r in self.results
-        ]
-
-    @cached_property
-    def gallery(self) -> str:
-        """What the gallery holds, over all splits."""
-        return describe_gallery(
-            self.rules, read_labels(self.dataset.tracklets), [r.trial for r in self.results]
-        )
-
-    @cached_property
+    @property
     def metrics(self) -> pa.Table:
-        """Rows of schema.METRICS: each split, then mean and standard deviation where there are
-        several."""
-        labels, trials = (
-            read_labels(self.dataset.tracklets),
-            [result.trial for result in self.results],
-        )
-        facts = {
-            **self.facts,
-            "junk_rule": describe_junk(self.rules),
-            "ap_form": self.rules.ap_form,
-        }
-        galleries = [describe_gallery(self.rules, labels, [trial]) for trial in trials]
-        table = make_metrics(facts, list(zip(trials, galleries, self.summaries, strict=True)))
-        if len(trials) > 1:
-            total = make_summary(
-                facts, self.gallery, list(zip(trials, self.summaries, strict=True))
-            )
-            table = pa.concat_tables([table, total])
-        return table
+        """Rows of schema.METRICS: each split; with several, also mean and standard deviation."""
+        return self.tables.metrics
 
-    @cached_property
+    @property
     def queries(self) -> pa.Table:
         """Rows of schema.QUERIES: each query of each split."""
-        return pa.concat_tables(
-            make_queries(self.dataset, r.trial, r.ranking, self.rules) for r in self.results
-        )
+        return self.tables.queries
 
     @property
     def skipped(self) -> list[str]:
-        """Queries that no mean counts, each once."""
-        column = self.queries.filter(self.queries["skipped"])["tracklet_id"]
-        return [str(name) for name in column.unique().to_pylist()]
+        """Tracklet ids of the queries that no mean counts, each once."""
+        return _list_skipped(self.queries)
 
     @property
     def curve(self) -> NDArray[np.float64]:
         """The CMC (R,) as fractions, the mean over the splits."""
-        return np.asarray(np.mean([summary.cmc for summary in self.summaries], axis=0))
-
-    def restate(self, ap_form: APForm) -> "Evaluation":
-        """The same ranking with the other form of average precision."""
-        return replace(self, rules=replace(self.rules, ap_form=ap_form))
+        return np.asarray(np.mean([result.summary.cmc for result in self.results], axis=0))
 
 
 def evaluate(
@@ -155,48 +109,74 @@ def evaluate(
     """Ranks the gallery for every query of a protocol.
 
     Args:
-        splits: numbers of the splits to run; None runs all.
-        source: where a learned metric learns, instead of the protocol's training part.
+        dataset: the dataset that is tested.
+        embeddings: one vector for each of its tracklets.
+        protocol: name of the protocol, such as `mars`.
+        settings: how vectors are compared.
+        splits: numbers of the splits to evaluate; None evaluates all.
+        source: another dataset on which a metric is learned, instead of the protocol's training
+            part.
 
-    Errors: LpwError for a dataset that the protocol does not fit, splits that are not there,
-    tracklets without a vector (named), vectors that cannot be compared, nothing to learn from, and
-    where no query has a right answer.
+    Errors: LpwError for a dataset that the protocol does not fit, unknown splits, tracklets without
+    a vector (named), vectors that cannot be compared, no training data for a learned metric, and
+    splits in which no query has a relevant gallery item.
     """
-    ranker = open_protocol(protocol)
-    trials = _choose_trials(ranker.trials(dataset), splits)
-    labels = read_labels(dataset.tracklets)
-    for trial in trials:
-        if not len(trial.gallery):
-            thing, got = (
-                f"{dataset.name}, split {trial.split}",
-                f"an empty gallery by the rule of {protocol}",
-            )
-            raise LpwError(
-                thing,
-                got,
-                ranker.RULES.gallery,
-                "choose another protocol, or a dataset that has them",
-            )
-        check_vectors(dataset, embeddings, np.union1d(trial.query, trial.gallery), settings.metric)
+    rule, labels = open_protocol(protocol), read_labels(dataset.tracklets)
+    spec, vectors = rule.SPEC, embeddings.vectors
+    trials = _choose_trials(rule.trials(dataset), splits)
+    _check_trials(dataset, embeddings, protocol, spec, trials, settings.metric)
     results = []
     with show_progress("ranking", len(trials), "splits") as progress:
         for trial in trials:
             distance = choose_distance(dataset, embeddings, labels, trial, settings, source)
-            results.append(_rank(ranker, labels, embeddings, trial, distance, settings))
+            blocks = compare(vectors, trial, distance, settings)
+            relevance = rule.judge(labels.take(trial.query), labels.take(trial.gallery))
+            ranking = rank_queries(blocks, relevance)
+            summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
+            results.append(SplitResult(trial, relevance, blocks, distance.title, ranking, summary))
             progress.advance()
+    sha256 = embeddings.facts.checkpoint_sha256
     facts = {
         "dataset": dataset.name,
         "protocol": protocol.replace("-", "_"),
-        "model": _describe_model(embeddings),
+        "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
         "dataset_digest": dataset.digest,
         "distance": describe_distance(
-            settings, results[0].distance, source, twins=_count_twins(results) > 0
+            settings,
+            results[0].distance,
+            source,
+            queries_in_gallery=_count_queries_in_gallery(trials) > 0,
         ),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),
     }
-    found = Evaluation(dataset, facts["protocol"], ranker.RULES, facts, results, [])
-    return replace(found, notes=[*embeddings.notes, *_write_notes(found, labels, settings)])
+    tables = tabulate(dataset, labels, spec, facts, _parts(results))
+    notes = [
+        *embeddings.notes,
+        *dataset.unverified,
+        *_describe_unmatched(results, tables.queries),
+        *_describe_data(dataset, labels, trials, settings, facts["split_source"]),
+    ]
+    return Evaluation(dataset, facts["protocol"], spec, facts, results, tables, notes)
+
+
+def restate(evaluation: Evaluation, ap_form: APForm) -> Evaluation:
+    """The same ranking with the other form of average precision."""
+    spec = replace(evaluation.spec, ap_form=ap_form)
+    results = [
+        replace(
+            result,
+            summary=summarise(result.ranking, ap_form=ap_form, unmatched=spec.unmatched),
+        )
+        for result in evaluation.results
+    ]
+    labels = read_labels(evaluation.dataset.tracklets)
+    tables = tabulate(evaluation.dataset, labels, spec, evaluation.facts, _parts(results))
+    return replace(evaluation, spec=spec, results=results, tables=tables)
+
+
+def _parts(results: Sequence[SplitResult]) -> list[tuple[QueryGallerySplit, Ranking, Summary]]:
+    return [(result.trial, result.ranking, result.summary) for result in results]
 
 
 def _choose_trials(
@@ -214,41 +194,48 @@ def _choose_trials(
     return [known[number] for number in splits]
 
 
-def _rank(
-    ranker: EvaluationProtocol,
-    labels: Labels,
+def _check_trials(
+    dataset: Dataset,
     embeddings: Embeddings,
-    trial: QueryGallerySplit,
-    distance: Distance,
-    settings: DistanceSettings,
-) -> SplitResult:
-    relevance = ranker.ignore(labels.take(trial.query), labels.take(trial.gallery))
-    blocks = compare(embeddings.vectors, trial, distance, settings)
-    return SplitResult(trial, relevance, rank_queries(blocks, relevance), blocks, distance.title)
+    protocol: str,
+    spec: ProtocolSpec,
+    trials: Sequence[QueryGallerySplit],
+    metric: str,
+) -> None:
+    for trial in trials:
+        if not len(trial.gallery):
+            raise LpwError(
+                f"{dataset.name}, split {trial.split}",
+                f"an empty gallery by the rule of {protocol}",
+                spec.gallery,
+                "choose another protocol, or a dataset that has them",
+            )
+        check_vectors(dataset, embeddings, np.union1d(trial.query, trial.gallery), metric)
 
 
-def _describe_model(embeddings: Embeddings) -> str:
-    sha256 = embeddings.facts.checkpoint_sha256
-    return embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else "")
+def _count_queries_in_gallery(trials: Sequence[QueryGallerySplit]) -> int:
+    """The most queries that a split also has in its gallery."""
+    return max(len(np.intersect1d(trial.query, trial.gallery)) for trial in trials)
 
 
-def _count_twins(results: Sequence[SplitResult]) -> int:
-    """Most queries in a gallery."""
-    return max(len(np.intersect1d(result.trial.query, result.trial.gallery)) for result in results)
+def _list_skipped(queries: pa.Table) -> list[str]:
+    column = queries.filter(queries["skipped"])["tracklet_id"]
+    return [str(name) for name in column.unique().to_pylist()]
 
 
-def _write_notes(found: Evaluation, labels: Labels, settings: DistanceSettings) -> list[str]:
-    notes = [*found.dataset.unverified]
-    n_lost = sum(summary.n_skipped for summary in found.summaries)
-    if n_lost:
-        n_asked = sum(len(result.trial.query) for result in found.results)
-        names = join_names(found.skipped, 5)
+def _describe_unmatched(results: Sequence[SplitResult], queries: pa.Table) -> list[str]:
+    """Notes on queries without a right answer."""
+    notes = []
+    n_skipped = sum(result.summary.n_skipped for result in results)
+    if n_skipped:
+        n_query = sum(len(result.trial.query) for result in results)
+        names = join_names(_list_skipped(queries), 5)
         notes.append(
-            f"{n_lost:,} of {n_asked:,} queries have no right answer in the gallery, skipped: "
+            f"{n_skipped:,} of {n_query:,} queries have no right answer in the gallery, skipped: "
             f"{names}"
         )
-    missed = found.queries.filter(
-        pc.and_(pc.equal(found.queries["n_right"], 0), pc.invert(found.queries["skipped"]))
+    missed = queries.filter(
+        pc.and_(pc.equal(queries["n_relevant"], 0), pc.invert(queries["skipped"]))
     )
     if missed.num_rows:
         names = join_names(missed["tracklet_id"].unique().to_pylist(), 5)
@@ -256,19 +243,31 @@ def _write_notes(found: Evaluation, labels: Labels, settings: DistanceSettings) 
             f"{missed.num_rows:,} queries have no right answer in the gallery and count as missed: "
             f"{names}"
         )
+    return notes
+
+
+def _describe_data(
+    dataset: Dataset,
+    labels: Labels,
+    trials: Sequence[QueryGallerySplit],
+    settings: DistanceSettings,
+    split_source: str,
+) -> list[str]:
+    """Notes on tracklets without a person, on queries in the gallery, and on drawn splits."""
+    notes = []
     n_unnamed = int(np.count_nonzero((labels.kind == PERSON) & (labels.person < 0)))
-    if n_unnamed and found.dataset.splits is None:
+    if n_unnamed and dataset.splits is None:
         notes.append(
-            f"{n_unnamed:,} tracklets without a person_id stay out: nobody knows whether they "
-            f"would be right"
+            f"{n_unnamed:,} tracklets without a person_id are left out: it is unknown whom "
+            f"they show"
         )
-    n_twins = _count_twins(found.results)
-    if settings.rerank is not None and n_twins:
-        kept = "once" if settings.drop_twins else "twice, as in the published numbers"
+    n_repeated = _count_queries_in_gallery(trials)
+    if settings.rerank is not None and n_repeated:
+        kept = "once" if settings.deduplicate_queries else "twice, as in the published numbers"
         notes.append(
-            f"re-ranking: {n_twins:,} queries are in the gallery too; each counts as a neighbour "
-            f"{kept}"
+            f"re-ranking: {n_repeated:,} queries are in the gallery too; each counts as a "
+            f"neighbour {kept}"
         )
-    if isinstance(said := found.dataset.manifest.get("splits"), dict) and said.get("drawn"):
-        notes.append(f"these splits were drawn, not published: {found.facts['split_source']}")
+    if isinstance(said := dataset.manifest.get("splits"), dict) and said.get("drawn"):
+        notes.append(f"these splits were drawn, not published: {split_source}")
     return notes

@@ -1,13 +1,15 @@
-"""Distances by name, metrics learned from training tracklets, and re-ranking by shared
-neighbours."""
+"""Distances by name: plain ones, and metrics that are learned from training tracklets.
 
-from dataclasses import dataclass, replace
-from typing import Literal
+A learned metric is a plug-in: one file in `metric_learning/` that fulfils `MetricLearner`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
 
 import numpy as np
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Training, Views, take_views
+from lpw_toolkit.evaluation.camera_pairs import Training
 from lpw_toolkit.evaluation.distances import (
     Cosine,
     Distance,
@@ -15,8 +17,9 @@ from lpw_toolkit.evaluation.distances import (
     SquaredEuclidean,
     check_features,
 )
+from lpw_toolkit.plugins import PluginFolder
 
-METRICS = ("cosine", "euclidean", "sqeuclidean", "xqda", "kissme")
+LEARNERS = PluginFolder("lpw_toolkit.evaluation.metric_learning", "option --metric")
 _PLAIN: dict[str, type[Cosine | Euclidean | SquaredEuclidean]] = {
     "cosine": Cosine,
     "euclidean": Euclidean,
@@ -44,6 +47,42 @@ class LearningConfig:
     clip: bool = True
 
 
+class MetricLearner(Protocol):
+    """What each file of `metric_learning/` provides.
+
+    Attributes:
+        OWN_PCA: whether the metric projects on `LearningConfig.pca_dims` principal components
+            itself; vectors are projected before learning otherwise, where the user asks for it.
+    """
+
+    OWN_PCA: bool
+
+    def learn(
+        self, training: Training, rng: np.random.Generator | None, config: LearningConfig
+    ) -> Distance:
+        """The distance learned from `training`, whose features (n, D) are finite. Errors: LpwError
+        where they are too few."""
+
+    def describe(self, config: LearningConfig, pca: int | None) -> str:
+        """The metric and its settings as tables print them, the same for all splits; `pca` is the
+        number of principal components that the user chose."""
+
+
+def list_metrics() -> list[str]:
+    """The names of all distances, learned ones last."""
+    return [*_PLAIN, *LEARNERS.names()]
+
+
+def is_learned(name: str) -> bool:
+    """Whether the distance called `name` needs training tracklets."""
+    return name in LEARNERS.names()
+
+
+def open_learner(name: str) -> MetricLearner:
+    """The learned metric called `name`. Errors: LpwError that lists the names."""
+    return cast(MetricLearner, LEARNERS.load(name))
+
+
 def open_distance(
     name: str,
     training: Training | None = None,
@@ -54,16 +93,19 @@ def open_distance(
     """The distance called `name`, learned where it has to be.
 
     Args:
-        name: one of METRICS.
-        training: for xqda and kissme; nothing else is ever fitted on.
+        name: one of `list_metrics()`.
+        training: for learned metrics; nothing else is ever fitted on.
         rng: draws pairs of training tracklets; needed where training has other than two cameras.
 
     Errors: LpwError where the name is unknown or training is absent or too small.
+
+    >>> open_distance("euclidean").blocks(np.zeros((1, 2)), np.ones((1, 2))).block(0, 1).round(3)
+    array([[1.414]], dtype=float32)
     """
     if name in _PLAIN:
         return _PLAIN[name]()
-    if name not in METRICS:
-        raise LpwError("option --metric", name, ", ".join(METRICS), "choose one of them")
+    if not is_learned(name):
+        raise LpwError("option --metric", name, ", ".join(list_metrics()), "choose one of them")
     if training is None or not (training.person >= 0).any():
         raise LpwError(
             f"metric {name}",
@@ -72,39 +114,4 @@ def open_distance(
             "use cosine or euclidean",
         )
     check_features(training.features, "training")
-    config = config or LearningConfig()
-    return (
-        _learn_xqda(training, rng, config)
-        if name == "xqda"
-        else _learn_kissme(training, rng, config)
-    )
-
-
-def _learn_xqda(
-    training: Training, rng: np.random.Generator | None, config: LearningConfig
-) -> Distance:
-    from lpw_toolkit.evaluation.metric_learning.xqda import fit_xqda, xqda_distance
-
-    model = fit_xqda(
-        take_views(training, rng), solver=config.solver, n_dims=config.n_dims, ridge=config.ridge
-    )
-    return xqda_distance(model, config.solver)
-
-
-def _learn_kissme(
-    training: Training, rng: np.random.Generator | None, config: LearningConfig
-) -> Distance:
-    from lpw_toolkit.evaluation.metric_learning.kissme import (
-        bound_dims,
-        fit_kissme,
-        kissme_distance,
-    )
-    from lpw_toolkit.evaluation.pca import fit_pca
-
-    views = take_views(training, rng)
-    pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))
-    views = replace(views, first=pca.project(views.first), second=pca.project(views.second))
-    return kissme_distance(pca, fit_kissme(views, clip=config.clip))
-
-
-__all__ = ["METRICS", "LearningConfig", "Training", "Views", "open_distance", "take_views"]
+    return open_learner(name).learn(training, rng, config or LearningConfig())

@@ -12,9 +12,17 @@ from lpw_toolkit.dataset.schema import METRICS
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
+from lpw_toolkit.evaluation.table_writer import (
+    TextTable,
+    write_csv,
+    write_latex,
+    write_markdown,
+    write_markdown_list,
+    write_text,
+)
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import is_file, is_folder
-from lpw_toolkit.names import format_csv, json_text, latex_cell, markdown_cell, show_name
+from lpw_toolkit.names import json_text, show_name
 
 SUMMARY = -1
 MEAN, STD = ":mean", ":std"
@@ -195,7 +203,13 @@ def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[s
     if headline:
         metrics = [name for name in metrics if name in _known_by(lines)] or metrics
     named = [LOCKED.get(name, name) for name in columns]
-    titles = ["model", *named, "distance", *map(_title, metrics), *_COUNTS.values()]
+    titles = [
+        "model",
+        *named,
+        "distance",
+        *(_TITLES.get(name, name.replace("cmc@", "R-")) for name in metrics),
+        *_COUNTS.values(),
+    ]
     keys: dict[str, dict[str, str]] = {name: {} for name in columns}
     rows = []
     for line in lines:
@@ -218,7 +232,7 @@ def _known_by(lines: Sequence[Line]) -> set[str]:
     protocols = {str(line.facts["protocol"]) for line in lines}
     if not protocols <= set(list_protocols()):
         return set()
-    return {name for protocol in protocols for name in open_protocol(protocol).RULES.headline}
+    return {name for protocol in protocols for name in open_protocol(protocol).SPEC.headline}
 
 
 def _say(line: Line, name: str) -> str:
@@ -234,10 +248,6 @@ def _abbreviate(text: str, keys: dict[str, str]) -> str:
     return keys.setdefault(
         text, f"[{chr(ord('a') + len(keys)) if len(keys) < 26 else len(keys) + 1}]"
     )
-
-
-def _title(metric: str) -> str:
-    return _TITLES.get(metric, metric.replace("cmc@", "R-"))
 
 
 def _percent(line: Line, metric: str) -> str:
@@ -261,65 +271,28 @@ def _shared_facts(lines: Sequence[Line]) -> list[str]:
     return shown
 
 
+def _make_table(
+    lines: Sequence[Line], notes: Sequence[str], *, headline: bool = False
+) -> tuple[TextTable, list[str]]:
+    """The table, and the sentences that stand with it."""
+    grid, legend = _grid(lines, headline=headline)
+    sentences = [*legend, *_shared_facts(lines), *notes]
+    caption = f"Percent; {'; '.join(sentences)}"
+    return TextTable(grid, grid[0].index("distance") + 1, caption), sentences
+
+
 def _format_text(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    grid, legend = _grid(lines)
-    widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
-    n_left = grid[0].index("distance") + 1
-    forms = [f"{{:{'<' if i < n_left else '>'}{width}}}" for i, width in enumerate(widths)]
-    rows = [
-        "  ".join(form.format(cell) for form, cell in zip(forms, row, strict=True)).rstrip()
-        for row in grid
-    ]
-    return "\n".join([*rows, "", *map(show_name, [*legend, *_shared_facts(lines), *notes])])
+    table, sentences = _make_table(lines, notes)
+    return "\n".join([write_text(table), "", *map(show_name, sentences)])
 
 
 def _format_markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    grid, legend = _grid(lines)
-    n_left = grid[0].index("distance") + 1
-    titles, *rows = [list(map(markdown_cell, row)) for row in grid]
-    ruler = ["---" if i < n_left else "---:" for i in range(len(titles))]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
-    return f"{table}\n\n" + "\n".join(
-        f"* {markdown_cell(fact)}" for fact in [*legend, *_shared_facts(lines), *notes]
-    )
+    table, sentences = _make_table(lines, notes)
+    return f"{write_markdown(table)}\n\n{write_markdown_list(sentences)}"
 
 
 def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    grid, legend = _grid(lines, headline=True)
-    n_left = grid[0].index("distance") + 1
-    titles, *rows = [list(map(latex_cell, row)) for row in grid]
-    caption = "; ".join(latex_cell(fact) for fact in [*legend, *_shared_facts(lines), *notes])
-    return format_latex(titles, rows, n_left, f"Percent; {caption}")
-
-
-def format_latex(
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    n_left: int,
-    caption: str,
-    below: Sequence[str] = (),
-) -> str:
-    """A LaTeX table of cells that are escaped already.
-
-    Args:
-        n_left: columns that are set flush left; the others are figures.
-        caption: without its full stop.
-        below: lines after the cells, in small print.
-    """
-    lines = [
-        r"\begin{table}",
-        f"\\caption{{{caption}.}}",
-        f"\\begin{{tabular}}{{{'l' * n_left}{'r' * (len(titles) - n_left)}}}",
-        r"\hline",
-        f"{' & '.join(titles)} \\\\",
-        r"\hline",
-        *(f"{' & '.join(row)} \\\\" for row in rows),
-        r"\hline",
-        r"\end{tabular}",
-        *([r"\par\footnotesize", *below] if below else []),
-        r"\end{table}",
-    ]
-    return "\n".join(lines)
+    return write_latex(_make_table(lines, notes, headline=True)[0])
 
 
 def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
@@ -331,7 +304,7 @@ def _format_csv(lines: Sequence[Line], _: Sequence[str]) -> str:
     records = _records(lines)
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(column, "") for column in columns] for record in records]
-    return format_csv([columns, *rows]).rstrip("\n")
+    return write_csv([columns, *rows])
 
 
 def _format_json(lines: Sequence[Line], notes: Sequence[str], skipped: Sequence[str] = ()) -> str:

@@ -51,11 +51,9 @@ def fit_pca(features: NDArray[np.floating[Any]], n_dims: int) -> Pca:
     values, vectors = values[::-1], vectors[:, ::-1]
     n = min(n_dims, max(1, int((values > values[0] * 1e-12).sum())))
     values, vectors = np.maximum(values[:n], 0), vectors[:, :n]
-    components = _unit(centred.T @ vectors) if few else vectors
+    components = centred.T @ vectors if few else vectors
+    if few:
+        lengths = np.linalg.norm(components, axis=0)
+        components = components / np.where(lengths > 0, lengths, 1.0)
     largest = components[np.abs(components).argmax(axis=0), np.arange(n)]
     return Pca(mean, components * np.where(largest < 0, -1.0, 1.0), values / (len(features) - 1))
-
-
-def _unit(columns: Floats) -> Floats:
-    lengths = np.linalg.norm(columns, axis=0)
-    return columns / np.where(lengths > 0, lengths, 1.0)

@@ -2,20 +2,21 @@
 rules out."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.ranking import APForm
 from lpw_toolkit.evaluation.relevance import Relevance
+from lpw_toolkit.evaluation.summary import Unmatched
 from lpw_toolkit.plugins import PluginFolder
 
 PROTOCOLS = PluginFolder("lpw_toolkit.evaluation.protocols", "option --protocol")
 
 Ints = NDArray[np.int64]
-APForm = Literal["step", "trapezoid"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class ProtocolSpec:
         junk_rule: what a query does not see.
         ap_form: `step`, the mean precision at the hits, or `trapezoid`, the area under straight
             lines between ranks.
-        unmatched: what a query without a right answer does: `skip` leaves it out of the means (and
-            counts it), `zero` counts it as a miss.
+        unmatched: what happens to a query without a relevant gallery item: `skip` leaves it out of
+            the means (and counts it), `zero` counts it as a miss.
         headline: the metrics that this protocol is known by, such as `cmc@1`, `map`.
         source: where the rule is written.
     """
@@ -38,7 +39,7 @@ class ProtocolSpec:
     gallery: str
     junk_rule: str
     ap_form: APForm
-    unmatched: Literal["skip", "zero"]
+    unmatched: Unmatched
     headline: tuple[str, ...]
     source: str
 
@@ -50,8 +51,8 @@ class QueryGallerySplit:
     Attributes:
         split: number of the split, from 0.
         train: rows from which a metric may learn; empty where there are none.
-        query: rows (Q,) that ask.
-        gallery: rows (G,) that answer; may hold the queries themselves.
+        query: rows (Q,) of the queries.
+        gallery: rows (G,) of the gallery; the queries may be among them.
     """
 
     split: int
@@ -63,14 +64,14 @@ class QueryGallerySplit:
 class EvaluationProtocol(Protocol):
     """What each file of this folder provides."""
 
-    RULES: ProtocolSpec
+    SPEC: ProtocolSpec
 
     def trials(self, dataset: Dataset) -> list[QueryGallerySplit]:
         """The trials on this dataset, in order of their splits. Errors: LpwError that says what is
         missing."""
 
-    def ignore(self, query: Labels, gallery: Labels) -> Relevance:
-        """Right answers and what is not seen; usually `relevance.judge` with this protocol's
+    def judge(self, query: Labels, gallery: Labels) -> Relevance:
+        """Right answers and what is not seen; usually `relevance.judge_labels` with this protocol's
         rule."""
 
 

@@ -1,4 +1,4 @@
-"""The same vectors under every rule in use that asks the same questions, and why the figures
+"""The same vectors under every rule in use that has the same queries, and why the figures
 differ."""
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from lpw_toolkit.dataset.schema import KINDS
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
-from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate, restate
 from lpw_toolkit.evaluation.protocol import (
-    APForm,
     ProtocolSpec,
     QueryGallerySplit,
     list_protocols,
     open_protocol,
 )
+from lpw_toolkit.evaluation.ranking import APForm
 
 AP_FORMS: tuple[APForm, ...] = ("step", "trapezoid")
 
@@ -39,7 +39,7 @@ class Comparison:
 
     def describe(self) -> list[str]:
         """Why the figures differ, protocol by protocol, and the notes of each evaluation once."""
-        names = [f"{one.protocol}, {one.rules.ap_form} AP" for one in self.evaluations]
+        names = [f"{one.protocol}, {one.spec.ap_form} AP" for one in self.evaluations]
         lines = [f"{name}: {why}" for name, why in zip(names[1:], self.reasons[1:], strict=True)]
         lines = [f"against {names[0]}:", *lines] if lines else []
         notes = dict.fromkeys(note for one in self.evaluations for note in one.notes)
@@ -55,7 +55,7 @@ def compare_protocols(
     splits: list[int] | None = None,
     source: MetricTrainingData | None = None,
 ) -> Comparison:
-    """Evaluates under `protocol` and every other one that asks with the same tracklets, each with
+    """Evaluates under `protocol` and every other one that has the same queries, each with
     both forms of AP.
 
     Protocols whose galleries and rules are equal stand in it once. Errors: as `evaluate`, for
@@ -76,37 +76,38 @@ def compare_protocols(
                 left_out[name] = reason
         except LpwError as error:
             left_out[name] = f"{error.thing}: {error.got}, not {error.expected}"
-    evaluations = [other for one in found for other in _both_forms(one)]
+    evaluations = []
+    for one in found:
+        others = [form for form in AP_FORMS if form != one.spec.ap_form]
+        evaluations += [one, *(restate(one, form) for form in others)]
     reasons = ["", *(explain_difference(chosen, other) for other in evaluations[1:])]
     return Comparison(evaluations, reasons, left_out)
-
-
-def _both_forms(one: Evaluation) -> list[Evaluation]:
-    return [one, *(one.restate(form) for form in AP_FORMS if form != one.rules.ap_form)]
 
 
 def _find_reason_against(dataset: Dataset, name: str, found: list[Evaluation]) -> str | None:
     """Why the protocol called `name` adds nothing; None where it does. Errors: LpwError where it
     does not fit."""
     trials = open_protocol(name).trials(dataset)
-    asked = {result.trial.split: result.trial for result in found[0].results}
-    here = [trial for trial in trials if trial.split in asked]
-    if len(here) != len(asked) or any(
-        not np.array_equal(t.query, asked[t.split].query) for t in here
+    chosen = {result.trial.split: result.trial for result in found[0].results}
+    here = [trial for trial in trials if trial.split in chosen]
+    if len(here) != len(chosen) or any(
+        not np.array_equal(t.query, chosen[t.split].query) for t in here
     ):
-        return "asks with other tracklets"
-    if any(len(trial.train) for trial in asked.values()) and not any(
+        return "has other queries"
+    if any(len(trial.train) for trial in chosen.values()) and not any(
         len(trial.train) for trial in here
     ):
         return "is for vectors that were learned on another dataset"
     for other in found:
-        if _are_equal(here, open_protocol(name).RULES, other):
+        if _are_equal(here, open_protocol(name).SPEC, other):
             return f"ranks the same gallery by the same rule as {other.protocol}"
     return None
 
 
-def _are_equal(trials: list[QueryGallerySplit], rules: ProtocolSpec, other: Evaluation) -> bool:
-    if rules.unmatched != other.rules.unmatched and any(s.n_unmatched for s in other.summaries):
+def _are_equal(trials: list[QueryGallerySplit], spec: ProtocolSpec, other: Evaluation) -> bool:
+    if spec.unmatched != other.spec.unmatched and any(
+        result.summary.n_unmatched for result in other.results
+    ):
         return False
     pairs = zip(trials, (result.trial for result in other.results), strict=True)
     return all(np.array_equal(one.gallery, two.gallery) for one, two in pairs)
@@ -127,18 +128,18 @@ def explain_difference(first: Evaluation, other: Evaluation) -> str:
                 f"its gallery {verb} "
                 f"{_count(labels, one, rows)}{', which no query sees anyway' * int(unseen)}"
             )
-    n_lost = other.summaries[0].n_unmatched - first.summaries[0].n_unmatched
+    n_lost = other.results[0].summary.n_unmatched - first.results[0].summary.n_unmatched
     if n_lost > 0:
         ways = {"skip": "are left out of every mean", "zero": "count as missed"}
         reasons.append(
-            f"so {n_lost:,} queries have no right answer left and {ways[other.rules.unmatched]}"
+            f"so {n_lost:,} queries have no right answer left and {ways[other.spec.unmatched]}"
         )
-    if other.rules.ap_form != first.rules.ap_form:
+    if other.spec.ap_form != first.spec.ap_form:
         meaning = {
             "step": "AP is the mean precision at the right answers",
             "trapezoid": "AP averages the precision at each right answer with that one rank before",
         }
-        reasons.append(meaning[other.rules.ap_form])
+        reasons.append(meaning[other.spec.ap_form])
     return "; ".join(reasons)
 
 

@@ -2,7 +2,7 @@
 metrics and queries."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,8 @@ from lpw_toolkit.dataset.schema import KINDS, METRICS, QUERIES
 from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.evaluation.metrics_table import MEAN, STD, SUMMARY
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.ranking import Ranking, Summary
+from lpw_toolkit.evaluation.ranking import Ranking
+from lpw_toolkit.evaluation.summary import Summary
 
 RANKS = (1, 5, 10, 20)
 
@@ -29,7 +30,7 @@ def name_metrics(summary: Summary) -> dict[str, float]:
 
 
 def describe_gallery(
-    rules: ProtocolSpec, labels: Labels, trials: Sequence[QueryGallerySplit]
+    spec: ProtocolSpec, labels: Labels, trials: Sequence[QueryGallerySplit]
 ) -> str:
     """What the gallery holds, counted; as a range where it differs between trials."""
     sizes = [len(trial.gallery) for trial in trials]
@@ -41,9 +42,7 @@ def describe_gallery(
         f"{_range(kinds[:, i])} {kind}" for i, kind in enumerate(KINDS) if kinds[:, i].any()
     )
     return (
-        f"{rules.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries "
-        f"among "
-        f"them"
+        f"{spec.gallery}: {_range(sizes)} tracklets ({parts}), {_range(queries)} queries among them"
     )
 
 
@@ -52,10 +51,10 @@ def _range(numbers: Sequence[int] | NDArray[Any]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def describe_junk(rules: ProtocolSpec) -> str:
-    """What a query does not see, and what it does without a right answer."""
-    lost = {"skip": "skipped", "zero": "counted as missed"}[rules.unmatched]
-    return f"{rules.junk_rule}; queries without a right answer are {lost}"
+def describe_junk(spec: ProtocolSpec) -> str:
+    """What is ignored, and what happens to queries without a relevant gallery item."""
+    lost = {"skip": "skipped", "zero": "counted as missed"}[spec.unmatched]
+    return f"{spec.junk_rule}; queries without a right answer are {lost}"
 
 
 def describe_splits(dataset: Dataset) -> str:
@@ -72,10 +71,51 @@ def describe_splits(dataset: Dataset) -> str:
     return " ".join("; ".join(parts).split())
 
 
+class ResultTables(NamedTuple):
+    """What an evaluation prints and writes.
+
+    Attributes:
+        gallery: what the gallery holds, over all splits.
+        metrics: rows of schema.METRICS.
+        queries: rows of schema.QUERIES.
+    """
+
+    gallery: str
+    metrics: pa.Table
+    queries: pa.Table
+
+
+def tabulate(
+    dataset: Dataset,
+    labels: Labels,
+    spec: ProtocolSpec,
+    facts: dict[str, str],
+    parts: Sequence[tuple[QueryGallerySplit, Ranking, Summary]],
+) -> ResultTables:
+    """The tables of an evaluation.
+
+    Args:
+        labels: of the dataset's tracklets.
+        facts: the text columns of schema.METRICS but gallery, junk_rule and ap_form.
+        parts: for each split, its queries and gallery, their ranking, and its figures.
+    """
+    facts = {**facts, "junk_rule": describe_junk(spec), "ap_form": spec.ap_form}
+    gallery = describe_gallery(spec, labels, [trial for trial, _, _ in parts])
+    rows = [
+        (trial, describe_gallery(spec, labels, [trial]), summary) for trial, _, summary in parts
+    ]
+    metrics = make_metrics(facts, rows)
+    if len(parts) > 1:
+        total = make_summary(facts, gallery, [(trial, summary) for trial, _, summary in parts])
+        metrics = pa.concat_tables([metrics, total])
+    queries = [make_queries(dataset, trial, ranking, spec) for trial, ranking, _ in parts]
+    return ResultTables(gallery, metrics, pa.concat_tables(queries))
+
+
 def make_metrics(
     facts: dict[str, str], parts: Sequence[tuple[QueryGallerySplit, str, Summary]]
 ) -> pa.Table:
-    """Rows of metrics (schema.METRICS), split by split; n_query counts all who asked, skipped ones
+    """Rows of metrics (schema.METRICS), split by split; n_query counts all queries, skipped ones
     among them.
 
     Args:
@@ -89,7 +129,7 @@ def make_metrics(
             (trial.split, name, value, counts, gallery)
             for name, value in name_metrics(summary).items()
         ]
-    return _tabulate(facts, rows)
+    return _make_rows(facts, rows)
 
 
 def make_summary(
@@ -112,10 +152,10 @@ def make_summary(
         values = np.array([figure[name] for figure in figures])
         rows += [(SUMMARY, name + MEAN, float(values.mean()), counts, gallery)]
         rows += [(SUMMARY, name + STD, float(values.std(ddof=1)), counts, gallery)]
-    return _tabulate(facts, rows)
+    return _make_rows(facts, rows)
 
 
-def _tabulate(
+def _make_rows(
     facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple[int, int, int], str]]
 ) -> pa.Table:
     records = [
@@ -127,7 +167,7 @@ def _tabulate(
 
 
 def make_queries(
-    dataset: Dataset, trial: QueryGallerySplit, ranking: Ranking, rules: ProtocolSpec
+    dataset: Dataset, trial: QueryGallerySplit, ranking: Ranking, spec: ProtocolSpec
 ) -> pa.Table:
     """One row for each query of a trial (schema.QUERIES), in its order."""
     names = dataset.tracklets.select(["tracklet_id", "person_id", "camera_id"]).take(
@@ -137,10 +177,10 @@ def make_queries(
     columns = [
         np.full(len(trial.query), trial.split),
         *(column.combine_chunks() for column in names.columns),
-        ranking.n_right,
+        ranking.n_relevant,
         pa.array(ranking.first, pa.int32(), mask=lost),
-        pa.array(ranking.average_precision(rules.ap_form), mask=lost),
-        pa.array(ranking.inverse_penalty, mask=lost),
-        lost & (rules.unmatched == "skip"),
+        pa.array(ranking.average_precision(spec.ap_form), mask=lost),
+        pa.array(ranking.inverse_negative_penalty, mask=lost),
+        lost & (spec.unmatched == "skip"),
     ]
     return make_table(columns, QUERIES)

@@ -57,14 +57,14 @@ class RankedQuery:
         tracklet_id: the query.
         ap: average precision in [0, 1].
         first_rank: rank of the first right answer, from 1.
-        n_right: right answers in the gallery.
+        n_relevant: right answers in the gallery.
         answers: best first; what the query must not see is left out.
     """
 
     tracklet_id: str
     ap: float
     first_rank: int
-    n_right: int
+    n_relevant: int
     answers: tuple[Answer, ...]
 
 
@@ -107,7 +107,7 @@ def write_ranked_page(
     Where none of these is right, the first right one among `answers` stands after them.
 
     Returns: one line for each crop that could not be shown; the page marks its place.
-    Errors: LpwError for no query, an id that the dataset lacks, an invalid number, more than
+    Errors: LpwError for no query, an id that the dataset lacks, a number out of range, more than
     MAX_CROPS crops, or an `out` inside a dataset.
     """
     refuse_inside_dataset(out)
@@ -170,7 +170,7 @@ def _check(queries: Sequence[RankedQuery]) -> None:
             or not 0 <= query.ap <= 1
             or query.first_rank < 1
         ):
-            got = "an invalid AP, rank or distance"
+            got = "an AP, rank or distance out of range"
             raise LpwError(
                 f"query {query.tracklet_id}", got, "AP in [0, 1], ranks from 1", "evaluate again"
             )
@@ -200,7 +200,7 @@ def _describe_queries(queries: list[RankedQuery], number: dict[str, int]) -> lis
             "tracklet": number[query.tracklet_id],
             "ap": round(float(query.ap), 6),
             "first_rank": int(query.first_rank),
-            "n_right": int(query.n_right),
+            "n_relevant": int(query.n_relevant),
             "place": place[i],
             "answers": [
                 {

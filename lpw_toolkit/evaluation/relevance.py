@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.labels import JUNK, PERSON, Ints, Labels
+from lpw_toolkit.dataset.ranges import ragged_arange
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Relevance:
         return np.flatnonzero(self.good.counts == 0)
 
 
-def judge(
+def judge_labels(
     query: Labels, gallery: Labels, *, same_camera: bool = False, hide_junk: bool = True
 ) -> Relevance:
     """The field's rule: right is the same person; the same person by the query's own camera is not
@@ -86,8 +87,7 @@ def judge(
     first = np.searchsorted(known, query.person, "left")
     counts = np.where(query.person < 0, 0, np.searchsorted(known, query.person, "right") - first)
     owner = np.repeat(np.arange(len(query)), counts)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    columns = order[np.repeat(first, counts) + within]
+    columns = order[np.repeat(first, counts) + ragged_arange(counts)]
     visible = gallery.kind[columns] == PERSON
     apart = np.full(len(columns), same_camera) | (gallery.camera[columns] != query.camera[owner])
     hidden = (gallery.kind == JUNK) if hide_junk else np.zeros(len(gallery), dtype=bool)

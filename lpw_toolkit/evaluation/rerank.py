@@ -2,9 +2,9 @@
 sparse vectors.
 
 Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery
-holds the queries too (the official MARS rule), stacking both gives each query a twin at distance 0,
-which takes one of its k1 places: accepted, as in the published numbers, by `rerank_features` and
-`rerank_matrices`; `rerank` with `columns` needs none.
+holds the queries too (the official MARS rule), a query is stacked twice: it is its own neighbour at
+distance 0, which takes one of its k1 places. `rerank_features` and `rerank_matrices` do so, as the
+published numbers do; `rerank` with `columns` stacks each query once.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.ranges import ragged_arange, split_rows
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distances import Distance, Features, check_alike
-from lpw_toolkit.evaluation.ranking import (
+from lpw_toolkit.evaluation.distance_blocks import (
     DistanceBlocks,
     Distances,
     Ints,
     check_numbers,
-    iter_ranges,
 )
+from lpw_toolkit.evaluation.distances import Distance, Features, check_alike
 from lpw_toolkit.evaluation.top_k import first_places
 
 Half = Literal["round_even", "half_up"]
@@ -191,8 +191,8 @@ def rerank(
     Args:
         blocks: (N, N), symmetric.
         squared: as in `rerank_matrices`.
-        columns: (G,) which of the stack answer, queries among them or not; None is all after the
-            queries.
+        columns: (G,) which of the stack are the gallery, queries among them or not; None is all
+            after the queries.
 
     Values lie in [0, 1] where no distance is negative.
     """
@@ -214,7 +214,7 @@ def rerank(
 
 
 def _row_ranges(n_rows: int, n_columns: int, n_bytes: int) -> list[tuple[int, int]]:
-    return iter_ranges(n_rows, max(1, n_bytes // max(1, 4 * n_columns)))
+    return split_rows(n_rows, max(1, n_bytes // max(1, 4 * n_columns)))
 
 
 def _square(values: Distances, squared: bool) -> Distances:
@@ -234,7 +234,7 @@ def _find_neighbours(blocks: PairBlocks, k: int, squared: bool) -> tuple[Ints, N
         block = _square(blocks.block(start, stop), squared)
         check_numbers(block, start)
         largest[start:stop] = block.max(axis=1)
-        for a, b in iter_ranges(len(block), N_ROWS):
+        for a, b in split_rows(len(block), N_ROWS):
             near[start + a : start + b] = first_places(block[a:b], near.shape[1])
     return near, np.where(largest > 0, largest, 1.0)
 
@@ -282,7 +282,7 @@ def _compare(vectors: Any, gallery: Any) -> NDArray[np.float64]:
     ends = np.cumsum(counts)
     for a, b in _cut_work(ends):
         reach = counts[a:b]
-        places = np.repeat(gallery.indptr[vectors.col[a:b]], reach) + _count_up(reach)
+        places = np.repeat(gallery.indptr[vectors.col[a:b]], reach) + ragged_arange(reach)
         smaller = np.minimum(gallery.data[places], np.repeat(vectors.data[a:b], reach))
         at = (
             np.repeat(vectors.row[a:b].astype(np.int64) * n_gallery, reach)
@@ -292,11 +292,6 @@ def _compare(vectors: Any, gallery: Any) -> NDArray[np.float64]:
     np.minimum(shared, 1, out=shared)  # rounding leaves equal vectors a little more than 1
     shared /= 2 - shared
     return np.subtract(1, shared, out=shared).reshape(n, n_gallery)
-
-
-def _count_up(lengths: Ints) -> Ints:
-    """0, 1, ... for each length, one after another."""
-    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 def _cut_work(ends: Ints) -> list[tuple[int, int]]:

@@ -66,7 +66,7 @@ def write_page(evaluation: Evaluation, out: Path) -> list[str]:
     result = evaluation.results[0]
     ranking = result.ranking
     found = np.flatnonzero(~ranking.unmatched)
-    ap = ranking.average_precision(evaluation.rules.ap_form)
+    ap = ranking.average_precision(evaluation.spec.ap_form)
     worst = found[pick_worst(ap[found], ranking.first[found], N_WORST)]
     names = evaluation.dataset.tracklets["tracklet_id"].to_pylist()
     queries = [
@@ -74,7 +74,7 @@ def write_page(evaluation: Evaluation, out: Path) -> list[str]:
             names[result.trial.query[q]],
             float(ap[q]),
             int(ranking.first[q]),
-            int(ranking.n_right[q]),
+            int(ranking.n_relevant[q]),
             _list_answers(result, int(q), names),
         )
         for q in worst
@@ -117,9 +117,9 @@ def _list_facts(evaluation: Evaluation) -> dict[str, str]:
     result = evaluation.results[0]
     facts = {
         **evaluation.facts,
-        "gallery": evaluation.gallery,
-        "junk_rule": describe_junk(evaluation.rules),
-        "ap_form": evaluation.rules.ap_form,
+        "gallery": evaluation.tables.gallery,
+        "junk_rule": describe_junk(evaluation.spec),
+        "ap_form": evaluation.spec.ap_form,
         "splits": f"split {result.trial.split}, one of {len(evaluation.results)} that were "
         f"evaluated",
     }

@@ -1,5 +1,5 @@
-"""What protocol files share: a dataset's splits as rows, who asks where no split says it, and what
-must hold."""
+"""What protocol files share: a dataset's splits as rows, queries where no split names them, and
+what must hold."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -27,8 +27,8 @@ def read_trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """The splits of `dataset`, in order of their numbers, as rows of its table of tracklets
     (ascending).
 
-    Errors: LpwError where nobody has said who asks and who answers, MismatchError where splits and
-    tracklets disagree.
+    Errors: LpwError for a dataset without splits, MismatchError where splits and tracklets
+    disagree.
     """
     if dataset.splits is None:
         raise LpwError(
@@ -77,17 +77,12 @@ def _check_trial(dataset: Dataset, trial: QueryGallerySplit) -> None:
     do = "import the dataset again with all its folders"
     for name, rows in (("query", trial.query), ("gallery", trial.gallery)):
         if not len(rows):
-            raise LpwError(
-                thing, f"an empty {name}", "tracklets that ask and tracklets that answer", do
-            )
+            raise LpwError(thing, f"an empty {name}", "query tracklets and gallery tracklets", do)
     nameless = trial.query[read_labels(dataset.tracklets).person[trial.query] < 0]
     if len(nameless):
-        got = f"{len(nameless)} queries without a person ({_name(dataset, nameless[0])})"
+        name = dataset.tracklets["tracklet_id"][int(nameless[0])]
+        got = f"{len(nameless)} queries without a person ({name})"
         raise LpwError(thing, got, "a person_id for every query", do)
-
-
-def _name(dataset: Dataset, row: int) -> str:
-    return str(dataset.tracklets["tracklet_id"][int(row)])
 
 
 def require_cameras(
@@ -97,7 +92,7 @@ def require_cameras(
     query: Iterable[str],
     gallery: Iterable[str],
 ) -> None:
-    """Errors: LpwError where a query or an answer was taken by a camera that has another part in
+    """Errors: LpwError where a query or a gallery item is by a camera that has another part in
     this protocol."""
     cameras = to_numpy(dataset.tracklets, "camera_id")
     for name, allowed in (("query", set(query)), ("gallery", set(gallery))):
@@ -114,15 +109,15 @@ def require_cameras(
 
 
 def require_shared_cameras(dataset: Dataset, trials: list[QueryGallerySplit]) -> None:
-    """Errors: LpwError where no query's camera also answers: then a gallery with queries in it is
-    nobody's rule."""
+    """Errors: LpwError where queries and gallery share no camera: no published rule has
+    such queries in its gallery."""
     cameras = to_numpy(dataset.tracklets, "camera_id")
     for trial in trials:
         if not set(cameras[trial.query]) & set(cameras[trial.gallery]):
             got = "queries and gallery by different cameras"
             do = "choose the protocol of this dataset, or market"
             raise LpwError(
-                f"{dataset.name}, split {trial.split}", got, "cameras that ask and answer", do
+                f"{dataset.name}, split {trial.split}", got, "cameras that are in both", do
             )
 
 
@@ -143,12 +138,12 @@ def drop_junk(dataset: Dataset, trial: QueryGallerySplit) -> QueryGallerySplit:
 
 
 def pose_trial(dataset: Dataset) -> QueryGallerySplit:
-    """One trial over a whole dataset: the first tracklet of each person in each camera asks, all
-    answer.
+    """One trial over a whole dataset: the first tracklet of each person in each camera is a
+    query, all are the gallery.
 
-    First is by row of the table of tracklets. A person asks who was seen by two cameras or more;
-    whoever was not still answers, wrongly. Tracklets of kind person without a person_id stay out:
-    nobody knows whether they would be right.
+    First is by row of the table of tracklets. Persons seen by one camera only are in the
+    gallery, as wrong matches, and not among the queries. Tracklets of kind person without a
+    person_id stay out: it is unknown whether they are relevant.
 
     Errors: LpwError that says what is missing.
     """
@@ -194,20 +189,23 @@ def join_splits(dataset: Dataset) -> QueryGallerySplit | None:
     """One trial over every tracklet of the splits, training ones among them; None where cameras
     have no fixed parts.
 
-    Cameras have fixed parts where those that ask never answer, and every tracklet of the splits is
-    by one of them.
+    Cameras have fixed parts where those of the queries are not those of the gallery, and
+    every tracklet of the splits is by one of them.
     """
     trials = read_trials(dataset)
     cameras = to_numpy(dataset.tracklets, "camera_id")
     everyone = np.unique(
         np.concatenate([np.concatenate([t.train, t.query, t.gallery]) for t in trials])
     )
-    asks, answers = (
+    query_cameras, gallery_cameras = (
         set(cameras[np.concatenate([getattr(t, part) for t in trials])].tolist())
         for part in ("query", "gallery")
     )
-    if asks & answers or set(cameras[everyone].tolist()) - asks - answers:
+    if (
+        query_cameras & gallery_cameras
+        or set(cameras[everyone].tolist()) - query_cameras - gallery_cameras
+    ):
         return None
-    asking = np.isin(cameras[everyone].astype(str), sorted(asks))
+    is_query = np.isin(cameras[everyone].astype(str), sorted(query_cameras))
     named = read_labels(dataset.tracklets).person[everyone] >= 0
-    return QueryGallerySplit(0, NOBODY, everyone[asking & named], everyone[~asking])
+    return QueryGallerySplit(0, NOBODY, everyone[is_query & named], everyone[~is_query])

@@ -1,5 +1,5 @@
-"""Who trains, asks and answers in a form that has one split, and the whole numbers that old tools
-want for names.
+"""Training part, queries and gallery in a form that has one split, and the whole numbers that
+old tools want for names.
 
 The numbers exist only in exported files; `format_mapping` writes beside them which id each one
 stands for.
@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"(.*?)(\d{1,18})", re.DOTALL)
 
 @dataclass(frozen=True)
 class Roles:
-    """Rows of the table of tracklets, ascending; a tracklet may both ask and answer.
+    """Rows of the table of tracklets, ascending; a tracklet may be both query and gallery.
 
     Attributes:
         train, query, gallery: (n,) each.
@@ -82,8 +82,8 @@ def draw_roles(dataset: Dataset) -> Roles:
     """Roles for a dataset without splits, the same for the same ids.
 
     Of the persons seen by two cameras or more, half train, in the order of the SHA-256 of their
-    ids; of the others the first tracklet in the first camera asks, and all else that is no training
-    person's answers.
+    ids; of the others the first tracklet in the first camera is a query, and all else that is no
+    training person's is the gallery.
     Errors: LpwError when fewer than two persons are seen by two cameras.
     """
     views = _list_views(dataset)
@@ -100,7 +100,7 @@ def draw_roles(dataset: Dataset) -> Roles:
     line = (
         f"splits: the dataset has none, so they are drawn: {len(learners)} of {len(crossing)} "
         f"persons in several "
-        "cameras train, the others ask with one tracklet each; say so beside every number"
+        "cameras train, the others have one query each; say so beside every number"
     )
     return Roles(np.array(train, dtype=np.int64), np.array(query, dtype=np.int64), gallery, [line])
 

@@ -78,7 +78,7 @@ def name_parts(
     parts = {**roles.subsets(), "rest": roles.rest(n_tracklets)}
     n_double = len(np.intersect1d(roles.query, roles.gallery))
     lines = (
-        [f"doubles: {n_double:,} tracklets ask and answer, and are in `query` and `gallery`"]
+        [f"doubles: {n_double:,} tracklets are both, and stand in `query` and `gallery`"]
         if n_double
         else []
     )

@@ -1,7 +1,7 @@
-"""Boxes of consecutive frames to fragments: assignment by overlap with a constant-velocity guess of
-the next box.
+"""Boxes of consecutive frames to fragments: assignment by overlap with a constant-velocity
+prediction of the next box.
 
-A fragment may miss a frame or two; nothing longer is bridged here (see fragments.py for that).
+A fragment may miss a frame or two; longer gaps are joined later (`rules/gap_joining.py`).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,57 +18,57 @@ UNASSIGNED = -1
 
 
 class _ActiveTracks:
-    """The fragments that may still grow, one row each, oldest first."""
+    """The fragments that may still continue, one row each, oldest first."""
 
     def __init__(self) -> None:
         self.box = np.zeros((0, 4))
         self.velocity = np.zeros((0, 2))
-        self.step = np.zeros(0, dtype=np.int64)
+        self.frame_number = np.zeros(0, dtype=np.int64)
         self.hits = np.zeros(0, dtype=np.int64)
         self.number = np.zeros(0, dtype=np.int32)
 
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        """Forgets all others."""
+    def prune(self, active: NDArray[np.bool_]) -> None:
+        """Drops all fragments that are not active."""
         for name, values in list(vars(self).items()):
-            setattr(self, name, values[rows])
+            setattr(self, name, values[active])
 
-    def guess(self, step: int) -> NDArray[np.float64]:
-        """Where the boxes (N, 4) will be at `step`."""
-        shift = self.velocity * (step - self.step)[:, None]
+    def predict(self, frame_number: int) -> NDArray[np.float64]:
+        """Where the boxes (N, 4) will be at `frame_number`."""
+        shift = self.velocity * (frame_number - self.frame_number)[:, None]
         place: NDArray[np.float64] = self.box + np.concatenate([shift, shift], axis=1)
         return place
 
-    def grow(
-        self, rows: NDArray[np.intp], boxes: NDArray[np.float64], step: int, gain: float
+    def update(
+        self, rows: NDArray[np.intp], boxes: NDArray[np.float64], frame_number: int, gain: float
     ) -> None:
-        """The fragments `rows` go on with `boxes`; young ones average their velocity, later ones
-        forget with `gain`."""
+        """The fragments `rows` continue with `boxes`; young ones average their velocity, older ones
+        weigh the newest displacement with `gain`."""
         if gain > 0:
-            moved = (boxes - self.box[rows]) / (step - self.step[rows])[:, None]
+            moved = (boxes - self.box[rows]) / (frame_number - self.frame_number[rows])[:, None]
             seen = (moved[:, :2] + moved[:, 2:]) / 2
             weight = np.maximum(gain, 1 / (self.hits[rows] + 1.0))[:, None]
             self.velocity[rows] += weight * (seen - self.velocity[rows])
-        self.box[rows], self.step[rows] = boxes, step
+        self.box[rows], self.frame_number[rows] = boxes, frame_number
         self.hits[rows] += 1
 
-    def start(self, boxes: NDArray[np.float64], step: int, first: int) -> None:
+    def spawn(self, boxes: NDArray[np.float64], frame_number: int, first: int) -> None:
         """New fragments, numbered from `first`."""
         n = len(boxes)
         self.box = np.concatenate([self.box, boxes])
         self.velocity = np.concatenate([self.velocity, np.zeros((n, 2))])
-        self.step = np.concatenate([self.step, np.full(n, step)])
+        self.frame_number = np.concatenate([self.frame_number, np.full(n, frame_number)])
         self.hits = np.concatenate([self.hits, np.zeros(n, dtype=np.int64)])
         self.number = np.concatenate([self.number, np.arange(first, first + n, dtype=np.int32)])
 
 
 @dataclass(frozen=True)
 class AssociationConfig:
-    """When a box goes on with a fragment.
+    """When a box continues a fragment.
 
     Attributes:
         iou: overlap that a pair needs, above 0.
         greedy: largest overlap first, instead of the largest sum.
-        max_gap: steps from one box of a fragment to the next, at most.
+        max_gap: frames from one box of a fragment to the next, at most.
         velocity_gain: 0 compares with the last box as it is; else the weight of the newest
             displacement.
         margin: a pair is refused when a rival overlaps within this of it, on either side.
@@ -83,35 +83,34 @@ class AssociationConfig:
 
 def associate_frames(
     boxes: NDArray[np.float64],
-    step: NDArray[np.int64],
-    how: AssociationConfig,
+    frame_number: NDArray[np.int64],
+    config: AssociationConfig,
     advance: Callable[[int], None] = lambda n_boxes: None,
 ) -> NDArray[np.int32]:
-    """Fragment number (N,) of every box, UNASSIGNED for one that two fragments wanted about
-    equally.
+    """Fragment number (N,) of every box, UNASSIGNED for one that two fragments match about equally.
 
     Args:
-        boxes: (N, 4), sorted by step.
-        step: (N,) number of the frame, ascending; neighbouring numbers are consecutive frames.
+        boxes: (N, 4), sorted by frame.
+        frame_number: (N,) ascending; neighbouring numbers are consecutive frames.
         advance: called with the number of boxes of every frame that is done.
     """
     out = np.full(len(boxes), UNASSIGNED, dtype=np.int32)
-    live, n_started = _ActiveTracks(), 0
-    for start, stop in iter_equal(step):
-        now, found = int(step[start]), boxes[start:stop]
-        live.keep(now - live.step <= how.max_gap)
-        overlap = geometry.iou(live.guess(now), found)
-        i, j = assign(overlap, how.iou, greedy=how.greedy)
+    active, n_started = _ActiveTracks(), 0
+    for start, stop in iter_equal(frame_number):
+        now, found = int(frame_number[start]), boxes[start:stop]
+        active.prune(now - active.frame_number <= config.max_gap)
+        overlap = geometry.iou(active.predict(now), found)
+        i, j = assign(overlap, config.iou, greedy=config.greedy)
         free = np.ones(stop - start, dtype=bool)
-        free[j] = False  # what two fragments want about equally starts no third one
-        if how.margin > 0 and len(i):
-            clear = overlap[i, j] - _best_rival(overlap, i, j) >= how.margin
+        free[j] = False  # what two fragments match about equally starts no third one
+        if config.margin > 0 and len(i):
+            clear = overlap[i, j] - _best_rival(overlap, i, j) >= config.margin
             i, j = i[clear], j[clear]
-        out[start + j] = live.number[i]
-        live.grow(i, found[j], now, how.velocity_gain)
+        out[start + j] = active.number[i]
+        active.update(i, found[j], now, config.velocity_gain)
         fresh = np.flatnonzero(free)
         out[start + fresh] = n_started + np.arange(len(fresh))
-        live.start(found[fresh], now, n_started)
+        active.spawn(found[fresh], now, n_started)
         n_started += len(fresh)
         advance(stop - start)
     return out

@@ -36,11 +36,11 @@ def fit_lines(
 
     Args:
         values: (N, C), sorted by (owner, at).
-        at: (N,) steps.
+        at: (N,) frame numbers.
         leave_out: fit without the row itself, to judge it by its neighbours.
 
     Returns:
-        Value and slope per step (N, C) at each row; with fewer than three rows their mean and 0; a
+        Value and slope per frame (N, C) at each row; with fewer than three rows their mean and 0; a
         row that is alone with `leave_out` keeps its own value.
     """
     n, n_columns = values.shape
@@ -68,13 +68,13 @@ def fit_lines(
 def filter_end(
     centres: NDArray[np.float64], at: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Position and velocity per step (2,) each at the last row of a short course, by a Kalman
+    """Position and velocity per frame (2,) each at the last row of a short track, by a Kalman
     filter.
 
     Args:
         centres: (N, 2) in pixels divided by the person's height, N >= 1.
-        at: (N,) steps, all ascending or all descending (a course read backwards gives the backward
-            velocity).
+        at: (N,) frame numbers, all ascending or all descending (a track read backwards gives the
+            backward velocity).
     """
     state = np.array([*centres[0], 0.0, 0.0])
     cover = np.diag([_BOX_NOISE**2] * 2 + [_FIRST_SPEED**2] * 2)

@@ -1,5 +1,5 @@
-"""The boxes of linked tracks as a dataset holds them: moved onto the smooth course that their crops
-are cut from."""
+"""The boxes of linked tracks as a dataset holds them: smoothed along the track, as their crops are
+cut."""
 
 from itertools import pairwise
 
@@ -23,12 +23,12 @@ def smooth_tracks(
     """`detections` with the boxes of every track smoothed along it; rows of no track stay as they
     are.
 
-    A detector's box trembles; where two people overlap it jumps between them. The course of the
-    track tells more than one box, so this is what `lpw link` writes and what is compared with the
-    state that a Kalman tracker puts out.
+    A detector's boxes jitter; where two people overlap they jump between them. The whole track
+    says more than one box, so this is what `lpw link` writes and what is compared with the state
+    that a Kalman tracker puts out.
 
     Args:
-        tracks: (N,) as `link.link` gives it.
+        tracks: (N,) from `linker.link`.
         sigma_frames: standard deviation of the kernel; the one that crops are refined with when not
             given; 0 = none.
     """
@@ -51,7 +51,7 @@ def smooth_tracks(
 
 
 def smooth_boxes(raw: Boxes, frame_index: NDArray[np.int64], sigma_frames: float) -> Boxes:
-    """Boxes (N, 4) moved onto a smooth course: centres over `sigma_frames`, sizes (in log) over
+    """Boxes (N, 4) smoothed along a track: centres over `sigma_frames`, sizes (in log) over
     twice that.
 
     A person's size changes more slowly than the place, so it is averaged for longer. No side moves

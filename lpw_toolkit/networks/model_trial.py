@@ -1,4 +1,4 @@
-"""A stranger's model is tried before it is trusted: one small grey image, in a process that may be
+"""An untrusted model is tried before it is trusted: one small grey image, in a process that may be
 killed.
 
 The child gets the bytes that were hashed and checked, may take the memory of the bound
@@ -37,7 +37,7 @@ _MAX_ANSWER = 1 << 16
 _DO = "choose another model, or raise that limit for a model that you trust"
 _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re.IGNORECASE)
 _OF_MEMORY = re.compile(r"bad.?alloc|allocat|not enough memory|memory limit", re.IGNORECASE)
-# Isolated: neither the working folder, which may be a stranger's, nor anything but our own path is
+# Isolated: neither the working folder, which may be untrusted, nor anything but our own path is
 # looked at.
 _START = (
     "import json, sys; request = json.loads(sys.stdin.buffer.readline()); sys.path[:] = "
@@ -131,7 +131,7 @@ def answer(name: str, probe: list[str], size_px: Size | None) -> None:
         module, function = probe
         ran = getattr(importlib.import_module(module), function)(file, size_px, lambda: _cap(file))
         told: dict[str, Any] = {"ran": ran}
-    except Exception as error:  # a stranger's model can fail in any way
+    except Exception as error:  # an untrusted model can fail in any way
         text = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
         told = {"error": text}
         if isinstance(error, MemoryError) or _OF_MEMORY.search(str(error)):

@@ -1,5 +1,5 @@
-"""What an ONNX file holds, read without a runtime and strictly: a model lies whole in its file, and
-ends.
+"""What an ONNX file holds, read without a runtime and strictly: a model is complete in its file,
+and ends.
 
 Runtimes read what protobuf forgives (tags whose high bits are dropped, groups, tensors in two
 parts): here whatever a writer of ONNX never makes is refused, so that nobody reads more in the file
@@ -70,7 +70,7 @@ def refuse_external_data(path: Path) -> None:
 
 
 def check_onnx(file: WeightsFile) -> None:
-    """Makes sure that no runtime is led to another file, or into a loop without end.
+    """Checks that no runtime is led to another file, or into a loop without end.
 
     Errors: LpwError for such a model, and for a file that is no ONNX model as its writers make
     them.

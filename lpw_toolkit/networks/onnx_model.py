@@ -19,7 +19,7 @@ _GREY = 114
 
 
 def refuse_harmful(file: WeightsFile, runtime: str, do: str, size_px: Size | None = None) -> None:
-    """Makes sure that the model lies whole in its file, opens and answers: checked, then tried in
+    """Checks that the model is complete in its file, opens and answers: checked, then tried in
     another process.
 
     Args:

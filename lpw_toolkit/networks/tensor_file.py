@@ -22,7 +22,7 @@ _MAX_SIDES = 64
 
 
 def parse_tensors(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
-    """Torch tensors by name, and what the file says of itself.
+    """Torch tensors by name, and declared properties of the file.
 
     Errors: ValueError for no safetensors file, one whose tensors overlap or lie outside it, and one
     beyond a bound.
@@ -38,7 +38,7 @@ def parse_tensors(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def check_header(data: bytes) -> dict[str, str]:
-    """What the file says of itself. Errors: ValueError as `parse_tensors`."""
+    """Declared properties of the file. Errors: ValueError as `parse_tensors`."""
     n_header = int.from_bytes(data[:8], "little")
     if len(data) < 8 or n_header > len(data) - 8:
         raise ValueError("a header that ends beyond the file")

@@ -48,7 +48,7 @@ class Member(NamedTuple):
 
 
 def check_torch(file: WeightsFile, expected: str, do: str, *, modules: bool) -> None:
-    """Makes sure that loading the file takes the memory of its own bytes, and builds tensors by
+    """Checks that loading the file takes the memory of its own bytes, and builds tensors by
     name.
 
     Args:
@@ -83,7 +83,9 @@ def _check_archive(data: bytes, *, modules: bool) -> None:
     if f"{top}/constants.pkl" in members or f"{top}/data.pkl" not in members:
         raise RefusedError("a TorchScript or foreign archive")
     pickled = members[f"{top}/data.pkl"]
-    _refuse_long(pickled.n_bytes)
+    if pickled.n_bytes > limit("pickle_bytes"):
+        got = f"a structure of {pickled.n_bytes} bytes"
+        raise RefusedError(explain_limit("pickle_bytes", got))
     stream = io.BytesIO(data[pickled.start : pickled.start + pickled.n_bytes])
     for key, n_bytes in follow_pickle(stream, modules=modules).items():
         member = members.get(f"{top}/data/{key}")
@@ -91,11 +93,6 @@ def _check_archive(data: bytes, *, modules: bool) -> None:
             raise RefusedError("a damaged file")
         if n_bytes != member.n_bytes:
             raise RefusedError("numbers that are not in the file")
-
-
-def _refuse_long(n_bytes: int) -> None:
-    if n_bytes > limit("pickle_bytes"):
-        raise RefusedError(explain_limit("pickle_bytes", f"a structure of {n_bytes} bytes"))
 
 
 def list_members(data: bytes) -> list[Member]:

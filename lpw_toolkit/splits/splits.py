@@ -15,7 +15,7 @@ from lpw_toolkit.errors import LpwError, MismatchError, join_names
 N_SPLITS = 10
 DEFAULT_SEED = 0
 #: What a reading notes where it has no splits.
-NO_SPLIT = "no split can be followed: in one of them nobody would ask or nobody answer"
+NO_SPLIT = "no split can be followed: one of them would have no query or no gallery"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def draw_halves(
 
 
 def check_halves(splits: Sequence[Halves], known: Collection[str], thing: object) -> None:
-    """Errors: LpwError for persons that nobody knows, that stand twice, or that both train and are
+    """Errors: LpwError for unknown persons, for persons named twice, or that both train and are
     tested."""
     do, known = "mend the split", set(known)
     for number, split in enumerate(splits):
@@ -125,5 +125,5 @@ def restrict_halves(splits: Sequence[Halves], present: Collection[str]) -> list[
 
 
 def are_usable(subsets: Sequence[dict[str, list[str]]]) -> bool:
-    """Whether in every split somebody asks and somebody answers."""
+    """Whether every split has queries and a gallery."""
     return bool(subsets) and all(subset["query"] and subset["gallery"] for subset in subsets)

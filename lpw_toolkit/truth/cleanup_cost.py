@@ -134,12 +134,13 @@ class Score:
 
 
 def match_people(
-    tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3, hold: bool = False
+    tracks: BoxRows, truth: BoxRows, *, iou: float = 0.3, keep_previous_match: bool = False
 ) -> NDArray[np.int64]:
     """The row of `truth` that each row of `tracks` is matched to, or -1: (N,).
 
     Args:
-        hold: a track keeps the person it was last matched to while their boxes overlap by `iou`.
+        keep_previous_match: a track keeps the person it was last matched to while their boxes
+            overlap by `iou`.
             Without it the boxes of two people who walk side by side change hands with every pixel
             of noise, which nobody can see.
             Source: CLEAR MOT (Bernardin and Stiefelhagen 2008), whose matching does so.
@@ -152,14 +153,14 @@ def match_people(
         overlap = geometry.iou(tracks.boxes[rows], truth.boxes[others])
         overlap[overlap < iou] = 0
         value = overlap
-        if hold:
+        if keep_previous_match:
             before = np.array([last.get(track, UNMATCHED) for track in tracks.track[rows].tolist()])
             kept = (before[:, None] == truth.track[others]) & (overlap > 0)
             value = overlap + kept * len(rows)  # one pair that is kept outweighs all overlaps
         i, j = linear_sum_assignment(value, maximize=True)
         real = overlap[i, j] > 0
         matched[rows[i[real]]] = others[j[real]]
-        if hold:
+        if keep_previous_match:
             last |= zip(
                 tracks.track[rows[i[real]]].tolist(),
                 truth.track[others[j[real]]].tolist(),
@@ -189,7 +190,7 @@ def score_each(
     truth: BoxRows,
     *,
     iou: float = 0.3,
-    hold: bool = False,
+    keep_previous_match: bool = False,
     prices: CleanupCosts | None = None,
     detections: pa.Table | None = None,
 ) -> list[TrackletScore]:
@@ -197,7 +198,7 @@ def score_each(
 
     Args:
         iou: a box holds a person at this overlap or more, above 0 and at most 1.
-        hold: see `match_people`.
+        keep_previous_match: see `match_people`.
         detections: when given, only boxes with a detection behind them count as kept (see
             `find_backed`).
 
@@ -206,7 +207,7 @@ def score_each(
     check_range("option --iou", iou, 0, 1, above=True)
     prices = prices or CleanupCosts()
     tracks = _drop_short(tracks, prices.min_frames)
-    matched = match_people(tracks, truth, iou=iou, hold=hold)
+    matched = match_people(tracks, truth, iou=iou, keep_previous_match=keep_previous_match)
     person = np.where(matched >= 0, truth.track[matched] if len(truth) else UNMATCHED, UNMATCHED)
     backed = np.ones(len(tracks), bool) if detections is None else find_backed(tracks, detections)
     ids, counts = np.unique(truth.track[truth.flag != 0], return_counts=True)

@@ -72,12 +72,12 @@ def find_names(
 def name_by_truth(
     source: Path, truth: Path, out: Path, config: NamingConfig = NamingConfig()
 ) -> Dataset:
-    """Makes a dataset with names and one split: half of the persons train, the others ask and
-    answer.
+    """Makes a dataset with names and one split: half of the persons train, the others are
+    queries and gallery.
 
-    The same call again goes on, or finds it complete. In the test each person asks once in every
-    camera, where two or more have seen him, and all tracklets of these persons answer. What has no
-    name stays, outside the split.
+    The same call again goes on, or finds it complete. In the test each person that two or
+    more cameras have seen has one query in each, and all tracklets of these persons are the
+    gallery. What has no name stays, outside the split.
 
     Errors: LpwError for truth that does not fit, fewer than four persons whom two cameras have
     seen, or an `out` that holds other things.
@@ -130,16 +130,16 @@ def _draw_split(tracklets: pa.Table, seed: int, name: str) -> Halves:
 
 def _make_splits(tracklets: pa.Table, halves: Halves, said: dict[str, Any]) -> pa.Table:
     train, test = set(halves.train), set(halves.test)
-    rows, asked = [], set()
+    rows, with_query = [], set()
     columns = (tracklets[c].to_pylist() for c in ("tracklet_id", "person_id", "camera_id"))
     for name, person, camera in zip(*columns, strict=True):
         if person in train:
             rows.append((0, "train", name))
         elif person in test:
             rows.append((0, "gallery", name))
-            if (person, camera) not in asked:
+            if (person, camera) not in with_query:
                 rows.append((0, "query", name))
-                asked.add((person, camera))
+                with_query.add((person, camera))
     table = make_table(list(zip(*sorted(rows), strict=True)), SPLITS)
     words = {
         "split_source": said["source"],

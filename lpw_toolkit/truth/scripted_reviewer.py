@@ -45,7 +45,7 @@ def label_frames(dataset: Dataset, truth: Path) -> dict[str, Ints]:
             tracks[source["video_id"]],
             read_boxes(truth / Path(source["path"]).with_suffix(".txt")),
         )
-        matched = match_people(rows, known, hold=True)
+        matched = match_people(rows, known, keep_previous_match=True)
         people = np.where(matched >= 0, known.track[matched], -1)
         for number in np.unique(rows.track).tolist():
             mine = np.flatnonzero(rows.track == number)

@@ -21,8 +21,8 @@ _PACKETS_AT_ONCE = 1 << 16
 
 
 def find_missing_bytes(descriptor: int) -> str | None:
-    """What the structure of the file says is missing, in words; None where nothing is, or nobody
-    can tell."""
+    """What the structure of the file says is missing, in words; None where nothing is, or where
+    it cannot be known."""
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, 16, 0)
     end: int | None = None

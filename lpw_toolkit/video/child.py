@@ -21,7 +21,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video.ring import MAX_SLOT_BYTES, Ring
 from lpw_toolkit.video.timeline import Judge
 
-#: Address space: a decoder's reference pictures at 8K, the ring at its largest, and the libraries.
+#: Address space: a decoder's reference images at 8K, the ring at its largest, and the libraries.
 MEMORY_BYTES = (4 << 30) + 3 * MAX_SLOT_BYTES
 
 

@@ -211,7 +211,7 @@ def _seconds_back(latest: VideoFrame, frame: VideoFrame) -> float:
 
 
 class _Sender:
-    """Turns decoded frames into messages and pictures."""
+    """Turns decoded frames into messages and images."""
 
     def __init__(self, order: dict[str, Any], ring: Ring, judge: Judge) -> None:
         self._order, self._ring, self._judge = order, ring, judge

@@ -63,7 +63,7 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
 
 
 class _Sender:
-    """Turns images into messages and pictures."""
+    """Turns images into messages and images."""
 
     def __init__(
         self, order: dict[str, Any], ring: Ring, judge: Judge, rate_hz: float | None
@@ -85,7 +85,7 @@ class _Sender:
         (self._judge.problem if n_found < n_declared else self._judge.note)(sentence)
 
     def deliver(self, index: int, picture: NDArray[np.uint8]) -> None:
-        """Sends one (H, W, 3) picture."""
+        """Sends one (H, W, 3) image."""
         height, width = picture.shape[:2]
         pts_s = None if self._rate_hz is None else index / self._rate_hz
         segment, _ = self._judge.place(index, pts_s, (width, height), cut=self._cut, corrupt=False)
@@ -180,7 +180,7 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def _shrink(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H / 8, W / 8) grey means of a (H, W, 3) picture."""
+    """(H / 8, W / 8) grey means of a (H, W, 3) image."""
     height, width = picture.shape[:2]
     small = (max(1, width // BLOCK_PX), max(1, height // BLOCK_PX))
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)

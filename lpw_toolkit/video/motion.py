@@ -1,4 +1,4 @@
-"""Finding frames that show the same picture as the one before, from a small grey picture of
+"""Finding frames that show the same image as the one before, from a small grey image of
 each."""
 
 from collections import deque
@@ -6,7 +6,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-#: A pixel of the small picture is the mean over 8 x 8 of the frame: coding noise averages out, a
+#: A pixel of the small image is the mean over 8 x 8 of the frame: coding noise averages out, a
 #: moving limb does not.
 BLOCK_PX = 8
 _N_BLOCKS = 8
@@ -25,9 +25,9 @@ _EXPECTED_LEVELS, _EXPECTED_QUIET = (
 
 
 class DuplicateFinder:
-    """Tells repeated pictures from moving ones, also after lossy coding.
+    """Distinguishes repeated images from moving ones, also after lossy coding.
 
-    Equal pictures are duplicates. A picture coded again differs by noise, and a nearly empty street
+    Equal images are duplicates. An image coded again differs by noise, and a nearly empty street
     moves by no more than that. But a stream is doubled throughout: quiet frames come periodically,
     among moving ones. So a quiet frame counts as a duplicate when there was one a period ago, two
     periods ago, and so on; from then on one is expected there, and noise is tolerated, until motion
@@ -48,7 +48,7 @@ class DuplicateFinder:
         self._expected: dict[int, int] = {}  # index of a frame and the period that expects it
 
     def is_duplicate(self, small: NDArray[np.uint8]) -> bool:
-        """True if `small` (H / 8, W / 8) grey shows the same as the picture before it."""
+        """True if `small` (H / 8, W / 8) grey shows the same as the image before it."""
         last, self._last = self._last, small
         if last is None or last.shape != small.shape:
             self._begin()
@@ -100,7 +100,7 @@ class DuplicateFinder:
 
 
 def measure_motion(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> int:
-    """The 8th largest absolute difference of two grey pictures, 0-255.
+    """The 8th largest absolute difference of two grey images, 0-255.
 
     Below 6,400 blocks it is the largest but for one in 800: there a person fills only a few blocks.
     """

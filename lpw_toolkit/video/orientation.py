@@ -1,4 +1,4 @@
-"""The display matrix of a video: how the stored picture is turned before anybody sees it."""
+"""The display matrix of a video: how the stored image is turned before anybody sees it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways to lay a picture.
+    """One of the eight ways to lay an image.
 
     Args:
         swapped: rows become columns.
@@ -24,18 +24,18 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """Clockwise turn in 0, 90, 180, 270; a mirrored picture counts as its turn before mirroring
+        """Clockwise turn in 0, 90, 180, 270; a mirrored image counts as its turn before mirroring
         left and right."""
         if self.swapped:
             return 270 if self.flip_y else 90
         return 180 if self.flip_y else 0
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Displayed (width, height) of a stored picture."""
+        """Displayed (width, height) of a stored image."""
         return (height, width) if self.swapped else (width, height)
 
     def turn(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The (H, W, 3) picture as it is displayed."""
+        """The (H, W, 3) image as it is displayed."""
         if self == UPRIGHT:
             return picture
         import cv2

@@ -1,8 +1,8 @@
-"""The parent's side of the decoding process: start, messages, the ring of pictures in shared
+"""The parent's side of the decoding process: start, messages, the ring of images in shared
 memory, end.
 
 Messages are JSON lines on the child's standard output. Standard input carries single bytes back:
-one for each picture that was used up, one when the ring was enlarged; its end tells the child to
+one for each image that was used up, one when the ring was enlarged; its end tells the child to
 go. The parent alone sizes the shared memory (the child runs with a file size limit of 0) and seals
 it against shrinking, so that no child can make the parent touch memory that is gone.
 """
@@ -30,7 +30,7 @@ _PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
 
 class ChildDiedError(Exception):
-    """The decoding process is gone, silent or talking nonsense; the text says which."""
+    """The decoding process is gone, silent, or sending invalid messages; the text says which."""
 
 
 class DecodingProcess:
@@ -62,7 +62,7 @@ class DecodingProcess:
         self._end = weakref.finalize(self, _end_child, self._child, ring)
 
     def receive(self) -> list[Any]:
-        """The next message; frees the slot of the picture handed out before. Errors:
+        """The next message; frees the slot of the image handed out before. Errors:
         ChildDiedError."""
         self._release()
         while True:
@@ -72,7 +72,7 @@ class DecodingProcess:
             self._enlarge(message[1])
 
     def picture(self, slot: int, width: int, height: int) -> NDArray[np.uint8]:
-        """The (height, width, 3) picture in `slot`, until the next message is asked for."""
+        """The (height, width, 3) image in `slot`, until the next message is asked for."""
         n_bytes = width * height * 3
         if (
             self._pictures is None

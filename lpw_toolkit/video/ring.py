@@ -1,4 +1,4 @@
-"""The child's side of the hand-over: JSON lines out, pictures into a ring of slots in shared
+"""The child's side of the hand-over: JSON lines out, images into a ring of slots in shared
 memory."""
 
 import json
@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-USED_UP = b"u"  # parent to child: the oldest picture handed out may be overwritten
+USED_UP = b"u"  # parent to child: the oldest image handed out may be overwritten
 ENLARGED = b"e"  # parent to child: the shared memory has the size that was asked for
 
 MAX_SIDE_PX = 16384
-MAX_PIXELS = 1 << 26  # 67 MP: twice 8K video; one picture more than this is an attack or a mistake
+MAX_PIXELS = 1 << 26  # 67 MP: twice 8K video; one image more than this is an attack or a mistake
 MAX_SLOT_BYTES = 3 * MAX_PIXELS
 _RING_BYTES = 96 << 20
 
 
 def n_slots(slot_bytes: int) -> int:
-    """Pictures in the ring: as many as fit in 96 MiB, at least 3 and at most 8."""
+    """Images in the ring: as many as fit in 96 MiB, at least 3 and at most 8."""
     return max(3, min(8, _RING_BYTES // slot_bytes))
 
 
 class Ring:
-    """Sends messages and pictures to the parent; waits while every slot is in use.
+    """Sends messages and images to the parent; waits while every slot is in use.
 
     Args:
         descriptor: the shared memory.
@@ -48,7 +48,7 @@ class Ring:
             sys.exit(0)
 
     def put(self, picture: NDArray[np.uint8]) -> int:
-        """Copies an (H, W, 3) picture into the next slot and returns its number."""
+        """Copies an (H, W, 3) image into the next slot and returns its number."""
         if picture.nbytes > self._slot_bytes:
             self._enlarge(picture.nbytes)
         while self._n_in_use >= n_slots(self._slot_bytes):

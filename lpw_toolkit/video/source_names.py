@@ -29,7 +29,7 @@ _MAX_ID_BYTES = 80
 
 @dataclass(frozen=True)
 class Claim:
-    """What one video says of itself, in the words of its source.
+    """Declared properties of one video, in the words of its source.
 
     Args:
         scene: None where nothing names one.

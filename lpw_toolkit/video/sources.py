@@ -18,7 +18,7 @@ import stat
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
@@ -143,7 +143,7 @@ class _Search:
             self.paths.append(root)
         else:
             self._walk(root)
-            self.paths.sort(key=lambda p: _order(p.relative_to(root)))
+            self.paths.sort(key=lambda p: [natural_key(part) for part in p.relative_to(root).parts])
 
     def _walk(self, folder: Path) -> None:
         try:
@@ -202,10 +202,6 @@ def _refuse_nothing(root: Path, found: _Search) -> None:
         f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
         "name another folder",
     )
-
-
-def _order(relative: PurePosixPath | Path) -> tuple[tuple[tuple[int, int, str], ...], ...]:
-    return tuple(natural_key(part) for part in relative.parts)
 
 
 def _name_below(root: Path, path: Path) -> str:

@@ -1,7 +1,7 @@
 """Judging a run of decoded frames: which are consecutive, which repeat the one before, what is
 missing.
 
-Pure bookkeeping over times and flags; no picture and no decoder comes in here.
+Pure bookkeeping over times and flags; no image and no decoder comes in here.
 """
 
 from collections import deque

@@ -2,7 +2,7 @@
 what was damaged.
 
 Decoding runs in a process of its own (`video.child`) under resource limits, because media decoders
-are memory-unsafe and strangers wrote the files. It hands pictures over in shared memory and works
+are memory-unsafe and the files are untrusted. It hands images over in shared memory and works
 ahead, so that decoding overlaps with whatever the caller does. Whatever happens to it, the caller
 gets a report and keeps the frames delivered so far.
 """
@@ -27,7 +27,7 @@ IMAGE_FOLDER = "img1"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture.
+    """One decoded image.
 
     Args:
         index: 0-based position in presentation order; of an image sequence, the number in the file
@@ -36,7 +36,7 @@ class Frame:
             none.
         segment: 0-based; a new one starts where two frames must not be called consecutive: a change
             of size, a gap in time, time running back, lost or corrupt frames.
-        duplicate: the same picture as the last frame that was no duplicate, or a repeated time
+        duplicate: the same image as the last frame that was no duplicate, or a repeated time
             stamp.
         width: displayed pixels (rotation applied).
         height: displayed pixels.
@@ -56,14 +56,14 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoHeader:
-    """What a source says of itself before a frame is read.
+    """Declared properties of a source before a frame is read.
 
     Args:
         container: format as the demuxer names it; `images` for an image sequence.
         codec: name of the decoder.
-        width: displayed pixels of the first picture (rotation applied).
-        height: displayed pixels of the first picture.
-        rotation: degrees clockwise in 0, 90, 180, 270 that the pictures were turned to be
+        width: displayed pixels of the first image (rotation applied).
+        height: displayed pixels of the first image.
+        rotation: degrees clockwise in 0, 90, 180, 270 that the images were turned to be
             displayed.
         rate_hz: frames per second; of a finished report the average over its time stamps.
         n_declared: number of frames as the header says; None where it says nothing.
@@ -149,7 +149,7 @@ class VideoReader:
 
     @property
     def header(self) -> VideoHeader:
-        """What the source says of itself; waits for the decoding process to open it. Errors:
+        """Declared properties of the source; waits for the decoding process to open it. Errors:
         LpwError."""
         while self._header is None:
             self._take(self._receive())

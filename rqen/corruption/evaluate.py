@@ -10,7 +10,7 @@ from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Cosine
 from lpw_toolkit.evaluation.ranking import rank_queries
-from lpw_toolkit.evaluation.relevance import judge
+from lpw_toolkit.evaluation.relevance import judge_labels
 from rqen.corruption.plan import KINDS, REGIONS
 
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ def ask_each_camera(vectors: NDArray[np.float32], labels: Labels) -> Answers:
     for camera in cameras:
         query = np.flatnonzero((labels.camera == camera) & (labels.person >= 0))
         gallery = np.flatnonzero(labels.camera != camera)
-        relevance = judge(labels.take(query), labels.take(gallery))
+        relevance = judge_labels(labels.take(query), labels.take(gallery))
         ranking = rank_queries(Cosine().blocks(vectors[query], vectors[gallery]), relevance)
         precision = np.nan_to_num(ranking.average_precision("step"))
         parts.append(

@@ -5,7 +5,8 @@ from typing import Any
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.info import table1
-from rqen.reproduce.forms import Grid, Report
+from lpw_toolkit.evaluation.table_writer import TextTable
+from rqen.reproduce.forms import Report
 from rqen.reproduce.paper import read_doubts
 
 _TITLES = ("dataset", "from", "identities", "boxes", "tracklets", "mean length", "failures")
@@ -38,7 +39,7 @@ def report_counts(datasets: Sequence[Dataset]) -> Report:
         )
     ]
     return Report(
-        "Table 1, datasets", head, [Grid([list(_TITLES), *lines], 2)], notes, facts_of_all
+        "Table 1, datasets", head, [TextTable([list(_TITLES), *lines], 2)], notes, facts_of_all
     )
 
 

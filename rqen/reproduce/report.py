@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lpw_toolkit.errors import join_names
+from lpw_toolkit.evaluation.table_writer import TextTable
 from rqen.reproduce.figures import Figures, summarise_rows
-from rqen.reproduce.forms import Grid, Report
+from rqen.reproduce.forms import Report
 from rqen.reproduce.identity import describe_identity, identify
 from rqen.reproduce.paper import METRICS, PaperRow, PaperTable, read_paper
 from rqen.reproduce.plan import ReproducePlan, make_plan
@@ -116,7 +117,7 @@ def _list_lines(
     ]
 
 
-def _make_grid(lines: Sequence[Line], columns: Sequence[str]) -> Grid:
+def _make_grid(lines: Sequence[Line], columns: Sequence[str]) -> TextTable:
     """Label, ours, how many runs, and one column for each dataset of the paper."""
     with_map = [
         name
@@ -140,7 +141,7 @@ def _make_grid(lines: Sequence[Line], columns: Sequence[str]) -> Grid:
             cells.append("/".join(ranks) if printed else "-")
             cells += [_show(printed.get("map"))] if name in with_map else []
         rows.append(cells)
-    return Grid([titles, *rows])
+    return TextTable([titles, *rows])
 
 
 def _show(value: float | None) -> str:
@@ -158,7 +159,7 @@ def _count(figures: Figures | None) -> str:
     )
 
 
-def _make_split_grid(plan: ReproducePlan, lines: Sequence[Line]) -> list[Grid]:
+def _make_split_grid(plan: ReproducePlan, lines: Sequence[Line]) -> list[TextTable]:
     """Rank-1 of every split, where there are several."""
     if len(plan.splits) < 2:
         return []
@@ -172,7 +173,7 @@ def _make_split_grid(plan: ReproducePlan, lines: Sequence[Line]) -> list[Grid]:
         mean = f"{100 * found.mean['cmc@1']:.1f}" if found.n else "-"
         wide = f"{100 * found.deviation['cmc@1']:.1f}" if found.deviation else "-"
         rows.append([line.label, *cells, mean, wide])
-    return [Grid([titles, *rows], 1, "ours, R-1 by split (the mean over seeds)")]
+    return [TextTable([titles, *rows], 1, "ours, R-1 by split (the mean over seeds)")]
 
 
 def _write_head(plan: ReproducePlan, paper: PaperTable, used: Sequence[Record]) -> list[str]:

@@ -19,7 +19,7 @@ class Row:
         changes: to the recipe, after the user's own: they are what the row is.
         cut: number of the region that is cut from the jointly trained network; None is the whole
             vector.
-        metric: one of metric_learning.METRICS.
+        metric: one of `learned_distance.list_metrics()`.
         rerank: whether answers are re-ranked.
         starts: whether training starts from a run on the other dataset.
         seeded: whether another seed is another network.

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
-from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
+from lpw_toolkit.embedding.onnx_embed import embed_dataset
+from lpw_toolkit.embedding.onnx_embedder import EmbedOptions, open_embedder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
 from lpw_toolkit.evaluation.protocol import open_protocol

@@ -12,8 +12,9 @@ from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Cosine
-from lpw_toolkit.evaluation.ranking import rank_queries, summarise
-from lpw_toolkit.evaluation.relevance import judge
+from lpw_toolkit.evaluation.ranking import rank_queries
+from lpw_toolkit.evaluation.relevance import judge_labels
+from lpw_toolkit.evaluation.summary import summarise
 from rqen.data.samplers import Pool, hold_out
 from rqen.inference.embed import EmbedOptions, embed_tracklets
 from rqen.model.network import SetNetwork
@@ -68,7 +69,7 @@ def split_pool(index: TrackletIndex, pool: Pool, recipe: TrainRecipe) -> tuple[P
         return pool, NOBODY
     kept, held = hold_out(pool, recipe.validation, np.random.default_rng([_PURPOSE, recipe.seed]))
     labels = read_labels(index.tracklets).take(held)
-    if not len(judge(labels, labels).good.columns):
+    if not len(judge_labels(labels, labels).good.columns):
         do = "take a larger share, or leave it at 0"
         raise LpwError(
             "train.validation", "nobody seen by two cameras among those held out", "one or more", do
@@ -89,6 +90,6 @@ def validate(
     vectors = embed_tracklets(network, index, held, options).vectors
     labels = read_labels(index.tracklets).take(held)
     summary = summarise(
-        rank_queries(Cosine().blocks(vectors, vectors), judge(labels, labels)), max_rank=1
+        rank_queries(Cosine().blocks(vectors, vectors), judge_labels(labels, labels)), max_rank=1
     )
     return {"val_rank1": round(float(summary.cmc[0]), 6), "val_map": round(summary.map, 6)}

@@ -36,7 +36,8 @@ from lpw_toolkit.dataset.mot_text import (
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.writing import atomic_write_text
-from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
+from lpw_toolkit.linking.config import PRESETS, LinkConfig
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.truth.cleanup_cost import Score, pool, score_tracklets
 
@@ -46,7 +47,7 @@ GAPS = (1, 3, 5, 30)
 FEW_GAPS = 5
 YIELDS = (0.52, 0.55)
 BAR_YIELD = 0.524
-OURS = {"ours": PRESETS["default"], "ours, preset thrifty": PRESETS["thrifty"]}
+OURS = {"ours": PRESETS["default"], "ours, preset low-cost": PRESETS["low-cost"]}
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def at_defaults(sequences: list[Sequence], sort: Path | None) -> dict[str, dict[
     """Per linker its pooled figures and, as `per_sequence`, its rows."""
     linkers: dict[str, Linker] = {
         "ours": lambda d: link_ours(d, PRESETS["default"]),
-        "ours, preset thrifty": lambda d: link_ours(d, PRESETS["thrifty"]),
+        "ours, preset low-cost": lambda d: link_ours(d, PRESETS["low-cost"]),
         "ours, raw boxes": lambda d: link_ours(d, PRESETS["default"], smooth=False),
         "ours, preset paper": lambda d: link_ours(d, PRESETS["paper"]),
         "ours, preset paper, raw boxes": lambda d: link_ours(d, PRESETS["paper"], smooth=False),
@@ -268,13 +269,13 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no motion before the overlap": {"velocity_gain": 0.0},
     "no margin": {"margin": 0.0},
     "IoU 0.4": {"iou": 0.4},
-    "no cuts in doubt": {"doubt_iou": 1.0},
-    "no gap above 2 bridged": {"max_gap": 2},
-    "short gaps first": {"bridge_in_rounds": True},
-    "no rival test": {"bridge_rival": 1.0},
+    "no cuts where ambiguous": {"ambiguity_iou": 1.0},
+    "no gap above 2 joined": {"max_gap": 2},
+    "short gaps first": {"gap_in_rounds": True},
+    "no rival test": {"gap_rival_ratio": 1.0},
     "outliers stay": {"outlier_iou": 0.0},
-    "weak ends stay": {"end_share": 0.0},
-    "weak tracklets stay": {"track_share": 0.0},
+    "weak ends stay": {"end_score_quantile": 0.0},
+    "weak tracklets stay": {"track_score_quantile": 0.0},
     "minimal length 8": {"min_length": 8},
     "minimal length 15": {"min_length": 15},
     "greedy": {"assignment": "greedy"},

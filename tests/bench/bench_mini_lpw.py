@@ -18,7 +18,8 @@ from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.embedding.embeddings import read_embeddings
-from lpw_toolkit.embedding.onnx_embed import EmbedOptions, embed_dataset, open_embedder
+from lpw_toolkit.embedding.onnx_embed import embed_dataset
+from lpw_toolkit.embedding.onnx_embedder import EmbedOptions, open_embedder
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.rerank import RerankConfig

@@ -39,7 +39,7 @@ READ_ALL = """
 import sys, time
 from pathlib import Path
 began = time.perf_counter()
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 imported = time.perf_counter()
 dataset = open_dataset(Path(sys.argv[1]))
 dataset.frames, dataset.tracklets

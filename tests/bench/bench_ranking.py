@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from peak import measure_extra_mb
 
 from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.distance_blocks import DistanceBlocks
 from lpw_toolkit.evaluation.distances import Cosine
-from lpw_toolkit.evaluation.ranking import DistanceBlocks, Summary, rank_queries, summarise
-from lpw_toolkit.evaluation.relevance import judge
+from lpw_toolkit.evaluation.ranking import rank_queries
+from lpw_toolkit.evaluation.relevance import judge_labels
+from lpw_toolkit.evaluation.summary import Summary, summarise
 
 SIZES = ((1980, 11_310), (1000, 100_000))
 BARS = {(1980, 11_310): 180, (1000, 100_000): 220}
@@ -57,7 +59,8 @@ def rank_ours(
     query = Labels(q_pids, q_camids, np.zeros(len(q_pids), dtype=np.int64))
     gallery = Labels(g_pids, g_camids, np.zeros(len(g_pids), dtype=np.int64))
     return summarise(
-        rank_queries(distances, judge(query, gallery), n_threads=n_threads), max_rank=MAX_RANK
+        rank_queries(distances, judge_labels(query, gallery), n_threads=n_threads),
+        max_rank=MAX_RANK,
     )
 
 

@@ -43,7 +43,8 @@ from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, track_rows
 from lpw_toolkit.dataset.schema import SUGGESTIONS
 from lpw_toolkit.dataset.tables import boxes_of, make_table
 from lpw_toolkit.files.writing import atomic_write_text, make_folder
-from lpw_toolkit.linking.linker import PRESETS, link
+from lpw_toolkit.linking.config import PRESETS
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.synth.street import STREETS as STREET_PRESETS
 from lpw_toolkit.synth.street import NoiseConfig, detect_truth, format_detections, simulate_street
@@ -122,7 +123,7 @@ def judge(pairs: Iterable[tuple[BoxRows, BoxRows]], n: int, *, hold: bool) -> Tr
     """`pairs`: the tracks of each video, numbered below `n` in all, and its truth."""
     found = Truth(np.zeros(n, bool), np.zeros(n), np.full(n, -1, dtype=np.int64))
     for tracks, truth in pairs:
-        for s in score_each(tracks, truth, hold=hold, prices=CleanupCosts(min_frames=1)):
+        for s in score_each(tracks, truth, keep_previous_match=hold, prices=CleanupCosts(min_frames=1)):
             found.error[s.track] = s.n_people >= 2 or s.purity < 0.5
             found.n_wrong[s.track], found.person[s.track] = (
                 round((1 - s.purity) * s.n_frames),

@@ -28,7 +28,7 @@ BAR_VERIFY_S, BAR_RATIO = 0.020, 1.03
 VERIFY = """
 import sys, time
 from pathlib import Path
-from lpw_toolkit.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import open_dataset
 root = Path(sys.argv[1])
 open_dataset(root, verify=False)
 began = time.perf_counter(); open_dataset(root, verify=False); plain = time.perf_counter() - began
@@ -60,7 +60,8 @@ data, out = Path(sys.argv[1]), Path(sys.argv[2])
 TAIL = "print(time.process_time() - began)"
 #: Work that users wait for; `data` is a dataset, `out` a free place.
 WORK = {
-    "check": "from lpw_toolkit.check import check_dataset\nbegan = time.process_time()\nreport = "
+    "check": "from lpw_toolkit.check.check import check_dataset\nbegan = "
+             "time.process_time()\nreport = "
              "check_dataset(data)\n"
     "assert report.ok",
     "read and verify images": "from lpw_toolkit.dataset.clip_index import open_index\n"
@@ -70,12 +71,14 @@ WORK = {
                      "open_index(data, source='files').images\n"
     "began = time.process_time()\nfor row in range(len(images)):\n    images.decode(row, (256, "
     "128))",
-    "pack": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.dataset.pack import "
+    "pack": "from lpw_toolkit.dataset.dataset import open_dataset\nfrom lpw_toolkit.dataset.pack "
+            "import "
             "write_pack\n"
     "began = time.process_time()\nwrite_pack(open_dataset(data))\nPath(data / "
     "'pack.parquet').unlink()\n"
     "Path(data / 'images.pack').unlink()",
-    "export to a tree": "from lpw_toolkit.dataset import open_dataset\nfrom lpw_toolkit.exports "
+    "export to a tree": "from lpw_toolkit.dataset.dataset import open_dataset\nfrom "
+                        "lpw_toolkit.exports "
                         "import export_dataset\n"
     "began = time.process_time()\nexport_dataset(open_dataset(data), 'tree', "
     "out)\nshutil.rmtree(out)",

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from machine import print_table, write_result
 
-from lpw_toolkit.evaluation.camera_pairs import Views
-from lpw_toolkit.evaluation.learned_distance import LearningConfig, Training, open_distance
+from lpw_toolkit.evaluation.camera_pairs import Training, Views
+from lpw_toolkit.evaluation.learned_distance import LearningConfig, open_distance
 from lpw_toolkit.evaluation.metric_learning.xqda import fit_xqda, xqda_distance
 
 N_TRACKLETS, N_DIMS, N_PERSONS, N_CAMERAS = 8298, 1024, 625, 6

@@ -31,7 +31,7 @@ from lpw_toolkit.files.writing import atomic_write_text, make_folder
 
 Floats = NDArray[np.float64]
 STREETS = (2, 4, 5, 6, 7, 8, 9)
-VARIANTS = (("default", 0), ("default", 1), ("default", 2), ("default", 3), ("thrifty", 1))
+VARIANTS = (("default", 0), ("default", 1), ("default", 2), ("default", 3), ("low-cost", 1))
 OUT = (
     Path(__file__).resolve().parents[2]
     / "manifests"
@@ -72,7 +72,7 @@ def open_cases(work: Path, data: Path) -> dict[str, list[Case]]:
         cases[sequence.name] = [
             link_sequence(one, data / "mot15" / sequence.name, preset)
             for one in (sequence, *worse)
-            for preset in ("default", "thrifty", "paper")
+            for preset in ("default", "low-cost", "paper")
         ]
     return cases
 

@@ -244,7 +244,7 @@ class TestHostile:
 PEAK = """
 import re, sys
 from pathlib import Path
-from lpw_toolkit.archives import open_tree
+from lpw_toolkit.benchmarks.archives.archive import open_tree
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.progress import set_style
 set_style("none")

@@ -185,7 +185,7 @@ class TestEveryReader:
 
     @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
     def test_archives_read_as_the_folder_does(self, name, fake, kind, benchmark_module, tmp_path):
-        benchmark_module.write_fake(tmp_path / "raw", np.random.default_rng(0))
+        write_fake(name, tmp_path / "raw", np.random.default_rng(0))
         raw = tmp_path / "raw"
         path = raw if kind == "folder" else Path(shutil.make_archive(str(raw), kind, raw))
         with closing(open_tree(path)) as tree:
@@ -247,9 +247,9 @@ class TestEveryReader:
 
 class TestFakes:
     def test_the_same_seed_writes_the_same_bytes(self, name, fake, tmp_path, benchmark_module):
-        benchmark_module.write_fake(tmp_path / "again", np.random.default_rng(0))
+        write_fake(name, tmp_path / "again", np.random.default_rng(0))
         assert load(tmp_path / "again") == fake
-        benchmark_module.write_fake(tmp_path / "other", np.random.default_rng(1))
+        write_fake(name, tmp_path / "other", np.random.default_rng(1))
         assert load(tmp_path / "other") != fake
 
     def test_images_have_the_published_size(self, name, fake, benchmark_module):

@@ -20,6 +20,7 @@ from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.linking.config import FORMER_NAMES
 from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 from lpw_toolkit.truth.score import read_tracks, score_against
 
@@ -99,6 +100,30 @@ def test_the_same_command_again_has_nothing_to_do(street, built):
     assert before == {
         p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file() if p in before
     }
+
+
+def test_a_build_of_an_older_version_resumes_under_the_old_names_of_its_settings(
+    street, built, tmp_path, monkeypatch
+):
+    out = tmp_path / "set"
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lpw_toolkit.build.assembly.close_dataset", fail)
+        with pytest.raises(KeyboardInterrupt):
+            build_tracklets(build_config(street, out))
+    plan = json.loads((out / ".lpw/plan.json").read_text())
+    old = {new: old for old, new in FORMER_NAMES.items()}
+    link = plan["settings"]["link"]
+    plan["settings"]["link"] = {old.get(name, name): value for name, value in link.items()}
+    text = json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False)
+    assert '"doubt_iou"' in text and '"ambiguity_iou"' not in text
+    (out / ".lpw/plan.json").write_text(text)
+    monkeypatch.setattr("lpw_toolkit.build.crop_stage.CropWriter.write_crop", fail)
+    build_tracklets(build_config(street, out))
+    assert digest_tree(out) == digest_tree(built)
 
 
 def test_other_settings_do_not_touch_a_finished_dataset(street, built):

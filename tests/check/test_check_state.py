@@ -132,8 +132,8 @@ class TestState:
     def test_kill_at_any_point_leaves_a_state_to_go_on_from(self, aged: Path, number: int) -> None:
         assert mark_text("")  # the key is there already: its making is no point of a check
         code = (
-            "import sys; from pathlib import Path; from lpw_toolkit.check import check_dataset as "
-            "check, images as im\n"
+            "import sys; from pathlib import Path; from lpw_toolkit.check import images as im\n"
+            "from lpw_toolkit.check.check import check_dataset as check\n"
             "im._CHUNK_ROWS = im.CHECKPOINT_IMAGES = 10\n"
             "check(Path(sys.argv[1]))"
         )

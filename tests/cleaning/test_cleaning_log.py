@@ -250,7 +250,7 @@ class TestFaults:
         names = ("anna", "bob", "eve")
         commands = [[sys.executable, "-c", WRITER, str(tmp_path), "60", name] for name in names]
         children = [
-            subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.DEVNULL)
+            subprocess.Popen(command, cwd=ROOT / "tests" / "fixtures", stdout=subprocess.DEVNULL)
             for command in commands
         ]
         assert [child.wait(60) for child in children] == [0, 0, 0]
@@ -278,7 +278,7 @@ def run_writer(
     command = [sys.executable, "-c", WRITER, str(folder), str(n), "anna"]
     child = subprocess.Popen(
         command,
-        cwd=ROOT / "tests",
+        cwd=ROOT / "tests" / "fixtures",
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -35,7 +35,7 @@ from lpw_toolkit.cleaning.suggest.missed_persons import find_hidden
 from lpw_toolkit.cleaning.suggest.suggest import TABLES, SuggestOptions, read_suggestions, suggest
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
-from lpw_toolkit.embedding.onnx_embed import EmbedOptions
+from lpw_toolkit.embedding.onnx_embedder import EmbedOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import writing
 from lpw_toolkit.linking.motion import to_centres

@@ -140,7 +140,7 @@ def test_output_replaces_neither_its_input_nor_a_device(tour):
 
 
 def test_a_closed_standard_output_is_no_traceback(tour):
-    command = f"{sys.executable} -m cli link det.txt --out closed.txt >&-"
+    command = f"{sys.executable} -m lpw_cli link det.txt --out closed.txt >&-"
     done = subprocess.run(["bash", "-c", command], cwd=tour, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
 
@@ -157,7 +157,7 @@ def test_a_frame_number_far_away_costs_no_memory(tour):
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
-    command = ["bash", "-c", f"{sys.executable} -m cli {arguments} > /dev/full"]
+    command = ["bash", "-c", f"{sys.executable} -m lpw_cli {arguments} > /dev/full"]
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
     assert done.returncode == 2

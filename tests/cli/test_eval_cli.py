@@ -358,7 +358,7 @@ class TestRefused:
             (["--k1", "5"], "--k1 belongs to --rerank"),
             (["--lambda", "0.5"], "--lambda belongs to --rerank"),
             (["--half", "half_up"], "--half belongs to --rerank"),
-            (["--drop-twins"], "--drop-twins belongs to --rerank"),
+            (["--drop-twins"], "--deduplicate-queries belongs to --rerank"),
             (["--solver", "svd"], "--solver belongs to --metric xqda"),
             (["--seed", "3"], "--seed belongs to --metric xqda or kissme"),
             (["--metric", "xqda", "--train-data", "a"], "belong together"),

@@ -31,6 +31,7 @@ from lpw_toolkit.dataset.video_boxes import name_files
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.metrics_table import format_table, read_lines
 from lpw_toolkit.evaluation.ranked_page import format_page as format_ranked
+from lpw_toolkit.evaluation.table_writer import TextTable
 from lpw_toolkit.exports.form import export_dataset
 from lpw_toolkit.exports.forms.tree import name_folders
 from lpw_toolkit.names import (
@@ -51,7 +52,7 @@ from lpw_toolkit.pages.dataset_page import encode_data, read_static, write_show
 from lpw_toolkit.progress import set_style, show_progress
 from lpw_toolkit.video.source_names import IdMaker
 from rqen.quality_page.picture_page import Section, format_page
-from rqen.reproduce.forms import Grid, Report, format_report
+from rqen.reproduce.forms import Report, format_report
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a terminal acts on, or nobody sees: a title, a link, the clipboard, C1, turned text, no
@@ -259,7 +260,9 @@ class TestTables:
     def test_reports(self, form: str) -> None:
         name = f"\\input{{x}} [a](b) <b> {ALL}"
         text = format_report(
-            Report(name, [name], [Grid([["", "n"], [name, "1"]], 1, name)], [name], {"f": name}),
+            Report(
+                name, [name], [TextTable([["", "n"], [name, "1"]], 1, name)], [name], {"f": name}
+            ),
             form,
         )
         assert is_safe(text)

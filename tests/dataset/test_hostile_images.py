@@ -44,7 +44,8 @@ LIMITED = (
 DECODING = (
     "import resource, sys; from pathlib import Path;"
     "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30));"
-    "from lpw_toolkit.dataset import open_dataset; from lpw_toolkit.dataset.image_reader import "
+    "from lpw_toolkit.dataset.dataset import open_dataset; from lpw_toolkit.dataset.image_reader "
+    "import "
     "open_images;"
     "from lpw_toolkit.errors import CorruptCropError\n"
     "try: print(open_images(open_dataset(Path(sys.argv[1])), verify_every=0).decode(1).shape)\n"

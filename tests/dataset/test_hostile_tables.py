@@ -35,7 +35,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 IDS = ["scen1/view1/000001", "scen1/view2/000001"]
 CHILD = """
 from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
-from lpw_toolkit.dataset import Dataset
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.embedding.embeddings import read_embeddings
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.schema import TRACKLETS

@@ -204,7 +204,7 @@ def listen(event, args):
         print(event, args)
 sys.addaudithook(listen)
 from tiny_models import Video, draw_frames
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 options = DetectorOptions(weights=sys.argv[1], runtime=sys.argv[2])
 assert len(list(open_detector("onnx", options).detect(draw_frames(3), Video()))) == 3
 assert "ultralytics" not in sys.modules and "torch" not in sys.modules
@@ -215,7 +215,7 @@ assert "ultralytics" not in sys.modules and "torch" not in sys.modules
 def test_no_socket_opens_and_no_torch_is_loaded(runtime: str, tmp_path: Path) -> None:
     _write(tmp_path / "yolox.onnx", make_yolox())
     environment = {k: v for k, v in os.environ.items() if k != "CI"}
-    environment["PYTHONPATH"] = f"{REPOSITORY}:{REPOSITORY / 'tests'}"
+    environment["PYTHONPATH"] = f"{REPOSITORY}:{REPOSITORY / 'tests' / 'fixtures'}"
     command = [sys.executable, "-c", AUDITED, str(tmp_path / "yolox.onnx"), runtime]
     ended = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False

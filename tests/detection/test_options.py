@@ -11,9 +11,14 @@ from lpw_cli.main import main
 from lpw_toolkit.build.assembly import BuildSettings
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.mot_text import read_detections
-from lpw_toolkit.detection.detector import DetectorOptions, check_options, open_detector
+from lpw_toolkit.detection.detector import (
+    DetectorOptions,
+    check_options,
+    choose_detector,
+    open_detector,
+)
 from lpw_toolkit.errors import LpwError, check_range
-from lpw_toolkit.linking.linker import LinkConfig
+from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.synth.street import NoiseConfig, StreetConfig
 from lpw_toolkit.truth.cleanup_cost import CleanupCosts
 
@@ -30,7 +35,7 @@ BAD: list[tuple[type, str, Any]] = [
     (CropConfig, "size_px", (1, 5000)),
     (LinkConfig, "iou", 0), (LinkConfig, "iou", math.nan), (LinkConfig, "max_gap", 0),
     (LinkConfig, "max_gap", 2.5),
-    (LinkConfig, "bridge_rival", math.inf), (LinkConfig, "min_length", -1),
+    (LinkConfig, "gap_rival_ratio", math.inf), (LinkConfig, "min_length", -1),
     (BuildSettings, "segment_frames", 0),
     (CleanupCosts, "accept_s", -1), (CleanupCosts, "min_majority_frac", 5),
     (CleanupCosts, "min_mixed_frames", 0),
@@ -119,5 +124,31 @@ def test_saved_boxes_beside_a_network_are_refused(
     monkeypatch.setattr(
         "lpw_toolkit.detection.detectors.onnx.open_detector", lambda options: Network()
     )
-    with pytest.raises(LpwError, match="beside detector onnx, which looks at the pictures"):
+    with pytest.raises(LpwError, match="beside detector onnx, which reads the images"):
         open_detector("onnx", DetectorOptions(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "ultralytics"), ({"weights": "yolov8n.pt"}, "ultralytics"),
+        ({"weights": "models/yolox.onnx"}, "onnx"), ({"weights": "YOLOX.ONNX"}, "onnx"),
+        ({"weights": "other.bin"}, "ultralytics"), ({"boxes": Path("det.txt")}, "boxes"),
+    ],
+)  # fmt: skip
+def test_options_choose_the_detector(options: dict[str, Any], name: str) -> None:
+    assert choose_detector(DetectorOptions(**options)) == name
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt"])
+def test_a_build_without_a_detector_takes_the_one_of_the_weights(
+    tmp_path: Path, suffix: str
+) -> None:
+    """The weights are missing: the message comes from the detector that was chosen."""
+    weights = tmp_path / f"none.{suffix}"
+    messages = []
+    for name in (None, {"onnx": "onnx", "pt": "ultralytics"}[suffix]):
+        with pytest.raises(LpwError) as caught:
+            open_detector(name, DetectorOptions(weights=str(weights)))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1] and weights.name in messages[0]

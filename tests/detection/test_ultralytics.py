@@ -280,7 +280,7 @@ def listen(event, args):
         events.append((event, str(args)))
 sys.addaudithook(listen)
 from tiny_models import Video, draw_frames
-from lpw_toolkit.detectors import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 options = DetectorOptions(weights=sys.argv[1], image_size=160, runtime=sys.argv[2])
 list(open_detector("ultralytics", options).detect(draw_frames(2), Video()))
 from ultralytics.utils import SETTINGS, SAFE_LOAD, AUTOINSTALL, ONLINE
@@ -296,7 +296,10 @@ def test_no_socket_opens_and_no_pip_starts(runtime: str, tmp_path: Path) -> None
     path = make_yolo(tmp_path / "yolo.pt")
     removed = ("YOLO_", "ULTRALYTICS_", "OMP_", "PYTEST_", "CI")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(removed)}
-    environment |= {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}", "HOME": str(tmp_path)}
+    environment |= {
+        "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests' / 'fixtures'}",
+        "HOME": str(tmp_path),
+    }
     environment["LPW_CACHE"] = str(tmp_path / "cache")
     command = [sys.executable, "-c", AUDITED, str(path), runtime]
     ended = subprocess.run(

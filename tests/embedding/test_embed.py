@@ -23,12 +23,8 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.embedding.embeddings import read_embeddings
-from lpw_toolkit.embedding.onnx_embed import (
-    EmbedOptions,
-    embed_dataset,
-    iter_vectors,
-    open_embedder,
-)
+from lpw_toolkit.embedding.onnx_embed import embed_dataset, iter_vectors
+from lpw_toolkit.embedding.onnx_embedder import EmbedOptions, open_embedder
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.listing import list_folder

@@ -101,7 +101,7 @@ def test_other_side_other_sign(rows):
     ("person", "ours", "said"),
     [
         ([0, 1, 2], [1.0, 2.0], "3 queries"),
-        ([0, 1], [1.0, float("nan")], "no number"),
+        ([0, 1], [1.0, float("nan")], "NaN or infinity"),
         ([4, 4], [1.0, 0.0], "1 pers"),
     ],
 )

@@ -1,5 +1,5 @@
 """Evaluation: hand-worked figures under the three MARS rules, a slow reference, learned metrics,
-twins, provenance."""
+queries in the gallery, provenance."""
 
 import re
 from pathlib import Path
@@ -104,7 +104,7 @@ class TestThreeMarsRules:
         rows = found.queries.to_pylist()
         assert [row["skipped"] for row in rows] == [True, True, False, False, False]
         assert [row["first_rank"] for row in rows] == [None, None, 2, 1, 1]
-        assert [row["n_right"] for row in rows] == [0, 0, 1, 1, 1]
+        assert [row["n_relevant"] for row in rows] == [0, 0, 1, 1, 1]
 
     def test_every_row_says_what_it_rests_on(self, mars: Dataset) -> None:
         found = evaluate(mars, on_a_line(mars), "mars-torchreid", LINE)
@@ -127,8 +127,7 @@ class TestCompareProtocols:
     def test_three_galleries_and_two_forms(self, mars: Dataset) -> None:
         found = compare_protocols(mars, on_a_line(mars), "mars", LINE)
         shown = [
-            (e.protocol, e.rules.ap_form, len(e.results[0].trial.gallery))
-            for e in found.evaluations
+            (e.protocol, e.spec.ap_form, len(e.results[0].trial.gallery)) for e in found.evaluations
         ]
         assert shown == [
             ("mars", "trapezoid", 11), ("mars", "step", 11), ("market", "step", 6),
@@ -145,7 +144,7 @@ class TestCompareProtocols:
     def test_the_reasons(self, mars: Dataset) -> None:
         found = compare_protocols(mars, on_a_line(mars), "mars", LINE)
         of = {
-            (e.protocol, e.rules.ap_form): why
+            (e.protocol, e.spec.ap_form): why
             for e, why in zip(found.evaluations, found.reasons, strict=True)
         }
         assert of["mars", "trapezoid"] == ""
@@ -406,7 +405,7 @@ class TestReranking:
             config=self.CONFIG,
         )
 
-    def test_twins_are_kept_as_in_published_numbers(self, mars: Dataset) -> None:
+    def test_queries_count_twice_as_in_published_numbers(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
         found = evaluate(mars, vectors, "mars", DistanceSettings("sqeuclidean", rerank=self.CONFIG))
         expected = self.matrices(found, vectors.vectors, found.results[0].trial.gallery)
@@ -415,12 +414,12 @@ class TestReranking:
             "5 queries are in the gallery too; each counts as a neighbour twice" in found.notes[-1]
         )
         assert found.facts["distance"].endswith(
-            "(k1 4, k2 2, lambda 0.3, half round_even, twins kept)"
+            "(k1 4, k2 2, lambda 0.3, half round_even, queries in the gallery count twice)"
         )
 
-    def test_twins_are_dropped_when_asked(self, mars: Dataset) -> None:
+    def test_queries_count_once_when_asked(self, mars: Dataset) -> None:
         vectors = draw_persons(mars, 5, 1.0)
-        settings = DistanceSettings("sqeuclidean", rerank=self.CONFIG, drop_twins=True)
+        settings = DistanceSettings("sqeuclidean", rerank=self.CONFIG, deduplicate_queries=True)
         found = evaluate(mars, vectors, "mars", settings)
         trial = found.results[0].trial
         rest = np.setdiff1d(trial.gallery, trial.query)
@@ -431,9 +430,9 @@ class TestReranking:
             atol=1e-5,
         )
         assert "each counts as a neighbour once" in found.notes[-1]
-        assert "twins dropped" in found.facts["distance"]
+        assert "queries in the gallery count once" in found.facts["distance"]
 
-    def test_dropped_twins_give_queries_the_distance_they_have_to_each_other(
+    def test_deduplicated_queries_have_the_distance_they_have_to_each_other(
         self, mars: Dataset
     ) -> None:
         """The columns of queries equal what they are when those queries stand behind the others."""
@@ -442,7 +441,7 @@ class TestReranking:
             mars,
             vectors,
             "mars",
-            DistanceSettings("sqeuclidean", rerank=self.CONFIG, drop_twins=True),
+            DistanceSettings("sqeuclidean", rerank=self.CONFIG, deduplicate_queries=True),
         )
         block, trial = found.results[0].blocks.block(0, 5), found.results[0].trial
         among = block[:, np.searchsorted(trial.gallery, trial.query)]
@@ -454,11 +453,11 @@ class TestReranking:
         expected = rerank_matrices(*blocks, squared=True, config=self.CONFIG)
         assert np.allclose(block[:2, np.searchsorted(trial.gallery, q3)], expected, atol=1e-5)
 
-    def test_no_twins_no_word_of_them(self, prid: Dataset) -> None:
+    def test_no_word_of_queries_in_the_gallery_where_there_are_none(self, prid: Dataset) -> None:
         found = evaluate(
             prid, draw_persons(prid, 6, 1.0), "prid2011", DistanceSettings(rerank=self.CONFIG)
         )
-        assert "twins" not in found.facts["distance"]
+        assert "queries in the gallery" not in found.facts["distance"]
         assert found.notes == []
 
 
@@ -520,5 +519,5 @@ class TestRefused:
         dataset = make_labelled(tmp_path / "d", rows)
         found = evaluate(dataset, embed(dataset, np.eye(3)), "market", DistanceSettings())
         assert found.notes == [
-            "1 tracklets without a person_id stay out: nobody knows whether they would be right"
+            "1 tracklets without a person_id are left out: it is unknown whom they show"
         ]

@@ -10,9 +10,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Views, pair_covariances, take_views
+from lpw_toolkit.evaluation.camera_pairs import Training, Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.distances import Quadratic
-from lpw_toolkit.evaluation.learned_distance import METRICS, LearningConfig, Training, open_distance
+from lpw_toolkit.evaluation.learned_distance import LearningConfig, list_metrics, open_distance
 from lpw_toolkit.evaluation.metric_learning.kissme import fit_kissme
 from lpw_toolkit.evaluation.metric_learning.xqda import Xqda, fit_xqda
 from lpw_toolkit.evaluation.pca import fit_pca
@@ -288,7 +288,7 @@ class TestViews:
 
 
 class TestOpen:
-    @pytest.mark.parametrize("name", METRICS)
+    @pytest.mark.parametrize("name", list_metrics())
     def test_every_metric_by_name(self, name: str) -> None:
         training = make_training(np.random.default_rng(0))
         distance = open_distance(name, training, rng=np.random.default_rng(1))

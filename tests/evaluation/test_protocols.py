@@ -64,7 +64,7 @@ class TestContract:
             assert not set(trial.train) & set(trial.query)
             assert not set(trial.train) & set(trial.gallery)
             query, gallery = labels.take(trial.query), labels.take(trial.gallery)
-            relevance = protocol.ignore(query, gallery)
+            relevance = protocol.judge(query, gallery)
             assert (relevance.n_query, relevance.n_gallery) == (
                 len(trial.query),
                 len(trial.gallery),
@@ -83,22 +83,22 @@ class TestContract:
 
     @pytest.mark.parametrize("name", list_protocols())
     def test_rules_can_be_read(self, name: str) -> None:
-        rules = open_protocol(name).RULES
-        assert rules.ap_form in ("step", "trapezoid")
-        assert rules.unmatched in ("skip", "zero")
-        assert set(rules.headline) <= {"cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp"}
+        spec = open_protocol(name).SPEC
+        assert spec.ap_form in ("step", "trapezoid")
+        assert spec.unmatched in ("skip", "zero")
+        assert set(spec.headline) <= {"cmc@1", "cmc@5", "cmc@10", "cmc@20", "map", "minp"}
         assert all(
             len(text) > 10 and "\n" not in text
-            for text in (rules.title, rules.gallery, rules.junk_rule)
+            for text in (spec.title, spec.gallery, spec.junk_rule)
         )
-        assert rules.source
+        assert spec.source
 
     def test_an_unknown_name_lists_the_names(self) -> None:
         with pytest.raises(LpwError, match=r"mars_torchreid.*prid2011"):
             open_protocol("duke")
 
     def test_a_dash_is_an_underscore(self) -> None:
-        assert open_protocol("mars-queries-back").RULES == open_protocol("mars_queries_back").RULES
+        assert open_protocol("mars-queries-back").SPEC == open_protocol("mars_queries_back").SPEC
 
 
 class TestTwoCameras:
@@ -292,6 +292,6 @@ class TestRealMars:
         (trial,) = open_protocol(name).trials(mars)
         assert (len(trial.query), len(trial.gallery)) == (1_980, n_gallery)
         labels = read_labels(mars.tracklets)
-        relevance = open_protocol(name).ignore(labels.take(trial.query), labels.take(trial.gallery))
+        relevance = open_protocol(name).judge(labels.take(trial.query), labels.take(trial.gallery))
         assert len(relevance.unmatched) == n_unmatched
         assert int(relevance.hidden.sum()) == (870 if name == "mars" else 0)

@@ -149,12 +149,12 @@ def test_a_corrupt_crop_is_named_and_marked(tmp_path):
         ([], "no query with a correct match"),
         ([rank("scen9/view1/1", 1)], "no tracklet scen9/view1/1"),
         ([rank(QUERIES[0], 1, ("x",))], "no tracklet x"),
-        ([RankedQuery(QUERIES[0], float("nan"), 1, 1, ())], "invalid AP, rank or distance"),
-        ([RankedQuery(QUERIES[0], 1.5, 1, 1, ())], "invalid AP, rank or distance"),
-        ([RankedQuery(QUERIES[0], 0.5, 0, 1, ())], "invalid AP, rank or distance"),
+        ([RankedQuery(QUERIES[0], float("nan"), 1, 1, ())], "rank or distance out of range"),
+        ([RankedQuery(QUERIES[0], 1.5, 1, 1, ())], "rank or distance out of range"),
+        ([RankedQuery(QUERIES[0], 0.5, 0, 1, ())], "rank or distance out of range"),
         (
             [RankedQuery(QUERIES[0], 0.5, 2, 1, (Answer(GALLERY[0], float("inf"), False, 1),))],
-            "invalid AP, rank or distance",
+            "distance out of range",
         ),
     ],
 )

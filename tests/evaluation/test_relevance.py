@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.labels import DISTRACTOR, JUNK, PERSON, Labels, read_labels
-from lpw_toolkit.evaluation.relevance import Ragged, judge
+from lpw_toolkit.evaluation.relevance import Ragged, judge_labels
 
 
 def label(rows: list[tuple[int, int, int]]) -> Labels:
@@ -50,7 +50,7 @@ tracklets = st.lists(tracklet, max_size=12).map(label)
 def test_judging_equals_looking_at_every_pair(
     query: Labels, gallery: Labels, same: bool, hide: bool
 ) -> None:
-    found = judge(query, gallery, same_camera=same, hide_junk=hide)
+    found = judge_labels(query, gallery, same_camera=same, hide_junk=hide)
     good, ignored, hidden = judge_slowly(query, gallery, same_camera=same, hide_junk=hide)
     assert as_lists(found.good) == good
     assert as_lists(found.ignored) == ignored
@@ -70,7 +70,7 @@ def test_the_fields_rule_by_hand() -> None:
             (5, 3, PERSON),
         ]
     )
-    found = judge(query, gallery)
+    found = judge_labels(query, gallery)
     assert as_lists(found.good) == [[1, 6]]
     assert as_lists(found.ignored) == [[0]]
     assert np.flatnonzero(found.hidden).tolist() == [4, 5]
@@ -78,14 +78,14 @@ def test_the_fields_rule_by_hand() -> None:
 
 
 def test_an_unnamed_query_has_no_right_answer_among_the_unnamed() -> None:
-    found = judge(label([(-1, 0, PERSON)]), label([(-1, 1, PERSON), (-1, 0, PERSON)]))
+    found = judge_labels(label([(-1, 0, PERSON)]), label([(-1, 1, PERSON), (-1, 0, PERSON)]))
     assert found.unmatched.tolist() == [0]
     assert len(found.ignored.columns) == 0
 
 
 @pytest.mark.parametrize(("n_query", "n_gallery"), [(0, 3), (3, 0), (0, 0)])
 def test_empty_sides(n_query: int, n_gallery: int) -> None:
-    found = judge(label([(1, 0, 0)] * n_query), label([(1, 1, 0)] * n_gallery))
+    found = judge_labels(label([(1, 0, 0)] * n_query), label([(1, 1, 0)] * n_gallery))
     assert (found.n_query, found.n_gallery) == (n_query, n_gallery)
     assert len(found.good.columns) == n_query * n_gallery
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distance_blocks import DenseDistances
 from lpw_toolkit.evaluation.distances import (
     Cosine,
     Distance,
@@ -18,7 +19,6 @@ from lpw_toolkit.evaluation.distances import (
     Quadratic,
     SquaredEuclidean,
 )
-from lpw_toolkit.evaluation.ranking import DenseDistances
 from lpw_toolkit.evaluation.rerank import RerankConfig, rerank, rerank_features, rerank_matrices
 
 Values = NDArray[Any]

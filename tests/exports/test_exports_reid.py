@@ -265,7 +265,7 @@ class TestSplits:
         dataset = rewrite(dataset, splits=rows)
         made = export_dataset(dataset, "webdataset", tmp_path / "w")
         assert (
-            "doubles: 1 tracklets ask and answer, and are in `query` and `gallery`" in made.losses
+            "doubles: 1 tracklets are both, and stand in `query` and `gallery`" in made.losses
         )
         shards = json.loads((made.out / "shards.json").read_text("utf-8"))["shards"]
         assert {s["part"]: s["n_samples"] for s in shards} == {

@@ -42,7 +42,7 @@ elif kind == "recipe":
 elif kind == "run":
     from rqen.run.run_folder import read_run as read
 elif kind == "landmarks":
-    from lpw_toolkit.dataset import open_dataset
+    from lpw_toolkit.dataset.dataset import open_dataset
     from rqen.body.key_points import read_landmarks
     read = lambda path: read_landmarks(path, open_dataset(folder))
 """

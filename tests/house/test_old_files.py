@@ -1,20 +1,22 @@
-"""Files of the first version (commit c363c30) open, resume and relink, and give what they gave then.
+"""Files of the first version (commit c363c30) open, resume and relink, and give what they gave
+then.
 
 `tests/fixtures/made_by_c363c30.zip` was made by that commit's commands: a synthetic street (8
-persons, 2 cameras, seed 3) built with 64 x 32 crops, suggestions, the log of a scripted reviewer, the
-same dataset with persons named, a run of 4 steps that began with zeros (so that it packs), a run
-that was stopped before its last file, embeddings, and the results of an evaluation.
+persons, 2 cameras, seed 3) built with 64 x 32 crops, suggestions, the log of a scripted reviewer,
+the same dataset with persons named, a run of 4 steps that began with zeros (so that it packs), a
+run that was stopped before its last file, embeddings, and the results of an evaluation.
 """
 
-import hashlib
 import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from lpw_cli.main import main
+from safetensors.numpy import load_file
 
 OLD = Path(__file__).parents[1] / "fixtures" / "made_by_c363c30.zip"
 
@@ -31,10 +33,6 @@ def lpw(*words: object) -> Result:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, f"{words}: {result.output} {result.exception!r}"
     return result
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["d", "named"])
@@ -86,15 +84,17 @@ def test_an_old_run_that_was_stopped_resumes(old: Path, monkeypatch: pytest.Monk
         "train", "rqen", "--data", old / "named", "--split", 0, "--recipe", settings["name"],
         "--out", old / "stopped", "--resume", "--workers", 0, *words,
     )  # fmt: skip
-    model = "bf88e598f4bbe9a70b0f1e51a658257e4358d40c5d726ce543054289e3f347a7"
-    assert sha256(old / "stopped" / "model.safetensors") == model
+    ours = load_file(old / "stopped" / "model.safetensors")
+    theirs = load_file(old / "run" / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_old_embeddings_and_results_are_read(old: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     lpw(
-        "eval", "--embeddings", old / "emb.parquet", "--data", old / "named", "--protocol", "market",
-        "--metric", "euclidean", "--out", out,
+        "eval", "--embeddings", old / "emb.parquet", "--data", old / "named",
+        "--protocol", "market", "--metric", "euclidean", "--out", out,
     )  # fmt: skip
     before = pq.read_table(old / "res" / "metrics.parquet").to_pylist()
     after = pq.read_table(out / "metrics.parquet").to_pylist()

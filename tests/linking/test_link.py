@@ -21,7 +21,8 @@ from lpw_toolkit.dataset.mot_text import make_detections, read_boxes, read_detec
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking.association import assign
-from lpw_toolkit.linking.linker import PRESETS, LinkConfig, link
+from lpw_toolkit.linking.config import PRESETS, LinkConfig
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.linking.motion import filter_end, fit_lines, to_centres, to_corners
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.truth.cleanup_cost import pool, score_tracklets
@@ -230,9 +231,9 @@ def test_input_is_left_as_it_was() -> None:
         ("min_length", 2.5),
         ("max_gap", 0),
         ("margin", 2.0),
-        ("bridge_error", 0.0),
-        ("bridge_rival", 0.5),
-        ("end_share", 1.5),
+        ("gap_error", 0.0),
+        ("gap_rival_ratio", 0.5),
+        ("end_score_quantile", 1.5),
         ("assignment", "best"),
     ],
 )
@@ -256,14 +257,14 @@ def test_a_fast_walker_is_followed_by_its_speed() -> None:
     assert all(len(set(np.sign(m))) == 1 for m in moves)  # nobody turns round where they meet
 
 
-def test_a_gap_is_bridged_up_to_max_gap_only() -> None:
+def test_a_gap_is_joined_up_to_max_gap_only() -> None:
     halves = [walk(frames=range(12), x=0, speed=4), walk(frames=range(17, 30), x=0, speed=4)]
     detections = together(*halves)
     assert link(detections, replace(SHORT, max_gap=6)).max() == 0
     assert link(detections, replace(SHORT, max_gap=5)).max() == 1
 
 
-def test_nothing_is_bridged_against_motion_or_size() -> None:
+def test_nothing_is_joined_against_motion_or_size() -> None:
     still = walk(frames=range(12), x=0, speed=0)
     elsewhere = walk(frames=range(15, 30), x=60, speed=0)
     assert link(together(still, elsewhere), SHORT).max() == 1
@@ -276,7 +277,7 @@ def test_two_equal_heirs_get_nothing() -> None:
     heirs = [walk(frames=range(14, 30), x=x, speed=0) for x in (-6, 6)]
     tracks = link(
         together(walk(frames=range(12), x=0, speed=0), *heirs),
-        replace(SHORT, margin=0.0, bridge_rival=2.0),
+        replace(SHORT, margin=0.0, gap_rival_ratio=2.0),
     )
     assert tracks.max() == 2  # three people's worth of pieces: no guess
 
@@ -287,13 +288,18 @@ def test_a_track_is_cut_where_another_ends_in_front_of_it() -> None:
     a = walk(frames=range(40), x=200, speed=0, y=0)
     b = walk(frames=range(20), x=60, speed=6, y=15)
     cut = replace(
-        SHORT, margin=0.0, bridge_rival=100.0, doubt_iou=0.1, bridge_error=1.0, bridge_size=1.0
+        SHORT,
+        margin=0.0,
+        gap_rival_ratio=100.0,
+        ambiguity_iou=0.1,
+        gap_error=1.0,
+        gap_size_error=1.0,
     )
     assert link(together(a, b), cut).max() == 2
-    assert link(together(a, b), replace(cut, doubt_iou=1.0)).max() == 1
+    assert link(together(a, b), replace(cut, ambiguity_iou=1.0)).max() == 1
 
 
-def test_smoothed_tracks_tremble_less_and_keep_their_rows() -> None:
+def test_smoothed_tracks_jitter_less_and_keep_their_rows() -> None:
     rng = np.random.default_rng(0)
     frames, boxes = walk(frames=range(30), x=0, speed=4)
     shaken = np.array(boxes) + rng.normal(0, 3, (30, 4))
@@ -316,7 +322,13 @@ def test_odd_boxes_and_weak_ends_are_left_out() -> None:
     score[[0, 1, 19]] = 0.3
     detections = table(np.array(frames), np.array(boxes), score)
     config = replace(
-        SHORT, iou=0.1, margin=0.0, end_share=0.2, track_share=0.0, outlier_iou=0.5, max_gap=3
+        SHORT,
+        iou=0.1,
+        margin=0.0,
+        end_score_quantile=0.2,
+        track_score_quantile=0.0,
+        outlier_iou=0.5,
+        max_gap=3,
     )
     assert np.flatnonzero(link(detections, config) < 0).tolist() == [0, 1, 10, 19]
 
@@ -326,9 +338,9 @@ def test_weak_tracklets_are_left_out() -> None:
     detections = together(strong, weak)
     score = np.where(boxes_of(detections)[:, 0] > 200, 0.4, 0.9)
     scored = table(detections["frame_index"].to_numpy(), boxes_of(detections), score)
-    tracks = link(scored, replace(SHORT, track_share=0.75))
+    tracks = link(scored, replace(SHORT, track_score_quantile=0.75))
     assert (tracks >= 0).tolist() == (score > 0.5).tolist()
-    assert link(scored, replace(SHORT, track_share=0.0, end_share=0.0)).max() == 1
+    assert link(scored, replace(SHORT, track_score_quantile=0.0, end_score_quantile=0.0)).max() == 1
 
 
 def test_lines_and_filters_follow_a_straight_walk() -> None:
@@ -354,7 +366,7 @@ def test_invariants_on_real_crowds(shared_data: Path) -> None:
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(
-    ("preset", "cost_share", "mixed_share"), [("default", 0.75, 0.5), ("thrifty", 0.70, 1.0)]
+    ("preset", "cost_share", "mixed_share"), [("default", 0.75, 0.5), ("low-cost", 0.70, 1.0)]
 )
 def test_quality_on_real_crowds(
     shared_data: Path, preset: str, cost_share: float, mixed_share: float
@@ -374,15 +386,15 @@ def test_quality_on_real_crowds(
     assert total.mixed_frac <= mixed_share * 0.152
 
 
-def test_short_gaps_are_bridged_before_long_ones() -> None:
+def test_short_gaps_are_joined_before_long_ones() -> None:
     """What begins 3 frames later is joined before what begins 22 frames later can be its rival."""
     walks = walk(frames=range(12), x=0, speed=2), walk(frames=range(14, 26), x=0, speed=2)
     detections = together(*walks, walk(frames=range(33, 45), x=4, speed=2))
     config = replace(
-        SHORT, max_gap=30, margin=0.0, doubt_iou=1.0, bridge_rival=20.0, bridge_in_rounds=True
+        SHORT, max_gap=30, margin=0.0, ambiguity_iou=1.0, gap_rival_ratio=20.0, gap_in_rounds=True
     )
     rounds = link(detections, config)
-    at_once = link(detections, replace(config, bridge_in_rounds=False))
+    at_once = link(detections, replace(config, gap_in_rounds=False))
     assert rounds[5] == rounds[20] and at_once[5] != at_once[20]
 
 
@@ -406,7 +418,7 @@ def test_long_linking_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     assert "link det.txt: 3/9 boxes" in done.stderr and "link det.txt: 9/9 boxes" in done.stderr
 
 
-def tremble(detections: pa.Table, size: float) -> pa.Table:
+def add_jitter(detections: pa.Table, size: float) -> pa.Table:
     """The same boxes with heights that change at random from frame to frame."""
     rng = np.random.default_rng(0)
     boxes = boxes_of(detections)
@@ -418,8 +430,8 @@ def tremble(detections: pa.Table, size: float) -> pa.Table:
     return make_detections(frame, boxes, scores)
 
 
-def test_where_boxes_sit_well_gaps_are_bridged_more_boldly() -> None:
-    """Thirteen people who come out of a gap a fifth of their height off their course."""
+def test_stable_boxes_are_joined_over_gaps_more_boldly() -> None:
+    """Thirteen people who come out of a gap a fifth of their height off their path."""
     people = [
         part
         for k in range(13)
@@ -428,12 +440,12 @@ def test_where_boxes_sit_well_gaps_are_bridged_more_boldly() -> None:
             walk(frames=range(30, 50), x=20, speed=2, y=400 * k),
         )
     ]
-    steady = together(*people)
+    stable = together(*people)
     config = LinkConfig()
-    assert len(np.unique(link(steady, config))) == 13
-    assert len(np.unique(link(steady, replace(config, steady=0.0)))) == 26
-    assert len(np.unique(link(tremble(steady, 0.06), replace(config, outlier_iou=0.0)))) > 20
-    assert len(np.unique(link(steady, replace(config, bridge_error=0.16)))) == 26, (
+    assert len(np.unique(link(stable, config))) == 13
+    assert len(np.unique(link(stable, replace(config, jitter_threshold=0.0)))) == 26
+    assert len(np.unique(link(add_jitter(stable, 0.06), replace(config, outlier_iou=0.0)))) > 20
+    assert len(np.unique(link(stable, replace(config, gap_error=0.16)))) == 26, (
         "what is set is not changed"
     )
     assert len(np.unique(link(together(*people[:2]), config))) == 2, "too few boxes to tell"

@@ -13,7 +13,7 @@ import pytest
 from tiny_models import field, ints, make_yolox, model, node, port, tensor
 
 from lpw_toolkit.detection.detector import DetectorOptions, open_detector
-from lpw_toolkit.embedding.onnx_embed import EmbedOptions, open_embedder
+from lpw_toolkit.embedding.onnx_embedder import EmbedOptions, open_embedder
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks import model_trial
 from lpw_toolkit.networks.onnx_file import check_onnx
@@ -183,7 +183,7 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.embedding.onnx_embed import EmbedOptions, open_embedder
+from lpw_toolkit.embedding.onnx_embedder import EmbedOptions, open_embedder
 try:
     open_embedder(Path(sys.argv[1]), EmbedOptions(runtime=sys.argv[2]))
 except LpwError as error:

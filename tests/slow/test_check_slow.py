@@ -24,7 +24,7 @@ N_FRAMES = 40
 MEASURE = """
 import sys, time
 from pathlib import Path
-from lpw_toolkit.check import check_dataset
+from lpw_toolkit.check.check import check_dataset
 start = time.process_time()
 report = check_dataset(Path(sys.argv[1]), images=False)
 peak_kib = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]

@@ -15,7 +15,8 @@ from lpw_toolkit.dataset.mot_text import (
     track_rows,
 )
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.linking.linker import PRESETS, link
+from lpw_toolkit.linking.config import PRESETS
+from lpw_toolkit.linking.linker import link
 from lpw_toolkit.truth import mot_metrics
 from lpw_toolkit.truth.cleanup_cost import (
     UNMATCHED,
@@ -149,19 +150,26 @@ def test_a_held_person_stays_while_the_boxes_overlap() -> None:
         steps, [0] * 6, [1.0, 3.0, 1.0, 3.0, 1.0, 3.0]
     )  # nearer to the one, then to the other
     assert truth.track[match_people(between, truth)].tolist() == [1, 2] * 3
-    assert truth.track[match_people(between, truth, hold=True)].tolist() == [1] * 6
+    assert truth.track[match_people(between, truth, keep_previous_match=True)].tolist() == [1] * 6
     leaving = rows(
         steps, [0] * 6, [1.0, 3.0, 10.0, 12.0, 12.0, 1.0]
     )  # overlaps the first by 0.33, then by 0.25
-    assert truth.track[match_people(leaving, truth, hold=True)].tolist() == [1, 1, 1, 2, 2, 2]
-    n_people = [score_each(between, truth, hold=hold,
+    assert truth.track[match_people(leaving, truth, keep_previous_match=True)].tolist() == [
+        1,
+        1,
+        1,
+        2,
+        2,
+        2,
+    ]
+    n_people = [score_each(between, truth, keep_previous_match=hold,
     prices=CleanupCosts(min_frames=1, min_mixed_frames=3))[0].n_people
                 for hold in (False, True)]  # fmt: skip
     assert n_people == [2, 1]
     away = rows(
         [0, 0, 1, 1], [7, 8, 7, 8], [0.0, 4.0, 4.0, 0.0]
     )  # two tracks change places in one step
-    assert truth.track[match_people(away, truth, hold=True)].tolist() == [1, 2, 1, 2]
+    assert truth.track[match_people(away, truth, keep_previous_match=True)].tolist() == [1, 2, 1, 2]
 
 
 def test_ground_truth_that_does_not_count() -> None:

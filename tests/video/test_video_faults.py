@@ -339,7 +339,8 @@ def test_nothing_is_left_behind(sound: dict[str, Path], how: str) -> None:
 
 def test_child_goes_when_the_parent_is_killed(sound: dict[str, Path]) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from lpw_toolkit.video import open_video\n"
+        "import sys, time; from pathlib import Path\n"
+        "from lpw_toolkit.video.video import open_video\n"
         "r = open_video(Path(sys.argv[1])); next(r); print(r._process._child.pid, flush=True); "
         "time.sleep(60)"
     )

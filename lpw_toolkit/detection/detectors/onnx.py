@@ -102,7 +102,8 @@ class YoloxDetector(inference.NetworkDetector):
         YOLOX."""
         box = self._fit(width, height)
         network = self._compile(box)
-        _check_answer(self.file, network, _count_cells(box))
+        n_cells = sum((box.height // stride) * (box.width // stride) for stride in STRIDES)
+        _check_answer(self.file, network, n_cells)
         return inference.Stage(box, network, partial(self._decode, lay_grid(box.width, box.height)))
 
     def _fit(self, width: int, height: int) -> Letterbox:
@@ -160,10 +161,6 @@ def decode_cells(
 
 def _round_up(side: float) -> int:
     return max(-(-round(side) // max(STRIDES)), 1) * max(STRIDES)
-
-
-def _count_cells(box: Letterbox) -> int:
-    return sum((box.height // s) * (box.width // s) for s in STRIDES)
 
 
 def _onnxruntime_function(file: WeightsFile) -> Callable[[NDArray[np.uint8]], runtimes.Answers]:

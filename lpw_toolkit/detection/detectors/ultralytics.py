@@ -1,7 +1,7 @@
 """YOLO weights through ultralytics (AGPL-3.0), the only file that imports it; its network is called
 directly.
 
-Before the import, environment variables turn on safe loading (by default a `.pt` runs a stranger's
+Before the import, environment variables turn on safe loading (by default a `.pt` runs untrusted
 code) and offline mode, and turn off package auto-install; settings sync and with it analytics are
 turned off in memory.
 """
@@ -196,7 +196,7 @@ def load_network(file: WeightsFile) -> Any:
             checkpoint = torch.load(io.BytesIO(file.data), map_location="cpu", weights_only=True)
         model = checkpoint.get("ema") or checkpoint.get("model")
         head = model.model[-1]
-    except Exception as error:  # a stranger's file can fail in any way while it is rebuilt
+    except Exception as error:  # an untrusted file can fail in any way while it is rebuilt
         raise LpwError(path, _describe_failure(error), "YOLO weights", _DO) from error
     if not isinstance(head, Detect) or isinstance(head, OBB):
         raise LpwError(

@@ -1,1 +1,1 @@
-"""Learned distances and re-ranking, one file each."""
+"""Learned metrics, one file each; `lpw_toolkit.evaluation.learned_distance` is their contract."""

@@ -1,15 +1,38 @@
 """KISSME: a metric from the covariances of differences within and between persons, after PCA."""
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.linalg
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Floats, Views, pair_covariances
+from lpw_toolkit.evaluation.camera_pairs import (
+    Floats,
+    Training,
+    Views,
+    pair_covariances,
+    take_views,
+)
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
-from lpw_toolkit.evaluation.pca import Pca
+from lpw_toolkit.evaluation.learned_distance import LearningConfig
+from lpw_toolkit.evaluation.pca import Pca, fit_pca
 
+OWN_PCA = True
 #: Beyond this ratio of the largest to the smallest variance an inverse is noise.
 LARGEST_CONDITION = 1e12
+
+
+def learn(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Quadratic:
+    """KISSME on the first principal components of the training vectors."""
+    views = take_views(training, rng)
+    pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))
+    views = replace(views, first=pca.project(views.first), second=pca.project(views.second))
+    return kissme_distance(pca, fit_kissme(views, clip=config.clip))
+
+
+def describe(config: LearningConfig, pca: int | None) -> str:
+    """The metric and its settings in a table."""
+    return f"KISSME (PCA to {pca or config.pca_dims}, {'PSD' if config.clip else 'not clipped'})"
 
 
 def bound_dims(views: Views) -> int:

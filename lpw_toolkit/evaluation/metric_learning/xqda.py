@@ -9,11 +9,29 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Views, pair_covariances
+from lpw_toolkit.evaluation.camera_pairs import Training, Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
+from lpw_toolkit.evaluation.learned_distance import LearningConfig
 
 Floats = NDArray[np.float64]
 Solver = Literal["eigh", "svd"]
+OWN_PCA = False
+
+
+def learn(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Quadratic:
+    """XQDA on the views of the training persons."""
+    views = take_views(training, rng)
+    model = fit_xqda(views, solver=config.solver, n_dims=config.n_dims, ridge=config.ridge)
+    return xqda_distance(model, config.solver)
+
+
+def describe(config: LearningConfig, pca: int | None) -> str:
+    """The metric and its settings in a table."""
+    projected = "" if pca is None else f", PCA to {pca}"
+    return (
+        f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge "
+        f"{config.ridge:g}{projected})"
+    )
 
 
 @dataclass(frozen=True)

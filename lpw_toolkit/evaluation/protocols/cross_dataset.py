@@ -1,18 +1,18 @@
 """Cross-dataset, all of it: features learned on another dataset, tested once on every person of
 this one.
 
-With cameras of fixed parts (PRID 2011, iLIDS-VID) the asking camera's tracklets of all splits ask,
-the other's answer: all 178 persons of PRID 2011, as in the RQEN paper's Table 5. Otherwise each
-person asks once in each camera.
+With cameras of fixed parts (PRID 2011, iLIDS-VID) the one camera's tracklets of all splits are the
+queries, the other's the gallery: all 178 persons of PRID 2011, as in the RQEN paper's Table 5.
+Otherwise there is one query for each person and camera.
 """
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import join_splits, pose_trial
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="cross-dataset: learned on another dataset, tested once on all of this one",
     gallery="every person of the dataset, training ones among them",
     junk_rule="not seen: junk, and the query's person by its own camera",
@@ -29,6 +29,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [joined or pose_trial(dataset)]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

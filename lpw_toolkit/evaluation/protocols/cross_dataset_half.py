@@ -6,10 +6,10 @@ from dataclasses import replace
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import NOBODY, read_trials
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="cross-dataset: learned on another dataset, tested on the test part of each split of "
     "this one",
     gallery="the splits' gallery",
@@ -26,6 +26,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [replace(trial, train=NOBODY) for trial in read_trials(dataset)]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

@@ -1,14 +1,14 @@
-"""LPW: scene 1, view 2 asks; views 1 and 3 answer with every tracklet, none merged with another of
-its person."""
+"""LPW: queries by scene 1, view 2; the gallery is every tracklet of views 1 and 3, not merged by
+person."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
-RULES = ProtocolSpec(
-    title="LPW: scen1/view2 asks, scen1/view1 and scen1/view3 answer; scenes 2 and 3 train",
+SPEC = ProtocolSpec(
+    title="LPW: queries by scen1/view2, gallery by scen1/view1 and view3; scenes 2 and 3 train",
     gallery="every tracklet of scen1/view1 and scen1/view3, not merged by person",
     junk_rule="none is needed: no answer is by the query's own camera",
     ap_form="step",
@@ -19,12 +19,12 @@ RULES = ProtocolSpec(
 
 
 def trials(dataset: Dataset) -> list[QueryGallerySplit]:
-    """The one trial. Errors: LpwError without splits, or where other cameras ask and answer."""
+    """The one trial. Errors: LpwError without splits, or where other cameras are in them."""
     found = read_trials(dataset)
     require_cameras(dataset, found, query=["scen1/view2"], gallery=["scen1/view1", "scen1/view3"])
     return found
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

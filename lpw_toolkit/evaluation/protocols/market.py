@@ -1,19 +1,19 @@
-"""Market-1501's rule for a dataset of one's own: each person asks once in each camera, all other
-cameras answer.
+"""Market-1501's rule for a dataset of one's own: one query for each person and camera, and all
+other cameras as the gallery.
 
-Where the dataset has splits, they say who asks and answers. Where it has none, the first tracklet
-of each person in each camera asks and all tracklets answer; a right answer by the query's own
-camera is not seen, nor is the query.
+Where the dataset has splits, they name queries and gallery. Where it has none, the first tracklet
+of each person in each camera is a query and all tracklets are the gallery; the query itself and
+its person by its own camera are ignored.
 """
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
 
-RULES = ProtocolSpec(
-    title="cross-camera, as on Market-1501: a person's own camera does not answer",
+SPEC = ProtocolSpec(
+    title="cross-camera, as on Market-1501: the query's person by its own camera does not count",
     gallery="the splits' gallery; without splits every tracklet, but persons without a person_id",
     junk_rule="not seen: junk, and the query's person by its own camera",
     ap_form="step",
@@ -30,6 +30,6 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

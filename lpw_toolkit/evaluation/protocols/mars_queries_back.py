@@ -4,7 +4,7 @@ AP."""
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import (
     drop_junk,
     join_queries,
@@ -12,7 +12,7 @@ from lpw_toolkit.evaluation.trials import (
     require_shared_cameras,
 )
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="MARS, queries put back: junk is left out of the gallery, queries are in it",
     gallery="all test tracklets but junk, queries and distractors among them",
     junk_rule="not seen: the query's person by its own camera (the query itself among them)",
@@ -24,13 +24,13 @@ RULES = ProtocolSpec(
 
 
 def trials(dataset: Dataset) -> list[QueryGallerySplit]:
-    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
-    answers."""
+    """One trial for each split. Errors: LpwError without splits, or where queries and gallery
+    share no camera."""
     found = read_trials(dataset)
     require_shared_cameras(dataset, found)
     return [drop_junk(dataset, join_queries(trial)) for trial in found]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

@@ -8,7 +8,7 @@ named.
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import (
     drop_junk,
     drop_queries,
@@ -16,7 +16,7 @@ from lpw_toolkit.evaluation.trials import (
     require_shared_cameras,
 )
 
-RULES = ProtocolSpec(
+SPEC = ProtocolSpec(
     title="MARS as torchreid: queries and junk are left out of the gallery, unmatched queries are "
     "skipped",
     gallery="test tracklets that are neither query nor junk, distractors among them",
@@ -30,13 +30,13 @@ RULES = ProtocolSpec(
 
 
 def trials(dataset: Dataset) -> list[QueryGallerySplit]:
-    """One trial for each split. Errors: LpwError without splits, or where no camera both asks and
-    answers."""
+    """One trial for each split. Errors: LpwError without splits, or where queries and gallery
+    share no camera."""
     found = read_trials(dataset)
     require_shared_cameras(dataset, found)
     return [drop_junk(dataset, drop_queries(trial)) for trial in found]
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

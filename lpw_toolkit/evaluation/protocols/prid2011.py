@@ -1,13 +1,13 @@
-"""PRID 2011, multi-shot: cam_a asks, cam_b answers, over ten splits of the persons into halves."""
+"""PRID 2011, multi-shot: queries by cam_a, gallery by cam_b, ten splits into halves."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
-from lpw_toolkit.evaluation.relevance import Relevance, judge
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.trials import read_trials, require_cameras
 
-RULES = ProtocolSpec(
-    title="PRID 2011, cross-camera: cam_a asks, cam_b answers, over the dataset's splits",
+SPEC = ProtocolSpec(
+    title="PRID 2011, cross-camera: queries by cam_a, gallery by cam_b, over the dataset's splits",
     gallery="test tracklets of cam_b, one for each person",
     junk_rule="none is needed: no answer is by the query's own camera",
     ap_form="step",
@@ -19,13 +19,13 @@ RULES = ProtocolSpec(
 
 
 def trials(dataset: Dataset) -> list[QueryGallerySplit]:
-    """One trial for each split. Errors: LpwError without splits, or where other cameras ask and
-    answer."""
+    """One trial for each split. Errors: LpwError without splits, or where queries or
+    gallery are by other cameras."""
     found = read_trials(dataset)
     require_cameras(dataset, found, query=["cam_a"], gallery=["cam_b"])
     return found
 
 
-def ignore(query: Labels, gallery: Labels) -> Relevance:
+def judge(query: Labels, gallery: Labels) -> Relevance:
     """The field's rule."""
-    return judge(query, gallery)
+    return judge_labels(query, gallery)

@@ -65,7 +65,7 @@
     const facts = [
       [element("b", "", `AP ${query.ap.toFixed(3)}`)],
       [`first correct at rank ${count(query.first_rank)}`],
-      [plural(query.n_right, "right answer", "right answers")],
+      [plural(query.n_relevant, "correct match", "correct matches")],
       [data.tracklets[query.tracklet].camera],
     ];
     for (const [k, answer] of query.answers.entries()) {

@@ -174,7 +174,7 @@ class TestFigures:
             *(f"{base} +{part} ({sha})" for part in ("RU", "RM", "RL")),
         ]
         assert list(evaluate_run(found, "market")) == ["all"]
-        figures = {name: one.summaries[0].map for name, one in tables_of.items()}
+        figures = {name: one.results[0].summary.map for name, one in tables_of.items()}
         assert all(0 < value <= 1 for value in figures.values())
         assert len(set(figures.values())) > 1
 

@@ -1,0 +1,29 @@
+"""Boxes off the line through their neighbours do not belong to their track."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit import boxes as geometry
+from lpw_toolkit.linking.association import UNASSIGNED
+from lpw_toolkit.linking.config import LinkConfig
+from lpw_toolkit.linking.motion import fit_lines, to_corners
+from lpw_toolkit.linking.rule import Segment
+from lpw_toolkit.linking.track_table import MIN_ROWS, TrackTable
+
+ORDER = 30
+Settings = LinkConfig
+
+
+def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> NDArray[np.int32]:
+    """Leaves outliers out."""
+    if settings.outlier_iou <= 0:
+        return tracks
+    table, kept = segment.table(tracks), tracks.copy()
+    kept[table.row[find_outliers(table, settings.outlier_iou)]] = UNASSIGNED
+    return kept
+
+
+def find_outliers(table: TrackTable, min_iou: float) -> NDArray[np.bool_]:
+    """(N,) boxes that overlap the line through their neighbours by less than `min_iou`."""
+    value, _ = fit_lines(table.centre, table.frame_number, table.track, MIN_ROWS, leave_out=True)
+    return geometry.iou_pairs(to_corners(value), to_corners(table.centre)) < min_iou
