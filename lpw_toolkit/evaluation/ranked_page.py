@@ -1,5 +1,5 @@
-"""Ranked results as one HTML page: the worst queries first, their best answers as crops, right and
-wrong ones framed.
+"""Ranked results as one HTML page: the queries with the lowest AP first, and the crops of their
+gallery matches, correct and wrong ones in different frames.
 
 Everything is inside the file. A content security policy keeps it from reaching anything else, and
 ids are only ever shown as text.
@@ -24,7 +24,7 @@ from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.files.prefetch import prefetch
-from lpw_toolkit.pages.dataset_page import encode_data, inline_files, read_static
+from lpw_toolkit.pages.render import encode_data, list_files, read_static, render_page
 from lpw_toolkit.pages.sprites import TILE_HEIGHT_PX, encode_strip, read_crop
 from lpw_toolkit.progress import show_progress
 
@@ -37,10 +37,10 @@ class Answer:
     """One result of a query.
 
     Attributes:
-        tracklet_id: what was found.
+        tracklet_id: the gallery tracklet.
         distance: finite; shown with four digits.
-        right: whether it shows the query's person.
-        rank: place from 1 among what the query sees.
+        right: whether it shows the person of the query.
+        rank: from 1, without the junk of the query.
     """
 
     tracklet_id: str
@@ -113,7 +113,7 @@ def write_ranked_page(
     refuse_inside_dataset(out)
     if max_queries < 1 or max_answers < 1:
         got = f"{max_queries} queries, {max_answers} answers"
-        raise LpwError("ranked results to show", got, "one at least of each", "ask for more")
+        raise LpwError("ranked page", got, "at least one of each", "raise the numbers")
     worst = pick_worst(
         np.array([q.ap for q in queries]),
         np.array([q.first_rank for q in queries], dtype=int),
@@ -125,9 +125,7 @@ def write_ranked_page(
     _check(shown)
     if len(shown) * (max_answers + 2) > MAX_CROPS:
         got = f"{len(shown):,} queries with {max_answers:,} answers"
-        raise LpwError(
-            "ranked results to show", got, f"at most {MAX_CROPS:,} crops", "ask for fewer"
-        )
+        raise LpwError("ranked page", got, f"at most {MAX_CROPS:,} crops", "lower the numbers")
     names = [name for q in shown for name in (q.tracklet_id, *(a.tracklet_id for a in q.answers))]
     rows = _find_rows(dataset, list(dict.fromkeys(names)))
     tracklets, problems = _draw_tracklets(dataset, rows)
@@ -146,10 +144,8 @@ def write_ranked_page(
 
 def format_page(data: dict[str, Any]) -> str:
     """The page with its styles, script and data inside."""
-    files = {name: read_static(name) for name in ("ranked.css", "ranked.js")} | {
-        "data.js": encode_data(data)
-    }
-    return inline_files(read_static("ranked.html"), files)
+    files = {name: read_static(name) for name in list_files("ranked.html")}
+    return render_page("ranked.html", {**files, "data.js": encode_data(data)})
 
 
 def _cut(answers: tuple[Answer, ...], n_most: int) -> tuple[Answer, ...]:
@@ -162,9 +158,9 @@ def _cut(answers: tuple[Answer, ...], n_most: int) -> tuple[Answer, ...]:
 def _check(queries: Sequence[RankedQuery]) -> None:
     if not queries:
         raise LpwError(
-            "ranked results",
-            "no query with a right answer",
-            "one at least",
+            "ranked page",
+            "no query with a correct match",
+            "at least one",
             "choose another protocol or split",
         )
     for query in queries:
@@ -224,7 +220,7 @@ def _draw_tracklets(
     dataset: Dataset, rows: dict[str, int]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """What the page knows of each tracklet, with the crop in its middle; and a line for each crop
-    that is none."""
+    that cannot be read."""
     ranges, problems, described = FrameRanges(dataset), [], []
 
     def draw(row: int) -> str | CorruptCropError:

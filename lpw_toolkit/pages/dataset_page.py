@@ -1,5 +1,4 @@
-"""A dataset as pages to look at: a timeline per camera and a strip of crops per tracklet, offline,
-in one folder.
+"""A dataset as an offline page in a folder: a timeline per camera, a strip of crops per tracklet.
 
 The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file),
 `sprites/` one JPEG per tracklet. A content security policy keeps it from reaching anything else,
@@ -7,12 +6,9 @@ and ids are only ever shown as text.
 """
 
 import base64
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +23,7 @@ from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
-from lpw_toolkit.names import show_in_page
+from lpw_toolkit.pages.render import encode_data, list_files, read_static, render_page
 from lpw_toolkit.pages.sprites import Strip, draw_strip, sample_positions
 from lpw_toolkit.progress import show_progress
 
@@ -51,17 +47,6 @@ class Show:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a kind of page is made of, beside its data: files of `static/`."""
-
-    page: str
-    files: tuple[str, ...]
-
-
-TIMELINES = Look("show.html", ("show.css", "timeline.js", "show.js"))
-
-
-@dataclass(frozen=True)
 class ContactSheet:
     """Tracklets in the order of the page, and the slice of the table of frames that each one
     owns."""
@@ -74,19 +59,18 @@ class ContactSheet:
 def write_show(
     dataset: Dataset, out: Path, *, single_file: bool = False, max_crops: int = 12
 ) -> Show:
-    """Writes the folder `out` with index.html; an older show there is replaced, anything else is
-    refused.
+    """Writes the folder `out` with index.html. It replaces an older page, and nothing else.
 
     Args:
         single_file: everything within index.html; for at most MAX_SINGLE_FILE tracklets.
-        max_crops: most crops in a strip.
+        max_crops: largest number of crops in a strip.
 
     Errors: LpwError when `out` holds other things or lies in the dataset, or the dataset is too
     large for one file; MismatchError when its tables disagree. A corrupt crop is no error: it is
     crossed out and reported.
     """
     return write_pages(
-        dataset, out, order_tracklets, TIMELINES, single_file=single_file, max_crops=max_crops
+        dataset, out, order_tracklets, "show.html", single_file=single_file, max_crops=max_crops
     )
 
 
@@ -94,7 +78,7 @@ def write_pages(
     dataset: Dataset,
     out: Path,
     order: Callable[[Dataset], ContactSheet],
-    look: Look,
+    template: str,
     *,
     single_file: bool,
     max_crops: int,
@@ -102,7 +86,7 @@ def write_pages(
     """Writes the folder `out` with a page of the tracklets that `order` chooses (see
     `write_show`)."""
     if max_crops < 1:
-        raise LpwError("crops in a strip", str(max_crops), "1 or more", "ask for more")
+        raise LpwError("crops in a strip", str(max_crops), "at least 1", "raise the number")
     if out.resolve().is_relative_to(dataset.root.resolve()):
         raise LpwError(
             out, "a place inside the dataset", "a folder beside it", "choose another --out"
@@ -111,7 +95,7 @@ def write_pages(
     sheet = order(dataset)
     if single_file and len(sheet.starts) > MAX_SINGLE_FILE:
         got, expected = f"{len(sheet.starts)} tracklets", f"at most {MAX_SINGLE_FILE}"
-        raise LpwError("--single-file", got, expected, "leave the option out")
+        raise LpwError("--single-file", got, expected, "drop the option")
     with publish_folder(out, marker=MARKER) as folder:
         strips = list(draw_strips(dataset, sheet, None if single_file else folder, max_crops))
         data = describe_page(dataset, sheet, strips)
@@ -119,7 +103,7 @@ def write_pages(
             data["sprites"] = [
                 f"data:image/jpeg;base64,{base64.b64encode(s.jpeg).decode()}" for s in strips
             ]
-        _write_page(folder, data, single_file=single_file, look=look)
+        write_page(folder, data, single_file=single_file, template=template)
         mark_folder(folder, MARKER)
     return Show(
         out / "index.html", [str(error) for strip in strips for error in strip.corrupt.values()]
@@ -239,45 +223,12 @@ def _rounded(values: NDArray[np.float64], digits: int) -> list[float | None]:
     ]
 
 
-def _write_page(
-    folder: Path, data: dict[str, Any], *, single_file: bool, look: Look = TIMELINES
+def write_page(
+    folder: Path, data: dict[str, Any], *, single_file: bool, template: str = "show.html"
 ) -> None:
-    page = read_static(look.page)
-    files = {name: read_static(name) for name in look.files} | {"data.js": encode_data(data)}
-    if single_file:
-        page, files = inline_files(page, files), {}
-    for name, text in {**files, "index.html": page}.items():
+    """Writes index.html, and beside it the files that it links."""
+    files = {name: read_static(name) for name in list_files(template)}
+    files["data.js"] = encode_data(data)
+    page = render_page(template, files if single_file else None)
+    for name, text in {**({} if single_file else files), "index.html": page}.items():
         writing.write_file(folder / name, text.encode())
-
-
-def encode_data(data: dict[str, Any]) -> str:
-    """`data` as a script. Only ASCII and no `<`: nothing in an id can end the script or the line,
-    or turn a page."""
-    text = json.dumps(show_in_page(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return "window.LPW_SHOW = " + text.replace("<", "\\u003c") + ";\n"
-
-
-def inline_files(page: str, files: dict[str, str]) -> str:
-    """The page with its styles and scripts inside, each named in the policy by its hash."""
-    hashes: dict[str, str] = {"style": "", "script": ""}
-    for name, text in files.items():
-        kind = "style" if name.endswith(".css") else "script"
-        tag = (
-            f'<link rel="stylesheet" href="{name}">'
-            if kind == "style"
-            else f'<script src="{name}"></script>'
-        )
-        page = page.replace(tag, f"<{kind}>{text}</{kind}>", 1)
-        hashes[kind] += f" {_csp_hash(text)}"
-    for kind, allowed in hashes.items():
-        page = page.replace(f"{kind}-src 'self'", f"{kind}-src{allowed}", 1)
-    return page
-
-
-def _csp_hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def read_static(name: str) -> str:
-    """A file of `static/`: what every page of its kind holds."""
-    return resources.files("lpw_toolkit.pages").joinpath("static", name).read_text("utf-8")

@@ -10,14 +10,11 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.pages.dataset_page import (
     ContactSheet,
-    Look,
     Show,
     order_tracklets,
     take_sheet,
     write_pages,
 )
-
-PERSONS = Look("persons.html", ("persons.css", "persons.js"))
 
 
 def write_persons(
@@ -29,7 +26,7 @@ def write_persons(
     Errors: LpwError when nobody is named, and as `write_show`.
     """
     return write_pages(
-        dataset, out, order_by_person, PERSONS, single_file=single_file, max_crops=max_crops
+        dataset, out, order_by_person, "persons.html", single_file=single_file, max_crops=max_crops
     )
 
 
@@ -44,8 +41,8 @@ def order_by_person(dataset: Dataset) -> ContactSheet:
         if person is not None and kind == "person"
     ]
     if not named:
-        do = "name persons first, or leave --persons out"
-        raise LpwError(dataset.root, "nobody who is named", "tracklets with a person_id", do)
+        hint = "assign persons first, or drop --persons"
+        raise LpwError(dataset.root, "no named person", "tracklets with a person_id", hint)
     row_of = {name: row for row, name in enumerate(dataset.tracklets["tracklet_id"].to_pylist())}
     ids = by_camera["tracklet_id"].to_pylist()
     named.sort(key=lambda i: natural_key(people[i]))

@@ -18,6 +18,7 @@ from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range, install_hint
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.pages.render import render_page
 from lpw_toolkit.review_page.guard import App, Guard, Keys
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
 from lpw_toolkit.review_page.session import ReviewSession
@@ -38,9 +39,11 @@ _SCRIPTS = (
 #: The files of the page: name to media type.
 STATIC = {
     "review.html": "text/html; charset=utf-8",
+    "base.css": "text/css; charset=utf-8",
     "review.css": "text/css; charset=utf-8",
     **{f"{name}.js": "text/javascript; charset=utf-8" for name in _SCRIPTS},
 }
+_PACKAGE = "lpw_toolkit.review_page"
 _N_CONNECTIONS = 64
 _GOODBYE_S = 2
 
@@ -174,7 +177,10 @@ def listen(options: ServeOptions, digest: str) -> socket.socket:
 @cache
 def read_static(name: str) -> bytes:
     """One file of the page."""
-    return resources.files("lpw_toolkit.review_page").joinpath("static", name).read_bytes()
+    if name == "review.html":
+        return render_page(name, package=_PACKAGE).encode()
+    package = "lpw_toolkit.pages" if name == "base.css" else _PACKAGE
+    return resources.files(package).joinpath("static", name).read_bytes()
 
 
 def make_app(session: ReviewSession, port: int, keys: Keys) -> App:

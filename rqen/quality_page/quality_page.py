@@ -31,7 +31,7 @@ from rqen.run.run_folder import read_run
 from rqen.run.trained_network import open_network
 
 MARKER = ".lpw-quality"
-_SPREAD_WORDS = "largest less smallest score of a region over its mean, averaged over the regions"
+_SPREAD_WORDS = "(largest − smallest score) / mean score of a region, averaged over the regions"
 
 _MAX_SHOWN_PIXELS = 1 << 20  # 3 MB a frame; the page shows each 100 x 200 pixels large
 
@@ -133,9 +133,23 @@ def write_quality_page(
         "scores.png": draw_scores(found.scores[~np.isnan(found.scores).any(axis=1)], view.regions)
     }
     sections = [
-        Section("Scores of all frames that were asked about", (), files["scores.png"], "histograms")
+        Section(
+            "Scores of all frames",
+            (),
+            files["scores.png"],
+            "a histogram of the scores of each region",
+        )
     ]
-    rows = _choose(found, options)
+    rows = (
+        find_rows(found.dataset, options.names)
+        if options.names
+        else choose_rows(
+            found.scores,
+            _list_starts(found.dataset),
+            options.n_tracklets,
+            np.random.default_rng(options.seed),
+        )
+    )
     with show_progress("quality", len(rows), "tracklets") as progress:
         for number, section in enumerate(
             _draw_tracklets(view, found, rows, options, corrupted), start=1
@@ -149,13 +163,6 @@ def write_quality_page(
             write_file(folder / name, content)
         mark_folder(folder, MARKER)
     return [out / name for name in ("index.html", *files)]
-
-
-def _choose(found: RunVectors, options: QualityOptions) -> Ints:
-    if options.names:
-        return find_rows(found.dataset, options.names)
-    rng = np.random.default_rng(options.seed)
-    return choose_rows(found.scores, _list_starts(found.dataset), options.n_tracklets, rng)
 
 
 def _list_starts(dataset: Dataset) -> Ints:
@@ -262,7 +269,11 @@ def choose_rows(scores: Floats, starts: Ints, n: int, rng: np.random.Generator) 
     Tracklets with one frame, and those without scores (NaN), have no spread and are left out.
     Errors: LpwError where none is left.
     """
-    able = [i for i, (a, b) in enumerate(pairwise(starts.tolist())) if _is_able(scores[a:b])]
+    able = [
+        row
+        for row, (start, stop) in enumerate(pairwise(starts.tolist()))
+        if stop - start > 1 and not np.isnan(scores[start:stop]).any()
+    ]
     if not able:
         raise LpwError(
             "tracklets", "none with two frames", "two frames to compare", "choose another dataset"
@@ -270,10 +281,6 @@ def choose_rows(scores: Floats, starts: Ints, n: int, rng: np.random.Generator) 
     spread = np.array([measure_spread(scores[starts[i] : starts[i + 1]]) for i in able])
     order = np.lexsort((rng.permutation(len(able)), -spread))
     return np.array(able, dtype=np.int64)[order[:n]]
-
-
-def _is_able(scores: Floats) -> bool:
-    return len(scores) > 1 and not np.isnan(scores).any()
 
 
 def pick_positions(scores: Floats, n_most: int) -> list[int]:
@@ -296,7 +303,7 @@ def pick_positions(scores: Floats, n_most: int) -> list[int]:
 
 def _make_section(dataset: Dataset, row: int, scores: Floats, scored: ScoredSet) -> Section:
     said = dataset.tracklets.slice(row, 1).to_pylist()[0]
-    who = f"person {said['person_id']}" if said["person_id"] is not None else "nobody named"
+    who = f"person {said['person_id']}" if said["person_id"] is not None else "person unknown"
     shown = (
         f"{len(scored.positions)} of {len(scores)} frames shown"
         if len(scored.positions) < len(scores)
@@ -311,7 +318,7 @@ def _make_section(dataset: Dataset, row: int, scores: Floats, scored: ScoredSet)
     for position, score, share in zip(scored.positions, scored.scores, scored.shares, strict=True):
         pairs = zip(score.tolist(), share.tolist(), strict=True)
         table.append((str(position), *(f"{value:.4f}" for pair in pairs for value in pair)))
-    alt = "frames in a row with the score of each region, and their last maps beneath"
+    alt = "frames in a row with the score of each region, and below them their last feature maps"
     return Section(said["tracklet_id"], lines, draw_set(scored), alt, tuple(table))
 
 
@@ -331,5 +338,5 @@ def _list_facts(found: RunVectors, options: QualityOptions) -> list[tuple[str, s
         ("scored", f"{int(found.present.sum()):,} tracklets, {int(scored.sum()):,} frames"),
         ("tracklets", chosen),
         ("mean score", mean),
-        ("µ", "score over the sum of the scores of the frames shown, for each region"),
+        ("µ", "score divided by the sum of the scores of the frames shown, per region"),
     ]

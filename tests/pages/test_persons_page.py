@@ -14,8 +14,9 @@ from make_reid import make_reid, rewrite
 from show_tools import HOSTILE, read_data
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.pages.dataset_page import _write_page, read_static, sprite_path, write_show
-from lpw_toolkit.pages.persons_page import PERSONS, order_by_person, write_persons
+from lpw_toolkit.pages.dataset_page import read_static, sprite_path, write_page, write_show
+from lpw_toolkit.pages.persons_page import order_by_person, write_persons
+from lpw_toolkit.pages.render import list_files
 
 PEOPLE = "[...document.querySelectorAll('.head b')].map((node) => node.textContent)"
 COUNT = "document.getElementById('count').textContent"
@@ -53,7 +54,8 @@ def test_tracklets_come_by_person_then_camera(dataset):
 def test_the_folder_is_complete_and_sprites_are_those_of_the_tracklets(dataset, tmp_path):
     page = write_persons(dataset, tmp_path / "show", max_crops=2).page
     assert {p.name for p in page.parent.iterdir()} == {
-        "index.html", "persons.css", "persons.js", "data.js", "sprites", ".lpw-show",
+        "index.html", "base.css", "common.js", "persons.css", "persons.js", "data.js", "sprites",
+        ".lpw-show",
     }  # fmt: skip
     data = read_data(page.parent)
     assert (data["n_all"], len(data["id"])) == (48, 45)
@@ -81,7 +83,7 @@ def test_same_bytes_twice(dataset, tmp_path):
 
 def test_a_dataset_without_names_says_so(tmp_path):
     dataset = make_dataset(tmp_path / "d", identified=False)
-    with pytest.raises(LpwError, match="got nobody who is named"):
+    with pytest.raises(LpwError, match="got no named person"):
         write_persons(dataset, tmp_path / "show")
     assert not (tmp_path / "show").exists()
 
@@ -89,11 +91,9 @@ def test_a_dataset_without_names_says_so(tmp_path):
 def test_the_page_names_no_outside_address():
     for name in (
         "persons.html",
-        "persons.css",
-        "persons.js",
         "ranked.html",
-        "ranked.css",
-        "ranked.js",
+        *list_files("persons.html"),
+        *list_files("ranked.html"),
     ):
         text = read_static(name)
         assert not any(
@@ -161,7 +161,7 @@ def write_large_page(folder, n_persons):
         "corrupt": {},
         **{name: [value] * n_tracklets for name, value in columns.items()},
     }
-    _write_page(folder, data, single_file=False, look=PERSONS)
+    write_page(folder, data, single_file=False, template="persons.html")
     return (folder / "index.html").as_uri()
 
 

@@ -14,6 +14,7 @@ from show_tools import HOSTILE, read_data, rename_tracklets
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.pages import dataset_page
+from lpw_toolkit.pages.render import list_files
 from lpw_toolkit.pages.sprites import (
     TILE_HEIGHT_PX,
     cross_out,
@@ -44,6 +45,9 @@ def test_the_folder_is_complete(dataset, tmp_path):
     files = {p.name for p in (tmp_path / "show").iterdir()}
     assert files == {
         "index.html",
+        "base.css",
+        "common.js",
+        "canvas.js",
         "show.css",
         "show.js",
         "timeline.js",
@@ -146,7 +150,7 @@ def test_single_file_holds_everything(dataset, tmp_path):
         *re.findall(r"<script>(.*?)</script>", text, re.S),
         *re.findall(r"<style>(.*?)</style>", text, re.S),
     ]
-    assert len(inline) == 4
+    assert len(inline) == 7
     for part in inline:
         assert (
             f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"
@@ -171,7 +175,7 @@ def test_hostile_ids_stay_text(tmp_path, single_file):
     text = page.read_text("utf-8") + (
         "" if single_file else (tmp_path / "show" / "data.js").read_text("utf-8")
     )
-    assert text.count("<script") == 3
+    assert text.count("<script") == 5
     assert "alert(1)</script>" not in text
     assert "\u2028" not in text
     assert "<img" not in text
@@ -242,7 +246,7 @@ def test_same_bytes_twice(dataset, tmp_path):
         }
         for n in "ab"
     )
-    assert len(first) == 8 + 6
+    assert len(first) == 8 + 9
     assert first == second
     assert str(tmp_path) not in first[next(f for f in first if f.name == "data.js")].decode()
 
@@ -280,7 +284,7 @@ def test_tables_that_disagree_are_an_error(tmp_path):
 
 
 def test_the_page_names_no_outside_address():
-    for name in ("show.html", "show.css", "show.js", "timeline.js"):
+    for name in ("show.html", *list_files("show.html")):
         text = dataset_page.read_static(name)
         assert not re.search(r"https?:|//[a-z]+\.|@import|innerHTML|eval\(|fetch\(", text)
     assert "default-src 'none'" in dataset_page.read_static("show.html")

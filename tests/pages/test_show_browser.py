@@ -10,7 +10,7 @@ from chromium import Browser, find_chromium
 from make_dataset import make_dataset
 from show_tools import HOSTILE, rename_tracklets
 
-from lpw_toolkit.pages.dataset_page import _write_page, write_show
+from lpw_toolkit.pages.dataset_page import write_page, write_show
 
 pytestmark = [
     pytest.mark.browser,
@@ -254,7 +254,7 @@ def write_large_page(folder, n_tracklets):
         "corrupt": {},
         **{name: [value] * n_tracklets for name, value in columns.items()},
     }
-    _write_page(folder, data, single_file=False)
+    write_page(folder, data, single_file=False)
     return (folder / "index.html").as_uri()
 
 

@@ -1,18 +1,16 @@
 "use strict";
-// The page of `lpw show --persons`. Every text from the dataset is set as textContent, never as markup.
+// The page of `lpw show --persons`.
 (() => {
   const data = window.LPW_SHOW;
-  /** @type {(name: string) => any} */
-  const $ = (name) => document.getElementById(name);
-  const HEAD_PX = 34, VIEW_PX = 92, GAP_PX = 9, OVERSCAN_PX = 500, SPRITES_PER_FOLDER = 1000, TILE_PX = 80, SPRITE_PX = 96;
+  const { $, count, plural, splitWords, element, ...common } = window.LpwCommon;
+  const HEAD_PX = 34;
+  const VIEW_PX = 92;
+  const GAP_PX = 9;
   const DEFAULTS = { text: "", sort: "id", cameras: 0 };
   const state = { ...DEFAULTS };
   const persons = groupPersons();
-  let order = [];  // persons that pass the filters, in list order
-  let tops = new Float64Array(1), drawn = new Map(), chosen = -1;
-
-  const count = (value) => value.toLocaleString("en-US");
-  const plural = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;
+  let order = []; // persons that pass the filters, in list order
+  let chosen = -1;
 
   // The data comes by person, then camera: runs of equal values.
   function groupPersons() {
@@ -20,10 +18,17 @@
     data.id.forEach((id, i) => {
       let person = found.at(-1);
       if (person?.id !== data.person[i]) {
-        person = { id: data.person[i], views: [], n_tracklets: 0, n_images: 0, key: `${data.person[i]}\n` };
+        person = {
+          id: data.person[i],
+          views: [],
+          n_tracklets: 0,
+          n_images: 0,
+          key: `${data.person[i]}\n`,
+        };
         found.push(person);
       }
-      if (person.views.at(-1)?.camera !== data.camera[i]) person.views.push({ camera: data.camera[i], rows: [] });
+      if (person.views.at(-1)?.camera !== data.camera[i])
+        person.views.push({ camera: data.camera[i], rows: [] });
       person.views.at(-1).rows.push(i);
       person.n_tracklets += 1;
       person.n_images += data.length[i];
@@ -33,16 +38,9 @@
     return found;
   }
 
-  function element(kind, name, text) {
-    const node = document.createElement(kind);
-    if (name) node.className = name;
-    if (text !== undefined) node.textContent = text;
-    return node;
-  }
-
-  // ---- filters -----------------------------------------------------------------------------------------------------
+  // filters
   const ORDERS = {
-    id: (a, b) => a - b,  // the data comes so
+    id: (a, b) => a - b, // the data comes so
     cameras: (a, b) => persons[b].views.length - persons[a].views.length || a - b,
     few_cameras: (a, b) => persons[a].views.length - persons[b].views.length || a - b,
     tracklets: (a, b) => persons[b].n_tracklets - persons[a].n_tracklets || a - b,
@@ -52,7 +50,8 @@
   const heightOf = (person) => HEAD_PX + person.views.length * VIEW_PX + GAP_PX;
 
   function apply() {
-    const words = state.text.toLowerCase().split(/\s+/).filter(Boolean), perCount = new Map();
+    const words = splitWords(state.text),
+      perCount = new Map();
     const found = [];
     persons.forEach((person, k) => {
       if (!words.every((word) => person.key.includes(word))) return;
@@ -61,17 +60,16 @@
       if (!state.cameras || n_views === state.cameras) found.push(k);
     });
     order = found.sort(ORDERS[state.sort]);
-    tops = new Float64Array(order.length + 1);
-    order.forEach((k, at) => { tops[at + 1] = tops[at] + heightOf(persons[k]); });
-    $("rows").style.height = `${tops[order.length]}px`;
-    for (const node of drawn.values()) node.remove();
-    drawn = new Map();
+    list.reset(order.map((k) => heightOf(persons[k])));
     if (!order.includes(chosen)) chosen = -1;
     $("list").scrollTop = 0;
     $("empty").hidden = order.length > 0;
-    $("count").textContent = order.length === persons.length ? plural(persons.length, "person") : `${count(order.length)} of ${plural(persons.length, "person")}`;
+    $("count").textContent =
+      order.length === persons.length
+        ? plural(persons.length, "person")
+        : `${count(order.length)} of ${plural(persons.length, "person")}`;
     showControls(perCount);
-    drawRows();
+    list.draw();
     writeHash();
   }
 
@@ -85,14 +83,17 @@
     $("sort").value = state.sort;
     const all = [...perCount.values()].reduce((a, b) => a + b, 0);
     for (const button of $("cameras").children) {
-      const n_views = Number(button.dataset.cameras), on = n_views === state.cameras;
-      button.textContent = n_views ? `${plural(n_views, "camera")}: ${count(perCount.get(n_views) ?? 0)}` : `all: ${count(all)}`;
+      const n_views = Number(button.dataset.cameras),
+        on = n_views === state.cameras;
+      button.textContent = n_views
+        ? `${plural(n_views, "camera")}: ${count(perCount.get(n_views) ?? 0)}`
+        : `all: ${count(all)}`;
       button.setAttribute("aria-checked", on);
       button.tabIndex = on ? 0 : -1;
     }
   }
 
-  // ---- address -----------------------------------------------------------------------------------------------------
+  // address
   function readHash() {
     const query = new URLSearchParams(location.hash.slice(1));
     Object.assign(state, DEFAULTS);
@@ -114,104 +115,80 @@
     history.replaceState(null, "", `#${query}`);
   }
 
-  // ---- the list: only persons in sight exist ------------------------------------------------------------------------
-  function placeAt(y) {
-    let low = 0, high = order.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (tops[middle + 1] <= y) low = middle + 1; else high = middle;
-    }
-    return low;
-  }
-
-  function drawRows() {
-    const list = $("list"), from = placeAt(list.scrollTop - OVERSCAN_PX);
-    const until = Math.min(order.length, placeAt(list.scrollTop + list.clientHeight + OVERSCAN_PX) + 1);
-    for (const [at, node] of drawn) {
-      if (at < from || at >= until) { node.remove(); drawn.delete(at); }
-    }
-    const fresh = document.createDocumentFragment();
-    for (let at = from; at < until; at++) {
-      if (drawn.has(at)) continue;
+  // the list
+  const list = common.makeList(
+    (at) => {
       const node = makePerson(order[at]);
-      node.style.transform = `translateY(${tops[at]}px)`;
       node.style.height = `${heightOf(persons[order[at]])}px`;
       node.setAttribute("aria-posinset", at + 1);
-      drawn.set(at, node);
-      fresh.append(node);
-    }
-    $("rows").append(fresh);
-  }
+      return node;
+    },
+    () => list.draw(),
+  );
 
   function makePerson(k) {
-    const person = persons[k], node = element("section", k === chosen ? "person chosen" : "person"), head = element("div", "head");
+    const person = persons[k],
+      node = element("section", k === chosen ? "person chosen" : "person"),
+      head = element("div", "head");
     node.dataset.person = k;
     node.setAttribute("role", "listitem");
     node.setAttribute("aria-setsize", order.length);
     const name = element("b", "", person.id);
     name.title = person.id;
-    head.append(name, element("span", "", `${plural(person.views.length, "camera")} · ${plural(person.n_tracklets, "tracklet")} · ${plural(person.n_images, "frame")}`));
+    const facts = [
+      plural(person.views.length, "camera"),
+      plural(person.n_tracklets, "tracklet"),
+      plural(person.n_images, "frame"),
+    ];
+    head.append(name, element("span", "", facts.join(" · ")));
     node.append(head, ...person.views.map(makeView));
     return node;
   }
 
   function makeView(view) {
-    const node = element("div", "view"), about = element("div"), strips = element("div", "strips"), facts = element("div", "facts");
+    const node = element("div", "view"),
+      about = element("div"),
+      strips = element("div", "strips"),
+      facts = element("div", "facts");
     const camera = element("div", "camera", data.cameras[view.camera]);
     camera.title = data.cameras[view.camera];
     const n_images = view.rows.reduce((sum, i) => sum + data.length[i], 0);
     const n_corrupt = view.rows.reduce((sum, i) => sum + (data.corrupt[i]?.length ?? 0), 0);
-    facts.append(`${view.rows.length > 1 ? `${plural(view.rows.length, "tracklet")} · ` : ""}${plural(n_images, "frame")}`);
+    if (view.rows.length > 1) facts.append(plural(view.rows.length, "tracklet"), " · ");
+    facts.append(plural(n_images, "frame"));
     if (n_corrupt) facts.append(" · ", element("strong", "", `${n_corrupt} corrupt`));
     about.append(camera, facts);
-    strips.append(...view.rows.map(makeStrip));
+    strips.append(...view.rows.map((i) => common.makeStrip(data, i, 80, data.id[i])));
     node.append(about, strips);
     return node;
   }
 
-  function makeStrip(i) {
-    const strip = element("div", "strip"), tiles = data.tiles[i], width = Math.round((data.tile[i] * TILE_PX) / SPRITE_PX);
-    const url = data.sprites ? data.sprites[i] : `sprites/${Math.floor(i / SPRITES_PER_FOLDER)}/${i}.jpg`;
-    strip.setAttribute("role", "img");
-    strip.setAttribute("aria-label", `${data.id[i]}: ${tiles} of ${plural(data.length[i], "crop")}`);
-    for (let k = 0; k < tiles; k++) {
-      const tile = element("div", data.corrupt[i]?.includes(k) ? "tile corrupt" : "tile");
-      const steps = Math.max(tiles - 1, 1), position = Math.floor((2 * k * (data.length[i] - 1) + steps) / (2 * steps));
-      tile.title = `${data.id[i]}\ncrop ${count((tiles === data.length[i] ? k : position) + 1)} of ${count(data.length[i])}`;
-      tile.style.width = `${width}px`;
-      tile.style.backgroundImage = `url("${url}")`;
-      tile.style.backgroundSize = `${width * tiles}px ${TILE_PX}px`;
-      tile.style.backgroundPosition = `${-k * width}px 0`;
-      strip.append(tile);
-    }
-    return strip;
-  }
-
   function choose(k, { scroll = true } = {}) {
     chosen = k;
-    const at = order.indexOf(k), list = $("list");
-    if (scroll && (tops[at] < list.scrollTop || tops[at + 1] > list.scrollTop + list.clientHeight)) list.scrollTop = tops[at];
-    drawRows();
-    for (const node of drawn.values()) node.classList.toggle("chosen", Number(node.dataset.person) === k);
+    if (scroll) list.reveal(order.indexOf(k));
+    list.draw();
+    for (const node of list.drawn.values())
+      node.classList.toggle("chosen", Number(node.dataset.person) === k);
     writeHash();
   }
 
   function step(by) {
-    if (!order.length) return;
-    const at = chosen < 0 ? (by > 0 ? -1 : 0) : order.indexOf(chosen);
-    choose(order[Math.min(order.length - 1, Math.max(0, at + by))]);
+    if (order.length) choose(common.stepIn(order, chosen, by));
   }
 
-  // ---- the page ----------------------------------------------------------------------------------------------------
+  // the page
   function showTotals() {
     document.title = `${data.name} – persons – lpw show`;
     $("name").textContent = data.name;
-    const left = data.n_all - data.id.length;
-    $("totals").textContent = `${plural(persons.length, "person")} · ${plural(data.id.length, "tracklet")} · ${plural(data.n_images, "crop")}` +
-      (left ? ` · ${plural(left, "tracklet")} of nobody named ${left === 1 ? "is" : "are"} not shown` : "");
-    const corrupt = Object.values(data.corrupt).reduce((sum, tiles) => sum + tiles.length, 0);
-    $("problems").hidden = !corrupt;
-    $("problems").textContent = `${plural(corrupt, "corrupt crop")}, crossed out below. Run lpw check.`;
+    const n_left = data.n_all - data.id.length;
+    const facts = [
+      plural(persons.length, "person"),
+      plural(data.id.length, "tracklet"),
+      plural(data.n_images, "crop"),
+    ];
+    if (n_left) facts.push(`${plural(n_left, "tracklet")} without a named person not shown`);
+    $("totals").textContent = facts.join(" · ");
+    common.showCorrupt(data);
   }
 
   function makeButtons() {
@@ -228,7 +205,8 @@
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!by) return;
       event.preventDefault();
-      const buttons = [...$("cameras").children], at = buttons.findIndex((button) => Number(button.dataset.cameras) === state.cameras);
+      const buttons = [...$("cameras").children],
+        at = buttons.findIndex((button) => Number(button.dataset.cameras) === state.cameras);
       const next = buttons[Math.min(buttons.length - 1, Math.max(0, at + by))];
       set({ cameras: Number(next.dataset.cameras) });
       next.focus();
@@ -238,26 +216,17 @@
   function listen() {
     $("text").addEventListener("input", () => set({ text: $("text").value }));
     $("sort").addEventListener("change", () => set({ sort: $("sort").value }));
-    let waiting = false;
-    $("list").addEventListener("scroll", () => {
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(() => { waiting = false; drawRows(); });
-    }, { passive: true });
     $("list").addEventListener("click", (event) => {
       const node = event.target.closest(".person");
       if (node) choose(Number(node.dataset.person), { scroll: false });
     });
-    $("list").addEventListener("keydown", (event) => {
-      const by = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, Home: -persons.length, End: persons.length }[event.key];
-      if (by && !event.ctrlKey && !event.metaKey) { event.preventDefault(); step(by); }
-    });
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "/" && !/INPUT|SELECT/.test(document.activeElement.tagName)) { event.preventDefault(); $("text").focus(); }
-      if (event.key === "Escape" && document.activeElement === $("text")) { set({ text: "" }); $("list").focus(); }
+    common.listenToSteps(persons.length, step);
+    common.listenToSearchKeys(() => {
+      set({ text: "" });
+      $("list").focus();
     });
     window.addEventListener("hashchange", readHash);
-    window.addEventListener("resize", drawRows);
+    window.addEventListener("resize", () => list.draw());
   }
 
   showTotals();

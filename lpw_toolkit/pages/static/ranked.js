@@ -1,26 +1,17 @@
 "use strict";
-// The page of ranked results. Every text from the dataset is set as textContent, never as markup.
+// The page of ranked results.
 (() => {
   const data = window.LPW_SHOW;
-  /** @type {(name: string) => any} */
-  const $ = (name) => document.getElementById(name);
+  const { $, count, plural, splitWords, element, listenToSearchKeys } = window.LpwCommon;
   const n = data.queries.length;
   const nodes = new Array(n).fill(null);
   const keys = data.queries.map((query) => words(query).toLowerCase());
 
   function words(query) {
     const rows = [query.tracklet, ...query.answers.map((answer) => answer.tracklet)];
-    return rows.map((row) => `${data.tracklets[row].id}\n${data.tracklets[row].person ?? ""}`).join("\n");
-  }
-
-  const count = (value) => value.toLocaleString("en-US");
-  const plural = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
-
-  function element(kind, name, text) {
-    const node = document.createElement(kind);
-    if (name) node.className = name;
-    if (text !== undefined) node.textContent = text;
-    return node;
+    return rows
+      .map((row) => `${data.tracklets[row].id}\n${data.tracklets[row].person ?? ""}`)
+      .join("\n");
   }
 
   const CHOICES = {
@@ -30,14 +21,16 @@
     hit: (query) => query.first_rank === 1,
   };
   const ORDERS = {
-    worst: (a, b) => a - b,  // the data comes so
+    worst: (a, b) => a - b, // the data comes so
     best: (a, b) => b - a,
     rank: (a, b) => data.queries[b].first_rank - data.queries[a].first_rank || a - b,
     id: (a, b) => data.queries[a].place - data.queries[b].place,
   };
 
   function makeFigure(row, name, lines) {
-    const tracklet = data.tracklets[row], figure = element("figure", name), frame = element("div", "frame");
+    const tracklet = data.tracklets[row],
+      figure = element("figure", name),
+      frame = element("div", "frame");
     if (tracklet.crop) {
       const image = element("img");
       image.src = tracklet.crop;
@@ -45,7 +38,7 @@
       image.loading = "lazy";
       frame.append(image);
     } else {
-      frame.append(element("div", "none", "crop not readable"));
+      frame.append(element("div", "none", "unreadable crop"));
     }
     const caption = element("figcaption");
     for (const parts of lines) {
@@ -53,50 +46,68 @@
       line.append(...parts);
       caption.append(line);
     }
-    const id = element("div", "id"), person = tracklet.person === null ? "" : `\nperson ${tracklet.person}`;
-    figure.title = `${tracklet.id}${person}\ncamera ${tracklet.camera}${tracklet.kind === "person" ? "" : `\n${tracklet.kind}`}`;
-    for (const [i, part] of tracklet.id.split("/").entries()) id.append(...(i ? ["/", element("wbr"), part] : [part]));
-    if (name === "asked") caption.prepend(id); else caption.append(id);
+    const id = element("div", "id"),
+      person = tracklet.person === null ? "" : `\nperson ${tracklet.person}`;
+    const kind = tracklet.kind === "person" ? "" : `\n${tracklet.kind}`;
+    figure.title = `${tracklet.id}${person}\ncamera ${tracklet.camera}${kind}`;
+    for (const [i, part] of tracklet.id.split("/").entries())
+      id.append(...(i ? ["/", element("wbr"), part] : [part]));
+    if (name === "asked") caption.prepend(id);
+    else caption.append(id);
     figure.append(frame, caption);
     return figure;
   }
 
   function makeQuery(i) {
-    const query = data.queries[i], node = element("article", "query"), answers = element("div", "answers");
+    const query = data.queries[i],
+      node = element("article", "query"),
+      answers = element("div", "answers");
     const facts = [
       [element("b", "", `AP ${query.ap.toFixed(3)}`)],
-      [`first right at ${count(query.first_rank)}`],
-      [plural(query.n_relevant, "right answer", "right answers")],
+      [`first correct at rank ${count(query.first_rank)}`],
+      [plural(query.n_relevant, "correct match", "correct matches")],
       [data.tracklets[query.tracklet].camera],
     ];
     for (const [k, answer] of query.answers.entries()) {
-      const word = answer.right ? "right" : "wrong", name = k < data.n_answers ? word : `${word} later`;
-      const lines = [[element("b", "", `${count(answer.rank)} ${word}`)], [answer.distance]];
+      const word = answer.right ? "right" : "wrong",
+        name = k < data.n_answers ? word : `${word} later`;
+      const lines = [
+        [element("b", "", `${count(answer.rank)} ${answer.right ? "correct" : "wrong"}`)],
+        [answer.distance],
+      ];
       answers.append(makeFigure(answer.tracklet, name, lines));
     }
     answers.tabIndex = 0;
-    answers.setAttribute("aria-label", `Answers to ${data.tracklets[query.tracklet].id}`);
+    answers.setAttribute("aria-label", `Matches of ${data.tracklets[query.tracklet].id}`);
     node.append(makeFigure(query.tracklet, "asked", facts), answers);
     return node;
   }
 
   function draw() {
-    const terms = $("text").value.toLowerCase().split(/\s+/).filter(Boolean), choice = CHOICES[$("which").value];
+    const terms = splitWords($("text").value),
+      choice = CHOICES[$("which").value];
     const shown = [];
     for (let i = 0; i < n; i++) {
       if (choice(data.queries[i]) && terms.every((term) => keys[i].includes(term))) shown.push(i);
     }
     shown.sort(ORDERS[$("sort").value]);
     $("list").replaceChildren(...shown.map((i) => (nodes[i] ??= makeQuery(i))));
-    $("count").textContent = shown.length === n ? plural(n, "query", "queries") : `${count(shown.length)} of ${plural(n, "query", "queries")}`;
+    $("count").textContent =
+      shown.length === n
+        ? plural(n, "query", "queries")
+        : `${count(shown.length)} of ${plural(n, "query", "queries")}`;
     $("empty").hidden = shown.length > 0;
   }
 
   function showHeader() {
     document.title = `${data.title} – lpw eval`;
     $("title").textContent = data.title;
-    const part = n < data.n_query ? `the ${count(n)} worst of ${plural(data.n_query, "query", "queries")}` : plural(n, "query", "queries");
-    $("totals").textContent = `${part}, the best ${count(data.n_answers)} answers of each; what a query must not see is left out`;
+    const part =
+      n < data.n_query
+        ? `the ${count(n)} worst of ${plural(data.n_query, "query", "queries")}`
+        : plural(n, "query", "queries");
+    $("totals").textContent =
+      `${part}, the first ${count(data.n_answers)} gallery matches of each; junk is left out`;
     for (const [name, text] of data.facts) {
       const row = element("div");
       row.append(element("dt", "", name), element("dd", "", text));
@@ -104,18 +115,20 @@
     }
     const [summary, list] = $("skipped").children;
     $("skipped").hidden = !data.skipped.length;
-    summary.textContent = `${plural(data.skipped.length, "query has", "queries have")} no right answer in the gallery`;
+    const skipped = plural(data.skipped.length, "query has", "queries have");
+    summary.textContent = `${skipped} no correct match in the gallery`;
     list.textContent = data.skipped.join("  ");
     const broken = data.tracklets.filter((tracklet) => !tracklet.crop).length;
     $("problems").hidden = !broken;
-    $("problems").textContent = `${plural(broken, "crop", "crops")} not readable. Run lpw check.`;
+    $("problems").textContent = `${plural(broken, "unreadable crop")}. Run lpw check.`;
   }
 
   $("text").addEventListener("input", draw);
   for (const name of ["which", "sort"]) $(name).addEventListener("change", draw);
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && !/INPUT|SELECT/.test(document.activeElement.tagName)) { event.preventDefault(); $("text").focus(); }
-    if (event.key === "Escape" && document.activeElement === $("text")) { $("text").value = ""; draw(); $("text").blur(); }
+  listenToSearchKeys(() => {
+    $("text").value = "";
+    draw();
+    $("text").blur();
   });
   showHeader();
   draw();
