@@ -269,7 +269,8 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     for conflict in state.conflicts:
         about = join_names(conflict.pieces) or "no tracklet"
         lines.append(
-            f"  {conflict.key} {about}: {KINDS[conflict.kind]} (decisions {join_names(conflict.decisions)})"
+            f"  {conflict.key} {about}: {KINDS[conflict.kind]} (decisions "
+            f"{join_names(conflict.decisions)})"
         )
     fields = {
         "digest": state.digest,

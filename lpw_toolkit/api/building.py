@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.api.dataset import Dataset
-from lpw_toolkit.api.settings import deal_settings, take_preset
+from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.benchmarks import importing
 from lpw_toolkit.benchmarks.reader import ReadOptions
 from lpw_toolkit.build import build
@@ -15,6 +15,7 @@ from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import PartialError
+from lpw_toolkit.linking.rule import make_link_config
 
 AnyPath = str | os.PathLike[str]
 
@@ -67,7 +68,7 @@ def build_tracklets(
     """
     source, conf = Path(video), settings.pop("conf", None)
     link, crop, notes, options = deal_settings(
-        settings, take_preset(preset), CropConfig(), Notes(), DetectorOptions()
+        settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
     name = source.resolve().stem if source.is_file() else source.resolve().name
     is_onnx = weights is not None and Path(weights).suffix == ".onnx"

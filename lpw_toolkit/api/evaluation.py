@@ -109,8 +109,8 @@ def evaluate_dataset(
 
     Returns:
         `.results`, one for each split, with `.summary` as `evaluate` returns it; `.metrics`, an
-        Arrow table in which each figure stands with its protocol, gallery, distance and the dataset's digest;
-        `.notes`, what a reader of the figures should know.
+        Arrow table in which each figure stands with its protocol, gallery, distance and the
+        dataset's digest; `.notes`, what a reader of the figures should know.
 
     Raises:
         LpwError: the protocol does not fit the dataset, or a tracklet has no vector.

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from lpw_toolkit.api.settings import deal_settings, take_preset
+from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.dataset.schema import DETECTIONS
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.linking import linker
 from lpw_toolkit.linking.config import LinkConfig
+from lpw_toolkit.linking.rule import make_link_config
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -77,7 +78,7 @@ def link(
     >>> link(boxes, min_length=30).max()
     np.int32(-1)
     """
-    (config,) = deal_settings(settings, config or take_preset(preset))
+    (config,) = deal_settings(settings, config or make_link_config(preset))
     if isinstance(boxes, np.ndarray):
         return _link_rows(boxes, config)
     if hasattr(boxes, "columns"):

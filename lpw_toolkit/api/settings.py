@@ -5,7 +5,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.linking.config import PRESETS, LinkConfig
 
 
 def deal_settings(settings: dict[str, Any], *configs: Any) -> list[Any]:
@@ -26,10 +25,3 @@ def deal_settings(settings: dict[str, Any], *configs: Any) -> list[Any]:
         replace(config, **{name: left.pop(name) for name in some if name in left})
         for config, some in zip(configs, names, strict=True)
     ]
-
-
-def take_preset(name: str) -> LinkConfig:
-    """The linker settings called `name`. Raises LpwError that lists the names."""
-    if name not in PRESETS:
-        raise LpwError("preset", name, ", ".join(PRESETS), "choose one of them")
-    return PRESETS[name]

@@ -16,8 +16,9 @@ from lpw_toolkit import open_dataset as open_public
 from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.labels import Labels
-from lpw_toolkit.evaluation.ranking import rank_queries, summarise
+from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.relevance import judge
+from lpw_toolkit.evaluation.summary import summarise
 
 ROOT = Path(__file__).resolve().parents[2]
 
