@@ -9,9 +9,7 @@ row with a fault is in no part, so that the next run looks at it again.
 """
 
 import hashlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -30,6 +28,7 @@ from lpw_toolkit.dataset.image_format import (
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, read_bytes
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import atomic_write, make_folder, sync_all, write_inside
 from lpw_toolkit.progress import show_progress
 
@@ -37,7 +36,6 @@ _PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256"
 _PART_SUFFIX = ".part"
 _BATCH_IMAGES, _BATCH_BYTES = 128, 8 << 20
 _N_THREADS = 2  # the interpreter lock lets no more than that run; processes were no faster
-_MAX_WAITING = 6
 _MAX_SIDE_PX = 32_767  # what the column can hold
 
 Batch = list[tuple[int, bytes | None]]
@@ -122,17 +120,7 @@ class ImageCopier:
         )
 
     def _iter_done(self, rows: list[int]) -> Iterator[tuple[NDArray[np.void], dict[int, str]]]:
-        waiting: deque[Future[tuple[NDArray[np.void], dict[int, str]]]] = deque()
-        pool = ThreadPoolExecutor(_N_THREADS)
-        try:
-            for batch in self._iter_batches(rows):
-                waiting.append(pool.submit(self._take_batch, batch))
-                if len(waiting) >= _MAX_WAITING:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        yield from prefetch(self._take_batch, self._iter_batches(rows), _N_THREADS)
 
     def _iter_batches(self, rows: list[int]) -> Iterator[Batch]:
         """Rows to be read by the threads, or rows with their bytes where only one can read."""

@@ -8,9 +8,7 @@ lock).
 
 import hashlib
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +27,7 @@ from lpw_toolkit.dataset.schema import FRAMES
 from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
 from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.prefetch import BoundedPool
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source
@@ -249,8 +248,9 @@ class _Jobs:
 
     def __init__(self, writer: CropWriter) -> None:
         self._writer = writer
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
-        self._waiting: deque[Future[tuple[int, int, int, bytes, str]]] = deque()
+        self._pool = BoundedPool[tuple[int, int, int, bytes, str]](
+            os.cpu_count() or 1, _MAX_WAITING
+        )
         self._done: list[tuple[int, int, int, bytes, str]] = []
         self._with_folder: set[int] = set()
 
@@ -258,7 +258,7 @@ class _Jobs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.__exit__()
 
     def submit(self, row: int, image: NDArray[np.uint8]) -> None:
         plan = self._writer.plan
@@ -268,14 +268,10 @@ class _Jobs:
         x1, y1, x2, y2 = crops.pixel_box(plan.boxes[row], image.shape[1], image.shape[0])
         # the frame's memory is reused when the next one is asked for
         pixels = image[y1:y2, x1:x2].copy()
-        self._waiting.append(self._pool.submit(self._writer.write_crop, row, pixels))
-        while len(self._waiting) > _MAX_WAITING:
-            self._done.append(self._waiting.popleft().result())
+        self._done += self._pool.submit(self._writer.write_crop, row, pixels)
 
     def collect(self) -> list[tuple[int, int, int, bytes, str]]:
-        self._done.extend(job.result() for job in self._waiting)
-        self._waiting.clear()
-        done, self._done = self._done, []
+        done, self._done = [*self._done, *self._pool.drain()], []
         return done
 
 

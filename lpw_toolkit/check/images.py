@@ -20,7 +20,6 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +41,7 @@ from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.limits import explain_limit
 from lpw_toolkit.files.machine import mark_text
 from lpw_toolkit.files.opening import Folder, read_bytes
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import atomic_write_text, describe_os_error, make_folder
 from lpw_toolkit.progress import show_progress
 
@@ -210,14 +210,10 @@ def check_images(images: Images, state: CheckState | None) -> ImagesReport:
     however the call ends."""
     report = ImagesReport()
     chunks = [images.rows[at : at + _CHUNK_ROWS] for at in range(0, len(images.rows), _CHUNK_ROWS)]
-    pool = ThreadPoolExecutor(_N_THREADS)
+    checked = prefetch(lambda rows: _Chunk(images, state).check(rows), chunks, _N_THREADS)
     try:
         with show_progress("check", len(images.rows), "images") as progress:
-            for chunk, done in zip(
-                chunks,
-                pool.map(lambda rows: _Chunk(images, state).check(rows), chunks),
-                strict=True,
-            ):
+            for chunk, done in zip(chunks, checked, strict=True):
                 report.n_verified += len(done.verified)
                 report.n_unchanged += done.n_unchanged
                 report.problems += done.problems
@@ -225,7 +221,7 @@ def check_images(images: Images, state: CheckState | None) -> ImagesReport:
                     state.add(done.remembered())
                 progress.advance(len(chunk))
     finally:
-        pool.shutdown(cancel_futures=True)
+        checked.close()
         if state:
             state.save()
     return report

@@ -7,7 +7,6 @@ and ids are only ever shown as text.
 
 import base64
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
+from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.pages.render import encode_data, list_files, read_static, render_page
 from lpw_toolkit.pages.sprites import Strip, draw_strip, sample_positions
 from lpw_toolkit.progress import show_progress
@@ -152,11 +152,8 @@ def draw_strips(
         writing.write_file(folder / sprite_path(row), strip.jpeg)
         return Strip(b"", strip.tile_width_px, strip.n_tiles, strip.corrupt)
 
-    with (
-        show_progress("show", n_strips, "tracklets") as progress,
-        ThreadPoolExecutor(_N_THREADS) as pool,
-    ):
-        for strip in pool.map(draw, range(n_strips)):
+    with show_progress("show", n_strips, "tracklets") as progress:
+        for strip in prefetch(draw, range(n_strips), _N_THREADS):
             progress.advance()
             yield strip
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
+from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
@@ -250,7 +251,7 @@ def write_quality(path: Path, found: RunVectors) -> None:
     refuse_unscored(found.run)
     n_frames = to_integers(found.dataset.tracklets, "n_frames")
     owner = np.repeat(np.arange(len(n_frames)), n_frames)
-    position = np.arange(len(owner)) - np.repeat(np.cumsum(n_frames) - n_frames, n_frames)
+    position = ragged_arange(n_frames)
     frames, n = np.flatnonzero(found.present[owner]), found.n_regions
     names = pa.array(name_regions(n)).take(pa.array(np.tile(np.arange(n), len(frames))))
     ids = (

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
 from lpw_toolkit.boxes import iter_shared_frames
+from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.linking.motion import fit_lines, to_corners
 
 Floats = NDArray[np.float64]
@@ -70,7 +71,7 @@ def _make_missed(
     gap = np.where(np.diff(tracklet, prepend=-1) == 0, np.diff(frame_index, prepend=0) - 1, 0)
     gap[gap > _MAX_GAP] = 0
     rows = np.repeat(np.arange(len(gap)), gap)
-    nth = np.arange(len(rows)) - np.repeat(np.cumsum(gap) - gap, gap) + 1
+    nth = ragged_arange(gap) + 1
     share = (nth / (gap[rows] + 1))[:, None]
     place = (1 - share) * centre[rows - 1] + share * centre[rows]
     parts.append((tracklet[rows], frame_index[rows - 1] + nth, place, np.ones(len(rows))))

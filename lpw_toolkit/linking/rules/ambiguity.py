@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit import boxes as geometry
+from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.linking.motion import fit_lines, to_corners
 from lpw_toolkit.linking.rule import Segment
@@ -111,7 +112,7 @@ def _pair_at(
     low = np.searchsorted(sorted_frames, table.frame_number[ends] + offset, "left")
     high = np.searchsorted(sorted_frames, table.frame_number[ends] + offset, "right")
     count = high - low
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    within = ragged_arange(count)
     return np.repeat(ends, count), by_frame[np.repeat(low, count) + within]
 
 

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.linking.association import UNASSIGNED
 from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.linking.motion import filter_end
@@ -89,7 +90,7 @@ def _find_joins(
     order = np.argsort(first_frame, kind="stable")
     low = np.searchsorted(first_frame[order], last_frame, side="right")
     count = np.searchsorted(first_frame[order], last_frame + config.max_gap, side="right") - low
-    nth = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    nth = ragged_arange(count)
     i, j = np.repeat(long, count), long[order[np.repeat(low, count) + nth]]
     tail, head = _estimate_ends(table, i, -1, ends), _estimate_ends(table, j, 1, ends)
     dt = (table.frame_number[table.first[j]] - table.frame_number[table.last[i]])[:, None].astype(
