@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from lpw_toolkit import boxes as bx
 from lpw_toolkit.synth.config import NoiseConfig
@@ -77,7 +78,8 @@ def detect_truth(truth: Truth, config: NoiseConfig, rng: np.random.Generator) ->
     false_logits = config.score_false + config.score_std * rng.standard_normal(
         len(doubles) + len(false_frames)
     )
-    scores = _squash(np.concatenate([logits[rows], false_logits]))
+    # The public detections hold nothing below one half, so logits are folded at 0.
+    scores = expit(np.abs(np.concatenate([logits[rows], false_logits])))
     return _finish(truth, frames, places, scores)
 
 
@@ -127,12 +129,6 @@ def _draw_true_logits(truth: Truth, config: NoiseConfig, rng: np.random.Generato
     mean = config.score_true - min(config.score_std, 1.0) * 2.5 * hidden
     luck = _draw_correlated(truth, config.miss_correlation, 1, rng)[:, 0]
     return mean + config.score_std * luck
-
-
-def _squash(logits: Floats) -> Floats:
-    """Scores in [0.5, 1]: the public detections hold nothing below one half, so logits are folded
-    at 0."""
-    return 1.0 / (1.0 + np.exp(-np.abs(logits)))
 
 
 def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floats:
