@@ -294,11 +294,13 @@ def format_table1(facts: dict[str, Any]) -> str:
 def _table1_cells(row: dict[str, Any]) -> list[str]:
     by_cameras = row["identities_by_cameras"]
     cells = [_say(row[key]) for key in ("identities", "boxes", "tracklets", "mean_length")]
-    return [row["dataset"], *cells, UNKNOWN if by_cameras is None else _join_counts(by_cameras)]
-
-
-def _join_counts(by_cameras: dict[str, int]) -> str:
-    return "  ".join(f"{n_cameras}: {count:,}" for n_cameras, count in by_cameras.items())
+    return [
+        row["dataset"],
+        *cells,
+        UNKNOWN
+        if by_cameras is None
+        else "  ".join(f"{n_cameras}: {count:,}" for n_cameras, count in by_cameras.items()),
+    ]
 
 
 def _format_cameras(cameras: list[dict[str, Any]]) -> str:

@@ -161,16 +161,15 @@ def _append_images(dataset: Dataset, stream: Stream) -> Places:
     lengths: list[int] = []
     with show_progress("pack", n_images, "images") as progress:
         for images in prefetch(
-            lambda at: _read_chunk(dataset, at), range(0, n_images, _CHUNK_ROWS)
+            lambda at: [
+                dataset.read_image(path, sha256) for path, sha256 in _iter_rows(dataset, at)
+            ],
+            range(0, n_images, _CHUNK_ROWS),
         ):
             stream.write(b"".join(images))
             lengths += map(len, images)
             progress.advance(len(images))
     return np.array(lengths, dtype=np.int64)
-
-
-def _read_chunk(dataset: Dataset, at: int) -> list[bytes]:
-    return [dataset.read_image(path, sha256) for path, sha256 in _iter_rows(dataset, at)]
 
 
 def _iter_rows(dataset: Dataset, at: int) -> Iterator[tuple[str, bytes]]:

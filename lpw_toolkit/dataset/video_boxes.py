@@ -61,7 +61,14 @@ def iter_sequences(dataset: Dataset) -> Iterator[Sequence]:
     owner = row_of.to_numpy().astype(np.int64)
     _refuse_missing(frames, dataset)
     videos = np.array(
-        [v or c for v, c in zip(*_video_columns(tracklets), strict=True)], dtype=object
+        [
+            v or c
+            for v, c in zip(
+                *(tracklets["video_id"].to_pylist(), tracklets["camera_id"].to_pylist()),
+                strict=True,
+            )
+        ],
+        dtype=object,
     )
     timelines = _read_timelines(dataset)
     names = name_files([str(v) for v in sorted(set(videos))])
@@ -92,10 +99,6 @@ def name_files(texts: list[str]) -> dict[str, str]:
     """A file name for each text, unique in any letter case; a clash gets a number."""
     copied: set[str] = set()
     return {text: safe_file_name(safe_name(text), copied) for text in texts}
-
-
-def _video_columns(tracklets: pa.Table) -> tuple[list[str | None], list[str]]:
-    return tracklets["video_id"].to_pylist(), tracklets["camera_id"].to_pylist()
 
 
 def _refuse_missing(frames: pa.Table, dataset: Dataset) -> None:

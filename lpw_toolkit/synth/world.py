@@ -158,17 +158,17 @@ def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[I
             height,
             int(rng.integers(2**31)),
         )
-        if not any(_touch(item, other) for other in items) and not _blocks_zebra(
-            item, camera.layout
-        ):
+        if not any(
+            (
+                abs(item.z_m - other.z_m) < 0.9
+                and abs(item.x_m - other.x_m) < 0.55 * (foot_width(item) + foot_width(other))
+            )
+            for other in items
+        ) and not _blocks_zebra(item, camera.layout):
             items.append(item)
         if len(items) == n_items or attempt == 8 * n_items - 1:
             break
     return sorted(items, key=lambda item: -item.z_m)
-
-
-def _touch(a: Item, b: Item) -> bool:
-    return abs(a.z_m - b.z_m) < 0.9 and abs(a.x_m - b.x_m) < 0.55 * (foot_width(a) + foot_width(b))
 
 
 def foot_width(item: Item) -> float:
