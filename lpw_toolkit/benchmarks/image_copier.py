@@ -83,7 +83,11 @@ class ImageCopier:
         """Does what earlier runs have left to do. Errors: LpwError, OSError where a copy cannot be
         written."""
         rows = np.zeros(len(self.names), dtype=_PART)
-        files = [file for file in self._list_parts() if _load_part(file, rows)]
+        files = [
+            file
+            for file in list_folder(self.parts)
+            if file.suffix == _PART_SUFFIX and file.stem.isdecimal() and _load_part(file, rows)
+        ]
         left = np.flatnonzero(rows["width"] == 0).tolist()
         left.sort(key=lambda row: self.tree.place_of(self.names[row]))
         faults: dict[int, str] = {}
@@ -103,11 +107,6 @@ class ImageCopier:
         return CopiedImage(
             rows["width"], rows["height"], rows["sha256"], dict(sorted(faults.items()))
         )
-
-    def _list_parts(self) -> list[Path]:
-        return [
-            f for f in list_folder(self.parts) if f.suffix == _PART_SUFFIX and f.stem.isdecimal()
-        ]
 
     def _publish(self, number: int, done: NDArray[np.void]) -> None:
         if not len(done):

@@ -15,7 +15,7 @@ from typing import Any
 from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Request
 from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.review import Review, open_review
+from lpw_toolkit.cleaning.state.review import open_review
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
@@ -107,19 +107,15 @@ def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
     `run_rule`."""
     _find(name)
     with open_review(dataset, f"{RULE_PREFIX}{name}", state) as review:
-        standing = _list_standing(review)
+        undone = review.state.undone
+        standing = [
+            d.uuid for d in review.log.decisions if d.role is not Role.UNDO and d.uuid not in undone
+        ]
         for own in standing:
             review.decide(
                 Request(str(uuid.uuid5(_SPACE, f"undo\n{own}")), "undo", (), {"of": own}, 0)
             )
         return len(standing)
-
-
-def _list_standing(review: Review) -> list[str]:
-    undone = review.state.undone
-    return [
-        d.uuid for d in review.log.decisions if d.role is not Role.UNDO and d.uuid not in undone
-    ]
 
 
 def _find(name: str) -> Rule:

@@ -61,7 +61,10 @@ def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
             make_new_folder(place / _NEW)
             yield place / _NEW
             sync_all()
-            _swap(place / _NEW, out, place / _OLD)
+            if exists(out):
+                rename_folder(out, place / _OLD)
+            rename_folder(place / _NEW, out)
+            sync_path(out.parent)
     except OSError as error:
         raise LpwError(
             out,
@@ -162,10 +165,3 @@ def mark_folder(folder: Path, marker: str) -> None:
     write_file(
         folder / marker, "".join(f"{entry.name}\n" for entry in list_folder(folder)).encode()
     )
-
-
-def _swap(new: Path, out: Path, old: Path) -> None:
-    if exists(out):
-        rename_folder(out, old)
-    rename_folder(new, out)
-    sync_path(out.parent)

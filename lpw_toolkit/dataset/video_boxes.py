@@ -70,7 +70,8 @@ def iter_sequences(dataset: Dataset) -> Iterator[Sequence]:
         ],
         dtype=object,
     )
-    timelines = _read_timelines(dataset)
+    found = (dataset.read_table(name, TIMELINE) for name in dataset.list_tables(TIMELINE))
+    timelines = {str(table["video_id"][0]): table for table in found if table.num_rows}
     names = name_files([str(v) for v in sorted(set(videos))])
     index, boxes = to_numpy(frames, "frame_index").astype(np.int32), boxes_of(frames)
     score = np.nan_to_num(to_numpy(frames, "score").astype(np.float64), nan=1.0)
@@ -112,8 +113,3 @@ def _refuse_missing(frames: pa.Table, dataset: Dataset) -> None:
                 "boxes in source frames",
                 "export the image tree instead (--to tree)",
             )
-
-
-def _read_timelines(dataset: Dataset) -> dict[str, pa.Table]:
-    found = (dataset.read_table(name, TIMELINE) for name in dataset.list_tables(TIMELINE))
-    return {str(table["video_id"][0]): table for table in found if table.num_rows}

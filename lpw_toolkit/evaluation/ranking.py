@@ -142,7 +142,10 @@ def rank_queries(
             block = blocks.block(start, stop)
             parts = [(start + a, block[a:b]) for a, b in split_rows(stop - start, n_rows)]
             list(pool.map(lambda part: task.run(*part), parts))
-    return _gather(relevance, n_closer)
+    good = relevance.good
+    ranks = n_closer[np.lexsort((n_closer, good.owners))] + 1
+    n_visible = np.count_nonzero(~relevance.hidden) - relevance.ignored.counts
+    return Ranking(good.starts, ranks, n_visible, relevance.n_gallery)
 
 
 def _check_shape(blocks: DistanceBlocks, relevance: Relevance) -> None:
@@ -156,13 +159,6 @@ def _check_shape(blocks: DistanceBlocks, relevance: Relevance) -> None:
         )
     if any(relevance.hidden[lists.columns].any() for lists in (relevance.good, relevance.ignored)):
         raise ValueError("a hidden gallery item is listed for a query")
-
-
-def _gather(relevance: Relevance, n_closer: Ints) -> Ranking:
-    good = relevance.good
-    ranks = n_closer[np.lexsort((n_closer, good.owners))] + 1
-    n_visible = np.count_nonzero(~relevance.hidden) - relevance.ignored.counts
-    return Ranking(good.starts, ranks, n_visible, relevance.n_gallery)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,11 @@ class Film:
         self.view, self.config = view, config
         self._wardrobe = Wardrobe(view.seed)
         self._obstacles = _cut_items(view)
-        self._schedule = _schedule_tracks(view)
+        schedule: list[list[tuple[Track, int]]] = [[] for _ in range(view.n_frames)]
+        for track in view.tracks:
+            for k, frame in enumerate(track.frames):
+                schedule[int(frame)].append((track, k))
+        self._schedule = schedule
 
     def read_truth(self) -> Truth:
         """The ground truth of every frame, without painting."""
@@ -263,14 +267,6 @@ def stack_truth(rows: list[Row], view: View) -> Truth:
         visibility=np.array([r.visibility for r in rows], dtype=np.float64),
         inside=np.array([r.inside for r in rows], dtype=np.float64),
     )
-
-
-def _schedule_tracks(view: View) -> list[list[tuple[Track, int]]]:
-    schedule: list[list[tuple[Track, int]]] = [[] for _ in range(view.n_frames)]
-    for track in view.tracks:
-        for k, frame in enumerate(track.frames):
-            schedule[int(frame)].append((track, k))
-    return schedule
 
 
 def _cut_items(view: View) -> list[tuple[float, Cutout]]:

@@ -267,7 +267,13 @@ def _check_claims(sources: list[Source]) -> None:
             continue
         n_timed = sum(p.start_s is not None for p in parts)
         if n_timed == len(parts):
-            _check_times(camera_id, parts)
+            ordered = sorted(parts, key=lambda p: (p.start_s or 0.0, p.relative))
+            for first, second in pairwise(ordered):
+                gap_s = (second.start_s or 0.0) - (first.start_s or 0.0)
+                if gap_s <= 0 or gap_s + _CLOCK_TOLERANCE_S < (
+                    _declared_length_s(first.path) or 0.0
+                ):
+                    raise _double_claim(camera_id, first, second)
         elif n_timed:
             untimed = next(p for p in parts if p.start_s is None)
             raise LpwError(
@@ -286,14 +292,6 @@ def _check_parts(camera_id: str, parts: list[Source]) -> None:
             raise _double_claim(camera_id, twin, source)
         if whole is not None and whole is not source:
             raise _double_claim(camera_id, whole, source)
-
-
-def _check_times(camera_id: str, parts: list[Source]) -> None:
-    ordered = sorted(parts, key=lambda p: (p.start_s or 0.0, p.relative))
-    for first, second in pairwise(ordered):
-        gap_s = (second.start_s or 0.0) - (first.start_s or 0.0)
-        if gap_s <= 0 or gap_s + _CLOCK_TOLERANCE_S < (_declared_length_s(first.path) or 0.0):
-            raise _double_claim(camera_id, first, second)
 
 
 def _declared_length_s(path: Path) -> float | None:
