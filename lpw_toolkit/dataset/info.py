@@ -232,9 +232,15 @@ def count_by_cameras(tracklets: pa.Table) -> dict[str, int] | None:
 def format_info(facts: dict[str, Any]) -> str:
     """`describe`'s dictionary as text for a terminal, a screen for a dataset of a few cameras."""
     counts, sources = facts["counts"], facts["sources"]
+    parent = facts["parent"]
     lines = [
         ("dataset", f"{facts['name']} (format {facts['format_version']}, {_say(facts['tool'])})"),
-        ("parent", _format_parent(facts["parent"])),
+        (
+            "parent",
+            UNKNOWN
+            if parent is None
+            else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}",
+        ),
         ("digest", f"{_say(facts['digest'])[:16]}, settings {_say(facts['settings_digest'])[:16]}"),
         (
             "tracklets",
@@ -343,14 +349,6 @@ def _format_sizes(sizes: dict[str, Any] | None) -> str:
     top = sizes["most_frequent"]
     others = "" if sizes["n_sizes"] == 1 else f" most often, {sizes['n_sizes']:,} sizes"
     return f"{top['width']} x {top['height']} (width x height){others}"
-
-
-def _format_parent(parent: dict[str, str] | None) -> str:
-    return (
-        UNKNOWN
-        if parent is None
-        else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}"
-    )
 
 
 def _format_trouble(row: dict[str, Any]) -> str:

@@ -109,8 +109,10 @@ def _run_batches(
         if not filling:
             if size not in stages:
                 stages[size] = open_stage(*size)
-            slot = _next_slot(stages[size], pending)
-            while any(f.slot == slot and f.stage is stages[size] for f in pending):
+            stage = stages[size]
+            last = next((f.slot for f in reversed(pending) if f.stage is stage), -1)
+            slot = (last + 1) % stage.network.n_slots
+            while any(f.slot == slot and f.stage is stage for f in pending):
                 yield from _collect(pending.popleft())
             filling = key, _Batch(stages[size], slot)
         batch = filling[1]
@@ -127,11 +129,6 @@ def _run_batches(
         _submit(filling[1], pending)
     while pending:
         yield from _collect(pending.popleft())
-
-
-def _next_slot(stage: Stage, pending: deque[_Batch]) -> int:
-    last = next((f.slot for f in reversed(pending) if f.stage is stage), -1)
-    return (last + 1) % stage.network.n_slots
 
 
 def _submit(batch: _Batch, pending: deque[_Batch]) -> None:

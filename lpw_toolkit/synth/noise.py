@@ -139,14 +139,10 @@ def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floa
         1.55 * error[:, 3],
     )
     moved = truth.boxes + np.stack([middle - half, top, middle + half, bottom], axis=1)
-    return _keep_extent(moved, truth.boxes)
-
-
-def _keep_extent(moved: Floats, original: Floats) -> Floats:
-    """`moved`, but the original wherever less than a third of its width or height would be left."""
-    least = (original[:, 2:] - original[:, :2]) / 3
+    # `moved`, but the original wherever less than a third of its width or height would be left.
+    least = (truth.boxes[:, 2:] - truth.boxes[:, :2]) / 3
     broken = np.any((moved[:, 2:] - moved[:, :2]) < least, axis=1)
-    return np.where(broken[:, None], original, moved)
+    return np.where(broken[:, None], truth.boxes, moved)
 
 
 def _cut_parts(

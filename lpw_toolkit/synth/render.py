@@ -61,14 +61,11 @@ class Wardrobe:
         """Left and top of the drawn part on the canvas, and that part."""
         key = (person.number, phase, view)
         if key not in self._figures:
-            self._figures[key] = _trim(draw_figure(person, phase, view, self._fold(person)))
+            if person.number not in self._folds:
+                rng = np.random.default_rng([self._seed, person.number])
+                self._folds[person.number] = _draw_folds(rng)
+            self._figures[key] = _trim(draw_figure(person, phase, view, self._folds[person.number]))
         return self._figures[key]
-
-    def _fold(self, person: Person) -> NDArray[np.float32]:
-        if person.number not in self._folds:
-            rng = np.random.default_rng([self._seed, person.number])
-            self._folds[person.number] = _draw_folds(rng)
-        return self._folds[person.number]
 
 
 def _trim(rgba: Frame) -> tuple[int, int, Frame]:

@@ -166,7 +166,11 @@ def iter_members(stream: TarStream, path: Path, book: NameBook, limits: Limits) 
     while True:
         header = stream.read(_BLOCK)
         if header == b"\0" * _BLOCK:
-            _check_end(stream, path)
+            # The rest must be zeros: something else behind the end mark would be read by one tool
+            # and not by another.
+            while block := stream.read(1 << 18):
+                if block.strip(b"\0"):
+                    raise refuse(path, "more data behind the end of the archive", "one archive")
             return
         if len(header) < _BLOCK:
             raise refuse_damage(path, "an archive that ends without its end mark")
@@ -205,14 +209,6 @@ def _take(
         )
     end = member.at + member.size + -member.size % _BLOCK
     stream.skip(end - stream.at)
-
-
-def _check_end(stream: TarStream, path: Path) -> None:
-    """The rest must be zeros: something else behind the end mark would be read by one tool and not
-    by another."""
-    while block := stream.read(1 << 18):
-        if block.strip(b"\0"):
-            raise refuse(path, "more data behind the end of the archive", "one archive")
 
 
 def _read_number(field: bytes, path: Path) -> int:

@@ -52,7 +52,13 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
     sets, states, conflicts = DisjointSet(), dict[str, PieceState](), []
     held: list[tuple[Merge, str]] = []
     for merge in merges:
-        ends = _order_parts(base, merge.parts)
+        # By frame number, or in the order in which they were named where any number is unknown.
+        known = all(base.frame_numbers(part[0].piece.tracklet) is not None for part in merge.parts)
+        ends = (
+            sorted(merge.parts, key=lambda part: time_key(base, part[0]))
+            if known
+            else list(merge.parts)
+        )
         first = [state.name for part in merge.parts for state in part]
         videos = {
             (t.camera_id, t.video_id)
@@ -86,12 +92,6 @@ def time_key(base: Base, state: PieceState) -> tuple[float, tuple[tuple[int, int
     numbers = base.frame_numbers(state.piece.tracklet)
     first = float(numbers[state.piece.start]) if numbers is not None else -1.0
     return first, natural_key(state.piece.tracklet), state.piece.start
-
-
-def _order_parts(base: Base, parts: Sequence[Sequence[PieceState]]) -> list[Sequence[PieceState]]:
-    """By frame number, or in the order in which they were named where any number is unknown."""
-    known = all(base.frame_numbers(part[0].piece.tracklet) is not None for part in parts)
-    return sorted(parts, key=lambda part: time_key(base, part[0])) if known else list(parts)
 
 
 def find_frame_numbers(base: Base, state: PieceState) -> NDArray[np.float64]:
