@@ -157,7 +157,13 @@ class ImageCopier:
                 faults[row] = f"{name}: {size}"
                 continue
             if self.out:
-                self._copy(self.out, self.paths[row], data)
+                path = self.paths[row]
+                folder = path.rpartition("/")[0]
+                if folder not in self._folders:
+                    make_folder(self.out / folder)
+                    self._folders.add(folder)
+                self._held = self._held or Folder(self.out)
+                write_inside(self._held, path, data)
             done.append((row, *size, hashlib.sha256(data).digest()))
         return np.array(done, dtype=_PART), faults
 
@@ -165,14 +171,6 @@ class ImageCopier:
         if self.out is None and isinstance(self.tree, FolderTree) and name in self.tree.links:
             raise LpwError(name, "a link", "the file itself", "import a copy")
         return self.tree.read(name)
-
-    def _copy(self, out: Path, path: str, data: bytes) -> None:
-        folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            make_folder(out / folder)
-            self._folders.add(folder)
-        self._held = self._held or Folder(out)
-        write_inside(self._held, path, data)
 
 
 def measure_image(

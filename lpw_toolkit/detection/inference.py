@@ -114,7 +114,7 @@ def _run_batches(
             slot = (last + 1) % stage.network.n_slots
             while any(f.slot == slot and f.stage is stage for f in pending):
                 yield from _collect(pending.popleft())
-            filling = key, _Batch(stages[size], slot)
+            filling = key, _Batch(stage, slot)
         batch = filling[1]
         if frame.image is None:
             raise ValueError(f"frame {frame.index} comes without its image")

@@ -109,7 +109,14 @@ def find_sources(
     root = Path(root)
     found = _Search(root)
     if not found.paths:
-        _refuse_nothing(root, found)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped[:3])
+        got = "no video" + (f" ({reasons})" if reasons else "")
+        raise LpwError(
+            root,
+            got,
+            f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
+            "name another folder",
+        )
     names = {path: _name_below(root, path) for path in found.paths}
     claims = _claim(root, names, layout, cameras_csv)
     omitted = [printable(names[p]) for p in found.paths if p not in claims]
@@ -155,17 +162,14 @@ class _Search:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                self._take_folder(entry)
+                if entry.is_symlink():
+                    self._skip(entry, "a link to a folder, which is not followed")
+                elif _is_sequence(entry):
+                    self.paths.append(entry)
+                else:
+                    self._walk(entry)
             elif entry.suffix.lower() in SUFFIXES:
                 self._take_file(entry)
-
-    def _take_folder(self, folder: Path) -> None:
-        if folder.is_symlink():
-            self._skip(folder, "a link to a folder, which is not followed")
-        elif _is_sequence(folder):
-            self.paths.append(folder)
-        else:
-            self._walk(folder)
 
     def _take_file(self, path: Path) -> None:
         try:
@@ -191,17 +195,6 @@ def _is_sequence(folder: Path) -> bool:
         return (folder / IMAGE_FOLDER).is_dir()
     except OSError:
         return False
-
-
-def _refuse_nothing(root: Path, found: _Search) -> None:
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped[:3])
-    got = "no video" + (f" ({reasons})" if reasons else "")
-    raise LpwError(
-        root,
-        got,
-        f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
-        "name another folder",
-    )
 
 
 def _name_below(root: Path, path: Path) -> str:

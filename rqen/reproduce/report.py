@@ -60,7 +60,12 @@ def widen_plan(plan: ReproducePlan) -> ReproducePlan:
 def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
     """The report of a plan from the results that are there."""
     paper = read_paper(plan.request.table)
-    columns = _choose_columns(plan, paper)
+    # The paper's datasets that stand beside ours: the one at hand, or all where it is none of them.
+    own = identify(plan.test)
+    shown = tuple(
+        name for name in paper.datasets if any(row.values for row in paper.rows if row.on == name)
+    )
+    columns = (own,) if own in shown else shown
     figures = summarise_rows(plan, records)
     doubts = [row for row in paper.rows if row.doubtful is not None and row.on in columns]
     lines = _list_lines(plan, paper, columns, figures, doubts)
@@ -79,16 +84,6 @@ def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
     grids = [_make_grid(lines, columns), *_make_split_grid(plan, lines)]
     facts = _describe_lines(plan, lines, columns, relations)
     return Report(paper.title, _write_head(plan, paper, used), grids, notes, facts)
-
-
-def _choose_columns(plan: ReproducePlan, paper: PaperTable) -> tuple[str, ...]:
-    """The paper's datasets that stand beside ours: the one at hand, or all where it is none of
-    them."""
-    own = identify(plan.test)
-    shown = tuple(
-        name for name in paper.datasets if any(row.values for row in paper.rows if row.on == name)
-    )
-    return (own,) if own in shown else shown
 
 
 def _list_lines(

@@ -94,7 +94,12 @@ def read(tree: Tree, options: ReadOptions) -> RawDataset:
         listed = read_list(tree, info.get(f"{side}_name.txt"))
         if listed is not None:
             files = _follow_list(files, listed, info[f"{side}_name.txt"], reading)
-        tracks[side] = _group(files)
+        # Tracks in the order of the official table: person, camera, T, all as text (junk first,
+        # then distractors).
+        images: dict[str, list[str]] = defaultdict(list)
+        for file, path in files.items():
+            images[file[:KEY_LENGTH]].append(path)
+        tracks[side] = [Track(key, tuple(paths)) for key, paths in images.items()]
         table = read_table(tree, side, info)
         keys = None if table is None else _compare_table(table, listed, tracks[side], side, reading)
         reading.tracklets += [_describe(side, track) for track in tracks[side]]
@@ -124,15 +129,6 @@ def _collect_files(found: Survey, folder_name: str, reading: RawDataset) -> dict
         others = [f"{folder.path}/{f}" for f in sorted(set(folder.files).difference(images))]
         reading.extras += [path for path in others if not is_litter(path)]
     return files
-
-
-def _group(files: dict[str, str]) -> list[Track]:
-    """Tracks in the order of the official table: person, camera, T, all as text (junk first, then
-    distractors)."""
-    images: dict[str, list[str]] = defaultdict(list)
-    for file, path in files.items():
-        images[file[:KEY_LENGTH]].append(path)
-    return [Track(key, tuple(paths)) for key, paths in images.items()]
 
 
 def _describe(side: str, track: Track) -> RawTracklet:
