@@ -110,15 +110,14 @@ def command(options: ReproduceOptions) -> None:
     finished row. A cell that was not run stays empty.
     """
     roots = options.dataset or (dataset_folder(None),)
-    report = _count(roots) if options.table == "table1" else _reproduce(options, roots)
+    if options.table == "table1":
+        from lpw_toolkit.dataset.dataset import open_dataset
+        from rqen.reproduce.counts import report_counts
+
+        report = report_counts([open_dataset(root) for root in roots])
+    else:
+        report = _reproduce(options, roots)
     say_text(format_report(report, "json" if output().as_json else options.form))
-
-
-def _count(roots: tuple[Path, ...]) -> "Report":
-    from lpw_toolkit.dataset.dataset import open_dataset
-    from rqen.reproduce.counts import report_counts
-
-    return report_counts([open_dataset(root) for root in roots])
 
 
 def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":

@@ -94,7 +94,7 @@ class ImageCopier:
         waiting: list[NDArray[np.void]] = []
         number = 1 + max((int(file.stem) for file in files), default=0)
         with show_progress("import", len(left), "images") as progress:
-            for done, bad in self._iter_done(left):
+            for done, bad in prefetch(self._take_batch, self._iter_batches(left), _N_THREADS):
                 rows[done["row"]] = done
                 faults |= bad
                 waiting.append(done)
@@ -117,9 +117,6 @@ class ImageCopier:
         atomic_write(
             self.parts / f"{number:06d}{_PART_SUFFIX}", hashlib.sha256(data).digest() + data
         )
-
-    def _iter_done(self, rows: list[int]) -> Iterator[tuple[NDArray[np.void], dict[int, str]]]:
-        yield from prefetch(self._take_batch, self._iter_batches(rows), _N_THREADS)
 
     def _iter_batches(self, rows: list[int]) -> Iterator[Batch]:
         """Rows to be read by the threads, or rows with their bytes where only one can read."""

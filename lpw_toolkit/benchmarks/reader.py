@@ -166,5 +166,10 @@ def published_counts(counts: dict[str, Any], variant: str | None) -> dict[str, i
     return {
         name: value
         for name, value in {**counts, **own}.items()
-        if name.startswith("n_") and isinstance(value, int) and not isinstance(value, bool)
+        if name.startswith("n_") and is_count(value)
     }
+
+
+def is_count(value: object) -> bool:
+    """Whether `value` is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -28,12 +28,13 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     Errors: MismatchError when a table is damaged.
     """
     manifest, tracklets, frames = dataset.manifest, dataset.tracklets, dataset.frames
+    persons = tracklets["person_id"].drop_null().unique()
     kept = ("name", "format_version", "tool", "parent", "digest", "licence", "consent")
     cameras = _describe_cameras(tracklets)
     return {
         **{key: manifest.get(key) for key in kept},
         "settings_digest": digest_settings(manifest.get("settings")),
-        "counts": {**count_rows(tracklets, frames), "n_persons": _count_persons(tracklets)},
+        "counts": {**count_rows(tracklets, frames), "n_persons": len(persons) or None},
         "kinds": dict(sorted(Counter(tracklets["kind"].to_pylist()).items())),
         "scenes": _describe_scenes(cameras),
         "cameras": cameras,
@@ -106,11 +107,6 @@ def _describe_scenes(cameras: list[dict[str, Any]]) -> list[dict[str, Any]]:
         scene["n_tracklets"] += camera["n_tracklets"]
         scene["n_images"] += camera["n_images"]
     return list(scenes.values())
-
-
-def _count_persons(tracklets: pa.Table) -> int | None:
-    known = tracklets["person_id"].drop_null()
-    return len(pc.unique(known)) if len(known) else None
 
 
 def _span(first: float | None, last: float | None) -> dict[str, float] | None:

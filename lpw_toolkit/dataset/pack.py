@@ -195,7 +195,11 @@ def _encode_places(dataset: Dataset, pack: Pack) -> bytes:
 def _refuse(dataset: Dataset, error: OSError) -> LpwError:
     file, hint = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        needed = sum(_size(dataset, path) for path in _iter_paths(dataset))
+        needed = sum(
+            _size(dataset, path)
+            for at in range(0, dataset.frames.num_rows, _CHUNK_ROWS)
+            for path, _ in _iter_rows(dataset, at)
+        )
         return LpwError(
             file,
             describe_os_error(error),
@@ -203,11 +207,6 @@ def _refuse(dataset: Dataset, error: OSError) -> LpwError:
             "free them and run `lpw pack` again",
         )
     return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", hint)
-
-
-def _iter_paths(dataset: Dataset) -> Iterator[str]:
-    for at in range(0, dataset.frames.num_rows, _CHUNK_ROWS):
-        yield from (path for path, _ in _iter_rows(dataset, at))
 
 
 def _size(dataset: Dataset, path: str) -> int:

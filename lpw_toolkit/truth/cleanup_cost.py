@@ -284,7 +284,8 @@ def _score_tracklet(
     if accepted:
         cost_s, pieces = prices.accept_s, [major]
         n_kept = int((backed & (person == major)).sum())
-        for start, stop in _iter_runs(person):
+        borders = [0, *(np.flatnonzero(np.diff(person)) + 1).tolist(), len(person)]
+        for start, stop in pairwise(borders):
             other = int(person[start])
             if other == major:
                 continue
@@ -307,12 +308,6 @@ def _score_tracklet(
         n_kept=n_kept,
         pieces=tuple(pieces),
     )
-
-
-def _iter_runs(labels: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of equal labels."""
-    borders = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-    yield from pairwise(borders)
 
 
 def _iter_tracks(tracks: BoxRows) -> Iterator[tuple[int, NDArray[np.intp]]]:

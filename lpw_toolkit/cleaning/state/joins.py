@@ -75,7 +75,8 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
         held.append((merge, ends[0][-1].name))
     members = {}
     for names in sorted(tuple(sorted(names)) for names in sets.subsets()):
-        if _share_frames(base, [states[name] for name in names]):
+        numbers = np.concatenate([find_frame_numbers(base, states[name]) for name in names])
+        if len(np.unique(numbers)) < len(numbers):
             guilty = [merge.decision for merge, name in held if name in names]
             conflicts.append(make_conflict("merge-overlap", names, guilty))
         else:
@@ -99,8 +100,3 @@ def find_frame_numbers(base: Base, state: PieceState) -> NDArray[np.float64]:
     rejected."""
     numbers = base.frame_numbers(state.piece.tracklet)
     return np.zeros(0) if numbers is None or state.status == REJECTED else numbers[state.kept]
-
-
-def _share_frames(base: Base, states: Sequence[PieceState]) -> bool:
-    numbers = np.concatenate([find_frame_numbers(base, state) for state in states])
-    return len(np.unique(numbers)) < len(numbers)
