@@ -15,7 +15,7 @@ from rqen.reproduce.paper import NAMES
 
 if TYPE_CHECKING:
     from rqen.reproduce.forms import Report
-    from rqen.reproduce.plan import Item, ReproducePlan, Request
+    from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, WorkItem
     from rqen.reproduce.record import Record
 
 _RUNS = "no TABLE table1"  # table1 counts datasets and runs nothing
@@ -140,9 +140,9 @@ def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":
     return make_report(wide, records)
 
 
-def _take_request(options: ReproduceOptions, root: Path) -> "Request":
+def _take_request(options: ReproduceOptions, root: Path) -> "ReproduceRequest":
     from lpw_toolkit.dataset.dataset import open_dataset
-    from rqen.reproduce.plan import Request
+    from rqen.reproduce.plan import ReproduceRequest
 
     network = {"backbone": options.backbone, "weights": options.weights}
     changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
@@ -152,7 +152,7 @@ def _take_request(options: ReproduceOptions, root: Path) -> "Request":
         out = Path("runs") / f"reproduce-{name}-{Path(options.recipe).stem}"
         say_note(f"output: {out}")
     splits = None if options.splits == "all" else _numbers("--splits", options.splits, "0,1 or all")
-    return Request(
+    return ReproduceRequest(
         options.table, root, out, options.test_data, options.protocol, options.recipe,
         (*changes, *options.changes), options.methods,
         _numbers("--seeds", options.seeds, "0,1,2"), splits,
@@ -174,7 +174,7 @@ def _run(plan: "ReproducePlan", options: ReproduceOptions) -> None:
     from rqen.reproduce.work import WorkOptions, run_plan
     from rqen.training.distributed import open_process_group
 
-    def report(item: "Item", record: "Record") -> None:
+    def report(item: "WorkItem", record: "Record") -> None:
         metrics = record["metrics"]
         shown = f"rank-1 {100 * metrics['cmc@1']:.1f}, mAP {100 * metrics['map']:.1f}"
         say_note(f"{item.row.label}, split {item.split}, seed {item.seed}: {shown}")

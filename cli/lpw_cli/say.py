@@ -20,7 +20,7 @@ from lpw_toolkit.progress import set_style
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputMode:
     """How much is printed, and how.
 
     Attributes:
@@ -34,10 +34,10 @@ class Output:
     verbose: bool = False
 
 
-_output = Output()
+_output = OutputMode()
 
 
-def output() -> Output:
+def output() -> OutputMode:
     """How much is printed now."""
     return _output
 
@@ -45,7 +45,7 @@ def output() -> Output:
 def set_output(*, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
     """Chooses how much is printed from now on."""
     global _output
-    _output = Output(as_json, quiet, verbose)
+    _output = OutputMode(as_json, quiet, verbose)
     set_style("none" if quiet else "json" if as_json else "auto")
 
 

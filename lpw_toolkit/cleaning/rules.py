@@ -30,7 +30,7 @@ Suggested = dict[str, dict[str, dict[str, Any]]]  # tracklet -> reason -> row
 
 
 @dataclass(frozen=True)
-class Rule:
+class CleanupRule:
     """What it does, in words, and the decisions it would make."""
 
     title: str
@@ -67,11 +67,11 @@ def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[RulePlan]:
 
 
 RULES = {
-    "short": Rule(f"rejects tracklets of fewer than {MIN_FRAMES} frames", _reject_short),
-    "duplicate": Rule(
+    "short": CleanupRule(f"rejects tracklets of fewer than {MIN_FRAMES} frames", _reject_short),
+    "duplicate": CleanupRule(
         "rejects the shorter of two tracklets that lie on each other", _reject_duplicates
     ),
-    "odd-frame": Rule("drops a frame unlike both its neighbours", _drop_odd_frames),
+    "odd-frame": CleanupRule("drops a frame unlike both its neighbours", _drop_odd_frames),
 }
 
 
@@ -118,7 +118,7 @@ def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
         return len(standing)
 
 
-def _find(name: str) -> Rule:
+def _find(name: str) -> CleanupRule:
     if name not in RULES:
         raise LpwError("option --auto", repr(name), f"one of {', '.join(RULES)}", "choose one")
     return RULES[name]

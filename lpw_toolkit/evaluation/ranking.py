@@ -134,7 +134,7 @@ def rank_queries(
     visible = np.flatnonzero(~relevance.hidden)
     n_closer = np.empty(len(relevance.good.columns), dtype=np.int64)
     n_rows = max(1, PART_BYTES // max(1, 4 * relevance.n_gallery))
-    task = _Task(relevance, None if len(visible) == relevance.n_gallery else visible, n_closer)
+    task = _RankTask(relevance, None if len(visible) == relevance.n_gallery else visible, n_closer)
     with ThreadPoolExecutor(n_threads or (2 if relevance.n_gallery >= LONG_ROW else 1)) as pool:
         for start, stop in split_rows(
             blocks.n_query, max(1, BLOCK_BYTES // max(1, 4 * blocks.n_gallery))
@@ -162,7 +162,7 @@ def _check_shape(blocks: DistanceBlocks, relevance: Relevance) -> None:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _RankTask:
     """Counts, for rows of distances, what is closer than each right answer; fills `n_closer`.
 
     `visible_columns` are the gallery columns that some query sees; None means all.

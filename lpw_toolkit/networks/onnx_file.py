@@ -58,7 +58,7 @@ class _Field(NamedTuple):
 
 
 @dataclass
-class _Tensor:
+class _OnnxTensor:
     name: str = ""
     kind: int = 0
     values: list[int] = field(default_factory=list)  # of int64, the first two
@@ -183,9 +183,9 @@ class _Reader:
                 self._walk(_CHILDREN["attribute"][number], value, value + length, around)
         return found[0] if len(found) == 1 else None
 
-    def _read_tensor(self, start: int, end: int) -> _Tensor:
+    def _read_tensor(self, start: int, end: int) -> _OnnxTensor:
         """Errors: _RefusedError where the values lie in another file."""
-        tensor = _Tensor()
+        tensor = _OnnxTensor()
         for number, value, length in self._iter_fields(start, end):
             if number == 13 or (number == 14 and value):
                 raise _RefusedError(
@@ -252,7 +252,7 @@ class _Reader:
             raise ValueError("a message that ends within a field")
 
 
-def _first_value(tensor: _Tensor) -> int | None:
+def _first_value(tensor: _OnnxTensor) -> int | None:
     return tensor.values[0] if tensor.kind == _INT64 and len(tensor.values) == 1 else None
 
 

@@ -148,7 +148,7 @@ class Film:
         ]
         return stack_truth(rows, self.view)
 
-    def iter_frames(self) -> Iterator[tuple[Frame, list["Row"]]]:
+    def iter_frames(self) -> Iterator[tuple[Frame, list["TruthRow"]]]:
         """Each frame as BGR (height, width, 3) with its rows of ground truth."""
         rng = np.random.default_rng([self.view.seed, 1])
         street = self._paint_street(rng)
@@ -203,7 +203,7 @@ class Film:
         things += [(z_m, cutout, 1.0, -1) for z_m, cutout in self._obstacles if z_m < farthest]
         return [thing[1:] for thing in sorted(things, key=lambda thing: -thing[0])]
 
-    def _measure(self, frame: int, standing: list[_Standing]) -> list["Row"]:
+    def _measure(self, frame: int, standing: list[_Standing]) -> list["TruthRow"]:
         camera = self.view.camera
         owner = np.zeros((camera.height, camera.width), dtype=np.int32)
         for cutout, _, number in self._order(standing):
@@ -214,7 +214,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Row:
+class TruthRow:
     """One person in one frame; boxes are `x1 y1 x2 y2`, pixels, half-open."""
 
     frame_index: int
@@ -225,7 +225,7 @@ class Row:
     inside: float
 
 
-def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> Row | None:
+def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> TruthRow | None:
     """None where no pixel of the person lies within the frame."""
     window, part = one.cutout.clip(owner.shape[1], owner.shape[0])
     mask = part[..., 3] >= MASK_LEVEL
@@ -237,7 +237,7 @@ def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> Row
     box = _bounds(mask, corner)
     n_seen, n_all = int(np.count_nonzero(seen)), int(np.count_nonzero(one.cutout.mask))
     seen_box = _bounds(seen, corner) if n_seen else (*box[:2], *box[:2])
-    return Row(frame, one.person.number, box, seen_box, n_seen / n_all, n_inside / n_all)
+    return TruthRow(frame, one.person.number, box, seen_box, n_seen / n_all, n_inside / n_all)
 
 
 def _bounds(mask: NDArray[np.bool_], corner: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -251,7 +251,7 @@ def _bounds(mask: NDArray[np.bool_], corner: tuple[int, int]) -> tuple[int, int,
     )
 
 
-def stack_truth(rows: list[Row], view: View) -> Truth:
+def stack_truth(rows: list[TruthRow], view: View) -> Truth:
     """The rows of a film, in order, as one table."""
     return Truth(
         n_frames=view.n_frames,

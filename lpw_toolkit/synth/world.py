@@ -47,7 +47,7 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Item:
+class FurnitureItem:
     """Something that stands still and hides people: its kind, place and size in metres, and a seed
     for its looks."""
 
@@ -83,7 +83,7 @@ class View:
     """One camera's whole film before it is drawn."""
 
     camera: Camera
-    items: tuple[Item, ...]
+    items: tuple[FurnitureItem, ...]
     tracks: tuple[Track, ...]
     n_frames: int
     seed: int
@@ -143,14 +143,14 @@ def draw_camera(config: StreetConfig, scene: int, number: int, rng: np.random.Ge
     )
 
 
-def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[Item]:
+def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[FurnitureItem]:
     """Furniture on the strips of the layout, no two on one spot."""
-    strips, items = _STRIPS[camera.layout], list[Item]()
+    strips, items = _STRIPS[camera.layout], list[FurnitureItem]()
     for attempt in range(8 * n_items):
         kinds, x_range, z_range = strips[len(items) % len(strips)]
         kind = kinds[int(rng.integers(len(kinds)))]
         width, height = ITEM_SIZES[kind]
-        item = Item(
+        item = FurnitureItem(
             kind,
             rng.uniform(*x_range),
             rng.uniform(*z_range),
@@ -171,12 +171,12 @@ def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[I
     return sorted(items, key=lambda item: -item.z_m)
 
 
-def foot_width(item: Item) -> float:
+def foot_width(item: FurnitureItem) -> float:
     """Width in metres at the ground: a crown does not stop walkers."""
     return 0.5 if item.kind == "tree" else item.width_m
 
 
-def _blocks_zebra(item: Item, layout: str) -> bool:
+def _blocks_zebra(item: FurnitureItem, layout: str) -> bool:
     low, high = ZEBRA_X_M
     if layout == "across":
         return (

@@ -32,7 +32,7 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     root = Path(order["folder"])
     images = _number_images(root / _FOLDER, judge)
     rate_hz, n_declared = _read_seqinfo(root / "seqinfo.ini", judge)
-    sender = _Sender(order, ring, judge, rate_hz)
+    sender = _ImageSender(order, ring, judge, rate_hz)
     described, before = False, next(iter(images)) - 1
     for index, path in images.items():
         if index > before + 1:
@@ -61,7 +61,7 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     ring.send("end", judge.summary())
 
 
-class _Sender:
+class _ImageSender:
     """Turns images into messages and images."""
 
     def __init__(

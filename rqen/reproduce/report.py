@@ -24,7 +24,7 @@ _KEPT = {"gallery": "gallery", "junk_rule": "junk rule", "ap_form": "AP form",
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """One line.
 
     Attributes:
@@ -92,7 +92,7 @@ def _list_lines(
     columns: Sequence[str],
     figures: dict[str, Figures],
     doubts: Sequence[PaperRow],
-) -> list[Line]:
+) -> list[ReportLine]:
     """The paper's methods in its order, then rows of ours that it does not have."""
     methods: dict[str, list[PaperRow]] = {}
     for row in paper.rows:
@@ -103,16 +103,22 @@ def _list_lines(
         marks = tuple(number for number, row in enumerate(doubts, 1) if row in printed)
         name = printed[0].row
         lines.append(
-            Line(label, name, figures.get(name or ""), {row.on: row for row in printed}, marks)
+            ReportLine(
+                label, name, figures.get(name or ""), {row.on: row for row in printed}, marks
+            )
         )
     shown = {line.row for line in lines}
     return [
         *lines,
-        *(Line(r.label, r.name, figures[r.name], {}, ()) for r in plan.rows if r.name not in shown),
+        *(
+            ReportLine(r.label, r.name, figures[r.name], {}, ())
+            for r in plan.rows
+            if r.name not in shown
+        ),
     ]
 
 
-def _make_grid(lines: Sequence[Line], columns: Sequence[str]) -> TextTable:
+def _make_grid(lines: Sequence[ReportLine], columns: Sequence[str]) -> TextTable:
     """Label, ours, how many runs, and one column for each dataset of the paper."""
     with_map = [
         name
@@ -154,7 +160,7 @@ def _count(figures: Figures | None) -> str:
     )
 
 
-def _make_split_grid(plan: ReproducePlan, lines: Sequence[Line]) -> list[TextTable]:
+def _make_split_grid(plan: ReproducePlan, lines: Sequence[ReportLine]) -> list[TextTable]:
     """Rank-1 of every split, where there are several."""
     if len(plan.splits) < 2:
         return []
@@ -233,7 +239,7 @@ def _join_facts(used: Sequence[Record]) -> str:
 
 def _describe_lines(
     plan: ReproducePlan,
-    lines: Sequence[Line],
+    lines: Sequence[ReportLine],
     columns: Sequence[str],
     relations: list[dict[str, Any]],
 ) -> dict[str, Any]:

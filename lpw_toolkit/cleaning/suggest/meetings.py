@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.suggest.appearance import Changes
+from lpw_toolkit.cleaning.suggest.appearance import AppearanceChanges
 from lpw_toolkit.cleaning.suggest.box_signals import BoxSignals, ramp
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
 
 
 def measure_appearance(
-    positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats
+    positions: Ints, changes: AppearanceChanges, near: Floats, missing: Floats, jump: Floats
 ) -> tuple[list[float], list[int]]:
     """How much the looks of one tracklet change where it meets others, across gaps, and where its
     box jumps.

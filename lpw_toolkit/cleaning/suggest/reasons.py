@@ -24,7 +24,8 @@ class Reason:
     half: float
 
 
-#: What each measures: `box_reasons.measure_tracklets`, `meetings`, `appearance.Changes`, `suggest`.
+#: What each measures: `box_reasons.measure_tracklets`, `meetings`,
+#: `appearance.AppearanceChanges`, `suggest`.
 REASONS: dict[str, Reason] = {
     "identity_switch": Reason("appearance differs before and after a frame", 2.2),
     "look_change": Reason("appearance changes a lot", 2.8),

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.appearance import (
-    Changes,
+    AppearanceChanges,
     Floats,
     compare_appearance,
     find_changes,
@@ -43,7 +43,7 @@ class Appearance:
     """
 
     positions: list[Ints]
-    changes: list[Changes]
+    changes: list[AppearanceChanges]
     sharpness: list[NDArray[np.float32]]
     means: Floats
     within: Floats
