@@ -1,5 +1,5 @@
-"""`lpw check`: whether a dataset is what its own `dataset.json` and index say. Nothing is ever
-changed or removed.
+"""`lpw check`: does a dataset match its own `dataset.json` and index? Nothing is changed or
+removed.
 
 From the outside in: dataset.json, then size and SHA-256 of every table (damage to a Parquet footer
 is found only so), then schema and rows, then every image. What cannot be trusted is not looked

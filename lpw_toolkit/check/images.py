@@ -1,5 +1,5 @@
-"""The image files of a dataset against its index: hash, kind and size of each; goes on where it
-stopped.
+"""Checks the image files of a dataset against its index: hash, kind and size. A stopped check
+resumes.
 
 What was verified is kept in one append-only file: a first line that names the dataset's digest,
 then a line for every checkpoint with `[row, bytes, mtime_ns, ctime_ns, inode]` of the images

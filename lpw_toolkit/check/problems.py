@@ -1,5 +1,4 @@
-"""What a check may find: one `Problem` a line, and the list of rules with what must hold and what
-to do."""
+"""The problems that a check can find, and the list of rules: what must hold, and what to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

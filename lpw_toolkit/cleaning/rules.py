@@ -1,4 +1,4 @@
-"""Automatic clean-up: rules that decide what hardly needs a person, in logs of their own
+"""Automatic clean-up: rules that decide clear cases, each in its own log
 (`cleanup/auto-<rule>.jsonl`).
 
 What a rule says is a decision like any other: it can be undone, and what a person says about the

@@ -1,5 +1,4 @@
-"""An output folder that is made whole or not at all: built beside its place, then renamed into
-it."""
+"""An output folder that appears whole or not at all: built beside its place, then renamed."""
 
 import fcntl
 import os

@@ -1,5 +1,5 @@
-"""The boxes of a dataset by video, as tools for tracking want them: one sequence of rows per video,
-safely named."""
+"""The boxes of a dataset by video, as tracking tools expect them: one sequence of rows per
+video."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""One decision of a reviewer: what it may hold, and strict reading of lines that a stranger may
-have written.
+"""One decision of a reviewer: its fields, and strict parsing of untrusted log lines.
 
 `FIELDS` and the operations declare the form of a line once: the checks here and
 `manifests/cleanup/decision.schema.json` are both made of it.

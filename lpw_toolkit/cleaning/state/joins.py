@@ -1,4 +1,4 @@
-"""Pieces that are merged into one tracklet: fragments of one walk through one video.
+"""Merges pieces into one tracklet: fragments of one walk through one video.
 
 A merge joins the end of each piece with the beginning of the next in time. Where a piece was cut
 since, its first or last part is the one that adjoins; so neither undoes the other.

@@ -1,5 +1,5 @@
-"""How the look of a tracklet changes along it: distances between a few of its frames, and the cuts
-they suggest."""
+"""Appearance changes along a tracklet: distances between sampled frames, and the cuts they
+suggest."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,5 @@
-"""Who may be the same person: pieces of one path in one camera, and tracklets of other cameras.
+"""Candidates for the same person: tracklets of one path in one camera, and tracklets of other
+cameras.
 
 Within a camera two tracklets can be one person only if they do not overlap in time; motion carries
 the end of one to the start of the other. Across cameras appearance decide, with each camera's own

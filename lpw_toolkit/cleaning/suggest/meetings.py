@@ -1,5 +1,4 @@
-"""Where a person meets others, and what happens there: tracklets that mix people nearly always mix
-them at a meeting.
+"""Meetings of two persons and the signals there: mixed tracklets nearly always mix at a meeting.
 
 A jump, a change of looks or a missing frame is common and mostly harmless; beside somebody else it
 is a suspicion.

@@ -1,5 +1,5 @@
-"""Why a tracklet may be in error: the reasons by name, and from their measures to scores between 0
-and 1."""
+"""The reasons why a tracklet may be in error, by name, and scores from 0 to 1 from their
+measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""A few frames of every tracklet, looked at one tracklet after the other: only small numbers are
-kept."""
+"""Appearance of a few frames of every tracklet, one tracklet at a time to bound memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
