@@ -1,5 +1,5 @@
-"""The images of a raw tree: each read once, verified, hashed, measured and, unless it stays where
-it is, copied.
+"""Copies the images of a raw tree: each is read once, verified, hashed and measured, and copied
+unless it stays in place.
 
     names in the order of the tree --two threads--> bytes --> SHA-256, kind, size, copy --> parts
     that survive a kill

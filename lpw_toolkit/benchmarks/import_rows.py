@@ -1,5 +1,4 @@
-"""What a reader found, as rows: tracklets in the order of the tables, an image to each row, and the
-tables."""
+"""Turns what a reader found into tables: tracklets in table order, one row per image."""
 
 import hashlib
 import json

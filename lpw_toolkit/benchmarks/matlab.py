@@ -1,5 +1,4 @@
-"""One matrix of whole numbers from a MATLAB file (version 5 to 7.2): a named variable of a known
-shape.
+"""Reads one integer matrix of a known shape from a MATLAB file (version 5 to 7.2).
 
 Why our own: one changed byte ends `scipy.io.loadmat` with a segmentation fault (such a file is in
 tests/benchmarks/test_matlab.py), and it unpacks as much as a file asks for.

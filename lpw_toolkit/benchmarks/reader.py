@@ -1,4 +1,4 @@
-"""The contract of a reader: a raw tree goes in, tracklets and splits come out. Readers are files in
+"""The contract of a benchmark reader: a raw tree in, tracklets and splits out. Readers are files in
 `readers/`."""
 
 import json

@@ -1,5 +1,5 @@
-"""Frames through a network: batches cut by frame number, several in batch, results in the order of
-the frames."""
+"""Runs frames through a network: batches by frame number, several in flight, results in frame
+order."""
 
 import time
 from collections import deque

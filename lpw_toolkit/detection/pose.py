@@ -1,5 +1,5 @@
-"""Key points of the person on a crop, by a YOLO pose model: the most confident person of
-each image, COCO's 17 points."""
+"""Key points of the person on a crop, by a YOLO pose model: the most confident person, COCO's 17
+points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

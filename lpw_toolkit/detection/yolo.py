@@ -1,5 +1,5 @@
-"""A YOLO network cut down to what persons need: dense person scores, boxes only where a score
-counts.
+"""A YOLO network reduced to the person class: dense scores, and boxes only for cells with a high
+score.
 
 A sixth of a YOLO detector's arithmetic goes into the boxes of cells that no score will ever select.
 Here the graph ends at the scores and the feature maps, and the box branch, which sees 5 x 5 cells,

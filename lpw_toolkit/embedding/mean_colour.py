@@ -1,5 +1,4 @@
-"""What mean colour alone says of a tracklet: the baseline that anything learned has to stand
-above."""
+"""Mean colour as an embedding: the baseline that a learned one must beat."""
 
 import numpy as np
 from numpy.typing import NDArray

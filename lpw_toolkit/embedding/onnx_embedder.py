@@ -1,4 +1,4 @@
-"""A re-identification model in ONNX: opened, checked, compiled and run once."""
+"""Opens, checks and compiles an ONNX re-identification model, and runs it once."""
 
 from dataclasses import dataclass
 from pathlib import Path

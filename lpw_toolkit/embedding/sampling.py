@@ -1,5 +1,5 @@
-"""Which frames of a tracklet make a clip, and which tracklets make a batch: numbers only, no
-images, no torch.
+"""Samples the frames of a clip and the tracklets of a batch: index arithmetic without images or
+torch.
 
 Everything drawn is a function of (seed, epoch, place in the epoch): how many workers there are
 changes nothing.

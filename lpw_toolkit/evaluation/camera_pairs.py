@@ -1,4 +1,5 @@
-"""Training vectors as two views of the same persons, and the covariances of their differences."""
+"""Training vectors as two camera views of the same persons, and the covariances of their
+differences."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,4 @@
-"""How vectors are compared: a metric, learned where it has to be, principal components, re-ranking;
-and in words."""
+"""Builds the distance of an evaluation: metric, PCA, re-ranking, and its description in words."""
 
 from dataclasses import dataclass, field, replace
 

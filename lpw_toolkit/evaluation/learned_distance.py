@@ -1,4 +1,4 @@
-"""Distances by name: plain ones, and metrics that are learned from training tracklets.
+"""Distances by name: plain ones, and metrics learned from training tracklets.
 
 A learned metric is a plug-in: one file in `metric_learning/` that fulfils `MetricLearner`.
 """

@@ -1,5 +1,4 @@
-"""Rows of metrics as a table for people and machines, with the lock: what must not be compared
-stands apart."""
+"""Formats rows of metrics as tables; rows that must not be compared are kept apart (the lock)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""Training part, queries and gallery in a form that has one split, and the whole numbers that
-old tools want for names.
+"""Roles of tracklets in a form with one split (training, query, gallery), and the integer names
+that old tools need.
 
 The numbers exist only in exported files; `format_mapping` writes beside them which id each one
 stands for.

@@ -1,5 +1,4 @@
-"""Files that grow by whole, durable lines: what was acknowledged is never lost, and nothing else is
-written over."""
+"""Append-only files of whole, durable lines: an acknowledged line is never lost or overwritten."""
 
 import errno
 import fcntl

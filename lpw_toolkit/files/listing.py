@@ -1,5 +1,5 @@
-"""The only place that lists a folder: sorted, number-aware, the same on every file system and in
-every locale.
+"""Lists folders: sorted with numbers in numeric order, the same on every file system and in every
+locale.
 
 Folders are opened as every file is (`opening`): a link on the way to one is refused, a link in one
 is named only.

@@ -1,5 +1,5 @@
-"""The one door out: a fresh temporary file beside the target, fsync, rename, fsync of the folder;
-no link is followed.
+"""Writes every file atomically: a fresh temporary file beside the target, fsync, rename, fsync of
+the folder; no link is followed.
 
 The folder is opened component by component and held open; everything happens within it. A temporary
 file has a name that nobody can foresee, and must not exist.

@@ -1,5 +1,4 @@
-"""What an ONNX file holds, read without a runtime and strictly: a model is complete in its file,
-and ends.
+"""Parses an ONNX file strictly and without a runtime: the model is complete in its file, and ends.
 
 Runtimes read what protobuf forgives (tags whose high bits are dropped, groups, tensors in two
 parts): here whatever a writer of ONNX never makes is refused, so that nobody reads more in the file

@@ -1,5 +1,5 @@
-"""Follows a pickle of tensors without building any: which storages it names, and whether each
-tensor fits in its own.
+"""Walks a pickle of tensors without building any: checks the storages it names and the extent of
+each tensor.
 
 The instructions are those that torch's own restricted reader knows; names stand for themselves and
 are never imported.

@@ -1,5 +1,5 @@
-"""What a PyTorch file would take to load, found without loading: its storages, and the tensors in
-them.
+"""Computes what a PyTorch file would take to load, without loading it: its storages and their
+tensors.
 
 A file of a few bytes may ask for any amount of memory: members that unpack, storages and tensors
 larger than what is there, constructors with large arguments. Whatever `torch.save` does not write

@@ -1,4 +1,4 @@
-"""Tar archives, read header by header with bounds on each.
+"""Reads tar archives header by header, with bounds on each header.
 
 Why our own: `tarfile` keeps an object for each member and reads extended headers of any size into
 memory.

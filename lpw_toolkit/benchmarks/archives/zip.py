@@ -1,4 +1,4 @@
-"""Zip archives, read from their own list of contents with bounds on each entry.
+"""Reads zip archives from their own directory, with bounds on each entry.
 
 Why our own: `zipfile` keeps about a kilobyte for each member (MARS: 1 GB; here 100 MB) and trusts
 sizes until it reads. Members that overlap, are encrypted, links, of a false size or named twice are
