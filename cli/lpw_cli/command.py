@@ -1,4 +1,5 @@
-"""The one kind of command: its options become one frozen dataclass, and each is used or refused.
+"""The `click` command class that all commands share: its options fill one frozen dataclass, and an
+option that would be ignored is refused.
 
 An option says where it belongs, and that one line groups it in `--help` and refuses it elsewhere:
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, made from the configuration they fill."""
+"""Options that several commands share, generated from the dataclasses that they fill."""
 
 import dataclasses
 import inspect

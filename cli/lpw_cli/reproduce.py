@@ -1,4 +1,4 @@
-"""`lpw reproduce`: the paper's tables, ours beside them."""
+"""`lpw reproduce`: the tables of the paper, with our results beside them."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""What the commands print: the one way to the terminal, where a name from elsewhere is only ever
-shown.
+"""Output of the commands: the only way to the terminal, where untrusted names are escaped.
 
 Results go to standard output; notes, progress and errors to standard error. With `--json` the
 result is one line of JSON, and each line on standard error is JSON too.

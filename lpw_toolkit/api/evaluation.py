@@ -1,4 +1,4 @@
-"""Re-identification metrics of plain arrays, and of a dataset's embeddings."""
+"""Re-identification metrics from plain arrays or from the embeddings of a dataset."""
 
 import os
 from pathlib import Path

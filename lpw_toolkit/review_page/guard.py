@@ -1,5 +1,5 @@
-"""Who may ask the server of the page anything: nobody but the page itself, opened by the person at
-this machine.
+"""Access control of the review server: only the page itself, opened by the user of this machine,
+may send requests.
 
 A server on 127.0.0.1 can be reached by every page that the browser shows and by every user of the
 machine. So each request needs the secret of this run (in a cookie that other sites cannot send),

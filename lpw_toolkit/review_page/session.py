@@ -1,5 +1,5 @@
-"""What the page asks and decides, without a word about how it gets there: one review, its queue and
-its tracklets."""
+"""One review without its transport: the requests and decisions of the page, the queue and the
+tracklets."""
 
 import threading
 from collections.abc import Iterable

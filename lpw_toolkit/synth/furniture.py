@@ -1,5 +1,4 @@
-"""Paints what stands in the street and hides people: lamp posts, trees, cars, kiosks, benches and
-the like."""
+"""Paints the street furniture that occludes people: lamp posts, trees, cars, kiosks, benches."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""From truth to what a detector reports: misses, false boxes, jitter, merged, partial and double
+"""Simulates a detector on ground truth: misses, false boxes, jitter, merged, partial and double
 boxes, scores."""
 
 from dataclasses import dataclass

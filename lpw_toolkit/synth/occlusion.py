@@ -1,5 +1,5 @@
-"""How much of the walkers is hidden, told from rectangles alone, and which furniture goes so that
-it is enough."""
+"""Computes how much of the walkers is occluded, from rectangles alone, and removes furniture until
+the level is right."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
-"""Puts the walkers into the street, frame by frame, nearest last, and counts the pixels that stay
-visible."""
+"""Renders the street frame by frame, nearest walker last, and counts the visible pixels of each
+person."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

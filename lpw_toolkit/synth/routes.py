@@ -1,5 +1,5 @@
-"""Who walks where and when: paths over the ground of each camera, timetables, gait and direction of
-sight."""
+"""Routes of the walkers: paths over the ground of each camera, timetables, gait and view
+direction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

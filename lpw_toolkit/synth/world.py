@@ -1,4 +1,4 @@
-"""The ground that cameras look at and what stands on it: geometry without pictures.
+"""The geometry of a street: camera, ground, furniture and walks, without pictures.
 
 Ground coordinates are metres in each camera's own frame: `x` to the right, `z` away from the
 camera, feet at height 0. The camera looks level at the horizon row, so a person's height in pixels

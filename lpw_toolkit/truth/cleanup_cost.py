@@ -1,5 +1,4 @@
-"""Tracklets against ground truth: what they hold, and the seconds of human work that make a clean
-set of them.
+"""Scores tracklets against ground truth: purity, and the seconds of human work to clean them.
 
 Per frame, boxes and counted ground-truth boxes are matched by optimal assignment (the largest sum
 of overlaps) among the pairs whose IoU reaches the threshold. The person of a box is the

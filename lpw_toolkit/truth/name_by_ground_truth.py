@@ -1,4 +1,4 @@
-"""Tracklets named by ground truth, and a split of these persons: it stands in for a person who
+"""Names tracklets by ground truth and draws a split of these persons, in place of a person who
 cleans and identifies.
 
 Where truth exists, as on a synthetic street, a built dataset can be learned from and tested without

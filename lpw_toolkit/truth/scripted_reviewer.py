@@ -1,5 +1,5 @@
-"""A reviewer who knows the truth: for the demo, and to measure what a review finds and what it
-costs.
+"""A scripted reviewer who knows the ground truth: for the demo, and to measure what a review finds
+and costs.
 
 Everything that it decides goes through the same log as a person's decisions, under the name of a
 rule.

@@ -1,5 +1,5 @@
-"""The parent's side of the decoding process: start, messages, the ring of images in shared
-memory, end.
+"""The parent's side of the decoding process: start, messages, the ring of images in shared memory,
+end.
 
 Messages are JSON lines on the child's standard output. Standard input carries single bytes back:
 one for each image that was used up, one when the ring was enlarged; its end tells the child to

@@ -1,5 +1,5 @@
-"""From what the user gives (a folder, a video, an image sequence) to a list of sources with scene
-and camera.
+"""Finds the sources in what the user gives (a folder, a video, an image sequence), with scene and
+camera.
 
 Three ways name scene and camera: the path (`scen1/view2.mp4`, `scen1/view2/part3.mp4`,
 `scen1_view2.avi`), a layout (`{scene}/{camera}_{date}.mp4`), or a `cameras.csv`. Where nothing

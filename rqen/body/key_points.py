@@ -1,5 +1,4 @@
-"""Where the joints are on the images of a dataset: read from a table of landmarks, or found by a
-pose model."""
+"""Joints on the images of a dataset: read from a table of landmarks, or found by a pose model."""
 
 import csv
 import re

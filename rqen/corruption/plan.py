@@ -1,4 +1,5 @@
-"""Which frames are corrupted, where and how: a pure function of labels, sizes and a seed.
+"""Plans a corruption: which frames, which region and how. A pure function of labels, sizes and a
+seed.
 
 Each tracklet draws from a generator of its own, (seed, draw, its row): leaving some out changes
 nothing for others.

@@ -1,5 +1,5 @@
-"""Batches of a run: batch i is a function of (seed, i) alone, so that a stopped run goes on with
-the same ones.
+"""Batches of a run: batch i is a function of (seed, i) alone, so that a resumed run sees the same
+ones.
 
 A process of several takes its share of each batch: whole persons of P x K sets, its own triplets,
 its own frames.

@@ -1,4 +1,4 @@
-"""Tracklets through a trained network: all frames, streamed, one vector each, with the score of
+"""Embeds tracklets with a trained network: all frames, streamed, one vector each, with the score of
 every region."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a trained run says of a dataset: vectors, vectors of one region, scores of every region, and
+"""The outputs of a trained run on a dataset: vectors, vectors of one region, region scores, and
 figures."""
 
 from collections.abc import Callable

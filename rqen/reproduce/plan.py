@@ -1,4 +1,4 @@
-"""What is to be run for a table: every row with its training, its test and all that determines its
+"""The plan of a table: every row with its training, its test and all settings that determine its
 figures.
 
     table x seeds x splits x rows -> items, each with the run it needs, a file for its result and

@@ -1,5 +1,5 @@
-"""Results of rows as files, one each, published whole: a second start reads what the first one had
-done."""
+"""Results of rows, one file each, written atomically, so that a second start reuses finished
+rows."""
 
 import json
 from collections.abc import Iterable

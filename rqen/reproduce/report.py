@@ -1,4 +1,4 @@
-"""Ours beside the paper's: one line per method, `-` for what was not run, a mark at what is
+"""The report: our results beside the paper's, one line per method, `-` where not run, a mark where
 doubtful."""
 
 from collections.abc import Sequence

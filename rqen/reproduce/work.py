@@ -1,5 +1,4 @@
-"""One row after the other: train if its run is not complete, embed, rank, publish. What is done is
-not done again."""
+"""Runs the rows one by one: train if needed, embed, rank, write. Finished rows are not repeated."""
 
 import json
 import time

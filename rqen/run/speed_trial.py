@@ -1,5 +1,5 @@
-"""How this machine runs a network fastest: a short trial of precisions, layouts and CUDA graphs,
-kept with the run."""
+"""Finds the fastest way to run a network on this machine: a short trial of precisions, layouts and
+CUDA graphs, stored with the run."""
 
 import copy
 import gc

@@ -1,4 +1,4 @@
-"""Training, read from top to bottom: what is asked, what is drawn, one step, what is kept.
+"""The training loop, readable from top to bottom: settings, sampling, one step, checkpoints.
 
     batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a
     checkpoint and the log

@@ -1,5 +1,4 @@
-"""A validation set of persons who do not train: drawn from the training persons by seed, ranked
-every so often."""
+"""Validation on persons that are held out of training: drawn by seed, ranked every so often."""
 
 from dataclasses import dataclass, field
 
