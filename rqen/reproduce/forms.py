@@ -1,4 +1,4 @@
-"""A report as text: for the terminal, Markdown, LaTeX or JSON."""
+"""Formats a report as text, Markdown, LaTeX or JSON."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -5,7 +5,7 @@ import doctest
 import pytest
 
 from lpw_toolkit.evaluation import table_writer
-from lpw_toolkit.evaluation.metrics_table import Line, format_table
+from lpw_toolkit.evaluation.metrics_table import MetricsLine, format_table
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
     write_csv,
@@ -49,5 +49,5 @@ def test_both_users_guard_it(name: str) -> None:
     text = ("dataset_digest", "dataset", "protocol", "gallery", "junk_rule", "ap_form",
             "frames_used", "split_source", "splits", "distance", "split")  # fmt: skip
     counts = {"n_query": 1, "n_gallery": 1, "n_skipped": 0}
-    line = Line({**dict.fromkeys(text, "x"), **counts, "model": name}, {"map": 0.5}, {})
+    line = MetricsLine({**dict.fromkeys(text, "x"), **counts, "model": name}, {"map": 0.5}, {})
     assert f"{{}}{name} & x & 50.0" in format_table([line], form="latex")
