@@ -90,7 +90,7 @@ def open_backbone(options):
 """
 
 
-def test_the_table_names_every_folder_with_its_contract_and_its_test():
+def test_the_table_names_every_folder_with_its_contract_and_its_test() -> None:
     found = set()
     for kind, folder, contract, test in ROWS:
         module = importlib.import_module(contract.replace("/", "."))
