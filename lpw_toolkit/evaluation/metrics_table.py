@@ -13,7 +13,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
-    format_csv,
+    format_csv_table,
     format_latex,
     format_markdown,
     format_markdown_list,
@@ -305,7 +305,7 @@ def _format_csv(lines: Sequence[MetricsLine], _: Sequence[str]) -> str:
     records = _records(lines)
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(column, "") for column in columns] for record in records]
-    return format_csv([columns, *rows])
+    return format_csv_table([columns, *rows])
 
 
 def _format_json(

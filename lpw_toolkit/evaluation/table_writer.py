@@ -88,6 +88,6 @@ def format_latex(table: TextTable, below: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def format_csv(rows: Sequence[Sequence[object]]) -> str:
+def format_csv_table(rows: Sequence[Sequence[object]]) -> str:
     """Comma-separated rows, titles first, without a last line feed; numbers stay numbers."""
     return format_csv(rows).rstrip("\n")
