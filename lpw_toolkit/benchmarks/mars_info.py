@@ -24,14 +24,14 @@ Table = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Queries:
-    """The tracks that ask, each as one of the tracks of its person and camera.
+    """The query tracks, each as one of the tracks of its person and camera.
 
     Attributes:
         person, camera: of the track.
         place: its 0-based place among the tracks of that person and camera, in the order of the
             table.
         of: how many those are.
-        keys: of the tracks, where the official list tells them.
+        keys: of the tracks, where the official list has them.
         source: where all this comes from.
     """
 
@@ -44,7 +44,7 @@ class Queries:
 
     @property
     def digest(self) -> str:
-        """The same for the same queries, whichever file told them."""
+        """Equal for the same queries, whichever file they come from."""
         return digest_facts([self.person, self.camera, self.place, self.of])
 
 

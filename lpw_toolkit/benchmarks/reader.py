@@ -76,7 +76,7 @@ class RawTracklet:
 
 @dataclass(frozen=True)
 class Splits:
-    """Who trains, asks and answers.
+    """The training part, queries and gallery of each split.
 
     Attributes:
         source: where this comes from, such as `manifests/prid2011/splits.json` or `drawn with seed

@@ -103,11 +103,11 @@ def check_dataset(
 
     Args:
         incremental: skip images that were verified before and did not change since (size, times,
-            inode). Without it, everything is read again; only a full check that was interrupted
-            goes on where it stopped.
+            inode). Without it, everything is read again; only an interrupted full check
+            resumes.
         state: folder for the list of verified images, for a dataset that cannot be written to;
             otherwise `.lpw/`.
-        images: whether to look at the images at all.
+        images: whether to check the images too.
 
     Errors: LpwError when there is no dataset at `root` or `state` cannot be written. A damaged
     dataset is no error but a report. KeyboardInterrupt passes through after the state is saved.

@@ -39,8 +39,8 @@ class EmbeddingFacts:
 
     Attributes:
         model: what made it, such as `osnet_x0_25_msmt17`.
-        checkpoint_sha256: of the weights (hex); None where nobody said.
-        dataset_digest: of the dataset whose images went in; None where nobody said.
+        checkpoint_sha256: of the weights (hex); None if unknown.
+        dataset_digest: of the dataset whose images went in; None if unknown.
         frames_used: which frames of each tracklet, such as `all`.
     """
 
@@ -59,7 +59,7 @@ class Embeddings:
             where not present.
         present: (N,) whether the tracklet has a vector.
         facts: where they come from.
-        notes: what a reader of the numbers should know (rounding, pooling, facts that nobody said).
+        notes: what a reader of the numbers should know (rounding, pooling, missing facts).
     """
 
     vectors: Floats

@@ -19,7 +19,7 @@ class TrainingVectors:
 
     Attributes:
         features: (n, D).
-        person: (n,) codes; rows below 0 show nobody named and are left out.
+        person: (n,) codes; rows below 0 have no named person and are left out.
         camera: (n,) codes.
     """
 

@@ -34,7 +34,7 @@ Span = tuple[int, int]
 
 
 def label_frames(dataset: Dataset, truth: Path) -> dict[str, Ints]:
-    """The person (n_frames,) in every frame of each tracklet, -1 for nobody.
+    """The person (n_frames,) in every frame of each tracklet, -1 for no person.
 
     Args:
         truth: folder with one MOT text for each video, named as it.

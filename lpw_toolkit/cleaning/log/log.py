@@ -321,7 +321,7 @@ def open_log(
     Args:
         folder: `cleanup` of the dataset, or one elsewhere where the dataset cannot be written to.
 
-    Errors: LpwError for a name that is none, a second writer, or where the system refuses (a
+    Errors: LpwError for an invalid reviewer name, a second writer, or where the system refuses (a
     read-only dataset); MismatchError for a log that is not what it was when it was written.
     """
     try:

@@ -49,7 +49,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     n is the frame number in the video where it is known and rises within the folder; otherwise it
     counts from 1.
 
-    Errors: LpwError when OUT is not empty or nobody is named; CorruptCropError. Then nothing is
+    Errors: LpwError when OUT is not empty or no person is named; CorruptCropError. Then nothing is
     left behind.
     """
     folders, ranges, tally = _sort_into_folders(dataset), FrameRanges(dataset), Tally()
