@@ -126,7 +126,7 @@ class ReproducePlan:
 
 
 def make_plan(request: ReproduceRequest) -> ReproducePlan:
-    """Checks the request and lists its runs. Errors: LpwError in one line, before anything is run."""
+    """Checks the request and lists its runs. Errors: LpwError, before anything is run."""
     rows = choose_rows(request.table, request.methods, onnx=request.onnx is not None)
     refuse_inside_dataset(request.out)
     _check_seeds(request.seeds)

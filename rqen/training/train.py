@@ -218,7 +218,7 @@ class Runner:
         if self.job.tensorboard:
             publish_events(self.job.out, rows, iteration)
         flat, best = run_folder.flatten_optimiser(self.optimiser), self.best
-        state = run_folder.State(
+        state = run_folder.TrainState(
             iteration,
             self.network.state_dict(),
             flat,
@@ -237,7 +237,7 @@ class Runner:
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
-        run_folder.complete_run(out, run_folder.State(kept["iteration"], model, {}), kept)
+        run_folder.complete_run(out, run_folder.TrainState(kept["iteration"], model, {}), kept)
 
 
 def _agree_on_run(

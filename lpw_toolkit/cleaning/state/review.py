@@ -187,7 +187,7 @@ def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) 
             are read too.
 
     Errors: LpwError for an invalid reviewer name, a second process of the same reviewer, or a
-    read-only place; MismatchError for a log, of whomever, that is not what it was when it was written.
+    read-only place; MismatchError for a log that differs from what was written.
     """
     base = read_base(dataset)
     log = open_log(log_folder(dataset, elsewhere), reviewer, base.digest)

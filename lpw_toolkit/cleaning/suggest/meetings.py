@@ -1,7 +1,7 @@
 """Meetings of two persons and the signals there: mixed tracklets nearly always mix at a meeting.
 
-A jump, an appearance change or a missing frame is common and mostly harmless; beside somebody else it
-is a suspicion.
+A jump, an appearance change or a missing frame is common and mostly harmless, but suspicious
+beside another person.
 """
 
 from itertools import pairwise
@@ -58,8 +58,8 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
 def measure_appearance(
     positions: Ints, changes: AppearanceChanges, near: Floats, missing: Floats, jump: Floats
 ) -> tuple[list[float], list[int]]:
-    """How much the appearance of one tracklet changes where it meets others, across gaps, and where its
-    box jumps.
+    """How much the appearance of one tracklet changes where it meets others, across gaps, and
+    where its box jumps.
 
     Args:
         positions: (K,) frames that were looked at.
