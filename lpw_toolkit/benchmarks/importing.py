@@ -149,7 +149,7 @@ def _report_mismatches(
     _say_all(lines, "differs", say)
     if lines and not config.allow_partial:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        hint = "complete it, or go on with --allow-partial, which records it"
+        hint = "complete it, or continue with --allow-partial, which records it"
         raise MismatchError(
             config.raw, f"{show_name(lines[0])}{more}", "the published counts", hint
         )
@@ -333,8 +333,7 @@ def _describe_splits(splits: Splits | None) -> dict[str, Any] | None:
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     hint = (
-        f"{'free some space' if full else 'mend that'}, then run the same command again: it goes "
-        f"on where it stopped"
+        f"{'free some space' if full else 'fix that'}, then run the same command again: it resumes"
     )
     return LpwError(
         error.filename or out, describe_os_error(error), "a folder that takes files", hint

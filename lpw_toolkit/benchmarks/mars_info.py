@@ -159,7 +159,7 @@ def read_queries(
     persons = {row for row, person in enumerate(table[:, 2].tolist()) if person > 0}
     odd = [row + 1 for row in rows.tolist() if row not in persons]
     if odd or len(set(rows.tolist())) != len(rows):
-        got = f"row {odd[0]}, which is none of a person" if odd else "a row twice"
+        got = f"row {odd[0]}, which belongs to no person" if odd else "a row twice"
         raise LpwError(
             name,
             got,

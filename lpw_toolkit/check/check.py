@@ -295,7 +295,7 @@ def _open_state(
                 folder, found, "a folder that can be written", "choose another one"
             ) from error
         report.notes.append(
-            f"{file.parent} cannot be written ({found}): give `--state DIR` to go on after a break"
+            f"{file.parent} cannot be written ({found}): give `--state DIR` to resume after a break"
         )
         return None
     return state

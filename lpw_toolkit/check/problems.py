@@ -22,7 +22,7 @@ class CheckRule(NamedTuple):
 
 _RESTORE = "restore the file from a copy or build the dataset again"
 _REBUILD = "build the dataset again with this version of lpw"
-_LOOK = "remove it if nobody needs it"
+_LOOK = "remove it if it is not needed"
 
 RULES = {
     "manifest": CheckRule("dataset.json as lpw writes it", _RESTORE),
@@ -62,7 +62,7 @@ RULES = {
     ),
     "split-twice": CheckRule("a tracklet once in each subset of a split", _REBUILD),
     "split-leak": CheckRule(
-        "a tracklet that trains neither asks nor answers in the same split", _REBUILD
+        "a training tracklet is neither query nor gallery of the same split", _REBUILD
     ),
     "split-person": CheckRule("a person who trains is never tested in the same split", _REBUILD),
     "split-tracklet": CheckRule("every tracklet of a split is in tracklets.parquet", _REBUILD),

@@ -33,7 +33,7 @@ def check_published(
             _MANIFEST,
             None,
             "published",
-            f"the benchmark {name!r:.80}, of which nothing is known",
+            f"the unknown benchmark {name!r:.80}",
             "warning",
         )
         return

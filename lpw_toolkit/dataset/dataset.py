@@ -285,11 +285,7 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
         )
     if not exists(file):
         unfinished = is_folder(root / LOCAL)
-        hint = (
-            "run the same build command again: it goes on where it stopped"
-            if unfinished
-            else "build one first"
-        )
+        hint = "run the same build command again: it resumes" if unfinished else "build one first"
         raise LpwError(root, "a folder without dataset.json", "a complete dataset", hint)
     dataset = Dataset(root, read_manifest(file))
     if verify:

@@ -203,7 +203,7 @@ def _keep_fitting(
                 dataset.root, f"no {subset} tracklet of a named person", "one at least", do
             )
     gone = {
-        "tracklets of nobody named": len(
+        "unnamed tracklets": len(
             np.unique(np.concatenate([r[nobody[r]] for r in roles.subsets().values()]))
         ),
         "distractors and junk outside the gallery": sum(

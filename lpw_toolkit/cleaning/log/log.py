@@ -286,9 +286,7 @@ class Log:
             self._file.append(data)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            do = (
-                "free some space and decide again" if full else "mend that, then open the log again"
-            )
+            do = "free some space and decide again" if full else "fix that, then open the log again"
             raise LpwError(
                 self._file.path,
                 f"{describe_os_error(error)}: nothing saved",
@@ -379,5 +377,5 @@ def request_of(entry: object) -> Request:
         return check_request(entry)
     except BadLineError as error:
         raise LpwError(
-            "decision", f"{error}", "a decision as decision.schema.json has it", "mend the page"
+            "decision", f"{error}", "a decision as decision.schema.json has it", "fix the page"
         ) from error
