@@ -43,7 +43,7 @@ Batch = list[tuple[int, bytes | None]]
 
 @dataclass(frozen=True)
 class CopiedImage:
-    """What is known of the images.
+    """Facts about the images.
 
     Attributes:
         width, height: int16 (N,) pixels; 0 for an image with a fault.

@@ -81,7 +81,7 @@ class ImportConfig:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
         dataset: the finished dataset; `facts` is what its manifest says of the import.

@@ -71,7 +71,7 @@ class BuildSettings:
 
 @dataclass
 class BuildResult:
-    """What a build made.
+    """The result of a build.
 
     Attributes:
         dataset: the finished dataset.

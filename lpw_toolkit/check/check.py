@@ -56,7 +56,7 @@ Rows = NDArray[np.int64]
 
 @dataclass
 class CheckReport:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         problems: in the order of the data: manifest, tables, rows, images.

@@ -14,7 +14,7 @@ MAX_ROWS_NAMED = 20
 
 
 class CheckRule(NamedTuple):
-    """What must hold, and what to do where it does not."""
+    """A condition, and the remedy where it fails."""
 
     expected: str
     remedy: str
@@ -123,12 +123,12 @@ class Problem:
 
     @property
     def expected(self) -> str:
-        """What must hold."""
+        """The condition that fails."""
         return RULES[self.rule].expected
 
     @property
     def remedy(self) -> str:
-        """What to do."""
+        """The remedy."""
         return RULES[self.rule].remedy
 
     def __str__(self) -> str:

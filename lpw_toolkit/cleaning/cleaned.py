@@ -61,7 +61,7 @@ class CleanOptions:
 
 @dataclass
 class Cleaned:
-    """What was made.
+    """The result of `lpw clean --apply`.
 
     Attributes:
         dataset: the new dataset.

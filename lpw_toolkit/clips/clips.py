@@ -29,7 +29,7 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """What a clip is.
+    """The settings of a clip.
 
     Attributes:
         n_frames: T; of no meaning for the sampling `all`.

@@ -14,7 +14,7 @@ PERSON, DISTRACTOR, JUNK = range(len(KINDS))
 
 @dataclass(frozen=True)
 class Labels:
-    """Whom and by which camera tracklets show.
+    """Person and camera of tracklets.
 
     Attributes:
         person: (N,) code of the person, -1 where no person is named; equal codes are equal persons.

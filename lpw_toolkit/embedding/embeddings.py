@@ -35,7 +35,7 @@ _MAX_FACT_CHARS = 200
 
 @dataclass(frozen=True)
 class EmbeddingFacts:
-    """What a file of embeddings says of itself.
+    """The metadata of a file of embeddings.
 
     Attributes:
         model: what made it, such as `osnet_x0_25_msmt17`.
@@ -69,7 +69,7 @@ class Embeddings:
 
 
 def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
-    """What a file says of itself, as the metadata of its schema."""
+    """The facts as metadata of the schema."""
     said = {f"lpw_{key}": getattr(facts, key) for key in _KEYS}
     return {key.encode(): text.encode() for key, text in said.items() if text is not None}
 

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainingVectors:
-    """What a metric learns from.
+    """Training data of a metric.
 
     Attributes:
         features: (n, D).

@@ -168,7 +168,7 @@ def _copy_images(dataset: Dataset, folder: Path) -> None:
 def _describe(
     dataset: Dataset, config: NamingConfig, halves: Halves, tracklets: pa.Table
 ) -> dict[str, Any]:
-    """What dataset.json says."""
+    """The facts for dataset.json."""
     manifest, n_nameless = dataset.manifest, tracklets["person_id"].null_count
     own = {
         "min_purity_frac": config.min_purity_frac,

@@ -104,7 +104,7 @@ def plan_cuts(labels: Ints) -> list[Span]:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What was done.
+    """The result of a scripted review.
 
     Attributes:
         n_tracklets, n_seen: in the dataset, and looked at.

@@ -58,7 +58,7 @@ class FolderTree:
         return os.path.relpath(real, self._real)
 
     def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source."""
+        """What a dataset records of its source."""
         return {"kind": self.kind, "name": Path(self._real).name}
 
     def place_of(self, name: str) -> int:

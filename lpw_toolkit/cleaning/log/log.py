@@ -69,7 +69,7 @@ class StateDigest:
 
 @dataclass(frozen=True)
 class ParsedLog:
-    """What a log holds.
+    """A parsed log.
 
     Attributes:
         name: of the file.
@@ -91,7 +91,7 @@ class ParsedLog:
 
     @property
     def repairs(self) -> list[str]:
-        """What opening the log for writing mends, in words."""
+        """What opening the log for writing repairs, in words."""
         if self.torn:
             return [
                 (
@@ -275,7 +275,7 @@ class Log:
         )
 
     def _check(self, line: bytes) -> Decision:
-        """What is written can be read. Errors: LpwError for a request that no log may hold."""
+        """Checks that the line can be read again. Errors: LpwError for an invalid request."""
         try:
             return parse_line(line)
         except BadLineError as error:

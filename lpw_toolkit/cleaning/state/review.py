@@ -78,7 +78,7 @@ class Review:
 
     @property
     def repairs(self) -> list[str]:
-        """What was mended when the log was opened, in words."""
+        """What was repaired when the log was opened, in words."""
         return self.log.repairs
 
     @property

@@ -67,7 +67,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Queue:
-    """What is to be looked at.
+    """The tracklets to review.
 
     Attributes:
         tracklet_ids: undecided tracklets, the next one first.

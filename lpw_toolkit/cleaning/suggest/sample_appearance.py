@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Appearance:
-    """What was seen of N tracklets.
+    """The appearance of N tracklets.
 
     Attributes:
         positions: of each tracklet, the frames (K,) that were looked at.

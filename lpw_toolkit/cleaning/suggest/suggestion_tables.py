@@ -22,7 +22,7 @@ MERGE, ACROSS = "merge", "cross_camera"
 
 @dataclass
 class Found:
-    """What is known of N tracklets and their F frames.
+    """Suggestions for N tracklets and their F frames.
 
     Attributes:
         scores: of each reason (N,); NaN where it cannot be told.
