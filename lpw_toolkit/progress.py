@@ -15,7 +15,7 @@ _style: Style = "auto"
 
 
 class Progress(Protocol):
-    """What a running task reports to."""
+    """The receiver of progress reports."""
 
     def advance(self, n: int = 1) -> None:
         """Says that `n` more units are done."""

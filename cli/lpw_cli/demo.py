@@ -75,7 +75,7 @@ def command(options: DemoOptions) -> None:
     """Draws a street, builds, verifies, scores, shows and cleans a dataset, trains RQEN and ranks
     persons it never saw.
 
-    Run again it goes on. The boxes come from the street's ground truth through a noise model
+    A second run resumes. The boxes come from the street's ground truth through a noise model
     (plug-in `boxes`), not from a network, and the persons' names from the truth, not from cleaning:
     this shows the tool, and proves nothing about a detector or about real people.
     """
@@ -176,7 +176,9 @@ def _train_and_rank(out: Path, named: Path, changes: list[str]) -> "list[Evaluat
         named, out / "untrained", "mean", read_recipe("demo", ("train.iterations=0",))
     )
     run = _train(named, out / "run", "rqen", recipe)
-    _say("9/9 rank", "each person who did not train asks in every camera, the other cameras answer")
+    _say(
+        "9/9 rank", "each test person is a query in every camera, the other cameras are the gallery"
+    )
     index = open_index(named)
     trial = read_trials(index.dataset)[0]
     rows = np.union1d(trial.query, trial.gallery)

@@ -249,7 +249,7 @@ def _describe_refusal(error: OSError) -> str:
     expected = "a file that can be read or written"
     if _is_about_stdout(error):
         name, expected = "standard output", "a place that takes what is printed"
-    return str(LpwError(name, describe_os_error(error), expected, "mend that and run again"))
+    return str(LpwError(name, describe_os_error(error), expected, "fix that and run again"))
 
 
 def _is_about_stdout(error: OSError) -> bool:

@@ -53,8 +53,8 @@ def apply_decisions(
         dataset: the dataset or its folder; it is not changed.
         out: dataset to be made.
         elsewhere: folder of further decisions.
-        unreviewed: `leave-out`, `keep` or `refuse` tracklets that nobody has reviewed.
-        conflicts: `refuse` to go on while decisions contradict each other, or `leave-out` the
+        unreviewed: `leave-out`, `keep` or `refuse` unreviewed tracklets.
+        conflicts: `refuse` to continue while decisions contradict each other, or `leave-out` the
             tracklets that they are about.
         min_cameras: leave out persons that fewer cameras saw.
 

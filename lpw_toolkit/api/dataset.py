@@ -59,7 +59,7 @@ class TrackletView:
 
     @property
     def person_id(self) -> str | None:
-        """Whom it shows; None where that is unknown."""
+        """The person id; None if unknown."""
         person: str | None = self.info["person_id"]
         return person
 

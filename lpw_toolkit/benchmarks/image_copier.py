@@ -43,7 +43,7 @@ Batch = list[tuple[int, bytes | None]]
 
 @dataclass(frozen=True)
 class CopiedImage:
-    """What is known of the images.
+    """Facts about the images.
 
     Attributes:
         width, height: int16 (N,) pixels; 0 for an image with a fault.
@@ -67,7 +67,7 @@ class ImageCopier:
         paths: of the copies, relative to `out`.
         out: the folder of the copies; None leaves the images where they are.
         parts: folder for finished parts, bound to all of the above.
-        part_images: images between two points from which a stopped run can go on.
+        part_images: images between two checkpoints from which a stopped run resumes.
     """
 
     tree: RawTree

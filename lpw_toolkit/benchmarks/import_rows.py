@@ -21,7 +21,7 @@ from lpw_toolkit.names import find_path_fault, fold_name, show_name
 
 @dataclass(frozen=True)
 class Kept:
-    """What is left once unusable images are out.
+    """The tracklets and rows without unusable images.
 
     Attributes:
         rows: of the import table (N,), ascending.

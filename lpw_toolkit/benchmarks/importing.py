@@ -4,8 +4,8 @@
     --> tables --> dataset.json
 
 Counts that differ from the published ones, and images that cannot be used, end the import unless
-the user allows a partial one; then they are recorded. The same command goes on where an interrupted
-one stopped.
+the user allows a partial one; then they are recorded. The same command
+resumes an interrupted import.
 """
 
 import errno
@@ -58,12 +58,12 @@ class ImportConfig:
         raw: folder or archive of the raw dataset.
         out: dataset to be made.
         in_place: leave the images where they are; `images_root` points there.
-        allow_partial: go on although counts differ or images are unusable, and record it.
+        allow_partial: continue although counts differ or images are unusable, and record it.
         options: variant and seed, for the reader.
         name, licence, consent: what the dataset says of itself; None for the benchmark's own name
             and licence note.
         restart: throw away an unfinished import with other settings.
-        part_images: images between two points from which a stopped run can go on.
+        part_images: images between two checkpoints from which a stopped run resumes.
     """
 
     benchmark: str
@@ -81,7 +81,7 @@ class ImportConfig:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import made.
+    """The result of an import.
 
     Attributes:
         dataset: the finished dataset; `facts` is what its manifest says of the import.
@@ -104,7 +104,7 @@ def import_benchmark(
     say: Callable[[str], None] = lambda line: None,
     reader: Benchmark | None = None,
 ) -> ImportResult:
-    """Makes a dataset of a raw tree; the same call again goes on where an interrupted one stopped.
+    """Makes a dataset of a raw tree; the same call again resumes an interrupted import.
 
     Args:
         say: gets one line for each thing that differs or cannot be used.
@@ -149,7 +149,7 @@ def _report_mismatches(
     _say_all(lines, "differs", say)
     if lines and not config.allow_partial:
         more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-        hint = "complete it, or go on with --allow-partial, which records it"
+        hint = "complete it, or continue with --allow-partial, which records it"
         raise MismatchError(
             config.raw, f"{show_name(lines[0])}{more}", "the published counts", hint
         )
@@ -333,8 +333,7 @@ def _describe_splits(splits: Splits | None) -> dict[str, Any] | None:
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     hint = (
-        f"{'free some space' if full else 'mend that'}, then run the same command again: it goes "
-        f"on where it stopped"
+        f"{'free some space' if full else 'fix that'}, then run the same command again: it resumes"
     )
     return LpwError(
         error.filename or out, describe_os_error(error), "a folder that takes files", hint

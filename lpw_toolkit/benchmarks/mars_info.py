@@ -24,14 +24,14 @@ Table = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Queries:
-    """The tracks that ask, each as one of the tracks of its person and camera.
+    """The query tracks, each as one of the tracks of its person and camera.
 
     Attributes:
         person, camera: of the track.
         place: its 0-based place among the tracks of that person and camera, in the order of the
             table.
         of: how many those are.
-        keys: of the tracks, where the official list tells them.
+        keys: of the tracks, where the official list has them.
         source: where all this comes from.
     """
 
@@ -44,7 +44,7 @@ class Queries:
 
     @property
     def digest(self) -> str:
-        """The same for the same queries, whichever file told them."""
+        """Equal for the same queries, whichever file they come from."""
         return digest_facts([self.person, self.camera, self.place, self.of])
 
 
@@ -159,7 +159,7 @@ def read_queries(
     persons = {row for row, person in enumerate(table[:, 2].tolist()) if person > 0}
     odd = [row + 1 for row in rows.tolist() if row not in persons]
     if odd or len(set(rows.tolist())) != len(rows):
-        got = f"row {odd[0]}, which is none of a person" if odd else "a row twice"
+        got = f"row {odd[0]}, which belongs to no person" if odd else "a row twice"
         raise LpwError(
             name,
             got,

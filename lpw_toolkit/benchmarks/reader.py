@@ -18,7 +18,7 @@ class Tree(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
 
     @property
     def names(self) -> list[str]:
@@ -31,7 +31,7 @@ class Tree(Protocol):
 
 @dataclass(frozen=True)
 class Facts:
-    """What is published about a dataset (`manifests/<name>/facts.json`).
+    """The published facts about a dataset (`manifests/<name>/facts.json`).
 
     Attributes:
         name: of the plug-in and its manifest folder.
@@ -76,7 +76,7 @@ class RawTracklet:
 
 @dataclass(frozen=True)
 class Splits:
-    """Who trains, asks and answers.
+    """The training part, queries and gallery of each split.
 
     Attributes:
         source: where this comes from, such as `manifests/prid2011/splits.json` or `drawn with seed
@@ -96,7 +96,7 @@ class Splits:
 
 @dataclass
 class RawDataset:
-    """What a reader found in a tree.
+    """The contents of a raw tree, as a reader found them.
 
     Attributes:
         tracklets: in any order.
@@ -129,7 +129,7 @@ class ReadOptions:
 
 
 class Benchmark(Protocol):
-    """What each file of this folder provides."""
+    """The interface of each file in `readers/`."""
 
     FACTS: Facts
 

@@ -71,7 +71,7 @@ class BuildSettings:
 
 @dataclass
 class BuildResult:
-    """What a build made.
+    """The result of a build.
 
     Attributes:
         dataset: the finished dataset.
@@ -375,9 +375,7 @@ def _problems_of(dataset: Dataset) -> list[str]:
 
 def _system_error(out: Path, error: OSError) -> LpwError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    do = (
-        f"{'free some space' if full else 'mend that'}, then run the same command again: it resumes"
-    )
+    do = f"{'free some space' if full else 'fix that'}, then run the same command again: it resumes"
     return LpwError(
         error.filename or out, describe_os_error(error), "a folder that takes files", do
     )

@@ -56,7 +56,7 @@ Rows = NDArray[np.int64]
 
 @dataclass
 class CheckReport:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         problems: in the order of the data: manifest, tables, rows, images.
@@ -103,11 +103,11 @@ def check_dataset(
 
     Args:
         incremental: skip images that were verified before and did not change since (size, times,
-            inode). Without it, everything is read again; only a full check that was interrupted
-            goes on where it stopped.
+            inode). Without it, everything is read again; only an interrupted full check
+            resumes.
         state: folder for the list of verified images, for a dataset that cannot be written to;
             otherwise `.lpw/`.
-        images: whether to look at the images at all.
+        images: whether to check the images too.
 
     Errors: LpwError when there is no dataset at `root` or `state` cannot be written. A damaged
     dataset is no error but a report. KeyboardInterrupt passes through after the state is saved.
@@ -295,7 +295,7 @@ def _open_state(
                 folder, found, "a folder that can be written", "choose another one"
             ) from error
         report.notes.append(
-            f"{file.parent} cannot be written ({found}): give `--state DIR` to go on after a break"
+            f"{file.parent} cannot be written ({found}): give `--state DIR` to resume after a break"
         )
         return None
     return state

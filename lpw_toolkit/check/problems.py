@@ -14,7 +14,7 @@ MAX_ROWS_NAMED = 20
 
 
 class CheckRule(NamedTuple):
-    """What must hold, and what to do where it does not."""
+    """A condition, and the remedy where it fails."""
 
     expected: str
     remedy: str
@@ -22,7 +22,7 @@ class CheckRule(NamedTuple):
 
 _RESTORE = "restore the file from a copy or build the dataset again"
 _REBUILD = "build the dataset again with this version of lpw"
-_LOOK = "remove it if nobody needs it"
+_LOOK = "remove it if it is not needed"
 
 RULES = {
     "manifest": CheckRule("dataset.json as lpw writes it", _RESTORE),
@@ -62,7 +62,7 @@ RULES = {
     ),
     "split-twice": CheckRule("a tracklet once in each subset of a split", _REBUILD),
     "split-leak": CheckRule(
-        "a tracklet that trains neither asks nor answers in the same split", _REBUILD
+        "a training tracklet is neither query nor gallery of the same split", _REBUILD
     ),
     "split-person": CheckRule("a person who trains is never tested in the same split", _REBUILD),
     "split-tracklet": CheckRule("every tracklet of a split is in tracklets.parquet", _REBUILD),
@@ -123,12 +123,12 @@ class Problem:
 
     @property
     def expected(self) -> str:
-        """What must hold."""
+        """The condition that fails."""
         return RULES[self.rule].expected
 
     @property
     def remedy(self) -> str:
-        """What to do."""
+        """The remedy."""
         return RULES[self.rule].remedy
 
     def __str__(self) -> str:

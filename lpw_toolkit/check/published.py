@@ -33,7 +33,7 @@ def check_published(
             _MANIFEST,
             None,
             "published",
-            f"the benchmark {name!r:.80}, of which nothing is known",
+            f"the unknown benchmark {name!r:.80}",
             "warning",
         )
         return
@@ -64,7 +64,7 @@ def check_published(
 
 
 def _recorded(said: dict[str, Any]) -> list[str]:
-    """What the import was allowed to go on with."""
+    """The differences that the import was allowed to accept."""
     lines = said.get("mismatches")
     recorded = [str(line) for line in lines] if isinstance(lines, list) else []
     dropped = said.get("dropped")

@@ -67,7 +67,7 @@ def check_split_members(splits: pa.Table, tracklets: pa.Table) -> Iterator[Probl
 
 
 def check_split_persons(splits: pa.Table, tracklets: pa.Table) -> Iterator[Problem]:
-    """Nobody trains and is tested in one split, by whatever tracklet."""
+    """No person is both trained on and tested in one split."""
     for split, names in find_leaks(splits, tracklets).items():
         found = f"{len(names)} persons on both sides of split {split} ({join_names(names, 3)})"
         yield Problem(_SPLITS, None, "split-person", found)

@@ -100,7 +100,7 @@ def count_checks(decisions: Iterable[Decision]) -> dict[str, tuple[int, int]]:
 
 
 def compare_reviewers(base: Base, decisions: Sequence[Decision]) -> list[Agreement]:
-    """Every two people among those who made `decisions`, by name; rules are nobody."""
+    """Every two people among those who made `decisions`, by name; rules do not count."""
     by_reviewer: dict[str, list[Decision]] = {}
     for decision in decisions:
         if not decision.is_by_rule:

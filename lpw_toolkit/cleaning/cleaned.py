@@ -44,10 +44,10 @@ _DOUBTS = ("not-same", "two-places", "two-numbers")
 
 @dataclass(frozen=True)
 class CleanOptions:
-    """What becomes of what nobody has decided.
+    """What happens to undecided pieces.
 
     Attributes:
-        unreviewed: pieces that nobody has judged are left out, kept, or a reason to refuse.
+        unreviewed: unreviewed pieces are left out, kept, or a reason to refuse.
         conflicts: where there are any, nothing is made, or the tracklets they are about are left
             out.
         min_cameras: persons seen by fewer cameras are left out; LPW has persons of two or more
@@ -61,7 +61,7 @@ class CleanOptions:
 
 @dataclass
 class Cleaned:
-    """What was made.
+    """The result of `lpw clean --apply`.
 
     Attributes:
         dataset: the new dataset.
@@ -194,7 +194,7 @@ def _iter_merged(state: State) -> Iterator[str]:
 
 
 def _leave_lonely(state: State, persons: dict[str, str], choice: _Choice, min_cameras: int) -> None:
-    """Takes out persons that too few cameras see; distractors and junk are nobody, and stay."""
+    """Takes out persons that too few cameras see; distractors and junk are no persons, and stay."""
     cameras: dict[str, set[str]] = {}
     for name in choice.rows:
         if name in persons:

@@ -161,7 +161,7 @@ class Choice(Field):
     def check(self, value: object, name: str) -> None:
         """As `Field.check`."""
         if value is not None and value not in self.names:
-            raise BadLineError(f"{name} is none of {', '.join(self.names)}")
+            raise BadLineError(f"{name} is not one of {', '.join(self.names)}")
 
     def own_schema(self) -> dict[str, Any]:
         """As `Field.own_schema`."""

@@ -21,7 +21,7 @@ MAX_TRACKLETS = 500
 
 
 class Role(StrEnum):
-    """What an operation does to the state, and (in brackets) the value that it needs for that."""
+    """The effect of an operation on the state, and (in brackets) the value that it needs."""
 
     ACCEPT = "accept"  # the piece is fine
     REJECT = "reject"  # the piece is left out (why, or None)

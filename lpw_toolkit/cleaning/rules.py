@@ -1,9 +1,8 @@
 """Automatic clean-up: rules that decide clear cases, each in its own log
 (`cleanup/auto-<rule>.jsonl`).
 
-What a rule says is a decision like any other: it can be undone, and what a person says about the
-same thing counts for more. A rule decides once: what it was told to take back, or a person has
-judged, it leaves alone when it is run again.
+A rule's decision can be undone like any other, and a person's decision on the same thing overrides
+it. A rule decides once: a second run skips what was undone and what a person has judged.
 """
 
 import uuid

@@ -14,8 +14,8 @@ class Team:
     """The people of a review.
 
     Attributes:
-        reviewers: their names; empty: whoever comes looks at everything.
-        both_frac: share of the tracklets that all of them look at, each without seeing what the
+        reviewers: their names; empty: every reviewer gets all tracklets.
+        both_frac: share of the tracklets that all of them review, each without seeing what the
             others said, 0 to 1.
 
     Errors: LpwError for names that are none or stand twice, and for a share out of range.
@@ -42,11 +42,11 @@ class Team:
             )
 
     def is_shared(self, tracklet: str) -> bool:
-        """Whether all look at `tracklet`."""
+        """Whether all reviewers get `tracklet`."""
         return bool(self.reviewers) and _draw("both", tracklet) < self.both_frac
 
     def looks_at(self, reviewer: str, tracklet: str) -> bool:
-        """Whether `reviewer` is to look at `tracklet`."""
+        """Whether `reviewer` gets `tracklet`."""
         if not self.reviewers or self.is_shared(tracklet):
             return True
         return self.reviewers[int(_draw("whose", tracklet) * len(self.reviewers))] == reviewer

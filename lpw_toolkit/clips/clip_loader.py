@@ -23,7 +23,7 @@ _PREFETCH = 2  # batches that each worker is ahead
 
 
 class ClipLoader:
-    """P x K batches, epoch after epoch, that go on exactly where they were stopped.
+    """P x K batches, epoch after epoch, that resume exactly where they were stopped.
 
     Attributes:
         epoch: of the next batch.

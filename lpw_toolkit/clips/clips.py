@@ -29,7 +29,7 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """What a clip is.
+    """The settings of a clip.
 
     Attributes:
         n_frames: T; of no meaning for the sampling `all`.
@@ -85,7 +85,7 @@ class ClipDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     `Draw`, or by a row, whose place is then its number and whose epoch is that of `set_epoch`.
 
     Attributes:
-        pids: (N,) 0, 1, … for the sorted persons of these tracklets; -1 where nobody is named.
+        pids: (N,) 0, 1, … for the sorted persons of these tracklets; -1 where no person is named.
         camids: (N,) the same for cameras.
         persons, cameras: the names behind these numbers.
 

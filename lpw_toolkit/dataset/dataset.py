@@ -4,7 +4,7 @@
 true of this machine only (where the videos lie, how far a check came) is kept in `.lpw/` and is no
 part of the dataset.
 
-Whoever opens a dataset opens what `dataset.json` names, not what lies there: its own SHA-256 covers
+Opening a dataset opens what `dataset.json` names, not what lies there: its own SHA-256 covers
 every one of its fields, among them size and SHA-256 of each table, and both are compared before
 anything is read.
 """
@@ -96,7 +96,7 @@ class Dataset:
         return table
 
     def _refuse_odd_tracklets(self, tracklets: pa.Table) -> None:
-        """Errors: MismatchError for a tracklet without frames, or of a kind that is none."""
+        """Errors: MismatchError for a tracklet without frames, or of an unknown kind."""
         least = pc.min(tracklets["n_frames"]).as_py()
         if least is not None and least < 1:
             got = f"a tracklet of {least} frames"
@@ -116,7 +116,7 @@ class Dataset:
 
     @cached_property
     def splits(self) -> pa.Table | None:
-        """Which tracklets train, ask and answer (schema.SPLITS); None where nobody has said.
+        """Training, query and gallery tracklets of each split (schema.SPLITS); None without splits.
 
         Errors: MismatchError, also for a person who both trains and is tested in one split.
         """
@@ -285,11 +285,7 @@ def open_dataset(root: Path | str, *, verify: bool = True) -> Dataset:
         )
     if not exists(file):
         unfinished = is_folder(root / LOCAL)
-        hint = (
-            "run the same build command again: it goes on where it stopped"
-            if unfinished
-            else "build one first"
-        )
+        hint = "run the same build command again: it resumes" if unfinished else "build one first"
         raise LpwError(root, "a folder without dataset.json", "a complete dataset", hint)
     dataset = Dataset(root, read_manifest(file))
     if verify:

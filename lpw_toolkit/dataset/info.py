@@ -211,7 +211,7 @@ def mean_length(row: dict[str, Any]) -> float | None:
 
 
 def count_by_cameras(tracklets: pa.Table) -> dict[str, int] | None:
-    """How many persons are seen by exactly 1, 2, … cameras; None while nobody is identified."""
+    """How many persons are seen by exactly 1, 2, … cameras; None where no person is identified."""
     persons = tracklets.filter(pc.equal(tracklets["kind"], "person")).select(
         ["person_id", "camera_id"]
     )

@@ -14,10 +14,10 @@ PERSON, DISTRACTOR, JUNK = range(len(KINDS))
 
 @dataclass(frozen=True)
 class Labels:
-    """Whom and by which camera tracklets show.
+    """Person and camera of tracklets.
 
     Attributes:
-        person: (N,) code of the person, -1 where nobody is named; equal codes are equal persons.
+        person: (N,) code of the person, -1 where no person is named; equal codes are equal persons.
         camera: (N,) code of the camera.
         kind: (N,) 0 person, 1 distractor, 2 junk (places in schema.KINDS).
     """

@@ -193,7 +193,7 @@ def _encode_places(dataset: Dataset, pack: Pack) -> bytes:
 
 
 def _refuse(dataset: Dataset, error: OSError) -> LpwError:
-    file, hint = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
+    file, hint = dataset.root / PACK_FILE, "fix that and run `lpw pack` again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         needed = sum(
             _size(dataset, path)

@@ -85,7 +85,7 @@ FRAMES = _table(
     ],
 )
 
-#: Which tracklets train, ask and answer, in each split of an imported benchmark; a tracklet may be
+#: Training, query and gallery tracklets in each split of an imported benchmark; a tracklet may be
 #: query and gallery.
 SPLITS = _table(
     "splits",

@@ -12,10 +12,10 @@ _SHIFT = 32  # a split's number above, a person's code below
 
 
 def find_leaks(splits: pa.Table, tracklets: pa.Table) -> dict[int, list[str]]:
-    """By split the persons (sorted) who train and are also asked for or answer; splits without any
-    stay out.
+    """By split the persons (sorted) who are both in training and in query or gallery; splits
+    without such persons are left out.
 
-    Tracklets that nobody is named in, distractors and junk do not count.
+    Unnamed tracklets, distractors and junk do not count.
 
     Args:
         splits: schema.SPLITS.

@@ -97,7 +97,7 @@ def safe_name(text: str) -> str:
 
 
 def name_files(texts: list[str]) -> dict[str, str]:
-    """A file name for each text, unique in any letter case; a clash gets a number."""
+    """A file name for each text, unique in any letter case; a duplicate gets a number."""
     copied: set[str] = set()
     return {text: safe_file_name(safe_name(text), copied) for text in texts}
 

@@ -1,7 +1,7 @@
 """The folder in which a dataset is built: locked by one process, resumable, and never shared.
 
 OUT/.lpw/lock          held while a build runs
-OUT/.lpw/plan.json     what is being built; the same plan goes on, another one is refused
+OUT/.lpw/plan.json     what is being built; the same plan resumes, another one is refused
 OUT/.lpw/local.json    where the videos lie on this machine (no part of the dataset)
 OUT/.lpw/parts/…       finished segments, removed when the dataset is complete
 """
@@ -34,7 +34,7 @@ class Workspace:
 
     Args:
         out: the dataset to be.
-        restart: throw away an unfinished build with other settings instead of refusing to go on.
+        restart: throw away an unfinished build with other settings instead of refusing to resume.
 
     Errors: LpwError for a folder that holds other things, is in use by another process, or cannot
     be written.

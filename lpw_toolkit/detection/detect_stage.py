@@ -35,7 +35,7 @@ _REPORT = b"lpw_report"
 
 @dataclass(frozen=True)
 class VideoDetections:
-    """What is known of one video before linking.
+    """The detections and the timeline of one video.
 
     Attributes:
         detections: schema.DETECTIONS, sorted by frame, then as the detector gave them.

@@ -63,7 +63,7 @@ class DetectorOptions:
 
 
 class VideoLike(Protocol):
-    """What a detector reads of a source (`sources.Source`)."""
+    """The fields of a source that a detector reads (`sources.Source`)."""
 
     @property
     def video_id(self) -> str:

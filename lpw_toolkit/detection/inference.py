@@ -18,7 +18,7 @@ MIN_SCORE = 0.25  # of a network's boxes, where the user gives none
 
 
 class FrameLike(Protocol):
-    """What a detector reads of a decoded frame (`video.Frame`)."""
+    """The fields of a decoded frame that a detector reads (`video.Frame`)."""
 
     @property
     def index(self) -> int:

@@ -35,12 +35,12 @@ _MAX_FACT_CHARS = 200
 
 @dataclass(frozen=True)
 class EmbeddingFacts:
-    """What a file of embeddings says of itself.
+    """The metadata of a file of embeddings.
 
     Attributes:
         model: what made it, such as `osnet_x0_25_msmt17`.
-        checkpoint_sha256: of the weights (hex); None where nobody said.
-        dataset_digest: of the dataset whose images went in; None where nobody said.
+        checkpoint_sha256: of the weights (hex); None if unknown.
+        dataset_digest: of the dataset whose images went in; None if unknown.
         frames_used: which frames of each tracklet, such as `all`.
     """
 
@@ -59,7 +59,7 @@ class Embeddings:
             where not present.
         present: (N,) whether the tracklet has a vector.
         facts: where they come from.
-        notes: what a reader of the numbers should know (rounding, pooling, facts that nobody said).
+        notes: what a reader of the numbers should know (rounding, pooling, missing facts).
     """
 
     vectors: Floats
@@ -69,7 +69,7 @@ class Embeddings:
 
 
 def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
-    """What a file says of itself, as the metadata of its schema."""
+    """The facts as metadata of the schema."""
     said = {f"lpw_{key}": getattr(facts, key) for key in _KEYS}
     return {key.encode(): text.encode() for key, text in said.items() if text is not None}
 

@@ -97,7 +97,7 @@ class PersonBatches:
     different persons remain is dropped for this epoch.
 
     Attributes:
-        persons: (N,) label of each row of the clip dataset; -1 is nobody and never drawn.
+        persons: (N,) label of each row of the clip dataset; -1 is unnamed and never drawn.
         n_persons: P.
         n_clips: K.
         seed: of every draw.

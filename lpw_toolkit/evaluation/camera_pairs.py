@@ -15,11 +15,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainingVectors:
-    """What a metric learns from.
+    """Training data of a metric.
 
     Attributes:
         features: (n, D).
-        person: (n,) codes; rows below 0 show nobody named and are left out.
+        person: (n,) codes; rows below 0 have no named person and are left out.
         camera: (n,) codes.
     """
 

@@ -181,7 +181,7 @@ def compare(
 ) -> DistanceBlocks:
     """Distances (Q, G) of a trial.
 
-    Re-ranking looks at the neighbours of every query and gallery item. A query that is in the
+    Re-ranking uses the neighbours of every query and gallery item. A query that is in the
     gallery too has itself as a neighbour, at distance 0, which takes one of its k1 places. The
     published numbers count it so; `deduplicate_queries` counts it once.
     """

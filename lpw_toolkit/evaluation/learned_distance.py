@@ -48,7 +48,7 @@ class LearningConfig:
 
 
 class MetricLearner(Protocol):
-    """What each file of `metric_learning/` provides.
+    """The interface of each file in `metric_learning/`.
 
     Attributes:
         OWN_PCA: whether the metric projects on `LearningConfig.pca_dims` principal components

@@ -62,7 +62,7 @@ class QueryGallerySplit:
 
 
 class EvaluationProtocol(Protocol):
-    """What each file of this folder provides."""
+    """The interface of each file in `protocols/`."""
 
     SPEC: ProtocolSpec
 

@@ -32,7 +32,7 @@ def name_metrics(summary: Summary) -> dict[str, float]:
 def describe_gallery(
     spec: ProtocolSpec, labels: Labels, trials: Sequence[QueryGallerySplit]
 ) -> str:
-    """What the gallery holds, counted; as a range where it differs between trials."""
+    """The counts of the gallery, as a range where they differ between trials."""
     sizes = [len(trial.gallery) for trial in trials]
     kinds = np.array(
         [np.bincount(labels.kind[trial.gallery], minlength=len(KINDS)) for trial in trials]
@@ -72,7 +72,7 @@ def describe_splits(dataset: Dataset) -> str:
 
 
 class ResultTables(NamedTuple):
-    """What an evaluation prints and writes.
+    """The output of an evaluation.
 
     Attributes:
         gallery: what the gallery holds, over all splits.

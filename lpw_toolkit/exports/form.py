@@ -31,7 +31,7 @@ SHARD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What can be asked of a form; None means its default.
+    """The options of a form; None means its default.
 
     Attributes:
         role: mot: what the text is meant as, `results` (default) or `truth`.
@@ -47,7 +47,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export made.
+    """The result of an export.
 
     Attributes:
         out: the folder.
@@ -63,7 +63,7 @@ class Exported:
 
 
 class Form(Protocol):
-    """What each file of this folder provides."""
+    """The interface of each file in `forms/`."""
 
     TITLE: str
     OPTIONS: tuple[str, ...]

@@ -134,7 +134,7 @@ class ExportRoles:
     Attributes:
         roles: tracklets that the layout holds: named persons, and in the gallery distractors and
             junk.
-        person: (N,) number of each tracklet's person, from 1; DISTRACTOR, JUNK, UNNAMED for nobody.
+        person: (N,) number of each tracklet's person, from 1; DISTRACTOR, JUNK, or UNNAMED.
         camera: (N,) number of its camera, from 1.
         lines: what was chosen or left out.
     """
@@ -148,7 +148,7 @@ class ExportRoles:
 def cast_roles(dataset: Dataset, split: int | None, limits: FormLimits) -> ExportRoles:
     """Splits as they are read or drawn, with numbers for persons and cameras.
 
-    Errors: LpwError when nobody is named, a role has no tracklet, or the limits do not hold the
+    Errors: LpwError when no person is named, a role has no tracklet, or the limits do not hold the
     dataset.
     """
     roles = read_roles(dataset, split) or draw_roles(dataset)
@@ -203,7 +203,7 @@ def _keep_fitting(
                 dataset.root, f"no {subset} tracklet of a named person", "one at least", do
             )
     gone = {
-        "tracklets of nobody named": len(
+        "unnamed tracklets": len(
             np.unique(np.concatenate([r[nobody[r]] for r in roles.subsets().values()]))
         ),
         "distractors and junk outside the gallery": sum(

@@ -1,8 +1,7 @@
 """Facts about a dataset on this machine: where its videos and external images are.
 
-It is kept in `.lpw/local.json` of the dataset, with a mark (HMAC-SHA-256) by a key that only this
-user's configuration folder holds: a file that came with somebody else's folder has no such mark and
-is not believed.
+They are kept in `.lpw/local.json` of the dataset, signed (HMAC-SHA-256) with a key that only this
+user's configuration folder holds: a file that came with another user's folder is not trusted.
 """
 
 import hashlib

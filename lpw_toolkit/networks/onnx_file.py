@@ -34,7 +34,7 @@ _CHILDREN: dict[str, dict[int, str]] = {
 _ONCE = {"training": {1, 2}, "attribute": {5, 6, 22}, "sparse": {1, 2}}
 # Nodes of onnxruntime's own that no network for images has.
 _NEVER = {"EPContext": "which names a file"} | dict.fromkeys(
-    ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"), "which goes on by itself"
+    ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"), "which runs its own loop"
 )
 _MAX_TAG = (1 << 32) - 1
 _MAX_NAME = 4096  # bytes of a name that is looked at
@@ -213,7 +213,7 @@ class _Reader:
     def _text(self, place: int, length: int) -> str:
         """A name. Errors: ValueError for a number in its place, or one without end."""
         if not 0 <= length <= _MAX_NAME:
-            raise ValueError("a name that is none")
+            raise ValueError("an invalid name")
         return self.data[place : place + length].decode("utf-8", "replace")
 
     def _iter_packed(self, place: int, length: int) -> Iterator[int]:
@@ -233,7 +233,7 @@ class _Reader:
             tag, place = _read_varint(data, place)
             number, kind = tag >> 3, tag & 7
             if tag > _MAX_TAG or number == 0:
-                raise ValueError("a tag that is none")
+                raise ValueError("an invalid tag")
             if kind == 0:
                 value, place = _read_varint(data, place)
                 yield _Field(number, value, -1)

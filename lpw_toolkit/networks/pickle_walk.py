@@ -80,7 +80,7 @@ _INSTRUCTIONS = (
 
 
 class RefusedPickleError(Exception):
-    """What was found in a file that nobody may load."""
+    """The reason why a file must not be loaded."""
 
 
 class _Name(str):

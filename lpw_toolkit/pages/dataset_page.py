@@ -35,7 +35,7 @@ _N_THREADS = 2
 
 @dataclass(frozen=True)
 class Show:
-    """What `write_show` made.
+    """The result of `write_show`.
 
     Attributes:
         page: the file to open, `out`/index.html.

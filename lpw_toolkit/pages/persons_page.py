@@ -22,7 +22,7 @@ def write_persons(
     """Writes the folder `out` with index.html as `write_show` does, but by person: only tracklets
     of named persons.
 
-    Errors: LpwError when nobody is named, and as `write_show`.
+    Errors: LpwError when no person is named, and as `write_show`.
     """
     return write_pages(
         dataset, out, order_by_person, "persons.html", single_file=single_file, max_crops=max_crops

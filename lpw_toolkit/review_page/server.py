@@ -59,7 +59,7 @@ class ServeOptions:
             free.
         elsewhere: folder for decisions on a dataset that cannot be written to.
         seed: of the places of the queue that are drawn at random.
-        team: who looks at what.
+        team: which tracklets each reviewer gets.
         checks_frac: attention checks for each tracklet, 0 to 0.5.
 
     Errors: LpwError for a reviewer who is not of the team, and for a share out of range.
@@ -87,7 +87,7 @@ def serve_review(
     """Serves the page until Ctrl-C.
 
     Args:
-        announce: is told the address for people, the one to start a browser with, and what was
+        announce: gets the address for people, the one to start a browser with, and what was
             repaired, once connections are taken.
 
     Errors: LpwError where starlette or uvicorn is missing, the port is taken, or another process

@@ -47,7 +47,7 @@ class ReviewSession:
     """One reviewer's work on a dataset; every method may be called from any thread.
 
     Args:
-        dataset: it.
+        dataset: the dataset under review.
         review: open for decisions.
         suggestions: suggestions.
         seed: of the places of the queue that are drawn at random.

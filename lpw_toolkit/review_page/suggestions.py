@@ -26,7 +26,7 @@ _PEAKS = ("change", "overlap", "jump")
 
 @dataclass(frozen=True)
 class Suggestions:
-    """The tables of suggestions; empty where nobody asked for any.
+    """The tables of suggestions; empty without `lpw clean --suggest`.
 
     Attributes:
         tables: by name, as `suggest.TABLES`.
@@ -102,7 +102,7 @@ def suggest_cuts(
 
     Args:
         reasons: as `list_reasons` gives them.
-        change: (n_frames,) how much looks change there; None where it is not known.
+        change: (n_frames,) appearance change there; None where it is unknown.
     """
     cuts = [
         r["first"]

@@ -1,8 +1,8 @@
 """A review session of a team: each reviewer's share of the tracklets, the shared ones, and
 attention checks.
 
-What all look at is shown to each as if nobody had judged it yet: agreement means nothing where one
-sees what the other said.
+Shared tracklets are shown to each reviewer as unreviewed: agreement means nothing where reviewers
+see each other's decisions.
 """
 
 import threading
@@ -30,7 +30,7 @@ from lpw_toolkit.review_page.suggestions import (
 )
 
 _N_REASONS = 3
-#: The status_code of a tracklet that somebody else looks at.
+#: The status_code of a tracklet of another reviewer.
 OTHERS = "o"
 
 
@@ -38,7 +38,7 @@ class TeamReviewSession(ReviewSession):
     """As `ReviewSession`; its numbers go on behind the tracklets with the checks.
 
     Args:
-        team: who looks at what.
+        team: which tracklets each reviewer gets.
         checks_frac: attention checks for each tracklet.
     """
 

@@ -92,7 +92,7 @@ def draw_halves(
 def check_halves(splits: Sequence[Halves], known: Collection[str], thing: object) -> None:
     """Errors: LpwError for unknown persons, for persons named twice, or that both train and are
     tested."""
-    do, known = "mend the split", set(known)
+    do, known = "fix the split", set(known)
     for number, split in enumerate(splits):
         where = f"{thing}, split {number}"
         both = sorted(set(split.train) & set(split.test))

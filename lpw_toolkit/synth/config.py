@@ -85,7 +85,7 @@ class StreetConfig:
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """What a detector makes of the truth. Lengths are fractions of the height of the box.
+    """The simulated faults of a detector. Lengths are fractions of the height of the box.
 
     The defaults follow the public detections of seven MOT15 training sequences against their ground
     truth, matched at IoU >= 0.5 (medians over the sequences): recall .83 / .75 / .53 / .33 / .13

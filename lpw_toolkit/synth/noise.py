@@ -200,7 +200,7 @@ def _double(boxes: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _draw_false(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Boxes on nobody: a few places that fire in runs of frames, and single ones anywhere."""
+    """False boxes: a few places that fire in runs of frames, and single ones anywhere."""
     persistent = config.false_per_frame * config.false_persistent_frac
     n_single = rng.poisson(config.false_per_frame - persistent, truth.n_frames)
     frames = [np.repeat(np.arange(truth.n_frames), n_single)]

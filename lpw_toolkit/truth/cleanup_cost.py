@@ -261,8 +261,8 @@ def pool(scores: Iterable[Score]) -> Score:
 
 
 def _drop_short(tracks: BoxRows, min_frames: int) -> BoxRows:
-    """What is thrown away unseen must not take a person from a tracklet that stays: it goes before
-    the matching."""
+    """Drops short tracks before the matching, so that they take no person from a tracklet that
+    stays."""
     _, inverse, counts = np.unique(tracks.track, return_inverse=True, return_counts=True)
     return tracks.select(counts[inverse] >= min_frames)
 

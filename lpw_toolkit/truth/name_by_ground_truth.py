@@ -47,7 +47,7 @@ class NamingConfig:
 def find_names(
     dataset: Dataset, truth: Path, config: NamingConfig = NamingConfig()
 ) -> list[str | None]:
-    """The person of each tracklet, row by row, such as `scen1/12`; None for nobody, or not one
+    """The person of each tracklet, row by row, such as `scen1/12`; None for no person, or not one
     alone.
 
     Args:
@@ -75,7 +75,7 @@ def name_by_truth(
     """Makes a dataset with names and one split: half of the persons train, the others are
     queries and gallery.
 
-    The same call again goes on, or finds it complete. In the test each person that two or
+    The same call again resumes, or finds it complete. In the test each person that two or
     more cameras have seen has one query in each, and all tracklets of these persons are the
     gallery. What has no name stays, outside the split.
 
@@ -168,7 +168,7 @@ def _copy_images(dataset: Dataset, folder: Path) -> None:
 def _describe(
     dataset: Dataset, config: NamingConfig, halves: Halves, tracklets: pa.Table
 ) -> dict[str, Any]:
-    """What dataset.json says."""
+    """The facts for dataset.json."""
     manifest, n_nameless = dataset.manifest, tracklets["person_id"].null_count
     own = {
         "min_purity_frac": config.min_purity_frac,

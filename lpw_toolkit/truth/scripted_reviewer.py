@@ -34,7 +34,7 @@ Span = tuple[int, int]
 
 
 def label_frames(dataset: Dataset, truth: Path) -> dict[str, Ints]:
-    """The person (n_frames,) in every frame of each tracklet, -1 for nobody.
+    """The person (n_frames,) in every frame of each tracklet, -1 for no person.
 
     Args:
         truth: folder with one MOT text for each video, named as it.
@@ -104,7 +104,7 @@ def plan_cuts(labels: Ints) -> list[Span]:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What was done.
+    """The result of a scripted review.
 
     Attributes:
         n_tracklets, n_seen: in the dataset, and looked at.

@@ -52,7 +52,7 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     if not described:
         raise LpwError(
             "",
-            f"{len(images)} images of which none can be read",
+            f"{len(images)} images, none of which can be read",
             "readable images",
             "copy them again",
         )

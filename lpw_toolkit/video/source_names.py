@@ -79,7 +79,7 @@ def claim_by_layout(layout: str, names: dict[Path, str]) -> dict[Path, Claim]:
                 "--layout",
                 f"{layout!r}, which {printable(name)!r} does not fit",
                 "a fit for all",
-                "mend it",
+                "fix it",
             )
         fields = match.groupdict()
         scene, camera = fields.pop("scene", None), fields.pop("camera")
@@ -101,7 +101,7 @@ def _compile_layout(layout: str) -> re.Pattern[str]:
         expected = (
             "fields in braces, each once, {camera} among them, as {scene}/{camera}_{date}.mp4"
         )
-        raise LpwError("--layout", repr(layout), expected, "mend it")
+        raise LpwError("--layout", repr(layout), expected, "fix it")
     pieces = _FIELD.split(layout)  # text, field, text, field, …
     pattern = "".join(
         re.escape(p) if i % 2 == 0 else f"(?P<{p}>[^/]+?)" for i, p in enumerate(pieces)
@@ -124,7 +124,7 @@ def read_cameras(table: Path, names: dict[Path, str]) -> dict[Path, Claim]:
                 where,
                 f"path {row['path']!r}, which is no video found",
                 "a path below the root",
-                "mend it",
+                "fix it",
             )
         if path in claims:
             raise LpwError(
@@ -164,13 +164,13 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
                     f"{table}, line {reader.line_num}",
                     f"{len(cells)} cells",
                     f"{len(columns)}",
-                    "mend it",
+                    "fix it",
                 )
             elif cells:
                 rows.append((reader.line_num, dict(zip(columns, cells, strict=True))))
     except (csv.Error, LongLineError) as error:
         raise LpwError(
-            f"{table}, line {reader.line_num}", str(error), "comma-separated text", "mend it"
+            f"{table}, line {reader.line_num}", str(error), "comma-separated text", "fix it"
         ) from error
     if not columns:
         raise LpwError(table, "an empty file", f"the columns {', '.join(_COLUMNS)}", "fill it in")
@@ -189,7 +189,7 @@ def _check_columns(columns: list[str], table: Path) -> list[str]:
             f"{table}, line 1",
             got,
             f"{', '.join(_COLUMNS)} and optionally start_s",
-            "mend the first line",
+            "fix the first line",
         )
     return columns
 
@@ -202,7 +202,7 @@ def _read_start(text: str, where: str) -> float | None:
     except ValueError:
         start_s = math.nan
     if not math.isfinite(start_s):
-        raise LpwError(where, f"start_s {text!r}", "seconds as a number", "mend it")
+        raise LpwError(where, f"start_s {text!r}", "seconds as a number", "fix it")
     return start_s
 
 

@@ -74,7 +74,7 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceList:
-    """What was found below a root, in natural order of the paths.
+    """The sources below a root, in natural order of the paths.
 
     Args:
         sources: the videos.

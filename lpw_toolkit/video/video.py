@@ -85,7 +85,7 @@ class VideoHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoReport(VideoHeader):
-    """What reading a source to its end has shown.
+    """The report on a source that was read to its end.
 
     Args:
         n_frames: frames delivered.
@@ -157,7 +157,7 @@ class VideoReader:
 
     @property
     def report(self) -> VideoReport:
-        """What was found so far; final once the iterator is exhausted."""
+        """The report so far; final once the iterator is exhausted."""
         return self._tally.report(self.header, ended=self._ended)
 
     def __enter__(self) -> Self:

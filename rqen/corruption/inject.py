@@ -218,7 +218,7 @@ class _Draw:
 
 
 def _describe(source: Dataset, config: CorruptionConfig, n_corrupted: int) -> dict[str, Any]:
-    """What dataset.json says."""
+    """The facts for dataset.json."""
     own = {**config.settings(), "n_corrupted": n_corrupted}
     kept = ("licence", "consent", "splits")
     return {

@@ -22,7 +22,7 @@ COVER, BLUR, DARKEN = range(3)
 
 @dataclass(frozen=True)
 class CorruptionConfig:
-    """What is injected.
+    """The settings of a corruption.
 
     Attributes:
         seed: of everything drawn.
@@ -65,7 +65,7 @@ class CorruptionConfig:
 
 @dataclass(frozen=True)
 class DonorPool:
-    """Whom patches may come from.
+    """The persons that patches may come from.
 
     Attributes:
         person: (N,) code of the person of each tracklet, -1 for tracklets without a person.
@@ -80,7 +80,7 @@ class DonorPool:
 
 @dataclass(frozen=True)
 class Corruption:
-    """What is done to M frames.
+    """The corruption of M frames.
 
     Attributes:
         frame: (M,) rows of the table of frames, ascending.

@@ -58,7 +58,7 @@ class CorruptedSets:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a run reaches for Q queries on the clean test set and K corrupted ones.
+    """The hits of a run for Q queries on the clean test set and K corrupted ones.
 
     Attributes:
         person: (Q,) whose query it is.

@@ -15,7 +15,7 @@ _N_TRIES = 100
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for each set.
+    """The random changes of each set.
 
     Attributes:
         flip: chance of the mirror image.

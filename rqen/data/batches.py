@@ -27,7 +27,7 @@ Ints = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """What one step trains on.
+    """The data of one training step.
 
     Attributes:
         images: (B, T, 3, H, W) uint8, RGB.

@@ -64,7 +64,7 @@ def name_splits(numbers: Sequence[int]) -> str:
 
 
 def list_rows(trials: Sequence[QueryGallerySplit]) -> NDArray[np.int64]:
-    """Rows (ascending) of the table of tracklets that ask or answer in any of the trials."""
+    """Rows (ascending) of the table of tracklets that are query or gallery in any trial."""
     return np.unique(
         np.concatenate([rows for trial in trials for rows in (trial.query, trial.gallery)])
     )

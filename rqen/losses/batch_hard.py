@@ -14,7 +14,7 @@ from rqen.model.network import Output
 def measure_loss(
     output: Output, person: Tensor, recipe: LossRecipe, gather: Gather | None
 ) -> dict[str, Term]:
-    """See `rqen.loss.Loss`. Mining looks at the batches of all processes."""
+    """See `rqen.loss.Loss`. Mining uses the batches of all processes."""
     vectors = F.normalize(output.raw, dim=1)
     if gather is not None:
         vectors, person = gather(vectors), gather(person)

@@ -62,7 +62,7 @@ class QualityOptions:
 
 
 class QualityView:
-    """The trained network of a run, asked about single frames.
+    """The trained network of a run, applied to single frames.
 
     Args:
         run: folder of a complete run whose frames are weighed by scores (rqen, qan).

@@ -23,7 +23,7 @@ from rqen.reproduce.rows import Row, choose_rows
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """What was asked.
+    """The request of the user.
 
     Attributes:
         table: `table2` to `table7`, `fig6`.
@@ -126,7 +126,7 @@ class ReproducePlan:
 
 
 def make_plan(request: ReproduceRequest) -> ReproducePlan:
-    """Checks what was asked and lists it. Errors: LpwError in one line, before anything is run."""
+    """Checks the request and lists its runs. Errors: LpwError, before anything is run."""
     rows = choose_rows(request.table, request.methods, onnx=request.onnx is not None)
     refuse_inside_dataset(request.out)
     _check_seeds(request.seeds)

@@ -20,7 +20,7 @@ class Row:
         cut: number of the region that is cut from the jointly trained network; None is the whole
             vector.
         metric: one of `learned_distance.list_metrics()`.
-        rerank: whether answers are re-ranked.
+        rerank: whether distances are re-ranked.
         starts: whether training starts from a run on the other dataset.
         seeded: whether another seed is another network.
     """
@@ -69,7 +69,7 @@ ROWS = {
         Row("rqen_pretrained", "RQEN, pre-trained", "rqen", starts=True),
     )
 }
-#: What a table runs when nobody names methods.
+#: The methods of a table when the user names none.
 TABLES = {
     "table2": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
     "table3": ("rqen", "qan"),

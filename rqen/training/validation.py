@@ -84,8 +84,8 @@ def name_persons(index: TrackletIndex, rows: Ints) -> list[str]:
 def validate(
     network: SetNetwork, index: TrackletIndex, held: Ints, options: SetEmbedOptions
 ) -> dict[str, float]:
-    """`val_rank1` and `val_map` (fractions): each tracklet held out asks, those by other cameras
-    answer."""
+    """`val_rank1` and `val_map` (fractions): each held-out tracklet is a query, those of other
+    cameras are its gallery."""
     vectors = embed_tracklets(network, index, held, options).vectors
     labels = read_labels(index.tracklets).take(held)
     summary = summarise(

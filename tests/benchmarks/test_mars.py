@@ -194,7 +194,7 @@ class TestOfficialFiles:
     @pytest.mark.parametrize("rows", [[0], [13], [1], [4], [6, 6]])
     def test_queries_that_cannot_be(self, fake, rows):
         text = complaint("mars", change(fake, "query_IDX", lambda values: np.array([rows])))
-        said = "a row twice" if rows == [6, 6] else f"row {rows[0]}, which is none of a person"
+        said = "a row twice" if rows == [6, 6] else f"row {rows[0]}, which belongs to no person"
         assert text.startswith(
             f"MARS/info/query_IDX.mat: got {said}; expected rows of persons among the 12 of"
         )

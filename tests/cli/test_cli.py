@@ -160,7 +160,7 @@ def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
     assert done.returncode == 2
-    expected = "a place that takes what is printed; mend that and run again"
+    expected = "a place that takes what is printed; fix that and run again"
     said = f"standard output: got no space left on device; expected {expected}"
     if "--json" in arguments:
         assert json.loads(done.stderr) == {"error": {"message": said}, "exit_code": 2}

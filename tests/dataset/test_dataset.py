@@ -56,7 +56,7 @@ class TestOpen:
         with pytest.raises(LpwError, match="build one first"):
             open_dataset(tmp_path)
         (tmp_path / ".lpw").mkdir()
-        with pytest.raises(LpwError, match="goes on where it stopped") as caught:
+        with pytest.raises(LpwError, match="build command again: it resumes") as caught:
             open_dataset(tmp_path)
         assert caught.value.exit_code == 2
 

@@ -49,10 +49,10 @@ class RawTree(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
 
     def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source: kind, name without its folder, and bytes of an
+        """What a dataset records of its source: kind, name without its folder, and bytes of an
         archive."""
 
     def read(self, name: str) -> bytes:

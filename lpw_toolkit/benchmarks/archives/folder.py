@@ -33,7 +33,7 @@ class FolderTree:
         except OSError as error:
             thing = error.filename or root
             raise LpwError(
-                thing, describe_os_error(error), "a readable folder", "mend its rights"
+                thing, describe_os_error(error), "a readable folder", "fix its permissions"
             ) from error
         self.links = {name: self._follow(name) for name in entries.links}
         self.names = [*entries.files, *self.links]
@@ -58,7 +58,7 @@ class FolderTree:
         return os.path.relpath(real, self._real)
 
     def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source."""
+        """What a dataset records of its source."""
         return {"kind": self.kind, "name": Path(self._real).name}
 
     def place_of(self, name: str) -> int:
@@ -77,7 +77,7 @@ class FolderTree:
 
     def _fault(self, name: str, got: str) -> LpwError:
         expected = f"a readable file of at most {self._limits.max_member_bytes} bytes"
-        return LpwError(self.root / name, got, expected, "mend or restore it")
+        return LpwError(self.root / name, got, expected, "fix or restore it")
 
     def iter_members(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Each of `names` with its bytes."""

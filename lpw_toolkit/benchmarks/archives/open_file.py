@@ -17,7 +17,7 @@ class OpenArchive:
         return str(self._path)
 
     def facts(self) -> dict[str, Any]:
-        """What a dataset notes of its source."""
+        """What a dataset records of its source."""
         return {"kind": self.kind, "name": self._path.name, "bytes": self._path.stat().st_size}
 
     def close(self) -> None:

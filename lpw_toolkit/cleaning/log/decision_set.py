@@ -129,6 +129,6 @@ def _publish(folder: Path, name: str, new: ParsedLog) -> ParsedLog:
             if held:
                 held.close()
     except OSError as error:
-        do = "close the review that is open, or mend that, and merge again"
+        do = "close the review that is open, or fix that, and merge again"
         raise LpwError(path, describe_os_error(error), "a log that can be written", do) from error
     return ParsedLog(name, new.reviewer, new.decisions, new.lines)

@@ -74,17 +74,17 @@ class Request:
 
     @property
     def role(self) -> Role:
-        """What the operation does to the state."""
+        """The effect of the operation on the state."""
         return load_operations()[self.operation].role
 
     @property
     def value(self) -> Any:
-        """What the role needs to know (`Role`)."""
+        """The value that the role needs (`Role`)."""
         return load_operations()[self.operation].value_of(self.arguments)
 
     @property
     def content(self) -> str:
-        """What was decided, without when: equal for a retry."""
+        """The decision without its time: equal for a retry."""
         return json.dumps([self.operation, self.tracklets, self.arguments], sort_keys=True)
 
 

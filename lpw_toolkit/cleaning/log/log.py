@@ -69,7 +69,7 @@ class StateDigest:
 
 @dataclass(frozen=True)
 class ParsedLog:
-    """What a log holds.
+    """A parsed log.
 
     Attributes:
         name: of the file.
@@ -91,7 +91,7 @@ class ParsedLog:
 
     @property
     def repairs(self) -> list[str]:
-        """What opening the log for writing mends, in words."""
+        """What opening the log for writing repairs, in words."""
         if self.torn:
             return [
                 (
@@ -275,7 +275,7 @@ class Log:
         )
 
     def _check(self, line: bytes) -> Decision:
-        """What is written can be read. Errors: LpwError for a request that no log may hold."""
+        """Checks that the line can be read again. Errors: LpwError for an invalid request."""
         try:
             return parse_line(line)
         except BadLineError as error:
@@ -286,9 +286,7 @@ class Log:
             self._file.append(data)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            do = (
-                "free some space and decide again" if full else "mend that, then open the log again"
-            )
+            do = "free some space and decide again" if full else "fix that, then open the log again"
             raise LpwError(
                 self._file.path,
                 f"{describe_os_error(error)}: nothing saved",
@@ -321,7 +319,7 @@ def open_log(
     Args:
         folder: `cleanup` of the dataset, or one elsewhere where the dataset cannot be written to.
 
-    Errors: LpwError for a name that is none, a second writer, or where the system refuses (a
+    Errors: LpwError for an invalid reviewer name, a second writer, or where the system refuses (a
     read-only dataset); MismatchError for a log that is not what it was when it was written.
     """
     try:
@@ -379,5 +377,5 @@ def request_of(entry: object) -> Request:
         return check_request(entry)
     except BadLineError as error:
         raise LpwError(
-            "decision", f"{error}", "a decision as decision.schema.json has it", "mend the page"
+            "decision", f"{error}", "a decision as decision.schema.json has it", "fix the page"
         ) from error

@@ -9,7 +9,7 @@ from lpw_toolkit.cleaning.operation import Role
 
 @dataclass(frozen=True)
 class Undone:
-    """What came of all undos.
+    """The result of all undos.
 
     Attributes:
         uuids: decisions that do not count.

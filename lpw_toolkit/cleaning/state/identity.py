@@ -33,7 +33,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class Persons:
-    """What came of all links.
+    """The result of all links.
 
     Attributes:
         groups: names of the merged tracklets of each person, sorted; only persons of several.
@@ -49,7 +49,7 @@ class Persons:
 
 @dataclass
 class _Pairs:
-    """What is said of pairs.
+    """Decisions about pairs.
 
     Attributes:
         same: links by pair; an empty list where the dataset itself says so.

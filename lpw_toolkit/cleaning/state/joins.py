@@ -30,7 +30,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Joined:
-    """What came of all merges.
+    """The result of all merges.
 
     Attributes:
         members: the pieces of each merged tracklet in temporal order, by the name of the first;

@@ -64,7 +64,7 @@ def _list_persons(state: State) -> list[tuple[str, ...]]:
 
 
 def _given_id(state: State, names: tuple[str, ...]) -> str | None:
-    """What the dataset calls a person: by its tracklets that were not cut."""
+    """The person id in the dataset, by the tracklets that were not cut."""
     found = set()
     for name in names:
         for part in state.parts_of(name):

@@ -42,7 +42,7 @@ class PieceState:
         name: see `pieces`.
         piece: its frames.
         status: one of `STATUSES`.
-        reasons: why it is rejected, sorted; empty where nobody said.
+        reasons: why it is rejected, sorted; empty without a reason.
         dropped: positions (n,) that are dropped, ascending.
         flags: sorted.
         comments: (reviewer, text) in order.

@@ -78,7 +78,7 @@ class Review:
 
     @property
     def repairs(self) -> list[str]:
-        """What was mended when the log was opened, in words."""
+        """What was repaired when the log was opened, in words."""
         return self.log.repairs
 
     @property
@@ -186,8 +186,8 @@ def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) 
         elsewhere: folder for the log of a dataset that cannot be written to; the dataset's own logs
             are read too.
 
-    Errors: LpwError for a name that is none, a second process of the same reviewer, or a read-only
-    place; MismatchError for a log, of whomever, that is not what it was when it was written.
+    Errors: LpwError for an invalid reviewer name, a second process of the same reviewer, or a
+    read-only place; MismatchError for a log that differs from what was written.
     """
     base = read_base(dataset)
     log = open_log(log_folder(dataset, elsewhere), reviewer, base.digest)

@@ -51,7 +51,7 @@ class State:
         return (PieceState(name_piece(piece, piece.stop), piece),)
 
     def find(self, name: str) -> PieceState | None:
-        """The piece called `name`; None where there is none now."""
+        """The piece called `name`; None if it does not exist now."""
         piece = find_piece(name, self.base.n_frames)
         found = (
             [state for state in self.pieces_of(piece.tracklet) if state.piece == piece]

@@ -12,25 +12,25 @@ Floats = NDArray[np.float64]
 _N_LEFT_OUT = (
     1  # stripes at either end of the ranking: what hides a part of the body must not decide
 )
-_NEAR = 5  # looks on either side of a cut that tell whether it is sharp
-_MIN_SIDE = 2  # looks on either side of a cut
+_NEAR = 5  # frames on either side of a cut that decide whether it is sharp
+_MIN_SIDE = 2  # frames on either side of a cut
 _FLOOR_SHARE = 0.5  # of the usual distance within a tracklet: below it differences are noise
 
 
 @dataclass(frozen=True)
 class AppearanceChanges:
-    """The looks of one tracklet, K frames of it.
+    """How appearance changes along one tracklet, over K sampled frames.
 
     Attributes:
         apart: largest mean distance over all cuts between the frames before and those after it.
         contrast: the largest of these distances in units of the mean distance within the two sides.
-        sharp: the same as `apart` from the _NEAR looks on either side alone.
-        odd: largest distance of a look to its neighbours, against the usual one.
-        cut: number of the look before which the most suspicious cut lies; 0 where there is none.
-        odd_at: number of the oddest look.
-        change: (K,) distance of each look to the _NEAR looks before it, as the strip chart shows
+        sharp: the same as `apart` from the _NEAR frames on either side alone.
+        odd: largest distance of a frame to its neighbours, against the usual one.
+        cut: number of the frame before which the most suspicious cut lies; 0 where there is none.
+        odd_at: number of the oddest frame.
+        change: (K,) distance of each frame to the _NEAR frames before it, as the strip chart shows
             it; 0 for the first.
-        step: (K,) how much farther apart the _NEAR looks on either side of each are than those of
+        step: (K,) how much farther apart the _NEAR frames on either side of each are than those of
             one side, in units of the usual distance; below 0 where they are not, 0 for the first.
     """
 
@@ -45,7 +45,7 @@ class AppearanceChanges:
 
 
 def compare_appearance(vectors: NDArray[np.floating], *, by_stripe: bool) -> Floats:
-    """Distances (K, K) between looks (K, D), 0 on the diagonal.
+    """Distances (K, K) between the vectors (K, D) of frames, 0 on the diagonal.
 
     Args:
         by_stripe: the vectors are those of `descriptors.describe`: stripes that differ most and
@@ -70,10 +70,10 @@ def compare_appearance(vectors: NDArray[np.floating], *, by_stripe: bool) -> Flo
 
 
 def find_changes(apart: Floats, usual: float) -> AppearanceChanges:
-    """What the distances (K, K) between the looks of a tracklet say.
+    """Summarises the distances (K, K) between the frames of a tracklet.
 
     Args:
-        usual: the mean distance between two looks of one tracklet in the whole dataset.
+        usual: the mean distance between two frames of one tracklet in the whole dataset.
     """
     n = len(apart)
     floor = max(_FLOOR_SHARE * usual, 1e-9)
@@ -113,8 +113,8 @@ def _follow(apart: Floats) -> Floats:
 
 
 def _find_steps(apart: Floats) -> Floats:
-    """(K,) mean distance across the border before each look, less that within its two sides; _NEAR
-    looks a side."""
+    """(K,) mean distance across the border before each frame, less that within its two sides;
+    _NEAR frames a side."""
     found = np.zeros(len(apart))
     for i in range(1, len(apart)):
         before, after = slice(max(0, i - _NEAR), i), slice(i, min(i + _NEAR, len(apart)))
@@ -126,7 +126,7 @@ def _find_steps(apart: Floats) -> Floats:
 
 
 def _find_odd(apart: Floats, floor: float) -> Floats:
-    """(K,) distance of each look to the nearer of the two before and after it, in units of the
+    """(K,) distance of each frame to the nearer of the two before and after it, in units of the
     usual step."""
     n = len(apart)
     if n < 3:
@@ -137,7 +137,7 @@ def _find_odd(apart: Floats, floor: float) -> Floats:
 
 
 def _cross(values: Floats, cuts: NDArray[np.int64]) -> Floats:
-    """Sums (C,) of the values between the looks before each cut and those after it."""
+    """Sums (C,) of the values between the frames before each cut and those after it."""
     total = np.zeros((len(values) + 1, len(values) + 1))
     total[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
     return np.asarray(total[cuts, -1] - total[cuts, cuts])

@@ -36,7 +36,7 @@ def measure_tracklets(video: VideoBoxes, signals: BoxSignals) -> tuple[Ints, dic
     * `missing_frames`: frames without a box per frame with one.
     * `long_gap`: frames of the longest stretch without a box.
     * `gap_jump`: way across the longest stretch without a box, in heights.
-    * `unlinked_detection`: largest IoU with a raw box that belongs to nobody.
+    * `unlinked_detection`: largest IoU with an unlinked detection.
     * `two_people`: share of the frames in which such a box overlaps by _CLOSE_IOU.
     * `wide_box`: logarithm of width over height against what is usual in the video.
     * `overlap`: mean IoU with the nearest other tracklet.

@@ -27,7 +27,7 @@ class FrameVectors:
     Attributes:
         known: (F,) which rows of the table of frames have a vector.
         place: (F,) row in `vectors`, -1 where there is none.
-        vectors: (M, D) float16: half the memory, and far finer than a look needs.
+        vectors: (M, D) float16: half the memory, and precise enough.
         model: what made them.
     """
 

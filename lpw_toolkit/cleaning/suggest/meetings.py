@@ -1,7 +1,7 @@
 """Meetings of two persons and the signals there: mixed tracklets nearly always mix at a meeting.
 
-A jump, a change of looks or a missing frame is common and mostly harmless; beside somebody else it
-is a suspicion.
+A jump, an appearance change or a missing frame is common and mostly harmless, but suspicious
+beside another person.
 """
 
 from itertools import pairwise
@@ -17,10 +17,10 @@ Ints = NDArray[np.int64]
 
 _JUMP, _SHAPE = 0.15, 0.2  # heights, and a logarithm: certainly a jump, a change of shape
 _MANY_MISSING = 10
-_NEAR = 3  # frames on either side of a change of looks that belong to it
+_NEAR = 3  # frames on either side of an appearance change that belong to it
 _GAP, _SMALL_JUMP = 3.0, 0.1  # frames and heights that count one half
 
-#: Measures of boxes alone, and those that need looks too.
+#: Measures of boxes alone, and those that need appearance too.
 BOX_NAMES = (
     "meeting",
     "occluded",
@@ -39,7 +39,7 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
 
     * `meeting`: frames with somebody near.
     * `occluded`: frames in which an undetected person stands there.
-    * `beside`: frames in which a raw box of nobody overlaps.
+    * `beside`: frames in which an unlinked detection overlaps.
     * `wide_meeting`, `jump_meeting`, `shape_meeting`, `gap_meeting`: frames with somebody near in
       which the box is wide, jumps, changes its shape, or follows after missing ones.
     """
@@ -58,8 +58,8 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
 def measure_appearance(
     positions: Ints, changes: AppearanceChanges, near: Floats, missing: Floats, jump: Floats
 ) -> tuple[list[float], list[int]]:
-    """How much the looks of one tracklet change where it meets others, across gaps, and where its
-    box jumps.
+    """How much the appearance of one tracklet changes where it meets others, across gaps, and
+    where its box jumps.
 
     Args:
         positions: (K,) frames that were looked at.

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 _REACH = 5  # rows that tell where somebody is heading
 _CARRY = 24  # frames past an end
 _FADE = 12.0  # frames after which a guess past an end counts 1/e
-_MAX_GAP = 60  # frames: across a longer gap nobody knows the way
+_MAX_GAP = 60  # frames: across a longer gap the path is unknown
 _BESIDE_IOU, _SAME_IOU = 0.2, 0.6  # overlaps from which a missed person counts at all, and fully
 
 

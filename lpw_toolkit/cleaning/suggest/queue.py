@@ -43,7 +43,7 @@ class Estimate:
     Attributes:
         n_seen, n_tracklets: decided, and all.
         n_found: errors among the decided.
-        n_sampled: decided tracklets that stand for those that nobody has seen.
+        n_sampled: decided tracklets that stand for the unreviewed ones.
         found_frac: the share of all errors that is found, 0 to 1; None while nothing tells.
         low_frac, high_frac: limits that hold in 95 % of such reviews.
     """
@@ -67,7 +67,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Queue:
-    """What is to be looked at.
+    """The tracklets to review.
 
     Attributes:
         tracklet_ids: undecided tracklets, the next one first.

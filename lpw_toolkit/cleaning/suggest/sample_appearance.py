@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Appearance:
-    """What was seen of N tracklets.
+    """The appearance of N tracklets.
 
     Attributes:
         positions: of each tracklet, the frames (K,) that were looked at.
@@ -38,7 +38,7 @@ class Appearance:
         sharpness: of each tracklet (K,), grey levels.
         means: (N, D) mean portrait or embedding, portraits without the contrast of their camera.
         within: (D, D) covariance of these around the mean of their tracklet.
-        usual: mean distance of two looks of one tracklet.
+        usual: mean distance of two frames of one tracklet.
     """
 
     positions: list[Ints]
@@ -94,7 +94,7 @@ class _Portraits:
         self._n_more = 0
 
     def add(self, row: int, seen: Floats) -> None:
-        """`seen`: (K, D), the looks of tracklet `row`."""
+        """`seen`: (K, D), the vectors of tracklet `row`."""
         if not len(seen):
             return
         camera = self._camera[row]

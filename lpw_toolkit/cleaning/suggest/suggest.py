@@ -51,7 +51,7 @@ class SuggestOptions:
     """How suggestions are made.
 
     Attributes:
-        looks: frames of each tracklet that are looked at, evenly spaced.
+        looks: sampled frames of each tracklet, evenly spaced.
         embeddings: Parquet of `lpw embed --per-frame` that takes the place of colours and edges.
     """
 

@@ -22,7 +22,7 @@ MERGE, ACROSS = "merge", "cross_camera"
 
 @dataclass
 class Found:
-    """What is known of N tracklets and their F frames.
+    """Suggestions for N tracklets and their F frames.
 
     Attributes:
         scores: of each reason (N,); NaN where it cannot be told.
@@ -123,7 +123,7 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
 
 
 def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str) -> str:
-    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, appearance
+    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, looks
     alike`."""
     parts = [camera] if kind == ACROSS else []
     if np.isfinite(gap_s):
@@ -135,7 +135,7 @@ def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str
     parts.append(
         "looks alike"
         if appearance < 0.5
-        else "appearance similar"
+        else "looks similar"
         if appearance < 0.9
         else "looks different"
     )

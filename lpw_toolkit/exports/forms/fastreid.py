@@ -39,7 +39,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
 
     Every image of a tracklet is an item; s counts the tracklets of a person in a camera, the next
     number is the image. OUT/tracklets.csv says what each name stands for.
-    Errors: LpwError when OUT is not empty, nobody is named, or no layout holds the persons or
+    Errors: LpwError when OUT is not empty, no person is named, or no layout holds the persons or
     cameras; CorruptCropError. Then nothing is left behind.
     Source: JDAI-CV/fast-reid:fastreid/data/datasets/{market1501,dukemtmcreid}.py.
     """

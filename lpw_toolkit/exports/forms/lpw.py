@@ -49,7 +49,7 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     n is the frame number in the video where it is known and rises within the folder; otherwise it
     counts from 1.
 
-    Errors: LpwError when OUT is not empty or nobody is named; CorruptCropError. Then nothing is
+    Errors: LpwError when OUT is not empty or no person is named; CorruptCropError. Then nothing is
     left behind.
     """
     folders, ranges, tally = _sort_into_folders(dataset), FrameRanges(dataset), Tally()
@@ -104,7 +104,7 @@ def _sort_into_folders(dataset: Dataset) -> _Folders:
     if not held:
         raise LpwError(
             dataset.root,
-            "nobody who is named",
+            "no named person",
             "persons with ids",
             "export the image tree (--to tree)",
         )
@@ -144,7 +144,7 @@ def _name_losses(dataset: Dataset, folders: _Folders) -> list[str]:
             scenes.setdefault(person, set()).add(scene or "")
     n_apart = sum(len(found) > 1 for found in scenes.values())
     facts = {
-        f"left out: {n_left_out:,} tracklets of nobody named, distractors or junk": n_left_out,
+        f"left out: {n_left_out:,} unnamed tracklets, distractors or junk": n_left_out,
         f"tracklets: {folders.n_joined:,} follow another one of their person in the same view, in "
         f"its folder": (folders.n_joined),
         f"persons: {n_apart:,} in several scenes become one person in each": n_apart,

@@ -22,8 +22,8 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     """Writes OUT/{bbox_train,bbox_test,info} and OUT/tracklets.csv, which says what each name
     stands for.
 
-    Errors: LpwError when OUT is not empty, nobody is named, or the layout cannot hold the persons
-    or cameras; CorruptCropError. Then nothing is left behind.
+    Errors: LpwError when OUT is not empty, no person is named, or the layout cannot hold the
+    persons or cameras; CorruptCropError. Then nothing is left behind.
     """
     cast = cast_roles(dataset, options.split, LIMITS)
     tally, ranges = Tally(), FrameRanges(dataset)

@@ -21,8 +21,8 @@ def export(dataset: Dataset, out: Path, options: ExportOptions) -> Exported:
     """Writes OUT/mars in the layout of MARS, for `VideoDataManager(root=OUT, sources="mars")`, and
     OUT/tracklets.csv.
 
-    Errors: LpwError when OUT is not empty, nobody is named, or the loader cannot hold the persons
-    or cameras; CorruptCropError. Then nothing is left behind.
+    Errors: LpwError when OUT is not empty, no person is named, or the loader cannot hold the
+    persons or cameras; CorruptCropError. Then nothing is left behind.
     Source: KaiyangZhou/deep-person-reid:torchreid/data/datasets/video/mars.py (0.2.5).
     """
     cast = cast_roles(dataset, options.split, LIMITS)

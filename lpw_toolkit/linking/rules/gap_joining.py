@@ -110,7 +110,7 @@ def _choose_joins(
     i: NDArray[np.intp], j: NDArray[np.intp], cost: NDArray[np.float64], rival_ratio: float
 ) -> list[tuple[int, int]]:
     """The joins (end, start) that no rival disputes; groups of fragments without a common rival are
-    settled apart."""
+    solved separately."""
     joins: list[tuple[int, int]] = []
     n = int(max(i.max(initial=-1), j.max(initial=-1))) + 1
     graph = coo_array((np.ones(len(i)), (i, n + j)), shape=(2 * n, 2 * n))
