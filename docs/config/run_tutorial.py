@@ -48,8 +48,10 @@ def tidy_outputs(outputs: list[nbformat.NotebookNode], folder: Path) -> list[nbf
                 kind for kind in ("image/jpeg", "image/png", "text/plain") if kind in output.data
             )
             kept.append(nbformat.v4.new_output("display_data", {kind: output.data[kind]}))
-            for picture in PICTURE.findall(output.data.get("text/html", "")):
-                kept.append(nbformat.v4.new_output("display_data", {"image/jpeg": picture}))
+            kept += [
+                nbformat.v4.new_output("display_data", {"image/jpeg": picture})
+                for picture in PICTURE.findall(output.data.get("text/html", ""))
+            ]
     text = re.sub(r" in \d+(\.\d+)? s\b", "", text.replace(f"{folder}/", ""))
     return [*([nbformat.v4.new_output("stream", text=text)] if text else []), *kept]
 
