@@ -1,4 +1,4 @@
-"""The few kinds of error a user can meet: one line each, *thing: got X; expected Y; do Z*."""
+"""The errors that a user can meet: one line each, *thing: got X; expected Y; do Z*."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A package hands out names of its modules without importing them before they are used.
+"""Lazy imports for packages: the modules behind the public names are imported on first use.
 
 The package's `__init__` imports the same names under `TYPE_CHECKING`, for type checkers, and
 lists them in `__all__`.

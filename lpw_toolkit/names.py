@@ -1,5 +1,4 @@
-r"""Names and texts that a stranger may have chosen: made safe for a terminal, a table, a page, and
-as file names.
+"""Makes untrusted names and texts safe for a terminal, a table, a page, and as file names.
 
     any text --show_name--> one visible line --csv_cell, latex_cell, markdown_cell, html_text--> a
     cell that is text

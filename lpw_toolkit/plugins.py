@@ -1,5 +1,4 @@
-"""Folders of plug-ins: one file each, found by listing the folder; other packages add theirs by an
-entry point.
+"""Finds plug-ins: one file each in a folder, or an entry point of another package.
 
     lpw_toolkit/detection/detectors/onnx.py    one of our own: its file registers it
     [project.entry-points."lpw_toolkit.detection.detectors"]   one of another package,

@@ -1,5 +1,5 @@
-"""Progress of anything longer than a second: a bar on a terminal, plain lines elsewhere, JSON lines
-for machines."""
+"""Shows progress of long work: a bar on a terminal, plain lines elsewhere, JSON lines with
+`--json`."""
 
 import sys
 import time

@@ -1,5 +1,5 @@
-"""`lpw clean`: decisions of reviewers on a dataset: their state, merging, verifying, and the
-cleaned dataset."""
+"""`lpw clean`: suggestions, the review page, and the cleaned dataset from the decisions of
+reviewers."""
 
 from dataclasses import dataclass
 from pathlib import Path

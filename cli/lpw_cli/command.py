@@ -1,4 +1,5 @@
-"""The one kind of command: its options become one frozen dataclass, and each is used or refused.
+"""The `click` command class that all commands share: its options fill one frozen dataclass, and an
+option that would be ignored is refused.
 
 An option says where it belongs, and that one line groups it in `--help` and refuses it elsewhere:
 
@@ -85,7 +86,7 @@ def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
     return click.option(*names, cls=Option, **settings)
 
 
-class Choice(click.Choice[Any]):
+class NearestChoice(click.Choice[Any]):
     """A choice that suggests the nearest value."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -130,7 +131,7 @@ class Command(click.Command):
         self.params += _general_options()
         for param in self.params:
             if isinstance(param.type, click.Choice):
-                param.type = Choice(param.type.choices)
+                param.type = NearestChoice(param.type.choices)
             if isinstance(param, Option) and {*param.opts} & {*one_of}:
                 param.allow_from_autoenv = False  # the environment never says what is done
 
@@ -294,7 +295,8 @@ def renamed_option(old: str, new: str, value: str | None = None) -> Callable[[Fu
     """
 
     def decorate(function: Function) -> Function:
-        function.__renamed__ = [*getattr(function, "__renamed__", ()), (old, new, value)]  # type: ignore[attr-defined]
+        earlier = getattr(function, "__renamed__", ())
+        function.__renamed__ = [*earlier, (old, new, value)]  # type: ignore[attr-defined]
         return function
 
     return decorate

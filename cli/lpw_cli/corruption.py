@@ -1,5 +1,5 @@
-"""`lpw corruption`: the study of the paper's claim that quality by region helps where regions are
-bad."""
+"""`lpw corruption`: a study that tests whether quality by region helps where regions are
+corrupted."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -274,9 +274,10 @@ def _publish(evaluations: list[Evaluation], notes: list[str], options: EvalOptio
     if options.plot is not None:
         from lpw_toolkit.evaluation.cmc_plot import draw_cmc
 
+        by_model = len(evaluations) == 1 or len({one.facts["model"] for one in evaluations}) > 1
         title = f"{evaluations[0].dataset.name}, {evaluations[0].protocol}"
         draw_cmc(
-            {_label(one, evaluations): one.curve for one in evaluations},
+            {one.facts["model"] if by_model else one.protocol: one.curve for one in evaluations},
             options.plot,
             title=title,
         )
@@ -287,8 +288,3 @@ def _publish(evaluations: list[Evaluation], notes: list[str], options: EvalOptio
     for place in (options.out, options.plot, options.page):
         if place is not None:
             say_note(f"written: {place}")
-
-
-def _label(one: Evaluation, among: list[Evaluation]) -> str:
-    models = {other.facts["model"] for other in among}
-    return one.facts["model"] if len(among) == 1 or len(models) > 1 else one.protocol

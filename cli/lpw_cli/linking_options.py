@@ -1,4 +1,4 @@
-"""The options of the linker: its preset, its settings, and those of rules that were added."""
+"""The options of the linker: preset, settings, and the settings of added rules."""
 
 import click
 

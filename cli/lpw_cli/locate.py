@@ -1,4 +1,4 @@
-"""`lpw locate`: where the images or videos of a dataset are on this machine."""
+"""`lpw locate`: records where the images or videos of a dataset are on this machine."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Options that several commands share, made from the configuration they fill."""
+"""Options that several commands share, generated from the dataclasses that they fill."""
 
 import dataclasses
 import inspect
@@ -87,8 +87,11 @@ def config_options(
             if field.name in skip:
                 continue
             name = (names or {}).get(field.name, field.name)
+            spelt = f"--{name.replace('_', '-')}"
+            is_on = hints[field.name] is bool and field.default is True
             function = option(
-                *_spell(name, hints[field.name], field.default),
+                f"{spelt}/--no-{spelt[2:]}" if is_on else spelt,
+                name,
                 **_kind(hints[field.name]),
                 default=None,
                 help=_describe(texts.get(field.name, ""), field.default),
@@ -99,11 +102,6 @@ def config_options(
         return function
 
     return decorate
-
-
-def _spell(name: str, kind: Any, default: object) -> tuple[str, str]:
-    spelt = f"--{name.replace('_', '-')}"
-    return (f"{spelt}/--no-{spelt[2:]}" if kind is bool and default is True else spelt), name
 
 
 def _kind(kind: Any) -> dict[str, Any]:

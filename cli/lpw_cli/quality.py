@@ -1,4 +1,4 @@
-"""`lpw quality`: what a run's quality predictor says, painted on frames."""
+"""`lpw quality`: the region scores of a run, drawn on frames."""
 
 from dataclasses import dataclass
 from pathlib import Path

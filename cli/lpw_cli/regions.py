@@ -1,4 +1,5 @@
-"""`lpw regions`: from key points to the division of the body that RQEN cuts its maps by."""
+"""`lpw regions`: computes the body division by which RQEN cuts its feature maps, from key
+points."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`lpw reproduce`: the paper's tables, ours beside them."""
+"""`lpw reproduce`: the tables of the paper, with our results beside them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from rqen.reproduce.paper import NAMES
 
 if TYPE_CHECKING:
     from rqen.reproduce.forms import Report
-    from rqen.reproduce.plan import Item, ReproducePlan, Request
+    from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, WorkItem
     from rqen.reproduce.record import Record
 
 _RUNS = "no TABLE table1"  # table1 counts datasets and runs nothing
@@ -110,15 +110,14 @@ def command(options: ReproduceOptions) -> None:
     finished row. A cell that was not run stays empty.
     """
     roots = options.dataset or (dataset_folder(None),)
-    report = _count(roots) if options.table == "table1" else _reproduce(options, roots)
+    if options.table == "table1":
+        from lpw_toolkit.dataset.dataset import open_dataset
+        from rqen.reproduce.counts import report_counts
+
+        report = report_counts([open_dataset(root) for root in roots])
+    else:
+        report = _reproduce(options, roots)
     say_text(format_report(report, "json" if output().as_json else options.form))
-
-
-def _count(roots: tuple[Path, ...]) -> "Report":
-    from lpw_toolkit.dataset.dataset import open_dataset
-    from rqen.reproduce.counts import report_counts
-
-    return report_counts([open_dataset(root) for root in roots])
 
 
 def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":
@@ -141,9 +140,9 @@ def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":
     return make_report(wide, records)
 
 
-def _take_request(options: ReproduceOptions, root: Path) -> "Request":
+def _take_request(options: ReproduceOptions, root: Path) -> "ReproduceRequest":
     from lpw_toolkit.dataset.dataset import open_dataset
-    from rqen.reproduce.plan import Request
+    from rqen.reproduce.plan import ReproduceRequest
 
     network = {"backbone": options.backbone, "weights": options.weights}
     changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
@@ -153,7 +152,7 @@ def _take_request(options: ReproduceOptions, root: Path) -> "Request":
         out = Path("runs") / f"reproduce-{name}-{Path(options.recipe).stem}"
         say_note(f"output: {out}")
     splits = None if options.splits == "all" else _numbers("--splits", options.splits, "0,1 or all")
-    return Request(
+    return ReproduceRequest(
         options.table, root, out, options.test_data, options.protocol, options.recipe,
         (*changes, *options.changes), options.methods,
         _numbers("--seeds", options.seeds, "0,1,2"), splits,
@@ -175,7 +174,7 @@ def _run(plan: "ReproducePlan", options: ReproduceOptions) -> None:
     from rqen.reproduce.work import WorkOptions, run_plan
     from rqen.training.distributed import open_process_group
 
-    def report(item: "Item", record: "Record") -> None:
+    def report(item: "WorkItem", record: "Record") -> None:
         metrics = record["metrics"]
         shown = f"rank-1 {100 * metrics['cmc@1']:.1f}, mAP {100 * metrics['map']:.1f}"
         say_note(f"{item.row.label}, split {item.split}, seed {item.seed}: {shown}")

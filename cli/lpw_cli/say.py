@@ -1,5 +1,4 @@
-"""What the commands print: the one way to the terminal, where a name from elsewhere is only ever
-shown.
+"""Output of the commands: the only way to the terminal, where untrusted names are escaped.
 
 Results go to standard output; notes, progress and errors to standard error. With `--json` the
 result is one line of JSON, and each line on standard error is JSON too.
@@ -20,7 +19,7 @@ from lpw_toolkit.progress import set_style
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputMode:
     """How much is printed, and how.
 
     Attributes:
@@ -34,10 +33,10 @@ class Output:
     verbose: bool = False
 
 
-_output = Output()
+_output = OutputMode()
 
 
-def output() -> Output:
+def output() -> OutputMode:
     """How much is printed now."""
     return _output
 
@@ -45,7 +44,7 @@ def output() -> Output:
 def set_output(*, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
     """Chooses how much is printed from now on."""
     global _output
-    _output = Output(as_json, quiet, verbose)
+    _output = OutputMode(as_json, quiet, verbose)
     set_style("none" if quiet else "json" if as_json else "auto")
 
 

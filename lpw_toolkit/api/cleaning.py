@@ -1,4 +1,4 @@
-"""What reviewers decided about a dataset, and the cleaned dataset that follows from it."""
+"""Reads the state of a review, and writes the cleaned dataset, with plain arguments."""
 
 import os
 from pathlib import Path

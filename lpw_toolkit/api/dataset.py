@@ -1,4 +1,4 @@
-"""A dataset as Python sees it: a sequence of tracklets, tables as pandas, pictures in notebooks."""
+"""A dataset in Python: a sequence of tracklets, tables as pandas, pictures in notebooks."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Re-identification metrics of plain arrays, and of a dataset's embeddings."""
+"""Re-identification metrics from plain arrays or from the embeddings of a dataset."""
 
 import os
 from pathlib import Path
@@ -128,7 +128,15 @@ def evaluate_dataset(
     if isinstance(embeddings, (str, os.PathLike)):
         embeddings = read_embeddings(Path(embeddings), stored)
     elif not isinstance(embeddings, Embeddings):
-        embeddings = _take_vectors(stored, np.asarray(embeddings))
+        vectors = np.asarray(embeddings)
+        n = stored.tracklets.num_rows
+        if vectors.ndim != 2 or len(vectors) != n or not np.isfinite(vectors).all():
+            got = f"an array of shape {vectors.shape}, or one with NaN or infinity"
+            raise LpwError(
+                "embeddings", got, f"finite numbers of shape ({n}, D)", "embed all of it"
+            )
+        facts = EmbeddingFacts(NOT_SAID, None, stored.digest, NOT_SAID)
+        embeddings = Embeddings(vectors.astype(np.float32), np.ones(n, dtype=bool), facts, [])
     distance = DistanceSettings(metric=metric, **settings)
     return dataset_evaluation.evaluate(stored, embeddings, protocol, distance)
 
@@ -152,12 +160,3 @@ def _number(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.int64]:
 
 def _is_junk(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.bool_]:
     return np.concatenate([np.zeros(len(np.asarray(query)), dtype=bool), np.asarray(gallery) == -1])
-
-
-def _take_vectors(dataset: Stored, vectors: NDArray[Any]) -> Embeddings:
-    n = dataset.tracklets.num_rows
-    if vectors.ndim != 2 or len(vectors) != n or not np.isfinite(vectors).all():
-        got = f"an array of shape {vectors.shape}, or one with NaN or infinity"
-        raise LpwError("embeddings", got, f"finite numbers of shape ({n}, D)", "embed all of it")
-    facts = EmbeddingFacts(NOT_SAID, None, dataset.digest, NOT_SAID)
-    return Embeddings(vectors.astype(np.float32), np.ones(n, dtype=bool), facts, [])

@@ -1,4 +1,4 @@
-"""Boxes in the forms that detectors give them, linked to tracks."""
+"""Links boxes to tracks: NumPy arrays, DataFrames or `supervision.Detections`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload

@@ -1,4 +1,4 @@
-"""Keyword arguments to the frozen dataclasses that the packages take."""
+"""Turns keyword arguments into the frozen dataclasses that the packages take."""
 
 from dataclasses import fields, replace
 from difflib import get_close_matches

@@ -1,5 +1,5 @@
-"""The images of a raw tree: each read once, verified, hashed, measured and, unless it stays where
-it is, copied.
+"""Copies the images of a raw tree: each is read once, verified, hashed and measured, and copied
+unless it stays in place.
 
     names in the order of the tree --two threads--> bytes --> SHA-256, kind, size, copy --> parts
     that survive a kill
@@ -83,14 +83,18 @@ class ImageCopier:
         """Does what earlier runs have left to do. Errors: LpwError, OSError where a copy cannot be
         written."""
         rows = np.zeros(len(self.names), dtype=_PART)
-        files = [file for file in self._list_parts() if _load_part(file, rows)]
+        files = [
+            file
+            for file in list_folder(self.parts)
+            if file.suffix == _PART_SUFFIX and file.stem.isdecimal() and _load_part(file, rows)
+        ]
         left = np.flatnonzero(rows["width"] == 0).tolist()
         left.sort(key=lambda row: self.tree.place_of(self.names[row]))
         faults: dict[int, str] = {}
         waiting: list[NDArray[np.void]] = []
         number = 1 + max((int(file.stem) for file in files), default=0)
         with show_progress("import", len(left), "images") as progress:
-            for done, bad in self._iter_done(left):
+            for done, bad in prefetch(self._take_batch, self._iter_batches(left), _N_THREADS):
                 rows[done["row"]] = done
                 faults |= bad
                 waiting.append(done)
@@ -104,11 +108,6 @@ class ImageCopier:
             rows["width"], rows["height"], rows["sha256"], dict(sorted(faults.items()))
         )
 
-    def _list_parts(self) -> list[Path]:
-        return [
-            f for f in list_folder(self.parts) if f.suffix == _PART_SUFFIX and f.stem.isdecimal()
-        ]
-
     def _publish(self, number: int, done: NDArray[np.void]) -> None:
         if not len(done):
             return
@@ -118,9 +117,6 @@ class ImageCopier:
         atomic_write(
             self.parts / f"{number:06d}{_PART_SUFFIX}", hashlib.sha256(data).digest() + data
         )
-
-    def _iter_done(self, rows: list[int]) -> Iterator[tuple[NDArray[np.void], dict[int, str]]]:
-        yield from prefetch(self._take_batch, self._iter_batches(rows), _N_THREADS)
 
     def _iter_batches(self, rows: list[int]) -> Iterator[Batch]:
         """Rows to be read by the threads, or rows with their bytes where only one can read."""
@@ -158,7 +154,13 @@ class ImageCopier:
                 faults[row] = f"{name}: {size}"
                 continue
             if self.out:
-                self._copy(self.out, self.paths[row], data)
+                path = self.paths[row]
+                folder = path.rpartition("/")[0]
+                if folder not in self._folders:
+                    make_folder(self.out / folder)
+                    self._folders.add(folder)
+                self._held = self._held or Folder(self.out)
+                write_inside(self._held, path, data)
             done.append((row, *size, hashlib.sha256(data).digest()))
         return np.array(done, dtype=_PART), faults
 
@@ -166,14 +168,6 @@ class ImageCopier:
         if self.out is None and isinstance(self.tree, FolderTree) and name in self.tree.links:
             raise LpwError(name, "a link", "the file itself", "import a copy")
         return self.tree.read(name)
-
-    def _copy(self, out: Path, path: str, data: bytes) -> None:
-        folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            make_folder(out / folder)
-            self._folders.add(folder)
-        self._held = self._held or Folder(out)
-        write_inside(self._held, path, data)
 
 
 def measure_image(

@@ -1,5 +1,5 @@
-"""What an import made, for people and for machines: counts beside the published ones, splits, and
-whatever was left out."""
+"""The report of an import, as text and JSON: counts beside the published ones, splits, and what was
+left out."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""What a reader found, as rows: tracklets in the order of the tables, an image to each row, and the
-tables."""
+"""Turns what a reader found into tables: tracklets in table order, one row per image."""
 
 import hashlib
 import json
@@ -163,15 +162,13 @@ def make_frames(import_table: ImportTable, kept: Kept, copied: CopiedImage) -> p
         ),
         "width": pa.array(copied.width[rows]),
         "height": pa.array(copied.height[rows]),
-        "sha256": _binary_column(copied.sha256[rows].tobytes(), len(rows)),
+        "sha256": pa.Array.from_buffers(
+            pa.binary(32), len(rows), [None, pa.py_buffer(copied.sha256[rows].tobytes())]
+        ),
         "frame_index": _frame_index(import_table).take(pa.array(rows)),
     }
     left = (columns.get(kind.name, pa.nulls(len(rows), kind.type)) for kind in FRAMES)
     return pa.Table.from_arrays(list(left), schema=FRAMES)
-
-
-def _binary_column(data: bytes, n_rows: int) -> pa.Array:
-    return pa.Array.from_buffers(pa.binary(32), n_rows, [None, pa.py_buffer(data)])
 
 
 def _frame_index(import_table: ImportTable) -> pa.Array:

@@ -1,5 +1,4 @@
-"""A published benchmark becomes a dataset (`lpw import`): raw tree and reader in, tables and images
-out.
+"""Imports a published benchmark (`lpw import`): raw tree and reader in, tables and images out.
 
     tree --reader--> tracklets, splits --> ImportTable --ImageCopier--> hashes, sizes, copies
     --> tables --> dataset.json

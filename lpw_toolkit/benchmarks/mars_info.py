@@ -1,5 +1,4 @@
-"""The official `info` folder of MARS: lists of names, tables of tracks, queries; and the queries
-kept as facts."""
+"""Reads the official `info` folder of MARS: lists of names, tables of tracks, queries."""
 
 import re
 from collections import defaultdict

@@ -1,5 +1,4 @@
-"""One matrix of whole numbers from a MATLAB file (version 5 to 7.2): a named variable of a known
-shape.
+"""Reads one integer matrix of a known shape from a MATLAB file (version 5 to 7.2).
 
 Why our own: one changed byte ends `scipy.io.loadmat` with a segmentation fault (such a file is in
 tests/benchmarks/test_matlab.py), and it unpacks as much as a file asks for.
@@ -197,14 +196,10 @@ def _read_values(
         raise LpwError(
             thing, f"{len(values)} values", f"{prod(variable.shape)} as its shape says", _DO
         )
-    return _check_whole(values, thing).reshape(variable.shape, order="F").astype(np.int64)
-
-
-def _check_whole(values: NDArray[np.generic], thing: object) -> NDArray[np.generic]:
     limit = np.iinfo(np.int32).max
     floats = values.astype(np.float64)
     if not np.isfinite(floats).all() or (floats % 1 != 0).any() or (np.abs(floats) > limit).any():
         raise LpwError(
             thing, "values that are no whole numbers", f"whole numbers up to {limit}", _DO
         )
-    return values
+    return values.reshape(variable.shape, order="F").astype(np.int64)

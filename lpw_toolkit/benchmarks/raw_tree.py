@@ -1,5 +1,5 @@
-"""What readers of raw trees share: where the layout begins, which files belong to it, and lines for
-what differs."""
+"""Helpers that readers share: where the layout begins, which files belong to it, and notes on
+differences."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The contract of a reader: a raw tree goes in, tracklets and splits come out. Readers are files in
+"""The contract of a benchmark reader: a raw tree in, tracklets and splits out. Readers are files in
 `readers/`."""
 
 import json
@@ -166,9 +166,10 @@ def published_counts(counts: dict[str, Any], variant: str | None) -> dict[str, i
     return {
         name: value
         for name, value in {**counts, **own}.items()
-        if name.startswith("n_") and _is_count(value)
+        if name.startswith("n_") and is_count(value)
     }
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether `value` is a whole number; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)

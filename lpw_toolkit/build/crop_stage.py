@@ -1,5 +1,4 @@
-"""Stage 2 of a build: linked boxes to crops on disk and rows of the index, in segments that survive
-a kill.
+"""Stage 2 of a build: cuts the crops of linked boxes, in segments that survive a kill.
 
 A second decoding pass cuts the crops of the tracklets that linking kept; resizing, encoding,
 hashing and writing run in threads beside it (OpenCV, hashlib and the system release the interpreter

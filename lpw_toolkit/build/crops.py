@@ -1,4 +1,4 @@
-"""Refine the boxes of a tracklet, cut them out of their frames, resize, encode.
+"""Refines the boxes of a tracklet, cuts them out of their frames, resizes and encodes them.
 
 Source: RQEN paper, LPW dataset section: boxes are "fine-tuned so that the area of the pedestrian is
 dominant".

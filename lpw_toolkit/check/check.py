@@ -1,5 +1,5 @@
-"""`lpw check`: whether a dataset is what its own `dataset.json` and index say. Nothing is ever
-changed or removed.
+"""`lpw check`: does a dataset match its own `dataset.json` and index? Nothing is changed or
+removed.
 
 From the outside in: dataset.json, then size and SHA-256 of every table (damage to a Parquet footer
 is found only so), then schema and rows, then every image. What cannot be trusted is not looked
@@ -121,7 +121,11 @@ def check_dataset(
         return report
     tables = _check_tables(dataset, report)
     frames, tracklets = tables.get("frames.parquet"), tables.get("tracklets.parquet")
-    report.problems += _iter_leftovers(root)
+    report.problems += (
+        Problem(entry.name, None, "leftover", "a temporary file", "warning")
+        for entry in list_folder(root)
+        if entry.name.endswith(TEMPORARY_SUFFIX)
+    )
     if frames is None or tracklets is None:
         report.complete = False
         return report
@@ -274,12 +278,6 @@ def _check_summary(
             "digest",
             f"{str(manifest.get('digest'))[:12]}…, but {digest[:12]}… in the tables",
         )
-
-
-def _iter_leftovers(root: Path) -> Iterator[Problem]:
-    for entry in list_folder(root):
-        if entry.name.endswith(TEMPORARY_SUFFIX):
-            yield Problem(entry.name, None, "leftover", "a temporary file", "warning")
 
 
 def _open_state(

@@ -1,5 +1,5 @@
-"""The image files of a dataset against its index: hash, kind and size of each; goes on where it
-stopped.
+"""Checks the image files of a dataset against its index: hash, kind and size. A stopped check
+resumes.
 
 What was verified is kept in one append-only file: a first line that names the dataset's digest,
 then a line for every checkpoint with `[row, bytes, mtime_ns, ctime_ns, inode]` of the images
@@ -96,7 +96,10 @@ class CheckState:
 
         Errors: OSError, LpwError when the state cannot be written.
         """
-        lines = self._read_lines()
+        try:
+            lines = read_bytes(self._file, "log_bytes").split(b"\n")
+        except OSError:
+            lines = []
         self._ended = _ENDED in lines
         if lines and lines[0] == self._header.encode() and (incremental or not self._ended):
             for line in lines[1:]:
@@ -143,12 +146,6 @@ class CheckState:
             append_line(self._file, line)
         except OSError as error:
             self.fault = describe_os_error(error)
-
-    def _read_lines(self) -> list[bytes]:
-        try:
-            return read_bytes(self._file, "log_bytes").split(b"\n")
-        except OSError:
-            return []
 
     def _load(self, line: bytes) -> None:
         known = _LINE.fullmatch(line)

@@ -1,5 +1,4 @@
-"""`images.pack` and `pack.parquet` against the index: whole, of this dataset, and byte for byte the
-images it names."""
+"""Checks `images.pack` and `pack.parquet` against the index, byte for byte."""
 
 import hashlib
 import os

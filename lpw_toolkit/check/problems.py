@@ -1,5 +1,4 @@
-"""What a check may find: one `Problem` a line, and the list of rules with what must hold and what
-to do."""
+"""The problems that a check can find, and the list of rules: what must hold, and what to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from lpw_toolkit.names import show_name
 MAX_ROWS_NAMED = 20
 
 
-class Rule(NamedTuple):
+class CheckRule(NamedTuple):
     """What must hold, and what to do where it does not."""
 
     expected: str
@@ -26,79 +25,81 @@ _REBUILD = "build the dataset again with this version of lpw"
 _LOOK = "remove it if nobody needs it"
 
 RULES = {
-    "manifest": Rule("dataset.json as lpw writes it", _RESTORE),
-    "table-missing": Rule(
+    "manifest": CheckRule("dataset.json as lpw writes it", _RESTORE),
+    "table-missing": CheckRule(
         "every table that dataset.json lists is a readable regular file", _RESTORE
     ),
-    "table-unlisted": Rule(
+    "table-unlisted": CheckRule(
         "every table is listed in dataset.json", "remove it or build the dataset again"
     ),
-    "table-size": Rule("the size that dataset.json names", _RESTORE),
-    "table-hash": Rule("the SHA-256 that dataset.json names", _RESTORE),
-    "table-read": Rule("a whole Parquet table of this schema", _RESTORE),
-    "table-metadata": Rule("the metadata names table and version", _REBUILD),
-    "row-groups": Rule("row groups end at tracklet borders", _REBUILD),
-    "counts": Rule("the counts that dataset.json names", _RESTORE),
-    "manifest-hash": Rule("the SHA-256 over its own fields that dataset.json names", _RESTORE),
-    "digest": Rule("the digest over the rows that dataset.json names", _RESTORE),
-    "sorted": Rule("rows sorted by id, as UTF-8 text, then by position or frame", _REBUILD),
-    "unique-id": Rule("each tracklet_id once", _REBUILD),
-    "empty-id": Rule("ids that are not empty", _REBUILD),
-    "kind": Rule("kind is person, distractor or junk", _REBUILD),
-    "camera": Rule("a camera lies in one scene, a video belongs to one camera", _REBUILD),
-    "no-frames": Rule("every tracklet has frames", _REBUILD),
-    "no-tracklet": Rule("every frame's tracklet is in tracklets.parquet", _REBUILD),
-    "n-frames": Rule("n_frames is the number of the tracklet's frames", _REBUILD),
-    "pts": Rule("first_pts_s and last_pts_s are those of the first and last frame", _REBUILD),
-    "position": Rule("positions of a tracklet run 0, 1, 2, …", _REBUILD),
-    "frame-index": Rule("frame_index is 0 or more and grows", _REBUILD),
-    "segment": Rule("segment never falls within a video", _REBUILD),
-    "box": Rule("x1 < x2 and y1 < y2, finite, all four or none", _REBUILD),
-    "score": Rule("score in [0, 1]", _REBUILD),
-    "size": Rule("width and height above 0", _REBUILD),
-    "split-number": Rule("splits are numbered 0, 1, 2, …", _REBUILD),
-    "split-subset": Rule("subset is train, query or gallery", _REBUILD),
-    "split-sorted": Rule("rows sorted by split, subset and tracklet_id, as UTF-8 text", _REBUILD),
-    "split-twice": Rule("a tracklet once in each subset of a split", _REBUILD),
-    "split-leak": Rule(
+    "table-size": CheckRule("the size that dataset.json names", _RESTORE),
+    "table-hash": CheckRule("the SHA-256 that dataset.json names", _RESTORE),
+    "table-read": CheckRule("a whole Parquet table of this schema", _RESTORE),
+    "table-metadata": CheckRule("the metadata names table and version", _REBUILD),
+    "row-groups": CheckRule("row groups end at tracklet borders", _REBUILD),
+    "counts": CheckRule("the counts that dataset.json names", _RESTORE),
+    "manifest-hash": CheckRule("the SHA-256 over its own fields that dataset.json names", _RESTORE),
+    "digest": CheckRule("the digest over the rows that dataset.json names", _RESTORE),
+    "sorted": CheckRule("rows sorted by id, as UTF-8 text, then by position or frame", _REBUILD),
+    "unique-id": CheckRule("each tracklet_id once", _REBUILD),
+    "empty-id": CheckRule("ids that are not empty", _REBUILD),
+    "kind": CheckRule("kind is person, distractor or junk", _REBUILD),
+    "camera": CheckRule("a camera lies in one scene, a video belongs to one camera", _REBUILD),
+    "no-frames": CheckRule("every tracklet has frames", _REBUILD),
+    "no-tracklet": CheckRule("every frame's tracklet is in tracklets.parquet", _REBUILD),
+    "n-frames": CheckRule("n_frames is the number of the tracklet's frames", _REBUILD),
+    "pts": CheckRule("first_pts_s and last_pts_s are those of the first and last frame", _REBUILD),
+    "position": CheckRule("positions of a tracklet run 0, 1, 2, …", _REBUILD),
+    "frame-index": CheckRule("frame_index is 0 or more and grows", _REBUILD),
+    "segment": CheckRule("segment never falls within a video", _REBUILD),
+    "box": CheckRule("x1 < x2 and y1 < y2, finite, all four or none", _REBUILD),
+    "score": CheckRule("score in [0, 1]", _REBUILD),
+    "size": CheckRule("width and height above 0", _REBUILD),
+    "split-number": CheckRule("splits are numbered 0, 1, 2, …", _REBUILD),
+    "split-subset": CheckRule("subset is train, query or gallery", _REBUILD),
+    "split-sorted": CheckRule(
+        "rows sorted by split, subset and tracklet_id, as UTF-8 text", _REBUILD
+    ),
+    "split-twice": CheckRule("a tracklet once in each subset of a split", _REBUILD),
+    "split-leak": CheckRule(
         "a tracklet that trains neither asks nor answers in the same split", _REBUILD
     ),
-    "split-person": Rule("a person who trains is never tested in the same split", _REBUILD),
-    "split-tracklet": Rule("every tracklet of a split is in tracklets.parquet", _REBUILD),
-    "split-source": Rule(
+    "split-person": CheckRule("a person who trains is never tested in the same split", _REBUILD),
+    "split-tracklet": CheckRule("every tracklet of a split is in tracklets.parquet", _REBUILD),
+    "split-source": CheckRule(
         "dataset.json and splits.parquet name the same source of the splits", _RESTORE
     ),
-    "published": Rule(
+    "published": CheckRule(
         "the published counts of the benchmark", "complete the raw data and import it again"
     ),
-    "image-path": Rule(
+    "image-path": CheckRule(
         "a plain relative POSIX path that stays inside, ending in .jpg, .jpeg or .png", _REBUILD
     ),
-    "image-twice": Rule("each image file belongs to one row", _REBUILD),
-    "images-root": Rule("images inside the dataset, or imported in place", _RESTORE),
-    "image-missing": Rule("the image can be read", _RESTORE),
-    "image-file": Rule(
+    "image-twice": CheckRule("each image file belongs to one row", _REBUILD),
+    "images-root": CheckRule("images inside the dataset, or imported in place", _RESTORE),
+    "image-missing": CheckRule("the image can be read", _RESTORE),
+    "image-file": CheckRule(
         "a regular file inside the images' folder, no link", "put the file itself in its place"
     ),
-    "image-hash": Rule("the SHA-256 of the index", _RESTORE),
-    "image-kind": Rule("a JPEG or PNG file, as its suffix says", _REBUILD),
-    "image-size": Rule("the width and height of the index", _REBUILD),
-    "image-whole": Rule("an image that is whole to its end", _RESTORE),
-    "image-bound": Rule(
+    "image-hash": CheckRule("the SHA-256 of the index", _RESTORE),
+    "image-kind": CheckRule("a JPEG or PNG file, as its suffix says", _REBUILD),
+    "image-size": CheckRule("the width and height of the index", _REBUILD),
+    "image-whole": CheckRule("an image that is whole to its end", _RESTORE),
+    "image-bound": CheckRule(
         "no more bytes, pixels and scans than an image may have", "replace it, or raise the bound"
     ),
-    "image-extra": Rule("every image file is in the index", _LOOK),
-    "pack-half": Rule("images.pack and pack.parquet together", "run `lpw pack` again"),
-    "pack-stale": Rule(
+    "image-extra": CheckRule("every image file is in the index", _LOOK),
+    "pack-half": CheckRule("images.pack and pack.parquet together", "run `lpw pack` again"),
+    "pack-stale": CheckRule(
         "a pack of this dataset, of the size that pack.parquet names", "run `lpw pack` again"
     ),
-    "pack-rows": Rule(
+    "pack-rows": CheckRule(
         "the rows of frames.parquet, their bytes end to end from 0", "run `lpw pack` again"
     ),
-    "pack-hash": Rule(
+    "pack-hash": CheckRule(
         "the bytes whose SHA-256 the index names", "remove images.pack, then run `lpw pack` again"
     ),
-    "leftover": Rule("no temporary files of an interrupted run", _LOOK),
+    "leftover": CheckRule("no temporary files of an interrupted run", _LOOK),
 }
 
 

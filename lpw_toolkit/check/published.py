@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.benchmarks.reader import _is_count, list_benchmarks, published_counts, read_facts
+from lpw_toolkit.benchmarks.reader import is_count, list_benchmarks, published_counts, read_facts
 from lpw_toolkit.check.problems import MAX_ROWS_NAMED, Problem
 from lpw_toolkit.dataset.schema import SUBSETS
 
@@ -99,9 +99,7 @@ def _iter_differences(
 def _is_of_whole(said: dict[str, Any], name: str, whole: dict[str, int]) -> bool:
     """Whether numbers by place are of what is imported: PRID's cameras see more persons than its
     protocol takes."""
-    return all(map(_is_count, said.values())) and max(said.values(), default=0) <= whole.get(
-        name, 0
-    )
+    return all(map(is_count, said.values())) and max(said.values(), default=0) <= whole.get(name, 0)
 
 
 def _iter_subset_differences(
@@ -123,7 +121,7 @@ def _iter_subset_differences(
                 **_count(own),
                 "n_images": int(pc.sum(own["n_frames"]).as_py() or 0),
             }.items():
-                if _is_count(said.get(name)) and said[name] != value:
+                if is_count(said.get(name)) and said[name] != value:
                     yield (
                         f"split {number}, {subset}: {name} {value} where {said[name]} is published"
                     )

@@ -1,5 +1,4 @@
-"""The rules that the rows of each table must keep, without looking at any image: whole columns at a
-time."""
+"""The rules for the rows of each table, checked by whole columns and without reading an image."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""The rules of `splits.parquet`: who trains, asks and answers, each named once, and nobody on both
-sides."""
+"""The rules of `splits.parquet`: each tracklet once in a subset, and no person on both sides of a
+split."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,5 +1,4 @@
-"""How far reviewers agree: each one's decisions alone, compared on the tracklets that both have
-judged."""
+"""Agreement of reviewers: their decisions compared on the tracklets that both have judged."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

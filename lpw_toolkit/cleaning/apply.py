@@ -1,5 +1,5 @@
-"""Tables and decisions to a state: a pure function, the same whatever the order in which decisions
-arrive.
+"""Applies decisions to tables. A pure function: the state does not depend on the order of the
+decisions.
 
 `Ledger` is the same function for a growing set: it looks again only at the tracklets that a new
 decision touches.

@@ -1,5 +1,5 @@
-"""A cleaned, identified dataset from a dataset and its decisions (`lpw clean --apply`): images
-copied byte for byte.
+"""Writes a cleaned, identified dataset from a dataset and its decisions (`lpw clean --apply`);
+images are copied byte for byte.
 
 state --choose--> merged tracklets that stay --two cameras--> persons --> tables, images,
 dataset.json

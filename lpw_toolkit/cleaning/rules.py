@@ -1,4 +1,4 @@
-"""Automatic clean-up: rules that decide what hardly needs a person, in logs of their own
+"""Automatic clean-up: rules that decide clear cases, each in its own log
 (`cleanup/auto-<rule>.jsonl`).
 
 What a rule says is a decision like any other: it can be undone, and what a person says about the
@@ -15,7 +15,7 @@ from typing import Any
 from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Request
 from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.review import Review, open_review
+from lpw_toolkit.cleaning.state.review import open_review
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
@@ -30,7 +30,7 @@ Suggested = dict[str, dict[str, dict[str, Any]]]  # tracklet -> reason -> row
 
 
 @dataclass(frozen=True)
-class Rule:
+class CleanupRule:
     """What it does, in words, and the decisions it would make."""
 
     title: str
@@ -67,11 +67,11 @@ def _drop_odd_frames(base: Base, suggested: Suggested) -> Iterator[RulePlan]:
 
 
 RULES = {
-    "short": Rule(f"rejects tracklets of fewer than {MIN_FRAMES} frames", _reject_short),
-    "duplicate": Rule(
+    "short": CleanupRule(f"rejects tracklets of fewer than {MIN_FRAMES} frames", _reject_short),
+    "duplicate": CleanupRule(
         "rejects the shorter of two tracklets that lie on each other", _reject_duplicates
     ),
-    "odd-frame": Rule("drops a frame unlike both its neighbours", _drop_odd_frames),
+    "odd-frame": CleanupRule("drops a frame unlike both its neighbours", _drop_odd_frames),
 }
 
 
@@ -107,7 +107,10 @@ def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
     `run_rule`."""
     _find(name)
     with open_review(dataset, f"{RULE_PREFIX}{name}", state) as review:
-        standing = _list_standing(review)
+        undone = review.state.undone
+        standing = [
+            d.uuid for d in review.log.decisions if d.role is not Role.UNDO and d.uuid not in undone
+        ]
         for own in standing:
             review.decide(
                 Request(str(uuid.uuid5(_SPACE, f"undo\n{own}")), "undo", (), {"of": own}, 0)
@@ -115,14 +118,7 @@ def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
         return len(standing)
 
 
-def _list_standing(review: Review) -> list[str]:
-    undone = review.state.undone
-    return [
-        d.uuid for d in review.log.decisions if d.role is not Role.UNDO and d.uuid not in undone
-    ]
-
-
-def _find(name: str) -> Rule:
+def _find(name: str) -> CleanupRule:
     if name not in RULES:
         raise LpwError("option --auto", repr(name), f"one of {', '.join(RULES)}", "choose one")
     return RULES[name]

@@ -1,5 +1,5 @@
-"""Who looks at which tracklet when several share a review: a function of names alone, the same on
-each machine."""
+"""Assigns tracklets to the reviewers of a team: a function of names alone, the same on each
+machine."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A loader of clips that resumes: P x K batches, epoch after epoch.
+"""A resumable loader of clips: P x K batches, epoch after epoch.
 
 index = open_index(root, verify_every=16)
 clips = ClipDataset(index, ClipOptions(n_frames=8), tracklet_ids=train)

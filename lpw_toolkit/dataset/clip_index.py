@@ -1,5 +1,4 @@
-"""A dataset opened for reading clips: which rows of the table of frames each tracklet has, and a
-reader of them."""
+"""A dataset opened for reading clips: the frame rows of each tracklet, and an image reader."""
 
 from dataclasses import dataclass
 from pathlib import Path

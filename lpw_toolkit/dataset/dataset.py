@@ -1,5 +1,4 @@
-"""A dataset is a folder: open it, read its tables and images, and the one way in which a new one is
-closed.
+"""A dataset folder: opens it, reads its tables and images, and closes a new one.
 
 `dataset.json` is written last, by rename: its presence means that the folder is complete. What is
 true of this machine only (where the videos lie, how far a check came) is kept in `.lpw/` and is no

@@ -1,4 +1,4 @@
-"""The images of each tracklet: which rows of the table of frames it owns."""
+"""Frame ranges: the rows of the table of frames that belong to each tracklet."""
 
 from dataclasses import dataclass
 from functools import cached_property

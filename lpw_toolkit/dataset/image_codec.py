@@ -1,4 +1,4 @@
-"""The one decoder of encoded images: nothing is decoded that `image_format` has not vetted."""
+"""Decodes images. This is the only decoder; `image_format` checks every image first."""
 
 import os
 import threading

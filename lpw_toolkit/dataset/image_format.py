@@ -1,4 +1,4 @@
-"""What an encoded image says of itself, read from its bytes before anything is decoded.
+"""Kind and size of an encoded image, read from its bytes before anything is decoded.
 
     first bytes --read_image_header--> kind, width, height
     all bytes   --vet_image----------> within the bounds and whole, or an ImageFaultError

@@ -1,4 +1,4 @@
-"""One way to read the images of a dataset, row by row, whether they lie in files or in the pack.
+"""Reads the images of a dataset row by row, from files or from the pack.
 
 A reader can be handed to other processes, forked or spawned: each opens the pack for itself, and
 reads it with `pread`, which shares no position.

@@ -28,12 +28,13 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     Errors: MismatchError when a table is damaged.
     """
     manifest, tracklets, frames = dataset.manifest, dataset.tracklets, dataset.frames
+    persons = tracklets["person_id"].drop_null().unique()
     kept = ("name", "format_version", "tool", "parent", "digest", "licence", "consent")
     cameras = _describe_cameras(tracklets)
     return {
         **{key: manifest.get(key) for key in kept},
         "settings_digest": digest_settings(manifest.get("settings")),
-        "counts": {**count_rows(tracklets, frames), "n_persons": _count_persons(tracklets)},
+        "counts": {**count_rows(tracklets, frames), "n_persons": len(persons) or None},
         "kinds": dict(sorted(Counter(tracklets["kind"].to_pylist()).items())),
         "scenes": _describe_scenes(cameras),
         "cameras": cameras,
@@ -106,11 +107,6 @@ def _describe_scenes(cameras: list[dict[str, Any]]) -> list[dict[str, Any]]:
         scene["n_tracklets"] += camera["n_tracklets"]
         scene["n_images"] += camera["n_images"]
     return list(scenes.values())
-
-
-def _count_persons(tracklets: pa.Table) -> int | None:
-    known = tracklets["person_id"].drop_null()
-    return len(pc.unique(known)) if len(known) else None
 
 
 def _span(first: float | None, last: float | None) -> dict[str, float] | None:
@@ -232,9 +228,15 @@ def count_by_cameras(tracklets: pa.Table) -> dict[str, int] | None:
 def format_info(facts: dict[str, Any]) -> str:
     """`describe`'s dictionary as text for a terminal, a screen for a dataset of a few cameras."""
     counts, sources = facts["counts"], facts["sources"]
+    parent = facts["parent"]
     lines = [
         ("dataset", f"{facts['name']} (format {facts['format_version']}, {_say(facts['tool'])})"),
-        ("parent", _format_parent(facts["parent"])),
+        (
+            "parent",
+            UNKNOWN
+            if parent is None
+            else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}",
+        ),
         ("digest", f"{_say(facts['digest'])[:16]}, settings {_say(facts['settings_digest'])[:16]}"),
         (
             "tracklets",
@@ -294,11 +296,13 @@ def format_table1(facts: dict[str, Any]) -> str:
 def _table1_cells(row: dict[str, Any]) -> list[str]:
     by_cameras = row["identities_by_cameras"]
     cells = [_say(row[key]) for key in ("identities", "boxes", "tracklets", "mean_length")]
-    return [row["dataset"], *cells, UNKNOWN if by_cameras is None else _join_counts(by_cameras)]
-
-
-def _join_counts(by_cameras: dict[str, int]) -> str:
-    return "  ".join(f"{n_cameras}: {count:,}" for n_cameras, count in by_cameras.items())
+    return [
+        row["dataset"],
+        *cells,
+        UNKNOWN
+        if by_cameras is None
+        else "  ".join(f"{n_cameras}: {count:,}" for n_cameras, count in by_cameras.items()),
+    ]
 
 
 def _format_cameras(cameras: list[dict[str, Any]]) -> str:
@@ -341,14 +345,6 @@ def _format_sizes(sizes: dict[str, Any] | None) -> str:
     top = sizes["most_frequent"]
     others = "" if sizes["n_sizes"] == 1 else f" most often, {sizes['n_sizes']:,} sizes"
     return f"{top['width']} x {top['height']} (width x height){others}"
-
-
-def _format_parent(parent: dict[str, str] | None) -> str:
-    return (
-        UNKNOWN
-        if parent is None
-        else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}"
-    )
 
 
 def _format_trouble(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`dataset.json`: what it may say, its digest of itself, and what it says of each table."""
+"""`dataset.json`: its fields, its own digest, and what it records of each table."""
 
 import hashlib
 import json

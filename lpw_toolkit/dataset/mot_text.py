@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.tables import boxes_of
@@ -103,7 +104,7 @@ def read_detections(
     values, lines = _read_values(path)
     score = values[:, 6]
     if scores == "log_odds":
-        score = 1 / (1 + np.exp(-np.clip(score, -60, 60)))
+        score = expit(score)
     else:
         limit = 100.0 if scores == "percent" else 1.0
         _refuse(path, lines, (score < 0) | (score > limit), score, "score", f"0 to {limit:g}")

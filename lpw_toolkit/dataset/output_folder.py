@@ -1,5 +1,4 @@
-"""An output folder that is made whole or not at all: built beside its place, then renamed into
-it."""
+"""An output folder that appears whole or not at all: built beside its place, then renamed."""
 
 import fcntl
 import os
@@ -61,7 +60,10 @@ def publish_folder(out: Path, *, marker: str | None = None) -> Iterator[Path]:
             make_new_folder(place / _NEW)
             yield place / _NEW
             sync_all()
-            _swap(place / _NEW, out, place / _OLD)
+            if exists(out):
+                rename_folder(out, place / _OLD)
+            rename_folder(place / _NEW, out)
+            sync_path(out.parent)
     except OSError as error:
         raise LpwError(
             out,
@@ -162,10 +164,3 @@ def mark_folder(folder: Path, marker: str) -> None:
     write_file(
         folder / marker, "".join(f"{entry.name}\n" for entry in list_folder(folder)).encode()
     )
-
-
-def _swap(new: Path, out: Path, old: Path) -> None:
-    if exists(out):
-        rename_folder(out, old)
-    rename_folder(new, out)
-    sync_path(out.parent)

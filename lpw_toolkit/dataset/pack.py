@@ -161,16 +161,15 @@ def _append_images(dataset: Dataset, stream: Stream) -> Places:
     lengths: list[int] = []
     with show_progress("pack", n_images, "images") as progress:
         for images in prefetch(
-            lambda at: _read_chunk(dataset, at), range(0, n_images, _CHUNK_ROWS)
+            lambda at: [
+                dataset.read_image(path, sha256) for path, sha256 in _iter_rows(dataset, at)
+            ],
+            range(0, n_images, _CHUNK_ROWS),
         ):
             stream.write(b"".join(images))
             lengths += map(len, images)
             progress.advance(len(images))
     return np.array(lengths, dtype=np.int64)
-
-
-def _read_chunk(dataset: Dataset, at: int) -> list[bytes]:
-    return [dataset.read_image(path, sha256) for path, sha256 in _iter_rows(dataset, at)]
 
 
 def _iter_rows(dataset: Dataset, at: int) -> Iterator[tuple[str, bytes]]:
@@ -196,7 +195,11 @@ def _encode_places(dataset: Dataset, pack: Pack) -> bytes:
 def _refuse(dataset: Dataset, error: OSError) -> LpwError:
     file, hint = dataset.root / PACK_FILE, "mend that and run `lpw pack` again"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        needed = sum(_size(dataset, path) for path in _iter_paths(dataset))
+        needed = sum(
+            _size(dataset, path)
+            for at in range(0, dataset.frames.num_rows, _CHUNK_ROWS)
+            for path, _ in _iter_rows(dataset, at)
+        )
         return LpwError(
             file,
             describe_os_error(error),
@@ -204,11 +207,6 @@ def _refuse(dataset: Dataset, error: OSError) -> LpwError:
             "free them and run `lpw pack` again",
         )
     return LpwError(file, describe_os_error(error), "a dataset folder that can be written to", hint)
-
-
-def _iter_paths(dataset: Dataset) -> Iterator[str]:
-    for at in range(0, dataset.frames.num_rows, _CHUNK_ROWS):
-        yield from (path for path, _ in _iter_rows(dataset, at))
 
 
 def _size(dataset: Dataset, path: str) -> int:

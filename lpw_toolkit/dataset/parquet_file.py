@@ -1,5 +1,4 @@
-"""A Parquet file opened once, by its descriptor, verified against what a manifest says of it, and
-bounded.
+"""A Parquet file that is opened once, verified against its manifest, and bounded in size.
 
 Up to 8 MiB the file is read whole and parsed from memory; beyond that its footer is, and the rest
 is read through the descriptor. What is verified is what is parsed: the path is never opened a

@@ -1,5 +1,4 @@
-"""What a Parquet file takes in memory, from the headers of its pages and before any of them is
-unpacked.
+"""The memory that a Parquet file needs, computed from its page headers before any page is unpacked.
 
 The footer only claims sizes; a reader allocates what the header of each page says, and repeats each
 value of a dictionary as often as the indices ask. So the headers are walked as the reader walks

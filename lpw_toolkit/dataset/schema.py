@@ -1,5 +1,5 @@
-"""The Arrow schemas of the data contract: the only place where a column is named, and the guard at
-every door."""
+"""The Arrow schemas of the data contract: the only place that names columns, and the check of every
+table."""
 
 import pyarrow as pa
 

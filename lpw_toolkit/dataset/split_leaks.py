@@ -1,4 +1,4 @@
-"""Persons on both sides of a split: who has trained is never tested, whatever the command."""
+"""Persons on both sides of a split: no command tests a person that was trained on."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Parquet in and out: written with page checksums, read with verification and with limits first."""
+"""Writes Parquet with page checksums; reads it with verification and limits."""
 
 import hashlib
 import io

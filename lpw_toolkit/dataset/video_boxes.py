@@ -1,5 +1,5 @@
-"""The boxes of a dataset by video, as tools for tracking want them: one sequence of rows per video,
-safely named."""
+"""The boxes of a dataset by video, as tracking tools expect them: one sequence of rows per
+video."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,9 +61,17 @@ def iter_sequences(dataset: Dataset) -> Iterator[Sequence]:
     owner = row_of.to_numpy().astype(np.int64)
     _refuse_missing(frames, dataset)
     videos = np.array(
-        [v or c for v, c in zip(*_video_columns(tracklets), strict=True)], dtype=object
+        [
+            v or c
+            for v, c in zip(
+                *(tracklets["video_id"].to_pylist(), tracklets["camera_id"].to_pylist()),
+                strict=True,
+            )
+        ],
+        dtype=object,
     )
-    timelines = _read_timelines(dataset)
+    found = (dataset.read_table(name, TIMELINE) for name in dataset.list_tables(TIMELINE))
+    timelines = {str(table["video_id"][0]): table for table in found if table.num_rows}
     names = name_files([str(v) for v in sorted(set(videos))])
     index, boxes = to_numpy(frames, "frame_index").astype(np.int32), boxes_of(frames)
     score = np.nan_to_num(to_numpy(frames, "score").astype(np.float64), nan=1.0)
@@ -94,10 +102,6 @@ def name_files(texts: list[str]) -> dict[str, str]:
     return {text: safe_file_name(safe_name(text), copied) for text in texts}
 
 
-def _video_columns(tracklets: pa.Table) -> tuple[list[str | None], list[str]]:
-    return tracklets["video_id"].to_pylist(), tracklets["camera_id"].to_pylist()
-
-
 def _refuse_missing(frames: pa.Table, dataset: Dataset) -> None:
     for column in ("frame_index", "x1", "y1", "x2", "y2"):
         if frames[column].null_count:
@@ -109,8 +113,3 @@ def _refuse_missing(frames: pa.Table, dataset: Dataset) -> None:
                 "boxes in source frames",
                 "export the image tree instead (--to tree)",
             )
-
-
-def _read_timelines(dataset: Dataset) -> dict[str, pa.Table]:
-    found = (dataset.read_table(name, TIMELINE) for name in dataset.list_tables(TIMELINE))
-    return {str(table["video_id"][0]): table for table in found if table.num_rows}

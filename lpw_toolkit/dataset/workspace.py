@@ -1,5 +1,4 @@
-"""The folder in which a dataset is made: one process at a time, resumable, and never somebody
-else's.
+"""The folder in which a dataset is built: locked by one process, resumable, and never shared.
 
 OUT/.lpw/lock          held while a build runs
 OUT/.lpw/plan.json     what is being built; the same plan goes on, another one is refused

@@ -1,5 +1,4 @@
-"""Stage 1 of a build: one video to its raw detections and its timeline, in segments that survive a
-kill.
+"""Stage 1 of a build: detections and timeline of one video, in segments that survive a kill.
 
 Raw detections are kept: in the dataset, so that linking can be redone, and in the user's cache, so
 that another build of the same video with the same detector finds them (keyed by a hash over video,

@@ -1,5 +1,4 @@
-"""The contract of a detector: a frame goes in, boxes of persons come out. Detectors are files in
-`detectors/`."""
+"""The contract of a detector: a frame in, person boxes out. Detectors are files in `detectors/`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

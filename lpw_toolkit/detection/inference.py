@@ -1,5 +1,5 @@
-"""Frames through a network: batches cut by frame number, several in batch, results in the order of
-the frames."""
+"""Runs frames through a network: batches by frame number, several in flight, results in frame
+order."""
 
 import time
 from collections import deque
@@ -109,10 +109,12 @@ def _run_batches(
         if not filling:
             if size not in stages:
                 stages[size] = open_stage(*size)
-            slot = _next_slot(stages[size], pending)
-            while any(f.slot == slot and f.stage is stages[size] for f in pending):
+            stage = stages[size]
+            last = next((f.slot for f in reversed(pending) if f.stage is stage), -1)
+            slot = (last + 1) % stage.network.n_slots
+            while any(f.slot == slot and f.stage is stage for f in pending):
                 yield from _collect(pending.popleft())
-            filling = key, _Batch(stages[size], slot)
+            filling = key, _Batch(stage, slot)
         batch = filling[1]
         if frame.image is None:
             raise ValueError(f"frame {frame.index} comes without its image")
@@ -127,11 +129,6 @@ def _run_batches(
         _submit(filling[1], pending)
     while pending:
         yield from _collect(pending.popleft())
-
-
-def _next_slot(stage: Stage, pending: deque[_Batch]) -> int:
-    last = next((f.slot for f in reversed(pending) if f.stage is stage), -1)
-    return (last + 1) % stage.network.n_slots
 
 
 def _submit(batch: _Batch, pending: deque[_Batch]) -> None:

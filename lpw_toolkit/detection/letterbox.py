@@ -1,5 +1,5 @@
-"""Letterbox: a frame scaled into a network's input at its own aspect ratio, and boxes brought back
-from there."""
+"""Letterboxing: scales a frame into the input of a network at its own aspect ratio, and maps boxes
+back."""
 
 from dataclasses import dataclass
 

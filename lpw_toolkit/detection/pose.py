@@ -1,5 +1,5 @@
-"""Key points of the person on a crop, by a YOLO pose model: the most confident person of
-each image, COCO's 17 points."""
+"""Key points of the person on a crop, by a YOLO pose model: the most confident person, COCO's 17
+points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +63,12 @@ class PoseModel:
         that of the person.
         """
         found = np.zeros((len(images), N_POINTS, 3), dtype=np.float32)
-        boxes = [self._fit(image) for image in images]
+        boxes = [
+            fit_centred(
+                image.shape[1], image.shape[0], self.image_size, int(self._network.stride.max())
+            )
+            for image in images
+        ]
         for canvas in dict.fromkeys((box.height, box.width) for box in boxes):
             alike = [i for i, box in enumerate(boxes) if (box.height, box.width) == canvas]
             for first in range(0, len(alike), _BATCH):
@@ -72,11 +77,6 @@ class PoseModel:
                 for i, some in zip(places, points, strict=True):
                     found[i] = _restore(some, boxes[i])
         return found
-
-    def _fit(self, image: Pixels) -> Letterbox:
-        return fit_centred(
-            image.shape[1], image.shape[0], self.image_size, int(self._network.stride.max())
-        )
 
     def _infer(self, pictures: list[tuple[Pixels, Letterbox]]) -> Floats:
         import torch

@@ -1,5 +1,5 @@
-"""A YOLO network cut down to what persons need: dense person scores, boxes only where a score
-counts.
+"""A YOLO network reduced to the person class: dense scores, and boxes only for cells with a high
+score.
 
 A sixth of a YOLO detector's arithmetic goes into the boxes of cells that no score will ever select.
 Here the graph ends at the scores and the feature maps, and the box branch, which sees 5 x 5 cells,
@@ -235,7 +235,7 @@ def _run_backbone(model: Any, pixels: Any) -> list[Any]:
 def _wrap(model: Any, head: Any, person: int) -> Any:
     import torch
 
-    class Whole(torch.nn.Module):  # type: ignore[misc]
+    class ExportedNetwork(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
@@ -251,7 +251,7 @@ def _wrap(model: Any, head: Any, person: int) -> Any:
             score = scores[:, person : person + 1]
             return torch.cat([answers[:, :4], score * (score >= scores.amax(1, keepdim=True))], 1)
 
-    return Whole().eval()
+    return ExportedNetwork().eval()
 
 
 def torch_function(

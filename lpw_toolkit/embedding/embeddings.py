@@ -1,5 +1,5 @@
-"""embeddings.parquet in and out: ours and users' own, one vector for a tracklet or for each of its
-frames."""
+"""Reads and writes embeddings.parquet: one vector per tracklet or per frame, ours or the user's
+own."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""What mean colour alone says of a tracklet: the baseline that anything learned has to stand
-above."""
+"""Mean colour as an embedding: the baseline that a learned one must beat."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +52,19 @@ def describe_colours(
     vectors[rows] /= np.diff(index.starts)[rows][:, None]
     present = np.isin(np.arange(len(index)), rows)
     if centred:
-        _centre(vectors, present, read_labels(index.tracklets).camera)
-    return Embeddings(vectors, present, _describe(index, division, centred=centred), [])
+        camera = read_labels(index.tracklets).camera
+        for code in np.unique(camera[present]):
+            here = present & (camera == code)
+            vectors[here] -= vectors[here].mean(axis=0)
+    parts = ":".join(f"{part:g}" for part in division)
+    name = "mean colour" if len(division) == 1 else f"mean colour of {parts}"
+    name += ", camera's mean taken off" if centred else ""
+    return Embeddings(
+        vectors,
+        present,
+        EmbeddingFacts(name, None, str(index.dataset.manifest["digest"]), "all"),
+        [],
+    )
 
 
 def measure_colours(image: NDArray[np.uint8], cuts: NDArray[np.float64]) -> Floats:
@@ -69,18 +79,3 @@ def measure_colours(image: NDArray[np.uint8], cuts: NDArray[np.float64]) -> Floa
         for top, end in zip(tops, borders[1:], strict=True)
     ]
     return (np.concatenate(parts) / 255).astype(np.float32)
-
-
-def _centre(vectors: Floats, present: NDArray[np.bool_], camera: Ints) -> None:
-    for code in np.unique(camera[present]):
-        here = present & (camera == code)
-        vectors[here] -= vectors[here].mean(axis=0)
-
-
-def _describe(
-    index: TrackletIndex, division: tuple[float, ...], *, centred: bool
-) -> EmbeddingFacts:
-    parts = ":".join(f"{part:g}" for part in division)
-    name = "mean colour" if len(division) == 1 else f"mean colour of {parts}"
-    name += ", camera's mean taken off" if centred else ""
-    return EmbeddingFacts(name, None, str(index.dataset.manifest["digest"]), "all")

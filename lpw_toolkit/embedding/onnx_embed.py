@@ -1,4 +1,4 @@
-"""Embeddings of tracklets by any ONNX re-identification model: one image input, one vector out.
+"""Embeds tracklets with any ONNX re-identification model: one image input, one vector out.
 
 Images are read and decoded by threads while the network works; frames are pooled as they come, and
 rows are written as tracklets end, so that memory depends neither on the length of a tracklet nor on

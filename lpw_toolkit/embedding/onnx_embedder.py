@@ -1,4 +1,4 @@
-"""A re-identification model in ONNX: opened, checked, compiled and run once."""
+"""Opens, checks and compiles an ONNX re-identification model, and runs it once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,13 @@ def open_embedder(path: Path, options: EmbedOptions) -> Embedder:
     precision, _ = runtimes.choose_precision(options.precision, runtime)
     refuse_harmful(file, runtime, _DO, options.size_px)
     inputs, outputs = read_shapes(file, runtime, _DO)
-    _check_shapes(path, inputs, outputs)
+    good = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][1] in (3, None)
+    if not good:
+        raise LpwError(path, f"inputs {tell_shapes(inputs)}", "one input Nx3xHxW", _DO)
+    if len(outputs) != 1:
+        raise LpwError(
+            path, f"{len(outputs)} outputs ({tell_shapes(outputs)})", "one output NxD", _DO
+        )
     refuse_large(file, inputs[0], _DO)
     size_px = _choose_size(path, inputs[0], options)
     batch_size = inputs[0][0] or options.batch_size
@@ -149,16 +155,6 @@ def open_embedder(path: Path, options: EmbedOptions) -> Embedder:
     }
     dimension = _try(file, network, batch_size)
     return Embedder(path, file.sha256, network, size_px, batch_size, dimension, settings)
-
-
-def _check_shapes(path: Path, inputs: list[Shape], outputs: list[Shape]) -> None:
-    good = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][1] in (3, None)
-    if not good:
-        raise LpwError(path, f"inputs {tell_shapes(inputs)}", "one input Nx3xHxW", _DO)
-    if len(outputs) != 1:
-        raise LpwError(
-            path, f"{len(outputs)} outputs ({tell_shapes(outputs)})", "one output NxD", _DO
-        )
 
 
 def _choose_size(path: Path, shape: Shape, options: EmbedOptions) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-"""Which frames of a tracklet make a clip, and which tracklets make a batch: numbers only, no
-images, no torch.
+"""Samples the frames of a clip and the tracklets of a batch: index arithmetic without images or
+torch.
 
 Everything drawn is a function of (seed, epoch, place in the epoch): how many workers there are
 changes nothing.
@@ -56,7 +56,12 @@ def choose_frames(
     if sampling == "evenly":
         return ((2 * np.arange(n_wanted) + 1) * n_frames // (2 * n_wanted)).astype(np.int64)
     if sampling == "restricted":
-        return _choose_restricted(n_frames, n_wanted, rng)
+        borders = np.arange(n_wanted + 1) * n_frames // n_wanted
+        if rng is None:
+            return borders[:-1].astype(np.int64)
+        return rng.integers(borders[:-1], np.maximum(borders[1:], borders[:-1] + 1)).astype(
+            np.int64
+        )
     if rng is None:
         raise LpwError(
             "sampling", "random without a generator", "one", "use evenly or restricted at test"
@@ -64,13 +69,6 @@ def choose_frames(
     times, rest = divmod(n_wanted, n_frames)
     drawn = rng.choice(n_frames, rest, replace=False)
     return np.sort(np.concatenate([np.tile(np.arange(n_frames), times), drawn])).astype(np.int64)
-
-
-def _choose_restricted(n_frames: int, n_wanted: int, rng: np.random.Generator | None) -> Ints:
-    borders = np.arange(n_wanted + 1) * n_frames // n_wanted
-    if rng is None:
-        return borders[:-1].astype(np.int64)
-    return rng.integers(borders[:-1], np.maximum(borders[1:], borders[:-1] + 1)).astype(np.int64)
 
 
 class Draw(NamedTuple):

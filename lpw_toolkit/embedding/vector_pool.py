@@ -1,4 +1,4 @@
-"""Rows of a file of embeddings as one vector for each tracklet of a dataset."""
+"""Pools the rows of an embeddings file to one vector per tracklet of a dataset."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Whether one method leads another: a paired bootstrap over identities of the difference of their
+"""Is one method better than another? A paired bootstrap over identities of the difference of their
 means.
 
 Identities, not queries, are drawn: the queries of one person are not independent. What was repeated

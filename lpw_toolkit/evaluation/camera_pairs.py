@@ -1,4 +1,5 @@
-"""Training vectors as two views of the same persons, and the covariances of their differences."""
+"""Training vectors as two camera views of the same persons, and the covariances of their
+differences."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingVectors:
     """What a metric learns from.
 
     Attributes:
@@ -42,7 +43,7 @@ class Views:
     second_person: Ints
 
 
-def take_views(training: Training, rng: np.random.Generator | None) -> Views:
+def take_views(training: TrainingVectors, rng: np.random.Generator | None) -> Views:
     """Views by camera where there are two, else halves of each person's tracklets, drawn as MARS'
     reference does.
 
@@ -79,7 +80,7 @@ def take_views(training: Training, rng: np.random.Generator | None) -> Views:
     )
 
 
-def _draw_pairs(training: Training, rng: np.random.Generator) -> tuple[Ints, Ints]:
+def _draw_pairs(training: TrainingVectors, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Per person one half of its tracklets, shuffled, against the other; pairs of one camera are
     left out."""
     first, second = [], []

@@ -1,4 +1,4 @@
-"""Matrices of distances (Q, G), whole or computed a few rows at a time."""
+"""Distance matrices (Q, G), whole or computed a few rows at a time."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -1,5 +1,4 @@
-"""How vectors are compared: a metric, learned where it has to be, principal components, re-ranking;
-and in words."""
+"""Builds the distance of an evaluation: metric, PCA, re-ranking, and its description in words."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +10,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
-from lpw_toolkit.evaluation.camera_pairs import Training
+from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
 from lpw_toolkit.evaluation.distance_blocks import DenseDistances, DistanceBlocks
 from lpw_toolkit.evaluation.distances import Distance, FeatureBlocks, Features
 from lpw_toolkit.evaluation.learned_distance import (
@@ -117,7 +116,7 @@ def choose_distance(
         do = "give --train-data and --train-embeddings, or use --metric cosine"
         raise LpwError(f"option {option}", "no training tracklets", "tracklets to learn from", do)
     check_vectors(dataset, embeddings, rows, settings.metric)
-    training = Training(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
+    training = TrainingVectors(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
     rng = np.random.default_rng([settings.seed, trial.split])
     if settings.pca is None:
         return open_distance(settings.metric, training, rng=rng, config=settings.learning)

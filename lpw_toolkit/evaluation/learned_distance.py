@@ -1,4 +1,4 @@
-"""Distances by name: plain ones, and metrics that are learned from training tracklets.
+"""Distances by name: plain ones, and metrics learned from training tracklets.
 
 A learned metric is a plug-in: one file in `metric_learning/` that fulfils `MetricLearner`.
 """
@@ -9,7 +9,7 @@ from typing import Literal, Protocol, cast
 import numpy as np
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Training
+from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
 from lpw_toolkit.evaluation.distances import (
     Cosine,
     Distance,
@@ -58,7 +58,7 @@ class MetricLearner(Protocol):
     OWN_PCA: bool
 
     def learn(
-        self, training: Training, rng: np.random.Generator | None, config: LearningConfig
+        self, training: TrainingVectors, rng: np.random.Generator | None, config: LearningConfig
     ) -> Distance:
         """The distance learned from `training`, whose features (n, D) are finite. Errors: LpwError
         where they are too few."""
@@ -85,7 +85,7 @@ def open_learner(name: str) -> MetricLearner:
 
 def open_distance(
     name: str,
-    training: Training | None = None,
+    training: TrainingVectors | None = None,
     *,
     rng: np.random.Generator | None = None,
     config: LearningConfig | None = None,

@@ -1,5 +1,4 @@
-"""Rows of metrics as a table for people and machines, with the lock: what must not be compared
-stands apart."""
+"""Formats rows of metrics as tables; rows that must not be compared are kept apart (the lock)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
-    write_csv,
-    write_latex,
-    write_markdown,
-    write_markdown_list,
-    write_text,
+    format_csv_table,
+    format_latex,
+    format_markdown,
+    format_markdown_list,
+    format_text,
 )
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import is_file, is_folder
@@ -45,7 +44,7 @@ _MAX_NAME_CHARS = 200  # of a model: nobody reads more, and every line is as wid
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricsLine:
     """One line of a table: the figures of one run on one split, or on all of its splits.
 
     Attributes:
@@ -61,7 +60,7 @@ class Line:
     spread: dict[str, float]
 
 
-def read_lines(metrics: Sequence[pa.Table]) -> list[Line]:
+def read_lines(metrics: Sequence[pa.Table]) -> list[MetricsLine]:
     """Lines of tables of metrics (schema.METRICS), in their order; equal ones once."""
     found: dict[tuple[Any, ...], dict[str, float]] = {}
     n_splits: dict[tuple[Any, ...], set[int]] = {}
@@ -73,14 +72,14 @@ def read_lines(metrics: Sequence[pa.Table]) -> list[Line]:
             ]
             if row["split"] != SUMMARY:
                 n_splits.setdefault((number, *_run_of(row)), set()).add(row["split"])
-    lines: dict[Any, Line] = {}
+    lines: dict[Any, MetricsLine] = {}
     for (number, *key), values in found.items():
         facts = dict(zip(columns, key, strict=True))
         n_of = len(n_splits.get((number, *_run_of(facts)), ()))
         facts["splits"] = (
             f"mean of {n_of}" if facts["split"] == SUMMARY else f"split {facts['split']}"
         )
-        line = Line(facts, _take(values, MEAN, plain=True), _take(values, STD))
+        line = MetricsLine(facts, _take(values, MEAN, plain=True), _take(values, STD))
         same = tuple(frozenset(part.items()) for part in (line.facts, line.values, line.spread))
         lines.setdefault(same, line)
     return list(lines.values())
@@ -123,7 +122,7 @@ def read_metrics(files: Sequence[Path]) -> list[pa.Table]:
     return tables
 
 
-def choose_headlines(lines: Sequence[Line]) -> list[Line]:
+def choose_headlines(lines: Sequence[MetricsLine]) -> list[MetricsLine]:
     """Of every run with a summary only that; every line of the others."""
     summed = {_run_of(line.facts) for line in lines if line.facts["split"] == SUMMARY}
     return [
@@ -133,14 +132,14 @@ def choose_headlines(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
-def find_differences(lines: Sequence[Line]) -> dict[str, list[str]]:
+def find_differences(lines: Sequence[MetricsLine]) -> dict[str, list[str]]:
     """By column of LOCKED the values that differ among `lines`; empty where they may stand in one
     table."""
     values = {name: list(dict.fromkeys(str(line.facts[name]) for line in lines)) for name in LOCKED}
     return {name: found for name, found in values.items() if len(found) > 1}
 
 
-def check_lock(lines: Sequence[Line]) -> None:
+def check_lock(lines: Sequence[MetricsLine]) -> None:
     """Errors: LpwError that names what differs among lines that would stand in one table."""
     different = find_differences(lines)
     if not different:
@@ -160,7 +159,7 @@ def _shorten(text: str, limit: int = 60) -> str:
 
 
 def format_table(
-    lines: Sequence[Line],
+    lines: Sequence[MetricsLine],
     *,
     mix: bool = False,
     form: str = "table",
@@ -191,7 +190,9 @@ def format_table(
     return FORMS[form](lines if form == "csv" else headlines, notes)
 
 
-def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[str]], list[str]]:
+def _grid(
+    lines: Sequence[MetricsLine], *, headline: bool = False
+) -> tuple[list[list[str]], list[str]]:
     """Titles and cells (who, what differs, figures, counts), and a legend of what is too long for a
     cell.
 
@@ -227,7 +228,7 @@ def _grid(lines: Sequence[Line], *, headline: bool = False) -> tuple[list[list[s
     return [[show_name(cell, _MAX_NAME_CHARS) for cell in row] for row in (titles, *rows)], legend
 
 
-def _known_by(lines: Sequence[Line]) -> set[str]:
+def _known_by(lines: Sequence[MetricsLine]) -> set[str]:
     """Metrics by which the protocols are known; none where one of them is not of this version."""
     protocols = {str(line.facts["protocol"]) for line in lines}
     if not protocols <= set(list_protocols()):
@@ -235,7 +236,7 @@ def _known_by(lines: Sequence[Line]) -> set[str]:
     return {name for protocol in protocols for name in open_protocol(protocol).SPEC.headline}
 
 
-def _say(line: Line, name: str) -> str:
+def _say(line: MetricsLine, name: str) -> str:
     """A fact of LOCKED; a dataset by its name too."""
     digest = f"{line.facts['dataset']} ({line.facts['dataset_digest'][:12]})"
     return digest if name == "dataset_digest" else str(line.facts[name])
@@ -250,14 +251,14 @@ def _abbreviate(text: str, keys: dict[str, str]) -> str:
     )
 
 
-def _percent(line: Line, metric: str) -> str:
+def _percent(line: MetricsLine, metric: str) -> str:
     if metric not in line.values:
         return "-"
     spread = f" ±{100 * line.spread[metric]:.1f}" if metric in line.spread else ""
     return f"{100 * line.values[metric]:.1f}{spread}"
 
 
-def _shared_facts(lines: Sequence[Line]) -> list[str]:
+def _shared_facts(lines: Sequence[MetricsLine]) -> list[str]:
     """What holds for all lines, one sentence each; and what does not, in one."""
     different = find_differences(lines)
     shown = [
@@ -272,7 +273,7 @@ def _shared_facts(lines: Sequence[Line]) -> list[str]:
 
 
 def _make_table(
-    lines: Sequence[Line], notes: Sequence[str], *, headline: bool = False
+    lines: Sequence[MetricsLine], notes: Sequence[str], *, headline: bool = False
 ) -> tuple[TextTable, list[str]]:
     """The table, and the sentences that stand with it."""
     grid, legend = _grid(lines, headline=headline)
@@ -281,33 +282,35 @@ def _make_table(
     return TextTable(grid, grid[0].index("distance") + 1, caption), sentences
 
 
-def _format_text(lines: Sequence[Line], notes: Sequence[str]) -> str:
+def _format_text(lines: Sequence[MetricsLine], notes: Sequence[str]) -> str:
     table, sentences = _make_table(lines, notes)
-    return "\n".join([write_text(table), "", *map(show_name, sentences)])
+    return "\n".join([format_text(table), "", *map(show_name, sentences)])
 
 
-def _format_markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
+def _format_markdown(lines: Sequence[MetricsLine], notes: Sequence[str]) -> str:
     table, sentences = _make_table(lines, notes)
-    return f"{write_markdown(table)}\n\n{write_markdown_list(sentences)}"
+    return f"{format_markdown(table)}\n\n{format_markdown_list(sentences)}"
 
 
-def _format_latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    return write_latex(_make_table(lines, notes, headline=True)[0])
+def _format_latex(lines: Sequence[MetricsLine], notes: Sequence[str]) -> str:
+    return format_latex(_make_table(lines, notes, headline=True)[0])
 
 
-def _records(lines: Sequence[Line]) -> list[dict[str, Any]]:
+def _records(lines: Sequence[MetricsLine]) -> list[dict[str, Any]]:
     spread = [{f"{name}{STD}": value for name, value in line.spread.items()} for line in lines]
     return [{**line.facts, **line.values, **wide} for line, wide in zip(lines, spread, strict=True)]
 
 
-def _format_csv(lines: Sequence[Line], _: Sequence[str]) -> str:
+def _format_csv(lines: Sequence[MetricsLine], _: Sequence[str]) -> str:
     records = _records(lines)
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(column, "") for column in columns] for record in records]
-    return write_csv([columns, *rows])
+    return format_csv_table([columns, *rows])
 
 
-def _format_json(lines: Sequence[Line], notes: Sequence[str], skipped: Sequence[str] = ()) -> str:
+def _format_json(
+    lines: Sequence[MetricsLine], notes: Sequence[str], skipped: Sequence[str] = ()
+) -> str:
     different = find_differences(choose_headlines(lines))
     record = {
         "lines": _records(lines),
@@ -318,7 +321,7 @@ def _format_json(lines: Sequence[Line], notes: Sequence[str], skipped: Sequence[
     return json_text(record, indent=2)
 
 
-FORMS: dict[str, Callable[[Sequence[Line], Sequence[str]], str]] = {
+FORMS: dict[str, Callable[[Sequence[MetricsLine], Sequence[str]], str]] = {
     "table": _format_text,
     "csv": _format_csv,
     "json": _format_json,

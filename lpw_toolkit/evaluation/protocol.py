@@ -1,5 +1,5 @@
-"""Evaluation protocols: one file each, found by listing this folder; dataset in, trials with their
-rules out."""
+"""The contract of an evaluation protocol: a dataset in, query-gallery splits and their rules
+out."""
 
 from dataclasses import dataclass
 from typing import Protocol, cast

@@ -1,4 +1,4 @@
-"""The same vectors under every rule in use that has the same queries, and why the figures
+"""Evaluates the same vectors under every rule with the same queries, and explains why the figures
 differ."""
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""What every figure must be read with, in words: gallery, rules, splits; and results as rows of
-metrics and queries."""
+"""Provenance of every figure, in words: gallery, rules, splits; and results as rows of metrics and
+queries."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,5 +1,5 @@
-"""Ranked results as one HTML page: the queries with the lowest AP first, and the crops of their
-gallery matches, correct and wrong ones in different frames.
+"""Ranked results as one HTML page: the queries with the lowest AP first, and their gallery matches,
+correct and wrong ones in different frames.
 
 Everything is inside the file. A content security policy keeps it from reaching anything else, and
 ids are only ever shown as text.

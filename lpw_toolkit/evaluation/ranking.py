@@ -134,7 +134,7 @@ def rank_queries(
     visible = np.flatnonzero(~relevance.hidden)
     n_closer = np.empty(len(relevance.good.columns), dtype=np.int64)
     n_rows = max(1, PART_BYTES // max(1, 4 * relevance.n_gallery))
-    task = _Task(relevance, None if len(visible) == relevance.n_gallery else visible, n_closer)
+    task = _RankTask(relevance, None if len(visible) == relevance.n_gallery else visible, n_closer)
     with ThreadPoolExecutor(n_threads or (2 if relevance.n_gallery >= LONG_ROW else 1)) as pool:
         for start, stop in split_rows(
             blocks.n_query, max(1, BLOCK_BYTES // max(1, 4 * blocks.n_gallery))
@@ -142,7 +142,10 @@ def rank_queries(
             block = blocks.block(start, stop)
             parts = [(start + a, block[a:b]) for a, b in split_rows(stop - start, n_rows)]
             list(pool.map(lambda part: task.run(*part), parts))
-    return _gather(relevance, n_closer)
+    good = relevance.good
+    ranks = n_closer[np.lexsort((n_closer, good.owners))] + 1
+    n_visible = np.count_nonzero(~relevance.hidden) - relevance.ignored.counts
+    return Ranking(good.starts, ranks, n_visible, relevance.n_gallery)
 
 
 def _check_shape(blocks: DistanceBlocks, relevance: Relevance) -> None:
@@ -158,15 +161,8 @@ def _check_shape(blocks: DistanceBlocks, relevance: Relevance) -> None:
         raise ValueError("a hidden gallery item is listed for a query")
 
 
-def _gather(relevance: Relevance, n_closer: Ints) -> Ranking:
-    good = relevance.good
-    ranks = n_closer[np.lexsort((n_closer, good.owners))] + 1
-    n_visible = np.count_nonzero(~relevance.hidden) - relevance.ignored.counts
-    return Ranking(good.starts, ranks, n_visible, relevance.n_gallery)
-
-
 @dataclass(frozen=True)
-class _Task:
+class _RankTask:
     """Counts, for rows of distances, what is closer than each right answer; fills `n_closer`.
 
     `visible_columns` are the gallery columns that some query sees; None means all.

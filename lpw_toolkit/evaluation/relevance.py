@@ -1,5 +1,4 @@
-"""Which gallery items are right answers to a query, and which it must not see: all that ranking
-knows of labels."""
+"""Relevance: the correct gallery items of each query, and those it must ignore."""
 
 from dataclasses import dataclass
 from functools import cached_property

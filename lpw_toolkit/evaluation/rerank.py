@@ -1,5 +1,5 @@
-"""k-reciprocal re-ranking: distances mixed with how many near neighbours two items share, all with
-sparse vectors.
+"""k-reciprocal re-ranking: distances mixed with the Jaccard distance of neighbour sets, on sparse
+vectors.
 
 Queries and gallery are stacked, and every item is a neighbour of every other. Where the gallery
 holds the queries too (the official MARS rule), a query is stacked twice: it is its own neighbour at

@@ -1,5 +1,4 @@
-"""Evaluations as files: a folder of tables, CMC curves as a picture, and the worst queries as a
-page."""
+"""Writes evaluations as files: tables, CMC curves as a picture, and the worst queries as a page."""
 
 from collections.abc import Sequence
 from pathlib import Path

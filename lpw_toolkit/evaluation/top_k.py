@@ -1,4 +1,5 @@
-"""The smallest entries of rows of distances, in the order of a stable sort but without sorting."""
+"""The k smallest entries of each row of distances, in the order of a stable sort but without
+sorting."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""What protocol files share: a dataset's splits as rows, queries where no split names them, and
-what must hold."""
+"""Helpers that protocols share: the rows of a dataset's splits, default queries, and checks."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,5 +1,4 @@
-"""A dataset in the forms of other tools: one file each, found by listing this folder; what they
-share.
+"""The contract of an export form, one file each in `forms/`, and what the forms share.
 
 Images are copied byte for byte, each checked against its SHA-256. What a form cannot hold is
 returned, and printed.

@@ -15,12 +15,12 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import Place, Tally, copy_images
-from lpw_toolkit.exports.roles import DISTRACTOR, JUNK, ExportRoles, Ints, Limits
+from lpw_toolkit.exports.roles import DISTRACTOR, JUNK, ExportRoles, FormLimits, Ints
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.progress import Progress
 
-LIMITS = Limits(persons=9999, cameras=6)
+LIMITS = FormLimits(persons=9999, cameras=6)
 MAX_TRACKLETS_OF_ONE = 9999
 _MAT_TEXT = b"MATLAB 5.0 MAT-file, written by lpw-toolkit"
 _MAT_TEXT_BYTES = 116  # of the 128-byte header; scipy writes the clock and the platform there

@@ -1,5 +1,5 @@
-"""Training part, queries and gallery in a form that has one split, and the whole numbers that
-old tools want for names.
+"""Roles of tracklets in a form with one split (training, query, gallery), and the integer names
+that old tools need.
 
 The numbers exist only in exported files; `format_mapping` writes beside them which id each one
 stands for.
@@ -120,7 +120,7 @@ def _list_views(dataset: Dataset) -> dict[str, list[tuple[object, object, int]]]
 
 
 @dataclass(frozen=True)
-class Limits:
+class FormLimits:
     """Largest numbers that the names of a layout can hold."""
 
     persons: int
@@ -145,7 +145,7 @@ class ExportRoles:
     lines: list[str]
 
 
-def cast_roles(dataset: Dataset, split: int | None, limits: Limits) -> ExportRoles:
+def cast_roles(dataset: Dataset, split: int | None, limits: FormLimits) -> ExportRoles:
     """Splits as they are read or drawn, with numbers for persons and cameras.
 
     Errors: LpwError when nobody is named, a role has no tracklet, or the limits do not hold the

@@ -1,5 +1,5 @@
-"""Images read in the order of tracklets and gathered into shards of about one size, at most one of
-them in memory."""
+"""Reads images in tracklet order and gathers them into shards of about one size, with one shard in
+memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
-"""Files that grow by whole, durable lines: what was acknowledged is never lost, and nothing else is
-written over."""
+"""Append-only files of whole, durable lines: an acknowledged line is never lost or overwritten."""
 
 import errno
 import fcntl
@@ -113,7 +112,12 @@ class Appender:
         Where that fails nothing of it stays, and OSError is raised; ESTALE where others have
         changed the file.
         """
-        self._refuse_changed()
+        found = os.lstat(self.path.name, dir_fd=self._folder)
+        own = os.fstat(self._descriptor)
+        if not os.path.samestat(found, own) or own.st_size != self.n_bytes:
+            raise OSError(
+                errno.ESTALE, "a file that something else has changed meanwhile", str(self.path)
+            )
         size = self.n_bytes
         self.n_bytes = -1  # until the fsync has ended well nobody knows what the disk holds
         try:
@@ -139,11 +143,3 @@ class Appender:
         """Lets another process write."""
         os.close(self._descriptor)
         os.close(self._folder)
-
-    def _refuse_changed(self) -> None:
-        found = os.lstat(self.path.name, dir_fd=self._folder)
-        own = os.fstat(self._descriptor)
-        if not os.path.samestat(found, own) or own.st_size != self.n_bytes:
-            raise OSError(
-                errno.ESTALE, "a file that something else has changed meanwhile", str(self.path)
-            )

@@ -1,4 +1,5 @@
-"""Points at which a test may break a write: every write, fsync, rename and unlink passes one.
+"""Fault injection for tests: every write, fsync, rename and unlink passes a point that a test can
+break.
 
 `LPW_FAULT=point:n` kills the process at the n-th passage, `LPW_FAULT=point:n:STOP` stops it until
 SIGCONT, `LPW_FAULT=point:n:ENOSPC` raises that error; without that variable a passage costs one

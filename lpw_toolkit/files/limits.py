@@ -1,5 +1,4 @@
-"""The one table of bounds: how much a file that a stranger may have made can cost before it is
-refused.
+"""The table of bounds: how much an untrusted file may cost before it is refused.
 
 Each bound is checked before memory is taken or time is spent. A trusted file that is larger opens
 with `lpw --limit NAME=VALUE COMMAND`, or with `LPW_LIMIT_NAME` in the environment (which child

@@ -1,4 +1,4 @@
-"""Texts line by line: no line is longer than a bound, since parsers take lines apart into cells."""
+"""Reads a text line by line, with a bound on the length of a line."""
 
 import re
 from collections.abc import Iterator

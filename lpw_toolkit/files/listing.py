@@ -1,5 +1,5 @@
-"""The only place that lists a folder: sorted, number-aware, the same on every file system and in
-every locale.
+"""Lists folders: sorted with numbers in numeric order, the same on every file system and in every
+locale.
 
 Folders are opened as every file is (`opening`): a link on the way to one is refused, a link in one
 is named only.
@@ -91,7 +91,14 @@ def scan_tree(root: Path) -> Entries:
             inner = waiting.pop()
             folder = open_inner(top, inner)
             try:
-                _sort_entries(folder, inner, found, waiting)
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_symlink():
+                            found.links.append(inner + entry.name)
+                        elif entry.is_dir(follow_symlinks=False):
+                            waiting.append(f"{inner}{entry.name}/")
+                        else:
+                            found.files.append(inner + entry.name)
             finally:
                 os.close(folder)
     finally:
@@ -99,14 +106,3 @@ def scan_tree(root: Path) -> Entries:
     found.files.sort()
     found.links.sort()
     return found
-
-
-def _sort_entries(folder: int, inner: str, found: Entries, waiting: list[str]) -> None:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_symlink():
-                found.links.append(inner + entry.name)
-            elif entry.is_dir(follow_symlinks=False):
-                waiting.append(f"{inner}{entry.name}/")
-            else:
-                found.files.append(inner + entry.name)

@@ -1,5 +1,4 @@
-"""What the user of this machine has said of a dataset, or has seen in it: where its videos and
-outer images are.
+"""Facts about a dataset on this machine: where its videos and external images are.
 
 It is kept in `.lpw/local.json` of the dataset, with a mark (HMAC-SHA-256) by a key that only this
 user's configuration folder holds: a file that came with somebody else's folder has no such mark and

@@ -1,5 +1,4 @@
-"""The one door in: every file is opened here, component by component, no link followed, bounded in
-size.
+"""Opens every file for reading: component by component, without following links, bounded in size.
 
 Whoever names a folder or a file may name a link: `follow_links`, called once where the name comes
 from the user, says what it means. From there on no component of any path may be a link, so a

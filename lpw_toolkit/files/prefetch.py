@@ -1,4 +1,4 @@
-"""Work done by threads a few steps ahead of whoever uses it, in order, with bounded memory."""
+"""Runs work in threads a few steps ahead of the consumer, in order, with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator

@@ -1,5 +1,5 @@
-"""The one door out: a fresh temporary file beside the target, fsync, rename, fsync of the folder;
-no link is followed.
+"""Writes every file atomically: a fresh temporary file beside the target, fsync, rename, fsync of
+the folder; no link is followed.
 
 The folder is opened component by component and held open; everything happens within it. A temporary
 file has a name that nobody can foresee, and must not exist.
@@ -140,7 +140,11 @@ def _publish(path: Path, *, alone: bool, mode: int = 0o644) -> Iterator[int]:
             wins.
     """
     with open_parent(path) as (folder, name):
-        _refuse_odd_target(folder, name)
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                raise FileExistsError(
+                    errno.EEXIST, "a link, folder or device that would be replaced"
+                )
         _remove_left_over(folder, name, alone=alone)
         temporary = f"{name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
         descriptor = os.open(temporary, _NEW, mode, dir_fd=folder)
@@ -158,13 +162,6 @@ def _publish(path: Path, *, alone: bool, mode: int = 0o644) -> Iterator[int]:
             raise
         finally:
             os.close(descriptor)  # ends the lock: last
-
-
-def _refuse_odd_target(folder: int, name: str) -> None:
-    """Errors: FileExistsError for a link, folder or device that would be replaced."""
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
-            raise FileExistsError(errno.EEXIST, "a link, folder or device that would be replaced")
 
 
 def _remove_left_over(folder: int, name: str, *, alone: bool) -> None:

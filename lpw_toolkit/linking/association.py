@@ -104,7 +104,11 @@ def associate_frames(
         free = np.ones(stop - start, dtype=bool)
         free[j] = False  # what two fragments match about equally starts no third one
         if config.margin > 0 and len(i):
-            clear = overlap[i, j] - _best_rival(overlap, i, j) >= config.margin
+            # For every chosen pair the largest other overlap of its fragment or of its box.
+            others = overlap.copy()
+            others[i, j] = 0.0
+            best: NDArray[np.float64] = np.maximum(others[i].max(axis=1), others[:, j].max(axis=0))
+            clear = overlap[i, j] - best >= config.margin
             i, j = i[clear], j[clear]
         out[start + j] = active.number[i]
         active.update(i, found[j], now, config.velocity_gain)
@@ -142,13 +146,3 @@ def iter_equal(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     if len(values):
         borders = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
         yield from pairwise(borders)
-
-
-def _best_rival(
-    overlap: NDArray[np.float64], i: NDArray[np.intp], j: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """For every chosen pair the largest other overlap of its fragment or of its box."""
-    others = overlap.copy()
-    others[i, j] = 0.0
-    best: NDArray[np.float64] = np.maximum(others[i].max(axis=1), others[:, j].max(axis=0))
-    return best

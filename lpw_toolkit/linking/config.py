@@ -1,4 +1,4 @@
-"""How boxes become tracklets: the settings of the linker, and its presets."""
+"""The settings of the linker and its presets."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar

@@ -1,4 +1,4 @@
-"""How much a detector's boxes jitter."""
+"""Measures the box jitter of a detector."""
 
 import numpy as np
 

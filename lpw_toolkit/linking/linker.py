@@ -1,4 +1,4 @@
-"""Detections of one video to tracklets: a pure function.
+"""Links the detections of one video to tracklets: a pure function.
 
 A tracklet that mixes two people costs whoever cleans the dataset minutes, a fragment only seconds.
 So the linker associates boxes from frame to frame, and then its rules (`rule.py` lists them) cut

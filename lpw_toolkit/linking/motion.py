@@ -1,5 +1,4 @@
-"""How people move, from their boxes: straight lines fitted to a few frames, and a Kalman filter for
-the gaps."""
+"""Motion of persons from their boxes: line fits over a few frames, and a Kalman filter for gaps."""
 
 import numpy as np
 from filterpy.kalman import predict, update

@@ -1,5 +1,4 @@
-"""The boxes of linked tracks as a dataset holds them: smoothed along the track, as their crops are
-cut."""
+"""Smooths the boxes of a track, for the dataset and for its crops."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Linked boxes as one table, sorted by track and frame, and the cuts that split a track."""
+"""Linked boxes as one table, sorted by track and frame, and the operation that splits tracks."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,4 @@
-"""An untrusted model is tried before it is trusted: one small grey image, in a process that may be
-killed.
+"""Tries an untrusted model on one small grey image, in a process that may be killed.
 
 The child gets the bytes that were hashed and checked, may take the memory of the bound
 `model_bytes`, and is killed after `model_seconds`. What passed is recorded in the user's cache by

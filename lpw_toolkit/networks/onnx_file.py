@@ -1,5 +1,4 @@
-"""What an ONNX file holds, read without a runtime and strictly: a model is complete in its file,
-and ends.
+"""Parses an ONNX file strictly and without a runtime: the model is complete in its file, and ends.
 
 Runtimes read what protobuf forgives (tags whose high bits are dropped, groups, tensors in two
 parts): here whatever a writer of ONNX never makes is refused, so that nobody reads more in the file
@@ -58,7 +57,7 @@ class _Field(NamedTuple):
 
 
 @dataclass
-class _Tensor:
+class _OnnxTensor:
     name: str = ""
     kind: int = 0
     values: list[int] = field(default_factory=list)  # of int64, the first two
@@ -183,9 +182,9 @@ class _Reader:
                 self._walk(_CHILDREN["attribute"][number], value, value + length, around)
         return found[0] if len(found) == 1 else None
 
-    def _read_tensor(self, start: int, end: int) -> _Tensor:
+    def _read_tensor(self, start: int, end: int) -> _OnnxTensor:
         """Errors: _RefusedError where the values lie in another file."""
-        tensor = _Tensor()
+        tensor = _OnnxTensor()
         for number, value, length in self._iter_fields(start, end):
             if number == 13 or (number == 14 and value):
                 raise _RefusedError(
@@ -252,7 +251,7 @@ class _Reader:
             raise ValueError("a message that ends within a field")
 
 
-def _first_value(tensor: _Tensor) -> int | None:
+def _first_value(tensor: _OnnxTensor) -> int | None:
     return tensor.values[0] if tensor.kind == _INT64 and len(tensor.values) == 1 else None
 
 

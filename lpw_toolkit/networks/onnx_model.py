@@ -1,5 +1,4 @@
-"""ONNX models opened by either runtime, errors in one line; what a model takes and gives, as
-shapes."""
+"""Opens ONNX models with either runtime, with one-line errors; reads input and output shapes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,5 @@
-"""Follows a pickle of tensors without building any: which storages it names, and whether each
-tensor fits in its own.
+"""Walks a pickle of tensors without building any: checks the storages it names and the extent of
+each tensor.
 
 The instructions are those that torch's own restricted reader knows; names stand for themselves and
 are never imported.
@@ -79,7 +79,7 @@ _INSTRUCTIONS = (
 )
 
 
-class RefusedError(Exception):
+class RefusedPickleError(Exception):
     """What was found in a file that nobody may load."""
 
 
@@ -119,8 +119,8 @@ def follow_pickle(stream: BinaryIO, *, modules: bool = False) -> Claims:
     Args:
         modules: whether networks may be in it too.
 
-    Errors: RefusedError for more than that, and tensors beyond their storage; ValueError and others
-    for damaged ones.
+    Errors: RefusedPickleError for more than that, and tensors beyond their storage; ValueError and
+    others for damaged ones.
     """
     walker = _Walker(stream, modules=modules)
     walker.load()
@@ -153,9 +153,9 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
         )
         if not known and not _DTYPE.fullmatch(full):
             if not self.modules:
-                raise RefusedError(_MORE)
+                raise RefusedPickleError(_MORE)
             if full not in _FOR_NETWORKS and not _NETWORKS.fullmatch(full):
-                raise RefusedError(_MORE_THAN_NETWORK)
+                raise RefusedPickleError(_MORE_THAN_NETWORK)
         return _Name(full)
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -167,22 +167,22 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
             or not isinstance(key, str)
             or type(n_items) is not int
         ):
-            raise RefusedError("a damaged file")
+            raise RefusedPickleError("a damaged file")
         n_bytes = n_items * _ITEM_BYTES[storage]
         if n_bytes < 0 or self.claims.setdefault(key, n_bytes) != n_bytes:
-            raise RefusedError("numbers that are not in the file")
+            raise RefusedPickleError("numbers that are not in the file")
         self.claims.item_bytes[key] = _ITEM_BYTES[storage]
         if view and view[0] is not None:
             _, offset, n_seen = view[0]
             if not 0 <= offset <= offset + n_seen <= n_items:
-                raise RefusedError("a tensor that is larger than its numbers")
+                raise RefusedPickleError("a tensor that is larger than its numbers")
             n_items = n_seen
         return _Storage(n_items)
 
     def _reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, _Name) or not isinstance(arguments, tuple):
-            raise RefusedError(_MORE_THAN_NETWORK if self.modules else _MORE)
+            raise RefusedPickleError(_MORE_THAN_NETWORK if self.modules else _MORE)
         self.append(self._answer(str(function), arguments))
 
     def _answer(self, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -191,7 +191,7 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
             return _Tensor()
         if name == "torch._utils _rebuild_parameter":
             if not isinstance(arguments[0], _Tensor):
-                raise RefusedError("a damaged file")
+                raise RefusedPickleError("a damaged file")
             return _Tensor()
         if name in _PLAIN:
             for argument in arguments:
@@ -201,19 +201,19 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
             )
         # A constructor takes the memory that it is asked for.
         if arguments and name not in _FOR_NETWORKS and not _ANY_ARGUMENTS.fullmatch(name):
-            raise RefusedError(_MORE_THAN_NETWORK)
+            raise RefusedPickleError(_MORE_THAN_NETWORK)
         return _Thing()
 
     def _new(self) -> None:
         arguments, kind = self.stack.pop(), self.stack.pop()
         if not isinstance(kind, _Name) or arguments != () or not self.modules:
-            raise RefusedError(_MORE_THAN_NETWORK if self.modules else _MORE)
+            raise RefusedPickleError(_MORE_THAN_NETWORK if self.modules else _MORE)
         self.append(_Thing())
 
     def _build(self) -> None:
         self.stack.pop()
         if type(self.stack[-1]) not in (_Thing, OrderedDict):
-            raise RefusedError(_MORE)
+            raise RefusedPickleError(_MORE)
 
     def _append(self) -> None:
         item = self.stack.pop()
@@ -236,7 +236,7 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
     def _target(self, kind: type) -> Any:
         target = self.stack[-1]
         if not isinstance(target, kind):
-            raise RefusedError("a damaged file")
+            raise RefusedPickleError("a damaged file")
         return target
 
     dispatch: ClassVar[dict[int, Any]] = {
@@ -250,15 +250,15 @@ class _Walker(pickle._Unpickler):  # the one in C takes memory for its memo at a
 
 
 def _check_key(key: Any) -> Any:
-    """A key whose hash costs nothing. Errors: RefusedError for others, and numbers made to
+    """A key whose hash costs nothing. Errors: RefusedPickleError for others, and numbers made to
     collide."""
     if (type(key) is int and abs(key) < _MAX_INT) or type(key) in (str, bool, bytes, type(None)):
         return key
-    raise RefusedError("names that are none")
+    raise RefusedPickleError("names that are none")
 
 
 def _refuse_nested(argument: Any) -> None:
-    """Errors: RefusedError for anything but a plain value, or a short list of them."""
+    """Errors: RefusedPickleError for anything but a plain value, or a short list of them."""
     values = argument if type(argument) in (list, tuple) else [argument]
     for value in values:
         if type(value) is tuple and len(value) == 2:  # a pair of name and value
@@ -268,15 +268,15 @@ def _refuse_nested(argument: Any) -> None:
 
 
 def _check_tensor(storage: Any, offset: Any, sides: Any, strides: Any) -> None:
-    """Errors: RefusedError for a tensor with more numbers, or others, than its storage has."""
+    """Errors: RefusedPickleError for a tensor with more numbers than its storage, or others."""
     numbers = [offset, *sides, *strides]
     if not isinstance(storage, _Storage) or any(type(n) is not int or n < 0 for n in numbers):
-        raise RefusedError("a damaged file")
+        raise RefusedPickleError("a damaged file")
     if len(sides) != len(strides) or len(sides) > _MAX_SIDES:
-        raise RefusedError("a damaged file")
+        raise RefusedPickleError("a damaged file")
     n_items, last = 1, offset
     for side, stride in zip(sides, strides, strict=True):
         n_items *= side
         last += (side - 1) * stride
     if n_items and (last >= storage.n_items or n_items > storage.n_items):
-        raise RefusedError("a tensor that is larger than its numbers")
+        raise RefusedPickleError("a tensor that is larger than its numbers")

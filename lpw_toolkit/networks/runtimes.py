@@ -1,4 +1,4 @@
-"""Runtimes of networks: which one runs, at which precision, and its buffers."""
+"""Inference runtimes: which one runs, its precision, and its buffers."""
 
 import os
 import sys

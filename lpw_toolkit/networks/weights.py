@@ -1,5 +1,5 @@
-"""Weights files: found by path, by name, or alone in the usual places; fetched only when the user
-says so."""
+"""Finds weights files: by path, by name, or as the only one in the usual places; downloads only if
+the user asks."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A dataset as an offline page in a folder: a timeline per camera, a strip of crops per tracklet.
+"""A dataset as an offline page: a timeline per camera, a strip of crops per tracklet.
 
 The page is static: `data.js` holds the numbers (a page opened from a disk may not fetch a file),
 `sprites/` one JPEG per tracklet. A content security policy keeps it from reaching anything else,

@@ -1,5 +1,4 @@
-"""One person across cameras, as Figure 5 of the LPW paper: a row of crops for each camera that saw
-the person."""
+"""A page of persons across cameras, as Figure 5 of the LPW paper: a row of crops per camera."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pages from the templates in `static/`: one base template, every value escaped.
+"""Renders pages from the templates in `static/`: one base template, every value escaped.
 
 `base.html` holds the content security policy, the theme and the common style; each page extends it.
 """

@@ -1,5 +1,4 @@
-"""Attention checks: tracklets spliced from two people, of which the truth is known, among those to
-be reviewed.
+"""Attention checks: tracklets spliced from two people, with a known answer, mixed into the queue.
 
 They exist in the memory of the server alone. What a reviewer did with one becomes a `check` line of
 the log, which says whether the two were parted; no other line names it, so that nothing of it can

@@ -1,5 +1,5 @@
-"""Who may ask the server of the page anything: nobody but the page itself, opened by the person at
-this machine.
+"""Access control of the review server: only the page itself, opened by the user of this machine,
+may send requests.
 
 A server on 127.0.0.1 can be reached by every page that the browser shows and by every user of the
 machine. So each request needs the secret of this run (in a cookie that other sites cannot send),
@@ -67,7 +67,7 @@ class Keys:
         return is_ticket or self.fits(word)
 
 
-class RefusedError(Exception):
+class RefusedRequestError(Exception):
     """A request that is answered with nothing but a status and a word."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -103,7 +103,7 @@ class Guard:
                 await self._enter(scope, send)
                 return
             body = await _read_body(scope, receive)
-        except RefusedError as error:
+        except RefusedRequestError as error:
             await _answer(send, error.status, error.why)
             return
         await self._app(scope, _replay(body, receive), _dress(send))
@@ -111,25 +111,25 @@ class Guard:
     def _check(self, scope: MutableMapping[str, Any]) -> None:
         _check_address(scope)
         if _header(scope, b"host") not in self._hosts:
-            raise RefusedError(403, "this server answers to 127.0.0.1 and localhost only")
+            raise RefusedRequestError(403, "this server answers to 127.0.0.1 and localhost only")
         origin, site = _header(scope, b"origin"), _header(scope, b"sec-fetch-site")
         if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
-            raise RefusedError(403, "a request from another site")
+            raise RefusedRequestError(403, "a request from another site")
         if site not in (None, "same-origin", "none") and not (
             site == "cross-site" and self._is_entrance(scope)
         ):
-            raise RefusedError(403, "a request from another site")
+            raise RefusedRequestError(403, "a request from another site")
         if scope["method"] == "POST":
             if origin is None or origin != f"http://{_header(scope, b'host')}":
-                raise RefusedError(403, "a decision from nowhere")
+                raise RefusedRequestError(403, "a decision from nowhere")
             if (_header(scope, b"content-type") or "").split(";")[
                 0
             ].strip().lower() != "application/json":
-                raise RefusedError(415, "only application/json")
+                raise RefusedRequestError(415, "only application/json")
         elif scope["method"] not in ("GET", "HEAD"):
-            raise RefusedError(405, "no such method")
+            raise RefusedRequestError(405, "no such method")
         if not self._is_entrance(scope) and not self._keys.fits(self._read_cookie(scope)):
-            raise RefusedError(403, "open the address that `lpw clean --review` printed")
+            raise RefusedRequestError(403, "open the address that `lpw clean --review` printed")
 
     def _is_entrance(self, scope: MutableMapping[str, Any]) -> bool:
         return (
@@ -148,7 +148,7 @@ class Guard:
     async def _enter(self, scope: MutableMapping[str, Any], send: Send) -> None:
         words = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if len(words) != 1 or not self._keys.spend(words[0]):
-            raise RefusedError(
+            raise RefusedRequestError(
                 403, "this address is not, or no longer, good: use the one that was printed last"
             )
         cookie = f"{self._cookie}={self._keys.token}; HttpOnly; SameSite=Strict; Path=/"
@@ -161,7 +161,7 @@ def _check_address(scope: MutableMapping[str, Any]) -> None:
     """Addresses of this server are plain: nothing in them is encoded, and none leads upwards."""
     raw = bytes(scope.get("raw_path") or scope["path"].encode())
     if len(raw) + len(scope["query_string"]) > _MAX_URL_BYTES:
-        raise RefusedError(414, "too long an address")
+        raise RefusedRequestError(414, "too long an address")
     if (
         b"%" in raw
         or b"\\" in raw
@@ -169,35 +169,35 @@ def _check_address(scope: MutableMapping[str, Any]) -> None:
         or b"//" in raw
         or any(byte < 33 or byte > 126 for byte in raw)
     ):
-        raise RefusedError(400, "no such address")
+        raise RefusedRequestError(400, "no such address")
 
 
 def _header(scope: MutableMapping[str, Any], name: bytes) -> str | None:
     found = [value for key, value in scope["headers"] if key == name]
     if len(found) > 1:
-        raise RefusedError(400, f"several headers {name.decode()}")
+        raise RefusedRequestError(400, f"several headers {name.decode()}")
     return bytes(found[0]).decode("latin-1") if found else None
 
 
 async def _read_body(scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-    """The whole body. Errors: RefusedError for one that is too large or too slow."""
+    """The whole body. Errors: RefusedRequestError for one that is too large or too slow."""
     length = _header(scope, b"content-length") or "0"
     if not length.isascii() or not length.isdigit() or int(length[:12]) > MAX_BODY_BYTES:
-        raise RefusedError(413, "too large")
+        raise RefusedRequestError(413, "too large")
     body: bytes = b""
     try:
         async with asyncio.timeout(_BODY_PATIENCE_S):
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
-                    raise RefusedError(400, "cut off")
+                    raise RefusedRequestError(400, "cut off")
                 body += message.get("body", b"")
                 if len(body) > MAX_BODY_BYTES:
-                    raise RefusedError(413, "too large")
+                    raise RefusedRequestError(413, "too large")
                 if not message.get("more_body", False):
                     return body
     except TimeoutError as error:
-        raise RefusedError(408, "too slow") from error
+        raise RefusedRequestError(408, "too slow") from error
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -1,4 +1,4 @@
-"""Pictures of tracklets by number: contact sheets, runs of frames, candidates. A client never names
+"""Pictures of tracklets by number: contact sheets, runs of frames, candidates. A client never sends
 a path."""
 
 import threading

@@ -1,4 +1,5 @@
-"""The server of the page: a few routes over a `ReviewSession`, behind a `Guard`, on 127.0.0.1."""
+"""The server of the review page: a few routes over a `ReviewSession`, behind a `Guard`, on
+127.0.0.1."""
 
 import getpass
 import json

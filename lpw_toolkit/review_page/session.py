@@ -1,5 +1,5 @@
-"""What the page asks and decides, without a word about how it gets there: one review, its queue and
-its tracklets."""
+"""One review without its transport: the requests and decisions of the page, the queue and the
+tracklets."""
 
 import threading
 from collections.abc import Iterable
@@ -91,7 +91,9 @@ class ReviewSession:
                 "operations": {n: o.as_fields() for n, o in load_operations().items()},
                 "has_suggestions": self._features is not None,
                 "last": self._list_last(),
-                "spent": self._list_spent(),
+                "spent": [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS][
+                    -50:
+                ],
                 "linked": sorted(self._list_linked()),
                 "n_conflicts": len(self._current_state().conflicts),
             } | queue
@@ -114,11 +116,6 @@ class ReviewSession:
             "undone": decision.uuid in undone,
         }
 
-    def _list_spent(self) -> list[int]:
-        """Milliseconds of the last decisions that ended the work on a tracklet."""
-        ends = [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS]
-        return ends[-50:]
-
     def _list_linked(self) -> set[int]:
         state = self._current_state()
         named = [
@@ -129,15 +126,10 @@ class ReviewSession:
         pieces = (
             find_piece(name, self._base.n_frames)
             for d in named
-            for name in d.tracklets[: self._n_linked(d)]
+            # an unlink links its first tracklet alone: it does not say who the others are
+            for name in d.tracklets[: 1 if d.role is Role.DIFFERENT else None]
         )
         return {self._numbers[piece.tracklet] for piece in pieces if piece}
-
-    @staticmethod
-    def _n_linked(decision: Decision) -> int | None:
-        """How many of the tracklets of a decision are linked by it: that two differ says who
-        neither is."""
-        return 1 if decision.role is Role.DIFFERENT else None
 
     def order(self) -> dict[str, Any]:
         """The queue as it is now: the numbers of what is left, the next first, and how much has

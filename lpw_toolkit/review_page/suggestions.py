@@ -1,5 +1,4 @@
-"""What `lpw clean --suggest` found, tracklet by tracklet, in the form in which the page asks for
-it."""
+"""The results of `lpw clean --suggest` per tracklet, in the form that the page requests."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A session among several: each reviewer's own share of the tracklets, those that all look at, and
+"""A review session of a team: each reviewer's share of the tracklets, the shared ones, and
 attention checks.
 
 What all look at is shown to each as if nobody had judged it yet: agreement means nothing where one

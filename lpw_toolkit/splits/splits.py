@@ -1,5 +1,4 @@
-"""Who trains and who is tested: published splits as data, drawn ones from a seed, and both as lists
-of tracklets."""
+"""Splits into training and test persons: published splits as data, random ones from a seed."""
 
 import hashlib
 import json

@@ -1,5 +1,4 @@
-"""How large, how crowded and how hard a synthetic street is: plain values, checked when they are
-made."""
+"""Settings of a synthetic street: size, crowding and difficulty, checked on creation."""
 
 from dataclasses import dataclass, fields
 

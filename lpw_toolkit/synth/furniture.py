@@ -1,5 +1,4 @@
-"""Paints what stands in the street and hides people: lamp posts, trees, cars, kiosks, benches and
-the like."""
+"""Paints the street furniture that occludes people: lamp posts, trees, cars, kiosks, benches."""
 
 from collections.abc import Callable
 
@@ -7,13 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth.world import Item
+from lpw_toolkit.synth.world import FurnitureItem
 
 FurnitureSheet = NDArray[np.uint8]
 _FINE = 2  # drawn so much larger and then averaged down: soft edges
 
 
-def paint_item(item: Item, px_per_m: float) -> FurnitureSheet:
+def paint_item(item: FurnitureItem, px_per_m: float) -> FurnitureSheet:
     """The item as premultiplied RGBA, its feet on the lower edge, `px_per_m` pixels a metre."""
     scale = px_per_m * _FINE
     size = (max(2, round(item.height_m * scale)), max(2, round(item.width_m * scale)))

@@ -1,4 +1,4 @@
-"""From truth to what a detector reports: misses, false boxes, jitter, merged, partial and double
+"""Simulates a detector on ground truth: misses, false boxes, jitter, merged, partial and double
 boxes, scores."""
 
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from lpw_toolkit import boxes as bx
 from lpw_toolkit.synth.config import NoiseConfig
@@ -64,7 +65,9 @@ class Boxes:
 
 def detect_truth(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Boxes:
     """What a detector with these faults reports of `truth`. The truth is not changed."""
-    found = _draw_hits(truth, config, rng)
+    height = truth.boxes[:, 3] - truth.boxes[:, 1]
+    luck = _draw_uniform(truth, config.miss_correlation, rng)
+    found = luck < hit_probability(truth.visibility, height, config)
     logits = _draw_true_logits(truth, config, rng)
     drawn = _jitter(truth, config, rng)
     drawn = _cut_parts(truth, drawn, config, rng)
@@ -77,7 +80,8 @@ def detect_truth(truth: Truth, config: NoiseConfig, rng: np.random.Generator) ->
     false_logits = config.score_false + config.score_std * rng.standard_normal(
         len(doubles) + len(false_frames)
     )
-    scores = _squash(np.concatenate([logits[rows], false_logits]))
+    # The public detections hold nothing below one half, so logits are folded at 0.
+    scores = expit(np.abs(np.concatenate([logits[rows], false_logits])))
     return _finish(truth, frames, places, scores)
 
 
@@ -88,12 +92,6 @@ def hit_probability(visibility: Floats, height_px: Floats, config: NoiseConfig) 
     if config.small_px > 0:
         found = found / (1.0 + (config.small_px / np.maximum(height_px, 1.0)) ** 3)
     return np.where(visibility >= config.visibility_min, found, 0.0)
-
-
-def _draw_hits(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
-    height = truth.boxes[:, 3] - truth.boxes[:, 1]
-    luck = _draw_uniform(truth, config.miss_correlation, rng)
-    return luck < hit_probability(truth.visibility, height, config)
 
 
 def _draw_uniform(truth: Truth, correlation: float, rng: np.random.Generator) -> Floats:
@@ -129,12 +127,6 @@ def _draw_true_logits(truth: Truth, config: NoiseConfig, rng: np.random.Generato
     return mean + config.score_std * luck
 
 
-def _squash(logits: Floats) -> Floats:
-    """Scores in [0.5, 1]: the public detections hold nothing below one half, so logits are folded
-    at 0."""
-    return 1.0 / (1.0 + np.exp(-np.abs(logits)))
-
-
 def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floats:
     """Boxes (N, 4) moved and stretched; hidden persons are boxed worse."""
     height = truth.boxes[:, 3] - truth.boxes[:, 1]
@@ -147,14 +139,10 @@ def _jitter(truth: Truth, config: NoiseConfig, rng: np.random.Generator) -> Floa
         1.55 * error[:, 3],
     )
     moved = truth.boxes + np.stack([middle - half, top, middle + half, bottom], axis=1)
-    return _keep_extent(moved, truth.boxes)
-
-
-def _keep_extent(moved: Floats, original: Floats) -> Floats:
-    """`moved`, but the original wherever less than a third of its width or height would be left."""
-    least = (original[:, 2:] - original[:, :2]) / 3
+    # `moved`, but the original wherever less than a third of its width or height would be left.
+    least = (truth.boxes[:, 2:] - truth.boxes[:, :2]) / 3
     broken = np.any((moved[:, 2:] - moved[:, :2]) < least, axis=1)
-    return np.where(broken[:, None], original, moved)
+    return np.where(broken[:, None], truth.boxes, moved)
 
 
 def _cut_parts(

@@ -1,12 +1,12 @@
-"""How much of the walkers is hidden, told from rectangles alone, and which furniture goes so that
-it is enough."""
+"""Computes how much of the walkers is occluded, from rectangles alone, and removes furniture until
+the level is right."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.synth.world import Item, View
+from lpw_toolkit.synth.world import FurnitureItem, View
 
 Floats = NDArray[np.float64]
 
@@ -115,7 +115,9 @@ def _hide_by_people(rows: Floats, points: Floats) -> NDArray[np.bool_]:
     return hidden
 
 
-def _hide_by_item(view: View, item: Item, rows: Floats, points: Floats) -> NDArray[np.bool_]:
+def _hide_by_item(
+    view: View, item: FurnitureItem, rows: Floats, points: Floats
+) -> NDArray[np.bool_]:
     column, row, scale = (
         float(v) for v in view.camera.project(np.array(item.x_m), np.array(item.z_m))
     )

@@ -1,5 +1,5 @@
-"""Who walks down the synthetic street: body, clothes and things carried, drawn so that colour alone
-tells nobody."""
+"""Draws the persons of a synthetic street: body, clothes and carried things; colour alone
+identifies no one."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

@@ -1,5 +1,5 @@
-"""Puts the walkers into the street, frame by frame, nearest last, and counts the pixels that stay
-visible."""
+"""Renders the street frame by frame, nearest walker last, and counts the visible pixels of each
+person."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,14 +61,11 @@ class Wardrobe:
         """Left and top of the drawn part on the canvas, and that part."""
         key = (person.number, phase, view)
         if key not in self._figures:
-            self._figures[key] = _trim(draw_figure(person, phase, view, self._fold(person)))
+            if person.number not in self._folds:
+                rng = np.random.default_rng([self._seed, person.number])
+                self._folds[person.number] = _draw_folds(rng)
+            self._figures[key] = _trim(draw_figure(person, phase, view, self._folds[person.number]))
         return self._figures[key]
-
-    def _fold(self, person: Person) -> NDArray[np.float32]:
-        if person.number not in self._folds:
-            rng = np.random.default_rng([self._seed, person.number])
-            self._folds[person.number] = _draw_folds(rng)
-        return self._folds[person.number]
 
 
 def _trim(rgba: Frame) -> tuple[int, int, Frame]:
@@ -136,7 +133,11 @@ class Film:
         self.view, self.config = view, config
         self._wardrobe = Wardrobe(view.seed)
         self._obstacles = _cut_items(view)
-        self._schedule = _schedule_tracks(view)
+        schedule: list[list[tuple[Track, int]]] = [[] for _ in range(view.n_frames)]
+        for track in view.tracks:
+            for k, frame in enumerate(track.frames):
+                schedule[int(frame)].append((track, k))
+        self._schedule = schedule
 
     def read_truth(self) -> Truth:
         """The ground truth of every frame, without painting."""
@@ -147,7 +148,7 @@ class Film:
         ]
         return stack_truth(rows, self.view)
 
-    def iter_frames(self) -> Iterator[tuple[Frame, list["Row"]]]:
+    def iter_frames(self) -> Iterator[tuple[Frame, list["TruthRow"]]]:
         """Each frame as BGR (height, width, 3) with its rows of ground truth."""
         rng = np.random.default_rng([self.view.seed, 1])
         street = self._paint_street(rng)
@@ -202,7 +203,7 @@ class Film:
         things += [(z_m, cutout, 1.0, -1) for z_m, cutout in self._obstacles if z_m < farthest]
         return [thing[1:] for thing in sorted(things, key=lambda thing: -thing[0])]
 
-    def _measure(self, frame: int, standing: list[_Standing]) -> list["Row"]:
+    def _measure(self, frame: int, standing: list[_Standing]) -> list["TruthRow"]:
         camera = self.view.camera
         owner = np.zeros((camera.height, camera.width), dtype=np.int32)
         for cutout, _, number in self._order(standing):
@@ -213,7 +214,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Row:
+class TruthRow:
     """One person in one frame; boxes are `x1 y1 x2 y2`, pixels, half-open."""
 
     frame_index: int
@@ -224,7 +225,7 @@ class Row:
     inside: float
 
 
-def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> Row | None:
+def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> TruthRow | None:
     """None where no pixel of the person lies within the frame."""
     window, part = one.cutout.clip(owner.shape[1], owner.shape[0])
     mask = part[..., 3] >= MASK_LEVEL
@@ -236,7 +237,7 @@ def _measure_person(frame: int, one: _Standing, owner: NDArray[np.int32]) -> Row
     box = _bounds(mask, corner)
     n_seen, n_all = int(np.count_nonzero(seen)), int(np.count_nonzero(one.cutout.mask))
     seen_box = _bounds(seen, corner) if n_seen else (*box[:2], *box[:2])
-    return Row(frame, one.person.number, box, seen_box, n_seen / n_all, n_inside / n_all)
+    return TruthRow(frame, one.person.number, box, seen_box, n_seen / n_all, n_inside / n_all)
 
 
 def _bounds(mask: NDArray[np.bool_], corner: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -250,7 +251,7 @@ def _bounds(mask: NDArray[np.bool_], corner: tuple[int, int]) -> tuple[int, int,
     )
 
 
-def stack_truth(rows: list[Row], view: View) -> Truth:
+def stack_truth(rows: list[TruthRow], view: View) -> Truth:
     """The rows of a film, in order, as one table."""
     return Truth(
         n_frames=view.n_frames,
@@ -263,14 +264,6 @@ def stack_truth(rows: list[Row], view: View) -> Truth:
         visibility=np.array([r.visibility for r in rows], dtype=np.float64),
         inside=np.array([r.inside for r in rows], dtype=np.float64),
     )
-
-
-def _schedule_tracks(view: View) -> list[list[tuple[Track, int]]]:
-    schedule: list[list[tuple[Track, int]]] = [[] for _ in range(view.n_frames)]
-    for track in view.tracks:
-        for k, frame in enumerate(track.frames):
-            schedule[int(frame)].append((track, k))
-    return schedule
 
 
 def _cut_items(view: View) -> list[tuple[float, Cutout]]:

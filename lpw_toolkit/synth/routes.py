@@ -1,5 +1,5 @@
-"""Who walks where and when: paths over the ground of each camera, timetables, gait and direction of
-sight."""
+"""Routes of the walkers: paths over the ground of each camera, timetables, gait and view
+direction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from lpw_toolkit.synth.world import (
     ZEBRA_X_M,
     ZEBRA_Z_M,
     Camera,
-    Item,
+    FurnitureItem,
     Track,
     View,
     draw_camera,
@@ -52,7 +52,7 @@ def build_world(
 # --------------------------------------------------------------------------------------------------
 
 
-def _draw_waypoints(camera: Camera, items: list[Item], rng: np.random.Generator) -> Floats:
+def _draw_waypoints(camera: Camera, items: list[FurnitureItem], rng: np.random.Generator) -> Floats:
     """(K, 2) corners of a path through the picture that meets no furniture (the last of many tries
     may)."""
     draw = _PATHS[camera.layout]
@@ -65,7 +65,7 @@ def _draw_waypoints(camera: Camera, items: list[Item], rng: np.random.Generator)
     return points[::-1] if rng.random() < 0.5 else points
 
 
-def _meets_items(points: Floats, items: list[Item]) -> bool:
+def _meets_items(points: Floats, items: list[FurnitureItem]) -> bool:
     path = _resample(points, 0.2)
     return any(
         bool(
@@ -179,7 +179,7 @@ class _Walk:
 
 def _draw_walk(
     camera: Camera,
-    items: list[Item],
+    items: list[FurnitureItem],
     person: Person,
     config: StreetConfig,
     rng: np.random.Generator,
@@ -206,7 +206,7 @@ def _draw_tracks(
     config: StreetConfig,
     persons: list[Person],
     cameras: list[Camera],
-    items: list[list[Item]],
+    items: list[list[FurnitureItem]],
     rng: np.random.Generator,
 ) -> list[list[Track]]:
     """The passages of all persons through the cameras of one scene; some walk two by two."""
@@ -231,7 +231,7 @@ def _draw_route(
     config: StreetConfig,
     person: Person,
     cameras: list[Camera],
-    items: list[list[Item]],
+    items: list[list[FurnitureItem]],
     rng: np.random.Generator,
 ) -> list[tuple[int, int, _Walk]]:
     """(camera, first frame, walk) of each visit; of many tries one of which two visits are seen

@@ -1,5 +1,4 @@
-"""Paints the empty street: ground, facades and sky, one ray for each pixel, and the light that
-falls on it."""
+"""Paints the empty street: ground, facades and sky, one ray per pixel, and the light."""
 
 from itertools import pairwise
 from typing import Any

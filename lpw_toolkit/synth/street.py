@@ -25,7 +25,7 @@ from lpw_toolkit.files.opening import read_json
 from lpw_toolkit.synth.config import STREETS, NoiseConfig, StreetConfig
 from lpw_toolkit.synth.noise import Boxes, Truth, detect_truth
 from lpw_toolkit.synth.people import Person, draw_people
-from lpw_toolkit.synth.render import Film, Row, stack_truth
+from lpw_toolkit.synth.render import Film, TruthRow, stack_truth
 from lpw_toolkit.synth.routes import build_world
 from lpw_toolkit.synth.world import View
 
@@ -168,7 +168,7 @@ def _write_view(
     files = _locate(out, view.camera.video_id)
     for path in (files.video, files.truth, files.detections):
         writing.make_folder(path.parent)
-    rows: list[Row] = []
+    rows: list[TruthRow] = []
     writing.atomic_write(files.video, _encode(_collect(Film(view, config), rows), config))
     truth = stack_truth(rows, view)
     writing.atomic_write_text(files.truth, format_truth(truth))
@@ -176,7 +176,7 @@ def _write_view(
     return files
 
 
-def _collect(film: Film, rows: list[Row]) -> Iterable[NDArray[np.uint8]]:
+def _collect(film: Film, rows: list[TruthRow]) -> Iterable[NDArray[np.uint8]]:
     """The frames of a film; their truth is appended to `rows` on the way."""
     for picture, found in film.iter_frames():
         rows.extend(found)

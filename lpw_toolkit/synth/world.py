@@ -1,4 +1,4 @@
-"""The ground that cameras look at and what stands on it: geometry without pictures.
+"""The geometry of a street: camera, ground, furniture and walks, without pictures.
 
 Ground coordinates are metres in each camera's own frame: `x` to the right, `z` away from the
 camera, feet at height 0. The camera looks level at the horizon row, so a person's height in pixels
@@ -47,7 +47,7 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Item:
+class FurnitureItem:
     """Something that stands still and hides people: its kind, place and size in metres, and a seed
     for its looks."""
 
@@ -83,7 +83,7 @@ class View:
     """One camera's whole film before it is drawn."""
 
     camera: Camera
-    items: tuple[Item, ...]
+    items: tuple[FurnitureItem, ...]
     tracks: tuple[Track, ...]
     n_frames: int
     seed: int
@@ -143,14 +143,14 @@ def draw_camera(config: StreetConfig, scene: int, number: int, rng: np.random.Ge
     )
 
 
-def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[Item]:
+def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[FurnitureItem]:
     """Furniture on the strips of the layout, no two on one spot."""
-    strips, items = _STRIPS[camera.layout], list[Item]()
+    strips, items = _STRIPS[camera.layout], list[FurnitureItem]()
     for attempt in range(8 * n_items):
         kinds, x_range, z_range = strips[len(items) % len(strips)]
         kind = kinds[int(rng.integers(len(kinds)))]
         width, height = ITEM_SIZES[kind]
-        item = Item(
+        item = FurnitureItem(
             kind,
             rng.uniform(*x_range),
             rng.uniform(*z_range),
@@ -158,25 +158,25 @@ def draw_items(camera: Camera, n_items: int, rng: np.random.Generator) -> list[I
             height,
             int(rng.integers(2**31)),
         )
-        if not any(_touch(item, other) for other in items) and not _blocks_zebra(
-            item, camera.layout
-        ):
+        if not any(
+            (
+                abs(item.z_m - other.z_m) < 0.9
+                and abs(item.x_m - other.x_m) < 0.55 * (foot_width(item) + foot_width(other))
+            )
+            for other in items
+        ) and not _blocks_zebra(item, camera.layout):
             items.append(item)
         if len(items) == n_items or attempt == 8 * n_items - 1:
             break
     return sorted(items, key=lambda item: -item.z_m)
 
 
-def _touch(a: Item, b: Item) -> bool:
-    return abs(a.z_m - b.z_m) < 0.9 and abs(a.x_m - b.x_m) < 0.55 * (foot_width(a) + foot_width(b))
-
-
-def foot_width(item: Item) -> float:
+def foot_width(item: FurnitureItem) -> float:
     """Width in metres at the ground: a crown does not stop walkers."""
     return 0.5 if item.kind == "tree" else item.width_m
 
 
-def _blocks_zebra(item: Item, layout: str) -> bool:
+def _blocks_zebra(item: FurnitureItem, layout: str) -> bool:
     low, high = ZEBRA_X_M
     if layout == "across":
         return (

@@ -1,5 +1,4 @@
-"""Tracklets against ground truth: what they hold, and the seconds of human work that make a clean
-set of them.
+"""Scores tracklets against ground truth: purity, and the seconds of human work to clean them.
 
 Per frame, boxes and counted ground-truth boxes are matched by optimal assignment (the largest sum
 of overlaps) among the pairs whose IoU reaches the threshold. The person of a box is the
@@ -284,7 +283,8 @@ def _score_tracklet(
     if accepted:
         cost_s, pieces = prices.accept_s, [major]
         n_kept = int((backed & (person == major)).sum())
-        for start, stop in _iter_runs(person):
+        borders = [0, *(np.flatnonzero(np.diff(person)) + 1).tolist(), len(person)]
+        for start, stop in pairwise(borders):
             other = int(person[start])
             if other == major:
                 continue
@@ -307,12 +307,6 @@ def _score_tracklet(
         n_kept=n_kept,
         pieces=tuple(pieces),
     )
-
-
-def _iter_runs(labels: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of equal labels."""
-    borders = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-    yield from pairwise(borders)
 
 
 def _iter_tracks(tracks: BoxRows) -> Iterator[tuple[int, NDArray[np.intp]]]:

@@ -1,4 +1,4 @@
-"""Tracklets named by ground truth, and a split of these persons: it stands in for a person who
+"""Names tracklets by ground truth and draws a split of these persons, in place of a person who
 cleans and identifies.
 
 Where truth exists, as on a synthetic street, a built dataset can be learned from and tested without
@@ -83,7 +83,10 @@ def name_by_truth(
     seen, or an `out` that holds other things.
     """
     dataset = open_dataset(source)
-    tracklets = _set_names(dataset.tracklets, find_names(dataset, truth, config))
+    place = TRACKLETS.get_field_index("person_id")
+    tracklets = dataset.tracklets.set_column(
+        place, TRACKLETS.field(place), pa.array(find_names(dataset, truth, config), pa.string())
+    )
     halves = _draw_split(tracklets, config.seed, dataset.name)
     facts = _describe(dataset, config, halves, tracklets)
     with Workspace(out) as work:
@@ -97,11 +100,6 @@ def name_by_truth(
             out / "splits.parquet", _make_splits(tracklets, halves, facts["splits"]), SPLITS
         )
         return close_dataset(out, facts)
-
-
-def _set_names(tracklets: pa.Table, names: list[str | None]) -> pa.Table:
-    place = TRACKLETS.get_field_index("person_id")
-    return tracklets.set_column(place, TRACKLETS.field(place), pa.array(names, pa.string()))
 
 
 def _list_cameras(tracklets: pa.Table) -> dict[str, set[str]]:

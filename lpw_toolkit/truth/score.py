@@ -1,5 +1,5 @@
-"""`lpw score-tracklets`: a dataset, or tracks as MOT text, against ground truth, as one record and
-as text."""
+"""`lpw score-tracklets`: scores a dataset or MOT text against ground truth, as a record and as
+text."""
 
 from dataclasses import asdict
 from pathlib import Path

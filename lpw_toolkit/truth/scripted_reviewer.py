@@ -1,5 +1,5 @@
-"""A reviewer who knows the truth: for the demo, and to measure what a review finds and what it
-costs.
+"""A scripted reviewer who knows the ground truth: for the demo, and to measure what a review finds
+and costs.
 
 Everything that it decides goes through the same log as a person's decisions, under the name of a
 rule.
@@ -148,7 +148,8 @@ def review_by_truth(dataset: Dataset, truth: Path, effort_frac: float = 1.0) -> 
             names for _, names in sorted(pieces.items(), key=lambda item: item[1]) if len(names) > 1
         ]
         for names in linked:
-            _link(review, names)
+            for i in range(1, len(names), MAX_TRACKLETS - 1):
+                _decide(review, "link", [names[0], *names[i : i + MAX_TRACKLETS - 1]], {})
         n_decisions = len(review.log.decisions)
     errors = {name for name in stock.names if is_error(labels[name])}
     return Reviewed(
@@ -180,11 +181,6 @@ def _judge(review: Review, name: str, labels: Ints) -> list[tuple[str, int]]:
     if kept:
         _decide(review, "accept", [piece for piece, _ in kept], {})
     return kept
-
-
-def _link(review: Review, names: list[str]) -> None:
-    for i in range(1, len(names), MAX_TRACKLETS - 1):
-        _decide(review, "link", [names[0], *names[i : i + MAX_TRACKLETS - 1]], {})
 
 
 def _decide(review: Review, operation: str, names: list[str], arguments: dict[str, object]) -> None:

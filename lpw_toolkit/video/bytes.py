@@ -1,4 +1,5 @@
-"""Whether a file is as long as its own structure says: the sign of a cut that decoders do not give.
+"""Detects truncated video files: compares the length of a file with the length that its structure
+declares.
 
 Only sizes of outermost elements are read, a few bytes each, and the heads of transport packets.
 Sources: ISO/IEC 14496-12 (boxes), RFC 8794 and 9559 (EBML, Matroska), Microsoft AVI RIFF and

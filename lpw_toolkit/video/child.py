@@ -1,5 +1,4 @@
-"""The decoding process: `python -m lpw_toolkit.video.child ORDER`, started by `video.process` and
-by nobody else.
+"""The decoding process: `python -m lpw_toolkit.video.child ORDER`, started only by `video.process`.
 
 It opens no file by name (the parent hands over a descriptor; of an image sequence it opens the
 images), can write no file, and is bounded in memory. It ends when its parent ends, however that

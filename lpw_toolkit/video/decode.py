@@ -1,5 +1,4 @@
-"""Decoding a container with PyAV, packet by packet, so that damage costs the damaged frames and no
-others."""
+"""Decodes a container with PyAV, packet by packet, so that damage costs only the damaged frames."""
 
 import bisect
 from collections.abc import Iterator

@@ -32,7 +32,7 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     root = Path(order["folder"])
     images = _number_images(root / _FOLDER, judge)
     rate_hz, n_declared = _read_seqinfo(root / "seqinfo.ini", judge)
-    sender = _Sender(order, ring, judge, rate_hz)
+    sender = _ImageSender(order, ring, judge, rate_hz)
     described, before = False, next(iter(images)) - 1
     for index, path in images.items():
         if index > before + 1:
@@ -61,7 +61,7 @@ def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     ring.send("end", judge.summary())
 
 
-class _Sender:
+class _ImageSender:
     """Turns images into messages and images."""
 
     def __init__(
@@ -111,7 +111,8 @@ def _number_images(folder: Path, judge: Judge) -> dict[int, Path]:
         if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
             continue
         if not path.stem.isdecimal() or len(path.stem) > 9:
-            judge.note(f"img1/{_printable(path.name)} has no number for a name and is left out")
+            shown = path.name.encode("utf-8", "backslashreplace").decode()
+            judge.note(f"img1/{shown} has no number for a name and is left out")
         elif int(path.stem) in numbers:
             other = numbers[int(path.stem)].name
             raise LpwError(
@@ -200,7 +201,3 @@ def _describe(
         "duration_s": None if rate_hz is None or n_declared is None else n_declared / rate_hz,
         "n_threads": 1,
     }
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()

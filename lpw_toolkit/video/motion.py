@@ -1,5 +1,4 @@
-"""Finding frames that show the same image as the one before, from a small grey image of
-each."""
+"""Finds frames that repeat the previous image, from a small grey copy of each."""
 
 from collections import deque
 

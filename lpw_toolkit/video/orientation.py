@@ -1,4 +1,4 @@
-"""The display matrix of a video: how the stored image is turned before anybody sees it."""
+"""The display matrix of a video: how a decoded image is rotated."""
 
 from dataclasses import dataclass
 from typing import Any

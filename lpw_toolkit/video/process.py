@@ -1,5 +1,5 @@
-"""The parent's side of the decoding process: start, messages, the ring of images in shared
-memory, end.
+"""The parent's side of the decoding process: start, messages, the ring of images in shared memory,
+end.
 
 Messages are JSON lines on the child's standard output. Standard input carries single bytes back:
 one for each image that was used up, one when the ring was enlarged; its end tells the child to
@@ -64,7 +64,9 @@ class DecodingProcess:
     def receive(self) -> list[Any]:
         """The next message; frees the slot of the image handed out before. Errors:
         ChildDiedError."""
-        self._release()
+        if self._slot_in_use:
+            self._slot_in_use = False
+            self._send(USED_UP)
         while True:
             message = self._next_message()
             if message[0] != "enlarge":
@@ -89,11 +91,6 @@ class DecodingProcess:
         self._slot_in_use = False
         self._pictures = None
         self._end()
-
-    def _release(self) -> None:
-        if self._slot_in_use:
-            self._slot_in_use = False
-            self._send(USED_UP)
 
     def _send(self, byte: bytes) -> None:
         if self._child.stdin is not None and not self._child.stdin.closed:

@@ -1,4 +1,4 @@
-"""The child's side of the hand-over: JSON lines out, images into a ring of slots in shared
+"""The child's side of the image transfer: JSON lines out, images into a ring of slots in shared
 memory."""
 
 import json

@@ -1,4 +1,5 @@
-"""Scene and camera by path, by layout or by table, and ids that are safe as file names."""
+"""Names of sources: scene and camera by path, layout or table, and ids that are safe as file
+names."""
 
 import csv
 import hashlib

@@ -1,5 +1,5 @@
-"""From what the user gives (a folder, a video, an image sequence) to a list of sources with scene
-and camera.
+"""Finds the sources in what the user gives (a folder, a video, an image sequence), with scene and
+camera.
 
 Three ways name scene and camera: the path (`scen1/view2.mp4`, `scen1/view2/part3.mp4`,
 `scen1_view2.avi`), a layout (`{scene}/{camera}_{date}.mp4`), or a `cameras.csv`. Where nothing
@@ -109,7 +109,14 @@ def find_sources(
     root = Path(root)
     found = _Search(root)
     if not found.paths:
-        _refuse_nothing(root, found)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped[:3])
+        got = "no video" + (f" ({reasons})" if reasons else "")
+        raise LpwError(
+            root,
+            got,
+            f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
+            "name another folder",
+        )
     names = {path: _name_below(root, path) for path in found.paths}
     claims = _claim(root, names, layout, cameras_csv)
     omitted = [printable(names[p]) for p in found.paths if p not in claims]
@@ -155,17 +162,14 @@ class _Search:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                self._take_folder(entry)
+                if entry.is_symlink():
+                    self._skip(entry, "a link to a folder, which is not followed")
+                elif _is_sequence(entry):
+                    self.paths.append(entry)
+                else:
+                    self._walk(entry)
             elif entry.suffix.lower() in SUFFIXES:
                 self._take_file(entry)
-
-    def _take_folder(self, folder: Path) -> None:
-        if folder.is_symlink():
-            self._skip(folder, "a link to a folder, which is not followed")
-        elif _is_sequence(folder):
-            self.paths.append(folder)
-        else:
-            self._walk(folder)
 
     def _take_file(self, path: Path) -> None:
         try:
@@ -191,17 +195,6 @@ def _is_sequence(folder: Path) -> bool:
         return (folder / IMAGE_FOLDER).is_dir()
     except OSError:
         return False
-
-
-def _refuse_nothing(root: Path, found: _Search) -> None:
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped[:3])
-    got = "no video" + (f" ({reasons})" if reasons else "")
-    raise LpwError(
-        root,
-        got,
-        f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
-        "name another folder",
-    )
 
 
 def _name_below(root: Path, path: Path) -> str:
@@ -267,7 +260,13 @@ def _check_claims(sources: list[Source]) -> None:
             continue
         n_timed = sum(p.start_s is not None for p in parts)
         if n_timed == len(parts):
-            _check_times(camera_id, parts)
+            ordered = sorted(parts, key=lambda p: (p.start_s or 0.0, p.relative))
+            for first, second in pairwise(ordered):
+                gap_s = (second.start_s or 0.0) - (first.start_s or 0.0)
+                if gap_s <= 0 or gap_s + _CLOCK_TOLERANCE_S < (
+                    _declared_length_s(first.path) or 0.0
+                ):
+                    raise _double_claim(camera_id, first, second)
         elif n_timed:
             untimed = next(p for p in parts if p.start_s is None)
             raise LpwError(
@@ -286,14 +285,6 @@ def _check_parts(camera_id: str, parts: list[Source]) -> None:
             raise _double_claim(camera_id, twin, source)
         if whole is not None and whole is not source:
             raise _double_claim(camera_id, whole, source)
-
-
-def _check_times(camera_id: str, parts: list[Source]) -> None:
-    ordered = sorted(parts, key=lambda p: (p.start_s or 0.0, p.relative))
-    for first, second in pairwise(ordered):
-        gap_s = (second.start_s or 0.0) - (first.start_s or 0.0)
-        if gap_s <= 0 or gap_s + _CLOCK_TOLERANCE_S < (_declared_length_s(first.path) or 0.0):
-            raise _double_claim(camera_id, first, second)
 
 
 def _declared_length_s(path: Path) -> float | None:

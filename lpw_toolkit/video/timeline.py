@@ -1,4 +1,4 @@
-"""Judging a run of decoded frames: which are consecutive, which repeat the one before, what is
+"""The timeline of decoded frames: which are consecutive, which repeat the previous one, what is
 missing.
 
 Pure bookkeeping over times and flags; no image and no decoder comes in here.

@@ -1,5 +1,5 @@
-"""Video and image sequences as frames in presentation order, with index, exact time and a report of
-what was damaged.
+"""Reads videos and image sequences: frames in presentation order with index and exact time, and a
+report of damage.
 
 Decoding runs in a process of its own (`video.child`) under resource limits, because media decoders
 are memory-unsafe and the files are untrusted. It hands images over in shared memory and works

@@ -1,5 +1,4 @@
-"""Where the joints are on the images of a dataset: read from a table of landmarks, or found by a
-pose model."""
+"""Joints on the images of a dataset: read from a table of landmarks, or found by a pose model."""
 
 import csv
 import re
@@ -69,7 +68,10 @@ def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
     Errors: LpwError for a file that is no such table (with its line), an image named twice, or no
     image of the dataset.
     """
-    numbers = {path: row for row, path in enumerate(_image_paths(dataset))}
+    import pyarrow.compute as pc
+
+    paths = pc.struct_field(dataset.frames["image"], "path").to_pylist()
+    numbers = {path: row for row, path in enumerate(paths)}
     rows: dict[int, None] = {}  # in the order of the file
     values = array("d")
     unknown: list[str] = []
@@ -270,9 +272,3 @@ def _to_shares(points: Floats, rows: Ints, dataset: Dataset) -> tuple[Floats, in
 
 def _tell_rest(n: int, what: str) -> list[str]:
     return [f"{n:,} {what}"] if n else []
-
-
-def _image_paths(dataset: Dataset) -> list[str]:
-    import pyarrow.compute as pc
-
-    return list(pc.struct_field(dataset.frames["image"], "path").to_pylist())

@@ -1,5 +1,5 @@
-"""Key points to regions: 14 joints in the paper's order, their three overlapping sets, and where
-these cut the body.
+"""Computes body regions from key points: 14 joints in the paper's order, their three overlapping
+sets, and the cuts.
 
     joints (N, 14) -> height of each joint as a share of its picture -> centre of each set -> cuts
     between the centres

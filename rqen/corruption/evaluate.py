@@ -1,5 +1,5 @@
-"""What a corrupted dataset shows of a run: hits with each camera as query in turn, and whether
-corrupted regions score lower."""
+"""Evaluates a run on a corrupted dataset: hits with each camera as query, and the scores of
+corrupted regions."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A corrupted dataset, written as any other, and beside it the table of what was corrupted."""
+"""Writes a corrupted dataset, and beside it the table of what was corrupted."""
 
 import hashlib
 from dataclasses import dataclass

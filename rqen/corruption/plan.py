@@ -1,4 +1,5 @@
-"""Which frames are corrupted, where and how: a pure function of labels, sizes and a seed.
+"""Plans a corruption: which frames, which region and how. A pure function of labels, sizes and a
+seed.
 
 Each tracklet draws from a generator of its own, (seed, draw, its row): leaving some out changes
 nothing for others.
@@ -109,7 +110,12 @@ def draw_corruption(pool: DonorPool, tracklets: Ints, seed: int, draw: int = 0) 
 
     Errors: LpwError where a tracklet finds no other named person in its subset.
     """
-    donors = _list_donors(pool)
+    # Tracklets of named persons, by subset.
+    named = pool.person >= 0
+    donors = {
+        int(subset): np.flatnonzero(named & (pool.subset == subset))
+        for subset in np.unique(pool.subset)
+    }
     drawn = [
         _draw(pool, donors, int(row), np.random.default_rng([seed, draw, int(row)]))
         for row in tracklets
@@ -140,12 +146,3 @@ def _draw(
     lengths = pool.starts[giver + 1] - pool.starts[giver]
     donor = pool.starts[giver] + np.floor(rng.random(n) * lengths).astype(np.int64)
     return frame, region, kind, donor, rng.random((n, 4))
-
-
-def _list_donors(pool: DonorPool) -> dict[int, Ints]:
-    """Tracklets of named persons, by subset."""
-    named = pool.person >= 0
-    return {
-        int(subset): np.flatnonzero(named & (pool.subset == subset))
-        for subset in np.unique(pool.subset)
-    }

@@ -1,4 +1,5 @@
-"""The study: corrupted training and test sets, what each run reaches on them, which run leads.
+"""The corruption study: makes corrupted training and test sets, evaluates each run on them, and
+finds the best.
 
 dataset --make_corrupted_sets--> train, test01, test02, …, each with a mask beside it
 run     --evaluate_run--> StudyResult: hits of every query on the clean and corrupted test sets

@@ -1,5 +1,4 @@
-"""Changes of training images, one draw for a whole set: its frames show one person at one time, and
-stay alike."""
+"""Augments training images. All frames of a set share one random draw, so that they stay alike."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
-"""Batches of a run: batch i is a function of (seed, i) alone, so that a stopped run goes on with
-the same ones.
+"""Batches of a run: batch i is a function of (seed, i) alone, so that a resumed run sees the same
+ones.
 
 A process of several takes its share of each batch: whole persons of P x K sets, its own triplets,
 its own frames.
@@ -69,7 +69,14 @@ class Batches(Dataset):
     ) -> None:
         self.index, self.pool, self.recipe, self.augmentation = index, pool, recipe, augmentation
         self.seed, self.share = seed, share
-        _check_share(recipe, share)
+        if recipe.batch == "sets" and recipe.n_persons % share.n:
+            got = f"{recipe.n_persons} persons for {share.n} processes"
+            raise LpwError(
+                "data.n_persons",
+                got,
+                "a multiple of the processes",
+                "choose another number of either",
+            )
 
     def __getitem__(self, iteration: int) -> Batch:
         """Errors: CorruptCropError that names an image."""
@@ -110,14 +117,6 @@ def take_share(places: Ints, recipe: DataRecipe, share: Shard) -> Ints:
     blocks = np.arange(len(places)).reshape(n_roles, -1, unit)
     size = blocks.shape[1] // share.n
     return blocks[:, share.rank * size : (share.rank + 1) * size].reshape(-1)
-
-
-def _check_share(recipe: DataRecipe, share: Shard) -> None:
-    if recipe.batch == "sets" and recipe.n_persons % share.n:
-        got = f"{recipe.n_persons} persons for {share.n} processes"
-        raise LpwError(
-            "data.n_persons", got, "a multiple of the processes", "choose another number of either"
-        )
 
 
 class _Span(Dataset):

@@ -1,5 +1,5 @@
-"""Items of a dataset in order, made ahead by other processes; what is wrong with one is told in one
-line."""
+"""Makes dataset items in order and ahead of time in other processes; a faulty item is a one-line
+error."""
 
 import signal
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-"""Which tracklets a step trains on: a pure function of pool and generator, so that any step can be
-made again."""
+"""Samples the tracklets of a training step: a pure function of pool and generator, so that any step
+can be repeated."""
 
 from dataclasses import dataclass
 from functools import cached_property

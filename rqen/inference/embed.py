@@ -1,4 +1,4 @@
-"""Tracklets through a trained network: all frames, streamed, one vector each, with the score of
+"""Embeds tracklets with a trained network: all frames, streamed, one vector each, with the score of
 every region."""
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ class _Frames(Dataset):
 
 
 @dataclass(frozen=True)
-class EmbedOptions:
+class SetEmbedOptions:
     """How tracklets are embedded.
 
     Attributes:
@@ -73,7 +73,7 @@ class EmbedOptions:
 
 @torch.no_grad()
 def embed_tracklets(
-    network: SetNetwork, index: TrackletIndex, tracklets: Ints, options: EmbedOptions
+    network: SetNetwork, index: TrackletIndex, tracklets: Ints, options: SetEmbedOptions
 ) -> Embedded:
     """Embeds the tracklets with these rows, each from all of its frames.
 
@@ -102,7 +102,7 @@ def embed_tracklets(
 
 
 def iter_frames(
-    network: SetNetwork, index: TrackletIndex, rows: Ints, options: EmbedOptions
+    network: SetNetwork, index: TrackletIndex, rows: Ints, options: SetEmbedOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch
     at a time."""

@@ -1,4 +1,4 @@
-"""What a trained run says of a dataset: vectors, vectors of one region, scores of every region, and
+"""The outputs of a trained run on a dataset: vectors, vectors of one region, region scores, and
 figures."""
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError
-from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets
 from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
@@ -138,7 +138,7 @@ class OpenRun:
 
     network: SetNetwork
     said: dict[str, Any]
-    embed: EmbedOptions
+    embed: SetEmbedOptions
 
 
 def open_run(run: Path, options: ScoringOptions) -> OpenRun:
@@ -156,7 +156,7 @@ def open_run(run: Path, options: ScoringOptions) -> OpenRun:
     size = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
     mode = _choose_mode(network, Mode(**said["mode"]), options.precision, size)
     return OpenRun(
-        mode.prepare(network), said, EmbedOptions(*size, options.batch, options.n_workers, mode)
+        mode.prepare(network), said, SetEmbedOptions(*size, options.batch, options.n_workers, mode)
     )
 
 

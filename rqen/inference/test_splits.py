@@ -1,4 +1,5 @@
-"""Which splits of a dataset a run may be tested on, and what it knows of those who are tested."""
+"""Finds the splits of a dataset on which a run may be tested, and the test persons it has trained
+on."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Set aggregation by quality (RQEN, Eq. 1): a set of frames becomes one vector, region by
-region."""
+"""Set aggregation by quality (RQEN, Eq. 1): a set of frames becomes one vector per region."""
 
 from typing import NamedTuple
 

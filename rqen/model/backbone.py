@@ -1,5 +1,5 @@
-"""Backbones: one file each, found by listing this folder; pictures in, the tap for quality and the
-last map out."""
+"""The contract of a backbone: images in, the map for quality and the last map out. Backbones are
+files in `backbones/`."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol

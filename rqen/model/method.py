@@ -1,5 +1,5 @@
-"""The contract of a method: what RQEN, its ablations and the methods it is compared with are made
-of."""
+"""The contract of a method: the parts of RQEN, of its ablations and of the methods it is compared
+with."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Pictures as a backbone wants them."""
+"""Normalises images for a backbone."""
 
 import functools
 

@@ -1,5 +1,4 @@
-"""Weights that somebody else made: read without running anything they hold, and loaded by name or
-refused by name."""
+"""Loads pretrained weights by name without running code from the file; unknown names are errors."""
 
 import io
 import pickle

@@ -1,5 +1,4 @@
-"""Pictures with words as one local HTML page: nothing but its own bytes, no script, every text
-escaped."""
+"""Pictures with captions as one local HTML page: self-contained, no script, every text escaped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""Which tracklets show what a quality predictor does, and a folder with their pictures and a page
-of them."""
+"""Selects tracklets that show how a quality predictor behaves, and writes their pictures and a
+page."""
 
 import math
 from collections.abc import Iterator

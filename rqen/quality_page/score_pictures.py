@@ -1,5 +1,5 @@
-"""Scores as pictures (Figures 1 and 7): frames in a row with the score of every region on them,
-last maps beneath."""
+"""Region scores as pictures (Figures 1 and 7): frames in a row with their scores, last maps
+beneath."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,5 @@
-"""Results of a row over seeds and splits: mean and deviation, of what was run and nothing else."""
+"""Aggregates the results of a row over seeds and splits: mean and standard deviation of the
+finished runs."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Table 1: the datasets at hand counted in the paper's terms, above what the paper prints."""
+"""Table 1: the given datasets, counted in the paper's terms, above the paper's own numbers."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,5 @@
-"""Which dataset of the paper a dataset at hand is, by what its import noted: all of it, a part of
-it, or none."""
+"""Identifies which dataset of the paper a given dataset is, by its import record: all of it, a
+part, or another one."""
 
 from lpw_toolkit.dataset.dataset import Dataset
 

@@ -1,4 +1,4 @@
-"""What the RQEN paper prints in Tables 2 to 7 and says of Figure 6, and which of it is doubtful
+"""The numbers that the RQEN paper prints in Tables 2 to 7 and Figure 6, with doubtful ones marked
 (paper.toml)."""
 
 import tomllib

@@ -1,4 +1,4 @@
-"""What is to be run for a table: every row with its training, its test and all that determines its
+"""The plan of a table: every row with its training, its test and all settings that determine its
 figures.
 
     table x seeds x splits x rows -> items, each with the run it needs, a file for its result and
@@ -22,7 +22,7 @@ from rqen.reproduce.rows import Row, choose_rows
 
 
 @dataclass(frozen=True)
-class Request:
+class ReproduceRequest:
     """What was asked.
 
     Attributes:
@@ -53,7 +53,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Training:
+class PlannedTraining:
     """A run that rows need.
 
     Attributes:
@@ -72,11 +72,11 @@ class Training:
     data: Path
     digest: str
     split: int | None
-    start: "Training | None" = None
+    start: "PlannedTraining | None" = None
 
 
 @dataclass(frozen=True)
-class Item:
+class WorkItem:
     """One row, of one seed, on one split.
 
     Attributes:
@@ -93,7 +93,7 @@ class Item:
     row: Row
     seed: int
     split: int
-    training: Training | None
+    training: PlannedTraining | None
     onnx: Path | None
     test: Path
     protocol: str
@@ -115,9 +115,9 @@ class ReproducePlan:
         splits: that are tested.
     """
 
-    request: Request
+    request: ReproduceRequest
     rows: tuple[Row, ...]
-    items: tuple[Item, ...]
+    items: tuple[WorkItem, ...]
     data: Dataset
     test: Dataset
     protocol: str
@@ -125,7 +125,7 @@ class ReproducePlan:
     splits: tuple[int, ...]
 
 
-def make_plan(request: Request) -> ReproducePlan:
+def make_plan(request: ReproduceRequest) -> ReproducePlan:
     """Checks what was asked and lists it. Errors: LpwError in one line, before anything is run."""
     rows = choose_rows(request.table, request.methods, onnx=request.onnx is not None)
     refuse_inside_dataset(request.out)
@@ -149,7 +149,7 @@ def _check_seeds(seeds: tuple[int, ...]) -> None:
         )
 
 
-def _open_test(request: Request, data: Dataset) -> Dataset:
+def _open_test(request: ReproduceRequest, data: Dataset) -> Dataset:
     """The dataset of the test. Errors: LpwError where it is missing, one too many, or the
     training's own."""
     crosses = request.table in ("table5", "table6")
@@ -177,7 +177,7 @@ def _open_test(request: Request, data: Dataset) -> Dataset:
     return test
 
 
-def _choose_protocol(request: Request, test: Dataset) -> str:
+def _choose_protocol(request: ReproduceRequest, test: Dataset) -> str:
     """The one asked for, the table's own, or the one of the benchmark that the dataset was imported
     from."""
     if request.protocol is not None:
@@ -190,7 +190,7 @@ def _choose_protocol(request: Request, test: Dataset) -> str:
     return str(own) if own in list_protocols() else "market"
 
 
-def _choose_splits(request: Request, test: Dataset, protocol: str) -> tuple[int, ...]:
+def _choose_splits(request: ReproduceRequest, test: Dataset, protocol: str) -> tuple[int, ...]:
     known = tuple(trial.split for trial in open_protocol(protocol).trials(test))
     if request.splits is None:
         return known
@@ -206,7 +206,7 @@ def _choose_splits(request: Request, test: Dataset, protocol: str) -> tuple[int,
     return tuple(dict.fromkeys(request.splits))
 
 
-def _list_items(plan: ReproducePlan) -> Iterator[Item]:
+def _list_items(plan: ReproducePlan) -> Iterator[WorkItem]:
     request = plan.request
     onnx_digest = sha256_file(request.onnx) if request.onnx is not None else None
     for place, seed in enumerate(request.seeds):
@@ -218,7 +218,7 @@ def _list_items(plan: ReproducePlan) -> Iterator[Item]:
 
 def _make_item(
     plan: ReproducePlan, row: Row, seed: int, split: int, onnx_digest: str | None
-) -> Item:
+) -> WorkItem:
     request, digest = plan.request, plan.test.digest
     training = _plan_training(plan, row, seed, split) if row.method else None
     made = training.name if training else f"onnx-{onnx_digest and onnx_digest[:8]}"
@@ -240,7 +240,7 @@ def _make_item(
     }
     onnx = None if training else request.onnx
     plain = json.loads(json.dumps(config))
-    return Item(
+    return WorkItem(
         row,
         seed,
         split,
@@ -253,7 +253,7 @@ def _make_item(
     )
 
 
-def _plan_training(plan: ReproducePlan, row: Row, seed: int, split: int) -> Training:
+def _plan_training(plan: ReproducePlan, row: Row, seed: int, split: int) -> PlannedTraining:
     """The run of a row: on the split that is tested, on all of another dataset, or on both one
     after the other."""
     if plan.request.table == "table5":
@@ -267,16 +267,16 @@ def _plan_training(plan: ReproducePlan, row: Row, seed: int, split: int) -> Trai
 
 def _name_training(
     plan: ReproducePlan, row: Row, seed: int, dataset: Dataset, split: int | None
-) -> Training:
+) -> PlannedTraining:
     digest = dataset.digest
     part = "all" if split is None else f"split{split}"
     name = f"{row.run}-{digest[:8]}-{part}-seed{seed}"
-    return Training(
+    return PlannedTraining(
         name, row.method, _fit_recipe(plan.request, row, seed), dataset.root, digest, split
     )
 
 
-def _fit_recipe(request: Request, row: Row, seed: int) -> Recipe:
+def _fit_recipe(request: ReproduceRequest, row: Row, seed: int) -> Recipe:
     recipe = read_recipe(request.recipe, (*request.changes, *row.changes, f"train.seed={seed}"))
     if row.method:
         recipe = recipe.adapt(row.method)
@@ -284,7 +284,7 @@ def _fit_recipe(request: Request, row: Row, seed: int) -> Recipe:
     return recipe
 
 
-def _describe(training: Training) -> dict[str, Any]:
+def _describe(training: PlannedTraining) -> dict[str, Any]:
     return {
         "method": training.method,
         "recipe": training.recipe.values(),

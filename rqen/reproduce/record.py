@@ -1,5 +1,5 @@
-"""Results of rows as files, one each, published whole: a second start reads what the first one had
-done."""
+"""Results of rows, one file each, written atomically, so that a second start reuses finished
+rows."""
 
 import json
 from collections.abc import Iterable
@@ -9,25 +9,25 @@ from typing import Any
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.opening import exists, read_json
 from lpw_toolkit.files.writing import atomic_write_text, describe_os_error, make_folder
-from rqen.reproduce.plan import Item
+from rqen.reproduce.plan import WorkItem
 from rqen.run.run_folder import compare_settings
 
 Record = dict[str, Any]
 
 
-def record_file(out: Path, item: Item) -> Path:
+def record_file(out: Path, item: WorkItem) -> Path:
     """Where the result of an item is kept."""
     return out / "rows" / f"{item.name}.json"
 
 
-def write_record(out: Path, item: Item, record: Record) -> None:
+def write_record(out: Path, item: WorkItem, record: Record) -> None:
     """Publishes a result. Errors: LpwError, OSError."""
     file = record_file(out, item)
     make_folder(file.parent)
     atomic_write_text(file, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-def read_record(out: Path, item: Item) -> Record | None:
+def read_record(out: Path, item: WorkItem) -> Record | None:
     """The result of an item; None where it was not run.
 
     Errors: LpwError that lists in which settings a result that is there differs, MismatchError for
@@ -59,7 +59,7 @@ def read_record(out: Path, item: Item) -> Record | None:
     return dict(record)
 
 
-def read_records(out: Path, items: Iterable[Item]) -> dict[str, Record]:
+def read_records(out: Path, items: Iterable[WorkItem]) -> dict[str, Record]:
     """The results that are there, by the items' names. Errors: as `read_record`."""
     found = {item.name: read_record(out, item) for item in items}
     return {name: record for name, record in found.items() if record is not None}

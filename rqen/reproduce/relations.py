@@ -1,5 +1,5 @@
-"""What the paper's text says of its figures, held against ours: a sentence each, and `-` where a
-row was not run."""
+"""Checks the paper's statements about its figures against ours: one sentence each, `-` where a row
+was not run."""
 
 from collections.abc import Mapping
 from itertools import pairwise

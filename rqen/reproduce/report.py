@@ -1,4 +1,4 @@
-"""Ours beside the paper's: one line per method, `-` for what was not run, a mark at what is
+"""The report: our results beside the paper's, one line per method, `-` where not run, a mark where
 doubtful."""
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _KEPT = {"gallery": "gallery", "junk_rule": "junk rule", "ap_form": "AP form",
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """One line.
 
     Attributes:
@@ -60,7 +60,12 @@ def widen_plan(plan: ReproducePlan) -> ReproducePlan:
 def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
     """The report of a plan from the results that are there."""
     paper = read_paper(plan.request.table)
-    columns = _choose_columns(plan, paper)
+    # The paper's datasets that stand beside ours: the one at hand, or all where it is none of them.
+    own = identify(plan.test)
+    shown = tuple(
+        name for name in paper.datasets if any(row.values for row in paper.rows if row.on == name)
+    )
+    columns = (own,) if own in shown else shown
     figures = summarise_rows(plan, records)
     doubts = [row for row in paper.rows if row.doubtful is not None and row.on in columns]
     lines = _list_lines(plan, paper, columns, figures, doubts)
@@ -81,23 +86,13 @@ def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
     return Report(paper.title, _write_head(plan, paper, used), grids, notes, facts)
 
 
-def _choose_columns(plan: ReproducePlan, paper: PaperTable) -> tuple[str, ...]:
-    """The paper's datasets that stand beside ours: the one at hand, or all where it is none of
-    them."""
-    own = identify(plan.test)
-    shown = tuple(
-        name for name in paper.datasets if any(row.values for row in paper.rows if row.on == name)
-    )
-    return (own,) if own in shown else shown
-
-
 def _list_lines(
     plan: ReproducePlan,
     paper: PaperTable,
     columns: Sequence[str],
     figures: dict[str, Figures],
     doubts: Sequence[PaperRow],
-) -> list[Line]:
+) -> list[ReportLine]:
     """The paper's methods in its order, then rows of ours that it does not have."""
     methods: dict[str, list[PaperRow]] = {}
     for row in paper.rows:
@@ -108,16 +103,22 @@ def _list_lines(
         marks = tuple(number for number, row in enumerate(doubts, 1) if row in printed)
         name = printed[0].row
         lines.append(
-            Line(label, name, figures.get(name or ""), {row.on: row for row in printed}, marks)
+            ReportLine(
+                label, name, figures.get(name or ""), {row.on: row for row in printed}, marks
+            )
         )
     shown = {line.row for line in lines}
     return [
         *lines,
-        *(Line(r.label, r.name, figures[r.name], {}, ()) for r in plan.rows if r.name not in shown),
+        *(
+            ReportLine(r.label, r.name, figures[r.name], {}, ())
+            for r in plan.rows
+            if r.name not in shown
+        ),
     ]
 
 
-def _make_grid(lines: Sequence[Line], columns: Sequence[str]) -> TextTable:
+def _make_grid(lines: Sequence[ReportLine], columns: Sequence[str]) -> TextTable:
     """Label, ours, how many runs, and one column for each dataset of the paper."""
     with_map = [
         name
@@ -159,7 +160,7 @@ def _count(figures: Figures | None) -> str:
     )
 
 
-def _make_split_grid(plan: ReproducePlan, lines: Sequence[Line]) -> list[TextTable]:
+def _make_split_grid(plan: ReproducePlan, lines: Sequence[ReportLine]) -> list[TextTable]:
     """Rank-1 of every split, where there are several."""
     if len(plan.splits) < 2:
         return []
@@ -238,7 +239,7 @@ def _join_facts(used: Sequence[Record]) -> str:
 
 def _describe_lines(
     plan: ReproducePlan,
-    lines: Sequence[Line],
+    lines: Sequence[ReportLine],
     columns: Sequence[str],
     relations: list[dict[str, Any]],
 ) -> dict[str, Any]:

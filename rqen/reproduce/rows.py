@@ -1,4 +1,4 @@
-"""The rows that can be run: which method, what it changes in the recipe, and how its vectors are
+"""The rows that can be run: the method, its changes to the recipe, and how its vectors are
 compared."""
 
 from dataclasses import dataclass

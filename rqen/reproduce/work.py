@@ -1,5 +1,4 @@
-"""One row after the other: train if its run is not complete, embed, rank, publish. What is done is
-not done again."""
+"""Runs the rows one by one: train if needed, embed, rank, write. Finished rows are not repeated."""
 
 import json
 import time
@@ -28,7 +27,7 @@ from rqen.inference.run_vectors import (
     make_embeddings,
     shorten_regions,
 )
-from rqen.reproduce.plan import Item, ReproducePlan, Training
+from rqen.reproduce.plan import PlannedTraining, ReproducePlan, WorkItem
 from rqen.reproduce.record import Record, read_records, write_record
 from rqen.run import run_folder
 from rqen.training.distributed import ProcessGroup
@@ -57,7 +56,7 @@ def run_plan(
     plan: ReproducePlan,
     team: ProcessGroup,
     options: WorkOptions,
-    report: Callable[[Item, Record], None],
+    report: Callable[[WorkItem, Record], None],
 ) -> dict[str, Record]:
     """Runs what is missing, in order; the results by the items' names.
 
@@ -93,7 +92,7 @@ class Worker:
         self._key: tuple[Any, ...] = ()
         self._found: RunVectors | None = None
 
-    def run(self, item: Item) -> Record:
+    def run(self, item: WorkItem) -> Record:
         """The result of an item. Errors: see `run_plan`."""
         seconds: dict[str, float | None] = {"train": None, "embed": None}
         if item.training is None:
@@ -114,7 +113,7 @@ class Worker:
         return {**told, "config": item.config, **facts, **described, "seconds": seconds}
 
     def _embed_run(
-        self, item: Item, training: Training, seconds: dict[str, float | None]
+        self, item: WorkItem, training: PlannedTraining, seconds: dict[str, float | None]
     ) -> tuple[Embeddings, Dataset, dict[str, Any]]:
         folder = self._train(training, seconds)
         begin = time.perf_counter()
@@ -145,7 +144,7 @@ class Worker:
         vectors = cut_region(self._found, item.row.cut)
         return make_embeddings(self._found, vectors, part=part), self._found.dataset, facts
 
-    def _list_rows(self, item: Item, *, everything: bool) -> NDArray[np.int64]:
+    def _list_rows(self, item: WorkItem, *, everything: bool) -> NDArray[np.int64]:
         """The tracklets that the test needs: its own split's, or all splits' where one run is
         tested on all."""
         learns = any(row.metric != "cosine" for row in self._plan.rows)
@@ -156,7 +155,7 @@ class Worker:
         ]
         return np.unique(np.concatenate(parts))
 
-    def _train(self, training: Training, seconds: dict[str, float | None]) -> Path:
+    def _train(self, training: PlannedTraining, seconds: dict[str, float | None]) -> Path:
         """The folder of a complete run; it is trained, or resumed, where it is not complete."""
         folder = self._plan.request.out / "runs" / training.name
         start = None if training.start is None else self._train(training.start, seconds)
@@ -174,7 +173,7 @@ class Worker:
         return folder
 
     def _embed_onnx(
-        self, item: Item, seconds: dict[str, float | None]
+        self, item: WorkItem, seconds: dict[str, float | None]
     ) -> tuple[Embeddings, Dataset, dict[str, Any]]:
         if item.onnx is None:
             raise LpwError(f"row {item.row.name}", "no model", "--onnx FILE", "name it")
@@ -193,7 +192,7 @@ class Worker:
         return read_embeddings(file, dataset), dataset, {}
 
 
-def _refuse_other(folder: Path, training: Training) -> None:
+def _refuse_other(folder: Path, training: PlannedTraining) -> None:
     """Errors: LpwError where a complete run is of other settings than the row's."""
     said = run_folder.read_run(folder)
     said["data_digest"] = said.get(

@@ -40,7 +40,7 @@ _MAX_NAME_CHARS, _MAX_SPLIT = 400, 32_767
 
 
 @dataclass
-class State:
+class TrainState:
     """Where a run stands.
 
     Attributes:
@@ -152,12 +152,12 @@ def _check_mode(mode: dict[str, Any]) -> None:
         raise TypeError("another precision")
 
 
-def write_state(file: Path, state: State, digest: str) -> None:
+def write_state(file: Path, state: TrainState, digest: str) -> None:
     """Publishes weights and optimiser. `digest` is that of the run's settings. Errors: OSError."""
     atomic_write(file, _encode_state(state, {"digest": digest}))
 
 
-def _encode_state(state: State, facts: dict[str, str]) -> bytes:
+def _encode_state(state: TrainState, facts: dict[str, str]) -> bytes:
     tensors = {_MODEL + name: value for name, value in state.model.items()}
     tensors |= {_OPTIMISER + name: value for name, value in state.optimiser.items()}
     tensors |= {_BEST + name: value for name, value in state.best.items()}
@@ -165,7 +165,7 @@ def _encode_state(state: State, facts: dict[str, str]) -> bytes:
     return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts)
 
 
-def complete_run(folder: Path, state: State, kept: dict[str, Any]) -> None:
+def complete_run(folder: Path, state: TrainState, kept: dict[str, Any]) -> None:
     """Publishes the weights that are kept, and run.json; each carries the digest of the other.
     Errors: OSError.
 
@@ -184,7 +184,7 @@ def digest_run(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def read_model(folder: Path) -> tuple[State, dict[str, Any]]:
+def read_model(folder: Path) -> tuple[TrainState, dict[str, Any]]:
     """The weights of a complete run, and run.json with their SHA-256, once each is the one that the
     other names.
 
@@ -222,7 +222,7 @@ def read_model(folder: Path) -> tuple[State, dict[str, Any]]:
     return state, {**facts, "model_sha256": found}
 
 
-def read_state(file: Path, digest: str | None = None) -> State:
+def read_state(file: Path, digest: str | None = None) -> TrainState:
     """What `write_state` wrote.
 
     Errors: MismatchError for a damaged file, or one of other settings than `digest`.
@@ -236,7 +236,9 @@ def read_state(file: Path, digest: str | None = None) -> State:
     return parse_state(file, data, digest)[0]
 
 
-def parse_state(file: Path, data: bytes, digest: str | None = None) -> tuple[State, dict[str, str]]:
+def parse_state(
+    file: Path, data: bytes, digest: str | None = None
+) -> tuple[TrainState, dict[str, str]]:
     """`read_state` of the bytes of `file`, with the metadata beside them. Errors: MismatchError as
     there."""
     do = "remove it to start again"
@@ -258,7 +260,7 @@ def parse_state(file: Path, data: bytes, digest: str | None = None) -> tuple[Sta
         }
         for prefix in (_MODEL, _OPTIMISER, _BEST)
     )
-    return State(iteration, model, optimiser, best, best_at), facts
+    return TrainState(iteration, model, optimiser, best, best_at), facts
 
 
 def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> None:

@@ -1,5 +1,5 @@
-"""How this machine runs a network fastest: a short trial of precisions, layouts and CUDA graphs,
-kept with the run."""
+"""Finds the fastest way to run a network on this machine: a short trial of precisions, layouts and
+CUDA graphs, stored with the run."""
 
 import copy
 import gc
@@ -98,7 +98,11 @@ def choose_mode(modes: list[Mode], network: nn.Module, make_step: MakeStep) -> M
             seconds[mode.name] = round(_time_mode(mode, network, make_step), 4)
         except (RuntimeError, LpwError) as error:  # what this processor or these layers do not have
             failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
-        _release_memory()
+        # What a copy held on a GPU: a copy and its graphs hold each other, and training needs the
+        # room.
+        if torch.cuda.is_initialized():
+            gc.collect()
+            torch.cuda.empty_cache()
     if not seconds:
         raise LpwError("precision", "; ".join(failures), "a mode that runs", "set train.precision")
     fastest = min(seconds, key=seconds.__getitem__)
@@ -118,14 +122,6 @@ def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep) -> float:
         wait_for(device)
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def _release_memory() -> None:
-    """What a copy held on a GPU: a copy and its graphs hold each other, and training needs the
-    room."""
-    if torch.cuda.is_initialized():
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 def wait_for(device: torch.device) -> None:

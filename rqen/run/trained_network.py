@@ -35,7 +35,7 @@ def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
     return network.eval(), facts
 
 
-def _refuse_other_persons(run: Path, state: run_folder.State, n_persons: int) -> None:
+def _refuse_other_persons(run: Path, state: run_folder.TrainState, n_persons: int) -> None:
     """Errors: MismatchError where no classifier has a row a person: a network for more would be
     made first."""
     rows = {

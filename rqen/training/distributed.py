@@ -1,4 +1,4 @@
-"""The processes that train together: PyTorch's own engine, started by torchrun; one process without
+"""Distributed training: PyTorch's process group, started by torchrun; a single process without
 it."""
 
 import os

@@ -1,4 +1,4 @@
-"""What is to be trained, and the folder that it is trained in."""
+"""A training job: what is trained, and the folder of its run."""
 
 import json
 from collections.abc import Sequence

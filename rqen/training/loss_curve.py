@@ -1,4 +1,4 @@
-"""The log of a run as a picture."""
+"""Plots the log of a run."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a step minimises (RQEN, Eq. 2): the weighted sum of the losses that the recipe names."""
+"""The training objective (RQEN, Eq. 2): the weighted sum of the losses that the recipe names."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""The optimiser of a recipe, and the learning rate of every step."""
+"""The optimiser of a recipe, and the learning-rate schedule."""
 
 import math
 from typing import Any

@@ -1,5 +1,5 @@
-"""The log of a run as TensorBoard reads it: a file of events for each checkpoint, without host
-names or clock times."""
+"""Writes the log of a run for TensorBoard: one event file per checkpoint, without host names or
+clock times."""
 
 import importlib
 import io

@@ -1,4 +1,4 @@
-"""How fast a run goes, and which share of its time it waits for images."""
+"""Measures the throughput of a run, and the share of time spent waiting for images."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Training, read from top to bottom: what is asked, what is drawn, one step, what is kept.
+"""The training loop, readable from top to bottom: settings, sampling, one step, checkpoints.
 
     batch i of (seed, i) -> network -> loss (objective.py) -> optimiser -> every so often a
     checkpoint and the log
@@ -27,7 +27,7 @@ from lpw_toolkit.progress import show_progress
 from rqen.data.augment import Augmentation
 from rqen.data.batches import Batch, Batches, Shard, open_loader
 from rqen.data.samplers import Pool, make_pool
-from rqen.inference.embed import EmbedOptions
+from rqen.inference.embed import SetEmbedOptions
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
 from rqen.recipe import TrainRecipe
@@ -190,7 +190,7 @@ class Runner:
         if not self.team.leads:
             return {}
         data = self.job.recipe.data
-        options = EmbedOptions(
+        options = SetEmbedOptions(
             data.height, data.width, n_workers=self.job.n_workers, mode=self.mode
         )
         figures = validate(self.network, index, held_out, options)
@@ -218,7 +218,7 @@ class Runner:
         if self.job.tensorboard:
             publish_events(self.job.out, rows, iteration)
         flat, best = run_folder.flatten_optimiser(self.optimiser), self.best
-        state = run_folder.State(
+        state = run_folder.TrainState(
             iteration,
             self.network.state_dict(),
             flat,
@@ -237,7 +237,7 @@ class Runner:
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
-        run_folder.complete_run(out, run_folder.State(kept["iteration"], model, {}), kept)
+        run_folder.complete_run(out, run_folder.TrainState(kept["iteration"], model, {}), kept)
 
 
 def _agree_on_run(

@@ -1,5 +1,4 @@
-"""A validation set of persons who do not train: drawn from the training persons by seed, ranked
-every so often."""
+"""Validation on persons that are held out of training: drawn by seed, ranked every so often."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.relevance import judge_labels
 from lpw_toolkit.evaluation.summary import summarise
 from rqen.data.samplers import Pool, hold_out
-from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets
 from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
 
@@ -83,7 +82,7 @@ def name_persons(index: TrackletIndex, rows: Ints) -> list[str]:
 
 
 def validate(
-    network: SetNetwork, index: TrackletIndex, held: Ints, options: EmbedOptions
+    network: SetNetwork, index: TrackletIndex, held: Ints, options: SetEmbedOptions
 ) -> dict[str, float]:
     """`val_rank1` and `val_map` (fractions): each tracklet held out asks, those by other cameras
     answer."""

@@ -28,7 +28,7 @@ from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import close_dataset
 from lpw_toolkit.dataset.tables import make_table, write_table
-from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
@@ -87,7 +87,7 @@ def run_worker(root: Path, given: argparse.Namespace) -> None:
     backbone = open_backbone(given.backbone, BackboneOptions("random"))
     network = SetNetwork(backbone, open_method("rqen"), 10, SIZE)
     index = open_index(root)
-    options = EmbedOptions(*SIZE, batch=given.batch, n_workers=given.workers)
+    options = SetEmbedOptions(*SIZE, batch=given.batch, n_workers=given.workers)
     embed_tracklets(network, open_index(given.warm), np.arange(1), options)
     found, extra = measure_extra_mb(
         lambda: embed_tracklets(network, index, np.arange(len(index)), options)

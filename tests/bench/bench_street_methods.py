@@ -33,7 +33,7 @@ from lpw_toolkit.truth.name_by_ground_truth import NamingConfig, name_by_truth
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.model.method import METHODS
 from rqen.reproduce.aggregate_results import summarise_rows
-from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
+from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, WorkItem, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.training.distributed import open_process_group
@@ -143,13 +143,13 @@ def main() -> None:
     dataset = make_dataset(given.out, given.preset, given.seed)
     colours = measure_colours(dataset)
     seeds = tuple(int(seed) for seed in given.seeds.split(","))
-    request = Request(
+    request = ReproduceRequest(
         "table2", dataset.root, given.out / "work", protocol=PROTOCOL, recipe=given.recipe,
         changes=tuple(given.changes), methods=tuple(given.methods) or ROWS, seeds=seeds,
     )  # fmt: skip
     plan = make_plan(request)
 
-    def report(item: Item, record: Record) -> None:
+    def report(item: WorkItem, record: Record) -> None:
         rank1, m_ap = 100 * record["metrics"]["cmc@1"], 100 * record["metrics"]["map"]
         print(f"{item.name}: {rank1:.1f} rank-1, {m_ap:.1f} mAP", flush=True)
         publish(plan, colours, given)

@@ -19,7 +19,7 @@ from machine import RESULTS, describe_machine, print_table, write_result
 
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce.aggregate_results import summarise_rows
-from rqen.reproduce.plan import Item, ReproducePlan, Request, make_plan
+from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, WorkItem, make_plan
 from rqen.reproduce.record import Record, read_records, record_file, write_record
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run.run_folder import compare_settings
@@ -62,7 +62,7 @@ def main() -> None:
     onnx = OSNET if OSNET.is_file() and (not given.methods or "onnx" in given.methods) else None
     methods = tuple(given.methods) or tuple(name for name in ORDER if name != "onnx" or onnx)
     seeds = tuple(int(seed) for seed in given.seeds.split(","))
-    request = Request(
+    request = ReproduceRequest(
         "table2", given.data, given.out, recipe=given.recipe, changes=tuple(given.changes),
         methods=methods,
         seeds=seeds, onnx=onnx,
@@ -71,7 +71,7 @@ def main() -> None:
     restore(plan, given.name)
     publish(plan, given.name)
 
-    def report(item: Item, record: Record) -> None:
+    def report(item: WorkItem, record: Record) -> None:
         write_record(given.out, item, record | {"machine": describe_machine()})
         rank1, m_ap = 100 * record["metrics"]["cmc@1"], 100 * record["metrics"]["map"]
         print(f"{item.name}: {rank1:.1f} rank-1, {m_ap:.1f} mAP", flush=True)

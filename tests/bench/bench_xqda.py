@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from machine import print_table, write_result
 
-from lpw_toolkit.evaluation.camera_pairs import Training, Views
+from lpw_toolkit.evaluation.camera_pairs import TrainingVectors, Views
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, open_distance
 from lpw_toolkit.evaluation.metric_learning.xqda import fit_xqda, xqda_distance
 
@@ -24,7 +24,7 @@ N_TRACKLETS, N_DIMS, N_PERSONS, N_CAMERAS = 8298, 1024, 625, 6
 BAR_S = 2.0
 
 
-def draw_training() -> Training:
+def draw_training() -> TrainingVectors:
     rng = np.random.default_rng(0)
     person, camera = (
         rng.integers(0, N_PERSONS, N_TRACKLETS),
@@ -32,21 +32,21 @@ def draw_training() -> Training:
     )
     centres = rng.standard_normal((N_PERSONS, N_DIMS))
     features = centres[person] + rng.standard_normal((N_TRACKLETS, N_DIMS))
-    return Training(
+    return TrainingVectors(
         (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32),
         person,
         camera,
     )
 
 
-def fit_all(training: Training, solver: Any) -> Any:
+def fit_all(training: TrainingVectors, solver: Any) -> Any:
     half = N_TRACKLETS // 2
     features = training.features.astype(np.float64)
     views = Views(features[:half], training.person[:half], features[half:], training.person[half:])
     return xqda_distance(fit_xqda(views, solver=solver), solver)
 
 
-def fit_drawn(training: Training, solver: Any) -> Any:
+def fit_drawn(training: TrainingVectors, solver: Any) -> Any:
     return open_distance(
         "xqda", training, rng=np.random.default_rng(0), config=LearningConfig(solver=solver)
     )

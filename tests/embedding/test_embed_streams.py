@@ -10,7 +10,7 @@ from make_dataset import make_dataset
 
 from lpw_toolkit.dataset.clip_index import open_index
 from rqen.inference import embed
-from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets
 from rqen.model.backbone import IMAGENET, Maps
 from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
@@ -51,7 +51,7 @@ def test_at_most_two_batches_are_held_however_long_a_tracklet(
 
     monkeypatch.setattr(network, "describe_frames", watch)
     found = embed_tracklets(
-        network, index, np.arange(len(index)), EmbedOptions(64, 32, batch=4, n_workers=0)
+        network, index, np.arange(len(index)), SetEmbedOptions(64, 32, batch=4, n_workers=0)
     )
     n = int(index.starts[-1])
     assert len(most) == -(-n // 4) and max(most) <= 3 * 2  # three tensors of a batch
@@ -71,5 +71,5 @@ def test_a_tracklet_is_summed_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
         sizes.append(sum(value.numel() for value in vars(self).values()))
 
     monkeypatch.setattr(embed.SetSums, "add", watch)
-    embed_tracklets(network, index, np.arange(1), EmbedOptions(64, 32, batch=4, n_workers=0))
+    embed_tracklets(network, index, np.arange(1), SetEmbedOptions(64, 32, batch=4, n_workers=0))
     assert len(sizes) >= 10 and set(sizes) == {3 * 6 + 3}

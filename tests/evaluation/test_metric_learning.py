@@ -10,7 +10,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Training, Views, pair_covariances, take_views
+from lpw_toolkit.evaluation.camera_pairs import TrainingVectors, Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.distances import Quadratic
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, list_metrics, open_distance
 from lpw_toolkit.evaluation.metric_learning.kissme import fit_kissme
@@ -48,12 +48,12 @@ def rank_one(distance: Quadratic, views: Views) -> float:
 
 def make_training(
     rng: np.random.Generator, *, n: int = 300, n_cameras: int = 3, n_dims: int = 12
-) -> Training:
+) -> TrainingVectors:
     person = rng.integers(0, 40, n)
     features = np.random.default_rng(0).normal(size=(40, n_dims))[person] * 2 + rng.normal(
         size=(n, n_dims)
     )
-    return Training(features.astype(np.float32), person, rng.integers(0, n_cameras, n))
+    return TrainingVectors(features.astype(np.float32), person, rng.integers(0, n_cameras, n))
 
 
 class TestCovariances:
@@ -199,7 +199,7 @@ class TestKissme:
         rng = np.random.default_rng(3)
         person, camera = np.repeat(np.arange(89), 2), np.tile([0, 1], 89)
         features = rng.normal(size=(89, n_dims))[person] + 0.3 * rng.normal(size=(178, n_dims))
-        distance = open_distance("kissme", Training(features, person, camera))
+        distance = open_distance("kissme", TrainingVectors(features, person, camera))
         assert distance.title == f"KISSME (PCA {min(n_dims, 44)})"
         found = distance.blocks(features[camera == 0], features[camera == 1]).block(0, 89)
         assert (found.argmin(axis=1) == np.arange(89)).mean() > 0.9
@@ -331,7 +331,9 @@ class TestOpen:
 
     @pytest.mark.parametrize("name", ["xqda", "kissme"])
     def test_nothing_to_learn_from(self, name: str) -> None:
-        empty = Training(np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+        empty = TrainingVectors(
+            np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        )
         for training in (None, empty):
             with pytest.raises(LpwError, match=f"metric {name}: got no training tracklets"):
                 open_distance(name, training)

@@ -24,7 +24,7 @@ from lpw_toolkit.dataset.pack import write_pack
 from lpw_toolkit.dataset.workspace import locate_images
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError
 from lpw_toolkit.exports.form import ExportOptions, export_dataset, list_forms, open_form
-from lpw_toolkit.exports.roles import Limits, number_names
+from lpw_toolkit.exports.roles import FormLimits, number_names
 from lpw_toolkit.files import writing
 
 IMAGE_FORMS = ("fastreid", "hf", "lpw", "mars", "torchreid", "tree", "webdataset")
@@ -357,7 +357,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize("form", ["mars", "torchreid"])
     def test_too_many_persons_are_refused(self, tmp_path, form, monkeypatch):
-        monkeypatch.setattr(open_form(form), "LIMITS", Limits(persons=7, cameras=6))
+        monkeypatch.setattr(open_form(form), "LIMITS", FormLimits(persons=7, cameras=6))
         with pytest.raises(
             LpwError, match="got 8 persons; expected at most 7; export with --to hf"
         ):

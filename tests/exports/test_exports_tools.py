@@ -17,7 +17,7 @@ from make_reid import make_reid, rewrite
 
 from lpw_toolkit.exports.form import ExportOptions, export_dataset
 from lpw_toolkit.exports.forms import fastreid
-from lpw_toolkit.exports.roles import Limits
+from lpw_toolkit.exports.roles import FormLimits
 from lpw_toolkit.names import show_name
 
 
@@ -222,7 +222,7 @@ class TestFastreid:
 
     def test_many_persons_go_into_the_layout_that_holds_them(self, dataset, tmp_path, monkeypatch):
         layouts = fastreid.LAYOUTS | {
-            "Market1501": ("Market-1501-v15.09.15", Limits(persons=7, cameras=6))
+            "Market1501": ("Market-1501-v15.09.15", FormLimits(persons=7, cameras=6))
         }
         monkeypatch.setattr(fastreid, "LAYOUTS", layouts)
         made = export_dataset(dataset, "fastreid", tmp_path / "f")

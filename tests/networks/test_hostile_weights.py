@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from lpw_toolkit.errors import LpwError, MismatchError
-from lpw_toolkit.networks.pickle_walk import RefusedError, follow_pickle
+from lpw_toolkit.networks.pickle_walk import RefusedPickleError, follow_pickle
 from lpw_toolkit.networks.tensor_file import check_header, parse_tensors
 from lpw_toolkit.networks.torch_file import check_torch
 from lpw_toolkit.networks.weights import WeightsFile
@@ -225,7 +225,7 @@ class TestTorch:
     def test_a_name_that_collides_is_none(self, tmp_path: Path) -> None:
         import io
 
-        with pytest.raises(RefusedError):
+        with pytest.raises(RefusedPickleError):
             follow_pickle(io.BytesIO(b"\x80\x02}" + _int((1 << 61) - 1) + b"Ns."))
 
     def test_all_of_them_fit_in_a_gigabyte(self, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from lpw_toolkit.synth.street import (
     simulate_street,
     write_street,
 )
-from lpw_toolkit.synth.world import LAYOUTS, Camera, Item, Track, View
+from lpw_toolkit.synth.world import LAYOUTS, Camera, FurnitureItem, Track, View
 
 SMALL = StreetConfig(
     n_persons=3,
@@ -158,7 +158,9 @@ def test_open_street_names_a_folder_without_one(tmp_path, content):
 # ----------------------------------------------------------------------------------------------
 
 
-def make_view(tracks: list[Track], items: tuple[Item, ...] = (), layout: str = "across") -> View:
+def make_view(
+    tracks: list[Track], items: tuple[FurnitureItem, ...] = (), layout: str = "across"
+) -> View:
     camera = Camera("scen1/view1", layout, 320, 180, 300.0, 3.0, 45.0, 1)
     return View(camera, items, tuple(tracks), 1, 3)
 
@@ -231,7 +233,7 @@ def test_visibility_counts_exactly_what_a_nearer_person_hides(persons):
 
 @pytest.mark.parametrize(("z_m", "hidden"), [(10.0, True), (7.5, False)])
 def test_furniture_hides_only_what_is_behind_it(persons, z_m, hidden):
-    kiosk = Item("kiosk", 0.0, 9.0, 2.0, 2.5, 1)
+    kiosk = FurnitureItem("kiosk", 0.0, 9.0, 2.0, 2.5, 1)
     truth = Film(make_view([stand_person(persons[0], 0.0, z_m)], (kiosk,)), CALM).read_truth()
     assert (truth.visibility[0] == 0) == hidden
     assert (truth.counted[0]) != hidden

@@ -1,5 +1,4 @@
-"""Raw trees: a folder, a .zip or a .tar (.gz, .bz2, .xz), read without ever being unpacked by its
-own paths.
+"""Opens a raw tree: a folder, a .zip or a .tar (.gz, .bz2, .xz), read without being unpacked.
 
 Nothing in an archive says where bytes go: members are streamed, and whoever asked for a name
 decides. What could mean two things, or cost far more than its size, is refused with one line when

@@ -1,5 +1,4 @@
-"""A raw tree that is a plain folder: nothing outside it is read, no pipe or device is waited
-for."""
+"""A raw tree that is a plain folder: reads nothing outside it, and waits for no pipe or device."""
 
 import os
 from collections.abc import Iterable, Iterator

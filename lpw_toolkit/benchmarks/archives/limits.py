@@ -1,4 +1,4 @@
-"""How much an archive may hold and ask for, and the one way in which it is refused."""
+"""Limits on the size and the memory of an archive, and the error that refuses a larger one."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

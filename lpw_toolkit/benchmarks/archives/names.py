@@ -1,5 +1,5 @@
-"""Which member names an archive may have: plain relative paths, each once, that no file system
-would merge or redirect.
+"""Checks the member names of an archive: plain relative paths, each once, that no file system would
+merge or redirect.
 
 The rules are those of the strictest system (Windows and macOS merge `A.jpg` with `a.jpg`), so that
 what is read here means the same everywhere. A million names take about 100 MB; nothing is kept for

@@ -1,5 +1,4 @@
-"""What every archive in one open file has in common: how it is called, what a dataset notes of it,
-its end."""
+"""Base of the archives that lie in one open file: name, recorded facts, closing."""
 
 from pathlib import Path
 from typing import Any, BinaryIO

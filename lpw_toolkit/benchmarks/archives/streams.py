@@ -1,5 +1,5 @@
-"""Decompressing a tar as a stream: bounded memory, a bound on the ratio, and every kind of damage
-as one error."""
+"""Decompresses a tar as a stream, with bounded memory and ratio; all damage is one kind of
+error."""
 
 import bz2
 import gzip

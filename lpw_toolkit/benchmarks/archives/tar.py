@@ -1,4 +1,4 @@
-"""Tar archives, read header by header with bounds on each.
+"""Reads tar archives header by header, with bounds on each header.
 
 Why our own: `tarfile` keeps an object for each member and reads extended headers of any size into
 memory.
@@ -44,7 +44,7 @@ _REFUSED = {
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-class Member(NamedTuple):
+class TarMember(NamedTuple):
     """One file of a tar: name as stored, bytes, and where they begin in the unpacked stream."""
 
     name: str
@@ -136,7 +136,7 @@ class TarTree(OpenArchive):
                     yield (
                         name,
                         _read_whole(
-                            stream, Member(name, self._size[row], self._at[row]), self._path
+                            stream, TarMember(name, self._size[row], self._at[row]), self._path
                         ),
                     )
             return
@@ -148,14 +148,16 @@ class TarTree(OpenArchive):
             yield name, data
 
 
-def _read_whole(stream: TarStream, member: Member, path: Path) -> bytes:
+def _read_whole(stream: TarStream, member: TarMember, path: Path) -> bytes:
     data = stream.read(member.size)
     if len(data) != member.size:
         raise refuse_damage(path, f"an archive that ends inside {member.name!r}")
     return data
 
 
-def iter_members(stream: TarStream, path: Path, book: NameBook, limits: Limits) -> Iterator[Member]:
+def iter_members(
+    stream: TarStream, path: Path, book: NameBook, limits: Limits
+) -> Iterator[TarMember]:
     """Every file of a tar in its order, its name added to `book`; its bytes may be read while it is
     the current one.
 
@@ -166,7 +168,11 @@ def iter_members(stream: TarStream, path: Path, book: NameBook, limits: Limits) 
     while True:
         header = stream.read(_BLOCK)
         if header == b"\0" * _BLOCK:
-            _check_end(stream, path)
+            # The rest must be zeros: something else behind the end mark would be read by one tool
+            # and not by another.
+            while block := stream.read(1 << 18):
+                if block.strip(b"\0"):
+                    raise refuse(path, "more data behind the end of the archive", "one archive")
             return
         if len(header) < _BLOCK:
             raise refuse_damage(path, "an archive that ends without its end mark")
@@ -184,12 +190,12 @@ def iter_members(stream: TarStream, path: Path, book: NameBook, limits: Limits) 
         name = records.get("path") or long_name or _read_name(header, path)
         size = int(records["size"]) if records.get("size", "").isdecimal() else size
         long_name, records = None, {}
-        yield from _take(stream, Member(name, size, stream.at), kind, path, book, limits)
+        yield from _take(stream, TarMember(name, size, stream.at), kind, path, book, limits)
 
 
 def _take(
-    stream: TarStream, member: Member, kind: bytes, path: Path, book: NameBook, limits: Limits
-) -> Iterator[Member]:
+    stream: TarStream, member: TarMember, kind: bytes, path: Path, book: NameBook, limits: Limits
+) -> Iterator[TarMember]:
     if kind not in (*_FILE, _FOLDER):
         what = _REFUSED.get(kind, f"an entry of the kind {kind!r}")
         raise refuse(path, f"{what} ({member.name[:80]!r})", "files and folders only")
@@ -205,14 +211,6 @@ def _take(
         )
     end = member.at + member.size + -member.size % _BLOCK
     stream.skip(end - stream.at)
-
-
-def _check_end(stream: TarStream, path: Path) -> None:
-    """The rest must be zeros: something else behind the end mark would be read by one tool and not
-    by another."""
-    while block := stream.read(1 << 18):
-        if block.strip(b"\0"):
-            raise refuse(path, "more data behind the end of the archive", "one archive")
 
 
 def _read_number(field: bytes, path: Path) -> int:
@@ -240,7 +238,7 @@ def _decode(name: bytes, path: Path) -> str:
 def _read_note(stream: TarStream, size: int, path: Path) -> bytes:
     if size > _MAX_NOTE_BYTES:
         raise refuse(path, f"{size} bytes of notes on one member", f"at most {_MAX_NOTE_BYTES}")
-    note = _read_whole(stream, Member("its notes", size, stream.at), path)
+    note = _read_whole(stream, TarMember("its notes", size, stream.at), path)
     stream.skip(-size % _BLOCK)
     return note
 

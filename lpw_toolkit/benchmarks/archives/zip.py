@@ -1,4 +1,4 @@
-"""Zip archives, read from their own list of contents with bounds on each entry.
+"""Reads zip archives from their own directory, with bounds on each entry.
 
 Why our own: `zipfile` keeps about a kilobyte for each member (MARS: 1 GB; here 100 MB) and trusts
 sizes until it reads. Members that overlap, are encrypted, links, of a false size or named twice are
@@ -169,7 +169,8 @@ class ZipTree(OpenArchive):
         stored = header[_LOCAL.size :]
         same = (
             n_name == name_bytes
-            and _normal(_decode(stored, self._path, _LOCAL.unpack_from(header)[3])) == name
+            and _decode(stored, self._path, _LOCAL.unpack_from(header)[3]).removeprefix("./")
+            == name
         )
         if magic != b"PK\x03\x04" or not same:
             raise refuse_damage(self._path, f"{name!r} under another name in its own header")
@@ -272,10 +273,6 @@ def _decode(name: bytes, path: Path, flags: int) -> str:
         return name.decode("utf-8" if flags & _UTF8 or name.isascii() else "cp437")
     except UnicodeDecodeError as error:
         raise refuse(path, f"a name that is no UTF-8 ({name[:80]!r})", "names in UTF-8") from error
-
-
-def _normal(name: str) -> str:
-    return name.removeprefix("./")
 
 
 def _check_entry(entry: _Entry, path: Path, limits: Limits) -> None:

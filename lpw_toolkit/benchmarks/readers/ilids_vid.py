@@ -1,5 +1,4 @@
-"""iLIDS-VID: two cameras, 300 persons with one sequence in each, ten official splits that come with
-the dataset."""
+"""iLIDS-VID: two cameras, 300 persons with one sequence in each, and ten official splits."""
 
 import re
 

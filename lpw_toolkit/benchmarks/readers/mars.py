@@ -52,7 +52,7 @@ _KNOWN = r"(^|/)info/[^/]+\.(mat|txt)$"
 
 
 @dataclass(frozen=True)
-class Track:
+class MarsTrack:
     """A tracklet of the source: `key` is what the names of its images begin with, such as
     `0001C1T0001`."""
 
@@ -86,7 +86,7 @@ def read(tree: Tree, options: ReadOptions) -> RawDataset:
     found = survey(tree, _FOLDER, LAYOUT)
     reading = RawDataset([], None, extras=drop_known(found.others, _KNOWN)[0])
     info = find_info(found.others)
-    tracks: dict[str, list[Track]] = {}
+    tracks: dict[str, list[MarsTrack]] = {}
     table: Table | None = None
     keys: list[str] | None = None
     for side, folder in SIDES.items():
@@ -94,7 +94,12 @@ def read(tree: Tree, options: ReadOptions) -> RawDataset:
         listed = read_list(tree, info.get(f"{side}_name.txt"))
         if listed is not None:
             files = _follow_list(files, listed, info[f"{side}_name.txt"], reading)
-        tracks[side] = _group(files)
+        # Tracks in the order of the official table: person, camera, T, all as text (junk first,
+        # then distractors).
+        images: dict[str, list[str]] = defaultdict(list)
+        for file, path in files.items():
+            images[file[:KEY_LENGTH]].append(path)
+        tracks[side] = [MarsTrack(key, tuple(paths)) for key, paths in images.items()]
         table = read_table(tree, side, info)
         keys = None if table is None else _compare_table(table, listed, tracks[side], side, reading)
         reading.tracklets += [_describe(side, track) for track in tracks[side]]
@@ -126,16 +131,7 @@ def _collect_files(found: Survey, folder_name: str, reading: RawDataset) -> dict
     return files
 
 
-def _group(files: dict[str, str]) -> list[Track]:
-    """Tracks in the order of the official table: person, camera, T, all as text (junk first, then
-    distractors)."""
-    images: dict[str, list[str]] = defaultdict(list)
-    for file, path in files.items():
-        images[file[:KEY_LENGTH]].append(path)
-    return [Track(key, tuple(paths)) for key, paths in images.items()]
-
-
-def _describe(side: str, track: Track) -> RawTracklet:
+def _describe(side: str, track: MarsTrack) -> RawTracklet:
     kind = KINDS.get(track.person, "person")
     name = f"{side}/{track.person}/{track.key[4:]}"
     return RawTracklet(
@@ -163,7 +159,7 @@ def _follow_list(
 
 
 def _compare_table(
-    table: Table, listed: list[str] | None, tracks: list[Track], side: str, reading: RawDataset
+    table: Table, listed: list[str] | None, tracks: list[MarsTrack], side: str, reading: RawDataset
 ) -> list[str] | None:
     """Keys of the tracks row by row, where there is a list; otherwise the rows are compared with
     the rebuilt ones."""
@@ -182,7 +178,7 @@ def _compare_table(
     return None
 
 
-def _rebuild_table(tracks: list[Track]) -> Table:
+def _rebuild_table(tracks: list[MarsTrack]) -> Table:
     """The table (N, 4) that belongs to `tracks`."""
     if not tracks:
         return np.zeros((0, 4), dtype=np.int64)
@@ -194,7 +190,7 @@ def _rebuild_table(tracks: list[Track]) -> Table:
     )
 
 
-def _compare_published(tracks: dict[str, list[Track]]) -> list[str]:
+def _compare_published(tracks: dict[str, list[MarsTrack]]) -> list[str]:
     lines = []
     for side, folder in SIDES.items():
         published = read_published("mars")["folders"][folder]
@@ -237,7 +233,7 @@ def _compare_folders(
     return [*lines, f"{folder} has other counts in {join_names(differing)}"] if differing else lines
 
 
-def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
+def _find_repeats(folder: str, tracks: list[MarsTrack]) -> list[str]:
     """T numbers are unique for a person over all cameras: the official code groups by (person, T)
     alone."""
     numbers: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -247,7 +243,7 @@ def _find_repeats(folder: str, tracks: list[Track]) -> list[str]:
     return [f"{folder} has one T number in two cameras: {join_names(repeats)}"] if repeats else []
 
 
-def _compare_digests(tracks: dict[str, list[Track]]) -> list[str]:
+def _compare_digests(tracks: dict[str, list[MarsTrack]]) -> list[str]:
     published = read_published("mars")["tables"]
     tables = {SIDES[side]: _rebuild_table(found).astype("<i4") for side, found in tracks.items()}
     equal = all(
@@ -256,7 +252,9 @@ def _compare_digests(tracks: dict[str, list[Track]]) -> list[str]:
     return ["tracks grouped by file names equal the official tables, row by row"] if equal else []
 
 
-def _split(reading: RawDataset, tracks: dict[str, list[Track]], queries: Queries) -> Splits | None:
+def _split(
+    reading: RawDataset, tracks: dict[str, list[MarsTrack]], queries: Queries
+) -> Splits | None:
     keys, unknown = _find_queries(tracks["test"], queries)
     if unknown:
         line = (
@@ -276,7 +274,7 @@ def _split(reading: RawDataset, tracks: dict[str, list[Track]], queries: Queries
     return Splits(queries.source, queries.digest, False, [subsets], "; ".join(notes) or None)
 
 
-def _find_queries(tracks: Iterable[Track], queries: Queries) -> tuple[list[str], list[str]]:
+def _find_queries(tracks: Iterable[MarsTrack], queries: Queries) -> tuple[list[str], list[str]]:
     """Keys of the queries' tracks, and the queries (as `0002C1`) that are missing or cannot be told
     from others."""
     groups: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -295,7 +293,7 @@ def _find_queries(tracks: Iterable[Track], queries: Queries) -> tuple[list[str],
     return keys, unknown
 
 
-def _describe_part(tracks: dict[str, list[Track]], keys: list[str]) -> str | None:
+def _describe_part(tracks: dict[str, list[MarsTrack]], keys: list[str]) -> str | None:
     counts: dict[str, Any] = FACTS.counts
     return describe_part(
         FACTS.title,

@@ -1,5 +1,5 @@
-"""The decisions of several reviewers as one ordered set, and logs from elsewhere taken in: no
-server needed.
+"""Merges the decisions of several reviewers into one ordered set, and adopts logs from other
+machines without a server.
 
 The set is the union by uuid. Its order is (number in its log, reviewer, uuid): each reviewer's own
 order is kept, and what is known of several reviewers does not depend on any clock, nor on which

@@ -1,5 +1,4 @@
-"""One decision of a reviewer: what it may hold, and strict reading of lines that a stranger may
-have written.
+"""One decision of a reviewer: its fields, and strict parsing of untrusted log lines.
 
 `FIELDS` and the operations declare the form of a line once: the checks here and
 `manifests/cleanup/decision.schema.json` are both made of it.
@@ -188,14 +187,7 @@ def check_request(entry: object) -> Request:
     if not isinstance(name, str) or name not in load_operations():
         raise BadLineError(f"unknown operation {name!r:.40}")
     operation = load_operations()[name]
-    _check_tracklets(name, operation, entry["tracklets"])
-    _check_arguments(name, operation, entry["arguments"])
-    for key in ("spent_ms", "uuid"):
-        FIELDS[key].check(entry[key], key)
-    return Request(**entry | {"tracklets": tuple(entry["tracklets"])})
-
-
-def _check_tracklets(name: str, operation: Operation, tracklets: object) -> None:
+    tracklets = entry["tracklets"]
     low, high = operation.n_tracklets
     if not isinstance(tracklets, list | tuple) or not low <= len(tracklets) <= high:
         raise BadLineError(f"{name} names {low} to {high} tracklets")
@@ -203,6 +195,10 @@ def _check_tracklets(name: str, operation: Operation, tracklets: object) -> None
         TRACKLET_NAME.check(each, "a tracklet's name")
     if len(set(tracklets)) != len(tracklets):
         raise BadLineError("a tracklet twice")
+    _check_arguments(name, operation, entry["arguments"])
+    for key in ("spent_ms", "uuid"):
+        FIELDS[key].check(entry[key], key)
+    return Request(**entry | {"tracklets": tuple(entry["tracklets"])})
 
 
 def _check_arguments(name: str, operation: Operation, arguments: object) -> None:

@@ -1,5 +1,5 @@
-"""The log of one reviewer: `cleanup/<reviewer>.jsonl`, one decision a line, append-only, each line
-chained to the last.
+"""The log of one reviewer, `cleanup/<reviewer>.jsonl`: append-only, one decision per line, each
+line chained to the previous one.
 
     open -> lock, verify the whole chain, repair a torn last line -> append: one write, fsync, then
     acknowledged

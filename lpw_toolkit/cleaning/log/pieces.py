@@ -1,5 +1,5 @@
-"""Names of pieces: a tracklet, or the part of one between two cuts, by the frames it had before any
-cleaning.
+"""Names of pieces: a tracklet, or the part of one between two cuts, by its original frame
+positions.
 
 `scen1/view2/000012` is the whole, `scen1/view2/000012@40-100` its frames at positions 40 to 99. A
 name says by itself which frames a decision was about, whatever is decided later.

@@ -1,5 +1,4 @@
-"""Which decisions are undone: an undo is a decision itself, so undoing the undo brings the first
-one back."""
+"""Finds the decisions that are undone. An undo is itself a decision, so it can be undone too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

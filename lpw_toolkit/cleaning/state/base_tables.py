@@ -1,4 +1,4 @@
-"""What cleaning needs to know of the tables: frames, camera, scene and person of every tracklet."""
+"""What cleaning reads from the tables: frames, camera, scene and person of every tracklet."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,5 +1,4 @@
-"""What decisions leave open: one `Conflict` each, to be resolved by undoing one of its decisions,
-never by the program."""
+"""Conflicts between decisions. A reviewer resolves each one by an undo; the program never does."""
 
 import hashlib
 from collections.abc import Iterable

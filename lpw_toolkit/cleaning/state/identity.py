@@ -1,5 +1,4 @@
-"""Who is who: links joined into persons, and every contradiction among them named with the
-decisions that make it.
+"""Identity resolution: links are joined into persons, and each contradiction names its decisions.
 
 A link says that all pieces it names are one person. An unlink says that the first piece it names is
 none of the others; it takes back a link of that pair by the same reviewer, and forbids that other

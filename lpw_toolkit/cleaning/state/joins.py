@@ -1,4 +1,4 @@
-"""Pieces that are merged into one tracklet: fragments of one walk through one video.
+"""Merges pieces into one tracklet: fragments of one walk through one video.
 
 A merge joins the end of each piece with the beginning of the next in time. Where a piece was cut
 since, its first or last part is the one that adjoins; so neither undoes the other.
@@ -52,7 +52,13 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
     sets, states, conflicts = DisjointSet(), dict[str, PieceState](), []
     held: list[tuple[Merge, str]] = []
     for merge in merges:
-        ends = _order_parts(base, merge.parts)
+        # By frame number, or in the order in which they were named where any number is unknown.
+        known = all(base.frame_numbers(part[0].piece.tracklet) is not None for part in merge.parts)
+        ends = (
+            sorted(merge.parts, key=lambda part: time_key(base, part[0]))
+            if known
+            else list(merge.parts)
+        )
         first = [state.name for part in merge.parts for state in part]
         videos = {
             (t.camera_id, t.video_id)
@@ -69,7 +75,8 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
         held.append((merge, ends[0][-1].name))
     members = {}
     for names in sorted(tuple(sorted(names)) for names in sets.subsets()):
-        if _share_frames(base, [states[name] for name in names]):
+        numbers = np.concatenate([find_frame_numbers(base, states[name]) for name in names])
+        if len(np.unique(numbers)) < len(numbers):
             guilty = [merge.decision for merge, name in held if name in names]
             conflicts.append(make_conflict("merge-overlap", names, guilty))
         else:
@@ -88,19 +95,8 @@ def time_key(base: Base, state: PieceState) -> tuple[float, tuple[tuple[int, int
     return first, natural_key(state.piece.tracklet), state.piece.start
 
 
-def _order_parts(base: Base, parts: Sequence[Sequence[PieceState]]) -> list[Sequence[PieceState]]:
-    """By frame number, or in the order in which they were named where any number is unknown."""
-    known = all(base.frame_numbers(part[0].piece.tracklet) is not None for part in parts)
-    return sorted(parts, key=lambda part: time_key(base, part[0])) if known else list(parts)
-
-
 def find_frame_numbers(base: Base, state: PieceState) -> NDArray[np.float64]:
     """Frame numbers (n,) in the video of what `state` keeps; none where they are unknown or it is
     rejected."""
     numbers = base.frame_numbers(state.piece.tracklet)
     return np.zeros(0) if numbers is None or state.status == REJECTED else numbers[state.kept]
-
-
-def _share_frames(base: Base, states: Sequence[PieceState]) -> bool:
-    numbers = np.concatenate([find_frame_numbers(base, state) for state in states])
-    return len(np.unique(numbers)) < len(numbers)

@@ -1,5 +1,5 @@
-"""Who is called what in a cleaned dataset: `scen1/12`, a number in the scene as LPW has it, stable
-under decisions.
+"""Person ids of a cleaned dataset: `scen1/12`, a number within the scene that later decisions do
+not change.
 
 A person's number is the place of its first tracklet among those of the scene: whatever is decided
 about others does not move it. LPW's own numbers have gaps too. A part that was cut off gets its

@@ -1,5 +1,4 @@
-"""Every log read again from its first line: the chain verified, what each line saw compared, the
-state worked out."""
+"""Replays every log from its first line: verifies the chain and recomputes the state."""
 
 from dataclasses import dataclass
 from itertools import pairwise

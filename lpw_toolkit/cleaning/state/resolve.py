@@ -1,5 +1,5 @@
-"""One tracklet under all decisions that name it: cuts, dropped frames, verdicts. A pure function,
-in any order alike.
+"""Resolves one tracklet under all its decisions: cuts, dropped frames, verdicts. A pure function of
+the set of decisions.
 
 Every reviewer's last decision counts for each frame and piece. Reviewers that differ make a
 conflict; until it is resolved the more careful verdict holds (rejected before edited before

@@ -1,5 +1,5 @@
-"""A dataset under review by one person: the log open for writing, the state, and the one call that
-decides.
+"""A dataset under review by one person: the open log, the state, and one method that records a
+decision.
 
 with open_review(dataset, "anna") as review:
     saved = review.decide(request)      # durable when it returns

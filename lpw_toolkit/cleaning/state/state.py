@@ -1,5 +1,4 @@
-"""What all decisions make of a dataset: pieces and their status, merged tracklets, persons, and
-what is left open."""
+"""The state after all decisions: pieces and their status, merged tracklets, persons, conflicts."""
 
 import hashlib
 import json

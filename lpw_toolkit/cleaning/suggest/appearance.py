@@ -1,5 +1,5 @@
-"""How the look of a tracklet changes along it: distances between a few of its frames, and the cuts
-they suggest."""
+"""Appearance changes along a tracklet: distances between sampled frames, and the cuts they
+suggest."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _FLOOR_SHARE = 0.5  # of the usual distance within a tracklet: below it differen
 
 
 @dataclass(frozen=True)
-class Changes:
+class AppearanceChanges:
     """The looks of one tracklet, K frames of it.
 
     Attributes:
@@ -69,7 +69,7 @@ def compare_appearance(vectors: NDArray[np.floating], *, by_stripe: bool) -> Flo
     return np.asarray(ranked[_N_LEFT_OUT : N_STRIPES - _N_LEFT_OUT].mean(axis=0))
 
 
-def find_changes(apart: Floats, usual: float) -> Changes:
+def find_changes(apart: Floats, usual: float) -> AppearanceChanges:
     """What the distances (K, K) between the looks of a tracklet say.
 
     Args:
@@ -83,7 +83,7 @@ def find_changes(apart: Floats, usual: float) -> Changes:
         _find_steps(apart) / max(usual, 1e-9),
     )
     if n < 2 * _MIN_SIDE:
-        return Changes(
+        return AppearanceChanges(
             0.0, 0.0, 0.0, float(odd.max(initial=0)), 0, int(odd.argmax()) if n else 0, change, step
         )
     cuts = np.arange(_MIN_SIDE, n - _MIN_SIDE + 1)
@@ -92,7 +92,7 @@ def find_changes(apart: Floats, usual: float) -> Changes:
     near = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) <= _NEAR
     sharp = _cross(np.where(near, apart, 0), cuts) / _cross(near.astype(np.float64), cuts)
     best = int(cuts[(contrast * np.sqrt(sharp)).argmax()])
-    return Changes(
+    return AppearanceChanges(
         float(between.max()),
         float(contrast.max()),
         float(sharp.max()),

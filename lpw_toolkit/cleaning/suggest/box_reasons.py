@@ -1,4 +1,4 @@
-"""From the signals of boxes to one measure per tracklet and reason."""
+"""Aggregates the box signals into one measure per tracklet and reason."""
 
 import numpy as np
 from numpy.typing import NDArray

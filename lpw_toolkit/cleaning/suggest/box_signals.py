@@ -1,4 +1,4 @@
-"""What the boxes of a video tell about each frame of each tracklet, without a picture."""
+"""Box signals: measures of each frame of each tracklet from boxes alone, without images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Who may be the same person: pieces of one path in one camera, and tracklets of other cameras.
+"""Candidates for the same person: tracklets of one path in one camera, and tracklets of other
+cameras.
 
 Within a camera two tracklets can be one person only if they do not overlap in time; motion carries
 the end of one to the start of the other. Across cameras appearance decide, with each camera's own
@@ -90,7 +91,14 @@ def find_merges(endpoints: Endpoints, appearance: Floats) -> Pairs:
         appearance: (N, D) as `whiten` gives them.
     """
     found: list[tuple[int, int, float, float, float, float]] = []
-    usual = _usual_apart(appearance, endpoints.camera)
+    # Mean squared distance of two tracklets of one camera: twice the variance there.
+    centred = np.concatenate(
+        [
+            appearance[endpoints.camera == g] - appearance[endpoints.camera == g].mean(axis=0)
+            for g in np.unique(endpoints.camera)
+        ]
+    )
+    usual = max(2 * float((centred**2).sum(axis=1).mean()), 1e-9)
     for camera in np.unique(endpoints.camera[np.isfinite(endpoints.start_s)]):
         rows = np.flatnonzero((endpoints.camera == camera) & np.isfinite(endpoints.start_s))
         order = rows[np.argsort(endpoints.start_s[rows], kind="stable")]
@@ -132,14 +140,6 @@ def _compare_ends(
         strict=True,
     )
     return [pair for j, *facts in rows for pair in ((i, j, *facts), (j, i, *facts))]
-
-
-def _usual_apart(appearance: Floats, group: Ints) -> float:
-    """Mean squared distance of two tracklets of one camera: twice the variance there."""
-    centred = np.concatenate(
-        [appearance[group == g] - appearance[group == g].mean(axis=0) for g in np.unique(group)]
-    )
-    return max(2 * float((centred**2).sum(axis=1).mean()), 1e-9)
 
 
 def whiten(appearance: Floats, within: Floats, camera: Ints) -> Floats:

@@ -1,4 +1,4 @@
-"""What a crop looks like, without a network, in two ways, and how sharp it is.
+"""Two descriptors of a crop without a network (colours and edges), and its sharpness.
 
 Shares of colours and edges in six stripes of the body tell whether two frames of one tracklet look
 alike: they forgive what hides a part. Means and deviations of colours in twelve stripes tell who

@@ -1,4 +1,4 @@
-"""Where and when tracklets begin and end, from the tables of a dataset."""
+"""Place and time at which each tracklet begins and ends, from the tables of a dataset."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
-"""The chance of an error before anybody has decided anything: a sum of small decision trees over
-the scores of reasons.
+"""The probability of an error before any decision: a sum of small decision trees over the scores of
+the reasons.
 
 Which reasons matter together cannot be said by one weight for each: a jump is harmless alone, and
 telling beside somebody else. The trees were fitted by tests/bench/fit_queue.py, which says on what,

@@ -1,4 +1,4 @@
-"""Embeddings with one row per frame, of which only the frames that are looked at are kept."""
+"""Embeddings with one row per frame; only the sampled frames are kept in memory."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Where a person meets others, and what happens there: tracklets that mix people nearly always mix
-them at a meeting.
+"""Meetings of two persons and the signals there: mixed tracklets nearly always mix at a meeting.
 
 A jump, a change of looks or a missing frame is common and mostly harmless; beside somebody else it
 is a suspicion.
@@ -10,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.cleaning.suggest.appearance import Changes
+from lpw_toolkit.cleaning.suggest.appearance import AppearanceChanges
 from lpw_toolkit.cleaning.suggest.box_signals import BoxSignals, ramp
 
 Floats = NDArray[np.float64]
@@ -57,7 +56,7 @@ def measure_meetings(signals: BoxSignals, first: NDArray[np.intp]) -> dict[str, 
 
 
 def measure_appearance(
-    positions: Ints, changes: Changes, near: Floats, missing: Floats, jump: Floats
+    positions: Ints, changes: AppearanceChanges, near: Floats, missing: Floats, jump: Floats
 ) -> tuple[list[float], list[int]]:
     """How much the looks of one tracklet change where it meets others, across gaps, and where its
     box jumps.

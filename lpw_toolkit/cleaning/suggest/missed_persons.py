@@ -1,5 +1,4 @@
-"""Where people must be who have no box: carried on past the ends of their tracklets, and across the
-gaps in them.
+"""Predicts missed persons: their motion is extrapolated past the ends of tracklets and across gaps.
 
 A ────────────────────────────      A and B walk side by side; for a while the detector
 B ─────────┄┄┄┄┄┄┄────────────      has one box for both: A alone does not tell whose.

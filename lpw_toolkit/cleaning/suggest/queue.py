@@ -1,5 +1,5 @@
-"""In which order tracklets are shown to a person, learned from the decisions so far, and what is
-still hidden.
+"""The order in which tracklets are shown for review, learned from the decisions so far, and an
+estimate of the remaining errors.
 
 A forest that comes with the package (see `forest`) tells from the scores of the reasons how likely
 a tracklet is in error. A logistic model corrects it with every decision: by a weight for each

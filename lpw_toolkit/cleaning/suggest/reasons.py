@@ -1,5 +1,5 @@
-"""Why a tracklet may be in error: the reasons by name, and from their measures to scores between 0
-and 1."""
+"""The reasons why a tracklet may be in error, by name, and scores from 0 to 1 from their
+measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ class Reason:
     half: float
 
 
-#: What each measures: `box_reasons.measure_tracklets`, `meetings`, `appearance.Changes`, `suggest`.
+#: What each measures: `box_reasons.measure_tracklets`, `meetings`,
+#: `appearance.AppearanceChanges`, `suggest`.
 REASONS: dict[str, Reason] = {
     "identity_switch": Reason("appearance differs before and after a frame", 2.2),
     "look_change": Reason("appearance changes a lot", 2.8),

@@ -1,5 +1,4 @@
-"""A few frames of every tracklet, looked at one tracklet after the other: only small numbers are
-kept."""
+"""Appearance of a few frames of every tracklet, one tracklet at a time to bound memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.appearance import (
-    Changes,
+    AppearanceChanges,
     Floats,
     compare_appearance,
     find_changes,
@@ -43,7 +42,7 @@ class Appearance:
     """
 
     positions: list[Ints]
-    changes: list[Changes]
+    changes: list[AppearanceChanges]
     sharpness: list[NDArray[np.float32]]
     means: Floats
     within: Floats

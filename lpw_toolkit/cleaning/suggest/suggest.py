@@ -1,4 +1,4 @@
-"""`lpw clean --suggest`: what may be wrong with each tracklet, and who may be the same person, as
+"""`lpw clean --suggest`: possible errors of each tracklet and candidates for the same person, as
 three tables.
 
 A pure function of the dataset, the settings and, where they are given, the embeddings: the same

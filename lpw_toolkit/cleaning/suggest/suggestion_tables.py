@@ -1,5 +1,5 @@
-"""Suggestions as tables: reasons, the signals of every frame, and candidates with a line that says
-why."""
+"""Suggestions as tables: reasons, the signals of every frame, and candidates with an
+explanation."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Saved boxes as a detector: bring your own detections, as MOT text or as our Parquet."""
+"""Saved boxes as a detector: your own detections, as MOT text or Parquet."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

@@ -1,5 +1,5 @@
-"""YOLOX-style ONNX models: the permissive path, through onnxruntime or, where installed, the faster
-OpenVINO.
+"""YOLOX-style ONNX models with a permissive licence, run by onnxruntime or, where installed, the
+faster OpenVINO.
 
 A model takes (N, 3, H, W) BGR 0-255, the frame in the top left corner, and gives (N, A, 5 +
 classes) for the A cells of strides 8, 16 and 32: `x y` from the cell and `log w log h` in cells,

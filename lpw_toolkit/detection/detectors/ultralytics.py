@@ -1,4 +1,4 @@
-"""YOLO weights through ultralytics (AGPL-3.0), the only file that imports it; its network is called
+"""YOLO weights through ultralytics (AGPL-3.0). No other file imports it; its network is called
 directly.
 
 Before the import, environment variables turn on safe loading (by default a `.pt` runs untrusted

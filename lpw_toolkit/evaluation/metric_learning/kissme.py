@@ -8,7 +8,7 @@ import scipy.linalg
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.camera_pairs import (
     Floats,
-    Training,
+    TrainingVectors,
     Views,
     pair_covariances,
     take_views,
@@ -22,7 +22,9 @@ OWN_PCA = True
 LARGEST_CONDITION = 1e12
 
 
-def learn(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Quadratic:
+def learn(
+    training: TrainingVectors, rng: np.random.Generator | None, config: LearningConfig
+) -> Quadratic:
     """KISSME on the first principal components of the training vectors."""
     views = take_views(training, rng)
     pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))

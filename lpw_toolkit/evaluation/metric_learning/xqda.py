@@ -9,7 +9,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.camera_pairs import Training, Views, pair_covariances, take_views
+from lpw_toolkit.evaluation.camera_pairs import TrainingVectors, Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
 from lpw_toolkit.evaluation.learned_distance import LearningConfig
 
@@ -18,7 +18,9 @@ Solver = Literal["eigh", "svd"]
 OWN_PCA = False
 
 
-def learn(training: Training, rng: np.random.Generator | None, config: LearningConfig) -> Quadratic:
+def learn(
+    training: TrainingVectors, rng: np.random.Generator | None, config: LearningConfig
+) -> Quadratic:
     """XQDA on the views of the training persons."""
     views = take_views(training, rng)
     model = fit_xqda(views, solver=config.solver, n_dims=config.n_dims, ridge=config.ridge)

@@ -18,7 +18,7 @@ from lpw_toolkit.exports.form import (
     name_lost_columns,
     name_png,
 )
-from lpw_toolkit.exports.roles import JUNK, ExportRoles, Limits, cast_roles, format_mapping
+from lpw_toolkit.exports.roles import JUNK, ExportRoles, FormLimits, cast_roles, format_mapping
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.progress import show_progress
@@ -28,8 +28,8 @@ OPTIONS: tuple[str, ...] = ("split",)
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 #: Name in fast-reid -> folder in its root and the largest numbers that its loader accepts.
 LAYOUTS = {
-    "Market1501": ("Market-1501-v15.09.15", Limits(persons=1501, cameras=6)),
-    "DukeMTMC": ("DukeMTMC-reID", Limits(persons=999_999, cameras=8)),
+    "Market1501": ("Market-1501-v15.09.15", FormLimits(persons=1501, cameras=6)),
+    "DukeMTMC": ("DukeMTMC-reID", FormLimits(persons=999_999, cameras=8)),
 }
 
 

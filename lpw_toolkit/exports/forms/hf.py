@@ -1,5 +1,4 @@
-"""Parquet for Hugging Face `datasets`: a row is an image with its bytes inside; a dataset card says
-what it is."""
+"""Parquet for Hugging Face `datasets`: one row per image with its bytes, and a dataset card."""
 
 import io
 import json

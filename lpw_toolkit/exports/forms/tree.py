@@ -1,5 +1,5 @@
-"""A plain tree of images: a folder per tracklet, named by its id as far as every file system holds
-that."""
+"""A plain tree of images: one folder per tracklet, named by its id where the file system allows
+it."""
 
 import re
 from pathlib import Path, PurePosixPath

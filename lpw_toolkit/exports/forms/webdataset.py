@@ -1,5 +1,4 @@
-"""Tar shards for WebDataset: a sample is a tracklet, its images and one JSON with all that is known
-of it."""
+"""Tar shards for WebDataset: a sample is a tracklet, with its images and one JSON of metadata."""
 
 import io
 import tarfile

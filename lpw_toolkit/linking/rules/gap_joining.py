@@ -1,5 +1,5 @@
-"""Tracks joined over gaps: motion is extrapolated from both sides, and only a join without
-rivals is made."""
+"""Joins tracks over gaps: motion is extrapolated from both sides, and only unambiguous joins are
+made."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A track has a minimal number of boxes and no gap that is too long."""
+"""Drops tracks with too few boxes or with a gap that is too long."""
 
 import numpy as np
 from numpy.typing import NDArray

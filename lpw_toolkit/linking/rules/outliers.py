@@ -1,4 +1,4 @@
-"""Boxes off the line through their neighbours do not belong to their track."""
+"""Drops boxes that lie off the line through their neighbours."""
 
 import numpy as np
 from numpy.typing import NDArray

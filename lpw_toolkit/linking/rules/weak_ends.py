@@ -1,4 +1,4 @@
-"""A track begins and ends with a box that the detector is sure of."""
+"""Trims tracks so that they begin and end with a box of high score."""
 
 import numpy as np
 from numpy.typing import NDArray

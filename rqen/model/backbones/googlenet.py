@@ -1,5 +1,5 @@
-"""torchvision's GoogLeNet (Inception v1 with batch normalisation): the easy alternative to
-`bn_inception`.
+"""torchvision's GoogLeNet (Inception v1 with batch normalisation): an alternative to `bn_inception`
+with public weights.
 
 Shapes at 224 x 224: tap 192 x 28 x 28, last 1024 x 7 x 7. No auxiliary maps: the public weights
 have no such heads.

@@ -27,7 +27,7 @@ from rqen.data.batches import Shard
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce import work
 from rqen.reproduce.aggregate_results import summarise_rows
-from rqen.reproduce.plan import ReproducePlan, Request, make_plan
+from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, make_plan
 from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run import run_folder
@@ -77,7 +77,7 @@ def done(data, tmp_path_factory) -> ReproducePlan:
 
 
 def ask(data: Path, out: Path, *changes: str, table: str = "table2", **more: Any) -> ReproducePlan:
-    return make_plan(Request(table, data, out, changes=(*SMALL, *changes), **more))
+    return make_plan(ReproduceRequest(table, data, out, changes=(*SMALL, *changes), **more))
 
 
 def words(table: str, data: Path, out: Path, *more: str) -> list[str]:

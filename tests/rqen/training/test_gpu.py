@@ -15,7 +15,7 @@ from torch import nn
 
 from lpw_toolkit.dataset.clip_index import open_index
 from rqen.data.batches import Batch, Shard
-from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets
 from rqen.run import run_folder
 from rqen.run.speed_trial import PLAIN, Mode, choose_mode
 from rqen.run.trained_network import open_network
@@ -101,7 +101,7 @@ def test_a_run_goes_on(data, tmp_path, monkeypatch):
 def test_embeddings_agree_with_the_processor(data, tmp_path):
     run(data, tmp_path / "run", "cuda")
     network, _ = open_network(tmp_path / "run")
-    index, options = open_index(data), EmbedOptions(64, 32, n_workers=0)
+    index, options = open_index(data), SetEmbedOptions(64, 32, n_workers=0)
     rows = np.arange(len(index))
     expected = embed_tracklets(network, index, rows, options)
     found = embed_tracklets(network.cuda(), index, rows, options)

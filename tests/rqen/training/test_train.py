@@ -23,7 +23,7 @@ from tiny_training import make_job as job
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.data.batches import Shard
-from rqen.inference.embed import EmbedOptions, embed_tracklets
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets
 from rqen.recipe import OptimRecipe, read_recipe
 from rqen.run import run_folder, speed_trial
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
@@ -409,7 +409,7 @@ class TestEmbed:
         index = open_index(data)
         rows = np.array([5, 0, 9])
         found = [
-            embed_tracklets(network, index, rows, EmbedOptions(64, 32, batch=b, n_workers=0))
+            embed_tracklets(network, index, rows, SetEmbedOptions(64, 32, batch=b, n_workers=0))
             for b in (3, 64)
         ]
         np.testing.assert_allclose(found[0].vectors, found[1].vectors, atol=1e-5)
