@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -68,7 +68,8 @@ def make_command_pages() -> dict[str, str]:
         if command is None:
             continue
         with click.Context(command, info_name=name, parent=context) as inner:
-            pages[f"cli/{name}.md"] = f"# lpw {name}\n\n{describe(command, inner)}{NOTE}"
+            parts = [f"# lpw {name}\n\n{describe(command, inner)}", *describe_inner(command, inner)]
+            pages[f"cli/{name}.md"] = "\n".join(parts) + NOTE
         texts[name] = f"[`{name}`]({name}.md)"
     for name, link in texts.items():
         pages["cli/index.md"] = re.sub(
@@ -82,6 +83,14 @@ def describe(command: click.Command, context: click.Context) -> str:
     formatter = MarkdownFormatter()
     command.format_help(context, formatter)
     return re.sub(r"\n{3,}", "\n\n", formatter.getvalue()).rstrip() + "\n"
+
+
+def describe_inner(command: click.Command, context: click.Context) -> Iterator[str]:
+    """A section for each command of a group; nothing for what is no group."""
+    for name, inner in getattr(command, "commands", {}).items():
+        with click.Context(inner, info_name=name, parent=context) as own:
+            text = describe(inner, own).replace("\n## ", "\n### ")
+            yield f"## {own.command_path}\n\n{text}"
 
 
 def make_api_pages() -> dict[str, str]:

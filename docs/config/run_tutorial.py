@@ -15,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "tutorial.ipynb"
+PICTURE = re.compile(r"data:image/jpeg;base64,([\w+/=]+)")
 
 
 def run_notebook(folder: Path) -> nbformat.NotebookNode:
@@ -34,7 +35,10 @@ def run_notebook(folder: Path) -> nbformat.NotebookNode:
 
 
 def tidy_outputs(outputs: list[nbformat.NotebookNode], folder: Path) -> list[nbformat.NotebookNode]:
-    """What was printed in one piece, then each picture or value; no folder or clock time."""
+    """What was printed in one piece, then each picture or value; no folder or clock time.
+
+    A value that shows itself with a picture (a dataset) is its text, then the picture.
+    """
     text, kept = "", []
     for output in outputs:
         if output.output_type == "stream":
@@ -44,6 +48,10 @@ def tidy_outputs(outputs: list[nbformat.NotebookNode], folder: Path) -> list[nbf
                 kind for kind in ("image/jpeg", "image/png", "text/plain") if kind in output.data
             )
             kept.append(nbformat.v4.new_output("display_data", {kind: output.data[kind]}))
+            kept += [
+                nbformat.v4.new_output("display_data", {"image/jpeg": picture})
+                for picture in PICTURE.findall(output.data.get("text/html", ""))
+            ]
     text = re.sub(r" in \d+(\.\d+)? s\b", "", text.replace(f"{folder}/", ""))
     return [*([nbformat.v4.new_output("stream", text=text)] if text else []), *kept]
 
