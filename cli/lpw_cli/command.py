@@ -295,7 +295,8 @@ def renamed_option(old: str, new: str, value: str | None = None) -> Callable[[Fu
     """
 
     def decorate(function: Function) -> Function:
-        function.__renamed__ = [*getattr(function, "__renamed__", ()), (old, new, value)]  # type: ignore[attr-defined]
+        earlier = getattr(function, "__renamed__", ())
+        function.__renamed__ = [*earlier, (old, new, value)]  # type: ignore[attr-defined]
         return function
 
     return decorate

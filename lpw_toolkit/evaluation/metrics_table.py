@@ -13,11 +13,11 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
-    write_csv,
-    write_latex,
-    write_markdown,
-    write_markdown_list,
-    write_text,
+    format_csv_table,
+    format_latex,
+    format_markdown,
+    format_markdown_list,
+    format_text,
 )
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import is_file, is_folder
@@ -284,16 +284,16 @@ def _make_table(
 
 def _format_text(lines: Sequence[MetricsLine], notes: Sequence[str]) -> str:
     table, sentences = _make_table(lines, notes)
-    return "\n".join([write_text(table), "", *map(show_name, sentences)])
+    return "\n".join([format_text(table), "", *map(show_name, sentences)])
 
 
 def _format_markdown(lines: Sequence[MetricsLine], notes: Sequence[str]) -> str:
     table, sentences = _make_table(lines, notes)
-    return f"{write_markdown(table)}\n\n{write_markdown_list(sentences)}"
+    return f"{format_markdown(table)}\n\n{format_markdown_list(sentences)}"
 
 
 def _format_latex(lines: Sequence[MetricsLine], notes: Sequence[str]) -> str:
-    return write_latex(_make_table(lines, notes, headline=True)[0])
+    return format_latex(_make_table(lines, notes, headline=True)[0])
 
 
 def _records(lines: Sequence[MetricsLine]) -> list[dict[str, Any]]:
@@ -305,7 +305,7 @@ def _format_csv(lines: Sequence[MetricsLine], _: Sequence[str]) -> str:
     records = _records(lines)
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(column, "") for column in columns] for record in records]
-    return write_csv([columns, *rows])
+    return format_csv_table([columns, *rows])
 
 
 def _format_json(

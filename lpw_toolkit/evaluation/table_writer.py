@@ -21,10 +21,10 @@ class TextTable:
     caption: str = ""
 
 
-def write_text(table: TextTable) -> str:
+def format_text(table: TextTable) -> str:
     """Aligned columns for a terminal, the titles first.
 
-    >>> print(write_text(TextTable([["model", "R-1"], ["a", "9.5"]])))
+    >>> print(format_text(TextTable([["model", "R-1"], ["a", "9.5"]])))
     model  R-1
     a      9.5
     """
@@ -40,10 +40,10 @@ def write_text(table: TextTable) -> str:
     return "\n".join(lines)
 
 
-def write_markdown(table: TextTable) -> str:
+def format_markdown(table: TextTable) -> str:
     r"""A Markdown table.
 
-    >>> print(write_markdown(TextTable([["model", "R-1"], ["a|b", "9.5"]])))
+    >>> print(format_markdown(TextTable([["model", "R-1"], ["a|b", "9.5"]])))
     | model | R-1 |
     | --- | ---: |
     | a\|b | 9.5 |
@@ -53,12 +53,12 @@ def write_markdown(table: TextTable) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *rows))
 
 
-def write_markdown_list(sentences: Sequence[str]) -> str:
+def format_markdown_list(sentences: Sequence[str]) -> str:
     """A Markdown list of sentences."""
     return "\n".join(f"* {markdown_cell(sentence)}" for sentence in sentences)
 
 
-def write_latex(table: TextTable, below: Sequence[str] = ()) -> str:
+def format_latex(table: TextTable, below: Sequence[str] = ()) -> str:
     r"""A LaTeX table with its caption.
 
     A cell that begins with `[` or `*` is guarded: the line break before it would take it for its
@@ -67,7 +67,7 @@ def write_latex(table: TextTable, below: Sequence[str] = ()) -> str:
     Args:
         below: sentences under the table, in small print, without their full stops.
 
-    >>> print(write_latex(TextTable([["model", "R-1"], ["[a]", "9.5"]])).splitlines()[6])
+    >>> print(format_latex(TextTable([["model", "R-1"], ["[a]", "9.5"]])).splitlines()[6])
     {}[a] & 9.5 \\
     """
     titles, *rows = [" & ".join(map(latex_cell, row)) for row in table.rows]
@@ -88,6 +88,6 @@ def write_latex(table: TextTable, below: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def write_csv(rows: Sequence[Sequence[object]]) -> str:
+def format_csv_table(rows: Sequence[Sequence[object]]) -> str:
     """Comma-separated rows, titles first, without a last line feed; numbers stay numbers."""
     return format_csv(rows).rstrip("\n")

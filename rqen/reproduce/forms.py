@@ -6,10 +6,10 @@ from typing import Any
 
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
-    write_latex,
-    write_markdown,
-    write_markdown_list,
-    write_text,
+    format_latex,
+    format_markdown,
+    format_markdown_list,
+    format_text,
 )
 from lpw_toolkit.names import json_text, markdown_cell, show_name
 
@@ -50,7 +50,7 @@ def _join_cells(grid: TextTable) -> TextTable:
 
 def _format_text(report: Report) -> str:
     grids = [
-        "\n".join(filter(None, [grid.caption, write_text(grid)]))
+        "\n".join(filter(None, [grid.caption, format_text(grid)]))
         for grid in map(_join_cells, report.grids)
     ]
     head, notes = ("\n".join(map(_join, of)) for of in ([report.title, *report.head], report.notes))
@@ -60,11 +60,11 @@ def _format_text(report: Report) -> str:
 def _format_markdown(report: Report) -> str:
     parts = [
         f"**{markdown_cell(report.title)}**",
-        write_markdown_list(list(map(_join, report.head))),
+        format_markdown_list(list(map(_join, report.head))),
     ]
     for grid in map(_join_cells, report.grids):
-        parts += [markdown_cell(grid.caption), write_markdown(grid)]
-    return "\n\n".join(filter(None, [*parts, write_markdown_list(list(map(_join, report.notes)))]))
+        parts += [markdown_cell(grid.caption), format_markdown(grid)]
+    return "\n\n".join(filter(None, [*parts, format_markdown_list(list(map(_join, report.notes)))]))
 
 
 def _format_latex(report: Report) -> str:
@@ -72,7 +72,7 @@ def _format_latex(report: Report) -> str:
     for place, grid in enumerate(map(_join_cells, report.grids)):
         caption = ", ".join(filter(None, [_join(report.title), grid.caption]))
         below = [] if place else list(map(_join, [*report.head, *report.notes]))
-        tables.append(write_latex(replace(grid, caption=caption), below))
+        tables.append(format_latex(replace(grid, caption=caption), below))
     return "\n".join(tables)
 
 

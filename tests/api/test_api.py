@@ -17,7 +17,7 @@ from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.ranking import rank_queries
-from lpw_toolkit.evaluation.relevance import judge
+from lpw_toolkit.evaluation.relevance import judge_labels
 from lpw_toolkit.evaluation.summary import summarise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,7 +170,7 @@ class TestEvaluate:
         found = evaluate(query, gallery, asked, persons, seen, cameras, protocol="mars",
                          metric="euclidean")  # fmt: skip
         kinds = np.where(persons < 0, 2, 0)
-        relevance = judge(Labels(asked, seen, 0 * asked), Labels(persons, cameras, kinds))
+        relevance = judge_labels(Labels(asked, seen, 0 * asked), Labels(persons, cameras, kinds))
         distances = np.linalg.norm(query[:, None] - gallery[None], axis=2)
         expected = summarise(rank_queries(distances, relevance), ap_form="trapezoid",
                              unmatched="zero")  # fmt: skip

@@ -4,7 +4,7 @@
     python tests/bench/draw_readme.py lpw-demo docs/images/street.png    frames and tracklets
     python tests/bench/draw_readme.py lpw-demo docs/images/scores.png RUN [DATASET]  scores of a run
                                                                                 of which half were
-                                                                                spoiled
+                                                                                corrupted
 
 DATASET is lpw-demo/dataset or one made from it; its videos must be those of the street, byte by
 byte.
@@ -23,8 +23,8 @@ from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.tables import boxes_of, run_starts
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.pages.sprites import sample_positions
-from rqen.corruption.corrupt import spoil
-from rqen.corruption.plan import KINDS, NoiseConfig
+from rqen.corruption.corrupt import corrupt_region
+from rqen.corruption.plan import KINDS, CorruptionConfig
 from rqen.quality_page.quality_page import QualityView
 from rqen.quality_page.score_pictures import ScoredSet, draw_set
 
@@ -88,7 +88,7 @@ def choose_long(dataset: Dataset, n: int) -> list[int]:
     return list(chosen.values())[:n]
 
 
-def spoil_frames(
+def corrupt_frames(
     dataset: Dataset, view: QualityView, row: int, rng: np.random.Generator
 ) -> ScoredSet:
     """Frames of a tracklet, evenly spaced, every other one with one region covered, blurred or
@@ -98,14 +98,16 @@ def spoil_frames(
     positions = sample_positions(stop - start, N_FRAMES)
     pixels = [images.decode(start + position) for position in positions]
     planted = np.zeros((len(pixels), 3), dtype=bool)
-    spoiled = np.sort(rng.permutation(len(pixels))[: len(pixels) // 2])
+    corrupted = np.sort(rng.permutation(len(pixels))[: len(pixels) // 2])
     regions, kinds = (
-        rng.permutation(np.arange(len(spoiled)) % 3),
-        rng.permutation(np.arange(len(spoiled)) % len(KINDS)),
+        rng.permutation(np.arange(len(corrupted)) % 3),
+        rng.permutation(np.arange(len(corrupted)) % len(KINDS)),
     )
-    for i, region, kind in zip(spoiled.tolist(), regions.tolist(), kinds.tolist(), strict=True):
+    for i, region, kind in zip(corrupted.tolist(), regions.tolist(), kinds.tolist(), strict=True):
         donor = images.decode(int(rng.choice(others)), pixels[i].shape[:2])
-        pixels[i] = spoil(pixels[i], region, kind, donor, rng.random(4), NoiseConfig())
+        pixels[i] = corrupt_region(
+            pixels[i], region, kind, donor, rng.random(4), CorruptionConfig()
+        )
         planted[i, region] = True
     if len(view.regions) == 1:
         planted = planted.any(axis=1, keepdims=True)
@@ -113,11 +115,11 @@ def spoil_frames(
 
 
 def draw_scores(demo: Path, run: Path, data: Path) -> np.ndarray:
-    """Scores that a run gives to synthetic persons, spoiled and not."""
+    """Scores that a run gives to synthetic persons, corrupted and not."""
     dataset, rng = open_dataset(data), np.random.default_rng(SEED)
     refuse_real(dataset, demo)
     view = QualityView(run)
-    sets = [spoil_frames(dataset, view, row, rng) for row in choose_long(dataset, N_SCORED)]
+    sets = [corrupt_frames(dataset, view, row, rng) for row in choose_long(dataset, N_SCORED)]
     pictures = [
         cv2.imdecode(np.frombuffer(draw_set(scored), np.uint8), cv2.IMREAD_COLOR) for scored in sets
     ]

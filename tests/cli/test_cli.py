@@ -161,9 +161,11 @@ def test_a_full_standard_output_is_named(arguments, unbuffered, tour):
     done = subprocess.run(command, cwd=tour, env=env, capture_output=True, text=True)
     assert done.returncode == 2
     expected = "a place that takes what is printed; fix that and run again"
-    assert (
-        done.stderr == f"lpw: standard output: got no space left on device; expected {expected}\n"
-    )
+    said = f"standard output: got no space left on device; expected {expected}"
+    if "--json" in arguments:
+        assert json.loads(done.stderr) == {"error": {"message": said}, "exit_code": 2}
+    else:
+        assert done.stderr == f"lpw: {said}\n"
 
 
 def test_missing_ground_truth_is_named_by_its_option(tour):

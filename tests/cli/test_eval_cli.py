@@ -360,7 +360,7 @@ class TestRefused:
             (["--half", "half_up"], "--half belongs to --rerank"),
             (["--drop-twins"], "--deduplicate-queries belongs to --rerank"),
             (["--solver", "svd"], "--solver belongs to --metric xqda"),
-            (["--seed", "3"], "--seed belongs to --metric xqda or --metric kissme or --pca"),
+            (["--seed", "3"], "--seed belongs to --metric kissme or --metric xqda or --pca"),
             (["--metric", "xqda", "--train-data", "a"], "belongs to --train-emb"),
             (["--table"], "--embeddings and --table do not go together"),
             (["stray"], "RUN and --embeddings do not go together"),

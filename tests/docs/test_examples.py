@@ -14,8 +14,6 @@ from pages import ROOT, find_blocks, find_commands, list_pages
 from street import OPTIONS, run_lpw
 from tour import make_tour
 
-import lpw_toolkit
-
 README = ROOT / "README.md"
 PAGES = {page.name: page for page in list_pages()}
 RUN = [name for name, page in PAGES.items() if find_commands(page) or find_blocks(page, "python")]
@@ -37,19 +35,21 @@ LONG = ("demo", "reproduce")
 
 def parse(arguments: list[str]) -> None:
     """Names of options and choices, checked by click as it would; nothing is run."""
-    context = click.Context(main, info_name="lpw")
-    _, rest, _ = main.make_parser(context).parse_args(list(arguments))
-    command = main.get_command(context, rest[0])
-    assert command is not None, rest[0]
-    inner = click.Context(command, info_name=rest[0], parent=context)
-    values, left, _ = command.make_parser(inner).parse_args(rest[1:])
+    command: click.Command = main
+    context, rest = click.Context(main, info_name="lpw"), list(arguments)
+    while isinstance(command, click.Group):
+        _, (name, *rest), _ = command.make_parser(context).parse_args(rest)
+        inner = command.get_command(context, name)
+        assert inner is not None, name
+        command, context = inner, click.Context(inner, info_name=name, parent=context)
+    values, left, _ = command.make_parser(context).parse_args(rest)
     assert not left, left
     for option in command.params:
         if (
             isinstance(option.type, click.Choice | click.types.IntParamType)
             and option.name in values
         ):
-            option.type_cast_value(inner, values[option.name])
+            option.type_cast_value(context, values[option.name])
 
 
 def shorten(arguments: list[str]) -> list[str] | None:
@@ -102,8 +102,6 @@ def test_commands_and_python_examples_run_as_written(page, tour, tmp_path, monke
     made = [path for path in folder.iterdir() if (path / "dataset.json").is_file()]
     assert made or not page.startswith(("README", "building", "cleaning", "protocols", "training"))
     blocks = find_blocks(PAGES[page], "python")
-    if "from lpw_toolkit import" in "".join(blocks) and not hasattr(lpw_toolkit, "evaluate"):
-        pytest.skip("the examples need lpw_toolkit.evaluate and lpw_toolkit.open_dataset")
     if not blocks:
         return
     script = folder / "examples.py"

@@ -8,10 +8,10 @@ from lpw_toolkit.evaluation import table_writer
 from lpw_toolkit.evaluation.metrics_table import MetricsLine, format_table
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
-    write_csv,
-    write_latex,
-    write_markdown,
-    write_text,
+    format_csv,
+    format_latex,
+    format_markdown,
+    format_text,
 )
 from rqen.reproduce.forms import Report, format_report
 
@@ -24,19 +24,19 @@ def test_examples() -> None:
 
 
 def test_text() -> None:
-    assert write_text(TABLE).splitlines() == ["row       ours", "[4] RQEN  77.8", "*            -"]
+    assert format_text(TABLE).splitlines() == ["row       ours", "[4] RQEN  77.8", "*            -"]
 
 
 def test_markdown() -> None:
-    assert write_markdown(TABLE).splitlines()[2:] == [r"| \[4\] RQEN | 77.8 |", r"| \* | - |"]
+    assert format_markdown(TABLE).splitlines()[2:] == [r"| \[4\] RQEN | 77.8 |", r"| \* | - |"]
 
 
 def test_csv_is_not_computed() -> None:
-    assert write_csv([["a", "b"], ["=1+1", -1.5]]) == "a,b\n'=1+1,-1.5"
+    assert format_csv([["a", "b"], ["=1+1", -1.5]]) == "a,b\n'=1+1,-1.5"
 
 
 def test_latex_guards_what_a_line_break_would_take() -> None:
-    shown = write_latex(TABLE, ["[a] is a note"]).splitlines()
+    shown = format_latex(TABLE, ["[a] is a note"]).splitlines()
     assert r"{}[4] RQEN & 77.8 \\" in shown and r"{}* & - \\" in shown
     assert r"{}[a] is a note.\par" in shown
     assert r"\caption{Table 2.}" in shown

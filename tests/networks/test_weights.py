@@ -189,7 +189,7 @@ def test_a_full_disk_is_told(server: str, place: Path, monkeypatch: pytest.Monke
     def fail(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights.writing, "publish_bytes", fail)
+    monkeypatch.setattr(weights.writing, "atomic_write", fail)
     with pytest.raises(
         LpwError, match="no space left on device; expected a file that can be written; free space"
     ):

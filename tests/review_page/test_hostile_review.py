@@ -140,7 +140,7 @@ class TestTables:
         forge(root, "splits", lambda row: {"split": row["split"] + int(row["tracklet_id"][-1]) % 5})
         monkeypatch.setenv("LPW_LIMIT_SPLITS", "1")
         code, said = lpw("info", root)
-        assert code == 3 and "more than the 1 splits allowed" in said
+        assert code == 2 and "more than the 1 splits allowed" in said
 
     def test_a_kind_is_one_of_three(self, root: Path) -> None:
         forge(root, "tracklets", lambda row: {"kind": "\x1b[31m"})

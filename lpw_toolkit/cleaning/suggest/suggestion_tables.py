@@ -133,10 +133,10 @@ def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str
     if np.isfinite(path):
         parts.append(f"{path:.1f} heights off the course")
     parts.append(
-        "appearance alike"
+        "looks alike"
         if appearance < 0.5
         else "appearance similar"
         if appearance < 0.9
-        else "appearance different"
+        else "looks different"
     )
     return ", ".join(parts)
