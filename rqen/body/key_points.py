@@ -73,8 +73,7 @@ def read_landmarks(file: Path, dataset: Dataset) -> tuple[BodyPoints, bool]:
     paths = pc.struct_field(dataset.frames["image"], "path").to_pylist()
     numbers = {path: row for row, path in enumerate(paths)}
     rows: dict[int, None] = {}  # in the order of the file
-    values = array("d")
-    unknown: list[str] = []
+    values, unknown = array("d"), list[str]()
     n_unknown = n_double = 0
     lines = _read_lines(file)
     columns = _find_columns(file, next(lines, (1, []))[1])
