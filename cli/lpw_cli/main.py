@@ -103,7 +103,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LPW"},
     epilog="`lpw COMMAND --help` explains one command. Options can also stand in the environment: "
-    "LPW_TRAIN_RECIPE=fast is `lpw train --recipe fast`. -q, -v and --json work on both sides of "
+    "LPW_TRAIN_RECIPE=paper is `lpw train --recipe paper`. -q, -v and --json work on both sides of "
     "COMMAND.",
 )
 @click.version_option(package_name="lpw-toolkit", prog_name="lpw")

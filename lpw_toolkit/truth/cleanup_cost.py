@@ -40,7 +40,19 @@ UNMATCHED = -1
 
 @dataclass(frozen=True)
 class CleanupCosts:
-    """Seconds of human work per decision, and the lengths (frames) at which the rules change."""
+    """Seconds of human work per decision, and the lengths (frames) at which the rules change.
+
+    Attributes:
+        accept_s: seconds to accept a tracklet or a piece of one.
+        reject_s: seconds to reject a tracklet.
+        split_s: seconds to split a tracklet at one border.
+        drop_s: seconds to drop one run of frames.
+        merge_s: seconds to merge two pieces of one person.
+        min_frames: shorter tracklets are thrown away unseen.
+        min_piece_frames: a shorter piece of another person is dropped in place of split off.
+        min_mixed_frames: a tracklet is mixed from this many frames of a second person.
+        min_majority_frac: a tracklet is rejected where its main person has a smaller share.
+    """
 
     accept_s: float = 2.0
     reject_s: float = 2.5
