@@ -108,7 +108,7 @@ def write_cleaned(
         )
         raise LpwError(
             out,
-            f"nothing that is left ({got})",
+            f"nothing to write: {got}",
             "a tracklet or more",
             "review more, or --min-cameras 1",
         )

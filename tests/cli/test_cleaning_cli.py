@@ -143,7 +143,7 @@ class TestApply:
         say(dataset, "anna", ask(1, "link", A1, B1), ask(2, "accept", A1))
         with pytest.raises(LpwError, match="7 unreviewed"):
             clean(dataset, tmp_path / "a", unreviewed="refuse")
-        with pytest.raises(LpwError, match="nothing that is left"):
+        with pytest.raises(LpwError, match="nothing to write"):
             clean(dataset, tmp_path / "b")
         kept = clean(dataset, tmp_path / "c", unreviewed="keep").dataset
         assert kept.tracklets["tracklet_id"].to_pylist() == [A1, B1]
