@@ -3,7 +3,7 @@
     import lpw_toolkit as lpw
     dataset = lpw.build_tracklets("video/", weights="yolo11n.pt")
     dataset[0].images()                 # (T, H, W, 3) uint8, RGB
-    lpw.evaluate_dataset(dataset, embeddings, "market").summaries
+    lpw.evaluate_dataset(dataset, embeddings, "market").metrics
 
 The names in `__all__` are stable; modules below may change. Nothing is imported before it is used.
 """

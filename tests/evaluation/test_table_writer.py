@@ -8,7 +8,6 @@ from lpw_toolkit.evaluation import table_writer
 from lpw_toolkit.evaluation.metrics_table import MetricsLine, format_table
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
-    format_csv,
     format_latex,
     format_markdown,
     format_text,
@@ -32,7 +31,7 @@ def test_markdown() -> None:
 
 
 def test_csv_is_not_computed() -> None:
-    assert format_csv([["a", "b"], ["=1+1", -1.5]]) == "a,b\n'=1+1,-1.5"
+    assert format_csv_table([["a", "b"], ["=1+1", -1.5]]) == "a,b\n'=1+1,-1.5"
 
 
 def test_latex_guards_what_a_line_break_would_take() -> None:
