@@ -205,9 +205,8 @@ class TestEvaluate:
     def test_a_dataset(self, dataset: Dataset) -> None:
         vectors = np.random.default_rng(0).normal(size=(len(dataset), 5))
         found = evaluate_dataset(dataset, vectors, metric="euclidean")
-        assert evaluate_dataset(dataset.root, vectors, metric="euclidean").results[
-            0
-        ].summary.map == (found.results[0].summary.map)
+        again = evaluate_dataset(dataset.root, vectors, metric="euclidean")
+        assert again.results[0].summary.map == found.results[0].summary.map
         assert found.metrics["dataset_digest"][0].as_py() == dataset.digest
         with pytest.raises(LpwError, match=r"\(8, D\)"):
             evaluate_dataset(dataset, vectors[:7])

@@ -8,6 +8,7 @@ from lpw_toolkit.evaluation import table_writer
 from lpw_toolkit.evaluation.metrics_table import MetricsLine, format_table
 from lpw_toolkit.evaluation.table_writer import (
     TextTable,
+    format_csv_table,
     format_latex,
     format_markdown,
     format_text,
