@@ -257,7 +257,7 @@ class _Jobs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.__exit__()
+        self._pool.close()
 
     def submit(self, row: int, image: NDArray[np.uint8]) -> None:
         plan = self._writer.plan

@@ -26,6 +26,10 @@ class BoundedPool(Generic[Made]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Waits for tasks under way; those not begun are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
     def submit(self, work: Callable[..., Made], *given: object) -> Iterator[Made]:
