@@ -201,7 +201,8 @@ def default_out(source: Path, suffix: str) -> Path:
 
 def cache_folder(given: Path | None, *, off: bool) -> Path | None:
     """Where raw detections are kept: `--cache`, LPW_CACHE, or the user's cache folder; None for
-    `--no-cache`."""
-    from lpw_toolkit.networks.weights import cache_folder as user_cache
+    `--no-cache` and for a user without a home."""
+    from lpw_toolkit.files.home import cache_folder as user_cache
 
-    return None if off else (given or user_cache()) / "detections"
+    folder = None if off else given or user_cache()
+    return None if folder is None else folder / "detections"

@@ -21,7 +21,8 @@ from lpw_toolkit.dataset.mot_text import make_detections
 from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.dataset.tables import make_table, read_table, write_table
 from lpw_toolkit.detection.detector import Detector
-from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.home import note_no_cache
 from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.progress import Progress, show_progress
@@ -234,9 +235,13 @@ class DetectionStore:
         return found if found.key == key else None
 
     def keep(self, found: VideoDetections) -> None:
-        """Adds `found` to the cache. Errors: OSError."""
+        """Adds `found` to the cache; one that takes no files is named once, and the work goes on
+        without it."""
         if self.folder is not None:
-            save_detections(found, *self._files(found.key))
+            try:
+                save_detections(found, *self._files(found.key))
+            except (OSError, LpwError) as error:
+                note_no_cache(self.folder, error)
 
     def _files(self, key: str) -> tuple[Path, Path]:
         folder = self.folder or Path()
