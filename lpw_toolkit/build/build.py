@@ -85,13 +85,13 @@ def build_tracklets(
         opened_s = detector.startup_s
         store = DetectionStore(config.cache)
 
-        def find(source: Source, sha256: str) -> VideoDetections:
+        def find(source: Source, sha256: str, check: Callable[[], None]) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)
             detections = store.find(key)
             if detections is None:
                 parts = work.parts(source.video_id, key)
                 detections = detect_video(
-                    source, detector, key, parts, config.recipe.segment_frames
+                    source, detector, key, parts, config.recipe.segment_frames, check
                 )
                 store.keep(detections)
             return detections
@@ -162,7 +162,7 @@ def relink(config: RelinkConfig) -> BuildResult:
     )
     known = {entry["video_id"]: entry.get("sha256") for entry in parent.manifest.get("sources", [])}
 
-    def find(source: Source, sha256: str) -> VideoDetections:
+    def find(source: Source, sha256: str, _: Callable[[], None]) -> VideoDetections:
         if sha256 != known[source.video_id]:
             do = "name the right folder with --video"
             raise LpwError(

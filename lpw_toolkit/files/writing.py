@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import OutputError
 from lpw_toolkit.files.faults import fault_point
 from lpw_toolkit.files.listing import list_names_in
 from lpw_toolkit.files.opening import Folder, name_error, open_folder, open_parent
@@ -253,13 +253,17 @@ def remove_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> Path:
-    """Makes `path` with its parents. Errors: LpwError where it cannot be made, among others for a
-    link on the way."""
+    """Makes `path` with its parents. Errors: OutputError where it cannot be made, among others for
+    a link on the way."""
     try:
+        fault_point("mkdir")
         os.close(open_folder(path, make=True))
     except OSError as error:
-        raise LpwError(
-            path, describe_os_error(error), "a folder that can be made", "choose another place"
+        do = "choose another place"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            do = "free some space, then run the same command again"
+        raise OutputError(
+            path, describe_os_error(error), "a folder that can be made", do
         ) from error
     return path
 

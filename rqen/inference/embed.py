@@ -1,7 +1,8 @@
 """Embeds tracklets with a trained network: all frames, streamed, one vector each, with the score of
 every region."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,8 +86,11 @@ def embed_tracklets(
     owner = np.repeat(np.arange(len(tracklets)), counts)
     vectors, scores, sums, last = [], [], SetSums(), 0
     first = 0
-    with show_progress("embed", len(rows), "images") as progress:
-        for features, piece_scores in iter_frames(network, index, rows, options):
+    with (
+        show_progress("embed", len(rows), "images") as progress,
+        closing(iter_frames(network, index, rows, options)) as pieces,
+    ):
+        for features, piece_scores in pieces:
             stop = first + len(features)
             for tracklet in range(owner[first], owner[stop - 1] + 1):
                 if tracklet != last:
@@ -103,16 +107,17 @@ def embed_tracklets(
 
 def iter_frames(
     network: SetNetwork, index: TrackletIndex, rows: Ints, options: SetEmbedOptions
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch
-    at a time."""
+    at a time; to be closed, as `iter_ahead`."""
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
-    for images in iter_ahead(frames, options.n_workers):
-        pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
-        with options.mode.autocast(device):
-            _, features, scores = network.describe_frames(pixels)
-        yield features.float().cpu(), scores.float().cpu()
+    with closing(iter_ahead(frames, options.n_workers)) as ahead:
+        for images in ahead:
+            pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
+            with options.mode.autocast(device):
+                _, features, scores = network.describe_frames(pixels)
+            yield features.float().cpu(), scores.float().cpu()
 
 
 def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -> None:

@@ -8,6 +8,7 @@ the cosines of their regions, weighted by how well both show them. A method with
 weighs all alike.
 """
 
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
@@ -49,25 +50,24 @@ def write_frame_vectors(
     names = np.array(index.tracklets["tracklet_id"].to_pylist(), dtype=object)
     owner = np.repeat(np.arange(len(index)), np.diff(index.starts))
     facts = encode_facts(describe_run(run, opened, index.dataset))
-    pieces = (
-        weigh_regions(*piece)
-        for piece in iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
-    )
-    head = next(pieces)
-    schema = frame_embeddings_schema(head.shape[1])
-    schema = schema.with_metadata({**schema.metadata, **facts})
+    frames = iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
     first = 0
     try:
-        with stream_table(out, schema) as append:
-            for vectors in chain([head], pieces):
-                rows = np.arange(first, first + len(vectors))
-                positions = rows - index.starts[owner[rows]]
-                append(
-                    make_rows(
-                        schema, names[owner[rows]].tolist(), vectors.numpy(), positions.tolist()
+        with closing(frames):
+            pieces = (weigh_regions(*piece) for piece in frames)
+            head = next(pieces)
+            schema = frame_embeddings_schema(head.shape[1])
+            schema = schema.with_metadata({**schema.metadata, **facts})
+            with stream_table(out, schema) as append:
+                for vectors in chain([head], pieces):
+                    rows = np.arange(first, first + len(vectors))
+                    positions = rows - index.starts[owner[rows]]
+                    append(
+                        make_rows(
+                            schema, names[owner[rows]].tolist(), vectors.numpy(), positions.tolist()
+                        )
                     )
-                )
-                first += len(vectors)
+                    first += len(vectors)
     except OSError as error:
         do = "free space or name another file"
         raise LpwError(out, describe_os_error(error), "a file that can be written", do) from error

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
 from rqen.training.job import TrainJob, build_network, choose_rows, describe_job, open_folder
 from rqen.training.loss_curve import draw_log
-from rqen.training.objective import compute_loss
+from rqen.training.objective import compute_loss, refuse_batch
 from rqen.training.optimiser import (
     freeze_statistics,
     make_optimiser,
@@ -69,6 +69,7 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
     pool, held_out = split_pool(
         index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train
     )
+    refuse_batch(recipe, recipe.specify(job.method), pool.n_persons, team.share.n)
     torch.manual_seed(recipe.train.seed)
     network = build_network(job, pool.n_persons).to(team.device)
     facts = describe_job(job, index, pool, network, name_persons(index, held_out))
@@ -82,10 +83,12 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
     runner = Runner(job, team, network, optimiser, mode)
     done, rows = runner.restore(digest)
     n, throughput = recipe.train.iterations, Throughput()
-    with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
-        batches = open_loader(
-            _make_batches(job, index, pool, network, team.share), done, n, job.n_workers
-        )
+    made = _make_batches(job, index, pool, network, team.share)
+    with (
+        show_progress("train", n, "steps", done) as progress,
+        hold_signals() as signals,
+        closing(open_loader(made, done, n, job.n_workers)) as batches,
+    ):
         for iteration, batch in enumerate(throughput.watch(batches), done + 1):
             parts = runner.step(batch, iteration - 1)
             progress.note(
