@@ -23,8 +23,9 @@ from lpw_toolkit.dataset.schema import frame_embeddings_schema
 from lpw_toolkit.dataset.tables import stream_table
 from lpw_toolkit.embedding.embeddings import encode_facts, make_rows
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.estimate import Announce
 from lpw_toolkit.files.writing import describe_os_error
-from rqen.inference.embed import iter_frames
+from rqen.inference.embed import estimate_embedding, iter_frames
 from rqen.inference.run_vectors import ScoringOptions, describe_run, open_run
 
 
@@ -36,19 +37,23 @@ def weigh_regions(features: Tensor, scores: Tensor) -> Tensor:
 
 @torch.no_grad()
 def write_frame_vectors(
-    run: Path, data: Path, out: Path, options: ScoringOptions
+    run: Path, data: Path, out: Path, options: ScoringOptions, announce: Announce | None = None
 ) -> tuple[int, int]:
     """Writes the vector of every frame of the dataset `data` to `out`; the number of frames, and of
     numbers each.
 
-    Memory does not grow with the dataset. Errors: as `scoring.embed_run`; LpwError for a file that
-    cannot be written.
+    Memory does not grow with the dataset. `announce` gets an estimate from a few batches.
+
+    Errors: as `scoring.embed_run`; LpwError for a file that cannot be written.
     """
     refuse_inside_dataset(out)
     opened = open_run(run, options)
     index = open_index(data, source=options.images)
     names = np.array(index.tracklets["tracklet_id"].to_pylist(), dtype=object)
     owner = np.repeat(np.arange(len(index)), np.diff(index.starts))
+    if announce is not None:
+        every = np.arange(len(index))
+        announce(estimate_embedding(opened.network, index, every, opened.embed, per_frame=True))
     facts = encode_facts(describe_run(run, opened, index.dataset))
     frames = iter_frames(opened.network, index, np.arange(len(owner)), opened.embed)
     first = 0

@@ -279,6 +279,13 @@ def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> No
             raise ValueError(f"NaN or infinite values in {name[:80]!r}")
 
 
+def count_done(folder: Path) -> int:
+    """Steps up to the checkpoint of a run; 0 without one. Errors: MismatchError for a damaged
+    one."""
+    file = folder / CHECKPOINT
+    return read_state(file).iteration if is_file(file) else 0
+
+
 def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The state of every parameter, by its number and the name of the value."""
     state = optimiser.state_dict()["state"]

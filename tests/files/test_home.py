@@ -61,8 +61,8 @@ def test_a_cache_that_takes_no_files_is_told_once(
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [("~/a", "{home}/a"), ("~", "{home}"), ("~/~", "{home}/~"), ("a/~", "a/~"), ("~1.mp4", "~1.mp4"),
-     ("", "."), ("/~", "/~")],
+    [("~/a", "{home}/a"), ("~", "{home}"), ("~/~", "{home}/~"), ("a/~", "a/~"), ("", "."),
+     ("~1.mp4", "~1.mp4"), ("/~", "/~")],
 )  # fmt: skip
 def test_a_home_is_put_in_for_a_leading_tilde(
     given: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,7 +73,7 @@ def test_a_home_is_put_in_for_a_leading_tilde(
 
 @pytest.mark.usefixtures("homeless")
 def test_a_tilde_of_a_user_without_a_home_is_refused() -> None:
-    with pytest.raises(LpwError, match="~ of a user without a home folder.*set HOME"):
+    with pytest.raises(LpwError, match=r"~ of a user without a home folder.*set HOME"):
         home.expand_home(Path("~/film"))
 
 
