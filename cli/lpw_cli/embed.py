@@ -154,14 +154,14 @@ def _embed_by_model(options: EmbedCommandOptions, onnx: Path) -> None:
 
 
 def _embed_by_run(options: EmbedCommandOptions, run: Path) -> None:
-    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_out
     from lpw_toolkit.embedding.embeddings import write_embeddings
     from rqen.inference.run_vectors import ScoringOptions, embed_run, refuse_unscored, write_quality
 
     out, quality = options.out, options.quality
-    refuse_inside_dataset(out)
+    refuse_out(out)
     if quality is not None:
-        refuse_inside_dataset(quality)
+        refuse_out(quality)
         refuse_unscored(run)
     batch = ScoringOptions.batch if options.batch_size is None else options.batch_size
     scoring = ScoringOptions(batch, options.workers, options.images, options.precision)
@@ -195,11 +195,11 @@ def _embed_by_run(options: EmbedCommandOptions, run: Path) -> None:
 
 
 def _embed_frames(options: EmbedCommandOptions, run: Path) -> None:
-    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_out
     from rqen.inference.frame_vectors import write_frame_vectors
     from rqen.inference.run_vectors import ScoringOptions
 
-    refuse_inside_dataset(options.out)
+    refuse_out(options.out)
     batch = ScoringOptions.batch if options.batch_size is None else options.batch_size
     n_images, dimension = write_frame_vectors(
         run,

@@ -9,6 +9,7 @@ from lpw_toolkit.cleaning.cleaned import CleanOptions, OnConflict, Unreviewed, w
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.state.state import State
+from lpw_toolkit.files.home import expand_home
 
 AnyDataset = Dataset | Stored | str | os.PathLike[str]
 
@@ -33,7 +34,7 @@ def read_decisions(dataset: AnyDataset, elsewhere: "str | os.PathLike[str] | Non
     True
     """
     stored = to_stored(dataset)
-    union = read_union(stored, None if elsewhere is None else Path(elsewhere))
+    union = read_union(stored, None if elsewhere is None else expand_home(Path(elsewhere)))
     return apply.apply(read_base(stored), union)
 
 
@@ -67,7 +68,9 @@ def apply_decisions(
     Dataset 'cleaned': ... tracklets, ... images, ... persons, ... cameras, ... scenes (cleaned)
     """
     stored = to_stored(dataset)
-    union = read_union(stored, None if elsewhere is None else Path(elsewhere))
+    union = read_union(stored, None if elsewhere is None else expand_home(Path(elsewhere)))
     options = CleanOptions(unreviewed, conflicts, min_cameras)
-    made = write_cleaned(stored, apply.apply(read_base(stored), union), union, Path(out), options)
+    made = write_cleaned(
+        stored, apply.apply(read_base(stored), union), union, expand_home(Path(out)), options
+    )
     return Dataset(made.dataset)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.clip_index import TrackletIndex
-from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import refuse_out
 from lpw_toolkit.dataset.image_reader import ImageReader
 from lpw_toolkit.dataset.schema import embeddings_schema, frame_embeddings_schema
 from lpw_toolkit.dataset.tables import stream_table
@@ -60,7 +60,7 @@ def embed_dataset(
     Errors: CorruptCropError naming an image that is not the index's, LpwError for answers that are
     not finite or a file that cannot be written. Nothing is left behind then.
     """
-    refuse_inside_dataset(out)
+    refuse_out(out)
     schema = (frame_embeddings_schema if options.per_frame else embeddings_schema)(
         embedder.dimension
     )

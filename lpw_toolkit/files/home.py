@@ -40,6 +40,11 @@ def expand_home(path: Path) -> Path:
         raise LpwError(path, "~ of a user without a home folder", "a home folder", do) from error
 
 
+def expand_home_text(text: str) -> str:
+    """`expand_home` of a text that may name a file or anything else: only a leading `~` changes."""
+    return str(expand_home(Path(text))) if text.startswith("~") else text
+
+
 def cache_folder() -> Path | None:
     """`$LPW_CACHE`, by default `~/.cache/lpw`; None for a user without a home, which is said once.
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.home import cache_folder
+from lpw_toolkit.files.home import cache_folder, expand_home, expand_home_text
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import (
@@ -75,7 +75,7 @@ def read_weights(path: Path) -> WeightsFile:
     Errors: LpwError for one that cannot be read, or is larger than the bound `weights_bytes`.
     """
     try:
-        return WeightsFile(path, read_bytes(follow_links(path), "weights_bytes"))
+        return WeightsFile(path, read_bytes(follow_links(expand_home(path)), "weights_bytes"))
     except OSError as error:
         do = "give the path of a weights file"
         raise LpwError(
@@ -105,6 +105,7 @@ def find_weights(
     """
     if given is None:
         return _find_only(kind, download)
+    given = expand_home_text(given)
     path = _find_named(given, kind)
     if path is not None:
         _check_file(path, kind)

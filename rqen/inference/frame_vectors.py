@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lpw_toolkit.dataset.clip_index import open_index
-from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import refuse_out
 from lpw_toolkit.dataset.schema import frame_embeddings_schema
 from lpw_toolkit.dataset.tables import stream_table
 from lpw_toolkit.embedding.embeddings import encode_facts, make_rows
@@ -46,7 +46,7 @@ def write_frame_vectors(
 
     Errors: as `scoring.embed_run`; LpwError for a file that cannot be written.
     """
-    refuse_inside_dataset(out)
+    refuse_out(out)
     opened = open_run(run, options)
     index = open_index(data, source=options.images)
     names = np.array(index.tracklets["tracklet_id"].to_pylist(), dtype=object)

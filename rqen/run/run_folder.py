@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import atomic_write, atomic_write_text, describe_os_error
-from lpw_toolkit.networks.tensor_file import parse_tensors
+from lpw_toolkit.networks.tensor_file import encode_tensors, parse_tensors
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
@@ -162,7 +161,8 @@ def _encode_state(state: TrainState, facts: dict[str, str]) -> bytes:
     tensors |= {_OPTIMISER + name: value for name, value in state.optimiser.items()}
     tensors |= {_BEST + name: value for name, value in state.best.items()}
     facts = {"iteration": str(state.iteration), "best_at": json.dumps(state.best_at), **facts}
-    return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts)
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return encode_tensors(whole, facts)
 
 
 def complete_run(folder: Path, state: TrainState, kept: dict[str, Any]) -> None:
