@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.build.crop_stage import (
     CropWriter,
     merge_parts,
     plan_crops,
+    remove_orphans,
     tracklet_bounds,
     tracklet_id,
 )
@@ -33,8 +33,8 @@ from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
 from lpw_toolkit.errors import LpwError, MismatchError, OutputError, check_range
 from lpw_toolkit.files.listing import iter_files
-from lpw_toolkit.files.opening import follow_links, is_folder, measure
-from lpw_toolkit.files.writing import describe_os_error, remove_file
+from lpw_toolkit.files.opening import follow_links, measure
+from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import link
 from lpw_toolkit.progress import show_progress
@@ -253,7 +253,7 @@ class DatasetBuilder:
         with _timed(self.seconds, "close"):
             frames = merge_parts(parts)
             if self.work.resumed:
-                _remove_orphans(self.work.out, frames)
+                remove_orphans(self.work.out, frames)
             tracklets = _tracklet_table(frames, crops)
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
@@ -396,12 +396,3 @@ def _system_error(out: Path, error: OSError) -> LpwError:
     return LpwError(
         error.filename or out, describe_os_error(error), "a folder that takes files", do
     )
-
-
-def _remove_orphans(out: Path, frames: pa.Table) -> None:
-    """Removes images that an interrupted run wrote and that the index does not name."""
-    named = set(pc.struct_field(frames["image"], "path").to_pylist())
-    if is_folder(out / "images"):
-        for file in iter_files(out / "images", hidden=True):
-            if file.relative_to(out).as_posix() not in named:
-                remove_file(file)

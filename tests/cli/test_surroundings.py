@@ -52,6 +52,7 @@ def run_as_nobody(folder: Path, *words: object, home: str | None) -> "CompletedP
 @pytest.mark.parametrize("home", [None, "/nonexistent"])
 def test_a_user_without_a_home_builds_and_is_told_once(street, undisturbed, nobody_s, home):
     shutil.copytree(street, nobody_s / "street")
+    (nobody_s / "street").chmod(0o755)
     words = build_arguments(Path("street"), Path("out"))
     options = [word for word in words if word != "--no-cache"]
     done = run_as_nobody(nobody_s, "-m", "lpw_cli", *options, home=home)
@@ -78,10 +79,10 @@ def test_pictures_and_a_reviewer_s_name_need_no_home(nobody_s):
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A small disk of its own, of 64 MB; the test is skipped where none can be mounted."""
+    """A small disk of its own, of 200 MB; the test is skipped where none can be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("cannot mount a small disk here (needs root)")
     yield folder
@@ -136,7 +137,7 @@ def test_a_full_disk_leaves_nothing_that_counts_as_complete(street, disk, tmp_pa
     shutil.copytree(built, copied)
     ballast = fill(disk, 20_000)
     pack = ["pack", copied]
-    export = ["export", "coco", built, disk / "coco"]
+    export = ["export", built, disk / "coco", "--to", "coco"]
     suggest = ["clean", copied, "--suggest"]
     for words in (pack, export, suggest, build_arguments(street, disk / "second")):
         done = run_lpw(*words)
@@ -172,7 +173,7 @@ class TestPaths:
         home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
         home.mkdir()
         elsewhere.mkdir()
-        (home / "street").symlink_to(street)
+        shutil.copytree(street, home / "street")
         words = build_arguments(Path("~/street"), Path("~/out"))
         env = {"HOME": str(home), "LPW_CONFIG": "~/configuration"}
         done = run_lpw(*words, env=env, cwd=elsewhere)
@@ -185,7 +186,7 @@ class TestPaths:
 
     def test_what_is_recorded_holds_in_another_working_folder(self, street, tmp_path):
         (tmp_path / "elsewhere").mkdir()
-        (tmp_path / "street").symlink_to(street)
+        shutil.copytree(street, tmp_path / "street")
         done = run_lpw(*build_arguments(Path("street"), Path("out")), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         words = ["relink", "../out", "--out", "linked", "--min-length", "6"]

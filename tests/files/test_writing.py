@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from moments import PATIENCE_S
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, OutputError
 from lpw_toolkit.files import faults, writing
 from lpw_toolkit.files.appending import append_line
 from lpw_toolkit.files.writing import (
@@ -230,3 +230,14 @@ def test_without_the_variable_nothing_is_counted(monkeypatch: pytest.MonkeyPatch
     faults._hits.clear()
     faults.fault_point("write")
     assert faults._hits == {}
+
+
+def test_a_place_that_takes_no_files_is_refused_before_the_work(tmp_path, monkeypatch):
+    writing.refuse_unwritable(tmp_path / "new" / "file")
+    (tmp_path / "file").write_bytes(b"")
+    writing.refuse_unwritable(tmp_path / "file")
+    with pytest.raises(OutputError, match="file, which is no folder"):
+        writing.refuse_unwritable(tmp_path / "file" / "inner")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match=r"permission denied; .* a disk that can be written"):
+        writing.refuse_unwritable(tmp_path / "new" / "file")
