@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from lpw_toolkit.build.crop_stage import (
     CropWriter,
@@ -36,7 +35,7 @@ from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
-from lpw_toolkit.linking.linker import link
+from lpw_toolkit.linking.linker import SATURATED, Linked, explain_none, link_boxes
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 
@@ -136,6 +135,7 @@ class DatasetBuilder:
         }
         self.entries: dict[str, dict[str, Any]] = {}
         self.numbers: Counter[str] = Counter()
+        self.remarks: list[str] = []
         stages = ("startup", "detect", "link", "crop", "close", "total")
         self.seconds = dict.fromkeys(stages, 0.0)
         self.stop = Event()
@@ -193,21 +193,23 @@ class DatasetBuilder:
         save_detections(detections, out / "detections" / name, out / "timeline" / name)
         return detections
 
-    def link(self, source: Source, found: VideoDetections) -> NDArray[np.int32]:
-        """The track number of every detection of one video, -1 = in no tracklet."""
+    def link(self, source: Source, found: VideoDetections) -> Linked:
+        """The tracks of one video."""
         n_boxes = found.detections.num_rows
         with (
             _timed(self.seconds, "link"),
             show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress,
         ):
-            return link(found.detections, self.chosen.link, found.timeline, progress.advance)
+            return link_boxes(found.detections, self.chosen.link, found.timeline, progress.advance)
 
-    def crop(self, source: Source, found: VideoDetections, tracks: NDArray[np.int32]) -> VideoCrops:
+    def crop(self, source: Source, found: VideoDetections, linked: Linked) -> VideoCrops:
         """Starts to write the crops of one video, in the background."""
         with _timed(self.seconds, "link"):
-            plan = plan_crops(found, tracks, self.chosen.crop, self.chosen.link.min_length)
+            plan = plan_crops(found, linked.tracks, self.chosen.crop, self.chosen.link.min_length)
         entry = self.entries[source.video_id]
         entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
+        if not plan.n_tracklets:
+            entry["left_out"] = linked.left_out | plan.left_out
         first = self.numbers[source.camera_id] + 1
         self.numbers[source.camera_id] += plan.n_tracklets
         facts = [found.key, first, self._former_settings()["link"], self.settings["crop"]]
@@ -256,7 +258,9 @@ class DatasetBuilder:
             dataset = close_dataset(self.work.out, facts)
             remember_root(dataset, self.root)
             self.work.finish()
-        return BuildResult(dataset, _problems_of(dataset), [], self.seconds)
+        return BuildResult(
+            dataset, _problems_of(dataset), self.remarks + _remarks_of(dataset), self.seconds
+        )
 
     def _wait(self, crops: list[VideoCrops]) -> list[Path]:
         parts: list[Path] = []
@@ -370,6 +374,16 @@ def _problems_of(dataset: Dataset) -> list[str]:
             lines.append(f"{entry['path']}: {entry['error']}")
         elif not entry["report"]["complete"]:
             lines.append(f"{entry['path']}: incomplete: {'; '.join(entry['report']['problems'])}")
+    return lines
+
+
+def _remarks_of(dataset: Dataset) -> list[str]:
+    """What was left out of each video, and why one gave no tracklets."""
+    lines = []
+    for entry in dataset.manifest["sources"]:
+        lines += [f"{entry['path']}: {note}" for note in entry.get("report", {}).get("notes", [])]
+        if "left_out" in entry:
+            lines.append(f"warning: {entry['path']}: {explain_none(entry['left_out'])}")
     return lines
 
 
