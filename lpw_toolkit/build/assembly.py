@@ -200,7 +200,12 @@ class DatasetBuilder:
             _timed(self.seconds, "link"),
             show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress,
         ):
-            return link_boxes(found.detections, self.chosen.link, found.timeline, progress.advance)
+            linked = link_boxes(
+                found.detections, self.chosen.link, found.timeline, progress.advance
+            )
+        if linked.is_saturated:
+            self.remarks.append(f"{source.relative}: {SATURATED}")
+        return linked
 
     def crop(self, source: Source, found: VideoDetections, linked: Linked) -> VideoCrops:
         """Starts to write the crops of one video, in the background."""

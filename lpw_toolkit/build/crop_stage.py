@@ -24,7 +24,7 @@ from lpw_toolkit.build import crops
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset import image_codec
 from lpw_toolkit.dataset.schema import FRAMES
-from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
+from lpw_toolkit.dataset.tables import boxes_of, read_table, run_bounds, to_numpy, write_table
 from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.prefetch import BoundedPool
@@ -298,5 +298,5 @@ def merge_parts(files: list[Path]) -> pa.Table:
 
 def tracklet_bounds(frames: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last row (inclusive) of every tracklet in a sorted table of frames."""
-    starts = run_starts(frames["tracklet_id"])
-    return starts, np.append(starts[1:], frames.num_rows)[: len(starts)] - 1
+    starts, stops = run_bounds(frames["tracklet_id"])
+    return starts, stops - 1
