@@ -25,6 +25,7 @@ from lpw_toolkit.build.crop_stage import (
     tracklet_id,
 )
 from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.build.source_lines import list_problems, list_remarks
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
@@ -35,7 +36,7 @@ from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
-from lpw_toolkit.linking.linker import SATURATED, Linked, explain_none, link_boxes
+from lpw_toolkit.linking.linker import SATURATED, Linked, link_boxes
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 
@@ -168,8 +169,8 @@ class DatasetBuilder:
         self._refuse_changed(dataset)
         if recall_root(dataset) is None:
             remember_root(dataset, self.root)
-        remarks = ["complete already: nothing to do"]
-        return BuildResult(dataset, _problems_of(dataset), remarks, self.seconds)
+        remarks = ["complete already: nothing to do", *list_remarks(dataset)]
+        return BuildResult(dataset, list_problems(dataset), remarks, self.seconds)
 
     def detect(self, source: Source) -> VideoDetections | None:
         """The detections of one video, kept in the dataset; None where it cannot be used."""
@@ -264,7 +265,7 @@ class DatasetBuilder:
             remember_root(dataset, self.root)
             self.work.finish()
         return BuildResult(
-            dataset, _problems_of(dataset), self.remarks + _remarks_of(dataset), self.seconds
+            dataset, list_problems(dataset), self.remarks + list_remarks(dataset), self.seconds
         )
 
     def _wait(self, crops: list[VideoCrops]) -> list[Path]:
@@ -369,27 +370,6 @@ def hash_source(path: Path) -> dict[str, Any]:
         raise LpwError(
             path, describe_os_error(error), "a readable video", "check the file and its rights"
         ) from error
-
-
-def _problems_of(dataset: Dataset) -> list[str]:
-    """One line for each source that failed or is incomplete."""
-    lines = [f"{entry['path']}: {entry['reason']}" for entry in dataset.manifest.get("skipped", [])]
-    for entry in dataset.manifest["sources"]:
-        if "error" in entry:
-            lines.append(f"{entry['path']}: {entry['error']}")
-        elif not entry["report"]["complete"]:
-            lines.append(f"{entry['path']}: incomplete: {'; '.join(entry['report']['problems'])}")
-    return lines
-
-
-def _remarks_of(dataset: Dataset) -> list[str]:
-    """What was left out of each video, and why one gave no tracklets."""
-    lines = []
-    for entry in dataset.manifest["sources"]:
-        lines += [f"{entry['path']}: {note}" for note in entry.get("report", {}).get("notes", [])]
-        if "left_out" in entry:
-            lines.append(f"warning: {entry['path']}: {explain_none(entry['left_out'])}")
-    return lines
 
 
 def _system_error(out: Path, error: OSError) -> LpwError:

@@ -9,7 +9,7 @@ import io
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.row_faults import HINT, NO_FAULTS, Fault, Faults
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import read_text
@@ -27,65 +28,15 @@ from lpw_toolkit.files.writing import describe_os_error
 COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
 CLASS, VISIBILITY = 7, 8  # columns of ground truth, right of the seven
 _N_MOST = 9  # columns that are read
-HINT = "correct or remove the line"
 _N_FEWEST = 6  # columns: the score may be missing
 _MAX_COLUMNS = 64  # MOT has ten; a table of thousands would be read cell by cell
 _BLOCK_CHARS = 1 << 18
 _BLANK = re.compile(r"\s*+")
-_N_NAMED = 3  # rows that are named of those left out
 _N_DIGITS = 5  # smaller numbers are written without an exponent
 _EXPONENT = re.compile(r"(\d+)\.?(\d+)?[eE]\+?(\d{1,3})")
 _COMMENTS = ("#", "%", "//")
 #: Names of columns by which a header says that the boxes are corners, not left, top and size.
 _CORNERS = {"x2", "y2", "xmax", "ymax", "x_max", "y_max", "right", "bottom", "xbr", "ybr"}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with one row.
-
-    Attributes:
-        row: its name, for example `line 81 (frame 5)`.
-        got, expected, hint: as an LpwError has them.
-    """
-
-    row: str
-    got: str
-    expected: str
-    hint: str = HINT
-
-    def error(self, path: Path, n_more: int = 0) -> LpwError:
-        """The error of a file that is refused because of this row, and of so many others."""
-        more = f" ({n_more} more rows are at fault)" if n_more else ""
-        return LpwError(f"{path}, {self.row}", self.got + more, self.expected, self.hint)
-
-
-@dataclass(frozen=True)
-class Faults:
-    """Rows that were left out: the first few by name, and the number of all."""
-
-    named: tuple[Fault, ...] = ()
-    n: int = 0
-
-    def add(self, fault: Fault, n: int = 1) -> "Faults":
-        """These and `n` rows more, the first of which is `fault`."""
-        named = (*self.named, fault) if len(self.named) < _N_NAMED else self.named
-        return Faults(named, self.n + n)
-
-    def tell(self, path: Path, n_rows: int, log: Callable[[str], None]) -> None:
-        """Says what was left out of the `n_rows` of a file.
-
-        Errors: LpwError where these are more than half: the file is then another one than meant.
-        """
-        if 2 * self.n > n_rows:
-            raise self.named[0].error(path, self.n - 1)
-        if self.n:
-            named = "; ".join(f"{f.row}: {f.got}, not {f.expected}" for f in self.named)
-            more = f"; {self.n - len(self.named)} more" if self.n > len(self.named) else ""
-            log(f"{path.name}: {self.n} of {n_rows} rows left out ({named}{more}; see --strict)")
-
-
-NO_FAULTS = Faults()
 
 
 @dataclass(frozen=True)

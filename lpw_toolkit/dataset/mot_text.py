@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from lpw_toolkit.dataset import schema
-from lpw_toolkit.dataset.mot_lines import CLASS, VISIBILITY, Fault, MotRows, read_rows
+from lpw_toolkit.dataset.mot_lines import CLASS, VISIBILITY, MotRows, read_rows
+from lpw_toolkit.dataset.row_faults import Fault
 from lpw_toolkit.dataset.tables import boxes_of
 from lpw_toolkit.errors import LpwError, check_range, join_names
 from lpw_toolkit.files import writing

@@ -46,7 +46,7 @@ def score_against(
             video>.txt`.
         detections: MOT text of the one video, if only boxes with a detection behind them shall
             count as kept.
-        form: how the ground truth and the detections are meant.
+        form: how the ground truth is meant, and but for classes the detections.
         tracks_first_frame: the number of the first frame in tracks that are a text.
         log: gets one line for whatever was chosen or left out.
 
@@ -63,7 +63,11 @@ def score_against(
     pairs = read_pairs(tracklets, truth, form, tracks_first_frame, log)
     if detections is not None and len(pairs) != 1:
         raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")
-    found = read_detections(detections, form, log=log) if detections is not None else None
+    found = (
+        read_detections(detections, replace(form, classes=()), log=log)
+        if detections is not None
+        else None
+    )
     scores = [
         score_tracklets(tracks, gt, iou=iou, prices=prices, detections=found)
         for _, tracks, gt in pairs
@@ -112,7 +116,7 @@ def read_pairs(
     count frames in two ways.
     """
     if not is_folder(tracklets):
-        own = replace(form, first_frame=tracks_first_frame)
+        own = replace(form, first_frame=tracks_first_frame, classes=())
         found, known = read_boxes(tracklets, own, log=log), read_boxes(truth, form, log=log)
         _refuse_apart(tracklets, found, truth, known, sure=form.first_frame is not None)
         return [(tracklets.stem, found, known)]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from lpw_toolkit.boxes import clip
 from lpw_toolkit.dataset import schema
 from lpw_toolkit.dataset.dataset import sha256_file
-from lpw_toolkit.dataset.mot_lines import NO_FAULTS, Fault, Faults
 from lpw_toolkit.dataset.mot_text import (
     Log,
     MotForm,
@@ -24,6 +24,7 @@ from lpw_toolkit.dataset.mot_text import (
     read_rows_of,
     take_scores,
 )
+from lpw_toolkit.dataset.row_faults import NO_FAULTS, Fault, Faults
 from lpw_toolkit.dataset.tables import boxes_of, read_table
 from lpw_toolkit.detection.detector import DetectorOptions, Setting, VideoLike
 from lpw_toolkit.detection.inference import FrameLike
@@ -98,17 +99,31 @@ class SavedBoxes:
             )
         log = self.remarks.setdefault(video.video_id, [])
         log.clear()
-        saved = self._read(path, video.video_id, log.append)
+        with _named():
+            saved = self._read(path, video.video_id, log.append)
         for frame in frames:
             saved.meet(frame.index)
             if not frame.duplicate:
-                yield frame.index, saved.pick(frame, float(self.settings["min_score"]))
-        saved.close(log.append)
+                with _named():
+                    boxes = saved.pick(frame, float(self.settings["min_score"]))
+                yield frame.index, boxes
+        with _named():
+            saved.close(log.append)
 
     def _read(self, path: Path, video_id: str, log: Log) -> "_Saved":
         if path.suffix.lower() == ".parquet":
             return _read_parquet(path, video_id, self.form, log)
         return _read_text(path, cast(ScoreForm, self.options.box_scores), self.form, log)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Names file and row in what was got: what is recorded of a video holds no path."""
+    try:
+        yield
+    except LpwError as error:
+        got = f"{error.got}, in {PurePosixPath(error.thing).name}"
+        raise type(error)(error.thing, got, error.expected, error.hint) from error
 
 
 @dataclass
