@@ -86,7 +86,7 @@ def read_crop(dataset: Dataset, row: dict[str, object]) -> Image:
     data = dataset.read_image(path, bytes(row["sha256"]))  # type: ignore[call-overload]
     header = read_image_header(data)
     do = "restore the file or build the dataset again"
-    if header is None or (header.width, header.height) != size:
+    if header is None or not header.has_size(*size):
         got = "no JPEG or PNG" if header is None else f"{header.width} x {header.height} px"
         raise CorruptCropError(dataset.image_file(path), got, f"{size[0]} x {size[1]} px", do)
     try:

@@ -174,7 +174,7 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
             path.name, f"declared as {width}x{height} pixels", "a sane size", "replace it"
         )
     try:
-        return decode_image(data, header, upright=True)
+        return decode_image(data, header)
     except ImageFaultError as error:
         raise LpwError(path.name, str(error), "a whole image", "copy it again") from error
 
