@@ -87,12 +87,13 @@ class _ImageSender:
         """Sends one (H, W, 3) image."""
         height, width = picture.shape[:2]
         pts_s = None if self._rate_hz is None else index / self._rate_hz
-        segment, _ = self._judge.place(index, pts_s, (width, height), cut=self._cut, corrupt=False)
+        size = width, height
+        segment = self._judge.place(index, pts_s, size, cut=self._cut, corrupt=False)
         self._cut = False
         duplicate = self._finder.is_duplicate(_shrink(picture))
         wanted = self._order["images"] and index >= self._order["first_image"]
         slot = self._ring.put(picture) if wanted else -1
-        self._ring.send("frame", index, pts_s, segment, duplicate, (width, height), slot)
+        self._ring.send("frame", index, pts_s, segment, duplicate, size, slot, size)
 
 
 def _number_images(folder: Path, judge: Judge) -> dict[int, Path]:
@@ -196,6 +197,7 @@ def _describe(
         "width": picture.shape[1],
         "height": picture.shape[0],
         "rotation": 0,
+        "pixel_aspect": None,
         "rate_hz": rate_hz,
         "n_declared": n_declared,
         "duration_s": None if rate_hz is None or n_declared is None else n_declared / rate_hz,
