@@ -103,7 +103,7 @@ def settings_options(function: Function) -> Function:
     heading="Detection",
     first=("weights", "boxes", "download"),
     names=CONF,
-    needs=_DETECTOR_NEEDS,
+    needs=_DETECTOR_NEEDS | {"box_geometry": "--boxes"},
 )
 @settings_options
 @option(

@@ -31,13 +31,14 @@ from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
-from lpw_toolkit.errors import LpwError, MismatchError, check_range
+from lpw_toolkit.errors import LpwError, MismatchError, check_range, option_name
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import link
 from lpw_toolkit.progress import show_progress
+from lpw_toolkit.video.source_names import decodable
 from lpw_toolkit.video.sources import Source, SourceList
 
 
@@ -48,6 +49,12 @@ class Notes:
     name: str | None = None
     licence: str | None = None
     consent: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, text in asdict(self).items():
+            if text is not None and decodable(text) != text:
+                got = f"{decodable(text)}, whose bytes are no UTF-8"
+                raise LpwError(option_name(name), got, "a text in UTF-8", "write it in UTF-8")
 
 
 @dataclass(frozen=True)
@@ -243,7 +250,7 @@ class DatasetBuilder:
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
             facts = {
-                "name": self.chosen.notes.name or self.work.out.name,
+                "name": self.chosen.notes.name or decodable(self.work.out.name),
                 "parent": self.parent,
                 "licence": self.chosen.notes.licence,
                 "consent": self.chosen.notes.consent,

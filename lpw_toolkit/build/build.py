@@ -24,6 +24,7 @@ from lpw_toolkit.detection.detect_stage import (
 from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
+from lpw_toolkit.video.video import VideoReader
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def relink(config: RelinkConfig) -> BuildResult:
         boxes, times = (
             parent.read_table(f"{folder}/{name}", kind) for folder, kind in INNER_TABLES.items()
         )
-        return unpack_detections(boxes, times, parent.root / "timeline" / name)
+        found = unpack_detections(boxes, times, parent.root / "timeline" / name)
+        _refuse_other_size(source, found)
+        return found
 
     with Workspace(config.out, restart=config.restart) as work:
         return make_dataset(
@@ -186,6 +189,18 @@ def relink(config: RelinkConfig) -> BuildResult:
                 parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))},
             )
         )
+
+
+def _refuse_other_size(source: Source, found: VideoDetections) -> None:
+    """Errors: LpwError where older versions, which took all pixels as square, detected frames of
+    another size."""
+    with VideoReader(source.path, images=False) as reader:
+        size, aspect = (reader.header.width, reader.header.height), reader.header.pixel_aspect
+    known = found.report["width"], found.report["height"]
+    if aspect is not None and size != known:
+        got = f"detections in pictures of {known[0]}x{known[1]}, whose pixels are {aspect}"
+        hint = "build from the video again"
+        raise LpwError(source.relative, got, f"{size[0]}x{size[1]}, as displayed", hint)
 
 
 def _sources_of(parent: Dataset, root: Path) -> SourceList:

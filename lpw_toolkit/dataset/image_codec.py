@@ -1,4 +1,5 @@
-"""Decodes images. This is the only decoder; `image_format` checks every image first."""
+"""Decodes images. This is the only decoder; `image_format` or `frame_format` checks every image
+first."""
 
 import os
 import threading
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.exif import turn_upright
+from lpw_toolkit.dataset.frame_format import vet_frame, without_orientation
 from lpw_toolkit.dataset.image_format import (
     ImageBounds,
     ImageFaultError,
@@ -72,6 +74,21 @@ def decode_image(
     if spans:
         data = without_spans(data, spans)
     pixels = _decode(data, _SHRUNK[shrink], header.width * header.height)
+    return turn_upright(pixels, header.orientation)
+
+
+def decode_frame(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3), BGR, upright, of an image of a sequence.
+
+    Args:
+        data: the whole file.
+        header: what `read_frame_header` has found in it.
+
+    Errors: ImageFaultError as `decode_image`.
+    """
+    spans = vet_frame(data, header)
+    stored = without_orientation(without_spans(data, spans), header)
+    pixels = _decode(stored, cv2.IMREAD_COLOR, header.width * header.height)
     return turn_upright(pixels, header.orientation)
 
 

@@ -255,6 +255,7 @@ class _Sender:
         cut = salvage.settle(frame)
         segment = self._judge.place(self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt)
         duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey))
+        self._judge.n_duplicates += duplicate
         slot = -1
         if self._order["images"] and self._index >= self._order["first_image"]:
             image = convert(frame, self._to_bgr, layout.shown)
