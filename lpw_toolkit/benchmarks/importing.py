@@ -324,10 +324,8 @@ def _describe_turned(copied: CopiedImage, kept: Kept) -> list[str]:
     n_turned = int(copied.turned[kept.rows].sum())
     if not n_turned:
         return []
-    return [
-        f"{n_turned} of {len(kept.rows)} images are stored turned (EXIF orientation); they are read "
-        f"upright, and width and height are those of the upright image"
-    ]
+    turned = f"{n_turned} of {len(kept.rows)} images are stored turned (EXIF orientation)"
+    return [f"{turned}; they are read upright, and width and height are those of the upright image"]
 
 
 def _describe_splits(splits: Splits | None) -> dict[str, Any] | None:

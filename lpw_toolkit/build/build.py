@@ -194,7 +194,7 @@ def relink(config: RelinkConfig) -> BuildResult:
 def _refuse_other_size(source: Source, found: VideoDetections) -> None:
     """Errors: LpwError where older versions, which took all pixels as square, detected frames of
     another size."""
-    with VideoReader(source.path, images=False) as reader:
+    with VideoReader(source.path, sequence=source.sequence, images=False) as reader:
         size, aspect = (reader.header.width, reader.header.height), reader.header.pixel_aspect
     known = found.report["width"], found.report["height"]
     if aspect is not None and size != known:
@@ -222,8 +222,8 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
         raise MismatchError(
             parent.root / MANIFEST, got, "what lpw build-tracklets writes", "name another dataset"
         )
-    paths = locate_videos(root)
-    missing = [entry["path"] for entry in entries if entry["path"] not in paths]
+    places = locate_videos(root)
+    missing = [entry["path"] for entry in entries if entry["path"] not in places]
     if missing:
         got = f"no {missing[0]} ({len(missing)} of {len(entries)} videos are not there)"
         raise LpwError(
@@ -231,7 +231,7 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
         )
     sources = [
         Source(
-            path=paths[entry["path"]],
+            path=places[entry["path"]].path,
             relative=entry["path"],
             video_id=entry["video_id"],
             scene_id=entry["scene_id"],
@@ -239,6 +239,7 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
             part="",
             named_by=entry["named_by"],
             start_s=entry["start_s"],
+            sequence=places[entry["path"]].sequence,
         )
         for entry in entries
     ]

@@ -166,7 +166,12 @@ class CropWriter:
         order = np.argsort(self.plan.frame_index, kind="stable")
         at = self.plan.frame_index[order]
         jobs = _Jobs(self)
-        with VideoReader(self.source.path, first_image=start) as reader, jobs:
+        with (
+            VideoReader(
+                self.source.path, sequence=self.source.sequence, first_image=start
+            ) as reader,
+            jobs,
+        ):
             for frame in reader:
                 if self.stop.is_set() or frame.index >= n_frames:
                     break

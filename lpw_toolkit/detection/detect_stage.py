@@ -75,7 +75,12 @@ def detect_video(
     run = _Run(source, parts, step=-(-segment_frames // batch) * batch)
     run.load_parts()
     with (
-        VideoReader(source.path, first_image=run.start, images=detector.needs_images) as reader,
+        VideoReader(
+            source.path,
+            sequence=source.sequence,
+            first_image=run.start,
+            images=detector.needs_images,
+        ) as reader,
         show_progress(f"detect {source.video_id}", reader.report.n_declared, "frames") as progress,
     ):
         wanted = run.iter_wanted(reader, progress)

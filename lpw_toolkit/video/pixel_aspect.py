@@ -71,7 +71,7 @@ def usable_aspect(declared: Fraction | None, width: int, height: int) -> Fractio
     if declared is None or declared <= 0 or abs(declared - 1) <= _SAME:
         return SQUARE
     shown = displayed_size(declared, width, height)
-    in_bounds = 1 <= _MOST * min(declared, 1 / declared)
+    in_bounds = max(declared, 1 / declared) <= _MOST
     if not in_bounds or max(shown) > MAX_SIDE_PX or shown[0] * shown[1] > MAX_PIXELS:
         return None
     return declared

@@ -21,8 +21,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links, is_folder, open_file
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.process import ChildDiedError, DecodingProcess
-
-IMAGE_FOLDER = "img1"
+from lpw_toolkit.video.sequences import IMAGE_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,8 @@ class Frame:
     """One decoded image.
 
     Args:
-        index: 0-based position in the order of the decoder; of an image sequence, the number in the file
-            name minus 1.
+        index: 0-based position in the order of the decoder; of an image sequence, the number in the
+            file name minus 1.
         pts_s: exact presentation time in seconds as the container gives it; None where it gives
             none.
         segment: 0-based; a new one starts where two frames must not be called consecutive: a change
@@ -124,8 +123,9 @@ class VideoReader:
     decoding process.
 
     Args:
-        path: a video file, or a folder with `img1/000001.jpg` (`seqinfo.ini` beside `img1` gives
-            the frame rate).
+        path: a video file, or a folder of numbered images or with `img1/000001.jpg` (`seqinfo.ini`
+            in it gives the frame rate).
+        sequence: which of several image sequences of a folder; empty for the only one.
         first_image: frames before this index carry no image (they are decoded, not converted).
         images: False: no frame carries an image.
         n_threads: threads of the decoder.
@@ -139,13 +139,19 @@ class VideoReader:
         self,
         path: Path,
         *,
+        sequence: str = "",
         first_image: int = 0,
         images: bool = True,
         n_threads: int = 1,
         stall_s: float = 60.0,
     ) -> None:
         self.path = Path(path)
-        order = {"first_image": first_image, "images": images, "n_threads": n_threads}
+        order = {
+            "sequence": sequence,
+            "first_image": first_image,
+            "images": images,
+            "n_threads": n_threads,
+        }
         self._process = _start_process(self.path, order, stall_s)
         self._tally = _Tally()
         self._header: VideoHeader | None = None
@@ -339,14 +345,8 @@ def _start_process(path: Path, order: dict[str, Any], stall_s: float) -> Decodin
     """Opens the source without ever blocking and hands it to a decoding process."""
     real = follow_links(path)  # a film may be a link to another disk
     if is_folder(real):
-        if not is_folder(real / IMAGE_FOLDER):
-            raise LpwError(
-                path,
-                "a folder without img1/",
-                "a video file or a folder with img1/",
-                "name a video",
-            )
-        return DecodingProcess({**order, "folder": os.fspath(real)}, None, stall_s)
+        inner = IMAGE_FOLDER if is_folder(real / IMAGE_FOLDER) else ""
+        return DecodingProcess({**order, "folder": os.fspath(real), "inner": inner}, None, stall_s)
     try:
         descriptor = open_file(real)
     except OSError as error:

@@ -21,7 +21,7 @@ from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
 from lpw_toolkit.benchmarks.image_copier import vet_copy
-from lpw_toolkit.build.assembly import hash_source
+from lpw_toolkit.build.source_hash import hash_source
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.image_codec import decode_image
