@@ -146,8 +146,8 @@ def _number(name: str, numbered: list[tuple[int, str]], *, gaps: bool) -> ImageS
     first, last = numbered[0][0], numbered[-1][0]
     if first > _MAX_FIRST or not (gaps or last - first < _MAX_STEP * len(numbered)):
         note = (
-            f"{len(numbered)} images with the numbers {first} to {last}, which do not count frames: "
-            f"the frames are counted from 0 in this order"
+            f"{len(numbered)} images with the numbers {first} to {last}, which count no frames: "
+            f"the frames are counted from 0, in this order"
         )
         return ImageSequence(name, {i: file for i, (_, file) in enumerate(numbered)}, (note,))
     base = 0 if first == 0 else 1
