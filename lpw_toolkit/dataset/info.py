@@ -16,6 +16,7 @@ from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.names import show_name
 
 _LENGTH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_N_NOTES = 5  # of a source, in text; `lpw --json info` has all
 UNKNOWN = "—"
 
 
@@ -157,7 +158,19 @@ def _describe_sources(sources: list[dict[str, Any]]) -> dict[str, Any]:
         "n_sources": len(sources),
         "n_complete": sum(map(_is_complete, sources)),
         "troubled": [row for row in troubled if row["problems"] or not row["complete"]],
+        "noted": [
+            {"video_id": str(source.get("video_id")), "notes": notes}
+            for source in sources
+            if (notes := _list_notes(source))
+        ],
     }
+
+
+def _list_notes(source: dict[str, Any]) -> list[str]:
+    """What was odd or left out in reading a source, and did no harm."""
+    report = source.get("report")
+    found = report.get("notes") if isinstance(report, dict) else None
+    return [str(note) for note in found] if isinstance(found, list) else []
 
 
 def _is_complete(source: dict[str, Any]) -> bool:
@@ -264,7 +277,11 @@ def format_info(facts: dict[str, Any]) -> str:
         f"  {show_name(row['video_id'])}: {show_name(_format_trouble(row))}"
         for row in sources["troubled"]
     ]
-    return "\n".join([text, *troubled, "", _format_cameras(facts["cameras"])])
+    noted = [
+        f"  {show_name(row['video_id'])}: {show_name(_format_notes(row['notes']))}"
+        for row in sources["noted"]
+    ]
+    return "\n".join([text, *troubled, *noted, "", _format_cameras(facts["cameras"])])
 
 
 def format_table1(facts: dict[str, Any]) -> str:
@@ -349,6 +366,11 @@ def _format_sizes(sizes: dict[str, Any] | None) -> str:
 
 def _format_trouble(row: dict[str, Any]) -> str:
     return "; ".join([*([] if row["complete"] else ["incomplete"]), *row["problems"]])
+
+
+def _format_notes(notes: list[str]) -> str:
+    more = [f"and {len(notes) - _N_NOTES} more"] if len(notes) > _N_NOTES else []
+    return "; ".join([*notes[:_N_NOTES], *more])
 
 
 def _say(value: object) -> str:

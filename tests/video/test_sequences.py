@@ -18,8 +18,8 @@ from lpw_toolkit.video.sequences import FolderImages, describe_left_out, group_i
 from lpw_toolkit.video.sources import find_sources, locate_videos
 from lpw_toolkit.video.video import VideoReport, open_video
 
-KINDS = {".jpg": "JPEG", ".PNG": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".png": "PNG",
-         ".webp": "WEBP", ".jpeg": "JPEG", ".JPG": "JPEG"}  # fmt: skip
+KINDS = {".jpg": "JPEG", ".PNG": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF",
+         ".png": "PNG", ".webp": "WEBP", ".jpeg": "JPEG", ".JPG": "JPEG"}  # fmt: skip
 
 
 def encode(number: int, kind: str, size: tuple[int, int] = (160, 120), **options: object) -> bytes:
