@@ -111,7 +111,10 @@ class ImageCopier:
         if waiting:
             self._publish(number, np.concatenate(waiting))
         return CopiedImage(
-            *(rows[name] for name in ("width", "height", "sha256", "turned")),
+            rows["width"],
+            rows["height"],
+            rows["sha256"],
+            rows["turned"],
             dict(sorted(faults.items())),
         )
 

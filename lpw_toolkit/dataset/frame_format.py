@@ -203,7 +203,8 @@ def _read_webp_size(data: bytes, at: int) -> tuple[int, int] | None:
 
 def _webp_chunks(data: bytes, most: int) -> list[int]:
     """Where the chunks start, at most `most` of them."""
-    found, at = [], 12
+    found: list[int] = []
+    at = 12
     while at + 8 <= len(data) and len(found) < most:
         found.append(at)
         n_bytes = int.from_bytes(data[at + 4 : at + 8], "little")
