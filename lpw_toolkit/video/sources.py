@@ -18,7 +18,7 @@ import stat
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lpw_toolkit.dataset.frame_format import KINDS
 from lpw_toolkit.dataset.manifest import MANIFEST
@@ -26,7 +26,12 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
 from lpw_toolkit.files.opening import is_file
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.video.sequences import IMAGE_FOLDER, describe_files, group_images
+from lpw_toolkit.video.sequences import (
+    IMAGE_FOLDER,
+    FolderImages,
+    describe_files,
+    group_images,
+)
 from lpw_toolkit.video.source_names import (
     Claim,
     IdMaker,
@@ -216,16 +221,19 @@ class _Search:
                     self.places[entry] = Place(entry)
                 elif not is_file(entry / MANIFEST):  # the crops of a dataset are no frames
                     self._walk(entry)
-            elif entry.suffix.lower() in SUFFIXES:
-                self._take_file(entry)
             else:
                 names.append(entry.name)
-        self._take_images(folder, names)
-
-    def _take_images(self, folder: Path, names: list[str]) -> None:
         found = group_images(names)
+        for name in names:
+            suffix = PurePosixPath(name).suffix.lower()
+            # a GIF among numbered images is a preview of them
+            if suffix in SUFFIXES and not (suffix == ".gif" and found.sequences):
+                self._take_file(folder / name)
+        self._take_images(folder, names, found)
+
+    def _take_images(self, folder: Path, names: list[str], found: FolderImages) -> None:
         taken = {name for sequence in found.sequences for name in sequence.images.values()}
-        self.unused += [name for name in names if name not in taken]
+        self.unused += [n for n in names if n not in taken and folder / n not in self.places]
         for sequence in found.sequences:
             key = folder / sequence.name
             while key in self._images:

@@ -193,6 +193,14 @@ def test_images_beside_videos_are_told_and_not_read(tmp_path: Path) -> None:
     )
 
 
+def test_a_gif_is_a_video_but_among_numbered_images(tmp_path: Path) -> None:
+    write_images(tmp_path / "v" / "seq", ["a1.jpg", "a2.jpg"])
+    (tmp_path / "v" / "seq" / "preview.gif").write_bytes(b"x")
+    assert [s.relative for s in find_sources(tmp_path / "v").sources] == ["seq"]
+    (tmp_path / "v" / "film.gif").write_bytes(b"x")
+    assert [s.relative for s in find_sources(tmp_path / "v").sources] == ["film.gif"]
+
+
 def test_crops_of_a_dataset_are_no_frames(tmp_path: Path) -> None:
     write_images(tmp_path / "set" / "images" / "1", ["000001.jpg", "000002.jpg"])
     (tmp_path / "set" / "dataset.json").write_text("{}")
