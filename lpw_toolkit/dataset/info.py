@@ -161,16 +161,25 @@ def _describe_sources(sources: list[dict[str, Any]]) -> dict[str, Any]:
         "noted": [
             {"video_id": str(source.get("video_id")), "notes": notes}
             for source in sources
-            if (notes := _list_notes(source))
+            if (notes := list_notes(source))
         ],
     }
 
 
-def _list_notes(source: dict[str, Any]) -> list[str]:
-    """What was odd or left out in reading a source, and did no harm."""
+def list_notes(source: dict[str, Any]) -> list[str]:
+    """What was odd or left out in reading a source, and did no harm.
+
+    >>> list_notes({"report": {"n_duplicates": 5, "n_frames": 48, "notes": []}})
+    ['5 of 48 frames repeat the picture before them and are left out']
+    """
     report = source.get("report")
-    found = report.get("notes") if isinstance(report, dict) else None
-    return [str(note) for note in found] if isinstance(found, list) else []
+    report = report if isinstance(report, dict) else {}
+    found = report.get("notes")
+    notes = [str(note) for note in found] if isinstance(found, list) else []
+    if n_duplicates := report.get("n_duplicates"):
+        whole = f"{n_duplicates} of {report.get('n_frames')} frames"
+        notes.insert(0, f"{whole} repeat the picture before them and are left out")
+    return notes
 
 
 def _is_complete(source: dict[str, Any]) -> bool:
@@ -278,7 +287,7 @@ def format_info(facts: dict[str, Any]) -> str:
         for row in sources["troubled"]
     ]
     noted = [
-        f"  {show_name(row['video_id'])}: {show_name(_format_notes(row['notes']))}"
+        f"  {show_name(row['video_id'])}: {show_name(format_notes(row['notes']))}"
         for row in sources["noted"]
     ]
     return "\n".join([text, *troubled, *noted, "", _format_cameras(facts["cameras"])])
@@ -368,7 +377,8 @@ def _format_trouble(row: dict[str, Any]) -> str:
     return "; ".join([*([] if row["complete"] else ["incomplete"]), *row["problems"]])
 
 
-def _format_notes(notes: list[str]) -> str:
+def format_notes(notes: list[str]) -> str:
+    """The first of the notes of a source, and how many more there are."""
     more = [f"and {len(notes) - _N_NOTES} more"] if len(notes) > _N_NOTES else []
     return "; ".join([*notes[:_N_NOTES], *more])
 

@@ -255,13 +255,13 @@ class _Sender:
         cut = salvage.settle(frame)
         segment = self._judge.place(self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt)
         duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey))
-        self._judge.n_duplicates += duplicate
         slot = -1
         if self._order["images"] and self._index >= self._order["first_image"]:
             image = convert(frame, self._to_bgr, layout.shown)
             slot = self._ring.put(layout.orientation.turn(image))
         stored = layout.orientation.size(frame.width, frame.height)
-        self._ring.send("frame", self._index, pts_s, segment, duplicate, size, slot, stored)
+        sizes = (*size, *stored)
+        self._ring.send("frame", self._index, pts_s, segment, duplicate, sizes, slot)
         self._index += 1
 
 

@@ -96,10 +96,9 @@ class _ImageSender:
         segment = self._judge.place(index, pts_s, size, cut=self._cut, corrupt=False)
         self._cut = False
         duplicate = self._finder.is_duplicate(_shrink(picture))
-        self._judge.n_duplicates += duplicate
         wanted = self._order["images"] and index >= self._order["first_image"]
         slot = self._ring.put(picture) if wanted else -1
-        self._ring.send("frame", index, pts_s, segment, duplicate, size, slot, size)
+        self._ring.send("frame", index, pts_s, segment, duplicate, size * 2, slot)
 
 
 def _find_images(folder: Path, sequence: str, judge: Judge) -> dict[int, Path]:

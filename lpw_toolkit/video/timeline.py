@@ -34,7 +34,6 @@ class Judge:
         self._intervals: deque[float] = deque(maxlen=_N_INTERVALS)
         self._index = -1
         self._n_at_last_time = 1
-        self.n_duplicates = 0
         self._n_repeated = self._n_notes = 0
         self._first_repeated = ""
 
@@ -110,11 +109,6 @@ class Judge:
             )
         if self._n_notes > _MAX_SENTENCES:
             self.notes.append(f"{self._n_notes - _MAX_SENTENCES} more notes are not listed")
-        if self.n_duplicates:
-            self.notes.append(
-                f"{self.n_duplicates} of {self.n_frames} frames repeat the picture before them and "
-                f"are left out"
-            )
         if self._n_repeated:
             self.notes.append(
                 f"{self._n_repeated} frames have the time of the frame before them, first "

@@ -233,15 +233,13 @@ class VideoReader:
         pts_s: float | None,
         segment: int,
         duplicate: bool,
-        size: list[int],
+        sizes: list[int],
         slot: int,
-        stored: list[int],
     ) -> Frame:
-        width, height = size
+        width, height, *stored = sizes
         image = None if slot < 0 else self._process.picture(slot, width, height)
-        frame = Frame(
-            index, pts_s, segment, duplicate, width, height, image, (stored[0], stored[1])
-        )
+        size = stored[0], stored[1]
+        frame = Frame(index, pts_s, segment, duplicate, width, height, image, size)
         self._tally.add(frame)
         return frame
 

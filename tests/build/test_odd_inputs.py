@@ -217,3 +217,14 @@ def test_a_cut_video_keeps_the_frames_it_has(tmp_path: Path) -> None:
     assert any(
         "boxes left out, in frames that the video does not have" in r for r in result.remarks
     )
+
+
+def test_repeated_pictures_are_told_after_the_build_and_by_info(tmp_path: Path) -> None:
+    video = encode(tmp_path / "doubled.mp4", [draw_frame(i // 2) for i in range(N)])
+    boxes = write_boxes(tmp_path / "det.txt", N)
+    result = build_tracklets(build_config(video, boxes, tmp_path / "set"))
+    said = f"{N // 2} of {N} frames repeat the picture before them and are left out"
+    assert any(said in remark for remark in result.remarks)
+    dataset = open_dataset(tmp_path / "set")
+    assert dataset.manifest["sources"][0]["report"]["n_duplicates"] == N // 2
+    assert said in format_info(describe(dataset))
