@@ -204,7 +204,8 @@ class _Search:
         told = f"{len(self._beside)} folders of images beside the videos are not read ({first})"
         return [f"{told}: name such a folder alone to read it"]
 
-    def _walk(self, folder: Path) -> None:
+    def _walk(self, folder: Path, *, in_dataset: bool = False) -> None:
+        in_dataset = in_dataset or is_file(folder / MANIFEST)  # whose crops are no frames
         try:
             entries = list_folder(folder)
         except OSError as error:
@@ -219,8 +220,8 @@ class _Search:
                     self._skip(entry, "a link to a folder, which is not followed")
                 elif _is_sequence(entry):
                     self.places[entry] = Place(entry)
-                elif not is_file(entry / MANIFEST):  # the crops of a dataset are no frames
-                    self._walk(entry)
+                else:
+                    self._walk(entry, in_dataset=in_dataset)
             else:
                 names.append(entry.name)
         found = group_images(names)
@@ -229,7 +230,8 @@ class _Search:
             # a GIF among numbered images is a preview of them
             if suffix in SUFFIXES and not (suffix == ".gif" and found.sequences):
                 self._take_file(folder / name)
-        self._take_images(folder, names, found)
+        if not in_dataset:
+            self._take_images(folder, names, found)
 
     def _take_images(self, folder: Path, names: list[str], found: FolderImages) -> None:
         taken = {name for sequence in found.sequences for name in sequence.images.values()}

@@ -206,6 +206,8 @@ def test_crops_of_a_dataset_are_no_frames(tmp_path: Path) -> None:
     (tmp_path / "set" / "dataset.json").write_text("{}")
     with pytest.raises(LpwError, match="no video"):
         find_sources(tmp_path)
+    (tmp_path / "set" / "film.mp4").write_bytes(b"x")
+    assert [s.relative for s in find_sources(tmp_path).sources] == ["set/film.mp4"]
 
 
 def test_what_was_found_instead_is_shown(tmp_path: Path) -> None:
