@@ -106,7 +106,7 @@ def settings_options(function: Function) -> Function:
     heading="Detection",
     first=("weights", "boxes", "download"),
     names=CONF,
-    needs=_DETECTOR_NEEDS,
+    needs=_DETECTOR_NEEDS | {"box_geometry": "--boxes"},
 )
 @settings_options
 @option(
@@ -134,8 +134,8 @@ def settings_options(function: Function) -> Function:
 @option("--licence", heading="Notes", help="Under which licence the footage may be used.")
 @option("--consent", heading="Notes", help="The consent of the people it shows.")
 def command(options: BuildOptions) -> None:
-    """Makes a dataset from VIDEO: a folder of videos, one video, or an image sequence
-    (img1/000001.jpg).
+    """Makes a dataset from VIDEO: a folder of videos or of image sequences, one video, or one image
+    sequence (img1/000001.jpg, frame_000000.png).
 
     The same command again resumes an interrupted run. Exit code 4: some videos failed or are
     incomplete.

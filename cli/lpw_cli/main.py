@@ -137,6 +137,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 def run() -> None:
     """Entry point of the `lpw` command: exit code 0, 2 user error, 3 mismatch, 4 partial, 128 +
     signal."""
+    _read_names_as_utf8()
     guard_terminal()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -152,6 +153,15 @@ def run() -> None:
         _close_stdout()
         code = code or 2
     sys.exit(code)
+
+
+def _read_names_as_utf8() -> None:
+    """Starts again in Python's UTF-8 mode where the locale reads file names in another encoding:
+    what a dataset is called must not depend on it."""
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def _flush_stdout() -> None:

@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.benchmarks.archives.archive import FolderTree, RawTree
+from lpw_toolkit.dataset.exif import UPRIGHT
 from lpw_toolkit.dataset.image_format import (
     KIND_OF_SUFFIX,
     ImageBounds,
     ImageFaultError,
+    ImageHeader,
     read_image_header,
     vet_image,
 )
@@ -32,8 +34,10 @@ from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import atomic_write, make_folder, sync_all, write_inside
 from lpw_toolkit.progress import show_progress
 
-_PART = np.dtype([("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32")])
-_PART_SUFFIX = ".part"
+_PART = np.dtype(
+    [("row", "<i4"), ("width", "<i2"), ("height", "<i2"), ("sha256", "V32"), ("turned", "?")]
+)
+_PART_SUFFIX = ".part2"  # .part: of older versions, without `turned`
 _BATCH_IMAGES, _BATCH_BYTES = 128, 8 << 20
 _N_THREADS = 2  # the interpreter lock lets no more than that run; processes were no faster
 _MAX_SIDE_PX = 32_767  # what the column can hold
@@ -46,14 +50,16 @@ class CopiedImage:
     """Facts about the images.
 
     Attributes:
-        width, height: int16 (N,) pixels; 0 for an image with a fault.
+        width, height: int16 (N,) pixels, as displayed; 0 for an image with a fault.
         sha256: V32 (N,).
+        turned: bool (N,): stored otherwise than displayed (EXIF orientation).
         faults: row and what is wrong with it, ascending.
     """
 
     width: NDArray[np.int16]
     height: NDArray[np.int16]
     sha256: NDArray[np.void]
+    turned: NDArray[np.bool_]
     faults: dict[int, str]
 
 
@@ -105,7 +111,11 @@ class ImageCopier:
         if waiting:
             self._publish(number, np.concatenate(waiting))
         return CopiedImage(
-            rows["width"], rows["height"], rows["sha256"], dict(sorted(faults.items()))
+            rows["width"],
+            rows["height"],
+            rows["sha256"],
+            rows["turned"],
+            dict(sorted(faults.items())),
         )
 
     def _publish(self, number: int, done: NDArray[np.void]) -> None:
@@ -139,7 +149,7 @@ class ImageCopier:
             yield read
 
     def _take_batch(self, batch: Batch) -> tuple[NDArray[np.void], dict[int, str]]:
-        done: list[tuple[int, int, int, bytes]] = []
+        done: list[tuple[int, int, int, bytes, bool]] = []
         faults: dict[int, str] = {}
         bounds = ImageBounds.read()
         for row, data in batch:
@@ -149,9 +159,9 @@ class ImageCopier:
             except LpwError as error:
                 faults[row] = f"{name}: {error.got}"
                 continue
-            size = measure_image(name, data, bounds)
-            if isinstance(size, str):
-                faults[row] = f"{name}: {size}"
+            header = vet_copy(name, data, bounds)
+            if isinstance(header, str):
+                faults[row] = f"{name}: {header}"
                 continue
             if self.out:
                 path = self.paths[row]
@@ -161,7 +171,9 @@ class ImageCopier:
                     self._folders.add(folder)
                 self._held = self._held or Folder(self.out)
                 write_inside(self._held, path, data)
-            done.append((row, *size, hashlib.sha256(data).digest()))
+            sha256 = hashlib.sha256(data).digest()
+            turned = header.orientation != UPRIGHT
+            done.append((row, header.width, header.height, sha256, turned))
         return np.array(done, dtype=_PART), faults
 
     def _read(self, name: str) -> bytes:
@@ -170,10 +182,8 @@ class ImageCopier:
         return self.tree.read(name)
 
 
-def measure_image(
-    name: str, data: bytes, bounds: ImageBounds | None = None
-) -> tuple[int, int] | str:
-    """Width and height (pixels) of an encoded image, or what is wrong with it; nothing is decoded.
+def vet_copy(name: str, data: bytes, bounds: ImageBounds | None = None) -> ImageHeader | str:
+    """The header of an encoded image, or what is wrong with it; nothing is decoded.
 
     An image must be what its suffix says, whole to its end (a download that was cut off is not),
     and within the bounds of `files/limits.py`.
@@ -192,7 +202,7 @@ def measure_image(
         vet_image(data, header, bounds)
     except ImageFaultError as error:
         return str(error)
-    return header.width, header.height
+    return header
 
 
 def _load_part(file: Path, rows: NDArray[np.void]) -> bool:

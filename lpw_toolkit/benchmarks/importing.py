@@ -258,7 +258,8 @@ class _Import:
                 make_splits(self.reading.splits, self.import_table, kept),
                 SPLITS,
             )
-        dataset = close_dataset(work.out, self._facts(kept, list(copied.faults.values())))
+        notes = _describe_turned(copied, kept)
+        dataset = close_dataset(work.out, self._facts(kept, list(copied.faults.values()), notes))
         if self.config.in_place:
             remember(work.local, "images_root", self._images_root(), dataset.digest)
         work.finish()
@@ -272,7 +273,7 @@ class _Import:
             if name not in named:
                 remove_file(images / name)
 
-    def _facts(self, kept: Kept, faults: list[str]) -> dict[str, Any]:
+    def _facts(self, kept: Kept, faults: list[str], notes: list[str]) -> dict[str, Any]:
         config, facts, reading = self.config, self.reader.FACTS, self.reading
         settings = self._settings()
         settings.pop("notes")
@@ -291,7 +292,7 @@ class _Import:
                 "n_files": len(reading.extras),
                 "first": [show_name(line) for line in reading.extras[:MAX_NAMED]],
             },
-            "notes": [show_name(line) for line in reading.notes],
+            "notes": [show_name(line) for line in [*reading.notes, *notes]],
         }
         return {
             "name": config.name or facts.name,
@@ -316,6 +317,15 @@ class _Import:
         said = published_counts(self.reader.FACTS.counts, self.config.options.variant)
         published = {name: said[name] for name in dataset.manifest["counts"] if name in said}
         return ImportResult(dataset, published, remarks)
+
+
+def _describe_turned(copied: CopiedImage, kept: Kept) -> list[str]:
+    """What is to be said of images that are stored turned."""
+    n_turned = int(copied.turned[kept.rows].sum())
+    if not n_turned:
+        return []
+    turned = f"{n_turned} of {len(kept.rows)} images are stored turned (EXIF orientation)"
+    return [f"{turned}; they are read upright, and width and height are those of the upright image"]
 
 
 def _describe_splits(splits: Splits | None) -> dict[str, Any] | None:

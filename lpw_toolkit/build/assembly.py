@@ -25,19 +25,19 @@ from lpw_toolkit.build.crop_stage import (
     tracklet_id,
 )
 from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.build.source_hash import hash_source
 from lpw_toolkit.build.source_lines import list_problems, list_remarks
-from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
-from lpw_toolkit.errors import LpwError, MismatchError, OutputError, check_range
-from lpw_toolkit.files.listing import iter_files
-from lpw_toolkit.files.opening import follow_links, measure
+from lpw_toolkit.errors import LpwError, MismatchError, OutputError, check_range, option_name
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import SATURATED, Linked, link_boxes
 from lpw_toolkit.progress import show_progress
+from lpw_toolkit.video.source_names import decodable
 from lpw_toolkit.video.sources import Source, SourceList
 
 
@@ -48,6 +48,12 @@ class Notes:
     name: str | None = None
     licence: str | None = None
     consent: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, text in asdict(self).items():
+            if text is not None and decodable(text) != text:
+                got = f"{decodable(text)}, whose bytes are no UTF-8"
+                raise LpwError(option_name(name), got, "a text in UTF-8", "write it in UTF-8")
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ class DatasetBuilder:
         self.entries[source.video_id] = entry
         try:
             with _timed(self.seconds, "detect"):
-                entry |= hash_source(source.path)
+                entry |= hash_source(source.path, source.sequence)
                 detections = self.find(source, entry["sha256"], self.raise_failure)
         except OutputError:
             raise
@@ -266,7 +272,7 @@ class DatasetBuilder:
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
             facts = {
-                "name": self.chosen.notes.name or self.work.out.name,
+                "name": self.chosen.notes.name or decodable(self.work.out.name),
                 "parent": self.parent,
                 "licence": self.chosen.notes.licence,
                 "consent": self.chosen.notes.consent,
@@ -316,7 +322,7 @@ class DatasetBuilder:
         for source in self.sources.sources:
             if (
                 source.video_id in known
-                and hash_source(source.path)["sha256"] != known[source.video_id]
+                and hash_source(source.path, source.sequence)["sha256"] != known[source.video_id]
             ):
                 do = "choose another --out to build from the new one"
                 raise MismatchError(
@@ -362,31 +368,6 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[stage] += time.perf_counter() - start
-
-
-def hash_source(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a video, or of an image sequence (over names and contents in
-    order).
-
-    Errors: LpwError for what cannot be read.
-    """
-    try:
-        if path.is_file():
-            real = follow_links(path)  # a film may be a link to another disk
-            return {"bytes": measure(real), "sha256": sha256_file(real)}
-        files = [file for file in iter_files(path) if file.is_file()]
-        lines = "".join(
-            f"{sha256_file(file, 'image_bytes')} {file.relative_to(path).as_posix()}\n"
-            for file in files
-        )
-        return {
-            "bytes": sum(map(measure, files)),
-            "sha256": hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(),
-        }
-    except OSError as error:
-        raise LpwError(
-            path, describe_os_error(error), "a readable video", "check the file and its rights"
-        ) from error
 
 
 def _system_error(out: Path, error: OSError) -> LpwError:

@@ -27,6 +27,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.estimate import Announce
 from lpw_toolkit.files.opening import exists
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
+from lpw_toolkit.video.video import VideoReader
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,9 @@ def relink(config: RelinkConfig) -> BuildResult:
         boxes, times = (
             parent.read_table(f"{folder}/{name}", kind) for folder, kind in INNER_TABLES.items()
         )
-        return unpack_detections(boxes, times, parent.root / "timeline" / name)
+        found = unpack_detections(boxes, times, parent.root / "timeline" / name)
+        _refuse_other_size(source, found)
+        return found
 
     with Workspace(config.out, restart=config.restart) as work:
         return make_dataset(
@@ -194,6 +197,18 @@ def relink(config: RelinkConfig) -> BuildResult:
                 parent={"name": parent.name, "digest": str(parent.manifest.get("digest"))},
             )
         )
+
+
+def _refuse_other_size(source: Source, found: VideoDetections) -> None:
+    """Errors: LpwError where older versions, which took all pixels as square, detected frames of
+    another size."""
+    with VideoReader(source.path, sequence=source.sequence, images=False) as reader:
+        size, aspect = (reader.header.width, reader.header.height), reader.header.pixel_aspect
+    known = found.report["width"], found.report["height"]
+    if aspect is not None and size != known:
+        got = f"detections in pictures of {known[0]}x{known[1]}, whose pixels are {aspect}"
+        hint = "build from the video again"
+        raise LpwError(source.relative, got, f"{size[0]}x{size[1]}, as displayed", hint)
 
 
 def _sources_of(parent: Dataset, root: Path) -> SourceList:
@@ -215,8 +230,8 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
         raise MismatchError(
             parent.root / MANIFEST, got, "what lpw build-tracklets writes", "name another dataset"
         )
-    paths = locate_videos(root)
-    missing = [entry["path"] for entry in entries if entry["path"] not in paths]
+    places = locate_videos(root)
+    missing = [entry["path"] for entry in entries if entry["path"] not in places]
     if missing:
         got = f"no {missing[0]} ({len(missing)} of {len(entries)} videos are not there)"
         raise LpwError(
@@ -224,7 +239,7 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
         )
     sources = [
         Source(
-            path=paths[entry["path"]],
+            path=places[entry["path"]].path,
             relative=entry["path"],
             video_id=entry["video_id"],
             scene_id=entry["scene_id"],
@@ -232,6 +247,7 @@ def _sources_of(parent: Dataset, root: Path) -> SourceList:
             part="",
             named_by=entry["named_by"],
             start_s=entry["start_s"],
+            sequence=places[entry["path"]].sequence,
         )
         for entry in entries
     ]

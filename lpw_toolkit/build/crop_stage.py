@@ -181,7 +181,12 @@ class CropWriter:
         order = np.argsort(self.plan.frame_index, kind="stable")
         at = self.plan.frame_index[order]
         jobs = _Jobs(self)
-        with VideoReader(self.source.path, first_image=start) as reader, jobs:
+        with (
+            VideoReader(
+                self.source.path, sequence=self.source.sequence, first_image=start
+            ) as reader,
+            jobs,
+        ):
             for frame in reader:
                 if self.stop.is_set() or frame.index >= n_frames:
                     break
@@ -191,11 +196,23 @@ class CropWriter:
                 if frame.image is not None:
                     low, high = np.searchsorted(at, [frame.index, frame.index + 1])
                     for row in order[low:high]:
+                        self._refuse_other(int(row), frame)
                         jobs.submit(int(row), frame.image)
                 yield frame
             while start < n_frames and not self.stop.is_set():
                 self._publish(start, jobs.collect())
                 start += self.segment_frames
+
+    def _refuse_other(self, row: int, frame: Frame) -> None:
+        """Errors: LpwError for a frame of another time than the one that was detected."""
+        planned_s = self.plan.pts_s[row]
+        if not (planned_s == frame.pts_s or (np.isnan(planned_s) and frame.pts_s is None)):
+            raise LpwError(
+                f"{self.source.relative}, frame {frame.index}",
+                f"time {frame.pts_s} s",
+                f"{planned_s} s, as it was when the video was detected",
+                "an older version may have read it in another order: build from the video again",
+            )
 
     def write_crop(self, row: int, pixels: NDArray[np.uint8]) -> tuple[int, int, int, bytes, str]:
         """One crop: resize, encode, hash, write. Returns row, width, height, SHA-256 and path."""

@@ -1,6 +1,7 @@
 """What is said of the videos of a dataset after a build: problems, and what was left out."""
 
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.info import format_notes, list_notes
 from lpw_toolkit.linking.linker import explain_none
 
 
@@ -19,7 +20,8 @@ def list_remarks(dataset: Dataset) -> list[str]:
     """What was left out of each video, and why one gave no tracklets."""
     lines = []
     for entry in dataset.manifest["sources"]:
-        lines += [f"{entry['path']}: {note}" for note in entry.get("report", {}).get("notes", [])]
+        if notes := list_notes(entry):
+            lines.append(f"{entry['path']}: {format_notes(notes)}")
         if "left_out" in entry:
             lines.append(f"warning: {entry['path']}: {explain_none(entry['left_out'])}")
     return lines

@@ -310,7 +310,7 @@ class _Chunk:
                 "image-kind",
                 f"a {header.kind} file" if header else "neither JPEG nor PNG",
             )
-        if (header.width, header.height) != size:
+        if not header.has_size(*size):
             return Problem(
                 path,
                 row,

@@ -1,4 +1,5 @@
-"""Decodes images. This is the only decoder; `image_format` checks every image first."""
+"""Decodes images. This is the only decoder; `image_format` or `frame_format` checks every image
+first."""
 
 import os
 import threading
@@ -9,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.exif import turn_upright
+from lpw_toolkit.dataset.frame_format import vet_frame, without_orientation
 from lpw_toolkit.dataset.image_format import (
     ImageBounds,
     ImageFaultError,
@@ -49,16 +52,15 @@ def decode_image(
     header: ImageHeader | None = None,
     bounds: ImageBounds | None = None,
     *,
-    upright: bool = False,
     shrink: Literal[1, 2, 4, 8] = 1,
 ) -> NDArray[np.uint8]:
-    """The pixels (H, W, 3), BGR, of a JPEG or PNG file; alpha is dropped, 16 bits become 8.
+    """The pixels (H, W, 3), BGR, of a JPEG or PNG file, turned upright as its EXIF orientation
+    says; alpha is dropped, 16 bits become 8.
 
     Args:
         data: the whole file.
         header: what `read_image_header` has found in it, where that is known already.
         bounds: the bounds, where many images are decoded.
-        upright: turns the image as its EXIF orientation says; otherwise as stored.
         shrink: the image comes in 1 / `shrink` of its size, which saves a JPEG decoder most of its
             time.
 
@@ -71,10 +73,32 @@ def decode_image(
     spans = vet_image(data, header, bounds)
     if spans:
         data = without_spans(data, spans)
-    flags = _SHRUNK[shrink] | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-    with _turn.lock if header.width * header.height > _LARGE_PIXELS else _NO_TURN:
+    pixels = _decode(data, _SHRUNK[shrink], header.width * header.height)
+    return turn_upright(pixels, header.orientation)
+
+
+def decode_frame(data: bytes, header: ImageHeader) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3), BGR, upright, of an image of a sequence.
+
+    Args:
+        data: the whole file.
+        header: what `read_frame_header` has found in it.
+
+    Errors: ImageFaultError as `decode_image`.
+    """
+    spans = vet_frame(data, header)
+    stored = without_orientation(without_spans(data, spans), header)
+    pixels = _decode(stored, cv2.IMREAD_COLOR, header.width * header.height)
+    return turn_upright(pixels, header.orientation)
+
+
+def _decode(data: bytes, flags: int, n_pixels: int) -> NDArray[np.uint8]:
+    """The pixels as they are stored. Errors: ImageFaultError."""
+    with _turn.lock if n_pixels > _LARGE_PIXELS else _NO_TURN:
         try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            pixels = cv2.imdecode(
+                np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION
+            )
         except cv2.error as error:
             lacks_memory = error.code == cv2.Error.StsNoMem
             got = (

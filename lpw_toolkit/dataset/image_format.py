@@ -1,4 +1,4 @@
-"""Kind and size of an encoded image, read from its bytes before anything is decoded.
+"""Kind, size and orientation of an encoded image, read from its bytes before anything is decoded.
 
     first bytes --read_image_header--> kind, width, height
     all bytes   --vet_image----------> within the bounds and whole, or an ImageFaultError
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from lpw_toolkit.dataset.exif import EXIF_START, UPRIGHT, read_orientation, swaps_sides
 from lpw_toolkit.errors import OverLimitError
 from lpw_toolkit.files.limits import explain_limit, limit
 
@@ -24,6 +25,7 @@ _STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length: TEM, RST0-
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # DHT, JPG, DAC lie among them
 _SEQUENTIAL = {0xC0, 0xC1}  # frames of which one scan of all components is decoded as it is read
 _START_OF_SCAN, _END_OF_IMAGE, _START_OF_IMAGE = 0xDA, 0xD9, 0xD8
+_APP1 = 0xE1  # where EXIF lies
 _SEGMENTS = {*range(0xC0, 0xFF)} - _FRAMES - _STANDALONE - {_START_OF_SCAN, _END_OF_IMAGE}
 _LEAST_SCAN_BYTES = 10  # the header of a scan of one component
 #: Where libjpeg, within or behind the data of a scan, sees its next marker.
@@ -40,16 +42,27 @@ Span = tuple[int, int]
 
 @dataclass(slots=True)
 class ImageHeader:
-    """What an image says of itself: kind, width and height (pixels).
+    """What an image says of itself.
 
     Attributes:
+        kind: `JPEG` or `PNG`.
+        width, height: pixels, as displayed.
         frame_at: where the frame header of a JPEG stands; 0 for a PNG.
+        orientation: EXIF orientation 1-8: how the stored pixels are turned to be displayed.
     """
 
     kind: str
     width: int
     height: int
     frame_at: int = field(default=0, compare=False, repr=False)
+    orientation: int = field(default=UPRIGHT, compare=False, repr=False)
+
+    def has_size(self, width: int, height: int) -> bool:
+        """Whether it is displayed in that size, or stored in it: older versions recorded the size
+        that is stored."""
+        if (self.width, self.height) == (width, height):
+            return True
+        return swaps_sides(self.orientation) and (self.height, self.width) == (width, height)
 
 
 class ImageFaultError(ValueError):
@@ -95,32 +108,39 @@ def read_image_header(data: bytes) -> ImageHeader | None:
     Source: ITU-T T.81 (JPEG) section B.1.1 and B.2.2, W3C PNG section 11.2.2.
     """
     if data.startswith(b"\xff\xd8\xff"):
-        at = _find_frame(data)
+        at, exif_at = _find_frame(data)
         if not at:
             return None
-        return ImageHeader(
-            JPEG, data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6], at
-        )
+        width, height = data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6]
+        orientation = read_orientation(_segment(data, exif_at)) if exif_at else UPRIGHT
+        return _lay(JPEG, (width, height), orientation, at)
     if data.startswith(_PNG_START) and len(data) >= 24:
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        return ImageHeader(PNG, width, height)
+        return _lay(PNG, (width, height), _find_png_orientation(data))
     return None
 
 
-def _find_frame(data: bytes) -> int:
-    """Where the first start-of-frame marker of a JPEG stands, 9 bytes of it at least; 0 for
-    none."""
-    at, last = 2, len(data) - 9
+def _lay(kind: str, stored: tuple[int, int], orientation: int, frame_at: int = 0) -> ImageHeader:
+    width, height = stored[::-1] if swaps_sides(orientation) else stored
+    return ImageHeader(kind, width, height, frame_at, orientation)
+
+
+def _find_frame(data: bytes) -> tuple[int, int]:
+    """Where the first start-of-frame marker of a JPEG stands, 9 bytes of it at least, and the
+    first EXIF before it; 0 for none."""
+    at, last, exif_at = 2, len(data) - 9, 0
     for _ in range(_MAX_HEADER_STEPS):
         if at > last or data[at] != 0xFF:
-            return 0
+            return 0, 0
         marker = data[at + 1]
         if marker in _FRAMES:
-            return at
+            return at, exif_at
         if marker in _SEGMENTS:
             n_bytes = data[at + 2] << 8 | data[at + 3]
             if n_bytes < 2:
-                return 0
+                return 0, 0
+            if marker == _APP1 and not exif_at and data.startswith(EXIF_START, at + 4):
+                exif_at = at
             at += 2 + n_bytes
         elif marker == 0xFF:  # a fill byte
             at += 1
@@ -129,8 +149,28 @@ def _find_frame(data: bytes) -> int:
         # a scan or the end before any frame, or a reserved marker: libjpeg stops there, or skips it
         # otherwise
         else:
-            return 0
-    return 0
+            return 0, 0
+    return 0, 0
+
+
+def _segment(data: bytes, at: int) -> bytes:
+    """The TIFF structure in the EXIF segment of a JPEG whose marker stands at `at`."""
+    return data[at + 4 + len(EXIF_START) : at + 2 + (data[at + 2] << 8 | data[at + 3])]
+
+
+def _find_png_orientation(data: bytes) -> int:
+    """Of the first eXIf chunk of a PNG; upright where there is none. Source: PNG section 11.3.4."""
+    if data.find(b"eXIf") < 0:
+        return UPRIGHT
+    at = 8
+    for _ in range(_MAX_HEADER_STEPS):
+        stop = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data.startswith(b"eXIf", at + 4):
+            return read_orientation(data[at + 8 : stop - 4])
+        if stop > len(data):
+            break
+        at = stop
+    return UPRIGHT
 
 
 def vet_image(data: bytes, header: ImageHeader, bounds: ImageBounds | None = None) -> list[Span]:

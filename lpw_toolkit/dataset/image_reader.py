@@ -153,8 +153,8 @@ class ImageReader:
     def decode(
         self, row: int, size_px: tuple[int, int] | None = None, out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
-        """The pixels (H, W, 3) of row `row`, RGB; stretched to `size_px` (height, width) where it
-        is given.
+        """The pixels (H, W, 3) of row `row`, RGB, upright; stretched to `size_px` (height, width)
+        where it is given.
 
         Args:
             out: array of that shape that takes them.
@@ -167,7 +167,7 @@ class ImageReader:
             data
         )  # before decoding: a header may claim 60,000 x 60,000 pixels
         size = int(self._widths[row]), int(self._heights[row])
-        if header is None or (header.width, header.height) != size:
+        if header is None or not header.has_size(*size):
             self._verify(row, data)
             got = f"{header.width}x{header.height} pixels" if header else "neither JPEG nor PNG"
             raise self._refuse(row, got, f"an image of {size[0]}x{size[1]}")
@@ -176,7 +176,8 @@ class ImageReader:
         except ImageFaultError as error:
             self._verify(row, data)
             raise self._refuse(row, str(error), "a JPEG or PNG image") from error
-        pixels = resize(pixels, size_px)
+        # rows of older versions may have the size before an image was turned
+        pixels = resize(pixels, size_px if out is None else (out.shape[0], out.shape[1]))
         return np.asarray(
             cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels if out is None else out),
             dtype=np.uint8,

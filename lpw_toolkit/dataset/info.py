@@ -16,6 +16,7 @@ from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.names import show_name
 
 _LENGTH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_N_NOTES = 5  # of a source, in text; `lpw --json info` has all
 UNKNOWN = "—"
 
 
@@ -157,7 +158,28 @@ def _describe_sources(sources: list[dict[str, Any]]) -> dict[str, Any]:
         "n_sources": len(sources),
         "n_complete": sum(map(_is_complete, sources)),
         "troubled": [row for row in troubled if row["problems"] or not row["complete"]],
+        "noted": [
+            {"video_id": str(source.get("video_id")), "notes": notes}
+            for source in sources
+            if (notes := list_notes(source))
+        ],
     }
+
+
+def list_notes(source: dict[str, Any]) -> list[str]:
+    """What was odd or left out in reading a source, and did no harm.
+
+    >>> list_notes({"report": {"n_duplicates": 5, "n_frames": 48, "notes": []}})
+    ['5 of 48 frames repeat the picture before them and are left out']
+    """
+    report = source.get("report")
+    report = report if isinstance(report, dict) else {}
+    found = report.get("notes")
+    notes = [str(note) for note in found] if isinstance(found, list) else []
+    if n_duplicates := report.get("n_duplicates"):
+        whole = f"{n_duplicates} of {report.get('n_frames')} frames"
+        notes.insert(0, f"{whole} repeat the picture before them and are left out")
+    return notes
 
 
 def _is_complete(source: dict[str, Any]) -> bool:
@@ -264,7 +286,11 @@ def format_info(facts: dict[str, Any]) -> str:
         f"  {show_name(row['video_id'])}: {show_name(_format_trouble(row))}"
         for row in sources["troubled"]
     ]
-    return "\n".join([text, *troubled, "", _format_cameras(facts["cameras"])])
+    noted = [
+        f"  {show_name(row['video_id'])}: {show_name(format_notes(row['notes']))}"
+        for row in sources["noted"]
+    ]
+    return "\n".join([text, *troubled, *noted, "", _format_cameras(facts["cameras"])])
 
 
 def format_table1(facts: dict[str, Any]) -> str:
@@ -349,6 +375,12 @@ def _format_sizes(sizes: dict[str, Any] | None) -> str:
 
 def _format_trouble(row: dict[str, Any]) -> str:
     return "; ".join([*([] if row["complete"] else ["incomplete"]), *row["problems"]])
+
+
+def format_notes(notes: list[str]) -> str:
+    """The first of the notes of a source, and how many more there are."""
+    more = [f"and {len(notes) - _N_NOTES} more"] if len(notes) > _N_NOTES else []
+    return "; ".join([*notes[:_N_NOTES], *more])
 
 
 def _say(value: object) -> str:

@@ -8,7 +8,7 @@ detector settings and this module).
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from lpw_toolkit.video.video import Frame, VideoReader
 
 #: Counts up when the same video and settings would give other rows.
 DETECTING_VERSION = 2
+#: Counts up when a video at fault is read otherwise: what was kept of it before is not found again,
+#: and the rows of sound videos stay the same.
+_READING_VERSION = 2
 _REPORT = b"lpw_report"
 
 
@@ -80,20 +83,62 @@ def detect_video(
     if detector.needs_images:  # without a network there is nothing to save
         run.load_parts()
     with (
-        VideoReader(source.path, first_image=run.start, images=detector.needs_images) as reader,
+        VideoReader(
+            source.path,
+            sequence=source.sequence,
+            first_image=run.start,
+            images=detector.needs_images,
+        ) as reader,
         show_progress(f"detect {source.video_id}", reader.report.n_declared, "frames") as progress,
     ):
         wanted = run.iter_wanted(reader, progress, check)
+        takes_stored = getattr(detector, "takes_stored", lambda _: False)(source)
         for first in islice(
             wanted, 1
         ):  # none where only the last step of an earlier run is missing
-            for index, boxes in detector.detect(chain([first], wanted), source):
+            frames = chain([first], wanted)
+            found = (
+                _detect_stored(detector, frames, source)
+                if takes_stored
+                else detector.detect(frames, source)
+            )
+            for index, boxes in found:
                 run.add(index, boxes)
             run.flush()
         report = json.loads(json.dumps(asdict(reader.report), sort_keys=True))
         report["notes"] += getattr(detector, "remarks", {}).get(source.video_id, [])
     timeline = run.timeline()
+    _describe_pixels(report, stored_boxes=takes_stored)
     return VideoDetections(_with_times(run.detections(), timeline), timeline, report, key)
+
+
+def _detect_stored(
+    detector: Detector, frames: Iterator[Frame], source: Source
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Saved boxes that were made on pictures as they are stored, stretched as these are."""
+    scales: dict[int, NDArray[np.float32]] = {}
+
+    def iter_stored() -> Iterator[Frame]:
+        for frame in frames:
+            width, height = frame.stored
+            if not frame.duplicate:
+                x, y = frame.width / width, frame.height / height
+                scales[frame.index] = np.array([x, y, x, y, 1], np.float32)
+            yield replace(frame, width=width, height=height)
+
+    for index, boxes in detector.detect(iter_stored(), source):
+        yield index, boxes * scales.pop(index)
+
+
+def _describe_pixels(report: dict[str, Any], *, stored_boxes: bool) -> None:
+    """Says in the report of a video which pixels saved boxes count; nothing of square ones."""
+    if report["pixel_aspect"] is None:
+        del report["pixel_aspect"]
+    elif stored_boxes:
+        report["notes"].append(
+            "the saved boxes are taken as pixels of the stored pictures and stretched with them; "
+            "--box-geometry display takes them as they are"
+        )
 
 
 @dataclass
@@ -112,7 +157,7 @@ class _Run:
             self.start += self.step
 
     def _part(self, start: int) -> Path:
-        return self.parts / f"detections-{start:09d}.parquet"
+        return self.parts / f"detections-{start:09d}.{_READING_VERSION}.parquet"
 
     def iter_wanted(
         self, reader: VideoReader, progress: Progress, check: Callable[[], None]
@@ -229,8 +274,8 @@ def unpack_detections(boxes: pa.Table, times: pa.Table, thing: Path) -> VideoDet
 
 @dataclass(frozen=True)
 class DetectionStore:
-    """The user's cache of raw detections: `<folder>/<key>.parquet` with its timeline; None keeps
-    nothing."""
+    """The user's cache of raw detections: `<folder>/<key>.<version>.parquet` with its timeline;
+    None keeps nothing."""
 
     folder: Path | None
 
@@ -256,4 +301,5 @@ class DetectionStore:
 
     def _files(self, key: str) -> tuple[Path, Path]:
         folder = self.folder or Path()
-        return folder / f"{key}.parquet", folder / f"{key}.timeline.parquet"
+        name = f"{key}.{_READING_VERSION}"
+        return folder / f"{name}.parquet", folder / f"{name}.timeline.parquet"

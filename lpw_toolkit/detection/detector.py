@@ -53,6 +53,9 @@ class DetectorOptions:
         runtime: auto | torch | openvino | onnxruntime.
         threads: inference threads; None is one per processor.
         download: allow the download of missing official weights.
+        box_geometry: what saved boxes count where pixels are not square: auto | stored | display;
+            auto is stored for MOT text, as OpenCV and ffmpeg give pictures, and display for
+            Parquet.
     """
 
     weights: str | None = None
@@ -69,6 +72,7 @@ class DetectorOptions:
     runtime: str = "auto"
     threads: int | None = None
     download: bool = False
+    box_geometry: str = "auto"
 
 
 class VideoLike(Protocol):
@@ -93,6 +97,9 @@ class Detector(Protocol):
             reused.
         notes: what was chosen for the user, one line each.
         startup_s: seconds spent on loading and conversion so far; no setting.
+
+    A detector of saved boxes may also have `takes_stored(video)`: whether the boxes of a video
+    count pixels of the stored pictures, before pixels were made square.
 
     A detector that does not read images may also have `remarks`: for each video id what was left
     out, one line each. They are recorded with the video.
@@ -142,7 +149,9 @@ def open_detector(name: str | None, options: DetectorOptions) -> Detector:
     check_options(options)
     detector = cast(Detector, module.open_detector(options))
     if detector.needs_images:
-        _refuse_given(options, _SAVED, f"beside detector {name}, which reads the images")
+        _refuse_given(
+            options, (*_SAVED, "box_geometry"), f"beside detector {name}, which reads the images"
+        )
     return detector
 
 

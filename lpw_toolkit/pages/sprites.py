@@ -1,7 +1,7 @@
 """One strip of small crops per tracklet: evenly sampled, side by side in one JPEG."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -79,14 +79,14 @@ def tile_width(rows: list[dict[str, int]]) -> int:
     return int(np.clip(round(TILE_HEIGHT_PX * shape), _MIN_TILE_PX, _MAX_TILE_PX))
 
 
-def read_crop(dataset: Dataset, row: dict[str, object]) -> Image:
+def read_crop(dataset: Dataset, row: dict[str, Any]) -> Image:
     """The pixels (H, W, 3), BGR, of one row, at least as high as a tile where the crop is. Errors:
     CorruptCropError."""
-    path, size = str(row["image"]["path"]), (row["width"], row["height"])  # type: ignore[index]
-    data = dataset.read_image(path, bytes(row["sha256"]))  # type: ignore[call-overload]
+    path, size = str(row["image"]["path"]), (row["width"], row["height"])
+    data = dataset.read_image(path, bytes(row["sha256"]))
     header = read_image_header(data)
     do = "restore the file or build the dataset again"
-    if header is None or (header.width, header.height) != size:
+    if header is None or not header.has_size(*size):
         got = "no JPEG or PNG" if header is None else f"{header.width} x {header.height} px"
         raise CorruptCropError(dataset.image_file(path), got, f"{size[0]} x {size[1]} px", do)
     try:

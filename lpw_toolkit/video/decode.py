@@ -2,6 +2,7 @@
 
 import bisect
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -18,10 +19,17 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video.bytes import find_missing_bytes
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.orientation import Orientation, orientation_of
+from lpw_toolkit.video.pixel_aspect import (
+    SQUARE,
+    PixelAspects,
+    displayed_size,
+    show_aspect,
+    usable_aspect,
+)
 from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
 from lpw_toolkit.video.timeline import Judge
 
-FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf"
+FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,gif,h264,hevc"
 _OPTIONS = {
     "format_whitelist": FORMATS,
     "protocol_whitelist": "file",
@@ -34,8 +42,7 @@ _TAGS: dict[str, Any] = (
 )
 _DO = "copy or convert it again"
 _MAX_DEMUX_ERRORS = 1000
-_N_REORDER = 4
-_JUMP_S = 1.0
+_RAW = ("h264", "hevc")  # streams without a container have no times
 
 
 def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
@@ -45,14 +52,16 @@ def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     salvage = _Salvage(container, stream, judge, order["n_threads"])
     judge.nominal_s = float(1 / stream.average_rate) if stream.average_rate else None
     sender = _Sender(order, ring, judge)
-    first: VideoFrame | None = None
-    for frame in _in_presentation_order(salvage.frames()):
-        if first is None:
-            first = frame
-            ring.send("header", _describe(container, stream, frame, order["n_threads"]))
-        sender.deliver(frame, salvage)
-    if first is None:
+    # In the order of the decoder, whatever the clock says: boxes made elsewhere count frames so.
+    for frame, declared in salvage.frames():
+        layout = sender.lay(frame, declared)
+        if not judge.n_frames:
+            ring.send("header", _describe(container, stream, layout, order["n_threads"]))
+        sender.deliver(frame, layout, salvage)
+    if not judge.n_frames:
         raise LpwError("", "no picture that can be decoded", "at least one frame", _DO)
+    if container.format.name in _RAW:
+        judge.note("a stream without a container: its frames have no times")
     salvage.settle(None)
     salvage.tell_foreign()
     _check_complete(order["source"], container, stream, judge)
@@ -112,14 +121,17 @@ class _Salvage:
         self._n_marked = 0
         self._n_foreign = 0
         self._cut_now = False
+        self._aspects = PixelAspects(stream)
 
-    def frames(self) -> Iterator[VideoFrame]:
-        """Every frame that the decoder gives."""
+    def frames(self) -> Iterator[tuple[VideoFrame, Fraction | None]]:
+        """Every frame that the decoder gives, with its pixel aspect as declared."""
         for packet in self._packets():
+            self._aspects.feed(packet)
             if packet.is_corrupt:
                 self._n_marked += 1
                 self._remember(packet.pts)
-            yield from self._decode(packet)
+            for frame in self._decode(packet):
+                yield frame, self._aspects.of(frame)
 
     def settle(self, frame: VideoFrame | None) -> bool:
         """True if something was lost before `frame` (None: the end); tells the judge what."""
@@ -185,28 +197,19 @@ class _Salvage:
             self._remember(packet.pts)
 
 
-def _in_presentation_order(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    """Mends decoders that give a frame up to 4 places late; a clock that is set back starts
-    anew."""
-    held: list[VideoFrame] = []
-    for frame in frames:
-        step = (
-            _JUMP_S
-            if frame.pts is None or not held or held[-1].pts is None
-            else _seconds_back(held[-1], frame)
-        )
-        if step >= _JUMP_S:
-            yield from held
-            held = []
-        bisect.insort(held, frame, key=lambda f: -1 if f.pts is None else f.pts)
-        if len(held) > _N_REORDER or frame.pts is None:
-            yield held.pop(0)
-    yield from held
+@dataclass(frozen=True)
+class _Layout:
+    """How a stored frame is displayed.
 
+    Args:
+        orientation: how it is turned.
+        aspect: width over height of a stored pixel.
+        shown: (width, height) before it is turned.
+    """
 
-def _seconds_back(latest: VideoFrame, frame: VideoFrame) -> float:
-    latest_s, frame_s = (exact_seconds(f.pts, f.time_base) for f in (latest, frame))
-    return 0.0 if latest_s is None or frame_s is None else latest_s - frame_s
+    orientation: Orientation
+    aspect: Fraction
+    shown: tuple[int, int]
 
 
 class _Sender:
@@ -217,31 +220,48 @@ class _Sender:
         self._finder = DuplicateFinder()
         self._to_bgr, self._to_grey = VideoReformatter(), VideoReformatter()
         self._index = 0
-        self._orientation: tuple[tuple[int, int, int], Orientation] | None = None
+        self._layout: tuple[tuple[object, ...], _Layout] | None = None
 
-    def _orient(self, frame: VideoFrame) -> Orientation:
-        """Asks the frame itself only where its kind changes: PyAV keeps a frame whose side data was
-        looked at."""
-        kind = frame.width, frame.height, frame.rotation
-        if self._orientation is None or self._orientation[0] != kind:
-            self._orientation = kind, orientation_of(frame)
-        return self._orientation[1]
+    def lay(self, frame: VideoFrame, declared: Fraction | None) -> _Layout:
+        """How a frame is displayed. Asks the frame itself only where its kind changes: PyAV keeps a
+        frame whose side data was looked at."""
+        kind = frame.width, frame.height, frame.rotation, declared
+        if self._layout is None or self._layout[0] != kind:
+            _check_size(frame.width, frame.height)
+            aspect = self._choose_aspect(declared, frame.width, frame.height)
+            shown = displayed_size(aspect, frame.width, frame.height)
+            self._layout = kind, _Layout(orientation_of(frame), aspect, shown)
+        return self._layout[1]
 
-    def deliver(self, frame: VideoFrame, salvage: _Salvage) -> None:
+    def _choose_aspect(self, declared: Fraction | None, width: int, height: int) -> Fraction:
+        aspect = usable_aspect(declared, width, height)
+        if aspect is None and declared is not None:
+            self._judge.note(
+                f"frame {self._index}: declares pixels of {show_aspect(declared)}, which are taken "
+                f"as square"
+            )
+        elif aspect is not None and aspect != SQUARE:
+            shown_width, shown_height = displayed_size(aspect, width, height)
+            self._judge.note(
+                f"frame {self._index}: pixels of {show_aspect(aspect)}: pictures stored as "
+                f"{width}x{height} are read as {shown_width}x{shown_height}"
+            )
+        return aspect or SQUARE
+
+    def deliver(self, frame: VideoFrame, layout: _Layout, salvage: _Salvage) -> None:
         """Sends one frame."""
-        _check_size(frame.width, frame.height)
-        orientation = self._orient(frame)
-        size = orientation.size(frame.width, frame.height)
+        size = layout.orientation.size(*layout.shown)
         pts_s = exact_seconds(frame.pts, frame.time_base)
         cut = salvage.settle(frame)
-        segment, repeated = self._judge.place(
-            self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt
-        )
-        duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey)) or repeated
+        segment = self._judge.place(self._index, pts_s, size, cut=cut, corrupt=frame.is_corrupt)
+        duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey))
         slot = -1
         if self._order["images"] and self._index >= self._order["first_image"]:
-            slot = self._ring.put(orientation.turn(convert(frame, self._to_bgr)))
-        self._ring.send("frame", self._index, pts_s, segment, duplicate, size, slot)
+            image = convert(frame, self._to_bgr, layout.shown)
+            slot = self._ring.put(layout.orientation.turn(image))
+        stored = layout.orientation.size(frame.width, frame.height)
+        sizes = (*size, *stored)
+        self._ring.send("frame", self._index, pts_s, segment, duplicate, sizes, slot)
         self._index += 1
 
 
@@ -252,10 +272,16 @@ def exact_seconds(pts: int | None, time_base: Fraction | None) -> float | None:
     return pts * time_base.numerator / time_base.denominator
 
 
-def convert(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR of a frame in stored orientation, colour matrix and range as the stream
-    says."""
-    bgr = reformatter.reformat(frame, format="bgr24", interpolation="POINT", threads=1)
+def convert(
+    frame: VideoFrame, reformatter: VideoReformatter, shown: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """(H, W, 3) BGR of a frame in stored orientation and square pixels, colour matrix and range as
+    the stream says."""
+    width, height = shown
+    kind = "POINT" if shown == (frame.width, frame.height) else "BICUBIC"
+    bgr = reformatter.reformat(
+        frame, width=width, height=height, format="bgr24", interpolation=kind, threads=1
+    )
     return _rows(bgr)[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
 
 
@@ -275,16 +301,16 @@ def _rows(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def _describe(
-    container: InputContainer, stream: VideoStream, frame: VideoFrame, n_threads: int
+    container: InputContainer, stream: VideoStream, layout: _Layout, n_threads: int
 ) -> dict[str, Any]:
-    orientation: Orientation = orientation_of(frame)
-    width, height = orientation.size(frame.width, frame.height)
+    width, height = layout.orientation.size(*layout.shown)
     return {
         "container": container.format.name,
         "codec": stream.codec_context.name,
         "width": width,
         "height": height,
-        "rotation": orientation.degrees,
+        "rotation": layout.orientation.degrees,
+        "pixel_aspect": None if layout.aspect == SQUARE else show_aspect(layout.aspect),
         "rate_hz": float(stream.average_rate) if stream.average_rate else None,
         "n_declared": stream.frames or None,
         "duration_s": _declared_duration_s(container, stream),
@@ -318,16 +344,12 @@ def _check_complete(
     if stream.frames and stream.frames != judge.n_frames:
         judge.note(f"the header declares {stream.frames} frames, the decoder gave {judge.n_frames}")
     duration_s, usual_s = _declared_duration_s(container, stream), judge.interval_s()
+    end_s = judge.end_s()
     # AVI has no duration of its own, only the number of frames, and that is the number that lies.
-    if (
-        duration_s is None
-        or usual_s is None
-        or judge.last_pts_s is None
-        or container.format.name == "avi"
-    ):
+    if duration_s is None or usual_s is None or end_s is None or container.format.name == "avi":
         return
     start_s = exact_seconds(stream.start_time, stream.time_base) or 0.0
-    short_s = start_s + duration_s - judge.last_pts_s - usual_s
+    short_s = start_s + duration_s - end_s
     if short_s > max(3 * usual_s, 0.1):
         judge.problem(
             f"{judge.where()}: the header declares {duration_s:.3f} s; the last {short_s:.3f} s "

@@ -1,4 +1,5 @@
-"""An image sequence (`img1/000001.jpg` …, as MOT Challenge lays it out) as frames."""
+"""An image sequence as frames: the images of a folder in the order of the numbers in their names
+(`sequences`)."""
 
 import configparser
 from pathlib import Path
@@ -8,29 +9,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.image_codec import decode_image
-from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header
+from lpw_toolkit.dataset.frame_format import KINDS, read_frame_header
+from lpw_toolkit.dataset.image_codec import decode_frame
+from lpw_toolkit.dataset.image_format import ImageFaultError
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import Folder, read_bytes
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.ring import MAX_PIXELS, MAX_SIDE_PX, Ring
+from lpw_toolkit.video.sequences import (
+    IMAGE_FOLDER,
+    describe_files,
+    describe_left_out,
+    group_images,
+)
 from lpw_toolkit.video.timeline import Judge
-
-SUFFIXES = (".jpg", ".jpeg", ".png")
-_FOLDER = "img1"
 
 
 def deliver_images(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
-    """Reads the sequence in `order["folder"]` and sends header, frames and end.
+    """Reads the sequence `order["sequence"]` in `order["folder"]` and sends header, frames and end.
 
     The frame index is the number in the file name minus 1 (a sequence that has a number 0 starts at
     index 0), so that it stays that of the annotations where an image is missing or cannot be read.
     """
     cv2.setNumThreads(1)
     root = Path(order["folder"])
-    images = _number_images(root / _FOLDER, judge)
+    images = _find_images(root / order["inner"], order["sequence"], judge)
     rate_hz, n_declared = _read_seqinfo(root / "seqinfo.ini", judge)
     sender = _ImageSender(order, ring, judge, rate_hz)
     described, before = False, next(iter(images)) - 1
@@ -87,48 +92,41 @@ class _ImageSender:
         """Sends one (H, W, 3) image."""
         height, width = picture.shape[:2]
         pts_s = None if self._rate_hz is None else index / self._rate_hz
-        segment, _ = self._judge.place(index, pts_s, (width, height), cut=self._cut, corrupt=False)
+        size = width, height
+        segment = self._judge.place(index, pts_s, size, cut=self._cut, corrupt=False)
         self._cut = False
         duplicate = self._finder.is_duplicate(_shrink(picture))
         wanted = self._order["images"] and index >= self._order["first_image"]
         slot = self._ring.put(picture) if wanted else -1
-        self._ring.send("frame", index, pts_s, segment, duplicate, (width, height), slot)
+        self._ring.send("frame", index, pts_s, segment, duplicate, size * 2, slot)
 
 
-def _number_images(folder: Path, judge: Judge) -> dict[int, Path]:
-    """Index -> image, in order of the numbers in the names."""
-    numbers: dict[int, Path] = {}
+def _find_images(folder: Path, sequence: str, judge: Judge) -> dict[int, Path]:
+    """Index -> image, in order, of one sequence in `folder`. Errors: LpwError."""
+    place = f"{folder.name}/" if folder.name == IMAGE_FOLDER else ""
     try:
-        entries = list_folder(folder)
+        names = [path.name for path in list_folder(folder)]
     except OSError as error:
         raise LpwError(
             "",
-            f"an img1/ that cannot be listed ({describe_os_error(error)})",
+            f"a folder {place}that cannot be listed ({describe_os_error(error)})",
             "a folder",
             "check it",
         ) from error
-    for path in entries:
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-            continue
-        if not path.stem.isdecimal() or len(path.stem) > 9:
-            shown = path.name.encode("utf-8", "backslashreplace").decode()
-            judge.note(f"img1/{shown} has no number for a name and is left out")
-        elif int(path.stem) in numbers:
-            other = numbers[int(path.stem)].name
-            raise LpwError(
-                "",
-                f"{path.name} and {other} in img1/, one number",
-                "one image per frame",
-                "remove one",
-            )
-        else:
-            numbers[int(path.stem)] = path
-    if not numbers:
+    found = group_images(names)
+    for line in describe_left_out(found):
+        judge.note(f"{place}{line}")
+    chosen = next((each for each in found.sequences if each.name == sequence), None)
+    if chosen is None:
+        got = f"a folder {place}without numbered images" + describe_files(names)
         raise LpwError(
-            "", "an img1/ without numbered images", "img1/000001.jpg …", "name a folder with images"
+            "", got, f"img1/000001.jpg … or frame_000001.png … ({KINDS})", "name another folder"
         )
-    first = 0 if 0 in numbers else 1
-    return {number - first: numbers[number] for number in sorted(numbers)}
+    if chosen.fault is not None:
+        raise LpwError("", f"{place}{chosen.fault}", "one image per frame", "remove one")
+    for note in chosen.notes:
+        judge.note(note)
+    return {index: folder / name for index, name in chosen.images.items()}
 
 
 def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
@@ -157,7 +155,7 @@ def _read_seqinfo(path: Path, judge: Judge) -> tuple[float | None, int | None]:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) BGR of a JPEG or PNG, as displayed; it is vetted before it is decoded. Errors:
+    """(H, W, 3) BGR of an image, as displayed; it is vetted before it is decoded. Errors:
     LpwError."""
     try:
         data = read_bytes(path, "image_bytes")
@@ -165,16 +163,16 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
         raise LpwError(
             path.name, f"unreadable ({describe_os_error(error)})", "an image", "check it"
         ) from error
-    header = read_image_header(data)
+    header = read_frame_header(data)
     if header is None:
-        raise LpwError(path.name, "no image that can be read", "JPEG or PNG", "copy it again")
+        raise LpwError(path.name, "no image that can be read", KINDS, "copy it again")
     width, height = header.width, header.height
     if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
         raise LpwError(
             path.name, f"declared as {width}x{height} pixels", "a sane size", "replace it"
         )
     try:
-        return decode_image(data, header, upright=True)
+        return decode_frame(data, header)
     except ImageFaultError as error:
         raise LpwError(path.name, str(error), "a whole image", "copy it again") from error
 
@@ -196,6 +194,7 @@ def _describe(
         "width": picture.shape[1],
         "height": picture.shape[0],
         "rotation": 0,
+        "pixel_aspect": None,
         "rate_hz": rate_hz,
         "n_declared": n_declared,
         "duration_s": None if rate_hz is None or n_declared is None else n_declared / rate_hz,

@@ -253,7 +253,17 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def decodable(name: str) -> str:
+    """`name` as a table, JSON and every terminal takes it: bytes that are no UTF-8 as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def printable(name: str) -> str:
-    """`name` with bytes that are no UTF-8 and control characters written as escapes."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    r"""`name` with bytes that are no UTF-8, control characters and backslashes written as escapes,
+    so that no two names look alike.
+
+    >>> printable("view\\1\n.mp4")
+    'view\\\\1\\n.mp4'
+    """
+    text = decodable(name.replace("\\", "\\\\"))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -18,11 +18,20 @@ import stat
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from lpw_toolkit.dataset.frame_format import KINDS
+from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
+from lpw_toolkit.files.opening import is_file
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.video.sequences import (
+    IMAGE_FOLDER,
+    FolderImages,
+    describe_files,
+    group_images,
+)
 from lpw_toolkit.video.source_names import (
     Claim,
     IdMaker,
@@ -31,11 +40,12 @@ from lpw_toolkit.video.source_names import (
     printable,
     read_cameras,
 )
-from lpw_toolkit.video.video import IMAGE_FOLDER, VideoReader
+from lpw_toolkit.video.video import VideoReader
 
 SUFFIXES = (
     *(".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts"),
-    *(".mpg", ".mpeg", ".flv", ".wmv", ".asf"),
+    *(".mpg", ".mpeg", ".flv", ".wmv", ".asf", ".3gp", ".3g2", ".gif"),
+    *(".h264", ".264", ".hevc", ".h265", ".265"),
 )
 WAYS = (
     "name each file's scene and camera by its path (scen1/view2.mp4), by --layout "
@@ -60,6 +70,7 @@ class Source:
         part: what tells files of one camera apart; empty where the file is the whole recording.
         named_by: `path`, `layout`, `cameras.csv` or `own camera`.
         start_s: start of the file on the clock of its scene, seconds; None where unknown.
+        sequence: which of several image sequences in the folder `path`; empty where there is one.
     """
 
     path: Path
@@ -70,6 +81,20 @@ class Source:
     part: str
     named_by: str
     start_s: float | None = None
+    sequence: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a video lies.
+
+    Args:
+        path: a file, or the folder of an image sequence.
+        sequence: as in `Source`.
+    """
+
+    path: Path
+    sequence: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +120,8 @@ def find_sources(
 
     Args:
         root: a folder of videos or of image sequences (searched to any depth; links to folders are
-            not followed), one video, or one image sequence (a folder with `img1/`).
+            not followed), one video, or one image sequence (a folder of numbered images, or with
+            `img1/`). Beside videos and `img1/`, other folders of images are told and not read.
         layout: path below the root with `{scene}`, `{camera}` and further fields in braces, as
             `{scene}/{camera}.mp4`.
         cameras_csv: table with the columns `path` (below the root), `scene`, `camera` and
@@ -108,35 +134,46 @@ def find_sources(
         raise LpwError("--layout and cameras.csv", "both", "one of them", "leave one out")
     root = Path(root)
     found = _Search(root)
-    if not found.paths:
+    if not found.places:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped[:3])
-        got = "no video" + (f" ({reasons})" if reasons else "")
+        got = "no video" + (f" ({reasons})" if reasons else "") + describe_files(found.unused)
         raise LpwError(
             root,
             got,
-            f"a file named {' '.join(SUFFIXES)} or a folder with img1/",
+            f"a file named {' '.join(SUFFIXES)} or a folder of numbered images, as img1/000001.jpg "
+            f"({KINDS})",
             "name another folder",
         )
-    names = {path: _name_below(root, path) for path in found.paths}
+    names = {path: _name_below(root, path) for path in found.places}
     claims = _claim(root, names, layout, cameras_csv)
-    omitted = [printable(names[p]) for p in found.paths if p not in claims]
-    sources = _identify(names, claims)
+    omitted = [printable(names[p]) for p in found.places if p not in claims]
+    sources = _identify(names, claims, found.places)
     _check_claims(sources)
-    return SourceList(tuple(sources), _describe_naming(sources, omitted), tuple(found.skipped))
+    naming = (*_describe_naming(sources, omitted), *found.remarks())
+    return SourceList(tuple(sources), naming, tuple(found.skipped))
 
 
-def locate_videos(root: Path) -> dict[str, Path]:
+def locate_videos(root: Path) -> dict[str, Place]:
     """Where each video below `root` lies, by its `Source.relative`. Errors: LpwError where `root`
     cannot be read."""
-    return {printable(_name_below(root, path)): path for path in _Search(root).paths}
+    return {printable(_name_below(root, key)): place for key, place in _Search(root).places.items()}
 
 
 class _Search:
-    """Walks a root; `paths` in natural order, `skipped` with reasons."""
+    """Walks a root.
+
+    Attributes:
+        places: the videos, in natural order of the paths that name them.
+        skipped: (relative path, reason) of what looks like a video and cannot be used.
+        unused: names of files that are no videos and no images of a sequence.
+    """
 
     def __init__(self, root: Path) -> None:
-        self.paths: list[Path] = []
+        self.places: dict[Path, Place] = {}
         self.skipped: list[tuple[str, str]] = []
+        self.unused: list[str] = []
+        self._images: dict[Path, Place] = {}
+        self._beside: list[str] = []
         self._root = root
         try:
             kind = root.stat().st_mode
@@ -147,17 +184,34 @@ class _Search:
         if not stat.S_ISDIR(kind):
             self._take_file(root)
         elif _is_sequence(root):
-            self.paths.append(root)
+            self.places[root] = Place(root)
         else:
             self._walk(root)
-            self.paths.sort(key=lambda p: [natural_key(part) for part in p.relative_to(root).parts])
+            if self.places:
+                self._beside = [_name_below(root, path) for path in self._images]
+            else:
+                self.places = self._images
+            self.places = dict(sorted(self.places.items(), key=lambda item: self._order(item[0])))
 
-    def _walk(self, folder: Path) -> None:
+    def _order(self, path: Path) -> list[object]:
+        return [natural_key(part) for part in path.relative_to(self._root).parts]
+
+    def remarks(self) -> list[str]:
+        """What is to be said of images that are not read."""
+        if not self._beside:
+            return []
+        first = ", ".join(printable(name) for name in self._beside[:3])
+        told = f"{len(self._beside)} folders of images beside the videos are not read ({first})"
+        return [f"{told}: name such a folder alone to read it"]
+
+    def _walk(self, folder: Path, *, in_dataset: bool = False) -> None:
+        in_dataset = in_dataset or is_file(folder / MANIFEST)  # whose crops are no frames
         try:
             entries = list_folder(folder)
         except OSError as error:
             self._skip(folder, describe_os_error(error))
             return
+        names = []
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -165,11 +219,28 @@ class _Search:
                 if entry.is_symlink():
                     self._skip(entry, "a link to a folder, which is not followed")
                 elif _is_sequence(entry):
-                    self.paths.append(entry)
+                    self.places[entry] = Place(entry)
                 else:
-                    self._walk(entry)
-            elif entry.suffix.lower() in SUFFIXES:
-                self._take_file(entry)
+                    self._walk(entry, in_dataset=in_dataset)
+            else:
+                names.append(entry.name)
+        found = group_images(names)
+        for name in names:
+            suffix = PurePosixPath(name).suffix.lower()
+            # a GIF among numbered images is a preview of them
+            if suffix in SUFFIXES and not (suffix == ".gif" and found.sequences):
+                self._take_file(folder / name)
+        if not in_dataset:
+            self._take_images(folder, names, found)
+
+    def _take_images(self, folder: Path, names: list[str], found: FolderImages) -> None:
+        taken = {name for sequence in found.sequences for name in sequence.images.values()}
+        self.unused += [n for n in names if n not in taken and folder / n not in self.places]
+        for sequence in found.sequences:
+            key = folder / sequence.name
+            while key in self._images:
+                key = key.with_name(f"{key.name}#")
+            self._images[key] = Place(folder, sequence.name)
 
     def _take_file(self, path: Path) -> None:
         try:
@@ -184,7 +255,7 @@ class _Search:
                 path, f"the suffix {path.suffix or '(none)'} is not one of {' '.join(SUFFIXES)}"
             )
         else:
-            self.paths.append(path)
+            self.places[path] = Place(path)
 
     def _skip(self, path: Path, reason: str) -> None:
         self.skipped.append((printable(_name_below(self._root, path)), reason))
@@ -227,7 +298,9 @@ def _claim(
     }
 
 
-def _identify(names: dict[Path, str], claims: dict[Path, Claim]) -> list[Source]:
+def _identify(
+    names: dict[Path, str], claims: dict[Path, Claim], places: dict[Path, Place]
+) -> list[Source]:
     """Sources with unique, safe ids, in the order of `names`."""
     videos, scenes, cameras = IdMaker("video"), IdMaker("scene"), IdMaker("camera")
     sources = []
@@ -237,7 +310,7 @@ def _identify(names: dict[Path, str], claims: dict[Path, Claim]) -> list[Source]
         camera = cameras.make(claim.camera, within=claim.scene or "")
         sources.append(
             Source(
-                path=path,
+                path=places[path].path,
                 relative=printable(names[path]),
                 video_id=videos.make(stem, key=names[path]),
                 scene_id=scene_id,
@@ -245,6 +318,7 @@ def _identify(names: dict[Path, str], claims: dict[Path, Claim]) -> list[Source]
                 part=claim.part,
                 named_by=claim.named_by,
                 start_s=claim.start_s,
+                sequence=places[path].sequence,
             )
         )
     return sources
@@ -263,9 +337,7 @@ def _check_claims(sources: list[Source]) -> None:
             ordered = sorted(parts, key=lambda p: (p.start_s or 0.0, p.relative))
             for first, second in pairwise(ordered):
                 gap_s = (second.start_s or 0.0) - (first.start_s or 0.0)
-                if gap_s <= 0 or gap_s + _CLOCK_TOLERANCE_S < (
-                    _declared_length_s(first.path) or 0.0
-                ):
+                if gap_s <= 0 or gap_s + _CLOCK_TOLERANCE_S < (_declared_length_s(first) or 0.0):
                     raise _double_claim(camera_id, first, second)
         elif n_timed:
             untimed = next(p for p in parts if p.start_s is None)
@@ -287,11 +359,11 @@ def _check_parts(camera_id: str, parts: list[Source]) -> None:
             raise _double_claim(camera_id, whole, source)
 
 
-def _declared_length_s(path: Path) -> float | None:
+def _declared_length_s(source: Source) -> float | None:
     """Length as the header says; None where it says nothing or the file is unreadable (which the
     build will tell)."""
     try:
-        with VideoReader(path, images=False) as reader:
+        with VideoReader(source.path, sequence=source.sequence, images=False) as reader:
             header = reader.header
     except LpwError:
         return None

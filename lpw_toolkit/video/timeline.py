@@ -33,6 +33,9 @@ class Judge:
         self._corrupt = False
         self._intervals: deque[float] = deque(maxlen=_N_INTERVALS)
         self._index = -1
+        self._n_at_last_time = 1
+        self._n_repeated = self._n_notes = 0
+        self._first_repeated = ""
 
     def problem(self, sentence: str) -> None:
         """Records damage; after 100 sentences only their number."""
@@ -41,14 +44,15 @@ class Judge:
             self._send("problem", sentence)
 
     def note(self, sentence: str) -> None:
-        """Records a harmless oddity; after 100 sentences no more."""
-        if len(self.notes) < _MAX_SENTENCES:
+        """Records a harmless oddity; after 100 sentences only their number."""
+        self._n_notes += 1
+        if self._n_notes <= _MAX_SENTENCES:
             self.notes.append(sentence)
 
     def place(
         self, index: int, pts_s: float | None, size: tuple[int, int], *, cut: bool, corrupt: bool
-    ) -> tuple[int, bool]:
-        """(segment, repeated time stamp) of the next frame.
+    ) -> int:
+        """The segment of the next frame.
 
         Args:
             index: its number.
@@ -67,12 +71,11 @@ class Judge:
             self._segment += 1
         if corrupt and not self._corrupt:
             self.problem(f"frame {index}{at(pts_s)}: damaged pictures begin here")
-        repeated = pts_s is not None and pts_s == self.last_pts_s
         self.n_corrupt += corrupt
         self._corrupt, self._size, self._index = corrupt, size, index
         self.n_frames += 1
         self.last_pts_s = self.last_pts_s if pts_s is None else pts_s
-        return self._segment, repeated
+        return self._segment
 
     def interval_s(self) -> float | None:
         """The longest usual time between two frames: the 95th percentile of the last 120, or the
@@ -82,6 +85,13 @@ class Judge:
         if len(ordered) >= _N_SETTLED or self.nominal_s is None:
             return seen
         return max(self.nominal_s, seen or 0.0)
+
+    def end_s(self) -> float | None:
+        """Where the last frame ends, as far as that can be known."""
+        usual_s = self.interval_s()
+        if self.last_pts_s is None or usual_s is None:
+            return None
+        return self.last_pts_s + usual_s * self._n_at_last_time
 
     def where(self) -> str:
         """The last frame, in words."""
@@ -97,16 +107,34 @@ class Judge:
             self._send(
                 "problem", f"{self.n_problems - _MAX_SENTENCES} more problems are not listed"
             )
+        if self._n_notes > _MAX_SENTENCES:
+            self.notes.append(f"{self._n_notes - _MAX_SENTENCES} more notes are not listed")
+        if self._n_repeated:
+            self.notes.append(
+                f"{self._n_repeated} frames have the time of the frame before them, first "
+                f"{self._first_repeated}; they are kept"
+            )
         return {"n_lost": self.n_lost, "n_corrupt": self.n_corrupt, "notes": self.notes}
 
     def _check_time(self, index: int, pts_s: float | None) -> bool:
-        """True if time jumps between the frame before and this one."""
+        """True if time jumps between the frame before and this one.
+
+        A clock with coarse steps gives several frames one time: they share the step to the next.
+        """
         if pts_s is None or self.last_pts_s is None:
             return False
-        interval_s = pts_s - self.last_pts_s
+        if pts_s == self.last_pts_s:
+            self._n_at_last_time += 1
+            self._n_repeated += 1
+            self._first_repeated = self._first_repeated or f"frame {index}{at(pts_s)}"
+            return False
+        interval_s = (pts_s - self.last_pts_s) / self._n_at_last_time
+        self._n_at_last_time = 1
         usual_s = self.interval_s()
         if interval_s < 0:
-            self.note(f"frame {index}{at(pts_s)}: time runs back by {-interval_s:.3f} s")
+            self.note(
+                f"frame {index}{at(pts_s)}: time runs back by {self.last_pts_s - pts_s:.3f} s"
+            )
             return True
         if usual_s is not None and interval_s > GAP_FACTOR * usual_s:
             self.note(
@@ -114,8 +142,7 @@ class Judge:
                 f"usual"
             )
             return True
-        if interval_s > 0:
-            self._intervals.append(interval_s)
+        self._intervals.append(interval_s)
         return False
 
 

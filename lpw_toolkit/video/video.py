@@ -1,4 +1,4 @@
-"""Reads videos and image sequences: frames in presentation order with index and exact time, and a
+"""Reads videos and image sequences: frames in the decoder's order with index and exact time, and a
 report of damage.
 
 Decoding runs in a process of its own (`video.child`) under resource limits, because media decoders
@@ -21,8 +21,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links, is_folder, open_file
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.process import ChildDiedError, DecodingProcess
-
-IMAGE_FOLDER = "img1"
+from lpw_toolkit.video.sequences import IMAGE_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +29,19 @@ class Frame:
     """One decoded image.
 
     Args:
-        index: 0-based position in presentation order; of an image sequence, the number in the file
-            name minus 1.
+        index: 0-based position in the order of the decoder; of an image sequence, the number in the
+            file name minus 1.
         pts_s: exact presentation time in seconds as the container gives it; None where it gives
             none.
         segment: 0-based; a new one starts where two frames must not be called consecutive: a change
             of size, a gap in time, time running back, lost or corrupt frames.
-        duplicate: the same image as the last frame that was no duplicate, or a repeated time
-            stamp.
-        width: displayed pixels (rotation applied).
+        duplicate: the same image as the last frame that was no duplicate.
+        width: displayed pixels (rotation applied, pixels square).
         height: displayed pixels.
         image: (H, W, 3) uint8 BGR in displayed orientation, or None where none was asked for. It
             lies in shared memory and is valid until the next frame is asked for; copy it to keep
             it.
+        stored: (width, height) before pixels were made square, rotation applied.
     """
 
     index: int
@@ -52,6 +51,7 @@ class Frame:
     width: int
     height: int
     image: NDArray[np.uint8] | None
+    stored: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +65,13 @@ class VideoHeader:
         height: displayed pixels of the first image.
         rotation: degrees clockwise in 0, 90, 180, 270 that the images were turned to be
             displayed.
-        rate_hz: frames per second; of a finished report the average over its time stamps.
+        rate_hz: frames per second; of a finished report the average over its time stamps, but for
+            steps back.
         n_declared: number of frames as the header says; None where it says nothing.
         duration_s: length of the video stream as the header says; None where it says nothing.
         n_threads: threads of the decoder, fixed because damaged streams may decode otherwise with
             more.
+        pixel_aspect: width to height of a stored pixel, as `16:15`; None where pixels are square.
     """
 
     container: str
@@ -81,6 +83,7 @@ class VideoHeader:
     n_declared: int | None
     duration_s: float | None
     n_threads: int
+    pixel_aspect: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +123,9 @@ class VideoReader:
     decoding process.
 
     Args:
-        path: a video file, or a folder with `img1/000001.jpg` (`seqinfo.ini` beside `img1` gives
-            the frame rate).
+        path: a video file, or a folder of numbered images or with `img1/000001.jpg` (`seqinfo.ini`
+            in it gives the frame rate).
+        sequence: which of several image sequences of a folder; empty for the only one.
         first_image: frames before this index carry no image (they are decoded, not converted).
         images: False: no frame carries an image.
         n_threads: threads of the decoder.
@@ -135,13 +139,19 @@ class VideoReader:
         self,
         path: Path,
         *,
+        sequence: str = "",
         first_image: int = 0,
         images: bool = True,
         n_threads: int = 1,
         stall_s: float = 60.0,
     ) -> None:
         self.path = Path(path)
-        order = {"first_image": first_image, "images": images, "n_threads": n_threads}
+        order = {
+            "sequence": sequence,
+            "first_image": first_image,
+            "images": images,
+            "n_threads": n_threads,
+        }
         self._process = _start_process(self.path, order, stall_s)
         self._tally = _Tally()
         self._header: VideoHeader | None = None
@@ -223,12 +233,13 @@ class VideoReader:
         pts_s: float | None,
         segment: int,
         duplicate: bool,
-        size: list[int],
+        sizes: list[int],
         slot: int,
     ) -> Frame:
-        width, height = size
+        width, height, *stored = sizes
         image = None if slot < 0 else self._process.picture(slot, width, height)
-        frame = Frame(index, pts_s, segment, duplicate, width, height, image)
+        size = stored[0], stored[1]
+        frame = Frame(index, pts_s, segment, duplicate, width, height, image, size)
         self._tally.add(frame)
         return frame
 
@@ -276,6 +287,7 @@ class _Tally:
         )
         self._first_pts_s: float | None = None
         self._last_pts_s: float | None = None
+        self._back_s, self._n_back = 0.0, 0
 
     def add(self, frame: Frame) -> None:
         self.n_frames += 1
@@ -284,6 +296,9 @@ class _Tally:
             self._sizes.append((frame.index, frame.width, frame.height))
         if frame.pts_s is not None:
             self._first_pts_s = frame.pts_s if self._first_pts_s is None else self._first_pts_s
+            if self._last_pts_s is not None and frame.pts_s < self._last_pts_s:
+                self._back_s += self._last_pts_s - frame.pts_s
+                self._n_back += 1
             self._last_pts_s = frame.pts_s
         self._last = frame.index, frame.pts_s, frame.segment
 
@@ -317,27 +332,19 @@ class _Tally:
         )
 
     def _rate_hz(self) -> float | None:
-        if (
-            self._first_pts_s is None
-            or self._last_pts_s is None
-            or self._last_pts_s <= self._first_pts_s
-        ):
+        """The average over the steps of time that lead forward."""
+        if self._first_pts_s is None or self._last_pts_s is None:
             return None
-        return (self.n_frames - 1) / (self._last_pts_s - self._first_pts_s)
+        elapsed_s = self._last_pts_s - self._first_pts_s + self._back_s
+        return (self.n_frames - 1 - self._n_back) / elapsed_s if elapsed_s > 0 else None
 
 
 def _start_process(path: Path, order: dict[str, Any], stall_s: float) -> DecodingProcess:
     """Opens the source without ever blocking and hands it to a decoding process."""
     real = follow_links(path)  # a film may be a link to another disk
     if is_folder(real):
-        if not is_folder(real / IMAGE_FOLDER):
-            raise LpwError(
-                path,
-                "a folder without img1/",
-                "a video file or a folder with img1/",
-                "name a video",
-            )
-        return DecodingProcess({**order, "folder": os.fspath(real)}, None, stall_s)
+        inner = IMAGE_FOLDER if is_folder(real / IMAGE_FOLDER) else ""
+        return DecodingProcess({**order, "folder": os.fspath(real), "inner": inner}, None, stall_s)
     try:
         descriptor = open_file(real)
     except OSError as error:

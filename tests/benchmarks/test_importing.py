@@ -22,11 +22,12 @@ from hostile_archives import write_ordinary
 from moments import PATIENCE_S, kill_after, resume_with, start_and_stop
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
-from lpw_toolkit.benchmarks.image_copier import measure_image
+from lpw_toolkit.benchmarks.image_copier import vet_copy
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.benchmarks.reader import RawTracklet, ReadOptions, Splits, list_benchmarks
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.image_format import ImageHeader
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files import faults, listing, writing
 
@@ -356,8 +357,8 @@ class TestUnusableImages:
 
     def test_what_is_measured(self) -> None:
         whole = cv2.imencode(".png", np.zeros((7, 5), np.uint8))[1].tobytes()
-        assert measure_image("a.PNG", whole) == (5, 7)
-        assert measure_image("a.png", whole[:-12]) == "a PNG that is cut off"
+        assert vet_copy("a.PNG", whole) == ImageHeader("PNG", 5, 7)
+        assert vet_copy("a.png", whole[:-12]) == "a PNG that is cut off"
 
 
 class TestRefused:
@@ -454,7 +455,7 @@ class TestGoingOn:
         self, raw: Path, undisturbed: dict[str, str], tmp_path: Path
     ) -> None:
         fork_import(raw, tmp_path / "out", fault="any:60")
-        parts = sorted((tmp_path / "out" / ".lpw" / "parts").rglob("*.part"))
+        parts = sorted((tmp_path / "out" / ".lpw" / "parts").rglob("*.part2"))
         data = bytearray(parts[0].read_bytes())
         data[40] ^= 1
         parts[0].write_bytes(data)

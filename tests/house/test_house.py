@@ -140,6 +140,7 @@ MAY_LIST: dict[tuple[str, str], str] = {}
 MAY_IMPORT_HEAVY = {
     ("lpw_toolkit/video/decode.py", "av"): "imported only in the decoding child process",
     ("lpw_toolkit/video/orientation.py", "av"): "imported only by video.decode",
+    ("lpw_toolkit/video/pixel_aspect.py", "av"): "imported only by video.decode",
     **{
         (f"lpw_toolkit/clips/{name}.py", "torch"): "its classes are torch's; only training needs it"
         for name in ("clips", "clip_loader")

@@ -196,7 +196,9 @@ def test_layout_and_table_together(tmp_path: Path) -> None:
 
 def test_folder_without_video_lists_the_suffixes(tmp_path: Path) -> None:
     make(tmp_path, "readme.txt")
-    with pytest.raises(LpwError, match=r"no video; expected .*\.mp4 \.mkv .*img1/"):
+    with pytest.raises(
+        LpwError, match=r"no video \(found 1 \.txt: readme\.txt\); expected .*\.mp4 \.mkv .*img1/"
+    ):
         find_sources(tmp_path)
     with pytest.raises(LpwError, match="no such file"):
         find_sources(tmp_path / "nowhere")

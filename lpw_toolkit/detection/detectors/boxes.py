@@ -33,6 +33,7 @@ from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import exists, is_file
 
 _SUFFIXES = (".txt", ".parquet")
+_GEOMETRIES = ("auto", "stored", "display")
 _SCORE_FORMS = ("fraction", "percent", "log_odds")
 
 
@@ -46,6 +47,10 @@ def open_detector(options: DetectorOptions) -> "SavedBoxes":
         raise LpwError(
             "--box-scores", options.box_scores, " | ".join(_SCORE_FORMS), "choose one of them"
         )
+    if options.box_geometry not in _GEOMETRIES:
+        raise LpwError(
+            "--box-geometry", options.box_geometry, " | ".join(_GEOMETRIES), "choose one of them"
+        )
     if not exists(options.boxes):
         raise LpwError(options.boxes, "no such file or folder", "saved boxes", "correct the path")
     settings: dict[str, Setting] = {
@@ -53,6 +58,7 @@ def open_detector(options: DetectorOptions) -> "SavedBoxes":
         "min_score": -1.0 if options.min_score is None else options.min_score,
         "box_scores": options.box_scores,
         "files_sha256": _digest(options.boxes),
+        **({} if options.box_geometry == "auto" else {"box_geometry": options.box_geometry}),
     }
     given = {
         "first_frame": options.first_frame,
@@ -78,6 +84,13 @@ class SavedBoxes:
     startup_s: float = 0.0
     remarks: dict[str, list[str]] = field(default_factory=dict)
     readers: dict[Path, str] = field(default_factory=dict)  # which video took which file
+
+    def takes_stored(self, video: VideoLike) -> bool:
+        """Whether the boxes of a video count pixels of the stored pictures. Errors: LpwError for a
+        file that is missing."""
+        if self.options.box_geometry != "auto":
+            return self.options.box_geometry == "stored"
+        return _find_file(cast(Path, self.options.boxes), video).suffix.lower() != ".parquet"
 
     def detect(
         self, frames: Iterable[FrameLike], video: VideoLike
