@@ -24,7 +24,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     """Numbers about `dataset`, JSON-serialisable; what is not known is None, never 0.
 
     Keys: name, format_version, tool, parent, digest, licence, consent, parents (of a merge alone),
-    settings_digest, counts, kinds, scenes, cameras, lengths (frames per tracklet), image_size_px, score, time_s, sources.
+    settings_digest, counts, kinds, scenes, cameras, lengths (frames per tracklet), image_size_px,
+    score, time_s, sources.
 
     Errors: MismatchError when a table is damaged.
     """
