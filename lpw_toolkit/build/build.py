@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lpw_toolkit.build.adding import find_new_videos, keep_videos, refuse_other_detector
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, DatasetBuilder, Notes
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.dataset.manifest import INNER_TABLES, MANIFEST
+from lpw_toolkit.dataset.manifest import INNER_TABLES, MANIFEST, name_parent
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
 from lpw_toolkit.detection.detect_stage import (
     DetectionStore,
@@ -38,6 +39,8 @@ class BuildConfig:
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
         restart: throw away an unfinished build with other settings.
+        base: a dataset that the videos are added to: `out` is a new version of it, with what it has
+            not. Detector and recipe must be those of `adding.keep_settings`, `keep_detector`.
     """
 
     root: Path
@@ -49,6 +52,7 @@ class BuildConfig:
     cameras_csv: Path | None = None
     cache: Path | None = None
     restart: bool = False
+    base: Dataset | None = None
 
 
 def build_tracklets(
@@ -65,6 +69,8 @@ def build_tracklets(
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         log(line)
+    if config.base:
+        sources = find_new_videos(config.base, sources, log)
     boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
     if (
         detector_name == "boxes"
@@ -80,7 +86,8 @@ def build_tracklets(
         )
     with Workspace(config.out, restart=config.restart) as work:
         detector = open_detector(detector_name, config.options)
-        for line in detector.notes:
+        other = refuse_other_detector(config.base, detector.settings) if config.base else []
+        for line in [*detector.notes, *other]:
             log(line)
         opened_s = detector.startup_s
         store = DetectionStore(config.cache)
@@ -96,11 +103,17 @@ def build_tracklets(
                 store.keep(detections)
             return detections
 
-        result = make_dataset(
-            DatasetBuilder(
-                work, config.root, sources, config.recipe, detect=detector.settings, find=find
-            )
+        builder = DatasetBuilder(
+            work,
+            config.root,
+            sources,
+            config.recipe,
+            detect=detector.settings,
+            find=find,
+            parent=name_parent(config.base.manifest) if config.base else None,
+            kept=keep_videos(config.base, sources, detector.settings) if config.base else None,
         )
+        result = make_dataset(builder)
         result.seconds["startup"] = detector.startup_s
         # a network is compiled when the first frame shows its shape
         for stage in ("detect", "total"):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.boxes import Boxes
@@ -26,8 +27,10 @@ from lpw_toolkit.dataset.schema import FRAMES
 from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
 from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.listing import iter_files
+from lpw_toolkit.files.opening import is_folder
 from lpw_toolkit.files.prefetch import BoundedPool
-from lpw_toolkit.files.writing import make_folder, sync_all, write_file
+from lpw_toolkit.files.writing import make_folder, remove_file, sync_all, write_file
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source
 from lpw_toolkit.video.video import Frame, VideoReader
@@ -288,3 +291,12 @@ def tracklet_bounds(frames: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int
     """First and last row (inclusive) of every tracklet in a sorted table of frames."""
     starts = run_starts(frames["tracklet_id"])
     return starts, np.append(starts[1:], frames.num_rows)[: len(starts)] - 1
+
+
+def remove_orphans(out: Path, frames: pa.Table) -> None:
+    """Removes images that an interrupted run wrote and that the index does not name."""
+    named = set(pc.struct_field(frames["image"], "path").to_pylist())
+    if is_folder(out / "images"):
+        for file in iter_files(out / "images", hidden=True):
+            if file.relative_to(out).as_posix() not in named:
+                remove_file(file)

@@ -75,7 +75,9 @@ def write_version(out: Path, version: NewVersion, *, stage: str) -> Dataset:
     index's, MismatchError for a table that is not what it should be. Then nothing is left behind.
     """
     with publish_folder(out) as folder:
-        _copy_images(version, folder, stage)
+        top = folder / str(version.facts.get("images_root", "."))
+        paths = pc.struct_field(version.frames["image"], "path").to_pylist()
+        copy_images(version.images, paths, top, stage)
         write_table(folder / "frames.parquet", version.frames, FRAMES, group_by="tracklet_id")
         write_table(folder / "tracklets.parquet", version.tracklets, TRACKLETS)
         if version.splits is not None:
@@ -89,16 +91,23 @@ def write_version(out: Path, version: NewVersion, *, stage: str) -> Dataset:
     return open_dataset(out)
 
 
-def _copy_images(version: NewVersion, folder: Path, stage: str) -> None:
-    """Copies the images, each checked against its SHA-256."""
-    top = folder / str(version.facts.get("images_root", "."))
-    paths = pc.struct_field(version.frames["image"], "path").to_pylist()
+def copy_images(parts: Sequence[CopiedImages], paths: list[str], top: Path, stage: str) -> None:
+    """Copies images, each checked against its SHA-256.
+
+    Args:
+        parts: where they come from.
+        paths: where they go to, below `top`: as many, in the same order.
+        stage: what the progress bar calls it.
+
+    Errors: CorruptCropError for an image that is not the index's, MismatchError for a path that
+    leaves the dataset.
+    """
     _refuse_outer(paths)
     for parent in dict.fromkeys(PurePosixPath(path).parent for path in paths):
         make_folder(top / parent)
     with show_progress(stage, len(paths), "images") as progress:
         start = 0
-        for part in version.images:
+        for part in parts:
             stop = start + len(part.rows)
             for _ in prefetch(_Copy(part, top, paths[start:stop]), range(stop - start)):
                 progress.advance(1)
@@ -116,7 +125,7 @@ class _Copy:
         write_file(self._top / self._paths[i], self._images.read(int(self._rows[i])))
 
 
-def _refuse_outer(paths: list[str | None]) -> None:
+def _refuse_outer(paths: Sequence[str | None]) -> None:
     """Errors: MismatchError for a path that leaves the dataset."""
     for path in paths:
         if path is None or not is_inner_path(path):
