@@ -70,7 +70,12 @@ def _arrange(values: dict[str, Any]) -> None:
 )
 @option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
 @option("--status", is_flag=True, help="How far the review is, and what is still open.")
-@option("--merge", type=FOLDER, metavar="OTHER/cleanup", help="Add the logs of other reviewers.")
+@option(
+    "--merge",
+    type=FOLDER,
+    metavar="OTHER/cleanup",
+    help="Add the logs of other reviewers, or of another version of the dataset.",
+)
 @option("--replay", is_flag=True, help="Verify every line of every log; compute the state again.")
 @option("--agreement", is_flag=True, help="How far reviewers agree, and where they differ.")
 @option(
@@ -293,12 +298,9 @@ def _count(counts: dict[str, int]) -> list[str]:
 
 
 def _merge(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
-    from lpw_toolkit.cleaning.log.decision_set import merge_folder
-    from lpw_toolkit.cleaning.state.review import log_folder, read_digest
+    from lpw_toolkit.cleaning.adoption import merge_logs
 
-    lines = merge_folder(
-        log_folder(dataset, options.state), options.merge or Path(), read_digest(dataset)
-    )
+    lines = merge_logs(dataset, options.merge or Path(), options.state)
     return lines, {"merged": lines}
 
 
