@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import Changes, Function, lpw_command, option
+from lpw_cli.command import Changes, Function, is_given, lpw_command, option
 from lpw_cli.linking_options import linking_options, preset_option, take_link_config
 from lpw_cli.options import (
     FOLDER,
@@ -80,6 +80,36 @@ class BuildOptions(SettingsOptions):
     no_cache: bool
     licence: str | None
     consent: str | None
+    add_to: Path | None
+
+    def added(self) -> BuildResult:
+        """The result of `--add-to`: a new version of that dataset. Errors: LpwError."""
+        from lpw_toolkit.build.adding import GivenSettings
+        from lpw_toolkit.versions.adding import AddConfig, add_videos
+
+        crop = dict(self.crop.values)
+        if is_given("size"):
+            crop["size_px"] = parse_size(self.size)
+        given = GivenSettings(
+            detector=self.detector,
+            detection=dict(self.detection.values),
+            link=dict(self.link.values),
+            crop=crop,
+            preset=self.preset if is_given("preset") else None,
+            notes=Notes(self.name, self.licence, self.consent),
+            segment_frames=self.segment_frames,
+        )
+        config = AddConfig(
+            root=self.video,
+            dataset=self.add_to or Path(),
+            out=self.out,
+            given=given,
+            layout=self.layout,
+            cameras_csv=self.cameras,
+            cache=cache_folder(self.cache, off=self.no_cache),
+            restart=self.restart,
+        )
+        return add_videos(config, say_note)
 
 
 def settings_options(function: Function) -> Function:
@@ -127,6 +157,9 @@ def settings_options(function: Function) -> Function:
 @option(
     "--no-cache", is_flag=True, heading="Resuming", help="Keep raw detections in the dataset only."
 )
+@option("--add-to", type=FOLDER, metavar="DATASET",
+        help="Build what DATASET has not into a new version of it, with its settings; decisions on "
+        "it carry over.  [default --out: DATASET-2]")  # fmt: skip
 @option("--licence", heading="Notes", help="Under which licence the footage may be used.")
 @option("--consent", heading="Notes", help="The consent of the people it shows.")
 def command(options: BuildOptions) -> None:
@@ -136,6 +169,9 @@ def command(options: BuildOptions) -> None:
     The same command again resumes an interrupted run. Exit code 4: some videos failed or are
     incomplete.
     """
+    if options.add_to:
+        report(options.added(), allow_damaged=options.allow_damaged)
+        return
     config = BuildConfig(
         root=options.video,
         out=options.out or default_out(options.video, "-lpw"),

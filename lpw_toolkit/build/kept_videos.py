@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.manifest import INNER_TABLES
@@ -55,8 +54,7 @@ class KeptVideos:
         Errors: CorruptCropError, MismatchError for what is damaged there.
         """
         old = self.base.frames
-        paths = pc.struct_field(old["image"], "path").to_pylist()
-        copy_images([CopiedImages(self.base, np.arange(old.num_rows))], paths, out, "keep")
+        copy_images([CopiedImages(self.base, np.arange(old.num_rows))], out, "keep")
         for name, table in inherit_tables(self.base):
             make_folder((out / name).parent)
             write_table(out / name, table, INNER_TABLES[name.partition("/")[0]])

@@ -136,7 +136,7 @@ class _Translation:
 
     def compare(self, parent: Dataset, child: Dataset) -> None:
         """Compares all tracklets: their images by SHA-256, and the frames these come from."""
-        before, after = _Prints(parent, self.parent), _Prints(child, self.child)
+        before, after = TrackletPrints(parent, self.parent), TrackletPrints(child, self.child)
         for name in self.parent.tracklets:
             here = self.names.get(name, name)
             if here not in self.child.tracklets:
@@ -193,8 +193,13 @@ def _parts(decision: Decision) -> list[Any]:
     return parts
 
 
-class _Prints:
-    """What makes a tracklet itself: its images and the frames that they come from, in order."""
+class TrackletPrints:
+    """What makes a tracklet itself: its images and the frames that they come from, in order.
+
+    Args:
+        dataset: whose tracklets they are.
+        base: its tables.
+    """
 
     def __init__(self, dataset: Dataset, base: Base) -> None:
         hashes = dataset.frames["sha256"].to_pylist()

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
@@ -34,11 +33,13 @@ class CopiedImages:
 
     Attributes:
         dataset: whose they are.
-        rows: (n,) of its table of frames, in the order of the new one.
+        rows: (n,) of its table of frames.
+        paths: (n,) their paths in the new version; None where they keep the ones they have.
     """
 
     dataset: Dataset
     rows: NDArray[np.int64]
+    paths: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class NewVersion:
     Attributes:
         tracklets: schema.TRACKLETS.
         frames: schema.FRAMES, sorted by (tracklet_id, position), with the paths of the new version.
-        images: where the images of `frames` come from: together as many rows, in the same order.
+        images: where the images of `frames` come from, in any order.
         facts: name, parent, settings and so on, as `close_dataset` takes them (`inherit_facts`).
         splits: schema.SPLITS; its own metadata stays.
         inner: detections and timelines by name (`inherit_tables`); read one at a time.
@@ -76,8 +77,7 @@ def write_version(out: Path, version: NewVersion, *, stage: str) -> Dataset:
     """
     with publish_folder(out) as folder:
         top = folder / str(version.facts.get("images_root", "."))
-        paths = pc.struct_field(version.frames["image"], "path").to_pylist()
-        copy_images(version.images, paths, top, stage)
+        copy_images(version.images, top, stage)
         write_table(folder / "frames.parquet", version.frames, FRAMES, group_by="tracklet_id")
         write_table(folder / "tracklets.parquet", version.tracklets, TRACKLETS)
         if version.splits is not None:
@@ -91,44 +91,40 @@ def write_version(out: Path, version: NewVersion, *, stage: str) -> Dataset:
     return open_dataset(out)
 
 
-def copy_images(parts: Sequence[CopiedImages], paths: list[str], top: Path, stage: str) -> None:
-    """Copies images, each checked against its SHA-256.
+def copy_images(parts: Sequence[CopiedImages], top: Path, stage: str) -> None:
+    """Copies images to their paths below `top`, each checked against its SHA-256.
 
     Args:
-        parts: where they come from.
-        paths: where they go to, below `top`: as many, in the same order.
         stage: what the progress bar calls it.
 
     Errors: CorruptCropError for an image that is not the index's, MismatchError for a path that
     leaves the dataset.
     """
-    _refuse_outer(paths)
-    for parent in dict.fromkeys(PurePosixPath(path).parent for path in paths):
-        make_folder(top / parent)
-    with show_progress(stage, len(paths), "images") as progress:
-        start = 0
+    with show_progress(stage, sum(len(part.rows) for part in parts), "images") as progress:
         for part in parts:
-            stop = start + len(part.rows)
-            for _ in prefetch(_Copy(part, top, paths[start:stop]), range(stop - start)):
+            copy = _Copy(part, top)
+            for _ in prefetch(copy, range(len(part.rows))):
                 progress.advance(1)
-            start = stop
 
 
 class _Copy:
     """Copies image i of one parent to its path below `top`."""
 
-    def __init__(self, part: CopiedImages, top: Path, paths: list[str]) -> None:
-        self._images, self._rows = open_images(part.dataset), part.rows
-        self._top, self._paths = top, paths
+    def __init__(self, part: CopiedImages, top: Path) -> None:
+        self._images, self._rows, self._top = open_images(part.dataset), part.rows.tolist(), top
+        self._paths = part.paths or [self._images.name(row) for row in self._rows]
+        _refuse_outer(self._paths)
+        for parent in dict.fromkeys(PurePosixPath(path).parent for path in self._paths):
+            make_folder(top / parent)
 
     def __call__(self, i: int) -> None:
-        write_file(self._top / self._paths[i], self._images.read(int(self._rows[i])))
+        write_file(self._top / self._paths[i], self._images.read(self._rows[i]))
 
 
-def _refuse_outer(paths: Sequence[str | None]) -> None:
+def _refuse_outer(paths: Sequence[str]) -> None:
     """Errors: MismatchError for a path that leaves the dataset."""
     for path in paths:
-        if path is None or not is_inner_path(path):
+        if not is_inner_path(path):
             raise MismatchError(
                 "frames.parquet", f"image path {path!r}", "a path inside it", "build it again"
             )

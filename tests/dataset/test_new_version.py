@@ -73,7 +73,9 @@ def test_images_come_from_several_datasets_and_from_a_pack(tmp_path: Path) -> No
             other.tracklets.set_column(0, FRAMES.field(0), ids.unique()),
         ]
     )
-    images = [CopiedImages(part, np.arange(part.frames.num_rows)) for part in (one, other)]
+    rows = np.arange(other.frames.num_rows)
+    paths = [f"images/b/{i}.jpg" for i in rows]
+    images = [CopiedImages(other, rows, paths), CopiedImages(one, np.arange(one.frames.num_rows))]
     version = same(one, tmp_path / "new", tracklets=tracklets, images=images, inner=())
     frames = pa.concat_tables([one.frames, moved.cast(FRAMES)])
     made = write_version(

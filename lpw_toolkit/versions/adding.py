@@ -1,0 +1,82 @@
+"""Adds a second film to a dataset (`lpw build-tracklets --add-to`): what is new is built into a new
+version, and decisions made on the old one hold."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lpw_toolkit.build.adding import GivenSettings, keep_detector, keep_settings
+from lpw_toolkit.build.assembly import BuildResult
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.versions.carrying import carry_decisions
+
+
+@dataclass(frozen=True)
+class AddConfig:
+    """An addition of videos to a dataset.
+
+    Attributes:
+        root: folder of videos, one video, or an image sequence; what the dataset has already is
+            recognised by name and SHA-256, and kept.
+        dataset: a dataset made by `build_tracklets`.
+        out: the new version; None is `<dataset>-2` beside it (`-3` for `-2`, and so on).
+        given: what the user has said; settings other than those of the dataset are refused.
+        layout, cameras_csv, cache, restart: as in `BuildConfig`.
+    """
+
+    root: Path
+    dataset: Path
+    out: Path | None = None
+    given: GivenSettings = field(default_factory=GivenSettings)
+    layout: str | None = None
+    cameras_csv: Path | None = None
+    cache: Path | None = None
+    restart: bool = False
+
+
+def add_videos(config: AddConfig, log: Callable[[str], None] = lambda line: None) -> BuildResult:
+    """Builds what is new into a new version; the same call again resumes an interrupted one.
+
+    Tracklets, images and ids of the videos that the dataset has stay byte for byte; numbers of
+    tracklets go on within each camera. Decisions hold on the tracklets that stay.
+
+    Args:
+        log: gets one line for each thing chosen for the user.
+
+    Errors: LpwError where nothing is new, for settings other than those of the dataset, or when
+    nothing can be built; MismatchError naming videos that have changed since.
+    """
+    base = open_dataset(config.dataset)
+    detector, options = keep_detector(base, config.given)
+    result = build_tracklets(
+        BuildConfig(
+            root=config.root,
+            out=config.out or name_next_version(base.root),
+            detector=detector,
+            options=options,
+            recipe=keep_settings(base, config.given),
+            layout=config.layout,
+            cameras_csv=config.cameras_csv,
+            cache=config.cache,
+            restart=config.restart,
+            base=base,
+        ),
+        log,
+    )
+    result.remarks += carry_decisions(base, result.dataset)
+    if base.splits is not None:
+        result.remarks.append("splits are not carried over: draw new ones with `lpw split`")
+    return result
+
+
+def name_next_version(root: Path) -> Path:
+    """`street-2` for `street`, `street-3` for `street-2`.
+
+    >>> name_next_version(Path("street-2")).name
+    'street-3'
+    """
+    numbered = re.fullmatch(r"(.+)-([1-9][0-9]{0,8})", root.name)
+    stem, number = (numbered[1], int(numbered[2])) if numbered else (root.name, 1)
+    return root.with_name(f"{stem}-{number + 1}")
