@@ -82,8 +82,10 @@ def _label(paths: tuple[Path, ...]) -> Iterator[tuple[Dataset, str]]:
     seen: dict[str, Path] = {}
     for path in paths:
         dataset = open_dataset(path)
-        if (first := seen.setdefault(dataset.digest, path)) is not path:
-            raise LpwError(path, f"the same dataset as {first}", "each once", "leave one out")
+        if dataset.digest in seen:
+            got = f"the same dataset as {seen[dataset.digest]}"
+            raise LpwError(path, got, "each once", "leave one out")
+        seen[dataset.digest] = path
         yield dataset, safe_file_name(dataset.name, taken)
 
 
