@@ -11,11 +11,13 @@ from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.benchmarks import importing
 from lpw_toolkit.benchmarks.reader import ReadOptions
 from lpw_toolkit.build import build
+from lpw_toolkit.build.adding import collect_given
 from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.linking.rule import make_link_config
+from lpw_toolkit.versions.adding import AddConfig, add_videos
 
 AnyPath = str | os.PathLike[str]
 
@@ -33,6 +35,7 @@ def build_tracklets(
     cache: AnyPath | None = None,
     restart: bool = False,
     allow_damaged: bool = False,
+    add_to: AnyPath | None = None,
     log: Callable[[str], None] = lambda line: None,
     **settings: Any,
 ) -> Dataset:
@@ -54,6 +57,8 @@ def build_tracklets(
             dataset.
         restart: throw away an unfinished build with other settings.
         allow_damaged: no error where videos failed or are not whole; `dataset.json` names them.
+        add_to: a dataset that gets what `video` has and it has not, in a new version (`out`, or
+            `<dataset>-2` beside it), with its settings; decisions on it carry over.
         log: called with one line for each thing that was chosen for you.
         **settings: fields of `LinkConfig`, of `CropConfig`, of `DetectorOptions` (its `min_score`
             is called `conf` here), and the notes `name`, `licence` and `consent`.
@@ -67,6 +72,7 @@ def build_tracklets(
     Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
     """
     source, conf = Path(video), settings.pop("conf", None)
+    given = dict(settings)
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
@@ -88,10 +94,30 @@ def build_tracklets(
         cache=None if cache is None else Path(cache),
         restart=restart,
     )
-    result = build.build_tracklets(config, log)
+    if add_to is None:
+        result = build.build_tracklets(config, log)
+    else:
+        own = {"weights": config.options.weights, "boxes": config.options.boxes, "min_score": conf}
+        adding = AddConfig(
+            root=source,
+            dataset=Path(add_to),
+            out=None if out is None else Path(out),
+            given=replace(
+                collect_given(given, {key: v for key, v in own.items() if v is not None}),
+                detector=detector,
+                preset=None if preset == "default" else preset,
+            ),
+            layout=layout,
+            cameras_csv=config.cameras_csv,
+            cache=config.cache,
+            restart=restart,
+        )
+        result = add_videos(adding, log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
-        raise PartialError(config.out, got, "whole videos", "replace them, or allow_damaged=True")
+        raise PartialError(
+            result.dataset.root, got, "whole videos", "replace them, or allow_damaged=True"
+        )
     return Dataset(result.dataset)
 
 

@@ -48,6 +48,24 @@ class GivenSettings:
     segment_frames: int = BuildSettings().segment_frames
 
 
+def collect_given(settings: Mapping[str, Any], detection: Mapping[str, Any]) -> GivenSettings:
+    """What was given by name, dealt to what it is a field of; of two with the same field the first
+    takes it: linking, cropping, notes, detector.
+
+    Args:
+        detection: further fields of `DetectorOptions`.
+    """
+    left = dict(settings)
+    dealt = [
+        {kind.name: left.pop(kind.name) for kind in fields(config) if kind.name in left}
+        for config in (LinkConfig, CropConfig, Notes, DetectorOptions)
+    ]
+    link, crop, notes, more = dealt
+    return GivenSettings(
+        detection={**more, **detection}, link=link, crop=crop, notes=Notes(**notes)
+    )
+
+
 def keep_settings(base: Dataset, given: GivenSettings) -> BuildSettings:
     """Linking, cropping and notes of `base`.
 

@@ -12,6 +12,7 @@ from lpw_cli.build_tracklets import command
 from make_decisions import Asker
 from street import LINK, OPTIONS, build_config, digest_tree, make_street
 
+import lpw_toolkit
 from lpw_toolkit.build.adding import GivenSettings
 from lpw_toolkit.build.assembly import Notes
 from lpw_toolkit.build.build import build_tracklets
@@ -248,3 +249,16 @@ def test_the_command_says_what_to_do_and_does_it(street: Path, base: Path, tmp_p
     assert open_dataset(tmp_path / "street-2").manifest["counts"]["n_cameras"] == 4
     with pytest.raises(LpwError, match=r"crop.size_px was \[256, 128\], is \[64, 32\]"):
         run.invoke(command, [*more, "--size", "64x32"], catch_exceptions=False)
+
+
+def test_the_function_adds_too(street: Path, base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base, tmp_path / "street")
+    boxes, old = street / "detections", tmp_path / "street"
+    made = lpw_toolkit.build_tracklets(
+        street / "video", boxes=boxes, add_to=old, min_length=4, licence="CC0"
+    )
+    assert (made.name, len({*made.tracklets.camera_id})) == ("street-2", 4)
+    with pytest.raises(LpwError, match=r"link\.min_length was 4, is 9"):
+        lpw_toolkit.build_tracklets(street / "video", boxes=boxes, add_to=old, min_length=9)
+    with pytest.raises(LpwError, match=r"detect\.min_score was -1\.0, is 0\.3"):
+        lpw_toolkit.build_tracklets(street / "video", boxes=boxes, add_to=old, conf=0.3)
