@@ -7,6 +7,7 @@ new videos                              -> detected, linked and cropped with its
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.build.assembly import BuildSettings, Notes, hash_source
@@ -108,7 +109,9 @@ def _read_settings(base: Dataset) -> dict[str, Any]:
 def _read_crop(base: Dataset, recorded: dict[str, Any]) -> CropConfig:
     known = {kind.name for kind in fields(CropConfig)}
     size = recorded.get("size_px")
-    if recorded.keys() - known or not (isinstance(size, list) or size == "native"):
+    if recorded.keys() - known or not (
+        size == "native" or (isinstance(size, list) and len(size) == 2)
+    ):
         raise MismatchError(
             base.root / MANIFEST,
             "settings of cropping that this version does not know",
@@ -140,7 +143,11 @@ def keep_detector(base: Dataset, given: GivenSettings) -> tuple[str, DetectorOpt
     asked = given.detector or ("boxes" if given.detection.get("boxes") else name)
     _refuse_other(base, {"detector": name}, {"detector": asked})
     known = {kind.name for kind in fields(DetectorOptions)} & recorded.keys()
-    options = {key: recorded[key] for key in known} | dict(given.detection)
+    options = {key: recorded[key] for key in known}
+    weights = str(options.get("weights"))
+    if weights != Path(weights).name:  # a stranger's dataset names no place on this machine
+        del options["weights"]
+    options |= given.detection
     if isinstance(options.get("min_score"), float) and options["min_score"] < 0:
         options["min_score"] = None  # as saved boxes record that all were taken
     if name == "boxes" and not options.get("boxes"):

@@ -39,7 +39,8 @@ class KeptVideos:
         since are counted too, so that no id comes back with another meaning."""
         numbers: Counter[str] = Counter()
         for entry in self.base.manifest["sources"]:
-            numbers[str(entry.get("camera_id"))] += int(entry.get("n_tracklets") or 0)
+            n_tracklets = entry.get("n_tracklets")
+            numbers[str(entry.get("camera_id"))] += n_tracklets if type(n_tracklets) is int else 0
         for name in self.base.tracklets["tracklet_id"].to_pylist():
             if found := _NUMBERED.fullmatch(name):
                 numbers[found[1]] = max(numbers[found[1]], int(found[2]))

@@ -26,8 +26,7 @@ PLAN = {
         ({"sources": []}, "2 videos are missing: a.mp4, b.mp4"),
         (
             {"sources": [["a", "a.mp4", "x"], ["c", "c.mp4", "c"]]},
-            "a video was added: c.mp4; a video is missing: b.mp4; "
-            "the camera of a.mp4 was a, is x",
+            "a video was added: c.mp4; a video is missing: b.mp4; the camera of a.mp4 was a, is x",
         ),
         (
             {"settings": {"link": {"iou": 0.5, "min_length": 10}, "crop": {"size_px": "native"}}},

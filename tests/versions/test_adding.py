@@ -13,7 +13,7 @@ from make_decisions import Asker
 from street import LINK, OPTIONS, build_config, digest_tree, make_street
 
 import lpw_toolkit
-from lpw_toolkit.build.adding import GivenSettings
+from lpw_toolkit.build.adding import GivenSettings, keep_detector
 from lpw_toolkit.build.assembly import Notes
 from lpw_toolkit.build.build import build_tracklets
 from lpw_toolkit.check.check import check_dataset
@@ -23,6 +23,7 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.dataset.manifest import parents_of
+from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
 from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
@@ -262,3 +263,26 @@ def test_the_function_adds_too(street: Path, base: Path, tmp_path: Path) -> None
         lpw_toolkit.build_tracklets(street / "video", boxes=boxes, add_to=old, min_length=9)
     with pytest.raises(LpwError, match=r"detect\.min_score was -1\.0, is 0\.3"):
         lpw_toolkit.build_tracklets(street / "video", boxes=boxes, add_to=old, conf=0.3)
+
+
+def test_a_recorded_detector_opens_again_but_no_file_of_the_datasets_choice(base: Path) -> None:
+    dataset = open_dataset(base)
+    detect = {"name": "onnx", "weights": "nano.onnx", "weights_sha256": "0" * 64, "threads": 3,
+              "min_score": 0.4, "nms_iou": 0.6, "runtime": "openvino"}  # fmt: skip
+    stored = dataset.manifest["settings"]
+
+    def keep(**given: Any) -> tuple[str, DetectorOptions]:
+        manifest = dataset.manifest | {"settings": stored | {"detect": detect}}
+        return keep_detector(replace(dataset, manifest=manifest), GivenSettings(**given))
+
+    own = DetectorOptions(
+        weights="nano.onnx", threads=3, min_score=0.4, nms_iou=0.6, runtime="openvino"
+    )
+    assert keep() == ("onnx", own)
+    assert keep(detection={"weights": "a/b.onnx"}) == ("onnx", replace(own, weights="a/b.onnx"))
+    for place in ("/etc/evil.onnx", "../evil.onnx", "a/evil.onnx"):
+        detect["weights"] = place
+        assert keep()[1].weights is None
+    detect |= {"name": "boxes"}
+    with pytest.raises(LpwError, match="no boxes of the new videos"):
+        keep()
