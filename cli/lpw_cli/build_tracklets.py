@@ -82,34 +82,31 @@ class BuildOptions(SettingsOptions):
     consent: str | None
     add_to: Path | None
 
-    def added(self) -> BuildResult:
+    def added(self, config: BuildConfig) -> BuildResult:
         """The result of `--add-to`: a new version of that dataset. Errors: LpwError."""
         from lpw_toolkit.build.adding import GivenSettings
         from lpw_toolkit.versions.adding import AddConfig, add_videos
 
-        crop = dict(self.crop.values)
-        if is_given("size"):
-            crop["size_px"] = parse_size(self.size)
+        size = {"size_px": parse_size(self.size)} if is_given("size") else {}
         given = GivenSettings(
             detector=self.detector,
             detection=dict(self.detection.values),
             link=dict(self.link.values),
-            crop=crop,
+            crop=dict(self.crop.values) | size,
             preset=self.preset if is_given("preset") else None,
-            notes=Notes(self.name, self.licence, self.consent),
+            notes=config.recipe.notes,
             segment_frames=self.segment_frames,
         )
-        config = AddConfig(
-            root=self.video,
-            dataset=self.add_to or Path(),
-            out=self.out,
-            given=given,
-            layout=self.layout,
-            cameras_csv=self.cameras,
-            cache=cache_folder(self.cache, off=self.no_cache),
-            restart=self.restart,
-        )
-        return add_videos(config, say_note)
+        return add_videos(AddConfig(self.add_to or Path(), config, given), say_note)
+
+    @property
+    def default_out(self) -> Path:
+        """Where the dataset goes when nothing is said."""
+        if self.add_to is None:
+            return default_out(self.video, "-lpw")
+        from lpw_toolkit.versions.adding import name_next_version
+
+        return name_next_version(self.add_to)
 
 
 def settings_options(function: Function) -> Function:
@@ -169,12 +166,9 @@ def command(options: BuildOptions) -> None:
     The same command again resumes an interrupted run. Exit code 4: some videos failed or are
     incomplete.
     """
-    if options.add_to:
-        report(options.added(), allow_damaged=options.allow_damaged)
-        return
     config = BuildConfig(
         root=options.video,
-        out=options.out or default_out(options.video, "-lpw"),
+        out=options.out or options.default_out,
         detector=options.detector,
         options=options.detection.apply(DetectorOptions()),
         recipe=options.build_settings(Notes(options.name, options.licence, options.consent)),
@@ -183,7 +177,8 @@ def command(options: BuildOptions) -> None:
         cache=cache_folder(options.cache, off=options.no_cache),
         restart=options.restart,
     )
-    report(build_tracklets(config, say_note), allow_damaged=options.allow_damaged)
+    result = options.added(config) if options.add_to else build_tracklets(config, say_note)
+    report(result, allow_damaged=options.allow_damaged)
 
 
 def report(result: BuildResult, *, allow_damaged: bool) -> None:

@@ -17,7 +17,7 @@ from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.linking.rule import make_link_config
-from lpw_toolkit.versions.adding import AddConfig, add_videos
+from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
 
 AnyPath = str | os.PathLike[str]
 
@@ -72,15 +72,13 @@ def build_tracklets(
     Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
     """
     source, conf = Path(video), settings.pop("conf", None)
-    given = dict(settings)
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
-    name = source.resolve().stem if source.is_file() else source.resolve().name
     is_onnx = weights is not None and Path(weights).suffix == ".onnx"
     config = build.BuildConfig(
         root=source,
-        out=Path(f"{name}-lpw" if out is None else out),
+        out=_name_dataset(source, add_to) if out is None else Path(out),
         detector=detector or ("boxes" if boxes else "onnx" if is_onnx else "ultralytics"),
         options=replace(
             options,
@@ -97,28 +95,21 @@ def build_tracklets(
     if add_to is None:
         result = build.build_tracklets(config, log)
     else:
-        own = {"weights": config.options.weights, "boxes": config.options.boxes, "min_score": conf}
-        adding = AddConfig(
-            root=source,
-            dataset=Path(add_to),
-            out=None if out is None else Path(out),
-            given=replace(
-                collect_given(given, {key: v for key, v in own.items() if v is not None}),
-                detector=detector,
-                preset=None if preset == "default" else preset,
-            ),
-            layout=layout,
-            cameras_csv=config.cameras_csv,
-            cache=config.cache,
-            restart=restart,
-        )
-        result = add_videos(adding, log)
+        given = collect_given(settings, config.options)
+        given = replace(given, detector=detector, preset=None if preset == "default" else preset)
+        result = add_videos(AddConfig(Path(add_to), config, given), log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
-        raise PartialError(
-            result.dataset.root, got, "whole videos", "replace them, or allow_damaged=True"
-        )
+        hint = "replace them, or allow_damaged=True"
+        raise PartialError(result.dataset.root, got, "whole videos", hint)
     return Dataset(result.dataset)
+
+
+def _name_dataset(source: Path, add_to: AnyPath | None) -> Path:
+    if add_to is not None:
+        return name_next_version(Path(add_to))
+    name = source.resolve().stem if source.is_file() else source.resolve().name
+    return Path(f"{name}-lpw")
 
 
 def import_benchmark(

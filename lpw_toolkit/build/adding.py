@@ -49,22 +49,25 @@ class GivenSettings:
     segment_frames: int = BuildSettings().segment_frames
 
 
-def collect_given(settings: Mapping[str, Any], detection: Mapping[str, Any]) -> GivenSettings:
+def collect_given(settings: Mapping[str, Any], options: DetectorOptions) -> GivenSettings:
     """What was given by name, dealt to what it is a field of; of two with the same field the first
-    takes it: linking, cropping, notes, detector.
+    takes it: linking, cropping, notes.
 
     Args:
-        detection: further fields of `DetectorOptions`.
+        options: of the detector; those that have not their default value were given too.
     """
     left = dict(settings)
-    dealt = [
+    link, crop, notes = (
         {kind.name: left.pop(kind.name) for kind in fields(config) if kind.name in left}
-        for config in (LinkConfig, CropConfig, Notes, DetectorOptions)
-    ]
-    link, crop, notes, more = dealt
-    return GivenSettings(
-        detection={**more, **detection}, link=link, crop=crop, notes=Notes(**notes)
+        for config in (LinkConfig, CropConfig, Notes)
     )
+    plain = DetectorOptions()
+    changed = {
+        kind.name: getattr(options, kind.name)
+        for kind in fields(options)
+        if kind.name in left or getattr(options, kind.name) != getattr(plain, kind.name)
+    }
+    return GivenSettings(detection=changed, link=link, crop=crop, notes=Notes(**notes))
 
 
 def keep_settings(base: Dataset, given: GivenSettings) -> BuildSettings:

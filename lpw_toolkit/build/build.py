@@ -71,19 +71,9 @@ def build_tracklets(
         log(line)
     if config.base:
         sources = find_new_videos(config.base, sources, log)
-    boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
-    if (
-        detector_name == "boxes"
-        and boxes is not None
-        and boxes.is_file()
-        and len(sources.sources) > 1
-    ):
-        raise LpwError(
-            boxes,
-            f"one file for {len(sources.sources)} videos",
-            "a file for each",
-            "name their folder",
-        )
+    detector_name = config.detector or choose_detector(config.options)
+    if detector_name == "boxes":
+        _refuse_one_file(config.options.boxes, sources)
     with Workspace(config.out, restart=config.restart) as work:
         detector = open_detector(detector_name, config.options)
         other = refuse_other_detector(config.base, detector.settings) if config.base else []
@@ -119,6 +109,13 @@ def build_tracklets(
         for stage in ("detect", "total"):
             result.seconds[stage] -= detector.startup_s - opened_s
         return result
+
+
+def _refuse_one_file(boxes: Path | None, sources: SourceList) -> None:
+    """Errors: LpwError for the saved boxes of one video beside several videos."""
+    if boxes is not None and boxes.is_file() and len(sources.sources) > 1:
+        got = f"one file for {len(sources.sources)} videos"
+        raise LpwError(boxes, got, "a file for each", "name their folder")
 
 
 def make_dataset(build: DatasetBuilder) -> BuildResult:

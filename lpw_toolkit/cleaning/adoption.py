@@ -109,7 +109,7 @@ def adopt_decisions(
     adopted.n_carried = adopted.n_decisions - len(adopted.left_out)
     coming = []
     for log in logs:
-        kept = [translation.rename(d) for d in log.decisions if d.uuid not in reasons]
+        kept = [translation.translate(d) for d in log.decisions if d.uuid not in reasons]
         if kept:
             coming.append(_chain(log.reviewer, kept, read_digest(child)))
     if logs:
@@ -170,7 +170,7 @@ class _Translation:
             return next((self.changed[n] for n, *_ in _parts(decision) if n in self.changed), None)
         return None
 
-    def rename(self, decision: Decision) -> Decision:
+    def translate(self, decision: Decision) -> Decision:
         """The decision with the ids of the child."""
         if not self.names:
             return decision

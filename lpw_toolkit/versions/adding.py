@@ -3,7 +3,7 @@ version, and decisions made on the old one hold."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpw_toolkit.build.adding import GivenSettings, keep_detector, keep_settings
@@ -18,22 +18,15 @@ class AddConfig:
     """An addition of videos to a dataset.
 
     Attributes:
-        root: folder of videos, one video, or an image sequence; what the dataset has already is
-            recognised by name and SHA-256, and kept.
         dataset: a dataset made by `build_tracklets`.
-        out: the new version; None is `<dataset>-2` beside it (`-3` for `-2`, and so on).
+        build: where the videos are and where the new version goes; its detector, options and recipe
+            give way to those of the dataset.
         given: what the user has said; settings other than those of the dataset are refused.
-        layout, cameras_csv, cache, restart: as in `BuildConfig`.
     """
 
-    root: Path
     dataset: Path
-    out: Path | None = None
+    build: BuildConfig
     given: GivenSettings = field(default_factory=GivenSettings)
-    layout: str | None = None
-    cameras_csv: Path | None = None
-    cache: Path | None = None
-    restart: bool = False
 
 
 def add_videos(config: AddConfig, log: Callable[[str], None] = lambda line: None) -> BuildResult:
@@ -50,21 +43,9 @@ def add_videos(config: AddConfig, log: Callable[[str], None] = lambda line: None
     """
     base = open_dataset(config.dataset)
     detector, options = keep_detector(base, config.given)
-    result = build_tracklets(
-        BuildConfig(
-            root=config.root,
-            out=config.out or name_next_version(base.root),
-            detector=detector,
-            options=options,
-            recipe=keep_settings(base, config.given),
-            layout=config.layout,
-            cameras_csv=config.cameras_csv,
-            cache=config.cache,
-            restart=config.restart,
-            base=base,
-        ),
-        log,
-    )
+    recipe = keep_settings(base, config.given)
+    build = replace(config.build, detector=detector, options=options, recipe=recipe, base=base)
+    result = build_tracklets(build, log)
     result.remarks += carry_decisions(base, result.dataset)
     if base.splits is not None:
         result.remarks.append("splits are not carried over: draw new ones with `lpw split`")

@@ -15,7 +15,7 @@ from street import LINK, OPTIONS, build_config, digest_tree, make_street
 import lpw_toolkit
 from lpw_toolkit.build.adding import GivenSettings, keep_detector
 from lpw_toolkit.build.assembly import Notes
-from lpw_toolkit.build.build import build_tracklets
+from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
@@ -51,9 +51,9 @@ def base(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return first_film(street, tmp_path_factory.mktemp("base") / "street")
 
 
-def add(street: Path, base: Path, out: Path | None, **changes: Any) -> AddConfig:
+def add(street: Path, base: Path, out: Path, root: Path | None = None) -> AddConfig:
     given = GivenSettings(detection={"boxes": street / "detections"}, segment_frames=16)
-    return replace(AddConfig(street / "video", base, out, given), **changes)
+    return AddConfig(base, BuildConfig(root or street / "video", out), given)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +92,11 @@ def test_it_names_its_parent_and_what_was_added(base: Path, both: Path) -> None:
 
 def test_the_new_version_has_a_name_by_itself(street: Path, base: Path, tmp_path: Path) -> None:
     shutil.copytree(base, tmp_path / "street")
-    result = add_videos(add(street, tmp_path / "street", None))
+    config = add(street, tmp_path / "street", name_next_version(tmp_path / "street"))
+    result = add_videos(config)
     assert result.dataset.root == tmp_path / "street-2"
     assert name_next_version(Path("a/street-9")) == Path("a/street-10")
-    again = add_videos(add(street, tmp_path / "street", None))
+    again = add_videos(config)
     assert again.remarks == ["complete already: nothing to do"]
 
 
@@ -116,9 +117,8 @@ def test_numbers_go_on_in_a_camera_and_never_come_back(
         shutil.copy(found, tmp_path / part / "scen1" / "view1" / f"part2{suffix}")
     given = GivenSettings(detection={"boxes": tmp_path / "detections"})
     lines: list[str] = []
-    result = add_videos(
-        AddConfig(tmp_path / "video", few.root, tmp_path / "more", given), lines.append
-    )
+    build = BuildConfig(tmp_path / "video", tmp_path / "more")
+    result = add_videos(AddConfig(few.root, build, given), lines.append)
     assert "new: scen1/view1/part2.mp4, goes on with camera scen1/view1" in lines
     assert "not here, and kept as they are in few: scen1/view1.mp4, scen1/view2.mp4" in lines
     new = {*result.dataset.tracklets["tracklet_id"].to_pylist()} - {
@@ -158,14 +158,14 @@ def test_decisions_hold_and_the_cleaned_dataset_has_them(
     with open_review(dataset, "anna") as review:
         review.decide(ask("link", one, other))
         review.decide(ask("accept", one, other))
-    result = add_videos(add(street, dataset.root, None))
+    result = add_videos(add(street, dataset.root, tmp_path / "street-2"))
     assert "2 of 2 decisions on street carry over" in result.remarks
     made = result.dataset
     state, union = apply(read_base(made), read_union(made)), read_union(made)
     cleaned = write_cleaned(made, state, union, tmp_path / "clean", CleanOptions()).dataset
     assert cleaned.tracklets["tracklet_id"].to_pylist() == [one, other]
     held = Appender(made.root / "cleanup" / "anna.jsonl")  # a reviewer is at work: nothing to add
-    assert add_videos(add(street, dataset.root, None)).remarks[0] == (
+    assert add_videos(add(street, dataset.root, tmp_path / "street-2")).remarks[0] == (
         "complete already: nothing to do"
     )
     held.close()
