@@ -45,6 +45,10 @@ class CleanCommandOptions:
     unreviewed: Literal["leave-out", "keep", "refuse"]
     conflicts: Literal["refuse", "leave-out"]
     min_cameras: int
+    no_splits: bool
+    test_frac: float
+    n_splits: int
+    seed: int
 
 
 def _arrange(values: dict[str, Any]) -> None:
@@ -165,6 +169,34 @@ def _arrange(values: dict[str, Any]) -> None:
     needs="--apply",
     help="Leave out persons seen by fewer cameras; LPW has persons of two or more only.",
 )
+@option("--no-splits", is_flag=True, needs="--apply",
+        help="Do not divide the persons into training and test.")  # fmt: skip
+@option(
+    "--test",
+    "test_frac",
+    type=float,
+    default=0.5,
+    show_default=True,
+    needs=("--apply", "no --no-splits"),
+    help="Share of the persons who are tested.",
+)
+@option(
+    "--splits",
+    "n_splits",
+    type=int,
+    default=10,
+    show_default=True,
+    needs=("--apply", "no --no-splits"),
+    help="How many splits are drawn.",
+)
+@option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    needs=("--apply", "no --no-splits"),
+    help="Seed of the splits.",
+)
 def command(options: CleanCommandOptions) -> None:
     """Works with the decisions of reviewers on DATASET, which are in
     DATASET/cleanup/<reviewer>.jsonl.
@@ -228,6 +260,14 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         if not options.no_open:
             webbrowser.open(once)
 
+    cameras = dataset.tracklets["camera_id"].unique().to_pylist()
+    if len(cameras) == 1:
+        say(
+            f"one camera ({cameras[0]}): nobody can be looked for in another one. Link the tracklets "
+            "of a person who comes back, and apply with --min-cameras 1: the test is then within "
+            "the camera.",
+            err=True,
+        )
     team = Team(tuple(options.team.split(",")) if options.team else (), options.both)
     serving = ServeOptions(
         options.reviewer or name_reviewer(),
@@ -349,11 +389,15 @@ def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.cleaned import REPORT, CleanOptions, write_cleaned
     from lpw_toolkit.cleaning.state.base_tables import read_base
     from lpw_toolkit.cleaning.state.review import read_union
+    from lpw_toolkit.splits.config import SplitConfig
 
     union = read_union(dataset, options.state)
     out = options.apply or Path()  # given: this is --apply
     cleaning = CleanOptions(options.unreviewed, options.conflicts, options.min_cameras)
-    made = write_cleaned(dataset, apply(read_base(dataset), union), union, out, cleaning)
+    splits = None if options.no_splits else SplitConfig(
+        test_frac=options.test_frac, n_splits=options.n_splits, seed=options.seed
+    )  # fmt: skip
+    made = write_cleaned(dataset, apply(read_base(dataset), union), union, out, cleaning, splits)
     counts = made.dataset.manifest["counts"]
     lines = [f"note: {line}" for line in union.repairs]
     lines += [
@@ -370,6 +414,8 @@ def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         if dataset.splits
         else []
     )
+    lines += made.splits.describe() if made.splits else []
+    lines += [f"no splits: {made.why_no_splits}"] if made.why_no_splits else []
     figures = ", ".join(
         f"{counts[key]:,} {key[2:]}"
         for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
@@ -381,4 +427,6 @@ def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         "counts": counts,
         "lost": lost,
         "n_dropped": made.n_images_dropped,
+        "splits": made.splits.facts if made.splits else None,
+        "why_no_splits": made.why_no_splits,
     }
