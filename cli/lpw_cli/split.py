@@ -9,11 +9,11 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, default_out, open_named
 from lpw_cli.say import say_result
+from lpw_cli.split_options import split_options
 from lpw_toolkit.files.opening import is_folder
 from lpw_toolkit.splits.config import By, SplitConfig
 from lpw_toolkit.splits.roles import RULES
 from lpw_toolkit.splits.split_version import write_split
-from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS
 
 _RULES = tuple(rule.replace("_", "-") for rule in RULES)
 _DRAWS = ("no --by scene", "no --by time", "no --by list")
@@ -57,26 +57,7 @@ def _arrange(values: dict[str, Any]) -> None:
     help="seed draws who is tested; scene tests each scene in turn; time tests who came later; "
     "list FILE reads a person and train or test from each line of FILE.",
 )
-@option(
-    "--test",
-    "test_frac",
-    type=float,
-    default=0.5,
-    show_default=True,
-    needs=("no --by scene", "no --by list"),
-    help="Share of the persons who are tested.",
-)
-@option(
-    "--splits",
-    "n_splits",
-    type=int,
-    default=N_SPLITS,
-    show_default=True,
-    needs=_DRAWS,
-    help="How many splits are drawn.",
-)
-@option("--seed", type=int, default=DEFAULT_SEED, show_default=True, needs=_DRAWS,
-        help="Seed of the draw.")  # fmt: skip
+@split_options(share_needs=("no --by scene", "no --by list"), draw_needs=_DRAWS)
 @option(
     "--protocol",
     type=click.Choice(_RULES),
