@@ -173,14 +173,21 @@ def assign_subsets(people: People, halves: Halves, others: Ints, rule: Rule) -> 
 
 
 def _count(people: People, halves: Halves, part: Mapping[str, Ints]) -> SideCounts:
-    n_frames, labels = to_numpy(people.tracklets, "n_frames"), people.labels
+    n_frames, person = to_numpy(people.tracklets, "n_frames"), people.labels.person
+    train, query = part["train"], part["query"]
     tested = np.setdiff1d(part["gallery"], people.others)
-    sides = []
-    for rows in (part["train"], tested):
-        sides += [len(np.unique(labels.person[rows])), len(rows), int(n_frames[rows].sum())]
-    asking = len(np.unique(labels.person[part["query"]])), len(part["query"])
-    n_others = len(part["gallery"]) - len(tested)
-    return SideCounts(*sides, *asking, n_others, digest_halves([halves]))
+    return SideCounts(
+        n_train_persons=len(np.unique(person[train])),
+        n_train_tracklets=len(train),
+        n_train_images=int(n_frames[train].sum()),
+        n_test_persons=len(np.unique(person[tested])),
+        n_test_tracklets=len(tested),
+        n_test_images=int(n_frames[tested].sum()),
+        n_query_persons=len(np.unique(person[query])),
+        n_queries=len(query),
+        n_others=len(part["gallery"]) - len(tested),
+        digest=digest_halves([halves]),
+    )
 
 
 def _refuse_untestable(

@@ -66,23 +66,26 @@ def draw_triplets(
 
     Two persons are drawn alike, and the camera of each set among the person's cameras,
     independently: anchor and positive may be one tracklet. With `cross` the positive is by another
-    camera than the anchor; in a pool of one camera, where none can be, it is another tracklet.
+    camera than the anchor, or, where no person was seen by two cameras, another tracklet.
 
-    Errors: LpwError with `cross` where no person has such a positive.
+    Errors: LpwError with `cross` where no person has two tracklets.
     Source: liuyuisanai/Quality-Aware-Network:train_PQAN/get_train_minibatch.m. On LPW the released
     code draws views first, then a person seen in them; here, as on the other sets, persons come
     first.
     """
     places = [pool.members[p] for p in range(pool.n_persons)]
     anchors = range(pool.n_persons)
-    views = pool.camera if len(np.unique(pool.camera)) > 1 or not cross else pool.rows
+    views = pool.camera
     if cross:
-        anchors = [p for p in anchors if len(set(views[places[p]].tolist())) > 1]  # type: ignore[assignment]
+        ways = (
+            [p for p in anchors if len(np.unique(v[places[p]])) > 1] for v in (views, pool.rows)
+        )
+        across, again = ways
+        views, anchors = (views, across) if across else (pool.rows, again)  # type: ignore[assignment]
         if not anchors:
-            do = "train with data.positive = any, or name the same persons in several cameras"
-            raise LpwError(
-                "training tracklets", "no person in two cameras", "a positive by another camera", do
-            )
+            do = "train with data.positive = any, or link the tracklets of one person"
+            got, expected = "no person with two tracklets", "a positive that is not the anchor"
+            raise LpwError("training tracklets", got, expected, do)
     drawn = np.empty((3, n_triplets), dtype=np.int64)
     for i in range(n_triplets):
         one = int(anchors[int(rng.integers(len(anchors)))])

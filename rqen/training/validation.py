@@ -62,7 +62,7 @@ def split_pool(index: TrackletIndex, pool: Pool, recipe: TrainRecipe) -> tuple[P
     with a share of 0).
 
     Errors: LpwError where either side has fewer than two persons, or no one held out was seen by
-    two cameras (with one camera: at two times).
+    two cameras, or at two times by one.
     """
     if recipe.validation == 0:
         return pool, NOBODY
@@ -70,18 +70,21 @@ def split_pool(index: TrackletIndex, pool: Pool, recipe: TrainRecipe) -> tuple[P
     if not len(_judge(index, held).good.columns):
         do = "take a larger share, or leave it at 0"
         raise LpwError(
-            "train.validation", "no held-out person seen by two cameras", "one or more", do
+            "train.validation",
+            "no held-out person seen by two cameras, or at two times by one",
+            "one or more",
+            do,
         )
     return kept, held
 
 
 def _judge(index: TrackletIndex, held: Ints) -> Relevance:
-    """Who is found among the held-out tracklets: across cameras, or in a dataset of one camera at
-    other times."""
+    """Who is found among the held-out tracklets: across cameras, or, where none of the persons was
+    seen by two cameras, within a camera at other times."""
     labels = read_timed_labels(index.tracklets, index.dataset.manifest.get("sources", []))
-    within = len(np.unique(labels.camera)) == 1
     labels = labels.take(held)
-    return judge_labels(labels, labels, within_camera=within)
+    across = judge_labels(labels, labels)
+    return across if len(across.good.columns) else judge_labels(labels, labels, within_camera=True)
 
 
 def name_persons(index: TrackletIndex, rows: Ints) -> list[str]:
@@ -93,7 +96,7 @@ def validate(
     network: SetNetwork, index: TrackletIndex, held: Ints, options: SetEmbedOptions
 ) -> dict[str, float]:
     """`val_rank1` and `val_map` (fractions): each held-out tracklet is a query, those of other
-    cameras (with one camera: of other times) are its gallery."""
+    cameras are its gallery (`_judge`)."""
     vectors = embed_tracklets(network, index, held, options).vectors
     blocks = Cosine().blocks(vectors, vectors)
     summary = summarise(rank_queries(blocks, _judge(index, held)), max_rank=1)
