@@ -1,5 +1,5 @@
-"""The rules of `splits.parquet`: each tracklet once in a subset, no person on both sides of a split,
-and the source and digest that `dataset.json` names."""
+"""The rules of `splits.parquet`: each tracklet once in a subset, no person on both sides of a
+split, and the source and digest that `dataset.json` names."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,5 +1,6 @@
 """What the splits of a dataset hold, in numbers and in words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from lpw_toolkit.dataset.dataset import Dataset
@@ -37,3 +38,14 @@ def format_splits(splits: dict[str, Any]) -> str:
         f"{splits['n_splits']:,} {drawn}{protocol} ({', '.join(sizes)} tracklets), {source}, "
         f"digest {digest}"
     )
+
+
+def list_roles(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    """What each of these tracklets is in the first split, such as `query, gallery`; empty for what
+    it is not in."""
+    roles: dict[str, list[str]] = {}
+    for row in dataset.splits.to_pylist() if dataset.splits else []:
+        if row["split"] == 0:
+            roles.setdefault(row["tracklet_id"], []).append(row["subset"])
+    order = SUBSETS.index
+    return [", ".join(sorted(roles.get(name, []), key=order)) for name in names]
