@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lpw_toolkit.api.dataset import Dataset, open_dataset
     from lpw_toolkit.api.evaluation import evaluate, evaluate_dataset
     from lpw_toolkit.api.linking import link
+    from lpw_toolkit.api.splitting import split
     from lpw_toolkit.api.versions import filter_dataset, merge_datasets, rename_dataset
     from lpw_toolkit.errors import LpwError
     from lpw_toolkit.linking.config import LinkConfig
@@ -38,6 +39,7 @@ __all__ = [
     "open_dataset",
     "read_decisions",
     "rename_dataset",
+    "split",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -48,6 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "api.dataset": "Dataset open_dataset",
         "api.evaluation": "evaluate evaluate_dataset",
         "api.linking": "link",
+        "api.splitting": "split",
         "api.versions": "filter_dataset merge_datasets rename_dataset",
         "errors": "LpwError",
         "linking.config": "LinkConfig",
