@@ -46,6 +46,9 @@ def add_videos(config: AddConfig, log: Callable[[str], None] = lambda line: None
     recipe = keep_settings(base, config.given)
     build = replace(config.build, detector=detector, options=options, recipe=recipe, base=base)
     result = build_tracklets(build, log)
+    before, after = base.manifest["counts"], result.dataset.manifest["counts"]
+    n_tracklets, n_images = (after[key] - before[key] for key in ("n_tracklets", "n_images"))
+    result.remarks.append(f"added to {base.name}: {n_tracklets:,} tracklets, {n_images:,} images")
     result.remarks += carry_decisions(base, result.dataset)
     if base.splits is not None:
         result.remarks.append("splits are not carried over: draw new ones with `lpw split`")

@@ -44,10 +44,14 @@ class KeptSplits:
 
 def keep_splits(parent: Dataset, tracklets: pa.Table) -> KeptSplits:
     """The splits of `parent` for `tracklets`, which are some of its own. A split that has no
-    training, query or gallery tracklet left ends them all: they are averaged."""
+    training, query or gallery tracklet left ends them all: they are averaged. So does a camera that
+    is two of `parent`: who is asked for in another camera has changed."""
     splits, said = parent.splits, parent.manifest.get("splits")
     if splits is None or not isinstance(said, dict):
         return KeptSplits(None, {}, None)
+    if _joins_cameras(parent.tracklets, tracklets):
+        line = f"splits are not carried over: cameras are one that were two; {_DRAW}"
+        return KeptSplits(None, {}, line)
     stays = pc.is_in(splits["tracklet_id"], value_set=tracklets["tracklet_id"].combine_chunks())
     kept = splits.filter(stays)
     before, after = ({*_iter_subsets(table)} for table in (splits, kept))
@@ -65,6 +69,19 @@ def keep_splits(parent: Dataset, tracklets: pa.Table) -> KeptSplits:
     return KeptSplits(
         kept.replace_schema_metadata(metadata), {"splits": said | {"note": note}}, line
     )
+
+
+def _joins_cameras(before: pa.Table, after: pa.Table) -> bool:
+    camera_of = dict(
+        zip(before["tracklet_id"].to_pylist(), before["camera_id"].to_pylist(), strict=True)
+    )
+    pairs = {
+        (new, camera_of[name])
+        for name, new in zip(
+            after["tracklet_id"].to_pylist(), after["camera_id"].to_pylist(), strict=True
+        )
+    }
+    return len(pairs) > len({new for new, _ in pairs})
 
 
 def _iter_subsets(splits: pa.Table) -> list[tuple[int, str]]:

@@ -97,7 +97,9 @@ def test_the_new_version_has_a_name_by_itself(street: Path, base: Path, tmp_path
     assert result.dataset.root == tmp_path / "street-2"
     assert name_next_version(Path("a/street-9")) == Path("a/street-10")
     again = add_videos(config)
-    assert again.remarks == ["complete already: nothing to do"]
+    n = result.dataset.tracklets.num_rows - open_dataset(base).tracklets.num_rows
+    assert f"added to street: {n} tracklets" in result.remarks[0]
+    assert again.remarks == ["complete already: nothing to do", *result.remarks]
 
 
 def test_numbers_go_on_in_a_camera_and_never_come_back(

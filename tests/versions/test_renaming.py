@@ -13,6 +13,8 @@ from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import parents_of
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.splits.config import SplitConfig
+from lpw_toolkit.splits.split_version import write_split
 from lpw_toolkit.versions.renaming import RenameConfig, read_renames, rename_dataset
 
 
@@ -68,6 +70,20 @@ def test_a_name_that_is_taken_makes_two_cameras_one(dataset: Dataset, tmp_path: 
     made = rename_dataset(config)
     assert "cameras scen2/view1, scen2/view2 are one now: scen2/view1" in made.lines
     assert made.dataset.manifest["counts"]["n_cameras"] == 3
+
+
+def test_splits_stay_unless_cameras_become_one(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", n_tracklets=24)
+    split, _ = write_split(dataset, tmp_path / "split", SplitConfig(n_splits=1))
+    named = rename_dataset(RenameConfig(split.root, tmp_path / "a", {"scen1/view1": "north"}))
+    assert "splits carry over" in named.lines
+    assert named.dataset.splits.equals(split.splits)
+    assert check_dataset(named.dataset.root).problems == []
+    joined = rename_dataset(
+        RenameConfig(split.root, tmp_path / "b", {"scen1/view1": "scen1/view2"})
+    )
+    assert joined.dataset.splits is None
+    assert any("cameras are one that were two; draw new ones" in line for line in joined.lines)
 
 
 @pytest.mark.parametrize(
