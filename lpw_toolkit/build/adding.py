@@ -147,9 +147,9 @@ def keep_detector(base: Dataset, given: GivenSettings) -> tuple[str, DetectorOpt
     _refuse_other(base, {"detector": name}, {"detector": asked})
     known = {kind.name for kind in fields(DetectorOptions)} & recorded.keys()
     options = {key: recorded[key] for key in known}
-    weights = str(options.get("weights"))
-    if weights != Path(weights).name:  # a stranger's dataset names no place on this machine
-        del options["weights"]
+    weights = options.get("weights")
+    if not (isinstance(weights, str) and weights == Path(weights).name):
+        options["weights"] = None  # a stranger's dataset names no place on this machine
     options |= given.detection
     if isinstance(options.get("min_score"), float) and options["min_score"] < 0:
         options["min_score"] = None  # as saved boxes record that all were taken

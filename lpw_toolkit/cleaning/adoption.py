@@ -98,10 +98,12 @@ def adopt_decisions(
     Errors: MismatchError for logs that are not what they were when they were written; LpwError
     where a reviewer is at work on a log of `child`.
     """
-    translation = _Translation(read_base(parent), read_base(child), names or {})
-    translation.compare(parent, child)
     logs = read_folder(log_folder(parent), read_digest(parent))
     adopted = Adopted(parent.name, sum(len(log.decisions) for log in logs))
+    if not adopted.n_decisions:
+        return adopted
+    translation = _Translation(read_base(parent), read_base(child), names or {})
+    translation.compare(parent, child)
     reasons = translation.find_reasons(d for log in logs for d in log.decisions)
     adopted.left_out = [
         LeftOut(d, reasons[d.uuid]) for log in logs for d in log.decisions if d.uuid in reasons
@@ -112,10 +114,9 @@ def adopt_decisions(
         kept = [translation.translate(d) for d in log.decisions if d.uuid not in reasons]
         if kept:
             coming.append(_chain(log.reviewer, kept, read_digest(child)))
-    if logs:
-        folder = log_folder(child, elsewhere)
-        adopted.logs = take_in_logs(folder, coming, read_digest(child))
-        _record(folder, parent, logs, adopted)
+    folder = log_folder(child, elsewhere)
+    adopted.logs = take_in_logs(folder, coming, read_digest(child))
+    _record(folder, parent, logs, adopted)
     return adopted
 
 

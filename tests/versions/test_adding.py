@@ -21,7 +21,7 @@ from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.cleaned import CleanOptions, write_cleaned
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import open_review, read_union
-from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.manifest import parents_of
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -269,8 +269,9 @@ def test_the_function_adds_too(street: Path, base: Path, tmp_path: Path) -> None
 
 def test_a_recorded_detector_opens_again_but_no_file_of_the_datasets_choice(base: Path) -> None:
     dataset = open_dataset(base)
-    detect = {"name": "onnx", "weights": "nano.onnx", "weights_sha256": "0" * 64, "threads": 3,
-              "min_score": 0.4, "nms_iou": 0.6, "runtime": "openvino"}  # fmt: skip
+    detect: dict[str, Any] = {"name": "onnx", "weights": "nano.onnx", "weights_sha256": "0" * 64,
+                              "threads": 3, "min_score": 0.4, "nms_iou": 0.6,
+                              "runtime": "openvino"}  # fmt: skip
     stored = dataset.manifest["settings"]
 
     def keep(**given: Any) -> tuple[str, DetectorOptions]:
@@ -282,9 +283,36 @@ def test_a_recorded_detector_opens_again_but_no_file_of_the_datasets_choice(base
     )
     assert keep() == ("onnx", own)
     assert keep(detection={"weights": "a/b.onnx"}) == ("onnx", replace(own, weights="a/b.onnx"))
-    for place in ("/etc/evil.onnx", "../evil.onnx", "a/evil.onnx"):
+    for place in ("/etc/evil.onnx", "../evil.onnx", "a/evil.onnx", 5, ["a.onnx"]):
         detect["weights"] = place
         assert keep()[1].weights is None
     detect |= {"name": "boxes"}
     with pytest.raises(LpwError, match="no boxes of the new videos"):
         keep()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"link": {"no_such": 1}},
+        {"link": {"iou": "x"}},
+        {"crop": {"size_px": "x"}},
+        {"crop": {"size_px": [1, 2, 3]}},
+        {"crop": {"size_px": ["a", "b"]}},
+        {"crop": {"no_such": 1, "size_px": "native"}},
+        {"detect": {"name": "no_such"}},
+        {"detect": {"name": "boxes", "min_score": "x"}},
+        {"detect": {"name": "boxes", "box_scores": ["x"]}},
+        {"detect": []},
+    ],
+)
+def test_odd_records_of_settings_are_told(
+    street: Path, base: Path, tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    shutil.copytree(base, tmp_path / "street")
+    dataset = open_dataset(tmp_path / "street")
+    kept = ("name", "parent", "sources", "licence", "consent")
+    facts = {key: dataset.manifest[key] for key in kept}
+    close_dataset(dataset.root, facts | {"settings": dataset.manifest["settings"] | odd})
+    with pytest.raises(LpwError):
+        add_videos(add(street, dataset.root, tmp_path / "out"))
