@@ -133,9 +133,9 @@ class Workspace:
         if not self.is_complete:
             hint = "run that command again, add --restart to throw it away, or choose another --out"
             return LpwError(self.out, got, f"the same {changes.kinds}", hint)
-        if changes.added and not (changes.missing or changes.settings):
+        if changes.added and not changes.missing:
             hint = f"--add-to {self.out} builds a new version with it, or choose another --out"
-            return LpwError(self.out, got, "the same videos", hint)
+            return LpwError(self.out, got, f"the same {changes.kinds}", hint)
         return LpwError(self.out, got, "a new folder", "choose another --out")
 
     def _read_plan(self, file: Path) -> dict[str, Any] | None:

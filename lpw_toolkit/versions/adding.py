@@ -10,7 +10,7 @@ from lpw_toolkit.build.adding import GivenSettings, keep_detector, keep_settings
 from lpw_toolkit.build.assembly import BuildResult
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.dataset.dataset import open_dataset
-from lpw_toolkit.versions.carrying import carry_decisions
+from lpw_toolkit.versions.carrying import ANEW, carry_decisions
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def add_videos(config: AddConfig, log: Callable[[str], None] = lambda line: None
     result.remarks += carry_decisions(base, result.dataset)
     if base.splits is not None:
         result.remarks.append("splits are not carried over: draw new ones with `lpw split`")
+    result.remarks.append(ANEW)
     return result
 
 

@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from lpw_toolkit.cleaning.adoption import adopt_decisions
 from lpw_toolkit.dataset.dataset import Dataset
 
+#: Said of every new version.
+ANEW = "suggestions, embeddings and images.pack are not carried over: make them anew"
 _DRAW = "draw new ones with `lpw split`"
 
 

@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.new_version import (
 )
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, check_range, join_names, option_name
-from lpw_toolkit.versions.carrying import Made, carry_decisions, keep_splits
+from lpw_toolkit.versions.carrying import ANEW, Made, carry_decisions, keep_splits
 from lpw_toolkit.versions.sharpness import measure_tracklets
 
 Values = NDArray[np.floating[Any]]
@@ -112,6 +112,7 @@ def filter_dataset(config: FilterConfig) -> Made:
         *(f"taken away by {rule}: {n:,}" for rule, n in counts.items()),
         *filter(None, [splits.line]),
         *carry_decisions(dataset, made),
+        ANEW,
     ]
     return Made(made, tuple(lines))
 

@@ -19,7 +19,7 @@ from lpw_toolkit.dataset.manifest import name_parent
 from lpw_toolkit.dataset.new_version import NewVersion, write_version
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.names import safe_file_name
-from lpw_toolkit.versions.carrying import Made, carry_decisions
+from lpw_toolkit.versions.carrying import ANEW, Made, carry_decisions
 from lpw_toolkit.versions.merge_part import KINDS, MergePart
 from lpw_toolkit.versions.name_tables import check_name, read_rows
 
@@ -71,7 +71,7 @@ def merge_datasets(config: MergeConfig) -> Made:
         lines.append("splits are not carried over: draw new ones with `lpw split`")
     for part in parts:
         lines += carry_decisions(part.dataset, made, part.new_ids)
-    return Made(made, tuple(lines))
+    return Made(made, (*lines, ANEW))
 
 
 def _label(paths: tuple[Path, ...]) -> Iterator[tuple[Dataset, str]]:

@@ -19,7 +19,7 @@ from lpw_toolkit.dataset.new_version import (
 )
 from lpw_toolkit.dataset.schema import TRACKLETS
 from lpw_toolkit.errors import LpwError, join_names
-from lpw_toolkit.versions.carrying import Made, carry_decisions, keep_splits
+from lpw_toolkit.versions.carrying import ANEW, Made, carry_decisions, keep_splits
 from lpw_toolkit.versions.name_tables import check_name, read_rows
 
 KINDS = ("camera", "scene")
@@ -69,7 +69,7 @@ def rename_dataset(config: RenameConfig) -> Made:
         inner=inherit_tables(dataset),
     )
     made = write_version(config.out, version, stage="rename")
-    lines += [*filter(None, [splits.line]), *carry_decisions(dataset, made)]
+    lines += [*filter(None, [splits.line]), *carry_decisions(dataset, made), ANEW]
     return Made(made, tuple(lines))
 
 

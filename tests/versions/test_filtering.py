@@ -22,6 +22,7 @@ from lpw_toolkit.dataset.schema import FRAMES, SPLITS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import export_dataset
+from lpw_toolkit.versions.carrying import ANEW
 from lpw_toolkit.versions.filtering import FilterConfig, FilterRules, filter_dataset
 from lpw_toolkit.versions.sharpness import measure_image, measure_tracklets
 
@@ -63,6 +64,7 @@ def test_each_rule_says_how_many_it_takes_of_those_that_are_left(
         "taken away by --scene: 4",
         "taken away by --min-length 13: 2",
         "taken away by --max-length 15: 1",
+        ANEW,
     )
     assert made.manifest["settings"]["filter"] == {
         "rules": {"min_length": 13, "max_length": 15, "scenes": ["scen1"]},

@@ -39,7 +39,7 @@ def test_names_that_collide_begin_with_the_name_of_the_dataset(
 ) -> None:
     one, other = films
     made = merge(one, other, out=tmp_path / "both")
-    places, persons = made.lines
+    places, persons, _ = made.lines
     assert places == (
         "names of scenes, cameras, videos and tracklets of friday, monday begin with the dataset's "
         "name: the scene scen1 is in monday, friday"

@@ -15,6 +15,7 @@ from lpw_toolkit.dataset.manifest import parents_of
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.split_version import write_split
+from lpw_toolkit.versions.carrying import ANEW
 from lpw_toolkit.versions.renaming import RenameConfig, read_renames, rename_dataset
 
 
@@ -38,6 +39,7 @@ def test_new_names_stand_in_the_tables_and_in_the_sources(dataset: Dataset, tmp_
         "camera scen1/view2 is scen1/view1 now",
         "scene scen1 is market now",
         "1 of 1 decisions on little carry over",
+        ANEW,
     )
     rows = {row["tracklet_id"]: row for row in made.dataset.tracklets.to_pylist()}
     old = {row["tracklet_id"]: row for row in dataset.tracklets.to_pylist()}
