@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lpw_toolkit.api.dataset import Dataset, open_dataset
     from lpw_toolkit.api.evaluation import evaluate, evaluate_dataset
     from lpw_toolkit.api.linking import link
+    from lpw_toolkit.api.splitting import split
+    from lpw_toolkit.api.versions import filter_dataset, merge_datasets, rename_dataset
     from lpw_toolkit.errors import LpwError
     from lpw_toolkit.linking.config import LinkConfig
 
@@ -30,10 +32,14 @@ __all__ = [
     "build_tracklets",
     "evaluate",
     "evaluate_dataset",
+    "filter_dataset",
     "import_benchmark",
     "link",
+    "merge_datasets",
     "open_dataset",
     "read_decisions",
+    "rename_dataset",
+    "split",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -44,6 +50,8 @@ __getattr__, __dir__ = lazy_names(
         "api.dataset": "Dataset open_dataset",
         "api.evaluation": "evaluate evaluate_dataset",
         "api.linking": "link",
+        "api.splitting": "split",
+        "api.versions": "filter_dataset merge_datasets rename_dataset",
         "errors": "LpwError",
         "linking.config": "LinkConfig",
     },

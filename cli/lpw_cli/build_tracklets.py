@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lpw_cli.command import Changes, Function, lpw_command, option
+from lpw_cli.command import Changes, Function, is_given, lpw_command, option
 from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.linking_options import linking_options, preset_option, take_link_config
 from lpw_cli.options import (
@@ -22,6 +22,7 @@ from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
+from lpw_toolkit.files.estimate import Announce
 from lpw_toolkit.linking.config import LinkConfig
 
 CONF = {"min_score": "conf", "box_classes": "classes"}  # --min-score is the linker's
@@ -83,6 +84,33 @@ class BuildOptions(SettingsOptions):
     licence: str | None
     consent: str | None
     dry_run: bool
+    add_to: Path | None
+
+    def added(self, config: BuildConfig, announce: Announce | None) -> BuildResult:
+        """The result of `--add-to`: a new version of that dataset. Errors: LpwError."""
+        from lpw_toolkit.build.adding import GivenSettings
+        from lpw_toolkit.versions.adding import AddConfig, add_videos
+
+        size = {"size_px": parse_size(self.size)} if is_given("size") else {}
+        given = GivenSettings(
+            detector=self.detector,
+            detection=dict(self.detection.values),
+            link=dict(self.link.values),
+            crop=dict(self.crop.values) | size,
+            preset=self.preset if is_given("preset") else None,
+            notes=config.recipe.notes,
+            segment_frames=self.segment_frames,
+        )
+        return add_videos(AddConfig(self.add_to or Path(), config, given), say_note, announce)
+
+    @property
+    def default_out(self) -> Path:
+        """Where the dataset goes when nothing is said."""
+        if self.add_to is None:
+            return default_out(self.video, "-lpw")
+        from lpw_toolkit.versions.adding import name_next_version
+
+        return name_next_version(self.add_to)
 
 
 def settings_options(function: Function) -> Function:
@@ -131,6 +159,9 @@ def settings_options(function: Function) -> Function:
     "--no-cache", is_flag=True, heading="Resuming", help="Keep raw detections in the dataset only."
 )
 @dry_run_option()
+@option("--add-to", type=FOLDER, metavar="DATASET",
+        help="Build what DATASET has not into a new version of it, with its settings; decisions on "
+        "it carry over.  [default --out: DATASET-2]")  # fmt: skip
 @option("--licence", heading="Notes", help="Under which licence the footage may be used.")
 @option("--consent", heading="Notes", help="The consent of the people it shows.")
 def command(options: BuildOptions) -> None:
@@ -142,7 +173,7 @@ def command(options: BuildOptions) -> None:
     """
     config = BuildConfig(
         root=options.video,
-        out=options.out or default_out(options.video, "-lpw"),
+        out=options.out or options.default_out,
         detector=options.detector,
         options=options.detection.apply(DetectorOptions()),
         recipe=options.build_settings(Notes(options.name, options.licence, options.consent)),
@@ -152,7 +183,12 @@ def command(options: BuildOptions) -> None:
         restart=options.restart,
     )
     announce = announcer(dry_run=options.dry_run)
-    report(build_tracklets(config, say_note, announce), allow_damaged=options.allow_damaged)
+    result = (
+        options.added(config, announce)
+        if options.add_to
+        else build_tracklets(config, say_note, announce)
+    )
+    report(result, allow_damaged=options.allow_damaged)
 
 
 def report(result: BuildResult, *, allow_damaged: bool) -> None:

@@ -26,6 +26,9 @@ GROUPS = {
     "Build": {
         "build-tracklets": "Make an LPW-style dataset of tracklets from street video.",
         "relink": "Link the same detections another way, without a second detection.",
+        "merge": "Join datasets into one; their persons stay apart unless a table maps them.",
+        "filter": "Leave out short, small, blurred or doubtful tracklets, or whole cameras.",
+        "rename": "Give cameras and scenes other names.",
         "link": "The linker alone: MOT text in, MOT text out.",
         "score-tracklets": "Compare tracklets with ground truth: purity, yield, cleanup cost.",
         "synth": "Draw a synthetic street: videos with exact ground truth.",
@@ -38,6 +41,7 @@ GROUPS = {
         "export": "Write a dataset in the form another tool reads.",
     },
     "Train": {
+        "split": "Divide the persons of a dataset into training and test.",
         "train": "Train RQEN, an ablation of it, or a method it is compared with.",
         "regions": "Divide the body by key points, for the regions of RQEN.",
         "pack": "Write the images end to end in one file, for training.",

@@ -11,12 +11,14 @@ from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.benchmarks import importing
 from lpw_toolkit.benchmarks.reader import ReadOptions
 from lpw_toolkit.build import build
+from lpw_toolkit.build.adding import collect_given
 from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.linking.rule import make_link_config
+from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
 
 AnyPath = str | os.PathLike[str]
 
@@ -34,6 +36,7 @@ def build_tracklets(
     cache: AnyPath | None = None,
     restart: bool = False,
     allow_damaged: bool = False,
+    add_to: AnyPath | None = None,
     log: Callable[[str], None] = lambda line: None,
     **settings: Any,
 ) -> Dataset:
@@ -55,6 +58,8 @@ def build_tracklets(
             dataset.
         restart: throw away an unfinished build with other settings.
         allow_damaged: no error where videos failed or are not whole; `dataset.json` names them.
+        add_to: a dataset that gets what `video` has and it has not, in a new version (`out`, or
+            `<dataset>-2` beside it), with its settings; decisions on it carry over.
         log: called with one line for each thing that was chosen for you.
         **settings: fields of `LinkConfig`, of `CropConfig`, of `DetectorOptions` (its `min_score`
             is called `conf` here), and the notes `name`, `licence` and `consent`.
@@ -71,11 +76,10 @@ def build_tracklets(
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
-    name = source.resolve().stem if source.is_file() else source.resolve().name
     is_onnx = weights is not None and Path(weights).suffix == ".onnx"
     config = build.BuildConfig(
         root=source,
-        out=expand_home(Path(f"{name}-lpw" if out is None else out)),
+        out=_name_dataset(source, add_to) if out is None else expand_home(Path(out)),
         detector=detector or ("boxes" if boxes else "onnx" if is_onnx else "ultralytics"),
         options=replace(
             options,
@@ -89,11 +93,24 @@ def build_tracklets(
         cache=None if cache is None else expand_home(Path(cache)),
         restart=restart,
     )
-    result = build.build_tracklets(config, log)
+    if add_to is None:
+        result = build.build_tracklets(config, log)
+    else:
+        given = collect_given(settings, config.options)
+        given = replace(given, detector=detector, preset=None if preset == "default" else preset)
+        result = add_videos(AddConfig(Path(add_to), config, given), log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
-        raise PartialError(config.out, got, "whole videos", "replace them, or allow_damaged=True")
+        hint = "replace them, or allow_damaged=True"
+        raise PartialError(result.dataset.root, got, "whole videos", hint)
     return Dataset(result.dataset)
+
+
+def _name_dataset(source: Path, add_to: AnyPath | None) -> Path:
+    if add_to is not None:
+        return name_next_version(Path(add_to))
+    name = source.resolve().stem if source.is_file() else source.resolve().name
+    return Path(f"{name}-lpw")
 
 
 def import_benchmark(

@@ -10,6 +10,8 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.files.home import expand_home
+from lpw_toolkit.splits.config import SplitConfig
+from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS
 
 AnyDataset = Dataset | Stored | str | os.PathLike[str]
 
@@ -46,6 +48,9 @@ def apply_decisions(
     unreviewed: Unreviewed = "leave-out",
     conflicts: OnConflict = "refuse",
     min_cameras: int = 2,
+    test: float = 0.5,
+    splits: int = N_SPLITS,
+    seed: int = DEFAULT_SEED,
 ) -> Dataset:
     """Writes the cleaned, identified dataset, as `lpw clean --apply` does; images are copied byte
     for byte.
@@ -58,6 +63,10 @@ def apply_decisions(
         conflicts: `refuse` to continue while decisions contradict each other, or `leave-out` the
             tracklets that they are about.
         min_cameras: leave out persons that fewer cameras saw.
+        test: share of the persons who are tested, as `split` takes it.
+        splits: how many splits are drawn; 0 draws none. Where nothing can be tested there are
+            none.
+        seed: of that draw.
 
     Raises:
         LpwError: decisions contradict each other, nothing would be left, or `out` is in use.
@@ -70,7 +79,7 @@ def apply_decisions(
     stored = to_stored(dataset)
     union = read_union(stored, None if elsewhere is None else expand_home(Path(elsewhere)))
     options = CleanOptions(unreviewed, conflicts, min_cameras)
-    made = write_cleaned(
-        stored, apply.apply(read_base(stored), union), union, expand_home(Path(out)), options
-    )
+    state = apply.apply(read_base(stored), union)
+    config = SplitConfig(test_frac=test, n_splits=splits, seed=seed) if splits else None
+    made = write_cleaned(stored, state, union, expand_home(Path(out)), options, config)
     return Dataset(made.dataset)

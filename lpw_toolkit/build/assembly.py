@@ -25,6 +25,7 @@ from lpw_toolkit.build.crop_stage import (
     tracklet_id,
 )
 from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.build.kept_videos import KeptVideos
 from lpw_toolkit.build.source_hash import hash_source
 from lpw_toolkit.build.source_lines import list_problems, list_remarks
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
@@ -32,7 +33,14 @@ from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
-from lpw_toolkit.errors import LpwError, MismatchError, OutputError, check_range, option_name
+from lpw_toolkit.errors import (
+    LpwError,
+    MismatchError,
+    OutputError,
+    check_range,
+    join_names,
+    option_name,
+)
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import SATURATED, Linked, link_boxes
@@ -121,6 +129,7 @@ class DatasetBuilder:
         find: gives the detections of a source, whose SHA-256 it gets; calls `raise_failure`, which
             it gets too, now and then.
         parent: name and digest of the dataset this one is made from.
+        kept: what stays of the dataset that these videos are added to.
     """
 
     def __init__(
@@ -133,17 +142,18 @@ class DatasetBuilder:
         detect: dict[str, Any],
         find: Callable[[Source, str, Callable[[], None]], VideoDetections],
         parent: dict[str, str] | None = None,
+        kept: KeptVideos | None = None,
     ) -> None:
         self.work, self.root, self.sources, self.chosen = work, root, sources, settings
-        self.find, self.parent = find, parent
+        self.find, self.parent, self.kept = find, parent, kept
         self.settings = {
             "detect": detect,
             "link": settings.link.to_settings(),
             "crop": settings.crop.settings(),
         }
         self.entries: dict[str, dict[str, Any]] = {}
-        self.numbers: Counter[str] = Counter()
         self.remarks: list[str] = []
+        self.numbers = Counter(kept.last_numbers if kept else {})
         stages = ("startup", "detect", "link", "crop", "close", "total")
         self.seconds = dict.fromkeys(stages, 0.0)
         self.stop = Event()
@@ -266,9 +276,11 @@ class DatasetBuilder:
         parts = self._wait(crops)
         with _timed(self.seconds, "close"):
             frames = merge_parts(parts)
+            tracklets = _tracklet_table(frames, crops)
+            if self.kept:
+                tracklets, frames = self.kept.take_over(tracklets, frames, self.work.out)
             if self.work.resumed:
                 remove_orphans(self.work.out, frames)
-            tracklets = _tracklet_table(frames, crops)
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
             facts = {
@@ -282,7 +294,9 @@ class DatasetBuilder:
                     {"path": path, "reason": reason} for path, reason in self.sources.skipped
                 ],
             }
-            dataset = close_dataset(self.work.out, facts)
+            dataset = close_dataset(
+                self.work.out, self.kept.add_facts(facts) if self.kept else facts
+            )
             remember_root(dataset, self.root)
             self.work.finish()
         return BuildResult(
@@ -319,15 +333,20 @@ class DatasetBuilder:
             for entry in dataset.manifest["sources"]
             if "error" not in entry
         }
-        for source in self.sources.sources:
-            if (
-                source.video_id in known
-                and hash_source(source.path, source.sequence)["sha256"] != known[source.video_id]
-            ):
-                do = "choose another --out to build from the new one"
-                raise MismatchError(
-                    source.relative, "a video that has changed since", "the one in the dataset", do
-                )
+        changed = [
+            source.relative
+            for source in self.sources.sources
+            if source.video_id in known
+            and hash_source(source.path, source.sequence)["sha256"] != known[source.video_id]
+        ]
+        if changed:
+            more = f" ({len(changed)} of {len(known)} have)" if len(changed) > 1 else ""
+            raise MismatchError(
+                join_names(changed),
+                f"a video that has changed since{more}",
+                "the one in the dataset",
+                "choose another --out to build from the new one",
+            )
 
     def _plan(self, settings: dict[str, Any]) -> dict[str, Any]:
         sources = [[s.video_id, s.relative, s.camera_id] for s in self.sources.sources]

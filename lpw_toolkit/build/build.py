@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lpw_toolkit.build.adding import find_new_videos, keep_videos, refuse_other_detector
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, DatasetBuilder, Notes
 from lpw_toolkit.build.forecast import estimate_build
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.dataset.manifest import INNER_TABLES, LOCAL, MANIFEST
+from lpw_toolkit.dataset.manifest import INNER_TABLES, LOCAL, MANIFEST, name_parent
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
 from lpw_toolkit.detection.detect_stage import (
     DetectionStore,
@@ -42,6 +43,8 @@ class BuildConfig:
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
         restart: throw away an unfinished build with other settings.
+        base: a dataset that the videos are added to: `out` is a new version of it, with what it has
+            not. Detector and recipe must be those of `adding.keep_settings`, `keep_detector`.
     """
 
     root: Path
@@ -53,6 +56,7 @@ class BuildConfig:
     cameras_csv: Path | None = None
     cache: Path | None = None
     restart: bool = False
+    base: Dataset | None = None
 
 
 def build_tracklets(
@@ -72,21 +76,14 @@ def build_tracklets(
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         log(line)
-    boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
-    if (
-        detector_name == "boxes"
-        and boxes is not None
-        and boxes.is_file()
-        and len(sources.sources) > 1
-    ):
-        raise LpwError(
-            boxes,
-            f"one file for {len(sources.sources)} videos",
-            "a file for each",
-            "name their folder",
-        )
+    if config.base:
+        sources = find_new_videos(config.base, sources, log)
+    detector_name = config.detector or choose_detector(config.options)
+    if detector_name == "boxes":
+        _refuse_one_file(config.options.boxes, sources)
     detector = open_detector(detector_name, config.options)
-    for line in detector.notes:
+    other = refuse_other_detector(config.base, detector.settings) if config.base else []
+    for line in [*detector.notes, *other]:
         log(line)
     if announce is not None and not exists(config.out / LOCAL):
         announce(estimate_build(sources.sources, detector, config.recipe.crop))
@@ -105,16 +102,29 @@ def build_tracklets(
                 store.keep(detections)
             return detections
 
-        result = make_dataset(
-            DatasetBuilder(
-                work, config.root, sources, config.recipe, detect=detector.settings, find=find
-            )
+        builder = DatasetBuilder(
+            work,
+            config.root,
+            sources,
+            config.recipe,
+            detect=detector.settings,
+            find=find,
+            parent=name_parent(config.base.manifest) if config.base else None,
+            kept=keep_videos(config.base, sources, detector.settings) if config.base else None,
         )
+        result = make_dataset(builder)
         result.seconds["startup"] = detector.startup_s
         # a network is compiled when the first frame shows its shape
         for stage in ("detect", "total"):
             result.seconds[stage] -= detector.startup_s - opened_s
         return result
+
+
+def _refuse_one_file(boxes: Path | None, sources: SourceList) -> None:
+    """Errors: LpwError for the saved boxes of one video beside several videos."""
+    if boxes is not None and boxes.is_file() and len(sources.sources) > 1:
+        got = f"one file for {len(sources.sources)} videos"
+        raise LpwError(boxes, got, "a file for each", "name their folder")
 
 
 def make_dataset(build: DatasetBuilder) -> BuildResult:

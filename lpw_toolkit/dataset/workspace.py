@@ -16,11 +16,12 @@ from typing import Any, Self
 
 from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
 from lpw_toolkit.dataset.manifest import LOCAL, MANIFEST
+from lpw_toolkit.dataset.plan_changes import compare_plans
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.appending import open_lock
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.machine import recall, remember
-from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_text
+from lpw_toolkit.files.opening import Folder, exists, follow_links, is_file, is_folder, read_json
 from lpw_toolkit.files.writing import (
     atomic_write_text,
     describe_os_error,
@@ -106,40 +107,47 @@ class Workspace:
         Errors: LpwError when the folder holds another plan, finished or not.
         """
         file = self.local / "plan.json"
-        text, former_text = (
-            json.dumps(one, indent=1, sort_keys=True, ensure_ascii=False)
-            for one in (plan, former or plan)
-        )
-        if self._read_plan(file) in (text, former_text):
+        known, text = self._read_plan(file), _format_plan(plan)
+        if known is not None and _format_plan(known) in (text, _format_plan(former or plan)):
             self.resumed = True
             return
-        if self.is_complete:
-            raise LpwError(
-                self.out,
-                "a finished dataset with other settings",
-                "a new folder",
-                "choose another --out",
-            )
-        if exists(file):
-            if not self.restart:
-                hint = (
-                    "run that command again, add --restart to throw it away, or choose another "
-                    "--out"
-                )
-                raise LpwError(
-                    self.out, "an unfinished build with other settings", "the same settings", hint
-                )
+        if self.is_complete or (known is not None and not self.restart):
+            raise self._refuse_plan(known, plan, former or plan)
+        if known is not None:
             self.clear()
         atomic_write_text(file, text)
 
-    def _read_plan(self, file: Path) -> str | None:
+    def _refuse_plan(
+        self, known: dict[str, Any] | None, plan: dict[str, Any], former: dict[str, Any]
+    ) -> LpwError:
+        """The error that names what differs from the plan that the folder holds."""
+        state = "a finished dataset" if self.is_complete else "an unfinished build"
+        if known is None:
+            got = f"{state} without a record of how it was built ({LOCAL}/plan.json)"
+            return LpwError(self.out, got, "a new folder", "choose another --out")
+        changes = min(
+            (compare_plans(known, json.loads(_format_plan(one))) for one in (plan, former)),
+            key=lambda one: one.n_changes,
+        )
+        got = f"{state} with other {changes.kinds} ({changes})"
+        if not self.is_complete:
+            hint = "run that command again, add --restart to throw it away, or choose another --out"
+            return LpwError(self.out, got, f"the same {changes.kinds}", hint)
+        if changes.added and not changes.missing:
+            hint = f"--add-to {self.out} builds a new version with it, or choose another --out"
+            return LpwError(self.out, got, f"the same {changes.kinds}", hint)
+        return LpwError(self.out, got, "a new folder", "choose another --out")
+
+    def _read_plan(self, file: Path) -> dict[str, Any] | None:
+        expected, hint = "the plan of this build", "choose another --out, or empty it"
         try:
-            return read_text(file, "json_bytes") if exists(file) else None
+            plan = read_json(file) if exists(file) else None
         except (OSError, ValueError) as error:
             got = describe_os_error(error) if isinstance(error, OSError) else "a damaged file"
-            raise LpwError(
-                file, got, "the plan of this build", "choose another --out, or empty it"
-            ) from error
+            raise LpwError(file, got, expected, hint) from error
+        if plan is not None and not isinstance(plan, dict):
+            raise LpwError(file, "a damaged file", expected, hint)
+        return plan
 
     def clear(self) -> None:
         """Removes everything that an unfinished build made."""
@@ -155,6 +163,10 @@ class Workspace:
     def finish(self) -> None:
         """Removes the segments of a dataset that is complete."""
         remove_folder(self.local / "parts")
+
+
+def _format_plan(plan: dict[str, Any]) -> str:
+    return json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False)
 
 
 def remember_root(dataset: Dataset, root: Path) -> Path:

@@ -87,6 +87,11 @@ def merge_folder(ours: Path, theirs: Path, dataset_digest: str) -> list[str]:
         raise LpwError(
             theirs, "no log", "REVIEWER.jsonl of one reviewer or more", "name another folder"
         )
+    return take_in_logs(ours, coming, dataset_digest)
+
+
+def take_in_logs(ours: Path, coming: Sequence[ParsedLog], dataset_digest: str) -> list[str]:
+    """`merge_folder` with logs that were read or made already."""
     have = {reading.name: reading for reading in read_folder(ours, dataset_digest)}
     make_folder(ours)
     return [_take_in(ours, have, reading) for reading in coming]
