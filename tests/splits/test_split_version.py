@@ -76,6 +76,12 @@ class TestVersion:
         assert all("DRAWN" in row["split_source"] for row in rows)
         assert {row["n_skipped"] for row in rows} == {0}
 
+    def test_an_export_says_that_other_tools_find_nobody(self, tmp_path: Path) -> None:
+        made, _ = write_split(make_one_camera(tmp_path / "d"), tmp_path / "out", SplitConfig())
+        result = lpw("export", made.root, tmp_path / "market", "--to", "fastreid")
+        assert result.exit_code == 0, result.output
+        assert "splits: they are for a test within one camera" in result.output
+
 
 class TestSaid:
     def test_info(self, parent: Dataset, tmp_path: Path) -> None:
@@ -149,7 +155,6 @@ class TestCommand:
             (["d", "--by", "scene", "--test", "0.2"], "--test does not go with --by scene"),
             (["d", "--by", "time", "--seed", "2"], "--seed does not go with --by time"),
             (["d", "--by", "time", "--splits", "2"], "--splits does not go with --by time"),
-            (["d", "--by", "list"], "give the file: --by list FILE"),
             (["d", "e"], "one name too many"),
             (["d", "--data", "e"], "one name too many"),
         ],
@@ -162,6 +167,10 @@ class TestCommand:
         result = lpw("split", *words)
         assert result.exit_code == 2
         assert message in result.output
+
+    def test_a_list_without_its_file(self, parent: Dataset, tmp_path: Path) -> None:
+        with pytest.raises(LpwError, match=r"got no file; .*`lpw split DATASET --by list FILE`"):
+            lpw("split", parent.root, "--by", "list", "--out", tmp_path / "out")
 
     def test_what_cannot_be_tested(self, tmp_path: Path) -> None:
         nameless = make_dataset(tmp_path / "d", n_tracklets=8, n_frames=2, identified=False)
