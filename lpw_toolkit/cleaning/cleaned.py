@@ -25,15 +25,17 @@ from lpw_toolkit.cleaning.state.joins import find_frame_numbers
 from lpw_toolkit.cleaning.state.numbering import number_persons
 from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED, PieceState
 from lpw_toolkit.cleaning.state.state import State
-from lpw_toolkit.dataset.dataset import IMAGES, Dataset, close_dataset, open_dataset
-from lpw_toolkit.dataset.image_reader import open_images
-from lpw_toolkit.dataset.output_folder import publish_folder
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.new_version import (
+    CopiedImages,
+    NewVersion,
+    inherit_facts,
+    inherit_tables,
+    write_version,
+)
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
-from lpw_toolkit.dataset.tables import make_table, write_table
+from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files import writing
-from lpw_toolkit.files.prefetch import prefetch
-from lpw_toolkit.progress import show_progress
 
 REPORT = "clean-report.json"
 Unreviewed = Literal["leave-out", "keep", "refuse"]
@@ -112,17 +114,16 @@ def write_cleaned(
             "a tracklet or more",
             "review more, or --min-cameras 1",
         )
-    with publish_folder(out) as folder:
-        _write(dataset, state, persons, choice, folder)
-        report = _make_report(state, union, options, choice)
-        writing.atomic_write_text(
-            folder / REPORT, json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-        )
-        facts = _make_facts(
-            dataset, out, {key: value for key, value in report.items() if key != "losses"}
-        )
-        close_dataset(folder, facts)
-    return Cleaned(open_dataset(out), choice.losses, choice.n_dropped)
+    report = _make_report(state, union, options, choice)
+    told = {key: value for key, value in report.items() if key != "losses"}
+    version = NewVersion(
+        *_make_tables(dataset, state, persons, choice),
+        facts=inherit_facts(dataset, out, {"clean": told}),
+        inner=inherit_tables(dataset, ["timeline"]),
+        texts={REPORT: json.dumps(report, indent=1, ensure_ascii=False) + "\n"},
+    )
+    made = write_version(out, version, stage="apply")
+    return Cleaned(made, choice.losses, choice.n_dropped)
 
 
 def _refuse_open(state: State, options: CleanOptions) -> None:
@@ -209,9 +210,10 @@ def _first_tracklet(state: State, name: str) -> Tracklet:
     return state.base.tracklets[state.parts_of(name)[0].piece.tracklet]
 
 
-def _write(
-    dataset: Dataset, state: State, persons: dict[str, str], choice: _Choice, folder: Path
-) -> None:
+def _make_tables(
+    dataset: Dataset, state: State, persons: dict[str, str], choice: _Choice
+) -> tuple[pa.Table, pa.Table, list[CopiedImages]]:
+    """Tracklets, frames and images of the new version."""
     names = sorted(choice.rows, key=lambda name: name.encode())
     rows = np.concatenate([choice.rows[name] for name in names])
     owners = np.repeat(np.arange(len(names)), [len(choice.rows[name]) for name in names])
@@ -220,8 +222,6 @@ def _write(
     owner_names = pa.array(names, pa.string()).take(pa.array(owners))
     frames = frames.set_column(0, FRAMES.field("tracklet_id"), owner_names)
     frames = frames.set_column(1, FRAMES.field("position"), pa.array(position, pa.int32()))
-    _copy(dataset, rows, folder)
-    write_table(folder / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
     bounds = np.cumsum([0, *(len(choice.rows[name]) for name in names)])
     firsts = [_first_tracklet(state, name) for name in names]
     columns: list[Any] = [
@@ -238,29 +238,7 @@ def _write(
         frames["pts_s"].take(pa.array(bounds[:-1])).to_pylist(),
         frames["pts_s"].take(pa.array(bounds[1:] - 1)).to_pylist(),
     ]
-    write_table(folder / "tracklets.parquet", make_table(columns, TRACKLETS), TRACKLETS)
-
-
-def _inner_root(dataset: Dataset) -> str:
-    """Where paths begin in the copy: as in the parent, or in `images` where those lie outside
-    it."""
-    return IMAGES if dataset.is_in_place else str(dataset.manifest.get("images_root", "."))
-
-
-def _copy(dataset: Dataset, rows: NDArray[np.int64], folder: Path) -> None:
-    """Copies images under the paths they have, each checked against its SHA-256."""
-    images, top = open_images(dataset), folder / _inner_root(dataset)
-    for parent in dict.fromkeys(Path(images.name(row)).parent for row in rows.tolist()):
-        writing.make_folder(top / parent)
-
-    def copy(row: int) -> None:
-        path = images.name(row)
-        dataset.image_file(path)  # refuses one that leaves the dataset
-        writing.write_file(top / path, images.read(row))
-
-    with show_progress("apply", len(rows), "images") as progress:
-        for _ in prefetch(copy, rows.tolist()):
-            progress.advance(1)
+    return make_table(columns, TRACKLETS), frames, [CopiedImages(dataset, rows)]
 
 
 def _make_report(
@@ -279,20 +257,4 @@ def _make_report(
         "n_images_dropped": choice.n_dropped,
         "n_lost": {reason: len(names) for reason, names in choice.losses.items()},
         "losses": choice.losses,
-    }
-
-
-def _make_facts(dataset: Dataset, out: Path, report: dict[str, Any]) -> dict[str, Any]:
-    manifest = dataset.manifest
-    settings = {
-        key: value for key, value in manifest.get("settings", {}).items() if key != "import"
-    }
-    return {
-        "name": out.absolute().name,
-        "parent": {"name": dataset.name, "digest": str(manifest.get("digest"))},
-        "licence": manifest.get("licence"),
-        "consent": manifest.get("consent"),
-        "images_root": _inner_root(dataset),
-        "settings": settings | {"clean": report},
-        "sources": manifest.get("sources", []),
     }

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset, count_rows
+from lpw_toolkit.dataset.manifest import parents_of
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.names import show_name
 
@@ -22,17 +23,20 @@ UNKNOWN = "—"
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Numbers about `dataset`, JSON-serialisable; what is not known is None, never 0.
 
-    Keys: name, format_version, tool, parent, digest, settings_digest, licence, consent, counts,
-    kinds, scenes, cameras, lengths (frames per tracklet), image_size_px, score, time_s, sources.
+    Keys: name, format_version, tool, parent, digest, licence, consent, parents (of a merge alone),
+    settings_digest, counts, kinds, scenes, cameras, lengths (frames per tracklet), image_size_px,
+    score, time_s, sources.
 
     Errors: MismatchError when a table is damaged.
     """
     manifest, tracklets, frames = dataset.manifest, dataset.tracklets, dataset.frames
     persons = tracklets["person_id"].drop_null().unique()
     kept = ("name", "format_version", "tool", "parent", "digest", "licence", "consent")
+    several = {"parents": manifest["parents"]} if "parents" in manifest else {}
     cameras = _describe_cameras(tracklets)
     return {
         **{key: manifest.get(key) for key in kept},
+        **several,
         "settings_digest": digest_settings(manifest.get("settings")),
         "counts": {**count_rows(tracklets, frames), "n_persons": len(persons) or None},
         "kinds": dict(sorted(Counter(tracklets["kind"].to_pylist()).items())),
@@ -228,14 +232,12 @@ def count_by_cameras(tracklets: pa.Table) -> dict[str, int] | None:
 def format_info(facts: dict[str, Any]) -> str:
     """`describe`'s dictionary as text for a terminal, a screen for a dataset of a few cameras."""
     counts, sources = facts["counts"], facts["sources"]
-    parent = facts["parent"]
+    parents = parents_of(facts)
     lines = [
         ("dataset", f"{facts['name']} (format {facts['format_version']}, {_say(facts['tool'])})"),
         (
-            "parent",
-            UNKNOWN
-            if parent is None
-            else f"{parent.get('name')}, digest {str(parent.get('digest'))[:16]}",
+            "parent" + "s" * (len(parents) > 1),
+            "; ".join(f"{one.name}, digest {one.digest[:16]}" for one in parents) or UNKNOWN,
         ),
         ("digest", f"{_say(facts['digest'])[:16]}, settings {_say(facts['settings_digest'])[:16]}"),
         (

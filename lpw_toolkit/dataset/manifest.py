@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,8 +61,12 @@ def _refuse_odd(manifest: dict[str, Any]) -> None:
     }.items():
         if not isinstance(manifest.get(key, kind()), kind):
             raise TypeError(f"{key} is no {kind.__name__}")
-    if not isinstance(manifest.get("parent"), dict | None):
-        raise TypeError("parent is no dict")
+    for parent in _list_parents(manifest):
+        if not isinstance(parent, dict):
+            raise TypeError("parent is no dict")
+        texts = (parent.get("name"), parent.get("digest"), parent.get(SELF_DIGEST, ""))
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("parent without a name and a digest")
     for entry in manifest.get("sources", []):
         plain = isinstance(entry, dict) and all(
             isinstance(entry.get(key), str) for key in ("video_id", "path")
@@ -81,6 +87,59 @@ def _refuse_odd(manifest: dict[str, Any]) -> None:
             raise TypeError(f"sources: {entry['path']} with a start_s that is no time")
         if "error" not in entry and not isinstance(entry.get("report"), dict):
             raise TypeError(f"sources: {entry['path']} has neither a report nor an error")
+
+
+def _list_parents(manifest: Mapping[str, Any]) -> list[Any]:
+    """The entries of `parent` and of `parents`. Errors: TypeError for parents that are no list."""
+    one, several = manifest.get("parent"), manifest.get("parents", [])
+    if not isinstance(several, list):
+        raise TypeError("parents is no list")
+    return [*([one] if one is not None else []), *several]
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A dataset that another one was made from, as the `dataset.json` of that one names it.
+
+    Attributes:
+        name: the name that it gives itself.
+        digest: `digest` of its `dataset.json`: of the rows of tracklets and frames alone, so that
+            versions which differ in their splits alone share it.
+        manifest_sha256: of its `dataset.json`; None where an older version wrote the child.
+    """
+
+    name: str
+    digest: str
+    manifest_sha256: str | None = None
+
+    def is_dataset(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the dataset with this `dataset.json` is the parent."""
+        if self.manifest_sha256 is not None:
+            return bool(self.manifest_sha256 == manifest.get(SELF_DIGEST))
+        return bool(self.digest == manifest.get("digest"))
+
+
+def parents_of(manifest: Mapping[str, Any]) -> tuple[Parent, ...]:
+    """The datasets that a dataset was made from: none, one (`parent`), or several (`parents`).
+
+    Args:
+        manifest: the fields of its `dataset.json`, as `read_manifest` gives them.
+
+    >>> parents_of({"parent": {"name": "street", "digest": "0a1b"}})
+    (Parent(name='street', digest='0a1b', manifest_sha256=None),)
+    """
+    return tuple(
+        Parent(entry["name"], entry["digest"], entry.get(SELF_DIGEST))
+        for entry in _list_parents(manifest)
+    )
+
+
+def name_parent(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The entry by which a new dataset names the dataset with this `dataset.json` as a parent."""
+    entry = {"name": str(manifest["name"]), "digest": str(manifest.get("digest"))}
+    if SELF_DIGEST in manifest:
+        entry[SELF_DIGEST] = str(manifest[SELF_DIGEST])
+    return entry
 
 
 def digest_manifest(manifest: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
+from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels, read_timed_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.distance_blocks import DistanceBlocks
@@ -128,7 +128,8 @@ def evaluate(
     be compared, no training data for a learned metric, and splits in which no query has a relevant
     gallery item.
     """
-    rule, labels = open_protocol(protocol), read_labels(dataset.tracklets)
+    rule = open_protocol(protocol)
+    labels = read_timed_labels(dataset.tracklets, dataset.manifest.get("sources", []))
     spec, vectors = rule.SPEC, embeddings.vectors
     trials = _choose_trials(rule.trials(dataset), splits)
     seen = count_seen(dataset, embeddings.facts.seen_persons, trials)

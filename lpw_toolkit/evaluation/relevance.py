@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.labels import JUNK, PERSON, Ints, Labels
 from lpw_toolkit.dataset.ranges import ragged_arange
+from lpw_toolkit.errors import LpwError
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,24 @@ class Relevance:
 
 
 def judge_labels(
-    query: Labels, gallery: Labels, *, same_camera: bool = False, hide_junk: bool = True
+    query: Labels,
+    gallery: Labels,
+    *,
+    same_camera: bool = False,
+    within_camera: bool = False,
+    hide_junk: bool = True,
 ) -> Relevance:
     """The field's rule: right is the same person; the same person by the query's own camera is not
     seen.
 
     Args:
         same_camera: True lets answers of the query's own camera count.
+        within_camera: True turns the rule round: right is the same person by the query's own
+            camera, at least labels.MIN_GAP_S apart in time; all else of the person is not seen.
         hide_junk: whether tracklets of kind junk are invisible; otherwise they are wrong answers,
             as distractors are.
+
+    Errors: LpwError with `within_camera` for labels without times.
     """
     order = np.argsort(
         gallery.person, kind="stable"
@@ -89,6 +99,12 @@ def judge_labels(
     columns = order[np.repeat(first, counts) + ragged_arange(counts)]
     visible = gallery.kind[columns] == PERSON
     apart = np.full(len(columns), same_camera) | (gallery.camera[columns] != query.camera[owner])
+    if within_camera:
+        if query.times is None or gallery.times is None:
+            raise LpwError(
+                "labels", "no times", "the times of tracklets", "evaluate a dataset, not arrays"
+            )
+        apart = ~apart & query.times.are_apart(owner, gallery.times, columns)
     hidden = (gallery.kind == JUNK) if hide_junk else np.zeros(len(gallery), dtype=bool)
     good, ignored = visible & apart, visible & ~apart
     return Relevance(

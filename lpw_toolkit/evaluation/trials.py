@@ -9,17 +9,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.labels import JUNK, PERSON, read_labels
+from lpw_toolkit.dataset.labels import JUNK, PERSON, read_labels, read_timed_labels
 from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.protocol import QueryGallerySplit
+from lpw_toolkit.splits.draw import refuse_nameless
+from lpw_toolkit.splits.roles import CROSS, NEEDS, Rule, find_queries
 
 Ints = NDArray[np.int64]
 NOBODY: Ints = np.zeros(0, dtype=np.int64)
-OWN_DATA = (
-    "use --protocol market for a dataset of your own, or import a benchmark with `lpw import`"
-)
 
 
 def read_trials(dataset: Dataset) -> list[QueryGallerySplit]:
@@ -30,12 +29,7 @@ def read_trials(dataset: Dataset) -> list[QueryGallerySplit]:
     disagree.
     """
     if dataset.splits is None:
-        raise LpwError(
-            dataset.name,
-            "a dataset without splits",
-            "splits.parquet, as importers write it",
-            OWN_DATA,
-        )
+        raise refuse_unsplit(dataset)
     rows = _find_rows(dataset, dataset.splits)
     numbers, subsets = to_numpy(dataset.splits, "split"), to_numpy(dataset.splits, "subset")
     trials = []
@@ -45,6 +39,13 @@ def read_trials(dataset: Dataset) -> list[QueryGallerySplit]:
     for trial in trials:
         _check_trial(dataset, trial)
     return trials
+
+
+def refuse_unsplit(dataset: Dataset) -> LpwError:
+    """The error for a dataset without splits: it says what is to be done first."""
+    refuse_nameless(dataset.tracklets, dataset.name)
+    do = f"divide its persons with `lpw split {dataset.root.name}`"
+    return LpwError(dataset.name, "a dataset without splits", "splits.parquet", do)
 
 
 def _find_rows(dataset: Dataset, splits: pa.Table) -> Ints:
@@ -136,51 +137,55 @@ def drop_junk(dataset: Dataset, trial: QueryGallerySplit) -> QueryGallerySplit:
     return replace(trial, gallery=trial.gallery[kind[trial.gallery] != JUNK])
 
 
-def pose_trial(dataset: Dataset) -> QueryGallerySplit:
+def pose_trial(dataset: Dataset, rule: Rule = CROSS) -> QueryGallerySplit:
     """One trial over a whole dataset: the first tracklet of each person in each camera is a
     query, all are the gallery.
 
-    First is by row of the table of tracklets. Persons seen by one camera only are in the
+    First is by row of the table of tracklets. Persons without a right answer by `rule` are in the
     gallery, as wrong matches, and not among the queries. Tracklets of kind person without a
     person_id stay out: it is unknown whether they are relevant.
 
     Errors: LpwError that says what is missing.
     """
-    require_identities(dataset)
-    labels = read_labels(dataset.tracklets)
+    if rule == CROSS:
+        require_identities(dataset)
+    labels = read_timed_labels(dataset.tracklets, dataset.manifest.get("sources", []))
     named = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
-    pairs = np.stack([labels.person[named], labels.camera[named]], axis=1)
-    distinct, first = np.unique(pairs, axis=0, return_index=True)
-    n_cameras = np.bincount(distinct[:, 0])
-    query = np.sort(named[first[n_cameras[distinct[:, 0]] >= 2]])
+    query = find_queries(labels, named, rule)
     if not len(query):
-        got = f"{len(n_cameras.nonzero()[0])} persons, each seen by one camera only"
-        do = "give the same person_id to the same person in another camera"
-        raise LpwError(
-            f"{dataset.name}, column person_id", got, "persons seen by two cameras or more", do
-        )
+        n = len(np.unique(labels.person[named]))
+        if rule == CROSS:
+            got = f"{n} persons, each seen by one camera only"
+            do = "give the same person_id to the same person in another camera"
+        else:
+            got = f"{n} persons, none {NEEDS[rule]}"
+            do = "give the same person_id to the tracklets of one person"
+        raise LpwError(f"{dataset.name}, column person_id", got, f"persons {NEEDS[rule]}", do)
     return QueryGallerySplit(
         0, NOBODY, query, np.union1d(named, np.flatnonzero(labels.kind != PERSON))
     )
 
 
-def require_identities(dataset: Dataset) -> None:
-    """Errors: LpwError that says what is missing to look for persons across cameras: tracklets,
-    persons or cameras."""
-    labels = read_labels(dataset.tracklets)
-    if not len(labels):
+def require_persons(dataset: Dataset) -> None:
+    """Errors: LpwError for a dataset without tracklets, or without persons."""
+    if not dataset.tracklets.num_rows:
         raise LpwError(
             dataset.name, "no tracklets", "a dataset with persons", "choose another dataset"
         )
-    if np.all(labels.person[labels.kind == PERSON] < 0):
-        got, expected = "no person in any tracklet", "persons that are the same in several cameras"
-        raise LpwError(
-            f"{dataset.name}, column person_id", got, expected, "identify the tracklets first"
-        )
+    refuse_nameless(dataset.tracklets, dataset.name)
+
+
+def require_identities(dataset: Dataset) -> None:
+    """Errors: LpwError that says what is missing to look for persons across cameras: tracklets,
+    persons or cameras."""
+    require_persons(dataset)
     cameras = dataset.tracklets["camera_id"].unique().to_pylist()
     if len(cameras) == 1:
         got, expected = f"one camera ({cameras[0]})", "two cameras or more"
-        do = "build the dataset from videos whose folders name their cameras (scene/view)"
+        do = (
+            "test it with --protocol within_camera, or build it from videos whose folders name "
+            "their cameras (scene/view)"
+        )
         raise LpwError(f"{dataset.name}, column camera_id", got, expected, do)
 
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import resources
 from typing import Any
 
@@ -13,6 +15,8 @@ from lpw_toolkit.errors import LpwError, MismatchError, join_names
 
 N_SPLITS = 10
 DEFAULT_SEED = 0
+#: What persons are grouped by: anything that sorts.
+Stratum = tuple[int, ...]
 #: What a reading notes where it has no splits.
 NO_SPLIT = "no split can be followed: one of them would have no query or no gallery"
 
@@ -60,17 +64,25 @@ def read_published(name: str) -> dict[str, Any]:
 
 
 def draw_halves(
-    persons: Iterable[str], rng: np.random.Generator, *, n_splits: int = N_SPLITS
+    persons: Iterable[str],
+    rng: np.random.Generator,
+    *,
+    n_splits: int = N_SPLITS,
+    test_frac: float = 0.5,
+    strata: Mapping[str, Stratum] | None = None,
 ) -> list[Halves]:
-    """Random splits of `persons` into equal halves; the order in which they are given changes
-    nothing.
+    """Random splits of `persons` into those who train and those who are tested, halves unless told
+    otherwise; the order in which they are given changes nothing.
 
-    Each split draws one uniform number for each person, in order of their names, and tests the
-    lower half of them; of an odd number the larger half trains. Uniform numbers, not
-    `rng.permutation`: NumPy may change how it shuffles.
+    Each split draws one uniform number for each person, in order of their names, and tests those
+    with the lowest; what a share leaves over trains. Uniform numbers, not `rng.permutation`: NumPy
+    may change how it shuffles.
 
     Args:
         rng: the only source of chance: the same state gives the same splits.
+        test_frac: share of the persons who are tested, 0 to 1.
+        strata: of each person the group of which the same share is tested, as near as whole persons
+            allow; without it all are one group.
 
     Errors: LpwError with fewer than two persons.
     """
@@ -79,14 +91,30 @@ def draw_halves(
         raise LpwError(
             "persons to split", f"{len(names)}", "two or more", "import the whole dataset"
         )
+    group_of = {name: () if strata is None else strata[name] for name in names}
+    n_tested = _share_out(Counter(group_of.values()), test_frac)
     splits = []
     for _ in range(n_splits):
-        order = np.argsort(rng.random(len(names)), kind="stable")
-        test = {names[i] for i in order[: len(names) // 2]}
+        drawn: dict[Stratum, list[str]] = {group: [] for group in n_tested}
+        for i in np.argsort(rng.random(len(names)), kind="stable"):
+            drawn[group_of[names[i]]].append(names[i])
+        test = {name for group, n in n_tested.items() for name in drawn[group][:n]}
         splits.append(
             Halves(tuple(n for n in names if n not in test), tuple(n for n in names if n in test))
         )
     return splits
+
+
+def _share_out(sizes: Mapping[Stratum, int], test_frac: float) -> dict[Stratum, int]:
+    """How many of each group are tested: the whole part of its share, and of what then lacks one
+    more where the largest part was cut off (of equals the last group)."""
+    share = Fraction(str(test_frac))  # 0.29 of 100 are 29, which floating numbers miss
+    counts = {group: int(share * n) for group, n in sorted(sizes.items())}
+    lacking = int(share * sum(sizes.values())) - sum(counts.values())
+    order = sorted(counts, key=lambda group: (share * sizes[group] - counts[group], group))
+    for group in order[len(order) - lacking :]:
+        counts[group] += 1
+    return counts
 
 
 def check_halves(splits: Sequence[Halves], known: Collection[str], thing: object) -> None:

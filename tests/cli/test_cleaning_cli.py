@@ -21,6 +21,8 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.numbering import number_persons
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.manifest import parents_of
+from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import export_dataset
@@ -89,13 +91,20 @@ class TestApply:
             f"{A1}@0-5": "scen1/1", B1: "scen1/1", f"{A1}@5-12": "scen1/21", B2: "scen1/21",
         }  # fmt: skip
         assert rows[f"{A1}@5-12"]["n_frames"] == 5
-        assert out.manifest["parent"] == {"name": "little", "digest": dataset.manifest["digest"]}
+        (parent,) = parents_of(out.manifest)
+        assert parent.name == "little" and parent.is_dataset(dataset.manifest)
         assert check_dataset(out.root).problems == []
         assert (
             check_dataset(dataset.root).problems == []
         )  # decisions beside the tables are no fault
         kept = set(out.frames["sha256"].to_pylist())
         assert kept < set(dataset.frames["sha256"].to_pylist())
+        assert out.list_tables(TIMELINE) == dataset.list_tables(TIMELINE)
+        assert out.list_tables(DETECTIONS) == []  # a box that was taken out is not an unlinked one
+        export_dataset(out, "coco", tmp_path / "coco")
+        named = json.loads((tmp_path / "coco/annotations.json").read_text())
+        assert len(named["annotations"]) == out.frames.num_rows
+        assert {(image["width"], image["height"]) for image in named["images"]} == {(640, 360)}
         made = export_dataset(out, "lpw", tmp_path / "lpw")
         assert made.n_images == out.frames.num_rows
         assert sorted(p.name for p in (tmp_path / "lpw/pep_256x128/scen1/view1").iterdir()) == [

@@ -1,0 +1,36 @@
+"""Cross-camera re-identification on data of one's own: who was seen by one camera is looked for in
+the others.
+
+Where the dataset has splits (`lpw split`, `lpw clean --apply`), they name queries and gallery. Where
+it has none, the first tracklet of each person in each camera is a query and all tracklets are the
+gallery.
+"""
+
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import Labels
+from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
+from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
+
+SPEC = ProtocolSpec(
+    title="cross-camera: the query's person is looked for in the other cameras",
+    gallery="the splits' gallery; without splits every tracklet, but persons without a person_id",
+    junk_rule="not seen: junk, and the query's person by its own camera (the query itself among "
+    "them)",
+    ap_form="step",
+    unmatched="skip",
+    headline=("cmc@1", "cmc@5", "cmc@10", "map", "minp"),
+    source="the rule of Market-1501: KaiyangZhou/deep-person-reid:torchreid/metrics/rank.py:94-153",
+)
+
+
+def trials(dataset: Dataset) -> list[QueryGallerySplit]:
+    """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras
+    are missing."""
+    require_identities(dataset)
+    return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
+
+
+def judge(query: Labels, gallery: Labels) -> Relevance:
+    """The field's rule."""
+    return judge_labels(query, gallery)

@@ -1,0 +1,242 @@
+"""Splits of a dataset of one's own: persons are divided, the test persons get queries and a gallery,
+and what cannot be tested is refused.
+
+tracklets --rule--> cross-camera or within-camera --divide--> halves --roles--> splits.parquet
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lpw_toolkit.dataset.labels import Ints, read_timed_labels
+from lpw_toolkit.dataset.schema import SPLITS
+from lpw_toolkit.dataset.tables import make_table, to_numpy
+from lpw_toolkit.errors import LpwError
+from lpw_toolkit.splits.config import SplitConfig
+from lpw_toolkit.splits.division import Division, People, divide
+from lpw_toolkit.splits.roles import CROSS, NEEDS, WITHIN, Rule, choose_rule, find_queries
+from lpw_toolkit.splits.splits import Halves, digest_halves
+
+#: The fewest persons who train, and who are queries: with one there is nobody to tell apart.
+_N_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class SideCounts:
+    """What one split holds on its two sides.
+
+    Attributes:
+        n_train_persons, n_train_tracklets, n_train_images: of the training side.
+        n_test_persons, n_test_tracklets, n_test_images: of the gallery, persons only; queries are
+            among it.
+        n_query_persons, n_queries: queries, and whom they show.
+        n_others: distractors and junk in the gallery.
+        digest: SHA-256 (hex) over who trains and who is tested.
+    """
+
+    n_train_persons: int
+    n_train_tracklets: int
+    n_train_images: int
+    n_test_persons: int
+    n_test_tracklets: int
+    n_test_images: int
+    n_query_persons: int
+    n_queries: int
+    n_others: int
+    digest: str
+
+    def describe(self) -> str:
+        """The counts as one line."""
+        others = f", {self.n_others:,} distractors and junk" if self.n_others else ""
+        return (
+            f"train {self.n_train_persons:,} persons, {self.n_train_tracklets:,} tracklets, "
+            f"{self.n_train_images:,} images; test {self.n_test_persons:,} persons, "
+            f"{self.n_test_tracklets:,} tracklets, {self.n_test_images:,} images, "
+            f"{self.n_queries:,} queries{others}; digest {self.digest[:12]}"
+        )
+
+
+@dataclass(frozen=True)
+class DrawnSplits:
+    """Splits that were drawn for a dataset.
+
+    Attributes:
+        table: schema.SPLITS; its metadata say where it comes from.
+        facts: `splits` of dataset.json.
+        counts: of each split.
+        notes: the rule with its reason, and what a user should know of the division.
+    """
+
+    table: pa.Table
+    facts: dict[str, Any]
+    counts: list[SideCounts]
+    notes: list[str]
+
+    def describe(self) -> list[str]:
+        """Rule, notes and counts, line by line."""
+        lines = [f"split {i}: {count.describe()}" for i, count in enumerate(self.counts)]
+        return [*self.notes, *lines]
+
+
+def refuse_nameless(tracklets: pa.Table, name: str) -> None:
+    """Errors: LpwError that names the way to persons where no tracklet has one."""
+    if not pc.any(pc.and_(pc.equal(tracklets["kind"], "person"),
+                          pc.is_valid(tracklets["person_id"]))).as_py():  # fmt: skip
+        do = "name them with `lpw clean --review`, then make a dataset of it with `lpw clean --apply`"
+        got = "no person in any tracklet"
+        raise LpwError(f"{name}, column person_id", got, "persons", do)
+
+
+def draw_splits(
+    tracklets: pa.Table, sources: Sequence[Mapping[str, Any]], config: SplitConfig, name: str
+) -> DrawnSplits:
+    """Divides the persons of a dataset, and chooses queries and gallery of those who are tested.
+
+    The gallery holds all tracklets of the test persons, and distractors and junk; queries are
+    chosen by `roles.find_queries`, and are in the gallery too.
+
+    Args:
+        tracklets: schema.TRACKLETS.
+        sources: `sources` of dataset.json, for the clocks of videos.
+        config: how persons are divided.
+        name: of the dataset, for messages.
+
+    Errors: LpwError that says why nothing can be tested.
+    """
+    refuse_nameless(tracklets, name)
+    labels = read_timed_labels(tracklets, sources)
+    codes: dict[int, str] = {}
+    for code, person in zip(labels.person.tolist(), tracklets["person_id"].to_pylist(),
+                            strict=True):  # fmt: skip
+        codes.setdefault(code, person)
+    names = tuple(codes[code] for code in range(int(labels.person.max()) + 1))
+    people = People(name, tracklets, labels, names)
+    rule, why = _choose_rule(people, config.rule)
+    division = divide(people, config, rule)
+    parts = [
+        _assign(people, halves, others, rule)
+        for halves, others in zip(division.halves, division.others, strict=True)
+    ]
+    counts = [
+        _count(people, halves, part) for halves, part in zip(division.halves, parts, strict=True)
+    ]
+    _refuse_untestable(people, rule, division, counts, trains=config.by != "list")
+    facts = _describe(config, rule, division)
+    table = make_split_table(tracklets, parts, facts)
+    return DrawnSplits(table, facts, counts, [f"protocol {rule}: {why}", *division.notes])
+
+
+def _choose_rule(people: People, wanted: Rule | None) -> tuple[Rule, str]:
+    """The rule and its reason. Errors: LpwError where no person can be tested."""
+    if wanted is not None:
+        n = len(np.unique(people.labels.person[find_queries(people.labels, people.named, wanted)]))
+        return wanted, f"as asked; persons {NEEDS[wanted]}: {n:,}"
+    found = choose_rule(people.labels)
+    if found is not None:
+        return found
+    rows = people.named
+    n = len(np.unique(people.labels.person[rows]))
+    if n == len(rows):
+        got = f"{n:,} persons with one tracklet each: nobody can be found again"
+    elif people.labels.times is None or not np.isfinite(people.labels.times.first_s[rows]).all():
+        got = f"{n:,} persons, each in one camera, whose times there are unknown"
+    else:
+        got = f"{n:,} persons, none {NEEDS[CROSS]}, or {NEEDS[WITHIN]}"
+    do = "link the tracklets of one person in `lpw clean --review`, or film longer"
+    raise LpwError(people.name, got, f"persons {NEEDS[CROSS]}, or {NEEDS[WITHIN]}", do)
+
+
+def _assign(people: People, halves: Halves, others: Ints, rule: Rule) -> dict[str, Ints]:
+    """Rows of the three subsets of one split."""
+    code = {name: i for i, name in enumerate(people.names)}
+    rows = people.named
+    train, test = (
+        rows[np.isin(people.labels.person[rows], [code[p] for p in side])]
+        for side in (halves.train, halves.test)
+    )
+    query = find_queries(people.labels, test, rule)
+    return {"train": train, "query": query, "gallery": np.union1d(test, others)}
+
+
+def _count(people: People, halves: Halves, part: Mapping[str, Ints]) -> SideCounts:
+    n_frames, labels = to_numpy(people.tracklets, "n_frames"), people.labels
+    tested = np.setdiff1d(part["gallery"], people.others)
+    sides = []
+    for rows in (part["train"], tested):
+        sides += [len(np.unique(labels.person[rows])), len(rows), int(n_frames[rows].sum())]
+    asking = len(np.unique(labels.person[part["query"]])), len(part["query"])
+    n_others = len(part["gallery"]) - len(tested)
+    return SideCounts(*sides, *asking, n_others, digest_halves([halves]))
+
+
+def _refuse_untestable(
+    people: People, rule: Rule, division: Division, counts: Sequence[SideCounts], *, trains: bool
+) -> None:
+    """Errors: LpwError for no split, and for one with too few persons on a side."""
+    do = "name more persons, or divide them otherwise"
+    if not counts:
+        why = "; ".join(division.notes)
+        raise LpwError(people.name, f"no split that can be tested: {why}", "one at least", do)
+    asking = find_queries(people.labels, people.named, rule)
+    n_asking = len(np.unique(people.labels.person[asking]))
+    for number, count in enumerate(counts):
+        where = f"{people.name}, split {number}"
+        if count.n_query_persons < _N_FEWEST:
+            got = (
+                f"{count.n_query_persons} test persons {NEEDS[rule]} (in the whole dataset "
+                f"{n_asking:,})"
+            )
+            raise LpwError(where, got, f"{_N_FEWEST} or more", do)
+        if trains and count.n_train_persons < _N_FEWEST:
+            got = f"{count.n_train_persons} training persons"
+            raise LpwError(where, got, f"{_N_FEWEST} or more", do)
+
+
+def _describe(config: SplitConfig, rule: Rule, division: Division) -> dict[str, Any]:
+    """`splits` of dataset.json."""
+    by_seed = config.by == "seed"
+    return {
+        "source": f"drawn from the persons of the dataset {division.how}",
+        "digest": digest_halves(division.halves),
+        "drawn": True,
+        "n_splits": len(division.halves),
+        "note": "; ".join(division.notes) or None,
+        "by": config.by,
+        "seed": config.seed if by_seed else None,
+        "test_frac": config.test_frac if config.by in ("seed", "time") else None,
+        "protocol": rule,
+        "digests": [digest_halves([halves]) for halves in division.halves],
+    }
+
+
+def make_split_table(
+    tracklets: pa.Table, parts: Sequence[Mapping[str, Ints]], facts: Mapping[str, Any]
+) -> pa.Table:
+    """The table of splits (schema.SPLITS), sorted by all its columns; where they come from is its
+    metadata.
+
+    Args:
+        parts: of each split the rows of its subsets.
+        facts: `splits` of dataset.json.
+    """
+    ids = tracklets["tracklet_id"].to_pylist()
+    rows = sorted(
+        (number, subset, ids[row])
+        for number, part in enumerate(parts)
+        for subset, chosen in part.items()
+        for row in chosen.tolist()
+    )
+    table = make_table([list(column) for column in zip(*rows, strict=True)], SPLITS)
+    said = {
+        "split_source": facts["source"],
+        "split_digest": facts["digest"],
+        "drawn": "true" if facts["drawn"] else "false",
+        "note": facts["note"] or "",
+    }
+    return table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), **{k.encode(): v.encode() for k, v in said.items()}}
+    )
