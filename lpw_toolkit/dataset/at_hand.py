@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.dataset.manifest import LOCAL, MANIFEST, SELF_DIGEST, read_manifest
+from lpw_toolkit.dataset.manifest import (
+    LOCAL,
+    MANIFEST,
+    SELF_DIGEST,
+    Parent,
+    parents_of,
+    read_manifest,
+)
 from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import follow_links, is_file, is_folder
@@ -25,7 +32,7 @@ from lpw_toolkit.files.writing import describe_os_error
 _NAME_IT = "name the dataset"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Version:
     """A dataset at hand, known by its `dataset.json` alone.
 
@@ -43,22 +50,13 @@ class Version:
         return str(self.manifest.get("digest"))
 
     @property
-    def parents(self) -> list[tuple[str, str]]:
-        """Name and digest of each version that it was made from."""
-        said = [self.manifest.get("parent"), *_as_list(self.manifest.get("parents"))]
-        return [
-            (str(one.get("name")), str(one["digest"]))
-            for one in said
-            if isinstance(one, dict) and isinstance(one.get("digest"), str)
-        ]
+    def parents(self) -> tuple[Parent, ...]:
+        """The versions that it was made from."""
+        return parents_of(self.manifest)
 
     def is_of(self, digests: Iterable[str]) -> bool:
         """Whether one of `digests` is that of its rows, or of its whole `dataset.json`."""
         return bool({self.digest, self.manifest.get(SELF_DIGEST)} & {*digests})
-
-
-def _as_list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)
@@ -205,30 +203,55 @@ def list_versions(folder: Path) -> list[Version]:
 
 def keep_latest(some: Sequence[Version], versions: Sequence[Version]) -> list[Version]:
     """Those of `some` from which no other of `some` descends, through any of `versions`."""
-    parents = {id(one): _find_parents(one, versions) for one in versions}
-    older: set[int] = set()
-    for one in some:
-        seen, waiting = set[int](), [*parents[id(one)]]
-        while waiting:
-            ancestor = waiting.pop()
-            if id(ancestor) not in seen:
-                seen.add(id(ancestor))
-                waiting += parents[id(ancestor)]
-        older |= seen
-    return [one for one in some if id(one) not in older]
+    older = [one for newer in some for one in _find_ancestors(newer, versions)]
+    return [one for one in some if one not in older]
+
+
+def list_relatives(root: Path, manifest: dict[str, Any]) -> set[str]:
+    """Digests of the rows of a dataset, of the versions that it was made from, and of those at hand
+    that were made from it.
+
+    Args:
+        root: its folder; the versions at hand are those beside it.
+        manifest: the fields of its `dataset.json`.
+    """
+    me = Version(root, manifest)
+    try:
+        beside = list_versions(root.absolute().parent)
+    except LpwError:  # its own parents are known all the same
+        beside = []
+    versions = [me, *(one for one in beside if one.root.absolute() != root.absolute())]
+    older = {id(one): _find_ancestors(one, versions) for one in versions}
+    line = [me, *older[id(me)], *(one for one in versions if me in older[id(one)])]
+    return {digest for one in line for digest in (one.digest, *(p.digest for p in one.parents))}
+
+
+def _find_ancestors(child: Version, versions: Sequence[Version]) -> list[Version]:
+    """The versions from which `child` descends, through any of `versions`; itself where it is its
+    own ancestor."""
+    found: list[Version] = []
+    waiting = _find_parents(child, versions)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.append(one)
+            waiting += _find_parents(one, versions)
+    return found
 
 
 def _find_parents(child: Version, versions: Sequence[Version]) -> list[Version]:
     """The parents of `child` at hand.
 
-    A version with other splits has the rows of its parent, and so its digest: then names say which
-    is which.
+    A version with other splits has the rows of its parent, and so its digest: then the digest of
+    the whole manifest says which is which, or its name.
     """
     found = []
-    for name, digest in child.parents:
-        others = [one for one in versions if one is not child and one.digest == digest]
-        named = [one for one in others if one.manifest["name"] == name]
-        found += named or ([] if digest == child.digest else others)
+    for parent in child.parents:
+        others = [one for one in versions if one is not child and one.digest == parent.digest]
+        sha256 = parent.manifest_sha256
+        same = [one for one in others if sha256 and one.manifest.get(SELF_DIGEST) == sha256]
+        named = [one for one in others if one.manifest["name"] == parent.name]
+        found += same or named or ([] if parent.digest == child.digest else others)
     return found
 
 
@@ -236,7 +259,7 @@ def _refuse_unrelated(versions: Sequence[Version]) -> None:
     """Errors: LpwError where two of them have no version in common, at hand or not."""
     groups: list[tuple[set[str], list[Version]]] = []
     for one in versions:
-        keys, members = {one.digest, *(digest for _, digest in one.parents)}, [one]
+        keys, members = {one.digest, *(parent.digest for parent in one.parents)}, [one]
         for other in [group for group in groups if group[0] & keys]:
             groups.remove(other)
             keys, members = keys | other[0], other[1] + members

@@ -16,6 +16,7 @@ from lpw_toolkit.dataset.at_hand import (
     Need,
     find_at_hand,
     find_by_digest,
+    list_relatives,
 )
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError, MismatchError
@@ -45,6 +46,11 @@ def make(
     (folder / name).mkdir(parents=True)
     (folder / name / "dataset.json").write_text(json.dumps(manifest))
     return folder / name
+
+
+def make_odd(folder: Path, odd: dict[str, Any]) -> None:
+    file = make(folder, "d", "1") / "dataset.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **odd}))
 
 
 def find(folder: Path, *needs: Need) -> str:
@@ -162,17 +168,22 @@ class TestHostile:
         [
             {"counts": 3},
             {"counts": {"n_persons": "many"}},
-            {"parents": 7},
-            {"parents": [1, {"digest": []}]},
-            {"parent": {"name": 1}},
-            {"digest": None},
+            {"counts": {}},
         ],
     )
-    def test_odd_fields_are_no_traceback(self, tmp_path: Path, odd: dict[str, Any]) -> None:
-        make(tmp_path, "d", "1", **{"splits": True, **odd})
+    def test_odd_counts_are_no_traceback(self, tmp_path: Path, odd: dict[str, Any]) -> None:
+        make_odd(tmp_path, {"splits": True, **odd})
         assert find(tmp_path) == "d"
         with pytest.raises(LpwError, match="no persons"):
             find_at_hand(tmp_path, SPLITS)
+
+    @pytest.mark.parametrize(
+        "odd", [{"parents": 7}, {"parents": [1, {"digest": []}]}, {"parent": {"name": 1}}]
+    )
+    def test_odd_parents_are_no_traceback(self, tmp_path: Path, odd: dict[str, Any]) -> None:
+        make_odd(tmp_path, odd)
+        with pytest.raises(MismatchError, match="^d: got a dataset with a damaged manifest"):
+            find_at_hand(tmp_path)
 
     def test_a_link_is_the_dataset_that_it_leads_to(self, tmp_path: Path) -> None:
         make(tmp_path / "elsewhere", "d", "1")
@@ -212,3 +223,26 @@ class TestByDigest:
         make(tmp_path, "two", "1", ("d", "0"))
         with pytest.raises(LpwError, match="one, two, with the same tracklets"):
             find_by_digest(tmp_path, ["0", "1"])
+
+
+class TestRelatives:
+    def test_ancestors_and_descendants_but_no_brothers(self, tmp_path: Path) -> None:
+        make(tmp_path, "cleaned", "2", ("film", "1"))
+        make(tmp_path, "filtered", "3", ("cleaned", "2"))
+        make(tmp_path, "renamed", "4", ("filtered", "3"))
+        make(tmp_path, "brother", "5", ("cleaned", "2"))
+        make(tmp_path, "mars", "9")
+        for name, relatives in {
+            "filtered": {"1", "2", "3", "4"},
+            "cleaned": {"1", "2", "3", "4", "5"},
+            "brother": {"1", "2", "5"},
+            "mars": {"9"},
+        }.items():
+            manifest = json.loads((tmp_path / name / "dataset.json").read_text())
+            assert list_relatives(tmp_path / name, manifest) == relatives
+
+    def test_a_damaged_dataset_beside_it_is_passed_over(self, tmp_path: Path) -> None:
+        root = make(tmp_path, "cleaned", "2", ("film", "1"))
+        make(tmp_path, "odd", "3").joinpath("dataset.json").write_text("{")
+        manifest = json.loads((root / "dataset.json").read_text())
+        assert list_relatives(root, manifest) == {"1", "2"}
