@@ -36,7 +36,14 @@ from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
 from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
-from rqen.training.job import TrainJob, build_network, choose_rows, describe_job, open_folder
+from rqen.training.job import (
+    TrainJob,
+    build_network,
+    choose_rows,
+    describe_job,
+    list_seen,
+    open_folder,
+)
 from rqen.training.loss_curve import draw_log
 from rqen.training.objective import compute_loss
 from rqen.training.optimiser import (
@@ -104,7 +111,7 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
             if signals:
                 return job.out
     if team.leads and not (job.out / run_folder.MODEL).is_file():
-        runner.finish(n, rows)
+        runner.finish(n, rows, list_seen(job, index, np.concatenate([pool.rows, held_out])))
     team.wait()
     return job.out
 
@@ -227,9 +234,9 @@ class Runner:
         )
         run_folder.write_state(self.job.out / run_folder.CHECKPOINT, state, digest)
 
-    def finish(self, iteration: int, rows: list[dict[str, Any]]) -> None:
-        """Publishes the log, its curve, which weights are kept, and these: the best on those held
-        out, or the last."""
+    def finish(self, iteration: int, rows: list[dict[str, Any]], seen: bytes | None) -> None:
+        """Publishes the log, its curve, which images were seen, which weights are kept, and these:
+        the best on those held out, or the last."""
         out, best = self.job.out, self.best
         run_folder.write_log(out, rows)
         draw_log(rows, out / "curve.png")
@@ -237,7 +244,8 @@ class Runner:
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
-        run_folder.complete_run(out, run_folder.TrainState(kept["iteration"], model, {}), kept)
+        state = run_folder.TrainState(kept["iteration"], model, {})
+        run_folder.complete_run(out, state, kept, seen)
 
 
 def _agree_on_run(
