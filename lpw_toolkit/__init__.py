@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lpw_toolkit.api.dataset import Dataset, open_dataset
     from lpw_toolkit.api.evaluation import evaluate, evaluate_dataset
     from lpw_toolkit.api.linking import link
+    from lpw_toolkit.api.splitting import split
     from lpw_toolkit.errors import LpwError
     from lpw_toolkit.linking.config import LinkConfig
 
@@ -34,6 +35,7 @@ __all__ = [
     "link",
     "open_dataset",
     "read_decisions",
+    "split",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -44,6 +46,7 @@ __getattr__, __dir__ = lazy_names(
         "api.dataset": "Dataset open_dataset",
         "api.evaluation": "evaluate evaluate_dataset",
         "api.linking": "link",
+        "api.splitting": "split",
         "errors": "LpwError",
         "linking.config": "LinkConfig",
     },

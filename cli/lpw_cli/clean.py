@@ -10,12 +10,14 @@ import click
 from lpw_cli.command import lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say, say_note, say_result
+from lpw_cli.split_options import split_options
 from lpw_toolkit.errors import join_names
 
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.dataset import Dataset
 
 ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement", "apply")
+_SPLITTING = ("--apply", "no --no-splits")
 _OUT = "--out"  # stands for the value of --apply where --out has it
 
 
@@ -45,6 +47,10 @@ class CleanCommandOptions:
     unreviewed: Literal["leave-out", "keep", "refuse"]
     conflicts: Literal["refuse", "leave-out"]
     min_cameras: int
+    no_splits: bool
+    test_frac: float
+    n_splits: int
+    seed: int
 
 
 def _arrange(values: dict[str, Any]) -> None:
@@ -165,6 +171,9 @@ def _arrange(values: dict[str, Any]) -> None:
     needs="--apply",
     help="Leave out persons seen by fewer cameras; LPW has persons of two or more only.",
 )
+@option("--no-splits", is_flag=True, needs="--apply",
+        help="Do not divide the persons into training and test.")  # fmt: skip
+@split_options(share_needs=_SPLITTING, draw_needs=_SPLITTING)
 def command(options: CleanCommandOptions) -> None:
     """Works with the decisions of reviewers on DATASET, which are in
     DATASET/cleanup/<reviewer>.jsonl.
@@ -172,7 +181,9 @@ def command(options: CleanCommandOptions) -> None:
     Give one of --suggest, --auto, --review, --status, --merge, --replay, --agreement, --apply. The
     dataset itself never changes.
     """
-    actions = (_suggest, _auto, _review, _status, _merge, _replay, _agreement, _apply)
+    from lpw_cli.clean_apply import write_clean
+
+    actions = (_suggest, _auto, _review, _status, _merge, _replay, _agreement, write_clean)
     act = next(act for name, act in zip(ACTIONS, actions, strict=True) if getattr(options, name))
     lines, fields = act(open_named(options.dataset), options)
     say_result(fields, *lines)
@@ -228,6 +239,14 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         if not options.no_open:
             webbrowser.open(once)
 
+    cameras = dataset.tracklets["camera_id"].unique().to_pylist()
+    if len(cameras) == 1:
+        say(
+            f"one camera ({cameras[0]}): nobody can be looked for in another one. Link the "
+            "tracklets of a person who comes back, and apply with --min-cameras 1: the test is "
+            "then within the camera.",
+            err=True,
+        )
     team = Team(tuple(options.team.split(",")) if options.team else (), options.both)
     serving = ServeOptions(
         options.reviewer or name_reviewer(),
@@ -341,44 +360,4 @@ def _agreement(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         lines += [f"  {a} = {b}: only {who} says so" for a, b, who in pair.different_pairs]
     return lines or ["fewer than two people have decided anything"], {
         "agreement": [p.as_fields() for p in found]
-    }
-
-
-def _apply(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
-    from lpw_toolkit.cleaning.apply import apply
-    from lpw_toolkit.cleaning.cleaned import REPORT, CleanOptions, write_cleaned
-    from lpw_toolkit.cleaning.state.base_tables import read_base
-    from lpw_toolkit.cleaning.state.review import read_union
-
-    union = read_union(dataset, options.state)
-    out = options.apply or Path()  # given: this is --apply
-    cleaning = CleanOptions(options.unreviewed, options.conflicts, options.min_cameras)
-    made = write_cleaned(dataset, apply(read_base(dataset), union), union, out, cleaning)
-    counts = made.dataset.manifest["counts"]
-    lines = [f"note: {line}" for line in union.repairs]
-    lines += [
-        f"left out: {len(names):,} {reason} ({join_names(names, 3)})"
-        for reason, names in made.losses.items()
-    ]
-    lines += (
-        [f"dropped: {made.n_images_dropped:,} images of tracklets that stay"]
-        if made.n_images_dropped
-        else []
-    )
-    lines += (
-        ["splits of the dataset are not carried over: its tracklets have changed"]
-        if dataset.splits
-        else []
-    )
-    figures = ", ".join(
-        f"{counts[key]:,} {key[2:]}"
-        for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
-    )
-    lines.append(f"written: {out} ({figures}; the losses by name in {REPORT})")
-    lost = {reason: len(names) for reason, names in made.losses.items()}
-    return lines, {
-        "out": str(out),
-        "counts": counts,
-        "lost": lost,
-        "n_dropped": made.n_images_dropped,
     }

@@ -38,6 +38,7 @@ GROUPS = {
         "export": "Write a dataset in the form another tool reads.",
     },
     "Train": {
+        "split": "Divide the persons of a dataset into training and test.",
         "train": "Train RQEN, an ablation of it, or a method it is compared with.",
         "regions": "Divide the body by key points, for the regions of RQEN.",
         "pack": "Write the images end to end in one file, for training.",

@@ -9,6 +9,8 @@ from lpw_toolkit.cleaning.cleaned import CleanOptions, OnConflict, Unreviewed, w
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.state.state import State
+from lpw_toolkit.splits.config import SplitConfig
+from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS
 
 AnyDataset = Dataset | Stored | str | os.PathLike[str]
 
@@ -45,6 +47,9 @@ def apply_decisions(
     unreviewed: Unreviewed = "leave-out",
     conflicts: OnConflict = "refuse",
     min_cameras: int = 2,
+    test: float = 0.5,
+    splits: int = N_SPLITS,
+    seed: int = DEFAULT_SEED,
 ) -> Dataset:
     """Writes the cleaned, identified dataset, as `lpw clean --apply` does; images are copied byte
     for byte.
@@ -57,6 +62,10 @@ def apply_decisions(
         conflicts: `refuse` to continue while decisions contradict each other, or `leave-out` the
             tracklets that they are about.
         min_cameras: leave out persons that fewer cameras saw.
+        test: share of the persons who are tested, as `split` takes it.
+        splits: how many splits are drawn; 0 draws none. Where nothing can be tested there are
+            none.
+        seed: of that draw.
 
     Raises:
         LpwError: decisions contradict each other, nothing would be left, or `out` is in use.
@@ -69,5 +78,7 @@ def apply_decisions(
     stored = to_stored(dataset)
     union = read_union(stored, None if elsewhere is None else Path(elsewhere))
     options = CleanOptions(unreviewed, conflicts, min_cameras)
-    made = write_cleaned(stored, apply.apply(read_base(stored), union), union, Path(out), options)
+    state = apply.apply(read_base(stored), union)
+    config = SplitConfig(test_frac=test, n_splits=splits, seed=seed) if splits else None
+    made = write_cleaned(stored, state, union, Path(out), options, config)
     return Dataset(made.dataset)

@@ -1,14 +1,14 @@
 """Writes a cleaned, identified dataset from a dataset and its decisions (`lpw clean --apply`);
 images are copied byte for byte.
 
-state --choose--> merged tracklets that stay --two cameras--> persons --> tables, images,
-dataset.json
+state --choose--> merged tracklets that stay --two cameras--> persons --divide--> splits
+--> tables, images, dataset.json
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,8 +36,11 @@ from lpw_toolkit.dataset.new_version import (
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.splits.config import SplitConfig
+from lpw_toolkit.splits.draw import DrawnSplits, draw_splits
 
 REPORT = "clean-report.json"
+DEFAULT_SPLITS = SplitConfig()
 Unreviewed = Literal["leave-out", "keep", "refuse"]
 OnConflict = Literal["refuse", "leave-out"]
 #: Conflicts that put all of a person in doubt, not only the tracklets they name.
@@ -69,11 +72,16 @@ class Cleaned:
         dataset: the new dataset.
         losses: why merged tracklets are left out: their names by reason.
         n_images_dropped: images dropped from tracklets that stay.
+        splits: the splits that were drawn; None where there are none.
+        why_no_splits: why nothing can be tested; None where there are splits, or none were asked
+            for.
     """
 
     dataset: Dataset
     losses: dict[str, list[str]]
     n_images_dropped: int
+    splits: DrawnSplits | None = None
+    why_no_splits: str | None = None
 
 
 @dataclass
@@ -90,10 +98,18 @@ class _Choice:
 
 
 def write_cleaned(
-    dataset: Dataset, state: State, union: DecisionSet, out: Path, options: CleanOptions
+    dataset: Dataset,
+    state: State,
+    union: DecisionSet,
+    out: Path,
+    options: CleanOptions,
+    splits: SplitConfig | None = DEFAULT_SPLITS,
 ) -> Cleaned:
     """Writes the dataset `out`: what `state` leaves of `dataset`, with person ids as LPW has them
-    (`numbering`).
+    (`numbering`), and splits of these persons where they can be tested.
+
+    Args:
+        splits: how the persons are divided; None writes no splits.
 
     Errors: LpwError where something is left open and `options` does not say what to do, where
     nothing would be left, or for an `out` that is in use; CorruptCropError for an image that is not
@@ -112,18 +128,37 @@ def write_cleaned(
             out,
             f"nothing to write: {got}",
             "a tracklet or more",
-            "review more, or --min-cameras 1",
+            "review more, or keep persons of one camera with --min-cameras 1",
         )
+    tracklets, frames, images = _make_tables(dataset, state, persons, choice)
+    facts = inherit_facts(dataset, out, {})
+    drawn, why_none = _draw_splits(tracklets, facts, splits)
     report = _make_report(state, union, options, choice)
     told = {key: value for key, value in report.items() if key != "losses"}
+    facts["settings"]["clean"] = told
     version = NewVersion(
-        *_make_tables(dataset, state, persons, choice),
-        facts=inherit_facts(dataset, out, {"clean": told}),
+        tracklets,
+        frames,
+        images,
+        facts=facts | ({"splits": drawn.facts} if drawn else {}),
+        splits=drawn.table if drawn else None,
         inner=inherit_tables(dataset, ["timeline"]),
         texts={REPORT: json.dumps(report, indent=1, ensure_ascii=False) + "\n"},
     )
     made = write_version(out, version, stage="apply")
-    return Cleaned(made, choice.losses, choice.n_dropped)
+    return Cleaned(made, choice.losses, choice.n_dropped, drawn, why_none)
+
+
+def _draw_splits(
+    tracklets: pa.Table, facts: Mapping[str, Any], config: SplitConfig | None
+) -> tuple[DrawnSplits | None, str | None]:
+    """The splits of the new dataset, or why nothing can be tested."""
+    if config is None:
+        return None, None
+    try:
+        return draw_splits(tracklets, facts["sources"], config, facts["name"]), None
+    except LpwError as error:
+        return None, f"{error.got}; expected {error.expected}"
 
 
 def _refuse_open(state: State, options: CleanOptions) -> None:

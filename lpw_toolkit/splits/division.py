@@ -1,54 +1,19 @@
 """How persons are divided: by seed, by scene, by time, or as a list says."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from lpw_toolkit.dataset.labels import PERSON, Ints, Labels
+from lpw_toolkit.dataset.labels import Ints
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.list_file import read_sides
+from lpw_toolkit.splits.people import People
 from lpw_toolkit.splits.roles import Rule, find_queries
 from lpw_toolkit.splits.splits import Halves, draw_halves
-
-
-@dataclass(frozen=True)
-class People:
-    """The tracklets of a dataset, and whom they show.
-
-    Attributes:
-        name: of the dataset, for messages.
-        tracklets: schema.TRACKLETS.
-        labels: of the tracklets, with times.
-        names: person ids by their code.
-    """
-
-    name: str
-    tracklets: pa.Table
-    labels: Labels
-    names: tuple[str, ...]
-
-    @property
-    def named(self) -> Ints:
-        """Rows of the tracklets of persons."""
-        return np.flatnonzero((self.labels.kind == PERSON) & (self.labels.person >= 0))
-
-    @property
-    def others(self) -> Ints:
-        """Rows of distractors and junk."""
-        return np.flatnonzero(self.labels.kind != PERSON)
-
-    def gather(self, values: Mapping[int, Any]) -> dict[str, list[Any]]:
-        """What `values` says of the rows of each person, in order of rows."""
-        found: dict[str, list[Any]] = {}
-        for row in self.named.tolist():
-            found.setdefault(self.names[self.labels.person[row]], []).append(values[row])
-        return found
 
 
 @dataclass(frozen=True)
@@ -94,10 +59,11 @@ def _divide_by_seed(people: People, config: SplitConfig, rule: Rule) -> Division
         test_frac=config.test_frac,
         strata=strata,
     )
-    how = f"by seed {config.seed}, {config.test_frac:g} of the persons tested, alike for each "
-    return Division(
-        halves, [people.others] * len(halves), f"{how}number of cameras that saw them", []
+    how = (
+        f"by seed {config.seed}: {config.test_frac:g} of the persons are tested, the same share "
+        "for each number of cameras"
     )
+    return Division(halves, [people.others] * len(halves), how, [])
 
 
 def _divide_by_scene(people: People, rule: Rule) -> Division:
@@ -113,9 +79,7 @@ def _divide_by_scene(people: People, rule: Rule) -> Division:
     across = sorted(person for person, found in seen.items() if len(set(found)) > 1)
     if across:
         got = f"{len(across)} persons seen in two scenes ({join_names(across, 3)})"
-        raise LpwError(
-            people.name, got, "each person in one scene", "divide the persons by seed"
-        )
+        raise LpwError(people.name, got, "each person in one scene", "divide the persons by seed")
     tested, notes = [], []
     labels = people.labels
     for scene in names:

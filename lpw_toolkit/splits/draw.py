@@ -1,5 +1,5 @@
-"""Splits of a dataset of one's own: persons are divided, the test persons get queries and a gallery,
-and what cannot be tested is refused.
+"""Splits of a dataset of one's own: persons are divided, those who are tested get queries and a
+gallery, and what cannot be tested is refused.
 
 tracklets --rule--> cross-camera or within-camera --divide--> halves --roles--> splits.parquet
 """
@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.dataset.labels import Ints, read_timed_labels
+from lpw_toolkit.dataset.labels import Ints
 from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.splits.config import SplitConfig
-from lpw_toolkit.splits.division import Division, People, divide
+from lpw_toolkit.splits.division import Division, divide
+from lpw_toolkit.splits.people import People, read_people
 from lpw_toolkit.splits.roles import CROSS, NEEDS, WITHIN, Rule, choose_rule, find_queries
 from lpw_toolkit.splits.splits import Halves, digest_halves
 
@@ -69,12 +70,14 @@ class DrawnSplits:
         facts: `splits` of dataset.json.
         counts: of each split.
         notes: the rule with its reason, and what a user should know of the division.
+        how: the way of dividing, in words.
     """
 
     table: pa.Table
     facts: dict[str, Any]
     counts: list[SideCounts]
     notes: list[str]
+    how: str
 
     def describe(self) -> list[str]:
         """Rule, notes and counts, line by line."""
@@ -84,11 +87,10 @@ class DrawnSplits:
 
 def refuse_nameless(tracklets: pa.Table, name: str) -> None:
     """Errors: LpwError that names the way to persons where no tracklet has one."""
-    if not pc.any(pc.and_(pc.equal(tracklets["kind"], "person"),
-                          pc.is_valid(tracklets["person_id"]))).as_py():  # fmt: skip
-        do = "name them with `lpw clean --review`, then make a dataset of it with `lpw clean --apply`"
-        got = "no person in any tracklet"
-        raise LpwError(f"{name}, column person_id", got, "persons", do)
+    is_named = pc.and_(pc.equal(tracklets["kind"], "person"), pc.is_valid(tracklets["person_id"]))
+    if not pc.any(is_named).as_py():
+        do = "name them with `lpw clean --review`, then make a dataset with `lpw clean --apply OUT`"
+        raise LpwError(f"{name}, column person_id", "no person in any tracklet", "persons", do)
 
 
 def draw_splits(
@@ -108,17 +110,11 @@ def draw_splits(
     Errors: LpwError that says why nothing can be tested.
     """
     refuse_nameless(tracklets, name)
-    labels = read_timed_labels(tracklets, sources)
-    codes: dict[int, str] = {}
-    for code, person in zip(labels.person.tolist(), tracklets["person_id"].to_pylist(),
-                            strict=True):  # fmt: skip
-        codes.setdefault(code, person)
-    names = tuple(codes[code] for code in range(int(labels.person.max()) + 1))
-    people = People(name, tracklets, labels, names)
+    people = read_people(tracklets, sources, name)
     rule, why = _choose_rule(people, config.rule)
     division = divide(people, config, rule)
     parts = [
-        _assign(people, halves, others, rule)
+        assign_subsets(people, halves, others, rule)
         for halves, others in zip(division.halves, division.others, strict=True)
     ]
     counts = [
@@ -127,31 +123,45 @@ def draw_splits(
     _refuse_untestable(people, rule, division, counts, trains=config.by != "list")
     facts = _describe(config, rule, division)
     table = make_split_table(tracklets, parts, facts)
-    return DrawnSplits(table, facts, counts, [f"protocol {rule}: {why}", *division.notes])
+    notes = [f"protocol {rule}: {why}", *division.notes]
+    return DrawnSplits(table, facts, counts, notes, division.how)
 
 
 def _choose_rule(people: People, wanted: Rule | None) -> tuple[Rule, str]:
-    """The rule and its reason. Errors: LpwError where no person can be tested."""
-    if wanted is not None:
-        n = len(np.unique(people.labels.person[find_queries(people.labels, people.named, wanted)]))
-        return wanted, f"as asked; persons {NEEDS[wanted]}: {n:,}"
-    found = choose_rule(people.labels)
-    if found is not None:
-        return found
-    rows = people.named
+    """The rule and its reason. Errors: LpwError where fewer than two persons can be queries."""
+    chosen = (wanted, "as asked") if wanted else choose_rule(people.labels)
+    if chosen is not None:
+        rule, why = chosen
+        n = _count_askable(people, rule)
+        if n >= _N_FEWEST:
+            return rule, why
+        do = "link the tracklets of one person in `lpw clean --review`, or film more"
+        if rule == CROSS and _count_askable(people, WITHIN) >= _N_FEWEST:
+            do += ", or test within the cameras: `lpw split --protocol within-camera`"
+        raise LpwError(people.name, f"{n} persons {NEEDS[rule]}", f"{_N_FEWEST} or more", do)
+    rows, times = people.named, people.labels.times
     n = len(np.unique(people.labels.person[rows]))
     if n == len(rows):
         got = f"{n:,} persons with one tracklet each: nobody can be found again"
-    elif people.labels.times is None or not np.isfinite(people.labels.times.first_s[rows]).all():
-        got = f"{n:,} persons, each in one camera, whose times there are unknown"
+    elif times is None or not np.isfinite(times.first_s[rows]).all():
+        got = f"{n:,} persons, each in one camera, and the times at which it saw them are unknown"
     else:
         got = f"{n:,} persons, none {NEEDS[CROSS]}, or {NEEDS[WITHIN]}"
-    do = "link the tracklets of one person in `lpw clean --review`, or film longer"
+    do = "link the tracklets of one person in `lpw clean --review`, or film more"
     raise LpwError(people.name, got, f"persons {NEEDS[CROSS]}, or {NEEDS[WITHIN]}", do)
 
 
-def _assign(people: People, halves: Halves, others: Ints, rule: Rule) -> dict[str, Ints]:
-    """Rows of the three subsets of one split."""
+def _count_askable(people: People, rule: Rule) -> int:
+    """How many persons can be queries."""
+    return len(np.unique(people.labels.person[find_queries(people.labels, people.named, rule)]))
+
+
+def assign_subsets(people: People, halves: Halves, others: Ints, rule: Rule) -> dict[str, Ints]:
+    """Rows of `train`, `query` and `gallery` in one split; the queries are in the gallery too.
+
+    Args:
+        others: rows of the distractors and junk in the gallery.
+    """
     code = {name: i for i, name in enumerate(people.names)}
     rows = people.named
     train, test = (
@@ -163,14 +173,21 @@ def _assign(people: People, halves: Halves, others: Ints, rule: Rule) -> dict[st
 
 
 def _count(people: People, halves: Halves, part: Mapping[str, Ints]) -> SideCounts:
-    n_frames, labels = to_numpy(people.tracklets, "n_frames"), people.labels
+    n_frames, person = to_numpy(people.tracklets, "n_frames"), people.labels.person
+    train, query = part["train"], part["query"]
     tested = np.setdiff1d(part["gallery"], people.others)
-    sides = []
-    for rows in (part["train"], tested):
-        sides += [len(np.unique(labels.person[rows])), len(rows), int(n_frames[rows].sum())]
-    asking = len(np.unique(labels.person[part["query"]])), len(part["query"])
-    n_others = len(part["gallery"]) - len(tested)
-    return SideCounts(*sides, *asking, n_others, digest_halves([halves]))
+    return SideCounts(
+        n_train_persons=len(np.unique(person[train])),
+        n_train_tracklets=len(train),
+        n_train_images=int(n_frames[train].sum()),
+        n_test_persons=len(np.unique(person[tested])),
+        n_test_tracklets=len(tested),
+        n_test_images=int(n_frames[tested].sum()),
+        n_query_persons=len(np.unique(person[query])),
+        n_queries=len(query),
+        n_others=len(part["gallery"]) - len(tested),
+        digest=digest_halves([halves]),
+    )
 
 
 def _refuse_untestable(
@@ -181,14 +198,13 @@ def _refuse_untestable(
     if not counts:
         why = "; ".join(division.notes)
         raise LpwError(people.name, f"no split that can be tested: {why}", "one at least", do)
-    asking = find_queries(people.labels, people.named, rule)
-    n_asking = len(np.unique(people.labels.person[asking]))
+    n_askable = _count_askable(people, rule)
     for number, count in enumerate(counts):
         where = f"{people.name}, split {number}"
         if count.n_query_persons < _N_FEWEST:
             got = (
                 f"{count.n_query_persons} test persons {NEEDS[rule]} (in the whole dataset "
-                f"{n_asking:,})"
+                f"{n_askable:,})"
             )
             raise LpwError(where, got, f"{_N_FEWEST} or more", do)
         if trains and count.n_train_persons < _N_FEWEST:

@@ -15,18 +15,22 @@ import pyarrow as pa
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.dataset.schema import FRAMES, SPLITS, TRACKLETS
-from lpw_toolkit.dataset.tables import make_table, write_table
+from lpw_toolkit.dataset.tables import write_table
 from lpw_toolkit.dataset.workspace import Workspace
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import show_progress
+from lpw_toolkit.splits.draw import assign_subsets, make_split_table
+from lpw_toolkit.splits.people import read_people
+from lpw_toolkit.splits.roles import CROSS
 from lpw_toolkit.splits.splits import Halves, digest_halves, draw_halves
 from lpw_toolkit.truth.cleanup_cost import score_each
 from lpw_toolkit.truth.score import read_pairs
 
 _SOURCE = "drawn from the persons of the ground truth"
 _NOTE = "persons named by ground truth in place of cleaning"
+_NO_OTHERS = np.zeros(0, dtype=np.int64)
 _N_FEWEST = 4  # persons: two who train, two who are tested
 
 
@@ -96,8 +100,10 @@ def name_by_truth(
         _copy_images(dataset, out / facts["images_root"])
         write_table(out / "frames.parquet", dataset.frames, FRAMES, group_by="tracklet_id")
         write_table(out / "tracklets.parquet", tracklets, TRACKLETS)
+        people = read_people(tracklets, [], dataset.name)
+        subsets = assign_subsets(people, halves, _NO_OTHERS, CROSS)
         write_table(
-            out / "splits.parquet", _make_splits(tracklets, halves, facts["splits"]), SPLITS
+            out / "splits.parquet", make_split_table(tracklets, [subsets], facts["splits"]), SPLITS
         )
         return close_dataset(out, facts)
 
@@ -124,30 +130,6 @@ def _draw_split(tracklets: pa.Table, seed: int, name: str) -> Halves:
         )
     drawn = draw_halves(crossing, np.random.default_rng(seed), n_splits=1)[0]
     return Halves(tuple(sorted({*drawn.train, *(cameras.keys() - set(crossing))})), drawn.test)
-
-
-def _make_splits(tracklets: pa.Table, halves: Halves, said: dict[str, Any]) -> pa.Table:
-    train, test = set(halves.train), set(halves.test)
-    rows, with_query = [], set()
-    columns = (tracklets[c].to_pylist() for c in ("tracklet_id", "person_id", "camera_id"))
-    for name, person, camera in zip(*columns, strict=True):
-        if person in train:
-            rows.append((0, "train", name))
-        elif person in test:
-            rows.append((0, "gallery", name))
-            if (person, camera) not in with_query:
-                rows.append((0, "query", name))
-                with_query.add((person, camera))
-    table = make_table(list(zip(*sorted(rows), strict=True)), SPLITS)
-    words = {
-        "split_source": said["source"],
-        "split_digest": said["digest"],
-        "drawn": "true",
-        "note": said["note"],
-    }
-    return table.replace_schema_metadata(
-        {**(SPLITS.metadata or {}), **{k.encode(): v.encode() for k, v in words.items()}}
-    )
 
 
 def _copy_images(dataset: Dataset, folder: Path) -> None:

@@ -66,40 +66,44 @@ def draw_triplets(
 
     Two persons are drawn alike, and the camera of each set among the person's cameras,
     independently: anchor and positive may be one tracklet. With `cross` the positive is by another
-    camera than the anchor.
+    camera than the anchor, or, where no person was seen by two cameras, another tracklet.
 
-    Errors: LpwError with `cross` where no person was seen by two cameras.
+    Errors: LpwError with `cross` where no person has two tracklets.
     Source: liuyuisanai/Quality-Aware-Network:train_PQAN/get_train_minibatch.m. On LPW the released
     code draws views first, then a person seen in them; here, as on the other sets, persons come
     first.
     """
     places = [pool.members[p] for p in range(pool.n_persons)]
     anchors = range(pool.n_persons)
+    views = pool.camera
     if cross:
-        cameras = {p: set(pool.camera[places[p]]) for p in anchors}
-        anchors = [p for p in anchors if len(cameras[p]) > 1]  # type: ignore[assignment]
+        ways = (
+            [p for p in anchors if len(np.unique(v[places[p]])) > 1] for v in (views, pool.rows)
+        )
+        across, again = ways
+        views, anchors = (views, across) if across else (pool.rows, again)  # type: ignore[assignment]
         if not anchors:
-            do = "train with data.positive = any, or name the same persons in several cameras"
-            raise LpwError(
-                "training tracklets", "no person in two cameras", "a positive by another camera", do
-            )
+            do = "train with data.positive = any, or link the tracklets of one person"
+            got, expected = "no person with two tracklets", "a positive that is not the anchor"
+            raise LpwError("training tracklets", got, expected, do)
     drawn = np.empty((3, n_triplets), dtype=np.int64)
     for i in range(n_triplets):
         one = int(anchors[int(rng.integers(len(anchors)))])
         other = int(rng.integers(pool.n_persons - 1))
-        drawn[0, i] = _draw_view(pool, places[one], rng)
+        drawn[0, i] = _draw_view(views, places[one], rng)
         drawn[1, i] = _draw_view(
-            pool, places[one], rng, but=int(pool.camera[drawn[0, i]]) if cross else None
+            views, places[one], rng, but=int(views[drawn[0, i]]) if cross else None
         )
-        drawn[2, i] = _draw_view(pool, places[other + (other >= one)], rng)
+        drawn[2, i] = _draw_view(views, places[other + (other >= one)], rng)
     return drawn.ravel()
 
 
-def _draw_view(pool: Pool, places: Ints, rng: np.random.Generator, but: int | None = None) -> int:
-    cameras = np.unique(pool.camera[places])
-    cameras = cameras[cameras != but] if but is not None else cameras
-    camera = cameras[rng.integers(len(cameras))]
-    seen = places[pool.camera[places] == camera]
+def _draw_view(views: Ints, places: Ints, rng: np.random.Generator, but: int | None = None) -> int:
+    """One of `places`: first a view among theirs (N,), then a place with that view."""
+    own = np.unique(views[places])
+    own = own[own != but] if but is not None else own
+    view = own[rng.integers(len(own))]
+    seen = places[views[places] == view]
     return int(seen[rng.integers(len(seen))])
 
 
@@ -122,7 +126,9 @@ def draw_frames(pool: Pool, n_frames: int, rng: np.random.Generator) -> Ints:
     """Places (n,) in the pool for single frames: a person, then one of the person's cameras, then a
     tracklet there."""
     persons = rng.integers(pool.n_persons, size=n_frames)
-    return np.array([_draw_view(pool, pool.members[p], rng) for p in persons], dtype=np.int64)
+    return np.array(
+        [_draw_view(pool.camera, pool.members[p], rng) for p in persons], dtype=np.int64
+    )
 
 
 def hold_out(pool: Pool, share: float, rng: np.random.Generator) -> tuple[Pool, Ints]:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lpw_toolkit.dataset.clip_index import TrackletIndex
-from lpw_toolkit.dataset.labels import read_labels
+from lpw_toolkit.dataset.labels import read_timed_labels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distances import Cosine
 from lpw_toolkit.evaluation.ranking import rank_queries
-from lpw_toolkit.evaluation.relevance import judge_labels
+from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.summary import summarise
 from rqen.data.samplers import Pool, hold_out
 from rqen.inference.embed import SetEmbedOptions, embed_tracklets
@@ -62,18 +62,29 @@ def split_pool(index: TrackletIndex, pool: Pool, recipe: TrainRecipe) -> tuple[P
     with a share of 0).
 
     Errors: LpwError where either side has fewer than two persons, or no one held out was seen by
-    two cameras.
+    two cameras, or at two times by one.
     """
     if recipe.validation == 0:
         return pool, NOBODY
     kept, held = hold_out(pool, recipe.validation, np.random.default_rng([_PURPOSE, recipe.seed]))
-    labels = read_labels(index.tracklets).take(held)
-    if not len(judge_labels(labels, labels).good.columns):
+    if not len(_judge(index, held).good.columns):
         do = "take a larger share, or leave it at 0"
         raise LpwError(
-            "train.validation", "no held-out person seen by two cameras", "one or more", do
+            "train.validation",
+            "no held-out person seen by two cameras, or at two times by one",
+            "one or more",
+            do,
         )
     return kept, held
+
+
+def _judge(index: TrackletIndex, held: Ints) -> Relevance:
+    """Who is found among the held-out tracklets: across cameras, or, where none of the persons was
+    seen by two cameras, within a camera at other times."""
+    labels = read_timed_labels(index.tracklets, index.dataset.manifest.get("sources", []))
+    labels = labels.take(held)
+    across = judge_labels(labels, labels)
+    return across if len(across.good.columns) else judge_labels(labels, labels, within_camera=True)
 
 
 def name_persons(index: TrackletIndex, rows: Ints) -> list[str]:
@@ -85,10 +96,8 @@ def validate(
     network: SetNetwork, index: TrackletIndex, held: Ints, options: SetEmbedOptions
 ) -> dict[str, float]:
     """`val_rank1` and `val_map` (fractions): each held-out tracklet is a query, those of other
-    cameras are its gallery."""
+    cameras are its gallery (`_judge`)."""
     vectors = embed_tracklets(network, index, held, options).vectors
-    labels = read_labels(index.tracklets).take(held)
-    summary = summarise(
-        rank_queries(Cosine().blocks(vectors, vectors), judge_labels(labels, labels)), max_rank=1
-    )
+    blocks = Cosine().blocks(vectors, vectors)
+    summary = summarise(rank_queries(blocks, _judge(index, held)), max_rank=1)
     return {"val_rank1": round(float(summary.cmc[0]), 6), "val_map": round(summary.map, 6)}

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from make_labelled import SMALL_MARS, make_labelled, names_of, two_cameras
+from make_labelled import ONE_CAMERA, SMALL_MARS, SOURCE, make_labelled, names_of, two_cameras
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.labels import read_labels
+from lpw_toolkit.dataset.labels import read_labels, read_timed_labels
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
+from lpw_toolkit.evaluation.protocol_choice import choose_protocol
 
 PRID: dict[str, Any] = two_cameras(6, 10)
 ILIDS: dict[str, Any] = two_cameras(6, 10, ("cam1", "cam2"))
@@ -32,8 +33,10 @@ LPW: dict[str, Any] = {
 FITTING = {
     "prid2011": PRID, "ilids_vid": ILIDS, "lpw": LPW, "market": SMALL_MARS, "mars": SMALL_MARS,
     "mars_queries_back": SMALL_MARS, "mars_torchreid": SMALL_MARS, "cross_dataset": PRID,
-    "cross_dataset_half": PRID,
+    "cross_dataset_half": PRID, "cross_camera": SMALL_MARS, "within_camera": ONE_CAMERA,
 }  # fmt: skip
+#: Those that need no splits.
+UNSPLIT = {"market", "cross_dataset", "cross_camera", "within_camera"}
 
 
 def parts(
@@ -56,7 +59,7 @@ class TestContract:
         protocol = open_protocol(name)
         trials = protocol.trials(dataset)
         assert [t.split for t in trials] == list(range(len(trials)))
-        labels = read_labels(dataset.tracklets)
+        labels = read_timed_labels(dataset.tracklets, [])
         for trial in trials:
             for rows in (trial.train, trial.query, trial.gallery):
                 assert rows.dtype == np.int64
@@ -69,7 +72,9 @@ class TestContract:
                 len(trial.query),
                 len(trial.gallery),
             )
-            for i in range(len(query)):  # the rule of every protocol, read without `judge`
+            if name == "within_camera":
+                continue  # the only one with another rule: TestWithinCamera
+            for i in range(len(query)):  # the rule of every other protocol, read without `judge`
                 same = gallery.person == query.person[i]
                 other = gallery.camera != query.camera[i]
                 assert (
@@ -188,7 +193,7 @@ class TestOwnDataset:
         ],
     )
     def test_what_is_missing_is_said(self, rows: list[Any], message: str, tmp_path: Path) -> None:
-        for name in ("market", "cross_dataset"):
+        for name in ("market", "cross_dataset", "cross_camera"):
             with pytest.raises(LpwError, match=message):
                 open_protocol(name).trials(make_labelled(tmp_path / name, rows))
 
@@ -200,10 +205,112 @@ class TestOwnDataset:
         ):
             open_protocol("market").trials(dataset)
 
-    @pytest.mark.parametrize("name", sorted(set(list_protocols()) - {"market", "cross_dataset"}))
+    @pytest.mark.parametrize("name", sorted(set(list_protocols()) - UNSPLIT))
     def test_no_splits(self, name: str, tmp_path: Path) -> None:
-        with pytest.raises(LpwError, match=r"without splits.*--protocol market"):
+        with pytest.raises(LpwError, match=r"without splits.*`lpw split d`"):
             open_protocol(name).trials(make_labelled(tmp_path / "d", self.ROWS))
+
+
+class TestWithinCamera:
+    def test_who_is_right(self, tmp_path: Path) -> None:
+        """a2 begins 1 s after a1 ends: not seen; a3 begins 7.04 s after it, b2 2 s after b1."""
+        dataset = make_labelled(tmp_path / "d", **ONE_CAMERA)
+        (trial,) = open_protocol("within_camera").trials(dataset)
+        labels = read_timed_labels(dataset.tracklets, [])
+        query, gallery = labels.take(trial.query), labels.take(trial.gallery)
+        found = open_protocol("within_camera").judge(query, gallery)
+        good, ignored = (
+            [names_of(dataset, trial.gallery[ragged[i]]) for i in range(2)]
+            for ragged in (found.good, found.ignored)
+        )
+        assert good == [["a3"], ["b2"]]
+        assert ignored == [["a1", "a2"], ["b1"]]
+
+    def test_another_camera_is_not_seen(self, tmp_path: Path) -> None:
+        rows = [(name, "p", camera, "person") for name, camera in zip("abc", "121", strict=True)]
+        times = {name: (f"v{camera}", t, t) for name, camera, t in
+                 (("a", 1, 0.0), ("b", 2, 9.0), ("c", 1, 9.0))}  # fmt: skip
+        dataset = make_labelled(tmp_path / "d", rows, times=times)
+        (trial,) = open_protocol("within_camera").trials(dataset)
+        assert names_of(dataset, trial.query) == ["a"]
+        labels = read_timed_labels(dataset.tracklets, [])
+        found = open_protocol("within_camera").judge(labels.take(trial.query), labels)
+        assert (found.good[0].tolist(), found.ignored[0].tolist()) == ([2], [0, 1])
+
+    @pytest.mark.parametrize(
+        ("starts", "is_right"),
+        [
+            ({}, True),  # two videos of one camera are never of one time
+            ({"v1": 0.0, "v2": 10.0}, False),  # the second begins as the first ends
+            ({"v1": 0.0, "v2": 11.0}, True),
+        ],
+    )
+    def test_clocks_of_two_videos(
+        self, starts: dict[str, float], is_right: bool, tmp_path: Path
+    ) -> None:
+        rows = [("a", "p", "c1", "person"), ("b", "p", "c1", "person")]
+        times = {"a": ("v1", 8.0, 9.0), "b": ("v2", 0.0, 2.0)}
+        dataset = make_labelled(tmp_path / "d", rows, times=times, starts=starts)
+        labels = read_timed_labels(dataset.tracklets, dataset.manifest["sources"])
+        found = open_protocol("within_camera").judge(labels, labels)
+        assert found.good.counts.tolist() == [int(is_right)] * 2
+
+    def test_one_tracklet_each(self, tmp_path: Path) -> None:
+        rows = [("a", "p1", "c1", "person"), ("b", "p2", "c1", "person")]
+        times = {"a": ("v", 0.0, 1.0), "b": ("v", 5.0, 6.0)}
+        with pytest.raises(
+            LpwError, match=r"2 persons, none seen twice by one camera, 2 s or more"
+        ):
+            open_protocol("within_camera").trials(make_labelled(tmp_path / "d", rows, times=times))
+
+    def test_labels_without_times(self, tmp_path: Path) -> None:
+        labels = read_labels(make_labelled(tmp_path / "d", **ONE_CAMERA).tracklets)
+        with pytest.raises(LpwError, match="no times"):
+            open_protocol("within_camera").judge(labels, labels)
+
+
+class TestChoice:
+    @pytest.mark.parametrize("name", ["prid2011", "ilids_vid", "lpw", "mars"])
+    def test_a_benchmark_has_its_own(self, name: str, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", **FITTING[name])
+        facts = {"settings": {"import": {"benchmark": name.replace("_", "-")}}}
+        imported = Dataset(dataset.root, {**dataset.manifest, **facts})
+        assert choose_protocol(imported) == (
+            name, f"the dataset was imported from {name.replace('_', '-')}"
+        )  # fmt: skip
+
+    def test_splits_say_what_they_are_for(self, tmp_path: Path) -> None:
+        dataset = make_labelled(
+            tmp_path / "d", **LPW, source={**SOURCE, "protocol": "cross_camera"}
+        )
+        facts = {"settings": {"import": {"benchmark": "lpw"}}}
+        drawn = Dataset(dataset.root, {**dataset.manifest, **facts})
+        assert choose_protocol(drawn)[0] == "cross_camera"
+
+    def test_own_data(self, tmp_path: Path) -> None:
+        two = make_labelled(tmp_path / "two", PRID["rows"])
+        assert choose_protocol(two) == ("cross_camera", "persons seen by two cameras or more: 6")
+        one = make_labelled(tmp_path / "one", ONE_CAMERA["rows"], times=ONE_CAMERA["times"])
+        assert choose_protocol(one) == (
+            "within_camera",
+            "the dataset has one camera; persons seen twice by one camera, 2 s or more apart: 2",
+        )
+
+    def test_an_imported_part_without_splits(self, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", LPW["rows"])
+        facts = {"settings": {"import": {"benchmark": "lpw"}}}
+        assert choose_protocol(Dataset(dataset.root, {**dataset.manifest, **facts}))[0] == (
+            "cross_camera"
+        )
+
+    @pytest.mark.parametrize(
+        ("person", "message"),
+        [("p", "persons none of whom can be found again"), (None, "no person in any tracklet")],
+    )
+    def test_nothing_can_be_tested(self, person: str | None, message: str, tmp_path: Path) -> None:
+        dataset = make_labelled(tmp_path / "d", [("a", person, "c1", "person")])
+        with pytest.raises(LpwError, match=message):
+            choose_protocol(dataset)
 
 
 class TestCrossDataset:

@@ -1,9 +1,9 @@
 """Cross-camera re-identification on data of one's own: who was seen by one camera is looked for in
 the others.
 
-Where the dataset has splits (`lpw split`, `lpw clean --apply`), they name queries and gallery. Where
-it has none, the first tracklet of each person in each camera is a query and all tracklets are the
-gallery.
+Where the dataset has splits (`lpw split`, `lpw clean --apply`), they name queries and gallery.
+Where it has none, the first tracklet of each person in each camera is a query and all tracklets are
+the gallery.
 """
 
 from lpw_toolkit.dataset.dataset import Dataset

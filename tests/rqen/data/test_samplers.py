@@ -58,9 +58,17 @@ class TestTriplets:
         assert set(pool.person[drawn[:, 0]]) == {0, 2}
         assert 1 in pool.person[drawn[:, 2]]
 
-    def test_cross_needs_two_cameras(self):
-        with pytest.raises(LpwError, match="no person in two cameras"):
-            draw_triplets(pool_of([[0, 0], [1]]), 1, rng(), cross=True)
+    def test_cross_where_nobody_was_seen_by_two_cameras(self):
+        pool = pool_of([[0, 0, 0], [0], [1, 1]])
+        drawn = np.array([draw_triplets(pool, 1, rng(i), cross=True) for i in range(300)])
+        assert (pool.rows[drawn[:, 0]] != pool.rows[drawn[:, 1]]).all()
+        assert (pool.person[drawn[:, 0]] == pool.person[drawn[:, 1]]).all()
+        assert set(pool.person[drawn[:, 0]]) == {0, 2}
+        assert 1 in pool.person[drawn[:, 2]]
+
+    def test_cross_needs_a_person_with_two_tracklets(self):
+        with pytest.raises(LpwError, match="no person with two tracklets"):
+            draw_triplets(pool_of([[0], [1]]), 1, rng(), cross=True)
 
 
 class TestSets:
