@@ -6,9 +6,11 @@ from pathlib import Path
 from lpw_toolkit.cleaning.log.decision_set import read_folder
 from lpw_toolkit.cleaning.log.log import FOLDER, SUFFIX
 from lpw_toolkit.dataset.at_hand import Need, Version
-from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import follow_links, is_folder
+from lpw_toolkit.files.writing import is_writable
 
 
 def need_decisions(elsewhere: Path | None = None) -> Need:
@@ -31,6 +33,19 @@ def _lacks_review(version: Version) -> tuple[str, str] | None:
 
 #: What a review goes on with: not what came of one, unless that is itself under review.
 UNDER_REVIEW = Need("a review to go on with", _lacks_review)
+
+
+def refuse_read_only(dataset: Dataset, elsewhere: Path | None = None) -> None:
+    """Errors: LpwError, before any work, where decisions cannot be written to the dataset and no
+    other folder is named."""
+    folder = dataset.root / FOLDER
+    if elsewhere is None and not is_writable(folder if is_folder(folder) else dataset.root):
+        raise LpwError(
+            dataset.root,
+            "a dataset that cannot be written to",
+            "a place for decisions",
+            "give --state DIR, a folder for them, to --review, --status and --apply alike",
+        )
 
 
 def _has_log(version: Version) -> bool:

@@ -28,6 +28,15 @@ _MAX_TRIES = 8
 TEMPORARY_SUFFIX = ".tmp~"
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether this user may make files in a folder: by its rights, and by its file system."""
+    try:
+        with open_parent(folder / "file") as (descriptor, _):
+            return os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True)
+    except OSError:
+        return False
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Makes `path` anew under its final name and without fsync: for files that a later marker will
     vouch for.

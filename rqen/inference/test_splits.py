@@ -87,8 +87,7 @@ def find_seen_persons(run: Path, dataset: Dataset) -> tuple[str, ...]:
     images = read_seen(run, said)
     is_own = _is_trained_on(said, dataset)
     by_name = is_own or (
-        images is None
-        and said["dataset_digest"] in list_relatives(dataset.root, dataset.manifest)
+        images is None and said["dataset_digest"] in list_relatives(dataset.root, dataset.manifest)
     )
     is_seen = pc.is_in(persons, trained).to_numpy() & by_name
     if images is not None and (not is_own or said.get("start_from")):

@@ -377,11 +377,6 @@ class TestRefused:
         assert message in done.output
 
     def test_what_is_missing(self, home: Path) -> None:
-        assert "give one of RUN, --emb" in lpw("--data", home / "mars", "--protocol", "mars").output
-        assert (
-            "give --protocol"
-            in lpw("--data", home / "mars", "--embeddings", home / "mars.parquet").output
-        )
         assert "--table needs folders" in lpw("--table").output
 
     def test_places_that_are_not_free(self, home: Path, tmp_path: Path) -> None:
