@@ -61,8 +61,8 @@ class DataRecipe:
         n_frames: T frames per set; frames in a batch of `frames`.
         sampling: of the frames of a set: `random` without replacement, or `restricted`, one from
             each of T equal parts.
-        positive: camera of the positive set: `any` as released, or `cross`; where no person was seen
-            by two cameras, `cross` takes another tracklet.
+        positive: camera of the positive set: `any` as released, or `cross`; where no person was
+            seen by two cameras, `cross` takes another tracklet.
         flip, crop, erase: chance of a mirror image, padding in pixels before a random crop, chance
             of an erased rectangle; one draw for a whole set.
     """

@@ -13,10 +13,10 @@ from lpw_cli.say import output, say_note, say_text
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.dataset.output_folder import check_free
-from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings, read_dataset_digest, read_embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
-from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.evaluate import Evaluation, count_seen, evaluate, refuse_seen
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
 from lpw_toolkit.evaluation.protocol import list_protocols
@@ -108,9 +108,9 @@ def _arrange(values: dict[str, Any]) -> None:
 @click.argument("paths", type=FOLDER, nargs=-1, metavar="[[RUN [DATASET]] | RESULTS...]")
 @option("--embeddings", type=FOLDER, help="embeddings.parquet, ours or your own.")
 @option("--data", "dataset", type=FOLDER, needs=_TESTS,
-        help="The dataset, in place of DATASET.  [default: the RUN's, or the one at hand]")  # fmt: skip
+        help="The dataset, in place of DATASET.  [default: RUN's, or that at hand]")  # fmt: skip
 @option("--protocol", needs=_TESTS,
-        help=f"One of {', '.join(list_protocols())}.  [default: the one that fits the dataset]")  # fmt: skip
+        help=f"One of {', '.join(list_protocols())}.  [default: the one that fits]")  # fmt: skip
 @option(
     "--split",
     default="all",
@@ -132,7 +132,7 @@ def _arrange(values: dict[str, Any]) -> None:
     help="Every rule in use, and why the figures differ.",
 )
 @option("--allow-seen", is_flag=True, needs=_TESTS,
-        help="Also test persons whom the model was trained on; every row then says so.")  # fmt: skip
+        help="Test persons whom the model was trained on too; every row then says so.")  # fmt: skip
 @option("--table", is_flag=True,
         help="Put RESULTS (folders or metrics.parquet) in one table.")  # fmt: skip
 @option("--mix", is_flag=True, needs="--table",
@@ -248,10 +248,10 @@ def _evaluate(options: EvalOptions, form: str) -> str:
 
 def _find_run(options: EvalOptions) -> Path:
     """The run that was named, or the newest one (which is printed)."""
-    from rqen.run.latest import find_latest, runs_folder
-
     if options.run is None or options.run.name != NEWEST.name or options.run.is_dir():
         return options.run or Path()
+    from rqen.run.latest import find_latest, runs_folder
+
     run = find_latest(runs_folder() if options.run == NEWEST else options.run.parent)
     say_note(f"run: {os.path.relpath(run)} (the newest)")
     return run
@@ -261,13 +261,13 @@ def _find_dataset(options: EvalOptions, run: Path) -> Path:
     """The dataset at hand that the run was trained on, or whose embeddings they are; for a run that
     was named also another one (which is printed)."""
     from lpw_toolkit.dataset.at_hand import PERSONS, find_by_digest
-    from lpw_toolkit.embedding.embeddings import read_dataset_digest
-    from rqen.run.run_folder import read_run
 
     if options.embeddings is not None:
         digest = read_dataset_digest(options.embeddings)
         digests = [digest] if digest else []
     else:
+        from rqen.run.run_folder import read_run
+
         said = read_run(run)
         digests = [said.get("data_digest", ""), said["dataset_digest"]]
     found = find_by_digest(Path.cwd(), digests)
@@ -299,9 +299,17 @@ def _embed_run(
     """The splits that are scored, and the vectors of what they need: all of them first, then region
     by region."""
     from rqen.inference.run_vectors import ScoringOptions, embed_run, list_parts
-    from rqen.inference.test_splits import choose_trials, list_rows, note_run
+    from rqen.inference.test_splits import (
+        choose_trials,
+        find_seen_persons,
+        list_rows,
+        note_run,
+    )
 
     trials = choose_trials(run, dataset, protocol, splits, asked=options.split_given)
+    if not options.allow_seen:  # before images are read
+        seen = count_seen(dataset, find_seen_persons(run, dataset), trials)
+        refuse_seen(dataset, trials, seen)
     rows = None if options.learns or options.comparing else list_rows(trials)
     scoring = ScoringOptions(n_workers=options.workers, precision=options.precision)
     found = embed_run(run, dataset.root, scoring, rows)

@@ -1,5 +1,5 @@
-"""Which of the versions at hand `lpw clean` means: the one with decisions, or the one that decisions
-can go to (`dataset.at_hand`)."""
+"""Which of the versions at hand `lpw clean` means (`dataset.at_hand`): the one with decisions, or
+the one that decisions can go to."""
 
 from pathlib import Path
 

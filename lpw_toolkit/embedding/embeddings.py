@@ -268,7 +268,7 @@ def _read_facts(path: Path, file: pq.ParquetFile) -> EmbeddingFacts:
 
 
 def _read_seen(path: Path, text: bytes | None) -> tuple[str, ...] | None:
-    """Errors: LpwError for what is no list of persons, or a longer one than `files.limits` allow."""
+    """Errors: LpwError for what is no list of persons, or one beyond `files.limits`."""
     if text is None:
         return None
     try:

@@ -134,7 +134,7 @@ def evaluate(
     trials = _choose_trials(rule.trials(dataset), splits)
     seen = count_seen(dataset, embeddings.facts.seen_persons, trials)
     if not allow_seen:
-        _refuse_seen(dataset, trials, seen)
+        refuse_seen(dataset, trials, seen)
     _check_trials(dataset, embeddings, protocol, spec, trials, settings.metric)
     results = []
     with show_progress("ranking", len(trials), "splits") as progress:
@@ -199,9 +199,10 @@ def count_seen(
     return {trial.split: int(np.count_nonzero(is_seen[trial.query])) for trial in trials}
 
 
-def _refuse_seen(
+def refuse_seen(
     dataset: Dataset, trials: Sequence[QueryGallerySplit], seen: dict[int, int]
 ) -> None:
+    """Errors: LpwError where queries show persons whom the model was trained on (`count_seen`)."""
     for note in _describe_seen(trials, seen):
         raise LpwError(
             f"{dataset.name}, the persons that are tested",
@@ -216,10 +217,8 @@ def _describe_seen(trials: Sequence[QueryGallerySplit], seen: dict[int, int]) ->
     if not sum(seen.values()):
         return []
     n_query = sum(len(trial.query) for trial in trials)
-    return [
-        f"{sum(seen.values()):,} of {n_query:,} queries show persons whom the model was trained "
-        f"on: no test of it"
-    ]
+    n_seen = f"{sum(seen.values()):,} of {n_query:,} queries"
+    return [f"{n_seen} show persons whom the model was trained on: no test of it"]
 
 
 def _parts(results: Sequence[SplitResult]) -> list[tuple[QueryGallerySplit, Ranking, Summary]]:

@@ -153,8 +153,8 @@ def make_summary(
     """Rows of mean and standard deviation (of a sample: n - 1) over two splits or more: split -1,
     `cmc@1:mean` etc.
 
-    n_query, n_skipped and n_seen are totals over the splits, so that rates are multiples of 1 / n_query;
-    n_gallery is the largest.
+    n_query, n_skipped and n_seen are totals over the splits, so that rates are multiples of
+    1 / n_query; n_gallery is the largest.
     """
     figures = [name_metrics(summary) for _, summary in parts]
     counts = (

@@ -8,7 +8,6 @@ from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.opening import exists, follow_links, is_file, read_bytes
 from lpw_toolkit.files.writing import atomic_write, describe_os_error, make_folder
-from rqen.run.run_folder import RUN
 
 RUNS, LATEST = "runs", "latest"
 
@@ -21,9 +20,17 @@ def runs_folder() -> Path:
 
 
 def name_latest(run: Path, runs: Path) -> None:
-    """Notes in the folder `runs` that `run` is the newest finished run. Errors: LpwError, OSError."""
-    name = os.path.relpath(run.absolute(), runs.absolute())
-    atomic_write(make_folder(runs) / LATEST, os.fsencode(name) + b"\n")
+    """Notes in the folder `runs` that `run` is the newest finished run.
+
+    A run that lies elsewhere than in the folder that holds `runs` is noted only where an older one
+    would be taken for the newest otherwise.
+
+    Errors: LpwError, OSError.
+    """
+    is_here = run.absolute().is_relative_to(runs.absolute().parent)
+    if is_here or exists(runs / LATEST):
+        name = os.path.relpath(run.absolute(), runs.absolute())
+        atomic_write(make_folder(runs) / LATEST, os.fsencode(name) + b"\n")
 
 
 def find_latest(runs: Path) -> Path:
@@ -32,6 +39,8 @@ def find_latest(runs: Path) -> Path:
     Errors: LpwError where no run is named, or one outside of the folder that holds `runs`;
     MismatchError for a file that cannot be read.
     """
+    from rqen.run.run_folder import RUN  # imports PyTorch, which whoever asks for no run needs not
+
     file = runs / LATEST
     if not exists(file):
         raise LpwError(

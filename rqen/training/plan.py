@@ -7,8 +7,9 @@ from pathlib import Path
 from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
-from lpw_toolkit.files.opening import is_file
+from lpw_toolkit.files.opening import is_file, is_folder
 from rqen.recipe import Recipe, read_recipe
+from rqen.run.latest import LATEST
 from rqen.run.run_folder import RUN
 from rqen.training.job import TrainJob
 
@@ -61,6 +62,10 @@ def list_jobs(dataset: Dataset, plan: TrainPlan) -> list[TrainJob]:
     recipe = plan.read_recipe()
     base = plan.out or plan.runs / f"{plan.method.replace('-', '_')}-{recipe.name}"
     refuse_inside_dataset(base)
+    if is_folder(plan.runs / LATEST) or base.absolute() == (plan.runs / LATEST).absolute():
+        got = f"a run in {plan.runs / LATEST}"
+        do = "rename it, or choose another --out"
+        raise LpwError("folder of the run", got, "a text that names the newest run", do)
     if plan.split == "all":
         numbers: list[int | None] = [trial.split for trial in read_trials(dataset)]
         outs = [base / f"split{number}" for number in numbers]

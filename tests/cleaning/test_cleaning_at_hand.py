@@ -72,7 +72,7 @@ def test_a_dataset_that_cannot_be_written_to(
 ) -> None:
     refuse_read_only(film)
     monkeypatch.setattr("lpw_toolkit.cleaning.at_hand.is_writable", lambda _: False)
-    with pytest.raises(LpwError, match="cannot be written to; .* give --state DIR"):
+    with pytest.raises(LpwError, match=r"cannot be written to; .* give --state DIR"):
         refuse_read_only(film)
     refuse_read_only(film, tmp_path / "state")
 

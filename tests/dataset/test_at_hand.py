@@ -74,7 +74,7 @@ class TestChoice:
 
     def test_one_that_is_begun_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "film-lpw" / ".lpw").mkdir(parents=True)
-        with pytest.raises(LpwError, match="none that is finished .film-lpw is begun."):
+        with pytest.raises(LpwError, match=r"none that is finished .film-lpw is begun."):
             find_at_hand(tmp_path)
 
     def test_the_latest_of_a_chain_that_meets_the_need(self, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ class TestHostile:
     )
     def test_odd_parents_are_no_traceback(self, tmp_path: Path, odd: dict[str, Any]) -> None:
         make_odd(tmp_path, odd)
-        with pytest.raises(MismatchError, match="^d: got a dataset with a damaged manifest"):
+        with pytest.raises(MismatchError, match=r"^d: got a dataset with a damaged manifest"):
             find_at_hand(tmp_path)
 
     def test_a_link_is_the_dataset_that_it_leads_to(self, tmp_path: Path) -> None:

@@ -41,8 +41,11 @@ def test_a_run_beside_the_folder_of_runs(tmp_path: Path) -> None:
 
 
 def test_a_run_elsewhere_is_named_but_not_opened(tmp_path: Path) -> None:
-    make_run(tmp_path / "here" / "runs" / "old")
-    name_latest(make_run(tmp_path / "there" / "run"), tmp_path / "here" / "runs")
+    there = make_run(tmp_path / "there" / "run")
+    name_latest(there, tmp_path / "here" / "runs")
+    assert not (tmp_path / "here").exists()
+    name_latest(make_run(tmp_path / "here" / "runs" / "old"), tmp_path / "here" / "runs")
+    name_latest(there, tmp_path / "here" / "runs")
     with pytest.raises(LpwError, match=r"'../../there/run'; expected a run in this folder"):
         find_latest(tmp_path / "here" / "runs")
 
@@ -56,7 +59,7 @@ def test_odd_names_are_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(LpwError, match="no runs/latest; .* `lpw train rqen`"):
+    with pytest.raises(LpwError, match=r"no runs/latest; .* `lpw train rqen`"):
         find_latest(tmp_path / "runs")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "latest").write_text("gone\n")
