@@ -46,7 +46,7 @@ def split(
         CorruptCropError: an image is not the one of the index.
 
     >>> from lpw_toolkit import split
-    >>> divided = split("named", "named-split", splits=2, seed=1)
+    >>> divided = split("mini", "mini-split", splits=2, seed=1)
     >>> sorted(divided.splits.subset.unique())
     ['gallery', 'query', 'train']
     """

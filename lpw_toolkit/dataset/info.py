@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset, count_rows
 from lpw_toolkit.dataset.manifest import parents_of
+from lpw_toolkit.dataset.split_info import describe_splits, format_splits
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.names import show_name
 
@@ -48,6 +49,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "time_s": _span(
             pc.min(tracklets["first_pts_s"]).as_py(), pc.max(tracklets["last_pts_s"]).as_py()
         ),
+        "splits": describe_splits(dataset),
         "sources": _describe_sources(manifest.get("sources") or []),
     }
 
@@ -259,6 +261,7 @@ def format_info(facts: dict[str, Any]) -> str:
         ("frames each", _format_summary(facts["lengths"])),
         ("size, px", _format_sizes(facts["image_size_px"])),
         ("score", _format_summary(facts["score"])),
+        *([("splits", format_splits(facts["splits"]))] if facts["splits"] else []),
         ("sources", f"{sources['n_complete']:,} of {sources['n_sources']:,} complete"),
     ]
     text = "\n".join(f"{name:<12}{show_name(value)}" for name, value in lines)

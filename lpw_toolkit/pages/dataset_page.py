@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.output_folder import check_free, mark_folder, publish_folder
+from lpw_toolkit.dataset.split_info import describe_splits, format_splits, list_roles
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
@@ -165,17 +166,20 @@ def describe_page(dataset: Dataset, sheet: ContactSheet, strips: list[Strip]) ->
     cameras = list(dict.fromkeys(tracklets["camera_id"].to_pylist()))
     number = {camera: i for i, camera in enumerate(cameras)}
     unit, start, end = _times(dataset.frames, sheet)
+    splits = describe_splits(dataset)
     return {
         "name": dataset.name,
         "digest": str(dataset.manifest.get("digest", "")),
         "n_images": int((sheet.stops - sheet.starts).sum()),
         "n_all": dataset.tracklets.num_rows,
+        "splits": format_splits(splits) if splits else None,
         "cameras": cameras,
         "unit": unit,
         "id": tracklets["tracklet_id"].to_pylist(),
         "camera": [number[camera] for camera in tracklets["camera_id"].to_pylist()],
         "person": tracklets["person_id"].to_pylist(),
         "kind": tracklets["kind"].to_pylist(),
+        "role": list_roles(dataset, tracklets["tracklet_id"].to_pylist()) if splits else None,
         "length": (sheet.stops - sheet.starts).tolist(),
         "start": start,
         "end": end,

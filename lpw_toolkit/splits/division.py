@@ -1,5 +1,7 @@
 """How persons are divided: by seed, by scene, by time, or as a list says."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,10 @@ from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.list_file import read_sides
 from lpw_toolkit.splits.people import People
 from lpw_toolkit.splits.roles import Rule, find_queries
-from lpw_toolkit.splits.splits import Halves, draw_halves
+from lpw_toolkit.splits.splits import Group, Halves, draw_halves, share_out
+
+#: The fewest persons who train, and who are queries: with one there is nobody to tell apart.
+N_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -51,19 +56,35 @@ def _divide_by_seed(people: People, config: SplitConfig, rule: Rule) -> Division
     asking = set(labels.person[find_queries(labels, people.named, rule)].tolist())
     seen = people.gather(dict(enumerate(labels.camera.tolist())))
     code = {name: i for i, name in enumerate(people.names)}
-    strata = {name: (int(code[name] in asking), len(set(seen[name]))) for name in seen}
+    groups = {name: (int(code[name] in asking), len(set(seen[name]))) for name in seen}
+    n_tested = share_out(Counter(groups.values()), config.test_frac)
+    _keep_testable(n_tested, Counter(groups.values()))
     halves = draw_halves(
-        strata,
+        groups,
         np.random.default_rng(config.seed),
         n_splits=config.n_splits,
-        test_frac=config.test_frac,
-        strata=strata,
+        groups=groups,
+        n_tested=n_tested,
     )
     how = (
         f"by seed {config.seed}: {config.test_frac:g} of the persons are tested, the same share "
         "for each number of cameras"
     )
     return Division(halves, [people.others] * len(halves), how, [])
+
+
+def _keep_testable(n_tested: dict[Group, int], sizes: Mapping[Group, int]) -> None:
+    """Where a few can be queries among many who cannot, two of them are tested in place of
+    others."""
+    can = [group for group in n_tested if group[0]]
+    while sum(n_tested[group] for group in can) < N_FEWEST:
+        free = [group for group in can if n_tested[group] < sizes[group]]
+        if not free:
+            return
+        n_tested[max(free, key=lambda group: (sizes[group] - n_tested[group], group))] += 1
+        others = [group for group in n_tested if not group[0] and n_tested[group]]
+        if others:
+            n_tested[max(others, key=lambda group: (n_tested[group], group))] -= 1
 
 
 def _divide_by_scene(people: People, rule: Rule) -> Division:
@@ -85,7 +106,7 @@ def _divide_by_scene(people: People, rule: Rule) -> Division:
     for scene in names:
         rows = np.array([r for r in people.named.tolist() if scenes[r] == scene], dtype=np.int64)
         n = len(np.unique(labels.person[find_queries(labels, rows, rule)]))
-        if n < 2:
+        if n < N_FEWEST:
             notes.append(f"{scene} is no test: {n} of its persons can be queries")
         else:
             tested.append(scene)

@@ -17,13 +17,10 @@ from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, to_numpy
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.splits.config import SplitConfig
-from lpw_toolkit.splits.division import Division, divide
+from lpw_toolkit.splits.division import N_FEWEST, Division, divide
 from lpw_toolkit.splits.people import People, read_people
 from lpw_toolkit.splits.roles import CROSS, NEEDS, WITHIN, Rule, choose_rule, find_queries
 from lpw_toolkit.splits.splits import Halves, digest_halves
-
-#: The fewest persons who train, and who are queries: with one there is nobody to tell apart.
-_N_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -133,12 +130,12 @@ def _choose_rule(people: People, wanted: Rule | None) -> tuple[Rule, str]:
     if chosen is not None:
         rule, why = chosen
         n = _count_askable(people, rule)
-        if n >= _N_FEWEST:
+        if n >= N_FEWEST:
             return rule, why
         do = "link the tracklets of one person in `lpw clean --review`, or film more"
-        if rule == CROSS and _count_askable(people, WITHIN) >= _N_FEWEST:
+        if rule == CROSS and _count_askable(people, WITHIN) >= N_FEWEST:
             do += ", or test within the cameras: `lpw split --protocol within-camera`"
-        raise LpwError(people.name, f"{n} persons {NEEDS[rule]}", f"{_N_FEWEST} or more", do)
+        raise LpwError(people.name, f"{n} persons {NEEDS[rule]}", f"{N_FEWEST} or more", do)
     rows, times = people.named, people.labels.times
     n = len(np.unique(people.labels.person[rows]))
     if n == len(rows):
@@ -201,15 +198,15 @@ def _refuse_untestable(
     n_askable = _count_askable(people, rule)
     for number, count in enumerate(counts):
         where = f"{people.name}, split {number}"
-        if count.n_query_persons < _N_FEWEST:
+        if count.n_query_persons < N_FEWEST:
             got = (
                 f"{count.n_query_persons} test persons {NEEDS[rule]} (in the whole dataset "
                 f"{n_askable:,})"
             )
-            raise LpwError(where, got, f"{_N_FEWEST} or more", do)
-        if trains and count.n_train_persons < _N_FEWEST:
-            got = f"{count.n_train_persons} training persons"
-            raise LpwError(where, got, f"{_N_FEWEST} or more", do)
+            raise LpwError(where, got, f"{N_FEWEST} or more", do)
+        if trains and count.n_train_persons < N_FEWEST:
+            got = f"{count.n_train_persons} persons who train beside {count.n_test_persons}"
+            raise LpwError(where, got, f"{N_FEWEST} or more who train", do)
 
 
 def _describe(config: SplitConfig, rule: Rule, division: Division) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from lpw_toolkit.errors import LpwError, MismatchError, join_names
 
 N_SPLITS = 10
 DEFAULT_SEED = 0
-#: What persons are grouped by: anything that sorts.
-Stratum = tuple[int, ...]
+#: What persons are grouped by before they are drawn.
+Group = tuple[int, ...]
 #: What a reading notes where it has no splits.
 NO_SPLIT = "no split can be followed: one of them would have no query or no gallery"
 
@@ -68,8 +68,8 @@ def draw_halves(
     rng: np.random.Generator,
     *,
     n_splits: int = N_SPLITS,
-    test_frac: float = 0.5,
-    strata: Mapping[str, Stratum] | None = None,
+    groups: Mapping[str, Group] | None = None,
+    n_tested: Mapping[Group, int] | None = None,
 ) -> list[Halves]:
     """Random splits of `persons` into those who train and those who are tested, halves unless told
     otherwise; the order in which they are given changes nothing.
@@ -80,9 +80,8 @@ def draw_halves(
 
     Args:
         rng: the only source of chance: the same state gives the same splits.
-        test_frac: share of the persons who are tested, 0 to 1.
-        strata: of each person the group of which the same share is tested, as near as whole persons
-            allow; without it all are one group.
+        groups: the group of each person; without it all are one group.
+        n_tested: how many of each group are tested; without it half of each (`share_out`).
 
     Errors: LpwError with fewer than two persons.
     """
@@ -91,11 +90,12 @@ def draw_halves(
         raise LpwError(
             "persons to split", f"{len(names)}", "two or more", "import the whole dataset"
         )
-    group_of = {name: () if strata is None else strata[name] for name in names}
-    n_tested = _share_out(Counter(group_of.values()), test_frac)
+    group_of = {name: () if groups is None else groups[name] for name in names}
+    if n_tested is None:
+        n_tested = share_out(Counter(group_of.values()), 0.5)
     splits = []
     for _ in range(n_splits):
-        drawn: dict[Stratum, list[str]] = {group: [] for group in n_tested}
+        drawn: dict[Group, list[str]] = {group: [] for group in n_tested}
         for i in np.argsort(rng.random(len(names)), kind="stable"):
             drawn[group_of[names[i]]].append(names[i])
         test = {name for group, n in n_tested.items() for name in drawn[group][:n]}
@@ -105,9 +105,13 @@ def draw_halves(
     return splits
 
 
-def _share_out(sizes: Mapping[Stratum, int], test_frac: float) -> dict[Stratum, int]:
+def share_out(sizes: Mapping[Group, int], test_frac: float) -> dict[Group, int]:
     """How many of each group are tested: the whole part of its share, and of what then lacks one
-    more where the largest part was cut off (of equals the last group)."""
+    more where the largest part was cut off (of equals the last group).
+
+    >>> share_out({(1,): 5, (2,): 4}, 0.5)
+    {(1,): 2, (2,): 2}
+    """
     share = Fraction(str(test_frac))  # 0.29 of 100 are 29, which floating numbers miss
     counts = {group: int(share * n) for group, n in sorted(sizes.items())}
     lacking = int(share * sum(sizes.values())) - sum(counts.values())

@@ -131,7 +131,8 @@ class TestFigures:
     def test_compare_protocols(self, home: Path) -> None:
         shown = show(*on_mars(home, "--protocol", "mars", "--compare-protocols"))
         assert [line.split()[1] for line in shown.splitlines()[1:9]] == [
-            "mars", "mars", "market", "market", "mars_queries_back", "mars_queries_back",
+            "mars", "mars", "cross_camera", "cross_camera", "mars_queries_back",
+            "mars_queries_back",
             "mars_torchreid", "mars_torchreid",
         ]  # fmt: skip
         assert (

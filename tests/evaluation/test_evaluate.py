@@ -130,8 +130,8 @@ class TestCompareProtocols:
             (e.protocol, e.spec.ap_form, len(e.results[0].trial.gallery)) for e in found.evaluations
         ]
         assert shown == [
-            ("mars", "trapezoid", 11), ("mars", "step", 11), ("market", "step", 6),
-            ("market", "trapezoid", 6),
+            ("mars", "trapezoid", 11), ("mars", "step", 11), ("cross_camera", "step", 6),
+            ("cross_camera", "trapezoid", 6),
             ("mars_queries_back", "step", 9), ("mars_queries_back", "trapezoid", 9),
             ("mars_torchreid", "step", 4), ("mars_torchreid", "trapezoid", 4),
         ]  # fmt: skip

@@ -201,6 +201,7 @@
     if (data.person[i] !== null) third.append("person ", element("em", "", data.person[i]), " · ");
     third.append(`${data.width[i]} × ${data.height[i]} px`);
     if (data.kind[i] !== "person") third.append(` · ${data.kind[i]}`);
+    if (data.role?.[i]) third.append(` · ${data.role[i]}`);
     if (data.corrupt[i])
       first.append(" · ", element("strong", "", `${data.corrupt[i].length} corrupt`));
     return [first, second, third];
@@ -298,6 +299,7 @@
     document.title = `${data.name} – lpw show`;
     $("name").textContent = data.name;
     $("totals").textContent = `${plural(n, "tracklet")} · ${plural(data.n_images, "crop")}`;
+    if (data.splits) $("splits").textContent = `splits: ${data.splits}`;
     common.showCorrupt(data);
   }
 
