@@ -30,7 +30,6 @@ from lpw_toolkit.check.rows import (
     check_tracklets,
 )
 from lpw_toolkit.check.splits import (
-    check_split_digest,
     check_split_members,
     check_split_persons,
     check_split_source,
@@ -255,7 +254,6 @@ def _check_splits(
         yield from check_split_members(splits, tracklets)
         yield from check_split_persons(splits, tracklets)
         yield from check_split_source(dataset.manifest, splits)
-        yield from check_split_digest(dataset.manifest, splits, tracklets)
     yield from check_published(dataset.manifest, tracklets, splits, frames.num_rows)
 
 

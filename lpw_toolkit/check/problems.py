@@ -66,9 +66,6 @@ RULES = {
     ),
     "split-person": CheckRule("a person who trains is never tested in the same split", _REBUILD),
     "split-tracklet": CheckRule("every tracklet of a split is in tracklets.parquet", _REBUILD),
-    "split-digest": CheckRule(
-        "drawn splits have the digest of who trains and who is tested", _RESTORE
-    ),
     "split-source": CheckRule(
         "dataset.json and splits.parquet name the same source of the splits", _RESTORE
     ),

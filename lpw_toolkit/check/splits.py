@@ -1,5 +1,5 @@
-"""The rules of `splits.parquet`: each tracklet once in a subset, no person on both sides of a
-split, and the source and digest that `dataset.json` names."""
+"""The rules of `splits.parquet`: each tracklet once in a subset, and no person on both sides of a
+split."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,6 @@ from lpw_toolkit.check.problems import Problem, name_rows
 from lpw_toolkit.dataset.schema import SUBSETS
 from lpw_toolkit.dataset.split_leaks import find_leaks
 from lpw_toolkit.errors import join_names
-from lpw_toolkit.splits.splits import Halves, digest_halves
 
 _SPLITS = "splits.parquet"
 _COLUMNS = ("split", "subset", "tracklet_id")
@@ -93,31 +92,6 @@ def check_split_source(manifest: dict[str, Any], splits: pa.Table) -> Iterator[P
             yield Problem(
                 _SPLITS, None, "split-source", f"{key} {found!r} where dataset.json says {value!r}"
             )
-
-
-def check_split_digest(
-    manifest: dict[str, Any], splits: pa.Table, tracklets: pa.Table
-) -> Iterator[Problem]:
-    """Splits that were drawn for the dataset have the digest of who trains and who is tested."""
-    said = manifest.get("splits")
-    if not (isinstance(said, dict) and "protocol" in said):
-        return
-    rows = pc.index_in(splits["tracklet_id"], tracklets["tracklet_id"])
-    is_person = pc.equal(tracklets["kind"], "person")
-    people = pc.if_else(is_person, tracklets["person_id"], None).take(rows).to_pylist()
-    sides: dict[int, tuple[set[str], set[str]]] = {}
-    columns = (splits[name].to_pylist() for name in ("split", "subset"))
-    for split, subset, person in zip(*columns, people, strict=True):
-        on = sides.setdefault(split, (set(), set()))
-        if person is not None:
-            on[subset != "train"].add(person)
-    halves = [Halves(tuple(train), tuple(test)) for _, (train, test) in sorted(sides.items())]
-    found = digest_halves(halves)
-    if found != said.get("digest"):
-        got = (
-            f"persons of digest {found[:12]} where dataset.json says {str(said.get('digest'))[:12]}"
-        )
-        yield Problem(_SPLITS, None, "split-digest", got)
 
 
 def _codes(table: pa.Table, name: str) -> NDArray[np.int64]:

@@ -93,8 +93,8 @@ FRAMES = _table(
     ],
 )
 
-#: Training, query and gallery tracklets in each split of an imported benchmark; a tracklet may be
-#: query and gallery.
+#: Training, query and gallery tracklets in each split, published or drawn; a tracklet may be query
+#: and gallery.
 SPLITS = _table(
     "splits",
     [

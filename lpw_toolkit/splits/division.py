@@ -70,7 +70,11 @@ def _divide_by_seed(people: People, config: SplitConfig, rule: Rule) -> Division
         f"by seed {config.seed}: {config.test_frac:g} of the persons are tested, the same share "
         "for each number of cameras"
     )
-    return Division(halves, [people.others] * len(halves), how, [])
+    n_different = len({split.test for split in halves})
+    notes = [f"only {n_different} of {len(halves)} splits differ: the persons are few"]
+    return Division(
+        halves, [people.others] * len(halves), how, notes if n_different < len(halves) else []
+    )
 
 
 def _keep_testable(n_tested: dict[Group, int], sizes: Mapping[Group, int]) -> None:
