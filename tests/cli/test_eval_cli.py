@@ -318,7 +318,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--protocol", "duke"], "option --protocol: got duke; expected cross_dataset,"),
+            (["--protocol", "duke"], "option --protocol: got duke; expected cross_camera,"),
             (["--protocol", "prid2011"], "cameras of the query: got c1, c2, c3; expected cam_a"),
             (["--protocol", "mars", "--split", "x"], "option --split: got x"),
             (["--protocol", "mars", "--split", "-1"], "option --split: got -1"),

@@ -88,12 +88,8 @@ class TestSeen:
 
     def test_csv_and_json_have_the_number(self) -> None:
         lines = read_lines([metrics(n_seen=3), metrics(model="foreign")])
-        assert [
-            line["n_seen"] for line in json.loads(format_table(lines, form="json"))["lines"]
-        ] == [
-            3,
-            None,
-        ]
+        said = json.loads(format_table(lines, form="json"))["lines"]
+        assert [line["n_seen"] for line in said] == [3, None]
         head, one, two = format_table(lines, form="csv").splitlines()
         place = head.split(",").index("n_seen")
         assert (one.split(",")[place], two.split(",")[place]) == ("3", "")
