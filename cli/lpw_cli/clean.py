@@ -11,8 +11,6 @@ from lpw_cli.command import lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say, say_note, say_result
 from lpw_cli.split_options import split_options
-from lpw_toolkit.cleaning.at_hand import UNDER_REVIEW, need_decisions, refuse_read_only
-from lpw_toolkit.dataset.at_hand import ANYTHING
 from lpw_toolkit.errors import CorruptCropError, join_names
 
 if TYPE_CHECKING:
@@ -185,6 +183,7 @@ def command(options: CleanCommandOptions) -> None:
     dataset itself never changes.
     """
     from lpw_cli.clean_apply import write_clean
+    from lpw_toolkit.cleaning.at_hand import refuse_read_only
 
     actions = (_suggest, _auto, _review, _status, _merge, _replay, _agreement, write_clean)
     act = next(act for name, act in zip(ACTIONS, actions, strict=True) if getattr(options, name))
@@ -197,6 +196,9 @@ def command(options: CleanCommandOptions) -> None:
 
 def _list_needs(options: CleanCommandOptions) -> "list[Need]":
     """What the dataset at hand is chosen by: decisions where they are read, or lie elsewhere."""
+    from lpw_toolkit.cleaning.at_hand import UNDER_REVIEW, need_decisions
+    from lpw_toolkit.dataset.at_hand import ANYTHING
+
     makes = options.suggest or options.auto or options.review
     decided = [] if makes and options.state is None else [need_decisions(options.state)]
     return [*decided, UNDER_REVIEW, ANYTHING]

@@ -8,7 +8,6 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say_note, say_result
-from lpw_toolkit.dataset.at_hand import PERSONS, SPLITS
 from rqen.model.method import list_spellings
 
 
@@ -80,6 +79,7 @@ def command(options: TrainOptions) -> None:
     never used. Under torchrun (`torchrun --nproc-per-node 4 -m lpw_cli train …`)
     several processes train one network.
     """
+    from lpw_toolkit.dataset.at_hand import PERSONS, SPLITS
     from rqen.run.latest import name_latest, runs_folder
     from rqen.training.distributed import open_process_group
     from rqen.training.plan import TrainPlan, list_jobs

@@ -121,7 +121,6 @@ def find_at_hand(folder: Path, *needs: Need) -> AtHand:
 
     Errors: LpwError for no dataset, unrelated ones, several latest ones, and none that meets the
     needs; MismatchError for a damaged one. All are named.
-
     """
     if is_file(folder / MANIFEST):
         return AtHand(folder, "")

@@ -146,21 +146,7 @@ def evaluate(
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
             results.append(SplitResult(trial, relevance, blocks, distance.title, ranking, summary))
             progress.advance()
-    sha256 = embeddings.facts.checkpoint_sha256
-    facts = {
-        "dataset": dataset.name,
-        "protocol": protocol.replace("-", "_"),
-        "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
-        "dataset_digest": dataset.digest,
-        "distance": describe_distance(
-            settings,
-            results[0].distance,
-            source,
-            queries_in_gallery=_count_queries_in_gallery(trials) > 0,
-        ),
-        "frames_used": embeddings.facts.frames_used,
-        "split_source": describe_splits(dataset),
-    }
+    facts = _state_facts(dataset, embeddings, protocol, settings, source, results)
     tables = tabulate(dataset, labels, spec, facts, _parts(results), seen)
     notes = [
         *embeddings.notes,
@@ -187,6 +173,30 @@ def restate(evaluation: Evaluation, ap_form: APForm) -> Evaluation:
         evaluation.dataset, labels, spec, evaluation.facts, _parts(results), evaluation.n_seen
     )
     return replace(evaluation, spec=spec, results=results, tables=tables)
+
+
+def _state_facts(
+    dataset: Dataset,
+    embeddings: Embeddings,
+    protocol: str,
+    settings: DistanceSettings,
+    source: MetricTrainingData | None,
+    results: Sequence[SplitResult],
+) -> dict[str, str]:
+    """The text columns of schema.METRICS but gallery, junk_rule and ap_form."""
+    sha256 = embeddings.facts.checkpoint_sha256
+    n_repeated = _count_queries_in_gallery([result.trial for result in results])
+    return {
+        "dataset": dataset.name,
+        "protocol": protocol.replace("-", "_"),
+        "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
+        "dataset_digest": dataset.digest,
+        "distance": describe_distance(
+            settings, results[0].distance, source, queries_in_gallery=n_repeated > 0
+        ),
+        "frames_used": embeddings.facts.frames_used,
+        "split_source": describe_splits(dataset),
+    }
 
 
 def count_seen(
