@@ -23,10 +23,11 @@ from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.linking.config import LinkConfig
 
-CONF = {"min_score": "conf"}  # --min-score is the linker's
+CONF = {"min_score": "conf", "box_classes": "classes"}  # --min-score is the linker's
+_OF_BOXES = ("box_scores", "first_frame", "box_classes", "strict")
 _NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads",
             "download")  # fmt: skip
-_DETECTOR_NEEDS = dict.fromkeys(_NETWORK, "no --boxes") | {"box_scores": "--boxes"}
+_DETECTOR_NEEDS = dict.fromkeys(_NETWORK, "no --boxes") | dict.fromkeys(_OF_BOXES, "--boxes")
 _SETTINGS = (
     preset_option,
     option("--size", default="256x128", show_default=True,

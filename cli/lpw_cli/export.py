@@ -8,7 +8,7 @@ import click
 
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER, open_named
-from lpw_cli.say import say_result
+from lpw_cli.say import say_note, say_result
 from lpw_toolkit.exports.form import FORMS, ExportOptions, Role, export_dataset, list_forms
 
 
@@ -82,7 +82,10 @@ def command(options: ExportCommandOptions) -> None:
         raise click.UsageError(_USAGE)
     shard_bytes = options.shard_mb and options.shard_mb << 20
     settings = ExportOptions(role=options.role, split=options.split, shard_bytes=shard_bytes)
-    made = export_dataset(open_named(options.dataset), options.form, options.out, settings)
+    dataset = open_named(options.dataset)
+    made = export_dataset(dataset, options.form, options.out, settings)
+    if not dataset.tracklets.num_rows:
+        say_note(f"warning: {dataset.name} has no tracklets, so the export holds none")
     size = f" ({made.n_images:,} images, {made.n_bytes / 1e6:,.1f} MB)" if made.n_images else ""
     say_result(
         {

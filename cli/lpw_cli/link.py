@@ -8,12 +8,19 @@ import click
 
 from lpw_cli.command import Changes, lpw_command, option
 from lpw_cli.linking_options import linking_options, preset_option, take_link_config
-from lpw_cli.options import FOLDER, OUT_FILE
-from lpw_cli.say import say_result
-from lpw_toolkit.dataset.mot_text import read_detections, write_tracks
-from lpw_toolkit.errors import LpwError
+from lpw_cli.options import FOLDER, OUT_FILE, mot_options
+from lpw_cli.say import say_note, say_result
+from lpw_toolkit.dataset.mot_text import (
+    RATES_HZ,
+    MotForm,
+    parse_classes,
+    read_rows_of,
+    to_detections,
+    write_tracks,
+)
+from lpw_toolkit.errors import LpwError, check_range
 from lpw_toolkit.linking.config import LinkConfig
-from lpw_toolkit.linking.linker import link
+from lpw_toolkit.linking.linker import SATURATED, explain_none, link_boxes
 from lpw_toolkit.linking.smoothing import smooth_tracks
 from lpw_toolkit.progress import show_progress
 
@@ -26,6 +33,9 @@ class LinkOptions:
     out: Path
     fps: float | None
     scores: Literal["fraction", "percent", "log_odds"]
+    first_frame: int | None
+    classes: str | None
+    strict: bool
     preset: str
     boxes: Literal["smooth", "raw"] | None
     link: Changes[LinkConfig]
@@ -47,6 +57,7 @@ class LinkOptions:
     show_default=True,
     help="What the score column holds.",
 )
+@mot_options
 @preset_option
 @option(
     "--boxes",
@@ -56,20 +67,39 @@ class LinkOptions:
 )
 @linking_options
 def command(options: LinkOptions) -> None:
-    """Links the boxes of DETECTIONS (MOT text) into tracks; no images are needed."""
+    """Links the boxes of DETECTIONS (MOT text) into tracks; no images are needed.
+
+    The tracks count frames as DETECTIONS does.
+    """
     detections, out = options.detections, options.out
     if out.resolve() == detections.resolve():
         raise LpwError("--out", str(out), "another file than the detections", "choose another name")
     config = take_link_config(options.preset, options.link)
-    table = read_detections(
-        detections, fps=options.fps, video_id=detections.stem, scores=options.scores
+    form = MotForm(options.first_frame, parse_classes(options.classes), options.strict)
+    if options.fps is not None:
+        check_range("option --fps", options.fps, *RATES_HZ)
+    rows = read_rows_of(detections, form, log=say_note)
+    table = to_detections(
+        rows, form, fps=options.fps, video_id=detections.stem, scores=options.scores
     )
     with show_progress(f"link {detections.name}", table.num_rows, "boxes") as progress:
-        tracks = link(table, config, advance=progress.advance)
+        linked = link_boxes(table, config, advance=progress.advance)
+    tracks = linked.tracks
     raw = options.boxes == "raw" or (options.boxes is None and options.preset == "paper")
-    write_tracks(out, table if raw else smooth_tracks(table, tracks), tracks)
+    smooth = table if raw else smooth_tracks(table, tracks)
+    write_tracks(out, smooth, tracks, first_frame=rows.first_frame)
     n_tracks, n_boxes = int(tracks.max(initial=-1)) + 1, int((tracks >= 0).sum())
+    if linked.is_saturated:
+        say_note(SATURATED)
+    if not n_tracks:
+        say_note(f"warning: {explain_none(linked.left_out)}")
     say_result(
-        {"tracks": n_tracks, "boxes": n_boxes, "boxes_read": table.num_rows, "out": str(out)},
+        {
+            "tracks": n_tracks,
+            "boxes": n_boxes,
+            "boxes_read": table.num_rows,
+            "left_out": linked.left_out,
+            "out": str(out),
+        },
         f"{out}: {n_tracks} tracks, {n_boxes} of {table.num_rows} boxes",
     )

@@ -62,6 +62,25 @@ def dataset_argument(function: Function) -> Function:
     return function
 
 
+def mot_options(function: Function) -> Function:
+    """How a MOT text is meant: the fields of `MotForm`."""
+    for decorate in (
+        option("--strict", is_flag=True, help="Refuse a row at fault in place of leaving it out."),
+        option(
+            "--classes",
+            help="Classes that count where column 8 is a class, for example 1,2 or all.  "
+            "[default: 1, the pedestrians of MOT16 and later]",
+        ),
+        option(
+            "--first-frame",
+            type=click.IntRange(0),
+            help="The number of the first frame in the text.  [default: 1, or 0 where it has a 0]",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
 def config_options(
     config: type,
     into: str,

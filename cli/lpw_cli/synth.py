@@ -19,6 +19,7 @@ class SynthOptions:
     folder: Path
     preset: str
     seed: int
+    first_frame: int
 
 
 @lpw_command(SynthOptions)
@@ -32,10 +33,20 @@ class SynthOptions:
     help="Size of the street.",
 )
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@option(
+    "--first-frame",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="The number of the first frame in truth and detections.",
+)
 def command(options: SynthOptions) -> None:
     """Draws a street of textured walkers to OUT: video/, truth/, detections/, persons.json."""
     street = write_street(
-        options.folder, STREETS[options.preset], np.random.default_rng(options.seed)
+        options.folder,
+        STREETS[options.preset],
+        np.random.default_rng(options.seed),
+        first_frame=options.first_frame,
     )
     n_videos, n_persons = len(street.videos), street.config.n_persons
     say_result(

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from lpw_toolkit.build.crop_stage import (
     CropWriter,
@@ -26,6 +25,7 @@ from lpw_toolkit.build.crop_stage import (
     tracklet_id,
 )
 from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.build.source_lines import list_problems, list_remarks
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset, sha256_file
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
@@ -36,7 +36,7 @@ from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
-from lpw_toolkit.linking.linker import link
+from lpw_toolkit.linking.linker import SATURATED, Linked, link_boxes
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 
@@ -136,6 +136,7 @@ class DatasetBuilder:
         }
         self.entries: dict[str, dict[str, Any]] = {}
         self.numbers: Counter[str] = Counter()
+        self.remarks: list[str] = []
         stages = ("startup", "detect", "link", "crop", "close", "total")
         self.seconds = dict.fromkeys(stages, 0.0)
         self.stop = Event()
@@ -168,8 +169,8 @@ class DatasetBuilder:
         self._refuse_changed(dataset)
         if recall_root(dataset) is None:
             remember_root(dataset, self.root)
-        remarks = ["complete already: nothing to do"]
-        return BuildResult(dataset, _problems_of(dataset), remarks, self.seconds)
+        remarks = ["complete already: nothing to do", *list_remarks(dataset)]
+        return BuildResult(dataset, list_problems(dataset), remarks, self.seconds)
 
     def detect(self, source: Source) -> VideoDetections | None:
         """The detections of one video, kept in the dataset; None where it cannot be used."""
@@ -193,21 +194,28 @@ class DatasetBuilder:
         save_detections(detections, out / "detections" / name, out / "timeline" / name)
         return detections
 
-    def link(self, source: Source, found: VideoDetections) -> NDArray[np.int32]:
-        """The track number of every detection of one video, -1 = in no tracklet."""
+    def link(self, source: Source, found: VideoDetections) -> Linked:
+        """The tracks of one video."""
         n_boxes = found.detections.num_rows
         with (
             _timed(self.seconds, "link"),
             show_progress(f"link {source.video_id}", n_boxes, "boxes") as progress,
         ):
-            return link(found.detections, self.chosen.link, found.timeline, progress.advance)
+            linked = link_boxes(
+                found.detections, self.chosen.link, found.timeline, progress.advance
+            )
+        if linked.is_saturated:
+            self.remarks.append(f"{source.relative}: {SATURATED}")
+        return linked
 
-    def crop(self, source: Source, found: VideoDetections, tracks: NDArray[np.int32]) -> VideoCrops:
+    def crop(self, source: Source, found: VideoDetections, linked: Linked) -> VideoCrops:
         """Starts to write the crops of one video, in the background."""
         with _timed(self.seconds, "link"):
-            plan = plan_crops(found, tracks, self.chosen.crop, self.chosen.link.min_length)
+            plan = plan_crops(found, linked.tracks, self.chosen.crop, self.chosen.link.min_length)
         entry = self.entries[source.video_id]
         entry |= {"n_tracklets": plan.n_tracklets, "report": found.report}
+        if not plan.n_tracklets:
+            entry["left_out"] = linked.left_out | plan.left_out
         first = self.numbers[source.camera_id] + 1
         self.numbers[source.camera_id] += plan.n_tracklets
         facts = [found.key, first, self._former_settings()["link"], self.settings["crop"]]
@@ -256,7 +264,9 @@ class DatasetBuilder:
             dataset = close_dataset(self.work.out, facts)
             remember_root(dataset, self.root)
             self.work.finish()
-        return BuildResult(dataset, _problems_of(dataset), [], self.seconds)
+        return BuildResult(
+            dataset, list_problems(dataset), self.remarks + list_remarks(dataset), self.seconds
+        )
 
     def _wait(self, crops: list[VideoCrops]) -> list[Path]:
         parts: list[Path] = []
@@ -360,17 +370,6 @@ def hash_source(path: Path) -> dict[str, Any]:
         raise LpwError(
             path, describe_os_error(error), "a readable video", "check the file and its rights"
         ) from error
-
-
-def _problems_of(dataset: Dataset) -> list[str]:
-    """One line for each source that failed or is incomplete."""
-    lines = [f"{entry['path']}: {entry['reason']}" for entry in dataset.manifest.get("skipped", [])]
-    for entry in dataset.manifest["sources"]:
-        if "error" in entry:
-            lines.append(f"{entry['path']}: {entry['error']}")
-        elif not entry["report"]["complete"]:
-            lines.append(f"{entry['path']}: incomplete: {'; '.join(entry['report']['problems'])}")
-    return lines
 
 
 def _system_error(out: Path, error: OSError) -> LpwError:

@@ -121,8 +121,8 @@ def make_dataset(build: DatasetBuilder) -> BuildResult:
         for source in build.sources.sources:
             detections = build.detect(source)
             if detections is not None:
-                tracks = build.link(source, detections)
-                crops.append(build.crop(source, detections, tracks))
+                linked = build.link(source, detections)
+                crops.append(build.crop(source, detections, linked))
         return build.close(crops)
 
 

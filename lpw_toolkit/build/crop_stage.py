@@ -7,7 +7,8 @@ lock).
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,7 @@ from lpw_toolkit.build import crops
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.dataset import image_codec
 from lpw_toolkit.dataset.schema import FRAMES
-from lpw_toolkit.dataset.tables import boxes_of, read_table, run_starts, to_numpy, write_table
+from lpw_toolkit.dataset.tables import boxes_of, read_table, run_bounds, to_numpy, write_table
 from lpw_toolkit.detection.detect_stage import VideoDetections
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.prefetch import BoundedPool
@@ -44,6 +45,7 @@ class CropPlan:
         position: place in its tracklet (N,), dense from 0.
         frame_index, pts_s, score: of the detection (N,).
         boxes: refined boxes (N, 4).
+        left_out: how many linked boxes were left out, by reason.
     """
 
     track: NDArray[np.int64]
@@ -52,6 +54,7 @@ class CropPlan:
     pts_s: NDArray[np.float64]
     score: NDArray[np.float32]
     boxes: Boxes
+    left_out: dict[str, int]
 
     @property
     def n_tracklets(self) -> int:
@@ -78,15 +81,22 @@ def plan_crops(
     borders = np.flatnonzero(np.diff(tracks[order], prepend=-1, append=-1))
     kept: list[NDArray[np.intp]] = []
     refined: list[Boxes] = []
+    left_out: Counter[str] = Counter()
     for start, stop in pairwise(borders):
         rows = order[start:stop]
-        boxes, plausible = crops.refine(
+        boxes, odd = crops.refine(
             raw[rows], frame_index[rows], frames_px(int(frame_index[rows[0]])), config
         )
+        plausible = np.ones(len(rows), dtype=bool)
+        for reason, mask in odd.items():
+            left_out[reason] += int((mask & plausible).sum())
+            plausible &= ~mask
         if plausible.sum() >= min_length:
             kept.append(rows[plausible])
             refined.append(boxes[plausible])
-    return _assemble(found, kept, refined, frame_index)
+        else:
+            left_out["too few left in its track (--min-length)"] += int(plausible.sum())
+    return _assemble(found, kept, refined, frame_index, left_out)
 
 
 def _frame_sizes(timeline: pa.Table) -> Any:
@@ -105,6 +115,7 @@ def _assemble(
     kept: list[NDArray[np.intp]],
     refined: list[Boxes],
     frame_index: NDArray[np.int64],
+    left_out: Mapping[str, int],
 ) -> CropPlan:
     rows = np.concatenate(kept) if kept else np.zeros(0, np.intp)
     lengths = [len(part) for part in kept]
@@ -115,6 +126,7 @@ def _assemble(
         pts_s=to_numpy(found.detections, "pts_s")[rows].astype(np.float64),
         score=to_numpy(found.detections, "score")[rows].astype(np.float32),
         boxes=np.concatenate(refined) if refined else np.zeros((0, 4)),
+        left_out={reason: n for reason, n in left_out.items() if n},
     )
 
 
@@ -286,5 +298,5 @@ def merge_parts(files: list[Path]) -> pa.Table:
 
 def tracklet_bounds(frames: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last row (inclusive) of every tracklet in a sorted table of frames."""
-    starts = run_starts(frames["tracklet_id"])
-    return starts, np.append(starts[1:], frames.num_rows)[: len(starts)] - 1
+    starts, stops = run_bounds(frames["tracklet_id"])
+    return starts, stops - 1

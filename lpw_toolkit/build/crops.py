@@ -61,7 +61,7 @@ class CropConfig:
 
 def refine(
     raw: Boxes, frame_index: NDArray[np.int64], frame_px: tuple[int, int], config: CropConfig
-) -> tuple[Boxes, NDArray[np.bool_]]:
+) -> tuple[Boxes, dict[str, NDArray[np.bool_]]]:
     """Refines the boxes of one tracklet.
 
     Args:
@@ -70,17 +70,33 @@ def refine(
         frame_px: width and height of the source frame.
 
     Returns:
-        Boxes (N, 4) inside the frame, smoothed along the tracklet, and a mask (N,) of those with a
-        plausible shape.
+        Boxes (N, 4) inside the frame, smoothed along the tracklet, and by reason a mask (N,) of
+        those whose shape is not plausible.
     """
     smooth = smooth_boxes(raw, frame_index, config.smooth_frames) if config.smooth_frames else raw
     inside = geometry.clip(smooth, *frame_px)
+    return inside, _find_odd_shapes(smooth, inside, config)
+
+
+def _find_odd_shapes(
+    smooth: Boxes, inside: Boxes, config: CropConfig
+) -> dict[str, NDArray[np.bool_]]:
+    """By reason the boxes (N,) that show no standing or walking person.
+
+    Args:
+        smooth: boxes (N, 4) as they are.
+        inside: the same, clipped to the frame.
+    """
     width, height = inside[:, 2] - inside[:, 0], inside[:, 3] - inside[:, 1]
     aspect = height / np.maximum(width, 1e-9)
-    plausible = (height >= config.min_height_px) & (width >= config.min_width_px)
-    plausible &= (aspect >= config.min_aspect) & (aspect <= config.max_aspect)
-    plausible &= geometry.area(inside) >= config.min_inside_frac * geometry.area(smooth)
-    return inside, plausible
+    visible = geometry.area(inside) >= config.min_inside_frac * geometry.area(smooth)
+    return {
+        "too low (--min-height-px)": ~(height >= config.min_height_px),
+        "too narrow (--min-width-px)": ~(width >= config.min_width_px),
+        "too wide for its height (--min-aspect)": ~(aspect >= config.min_aspect),
+        "too high for its width (--max-aspect)": ~(aspect <= config.max_aspect),
+        "mostly outside the picture (--min-inside-frac)": ~visible,
+    }
 
 
 def pixel_box(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int]:

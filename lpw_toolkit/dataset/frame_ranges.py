@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.tables import run_starts
+from lpw_toolkit.dataset.tables import run_bounds
 from lpw_toolkit.errors import MismatchError
 
 
@@ -23,8 +23,7 @@ class FrameRanges:
         """First row and row after the last (N, 2) of each tracklet. Errors: MismatchError when the
         tables disagree."""
         frames, ids = self.dataset.frames, self.dataset.tracklets["tracklet_id"].to_pylist()
-        starts = run_starts(frames["tracklet_id"])
-        stops = np.append(starts[1:], frames.num_rows)[: len(starts)]
+        starts, stops = run_bounds(frames["tracklet_id"])
         owners = frames["tracklet_id"].take(pa.array(starts)).to_pylist()
         rows = {owner: (int(a), int(b)) for owner, a, b in zip(owners, starts, stops, strict=True)}
         if len(rows) != len(owners) or set(rows) != set(ids) or len(set(ids)) != len(ids):

@@ -183,6 +183,12 @@ def run_starts(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.concatenate([[0], np.flatnonzero(np.diff(numbers)) + 1]).astype(np.int64)
 
 
+def run_bounds(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row and row after the last (R,) of each run of equal values of `column`."""
+    starts = run_starts(column)
+    return starts, np.append(starts[1:], len(column))[: len(starts)]
+
+
 def to_numpy(table: pa.Table, column: str) -> NDArray[Any]:
     """One column as an array; nulls of float columns become NaN."""
     return table[column].to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

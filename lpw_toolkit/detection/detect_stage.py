@@ -70,7 +70,8 @@ def detect_video(
     """
     batch = int(detector.settings.get("batch_size", 1))
     run = _Run(source, parts, step=-(-segment_frames // batch) * batch)
-    run.load_parts()
+    if detector.needs_images:  # without a network there is nothing to save
+        run.load_parts()
     with (
         VideoReader(source.path, first_image=run.start, images=detector.needs_images) as reader,
         show_progress(f"detect {source.video_id}", reader.report.n_declared, "frames") as progress,
@@ -83,6 +84,7 @@ def detect_video(
                 run.add(index, boxes)
             run.flush()
         report = json.loads(json.dumps(asdict(reader.report), sort_keys=True))
+        report["notes"] += getattr(detector, "remarks", {}).get(source.video_id, [])
     timeline = run.timeline()
     return VideoDetections(_with_times(run.detections(), timeline), timeline, report, key)
 

@@ -15,7 +15,7 @@ from lpw_toolkit.plugins import PluginFolder
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
 _BY_SUFFIX = {".onnx": "onnx", ".pt": "ultralytics"}
-_SAVED = ("boxes", "box_scores")
+_SAVED = ("boxes", "box_scores", "first_frame", "box_classes", "strict")
 _NETWORK = (
     "weights",
     "nms_iou",
@@ -38,6 +38,12 @@ class DetectorOptions:
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
+        first_frame: number that a MOT text gives the first frame of the video; None is 1, or 0
+            where the text holds a frame 0.
+        box_classes: classes of a MOT text with a class column that count, for example 1,2 or all;
+            None is 1, the pedestrians of MOT16 and later.
+        strict: refuse saved boxes with a row at fault, or outside the video, in place of leaving
+            them out.
         min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks, all
             boxes with --boxes.
         nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score.
@@ -52,6 +58,9 @@ class DetectorOptions:
     weights: str | None = None
     boxes: Path | None = None
     box_scores: str = "fraction"
+    first_frame: int | None = None
+    box_classes: str | None = None
+    strict: bool = False
     min_score: float | None = None
     nms_iou: float = 0.7
     image_size: int = 640
@@ -84,6 +93,9 @@ class Detector(Protocol):
             reused.
         notes: what was chosen for the user, one line each.
         startup_s: seconds spent on loading and conversion so far; no setting.
+
+    A detector that does not read images may also have `remarks`: for each video id what was left
+    out, one line each. They are recorded with the video.
     """
 
     name: str

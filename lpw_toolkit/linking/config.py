@@ -29,7 +29,8 @@ class LinkConfig:
     """How boxes become tracklets; the defaults are the preset `default`.
 
     Scores mean different things for different detectors, so all thresholds but `min_score` are
-    quantiles of the video's scores: 0.2 is the score that 20 % of its boxes lie below. Lengths are
+    quantiles of the video's scores: 0.2 is the score that 20 % of its boxes lie below. Where the
+    scores are saturated (nearly all alike) none of these thresholds applies. Lengths are
     fractions of the person's height, so that near and far people are alike.
 
     The values were chosen on seven MOT15 sequences as those that cost a person the least at a yield
@@ -42,7 +43,8 @@ class LinkConfig:
         assignment: `optimal` (largest sum of overlaps, Hungarian) or `greedy` (largest overlap
             first).
         min_score: ignore detections with a lower score, 0 to 1.
-        min_length: drop tracklets with fewer boxes, at least 1.
+        min_length: drop tracklets with fewer boxes, at least 1. With 1 or 2 the pieces between cuts
+            that are too short to have a direction stay too.
         max_gap: largest step from one box of a tracklet to the next, in frames; 1 = no frame may be
             missing.
         velocity_gain: weight of the newest displacement in the predicted position of a box; 0 =
@@ -123,6 +125,12 @@ class LinkConfig:
     def cuts(self) -> bool:
         """Whether tracks are cut where their identity is ambiguous."""
         return self.ambiguity_iou < 1
+
+    @property
+    def ranks_scores(self) -> bool:
+        """Whether a rule depends on quantiles of the video's scores."""
+        own = (self.end_score_quantile, self.track_score_quantile)
+        return any(own) or (self.cuts and self.weak_score_quantile > 0)
 
     def settings_of(self, kind: type[Kind]) -> Kind | None:
         """The settings of this class that were given: this object, one of `extra`, or None."""

@@ -7,6 +7,7 @@ A rule is a module with:
     Settings    the frozen dataclass of settings that it reads; its `Attributes:` are the help texts
     apply(tracks, segment, settings)
                 the new track numbers of the segment's boxes; the given ones are not changed
+    DROPS       (may be absent) why it leaves boxes out, as a user reads it
 
 The built-in rules read `LinkConfig`:
 
@@ -69,7 +70,8 @@ class Segment:
         boxes: (N, 4) `x1 y1 x2 y2` in pixels.
         frame_number: (N,) ascending; neighbouring numbers are consecutive frames.
         scores: (N,) of the detector.
-        score_quantile: the score that a fraction of the whole video's boxes lie below; 0 for 0.
+        score_quantile: the score that a fraction of the whole video's boxes lie below; 0 for 0, and
+            where the scores are saturated.
     """
 
     boxes: NDArray[np.float64]
@@ -92,6 +94,12 @@ class LinkRule(Protocol):
         self, tracks: NDArray[np.int32], segment: Segment, settings: Any
     ) -> NDArray[np.int32]:
         """New track numbers (N,) of the segment's boxes, UNASSIGNED for those of no track."""
+
+
+def name_drops(rule: LinkRule) -> str:
+    """Why a rule leaves boxes out."""
+    name = getattr(rule, "__name__", type(rule).__name__).rpartition(".")[2]
+    return str(getattr(rule, "DROPS", f"rule {name.replace('_', ' ')}"))
 
 
 def load_rules() -> list[LinkRule]:

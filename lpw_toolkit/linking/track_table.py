@@ -79,9 +79,18 @@ def split_tracks(
 def split_fragments(
     tracks: NDArray[np.int32],
     frame_number: NDArray[np.int64],
+    min_length: int = MIN_ROWS,
     cut_before: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int32]:
-    """`split_tracks` into pieces that overlap alone holds together, long enough for a direction."""
+    """`split_tracks` into pieces that overlap alone holds together, long enough for a direction.
+
+    A `min_length` below that is the user's word: shorter pieces stay, though nothing is joined to
+    them.
+    """
     return split_tracks(
-        tracks, frame_number, max_gap=FOLLOW_GAP, min_length=MIN_ROWS, cut_before=cut_before
+        tracks,
+        frame_number,
+        max_gap=FOLLOW_GAP,
+        min_length=min(MIN_ROWS, min_length),
+        cut_before=cut_before,
     )

@@ -12,7 +12,7 @@ from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, read_suggestions
 from lpw_toolkit.cleaning.suggest.suggestion_tables import MERGE
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.tables import run_starts
+from lpw_toolkit.dataset.tables import run_bounds
 from lpw_toolkit.pages.sprites import sample_positions
 
 #: Tiles of a contact sheet: evenly spread ones, and room for the most suspicious frames.
@@ -66,15 +66,9 @@ def open_suggestions(dataset: Dataset, folder: Path | None = None) -> Suggestion
 
 
 def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
-    starts = run_starts(table["tracklet_id"])
+    starts, stops = run_bounds(table["tracklet_id"])
     names = table["tracklet_id"].take(pa.array(starts)).to_pylist()
-    return dict(
-        zip(
-            names,
-            zip(starts.tolist(), [*starts[1:].tolist(), table.num_rows], strict=True),
-            strict=True,
-        )
-    )
+    return dict(zip(names, zip(starts.tolist(), stops.tolist(), strict=True), strict=True))
 
 
 def list_reasons(suggestions: Suggestions, tracklet: str) -> list[dict[str, Any]]:

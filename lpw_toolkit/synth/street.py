@@ -60,7 +60,12 @@ class Street:
 
 
 def write_street(
-    out: Path, config: StreetConfig, rng: np.random.Generator, noise: NoiseConfig | None = None
+    out: Path,
+    config: StreetConfig,
+    rng: np.random.Generator,
+    noise: NoiseConfig | None = None,
+    *,
+    first_frame: int = 1,
 ) -> Street:
     """Writes a street to `out`: the same generator state gives the same bytes.
 
@@ -76,6 +81,7 @@ def write_street(
     Args:
         out: a folder that does not exist or is empty of these names.
         noise: the simulated detector; None for the calibrated default.
+        first_frame: the number that truth and detections give the first frame.
 
     Errors: LpwError where `out` holds a street already or cannot be made; OSError where a file
     cannot be written.
@@ -97,7 +103,7 @@ def write_street(
     people_rng, world_rng, noise_rng = rng.spawn(3)
     people = draw_people(config, people_rng)
     views = build_world(config, people, world_rng)
-    videos = [_write_view(out, view, config, noise, noise_rng) for view in views]
+    videos = [_write_view(out, view, config, noise, noise_rng, first_frame) for view in views]
     persons = [person.to_json() for scene in people for person in scene]
     writing.atomic_write_text(out / "persons.json", _dump(persons))
     summary = {
@@ -105,7 +111,7 @@ def write_street(
         "noise": asdict(noise),
         "seed": seed,
         "videos": [v.video_id for v in videos],
-    }
+    } | ({} if first_frame == 1 else {"first_frame": first_frame})
     writing.atomic_write_text(out / "street.json", _dump(summary))
     return Street(out, config, noise, tuple(videos))
 
@@ -163,7 +169,12 @@ def _describe_seed(rng: np.random.Generator) -> dict[str, object]:
 
 
 def _write_view(
-    out: Path, view: View, config: StreetConfig, noise: NoiseConfig, rng: np.random.Generator
+    out: Path,
+    view: View,
+    config: StreetConfig,
+    noise: NoiseConfig,
+    rng: np.random.Generator,
+    first_frame: int,
 ) -> StreetVideo:
     files = _locate(out, view.camera.video_id)
     for path in (files.video, files.truth, files.detections):
@@ -171,8 +182,9 @@ def _write_view(
     rows: list[TruthRow] = []
     writing.atomic_write(files.video, _encode(_collect(Film(view, config), rows), config))
     truth = stack_truth(rows, view)
-    writing.atomic_write_text(files.truth, format_truth(truth))
-    writing.atomic_write_text(files.detections, format_detections(detect_truth(truth, noise, rng)))
+    writing.atomic_write_text(files.truth, format_truth(truth, first_frame))
+    found = detect_truth(truth, noise, rng)
+    writing.atomic_write_text(files.detections, format_detections(found, first_frame))
     return files
 
 
@@ -204,10 +216,10 @@ def _encode(frames: Iterable[NDArray[np.uint8]], config: StreetConfig) -> bytes:
     return buffer.getvalue()
 
 
-def format_truth(truth: Truth) -> str:
+def format_truth(truth: Truth, first_frame: int = 1) -> str:
     """MOT ground truth with class 1 and the visibility in the last column."""
     lines = [
-        f"{frame + 1},{number},{x1:.0f},{y1:.0f},{x2 - x1:.0f},{y2 - y1:.0f},"
+        f"{frame + first_frame},{number},{x1:.0f},{y1:.0f},{x2 - x1:.0f},{y2 - y1:.0f},"
         f"{int(counts)},1,{visibility:.4f}\n"
         for frame, number, (x1, y1, x2, y2), counts, visibility in zip(
             truth.frame_index,
@@ -221,10 +233,11 @@ def format_truth(truth: Truth) -> str:
     return "".join(lines)
 
 
-def format_detections(found: Boxes) -> str:
+def format_detections(found: Boxes, first_frame: int = 1) -> str:
     """MOT detections."""
     lines = [
-        f"{frame + 1},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},-1,-1,-1\n"
+        f"{frame + first_frame},-1,{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.4f},"
+        "-1,-1,-1\n"
         for frame, (x1, y1, x2, y2), score in zip(
             found.frame_index, found.boxes, found.scores, strict=True
         )

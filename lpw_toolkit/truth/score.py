@@ -1,14 +1,23 @@
 """`lpw score-tracklets`: scores a dataset or MOT text against ground truth, as a record and as
 text."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.dataset.mot_text import BoxRows, read_boxes, read_detections
+from lpw_toolkit.dataset.mot_text import (
+    PLAIN,
+    BoxRows,
+    Log,
+    MotForm,
+    no_log,
+    read_boxes,
+    read_detections,
+)
+from lpw_toolkit.dataset.schema import TIMELINE
 from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import exists, is_file, is_folder
@@ -25,6 +34,9 @@ def score_against(
     iou: float = 0.3,
     prices: CleanupCosts,
     detections: Path | None = None,
+    form: MotForm = PLAIN,
+    tracks_first_frame: int | None = None,
+    log: Log = no_log,
 ) -> dict[str, Any]:
     """Scores every video and all together.
 
@@ -34,6 +46,9 @@ def score_against(
             video>.txt`.
         detections: MOT text of the one video, if only boxes with a detection behind them shall
             count as kept.
+        form: how the ground truth is meant, and but for classes the detections.
+        tracks_first_frame: the number of the first frame in tracks that are a text.
+        log: gets one line for whatever was chosen or left out.
 
     Returns:
         `videos` (one record each) and `all`; shares are fractions, times seconds.
@@ -45,10 +60,14 @@ def score_against(
     if not exists(truth):
         do = "give the path of a MOT text, or of a folder with one for each video"
         raise LpwError("option --truth", f"{truth}, where nothing is", "ground truth", do)
-    pairs = read_pairs(tracklets, truth)
+    pairs = read_pairs(tracklets, truth, form, tracks_first_frame, log)
     if detections is not None and len(pairs) != 1:
         raise LpwError("--detections", f"{len(pairs)} videos", "one video", "score them one by one")
-    found = read_detections(detections) if detections is not None else None
+    found = (
+        read_detections(detections, replace(form, classes=()), log=log)
+        if detections is not None
+        else None
+    )
     scores = [
         score_tracklets(tracks, gt, iou=iou, prices=prices, detections=found)
         for _, tracks, gt in pairs
@@ -80,24 +99,94 @@ def _record(score: Score) -> dict[str, Any]:
     }
 
 
-def read_pairs(tracklets: Path, truth: Path) -> list[Pair]:
+def read_pairs(
+    tracklets: Path,
+    truth: Path,
+    form: MotForm = PLAIN,
+    tracks_first_frame: int | None = None,
+    log: Log = no_log,
+) -> list[Pair]:
     """Name, tracks and truth of each video; a track of a dataset is a row of its table of
     tracklets.
 
-    Errors: LpwError for a dataset without videos, or videos without truth.
+    Args:
+        form, tracks_first_frame, log: see `score_against`.
+
+    Errors: LpwError for a dataset without videos, videos without truth, and tracks and truth that
+    count frames in two ways.
     """
     if not is_folder(tracklets):
-        return [(tracklets.stem, read_boxes(tracklets), read_boxes(truth))]
+        own = replace(form, first_frame=tracks_first_frame, classes=())
+        found, known = read_boxes(tracklets, own, log=log), read_boxes(truth, form, log=log)
+        _refuse_apart(tracklets, found, truth, known, sure=form.first_frame is not None)
+        return [(tracklets.stem, found, known)]
+    if tracks_first_frame is not None:
+        do = "leave the option out"
+        raise LpwError("option --tracks-first-frame", "a dataset", "tracks as MOT text", do)
     dataset = open_dataset(tracklets)
     sources = [entry for entry in dataset.manifest.get("sources", []) if "error" not in entry]
     if not sources:
         raise LpwError(tracklets, "no videos", "a dataset made from video", "name another")
     tracks = read_tracks(dataset)
     none = BoxRows(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
-    return [
-        (name, tracks.get(name, none), read_boxes(_truth_file(truth, entry, len(sources))))
-        for name, entry in ((str(entry["video_id"]), entry) for entry in sources)
-    ]
+    frames = _frames_of(dataset)
+    pairs = []
+    for entry in sources:
+        name, file = str(entry["video_id"]), _truth_file(truth, entry, len(sources))
+        first, last = frames.get(name, (0, None))
+        known = read_boxes(file, form, start_index=first, log=log)
+        if last is not None:
+            _compare_frames(file, known, first, last, log)
+        pairs.append((name, tracks.get(name, none), known))
+    return pairs
+
+
+def _frames_of(dataset: Dataset) -> dict[str, tuple[int, int | None]]:
+    """The first and the last frame_index of each video, as far as the dataset knows them."""
+    tables = (dataset.read_table(name, TIMELINE) for name in dataset.list_tables(TIMELINE))
+    return {
+        str(table["video_id"][0]): (int(index.min()), int(index.max()))
+        for table in tables
+        if len(index := table["frame_index"].to_numpy())
+    }
+
+
+def _compare_frames(file: Path, truth: BoxRows, first: int, last: int, log: Log) -> None:
+    """Says which truth lies in frames that a video does not have. Errors: LpwError for all of
+    it."""
+    beyond = truth.frame_index[(truth.frame_index < first) | (truth.frame_index > last)]
+    shift = truth.first_frame if truth.frame_index.min(initial=first) >= first else 1
+    own = f"frames {first + shift} to {last + shift}"
+    if len(truth) and len(beyond) == len(truth):
+        got = f"frames {beyond.min() + shift} to {beyond.max() + shift}"
+        do = "check that it belongs to this video, and say with --first-frame how it counts"
+        raise LpwError(file, got, f"{own}, which the video has", do)
+    if len(beyond):
+        spread = f"frames {beyond.min() + shift} to {beyond.max() + shift}"
+        log(
+            f"{file.name}: {len(beyond)} of {len(truth)} boxes lie in frames that the video does "
+            f"not have ({spread}; it has {own}); they count as missed"
+        )
+
+
+def _refuse_apart(
+    file: Path, tracks: BoxRows, truth_file: Path, truth: BoxRows, *, sure: bool
+) -> None:
+    """Errors: LpwError for two texts that share no frame, or of which only one counts from 0."""
+    if not len(tracks) or not len(truth):
+        return
+    own, other = (
+        f"frames {rows.frame_index.min() + rows.first_frame} to "
+        f"{rows.frame_index.max() + rows.first_frame}"
+        for rows in (tracks, truth)
+    )
+    apart = (
+        tracks.frame_index.min() > truth.frame_index.max()
+        or tracks.frame_index.max() < truth.frame_index.min()
+    )
+    if apart or (not sure and tracks.first_frame != truth.first_frame):
+        do = "say with --first-frame and --tracks-first-frame how truth and tracks count"
+        raise LpwError(file, own, f"the numbering of {truth_file}, {other}", do)
 
 
 def _truth_file(truth: Path, entry: dict[str, Any], n_sources: int) -> Path:

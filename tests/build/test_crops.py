@@ -77,8 +77,14 @@ def test_refined_boxes_lie_in_the_frame_and_odd_shapes_are_dropped():
         ]
     )
     config = CropConfig(smooth_frames=0)
-    inside, plausible = refine(raw.astype(float), np.arange(5) * 100, FRAME_PX, config)
-    assert plausible.tolist() == [True, False, False, False, False]
+    inside, odd = refine(raw.astype(float), np.arange(5) * 100, FRAME_PX, config)
+    assert {reason: np.flatnonzero(mask).tolist() for reason, mask in odd.items()} == {
+        "too low (--min-height-px)": [4],
+        "too narrow (--min-width-px)": [],
+        "too wide for its height (--min-aspect)": [1],
+        "too high for its width (--max-aspect)": [2, 3],
+        "mostly outside the picture (--min-inside-frac)": [3],
+    }
     assert (
         (inside[:, :2] >= 0).all() and (inside[:, 2] <= 640).all() and (inside[:, 3] <= 480).all()
     )

@@ -65,7 +65,7 @@ def test_odd_values_beyond_the_seventh_column_do_not_matter(tmp_path: Path) -> N
         ("1,-1,ten,20,30,40,0.5,-1,-1,-1", "left 'ten'"),
         ("1,-1,10,20,-30,40,0.5,-1,-1,-1", "more than 0 px"),
         ("1,-1,10,20,30,0,0.5,-1,-1,-1", "more than 0 px"),
-        ("0,-1,10,20,30,40,0.5,-1,-1,-1", "got frame 0"),
+        ("-1,-1,10,20,30,40,0.5,-1,-1,-1", "got frame -1"),
         ("1.5,-1,10,20,30,40,0.5,-1,-1,-1", "got frame 1.5"),
         ("99999999999,-1,10,20,30,40,0.5,-1,-1,-1", "got frame 1e"),
         ("1,-1,10,20,30,40,0.5,-1,-1", "got 9 columns; expected 10"),
@@ -111,7 +111,7 @@ def test_ground_truth(tmp_path: Path) -> None:
     assert rows.flag.tolist() == [1.0, 0.0]
     assert rows.boxes.tolist() == [[1, 1, 3, 3], [0, 0, 5, 5]]
     assert len(rows.select(rows.flag > 0)) == 1
-    with pytest.raises(LpwError, match=r"line 1: got id 1.5"):
+    with pytest.raises(LpwError, match=r"line 1 \(frame 1\): got id 1.5"):
         read_boxes(write(tmp_path, "1,1.5,0,0,5,5,1\n"))
 
 

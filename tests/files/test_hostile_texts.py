@@ -90,7 +90,7 @@ class TestMot:
         (tmp_path / "t").write_bytes(b"1,1,1,1,1,1,1\n" * 1_000_000 + b"1,1,1,1,1,1,x\n")
         [(code, message)] = read_in_child("mot", tmp_path, tmp_path / "t")
         assert code == 2
-        assert "line 1000001: got score 'x'" in message
+        assert "line 1000001 (frame 1): got score 'x'" in message
 
     def test_links_and_pipes(self, tmp_path: Path) -> None:
         (tmp_path / "t").write_text("1,1,1,1,1,1,1\n")

@@ -318,7 +318,7 @@ def test_smoothed_tracks_jitter_less_and_keep_their_rows() -> None:
 def test_odd_boxes_and_weak_ends_are_left_out() -> None:
     frames, boxes = walk(frames=range(20), x=0, speed=1)
     boxes[10] = [b + 24.0 for b in boxes[10]]
-    score = np.full(20, 0.9)
+    score = np.linspace(0.7, 0.95, 20)
     score[[0, 1, 19]] = 0.3
     detections = table(np.array(frames), np.array(boxes), score)
     config = replace(

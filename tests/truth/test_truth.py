@@ -207,7 +207,9 @@ def test_short_tracks_take_no_person_away() -> None:
     both = BoxRows(
         *(
             np.concatenate(pair)
-            for pair in zip(vars(long).values(), vars(short).values(), strict=True)
+            for pair in zip(
+                list(vars(long).values())[:4], list(vars(short).values())[:4], strict=True
+            )
         )
     )
     both.track[10:] = 9

@@ -24,6 +24,7 @@ from lpw_toolkit.linking.track_table import MIN_ROWS, TrackTable, split_fragment
 
 ORDER = 10
 Settings = LinkConfig
+DROPS = "in a piece of one or two frames (--min-length)"
 _REACH = 5  # rows on either side of a fitted line: about a third of a second of video
 _END_REACH = 3  # frames: a box that comes back later belongs to another meeting
 
@@ -53,7 +54,7 @@ def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> 
     """Cuts tracks at small gaps and where their identity is ambiguous."""
     if not settings.cuts:
         return tracks
-    tracks = split_fragments(tracks, segment.frame_number)
+    tracks = split_fragments(tracks, segment.frame_number, settings.min_length)
     table = segment.table(tracks)
     config = AmbiguityConfig(
         settings.ambiguity_iou,
@@ -64,7 +65,7 @@ def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> 
     )
     marks = np.zeros(len(tracks), dtype=bool)
     marks[table.row[find_ambiguous_splits(table, segment.scores, config)]] = True
-    return split_fragments(tracks, segment.frame_number, cut_before=marks)
+    return split_fragments(tracks, segment.frame_number, settings.min_length, cut_before=marks)
 
 
 def find_ambiguous_splits(

@@ -9,6 +9,7 @@ from lpw_toolkit.linking.track_table import split_tracks
 
 ORDER = 50
 Settings = LinkConfig
+DROPS = "track too short (--min-length)"
 
 
 def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> NDArray[np.int32]:

@@ -12,6 +12,7 @@ from lpw_toolkit.linking.track_table import MIN_ROWS, TrackTable
 
 ORDER = 30
 Settings = LinkConfig
+DROPS = "off the line through its neighbours (--outlier-iou)"
 
 
 def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> NDArray[np.int32]:
@@ -24,6 +25,9 @@ def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> 
 
 
 def find_outliers(table: TrackTable, min_iou: float) -> NDArray[np.bool_]:
-    """(N,) boxes that overlap the line through their neighbours by less than `min_iou`."""
+    """(N,) boxes that overlap the line through their neighbours by less than `min_iou`; of fewer
+    than three boxes of a track none is the outlier."""
     value, _ = fit_lines(table.centre, table.frame_number, table.track, MIN_ROWS, leave_out=True)
-    return geometry.iou_pairs(to_corners(value), to_corners(table.centre)) < min_iou
+    long = np.repeat(table.last - table.first + 1 >= MIN_ROWS, table.last - table.first + 1)
+    far = geometry.iou_pairs(to_corners(value), to_corners(table.centre)) < min_iou
+    return np.logical_and(far, long)

@@ -10,6 +10,7 @@ from lpw_toolkit.linking.track_table import TrackTable, split_tracks
 
 ORDER = 40
 Settings = LinkConfig
+DROPS = "weak end of a track (--end-score-quantile)"
 
 
 def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> NDArray[np.int32]:

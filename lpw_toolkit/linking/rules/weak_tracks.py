@@ -10,6 +10,7 @@ from lpw_toolkit.linking.track_table import TrackTable
 
 ORDER = 60
 Settings = LinkConfig
+DROPS = "track of weak boxes (--track-score-quantile)"
 
 
 def apply(tracks: NDArray[np.int32], segment: Segment, settings: LinkConfig) -> NDArray[np.int32]:
