@@ -60,6 +60,11 @@ class CorruptCropError(MismatchError):
     """An image whose bytes are not the ones that the index names."""
 
 
+class OutputError(LpwError):
+    """A place that takes no files, such as a full disk: a fault of the machine, not of one input
+    among others."""
+
+
 class PartialError(LpwError):
     """The work ended, but parts of the input could not be used (exit code 4)."""
 

@@ -12,6 +12,7 @@ from lpw_toolkit.names import json_text, show_name
 Style = Literal["auto", "json", "none"]
 _LINE_EVERY_S = 10.0
 _style: Style = "auto"
+_said: set[str] = set()
 
 
 class Progress(Protocol):
@@ -29,6 +30,25 @@ def set_style(style: Style) -> None:
     `none`."""
     global _style
     _style = style
+
+
+def say_once(text: str, *, about: str = "") -> None:
+    """Shows a note on standard error, once in this process; nothing under the style `none`.
+
+    Args:
+        about: of several notes about the same thing the first one is shown; by default the text.
+    """
+    if (about or text) not in _said:
+        _said.add(about or text)
+        say_note(text)
+
+
+def say_note(text: str) -> None:
+    """Shows a note of one line on standard error; nothing under the style `none`."""
+    if _style == "json":
+        print(json_text({"note": text}), file=sys.stderr)  # noqa: T201
+    elif _style == "auto":
+        print(show_name(text), file=sys.stderr)  # noqa: T201
 
 
 @contextmanager

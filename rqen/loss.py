@@ -48,7 +48,11 @@ class Term(NamedTuple):
 
 
 class Loss(Protocol):
-    """What the module of a loss provides."""
+    """What the module of a loss provides.
+
+    It may also have `refuse_data(data: DataRecipe) -> None`, which raises LpwError for batches from
+    which it cannot learn; it is called before a training begins.
+    """
 
     def measure_loss(
         self, output: Output, person: Tensor, recipe: LossRecipe, gather: Gather | None

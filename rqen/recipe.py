@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.home import expand_home_text
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
 from lpw_toolkit.files.writing import describe_os_error
@@ -213,6 +214,7 @@ def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
     Errors: LpwError for an unknown recipe, section or key (with the nearest name), a value of
     another kind, or a file or value beyond `files.limits`.
     """
+    name = expand_home_text(name)
     plain = name.replace("-", "_")
     if plain in list_recipes():
         text = resources.files("rqen").joinpath("recipes", f"{plain}.toml").read_text("utf-8")

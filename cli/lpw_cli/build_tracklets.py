@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lpw_cli.command import Changes, Function, lpw_command, option
+from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.linking_options import linking_options, preset_option, take_link_config
 from lpw_cli.options import (
     FOLDER,
@@ -81,6 +82,7 @@ class BuildOptions(SettingsOptions):
     no_cache: bool
     licence: str | None
     consent: str | None
+    dry_run: bool
 
 
 def settings_options(function: Function) -> Function:
@@ -128,6 +130,7 @@ def settings_options(function: Function) -> Function:
 @option(
     "--no-cache", is_flag=True, heading="Resuming", help="Keep raw detections in the dataset only."
 )
+@dry_run_option()
 @option("--licence", heading="Notes", help="Under which licence the footage may be used.")
 @option("--consent", heading="Notes", help="The consent of the people it shows.")
 def command(options: BuildOptions) -> None:
@@ -148,7 +151,8 @@ def command(options: BuildOptions) -> None:
         cache=cache_folder(options.cache, off=options.no_cache),
         restart=options.restart,
     )
-    report(build_tracklets(config, say_note), allow_damaged=options.allow_damaged)
+    announce = announcer(dry_run=options.dry_run)
+    report(build_tracklets(config, say_note, announce), allow_damaged=options.allow_damaged)
 
 
 def report(result: BuildResult, *, allow_damaged: bool) -> None:

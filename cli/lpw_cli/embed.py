@@ -7,6 +7,7 @@ from typing import Any, Literal
 import click
 
 from lpw_cli.command import lpw_command, option
+from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.options import FOLDER, OUT_FILE, dataset_argument, open_named, parse_size
 from lpw_cli.say import say_result
 from lpw_toolkit.dataset.manifest import MANIFEST
@@ -46,6 +47,7 @@ class EmbedCommandOptions:
     precision: Precision
     threads: int | None
     images: Literal["auto", "files", "pack"]
+    dry_run: bool
 
 
 def _arrange(values: dict[str, Any]) -> None:
@@ -66,6 +68,7 @@ def _arrange(values: dict[str, Any]) -> None:
 )
 @option("--out", type=OUT_FILE, default=Path("embeddings.parquet"), show_default=True,
         help="Parquet file to be written.")  # fmt: skip
+@dry_run_option()
 @option("--per-frame", is_flag=True, help="Keep a row for each frame instead of pooling.")
 @option(
     "--precision",
@@ -136,7 +139,9 @@ def _embed_by_model(options: EmbedCommandOptions, onnx: Path) -> None:
     settings = _take_settings(options)
     index = open_index(open_named(options.dataset).root, source=options.images)
     embedder = open_embedder(onnx, settings)
-    report = embed_dataset(index, embedder, options.out, settings)
+    report = embed_dataset(
+        index, embedder, options.out, settings, announcer(dry_run=options.dry_run)
+    )
     rows = f"{report.n_images} frames" if options.per_frame else f"{report.n_tracklets} tracklets"
     how = "{runtime}, {precision}, {threads} threads, batches of {batch_size}".format(
         **embedder.settings
@@ -149,18 +154,19 @@ def _embed_by_model(options: EmbedCommandOptions, onnx: Path) -> None:
 
 
 def _embed_by_run(options: EmbedCommandOptions, run: Path) -> None:
-    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_out
     from lpw_toolkit.embedding.embeddings import write_embeddings
     from rqen.inference.run_vectors import ScoringOptions, embed_run, refuse_unscored, write_quality
 
     out, quality = options.out, options.quality
-    refuse_inside_dataset(out)
+    refuse_out(out)
     if quality is not None:
-        refuse_inside_dataset(quality)
+        refuse_out(quality)
         refuse_unscored(run)
     batch = ScoringOptions.batch if options.batch_size is None else options.batch_size
     scoring = ScoringOptions(batch, options.workers, options.images, options.precision)
-    found = embed_run(run, open_named(options.dataset).root, scoring)
+    announce = announcer(dry_run=options.dry_run)
+    found = embed_run(run, open_named(options.dataset).root, scoring, announce=announce)
     write_embeddings(
         out, found.dataset.tracklets["tracklet_id"].to_pylist(), found.vectors, found.facts
     )
@@ -189,17 +195,18 @@ def _embed_by_run(options: EmbedCommandOptions, run: Path) -> None:
 
 
 def _embed_frames(options: EmbedCommandOptions, run: Path) -> None:
-    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_out
     from rqen.inference.frame_vectors import write_frame_vectors
     from rqen.inference.run_vectors import ScoringOptions
 
-    refuse_inside_dataset(options.out)
+    refuse_out(options.out)
     batch = ScoringOptions.batch if options.batch_size is None else options.batch_size
     n_images, dimension = write_frame_vectors(
         run,
         open_named(options.dataset).root,
         options.out,
         ScoringOptions(batch, options.workers, options.images, options.precision),
+        announcer(dry_run=options.dry_run),
     )
     say_result(
         {"out": str(options.out), "n_images": n_images, "dimension": dimension},

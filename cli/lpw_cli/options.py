@@ -15,6 +15,7 @@ import click
 from lpw_cli.command import Function, option, renamed_option
 from lpw_cli.say import say_note
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.files.opening import follow_links
 
 if TYPE_CHECKING:
@@ -38,13 +39,19 @@ class _NamedPath(click.Path):
         self._whole = whole
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        path = expand_home(Path(os.fsdecode(super().convert(value, param, ctx))))
         return follow_links(path) if self._whole else follow_links(path.parent) / path.name
 
 
+class _VideoPath(click.Path):
+    """A film keeps the name of the link that leads to it; whoever opens it follows the link."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return expand_home(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
 FOLDER, OUT_FILE = _NamedPath(whole=True), _NamedPath(whole=False)
-#: A film keeps the name of the link that leads to it; whoever opens it follows the link.
-VIDEO = click.Path(path_type=Path)
+VIDEO = _VideoPath(path_type=Path)
 
 
 def dataset_argument(function: Function) -> Function:
@@ -161,7 +168,7 @@ def _attribute_texts(config: type) -> dict[str, str]:
 
 def check_suffix(name: str, place: Path | None, suffixes: tuple[str, ...]) -> None:
     """Refuses early what could not be written after the work. Errors: LpwError."""
-    from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+    from lpw_toolkit.dataset.dataset import refuse_out
 
     if place is None:
         return
@@ -172,7 +179,7 @@ def check_suffix(name: str, place: Path | None, suffixes: tuple[str, ...]) -> No
         raise LpwError(
             f"option {name}", f"the folder {place}", "a file to be written", "name the file"
         )
-    refuse_inside_dataset(place)
+    refuse_out(place)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -221,7 +228,8 @@ def default_out(source: Path, suffix: str) -> Path:
 
 def cache_folder(given: Path | None, *, off: bool) -> Path | None:
     """Where raw detections are kept: `--cache`, LPW_CACHE, or the user's cache folder; None for
-    `--no-cache`."""
-    from lpw_toolkit.networks.weights import cache_folder as user_cache
+    `--no-cache` and for a user without a home."""
+    from lpw_toolkit.files.home import cache_folder as user_cache
 
-    return None if off else (given or user_cache()) / "detections"
+    folder = None if off else given or user_cache()
+    return None if folder is None else folder / "detections"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lpw_cli.command import lpw_command, option
+from lpw_cli.estimates import dry_run_option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
-from lpw_cli.say import output, say_note, say_text
+from lpw_cli.say import output, say_note, say_result, say_text
 from lpw_toolkit.errors import LpwError
 from rqen.reproduce.forms import FORMS, format_report
 from rqen.reproduce.paper import NAMES
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rqen.reproduce.forms import Report
     from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, WorkItem
     from rqen.reproduce.record import Record
+    from rqen.training.distributed import ProcessGroup
 
 _RUNS = "no TABLE table1"  # table1 counts datasets and runs nothing
 
@@ -43,6 +45,7 @@ class ReproduceOptions:
     download: bool
     workers: int
     form: str
+    dry_run: bool
 
 
 @lpw_command(ReproduceOptions)
@@ -71,6 +74,7 @@ class ReproduceOptions:
     help="How the table is printed.",
 )
 @option("--only-report", is_flag=True, needs=_RUNS, help="Run nothing: print the finished rows.")
+@dry_run_option(_RUNS, "no --only-report")
 @option("--plot", type=OUT_FILE, needs=_RUNS, help="CMC curves of the rows as this .png or .svg.")
 @option(
     "--method",
@@ -182,7 +186,23 @@ def _run(plan: "ReproducePlan", options: ReproduceOptions) -> None:
     n_workers = options.workers
     work = WorkOptions(ScoringOptions(n_workers=n_workers), options.download, n_workers)
     with open_process_group() as team:
+        if options.dry_run or (team.is_alone and not output().quiet):
+            _announce(plan, team, options)
         run_plan(plan, team, work, report)
+
+
+def _announce(plan: "ReproducePlan", team: "ProcessGroup", options: ReproduceOptions) -> None:
+    """Prints the plan with its hours where it is long; with --dry-run ends the command."""
+    from rqen.reproduce.forecast import forecast_plan
+
+    found = forecast_plan(plan, team, n_workers=options.workers, download=options.download)
+    lines = [*(row.describe() for row in found.rows), found.total.describe()]
+    if options.dry_run:
+        rows = [vars(row) for row in found.rows]
+        say_result({**found.total.fields(), "rows": rows}, *lines)
+        raise click.exceptions.Exit(0)
+    if not found.total.is_short:
+        say_note(*lines)
 
 
 def _draw(plan: "ReproducePlan", records: "dict[str, Record]", place: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from lpw_cli.command import lpw_command, option
+from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say_note, say_result
+from lpw_toolkit.errors import LpwError
 from rqen.model.method import list_spellings
 
 
@@ -28,6 +30,7 @@ class TrainOptions:
     resume: bool
     workers: int
     tensorboard: bool
+    dry_run: bool
 
 
 @lpw_command(TrainOptions)
@@ -42,6 +45,7 @@ class TrainOptions:
     help="Number of a split, all, or none: every named tracklet.",
 )
 @option("--resume", is_flag=True, help="Resume a run that was stopped.")
+@dry_run_option()
 @option("--backbone", help="A backbone by name, or timm:NAME.  [default: the recipe's]",
         heading="Network")  # fmt: skip
 @option("--weights", help="imagenet, random, or a file.  [default: the recipe's]",
@@ -102,11 +106,16 @@ def command(options: TrainOptions) -> None:
         resume=options.resume,
         tensorboard=options.tensorboard,
     )
+    announce = announcer(dry_run=options.dry_run)
     with open_process_group() as team:
+        if options.dry_run and not team.is_alone:
+            raise LpwError(
+                "option --dry-run", f"{team.share.n} processes", "one", "leave torchrun out"
+            )
         for job in list_jobs(dataset, plan):
             if team.leads:
                 say_note(f"run: {job.out}")
-            run = train(job, team)
+            run = train(job, team, announce)
             if team.leads:
                 name_latest(run, runs)
                 say_result({"run": str(run)}, f"trained: {run}")

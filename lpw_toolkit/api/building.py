@@ -15,6 +15,7 @@ from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import PartialError
+from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.linking.rule import make_link_config
 
 AnyPath = str | os.PathLike[str]
@@ -66,7 +67,7 @@ def build_tracklets(
     >>> build_tracklets("street/video", "built", boxes="street/detections", min_length=4)
     Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
     """
-    source, conf = Path(video), settings.pop("conf", None)
+    source, conf = expand_home(Path(video)), settings.pop("conf", None)
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
@@ -74,18 +75,18 @@ def build_tracklets(
     is_onnx = weights is not None and Path(weights).suffix == ".onnx"
     config = build.BuildConfig(
         root=source,
-        out=Path(f"{name}-lpw" if out is None else out),
+        out=expand_home(Path(f"{name}-lpw" if out is None else out)),
         detector=detector or ("boxes" if boxes else "onnx" if is_onnx else "ultralytics"),
         options=replace(
             options,
             weights=None if weights is None else os.fspath(weights),
-            boxes=None if boxes is None else Path(boxes),
+            boxes=None if boxes is None else expand_home(Path(boxes)),
             min_score=conf,
         ),
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
-        cameras_csv=None if cameras is None else Path(cameras),
-        cache=None if cache is None else Path(cache),
+        cameras_csv=None if cameras is None else expand_home(Path(cameras)),
+        cache=None if cache is None else expand_home(Path(cache)),
         restart=restart,
     )
     result = build.build_tracklets(config, log)
@@ -133,8 +134,8 @@ def import_benchmark(
     """
     config = importing.ImportConfig(
         benchmark,
-        Path(raw),
-        Path(out),
+        expand_home(Path(raw)),
+        expand_home(Path(out)),
         in_place=in_place,
         allow_partial=allow_partial,
         options=ReadOptions(variant, split_seed),

@@ -18,6 +18,7 @@ from lpw_toolkit.evaluation.learned_distance import open_distance
 from lpw_toolkit.evaluation.protocol import open_protocol
 from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.summary import Summary, summarise
+from lpw_toolkit.files.home import expand_home
 
 
 def evaluate(
@@ -130,7 +131,7 @@ def evaluate_dataset(
     """
     stored = to_stored(dataset)
     if isinstance(embeddings, (str, os.PathLike)):
-        embeddings = read_embeddings(Path(embeddings), stored)
+        embeddings = read_embeddings(expand_home(Path(embeddings)), stored)
     elif not isinstance(embeddings, Embeddings):
         vectors = np.asarray(embeddings)
         n = stored.tracklets.num_rows

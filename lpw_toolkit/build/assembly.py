@@ -31,7 +31,7 @@ from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import Workspace, recall_root, remember_root
 from lpw_toolkit.detection.detect_stage import VideoDetections, save_detections
-from lpw_toolkit.errors import LpwError, MismatchError, check_range
+from lpw_toolkit.errors import LpwError, MismatchError, OutputError, check_range
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
@@ -112,7 +112,8 @@ class DatasetBuilder:
         root: where the videos lie.
         settings: linking, cropping, notes.
         detect: settings of the detector, as they are recorded.
-        find: gives the detections of a source, whose SHA-256 it gets.
+        find: gives the detections of a source, whose SHA-256 it gets; calls `raise_failure`, which
+            it gets too, now and then.
         parent: name and digest of the dataset this one is made from.
     """
 
@@ -124,7 +125,7 @@ class DatasetBuilder:
         settings: BuildSettings,
         *,
         detect: dict[str, Any],
-        find: Callable[[Source, str], VideoDetections],
+        find: Callable[[Source, str, Callable[[], None]], VideoDetections],
         parent: dict[str, str] | None = None,
     ) -> None:
         self.work, self.root, self.sources, self.chosen = work, root, sources, settings
@@ -140,6 +141,7 @@ class DatasetBuilder:
         stages = ("startup", "detect", "link", "crop", "close", "total")
         self.seconds = dict.fromkeys(stages, 0.0)
         self.stop = Event()
+        self.failure: Exception | None = None
         self.pool = ThreadPoolExecutor(1)
 
     @contextmanager
@@ -186,7 +188,9 @@ class DatasetBuilder:
         try:
             with _timed(self.seconds, "detect"):
                 entry |= hash_source(source.path)
-                detections = self.find(source, entry["sha256"])
+                detections = self.find(source, entry["sha256"], self.raise_failure)
+        except OutputError:
+            raise
         except LpwError as error:
             _mark_failed(entry, error)
             return None
@@ -234,8 +238,19 @@ class DatasetBuilder:
         return VideoCrops(source, entry, ids, self.pool.submit(self._write, writer))
 
     def _write(self, writer: CropWriter) -> list[Path]:
-        with _timed(self.seconds, "crop"):
-            return writer.write()
+        try:
+            with _timed(self.seconds, "crop"):
+                return writer.write()
+        except Exception as error:
+            if isinstance(error, OutputError) or not isinstance(error, LpwError):
+                self.failure = error  # ends the whole build, before the next frame is detected
+            raise
+
+    def raise_failure(self) -> None:
+        """Raises what ended the writing of crops in the background, unless one video alone is to
+        blame."""
+        if self.failure is not None:
+            raise self.failure
 
     def close(self, crops: list[VideoCrops]) -> BuildResult:
         """Waits for all crops, and writes the tables and the manifest.
@@ -273,6 +288,8 @@ class DatasetBuilder:
         for job in crops:
             try:
                 parts += job.parts.result()
+            except OutputError:
+                raise
             except LpwError as error:
                 _mark_failed(job.entry, error)
         entries = self.entries.values()

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, DatasetBuilder, Notes
+from lpw_toolkit.build.forecast import estimate_build
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
-from lpw_toolkit.dataset.manifest import INNER_TABLES, MANIFEST
+from lpw_toolkit.dataset.manifest import INNER_TABLES, LOCAL, MANIFEST
 from lpw_toolkit.dataset.workspace import Workspace, recall_root
 from lpw_toolkit.detection.detect_stage import (
     DetectionStore,
@@ -23,6 +24,8 @@ from lpw_toolkit.detection.detect_stage import (
 )
 from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.estimate import Announce
+from lpw_toolkit.files.opening import exists
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 
 
@@ -52,12 +55,15 @@ class BuildConfig:
 
 
 def build_tracklets(
-    config: BuildConfig, log: Callable[[str], None] = lambda line: None
+    config: BuildConfig,
+    log: Callable[[str], None] = lambda line: None,
+    announce: Announce | None = None,
 ) -> BuildResult:
     """Builds a dataset from video; the same call again resumes an interrupted one.
 
     Args:
         log: gets one line for each thing chosen for the user.
+        announce: gets an estimate of a new build, before anything is written.
 
     Errors: LpwError when nothing can be built; videos that fail among good ones are named in the
     result.
@@ -78,20 +84,22 @@ def build_tracklets(
             "a file for each",
             "name their folder",
         )
+    detector = open_detector(detector_name, config.options)
+    for line in detector.notes:
+        log(line)
+    if announce is not None and not exists(config.out / LOCAL):
+        announce(estimate_build(sources.sources, detector, config.recipe.crop))
     with Workspace(config.out, restart=config.restart) as work:
-        detector = open_detector(detector_name, config.options)
-        for line in detector.notes:
-            log(line)
         opened_s = detector.startup_s
         store = DetectionStore(config.cache)
 
-        def find(source: Source, sha256: str) -> VideoDetections:
+        def find(source: Source, sha256: str, check: Callable[[], None]) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)
             detections = store.find(key)
             if detections is None:
                 parts = work.parts(source.video_id, key)
                 detections = detect_video(
-                    source, detector, key, parts, config.recipe.segment_frames
+                    source, detector, key, parts, config.recipe.segment_frames, check
                 )
                 store.keep(detections)
             return detections
@@ -162,7 +170,7 @@ def relink(config: RelinkConfig) -> BuildResult:
     )
     known = {entry["video_id"]: entry.get("sha256") for entry in parent.manifest.get("sources", [])}
 
-    def find(source: Source, sha256: str) -> VideoDetections:
+    def find(source: Source, sha256: str, _: Callable[[], None]) -> VideoDetections:
         if sha256 != known[source.video_id]:
             do = "name the right folder with --video"
             raise LpwError(

@@ -7,10 +7,10 @@ from lpw_toolkit.cleaning.log.decision_set import read_folder
 from lpw_toolkit.cleaning.log.log import FOLDER, SUFFIX
 from lpw_toolkit.dataset.at_hand import Need, Version
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.errors import MismatchError, OutputError
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import follow_links, is_folder
-from lpw_toolkit.files.writing import is_writable
+from lpw_toolkit.files.writing import refuse_unwritable
 
 
 def need_decisions(elsewhere: Path | None = None) -> Need:
@@ -36,16 +36,13 @@ UNDER_REVIEW = Need("a review to go on with", _lacks_review)
 
 
 def refuse_read_only(dataset: Dataset, elsewhere: Path | None = None) -> None:
-    """Errors: LpwError, before any work, where decisions cannot be written to the dataset and no
+    """Errors: OutputError, before any work, where decisions cannot be written to the dataset and no
     other folder is named."""
-    folder = dataset.root / FOLDER
-    if elsewhere is None and not is_writable(folder if is_folder(folder) else dataset.root):
-        raise LpwError(
-            dataset.root,
-            "a dataset that cannot be written to",
-            "a place for decisions",
-            "give --state DIR, a folder for them, to --review, --status and --apply alike",
-        )
+    try:
+        refuse_unwritable(elsewhere or dataset.root / FOLDER)
+    except OutputError as error:
+        do = "give --state DIR, a folder for them, to --review, --status and --apply alike"
+        raise OutputError(error.thing, error.got, "a place for decisions", do) from error
 
 
 def _has_log(version: Version) -> bool:

@@ -52,7 +52,11 @@ from lpw_toolkit.files.opening import (
     is_folder,
     open_stream,
 )
-from lpw_toolkit.files.writing import atomic_write_text, describe_os_error
+from lpw_toolkit.files.writing import (
+    atomic_write_text,
+    describe_os_error,
+    refuse_unwritable,
+)
 
 #: The folder of the images of an imported benchmark that were copied (`images_root`).
 IMAGES = "images"
@@ -306,6 +310,15 @@ def refuse_inside_dataset(out: Path) -> None:
                 "a place outside",
                 "choose another --out",
             )
+
+
+def refuse_out(out: Path) -> None:
+    """Refuses, before work that takes long, an output that could not be written after it.
+
+    Errors: LpwError for a place inside a dataset, OutputError for one that takes no files.
+    """
+    refuse_inside_dataset(out)
+    refuse_unwritable(out)
 
 
 def sha256_file(path: Path, bound: str | None = None) -> str:

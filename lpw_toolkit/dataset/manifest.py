@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,8 @@ def read_manifest(file: Path) -> dict[str, Any]:
     try:
         manifest = read_json(file)
         version = manifest["format_version"]
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise _refuse_newer(file, version, manifest.get("tool"))
         if not {"name", "tables"} <= manifest.keys():
             raise TypeError("no name or no tables")
         _refuse_odd(manifest)
@@ -48,6 +51,21 @@ def read_manifest(file: Path) -> dict[str, Any]:
             "use the lpw version that wrote it",
         )
     return dict(manifest)
+
+
+def _refuse_newer(file: Path, version: int, tool: object) -> MismatchError:
+    """The error for a format of a later lpw, which may have changed anything but these two
+    entries."""
+    name = tool if isinstance(tool, str) else "a later lpw"
+    release = name.removeprefix("lpw-toolkit ")
+    known = re.fullmatch(r"\d+(\.\d+)*\w*", release) is not None
+    need = f"lpw-toolkit>={release}" if known else "lpw-toolkit"
+    return MismatchError(
+        file,
+        f"format version {version}, written by {name[:80]}",
+        f"{FORMAT_VERSION}, which this lpw reads",
+        f'upgrade: pip install --upgrade "{need}"',
+    )
 
 
 def _refuse_odd(manifest: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ detector settings and this module).
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -21,7 +21,8 @@ from lpw_toolkit.dataset.mot_text import make_detections
 from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.dataset.tables import make_table, read_table, write_table
 from lpw_toolkit.detection.detector import Detector
-from lpw_toolkit.errors import MismatchError
+from lpw_toolkit.errors import LpwError, MismatchError
+from lpw_toolkit.files.home import note_no_cache
 from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.progress import Progress, show_progress
@@ -57,7 +58,12 @@ def detection_key(source: Source, sha256: str, settings: dict[str, Any]) -> str:
 
 
 def detect_video(
-    source: Source, detector: Detector, key: str, parts: Path, segment_frames: int
+    source: Source,
+    detector: Detector,
+    key: str,
+    parts: Path,
+    segment_frames: int,
+    check: Callable[[], None] = lambda: None,
 ) -> VideoDetections:
     """Reads and detects one video, or what earlier runs have left of it.
 
@@ -65,6 +71,7 @@ def detect_video(
         key: from `detection_key`.
         parts: folder for finished segments of this key.
         segment_frames: frames of a segment; rounded up to whole batches.
+        check: called for every frame; may raise.
 
     Errors: LpwError for a video that cannot be read, OSError where a segment cannot be written.
     """
@@ -76,7 +83,7 @@ def detect_video(
         VideoReader(source.path, first_image=run.start, images=detector.needs_images) as reader,
         show_progress(f"detect {source.video_id}", reader.report.n_declared, "frames") as progress,
     ):
-        wanted = run.iter_wanted(reader, progress)
+        wanted = run.iter_wanted(reader, progress, check)
         for first in islice(
             wanted, 1
         ):  # none where only the last step of an earlier run is missing
@@ -107,8 +114,11 @@ class _Run:
     def _part(self, start: int) -> Path:
         return self.parts / f"detections-{start:09d}.parquet"
 
-    def iter_wanted(self, reader: VideoReader, progress: Progress) -> Iterator[Frame]:
+    def iter_wanted(
+        self, reader: VideoReader, progress: Progress, check: Callable[[], None]
+    ) -> Iterator[Frame]:
         for frame in reader:
+            check()
             self.frames.append(
                 (
                     frame.index,
@@ -236,9 +246,13 @@ class DetectionStore:
         return found if found.key == key else None
 
     def keep(self, found: VideoDetections) -> None:
-        """Adds `found` to the cache. Errors: OSError."""
+        """Adds `found` to the cache; one that takes no files is named once, and the work goes on
+        without it."""
         if self.folder is not None:
-            save_detections(found, *self._files(found.key))
+            try:
+                save_detections(found, *self._files(found.key))
+            except (OSError, LpwError) as error:
+                note_no_cache(self.folder, error)
 
     def _files(self, key: str) -> tuple[Path, Path]:
         folder = self.folder or Path()

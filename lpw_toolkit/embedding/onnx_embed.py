@@ -6,8 +6,9 @@ the size of the dataset.
 """
 
 import json
+import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.clip_index import TrackletIndex
-from lpw_toolkit.dataset.dataset import refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import refuse_out
 from lpw_toolkit.dataset.image_reader import ImageReader
 from lpw_toolkit.dataset.schema import embeddings_schema, frame_embeddings_schema
 from lpw_toolkit.dataset.tables import stream_table
@@ -25,6 +26,7 @@ from lpw_toolkit.embedding.embeddings import make_rows
 from lpw_toolkit.embedding.onnx_embedder import Embedder, EmbedOptions, Pixels
 from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.estimate import Announce, Clock, Estimate, time_steps
 from lpw_toolkit.files.prefetch import prefetch
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.networks import runtimes
@@ -44,20 +46,29 @@ class EmbedReport:
 
 
 def embed_dataset(
-    index: TrackletIndex, embedder: Embedder, out: Path, options: EmbedOptions
+    index: TrackletIndex,
+    embedder: Embedder,
+    out: Path,
+    options: EmbedOptions,
+    announce: Announce | None = None,
 ) -> EmbedReport:
     """Writes the embedding of every tracklet of `index`, in its order, to the Parquet file `out`.
+
+    Args:
+        announce: gets an estimate from a few batches, before anything is written.
 
     Errors: CorruptCropError naming an image that is not the index's, LpwError for answers that are
     not finite or a file that cannot be written. Nothing is left behind then.
     """
-    refuse_inside_dataset(out)
+    refuse_out(out)
     schema = (frame_embeddings_schema if options.per_frame else embeddings_schema)(
         embedder.dimension
     )
     schema = schema.with_metadata({**schema.metadata, **_describe(index, embedder, options)})
     plan = [_choose_rows(index, i, options) for i in range(len(index))]
     n_images = sum(map(len, plan))
+    if announce is not None and n_images:
+        announce(_estimate(index.images, plan, embedder, options))
     vectors = iter_vectors(
         index.images, (row for rows in plan for row in rows), embedder, flip=options.flip
     )
@@ -88,6 +99,27 @@ def embed_dataset(
     finally:
         vectors.close()
     return EmbedReport(len(plan), n_images, embedder.dimension)
+
+
+def _estimate(
+    images: ImageReader,
+    plan: Sequence[Sequence[int]],
+    embedder: Embedder,
+    options: EmbedOptions,
+    clock: Clock = time.perf_counter,
+) -> Estimate:
+    """What is to be expected, from a few batches of the first images."""
+    n_images = sum(map(len, plan))
+    first = list(islice((row for rows in plan for row in rows), embedder.batch_size))
+
+    def step() -> None:
+        for _ in iter_vectors(images, first, embedder, flip=options.flip):
+            pass
+
+    seconds = time_steps(step, n_images / len(first), clock)
+    n_rows = n_images if options.per_frame else len(plan)
+    basis = f"a trial of {len(first)} images, {n_images:,} in all"
+    return Estimate("embed", seconds, 1, 4 * embedder.dimension * n_rows, basis)
 
 
 def _choose_rows(index: TrackletIndex, i: int, options: EmbedOptions) -> "range | list[int]":

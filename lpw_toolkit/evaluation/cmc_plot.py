@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError, install_hint
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.home import settle_library
 from lpw_toolkit.names import show_name
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart
@@ -47,6 +48,7 @@ def draw_cmc(
         )
     for label, values in curves.items():
         _check_curve(label, values)
+    settle_library("MPLCONFIGDIR", "matplotlib")
     try:
         import matplotlib
     except ImportError as error:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
+from lpw_toolkit.dataset.dataset import Dataset, refuse_out
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.errors import CorruptCropError, LpwError
 from lpw_toolkit.files import writing
@@ -110,7 +110,7 @@ def write_ranked_page(
     Errors: LpwError for no query, an id that the dataset lacks, a number out of range, more than
     MAX_CROPS crops, or an `out` inside a dataset.
     """
-    refuse_inside_dataset(out)
+    refuse_out(out)
     if max_queries < 1 or max_answers < 1:
         got = f"{max_queries} queries, {max_answers} answers"
         raise LpwError("ranked page", got, "at least one of each", "raise the numbers")

@@ -12,22 +12,13 @@ import secrets
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.opening import follow_links, read_bytes, read_json
+from lpw_toolkit.files.home import config_folder
+from lpw_toolkit.files.opening import read_bytes, read_json
 from lpw_toolkit.files.writing import atomic_write, atomic_write_text, make_folder
 from lpw_toolkit.names import show_name
 
 _FILE, _KEY = "local.json", "machine.key"
 _KEY_BYTES = 32
-
-
-def config_folder() -> Path | None:
-    """`$LPW_CONFIG`, by default `~/.config/lpw`; None for a user without a home."""
-    given = os.environ.get("LPW_CONFIG")
-    try:
-        folder = Path(given).expanduser() if given else Path.home() / ".config" / "lpw"
-    except RuntimeError:
-        return None
-    return follow_links(folder)
 
 
 def remember(local: Path, name: str, place: str, dataset: str) -> bool:

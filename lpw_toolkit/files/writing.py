@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import OutputError
 from lpw_toolkit.files.faults import fault_point
 from lpw_toolkit.files.listing import list_names_in
 from lpw_toolkit.files.opening import Folder, name_error, open_folder, open_parent
@@ -26,15 +26,7 @@ from lpw_toolkit.files.opening import Folder, name_error, open_folder, open_pare
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_TRIES = 8
 TEMPORARY_SUFFIX = ".tmp~"
-
-
-def is_writable(folder: Path) -> bool:
-    """Whether this user may make files in a folder: by its rights, and by its file system."""
-    try:
-        with open_parent(folder / "file") as (descriptor, _):
-            return os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True)
-    except OSError:
-        return False
+_NO_WRITING = "choose another place, or copy the dataset to a disk that can be written"
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -262,15 +254,39 @@ def remove_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> Path:
-    """Makes `path` with its parents. Errors: LpwError where it cannot be made, among others for a
-    link on the way."""
+    """Makes `path` with its parents. Errors: OutputError where it cannot be made, among others for
+    a link on the way."""
     try:
+        fault_point("mkdir")
         os.close(open_folder(path, make=True))
     except OSError as error:
-        raise LpwError(
-            path, describe_os_error(error), "a folder that can be made", "choose another place"
+        do = "choose another place"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            do = "free some space, then run the same command again"
+        elif error.errno == errno.EROFS:
+            do = _NO_WRITING
+        raise OutputError(
+            path, describe_os_error(error), "a folder that can be made", do
         ) from error
     return path
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuses, before work that takes long, a place where nothing can be written after it.
+
+    Errors: OutputError for a file or folder that is there or to be made on a read-only disk, or
+    without the right to write.
+    """
+    place = path.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if place != path.absolute() and not place.is_dir():
+        raise OutputError(path, f"{place.name}, which is no folder", "a folder", "name another")
+    folder = place if place.is_dir() else place.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        is_locked = os.statvfs(folder).f_flag & os.ST_RDONLY
+        got = "read-only file system" if is_locked else "permission denied"
+        raise OutputError(path, got, "a place that can be written", _NO_WRITING)
 
 
 def make_new_folder(path: Path) -> None:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.home import cache_folder, note_no_cache
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.files.opening import follow_links, is_file, open_stream
+from lpw_toolkit.files.opening import is_file, open_stream
 from lpw_toolkit.files.writing import atomic_write, make_folder
 from lpw_toolkit.networks.runtimes import package_version
-from lpw_toolkit.networks.weights import WeightsFile, cache_folder
+from lpw_toolkit.networks.weights import WeightsFile
 
 Size = tuple[int, int]
 #: Opens the model and, where its images have a size, runs it once: the file, that size for a model
@@ -72,11 +73,11 @@ def try_model(
     if "error" in answer:
         return str(answer["error"])
     if answer.get("ran") and record is not None:
-        with suppress(
-            OSError, LpwError
-        ):  # a cache that cannot be written costs another trial, no more
+        try:
             make_folder(record.parent)
             atomic_write(record, b"")
+        except (OSError, LpwError) as error:  # costs another trial, no more
+            note_no_cache(record.parent, error)
     return None
 
 
@@ -84,10 +85,8 @@ def _find_record(file: WeightsFile, runtime: str, size_px: Size | None) -> Path 
     """Where it is noted that the model went well; None for a user without a cache."""
     size = "x".join(map(str, size_px or ()))
     name = f"{file.sha256}-{runtime}-{package_version(runtime)}-{size}"
-    try:
-        return follow_links(cache_folder()) / "tried" / name
-    except (RuntimeError, OSError):  # no home
-        return None
+    cache = cache_folder()
+    return None if cache is None else cache / "tried" / name
 
 
 def _run_child(file: WeightsFile, probe: Probe, size_px: Size | None) -> dict[str, Any]:

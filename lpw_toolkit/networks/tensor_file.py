@@ -6,6 +6,7 @@
 Source: huggingface/safetensors:README.md (the format, and what it forbids).
 """
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +36,23 @@ def parse_tensors(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         return dict(load(data)), facts
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise ValueError(f"{error}") from error
+
+
+def encode_tensors(tensors: Mapping[str, Any], facts: Mapping[str, str]) -> bytes:
+    """A safetensors file of torch tensors and of declared properties: the same bytes for the same
+    content.
+
+    The library writes the properties in another order each time; here they are sorted.
+    """
+    from safetensors.torch import save
+
+    data = save(dict(tensors))
+    n_header = int.from_bytes(data[:8], "little")
+    entries = json.loads(data[8 : 8 + n_header])
+    header = {"__metadata__": dict(sorted(facts.items())), **entries}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format wants the numbers at a multiple of 8
+    return b"".join((len(text).to_bytes(8, "little"), text, memoryview(data)[8 + n_header :]))
 
 
 def check_header(data: bytes) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import IO
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
+from lpw_toolkit.files.home import cache_folder, expand_home, expand_home_text
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import (
@@ -74,7 +75,7 @@ def read_weights(path: Path) -> WeightsFile:
     Errors: LpwError for one that cannot be read, or is larger than the bound `weights_bytes`.
     """
     try:
-        return WeightsFile(path, read_bytes(follow_links(path), "weights_bytes"))
+        return WeightsFile(path, read_bytes(follow_links(expand_home(path)), "weights_bytes"))
     except OSError as error:
         do = "give the path of a weights file"
         raise LpwError(
@@ -83,14 +84,10 @@ def read_weights(path: Path) -> WeightsFile:
 
 
 def weights_folder() -> Path:
-    """Where fetched weights lie: `$LPW_CACHE/weights`, by default `~/.cache/lpw/weights`."""
-    return cache_folder() / "weights"
-
-
-def cache_folder() -> Path:
-    """`$LPW_CACHE`, by default `~/.cache/lpw`."""
-    given = os.environ.get("LPW_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "lpw"
+    """Where fetched weights lie: `weights` in the cache, or the working folder for a user without
+    one."""
+    cache = cache_folder()
+    return Path() if cache is None else cache / "weights"
 
 
 def find_weights(
@@ -108,6 +105,7 @@ def find_weights(
     """
     if given is None:
         return _find_only(kind, download)
+    given = expand_home_text(given)
     path = _find_named(given, kind)
     if path is not None:
         _check_file(path, kind)
@@ -131,7 +129,8 @@ def find_weights(
 
 def list_weights(kind: WeightsKind) -> list[Path]:
     """Files of this kind in the working folder, then in the cache."""
-    folders = [f for f in (Path(), follow_links(weights_folder())) if is_folder(f)]
+    places = dict.fromkeys((Path(), weights_folder()))
+    folders = [f for f in places if is_folder(f)]
     return [
         p for folder in folders for p in list_folder(folder) if kind.matches(p.name) and is_file(p)
     ]

@@ -5,7 +5,7 @@ A process of several takes its share of each batch: whole persons of P x K sets,
 its own frames.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -132,9 +132,11 @@ class _Span(Dataset):
         return self._batches[self._start + place]
 
 
-def open_loader(batches: Batches, start: int, stop: int, n_workers: int) -> Iterator[Batch]:
+def open_loader(
+    batches: Batches, start: int, stop: int, n_workers: int
+) -> Generator[Batch, None, None]:
     """Batches [start, stop) in order, made by `n_workers` processes ahead of their use (0: made
-    when asked for).
+    when asked for); to be closed, as `iter_ahead`.
 
     Errors: as `Batches`, and as `iter_ahead`.
     """

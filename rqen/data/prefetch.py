@@ -2,7 +2,7 @@
 error."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import cv2
@@ -31,13 +31,14 @@ class _Guarded(Dataset):
             return error
 
 
-def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
-    """The items of a torch Dataset from the first to the last.
+def iter_ahead(items: Any, n_workers: int) -> Generator[Any, None, None]:
+    """The items of a torch Dataset from the first to the last. Whoever may stop early closes it
+    (`contextlib.closing`): its processes end then, and not with the last reference.
 
     Args:
         n_workers: processes that make them ahead of their use; 0 makes each when it is asked for.
 
-    Errors: the LpwError of an item; LpwError where a process was ended, usually because memory did.
+    Errors: what an item raised; LpwError where a process was ended, usually because memory did.
     """
     loader = DataLoader(
         _Guarded(items),
@@ -47,15 +48,11 @@ def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
         worker_init_fn=_calm_worker,
         generator=torch.Generator(),  # its own: opening a loader draws no number from the run's
     )
+    made: Any = iter(loader)
     try:
-        for item in loader:
+        for item in made:
             if isinstance(item, LpwError):
-                try:
-                    raise item
-                # a frame that holds its own error is a cycle, in which torch's workers wait 5 s
-                # each to end
-                finally:
-                    del item
+                raise item
             yield item
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
@@ -64,6 +61,11 @@ def iter_ahead(items: Any, n_workers: int) -> Iterator[Any]:
         raise LpwError(
             "reading images ahead", "a process that was ended", "memory for it", do
         ) from error
+    finally:
+        # The frames of an error hold the loader, and processes that nobody has told to end are
+        # waited for at the end of the program.
+        if n_workers:
+            made._shutdown_workers()
 
 
 def _calm_worker(_: int) -> None:

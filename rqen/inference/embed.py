@@ -1,8 +1,10 @@
 """Embeds tracklets with a trained network: all frames, streamed, one vector each, with the score of
 every region."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +14,8 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from lpw_toolkit.dataset.clip_index import TrackletIndex
+from lpw_toolkit.dataset.ranges import ragged_arange
+from lpw_toolkit.files.estimate import Clock, Estimate, time_steps
 from lpw_toolkit.progress import show_progress
 from rqen.data.prefetch import iter_ahead
 from rqen.model.aggregate import SetSums
@@ -85,8 +89,11 @@ def embed_tracklets(
     owner = np.repeat(np.arange(len(tracklets)), counts)
     vectors, scores, sums, last = [], [], SetSums(), 0
     first = 0
-    with show_progress("embed", len(rows), "images") as progress:
-        for features, piece_scores in iter_frames(network, index, rows, options):
+    with (
+        show_progress("embed", len(rows), "images") as progress,
+        closing(iter_frames(network, index, rows, options)) as pieces,
+    ):
+        for features, piece_scores in pieces:
             stop = first + len(features)
             for tracklet in range(owner[first], owner[stop - 1] + 1):
                 if tracklet != last:
@@ -103,16 +110,47 @@ def embed_tracklets(
 
 def iter_frames(
     network: SetNetwork, index: TrackletIndex, rows: Ints, options: SetEmbedOptions
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Regional features (n, R, C) and scores (n, R) of these rows of the table of frames, a batch
-    at a time."""
+    at a time; to be closed, as `iter_ahead`."""
     device = next(network.parameters()).device
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
-    for images in iter_ahead(frames, options.n_workers):
-        pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
-        with options.mode.autocast(device):
-            _, features, scores = network.describe_frames(pixels)
-        yield features.float().cpu(), scores.float().cpu()
+    with closing(iter_ahead(frames, options.n_workers)) as ahead:
+        for images in ahead:
+            pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
+            with options.mode.autocast(device):
+                _, features, scores = network.describe_frames(pixels)
+            yield features.float().cpu(), scores.float().cpu()
+
+
+def estimate_embedding(
+    network: SetNetwork,
+    index: TrackletIndex,
+    tracklets: Ints,
+    options: SetEmbedOptions,
+    *,
+    per_frame: bool = False,
+    clock: Clock = time.perf_counter,
+) -> Estimate:
+    """What embedding these tracklets will cost, from a few batches.
+
+    Args:
+        per_frame: whether each frame gets a row of the file, or each tracklet.
+    """
+    counts = np.diff(index.starts)[tracklets]
+    rows = np.repeat(index.starts[tracklets], counts) + ragged_arange(counts)
+    first, alone = rows[: options.batch], replace(options, n_workers=0)
+    shapes: list[torch.Size] = []
+
+    def step() -> None:
+        with torch.no_grad(), closing(iter_frames(network, index, first, alone)) as pieces:
+            shapes.extend(features.shape for features, _ in pieces)
+
+    network.eval()
+    seconds = time_steps(step, len(rows) / len(first), clock)
+    n_bytes = 4 * shapes[0][1:].numel() * (len(rows) if per_frame else len(tracklets))
+    basis = f"a trial of {len(first)} images, {len(rows):,} in all"
+    return Estimate("embed", seconds, 1, n_bytes, basis)
 
 
 def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -> None:

@@ -19,7 +19,8 @@ from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError
-from rqen.inference.embed import SetEmbedOptions, embed_tracklets
+from lpw_toolkit.files.estimate import Announce
+from rqen.inference.embed import SetEmbedOptions, embed_tracklets, estimate_embedding
 from rqen.inference.test_splits import find_seen_persons
 from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
@@ -99,13 +100,18 @@ def shorten_regions(n_regions: int) -> list[str]:
 
 
 def embed_run(
-    run: Path, data: Path, options: ScoringOptions = ScoringOptions(), rows: Ints | None = None
+    run: Path,
+    data: Path,
+    options: ScoringOptions = ScoringOptions(),
+    rows: Ints | None = None,
+    announce: Announce | None = None,
 ) -> RunVectors:
     """Embeds the dataset `data`, each tracklet from all of its frames, with the trained network of
     `run`.
 
     Args:
         rows: of the table of tracklets (ascending) that are embedded; None is all.
+        announce: gets an estimate from a few batches.
 
     Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError
     for damaged ones, CorruptCropError that names an image.
@@ -117,6 +123,8 @@ def embed_run(
         raise LpwError(
             index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset"
         )
+    if announce is not None:
+        announce(estimate_embedding(opened.network, index, rows, opened.embed))
     found = embed_tracklets(opened.network, index, rows, opened.embed)
     vectors = np.zeros((len(index), found.vectors.shape[1]), dtype=np.float32)
     vectors[rows] = found.vectors

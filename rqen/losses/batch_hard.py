@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lpw_toolkit.errors import LpwError
 from rqen.loss import Gather, LossRecipe, Term
 from rqen.model.network import Output
+from rqen.recipe import DataRecipe
 
 
 def measure_loss(
@@ -19,6 +21,18 @@ def measure_loss(
     if gather is not None:
         vectors, person = gather(vectors), gather(person)
     return {"triplet": Term(1.0, batch_hard_loss(vectors, person, recipe.margin or None))}
+
+
+def refuse_data(data: DataRecipe) -> None:
+    """Errors: LpwError for batches in which no set has both a positive and a negative."""
+    if data.batch != "sets":
+        return
+    for name in ("n_persons", "n_sets"):
+        if getattr(data, name) < 2:
+            do = "raise it, or train with loss.triplet=none"
+            raise LpwError(
+                f"data.{name}", f"{getattr(data, name)}", "2 or more with batch_hard", do
+            )
 
 
 def batch_hard_loss(embedding: Tensor, person: Tensor, margin: float | None) -> Tensor:

@@ -7,8 +7,10 @@ Source: sciencefans/CaffeMex_v2:src/caffe/layers/{triplet_loss,contrastive_loss}
 from torch import Tensor
 from torch.nn import functional as F
 
+from lpw_toolkit.errors import LpwError
 from rqen.loss import Gather, LossRecipe, Term
 from rqen.model.network import Output
+from rqen.recipe import DataRecipe
 
 
 def measure_loss(
@@ -20,6 +22,13 @@ def measure_loss(
         "triplet": Term(1.0, triplet_loss(anchor, positive, negative, recipe.margin)),
         "pull": Term(recipe.pull, pull_loss(anchor, positive)),
     }
+
+
+def refuse_data(data: DataRecipe) -> None:
+    """Errors: LpwError for batches that are no triplets."""
+    if data.batch != "triplets":
+        do = "set data.batch=triplets, or loss.triplet=batch_hard"
+        raise LpwError("data.batch", data.batch, "triplets with loss.triplet=released", do)
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lpw_toolkit.errors import LpwError, install_hint
+from lpw_toolkit.files.home import settle_library
 
 #: Upper, middle, lower and further regions: Okabe and Ito's colours, told apart with any kind of
 #: colour vision.
@@ -21,6 +22,7 @@ _LOOKS = {
 def render(size_inch: tuple[float, float], draw: Callable[[Any], None], *, dpi: int = 120) -> bytes:
     """What `draw` makes of an empty matplotlib.figure.Figure, as PNG. Errors: LpwError without
     matplotlib."""
+    settle_library("MPLCONFIGDIR", "matplotlib")
     try:
         import matplotlib
         from matplotlib.figure import Figure

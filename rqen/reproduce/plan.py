@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_inside_dataset, sha256_file
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_out, sha256_file
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
 from rqen.recipe import Recipe, read_recipe
@@ -128,7 +128,7 @@ class ReproducePlan:
 def make_plan(request: ReproduceRequest) -> ReproducePlan:
     """Checks the request and lists its runs. Errors: LpwError, before anything is run."""
     rows = choose_rows(request.table, request.methods, onnx=request.onnx is not None)
-    refuse_inside_dataset(request.out)
+    refuse_out(request.out)
     _check_seeds(request.seeds)
     data = open_dataset(request.data)
     test = _open_test(request, data)

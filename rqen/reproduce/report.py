@@ -14,7 +14,7 @@ from rqen.reproduce.paper import METRICS, PaperRow, PaperTable, read_paper
 from rqen.reproduce.plan import ReproducePlan, make_plan
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.relations import check_relation, describe_relation
-from rqen.reproduce.rows import EXTRAS, TABLES
+from rqen.reproduce.rows import EXTRAS, TABLES, list_added
 
 #: Ours, as tables call them.
 _TITLES = {"cmc@1": "R-1", "cmc@5": "R-5", "cmc@10": "R-10", "cmc@20": "R-20", "map": "mAP"}
@@ -43,10 +43,12 @@ class ReportLine:
 
 
 def widen_plan(plan: ReproducePlan) -> ReproducePlan:
-    """The plan with every row of its table, and of EXTRAS those that have a result: what a report
-    shows."""
+    """The plan with every row of its table, and of EXTRAS and added methods those that have a
+    result: what a report shows."""
     request, asked = plan.request, tuple(row.name for row in plan.rows)
-    others = (name for name in EXTRAS if name != "onnx" or request.onnx is not None)
+    others = (
+        name for name in (*EXTRAS, *list_added()) if name != "onnx" or request.onnx is not None
+    )
     names = tuple(dict.fromkeys((*TABLES[request.table], *asked, *others)))
     wide = make_plan(replace(request, methods=names))
     done = {item.row.name for item in wide.items if item.name in read_records(request.out, [item])}

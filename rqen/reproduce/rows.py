@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.rerank import RerankConfig
+from rqen.model.method import METHODS
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ TABLES = {
 EXTRAS = ("untrained", "onnx", "mean", "qan", "ru_alone", "rm_alone", "rl_alone")
 
 
+def list_added() -> list[str]:
+    """Methods without a row of their own: another package, or a file in the folder, adds them."""
+    return sorted(set(METHODS.names()) - {row.method for row in ROWS.values()} - ROWS.keys())
+
+
 def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row, ...]:
     """The rows that are asked for; `names` empty is the table's own, and the ONNX model where there
     is one.
@@ -90,9 +96,11 @@ def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row,
     Errors: LpwError for unknown names, and for rows that want what was not given.
     """
     plain = tuple(dict.fromkeys(name.replace("-", "_") for name in names))
+    added = {name: Row(name, name.replace("_", "-"), name) for name in list_added()}
+    known = {**added, **ROWS}
     for name in plain:
-        if name not in ROWS:
-            raise LpwError("option --method", name, ", ".join(ROWS), "choose one of them")
+        if name not in known:
+            raise LpwError("option --method", name, ", ".join(known), "choose one of them")
     if "onnx" in plain and not onnx:
         raise LpwError("option --method", "onnx without a model", "--onnx FILE", "name the model")
     if "rqen_pretrained" in plain and table != "table6":
@@ -102,4 +110,4 @@ def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row,
     chosen = plain or TABLES[table]
     if onnx and "onnx" not in chosen:
         chosen = ("onnx", *chosen)
-    return tuple(ROWS[name] for name in chosen)
+    return tuple(known[name] for name in chosen)

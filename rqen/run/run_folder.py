@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import atomic_write, atomic_write_text, describe_os_error
-from lpw_toolkit.networks.tensor_file import parse_tensors
+from lpw_toolkit.networks.tensor_file import encode_tensors, parse_tensors
 from rqen.run.seen_images import SEEN_DIGEST, write_seen
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
@@ -164,7 +163,8 @@ def _encode_state(state: TrainState, facts: dict[str, str]) -> bytes:
     tensors |= {_OPTIMISER + name: value for name, value in state.optimiser.items()}
     tensors |= {_BEST + name: value for name, value in state.best.items()}
     facts = {"iteration": str(state.iteration), "best_at": json.dumps(state.best_at), **facts}
-    return save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, facts)
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return encode_tensors(whole, facts)
 
 
 def complete_run(
@@ -285,6 +285,13 @@ def _check_state(tensors: dict[str, Tensor], iteration: int, best_at: Any) -> No
             raise ValueError(f"an unknown tensor {name[:80]!r}")
         if not name.startswith(_OPTIMISER) and not bool(value.isfinite().all()):
             raise ValueError(f"NaN or infinite values in {name[:80]!r}")
+
+
+def count_done(folder: Path) -> int:
+    """Steps up to the checkpoint of a run; 0 without one. Errors: MismatchError for a damaged
+    one."""
+    file = folder / CHECKPOINT
+    return read_state(file).iteration if is_file(file) else 0
 
 
 def flatten_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -15,7 +15,8 @@ from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.writing import TEMPORARY_SUFFIX, make_folder
+from lpw_toolkit.files.opening import exists, is_file
+from lpw_toolkit.files.writing import TEMPORARY_SUFFIX
 from rqen.data.samplers import Pool
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
@@ -153,14 +154,17 @@ def describe_job(
 
 
 def open_folder(job: TrainJob, facts: dict[str, Any]) -> dict[str, Any] | None:
-    """Makes the folder of a new run, or opens that of a run to resume: then returns its run.json.
+    """Opens the folder of a run to resume, and returns its run.json; None for a new run, whose
+    folder is not there yet.
 
     Errors: LpwError for a folder that holds something else, a run of other settings (they are
     listed), or a run that is not to be resumed.
     """
-    out = make_folder(job.out)
-    if not (out / run_folder.RUN).is_file():
-        if any(not entry.name.endswith(TEMPORARY_SUFFIX) for entry in list_folder(out)):
+    out = job.out
+    if not is_file(out / run_folder.RUN):
+        if exists(out) and any(
+            not entry.name.endswith(TEMPORARY_SUFFIX) for entry in list_folder(out)
+        ):
             raise LpwError(
                 out, "a folder with other things", "a new or empty folder", "choose another --out"
             )

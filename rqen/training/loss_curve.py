@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from lpw_toolkit.files.home import settle_library
 from lpw_toolkit.files.writing import atomic_write
 
 _OTHER = ("iteration", "lr", "images_per_s", "wait")
@@ -16,6 +17,7 @@ def draw_log(rows: list[dict[str, Any]], out: Path) -> None:
 
     Errors: OSError.
     """
+    settle_library("MPLCONFIGDIR", "matplotlib")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")

@@ -2,8 +2,11 @@
 
 from torch import Tensor
 
+from lpw_toolkit.errors import LpwError
 from rqen.loss import LOSSES, NO_DISTANCE_LOSS, Gather, LossRecipe
+from rqen.model.method import MethodSpec
 from rqen.model.network import Output
+from rqen.recipe import Recipe
 
 
 def compute_loss(
@@ -18,3 +21,28 @@ def compute_loss(
         terms |= LOSSES.load(recipe.triplet).measure_loss(output, person, recipe, gather)
     first, *others = [term.weight * term.value for term in terms.values()]
     return sum(others, start=first), {name: term.value.detach() for name, term in terms.items()}
+
+
+def refuse_batch(recipe: Recipe, spec: MethodSpec, n_persons: int, n_processes: int) -> None:
+    """Refuses, before anything is read, batches from which the method cannot learn.
+
+    Args:
+        n_persons: persons that train.
+        n_processes: processes that share a batch.
+
+    Errors: LpwError that names the setting.
+    """
+    data, loss = recipe.data, recipe.loss
+    n_sets = {
+        "sets": min(data.n_persons, n_persons) * data.n_sets // n_processes,
+        "triplets": 3 * data.n_triplets,
+        "frames": data.n_frames,
+    }[data.batch]
+    if n_sets < 2 and spec.heads != "frame":
+        names = "data.n_frames" if data.batch == "frames" else "data.n_persons, data.n_sets"
+        got = f"{n_sets} in the batch of a process"
+        raise LpwError(names, got, "2 or more, for batch normalisation", "raise one of them")
+    if loss.triplet != NO_DISTANCE_LOSS:
+        refuse = getattr(LOSSES.load(loss.triplet), "refuse_data", None)
+        if refuse is not None:
+            refuse(data)

@@ -8,12 +8,13 @@ kind of processor. The test split is never looked at: the last iteration counts,
 persons held out of training (validation.py).
 """
 
+import copy
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,22 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.estimate import Announce, Estimate
+from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.progress import show_progress
 from rqen.data.augment import Augmentation
 from rqen.data.batches import Batch, Batches, Shard, open_loader
-from rqen.data.samplers import Pool, make_pool
+from rqen.data.samplers import make_pool
 from rqen.inference.embed import SetEmbedOptions
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import fill_colour, normalise
 from rqen.recipe import TrainRecipe
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
-from rqen.run.speed_trial import Mode, choose_mode, list_modes
+from rqen.run.speed_trial import Mode, choose_mode, list_modes, wait_for
 from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
+from rqen.training.forecast import estimate_training
 from rqen.training.job import (
     TrainJob,
     build_network,
@@ -45,7 +49,7 @@ from rqen.training.job import (
     open_folder,
 )
 from rqen.training.loss_curve import draw_log
-from rqen.training.objective import compute_loss
+from rqen.training.objective import compute_loss, refuse_batch
 from rqen.training.optimiser import (
     freeze_statistics,
     make_optimiser,
@@ -60,8 +64,11 @@ from rqen.training.validation import Best, name_persons, split_pool, validate
 _LOG_EVERY = 20
 
 
-def train(job: TrainJob, team: ProcessGroup) -> Path:
+def train(job: TrainJob, team: ProcessGroup, announce: Announce | None = None) -> Path:
     """Trains, or resumes training; returns the folder of the run.
+
+    Args:
+        announce: gets an estimate from a few steps of a copy, before anything is written.
 
     Errors: LpwError for a job that cannot be done or a loss that is not finite, CorruptCropError
     naming an image, MismatchError for a damaged checkpoint. Whatever ends it, the last checkpoint
@@ -72,14 +79,9 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
         require_tensorboard()
     if team.device.type == "cpu":
         keep_freed_memory()
-    index = open_index(job.data)
-    pool, held_out = split_pool(
-        index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train
-    )
-    torch.manual_seed(recipe.train.seed)
-    network = build_network(job, pool.n_persons).to(team.device)
-    facts = describe_job(job, index, pool, network, name_persons(index, held_out))
-    said = _agree_on_run(job, facts, team, network, index, pool)
+    start = _prepare(job, team)
+    index, network, held_out = start.index, start.network, start.held_out
+    said = _agree_on_run(job, team, start, announce)
     mode, digest = Mode(**said["mode"]), str(said["digest"])
     mode = replace(
         mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team)
@@ -89,10 +91,11 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
     runner = Runner(job, team, network, optimiser, mode)
     done, rows = runner.restore(digest)
     n, throughput = recipe.train.iterations, Throughput()
-    with show_progress("train", n, "steps", done) as progress, hold_signals() as signals:
-        batches = open_loader(
-            _make_batches(job, index, pool, network, team.share), done, n, job.n_workers
-        )
+    with (
+        show_progress("train", n, "steps", done) as progress,
+        hold_signals() as signals,
+        closing(open_loader(start.batches, done, n, job.n_workers)) as batches,
+    ):
         for iteration, batch in enumerate(throughput.watch(batches), done + 1):
             parts = runner.step(batch, iteration - 1)
             progress.note(
@@ -111,9 +114,44 @@ def train(job: TrainJob, team: ProcessGroup) -> Path:
             if signals:
                 return job.out
     if team.leads and not (job.out / run_folder.MODEL).is_file():
-        runner.finish(n, rows, list_seen(job, index, np.concatenate([pool.rows, held_out])))
+        runner.finish(n, rows, list_seen(job, index, np.concatenate([start.pool.rows, held_out])))
     team.wait()
     return job.out
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with, before its first step.
+
+    Attributes:
+        index: the dataset, opened.
+        held_out: rows of the tracklets that validate.
+        network: with the weights that it starts from, on its device.
+        batches: of this process.
+        facts: of the job, as run.json holds them.
+    """
+
+    index: TrackletIndex
+    held_out: NDArray[np.int64]
+    network: SetNetwork
+    batches: Batches
+    facts: dict[str, Any]
+
+
+def _prepare(job: TrainJob, team: ProcessGroup) -> Start:
+    recipe = job.recipe
+    index = open_index(job.data)
+    pool, held_out = split_pool(
+        index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train
+    )
+    refuse_batch(recipe, recipe.specify(job.method), pool.n_persons, team.share.n)
+    torch.manual_seed(recipe.train.seed)
+    network = build_network(job, pool.n_persons).to(team.device)
+    facts = describe_job(job, index, pool, network, name_persons(index, held_out))
+    colour = fill_colour(network.backbone.pixels)
+    augmentation = Augmentation(recipe.data.flip, recipe.data.crop, recipe.data.erase, colour)
+    batches = Batches(index, pool, recipe.data, augmentation, recipe.train.seed, team.share)
+    return Start(index, held_out, network, batches, facts)
 
 
 def is_due(iteration: int, every: int, *, end: bool) -> bool:
@@ -249,41 +287,73 @@ class Runner:
 
 
 def _agree_on_run(
-    job: TrainJob,
-    facts: dict[str, Any],
-    team: ProcessGroup,
-    network: SetNetwork,
-    index: TrackletIndex,
-    pool: Pool,
+    job: TrainJob, team: ProcessGroup, start: Start, announce: Announce | None
 ) -> dict[str, Any]:
     """run.json: as recorded when the run resumes, else with the mode that a trial chose, written by
     the leading process."""
     if team.leads:
-        before = open_folder(job, facts)
+        before = open_folder(job, start.facts)
+        mode = Mode(**before["mode"]) if before else _choose(job, team, start)
+        if announce is not None:
+            announce(_estimate(job, team, start, mode))
         if before is None:
-            facts = {**facts, "mode": vars(_choose(job, team, network, index, pool))}
-            run_folder.write_run(job.out, facts)
+            make_folder(job.out)
+            run_folder.write_run(job.out, {**start.facts, "mode": vars(mode)})
     team.wait()
     return run_folder.read_run(job.out)
 
 
-def _choose(
-    job: TrainJob, team: ProcessGroup, network: SetNetwork, index: TrackletIndex, pool: Pool
-) -> Mode:
+def forecast(job: TrainJob, team: ProcessGroup, mode: Mode | None = None) -> tuple[Estimate, Mode]:
+    """What a training will cost, and the mode that it was tried in; nothing is written.
+
+    Args:
+        mode: None is chosen by a trial, as the training does.
+
+    Errors: LpwError for a job that cannot be done.
+    """
+    start = _prepare(job, team)
+    mode = mode or _choose(job, team, start)
+    return _estimate(job, team, start, mode), mode
+
+
+def _choose(job: TrainJob, team: ProcessGroup, start: Start) -> Mode:
     modes = list_modes(job.recipe.train, can_record=_can_record(job.recipe.train, team))
     if len(modes) == 1:
         return modes[0]
-    batch = _make_batches(job, index, pool, network, team.share)[0]
-    job = replace(
-        job, recipe=replace(job.recipe, train=replace(job.recipe.train, compile=False))
-    )  # it takes minutes
+    batch = start.batches[0]
 
     def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], None]:
-        alone = ProcessGroup(Shard(), team.device)
-        runner = Runner(job, alone, trial, torch.optim.SGD(trial.parameters(), lr=0.0), mode)
+        runner = _try_alone(job, team, trial, mode)
         return lambda: runner._measure(batch)[0].backward()
 
-    return choose_mode(modes, network, make_step)
+    return choose_mode(modes, start.network, make_step)
+
+
+def _try_alone(job: TrainJob, team: ProcessGroup, trial: SetNetwork, mode: Mode) -> Runner:
+    """Runs a copy of the network for a trial, in this process alone."""
+    recipe = replace(job.recipe.train, compile=False)  # it takes minutes
+    job = replace(job, recipe=replace(job.recipe, train=recipe))
+    alone = ProcessGroup(Shard(), team.device)
+    return Runner(job, alone, trial, torch.optim.SGD(trial.parameters(), lr=0.0), mode)
+
+
+def _estimate(job: TrainJob, team: ProcessGroup, start: Start, mode: Mode) -> Estimate:
+    """What the steps that are left will cost, from a few on a copy; the run's random numbers stay
+    as they are."""
+    mode = replace(mode, cuda_graph=False)
+    trial = mode.prepare(copy.deepcopy(start.network))
+    runner = _try_alone(job, team, trial, mode)
+    done = run_folder.count_done(job.out)
+    batch = start.batches[done]
+    n_held_out = int(np.diff(start.index.starts)[start.held_out].sum())
+
+    def step() -> None:
+        with torch.random.fork_rng():
+            runner._measure(batch)[0].backward()
+            runner.optimiser.step()
+            wait_for(team.device)
+
+    return estimate_training(job, trial, lambda: start.batches[done], step, done, n_held_out)
 
 
 def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
@@ -300,16 +370,6 @@ def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
             "train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto"
         )
     return can
-
-
-def _make_batches(
-    job: TrainJob, index: TrackletIndex, pool: Pool, network: SetNetwork, share: Shard
-) -> Batches:
-    data = job.recipe.data
-    augmentation = Augmentation(
-        data.flip, data.crop, data.erase, fill_colour(network.backbone.pixels)
-    )
-    return Batches(index, pool, data, augmentation, job.recipe.train.seed, share)
 
 
 @contextmanager

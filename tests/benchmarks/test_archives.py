@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from contextlib import closing
 from dataclasses import replace
@@ -24,6 +23,7 @@ from hostile_archives import (
     write_ordinary,
     zip_cases,
 )
+from moments import give_up_on_a_hang
 
 from lpw_toolkit.benchmarks.archives.archive import Limits, find_prefix, open_tree
 from lpw_toolkit.benchmarks.archives.names import sort_key, sort_paths
@@ -186,12 +186,10 @@ class TestHostile:
         inner = tmp_path / "a" / "b"
         inner.mkdir(parents=True)
         (inner / case).write_bytes(CASES[case])
-        start = time.monotonic()
-        with pytest.raises(LpwError) as caught:
+        with pytest.raises(LpwError) as caught, give_up_on_a_hang():
             read_all(inner / case)
         line = str(caught.value)
         assert "\n" not in line and line.isprintable() and "expected" in line and len(line) < 500
-        assert time.monotonic() - start < 5
         assert scan_tree(tmp_path).files == [f"a/b/{case}"]  # nothing was written anywhere
 
     @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import tiny_benchmark
 from click.testing import CliRunner
 from fakes import write_fake
 from hostile_archives import write_ordinary
-from moments import kill_after, resume_with, start_and_stop
+from moments import PATIENCE_S, kill_after, resume_with, start_and_stop
 from tiny_benchmark import Tiny, digest_tree, import_tiny, write_tiny
 
 from lpw_toolkit.benchmarks.image_copier import measure_image
@@ -579,7 +579,7 @@ def run_tiny(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from javascript_tools import find_tool
+from moments import PATIENCE_S
 
 import lpw_toolkit
 from lpw_toolkit.review_page.server import STATIC
@@ -26,7 +27,7 @@ def run_tool(name: str, *words: str) -> None:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

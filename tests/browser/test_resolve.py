@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from javascript_tools import find_tool
+from moments import PATIENCE_S
 
 import lpw_toolkit
 from lpw_toolkit.cleaning.log.decisions import VERSION, Decision
@@ -84,7 +85,7 @@ def resolve_on_page(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr

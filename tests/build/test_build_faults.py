@@ -7,14 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 from build_tools import street, undisturbed  # noqa: F401 (fixtures)
-from moments import kill_after, resume_with, start_and_stop
+from moments import PATIENCE_S, kill_after, resume_with, start_and_stop
 from street import build_arguments, build_config, digest_tree, run_lpw
 
+from lpw_toolkit.build import assembly, build, crop_stage
 from lpw_toolkit.build.build import build_tracklets
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import open_dataset
@@ -100,6 +102,48 @@ def test_a_disk_that_is_really_full(street, tmp_path):
         assert check_dataset(small / "out").problems == []
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+@pytest.mark.parametrize("point", ["mkdir:1", "mkdir:3", "mkdir:6", "mkdir:12"])
+def test_a_disk_without_room_for_a_folder_is_no_fault_of_a_video(
+    point, street, undisturbed, tmp_path
+):
+    out = tmp_path / "out"
+    done = run_lpw(*build_arguments(street, out), env={"LPW_FAULT": f"{point}:ENOSPC"})
+    assert done.returncode == 2, done.stderr
+    assert "no space left" in done.stderr and "free some space" in done.stderr
+    assert not (out / "dataset.json").exists()
+    check_resumes(street, out, undisturbed)
+
+
+def test_crops_that_fail_end_the_build_before_the_next_video_is_detected(
+    street, tmp_path, monkeypatch
+):
+    failed, detected = threading.Event(), []
+    write, detect = assembly.DatasetBuilder._write, build.detect_video
+
+    def spoil(*_):
+        raise ZeroDivisionError("a bug of ours")
+
+    def write_and_say(self, writer):
+        try:
+            return write(self, writer)
+        finally:
+            failed.set()
+
+    def detect_after(source, *rest):
+        if detected:
+            assert failed.wait(PATIENCE_S)
+        detected.append(source.video_id)
+        return detect(source, *rest)
+
+    monkeypatch.setattr(crop_stage.CropWriter, "write_crop", spoil)
+    monkeypatch.setattr(assembly.DatasetBuilder, "_write", write_and_say)
+    monkeypatch.setattr(build, "detect_video", detect_after)
+    with pytest.raises(ZeroDivisionError):
+        build_tracklets(build_config(street, tmp_path / "out"))
+    assert len(detected) == 2, "the second video shows the failure, the others are not begun"
+    assert not (tmp_path / "out" / "dataset.json").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

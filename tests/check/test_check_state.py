@@ -14,6 +14,7 @@ import pytest
 from check_tools import aged, find, pristine, put, rewrite, root, row_of, rules  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moments import PATIENCE_S
 from PIL import Image
 
 from lpw_toolkit.check import images as check_images
@@ -140,8 +141,8 @@ class TestState:
         )
         child = subprocess.run(
             [sys.executable, "-c", code, str(aged)],
-            env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True, timeout=300,
-            check=False,
+            env={**os.environ, "LPW_FAULT": f"any:{number}"}, capture_output=True,
+            timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         assert child.returncode == -signal.SIGKILL
         report = check_dataset(aged)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,24 +15,16 @@ from tour import make_tour
 from lpw_toolkit.errors import install_hint
 
 
-def test_help_starts_in_a_third_of_a_second():
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "lpw_cli", "--help"], check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.3
-
-
-def test_help_imports_no_heavy_package():
+def test_help_imports_little_and_no_heavy_package():
     code = (
         "import sys; sys.argv = ['lpw', '--help']\nfrom lpw_cli.main import run\ntry: "
-        "run()\nfinally: print(*sys.modules)"
+        "run()\nfinally: print(*sys.modules, file=sys.stderr)"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True
-    ).stdout.split()
+    ).stderr.split()
     assert not {"numpy", "pyarrow", "torch", "cv2", "av", "ultralytics"} & set(loaded)
+    assert len(loaded) < 250, "135 with Python's own: 0.1 s (tests/bench/bench_house.py)"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -19,6 +19,7 @@ from hostile_archives import write_ordinary
 from make_dataset import make_dataset
 from make_reid import make_reid, rewrite
 from metric_rows import metrics
+from moments import PATIENCE_S
 from sealing import write_manifest
 from show_tools import rename_tracklets
 from tiny_benchmark import import_tiny, write_tiny
@@ -562,7 +563,7 @@ def run_lpw(*words: str, cwd: Path, **changes: str) -> subprocess.CompletedProce
         cwd=cwd,
         env=env,
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 
@@ -653,7 +654,11 @@ class TestCommands:
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
         run = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, timeout=60
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            timeout=PATIENCE_S,
         )
         printed = run.stderr.decode()
         assert is_safe(printed), printed

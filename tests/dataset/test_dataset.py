@@ -2,6 +2,7 @@
 manifest."""
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -82,7 +83,24 @@ class TestOpen:
         assert caught.value.exit_code == 3
         assert "\n" not in str(caught.value)
 
-    @pytest.mark.parametrize("version", [0, 2, "1", None])
+    @pytest.mark.parametrize(
+        ("tool", "need"),
+        [
+            ("lpw-toolkit 0.9.1", 'pip install --upgrade "lpw-toolkit>=0.9.1"'),
+            ("evil\n; rm", 'pip install --upgrade "lpw-toolkit"'),
+            (None, 'written by a later lpw.*pip install --upgrade "lpw-toolkit"'),
+        ],
+    )
+    def test_a_newer_format_names_the_version_that_is_needed(
+        self, tmp_path: Path, tool: str | None, need: str
+    ) -> None:
+        text = json.dumps({"format_version": 2, "tool": tool, "tables": ["of another kind"]})
+        (tmp_path / "dataset.json").write_text(text)
+        with pytest.raises(MismatchError, match=f"format version 2, written by .*{need}") as caught:
+            open_dataset(tmp_path)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("version", [0, "1", None])
     def test_another_version(self, dataset: Dataset, version: object) -> None:
         facts = dataset.manifest | {"format_version": version}
         write_manifest(dataset.root, facts)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moments import PATIENCE_S
 from PIL import Image
 from tiny_benchmark import import_tiny, write_tiny
 
@@ -183,7 +184,7 @@ def run_limited(
     command = [sys.executable, "-c", code, *map(str, arguments)]
     told = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **environment}
     run = subprocess.run(
-        command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert "Traceback" not in run.stderr
     return run

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moments import PATIENCE_S
 
 from lpw_toolkit.dataset import tables
 from lpw_toolkit.dataset.schema import DETECTIONS, FRAMES, SCHEMAS, TIMELINE, TRACKLETS
@@ -325,7 +326,7 @@ def read_in_child(file: Path, name: str) -> tuple[str, int]:
         [sys.executable, "-c", MEASURE, str(file), name],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
     outcome, peak = child.stdout.split()

@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from lpw_cli.main import COMMANDS, main
+from moments import PATIENCE_S
 from pages import ROOT, find_blocks, find_commands, list_pages
 from street import OPTIONS, run_lpw
 from tour import make_tour
@@ -106,7 +107,9 @@ def test_commands_and_python_examples_run_as_written(page, tour, tmp_path, monke
         return
     script = folder / "examples.py"
     script.write_text("\n".join(blocks))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from moments import PATIENCE_S
 from pages import DOCS, ROOT, find_blocks
 
 from lpw_toolkit.dataset import schema
@@ -17,7 +18,9 @@ def run_python(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """A Python process in the project's folder."""
     command = [sys.executable, *map(str, arguments)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S
+    )
 
 
 def test_generated_pages_are_up_to_date():

@@ -354,6 +354,23 @@ class TestModels:
             EmbedOptions(**options)
 
 
+class TestEstimate:
+    def test_a_trial_leaves_no_trace_and_a_dry_run_writes_nothing(self, made, network, tmp_path):
+        told, settings = [], EmbedOptions()
+        for name, announce in (("with", told.append), ("without", None)):
+            embedder = open_embedder(network, settings)
+            embed_dataset(open_index(made), embedder, tmp_path / name, settings, announce)
+        assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()
+        index = open_index(made)
+        assert [told[0].n_files, told[0].n_bytes] == [1, 4 * embedder.dimension * len(index)]
+        out = tmp_path / "dry.parquet"
+        words = ["--onnx", str(network), str(made), "--out", str(out), "--dry-run", "--json"]
+        done = CliRunner().invoke(command, words)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["n_bytes"] == told[0].n_bytes
+        assert not out.exists()
+
+
 class TestCommand:
     def test_from_the_command_line(self, made: Path, network: Path, tmp_path: Path) -> None:
         out = tmp_path / "e.parquet"

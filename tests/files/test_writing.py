@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from moments import PATIENCE_S
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import faults, writing
@@ -42,8 +43,8 @@ def run_child(path: Path, call: str, **environment: str) -> "subprocess.Complete
     )
     return subprocess.run(
         [sys.executable, "-c", code, str(path)],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60,
-        check=False,
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
+        timeout=PATIENCE_S, check=False,
     )  # fmt: skip
 
 

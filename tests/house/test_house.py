@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from moments import PATIENCE_S
 from source_lines import ROOT, iter_functions
 
 PACKAGES = ("lpw_toolkit", "rqen", "cli", "manifests")
@@ -539,7 +540,7 @@ def test_linters(command: list[str], tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

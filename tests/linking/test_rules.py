@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moments import PATIENCE_S
 
 from lpw_toolkit.dataset.mot_text import make_detections
 from lpw_toolkit.errors import LpwError
@@ -126,7 +127,7 @@ def test_a_setting_of_a_rule_is_an_option(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stderr
         counts.append(json.loads(done.stdout)["tracks"])

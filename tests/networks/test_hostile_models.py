@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moments import PATIENCE_S
 from tiny_models import field, ints, make_yolox, model, node, port, tensor
 
 from lpw_toolkit.detection.detector import DetectorOptions, open_detector
@@ -204,7 +205,7 @@ def test_a_model_that_grows_is_stopped_in_its_own_process(
     command = [sys.executable, "-c", MEASURED, str(tmp_path / "big.onnx"), runtime]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=100, check=True
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=True
     )
     told, own_mb, child_mb = ended.stdout.splitlines()
     assert "--limit model_bytes=N raises it" in told

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from moments import PATIENCE_S
 
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.networks.pickle_walk import RefusedPickleError, follow_pickle
@@ -247,7 +248,7 @@ class TestTorch:
         command = [sys.executable, "-c", code, str(tmp_path)]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         ended = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=100, check=True
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=True
         )
         assert len(ended.stdout.splitlines()) == len(HOSTILE) + 1
 

@@ -2,7 +2,6 @@
 and packs."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from lpw_cli.main import main
 from make_reid import make_reid
+from moments import give_up_on_a_hang
 from sealing import seal_tables, write_manifest
 
 from lpw_toolkit.check import images
@@ -181,10 +181,9 @@ class TestTables:
         table = make_table(columns, TRACKLETS)
         write_table(root / "tracklets.parquet", table, TRACKLETS)
         seal_tables(root, "tracklets.parquet")
-        begin = time.perf_counter()
-        cameras = describe(open_dataset(root))["cameras"]
-        problems = list(check_tracklets(table))
-        assert time.perf_counter() - begin < 5
+        with give_up_on_a_hang():
+            cameras = describe(open_dataset(root))["cameras"]
+            problems = list(check_tracklets(table))
         assert len(cameras) == MANY // 10
         assert cameras[1] == {
             "camera_id": "00001", "scene_id": "000010", "n_tracklets": 10, "n_images": 10,

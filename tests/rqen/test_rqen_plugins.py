@@ -11,6 +11,7 @@ from lpw_toolkit.errors import LpwError
 from rqen.loss import LOSSES
 from rqen.model.method import METHODS
 from rqen.recipe import read_recipe
+from rqen.reproduce.rows import choose_rows, list_added
 from rqen.training.train import train
 
 LOSS = """
@@ -51,6 +52,20 @@ def test_a_method_is_added_and_trains(tmp_path, monkeypatch, way):
     run = train(job, ALONE)
     assert json.loads((run / "run.json").read_text())["method"] == "legs-only"
     assert (run / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("way", ["file", "entry point"])
+def test_an_added_method_gets_a_row_of_the_paper_s_tables(tmp_path, monkeypatch, way):
+    add_plugin(METHODS, way, "legs_only", METHOD, tmp_path, monkeypatch)
+    (row,) = choose_rows("table2", ("legs-only",), onnx=False)
+    assert (row.name, row.label, row.run) == ("legs_only", "legs-only", "legs_only")
+    assert "legs_only" in list_added()
+    with pytest.raises(LpwError, match="legs_only"):
+        choose_rows("table2", ("legs",), onnx=False)
+
+
+def test_our_own_methods_all_have_rows():
+    assert list_added() == []
 
 
 def test_an_unknown_loss_is_refused_with_the_names_of_all():

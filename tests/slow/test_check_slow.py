@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from make_dataset import make_dataset
+from moments import PATIENCE_S
 
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.dataset import close_dataset
@@ -123,7 +124,7 @@ def test_200_000_rows_take_seconds_and_little_memory(tmp_path: Path) -> None:
         [sys.executable, "-c", MEASURE, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=True,
     )
     n_problems, n_rows, cpu_s, peak_kib = (float(part) for part in child.stdout.split())

@@ -37,7 +37,7 @@ from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError, check_range
 from lpw_toolkit.files.opening import is_file
-from lpw_toolkit.files.writing import describe_os_error, make_folder
+from lpw_toolkit.files.writing import describe_os_error, make_folder, refuse_unwritable
 
 #: Where the tables lie unless measured otherwise, below the dataset: beside its tables, which never
 #: change.
@@ -86,6 +86,7 @@ def suggest(
     CorruptCropError for an image that is not the index's.
     """
     options, out = options or SuggestOptions(), out or root / FOLDER
+    refuse_unwritable(out)
     index = open_index(root)
     if not len(index):
         raise LpwError(root, "no tracklets", "a dataset with tracklets", "build one first")

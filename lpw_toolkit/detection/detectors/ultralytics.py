@@ -29,14 +29,13 @@ from lpw_toolkit.detection.yolo import (
     torch_function,
 )
 from lpw_toolkit.errors import LpwError, install_hint
-from lpw_toolkit.files.writing import make_folder
+from lpw_toolkit.files.home import settle_library
 from lpw_toolkit.networks import runtimes
 from lpw_toolkit.networks.model_trial import try_model
 from lpw_toolkit.networks.torch_file import check_torch
 from lpw_toolkit.networks.weights import (
     WeightsFile,
     WeightsKind,
-    cache_folder,
     find_weights,
     read_weights,
 )
@@ -238,8 +237,8 @@ def import_safely() -> None:
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_VERBOSE"] = "false"
     os.environ["ULTRALYTICS_SKIP_REQUIREMENTS_CHECKS"] = "true"
-    if "YOLO_CONFIG_DIR" not in os.environ:
-        os.environ["YOLO_CONFIG_DIR"] = str(make_folder(cache_folder() / "ultralytics"))
+    settle_library("YOLO_CONFIG_DIR", "ultralytics", always=True)
+    settle_library("MPLCONFIGDIR", "matplotlib")  # which ultralytics imports
     threads = os.environ.get("OMP_NUM_THREADS")
     try:
         import torch

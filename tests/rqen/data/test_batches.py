@@ -1,8 +1,10 @@
 """Batches of a training run: the same whatever the workers and wherever it starts; shares of
 several processes."""
 
+import multiprocessing
 import os
 import signal
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -160,3 +162,32 @@ def test_a_process_that_was_ended_is_told(index):
 
     with pytest.raises(LpwError, match="--workers"):
         list(iter_ahead(Deadly(), 1))
+
+
+class TestEndingEarly:
+    """Whoever stops before the last item leaves no process behind."""
+
+    class Squares(torch.utils.data.Dataset):
+        def __len__(self):
+            return 50
+
+        def __getitem__(self, place):
+            if place == 7:
+                raise ZeroDivisionError("item seven")
+            return place**2
+
+    def test_closing_ends_the_processes_although_an_error_holds_the_loader(self):
+        items = iter_ahead(self.Squares(), 2)
+        with pytest.raises(KeyError) as held, closing(items):
+            for item in items:
+                if item == 4:
+                    raise KeyError("the step that failed")
+        assert held.value.__traceback__ is not None
+        assert multiprocessing.active_children() == []
+
+    @pytest.mark.parametrize("n_workers", [0, 2])
+    def test_an_unexpected_error_of_an_item_ends_them_too(self, n_workers):
+        items = iter_ahead(self.Squares(), n_workers)
+        with pytest.raises(ZeroDivisionError, match="item seven"):
+            list(items)
+        assert multiprocessing.active_children() == []

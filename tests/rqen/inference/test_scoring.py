@@ -8,13 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from clocks import Clock
 from make_reid import make_reid
 from tiny_runs import OPTIONS, describe, evaluate_run, make_run, read_scores
 
 from lpw_toolkit.dataset import tables
+from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.errors import LpwError, MismatchError
+from rqen.inference.embed import estimate_embedding
 from rqen.inference.run_vectors import (
     RunVectors,
     ScoringOptions,
@@ -22,6 +25,7 @@ from rqen.inference.run_vectors import (
     embed_run,
     make_embeddings,
     name_regions,
+    open_run,
     shorten_regions,
     write_quality,
 )
@@ -245,3 +249,30 @@ class TestBadRuns:
         for n_workers in (0, 1):
             with pytest.raises(MismatchError, match=r"scen1/view2/000001/2\.jpg"):
                 embed_run(run, dataset.root, ScoringOptions(n_workers=n_workers))
+
+
+class TestEstimate:
+    def test_seconds_follow_from_a_batch_and_bytes_from_the_vectors(self, run, dataset):
+        clock = Clock()
+        opened = open_run(run, OPTIONS)
+
+        def slow(images):
+            clock.pass_s(0.5)
+            return normal(images)
+
+        normal = opened.network.describe_frames
+        opened.network.describe_frames = slow
+        index = open_index(dataset.root)
+        found = estimate_embedding(
+            opened.network, index, np.arange(len(index)), opened.embed, clock=clock
+        )
+        n_images = dataset.frames.num_rows
+        assert found.seconds == pytest.approx(0.5 * n_images / OPTIONS.batch)
+        assert found.n_files == 1
+        assert found.basis == f"a trial of 7 images, {n_images} in all"
+
+    def test_a_trial_changes_no_vector(self, run, dataset, found):
+        told = []
+        again = embed_run(run, dataset.root, OPTIONS, announce=told.append)
+        assert np.array_equal(again.vectors, found.vectors)
+        assert told[0].n_bytes == found.vectors.nbytes

@@ -27,6 +27,7 @@ from rqen.data.batches import Shard
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce import work
 from rqen.reproduce.aggregate_results import summarise_rows
+from rqen.reproduce.forecast import forecast_plan
 from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, make_plan
 from rqen.reproduce.record import read_records
 from rqen.reproduce.work import WorkOptions, run_plan
@@ -551,3 +552,30 @@ class TestFaults:
         result = call("table1", "--data", str(data), "--seeds", "0")
         assert result.exit_code == 2
         assert "--seeds does not go with TABLE table1" in result.output
+
+
+class TestForecast:
+    def test_missing_rows_are_listed_and_a_training_counts_once(self, data, tmp_path):
+        plan = ask(data, tmp_path / "out", methods=("untrained", "rqen", "ru"))
+        found = forecast_plan(plan, ALONE, n_workers=0, download=False)
+        assert [row.label for row in found.rows] == [item.row.label for item in plan.items]
+        assert all(row.seconds > 0 for row in found.rows)
+        assert found.total.seconds == pytest.approx(sum(row.seconds for row in found.rows))
+        assert found.total.n_files == 3 + 2 * 6
+        assert found.total.basis.endswith("2 trainings, 3 rows")
+        assert not (tmp_path / "out").exists()
+
+    def test_finished_rows_cost_nothing(self, done):
+        found = forecast_plan(done, ALONE, n_workers=0, download=False)
+        assert found.rows == ()
+        assert found.total.seconds == 0
+
+    def test_a_dry_run_prints_the_plan_and_writes_nothing(self, data, tmp_path):
+        result = call(
+            *words("table2", data, tmp_path / "out", "--method", "rqen"), "--dry-run", "--json"
+        )
+        assert result.exit_code == 0, result.output
+        plan = json.loads(result.stdout)
+        assert [row["split"] for row in plan["rows"]] == [0]
+        assert plan["work"] == "reproduce"
+        assert list(tmp_path.iterdir()) == []

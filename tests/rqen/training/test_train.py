@@ -96,6 +96,11 @@ class TestRun:
     def test_the_same_job_gives_the_same_weights(self, data, finished, tmp_path):
         assert differ(finished, training.train(job(data, tmp_path / "again"), ALONE)) == 0
 
+    def test_two_runs_of_one_job_are_the_same_files(self, data, finished, tmp_path):
+        again = training.train(job(data, tmp_path / "again"), ALONE)
+        for name in (run_folder.RUN, run_folder.MODEL, run_folder.CHECKPOINT):
+            assert (again / name).read_bytes() == (finished / name).read_bytes(), name
+
     def test_a_run_that_stops_goes_on_to_the_bit(self, data, finished, tmp_path, monkeypatch):
         class StopError(Exception):
             pass
