@@ -20,6 +20,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.listing import natural_key
 from lpw_toolkit.names import format_csv
+from lpw_toolkit.splits.roles import WITHIN
 
 Ints = NDArray[np.int64]
 DISTRACTOR, JUNK, UNNAMED = 0, -1, -2
@@ -75,6 +76,12 @@ def read_roles(dataset: Dataset, split: int | None) -> Roles | None:
         if len(trials) > 1
         else []
     )
+    said = dataset.manifest.get("splits")
+    if isinstance(said, dict) and said.get("protocol") == WITHIN:
+        lines.append(
+            "splits: they are for a test within one camera; tools that leave out the query's own "
+            "camera find no right answer"
+        )
     return Roles(trials[chosen].train, trials[chosen].query, trials[chosen].gallery, lines)
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ def divide(people: People, config: SplitConfig, rule: Rule) -> Division:
         return _divide_by_scene(people, rule)
     if config.by == "time":
         return _divide_by_time(people, config)
-    if config.by == "list":
-        return _divide_by_list(people, config)
+    if config.persons is not None:
+        return _divide_by_list(people, config.persons)
     return _divide_by_seed(people, config, rule)
 
 
@@ -134,14 +135,15 @@ def _divide_by_time(people: People, config: SplitConfig) -> Division:
     then on is tested. Who was seen on both sides is in neither, so that no image of the training
     is younger than one of the test."""
     first_s, last_s = _read_scene_times(people)
-    scenes = [str(s) for s in people.tracklets["scene_id"].to_pylist()]
+    scenes = [str(s or "") for s in people.tracklets["scene_id"].to_pylist()]
     seen = people.gather(dict(enumerate(scenes)))
     starts = people.gather(dict(enumerate(first_s.tolist())))
     cuts = {}
     for scene in sorted(set(scenes), key=natural_key):
         came = sorted(min(starts[p]) for p, found in seen.items() if scene in found)
         if came:
-            cuts[scene] = came[min(int((1 - config.test_frac) * len(came)), len(came) - 1)]
+            n_tested = share_out({(): len(came)}, config.test_frac)[()]
+            cuts[scene] = came[-max(n_tested, 1)]
     sides = np.array(
         [
             0 if last_s[r] < cuts.get(scenes[r], np.inf) else 1 if first_s[r] >= cuts[scenes[r]]
@@ -161,9 +163,7 @@ def _divide_by_time(people: People, config: SplitConfig) -> Division:
         if both
         else []
     )
-    how = "by time: " + ", ".join(
-        f"{scene if scene != 'None' else 'all'} at {cut:.3f} s" for scene, cut in cuts.items()
-    )
+    how = "by time: " + ", ".join(f"{scene or 'all'} at {cut:.3f} s" for scene, cut in cuts.items())
     others = people.others[sides[people.others] == 1]
     return Division([Halves(train, test)], [others], how, notes)
 
@@ -172,7 +172,8 @@ def _read_scene_times(people: People) -> "tuple[np.ndarray[Any, Any], np.ndarray
     """First and last time (N,) of each tracklet on the clock of its scene; videos without one are
     taken to start together.
 
-    Errors: LpwError for unknown times, and for a camera with several videos whose order is unknown.
+    Errors: LpwError for unknown times, a camera with several videos whose order is unknown, and a
+    scene in which only some videos have a clock.
     """
     times = people.labels.times
     if times is None or not np.isfinite(times.first_s).all():
@@ -185,18 +186,23 @@ def _read_scene_times(people: People) -> "tuple[np.ndarray[Any, Any], np.ndarray
             got = f"{n_clocks} videos whose order in time is unknown"
             do = "build it with a cameras.csv that has start_s, or divide the persons by seed"
             raise LpwError(f"{people.name}, camera {camera}", got, "one clock", do)
+    scenes = np.array([str(s or "") for s in people.tracklets["scene_id"].to_pylist()])
+    for scene in sorted(set(scenes.tolist())):
+        known = people.has_start[scenes == scene]
+        if known.any() and not known.all():
+            got, expected = "videos with and without start_s", "one clock"
+            do = "build it with a cameras.csv that has start_s, or divide the persons by seed"
+            raise LpwError(f"{people.name}, scene {scene}", got, expected, do)
     return times.first_s, times.last_s
 
 
-def _divide_by_list(people: People, config: SplitConfig) -> Division:
-    if config.persons is None:
-        raise LpwError("splits", "a list without its file", "a file", "name the file")
+def _divide_by_list(people: People, file: Path) -> Division:
     known = set(people.gather(dict.fromkeys(people.named.tolist())))
-    halves = read_sides(config.persons, known)
+    halves = read_sides(file, known)
     absent = sorted(known - {*halves.train, *halves.test})
     notes = (
         [f"not in the list, so in neither side: {len(absent)} persons ({join_names(absent, 3)})"]
         if absent
         else []
     )
-    return Division([halves], [people.others], f"by the list {config.persons.name}", notes)
+    return Division([halves], [people.others], f"by the list {file.name}", notes)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.labels import PERSON, Ints, Labels, read_timed_labels
 
@@ -19,12 +20,14 @@ class People:
         tracklets: schema.TRACKLETS.
         labels: of the tracklets, with times.
         names: person ids by their code.
+        has_start: (N,) whether the video's start on the clock of its scene is known.
     """
 
     name: str
     tracklets: pa.Table
     labels: Labels
     names: tuple[str, ...]
+    has_start: NDArray[np.bool_]
 
     @property
     def named(self) -> Ints:
@@ -54,4 +57,8 @@ def read_people(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]], name:
     labels = read_timed_labels(tracklets, sources)
     pairs = zip(labels.person.tolist(), tracklets["person_id"].to_pylist(), strict=True)
     names = {code: person for code, person in pairs if code >= 0}
-    return People(name, tracklets, labels, tuple(names[code] for code in sorted(names)))
+    timed = {str(s.get("video_id")) for s in sources if s.get("start_s") is not None}
+    has_start = np.array(
+        [video in timed for video in tracklets["video_id"].to_pylist()], dtype=bool
+    )
+    return People(name, tracklets, labels, tuple(names[code] for code in sorted(names)), has_start)

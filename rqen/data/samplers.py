@@ -74,21 +74,19 @@ def draw_triplets(
     first.
     """
     places = [pool.members[p] for p in range(pool.n_persons)]
-    anchors = range(pool.n_persons)
-    views = pool.camera
+    anchors, views = list(range(pool.n_persons)), pool.camera
     if cross:
-        ways = (
-            [p for p in anchors if len(np.unique(v[places[p]])) > 1] for v in (views, pool.rows)
-        )
-        across, again = ways
-        views, anchors = (views, across) if across else (pool.rows, again)  # type: ignore[assignment]
+        anchors = _find_seen_twice(views, places)
+        if not anchors:
+            views = pool.rows
+            anchors = _find_seen_twice(views, places)
         if not anchors:
             do = "train with data.positive = any, or link the tracklets of one person"
             got, expected = "no person with two tracklets", "a positive that is not the anchor"
             raise LpwError("training tracklets", got, expected, do)
     drawn = np.empty((3, n_triplets), dtype=np.int64)
     for i in range(n_triplets):
-        one = int(anchors[int(rng.integers(len(anchors)))])
+        one = anchors[int(rng.integers(len(anchors)))]
         other = int(rng.integers(pool.n_persons - 1))
         drawn[0, i] = _draw_view(views, places[one], rng)
         drawn[1, i] = _draw_view(
@@ -96,6 +94,11 @@ def draw_triplets(
         )
         drawn[2, i] = _draw_view(views, places[other + (other >= one)], rng)
     return drawn.ravel()
+
+
+def _find_seen_twice(views: Ints, places: list[Ints]) -> list[int]:
+    """The persons who have two views or more."""
+    return [p for p, own in enumerate(places) if len(np.unique(views[own])) > 1]
 
 
 def _draw_view(views: Ints, places: Ints, rng: np.random.Generator, but: int | None = None) -> int:

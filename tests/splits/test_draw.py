@@ -86,6 +86,12 @@ class TestBySeed:
         assert (count.n_test_persons, count.n_test_tracklets, count.n_test_images) == (2, 5, 20)
         assert (count.n_queries, count.n_query_persons, count.n_others) == (4, 2, 3)
 
+    def test_splits_that_repeat_are_told(self, tmp_path: Path) -> None:
+        drawn = draw(make_labelled(tmp_path / "d", two_cameras(4, 1)["rows"]), n_splits=20)
+        n_different = len({count.digest for count in drawn.counts})
+        assert n_different <= 6  # two of four
+        assert f"only {n_different} of 20 splits differ" in drawn.facts["note"]
+
     def test_the_order_of_rows_changes_nothing_and_the_seed_does(self, tmp_path: Path) -> None:
         case = two_cameras(11, 1)["rows"]
         one = draw(make_labelled(tmp_path / "a", case))
@@ -103,14 +109,14 @@ class TestBySeed:
         )
 
     def test_facts(self, tmp_path: Path) -> None:
-        drawn = draw(make_labelled(tmp_path / "d", two_cameras(8, 1)["rows"]), test_frac=0.25)
+        drawn = draw(make_labelled(tmp_path / "d", two_cameras(40, 1)["rows"]), test_frac=0.25)
         facts = drawn.facts
         assert (facts["drawn"], facts["by"], facts["seed"], facts["test_frac"]) == (
             True, "seed", 0, 0.25
         )  # fmt: skip
         assert (facts["n_splits"], facts["protocol"], facts["note"]) == (10, "cross_camera", None)
         assert facts["source"].startswith("drawn from the persons of the dataset by seed 0")
-        assert [count.n_test_persons for count in drawn.counts] == [2] * 10
+        assert [count.n_test_persons for count in drawn.counts] == [10] * 10
         assert facts["digests"] == [count.digest for count in drawn.counts]
         metadata = drawn.table.schema.metadata
         assert (metadata[b"drawn"], metadata[b"split_digest"]) == (
@@ -175,6 +181,17 @@ class TestByTime:
         dataset = make_labelled(tmp_path / "d", **case, starts={"c1": 0.0, "c2": 100.0})
         with pytest.raises(LpwError, match=r"split 0: got [01] "):
             draw(dataset, by="time")
+
+    def test_a_clock_for_one_camera_only(self, tmp_path: Path) -> None:
+        case = seen_at({f"p{i}": 10.0 * i for i in range(6)})
+        with pytest.raises(LpwError, match="videos with and without start_s; expected one clock"):
+            draw(make_labelled(tmp_path / "d", **case, starts={"c1": 500.0}), by="time")
+
+    def test_the_share_is_exact(self, tmp_path: Path) -> None:
+        """(1 - 0.8) * 10 is 1.9999999999999996."""
+        case = seen_at({f"p{i}": 10.0 * i for i in range(10)})
+        drawn = draw(make_labelled(tmp_path / "d", **case), by="time", test_frac=0.8)
+        assert [count.n_test_persons for count in drawn.counts] == [8]
 
     def test_unknown_times(self, tmp_path: Path) -> None:
         with pytest.raises(LpwError, match="tracklets without times"):

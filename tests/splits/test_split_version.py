@@ -76,6 +76,12 @@ class TestVersion:
         assert all("DRAWN" in row["split_source"] for row in rows)
         assert {row["n_skipped"] for row in rows} == {0}
 
+    def test_an_export_says_that_other_tools_find_nobody(self, tmp_path: Path) -> None:
+        made, _ = write_split(make_one_camera(tmp_path / "d"), tmp_path / "out", SplitConfig())
+        result = lpw("export", made.root, tmp_path / "market", "--to", "fastreid")
+        assert result.exit_code == 0, result.output
+        assert "splits: they are for a test within one camera" in result.output
+
 
 class TestSaid:
     def test_info(self, parent: Dataset, tmp_path: Path) -> None:
