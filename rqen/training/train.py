@@ -114,7 +114,8 @@ def train(job: TrainJob, team: ProcessGroup, announce: Announce | None = None) -
             if signals:
                 return job.out
     if team.leads and not (job.out / run_folder.MODEL).is_file():
-        runner.finish(n, rows, list_seen(job, index, np.concatenate([start.pool.rows, held_out])))
+        seen = np.concatenate([start.batches.pool.rows, held_out])
+        runner.finish(n, rows, list_seen(job, index, seen))
     team.wait()
     return job.out
 
