@@ -9,11 +9,8 @@ persons held out of training (validation.py).
 """
 
 import copy
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +54,7 @@ from rqen.training.optimiser import (
     refuse_non_finite,
     set_rate,
 )
+from rqen.training.signals import hold_signals
 from rqen.training.tensorboard_log import publish_events, require_tensorboard
 from rqen.training.throughput import Throughput
 from rqen.training.validation import Best, name_persons, split_pool, validate
@@ -371,27 +369,6 @@ def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
             "train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto"
         )
     return can
-
-
-@contextmanager
-def hold_signals() -> Iterator[list[int]]:
-    """Signals that would end the process are noted in the list, and obeyed when the block ends."""
-    noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    held = [
-        number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN
-    ]  # nohup stays nohup
-    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if noted:
-            os.kill(os.getpid(), noted[0])
 
 
 def _describe_shortage(batch: str) -> LpwError:
