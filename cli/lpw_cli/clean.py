@@ -11,9 +11,10 @@ from lpw_cli.command import lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say, say_note, say_result
 from lpw_cli.split_options import split_options
-from lpw_toolkit.errors import join_names
+from lpw_toolkit.errors import CorruptCropError, join_names
 
 if TYPE_CHECKING:
+    from lpw_toolkit.dataset.at_hand import Need
     from lpw_toolkit.dataset.dataset import Dataset
 
 ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement", "apply")
@@ -187,21 +188,34 @@ def command(options: CleanCommandOptions) -> None:
     dataset itself never changes.
     """
     from lpw_cli.clean_apply import write_clean
+    from lpw_toolkit.cleaning.at_hand import refuse_read_only
 
     actions = (_suggest, _auto, _review, _status, _merge, _replay, _agreement, write_clean)
     act = next(act for name, act in zip(ACTIONS, actions, strict=True) if getattr(options, name))
-    lines, fields = act(open_named(options.dataset), options)
+    dataset = open_named(options.dataset, *_list_needs(options))
+    if options.suggest or options.auto or options.review or options.merge:
+        refuse_read_only(dataset, options.state)
+    lines, fields = act(dataset, options)
     say_result(fields, *lines)
+
+
+def _list_needs(options: CleanCommandOptions) -> "list[Need]":
+    """What the dataset at hand is chosen by: decisions where they are read, or lie elsewhere."""
+    from lpw_toolkit.cleaning.at_hand import UNDER_REVIEW, need_decisions
+    from lpw_toolkit.dataset.at_hand import ANYTHING
+
+    makes = options.suggest or options.auto or options.review
+    decided = [] if makes and options.state is None else [need_decisions(options.state)]
+    return [*decided, UNDER_REVIEW, ANYTHING]
 
 
 Shown = tuple[list[str], dict[str, Any]]
 
 
 def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
-    from lpw_toolkit.cleaning.suggest.suggest import FOLDER as PLACE
-    from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest
+    from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest, suggestions_folder
 
-    out = options.state / "suggestions" if options.state else dataset.root / PLACE
+    out = suggestions_folder(dataset, options.state)
     made = suggest(dataset.root, out, SuggestOptions(options.n_frames, options.embeddings))
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
@@ -244,6 +258,7 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         if not options.no_open:
             webbrowser.open(once)
 
+    _suggest_missing(dataset, options)
     cameras = dataset.tracklets["camera_id"].unique().to_pylist()
     if len(cameras) == 1:
         say(
@@ -262,6 +277,22 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     )
     serve_review(dataset, serving, announce)
     return _status(dataset, options)
+
+
+def _suggest_missing(dataset: "Dataset", options: CleanCommandOptions) -> None:
+    """Makes suggestions where there are none, and says so."""
+    from lpw_toolkit.cleaning.suggest.suggest import has_suggestions
+
+    if has_suggestions(dataset, options.state):
+        return
+    say_note(
+        "no suggestions yet: they are made first, so that likely mistakes come first on the page"
+    )
+    try:
+        lines, _ = _suggest(dataset, options)
+    except CorruptCropError as error:  # the page shows which images are damaged
+        lines = [f"note: no suggestions: {error}"]
+    say_note(*lines)
 
 
 def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:

@@ -1,5 +1,6 @@
 """`lpw eval`: a trained run or embeddings under a protocol, or tables of results."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +13,20 @@ from lpw_cli.say import output, say_note, say_text
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.dataset.output_folder import check_free
-from lpw_toolkit.embedding.embeddings import Embeddings, read_embeddings
+from lpw_toolkit.embedding.embeddings import Embeddings, read_dataset_digest, read_embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
-from lpw_toolkit.evaluation.evaluate import Evaluation, evaluate
+from lpw_toolkit.evaluation.evaluate import Evaluation, count_seen, evaluate, refuse_seen
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
 from lpw_toolkit.evaluation.protocol import list_protocols
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
 from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.results import MARKER, format_results, write_page, write_results
+from lpw_toolkit.files.opening import follow_links
+
+#: Stands for the newest run.
+NEWEST = Path("runs") / "latest"
 
 _TESTS = "no --table"  # what belongs to a test, not to a table of results
 _LEARNS = " or ".join(
@@ -43,6 +48,7 @@ class EvalOptions:
     workers: int
     precision: Literal["float32", "bfloat16", "auto"]
     ablate: str | None
+    allow_seen: bool
     pooling: Literal["mean", "max"] | None
     normalize_frames: bool
     metric: str
@@ -78,7 +84,7 @@ class EvalOptions:
 
 
 def _arrange(values: dict[str, Any]) -> None:
-    """`RUN [DATASET]`, `--embeddings FILE [DATASET]` or `--table RESULTS...`."""
+    """`[RUN [DATASET]]`, `--embeddings FILE [DATASET]` or `--table RESULTS...`."""
     paths = list(values.pop("paths"))
     values["split_given"] = is_given("split")
     values["run"], values["results"] = None, ()
@@ -90,17 +96,21 @@ def _arrange(values: dict[str, Any]) -> None:
         if values["dataset"] is not None:
             raise click.UsageError("DATASET and --data say the same thing: give one")
         values["dataset"] = paths.pop()
-    if len(paths) > 1 or (paths and (paths[0].is_file() or (paths[0] / MARKER).is_file())):
+    if not paths and values["embeddings"] is None:
+        paths = [NEWEST]
+    is_results = paths and paths[0].name != NEWEST.name and paths[0].is_file()
+    if len(paths) > 1 or is_results or (paths and (paths[0] / MARKER).is_file()):
         raise click.UsageError("RESULTS belong to --table")
     values["run"] = paths[0] if paths else None
 
 
 @lpw_command(EvalOptions, one_of=("RUN", "--embeddings", "--table"), arrange=_arrange)
-@click.argument("paths", type=FOLDER, nargs=-1, metavar="[RUN [DATASET] | RESULTS...]")
+@click.argument("paths", type=FOLDER, nargs=-1, metavar="[[RUN [DATASET]] | RESULTS...]")
 @option("--embeddings", type=FOLDER, help="embeddings.parquet, ours or your own.")
 @option("--data", "dataset", type=FOLDER, needs=_TESTS,
-        help="The dataset, in place of DATASET.  [default: the only one at hand]")  # fmt: skip
-@option("--protocol", needs=_TESTS, help=f"One of {', '.join(list_protocols())}.")
+        help="The dataset, in place of DATASET.  [default: RUN's, or that at hand]")  # fmt: skip
+@option("--protocol", needs=_TESTS,
+        help=f"One of {', '.join(list_protocols())}.  [default: the one that fits]")  # fmt: skip
 @option(
     "--split",
     default="all",
@@ -121,6 +131,8 @@ def _arrange(values: dict[str, Any]) -> None:
     needs=_TESTS,
     help="Every rule in use, and why the figures differ.",
 )
+@option("--allow-seen", is_flag=True, needs=_TESTS,
+        help="Test persons whom the model was trained on too; every row then says so.")  # fmt: skip
 @option("--table", is_flag=True,
         help="Put RESULTS (folders or metrics.parquet) in one table.")  # fmt: skip
 @option("--mix", is_flag=True, needs="--table",
@@ -177,7 +189,8 @@ def command(options: EvalOptions) -> None:
     """Scores a run of `lpw train`, or embeddings, under a protocol: CMC, mAP, mINP, and what they
     rest on.
 
-    With --table: RESULTS in one table.
+    Without RUN it is the newest run, on the test persons of its dataset. With --table: RESULTS in
+    one table.
     """
     form = "json" if output().as_json else options.form
     if options.table:
@@ -186,31 +199,45 @@ def command(options: EvalOptions) -> None:
         lines = read_lines(read_metrics(options.results))
         say_text(format_table(lines, mix=options.mix, form=form))
         return
-    if options.protocol is None:
-        raise click.UsageError("give --protocol, or --table with folders of results")
-    say_text(_evaluate(options, options.protocol, form))
+    say_text(_evaluate(options, form))
 
 
-def _evaluate(options: EvalOptions, protocol: str, form: str) -> str:
+def _evaluate(options: EvalOptions, form: str) -> str:
     settings, splits = _take_settings(options), _take_splits(options.split)
     check_suffix("--plot", options.plot, (".png", ".svg"))
     check_suffix("--page", options.page, (".html",))
     if options.out is not None:
         check_free(options.out, marker=MARKER)
-    dataset = open_dataset(dataset_folder(options.dataset))
+    run = _find_run(options)
+    dataset = open_dataset(options.dataset or _find_dataset(options, run))
+    protocol = options.protocol or _choose_protocol(dataset)
     if options.embeddings is not None:
         parts = [read_embeddings(options.embeddings, dataset, **options.frames_to_vector)]
     else:
-        splits, parts = _embed_run(options, protocol, dataset, splits)
+        splits, parts = _embed_run(options, run, protocol, dataset, splits)
     source = _open_source(options)
     if options.comparing:
         comparison = compare_protocols(
-            dataset, parts[0], protocol, settings, splits=splits, source=source
+            dataset,
+            parts[0],
+            protocol,
+            settings,
+            splits=splits,
+            source=source,
+            allow_seen=options.allow_seen,
         )
         evaluations, notes = comparison.evaluations, comparison.describe()
     else:
         evaluations = [
-            evaluate(dataset, part, protocol, settings, splits=splits, source=source)
+            evaluate(
+                dataset,
+                part,
+                protocol,
+                settings,
+                splits=splits,
+                source=source,
+                allow_seen=options.allow_seen,
+            )
             for part in parts
         ]
         notes = evaluations[0].notes
@@ -219,21 +246,75 @@ def _evaluate(options: EvalOptions, protocol: str, form: str) -> str:
     return text
 
 
+def _find_run(options: EvalOptions) -> Path:
+    """The run that was named, or the newest one (which is printed)."""
+    if options.run is None or options.run.name != NEWEST.name or options.run.is_dir():
+        return options.run or Path()
+    from rqen.run.latest import find_latest, runs_folder
+
+    run = find_latest(runs_folder() if options.run == NEWEST else options.run.parent)
+    say_note(f"run: {os.path.relpath(run)} (the newest)")
+    return run
+
+
+def _find_dataset(options: EvalOptions, run: Path) -> Path:
+    """The dataset at hand that the run was trained on, or whose embeddings they are; for a run that
+    was named also another one (which is printed)."""
+    from lpw_toolkit.dataset.at_hand import PERSONS, find_by_digest
+
+    if options.embeddings is not None:
+        digest = read_dataset_digest(options.embeddings)
+        digests = [digest] if digest else []
+    else:
+        from rqen.run.run_folder import read_run
+
+        said = read_run(run)
+        digests = [said.get("data_digest", ""), said["dataset_digest"]]
+    found = find_by_digest(Path.cwd(), digests)
+    if found is not None:
+        say_note(f"dataset: {found.name}")
+        return follow_links(found)
+    if options.run == NEWEST:
+        raise LpwError(
+            f"the dataset of {run.name}",
+            "not in or just below this folder",
+            f"{said.get('dataset')} ({said['dataset_digest'][:12]})",
+            "name the dataset that is to be tested with --data",
+        )
+    return dataset_folder(None, PERSONS)
+
+
+def _choose_protocol(dataset: Dataset) -> str:
+    """The protocol that fits (which is printed)."""
+    from lpw_toolkit.evaluation.protocol_choice import choose_protocol
+
+    name, reason = choose_protocol(dataset)
+    say_note(f"protocol: {name} ({reason})")
+    return name
+
+
 def _embed_run(
-    options: EvalOptions, protocol: str, dataset: Dataset, splits: list[int] | None
+    options: EvalOptions, run: Path, protocol: str, dataset: Dataset, splits: list[int] | None
 ) -> tuple[list[int], list[Embeddings]]:
     """The splits that are scored, and the vectors of what they need: all of them first, then region
     by region."""
     from rqen.inference.run_vectors import ScoringOptions, embed_run, list_parts
-    from rqen.inference.test_splits import choose_trials, list_rows, note_training
+    from rqen.inference.test_splits import (
+        choose_trials,
+        find_seen_persons,
+        list_rows,
+        note_run,
+    )
 
-    run = options.run or Path()  # given: --embeddings and --table are not
     trials = choose_trials(run, dataset, protocol, splits, asked=options.split_given)
+    if not options.allow_seen:  # before images are read
+        seen = count_seen(dataset, find_seen_persons(run, dataset), trials)
+        refuse_seen(dataset, trials, seen)
     rows = None if options.learns or options.comparing else list_rows(trials)
     scoring = ScoringOptions(n_workers=options.workers, precision=options.precision)
     found = embed_run(run, dataset.root, scoring, rows)
     parts = list_parts(found, regions=options.ablate is not None)
-    notes = note_training(run, dataset, trials)
+    notes = note_run(run)
     return [trial.split for trial in trials], [
         replace(part, notes=notes) for part in parts.values()
     ]

@@ -19,6 +19,7 @@ from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.files.opening import follow_links
 
 if TYPE_CHECKING:
+    from lpw_toolkit.dataset.at_hand import Need
     from lpw_toolkit.dataset.dataset import Dataset
 
 __all__ = ["renamed_option"]  # for the commands
@@ -54,13 +55,13 @@ VIDEO = _VideoPath(path_type=Path)
 
 
 def dataset_argument(function: Function) -> Function:
-    """DATASET or --data; a command that gets none takes the only dataset at hand."""
+    """DATASET or --data; a command that gets none takes the dataset at hand."""
     for decorate in (
         option(
             "--data",
             type=FOLDER,
             instead_of="dataset",
-            help="The dataset, in place of DATASET.  [default: the only one at hand]",
+            help="The dataset, in place of DATASET.  [default: the one at hand]",
         ),
         click.argument("dataset", type=FOLDER, required=False),
     ):
@@ -196,23 +197,23 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def dataset_folder(given: Path | None) -> Path:
-    """The dataset that was named, or the only one at hand (which is printed)."""
-    from lpw_toolkit.dataset.dataset import find_dataset
+def dataset_folder(given: Path | None, *needs: "Need") -> Path:
+    """The dataset that was named, or the one at hand that meets `needs` (which is printed)."""
+    from lpw_toolkit.dataset.at_hand import find_at_hand
 
     if given is not None:
         return given
-    found = find_dataset(Path.cwd())
-    say_note(f"dataset: {found.name}")
-    return found
+    found = find_at_hand(Path.cwd(), *needs)
+    say_note(f"dataset: {found.root.name}{f' ({found.why})' if found.why else ''}")
+    return follow_links(found.root)
 
 
-def open_named(given: Path | None) -> "Dataset":
-    """The dataset that was named, or the only one at hand, opened; what could not be verified is
-    printed."""
+def open_named(given: Path | None, *needs: "Need") -> "Dataset":
+    """The dataset that was named, or the one at hand that meets `needs`, opened; what could not be
+    verified is printed."""
     from lpw_toolkit.dataset.dataset import open_dataset
 
-    dataset = open_dataset(dataset_folder(given))
+    dataset = open_dataset(dataset_folder(given, *needs))
     say_note(*(f"note: {note}" for note in dataset.unverified))
     return dataset
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +11,6 @@ from lpw_cli.options import FOLDER, dataset_argument, open_named
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.errors import LpwError
 from rqen.model.method import list_spellings
-
-if TYPE_CHECKING:
-    from lpw_toolkit.dataset.dataset import Dataset
-    from rqen.training.job import TrainJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,60 +79,43 @@ class TrainOptions:
 def command(options: TrainOptions) -> None:
     """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
 
-    The test split is never used. Under torchrun (`torchrun --nproc-per-node 4 -m lpw_cli train …`)
+    Without DATASET it is the latest one at hand that has persons and splits. The test split is
+    never used. Under torchrun (`torchrun --nproc-per-node 4 -m lpw_cli train …`)
     several processes train one network.
     """
+    from lpw_toolkit.dataset.at_hand import PERSONS, SPLITS
+    from rqen.run.latest import name_latest, runs_folder
     from rqen.training.distributed import open_process_group
+    from rqen.training.plan import TrainPlan, list_jobs
     from rqen.training.train import train
 
-    dataset = open_named(options.dataset)
+    dataset = open_named(options.dataset, PERSONS if options.split == "none" else SPLITS)
+    runs = runs_folder()
+    plan = TrainPlan(
+        method=options.method,
+        recipe=options.recipe,
+        changes=options.changes,
+        backbone=options.backbone,
+        weights=options.weights,
+        split=options.split,
+        out=options.out,
+        runs=runs,
+        start_from=options.start_from,
+        download=options.download,
+        n_workers=options.workers,
+        resume=options.resume,
+        tensorboard=options.tensorboard,
+    )
     announce = announcer(dry_run=options.dry_run)
     with open_process_group() as team:
         if options.dry_run and not team.is_alone:
             raise LpwError(
                 "option --dry-run", f"{team.share.n} processes", "one", "leave torchrun out"
             )
-        for job in _list_jobs(options, dataset):
+        for job in list_jobs(dataset, plan):
             if team.leads:
                 say_note(f"run: {job.out}")
             run = train(job, team, announce)
             if team.leads:
+                name_latest(run, runs)
                 say_result({"run": str(run)}, f"trained: {run}")
-
-
-def _list_jobs(options: TrainOptions, dataset: "Dataset") -> "list[TrainJob]":
-    from lpw_toolkit.evaluation.trials import read_trials
-    from rqen.recipe import read_recipe
-    from rqen.training.job import TrainJob
-
-    method, split = options.method, options.split
-    network = {"backbone": options.backbone, "weights": options.weights}
-    changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
-    recipe = read_recipe(options.recipe, (*changes, *options.changes)).adapt(method)
-    recipe.specify(method)
-    base = options.out or Path("runs") / f"{method.replace('-', '_')}-{recipe.name}"
-    if split == "all":
-        numbers: list[int | None] = [trial.split for trial in read_trials(dataset)]
-        outs = [base / f"split{number}" for number in numbers]
-    elif split == "none" or split.isdecimal():
-        numbers, outs = [None if split == "none" else int(split)], [base]
-    else:
-        raise LpwError("option --split", split, "a number, all or none", "choose one of them")
-    if options.resume and not any((out / "run.json").is_file() for out in outs):
-        raise LpwError("option --resume", f"no run in {base}", "a run that was stopped",
-                       "leave --resume out, or name the run with --out")  # fmt: skip
-    return [
-        TrainJob(
-            dataset.root,
-            place,
-            method,
-            recipe,
-            split=number,
-            start_from=options.start_from,
-            download=options.download,
-            n_workers=options.workers,
-            resume=options.resume,
-            tensorboard=options.tensorboard,
-        )
-        for number, place in zip(numbers, outs, strict=True)
-    ]

@@ -96,6 +96,7 @@ def evaluate_dataset(
     protocol: str = "market",
     *,
     metric: str = "cosine",
+    allow_seen: bool = False,
     **settings: Any,
 ) -> dataset_evaluation.Evaluation:
     """Evaluates a dataset's embeddings under a protocol, as `lpw eval` does.
@@ -106,6 +107,8 @@ def evaluate_dataset(
             them.
         protocol: one of the files of `lpw_toolkit/evaluation/protocols`.
         metric: `cosine`, `euclidean`, `sqeuclidean`, or one that is learned: `xqda`, `kissme`.
+        allow_seen: whether persons may be tested of whom a file of embeddings says that its model
+            was trained on them; every row of the metrics then counts them (`n_seen`).
         **settings: further fields of `DistanceSettings`: `pca`, `rerank`, `seed`, ….
 
     Returns:
@@ -114,7 +117,8 @@ def evaluate_dataset(
         dataset's digest; `.notes`, what a reader of the figures should know.
 
     Raises:
-        LpwError: the protocol does not fit the dataset, or a tracklet has no vector.
+        LpwError: the protocol does not fit the dataset, a tracklet has no vector, or persons are
+            tested whom the model was trained on.
         MismatchError: the file says that it was made from another dataset.
 
     >>> import numpy as np
@@ -139,7 +143,9 @@ def evaluate_dataset(
         facts = EmbeddingFacts(NOT_SAID, None, stored.digest, NOT_SAID)
         embeddings = Embeddings(vectors.astype(np.float32), np.ones(n, dtype=bool), facts, [])
     distance = DistanceSettings(metric=metric, **settings)
-    return dataset_evaluation.evaluate(stored, embeddings, protocol, distance)
+    return dataset_evaluation.evaluate(
+        stored, embeddings, protocol, distance, allow_seen=allow_seen
+    )
 
 
 def _take_features(

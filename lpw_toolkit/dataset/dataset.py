@@ -42,7 +42,7 @@ from lpw_toolkit.dataset.tables import (
 )
 from lpw_toolkit.errors import CorruptCropError, LimitMismatchError, LpwError, MismatchError
 from lpw_toolkit.files.limits import explain_limit, limit
-from lpw_toolkit.files.listing import iter_files, list_folder
+from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.machine import recall
 from lpw_toolkit.files.opening import (
     Folder,
@@ -319,20 +319,6 @@ def refuse_out(out: Path) -> None:
     """
     refuse_inside_dataset(out)
     refuse_unwritable(out)
-
-
-def find_dataset(folder: Path) -> Path:
-    """The one dataset in or just below `folder`. Errors: LpwError when there is none, or several
-    (they are listed)."""
-    if is_file(folder / MANIFEST):
-        return folder
-    found = [entry for entry in list_folder(folder) if is_file(follow_links(entry) / MANIFEST)]
-    if len(found) == 1:
-        return found[0]
-    got = ", ".join(entry.name for entry in found) or "none"
-    raise LpwError(
-        "dataset", got, "exactly one dataset in or just below this folder", "name the dataset"
-    )
 
 
 def sha256_file(path: Path, bound: str | None = None) -> str:

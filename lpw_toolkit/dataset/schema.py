@@ -21,6 +21,14 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
+def _optional(name: str, kind: pa.DataType) -> pa.Field:
+    """A column that older files lack: they are read with nulls in it."""
+    return pa.field(name, kind, metadata=_IS_OPTIONAL)
+
+
+_IS_OPTIONAL = {b"lpw_optional": b"yes"}
+
+
 _BOX = ("x1", "y1", "x2", "y2")
 
 #: One row per raw detector box; pixels of the displayed source frame, half-open.
@@ -130,6 +138,7 @@ METRICS = _table(
                 "split_source",
             )
         ),
+        _optional("n_seen", pa.int32()),
     ],
 )
 
@@ -258,18 +267,32 @@ def check_fields(found: pa.Schema, schema: pa.Schema, thing: object = "table") -
         raise MismatchError(
             thing, f"table {found_name} v{found_version}"[:200], f"table {name} v{version}", _DO
         )
-    if found.names != schema.names:
+    known = [
+        field.name
+        for field in schema
+        if field.metadata != _IS_OPTIONAL or field.name in found.names
+    ]
+    if found.names != known:
         missing = [c for c in schema.names if c not in found.names]
         extra = [c[:_MAX_NAME] for c in found.names if c not in schema.names]
         more = f" and {len(extra) - _MAX_NAMED} more" if len(extra) > _MAX_NAMED else ""
         got = f"missing columns {missing}, unknown columns {extra[:_MAX_NAMED]}{more}"
         raise MismatchError(thing, got, f"{schema.names}", _DO)
-    for field in schema:
+    for field in map(schema.field, known):
         kind = found.field(field.name).type
         if kind != field.type:
             raise MismatchError(
                 f"{thing}, column {field.name}", f"type {kind}"[:200], f"{field.type}", _DO
             )
+
+
+def add_optional(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with the optional columns of `schema` that it lacks, of nulls."""
+    for place, field in enumerate(schema):
+        if field.name not in table.column_names:
+            nulls = pa.nulls(table.num_rows, field.type)
+            table = table.add_column(place, field, nulls)
+    return table
 
 
 def _identity(schema: pa.Schema) -> tuple[str | None, str | None]:

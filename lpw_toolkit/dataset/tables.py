@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.parquet_file import OpenTable, TableFacts, describe_table, verify_table
 from lpw_toolkit.dataset.parquet_pages import TooLargeError
-from lpw_toolkit.dataset.schema import check, check_fields
+from lpw_toolkit.dataset.schema import add_optional, check, check_fields
 from lpw_toolkit.errors import MismatchError
 from lpw_toolkit.files.writing import atomic_write, atomic_write_stream, describe_os_error
 
@@ -116,14 +116,16 @@ def read_table(
     try:
         with OpenTable(path, facts) as opened:
             check_fields(opened.file.schema_arrow, schema, path)
-            opened.check_memory(columns or schema.names)
+            there = set(opened.file.schema_arrow.names)
+            opened.check_memory([name for name in columns or schema.names if name in there])
             if columns:
                 schema = pa.schema(
                     [schema.field(name) for name in columns], metadata=schema.metadata
                 )
             table = opened.file.read(columns=columns)
         _check_texts(table)
-        return check(table.select(columns) if columns else table, schema, path)
+        table = check(table.select(columns) if columns else table, schema, path)
+        return add_optional(table, schema)
     except OSError as error:
         raise MismatchError(
             path, describe_os_error(error), "a readable Parquet file", hint

@@ -1,8 +1,9 @@
 """Reads and writes embeddings.parquet: one vector per tracklet or per frame, ours or the user's
 own."""
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from lpw_toolkit.embedding.vector_pool import (
 )
 from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from lpw_toolkit.files.limits import explain_limit, limit
+from lpw_toolkit.files.opening import parse_json
 from lpw_toolkit.files.writing import describe_os_error
 
 _BATCH_BYTES = 16 << 20
 _KEYS = ("model", "checkpoint_sha256", "dataset_digest", "frames_used")
+_SEEN = "lpw_seen_persons"
 _MAX_FACT_CHARS = 200
 
 
@@ -42,12 +45,15 @@ class EmbeddingFacts:
         checkpoint_sha256: of the weights (hex); None if unknown.
         dataset_digest: of the dataset whose images went in; None if unknown.
         frames_used: which frames of each tracklet, such as `all`.
+        seen_persons: persons of that dataset that the model was trained on, sorted; None if
+            unknown.
     """
 
     model: str
     checkpoint_sha256: str | None
     dataset_digest: str | None
     frames_used: str
+    seen_persons: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Embeddings:
 def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
     """The facts as metadata of the schema."""
     said = {f"lpw_{key}": getattr(facts, key) for key in _KEYS}
+    if facts.seen_persons is not None:
+        said[_SEEN] = json.dumps(facts.seen_persons)
     return {key.encode(): text.encode() for key, text in said.items() if text is not None}
 
 
@@ -155,8 +163,14 @@ def read_embeddings(
         shown += f", pooled by {pooling or 'mean'}" + (
             " of unit vectors" if normalize_frames else ""
         )
-    facts = EmbeddingFacts(facts.model, facts.checkpoint_sha256, facts.dataset_digest, shown)
-    return Embeddings(vectors, present, facts, notes)
+    return Embeddings(vectors, present, replace(facts, frames_used=shown), notes)
+
+
+def read_dataset_digest(path: Path) -> str | None:
+    """The digest of the dataset that the file at `path` says it was made from. Errors: as
+    `open_embeddings`."""
+    with open_embeddings(path) as opened:
+        return _read_facts(path, opened.file).dataset_digest
 
 
 def open_embeddings(path: Path) -> OpenTable:
@@ -249,7 +263,26 @@ def _read_facts(path: Path, file: pq.ParquetFile) -> EmbeddingFacts:
         said["checkpoint_sha256"],
         said["dataset_digest"],
         said["frames_used"] or NOT_SAID,
+        _read_seen(path, metadata.get(_SEEN.encode())),
     )
+
+
+def _read_seen(path: Path, text: bytes | None) -> tuple[str, ...] | None:
+    """Errors: LpwError for what is no list of persons, or one beyond `files.limits`."""
+    if text is None:
+        return None
+    try:
+        names = parse_json(text)
+    except ValueError:
+        names = None
+    if (
+        not isinstance(names, list)
+        or len(names) > limit("persons")
+        or not all(isinstance(name, str) for name in names)
+    ):
+        got = f"metadata {_SEEN} that is no list of at most {limit('persons')} persons"
+        raise LpwError(path, got, "the one that lpw writes", "embed the dataset again")
+    return tuple(names)
 
 
 def _check_digest(path: Path, facts: EmbeddingFacts, dataset: Dataset) -> None:

@@ -66,6 +66,8 @@ class Evaluation:
         results: split by split.
         tables: metrics, queries and the description of the gallery.
         notes: what a reader of the figures should know.
+        n_seen: by split, how many queries show persons whom the model was trained on; empty where
+            that is unknown.
     """
 
     dataset: Dataset
@@ -75,6 +77,7 @@ class Evaluation:
     results: list[SplitResult]
     tables: ResultTables
     notes: list[str]
+    n_seen: dict[int, int]
 
     @property
     def metrics(self) -> pa.Table:
@@ -105,6 +108,7 @@ def evaluate(
     *,
     splits: Sequence[int] | None = None,
     source: MetricTrainingData | None = None,
+    allow_seen: bool = False,
 ) -> Evaluation:
     """Ranks the gallery for every query of a protocol.
 
@@ -116,15 +120,21 @@ def evaluate(
         splits: numbers of the splits to evaluate; None evaluates all.
         source: another dataset on which a metric is learned, instead of the protocol's training
             part.
+        allow_seen: whether persons may be tested that the embeddings say the model was trained on.
+            Every row of the metrics then has their number (`n_seen`).
 
-    Errors: LpwError for a dataset that the protocol does not fit, unknown splits, tracklets without
-    a vector (named), vectors that cannot be compared, no training data for a learned metric, and
-    splits in which no query has a relevant gallery item.
+    Errors: LpwError for a dataset that the protocol does not fit, unknown splits, queries that show
+    persons whom the model was trained on, tracklets without a vector (named), vectors that cannot
+    be compared, no training data for a learned metric, and splits in which no query has a relevant
+    gallery item.
     """
     rule = open_protocol(protocol)
     labels = read_timed_labels(dataset.tracklets, dataset.manifest.get("sources", []))
     spec, vectors = rule.SPEC, embeddings.vectors
     trials = _choose_trials(rule.trials(dataset), splits)
+    seen = count_seen(dataset, embeddings.facts.seen_persons, trials)
+    if not allow_seen:
+        refuse_seen(dataset, trials, seen)
     _check_trials(dataset, embeddings, protocol, spec, trials, settings.metric)
     results = []
     with show_progress("ranking", len(trials), "splits") as progress:
@@ -136,29 +146,16 @@ def evaluate(
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
             results.append(SplitResult(trial, relevance, blocks, distance.title, ranking, summary))
             progress.advance()
-    sha256 = embeddings.facts.checkpoint_sha256
-    facts = {
-        "dataset": dataset.name,
-        "protocol": protocol.replace("-", "_"),
-        "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
-        "dataset_digest": dataset.digest,
-        "distance": describe_distance(
-            settings,
-            results[0].distance,
-            source,
-            queries_in_gallery=_count_queries_in_gallery(trials) > 0,
-        ),
-        "frames_used": embeddings.facts.frames_used,
-        "split_source": describe_splits(dataset),
-    }
-    tables = tabulate(dataset, labels, spec, facts, _parts(results))
+    facts = _state_facts(dataset, embeddings, protocol, settings, source, results)
+    tables = tabulate(dataset, labels, spec, facts, _parts(results), seen)
     notes = [
         *embeddings.notes,
+        *_describe_seen(trials, seen),
         *dataset.unverified,
         *_describe_unmatched(results, tables.queries),
         *_describe_data(dataset, labels, trials, settings, facts["split_source"]),
     ]
-    return Evaluation(dataset, facts["protocol"], spec, facts, results, tables, notes)
+    return Evaluation(dataset, facts["protocol"], spec, facts, results, tables, notes, seen)
 
 
 def restate(evaluation: Evaluation, ap_form: APForm) -> Evaluation:
@@ -172,8 +169,66 @@ def restate(evaluation: Evaluation, ap_form: APForm) -> Evaluation:
         for result in evaluation.results
     ]
     labels = read_labels(evaluation.dataset.tracklets)
-    tables = tabulate(evaluation.dataset, labels, spec, evaluation.facts, _parts(results))
+    tables = tabulate(
+        evaluation.dataset, labels, spec, evaluation.facts, _parts(results), evaluation.n_seen
+    )
     return replace(evaluation, spec=spec, results=results, tables=tables)
+
+
+def _state_facts(
+    dataset: Dataset,
+    embeddings: Embeddings,
+    protocol: str,
+    settings: DistanceSettings,
+    source: MetricTrainingData | None,
+    results: Sequence[SplitResult],
+) -> dict[str, str]:
+    """The text columns of schema.METRICS but gallery, junk_rule and ap_form."""
+    sha256 = embeddings.facts.checkpoint_sha256
+    n_repeated = _count_queries_in_gallery([result.trial for result in results])
+    return {
+        "dataset": dataset.name,
+        "protocol": protocol.replace("-", "_"),
+        "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
+        "dataset_digest": dataset.digest,
+        "distance": describe_distance(
+            settings, results[0].distance, source, queries_in_gallery=n_repeated > 0
+        ),
+        "frames_used": embeddings.facts.frames_used,
+        "split_source": describe_splits(dataset),
+    }
+
+
+def count_seen(
+    dataset: Dataset, persons: Sequence[str] | None, trials: Sequence[QueryGallerySplit]
+) -> dict[int, int]:
+    """By split, how many queries show one of `persons`; empty where they are unknown (None)."""
+    if persons is None:
+        return {}
+    is_seen = pc.is_in(dataset.tracklets["person_id"], pa.array(persons, pa.string())).to_numpy()
+    return {trial.split: int(np.count_nonzero(is_seen[trial.query])) for trial in trials}
+
+
+def refuse_seen(
+    dataset: Dataset, trials: Sequence[QueryGallerySplit], seen: dict[int, int]
+) -> None:
+    """Errors: LpwError where queries show persons whom the model was trained on (`count_seen`)."""
+    for note in _describe_seen(trials, seen):
+        raise LpwError(
+            f"{dataset.name}, the persons that are tested",
+            note,
+            "persons whom it has not seen",
+            "test it on others (`lpw split` divides persons before training), or give --allow-seen",
+        )
+
+
+def _describe_seen(trials: Sequence[QueryGallerySplit], seen: dict[int, int]) -> list[str]:
+    """A sentence, where there are such queries."""
+    if not sum(seen.values()):
+        return []
+    n_query = sum(len(trial.query) for trial in trials)
+    n_seen = f"{sum(seen.values()):,} of {n_query:,} queries"
+    return [f"{n_seen} show persons whom the model was trained on: no test of it"]
 
 
 def _parts(results: Sequence[SplitResult]) -> list[tuple[QueryGallerySplit, Ranking, Summary]]:

@@ -39,6 +39,8 @@ LOCKED = {
 }
 _TITLES = {"map": "mAP", "minp": "mINP"}
 _COUNTS = {"n_query": "queries", "n_gallery": "answers", "n_skipped": "skipped"}
+#: A column of its own where a line has any: figures of persons who trained are no test.
+_SEEN = "trained on"
 _MAX_CELL_CHARS = 28
 _MAX_NAME_CHARS = 200  # of a model: nobody reads more, and every line is as wide as the widest
 
@@ -211,12 +213,15 @@ def _grid(
         *(_TITLES.get(name, name.replace("cmc@", "R-")) for name in metrics),
         *_COUNTS.values(),
     ]
+    tells_seen = any(line.facts.get("n_seen") for line in lines)
+    titles += [_SEEN] * tells_seen
     keys: dict[str, dict[str, str]] = {name: {} for name in columns}
     rows = []
     for line in lines:
         different = [_abbreviate(_say(line, name), keys[name]) for name in columns]
         figures = [_percent(line, metric) for metric in metrics]
         counts = [f"{line.facts[name]:,}" for name in _COUNTS]
+        counts += [_tell_seen(line)] * tells_seen
         rows.append(
             [str(line.facts["model"]), *different, str(line.facts["distance"]), *figures, *counts]
         )
@@ -226,6 +231,11 @@ def _grid(
         for text, key in of.items()
     ]
     return [[show_name(cell, _MAX_NAME_CHARS) for cell in row] for row in (titles, *rows)], legend
+
+
+def _tell_seen(line: MetricsLine) -> str:
+    n_seen = line.facts.get("n_seen")
+    return "not said" if n_seen is None else f"{n_seen:,} of {line.facts['n_query']:,}"
 
 
 def _known_by(lines: Sequence[MetricsLine]) -> set[str]:

@@ -2,6 +2,7 @@
 differ."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -54,6 +55,7 @@ def compare_protocols(
     *,
     splits: list[int] | None = None,
     source: MetricTrainingData | None = None,
+    allow_seen: bool = False,
 ) -> Comparison:
     """Evaluates under `protocol` and every other one that has the same queries, each with
     both forms of AP.
@@ -61,7 +63,8 @@ def compare_protocols(
     Protocols whose galleries and rules are equal stand in it once. Errors: as `evaluate`, for
     `protocol` itself.
     """
-    chosen = evaluate(dataset, embeddings, protocol, settings, splits=splits, source=source)
+    ask = partial(evaluate, splits=splits, source=source, allow_seen=allow_seen)
+    chosen = ask(dataset, embeddings, protocol, settings)
     found, left_out = [chosen], {}
     for name in list_protocols():
         if name == chosen.protocol:
@@ -69,9 +72,7 @@ def compare_protocols(
         try:
             reason = _find_reason_against(dataset, name, found)
             if reason is None:
-                found.append(
-                    evaluate(dataset, embeddings, name, settings, splits=splits, source=source)
-                )
+                found.append(ask(dataset, embeddings, name, settings))
             else:
                 left_out[name] = reason
         except LpwError as error:

@@ -1,7 +1,8 @@
 """Provenance of every figure, in words: gallery, rules, splits; and results as rows of metrics and
 queries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,6 +92,7 @@ def tabulate(
     spec: ProtocolSpec,
     facts: dict[str, str],
     parts: Sequence[tuple[QueryGallerySplit, Ranking, Summary]],
+    n_seen: Mapping[int, int] = MappingProxyType({}),
 ) -> ResultTables:
     """The tables of an evaluation.
 
@@ -98,22 +100,26 @@ def tabulate(
         labels: of the dataset's tracklets.
         facts: the text columns of schema.METRICS but gallery, junk_rule and ap_form.
         parts: for each split, its queries and gallery, their ranking, and its figures.
+        n_seen: by split, how many queries show persons whom the model was trained on.
     """
     facts = {**facts, "junk_rule": describe_junk(spec), "ap_form": spec.ap_form}
     gallery = describe_gallery(spec, labels, [trial for trial, _, _ in parts])
     rows = [
         (trial, describe_gallery(spec, labels, [trial]), summary) for trial, _, summary in parts
     ]
-    metrics = make_metrics(facts, rows)
+    metrics = make_metrics(facts, rows, n_seen)
     if len(parts) > 1:
-        total = make_summary(facts, gallery, [(trial, summary) for trial, _, summary in parts])
+        pairs = [(trial, summary) for trial, _, summary in parts]
+        total = make_summary(facts, gallery, pairs, sum(n_seen.values()) if n_seen else None)
         metrics = pa.concat_tables([metrics, total])
     queries = [make_queries(dataset, trial, ranking, spec) for trial, ranking, _ in parts]
     return ResultTables(gallery, metrics, pa.concat_tables(queries))
 
 
 def make_metrics(
-    facts: dict[str, str], parts: Sequence[tuple[QueryGallerySplit, str, Summary]]
+    facts: dict[str, str],
+    parts: Sequence[tuple[QueryGallerySplit, str, Summary]],
+    n_seen: Mapping[int, int] = MappingProxyType({}),
 ) -> pa.Table:
     """Rows of metrics (schema.METRICS), split by split; n_query counts all queries, skipped ones
     among them.
@@ -121,10 +127,16 @@ def make_metrics(
     Args:
         facts: the text columns but `gallery`.
         parts: trials, their galleries in words, and their figures.
+        n_seen: as in `tabulate`.
     """
     rows = []
     for trial, gallery, summary in parts:
-        counts = (len(trial.query), summary.n_gallery, summary.n_skipped)
+        counts = (
+            len(trial.query),
+            summary.n_gallery,
+            summary.n_skipped,
+            n_seen.get(trial.split),
+        )
         rows += [
             (trial.split, name, value, counts, gallery)
             for name, value in name_metrics(summary).items()
@@ -133,19 +145,23 @@ def make_metrics(
 
 
 def make_summary(
-    facts: dict[str, str], gallery: str, parts: Sequence[tuple[QueryGallerySplit, Summary]]
+    facts: dict[str, str],
+    gallery: str,
+    parts: Sequence[tuple[QueryGallerySplit, Summary]],
+    n_seen: int | None = None,
 ) -> pa.Table:
     """Rows of mean and standard deviation (of a sample: n - 1) over two splits or more: split -1,
     `cmc@1:mean` etc.
 
-    n_query and n_skipped are totals over the splits, so that rates are multiples of 1 / n_query;
-    n_gallery is the largest.
+    n_query, n_skipped and n_seen are totals over the splits, so that rates are multiples of
+    1 / n_query; n_gallery is the largest.
     """
     figures = [name_metrics(summary) for _, summary in parts]
     counts = (
         sum(len(trial.query) for trial, _ in parts),
         max(summary.n_gallery for _, summary in parts),
         sum(summary.n_skipped for _, summary in parts),
+        n_seen,
     )
     rows = []
     for name in figures[0]:
@@ -156,11 +172,12 @@ def make_summary(
 
 
 def _make_rows(
-    facts: dict[str, str], rows: Sequence[tuple[int, str, float, tuple[int, int, int], str]]
+    facts: dict[str, str],
+    rows: Sequence[tuple[int, str, float, tuple[int, int, int, int | None], str]],
 ) -> pa.Table:
     records = [
         {**facts, "split": split, "metric": metric, "value": value, "gallery": gallery}
-        | dict(zip(("n_query", "n_gallery", "n_skipped"), counts, strict=True))
+        | dict(zip(("n_query", "n_gallery", "n_skipped", "n_seen"), counts, strict=True))
         for split, metric, value, counts, gallery in rows
     ]
     return pa.Table.from_pylist(records, schema=METRICS)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS
 from lpw_toolkit.cleaning.state.review import Review, open_review
+from lpw_toolkit.cleaning.suggest.suggest import suggestions_folder
 from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range, install_hint
@@ -94,9 +95,7 @@ def serve_review(
     reviews under the same name; MismatchError for damaged tables or logs.
     """
     uvicorn = _import_uvicorn()
-    suggestions = open_suggestions(
-        dataset, options.elsewhere / "suggestions" if options.elsewhere else None
-    )
+    suggestions = open_suggestions(dataset, suggestions_folder(dataset, options.elsewhere))
     with open_review(dataset, options.reviewer, options.elsewhere) as review:
         session = open_session(dataset, review, suggestions, options)
         with listen(options, review.base.digest) as listener:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import open_dataset
@@ -25,6 +26,7 @@ from rqen.corruption.evaluate import compare_scores, rank_by_each_camera
 from rqen.corruption.inject import inject_corruption, read_mask
 from rqen.corruption.plan import CorruptionConfig
 from rqen.inference.run_vectors import ScoringOptions, embed_run
+from rqen.inference.test_splits import find_seen_persons
 
 Ints = NDArray[np.int64]
 #: Seed of the training set; test sets have the seeds 1, 2, …
@@ -154,8 +156,10 @@ def open_corrupted_sets(data: Path, folder: Path) -> CorruptedSets:
 def evaluate_run(run: Path, sets: CorruptedSets, options: ScoringOptions) -> StudyResult:
     """Embeds the clean and the corrupted test sets, and ranks each camera against the others.
 
-    Errors: as `embed_run`, `rank_by_each_camera` and `read_mask`.
+    Errors: LpwError for a run that has seen persons who are tested; as `embed_run`,
+    `rank_by_each_camera` and `read_mask`.
     """
+    _refuse_seen(run, sets)
     clean = embed_run(run, sets.source, options, sets.rows)
     labels = read_labels(clean.dataset.tracklets).take(sets.rows)
     results, scores = [rank_by_each_camera(clean.vectors[sets.rows], labels)], []
@@ -179,6 +183,18 @@ def evaluate_run(run: Path, sets: CorruptedSets, options: ScoringOptions) -> Stu
         float(joined.mean()),
         float(joined.std()),
     )
+
+
+def _refuse_seen(run: Path, sets: CorruptedSets) -> None:
+    dataset = open_dataset(sets.source)
+    tested = set(dataset.tracklets["person_id"].take(pa.array(sets.rows)).drop_null().to_pylist())
+    if seen := tested & {*find_seen_persons(run, dataset)}:
+        raise LpwError(
+            run,
+            f"a run that was trained on {len(seen)} of the {len(tested)} persons who are tested",
+            "a run that has seen none of them",
+            "train it on the training set that lies beside the corrupted test sets",
+        )
 
 
 def measure_leads(

@@ -21,6 +21,7 @@ from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.estimate import Announce
 from rqen.inference.embed import SetEmbedOptions, embed_tracklets, estimate_embedding
+from rqen.inference.test_splits import find_seen_persons
 from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
@@ -192,9 +193,8 @@ def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts
     recipe, precision = opened.said["recipe"], opened.embed.mode.precision
     model = f"{opened.said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
     model += "" if precision == "float32" else f" {precision}"
-    return EmbeddingFacts(
-        model, opened.said["model_sha256"], str(dataset.manifest["digest"]), "all"
-    )
+    digest, seen = str(dataset.manifest["digest"]), find_seen_persons(run, dataset)
+    return EmbeddingFacts(model, opened.said["model_sha256"], digest, "all", seen)
 
 
 def cut_region(found: RunVectors, region: int) -> Floats:

@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.at_hand import list_relatives
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.tables import to_integers
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import QueryGallerySplit, open_protocol
 from rqen.run import run_folder
+from rqen.run.seen_images import read_fingerprints, read_seen
 
 #: Said beside the figures of a run that an older version trained.
 UNBOUND = (
@@ -70,29 +73,33 @@ def list_rows(trials: Sequence[QueryGallerySplit]) -> NDArray[np.int64]:
     )
 
 
-def note_training(run: Path, dataset: Dataset, trials: Sequence[QueryGallerySplit]) -> list[str]:
-    """What a reader of the figures must know of the run: how many queries show persons that it has
-    trained on."""
-    said = run_folder.read_run(run)
-    notes = [] if "model_sha256" in said else [UNBOUND]
-    if not _is_trained_on(said, dataset):
-        return notes
-    query = np.unique(np.concatenate([trial.query for trial in trials]))
-    seen = pa.array([*said["persons"], *said.get("validation", [])], pa.string())
-    n_seen = (
-        pc.sum(pc.is_in(dataset.tracklets["person_id"].take(pa.array(query)), seen)).as_py() or 0
+def find_seen_persons(run: Path, dataset: Dataset) -> tuple[str, ...]:
+    """The persons of `dataset` whom the run was trained on, or who chose its weights, sorted.
+
+    On the dataset that it was trained on they are known by name. On every other one, whatever
+    persons are called there, each of whom one image is among those that the run was trained on (of
+    runs of older versions: by name, in the versions that descend from one another).
+
+    Errors: LpwError where there is no run, MismatchError for a damaged one.
+    """
+    said, persons = run_folder.read_run(run), dataset.tracklets["person_id"]
+    trained = pa.array([*said["persons"], *said.get("validation", [])], pa.string())
+    images = read_seen(run, said)
+    is_own = _is_trained_on(said, dataset)
+    by_name = is_own or (
+        images is None and said["dataset_digest"] in list_relatives(dataset.root, dataset.manifest)
     )
-    if not n_seen:
-        return notes
-    own = "every named tracklet" if said.get("split") is None else f"split {said['split']}"
-    return [
-        *notes,
-        (
-            f"{n_seen:,} of {len(query):,} queries show persons that the run trained on ({own}): "
-            f"no "
-            f"test of it"
-        ),
-    ]
+    is_seen = pc.is_in(persons, trained).to_numpy() & by_name
+    if images is not None and (not is_own or said.get("start_from")):
+        is_image_seen = np.isin(read_fingerprints(dataset), images)
+        rows = np.repeat(np.arange(len(is_seen)), to_integers(dataset.tracklets, "n_frames"))
+        is_seen |= np.bincount(rows, weights=is_image_seen, minlength=len(is_seen)) > 0
+    return tuple(sorted(set(persons.filter(pa.array(is_seen)).drop_null().to_pylist())))
+
+
+def note_run(run: Path) -> list[str]:
+    """What a reader of the figures must know of the run."""
+    return [] if "model_sha256" in run_folder.read_run(run) else [UNBOUND]
 
 
 def _is_trained_on(said: dict[str, Any], dataset: Dataset) -> bool:

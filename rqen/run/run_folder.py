@@ -6,6 +6,7 @@ result.
       checkpoint.safetensors    weights and the optimiser's state after some iteration: where
                                 `--resume` begins; with validation also the best weights so far
       model.safetensors         the weights that are kept; present: the run is complete
+      seen_images.bin           which images it was trained on (seen_images.py)
       log.jsonl, log.csv        one line per logged step, up to the checkpoint
       curve.png                 losses, figures of those held out, learning rate
       tensorboard/              the log once more, with --tensorboard
@@ -29,12 +30,13 @@ from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import atomic_write, atomic_write_text, describe_os_error
 from lpw_toolkit.networks.tensor_file import encode_tensors, parse_tensors
+from rqen.run.seen_images import SEEN_DIGEST, write_seen
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
 _RUN_DIGEST = "run_sha256"
 #: Of run.json what is no setting: what the machine chose, and the result of the training.
-_NOT_ASKED = ("digest", "mode", "kept", "model_sha256")
+_NOT_ASKED = ("digest", "mode", "kept", "model_sha256", SEEN_DIGEST)
 _MAX_NAME_CHARS, _MAX_SPLIT = 400, 32_767
 
 
@@ -165,14 +167,20 @@ def _encode_state(state: TrainState, facts: dict[str, str]) -> bytes:
     return encode_tensors(whole, facts)
 
 
-def complete_run(folder: Path, state: TrainState, kept: dict[str, Any]) -> None:
+def complete_run(
+    folder: Path, state: TrainState, kept: dict[str, Any], seen: bytes | None = None
+) -> None:
     """Publishes the weights that are kept, and run.json; each carries the digest of the other.
     Errors: OSError.
 
     Args:
         kept: which weights these are.
+        seen: the images that the run was trained on (`seen_images.encode_seen`); None where they
+            are not all known.
     """
     facts = {**read_run(folder), "kept": kept}
+    if seen is not None:
+        facts[SEEN_DIGEST] = write_seen(folder, seen)
     data = _encode_state(state, {"digest": facts["digest"], _RUN_DIGEST: digest_run(facts)})
     write_run(folder, {**facts, "model_sha256": hashlib.sha256(data).hexdigest()})
     atomic_write(folder / MODEL, data)
@@ -188,7 +196,7 @@ def read_model(folder: Path) -> tuple[TrainState, dict[str, Any]]:
     """The weights of a complete run, and run.json with their SHA-256, once each is the one that the
     other names.
 
-    Those of an older version name nothing; `examination.note_training` says so beside the figures.
+    Those of an older version name nothing; `test_splits.note_run` says so beside the figures.
 
     Errors: LpwError where there is no complete run, MismatchError for files that are damaged or not
     of one run.

@@ -22,6 +22,7 @@ from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.network import SetNetwork
 from rqen.recipe import Recipe
 from rqen.run import run_folder
+from rqen.run.seen_images import encode_seen, read_fingerprints, read_seen
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,23 @@ def _start_from(network: SetNetwork, run: Path) -> None:
             "choose another run",
         )
     network.load_state_dict(state, strict=False)
+
+
+def list_seen(job: TrainJob, index: TrackletIndex, rows: NDArray[np.int64]) -> bytes | None:
+    """The images that a run has seen when it ends, those of the run that it starts from included,
+    as `complete_run` takes them; None where that run does not know its own.
+
+    Args:
+        rows: of the tracklets that train, or choose the weights that are kept.
+    """
+    frames = np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
+    words = read_fingerprints(index.dataset)[frames]
+    if job.start_from is not None:
+        before = read_seen(job.start_from, run_folder.read_run(job.start_from))
+        if before is None:
+            return None
+        words = np.concatenate([words, before])
+    return encode_seen(words)
 
 
 def describe_job(

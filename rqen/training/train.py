@@ -9,11 +9,8 @@ persons held out of training (validation.py).
 """
 
 import copy
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +37,14 @@ from rqen.run.speed_trial import Mode, choose_mode, list_modes, wait_for
 from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
 from rqen.training.forecast import estimate_training
-from rqen.training.job import TrainJob, build_network, choose_rows, describe_job, open_folder
+from rqen.training.job import (
+    TrainJob,
+    build_network,
+    choose_rows,
+    describe_job,
+    list_seen,
+    open_folder,
+)
 from rqen.training.loss_curve import draw_log
 from rqen.training.objective import compute_loss, refuse_batch
 from rqen.training.optimiser import (
@@ -50,6 +54,7 @@ from rqen.training.optimiser import (
     refuse_non_finite,
     set_rate,
 )
+from rqen.training.signals import hold_signals
 from rqen.training.tensorboard_log import publish_events, require_tensorboard
 from rqen.training.throughput import Throughput
 from rqen.training.validation import Best, name_persons, split_pool, validate
@@ -107,7 +112,8 @@ def train(job: TrainJob, team: ProcessGroup, announce: Announce | None = None) -
             if signals:
                 return job.out
     if team.leads and not (job.out / run_folder.MODEL).is_file():
-        runner.finish(n, rows)
+        seen = np.concatenate([start.batches.pool.rows, held_out])
+        runner.finish(n, rows, list_seen(job, index, seen))
     team.wait()
     return job.out
 
@@ -265,9 +271,9 @@ class Runner:
         )
         run_folder.write_state(self.job.out / run_folder.CHECKPOINT, state, digest)
 
-    def finish(self, iteration: int, rows: list[dict[str, Any]]) -> None:
-        """Publishes the log, its curve, which weights are kept, and these: the best on those held
-        out, or the last."""
+    def finish(self, iteration: int, rows: list[dict[str, Any]], seen: bytes | None) -> None:
+        """Publishes the log, its curve, which images were seen, which weights are kept, and these:
+        the best on those held out, or the last."""
         out, best = self.job.out, self.best
         run_folder.write_log(out, rows)
         draw_log(rows, out / "curve.png")
@@ -275,7 +281,8 @@ class Runner:
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
-        run_folder.complete_run(out, run_folder.TrainState(kept["iteration"], model, {}), kept)
+        state = run_folder.TrainState(kept["iteration"], model, {})
+        run_folder.complete_run(out, state, kept, seen)
 
 
 def _agree_on_run(
@@ -362,27 +369,6 @@ def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
             "train.cuda_graph", got, "one GPU, not compiled", "set train.cuda_graph=auto"
         )
     return can
-
-
-@contextmanager
-def hold_signals() -> Iterator[list[int]]:
-    """Signals that would end the process are noted in the list, and obeyed when the block ends."""
-    noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    held = [
-        number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN
-    ]  # nohup stays nohup
-    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if noted:
-            os.kill(os.getpid(), noted[0])
 
 
 def _describe_shortage(batch: str) -> LpwError:

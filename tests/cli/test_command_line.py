@@ -218,6 +218,8 @@ def test_resuming_a_run_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     run_lpw("synth", "street", "--preset", "tiny", cwd=tmp_path)
     build = ["build-tracklets", "street/video", "--boxes", "street/detections", "--no-cache"]
     run_lpw(*build, cwd=tmp_path)
-    done = run_lpw("train", "rqen", "--out", "gone", "--resume", cwd=tmp_path)
+    done = run_lpw(
+        "train", "rqen", "video-lpw", "--split", "none", "--out", "gone", "--resume", cwd=tmp_path
+    )
     assert done.returncode == 2 and "no run in gone" in done.stderr
     assert not (tmp_path / "gone").exists()

@@ -318,7 +318,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--protocol", "duke"], "option --protocol: got duke; expected cross_dataset,"),
+            (["--protocol", "duke"], "option --protocol: got duke; expected cross_camera,"),
             (["--protocol", "prid2011"], "cameras of the query: got c1, c2, c3; expected cam_a"),
             (["--protocol", "mars", "--split", "x"], "option --split: got x"),
             (["--protocol", "mars", "--split", "-1"], "option --split: got -1"),
@@ -378,11 +378,6 @@ class TestRefused:
         assert message in done.output
 
     def test_what_is_missing(self, home: Path) -> None:
-        assert "give one of RUN, --emb" in lpw("--data", home / "mars", "--protocol", "mars").output
-        assert (
-            "give --protocol"
-            in lpw("--data", home / "mars", "--embeddings", home / "mars.parquet").output
-        )
         assert "--table needs folders" in lpw("--table").output
 
     def test_places_that_are_not_free(self, home: Path, tmp_path: Path) -> None:

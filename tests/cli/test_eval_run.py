@@ -71,7 +71,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     `qfix`, and `half`."""
     root = tmp_path_factory.mktemp("home")
     dataset = make_reid(root / "d")
-    halves = make_reid(root / "halves", n_rounds=5)
+    halves = make_reid(root / "halves", n_rounds=5, seed=1)
     rewrite(halves, splits=swap_scenes(halves))
     plans = {"run": (0, "rqen"), "all": (None, "rqen"), "qfix": (0, "qfix"), "half": (1, "qan")}
     for name, (split, method) in plans.items():
@@ -232,20 +232,49 @@ class TestEval:
         assert "splits: split 0" in show(*words, "--split", 0).stdout
         assert "one of 0, 1, or all" in refuse(*words, "--split", 2)
 
-    def test_figures_of_persons_that_trained_say_so(self, home: Path) -> None:
-        shown = show(
-            "eval", home / "all", "--data", home / "d", "--protocol", "lpw", "--workers", 0
-        ).stdout
-        assert (
-            "4 of 4 queries show persons that the run trained on (every named tracklet): no test "
-            "of it" in shown
-        )
+    def test_figures_of_persons_that_trained_are_asked_for_and_say_so(
+        self, home: Path, tmp_path: Path
+    ) -> None:
+        words = ["eval", home / "all", "--data", home / "d", "--protocol", "lpw", "--workers", 0]
+        told = "4 of 4 queries show persons whom the model was trained on: no test of it"
+        out = ["--out", tmp_path / "out", "--plot", tmp_path / "p.png"]
+        for more in ([], out, ["--compare-protocols"], ["--ablate", "regions"]):
+            message = refuse(*words, *more)
+            assert told in message and "--allow-seen" in message
+        assert not list(tmp_path.iterdir())
+        shown = show(*words, "--allow-seen", "--ablate", "regions", *out[:2]).stdout
+        assert told in shown
+        lines = shown.splitlines()
+        assert lines[0].endswith("trained on")
+        assert all(line.endswith("4 of 4") for line in lines[1:5])
+        rows = read_table(tmp_path / "out" / "metrics.parquet", METRICS)
+        assert set(rows["n_seen"].to_pylist()) == {4}
+        said = json.loads(show(*words, "--allow-seen", "--json").stdout)
+        assert [line["n_seen"] for line in said["lines"]] == [4]
+        again = show("eval", "--table", tmp_path / "out").stdout
+        assert again.splitlines()[1].endswith("4 of 4")
+        compared = show(*words, "--allow-seen", "--compare-protocols", "--json").stdout
+        assert {line["n_seen"] for line in json.loads(compared)["lines"]} == {4}
+
+    def test_figures_of_others_say_that_too(self, home: Path) -> None:
         assert "trained on" not in show(*on(home)).stdout
+        said = json.loads(show(*on(home, "--json")).stdout)
+        assert [line["n_seen"] for line in said["lines"]] == [0]
+
+    def test_embeddings_of_a_run_know_whom_it_has_seen(self, home: Path, tmp_path: Path) -> None:
+        out = tmp_path / "e.parquet"
+        show("embed", home / "all", "--data", home / "d", "--out", out, "--workers", 0)
+        words = ["eval", "--embeddings", out, "--data", home / "d", "--protocol", "lpw"]
+        assert "4 of 4 queries show persons whom the model" in refuse(*words)
+        assert "4 of 4" in show(*words, "--allow-seen").stdout
+        frames = ["--per-frame", "--out", tmp_path / "f.parquet"]
+        show("embed", home / "all", "--data", home / "d", *frames, "--workers", 0)
+        words[2] = tmp_path / "f.parquet"
+        assert "4 of 4 queries show persons whom the model" in refuse(*words)
 
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["run"], "give --protocol"),
             (["run", "qfix", "--protocol", "lpw"], "RESULTS belong to --table"),
             (
                 ["run", "--embeddings", "e.parquet", "--protocol", "lpw"],

@@ -18,7 +18,6 @@ from lpw_toolkit.dataset.dataset import (
     Dataset,
     close_dataset,
     count_rows,
-    find_dataset,
     iter_tables,
     open_dataset,
     sha256_file,
@@ -238,20 +237,6 @@ class TestClose:
             close_dataset(dataset.root, {"name": "x"}).manifest["digest"]
             == dataset.manifest["digest"]
         )
-
-
-class TestFind:
-    def test_here_below_none_and_several(self, dataset: Dataset, tmp_path: Path) -> None:
-        assert find_dataset(dataset.root) == dataset.root
-        assert find_dataset(tmp_path) == dataset.root
-        (tmp_path / "empty").mkdir()
-        with pytest.raises(LpwError, match="got none"):
-            find_dataset(tmp_path / "empty")
-        for name in ("d10", "d9"):
-            (tmp_path / name).mkdir()
-            shutil.copy(dataset.root / "dataset.json", tmp_path / name / "dataset.json")
-        with pytest.raises(LpwError, match="d9, d10, dataset"):
-            find_dataset(tmp_path)
 
 
 def test_tables_are_found_in_order_with_their_schemas(dataset: Dataset) -> None:

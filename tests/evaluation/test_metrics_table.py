@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from metric_rows import FACTS, metrics
 
@@ -64,6 +65,41 @@ class TestLines:
         (tmp_path / "other.parquet").write_bytes((tmp_path / "metrics.parquet").read_bytes()[:-9])
         with pytest.raises(MismatchError, match=r"other\.parquet: got a damaged file"):
             read_metrics([tmp_path / "other.parquet"])
+
+
+class TestSeen:
+    """Figures of persons whom a model was trained on say so in every row."""
+
+    def test_files_without_the_column_are_read_as_not_said(self, tmp_path: Path) -> None:
+        old = metrics().drop_columns(["n_seen"])
+        pq.write_table(old, tmp_path / "metrics.parquet")
+        assert read_metrics([tmp_path])[0].equals(metrics())
+        assert "trained on" not in format_table(read_lines([metrics()]))
+
+    @pytest.mark.parametrize("form", ["table", "markdown", "latex"])
+    def test_a_column_where_any_row_has_them(self, form: str) -> None:
+        lines = read_lines(
+            [metrics(n_seen=1234), metrics(model="other", n_seen=0), metrics(model="foreign")]
+        )
+        shown = format_table(lines, form=form)
+        assert "trained on" in shown
+        for cell in ("1,234 of 1,980", "0 of 1,980", "not said"):
+            assert cell in shown
+
+    def test_csv_and_json_have_the_number(self) -> None:
+        lines = read_lines([metrics(n_seen=3), metrics(model="foreign")])
+        said = json.loads(format_table(lines, form="json"))["lines"]
+        assert [line["n_seen"] for line in said] == [3, None]
+        head, one, two = format_table(lines, form="csv").splitlines()
+        place = head.split(",").index("n_seen")
+        assert (one.split(",")[place], two.split(",")[place]) == ("3", "")
+
+    def test_a_column_of_another_type_is_no_table_of_metrics(self, tmp_path: Path) -> None:
+        place = metrics().schema.get_field_index("n_seen")
+        odd = metrics().set_column(place, "n_seen", pa.array(["a", "b"]))
+        pq.write_table(odd, tmp_path / "metrics.parquet")
+        with pytest.raises(MismatchError, match="column n_seen: got type string"):
+            read_metrics([tmp_path])
 
 
 class TestLock:

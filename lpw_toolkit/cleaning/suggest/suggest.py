@@ -36,6 +36,7 @@ from lpw_toolkit.dataset.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTI
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.dataset.video_boxes import iter_sequences
 from lpw_toolkit.errors import LpwError, MismatchError, check_range
+from lpw_toolkit.files.opening import is_file
 from lpw_toolkit.files.writing import describe_os_error, make_folder, refuse_unwritable
 
 #: Where the tables lie unless measured otherwise, below the dataset: beside its tables, which never
@@ -136,6 +137,17 @@ def _publish(
             "a folder that can be written",
             "free space or name another",
         ) from error
+
+
+def suggestions_folder(dataset: Dataset, elsewhere: Path | None = None) -> Path:
+    """Where the suggestions of a dataset lie: in it, or in the folder `elsewhere` of decisions."""
+    return dataset.root / FOLDER if elsewhere is None else elsewhere / "suggestions"
+
+
+def has_suggestions(dataset: Dataset, elsewhere: Path | None = None) -> bool:
+    """Whether all tables are there."""
+    folder = suggestions_folder(dataset, elsewhere)
+    return all(is_file(folder / f"{name}.parquet") for name in TABLES)
 
 
 def read_suggestions(

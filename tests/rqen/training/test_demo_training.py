@@ -1,6 +1,7 @@
 """From a built street to a table: names by truth, a split, mean colour, and what `lpw demo` does
 with them."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.labels import read_labels
+from lpw_toolkit.dataset.schema import METRICS
+from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embedding.mean_colour import describe_colours, measure_colours
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
@@ -178,6 +181,7 @@ class TestDemo:
     def test_from_a_dataset_to_a_table(self, place, small, tmp_path, capsys):
         for name in ("street", "dataset"):
             shutil.copytree(place / name, tmp_path / name)
+        demo._clean(tmp_path / "dataset", tmp_path / "street" / "truth", tmp_path / "cleaned")
         demo._learn(tmp_path, 2)
         text = capsys.readouterr().out
         for model in (
@@ -189,6 +193,15 @@ class TestDemo:
             assert model in text
         assert (tmp_path / "result" / "table.md").is_file()
         assert (tmp_path / "run" / "model.safetensors").is_file()
+        said = json.loads((tmp_path / "run" / "run.json").read_text())
+        cleaned = open_dataset(tmp_path / "cleaned")
+        assert said["data_digest"] == cleaned.digest
+        assert cleaned.manifest["parent"]["name"] == open_dataset(tmp_path / "dataset").name
+        metrics = read_table(tmp_path / "result" / "metrics.parquet", METRICS)
+        assert set(metrics["dataset_digest"].to_pylist()) == {cleaned.digest}
+        assert set(metrics["n_seen"].to_pylist()) == {None, 0}
+        demo._clean(tmp_path / "dataset", tmp_path / "street" / "truth", tmp_path / "cleaned")
+        assert "cleaned is there already" in capsys.readouterr().out
         demo._learn(tmp_path, 2)
         again = capsys.readouterr().out
         assert (
@@ -208,7 +221,7 @@ class TestDemo:
     def test_a_street_too_small_to_learn_from_is_no_error(self, tmp_path):
         done = CliRunner().invoke(demo.command, ["--out", str(tmp_path / "d"), "--preset", "tiny"])
         assert done.exit_code == 0, done.output
-        assert "left out: dataset, named by truth: got 0 persons" in done.output
+        assert "left out: no persons in two cameras to be divided" in done.output
         assert (tmp_path / "d" / "show" / "index.html").is_file()
 
     def test_no_steps_end_with_the_pictures(self, tmp_path):
@@ -216,7 +229,7 @@ class TestDemo:
             demo.command, ["--out", str(tmp_path / "d"), "--preset", "tiny", "--steps", "0"]
         )
         assert done.exit_code == 0, done.output
-        assert "6/9 review" in done.output and "7/9" not in done.output
+        assert "6/8 review" in done.output and "7/8" not in done.output
 
     def test_the_recipe_of_the_demo_is_short_and_needs_no_trial(self):
         recipe = rqen.recipe.read_recipe("demo")
