@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.files.opening import follow_links, is_file
 from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
@@ -110,21 +111,61 @@ def detector_names() -> list[str]:
 
 
 def choose_detector(options: DetectorOptions) -> str:
-    """The detector for saved boxes or for the type of the weights file; `ultralytics` without
+    """The detector for saved boxes or for the weights file, told by its suffix and, where several
+    detectors read that, by what the file says of its inputs and outputs; `ultralytics` without
     either.
+
+    Errors: LpwError for a file that no detector reads.
 
     >>> choose_detector(DetectorOptions(weights="yolox_s.onnx"))
     'onnx'
     """
     if options.boxes is not None:
         return "boxes"
-    suffix = Path(options.weights or "").suffix.lower()
-    readers = [name for name in DETECTORS.names() if suffix in _suffixes_of(name)]
-    return readers[0] if readers else _DEFAULT
+    if options.weights is None:
+        return _DEFAULT
+    suffix = Path(options.weights).suffix.lower()
+    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
+    readers = {n: m for n, m in modules.items() if suffix in getattr(m, "SUFFIXES", ())}
+    if len(readers) == 1:
+        return next(iter(readers))
+    if readers:
+        return _choose_by_ports(options.weights, readers)
+    if is_file(follow_links(Path(options.weights))):
+        raise _refuse_weights(options.weights, f"a {suffix or 'nameless'} file", modules)
+    return _choose_by_name(options.weights, modules)
 
 
-def _suffixes_of(name: str) -> tuple[str, ...]:
-    return getattr(DETECTORS.load(name), "SUFFIXES", ())
+def _choose_by_ports(weights: str, readers: dict[str, Any]) -> str:
+    """Of several detectors for one suffix the one that accepts the model; for a file that is not
+    there the one whose names it bears, which says where it looked."""
+    from lpw_toolkit.networks.onnx_ports import read_ports
+    from lpw_toolkit.networks.weights import WeightsKind, find_weights, read_weights
+
+    try:
+        path, _ = find_weights(weights, WeightsKind(Path(weights).suffix.lower(), "", "", ""))
+    except LpwError:
+        return _choose_by_name(weights, readers)
+    ports = read_ports(read_weights(path))
+    for name, module in readers.items():
+        if module.accepts(ports):
+            return name
+    raise _refuse_weights(path, str(ports), readers)
+
+
+def _choose_by_name(weights: str, readers: dict[str, Any]) -> str:
+    kinds = {n: m.WEIGHTS for n, m in readers.items() if hasattr(m, "WEIGHTS")}
+    given = Path(weights).name
+    named = [n for n, k in kinds.items() if k.matches(given) or k.matches(given + k.suffix)]
+    if _DEFAULT in named or (not named and _DEFAULT in readers):
+        return _DEFAULT
+    return (named or list(readers))[0]
+
+
+def _refuse_weights(thing: object, got: str, readers: dict[str, Any]) -> LpwError:
+    kinds = [f"{module.READS} ({n})" for n, module in readers.items() if hasattr(module, "READS")]
+    do = "choose another model, or give the boxes that it found with --boxes"
+    return LpwError(thing, got, "; ".join(kinds), do)
 
 
 def open_detector(name: str | None, options: DetectorOptions) -> Detector:
