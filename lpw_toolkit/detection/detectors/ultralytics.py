@@ -45,7 +45,7 @@ SUFFIXES = (".pt",)
 READS = "checkpoints of ultralytics' YOLO networks"
 WEIGHTS = WeightsKind(
     suffix=".pt",
-    pattern=r"yolo[\w.-]*\.pt",
+    pattern=r"yolo(?!x)[\w.-]*\.pt",
     url="https://github.com/ultralytics/assets/releases/download/v8.4.0",
     default="yolov8n.pt",
 )
