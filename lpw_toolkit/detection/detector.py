@@ -34,19 +34,19 @@ class DetectorOptions:
     """The options of all detectors; each reads its own.
 
     Attributes:
-        weights: path or name of a weights file; .onnx is read by detector onnx, .pt by ultralytics;
-            None searches the working folder and the cache.
+        weights: path or name of a weights file; what it holds chooses the detector; None searches
+            the working folder and the cache.
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
         min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks (ssd
-            0.15), all boxes with --boxes.
+            0.15, nanodet 0.4), all boxes with --boxes.
         nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score;
-            None is 0.7 (ssd 0.4).
+            None is 0.7 (ssd 0.4, nanodet 0.6, detr none).
         image_size: long side of the network's input in pixels.
         batch_size: frames per run of the network; None is the fastest for the runtime.
         precision: auto | float32 | bfloat16.
-        runtime: auto | torch | openvino | onnxruntime.
+        runtime: auto | torch | openvino | onnxruntime; each detector has its own.
         threads: inference threads; None is one per processor.
         download: allow the download of missing official weights.
     """
