@@ -126,7 +126,7 @@ def settings_options(function: Function) -> Function:
 @option(
     "--detector",
     type=click.Choice(detector_names()),
-    help="[default: boxes with --boxes, onnx for .onnx weights, else ultralytics]",
+    help="[default: boxes with --boxes, else the one that reads the weights]",
 )
 @config_options(
     DetectorOptions,

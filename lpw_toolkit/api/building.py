@@ -15,7 +15,8 @@ from lpw_toolkit.build.adding import collect_given
 from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
-from lpw_toolkit.errors import PartialError
+from lpw_toolkit.detection.function_detector import BoxFunction, FunctionDetector
+from lpw_toolkit.errors import LpwError, PartialError
 from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.linking.rule import make_link_config
 from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
@@ -29,7 +30,9 @@ def build_tracklets(
     *,
     weights: AnyPath | None = None,
     boxes: AnyPath | None = None,
-    detector: str | None = None,
+    detector: str | BoxFunction | None = None,
+    detector_name: str | None = None,
+    detector_version: str | None = None,
     preset: str = "default",
     layout: str | None = None,
     cameras: AnyPath | None = None,
@@ -47,10 +50,15 @@ def build_tracklets(
     Args:
         video: folder of videos, one video, or an image sequence.
         out: dataset to be made; `<name of video>-lpw` in the working folder when not given.
-        weights: weights file of the detector, `.pt` or `.onnx`.
+        weights: weights file of the detector; what it holds chooses the detector.
         boxes: saved boxes instead of a network: a MOT text file, a Parquet table of detections, or
             a folder with one of them for each video.
-        detector: name of the detector; chosen by `weights` and `boxes` when not given.
+        detector: name of the detector; chosen by `weights` and `boxes` when not given. Or a
+            function of your own: it gets each frame (height, width, 3), BGR, uint8, and gives the
+            persons in it, (N, 5) `x1 y1 x2 y2 score` in pixels, or `supervision.Detections`.
+        detector_name: how a function of your own is recorded; its qualified name when not given.
+        detector_version: of a function of your own: what it found is kept in `cache`, and found
+            again under the same name and version.
         preset: linker settings to start from, one of `lpw_toolkit.linking.PRESETS`.
         layout: where paths name scene and camera, such as `{scene}/{camera}_{date}.mp4`.
         cameras: CSV file with the columns path, scene, camera and, if known, start_s (seconds).
@@ -76,17 +84,24 @@ def build_tracklets(
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
-    is_onnx = weights is not None and Path(weights).suffix == ".onnx"
+    options = replace(
+        options,
+        weights=None if weights is None else os.fspath(weights),
+        boxes=None if boxes is None else expand_home(Path(boxes)),
+        min_score=conf,
+    )
+    own = None
+    if callable(detector):
+        own = FunctionDetector(detector, options, name=detector_name, version=detector_version)
+    elif detector_name is not None or detector_version is not None:
+        got = f"detector_name={detector_name}, detector_version={detector_version}"
+        raise LpwError("detector", got, "a function of your own", "give it as detector=")
     config = build.BuildConfig(
         root=source,
         out=_name_dataset(source, add_to) if out is None else expand_home(Path(out)),
-        detector=detector or ("boxes" if boxes else "onnx" if is_onnx else "ultralytics"),
-        options=replace(
-            options,
-            weights=None if weights is None else os.fspath(weights),
-            boxes=None if boxes is None else expand_home(Path(boxes)),
-            min_score=conf,
-        ),
+        detector=detector if isinstance(detector, str) else None,
+        own=own,
+        options=options,
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
         cameras_csv=None if cameras is None else expand_home(Path(cameras)),
@@ -97,7 +112,7 @@ def build_tracklets(
         result = build.build_tracklets(config, log)
     else:
         given = collect_given(settings, config.options)
-        given = replace(given, detector=detector, preset=None if preset == "default" else preset)
+        given = replace(given, detector=config.detector, preset=None if preset == "default" else preset)
         result = add_videos(AddConfig(Path(add_to), config, given), log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"

@@ -23,7 +23,8 @@ from lpw_toolkit.detection.detect_stage import (
     detection_key,
     unpack_detections,
 )
-from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
+from lpw_toolkit.detection.detector import Detector, DetectorOptions, open_detector
+from lpw_toolkit.detection.function_detector import FunctionDetector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.estimate import Announce
 from lpw_toolkit.files.opening import exists
@@ -39,6 +40,7 @@ class BuildConfig:
         root: folder of videos, one video, or an image sequence.
         out: dataset to be made.
         detector, options: see `detector.open_detector`; without a name the options choose it.
+        own: a detector that is open already, instead of these.
         recipe: linking, cropping, notes.
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
@@ -50,6 +52,7 @@ class BuildConfig:
     root: Path
     out: Path
     detector: str | None = None
+    own: FunctionDetector | None = None
     options: DetectorOptions = field(default_factory=DetectorOptions)
     recipe: BuildSettings = field(default_factory=BuildSettings)
     layout: str | None = None
@@ -78,10 +81,8 @@ def build_tracklets(
         log(line)
     if config.base:
         sources = find_new_videos(config.base, sources, log)
-    detector_name = config.detector or choose_detector(config.options)
-    if detector_name == "boxes":
-        _refuse_one_file(config.options.boxes, sources)
-    detector = open_detector(detector_name, config.options)
+    _refuse_one_file(config.options.boxes, sources)
+    detector: Detector = config.own or open_detector(config.detector, config.options)
     other = refuse_other_detector(config.base, detector.settings) if config.base else []
     for line in [*detector.notes, *other]:
         log(line)
@@ -89,7 +90,9 @@ def build_tracklets(
         announce(estimate_build(sources.sources, detector, config.recipe.crop))
     with Workspace(config.out, restart=config.restart) as work:
         opened_s = detector.startup_s
-        store = DetectionStore(config.cache)
+        # What a function without a version finds may differ the next time.
+        keeps = config.own is None or config.own.version is not None
+        store = DetectionStore(config.cache if keeps else None)
 
         def find(source: Source, sha256: str, check: Callable[[], None]) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)

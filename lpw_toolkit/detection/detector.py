@@ -3,20 +3,28 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.files.opening import follow_links, is_file
 from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
-_BY_SUFFIX = {".onnx": "onnx", ".pt": "ultralytics"}
-_SAVED = ("boxes", "box_scores", "first_frame", "box_classes", "strict")
-_NETWORK = (
+_DEFAULT = "ultralytics"
+SAVED_OPTIONS = (
+    "boxes",
+    "box_scores",
+    "first_frame",
+    "box_classes",
+    "strict",
+    "box_geometry",
+)
+NETWORK_OPTIONS = (
     "weights",
     "nms_iou",
     "image_size",
@@ -33,8 +41,8 @@ class DetectorOptions:
     """The options of all detectors; each reads its own.
 
     Attributes:
-        weights: path or name of a weights file; .onnx is read by detector onnx, .pt by ultralytics;
-            None searches the working folder and the cache.
+        weights: path or name of a weights file; what it holds chooses the detector; None searches
+            the working folder and the cache.
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
@@ -44,13 +52,14 @@ class DetectorOptions:
             None is 1, the pedestrians of MOT16 and later.
         strict: refuse saved boxes with a row at fault, or outside the video, in place of leaving
             them out.
-        min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks, all
-            boxes with --boxes.
-        nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score.
+        min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks (ssd
+            0.15, nanodet 0.4), all boxes with --boxes.
+        nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score;
+            None is 0.7 (ssd 0.4, nanodet 0.6, detr none).
         image_size: long side of the network's input in pixels.
         batch_size: frames per run of the network; None is the fastest for the runtime.
         precision: auto | float32 | bfloat16.
-        runtime: auto | torch | openvino | onnxruntime.
+        runtime: auto | torch | openvino | onnxruntime; each detector has its own.
         threads: inference threads; None is one per processor.
         download: allow the download of missing official weights.
         box_geometry: what saved boxes count where pixels are not square: auto | stored | display;
@@ -65,7 +74,7 @@ class DetectorOptions:
     box_classes: str | None = None
     strict: bool = False
     min_score: float | None = None
-    nms_iou: float = 0.7
+    nms_iou: float | None = None
     image_size: int = 640
     batch_size: int | None = None
     precision: str = "auto"
@@ -128,15 +137,61 @@ def detector_names() -> list[str]:
 
 
 def choose_detector(options: DetectorOptions) -> str:
-    """The detector for saved boxes or for the type of the weights file; `ultralytics` without
+    """The detector for saved boxes or for the weights file, told by its suffix and, where several
+    detectors read that, by what the file says of its inputs and outputs; `ultralytics` without
     either.
+
+    Errors: LpwError for a file that no detector reads.
 
     >>> choose_detector(DetectorOptions(weights="yolox_s.onnx"))
     'onnx'
     """
     if options.boxes is not None:
         return "boxes"
-    return _BY_SUFFIX.get(Path(options.weights or "").suffix.lower(), "ultralytics")
+    if options.weights is None:
+        return _DEFAULT
+    suffix = Path(options.weights).suffix.lower()
+    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
+    readers = {n: m for n, m in modules.items() if suffix in getattr(m, "SUFFIXES", ())}
+    if len(readers) == 1:
+        return next(iter(readers))
+    if readers:
+        return _choose_by_ports(options.weights, readers)
+    if is_file(follow_links(Path(options.weights))):
+        raise _refuse_weights(options.weights, f"a {suffix or 'nameless'} file", modules)
+    return _choose_by_name(options.weights, modules)
+
+
+def _choose_by_ports(weights: str, readers: dict[str, Any]) -> str:
+    """Of several detectors for one suffix the one that accepts the model; for a file that is not
+    there the one whose names it bears, which says where it looked."""
+    from lpw_toolkit.networks.onnx_ports import read_ports
+    from lpw_toolkit.networks.weights import WeightsKind, find_weights, read_weights
+
+    try:
+        path, _ = find_weights(weights, WeightsKind(Path(weights).suffix.lower(), "", "", ""))
+    except LpwError:
+        return _choose_by_name(weights, readers)
+    ports = read_ports(read_weights(path))
+    for name, module in readers.items():
+        if module.accepts(ports):
+            return name
+    raise _refuse_weights(path, str(ports), readers)
+
+
+def _choose_by_name(weights: str, readers: dict[str, Any]) -> str:
+    kinds = {n: m.WEIGHTS for n, m in readers.items() if hasattr(m, "WEIGHTS")}
+    given = Path(weights).name
+    named = [n for n, k in kinds.items() if k.matches(given) or k.matches(given + k.suffix)]
+    if _DEFAULT in named or (not named and _DEFAULT in readers):
+        return _DEFAULT
+    return (named or list(readers))[0]
+
+
+def _refuse_weights(thing: object, got: str, readers: dict[str, Any]) -> LpwError:
+    kinds = [f"{module.READS} ({n})" for n, module in readers.items() if hasattr(module, "READS")]
+    do = "choose another model, or give the boxes that it found with --boxes"
+    return LpwError(thing, got, "; ".join(kinds), do)
 
 
 def open_detector(name: str | None, options: DetectorOptions) -> Detector:
@@ -149,9 +204,7 @@ def open_detector(name: str | None, options: DetectorOptions) -> Detector:
     check_options(options)
     detector = cast(Detector, module.open_detector(options))
     if detector.needs_images:
-        _refuse_given(
-            options, (*_SAVED, "box_geometry"), f"beside detector {name}, which reads the images"
-        )
+        refuse_given(options, SAVED_OPTIONS, f"beside detector {name}, which reads the images")
     return detector
 
 
@@ -160,16 +213,18 @@ def check_options(options: DetectorOptions) -> None:
     boxes."""
     if options.min_score is not None:
         check_range("option --conf", options.min_score, 0, 1, below=True)
-    check_range("option --nms-iou", options.nms_iou, 0, 1, above=True)
+    if options.nms_iou is not None:
+        check_range("option --nms-iou", options.nms_iou, 0, 1, above=True)
     check_range("option --image-size", options.image_size, 32, 8192, whole=True)
     for name in ("batch_size", "threads"):
         if getattr(options, name) is not None:
             check_range(option_name(name), getattr(options, name), 1, 1024, whole=True)
     if options.boxes is not None:
-        _refuse_given(options, _NETWORK, "beside --boxes, where no network runs")
+        refuse_given(options, NETWORK_OPTIONS, "beside --boxes, where no network runs")
 
 
-def _refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:
+def refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:
+    """Errors: LpwError where one of these options is given."""
     plain = DetectorOptions()
     for name in names:
         value = getattr(options, name)

@@ -142,25 +142,27 @@ def start_session(file: WeightsFile) -> Any:
     return ort.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
 
 
-def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -> Any:
-    """The one answer to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the
+def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -> runtimes.Answers:
+    """The answers to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the
     model fails."""
     network.inputs(0)[:] = grey
     network.start(0)
     try:
-        (answer,) = network.finish(0)
+        return network.finish(0)
     except Exception as error:  # a model that reads well can still fail at its first run
         raise refuse_damaged(file, error, do) from error
-    return answer
 
 
-def refuse_damaged(file: WeightsFile, error: Exception | str, do: str) -> LpwError:
+def refuse_damaged(
+    file: WeightsFile, error: Exception | str, do: str, kind: str = "ONNX model"
+) -> LpwError:
     """The error for a file that a runtime does not take, or that fails at its first run."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
+    article = "an" if kind[0] in "AEIOU" else "a"
     return LpwError(
         file.path,
-        f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})",
-        "an ONNX model",
+        f"a file that is no {kind}, or a damaged one ({lines[-1][:160]})",
+        f"{article} {kind}",
         do,
     )
 

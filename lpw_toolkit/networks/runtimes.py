@@ -108,13 +108,16 @@ class OpenVinoNetwork:
         return tuple(tensor.data for tensor in self._requests[slot].output_tensors)
 
 
-def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ...] = ()) -> Any:
-    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) bytes instead: the change
+def feed_pixels(
+    model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ...] = (), *, rgb: bool = False
+) -> Any:
+    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) BGR bytes instead: the change
     happens in its graph.
 
     Args:
-        mean, scale: of the three channels, 0-255; where given, the mean is taken off and the scale
+        mean, scale: of its three channels, 0-255; where given, the mean is taken off and the scale
             divided by.
+        rgb: whether the model takes RGB.
     """
     ov = import_openvino()
     from openvino.preprocess import PrePostProcessor
@@ -123,6 +126,8 @@ def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ..
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
     work = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    if rgb:
+        work.reverse_channels()
     if mean:
         work.mean(list(mean))
     if scale:
@@ -130,9 +135,26 @@ def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ..
     return steps.build()
 
 
-def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallback: str) -> str:
+def feed_rgb_bytes(model: Any) -> Any:
+    """An OpenVINO model of RGB bytes (B, H, W, 3) that takes BGR instead."""
+    from openvino.preprocess import PrePostProcessor
+
+    layout = import_openvino().Layout("NHWC")
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_layout(layout)
+    steps.input().model().set_layout(layout)
+    steps.input().preprocess().reverse_channels()
+    return steps.build()
+
+
+def choose_runtime(
+    asked: str, known: tuple[str, ...], *, preferred: str, fallback: str, extra: str | None = None
+) -> str:
     """The runtime to use: what was asked for, or for `auto` the preferred one where it is
     installed.
+
+    Args:
+        extra: that a message names where the runtime is missing, if not the runtime's own.
 
     Errors: LpwError for an unknown name, or a runtime that is not installed.
     """
@@ -142,7 +164,7 @@ def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallba
         )
     runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
     if not find_spec(runtime):
-        do = install_hint(_EXTRAS[runtime])
+        do = install_hint(extra or _EXTRAS[runtime])
         raise LpwError(f"--runtime {asked}", f"no package {runtime}", "it installed", do)
     return runtime
 

@@ -1,13 +1,24 @@
 """What every detector promises: the tests loop over all files found in the folder of detectors."""
 
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import Picture, Video, draw_frames, make_yolo, make_yolox
+from tiny_models import (
+    Picture,
+    Video,
+    draw_frames,
+    make_detr,
+    make_exported_yolo,
+    make_nanodet,
+    make_ssd,
+    make_yolo,
+    make_yolox,
+)
 
 from lpw_toolkit.boxes import iou, nms
 from lpw_toolkit.detection.detector import Detector, DetectorOptions, detector_names, open_detector
@@ -25,9 +36,23 @@ def _make_ultralytics(folder: Path) -> DetectorOptions:
     )
 
 
-def _make_onnx(folder: Path) -> DetectorOptions:
-    (folder / "yolox-tiny.onnx").write_bytes(make_yolox())
-    return DetectorOptions(weights=str(folder / "yolox-tiny.onnx"))
+def _make_onnx(data: bytes) -> Callable[[Path], DetectorOptions]:
+    def make(folder: Path) -> DetectorOptions:
+        (folder / "tiny.onnx").write_bytes(data)
+        return DetectorOptions(weights=str(folder / "tiny.onnx"))
+
+    return make
+
+
+def _make_torchvision(folder: Path) -> DetectorOptions:
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision").models
+    torch.manual_seed(0)
+    model = models.get_model("ssdlite320_mobilenet_v3_large", weights=None, weights_backbone=None)
+    for layer in model.head.classification_head.module_list:
+        layer[1].bias.view(-1, 91).data[:, 1] = 6.0  # persons everywhere
+    torch.save(model.state_dict(), folder / "ssdlite.pth")
+    return DetectorOptions(weights=str(folder / "ssdlite.pth"))
 
 
 def _make_boxes(folder: Path) -> DetectorOptions:
@@ -40,7 +65,22 @@ def _make_boxes(folder: Path) -> DetectorOptions:
     return DetectorOptions(boxes=folder / "det.txt")
 
 
-MAKERS = {"ultralytics": _make_ultralytics, "onnx": _make_onnx, "boxes": _make_boxes}
+def _make_ssd(folder: Path) -> DetectorOptions:
+    pytest.importorskip("openvino")
+    (folder / "graph.pb").write_bytes(make_ssd())
+    return DetectorOptions(weights=str(folder / "graph.pb"))
+
+
+MAKERS = {
+    "ultralytics": _make_ultralytics,
+    "onnx": _make_onnx(make_yolox()),
+    "nanodet": _make_onnx(make_nanodet()),
+    "yolo": _make_onnx(make_exported_yolo()),
+    "detr": _make_onnx(make_detr()),
+    "boxes": _make_boxes,
+    "ssd": _make_ssd,
+    "torchvision": _make_torchvision,
+}
 
 
 @pytest.fixture(scope="module", params=detector_names())
@@ -64,7 +104,7 @@ def _as_bytes(found: Found) -> list[tuple[int, bytes]]:
 
 
 def test_every_file_of_the_folder_is_tested() -> None:
-    assert set(MAKERS) == set(detector_names()) == {"boxes", "onnx", "ultralytics"}
+    assert set(MAKERS) == set(detector_names())
 
 
 def test_boxes_are_float_rows_inside_the_frame_best_first(detector: Detector) -> None:
@@ -165,7 +205,9 @@ def test_settings_are_plain_and_name_no_place(
 
 
 def test_unknown_detectors_and_numbers_out_of_range() -> None:
-    with pytest.raises(LpwError, match=r"detector: got magic; expected boxes, onnx, ultralytics"):
+    with pytest.raises(
+        LpwError, match=r"detector: got magic; expected boxes, .*onnx, .*ultralytics"
+    ):
         open_detector("magic", DetectorOptions())
     for bad in (
         {"min_score": 1.0},
@@ -185,7 +227,7 @@ def test_a_batch_of_several_gives_the_boxes_of_one(
     frames[5].duplicate = True
     single = _run(detector, frames) if detector.needs_images else []
     options = replace(opened[1], batch_size=4)
-    if "batch_size" in detector.settings and opened[0] == "ultralytics":
+    if opened[0] in ("ultralytics", "ssd", "torchvision"):
         batched = _run(open_detector(opened[0], options), frames)
         assert [index for index, _ in batched] == [index for index, _ in single]
         assert (
