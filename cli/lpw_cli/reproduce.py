@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lpw_cli.command import lpw_command, option
-from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
+from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder, offline_option
 from lpw_cli.say import output, say_note, say_text
 from lpw_toolkit.errors import LpwError
 from rqen.reproduce.forms import FORMS, format_report
@@ -95,13 +95,14 @@ class ReproduceOptions:
 @option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", needs=_RUNS,
         heading="Training", help="Change a value of the recipe.")  # fmt: skip
 @option("--download", is_flag=True, needs=_RUNS, heading="Training",
-        help="Fetch public weights that are not on this machine.")  # fmt: skip
+        help="Let a timm:NAME backbone fetch its weights itself, unpinned.")  # fmt: skip
 @option("--workers", type=click.IntRange(0), default=1, show_default=True, needs=_RUNS,
         heading="Training", help="Processes that read ahead.")  # fmt: skip
 @option("--test-data", type=FOLDER, needs=_RUNS, heading="Test",
         help="Dataset of the test, for table5 and table6.")  # fmt: skip
 @option("--protocol", needs=_RUNS, heading="Test",
         help="Its protocol.  [default: the dataset's own; for table5, cross_dataset]")  # fmt: skip
+@offline_option
 def command(options: ReproduceOptions) -> None:
     """Runs what is missing of TABLE on the data at hand, and prints it beside what the paper
     prints.
