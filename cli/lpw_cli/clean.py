@@ -1,6 +1,8 @@
 """`lpw clean`: suggestions, the review page, and the cleaned dataset from the decisions of
 reviewers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from lpw_cli.command import lpw_command, option, renamed_option
-from lpw_cli.options import FOLDER, dataset_argument, open_named
+from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
 from lpw_cli.say import say, say_note, say_result
 from lpw_toolkit.errors import join_names
 
@@ -101,7 +103,8 @@ def _arrange(values: dict[str, Any]) -> None:
     "--embeddings",
     type=FOLDER,
     needs="--suggest",
-    help="Vectors of `lpw embed --per-frame`, in place of colours.",
+    help="Vectors of `lpw embed --per-frame`, or a re-id network of `lpw weights list`, in place of "
+    "colours.",
 )
 @option("--undo", is_flag=True, needs="--auto", help="Take back all that the rule has decided.")
 @option(
@@ -165,6 +168,7 @@ def _arrange(values: dict[str, Any]) -> None:
     needs="--apply",
     help="Leave out persons seen by fewer cameras; LPW has persons of two or more only.",
 )
+@offline_option
 def command(options: CleanCommandOptions) -> None:
     """Works with the decisions of reviewers on DATASET, which are in
     DATASET/cleanup/<reviewer>.jsonl.
@@ -186,7 +190,8 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest
 
     out = options.state / "suggestions" if options.state else dataset.root / PLACE
-    made = suggest(dataset.root, out, SuggestOptions(options.n_frames, options.embeddings))
+    with _take_vectors(dataset, options) as vectors:
+        made = suggest(dataset.root, out, SuggestOptions(options.n_frames, vectors))
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
         f"{out}: {made.n_tracklets:,} tracklets scored from {made.n_looked:,} images, "
@@ -199,6 +204,22 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         "n_across": made.n_across,
         "notes": made.notes,
     }
+
+
+@contextmanager
+def _take_vectors(dataset: "Dataset", options: CleanCommandOptions) -> Iterator[Path | None]:
+    """The file of --embeddings, written for this block where a network of the catalogue is named."""
+    from lpw_toolkit.cleaning.suggest.network_vectors import write_sampled_vectors
+    from lpw_toolkit.networks.catalogue import find_entry
+
+    given = options.embeddings
+    entry = None if given is None or given.exists() else find_entry(str(given), "re-id")
+    if entry is None:
+        yield given
+        return
+    say_note(f"vectors by {entry.name}: {entry.describe()}")
+    with write_sampled_vectors(dataset.root, entry, options.n_frames) as file:
+        yield file
 
 
 def _auto(dataset: "Dataset", options: CleanCommandOptions) -> Shown:

@@ -143,6 +143,7 @@ def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":
 
 def _take_request(options: ReproduceOptions, root: Path) -> "ReproduceRequest":
     from lpw_toolkit.dataset.dataset import open_dataset
+    from lpw_toolkit.networks.weights import find_named
     from rqen.reproduce.plan import ReproduceRequest
 
     network = {"backbone": options.backbone, "weights": options.weights}
@@ -157,7 +158,7 @@ def _take_request(options: ReproduceOptions, root: Path) -> "ReproduceRequest":
         options.table, root, out, options.test_data, options.protocol, options.recipe,
         (*changes, *options.changes), options.methods,
         _numbers("--seeds", options.seeds, "0,1,2"), splits,
-        options.onnx,
+        None if options.onnx is None else find_named(str(options.onnx), "re-id", (".onnx",)).path,
     )  # fmt: skip
 
 

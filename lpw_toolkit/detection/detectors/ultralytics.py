@@ -127,13 +127,11 @@ class YoloDetector(inference.NetworkDetector):
         return self.network.decode(answers, box, min_score, nms_iou)
 
 
-def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, WeightsFile, str]:
-    """A YOLO network with a head for key points, its class of persons, its file and how that was
-    chosen.
+def load_pose(path: Path) -> tuple[Any, int, WeightsFile]:
+    """The YOLO network at `path` with a head for key points, its class of persons, and its file.
 
     Errors: LpwError as `open_detector`, and for weights without key points.
     """
-    path, note = find_weights(given, WEIGHTS, download=download)
     file = read_weights(path)
     model = _load_model(file)
     from ultralytics.nn.modules.head import Pose
@@ -146,7 +144,7 @@ def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, W
             "a Pose head",
             "choose the weights of a YOLO pose model, such as yolo11n-pose.pt",
         )
-    return model, _find_person(path, model), file, note
+    return model, _find_person(path, model), file
 
 
 def _load_model(file: WeightsFile) -> Any:
