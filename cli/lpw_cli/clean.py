@@ -103,8 +103,8 @@ def _arrange(values: dict[str, Any]) -> None:
     "--embeddings",
     type=FOLDER,
     needs="--suggest",
-    help="Vectors of `lpw embed --per-frame`, or a re-id network of `lpw weights list`, in place of "
-    "colours.",
+    help="Vectors of `lpw embed --per-frame`, or a re-id network of `lpw weights list`, in place "
+    "of colours.",
 )
 @option("--undo", is_flag=True, needs="--auto", help="Take back all that the rule has decided.")
 @option(
@@ -208,7 +208,7 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 
 @contextmanager
 def _take_vectors(dataset: "Dataset", options: CleanCommandOptions) -> Iterator[Path | None]:
-    """The file of --embeddings, written for this block where a network of the catalogue is named."""
+    """The file of --embeddings; it is written for this block where a network is named."""
     from lpw_toolkit.cleaning.suggest.network_vectors import write_sampled_vectors
     from lpw_toolkit.networks.catalogue import find_entry
 

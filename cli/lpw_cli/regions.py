@@ -65,8 +65,8 @@ def _arrange(values: dict[str, Any]) -> None:
     metavar="WEIGHTS",
     is_flag=False,
     flag_value=_ANY,
-    help="Find joints with this pose model, a file or a name of `lpw weights list`; without WEIGHTS "
-    "with BlazePose (Apache-2.0).",
+    help="Find joints with this pose model, a file or a name of `lpw weights list`; without "
+    "WEIGHTS with BlazePose (Apache-2.0).",
 )
 @option(
     "--out",

@@ -1,5 +1,5 @@
-"""Vectors of the sampled frames by a re-identification network of the catalogue, for the time of one
-`lpw clean --suggest`."""
+"""Vectors of the sampled frames by a re-identification network of the catalogue, for the time of
+one `lpw clean --suggest`."""
 
 import tempfile
 from collections.abc import Iterator
