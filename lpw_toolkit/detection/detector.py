@@ -14,7 +14,7 @@ from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
-_BY_SUFFIX = {".onnx": "onnx", ".pt": "ultralytics"}
+_DEFAULT = "ultralytics"
 _SAVED = ("boxes", "box_scores")
 _NETWORK = (
     "weights",
@@ -38,9 +38,10 @@ class DetectorOptions:
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
-        min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks, all
-            boxes with --boxes.
-        nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score.
+        min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks (ssd
+            0.15), all boxes with --boxes.
+        nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score;
+            None is 0.7 (ssd 0.4).
         image_size: long side of the network's input in pixels.
         batch_size: frames per run of the network; None is the fastest for the runtime.
         precision: auto | float32 | bfloat16.
@@ -53,7 +54,7 @@ class DetectorOptions:
     boxes: Path | None = None
     box_scores: str = "fraction"
     min_score: float | None = None
-    nms_iou: float = 0.7
+    nms_iou: float | None = None
     image_size: int = 640
     batch_size: int | None = None
     precision: str = "auto"
@@ -117,7 +118,13 @@ def choose_detector(options: DetectorOptions) -> str:
     """
     if options.boxes is not None:
         return "boxes"
-    return _BY_SUFFIX.get(Path(options.weights or "").suffix.lower(), "ultralytics")
+    suffix = Path(options.weights or "").suffix.lower()
+    readers = [name for name in DETECTORS.names() if suffix in _suffixes_of(name)]
+    return readers[0] if readers else _DEFAULT
+
+
+def _suffixes_of(name: str) -> tuple[str, ...]:
+    return getattr(DETECTORS.load(name), "SUFFIXES", ())
 
 
 def open_detector(name: str | None, options: DetectorOptions) -> Detector:
@@ -139,7 +146,8 @@ def check_options(options: DetectorOptions) -> None:
     boxes."""
     if options.min_score is not None:
         check_range("option --conf", options.min_score, 0, 1, below=True)
-    check_range("option --nms-iou", options.nms_iou, 0, 1, above=True)
+    if options.nms_iou is not None:
+        check_range("option --nms-iou", options.nms_iou, 0, 1, above=True)
     check_range("option --image-size", options.image_size, 32, 8192, whole=True)
     for name in ("batch_size", "threads"):
         if getattr(options, name) is not None:

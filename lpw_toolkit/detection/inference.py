@@ -14,7 +14,9 @@ from lpw_toolkit.boxes import nms
 from lpw_toolkit.detection.letterbox import PADDING, Letterbox
 from lpw_toolkit.networks.runtimes import Answers, Floats, Network, Pixels
 
-MIN_SCORE = 0.25  # of a network's boxes, where the user gives none
+# Of a network's boxes, where neither the user nor the detector says otherwise.
+MIN_SCORE = 0.25
+NMS_IOU = 0.7
 
 
 class FrameLike(Protocol):
@@ -54,12 +56,20 @@ class Selection:
 
 @dataclass(frozen=True)
 class Stage:
-    """What one frame size needs: its letterbox, the network for that input, and how the outputs
-    become boxes."""
+    """What one frame size needs.
 
-    letterbox: Letterbox
+    Attributes:
+        letterboxes: where the frame lies inside the network's input: one, or one for each of its
+            tiles.
+        network: compiled for that input; of a frame in T tiles a batch holds T images.
+        decode: makes boxes of the frame (N, 5) of the answers to one image.
+        merge: makes one list of boxes of those of all tiles; None where the frame is whole.
+    """
+
+    letterboxes: tuple[Letterbox, ...]
     network: Network
     decode: Callable[[Answers, Letterbox], Floats]
+    merge: Callable[[list[Floats]], Floats] | None = None
 
 
 @dataclass
@@ -118,9 +128,10 @@ def _run_batches(
         batch = filling[1]
         if frame.image is None:
             raise ValueError(f"frame {frame.index} comes without its image")
-        batch.stage.letterbox.draw(
-            frame.image, batch.stage.network.inputs(batch.slot)[len(batch.indices)]
-        )
+        boxes = batch.stage.letterboxes
+        images = batch.stage.network.inputs(batch.slot)[len(batch.indices) * len(boxes) :]
+        for box, image in zip(boxes, images, strict=False):
+            box.draw(frame.image, image)
         batch.indices.append(frame.index)
         if frame.index % batch_size == batch_size - 1:
             _submit(batch, pending)
@@ -132,18 +143,22 @@ def _run_batches(
 
 
 def _submit(batch: _Batch, pending: deque[_Batch]) -> None:
-    batch.stage.network.inputs(batch.slot)[len(batch.indices) :] = PADDING
+    n_images = len(batch.indices) * len(batch.stage.letterboxes)
+    batch.stage.network.inputs(batch.slot)[n_images:] = PADDING
     batch.stage.network.start(batch.slot)
     pending.append(batch)
 
 
 def _collect(batch: _Batch) -> Iterator[tuple[int, Floats]]:
-    answers = batch.stage.network.finish(batch.slot)
+    stage = batch.stage
+    answers = stage.network.finish(batch.slot)
     for place, index in enumerate(batch.indices):
-        yield (
-            index,
-            batch.stage.decode(tuple(answer[place] for answer in answers), batch.stage.letterbox),
-        )
+        first = place * len(stage.letterboxes)
+        found = [
+            stage.decode(tuple(answer[first + number] for answer in answers), box)
+            for number, box in enumerate(stage.letterboxes)
+        ]
+        yield index, found[0] if stage.merge is None else stage.merge(found)
 
 
 @dataclass

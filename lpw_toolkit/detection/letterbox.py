@@ -13,7 +13,11 @@ PADDING = 114  # the grey that YOLO and YOLOX networks are trained with
 @dataclass(frozen=True)
 class Letterbox:
     """Where a frame of `frame_width` x `frame_height` lies inside an input of `width` x `height`
-    (all in pixels)."""
+    (all in pixels).
+
+    Of a frame in tiles, each has a letterbox: the tile of that size whose corner lies at
+    `tile_left`, `tile_top` of the frame.
+    """
 
     frame_width: int
     frame_height: int
@@ -23,10 +27,17 @@ class Letterbox:
     scaled_height: int
     left: int
     top: int
+    tile_left: int = 0
+    tile_top: int = 0
 
     def draw(self, image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-        """Scales `image` (frame_height, frame_width, 3) into its place in `out` (height, width, 3);
-        grey around."""
+        """Scales `image` (frame_height, frame_width, 3), or its tile, into its place in `out`
+        (height, width, 3); grey around."""
+        tile_bottom, tile_right = (
+            self.tile_top + self.frame_height,
+            self.tile_left + self.frame_width,
+        )
+        image = image[self.tile_top : tile_bottom, self.tile_left : tile_right]
         bottom, right = self.top + self.scaled_height, self.left + self.scaled_width
         out[: self.top] = PADDING
         out[bottom:] = PADDING
@@ -41,13 +52,15 @@ class Letterbox:
             )
 
     def restore(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes (N, 4) `x1 y1 x2 y2` of the input as boxes of the frame, clipped to it."""
+        """Boxes (N, 4) `x1 y1 x2 y2` of the input as boxes of the frame, clipped to it, or to its
+        tile."""
         shift = np.array([self.left, self.top] * 2, dtype=np.float32)
         scale = np.array(
             [self.scaled_width / self.frame_width, self.scaled_height / self.frame_height] * 2
         )
         limit = np.array([self.frame_width, self.frame_height] * 2, dtype=np.float32)
-        return np.clip((boxes - shift) / scale.astype(np.float32), np.float32(0), limit)
+        corner = np.array([self.tile_left, self.tile_top] * 2, dtype=np.float32)
+        return np.clip((boxes - shift) / scale.astype(np.float32), np.float32(0), limit) + corner
 
 
 def fit_centred(frame_width: int, frame_height: int, long_side: int, stride: int) -> Letterbox:
@@ -75,6 +88,11 @@ def fit_corner(frame_width: int, frame_height: int, width: int, height: int) -> 
     scale = min(width / frame_width, height / frame_height)
     scaled = max(int(frame_width * scale), 1), max(int(frame_height * scale), 1)
     return Letterbox(frame_width, frame_height, width, height, *scaled, 0, 0)
+
+
+def fit_stretched(frame_width: int, frame_height: int, width: int, height: int) -> Letterbox:
+    """The frame stretched over the whole input, as SSD and DETR networks are trained."""
+    return Letterbox(frame_width, frame_height, width, height, width, height, 0, 0)
 
 
 def _scaled(side: int, scale: float) -> int:

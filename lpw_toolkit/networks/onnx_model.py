@@ -154,13 +154,16 @@ def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -
     return answer
 
 
-def refuse_damaged(file: WeightsFile, error: Exception | str, do: str) -> LpwError:
+def refuse_damaged(
+    file: WeightsFile, error: Exception | str, do: str, kind: str = "ONNX model"
+) -> LpwError:
     """The error for a file that a runtime does not take, or that fails at its first run."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
+    article = "an" if kind[0] in "AEIOU" else "a"
     return LpwError(
         file.path,
-        f"a file that is no ONNX model, or a damaged one ({lines[-1][:160]})",
-        "an ONNX model",
+        f"a file that is no {kind}, or a damaged one ({lines[-1][:160]})",
+        f"{article} {kind}",
         do,
     )
 

@@ -131,6 +131,18 @@ def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ..
     return steps.build()
 
 
+def feed_rgb_bytes(model: Any) -> Any:
+    """An OpenVINO model of RGB bytes (B, H, W, 3) that takes BGR instead."""
+    from openvino.preprocess import PrePostProcessor
+
+    layout = import_openvino().Layout("NHWC")
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_layout(layout)
+    steps.input().model().set_layout(layout)
+    steps.input().preprocess().reverse_channels()
+    return steps.build()
+
+
 def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallback: str) -> str:
     """The runtime to use: what was asked for, or for `auto` the preferred one where it is
     installed.

@@ -32,6 +32,8 @@ from lpw_toolkit.networks.onnx_model import (
 )
 from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, find_weights, read_weights
 
+SUFFIXES = (".onnx",)
+READS = "YOLOX models exported to ONNX"
 WEIGHTS = WeightsKind(
     suffix=".onnx",
     pattern=r"yolox[\w.-]*\.onnx",
@@ -74,7 +76,7 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
         "image_size": long_side if height is None or width is None else max(height, width),
         "batch_size": batch or options.batch_size or 1,
         "min_score": inference.MIN_SCORE if options.min_score is None else options.min_score,
-        "nms_iou": options.nms_iou,
+        "nms_iou": inference.NMS_IOU if options.nms_iou is None else options.nms_iou,
         "threads": threads,
     }
     notes = [note, f"precision {precision} ({reason}), runtime {runtime}, {threads} threads"]
@@ -104,7 +106,9 @@ class YoloxDetector(inference.NetworkDetector):
         network = self._compile(box)
         n_cells = sum((box.height // stride) * (box.width // stride) for stride in STRIDES)
         _check_answer(self.file, network, n_cells)
-        return inference.Stage(box, network, partial(self._decode, lay_grid(box.width, box.height)))
+        return inference.Stage(
+            (box,), network, partial(self._decode, lay_grid(box.width, box.height))
+        )
 
     def _fit(self, width: int, height: int) -> Letterbox:
         input_height, input_width = self.fixed_size

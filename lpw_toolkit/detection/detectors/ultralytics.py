@@ -40,6 +40,8 @@ from lpw_toolkit.networks.weights import (
     read_weights,
 )
 
+SUFFIXES = (".pt",)
+READS = "checkpoints of ultralytics' YOLO networks"
 WEIGHTS = WeightsKind(
     suffix=".pt",
     pattern=r"yolo[\w.-]*\.pt",
@@ -85,7 +87,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
         "image_size": image_size,
         "batch_size": options.batch_size or (16 if _device(runtime) == "cuda" else 1),
         "min_score": inference.MIN_SCORE if options.min_score is None else options.min_score,
-        "nms_iou": options.nms_iou,
+        "nms_iou": inference.NMS_IOU if options.nms_iou is None else options.nms_iou,
         "threads": threads,
     }
     network = build_network(model, person, whole=_device(runtime) == "cuda")
@@ -110,7 +112,7 @@ class YoloDetector(inference.NetworkDetector):
     def open_stage(self, width: int, height: int) -> inference.Stage:
         """The network at the input size of this frame size."""
         box = fit_centred(width, height, int(self.settings["image_size"]), self.stride)
-        return inference.Stage(box, self._compile(box), self._decode)
+        return inference.Stage((box,), self._compile(box), self._decode)
 
     def _compile(self, box: Letterbox) -> runtimes.Network:
         shape = int(self.settings["batch_size"]), box.height, box.width
