@@ -8,12 +8,15 @@ import click
 from lpw_cli.command import Changes, Function, lpw_command, option
 from lpw_cli.linking_options import linking_options, preset_option, take_link_config
 from lpw_cli.options import (
+    FETCHED,
     FOLDER,
     VIDEO,
     cache_folder,
     config_options,
     default_out,
+    offline_option,
     parse_size,
+    retired_option,
 )
 from lpw_cli.say import say, say_note, say_result
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, Notes
@@ -24,8 +27,7 @@ from lpw_toolkit.errors import PartialError
 from lpw_toolkit.linking.config import LinkConfig
 
 CONF = {"min_score": "conf"}  # --min-score is the linker's
-_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads",
-            "download")  # fmt: skip
+_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads")
 _DETECTOR_NEEDS = dict.fromkeys(_NETWORK, "no --boxes") | {"box_scores": "--boxes"}
 _SETTINGS = (
     preset_option,
@@ -95,13 +97,13 @@ def settings_options(function: Function) -> Function:
 @option(
     "--detector",
     type=click.Choice(detector_names()),
-    help="[default: boxes with --boxes, onnx for .onnx weights, else ultralytics]",
+    help="[default: boxes with --boxes, else the one that reads the weights]",
 )
 @config_options(
     DetectorOptions,
     "detection",
     heading="Detection",
-    first=("weights", "boxes", "download"),
+    first=("weights", "boxes"),
     names=CONF,
     needs=_DETECTOR_NEEDS,
 )
@@ -129,6 +131,8 @@ def settings_options(function: Function) -> Function:
 )
 @option("--licence", heading="Notes", help="Under which licence the footage may be used.")
 @option("--consent", heading="Notes", help="The consent of the people it shows.")
+@retired_option("--download", FETCHED)
+@offline_option
 def command(options: BuildOptions) -> None:
     """Makes a dataset from VIDEO: a folder of videos, one video, or an image sequence
     (img1/000001.jpg).

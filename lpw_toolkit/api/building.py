@@ -43,7 +43,9 @@ def build_tracklets(
     Args:
         video: folder of videos, one video, or an image sequence.
         out: dataset to be made; `<name of video>-lpw` in the working folder when not given.
-        weights: weights file of the detector, `.pt` or `.onnx`.
+        weights: weights file of the detector, or a name of `lpw weights list`, which is fetched
+            where it is missing; the only detector of the working folder, else a known one, when not
+            given.
         boxes: saved boxes instead of a network: a MOT text file, a Parquet table of detections, or
             a folder with one of them for each video.
         detector: name of the detector; chosen by `weights` and `boxes` when not given.
@@ -67,15 +69,16 @@ def build_tracklets(
     Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
     """
     source, conf = Path(video), settings.pop("conf", None)
+    if settings.pop("download", None):
+        log("download is no longer needed: weights that are missing are fetched")
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
     name = source.resolve().stem if source.is_file() else source.resolve().name
-    is_onnx = weights is not None and Path(weights).suffix == ".onnx"
     config = build.BuildConfig(
         root=source,
         out=Path(f"{name}-lpw" if out is None else out),
-        detector=detector or ("boxes" if boxes else "onnx" if is_onnx else "ultralytics"),
+        detector=detector,
         options=replace(
             options,
             weights=None if weights is None else os.fspath(weights),

@@ -37,6 +37,7 @@ from lpw_toolkit.files.opening import follow_links, is_folder, measure
 from lpw_toolkit.files.writing import describe_os_error, remove_file
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import link
+from lpw_toolkit.networks.catalogue import find_by_sha256
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.sources import Source, SourceList
 
@@ -242,7 +243,7 @@ class DatasetBuilder:
             tracklets = _tracklet_table(frames, crops)
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
-            facts = {
+            facts: dict[str, Any] = {
                 "name": self.chosen.notes.name or self.work.out.name,
                 "parent": self.parent,
                 "licence": self.chosen.notes.licence,
@@ -253,6 +254,9 @@ class DatasetBuilder:
                     {"path": path, "reason": reason} for path, reason in self.sources.skipped
                 ],
             }
+            known = find_by_sha256(str(self.settings["detect"].get("weights_sha256")))
+            if known is not None:
+                facts["detector"] = known.record()
             dataset = close_dataset(self.work.out, facts)
             remember_root(dataset, self.root)
             self.work.finish()

@@ -21,7 +21,7 @@ from lpw_toolkit.detection.detect_stage import (
     detection_key,
     unpack_detections,
 )
-from lpw_toolkit.detection.detector import DetectorOptions, choose_detector, open_detector
+from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 
@@ -65,21 +65,17 @@ def build_tracklets(
     sources = find_sources(config.root, layout=config.layout, cameras_csv=config.cameras_csv)
     for line in sources.naming:
         log(line)
-    boxes, detector_name = config.options.boxes, config.detector or choose_detector(config.options)
-    if (
-        detector_name == "boxes"
-        and boxes is not None
-        and boxes.is_file()
-        and len(sources.sources) > 1
-    ):
+    boxes = config.options.boxes
+    is_one_file = boxes is not None and boxes.is_file() and config.detector in (None, "boxes")
+    if is_one_file and len(sources.sources) > 1:
         raise LpwError(
-            boxes,
+            f"{boxes}",
             f"one file for {len(sources.sources)} videos",
             "a file for each",
             "name their folder",
         )
     with Workspace(config.out, restart=config.restart) as work:
-        detector = open_detector(detector_name, config.options)
+        detector = open_detector(config.detector, config.options)
         for line in detector.notes:
             log(line)
         opened_s = detector.startup_s

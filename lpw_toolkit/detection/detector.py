@@ -1,7 +1,7 @@
 """The contract of a detector: a frame in, person boxes out. Detectors are files in `detectors/`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.networks.catalogue import find_by_sha256, find_entry
+from lpw_toolkit.networks.weights import FoundWeights, choose_default, find_named
 from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
 _DEFAULT = "ultralytics"
+_TASK = "person detector"
 _SAVED = ("boxes", "box_scores")
 _NETWORK = (
     "weights",
@@ -24,7 +27,6 @@ _NETWORK = (
     "precision",
     "runtime",
     "threads",
-    "download",
 )
 
 
@@ -33,8 +35,8 @@ class DetectorOptions:
     """The options of all detectors; each reads its own.
 
     Attributes:
-        weights: path or name of a weights file; .onnx is read by detector onnx, .pt by ultralytics;
-            None searches the working folder and the cache.
+        weights: a weights file, or a name of `lpw weights list`, which is fetched where it is
+            missing; None takes the only detector of the working folder, else a known one.
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
@@ -47,7 +49,6 @@ class DetectorOptions:
         precision: auto | float32 | bfloat16.
         runtime: auto | torch | openvino | onnxruntime.
         threads: inference threads; None is one per processor.
-        download: allow the download of missing official weights.
     """
 
     weights: str | None = None
@@ -60,7 +61,6 @@ class DetectorOptions:
     precision: str = "auto"
     runtime: str = "auto"
     threads: int | None = None
-    download: bool = False
 
 
 class VideoLike(Protocol):
@@ -128,17 +128,40 @@ def _suffixes_of(name: str) -> tuple[str, ...]:
 
 
 def open_detector(name: str | None, options: DetectorOptions) -> Detector:
-    """Loads detector `name`; without a name `choose_detector` chooses it.
+    """Loads detector `name`; without a name the weights that are given, or found, choose it.
 
-    Errors: LpwError for an unknown name, missing packages, or weights that do not fit.
+    Errors: LpwError for an unknown name, missing packages, weights that do not fit, or none that
+    can be had.
     """
-    name = name or choose_detector(options)
-    module = DETECTORS.load(name)
     check_options(options)
-    detector = cast(Detector, module.open_detector(options))
+    found = None if name or options.boxes is not None else _find_weights(options.weights)
+    if found is not None:
+        options = replace(options, weights=str(found.path))
+    name = name or choose_detector(options)
+    detector = cast(Detector, DETECTORS.load(name).open_detector(options))
+    if found is not None:
+        rest = (note for note in detector.notes if not note.startswith(f"weights {found.path} ("))
+        known = find_by_sha256(str(detector.settings.get("weights_sha256")))
+        told = [f"known as {known.name}: {known.describe()}"] if known and not found.entry else []
+        detector.notes = [found.note, *told, *rest]
     if detector.needs_images:
         _refuse_given(options, _SAVED, f"beside detector {name}, which reads the images")
     return detector
+
+
+def _find_weights(given: str | None) -> FoundWeights:
+    suffixes = tuple(suffix for name in DETECTORS.names() for suffix in _suffixes_of(name))
+    return choose_default(_TASK, _fits) if given is None else find_named(given, _TASK, suffixes)
+
+
+def _fits(path: Path) -> bool:
+    """Whether a file of the working folder is a detector's, by its name."""
+    modules = (
+        DETECTORS.load(name) for name in DETECTORS.names() if path.suffix in _suffixes_of(name)
+    )
+    kinds = (module.WEIGHTS for module in modules)
+    other = find_entry(path.name)
+    return any(kind.matches(path.name) for kind in kinds) and (other is None or other.task == _TASK)
 
 
 def check_options(options: DetectorOptions) -> None:

@@ -150,6 +150,16 @@ class CatalogueEntry:
             return None
         return Pin(self.n_bytes, self.sha256)
 
+    def record(self) -> dict[str, Any]:
+        """What is recorded where it was used."""
+        figures = self.figures and vars(self.figures)
+        return {
+            "name": self.name,
+            "network": self.about,
+            "licence": self.licence,
+            "figures": figures,
+        }
+
     def describe(self) -> str:
         """The network, its licence, and how good it is."""
         known = f"; {self.figures}" if self.figures else ""

@@ -48,8 +48,6 @@ class WeightsKind:
     suffix: str
     pattern: str
     task: str = "person detector"
-    url: str = ""
-    default: str = ""
 
     def matches(self, name: str) -> bool:
         """True for a name of this family."""
@@ -157,9 +155,7 @@ def choose_default(task: str, accepts: Callable[[Path], bool] = lambda path: Fal
     return _take_first(task, usable, [entry for entry in ranked if entry not in usable])
 
 
-def find_weights(
-    given: str | None, kind: WeightsKind, *, download: bool = False
-) -> tuple[Path, str]:
+def find_weights(given: str | None, kind: WeightsKind) -> tuple[Path, str]:
     """The weights file of one kind to use, and a line that says how it was chosen.
 
     Args:

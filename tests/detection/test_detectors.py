@@ -176,7 +176,9 @@ def test_settings_are_plain_and_name_no_place(
 
 
 def test_unknown_detectors_and_numbers_out_of_range() -> None:
-    with pytest.raises(LpwError, match=r"detector: got magic; expected boxes, .*onnx, .*ultralytics"):
+    with pytest.raises(
+        LpwError, match=r"detector: got magic; expected boxes, .*onnx, .*ultralytics"
+    ):
         open_detector("magic", DetectorOptions())
     for bad in (
         {"min_score": 1.0},

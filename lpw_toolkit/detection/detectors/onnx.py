@@ -37,8 +37,6 @@ READS = "YOLOX models exported to ONNX"
 WEIGHTS = WeightsKind(
     suffix=".onnx",
     pattern=r"yolox[\w.-]*\.onnx",
-    url="https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0",
-    default="yolox_nano.onnx",
 )
 RUNTIMES = ("auto", "onnxruntime", "openvino")
 STRIDES = (8, 16, 32)
@@ -53,7 +51,7 @@ def open_detector(options: DetectorOptions) -> "YoloxDetector":
     another kind.
     """
     began = time.perf_counter()
-    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     runtime = runtimes.choose_runtime(
         options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime"

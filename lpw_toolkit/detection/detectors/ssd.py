@@ -30,7 +30,7 @@ from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, find_weights,
 
 SUFFIXES = (".pb",)
 READS = "frozen SSD graphs of TensorFlow's Object Detection API"
-WEIGHTS = WeightsKind(suffix=".pb", pattern=r"[\w.-]+\.pb", url="", default="")
+WEIGHTS = WeightsKind(suffix=".pb", pattern=r"[\w.-]+\.pb")
 RUNTIMES = ("auto", "openvino")
 PERSON = 1
 _INPUT = "image_tensor"
@@ -49,7 +49,7 @@ def open_detector(options: DetectorOptions) -> "SsdDetector":
     Errors: LpwError for missing weights or packages, damaged files, or a graph of another kind.
     """
     began = time.perf_counter()
-    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     runtime = runtimes.choose_runtime(
         options.runtime, RUNTIMES, preferred="openvino", fallback="openvino"

@@ -45,8 +45,6 @@ READS = "checkpoints of ultralytics' YOLO networks"
 WEIGHTS = WeightsKind(
     suffix=".pt",
     pattern=r"yolo[\w.-]*\.pt",
-    url="https://github.com/ultralytics/assets/releases/download/v8.4.0",
-    default="yolov8n.pt",
 )
 RUNTIMES = ("auto", "torch", "openvino")
 _INSTALL = install_hint("ultralytics")
@@ -61,7 +59,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     NaN weights.
     """
     began = time.perf_counter()
-    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     model = _load_model(file)
     person = _find_person(path, model)
