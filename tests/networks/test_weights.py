@@ -137,6 +137,7 @@ class TestDefault:
     @pytest.mark.usefixtures("online")
     def test_without_a_runtime_one_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("lpw_toolkit.networks.weights.find_spec", lambda name: None)
+        use_catalogue(monkeypatch, make_entry(runtimes=("openvino", "onnxruntime")))
         with pytest.raises(LpwError, match=r"no package that runs one; .*lpw-toolkit\[openvino\]"):
             choose_default(TASK)
 
