@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.files.opening import follow_links, is_file
 from lpw_toolkit.networks.catalogue import find_by_sha256, find_entry
-from lpw_toolkit.networks.weights import FoundWeights, choose_default, find_named
+from lpw_toolkit.networks.weights import FoundWeights, choose_default, find_named, read_weights
 from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
@@ -110,21 +111,64 @@ def detector_names() -> list[str]:
 
 
 def choose_detector(options: DetectorOptions) -> str:
-    """The detector for saved boxes or for the type of the weights file; `ultralytics` without
+    """The detector for saved boxes or for the weights file, told by its suffix and, where several
+    detectors read that, by what the file says of its inputs and outputs; `ultralytics` without
     either.
+
+    Errors: LpwError for a file that no detector reads.
 
     >>> choose_detector(DetectorOptions(weights="yolox_s.onnx"))
     'onnx'
     """
     if options.boxes is not None:
         return "boxes"
-    suffix = Path(options.weights or "").suffix.lower()
-    readers = [name for name in DETECTORS.names() if suffix in _suffixes_of(name)]
-    return readers[0] if readers else _DEFAULT
+    if options.weights is None:
+        return _DEFAULT
+    suffix = Path(options.weights).suffix.lower()
+    readers = _find_readers(suffix)
+    if len(readers) == 1:
+        return next(iter(readers))
+    if readers:
+        return _choose_by_ports(options.weights, readers)
+    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
+    if is_file(follow_links(Path(options.weights))):
+        raise _refuse_weights(options.weights, f"a {suffix or 'nameless'} file", modules)
+    return _choose_by_name(options.weights, modules)
 
 
-def _suffixes_of(name: str) -> tuple[str, ...]:
-    return getattr(DETECTORS.load(name), "SUFFIXES", ())
+def _find_readers(suffix: str) -> dict[str, Any]:
+    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
+    return {n: m for n, m in modules.items() if suffix in getattr(m, "SUFFIXES", ())}
+
+
+def _choose_by_ports(weights: str, readers: dict[str, Any]) -> str:
+    """Of several detectors for one suffix the one that accepts the model; for a file that is not
+    there the one whose names it bears, which says where it looked."""
+    from lpw_toolkit.networks.onnx_ports import read_ports
+
+    path = Path(weights)
+    if not is_file(follow_links(path)):
+        return _choose_by_name(weights, readers)
+    ports = read_ports(read_weights(path))
+    for name, module in readers.items():
+        if module.accepts(ports):
+            return name
+    raise _refuse_weights(path, str(ports), readers)
+
+
+def _choose_by_name(weights: str, readers: dict[str, Any]) -> str:
+    kinds = {n: m.WEIGHTS for n, m in readers.items() if hasattr(m, "WEIGHTS")}
+    given = Path(weights).name
+    named = [n for n, k in kinds.items() if k.matches(given) or k.matches(given + k.suffix)]
+    if _DEFAULT in named or (not named and _DEFAULT in readers):
+        return _DEFAULT
+    return (named or list(readers))[0]
+
+
+def _refuse_weights(thing: object, got: str, readers: dict[str, Any]) -> LpwError:
+    kinds = [f"{module.READS} ({n})" for n, module in readers.items() if hasattr(module, "READS")]
+    do = "choose another model, or give the boxes that it found with --boxes"
+    return LpwError(thing, got, "; ".join(kinds), do)
 
 
 def open_detector(name: str | None, options: DetectorOptions) -> Detector:
@@ -150,18 +194,27 @@ def open_detector(name: str | None, options: DetectorOptions) -> Detector:
 
 
 def _find_weights(given: str | None) -> FoundWeights:
-    suffixes = tuple(suffix for name in DETECTORS.names() for suffix in _suffixes_of(name))
-    return choose_default(_TASK, _fits) if given is None else find_named(given, _TASK, suffixes)
+    if given is None:
+        return choose_default(_TASK, _fits)
+    modules = map(DETECTORS.load, DETECTORS.names())
+    suffixes = {suffix for module in modules for suffix in getattr(module, "SUFFIXES", ())}
+    return find_named(given, _TASK, tuple(sorted(suffixes)))
 
 
 def _fits(path: Path) -> bool:
-    """Whether a file of the working folder is a detector's, by its name."""
-    modules = (
-        DETECTORS.load(name) for name in DETECTORS.names() if path.suffix in _suffixes_of(name)
-    )
-    kinds = (module.WEIGHTS for module in modules)
+    """Whether a file of the working folder is a detector's: by its name, and where several
+    detectors read such files by what it says of its inputs and outputs."""
     other = find_entry(path.name)
-    return any(kind.matches(path.name) for kind in kinds) and (other is None or other.task == _TASK)
+    if other is not None and other.task != _TASK:
+        return False
+    readers = _find_readers(path.suffix.lower())
+    if len(readers) <= 1:
+        return any(module.WEIGHTS.matches(path.name) for module in readers.values())
+    try:
+        _choose_by_ports(str(path), readers)
+    except LpwError:
+        return False
+    return True
 
 
 def check_options(options: DetectorOptions) -> None:

@@ -56,11 +56,13 @@ class Letterbox:
         tile."""
         shift = np.array([self.left, self.top] * 2, dtype=np.float32)
         scale = np.array(
-            [self.scaled_width / self.frame_width, self.scaled_height / self.frame_height] * 2
+            [self.scaled_width / self.frame_width, self.scaled_height / self.frame_height] * 2,
+            dtype=np.float32,
         )
         limit = np.array([self.frame_width, self.frame_height] * 2, dtype=np.float32)
         corner = np.array([self.tile_left, self.tile_top] * 2, dtype=np.float32)
-        return np.clip((boxes - shift) / scale.astype(np.float32), np.float32(0), limit) + corner
+        framed: NDArray[np.float32] = np.clip((boxes - shift) / scale, np.float32(0), limit)
+        return framed + corner
 
 
 def fit_centred(frame_width: int, frame_height: int, long_side: int, stride: int) -> Letterbox:
@@ -71,8 +73,22 @@ def fit_centred(frame_width: int, frame_height: int, long_side: int, stride: int
     (`LetterBox`, auto=True).
     """
     scale = min(long_side / frame_width, long_side / frame_height)
+    width, height = (
+        -(-_scaled(side, scale) // stride) * stride for side in (frame_width, frame_height)
+    )
+    return _place_in_middle(frame_width, frame_height, width, height, scale)
+
+
+def fit_middle(frame_width: int, frame_height: int, width: int, height: int) -> Letterbox:
+    """The frame in the middle of an input of `width` x `height`, as large as fits."""
+    scale = min(width / frame_width, height / frame_height)
+    return _place_in_middle(frame_width, frame_height, width, height, scale)
+
+
+def _place_in_middle(
+    frame_width: int, frame_height: int, width: int, height: int, scale: float
+) -> Letterbox:
     scaled_width, scaled_height = _scaled(frame_width, scale), _scaled(frame_height, scale)
-    width, height = -(-scaled_width // stride) * stride, -(-scaled_height // stride) * stride
     left, top = round((width - scaled_width) / 2 - 0.1), round((height - scaled_height) / 2 - 0.1)
     return Letterbox(
         frame_width, frame_height, width, height, scaled_width, scaled_height, left, top

@@ -63,7 +63,8 @@ class Tiling:
         boxes = boxes[keep]
         boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
         kept = nms(boxes[:, :4].astype(np.float64), boxes[:, 4].astype(np.float64), self.nms_iou)
-        return boxes[kept]
+        merged: NDArray[np.float32] = boxes[kept]
+        return merged
 
 
 def _is_cut(

@@ -216,7 +216,7 @@ def _compile(
 
 def _try(file: WeightsFile, network: runtimes.Network, batch_size: int) -> int:
     """Runs a grey batch; returns the length of a vector."""
-    answer = run_once(file, network, 128, _DO)
+    (answer,) = run_once(file, network, 128, _DO)
     sides = answer.shape
     if (
         len(sides) < 2

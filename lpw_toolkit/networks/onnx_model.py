@@ -142,16 +142,15 @@ def start_session(file: WeightsFile) -> Any:
     return ort.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
 
 
-def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -> Any:
-    """The one answer to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the
+def run_once(file: WeightsFile, network: runtimes.Network, grey: int, do: str) -> runtimes.Answers:
+    """The answers to a batch of grey images. Errors: LpwError, whose remedy is `do`, where the
     model fails."""
     network.inputs(0)[:] = grey
     network.start(0)
     try:
-        (answer,) = network.finish(0)
+        return network.finish(0)
     except Exception as error:  # a model that reads well can still fail at its first run
         raise refuse_damaged(file, error, do) from error
-    return answer
 
 
 def refuse_damaged(

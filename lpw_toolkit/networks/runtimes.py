@@ -109,13 +109,16 @@ class OpenVinoNetwork:
         return tuple(tensor.data for tensor in self._requests[slot].output_tensors)
 
 
-def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ...] = ()) -> Any:
-    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) bytes instead: the change
+def feed_pixels(
+    model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ...] = (), *, rgb: bool = False
+) -> Any:
+    """An OpenVINO model (B, 3, H, W) float that takes (B, H, W, 3) BGR bytes instead: the change
     happens in its graph.
 
     Args:
-        mean, scale: of the three channels, 0-255; where given, the mean is taken off and the scale
+        mean, scale: of its three channels, 0-255; where given, the mean is taken off and the scale
             divided by.
+        rgb: whether the model takes RGB.
     """
     ov = import_openvino()
     from openvino.preprocess import PrePostProcessor
@@ -124,6 +127,8 @@ def feed_pixels(model: Any, mean: tuple[float, ...] = (), scale: tuple[float, ..
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     steps.input().model().set_layout(ov.Layout("NCHW"))
     work = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    if rgb:
+        work.reverse_channels()
     if mean:
         work.mean(list(mean))
     if scale:

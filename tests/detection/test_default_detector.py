@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from embedder import make_model
 from lpw_cli.main import main
 from media import write_video
 from tiny_models import make_yolo, make_yolox
@@ -115,3 +116,13 @@ def test_without_a_runtime_one_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
     )
     with pytest.raises(LpwError, match=r'pip install "lpw-toolkit\[openvino\]"'):
         open_detector(None, DetectorOptions())
+
+
+def test_a_model_of_another_kind_in_the_working_folder_is_left(known: CatalogueEntry) -> None:
+    """What an ONNX file is for is told by its inputs and outputs, whatever its name."""
+    Path("persons.onnx").write_bytes(make_yolox())
+    make_model(Path("osnet.onnx"))
+    Path("broken.onnx").write_bytes(b"1")
+    said = "weights persons.onnx (the only person detector in the working folder)"
+    notes = open_detector(None, DetectorOptions()).notes
+    assert notes[:2] == [said, f"known as {known.name}: {SAID}"]

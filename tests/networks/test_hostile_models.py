@@ -282,7 +282,7 @@ def test_what_was_hashed_is_what_runs(runtime: str, tmp_path: Path) -> None:
     )
     path.write_bytes(make_yolox(nan=True))  # swapped after the check, before the first frame
     assert detector.settings["weights_sha256"] == digest
-    assert detector.open_stage(64, 64).letterbox.width == 64  # type: ignore[attr-defined]
+    assert detector.open_stage(64, 64).letterboxes[0].width == 64  # type: ignore[attr-defined]
 
 
 def test_weights_are_bounded_and_no_pipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
