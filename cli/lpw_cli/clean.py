@@ -1,8 +1,6 @@
 """`lpw clean`: suggestions, the review page, and the cleaned dataset from the decisions of
 reviewers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -186,11 +184,12 @@ Shown = tuple[list[str], dict[str, Any]]
 
 
 def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
+    from lpw_toolkit.cleaning.suggest.network_vectors import take_vectors
     from lpw_toolkit.cleaning.suggest.suggest import FOLDER as PLACE
     from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest
 
     out = options.state / "suggestions" if options.state else dataset.root / PLACE
-    with _take_vectors(dataset, options) as vectors:
+    with take_vectors(dataset.root, options.embeddings, options.n_frames, say_note) as vectors:
         made = suggest(dataset.root, out, SuggestOptions(options.n_frames, vectors))
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
@@ -204,22 +203,6 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         "n_across": made.n_across,
         "notes": made.notes,
     }
-
-
-@contextmanager
-def _take_vectors(dataset: "Dataset", options: CleanCommandOptions) -> Iterator[Path | None]:
-    """The file of --embeddings; it is written for this block where a network is named."""
-    from lpw_toolkit.cleaning.suggest.network_vectors import write_sampled_vectors
-    from lpw_toolkit.networks.catalogue import find_entry
-
-    given = options.embeddings
-    entry = None if given is None or given.exists() else find_entry(str(given), "re-id")
-    if entry is None:
-        yield given
-        return
-    say_note(f"vectors by {entry.name}: {entry.describe()}")
-    with write_sampled_vectors(dataset.root, entry, options.n_frames) as file:
-        yield file
 
 
 def _auto(dataset: "Dataset", options: CleanCommandOptions) -> Shown:

@@ -313,7 +313,8 @@ def retired_option(name: str, reason: str) -> Callable[[Function], Function]:
         if value:
             say_note(f"note: {name} is no longer needed: {reason}; it ends with the next version")
 
-    return option(name, is_flag=True, expose_value=False, hidden=True, callback=tell)
+    said = f"Does nothing any more: {reason}."
+    return option(name, is_flag=True, expose_value=False, hidden=True, callback=tell, help=said)
 
 
 def _general_options() -> list[click.Parameter]:

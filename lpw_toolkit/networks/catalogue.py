@@ -5,7 +5,6 @@ sources --> an address, or a member of a wheel on the user's package index, in t
 rank --> which files a command may take that gets no name: those under a permissive licence
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import follow_links
+from lpw_toolkit.files.opening import follow_links, read_json
 
 TASKS = ("person detector", "pose", "re-id", "face", "backbone")
 Triple = tuple[float, float, float]
@@ -169,11 +168,9 @@ class CatalogueEntry:
 @cache
 def load_catalogue() -> tuple[CatalogueEntry, ...]:
     """Every known file, by task, preference and size."""
-    place = resources.files("lpw_manifests.weights")
-    with resources.as_file(place) as folder:
-        names = [path.name for path in list_folder(follow_links(Path(folder)))]
-    texts = [place.joinpath(name).read_text("utf-8") for name in names if name.endswith(".json")]
-    entries = [_make_entry(json.loads(text)) for text in texts]
+    with resources.as_file(resources.files("lpw_manifests.weights")) as folder:
+        paths = list_folder(follow_links(Path(folder)))
+        entries = [_make_entry(read_json(path)) for path in paths if path.suffix == ".json"]
     far = 1 << 62
     return tuple(
         sorted(entries, key=lambda e: (TASKS.index(e.task), e.rank or far, e.n_bytes or far))
