@@ -185,7 +185,7 @@ def _find_only(kind: WeightsKind) -> FoundWeights:
     folder = weights_folder()
     if folder is not None and (cached := list_weights(kind, folder)):
         return _take_only(cached, f"{kind.suffix} in the cache")
-    names = " or ".join(entry.name for entry in fitting)
+    names = " or ".join(entry.name for entry in fitting if entry.pin and entry.sources)
     expected = f"one {kind.suffix} in the working folder" + (f" or in {folder}" if folder else "")
     do = "give --weights FILE" + (f", or name one that is fetched: --weights {names}" * bool(names))
     raise LpwError("--weights", "nothing, and no file found", expected, do)

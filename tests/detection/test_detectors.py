@@ -1,13 +1,24 @@
 """What every detector promises: the tests loop over all files found in the folder of detectors."""
 
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import Picture, Video, draw_frames, make_ssd, make_yolo, make_yolox
+from tiny_models import (
+    Picture,
+    Video,
+    draw_frames,
+    make_detr,
+    make_exported_yolo,
+    make_nanodet,
+    make_ssd,
+    make_yolo,
+    make_yolox,
+)
 
 from lpw_toolkit.boxes import iou, nms
 from lpw_toolkit.detection.detector import Detector, DetectorOptions, detector_names, open_detector
@@ -25,9 +36,12 @@ def _make_ultralytics(folder: Path) -> DetectorOptions:
     )
 
 
-def _make_onnx(folder: Path) -> DetectorOptions:
-    (folder / "yolox-tiny.onnx").write_bytes(make_yolox())
-    return DetectorOptions(weights=str(folder / "yolox-tiny.onnx"))
+def _make_onnx(data: bytes) -> Callable[[Path], DetectorOptions]:
+    def make(folder: Path) -> DetectorOptions:
+        (folder / "tiny.onnx").write_bytes(data)
+        return DetectorOptions(weights=str(folder / "tiny.onnx"))
+
+    return make
 
 
 def _make_boxes(folder: Path) -> DetectorOptions:
@@ -48,7 +62,10 @@ def _make_ssd(folder: Path) -> DetectorOptions:
 
 MAKERS = {
     "ultralytics": _make_ultralytics,
-    "onnx": _make_onnx,
+    "onnx": _make_onnx(make_yolox()),
+    "nanodet": _make_onnx(make_nanodet()),
+    "yolo": _make_onnx(make_exported_yolo()),
+    "detr": _make_onnx(make_detr()),
     "boxes": _make_boxes,
     "ssd": _make_ssd,
 }

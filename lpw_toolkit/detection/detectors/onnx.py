@@ -34,8 +34,8 @@ def open_detector(options: DetectorOptions) -> OnnxDetector:
 
 def accepts(ports: ModelPorts) -> bool:
     """Whether a model is of this kind."""
-    if len(ports.outputs) != 1 or ports.image_sides is None:
-        return False
+    if len(ports.outputs) != 1 or ports.image_sides is None or "task" in ports.properties:
+        return False  # a task is what ultralytics writes into its exports
     height, width = ports.image_sides
     sides = ports.outputs[0].sides
     if len(sides) != 3 or sides[2] is None or sides[2] < 6:

@@ -44,7 +44,7 @@ SUFFIXES = (".pt",)
 READS = "checkpoints of ultralytics' YOLO networks"
 WEIGHTS = WeightsKind(
     suffix=".pt",
-    pattern=r"yolo[\w.-]*\.pt",
+    pattern=r"yolo(?!x)[\w.-]*\.pt",
 )
 RUNTIMES = ("auto", "torch", "openvino")
 _INSTALL = install_hint("ultralytics")

@@ -40,8 +40,8 @@ def accepts(ports: ModelPorts) -> bool:
     if len(ports.outputs) != 1 or ports.image_sides is None or _find_person(ports) is None:
         return False
     sides = ports.outputs[0].sides
-    if ports.properties.get("task") == "detect" and "names" in ports.properties:
-        return len(sides) in (0, 3)
+    if "task" in ports.properties:
+        return ports.properties["task"] == "detect" and len(sides) in (0, 3)
     height, width = ports.image_sides
     return len(sides) == 3 and None not in (height, width) and _has_cells(sides, height, width)
 
