@@ -61,7 +61,7 @@ def dataset_argument(function: Function) -> Function:
     return function
 
 
-def offline_option(function: Function) -> Function:
+def offline_option(function: Function, heading: str | None = GENERAL) -> Function:
     """--offline: this command fetches nothing."""
 
     def go_offline(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -74,7 +74,7 @@ def offline_option(function: Function) -> Function:
         "--offline",
         is_flag=True,
         expose_value=False,
-        heading=GENERAL,
+        heading=heading,
         callback=go_offline,
         help="Fetch no weights: those that are not on this machine are an error.",
     )(function)

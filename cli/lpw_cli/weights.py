@@ -1,6 +1,7 @@
 """`lpw weights`: which weights are known, where they lie, and fetching one."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +35,7 @@ class WeightsOptions:
 @lpw_command(WeightsOptions)
 @click.argument("action", type=click.Choice(["list", "get", "where"]))
 @click.argument("name", required=False)
-@offline_option
+@partial(offline_option, heading=None)
 def command(options: WeightsOptions) -> None:
     """Weights of networks: `list` shows the known ones, `get NAME` fetches one, `where [NAME]`
     prints where they lie.
