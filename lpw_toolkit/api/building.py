@@ -14,7 +14,8 @@ from lpw_toolkit.build import build
 from lpw_toolkit.build.assembly import BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
-from lpw_toolkit.errors import PartialError
+from lpw_toolkit.detection.function_detector import BoxFunction, FunctionDetector
+from lpw_toolkit.errors import LpwError, PartialError
 from lpw_toolkit.linking.rule import make_link_config
 
 AnyPath = str | os.PathLike[str]
@@ -26,7 +27,9 @@ def build_tracklets(
     *,
     weights: AnyPath | None = None,
     boxes: AnyPath | None = None,
-    detector: str | None = None,
+    detector: str | BoxFunction | None = None,
+    detector_name: str | None = None,
+    detector_version: str | None = None,
     preset: str = "default",
     layout: str | None = None,
     cameras: AnyPath | None = None,
@@ -48,7 +51,12 @@ def build_tracklets(
             given.
         boxes: saved boxes instead of a network: a MOT text file, a Parquet table of detections, or
             a folder with one of them for each video.
-        detector: name of the detector; chosen by `weights` and `boxes` when not given.
+        detector: name of the detector; chosen by `weights` and `boxes` when not given. Or a
+            function of your own: it gets each frame (height, width, 3), BGR, uint8, and gives the
+            persons in it, (N, 5) `x1 y1 x2 y2 score` in pixels, or `supervision.Detections`.
+        detector_name: how a function of your own is recorded; its qualified name when not given.
+        detector_version: of a function of your own: what it found is kept in `cache`, and found
+            again under the same name and version.
         preset: linker settings to start from, one of `lpw_toolkit.linking.PRESETS`.
         layout: where paths name scene and camera, such as `{scene}/{camera}_{date}.mp4`.
         cameras: CSV file with the columns path, scene, camera and, if known, start_s (seconds).
@@ -75,16 +83,24 @@ def build_tracklets(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
     name = source.resolve().stem if source.is_file() else source.resolve().name
+    options = replace(
+        options,
+        weights=None if weights is None else os.fspath(weights),
+        boxes=None if boxes is None else Path(boxes),
+        min_score=conf,
+    )
+    own = None
+    if callable(detector):
+        own = FunctionDetector(detector, options, name=detector_name, version=detector_version)
+    elif detector_name is not None or detector_version is not None:
+        got = f"detector_name={detector_name}, detector_version={detector_version}"
+        raise LpwError("detector", got, "a function of your own", "give it as detector=")
     config = build.BuildConfig(
         root=source,
         out=Path(f"{name}-lpw" if out is None else out),
-        detector=detector,
-        options=replace(
-            options,
-            weights=None if weights is None else os.fspath(weights),
-            boxes=None if boxes is None else Path(boxes),
-            min_score=conf,
-        ),
+        detector=detector if isinstance(detector, str) else None,
+        own=own,
+        options=options,
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
         cameras_csv=None if cameras is None else Path(cameras),

@@ -21,7 +21,8 @@ from lpw_toolkit.detection.detect_stage import (
     detection_key,
     unpack_detections,
 )
-from lpw_toolkit.detection.detector import DetectorOptions, open_detector
+from lpw_toolkit.detection.detector import Detector, DetectorOptions, open_detector
+from lpw_toolkit.detection.function_detector import FunctionDetector
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.video.sources import Source, SourceList, find_sources, locate_videos
 
@@ -34,6 +35,7 @@ class BuildConfig:
         root: folder of videos, one video, or an image sequence.
         out: dataset to be made.
         detector, options: see `detector.open_detector`; without a name the options choose it.
+        own: a detector that is open already, instead of these.
         recipe: linking, cropping, notes.
         layout, cameras_csv: how scene and camera are named (`sources.find_sources`).
         cache: where raw detections are kept for other builds; None keeps none.
@@ -43,6 +45,7 @@ class BuildConfig:
     root: Path
     out: Path
     detector: str | None = None
+    own: FunctionDetector | None = None
     options: DetectorOptions = field(default_factory=DetectorOptions)
     recipe: BuildSettings = field(default_factory=BuildSettings)
     layout: str | None = None
@@ -66,20 +69,21 @@ def build_tracklets(
     for line in sources.naming:
         log(line)
     boxes = config.options.boxes
-    is_one_file = boxes is not None and boxes.is_file() and config.detector in (None, "boxes")
-    if is_one_file and len(sources.sources) > 1:
+    if boxes is not None and boxes.is_file() and len(sources.sources) > 1:
         raise LpwError(
-            f"{boxes}",
+            boxes,
             f"one file for {len(sources.sources)} videos",
             "a file for each",
             "name their folder",
         )
     with Workspace(config.out, restart=config.restart) as work:
-        detector = open_detector(config.detector, config.options)
+        detector: Detector = config.own or open_detector(config.detector, config.options)
         for line in detector.notes:
             log(line)
         opened_s = detector.startup_s
-        store = DetectionStore(config.cache)
+        # What a function without a version finds may differ the next time.
+        keeps = config.own is None or config.own.version is not None
+        store = DetectionStore(config.cache if keeps else None)
 
         def find(source: Source, sha256: str) -> VideoDetections:
             key = detection_key(source, sha256, detector.settings)

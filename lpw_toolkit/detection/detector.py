@@ -19,8 +19,8 @@ DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
 _DEFAULT = "ultralytics"
 _TASK = "person detector"
-_SAVED = ("boxes", "box_scores")
-_NETWORK = (
+SAVED_OPTIONS = ("boxes", "box_scores")
+NETWORK_OPTIONS = (
     "weights",
     "nms_iou",
     "image_size",
@@ -189,7 +189,7 @@ def open_detector(name: str | None, options: DetectorOptions) -> Detector:
         told = [f"known as {known.name}: {known.describe()}"] if known and not found.entry else []
         detector.notes = [found.note, *told, *rest]
     if detector.needs_images:
-        _refuse_given(options, _SAVED, f"beside detector {name}, which reads the images")
+        refuse_given(options, SAVED_OPTIONS, f"beside detector {name}, which reads the images")
     return detector
 
 
@@ -229,10 +229,11 @@ def check_options(options: DetectorOptions) -> None:
         if getattr(options, name) is not None:
             check_range(option_name(name), getattr(options, name), 1, 1024, whole=True)
     if options.boxes is not None:
-        _refuse_given(options, _NETWORK, "beside --boxes, where no network runs")
+        refuse_given(options, NETWORK_OPTIONS, "beside --boxes, where no network runs")
 
 
-def _refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:
+def refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:
+    """Errors: LpwError where one of these options is given."""
     plain = DetectorOptions()
     for name in names:
         value = getattr(options, name)

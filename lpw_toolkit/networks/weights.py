@@ -170,9 +170,11 @@ def find_weights(given: str | None, kind: WeightsKind) -> tuple[Path, str]:
     return found.path, found.note
 
 
-def list_weights(kind: WeightsKind, folder: Path) -> list[Path]:
-    """Files of this kind in a folder; none where it is missing."""
-    paths = list_folder(folder) if is_folder(folder) else []
+def list_weights(kind: WeightsKind, *folders: Path) -> list[Path]:
+    """Files of this kind in these folders that are there; by default in the working folder, then in
+    the cache."""
+    places = folders or tuple(filter(None, (Path(), weights_folder())))
+    paths = [path for place in places if is_folder(place) for path in list_folder(place)]
     return [path for path in paths if kind.matches(path.name) and is_file(path)]
 
 

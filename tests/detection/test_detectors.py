@@ -44,6 +44,17 @@ def _make_onnx(data: bytes) -> Callable[[Path], DetectorOptions]:
     return make
 
 
+def _make_torchvision(folder: Path) -> DetectorOptions:
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision").models
+    torch.manual_seed(0)
+    model = models.get_model("ssdlite320_mobilenet_v3_large", weights=None, weights_backbone=None)
+    for layer in model.head.classification_head.module_list:
+        layer[1].bias.view(-1, 91).data[:, 1] = 6.0  # persons everywhere
+    torch.save(model.state_dict(), folder / "ssdlite.pth")
+    return DetectorOptions(weights=str(folder / "ssdlite.pth"))
+
+
 def _make_boxes(folder: Path) -> DetectorOptions:
     lines = [
         f"{n + 1},-1,{10 + n},{20 - n * 2},40,90,{0.3 + 0.01 * n},-1,-1,-1\n"
@@ -68,6 +79,7 @@ MAKERS = {
     "detr": _make_onnx(make_detr()),
     "boxes": _make_boxes,
     "ssd": _make_ssd,
+    "torchvision": _make_torchvision,
 }
 
 
@@ -215,7 +227,7 @@ def test_a_batch_of_several_gives_the_boxes_of_one(
     frames[5].duplicate = True
     single = _run(detector, frames) if detector.needs_images else []
     options = replace(opened[1], batch_size=4)
-    if opened[0] in ("ultralytics", "ssd"):
+    if opened[0] in ("ultralytics", "ssd", "torchvision"):
         batched = _run(open_detector(opened[0], options), frames)
         assert [index for index, _ in batched] == [index for index, _ in single]
         assert (
