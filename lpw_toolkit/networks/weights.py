@@ -121,6 +121,8 @@ def find_named(given: str, task: str, suffixes: tuple[str, ...] = ()) -> FoundWe
     cached = [] if folder is None or here[0].parent != Path() else [folder / p for p in here]
     known = folder / entry.file if folder and entry else None
     path = next((p for p in [*here, *cached] if exists(follow_links(p)) and p != known), None)
+    if path is None and here[0].parent == Path():
+        path = _find_with_digest(given, suffixes)
     if path is not None:
         return FoundWeights(path, f"weights {path} (asked for)")
     if entry is not None:
@@ -128,6 +130,15 @@ def find_named(given: str, task: str, suffixes: tuple[str, ...] = ()) -> FoundWe
     names = ", ".join(entry.name for entry in load_catalogue() if entry.task == task)
     do = "give the path of a weights file, or one of these names"
     raise LpwError(given, "no such file", f"weights (known by name: {names})", do)
+
+
+def _find_with_digest(given: str, suffixes: tuple[str, ...]) -> Path | None:
+    """The only file named as PyTorch names its official ones: `given`, a dash, the beginning of its
+    SHA-256."""
+    endings = "|".join(map(re.escape, suffixes))
+    kind = WeightsKind("", rf"{re.escape(given)}-[0-9a-f]{{8}}({endings})")
+    found = list_weights(kind) if suffixes else []
+    return found[0] if len(found) == 1 else None
 
 
 def choose_default(task: str, accepts: Callable[[Path], bool] = lambda path: False) -> FoundWeights:
