@@ -3,6 +3,7 @@
 import json
 import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -80,8 +81,21 @@ def test_a_description_tells_the_licence_and_how_good_it_is() -> None:
     entry = find_entry("pedestrian_ssdlite")
     assert entry is not None
     said = entry.describe()
-    assert "MIT" in said and "PETS09-S2L1 0.861, TUD-Stadtmitte 0.88" in said
+    assert said.startswith("SSDLite") and "MIT; best F1 at IoU 0.5" in said
     assert catalogue.show_size(None) == "of unknown size"
+
+
+@pytest.mark.parametrize(
+    ("name", "detector"), [("yolox_nano", "onnx"), ("pedestrian_ssdlite", "ssd")]
+)
+def test_figures_are_those_that_were_measured(name: str, detector: str) -> None:
+    entry = find_entry(name)
+    assert entry is not None and entry.figures is not None
+    measured = json.loads((Path(__file__).parents[1] / "bench/results/detectors.json").read_text())
+    rows = [row for row in measured["rows"] if row["detector"] == detector]
+    assert entry.figures.values == {row["video"]: row["best_f1"] for row in rows}
+    if detector == "ssd":  # the other was measured with another export
+        assert measured["settings"][detector]["weights_sha256"] == entry.sha256
 
 
 def test_tags_of_a_wheel_become_options_of_pip() -> None:
