@@ -30,7 +30,9 @@ from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, find_weights,
 
 SUFFIXES = (".pb",)
 READS = "frozen SSD graphs of TensorFlow's Object Detection API"
-WEIGHTS = WeightsKind(suffix=".pb", pattern=r"(frozen_inference_graph|[\w.-]*ssdlite)[\w.-]*\.pb")
+WEIGHTS = WeightsKind(
+    suffix=".pb", pattern=r"(frozen_inference_graph|pedestrian[\w-]*ssdlite)[\w.-]*\.pb"
+)
 RUNTIMES = ("auto", "openvino")
 PERSON = 1
 _INPUT = "image_tensor"
