@@ -25,7 +25,8 @@ class RQEN(nn.Module):
             What has no public weights starts at random, from PyTorch's generator.
         size: height and width of the images in pixels; None: the recipe's.
         n_persons: classes of the classifiers in `network`; embeddings do not depend on it.
-        download: whether public weights may be fetched.
+        download: whether a `timm:` backbone may fetch its weights itself, without a pinned
+                digest.
 
     Attributes:
         network: the network with its classifiers, for training.

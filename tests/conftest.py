@@ -28,6 +28,15 @@ def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     os.environ.pop("LPW_CONFIG") if before is None else os.environ.update(LPW_CONFIG=before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_fetching() -> Iterator[None]:
+    """No test fetches weights but from itself, which says so (`weights_server.online`)."""
+    before = os.environ.get("LPW_OFFLINE")
+    os.environ["LPW_OFFLINE"] = "1"
+    yield
+    os.environ.pop("LPW_OFFLINE") if before is None else os.environ.update(LPW_OFFLINE=before)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real videos, detections and weights beside the project; the test is skipped

@@ -9,12 +9,15 @@ from lpw_cli.command import Changes, Function, is_given, lpw_command, option
 from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.linking_options import linking_options, preset_option, take_link_config
 from lpw_cli.options import (
+    FETCHED,
     FOLDER,
     VIDEO,
     cache_folder,
     config_options,
     default_out,
+    offline_option,
     parse_size,
+    retired_option,
 )
 from lpw_cli.say import say, say_note, say_result
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, Notes
@@ -27,8 +30,7 @@ from lpw_toolkit.linking.config import LinkConfig
 
 CONF = {"min_score": "conf", "box_classes": "classes"}  # --min-score is the linker's
 _OF_BOXES = ("box_scores", "first_frame", "box_classes", "strict")
-_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads",
-            "download")  # fmt: skip
+_NETWORK = ("weights", "nms_iou", "image_size", "batch_size", "precision", "runtime", "threads")
 _DETECTOR_NEEDS = dict.fromkeys(_NETWORK, "no --boxes") | dict.fromkeys(_OF_BOXES, "--boxes")
 _SETTINGS = (
     preset_option,
@@ -132,7 +134,7 @@ def settings_options(function: Function) -> Function:
     DetectorOptions,
     "detection",
     heading="Detection",
-    first=("weights", "boxes", "download"),
+    first=("weights", "boxes"),
     names=CONF,
     needs=_DETECTOR_NEEDS | {"box_geometry": "--boxes"},
 )
@@ -164,6 +166,8 @@ def settings_options(function: Function) -> Function:
         "it carry over.  [default --out: DATASET-2]")  # fmt: skip
 @option("--licence", heading="Notes", help="Under which licence the footage may be used.")
 @option("--consent", heading="Notes", help="The consent of the people it shows.")
+@retired_option("--download", FETCHED)
+@offline_option
 def command(options: BuildOptions) -> None:
     """Makes a dataset from VIDEO: a folder of videos or of image sequences, one video, or one image
     sequence (img1/000001.jpg, frame_000000.png).

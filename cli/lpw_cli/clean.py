@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from lpw_cli.command import lpw_command, option, renamed_option
-from lpw_cli.options import FOLDER, dataset_argument, open_named
+from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
 from lpw_cli.say import say, say_note, say_result
 from lpw_cli.split_options import split_options
 from lpw_toolkit.errors import CorruptCropError, join_names
@@ -113,7 +113,8 @@ def _arrange(values: dict[str, Any]) -> None:
     "--embeddings",
     type=FOLDER,
     needs="--suggest",
-    help="Vectors of `lpw embed --per-frame`, in place of colours.",
+    help="Vectors of `lpw embed --per-frame`, or a re-id network of `lpw weights list`, in place "
+    "of colours.",
 )
 @option("--undo", is_flag=True, needs="--auto", help="Take back all that the rule has decided.")
 @option(
@@ -180,6 +181,7 @@ def _arrange(values: dict[str, Any]) -> None:
 @option("--no-splits", is_flag=True, needs="--apply",
         help="Do not divide the persons into training and test.")  # fmt: skip
 @split_options(share_needs=_SPLITTING, draw_needs=_SPLITTING)
+@offline_option
 def command(options: CleanCommandOptions) -> None:
     """Works with the decisions of reviewers on DATASET, which are in
     DATASET/cleanup/<reviewer>.jsonl.
@@ -213,10 +215,12 @@ Shown = tuple[list[str], dict[str, Any]]
 
 
 def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
+    from lpw_toolkit.cleaning.suggest.network_vectors import take_vectors
     from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest, suggestions_folder
 
     out = suggestions_folder(dataset, options.state)
-    made = suggest(dataset.root, out, SuggestOptions(options.n_frames, options.embeddings))
+    with take_vectors(dataset.root, options.embeddings, options.n_frames, say_note) as vectors:
+        made = suggest(dataset.root, out, SuggestOptions(options.n_frames, vectors))
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
         f"{out}: {made.n_tracklets:,} tracklets scored from {made.n_looked:,} images, "

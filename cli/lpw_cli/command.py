@@ -302,6 +302,21 @@ def renamed_option(old: str, new: str, value: str | None = None) -> Callable[[Fu
     return decorate
 
 
+def retired_option(name: str, reason: str) -> Callable[[Function], Function]:
+    """A flag that does nothing any more is taken for one version, with a note of one line.
+
+    Args:
+        reason: why it is not needed.
+    """
+
+    def tell(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value:
+            say_note(f"note: {name} is no longer needed: {reason}; it ends with the next version")
+
+    said = f"Does nothing any more: {reason}."
+    return option(name, is_flag=True, expose_value=False, hidden=True, callback=tell, help=said)
+
+
 def _general_options() -> list[click.Parameter]:
     return [
         Option(

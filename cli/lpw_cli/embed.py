@@ -6,10 +6,17 @@ from typing import Any, Literal
 
 import click
 
-from lpw_cli.command import lpw_command, option
+from lpw_cli.command import is_given, lpw_command, option
 from lpw_cli.estimates import announcer, dry_run_option
-from lpw_cli.options import FOLDER, OUT_FILE, dataset_argument, open_named, parse_size
-from lpw_cli.say import say_result
+from lpw_cli.options import (
+    FOLDER,
+    OUT_FILE,
+    dataset_argument,
+    offline_option,
+    open_named,
+    parse_size,
+)
+from lpw_cli.say import say_note, say_result
 from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.embedding.onnx_embed import embed_dataset
 from lpw_toolkit.embedding.onnx_embedder import (
@@ -17,9 +24,11 @@ from lpw_toolkit.embedding.onnx_embedder import (
     IMAGENET_STD,
     RUNTIMES,
     EmbedOptions,
+    fit_to_entry,
     open_embedder,
 )
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.networks.weights import find_named
 
 Precision = Literal["float32", "bfloat16", "auto"]
 
@@ -64,7 +73,8 @@ def _arrange(values: dict[str, Any]) -> None:
 @option(
     "--onnx",
     type=FOLDER,
-    help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out.",
+    help="Instead of RUN, a model: images Nx3xHxW in, one vector for each out; a file, or a re-id "
+    "network of `lpw weights list`.",
 )
 @option("--out", type=OUT_FILE, default=Path("embeddings.parquet"), show_default=True,
         help="Parquet file to be written.")  # fmt: skip
@@ -119,6 +129,7 @@ def _arrange(values: dict[str, Any]) -> None:
         needs="--onnx", help="What runs the model.")  # fmt: skip
 @option("--threads", type=int, needs="--onnx",
         help="Inference threads.  [default: every processor]")  # fmt: skip
+@offline_option
 def command(options: EmbedCommandOptions) -> None:
     """Writes an embedding of every tracklet, in the order of the dataset, to a Parquet file.
 
@@ -138,7 +149,12 @@ def _embed_by_model(options: EmbedCommandOptions, onnx: Path) -> None:
 
     settings = _take_settings(options)
     index = open_index(open_named(options.dataset).root, source=options.images)
-    embedder = open_embedder(onnx, settings)
+    found = find_named(str(onnx), "re-id", (".onnx",))
+    if found.entry is not None:
+        say_note(found.note)
+        if not any(map(is_given, ("size", "mean", "std", "bgr"))):
+            settings = fit_to_entry(settings, found.entry)
+    embedder = open_embedder(found.path, settings)
     report = embed_dataset(
         index, embedder, options.out, settings, announcer(dry_run=options.dry_run)
     )

@@ -32,6 +32,7 @@ GROUPS = {
         "link": "The linker alone: MOT text in, MOT text out.",
         "score-tracklets": "Compare tracklets with ground truth: purity, yield, cleanup cost.",
         "synth": "Draw a synthetic street: videos with exact ground truth.",
+        "weights": "Weights of networks: which are known, where they lie, fetch one.",
     },
     "Clean": {
         "clean": "Review tracklets in a browser, and make the clean dataset of the decisions.",

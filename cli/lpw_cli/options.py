@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpw_cli.command import Function, option, renamed_option
+from lpw_cli.command import GENERAL, Function, option, renamed_option, retired_option
 from lpw_cli.say import say_note
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.home import expand_home
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lpw_toolkit.dataset.at_hand import Need
     from lpw_toolkit.dataset.dataset import Dataset
 
-__all__ = ["renamed_option"]  # for the commands
+__all__ = ["renamed_option", "retired_option"]  # for the commands
 
 
 class _NamedPath(click.Path):
@@ -86,6 +86,29 @@ def mot_options(function: Function) -> Function:
     ):
         function = decorate(function)
     return function
+
+
+def offline_option(function: Function, heading: str | None = GENERAL) -> Function:
+    """--offline: this command fetches nothing."""
+
+    def go_offline(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        from lpw_toolkit.networks.fetching import offline
+
+        if value:
+            ctx.with_resource(offline())
+
+    return option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        heading=heading,
+        callback=go_offline,
+        help="Fetch no weights: those that are not on this machine are an error.",
+    )(function)
+
+
+#: Why --download does nothing any more.
+FETCHED = "weights that are missing are fetched, and --offline forbids it"
 
 
 def config_options(

@@ -7,17 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lpw_cli.command import lpw_command, option
-from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_argument, open_named
+from lpw_cli.command import is_given, lpw_command, option
+from lpw_cli.options import (
+    FETCHED,
+    FOLDER,
+    OUT_FILE,
+    check_suffix,
+    dataset_argument,
+    offline_option,
+    open_named,
+    retired_option,
+)
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import follow_links
 
 if TYPE_CHECKING:
     from rqen.body.key_points import BodyPoints
     from rqen.body.landmarks import Division
 
 _SUFFIXES = (".png", ".html")
+_ANY = "default"  # stands for the value of --pose where none is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +39,6 @@ class RegionsOptions:
     dataset: Path | None
     landmarks: Path | None
     pose: str | None
-    download: bool
     n_images: int
     seed: int
     image_size: int
@@ -35,15 +46,28 @@ class RegionsOptions:
     out: Path | None
 
 
-@lpw_command(RegionsOptions, one_of=("--landmarks", "--pose"))
+def _arrange(values: dict[str, Any]) -> None:
+    """`--pose DATASET`: what stands behind a bare --pose is no model."""
+    pose = values["pose"]
+    if values["dataset"] is None and pose is not None and (Path(pose) / MANIFEST).is_file():
+        values["dataset"], values["pose"] = follow_links(Path(pose)), _ANY
+
+
+@lpw_command(RegionsOptions, one_of=("--landmarks", "--pose"), arrange=_arrange)
 @dataset_argument
 @option(
     "--landmarks",
     type=FOLDER,
     help="Table of 14 joints per image, in CPM's order: path,x1..x14,y1..y14.",
 )
-@option("--pose", metavar="WEIGHTS",
-        help="Find joints with this YOLO pose model, such as yolo11n-pose.pt.")  # fmt: skip
+@option(
+    "--pose",
+    metavar="WEIGHTS",
+    is_flag=False,
+    flag_value=_ANY,
+    help="Find joints with this pose model, a file or a name of `lpw weights list`; without "
+    "WEIGHTS with BlazePose (Apache-2.0).",
+)
 @option(
     "--out",
     "--show",
@@ -56,8 +80,7 @@ class RegionsOptions:
     type=click.FloatRange(0, 1),
     help="Ignore joints below this confidence.  [default: 0.5]",
 )
-@option("--download", is_flag=True, needs="--pose",
-        help="Fetch official pose weights that are not on this machine.")  # fmt: skip
+@retired_option("--download", FETCHED)
 @option(
     "--images",
     "n_images",
@@ -75,8 +98,9 @@ class RegionsOptions:
     default=320,
     show_default=True,
     needs="--pose",
-    help="Longer side of the model's input in pixels.",
+    help="Longer side of the model's input in pixels, where the model leaves it open.",
 )
+@offline_option
 def command(options: RegionsOptions) -> None:
     """Divides the body by the key points of DATASET: three sets of joints, their centres, the cuts
     between.
@@ -121,11 +145,11 @@ def _find_by_pose(dataset: Dataset, options: RegionsOptions) -> "BodyPoints":
     from lpw_toolkit.detection.pose import PoseOptions, open_pose
     from rqen.body.key_points import draw_rows, find_points
 
-    weights = options.pose or ""  # given: --landmarks is not
-    model = open_pose(
-        PoseOptions(weights, download=options.download, image_size=options.image_size)
-    )
+    weights = None if options.pose == _ANY else options.pose
+    model = open_pose(PoseOptions(weights, image_size=options.image_size))
     say_note(model.note)
+    if is_given("image_size") and model.image_size < options.image_size:
+        say_note(f"image size {model.image_size}, as the model has it")
     rows = draw_rows(dataset, options.n_images, np.random.default_rng(options.seed))
     return find_points(dataset, rows, model)
 

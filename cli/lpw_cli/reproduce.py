@@ -8,7 +8,7 @@ import click
 
 from lpw_cli.command import lpw_command, option
 from lpw_cli.estimates import dry_run_option
-from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
+from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder, offline_option
 from lpw_cli.say import output, say_note, say_result, say_text
 from lpw_toolkit.errors import LpwError
 from rqen.reproduce.forms import FORMS, format_report
@@ -99,13 +99,14 @@ class ReproduceOptions:
 @option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", needs=_RUNS,
         heading="Training", help="Change a value of the recipe.")  # fmt: skip
 @option("--download", is_flag=True, needs=_RUNS, heading="Training",
-        help="Fetch public weights that are not on this machine.")  # fmt: skip
+        help="Let a timm:NAME backbone fetch its weights itself, unpinned.")  # fmt: skip
 @option("--workers", type=click.IntRange(0), default=1, show_default=True, needs=_RUNS,
         heading="Training", help="Processes that read ahead.")  # fmt: skip
 @option("--test-data", type=FOLDER, needs=_RUNS, heading="Test",
         help="Dataset of the test, for table5 and table6.")  # fmt: skip
 @option("--protocol", needs=_RUNS, heading="Test",
         help="Its protocol.  [default: the dataset's own; for table5, cross_dataset]")  # fmt: skip
+@offline_option
 def command(options: ReproduceOptions) -> None:
     """Runs what is missing of TABLE on the data at hand, and prints it beside what the paper
     prints.
@@ -146,6 +147,7 @@ def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":
 
 def _take_request(options: ReproduceOptions, root: Path) -> "ReproduceRequest":
     from lpw_toolkit.dataset.dataset import open_dataset
+    from lpw_toolkit.networks.weights import find_named
     from rqen.reproduce.plan import ReproduceRequest
 
     network = {"backbone": options.backbone, "weights": options.weights}
@@ -160,7 +162,7 @@ def _take_request(options: ReproduceOptions, root: Path) -> "ReproduceRequest":
         options.table, root, out, options.test_data, options.protocol, options.recipe,
         (*changes, *options.changes), options.methods,
         _numbers("--seeds", options.seeds, "0,1,2"), splits,
-        options.onnx,
+        None if options.onnx is None else find_named(str(options.onnx), "re-id", (".onnx",)).path,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import click
 
 from lpw_cli.command import lpw_command, option
 from lpw_cli.estimates import announcer, dry_run_option
-from lpw_cli.options import FOLDER, dataset_argument, open_named
+from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
 from lpw_cli.say import say_note, say_result
 from lpw_toolkit.errors import LpwError
 from rqen.model.method import list_spellings
@@ -50,8 +50,8 @@ class TrainOptions:
         heading="Network")  # fmt: skip
 @option("--weights", help="imagenet, random, or a file.  [default: the recipe's]",
         heading="Network")  # fmt: skip
-@option("--download", is_flag=True, help="Fetch public weights that are not on this machine.",
-        heading="Network")  # fmt: skip
+@option("--download", is_flag=True, heading="Network",
+        help="Let a timm:NAME backbone fetch its weights itself, unpinned.")  # fmt: skip
 @option("--start-from", type=FOLDER, help="Start from the weights of this run.",
         heading="Network")  # fmt: skip
 @option(
@@ -76,6 +76,7 @@ class TrainOptions:
     heading="Training",
     help="Also write the log as TensorBoard reads it, to RUN/tensorboard.",
 )
+@offline_option
 def command(options: TrainOptions) -> None:
     """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
 

@@ -50,7 +50,9 @@ def build_tracklets(
     Args:
         video: folder of videos, one video, or an image sequence.
         out: dataset to be made; `<name of video>-lpw` in the working folder when not given.
-        weights: weights file of the detector; what it holds chooses the detector.
+        weights: weights file of the detector, or a name of `lpw weights list`, which is fetched
+            where it is missing; the only detector of the working folder, else a known one, when not
+            given.
         boxes: saved boxes instead of a network: a MOT text file, a Parquet table of detections, or
             a folder with one of them for each video.
         detector: name of the detector; chosen by `weights` and `boxes` when not given. Or a
@@ -81,6 +83,8 @@ def build_tracklets(
     Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
     """
     source, conf = expand_home(Path(video)), settings.pop("conf", None)
+    if settings.pop("download", None):
+        log("download is no longer needed: weights that are missing are fetched")
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
@@ -90,17 +94,11 @@ def build_tracklets(
         boxes=None if boxes is None else expand_home(Path(boxes)),
         min_score=conf,
     )
-    own = None
-    if callable(detector):
-        own = FunctionDetector(detector, options, name=detector_name, version=detector_version)
-    elif detector_name is not None or detector_version is not None:
-        got = f"detector_name={detector_name}, detector_version={detector_version}"
-        raise LpwError("detector", got, "a function of your own", "give it as detector=")
     config = build.BuildConfig(
         root=source,
         out=_name_dataset(source, add_to) if out is None else expand_home(Path(out)),
         detector=detector if isinstance(detector, str) else None,
-        own=own,
+        own=_take_own(detector, options, detector_name, detector_version),
         options=options,
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
@@ -112,7 +110,9 @@ def build_tracklets(
         result = build.build_tracklets(config, log)
     else:
         given = collect_given(settings, config.options)
-        given = replace(given, detector=config.detector, preset=None if preset == "default" else preset)
+        given = replace(
+            given, detector=config.detector, preset=None if preset == "default" else preset
+        )
         result = add_videos(AddConfig(Path(add_to), config, given), log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
@@ -126,6 +126,20 @@ def _name_dataset(source: Path, add_to: AnyPath | None) -> Path:
         return name_next_version(Path(add_to))
     name = source.resolve().stem if source.is_file() else source.resolve().name
     return Path(f"{name}-lpw")
+
+
+def _take_own(
+    detector: str | BoxFunction | None,
+    options: DetectorOptions,
+    name: str | None,
+    version: str | None,
+) -> FunctionDetector | None:
+    if callable(detector):
+        return FunctionDetector(detector, options, name=name, version=version)
+    if name is not None or version is not None:
+        got = f"detector_name={name}, detector_version={version}"
+        raise LpwError("detector", got, "a function of your own", "give it as detector=")
+    return None
 
 
 def import_benchmark(

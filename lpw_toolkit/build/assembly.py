@@ -44,6 +44,7 @@ from lpw_toolkit.errors import (
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import SATURATED, Linked, link_boxes
+from lpw_toolkit.networks.catalogue import find_by_sha256
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.source_names import decodable
 from lpw_toolkit.video.sources import Source, SourceList
@@ -283,7 +284,7 @@ class DatasetBuilder:
                 remove_orphans(self.work.out, frames)
             write_table(self.work.out / "frames.parquet", frames, FRAMES, group_by="tracklet_id")
             write_table(self.work.out / "tracklets.parquet", tracklets, TRACKLETS)
-            facts = {
+            facts: dict[str, Any] = {
                 "name": self.chosen.notes.name or decodable(self.work.out.name),
                 "parent": self.parent,
                 "licence": self.chosen.notes.licence,
@@ -294,6 +295,9 @@ class DatasetBuilder:
                     {"path": path, "reason": reason} for path, reason in self.sources.skipped
                 ],
             }
+            known = find_by_sha256(str(self.settings["detect"].get("weights_sha256")))
+            if known is not None:
+                facts["detector"] = known.record()
             dataset = close_dataset(
                 self.work.out, self.kept.add_facts(facts) if self.kept else facts
             )

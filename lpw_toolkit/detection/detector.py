@@ -1,7 +1,7 @@
 """The contract of a detector: a frame in, person boxes out. Detectors are files in `detectors/`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from lpw_toolkit.detection.inference import FrameLike
 from lpw_toolkit.errors import LpwError, check_range, option_name
 from lpw_toolkit.files.opening import follow_links, is_file
+from lpw_toolkit.networks.catalogue import find_by_sha256, find_entry
+from lpw_toolkit.networks.weights import FoundWeights, choose_default, find_named, read_weights
 from lpw_toolkit.plugins import PluginFolder
 
 DETECTORS = PluginFolder("lpw_toolkit.detection.detectors", "detector")
 Setting = str | int | float | bool
 _DEFAULT = "ultralytics"
+_TASK = "person detector"
 SAVED_OPTIONS = (
     "boxes",
     "box_scores",
@@ -32,7 +35,6 @@ NETWORK_OPTIONS = (
     "precision",
     "runtime",
     "threads",
-    "download",
 )
 
 
@@ -41,8 +43,8 @@ class DetectorOptions:
     """The options of all detectors; each reads its own.
 
     Attributes:
-        weights: path or name of a weights file; what it holds chooses the detector; None searches
-            the working folder and the cache.
+        weights: a weights file, or a name of `lpw weights list`, which is fetched where it is
+            missing; None takes the only detector of the working folder, else a known one.
         boxes: saved boxes: a MOT text, a detections Parquet, or a folder with one of them per video
             id.
         box_scores: what a MOT text's seventh column holds: fraction | percent | log_odds.
@@ -61,7 +63,6 @@ class DetectorOptions:
         precision: auto | float32 | bfloat16.
         runtime: auto | torch | openvino | onnxruntime; each detector has its own.
         threads: inference threads; None is one per processor.
-        download: allow the download of missing official weights.
         box_geometry: what saved boxes count where pixels are not square: auto | stored | display;
             auto is stored for MOT text, as OpenCV and ffmpeg give pictures, and display for
             Parquet.
@@ -80,7 +81,6 @@ class DetectorOptions:
     precision: str = "auto"
     runtime: str = "auto"
     threads: int | None = None
-    download: bool = False
     box_geometry: str = "auto"
 
 
@@ -151,26 +151,29 @@ def choose_detector(options: DetectorOptions) -> str:
     if options.weights is None:
         return _DEFAULT
     suffix = Path(options.weights).suffix.lower()
-    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
-    readers = {n: m for n, m in modules.items() if suffix in getattr(m, "SUFFIXES", ())}
+    readers = _find_readers(suffix)
     if len(readers) == 1:
         return next(iter(readers))
     if readers:
         return _choose_by_ports(options.weights, readers)
+    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
     if is_file(follow_links(Path(options.weights))):
         raise _refuse_weights(options.weights, f"a {suffix or 'nameless'} file", modules)
     return _choose_by_name(options.weights, modules)
+
+
+def _find_readers(suffix: str) -> dict[str, Any]:
+    modules = {name: DETECTORS.load(name) for name in DETECTORS.names()}
+    return {n: m for n, m in modules.items() if suffix in getattr(m, "SUFFIXES", ())}
 
 
 def _choose_by_ports(weights: str, readers: dict[str, Any]) -> str:
     """Of several detectors for one suffix the one that accepts the model; for a file that is not
     there the one whose names it bears, which says where it looked."""
     from lpw_toolkit.networks.onnx_ports import read_ports
-    from lpw_toolkit.networks.weights import WeightsKind, find_weights, read_weights
 
-    try:
-        path, _ = find_weights(weights, WeightsKind(Path(weights).suffix.lower(), "", "", ""))
-    except LpwError:
+    path = Path(weights)
+    if not is_file(follow_links(path)):
         return _choose_by_name(weights, readers)
     ports = read_ports(read_weights(path))
     for name, module in readers.items():
@@ -195,17 +198,49 @@ def _refuse_weights(thing: object, got: str, readers: dict[str, Any]) -> LpwErro
 
 
 def open_detector(name: str | None, options: DetectorOptions) -> Detector:
-    """Loads detector `name`; without a name `choose_detector` chooses it.
+    """Loads detector `name`; without a name the weights that are given, or found, choose it.
 
-    Errors: LpwError for an unknown name, missing packages, or weights that do not fit.
+    Errors: LpwError for an unknown name, missing packages, weights that do not fit, or none that
+    can be had.
     """
-    name = name or choose_detector(options)
-    module = DETECTORS.load(name)
     check_options(options)
-    detector = cast(Detector, module.open_detector(options))
+    found = None if name or options.boxes is not None else _find_weights(options.weights)
+    if found is not None:
+        options = replace(options, weights=str(found.path))
+    name = name or choose_detector(options)
+    detector = cast(Detector, DETECTORS.load(name).open_detector(options))
+    if found is not None:
+        rest = (note for note in detector.notes if not note.startswith(f"weights {found.path} ("))
+        known = find_by_sha256(str(detector.settings.get("weights_sha256")))
+        told = [f"known as {known.name}: {known.describe()}"] if known and not found.entry else []
+        detector.notes = [found.note, *told, *rest]
     if detector.needs_images:
         refuse_given(options, SAVED_OPTIONS, f"beside detector {name}, which reads the images")
     return detector
+
+
+def _find_weights(given: str | None) -> FoundWeights:
+    if given is None:
+        return choose_default(_TASK, _fits)
+    modules = map(DETECTORS.load, DETECTORS.names())
+    suffixes = {suffix for module in modules for suffix in getattr(module, "SUFFIXES", ())}
+    return find_named(given, _TASK, tuple(sorted(suffixes)))
+
+
+def _fits(path: Path) -> bool:
+    """Whether a file of the working folder is a detector's: by its name, and where several
+    detectors read such files by what it says of its inputs and outputs."""
+    other = find_entry(path.name)
+    if other is not None and other.task != _TASK:
+        return False
+    readers = _find_readers(path.suffix.lower())
+    if len(readers) <= 1:
+        return any(module.WEIGHTS.matches(path.name) for module in readers.values())
+    try:
+        _choose_by_ports(str(path), readers)
+    except LpwError:
+        return False
+    return True
 
 
 def check_options(options: DetectorOptions) -> None:

@@ -87,8 +87,7 @@ def open_onnx(options: DetectorOptions, kind: OnnxKind) -> "OnnxDetector":
     another kind.
     """
     began = time.perf_counter()
-    download = options.download and bool(kind.weights.url)
-    path, note = find_weights(options.weights, kind.weights, download=download)
+    path, note = find_weights(options.weights, kind.weights)
     file = read_weights(path)
     runtime = runtimes.choose_runtime(
         options.runtime, RUNTIMES, preferred="openvino", fallback="onnxruntime"

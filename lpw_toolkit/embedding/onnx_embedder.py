@@ -1,6 +1,6 @@
 """Opens, checks and compiles an ONNX re-identification model, and runs it once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.networks import runtimes
+from lpw_toolkit.networks.catalogue import CatalogueEntry
 from lpw_toolkit.networks.onnx_model import (
     Shape,
     open_session,
@@ -90,6 +91,13 @@ class EmbedOptions:
         for option, value, good, expected in numbers:
             if not good:
                 raise LpwError(option, f"{value}", expected, "choose another value")
+
+
+def fit_to_entry(options: EmbedOptions, entry: CatalogueEntry) -> EmbedOptions:
+    """`options` with images given to the network as the catalogue of weights says."""
+    form = entry.input
+    mean, std = form.mean or options.mean, form.std or options.std
+    return replace(options, size_px=form.size, mean=mean, std=std, bgr=form.channels == "bgr")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Answers = tuple[Floats, ...]
 PRECISIONS = ("auto", "float32", "bfloat16")
-_EXTRAS = {"torch": "ultralytics", "openvino": "openvino", "onnxruntime": "onnx"}
+#: The extra that brings each runtime.
+EXTRAS = {"torch": "ultralytics", "openvino": "openvino", "onnxruntime": "onnx"}
 
 
 class Network(Protocol):
@@ -164,7 +165,7 @@ def choose_runtime(
         )
     runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
     if not find_spec(runtime):
-        do = install_hint(extra or _EXTRAS[runtime])
+        do = install_hint(extra or EXTRAS[runtime])
         raise LpwError(f"--runtime {asked}", f"no package {runtime}", "it installed", do)
     return runtime
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.plugins import PluginFolder
+from lpw_toolkit.progress import say_once
 
 BACKBONES = PluginFolder("rqen.model.backbones", "option --backbone")
 
@@ -69,7 +70,7 @@ class BackboneOptions:
 
     Attributes:
         weights: `imagenet` for the public ones, `random` for none, or the path of a file.
-        download: whether public weights may be fetched when they are not on this machine.
+        download: whether a `timm:` network may fetch its weights itself, without a pinned digest.
         last_stride: 2 as published, or 1 for a last map twice as fine, where the backbone can do
             that.
     """
@@ -99,6 +100,8 @@ def open_backbone(name: str, options: BackboneOptions) -> Any:
         )
     if options.last_stride not in (1, 2):
         raise LpwError("last stride", f"{options.last_stride}", "1 or 2", "choose one of them")
+    if options.download and family != "timm":
+        say_once("note: --download is for timm:NAME only; other weights are fetched without it")
     module = BACKBONES.load(family)
     return (
         module.open_backbone(options, inner) if family == "timm" else module.open_backbone(options)

@@ -2,7 +2,6 @@
 
 import io
 import pickle
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,11 @@ from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links, is_file
+from lpw_toolkit.networks.catalogue import find_entry
+from lpw_toolkit.networks.fetching import FetchError
 from lpw_toolkit.networks.tensor_file import parse_tensors
 from lpw_toolkit.networks.torch_file import check_torch
-from lpw_toolkit.networks.weights import (
-    WeightsFile,
-    WeightsKind,
-    download_weights,
-    read_weights,
-    weights_folder,
-)
+from lpw_toolkit.networks.weights import WeightsFile, find_named, read_weights
 from rqen.model.backbone import BackboneOptions
 
 _MAX_NAMED = 4
@@ -117,32 +112,27 @@ def load_state(
     module.load_state_dict(state, strict=False)
 
 
-def find_public(name: str, url: str, *, download: bool) -> Path:
-    """The public checkpoint whose file name ends `url`: in our cache, in PyTorch's, or fetched when
-    asked.
+def find_public(name: str) -> Path:
+    """The public checkpoint of the backbone `name`: in PyTorch's cache, in the working folder, in
+    ours, or fetched.
 
     Errors: LpwError that lists the ways to get it.
     """
-    kind = WeightsKind(
-        Path(url).suffix, re.escape(Path(url).name), url.rpartition("/")[0], Path(url).name
-    )
-    for folder in (weights_folder(), Path(torch.hub.get_dir()) / "checkpoints"):
-        if is_file(follow_links(folder / kind.default)):
-            return folder / kind.default
-    if download:
-        return download_weights(kind.default, kind)[0]
-    do = (
-        f"add --download, put {kind.default} into {weights_folder()}, give --weights FILE, or "
-        f"ask "
-        f"for --weights random"
-    )
-    raise LpwError(f"ImageNet weights of {name}", "none on this machine", kind.default, do)
+    entry = find_entry(name, "backbone")
+    if entry is not None:
+        of_torch = Path(torch.hub.get_dir()) / "checkpoints" / entry.file
+        if is_file(follow_links(of_torch)):
+            return of_torch
+    try:
+        return find_named(name, "backbone").path
+    except FetchError as error:
+        do = f"{error.hint}, give --weights FILE, or ask for --weights random"
+        raise LpwError(f"ImageNet weights of {name}", error.got, error.expected, do) from error
 
 
 def start_from(
     network: nn.Module,
     name: str,
-    url: str,
     options: BackboneOptions,
     *,
     ignored: Iterable[str] = (),
@@ -151,7 +141,7 @@ def start_from(
     `weights`.
 
     Args:
-        url: of the public checkpoint.
+        name: of the backbone, as the catalogue of weights has it.
         ignored: as in `load_state`.
 
     Errors: LpwError.
@@ -159,7 +149,7 @@ def start_from(
     if options.weights == "random":
         return
     public = options.weights == "imagenet"
-    path = find_public(name, url, download=options.download) if public else Path(options.weights)
+    path = find_public(name) if public else Path(options.weights)
     file = read_weights(path)
     load_state(network, parse_state(file), path, ignored=ignored)
     network.weights = name_weights(file)

@@ -43,7 +43,7 @@ class WorkOptions:
 
     Attributes:
         scoring: how datasets go through networks.
-        download: whether public weights may be fetched.
+        download: whether a `timm:` backbone may fetch its weights itself, without a pinned digest.
         n_workers: processes that make batches ahead.
     """
 

@@ -37,7 +37,7 @@ class TrainJob:
         split: number of the split whose `train` tracklets are used; None takes every named tracklet
             of the dataset.
         start_from: a run whose weights, all but the classifiers, are the start.
-        download: whether public weights may be fetched.
+        download: whether a `timm:` backbone may fetch its weights itself, without a pinned digest.
         n_workers: processes that make batches ahead.
         resume: whether a run that `out` holds is resumed; otherwise it is an error. A new run
             starts either way.

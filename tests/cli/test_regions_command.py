@@ -267,7 +267,6 @@ class TestBadInput:
             ((), "give one of --landmarks, --pose"),
             (("--landmarks", "a.csv", "--pose", "b.pt"), "--landmarks and --pose do not go"),
             (("--landmarks", "a.csv", "--images", "3"), "--images belongs to --pose"),
-            (("--landmarks", "a.csv", "--download"), "--download belongs to --pose"),
             (("--pose", "a.pt", "--images", "0"), "0 is not in the range"),
             (("--pose", "a.pt", "--min-confidence", "2"), "2.0 is not in the range"),
         ],

@@ -100,7 +100,7 @@ def test_the_limits_themselves() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("weights", "yolo.pt"), ("threads", 2), ("download", True), ("runtime", "torch")],
+    [("weights", "yolo.pt"), ("threads", 2), ("runtime", "torch")],
 )
 def test_options_of_a_network_beside_saved_boxes_are_refused(
     tmp_path: Path, field: str, value: Any

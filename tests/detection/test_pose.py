@@ -9,7 +9,8 @@ from hostile_weights import WRITERS
 from make_pose import make_pose
 from tiny_models import make_yolo
 
-from lpw_toolkit.detection.pose import PoseOptions, open_pose, pick_points
+from lpw_toolkit.detection.pose import PoseOptions, open_pose
+from lpw_toolkit.detection.yolo_pose import pick_points
 from lpw_toolkit.errors import LpwError
 
 pytest.importorskip("ultralytics")

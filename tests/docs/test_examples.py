@@ -57,8 +57,10 @@ def shorten(arguments: list[str]) -> list[str] | None:
     """The command with saved boxes for weights, and one training step; None if only read."""
     if arguments[0] in LONG or "--review" in arguments or "my.toml" in arguments:
         return None
-    if "--weights" in arguments:
-        at = arguments.index("--weights")
+    if arguments[:2] == ["weights", "get"] or "osnet_x0_25_msmt17" in arguments:
+        return None  # fetches
+    if arguments[0] == "build-tracklets" and "--boxes" not in arguments:
+        at = arguments.index("--weights") if "--weights" in arguments else len(arguments)
         return [*arguments[:at], "--boxes", "det.txt", *arguments[at + 2 :], *OPTIONS]
     if arguments[0] == "train":
         return [*arguments, *(f"--set={change}" for change in TINY)]

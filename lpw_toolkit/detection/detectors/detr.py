@@ -20,7 +20,7 @@ from lpw_toolkit.networks.weights import WeightsKind
 
 SUFFIXES = (".onnx",)
 READS = "RF-DETR and DETR models exported to ONNX"
-WEIGHTS = WeightsKind(suffix=".onnx", pattern=r"[\w.-]*detr[\w.-]*\.onnx", url="", default="")
+WEIGHTS = WeightsKind(suffix=".onnx", pattern=r"[\w.-]*detr[\w.-]*\.onnx")
 _BOXES = ("dets", "pred_boxes")
 _LOGITS = ("labels", "logits", "pred_logits")
 _PERSON, _N_SIGMOID, _N_SOFTMAX = 1, 91, 92

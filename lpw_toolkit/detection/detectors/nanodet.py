@@ -19,7 +19,7 @@ from lpw_toolkit.networks.weights import WeightsKind
 
 SUFFIXES = (".onnx",)
 READS = "NanoDet models exported to ONNX"
-WEIGHTS = WeightsKind(suffix=".onnx", pattern=r"nanodet[\w.-]*\.onnx", url="", default="")
+WEIGHTS = WeightsKind(suffix=".onnx", pattern=r"nanodet[\w.-]*\.onnx")
 _NAMES = tuple(f"{part}_pred_stride_{stride}" for part in ("cls", "dis") for stride in STRIDES)
 
 

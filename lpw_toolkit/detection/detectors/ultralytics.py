@@ -45,8 +45,6 @@ READS = "checkpoints of ultralytics' YOLO networks"
 WEIGHTS = WeightsKind(
     suffix=".pt",
     pattern=r"yolo(?!x)[\w.-]*\.pt",
-    url="https://github.com/ultralytics/assets/releases/download/v8.4.0",
-    default="yolov8n.pt",
 )
 RUNTIMES = ("auto", "torch", "openvino")
 _INSTALL = install_hint("ultralytics")
@@ -61,7 +59,7 @@ def open_detector(options: DetectorOptions) -> "YoloDetector":
     NaN weights.
     """
     began = time.perf_counter()
-    path, note = find_weights(options.weights, WEIGHTS, download=options.download)
+    path, note = find_weights(options.weights, WEIGHTS)
     file = read_weights(path)
     model = _load_model(file)
     person = _find_person(path, model)
@@ -129,13 +127,11 @@ class YoloDetector(inference.NetworkDetector):
         return self.network.decode(answers, box, min_score, nms_iou)
 
 
-def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, WeightsFile, str]:
-    """A YOLO network with a head for key points, its class of persons, its file and how that was
-    chosen.
+def load_pose(path: Path) -> tuple[Any, int, WeightsFile]:
+    """The YOLO network at `path` with a head for key points, its class of persons, and its file.
 
     Errors: LpwError as `open_detector`, and for weights without key points.
     """
-    path, note = find_weights(given, WEIGHTS, download=download)
     file = read_weights(path)
     model = _load_model(file)
     from ultralytics.nn.modules.head import Pose
@@ -148,7 +144,7 @@ def load_pose(given: str | None, *, download: bool = False) -> tuple[Any, int, W
             "a Pose head",
             "choose the weights of a YOLO pose model, such as yolo11n-pose.pt",
         )
-    return model, _find_person(path, model), file, note
+    return model, _find_person(path, model), file
 
 
 def _load_model(file: WeightsFile) -> Any:

@@ -23,7 +23,7 @@ from lpw_toolkit.networks.weights import WeightsKind
 
 SUFFIXES = (".onnx",)
 READS = "YOLO networks exported to ONNX by ultralytics"
-WEIGHTS = WeightsKind(suffix=".onnx", pattern=r"yolo(?!x)[\w.-]*\.onnx", url="", default="")
+WEIGHTS = WeightsKind(suffix=".onnx", pattern=r"yolo(?!x)[\w.-]*\.onnx")
 _N_COCO = 80
 _END_TO_END = 6  # numbers of a box: corners, score, class
 _NAME = re.compile(r"(\d+): *['\"]([^'\"]*)['\"]")

@@ -22,7 +22,6 @@ from rqen.model.backbone import BackboneOptions, Maps, Pixels, refuse_stride
 from rqen.model.pretrained import find_public, load_state, name_weights, parse_state
 
 _WIDTHS = (576, 608)
-PUBLIC = "http://data.lip6.fr/cadene/pretrainedmodels/bn_inception-52deb4733.pth"
 
 
 class Block(NamedTuple):
@@ -165,11 +164,7 @@ def open_backbone(options: BackboneOptions) -> BNInception:
     if options.weights == "random":
         return BNInception()
     public = options.weights == "imagenet"
-    path = (
-        find_public("bn_inception", PUBLIC, download=options.download)
-        if public
-        else Path(options.weights)
-    )
+    path = find_public("bn_inception") if public else Path(options.weights)
     file = read_weights(path)
     state = parse_state(file)
     projection = state.get("inception_4c_pool_proj.weight")

@@ -6,7 +6,7 @@ have no such heads.
 """
 
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet_Weights, googlenet
+from torchvision.models import googlenet
 
 from rqen.model.backbone import BackboneOptions, Maps, Pixels, refuse_stride
 from rqen.model.pretrained import start_from
@@ -57,6 +57,5 @@ def open_backbone(options: BackboneOptions) -> GoogLeNet:
     """The network with the weights asked for. Errors: LpwError."""
     refuse_stride("googlenet", options)
     network = GoogLeNet()
-    url = GoogLeNet_Weights.IMAGENET1K_V1.url
-    start_from(network, "googlenet", url, options, ignored=("fc.", "aux1.", "aux2."))
+    start_from(network, "googlenet", options, ignored=("fc.", "aux1.", "aux2."))
     return network

@@ -5,7 +5,7 @@ stride of 1.
 """
 
 from torch import Tensor, nn
-from torchvision.models import ResNet50_Weights, resnet50
+from torchvision.models import resnet50
 
 from rqen.model.backbone import IMAGENET, BackboneOptions, Maps
 from rqen.model.pretrained import start_from
@@ -41,5 +41,5 @@ class ResNet50(nn.Module):
 def open_backbone(options: BackboneOptions) -> ResNet50:
     """The network with the weights asked for. Errors: LpwError."""
     network = ResNet50(options.last_stride)
-    start_from(network, "resnet50", ResNet50_Weights.IMAGENET1K_V2.url, options, ignored=("fc.",))
+    start_from(network, "resnet50", options, ignored=("fc.",))
     return network

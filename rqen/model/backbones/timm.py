@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.networks.fetching import is_offline
 from lpw_toolkit.networks.weights import read_weights
 from rqen.model.backbone import BackboneOptions, Maps, Pixels
 from rqen.model.pretrained import load_state, name_weights, parse_state
@@ -55,11 +56,11 @@ def open_backbone(options: BackboneOptions, name: str = "") -> Timm:
             "option --backbone", f"timm:{name}", "a name that timm knows", "see timm.list_models()"
         )
     public = options.weights == "imagenet"
-    if public and not options.download:
+    if public and (is_offline() or not options.download):
+        got = "a network that fetches them by itself, without a pinned digest"
+        expected = "--download, and neither --offline nor LPW_OFFLINE"
         do = "add --download, give --weights FILE, or ask for --weights random"
-        raise LpwError(
-            f"ImageNet weights of timm:{name}", "a network that would fetch them", "--download", do
-        )
+        raise LpwError(f"ImageNet weights of timm:{name}", got, expected, do)
     extra = {"output_stride": 16} if options.last_stride == 1 else {}
     try:
         body = timm.create_model(name, pretrained=public, features_only=True, **extra)

@@ -1,6 +1,7 @@
 """The network: shapes and parameter counts of the spec, and what pooling by quality must not depend
 on."""
 
+import io
 import pickle
 from dataclasses import replace
 
@@ -8,8 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weights_server import make_entry, online, server, use_catalogue  # noqa: F401
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.networks.fetching import offline
 from rqen.losses.batch_hard import batch_hard_loss
 from rqen.losses.released import pull_loss, triplet_loss
 from rqen.model.aggregate import aggregate_sets
@@ -110,7 +113,7 @@ class TestBackbones:
             ("vgg", RANDOM, "bn_inception, efficientnet_lite0"),
             ("bn_inception", BackboneOptions("random", last_stride=1), "2 for bn_inception"),
             ("resnet50", BackboneOptions("random", last_stride=4), "1 or 2"),
-            ("resnet50", BackboneOptions("imagenet"), "--download"),
+            ("resnet50", BackboneOptions("imagenet"), "nothing may be fetched"),
             ("resnet50", BackboneOptions("nowhere.pth"), "no such file"),
         ],
     )
@@ -120,21 +123,30 @@ class TestBackbones:
         with pytest.raises(LpwError, match=message):
             open_backbone(name, options)
 
-    def test_public_weights_are_fetched_only_when_asked(self, tmp_path, monkeypatch):
-        source = tmp_path / "source"
-        source.mkdir()
+    def test_public_weights_are_fetched_with_their_digest(self, server, monkeypatch):
         state = open_backbone("googlenet", RANDOM).state_dict() | {
             "fc.weight": torch.zeros(1000, 1024)
         }
-        torch.save(state, source / "googlenet-1378be20.pth")
-        monkeypatch.setenv("LPW_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-        monkeypatch.setenv("LPW_WEIGHTS_URL", source.as_uri())
-        with pytest.raises(LpwError, match="none on this machine"):
+        made = io.BytesIO()
+        torch.save(state, made)
+        monkeypatch.setenv("TORCH_HOME", str(server.site.parent))
+        source = server.put("googlenet.pth", made.getvalue())
+        entry = make_entry(source, name="googlenet", task="backbone", file="googlenet.pth",
+                           data=made.getvalue(), rank=None)  # fmt: skip
+        use_catalogue(monkeypatch, entry)
+        with offline(), pytest.raises(LpwError, match=r"ImageNet weights of googlenet.*random"):
             open_backbone("googlenet", BackboneOptions())
-        fetched = open_backbone("googlenet", BackboneOptions(download=True))
+        fetched = open_backbone("googlenet", BackboneOptions())
         torch.testing.assert_close(fetched.conv1.conv.weight, state["conv1.conv.weight"])
-        assert (tmp_path / "cache" / "weights" / "googlenet-1378be20.pth").is_file()
+        assert fetched.weights == f"googlenet.pth {entry.sha256[:12]}"
+
+    def test_weights_in_the_cache_of_pytorch_are_taken(self, tmp_path, monkeypatch):
+        folder = tmp_path / "hub" / "checkpoints"
+        folder.mkdir(parents=True)
+        torch.save(open_backbone("resnet50", RANDOM).state_dict(), folder / "resnet50-11ad3fa6.pth")
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        weights = open_backbone("resnet50", BackboneOptions()).weights
+        assert weights.startswith("resnet50-11ad3fa6.pth ")
 
 
 class TestForeignWeights:

@@ -1,0 +1,2 @@
+"""Weights of networks, one file each: what it is for, its licence, size and SHA-256, and where it
+comes from."""
