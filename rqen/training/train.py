@@ -196,16 +196,12 @@ class Runner:
         """
         recipe = self.job.recipe
         set_rate(self.optimiser, rate_at(iteration, recipe.train.iterations, recipe.optim))
-        try:
+        with _tell_shortage(recipe.data.batch):
             loss, parts = self._measure(batch)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             refuse_non_finite(float(loss.detach()), iteration + 1)  # waits for a GPU, so not sooner
             self.optimiser.step()
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
-                raise _describe_shortage(recipe.data.batch) from error
-            raise
         values = {
             name: round(float(value), 6) for name, value in {"loss": loss.detach(), **parts}.items()
         }
@@ -347,7 +343,7 @@ def _estimate(job: TrainJob, team: ProcessGroup, start: Start, mode: Mode) -> Es
     n_held_out = int(np.diff(start.index.starts)[start.held_out].sum())
 
     def step() -> None:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), _tell_shortage(job.recipe.data.batch):
             runner._measure(batch)[0].backward()
             runner.optimiser.step()
             wait_for(team.device)
@@ -371,11 +367,43 @@ def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
     return can
 
 
+<<<<<<< HEAD
 def _describe_shortage(batch: str) -> LpwError:
+=======
+@contextmanager
+def hold_signals() -> Iterator[list[int]]:
+    """Signals that would end the process are noted in the list, and obeyed when the block ends."""
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    held = [
+        number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN
+    ]  # nohup stays nohup
+    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if noted:
+            os.kill(os.getpid(), noted[0])
+
+
+@contextmanager
+def _tell_shortage(batch: str) -> Iterator[None]:
+    """Errors: LpwError in place of the libraries' own where memory ends."""
+>>>>>>> surround
     smaller = {
         "sets": "data.n_persons or data.n_frames",
         "triplets": "data.n_frames",
         "frames": "data.n_frames",
     }
-    do = f"train with smaller {smaller[batch]}, or smaller images (data.height, data.width)"
-    return LpwError("memory", "less than a step needs", "room for one batch", do)
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
+            do = f"train with smaller {smaller[batch]}, or smaller images (data.height, data.width)"
+            raise LpwError("memory", "less than a step needs", "room for one batch", do) from error
+        raise
