@@ -9,8 +9,8 @@ persons held out of training (validation.py).
 """
 
 import copy
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -367,34 +367,9 @@ def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
     return can
 
 
-<<<<<<< HEAD
-def _describe_shortage(batch: str) -> LpwError:
-=======
-@contextmanager
-def hold_signals() -> Iterator[list[int]]:
-    """Signals that would end the process are noted in the list, and obeyed when the block ends."""
-    noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    held = [
-        number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN
-    ]  # nohup stays nohup
-    before = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in held}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if noted:
-            os.kill(os.getpid(), noted[0])
-
-
 @contextmanager
 def _tell_shortage(batch: str) -> Iterator[None]:
     """Errors: LpwError in place of the libraries' own where memory ends."""
->>>>>>> surround
     smaller = {
         "sets": "data.n_persons or data.n_frames",
         "triplets": "data.n_frames",
