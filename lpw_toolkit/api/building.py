@@ -85,17 +85,11 @@ def build_tracklets(
         boxes=None if boxes is None else Path(boxes),
         min_score=conf,
     )
-    own = None
-    if callable(detector):
-        own = FunctionDetector(detector, options, name=detector_name, version=detector_version)
-    elif detector_name is not None or detector_version is not None:
-        got = f"detector_name={detector_name}, detector_version={detector_version}"
-        raise LpwError("detector", got, "a function of your own", "give it as detector=")
     config = build.BuildConfig(
         root=source,
         out=Path(f"{name}-lpw" if out is None else out),
         detector=detector if isinstance(detector, str) else None,
-        own=own,
+        own=_open_own(detector, options, detector_name, detector_version),
         options=options,
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
@@ -108,6 +102,22 @@ def build_tracklets(
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
         raise PartialError(config.out, got, "whole videos", "replace them, or allow_damaged=True")
     return Dataset(result.dataset)
+
+
+def _open_own(
+    detector: str | BoxFunction | None,
+    options: DetectorOptions,
+    name: str | None,
+    version: str | None,
+) -> FunctionDetector | None:
+    """The detector of a function; None for one of ours. Errors: LpwError for a name or version of
+    ours."""
+    if callable(detector):
+        return FunctionDetector(detector, options, name=name, version=version)
+    if name is not None or version is not None:
+        got = f"detector_name={name}, detector_version={version}"
+        raise LpwError("detector", got, "a function of your own", "give it as detector=")
+    return None
 
 
 def import_benchmark(
