@@ -148,7 +148,7 @@ class TestNoTracklets:
         assert "got no tracklets" in refusal("clean", empty, "--suggest")
         assert "run `lpw clean --suggest` first" in refusal("clean", empty, "--auto", "short")
         assert "0 of 0 pieces reviewed" in shown("clean", empty, "--status")
-        assert "0 decisions" in shown("clean", empty, "--replay") or True
+        assert "0 unreviewed, 0 accepted" in shown("clean", empty, "--replay")
         assert "fewer than two people" in shown("clean", empty, "--agreement")
         words = ["--apply", tmp_path / "out", "--unreviewed", "keep"]
         assert "nothing to write: no tracklet" in refusal("clean", empty, *words)
@@ -162,8 +162,10 @@ class TestNoTracklets:
 
     def test_embedding(self, empty: Path, tmp_path: Path) -> None:
         model = make_model(tmp_path / "model.onnx")
-        done = run("embed", model, empty, "--out", tmp_path / "e.parquet")
-        assert done.exception is None or isinstance(done.exception, LpwError), done.exception
+        said = shown("embed", empty, "--onnx", model, "--out", tmp_path / "e.parquet")
+        assert "0 tracklets, 3 numbers each, from 0 images" in said
+        words = ["--embeddings", tmp_path / "e.parquet", "--data", empty, "--protocol", "market"]
+        assert "no rows" in refusal("eval", *words)
 
     def test_training(self, empty: Path, tmp_path: Path) -> None:
         words = ["--data", empty, "--split", "none", "--out", tmp_path / "run"]

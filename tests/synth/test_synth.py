@@ -80,6 +80,16 @@ def crowd():
 def test_same_seed_gives_same_bytes_and_another_seed_does_not(small, tmp_path):
     write_street(tmp_path / "again", SMALL, np.random.default_rng(5))
     write_street(tmp_path / "other", SMALL, np.random.default_rng(6))
+    late = write_street(tmp_path / "late", SMALL, np.random.default_rng(5), first_frame=1000)
+    for own, moved in zip(small.videos, late.videos, strict=True):
+        for name in ("truth", "detections"):
+            lines = [
+                line.split(",", 1)
+                for path in (getattr(own, name), getattr(moved, name))
+                for line in path.read_text().splitlines()
+            ]
+            half = len(lines) // 2
+            assert [[str(int(f) + 999), rest] for f, rest in lines[:half]] == lines[half:]
     first, again = digest_folder(small.folder), digest_folder(tmp_path / "again")
     other = digest_folder(tmp_path / "other")
     assert first == again
