@@ -27,7 +27,7 @@ class PluginFolder:
         dashes: whether names are shown with `-` where their files have `_`.
 
     >>> PluginFolder("lpw_toolkit.evaluation.protocols", "option --protocol").names()[:2]
-    ['cross_dataset', 'cross_dataset_half']
+    ['cross_camera', 'cross_dataset']
     """
 
     package: str

@@ -29,7 +29,8 @@ def example(param: click.Parameter, value: str | None = None) -> list[str]:
     """Words that give a parameter some value that its type takes."""
     if value is None:
         if isinstance(param.type, click.Choice):
-            value = str(param.type.choices[0])
+            last = -isinstance(param, click.Argument)  # the first table runs nothing
+            value = str(param.type.choices[last])
         else:
             value = "1" if isinstance(param.type, click.types.IntParamType) else "x"
         if isinstance(param.type, click.types.FloatParamType):

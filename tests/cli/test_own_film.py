@@ -193,7 +193,7 @@ def test_real_films_come_to_the_review_page(
     """The first seconds of each film, with boxes that were saved, or a detector that lies in the
     folder."""
     (source,) = (shared_data / "video" / film).iterdir()
-    shorten(source, fresh / "video" / "scen1" / "view1.mp4", 60 if boxes else 20)
+    shorten(source, fresh / "video" / "scen1" / "view1.mp4", 60 if boxes else 120)
     if boxes:
         text = (shared_data / "mot15" / boxes / "gt" / "gt.txt").read_text()
         kept = [line for line in text.splitlines() if int(line.split(",")[0]) <= 60]
