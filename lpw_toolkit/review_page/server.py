@@ -102,7 +102,8 @@ def serve_review(
             port, keys = listener.getsockname()[1], Keys()
             app = make_app(session, port, keys)
             config = uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False, ws="none",
+                app, log_config=None,  # its own would close the log handlers of other libraries
+                log_level="warning", access_log=False, server_header=False, ws="none",
                 lifespan="off",
                 limit_concurrency=_N_CONNECTIONS, timeout_graceful_shutdown=_GOODBYE_S,
             )  # fmt: skip

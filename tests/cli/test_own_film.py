@@ -6,10 +6,12 @@ them; a script that knows the truth sits at the review page.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import av
 import numpy as np
@@ -157,6 +159,25 @@ def test_one_camera(
     shown = lpw("eval").output
     assert "protocol: within_camera" in shown and "R-1" in shown
     check_table(fresh, "within_camera")
+
+
+def test_the_review_leaves_the_logging_of_other_libraries_alone(
+    street: Path, fresh: Path, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    class Handler(logging.StreamHandler[TextIO]):  # as absl has one
+        def close(self) -> None:
+            closed.append("closed")
+            super().close()
+
+    handler = Handler()
+    monkeypatch.setenv("LPW_BUILD_TRACKLETS_BOXES", str(street / "detections"))
+    lpw("build-tracklets", str(street / "video"), "--out", "video-lpw")
+    visit(lambda: None)
+    lpw("clean", "--review")
+    assert not closed
+    handler.close()
 
 
 def test_without_anything_one_line_says_what_to_do(fresh: Path) -> None:
