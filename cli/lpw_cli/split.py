@@ -36,9 +36,8 @@ class SplitOptions:
 def _arrange(values: dict[str, Any]) -> None:
     """`DATASET --by list FILE`, `--by list FILE`, and both with --data DATASET."""
     names, dataset = list(values.pop("names")), values.pop("data")
-    values["file"] = names.pop() if values["by"] == "list" and names else None
-    if values["by"] == "list" and (values["file"] is None or is_folder(values["file"])):
-        raise click.UsageError("give the file: --by list FILE")
+    has_file = values["by"] == "list" and names and not is_folder(names[-1])
+    values["file"] = names.pop() if has_file else None
     if len(names) > (dataset is None):
         raise click.UsageError(f"{names[-1]} is one name too many: give DATASET once")
     values["dataset"] = names[0] if names else dataset

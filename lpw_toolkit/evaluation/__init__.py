@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         list_protocols,
         open_protocol,
     )
+    from lpw_toolkit.evaluation.protocol_choice import choose_protocol
     from lpw_toolkit.evaluation.ranking import Ranking, rank_queries
     from lpw_toolkit.evaluation.results import format_results, write_results
     from lpw_toolkit.evaluation.summary import Summary, summarise
@@ -29,6 +30,7 @@ __all__ = [
     "ProtocolSpec",
     "Ranking",
     "Summary",
+    "choose_protocol",
     "format_results",
     "list_protocols",
     "measure_lead",
@@ -45,6 +47,7 @@ __getattr__, __dir__ = lazy_names(
         "distance_choice": "DistanceSettings MetricTrainingData",
         "evaluate": "Evaluation",
         "protocol": "EvaluationProtocol ProtocolSpec list_protocols open_protocol",
+        "protocol_choice": "choose_protocol",
         "ranking": "Ranking rank_queries",
         "results": "format_results write_results",
         "summary": "Summary summarise",

@@ -47,4 +47,5 @@ class SplitConfig:
             raise LpwError("seed", f"{self.seed}", "0 or more", "change it")
         if (self.by == "list") != (self.persons is not None):
             got = "no file" if self.persons is None else f"the file {self.persons} and by {self.by}"
-            raise LpwError("splits by a list", got, "by list, and a file", "give both")
+            do = "give both: `lpw split DATASET --by list FILE`"
+            raise LpwError("splits by a list", got, "by list, and a file", do)

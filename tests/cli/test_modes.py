@@ -69,7 +69,8 @@ def foreign_pairs() -> Iterator[object]:
     for words, command in ALL:
         for option in command.options:
             for i, need in enumerate(option.needs):
-                around = [word for one in option.needs[:i] for word in activate(command, one)]
+                before = [one for one in option.needs[:i] if not one.startswith("no ")]
+                around = [word for one in before for word in activate(command, one)]
                 modes = [mode for mode in command.one_of if mode in need.split(" or ")]
                 others = [mode for mode in command.one_of if mode not in modes] if modes else [need]
                 if need.startswith("no "):

@@ -155,7 +155,6 @@ class TestCommand:
             (["d", "--by", "scene", "--test", "0.2"], "--test does not go with --by scene"),
             (["d", "--by", "time", "--seed", "2"], "--seed does not go with --by time"),
             (["d", "--by", "time", "--splits", "2"], "--splits does not go with --by time"),
-            (["d", "--by", "list"], "give the file: --by list FILE"),
             (["d", "e"], "one name too many"),
             (["d", "--data", "e"], "one name too many"),
         ],
@@ -168,6 +167,10 @@ class TestCommand:
         result = lpw("split", *words)
         assert result.exit_code == 2
         assert message in result.output
+
+    def test_a_list_without_its_file(self, parent: Dataset, tmp_path: Path) -> None:
+        with pytest.raises(LpwError, match=r"got no file; .*`lpw split DATASET --by list FILE`"):
+            lpw("split", parent.root, "--by", "list", "--out", tmp_path / "out")
 
     def test_what_cannot_be_tested(self, tmp_path: Path) -> None:
         nameless = make_dataset(tmp_path / "d", n_tracklets=8, n_frames=2, identified=False)
