@@ -12,7 +12,7 @@ from lpw_toolkit.benchmarks import importing
 from lpw_toolkit.benchmarks.reader import ReadOptions
 from lpw_toolkit.build import build
 from lpw_toolkit.build.adding import collect_given
-from lpw_toolkit.build.assembly import BuildSettings, Notes
+from lpw_toolkit.build.assembly import BuildResult, BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.detection.function_detector import BoxFunction, FunctionDetector
@@ -109,16 +109,25 @@ def build_tracklets(
     if add_to is None:
         result = build.build_tracklets(config, log)
     else:
-        given = collect_given(settings, config.options)
-        given = replace(
-            given, detector=config.detector, preset=None if preset == "default" else preset
-        )
-        result = add_videos(AddConfig(Path(add_to), config, given), log)
+        result = _add_to(Path(add_to), config, settings, preset, log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
         hint = "replace them, or allow_damaged=True"
         raise PartialError(result.dataset.root, got, "whole videos", hint)
     return Dataset(result.dataset)
+
+
+def _add_to(
+    dataset: Path,
+    config: build.BuildConfig,
+    settings: dict[str, Any],
+    preset: str,
+    log: Callable[[str], None],
+) -> BuildResult:
+    """Adds the videos with the settings of `dataset`, which those that were given must match."""
+    given = collect_given(settings, config.options)
+    given = replace(given, detector=config.detector, preset=None if preset == "default" else preset)
+    return add_videos(AddConfig(dataset, config, given), log)
 
 
 def _name_dataset(source: Path, add_to: AnyPath | None) -> Path:

@@ -171,7 +171,10 @@ class DatasetBuilder:
             with _timed(self.seconds, "total"):
                 yield
         except OSError as error:
-            raise _system_error(self.work.out, error) from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            do = f"{'free some space' if full else 'fix that'}, then run the same command again"
+            place, got = error.filename or self.work.out, describe_os_error(error)
+            raise LpwError(place, got, "a folder that takes files", f"{do}: it resumes") from error
         finally:
             self.stop.set()
             self.pool.shutdown(wait=True, cancel_futures=True)
@@ -391,11 +394,3 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[stage] += time.perf_counter() - start
-
-
-def _system_error(out: Path, error: OSError) -> LpwError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    do = f"{'free some space' if full else 'fix that'}, then run the same command again: it resumes"
-    return LpwError(
-        error.filename or out, describe_os_error(error), "a folder that takes files", do
-    )

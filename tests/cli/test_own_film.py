@@ -32,6 +32,10 @@ TRAINING = (
 )
 
 
+#: Frames of `street-walk` in which somebody walks by.
+WALK = range(90, 120)
+
+
 def lpw(*words: str) -> Result:
     done = CliRunner().invoke(main, [*words])
     assert done.exit_code == 0, done.output + repr(done.exception)
@@ -214,7 +218,7 @@ def test_real_films_come_to_the_review_page(
     """The first seconds of each film, with boxes that were saved, or a detector that lies in the
     folder."""
     (source,) = (shared_data / "video" / film).iterdir()
-    shorten(source, fresh / "video" / "scen1" / "view1.mp4", 60 if boxes else 120)
+    shorten(source, fresh / "video" / "scen1" / "view1.mp4", range(60) if boxes else WALK)
     if boxes:
         text = (shared_data / "mot15" / boxes / "gt" / "gt.txt").read_text()
         kept = [line for line in text.splitlines() if int(line.split(",")[0]) <= 60]
@@ -232,16 +236,18 @@ def test_real_films_come_to_the_review_page(
     assert (fresh / "video-lpw" / "cleanup" / "suggestions" / "suggestions.parquet").is_file()
 
 
-def shorten(source: Path, target: Path, n_frames: int) -> None:
-    """The first frames of a film, encoded anew."""
+def shorten(source: Path, target: Path, frames: range) -> None:
+    """Some frames of a film, encoded anew."""
     target.parent.mkdir(parents=True)
     with av.open(str(source)) as film, av.open(str(target), "w") as part:
         given = film.streams.video[0]
         stream = part.add_stream("libx264", rate=given.average_rate, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = given.width, given.height, "yuv420p"
         for number, frame in enumerate(film.decode(video=0)):
-            if number == n_frames:
+            if number >= frames.stop:
                 break
+            if number < frames.start:
+                continue
             picture = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")
             part.mux(stream.encode(picture))
         part.mux(stream.encode())
