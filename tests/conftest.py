@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lpw_toolkit import progress
 from lpw_toolkit.files import machine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -35,6 +36,14 @@ def no_fetching() -> Iterator[None]:
     os.environ["LPW_OFFLINE"] = "1"
     yield
     os.environ.pop("LPW_OFFLINE") if before is None else os.environ.update(LPW_OFFLINE=before)
+
+
+@pytest.fixture(autouse=True)
+def plain_progress() -> None:
+    """Progress and notes as at the start of a process: a command that another test called may have
+    chosen JSON, and said once what is said once."""
+    progress.set_style("auto")
+    progress._said.clear()
 
 
 @pytest.fixture(scope="session")
