@@ -56,13 +56,16 @@ def filter_dataset(
     Args:
         dataset: the dataset or its folder; it is not changed.
         out: dataset to be made.
-        min_length, max_length: number of images.
-        min_height_px, max_height_px: median height of the boxes, in pixels of the video.
+        min_length: number of images, at least.
+        max_length: number of images, at most.
+        min_height_px: median height of the boxes in pixels of the video, at least.
+        max_height_px: the same, at most.
         min_score: mean score of the detector, 0 to 1.
         min_sharpness: variance of the Laplacian of the grey image at 128 x 64 pixels (squared grey
             levels), the median of up to 16 images; about 1,000 on LPW, below 30 for a blurred
             person.
-        cameras, scenes: those that stay; all where none is named.
+        cameras: those that stay; all where none is named.
+        scenes: the same.
 
     Raises:
         LpwError: no tracklet would stay, there is no rule, a camera or scene is unknown, or `out`
@@ -100,7 +103,8 @@ def rename_dataset(
     Args:
         dataset: the dataset or its folder; it is not changed.
         out: dataset to be made.
-        cameras, scenes: new names by old ones.
+        cameras: new names by old ones.
+        scenes: the same.
 
     Raises:
         LpwError: a name is unknown or cannot be one, or `out` is in use.

@@ -141,7 +141,7 @@ UNREADABLE = {
     "empty.mp4": "an empty file",
     "missing.mp4": "no such file",
     "audio.mp4": "without a video stream",
-    "folder.mp4": "without img1/",
+    "folder.mp4": "without numbered images",
 }
 
 

@@ -55,7 +55,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory) -> Path:
     """Another one with two splits: the scenes change places."""
-    dataset = make_reid(tmp_path_factory.mktemp("reproduce") / "two", n_rounds=6)
+    dataset = make_reid(tmp_path_factory.mktemp("reproduce") / "two", n_rounds=6, seed=1)
     table = dataset.tracklets
     pairs = list(zip(table["camera_id"].to_pylist(), table["tracklet_id"].to_pylist(), strict=True))
     splits = []
@@ -228,7 +228,7 @@ class TestQueue:
         ]
         killed = subprocess.run(
             arguments,
-            env={**os.environ, "LPW_FAULT": "rename:7"},
+            env={**os.environ, "LPW_FAULT": "rename:8"},
             capture_output=True,
             cwd=Path(__file__).parents[3],
         )

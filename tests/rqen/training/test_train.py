@@ -79,7 +79,7 @@ class TestRun:
     def test_what_a_run_leaves(self, finished):
         assert sorted(p.name for p in finished.iterdir()) == [
             "checkpoint.safetensors", "curve.png", "log.csv", "log.jsonl", "model.safetensors",
-            "run.json",
+            "run.json", "seen_images.bin",
         ]  # fmt: skip
         facts = run_folder.read_run(finished)
         assert facts["method"] == "rqen"
@@ -275,7 +275,7 @@ class TestFaults:
             training.train(job(data, run, resume=True), ALONE)
 
     def test_a_dataset_without_splits(self, data, tmp_path):
-        with pytest.raises(LpwError, match="--split none"):
+        with pytest.raises(LpwError, match="lpw split"):
             training.train(replace(job(data, tmp_path / "run"), split=0), ALONE)
 
     def test_kill_9_at_every_write_of_a_checkpoint(self, data, finished, tmp_path):
