@@ -88,22 +88,18 @@ def build_tracklets(
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
-    options = replace(
-        options,
-        weights=None if weights is None else os.fspath(weights),
-        boxes=None if boxes is None else expand_home(Path(boxes)),
-        min_score=conf,
-    )
+    named = None if weights is None else os.fspath(weights)
+    options = replace(options, weights=named, boxes=_take_path(boxes), min_score=conf)
     config = build.BuildConfig(
         root=source,
-        out=_name_dataset(source, add_to) if out is None else expand_home(Path(out)),
+        out=_take_path(out) or _name_dataset(source, add_to),
         detector=detector if isinstance(detector, str) else None,
         own=_take_own(detector, options, detector_name, detector_version),
         options=options,
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
-        cameras_csv=None if cameras is None else expand_home(Path(cameras)),
-        cache=None if cache is None else expand_home(Path(cache)),
+        cameras_csv=_take_path(cameras),
+        cache=_take_path(cache),
         restart=restart,
     )
     if add_to is None:
@@ -115,6 +111,10 @@ def build_tracklets(
         hint = "replace them, or allow_damaged=True"
         raise PartialError(result.dataset.root, got, "whole videos", hint)
     return Dataset(result.dataset)
+
+
+def _take_path(given: AnyPath | None) -> Path | None:
+    return None if given is None else expand_home(Path(given))
 
 
 def _add_to(
