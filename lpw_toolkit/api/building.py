@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.api.dataset import Dataset
-from lpw_toolkit.api.settings import deal_settings
+from lpw_toolkit.api.settings import deal_settings, take_path
 from lpw_toolkit.benchmarks import importing
 from lpw_toolkit.benchmarks.reader import ReadOptions
 from lpw_toolkit.build import build
@@ -17,7 +17,6 @@ from lpw_toolkit.build.crops import CropConfig
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.detection.function_detector import BoxFunction, FunctionDetector
 from lpw_toolkit.errors import LpwError, PartialError
-from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.linking.rule import make_link_config
 from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
 
@@ -82,39 +81,35 @@ def build_tracklets(
     >>> build_tracklets("street/video", "built", boxes="street/detections", min_length=4)
     Dataset 'built': ... tracklets, ... images, 0 persons, 2 cameras, 2 scenes (built)
     """
-    source, conf = expand_home(Path(video)), settings.pop("conf", None)
+    source, conf = take_path(video), settings.pop("conf", None)
     if settings.pop("download", None):
         log("download is no longer needed: weights that are missing are fetched")
     link, crop, notes, options = deal_settings(
         settings, make_link_config(preset), CropConfig(), Notes(), DetectorOptions()
     )
     named = None if weights is None else os.fspath(weights)
-    options = replace(options, weights=named, boxes=_take_path(boxes), min_score=conf)
+    options = replace(options, weights=named, boxes=take_path(boxes), min_score=conf)
     config = build.BuildConfig(
         root=source,
-        out=_take_path(out) or _name_dataset(source, add_to),
+        out=take_path(out) or _name_dataset(source, add_to),
         detector=detector if isinstance(detector, str) else None,
         own=_take_own(detector, options, detector_name, detector_version),
         options=options,
         recipe=BuildSettings(link, crop, notes),
         layout=layout,
-        cameras_csv=_take_path(cameras),
-        cache=_take_path(cache),
+        cameras_csv=take_path(cameras),
+        cache=take_path(cache),
         restart=restart,
     )
     if add_to is None:
         result = build.build_tracklets(config, log)
     else:
-        result = _add_to(Path(add_to), config, settings, preset, log)
+        result = _add_to(take_path(add_to), config, settings, preset, log)
     if result.problems and not allow_damaged:
         got = f"{len(result.problems)} videos that failed or are not whole ({result.problems[0]})"
         hint = "replace them, or allow_damaged=True"
         raise PartialError(result.dataset.root, got, "whole videos", hint)
     return Dataset(result.dataset)
-
-
-def _take_path(given: AnyPath | None) -> Path | None:
-    return None if given is None else expand_home(Path(given))
 
 
 def _add_to(
@@ -132,7 +127,7 @@ def _add_to(
 
 def _name_dataset(source: Path, add_to: AnyPath | None) -> Path:
     if add_to is not None:
-        return name_next_version(Path(add_to))
+        return name_next_version(take_path(add_to))
     name = source.resolve().stem if source.is_file() else source.resolve().name
     return Path(f"{name}-lpw")
 
@@ -189,8 +184,8 @@ def import_benchmark(
     """
     config = importing.ImportConfig(
         benchmark,
-        expand_home(Path(raw)),
-        expand_home(Path(out)),
+        take_path(raw),
+        take_path(out),
         in_place=in_place,
         allow_partial=allow_partial,
         options=ReadOptions(variant, split_seed),

@@ -1,15 +1,14 @@
 """Reads the state of a review, and writes the cleaned dataset, with plain arguments."""
 
 import os
-from pathlib import Path
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
+from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.cleaning import apply
 from lpw_toolkit.cleaning.cleaned import CleanOptions, OnConflict, Unreviewed, write_cleaned
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.cleaning.state.state import State
-from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS
 
@@ -36,7 +35,7 @@ def read_decisions(dataset: AnyDataset, elsewhere: "str | os.PathLike[str] | Non
     True
     """
     stored = to_stored(dataset)
-    union = read_union(stored, None if elsewhere is None else expand_home(Path(elsewhere)))
+    union = read_union(stored, take_path(elsewhere))
     return apply.apply(read_base(stored), union)
 
 
@@ -77,9 +76,9 @@ def apply_decisions(
     Dataset 'cleaned': ... tracklets, ... images, ... persons, ... cameras, ... scenes (cleaned)
     """
     stored = to_stored(dataset)
-    union = read_union(stored, None if elsewhere is None else expand_home(Path(elsewhere)))
+    union = read_union(stored, take_path(elsewhere))
     options = CleanOptions(unreviewed, conflicts, min_cameras)
     state = apply.apply(read_base(stored), union)
     config = SplitConfig(test_frac=test, n_splits=splits, seed=seed) if splits else None
-    made = write_cleaned(stored, state, union, expand_home(Path(out)), options, config)
+    made = write_cleaned(stored, state, union, take_path(out), options, config)
     return Dataset(made.dataset)

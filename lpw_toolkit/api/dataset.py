@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.dataset import dataset as stored_dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
 from lpw_toolkit.dataset.image_codec import decode_image
 from lpw_toolkit.dataset.image_reader import ImageReader, open_images
-from lpw_toolkit.files.home import expand_home
 from lpw_toolkit.names import html_text
 from lpw_toolkit.pages.dataset_page import write_show
 from lpw_toolkit.pages.sprites import draw_strip, sample_positions
@@ -223,7 +223,7 @@ class Dataset:
         >>> open_dataset("mini").show("pictures").as_posix()
         'pictures/index.html'
         """
-        return write_show(self.stored, expand_home(Path(out))).page
+        return write_show(self.stored, take_path(out)).page
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n:,} {name.removeprefix('n_')}" for name, n in self.counts.items())
@@ -252,7 +252,7 @@ def open_dataset(root: "str | os.PathLike[str]") -> Dataset:
     >>> open_dataset("mini")
     Dataset 'mini': 12 tracklets, 165 images, 6 persons, 4 cameras, 2 scenes (mini)
     """
-    return Dataset(stored_dataset.open_dataset(expand_home(Path(root))))
+    return Dataset(stored_dataset.open_dataset(take_path(root)))
 
 
 def to_stored(dataset: "Dataset | Stored | str | os.PathLike[str]") -> Stored:
@@ -260,9 +260,7 @@ def to_stored(dataset: "Dataset | Stored | str | os.PathLike[str]") -> Stored:
     if isinstance(dataset, Dataset):
         return dataset.stored
     return (
-        dataset
-        if isinstance(dataset, Stored)
-        else stored_dataset.open_dataset(expand_home(Path(dataset)))
+        dataset if isinstance(dataset, Stored) else stored_dataset.open_dataset(take_path(dataset))
     )
 
 

@@ -1,13 +1,13 @@
 """Re-identification metrics from plain arrays or from the embeddings of a dataset."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
+from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.dataset.labels import JUNK, PERSON, Labels
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings, read_embeddings
 from lpw_toolkit.embedding.vector_pool import NOT_SAID
@@ -18,7 +18,6 @@ from lpw_toolkit.evaluation.learned_distance import open_distance
 from lpw_toolkit.evaluation.protocol import open_protocol
 from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.summary import Summary, summarise
-from lpw_toolkit.files.home import expand_home
 
 
 def evaluate(
@@ -131,7 +130,7 @@ def evaluate_dataset(
     """
     stored = to_stored(dataset)
     if isinstance(embeddings, (str, os.PathLike)):
-        embeddings = read_embeddings(expand_home(Path(embeddings)), stored)
+        embeddings = read_embeddings(take_path(embeddings), stored)
     elif not isinstance(embeddings, Embeddings):
         vectors = np.asarray(embeddings)
         n = stored.tracklets.num_rows

@@ -2,9 +2,12 @@
 
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import Any, overload
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.home import expand_home
 
 
 def deal_settings(settings: dict[str, Any], *configs: Any) -> list[Any]:
@@ -25,3 +28,16 @@ def deal_settings(settings: dict[str, Any], *configs: Any) -> list[Any]:
         replace(config, **{name: left.pop(name) for name in some if name in left})
         for config, some in zip(configs, names, strict=True)
     ]
+
+
+@overload
+def take_path(given: str | PathLike[str]) -> Path: ...
+@overload
+def take_path(given: str | PathLike[str] | None) -> Path | None: ...
+def take_path(given: str | PathLike[str] | None) -> Path | None:
+    """A path as a caller gave it, with `~` as the home folder; None for None.
+
+    Raises:
+        LpwError: `~` of a user without a home.
+    """
+    return None if given is None else expand_home(Path(given))

@@ -2,9 +2,9 @@
 arguments."""
 
 import os
-from pathlib import Path
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
+from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.splits.config import By, SplitConfig
 from lpw_toolkit.splits.roles import Rule
 from lpw_toolkit.splits.split_version import write_split
@@ -51,7 +51,6 @@ def split(
     ['gallery', 'query', 'train']
     """
     stored = to_stored(dataset)
-    config = SplitConfig(by, test, splits, seed, None if persons is None else Path(persons),
-                         protocol)  # fmt: skip
-    place = Path(f"{stored.root.resolve().name}-split" if out is None else out)
+    config = SplitConfig(by, test, splits, seed, take_path(persons), protocol)
+    place = take_path(f"{stored.root.resolve().name}-split" if out is None else out)
     return Dataset(write_split(stored, place, config)[0])

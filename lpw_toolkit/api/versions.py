@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
+from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.versions import filtering, merging, renaming
 
 AnyDataset = Dataset | Stored | str | os.PathLike[str]
@@ -33,8 +33,11 @@ def merge_datasets(
     Dataset 'merged': ... tracklets, ... images, ... persons, 8 cameras, 4 scenes (merged)
     """
     roots = tuple(to_stored(dataset).root for dataset in datasets)
-    table = None if persons is None else Path(persons)
-    return Dataset(merging.merge_datasets(merging.MergeConfig(roots, Path(out), table)).dataset)
+    return Dataset(
+        merging.merge_datasets(
+            merging.MergeConfig(roots, take_path(out), take_path(persons))
+        ).dataset
+    )
 
 
 def filter_dataset(
@@ -86,7 +89,7 @@ def filter_dataset(
         cameras=tuple(cameras),
         scenes=tuple(scenes),
     )
-    config = filtering.FilterConfig(to_stored(dataset).root, Path(out), rules)
+    config = filtering.FilterConfig(to_stored(dataset).root, take_path(out), rules)
     return Dataset(filtering.filter_dataset(config).dataset)
 
 
@@ -115,5 +118,7 @@ def rename_dataset(
     >>> sorted(renamed.tracklets.scene_id.unique())
     ['market', 'scen2']
     """
-    config = renaming.RenameConfig(to_stored(dataset).root, Path(out), cameras or {}, scenes or {})
+    config = renaming.RenameConfig(
+        to_stored(dataset).root, take_path(out), cameras or {}, scenes or {}
+    )
     return Dataset(renaming.rename_dataset(config).dataset)
