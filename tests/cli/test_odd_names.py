@@ -83,6 +83,7 @@ def test_pages_and_exports_take_the_name(film: Path, tmp_path: Path, kind: str) 
     run("show", out)
     for form in ("mot", "coco", "tree"):
         run("export", out, tmp_path / f"to-{form}", "--to", form)
+        assert any((tmp_path / f"to-{form}").iterdir())
 
 
 def test_another_locale_makes_and_reads_the_same(film: Path, tmp_path: Path) -> None:
