@@ -12,15 +12,14 @@ from dataclasses import dataclass
 
 from lpw_toolkit.dataset.exif import EXIF_START, UPRIGHT, read_orientation, swaps_sides
 from lpw_toolkit.dataset.image_format import (
-    ImageBoundError,
     ImageBounds,
     ImageFaultError,
     ImageHeader,
     Span,
     read_image_header,
+    refuse_large,
     vet_image,
 )
-from lpw_toolkit.files.limits import explain_limit
 
 BMP, TIFF, WEBP = "BMP", "TIFF", "WebP"
 #: Suffixes of the images that a sequence may hold.
@@ -54,11 +53,7 @@ def vet_frame(data: bytes, header: ImageHeader, bounds: ImageBounds | None = Non
     if header.kind not in (BMP, TIFF, WEBP):
         return vet_image(data, header, bounds)
     bounds = bounds or ImageBounds.read()
-    if len(data) > bounds.n_bytes:
-        raise ImageBoundError(explain_limit("image_bytes", f"{len(data)} bytes"))
-    if header.width * header.height > bounds.n_pixels:
-        got = f"{header.width} x {header.height} pixels"
-        raise ImageBoundError(explain_limit("image_pixels", got))
+    refuse_large(data, header, bounds)
     {BMP: _vet_bmp, TIFF: _vet_tiff, WEBP: _vet_webp}[header.kind](data, bounds)
     return []
 

@@ -185,15 +185,20 @@ def vet_image(data: bytes, header: ImageHeader, bounds: ImageBounds | None = Non
     Errors: ImageFaultError.
     """
     bounds = bounds or ImageBounds.read()
+    refuse_large(data, header, bounds)
+    if header.kind == PNG:
+        return _vet_png(data, bounds)
+    _vet_jpeg(data, header, bounds)
+    return []
+
+
+def refuse_large(data: bytes, header: ImageHeader, bounds: ImageBounds) -> None:
+    """Errors: ImageBoundError for an encoded image with more bytes or pixels than allowed."""
     if len(data) > bounds.n_bytes:
         raise ImageBoundError(explain_limit("image_bytes", f"{len(data)} bytes"))
     if header.width * header.height > bounds.n_pixels:
         got = f"{header.width} x {header.height} pixels"
         raise ImageBoundError(explain_limit("image_pixels", got))
-    if header.kind == PNG:
-        return _vet_png(data, bounds)
-    _vet_jpeg(data, header, bounds)
-    return []
 
 
 def without_spans(data: bytes, spans: list[Span]) -> bytes:

@@ -137,6 +137,12 @@ def drop_junk(dataset: Dataset, trial: QueryGallerySplit) -> QueryGallerySplit:
     return replace(trial, gallery=trial.gallery[kind[trial.gallery] != JUNK])
 
 
+def list_trials(dataset: Dataset, rule: Rule = CROSS) -> list[QueryGallerySplit]:
+    """The dataset's splits, or one trial over all of it (`pose_trial`). Errors: LpwError that says
+    what is missing."""
+    return [pose_trial(dataset, rule)] if dataset.splits is None else read_trials(dataset)
+
+
 def pose_trial(dataset: Dataset, rule: Rule = CROSS) -> QueryGallerySplit:
     """One trial over a whole dataset: the first tracklet of each person in each camera is a
     query, all are the gallery.

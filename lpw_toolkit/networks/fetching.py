@@ -65,6 +65,12 @@ def weights_folder() -> Path | None:
     return None if cache is None else cache / "weights"
 
 
+def name_places() -> str:
+    """Where weights are looked for, in words: the working folder, and the cache if there is one."""
+    folder = weights_folder()
+    return f"the working folder or {folder}" if folder else "the working folder"
+
+
 def find_cached(entry: CatalogueEntry) -> Path | None:
     """The file of `entry` in the cache; None where it is not there.
 
@@ -121,9 +127,7 @@ def is_kept(path: Path) -> bool:
 
 def _allow(entry: CatalogueEntry) -> Pin:
     """What an answer is held against. Errors: FetchError where nothing may be fetched."""
-    folder = weights_folder()
-    place = "the working folder" + (f" or {folder}" if folder else "")
-    pin = entry.pin
+    place, pin = name_places(), entry.pin
     if pin is None or not entry.sources:
         got = f"weights that are not fetched ({entry.sha256_from})"
         urls = [source.url for source in entry.sources if isinstance(source, Address)]

@@ -31,6 +31,7 @@ from lpw_toolkit.networks.fetching import (
     fetch,
     find_cached,
     is_offline,
+    name_places,
     weights_folder,
 )
 from lpw_toolkit.networks.runtimes import EXTRAS
@@ -225,8 +226,7 @@ def _take_first(
     for entry in usable:
         if (path := find_cached(entry)) is not None:
             return FoundWeights(path, _describe(path, entry), entry)
-    folder = weights_folder()
-    place = "the working folder" + (f" or {folder}" if folder else "")
+    place = name_places()
     names = " or ".join(entry.file for entry in usable)
     if is_offline():
         got = "none here, and nothing may be fetched (--offline or LPW_OFFLINE)"

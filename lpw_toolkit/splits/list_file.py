@@ -5,9 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.lines import LongLineError, iter_lines
-from lpw_toolkit.files.opening import read_text
-from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.files.lines import LongLineError, iter_lines, read_table_text
 from lpw_toolkit.splits.splits import Halves
 
 _SIDES = ("train", "test")
@@ -45,12 +43,7 @@ def read_sides(file: Path, known: Collection[str]) -> Halves:
 
 def _read_pairs(file: Path) -> list[tuple[int, str, str]]:
     """Line, person and side of each line. Errors: LpwError."""
-    try:
-        text = read_text(file, "table_text_bytes", encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise LpwError(
-            file, describe_os_error(error), "a list that can be read", "check the path"
-        ) from error
+    text = read_table_text(file, "a list that can be read")
     pairs = []
     number = 0
     try:

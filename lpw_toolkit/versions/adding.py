@@ -9,9 +9,10 @@ from pathlib import Path
 from lpw_toolkit.build.adding import GivenSettings, keep_detector, keep_settings
 from lpw_toolkit.build.assembly import BuildResult
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
+from lpw_toolkit.cleaning.adoption import adopt_decisions
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.files.estimate import Announce
-from lpw_toolkit.versions.carrying import ANEW, carry_decisions
+from lpw_toolkit.versions.carrying import ANEW
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def add_videos(
     before, after = base.manifest["counts"], result.dataset.manifest["counts"]
     n_tracklets, n_images = (after[key] - before[key] for key in ("n_tracklets", "n_images"))
     result.remarks.append(f"added to {base.name}: {n_tracklets:,} tracklets, {n_images:,} images")
-    result.remarks += carry_decisions(base, result.dataset)
+    result.remarks += adopt_decisions(base, result.dataset).lines
     if base.splits is not None:
         result.remarks.append("splits are not carried over: draw new ones with `lpw split`")
     result.remarks.append(ANEW)

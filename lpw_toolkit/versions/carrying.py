@@ -1,13 +1,11 @@
 """What carries over to a new version, and what does not: splits, decisions, suggestions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lpw_toolkit.cleaning.adoption import adopt_decisions
 from lpw_toolkit.dataset.dataset import Dataset
 
 #: Said of every new version.
@@ -89,10 +87,3 @@ def _joins_cameras(before: pa.Table, after: pa.Table) -> bool:
 def _iter_subsets(splits: pa.Table) -> list[tuple[int, str]]:
     counted = splits.group_by(["split", "subset"]).aggregate([])
     return list(zip(counted["split"].to_pylist(), counted["subset"].to_pylist(), strict=True))
-
-
-def carry_decisions(
-    parent: Dataset, child: Dataset, names: Mapping[str, str] | None = None
-) -> list[str]:
-    """Takes the decisions on `parent` over, and says so (`adopt_decisions`)."""
-    return adopt_decisions(parent, child, names=names).lines

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lpw_toolkit.cleaning.adoption import adopt_decisions
 from lpw_toolkit.cleaning.state.base_tables import Base, read_base
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
@@ -23,7 +24,7 @@ from lpw_toolkit.dataset.new_version import (
 )
 from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.errors import LpwError, check_range, join_names, option_name
-from lpw_toolkit.versions.carrying import ANEW, Made, carry_decisions, keep_splits
+from lpw_toolkit.versions.carrying import ANEW, Made, keep_splits
 from lpw_toolkit.versions.sharpness import measure_tracklets
 
 Values = NDArray[np.floating[Any]]
@@ -111,7 +112,7 @@ def filter_dataset(config: FilterConfig) -> Made:
         f"{tracklets.num_rows:,} of {choice.n_tracklets:,} tracklets stay",
         *(f"taken away by {rule}: {n:,}" for rule, n in counts.items()),
         *filter(None, [splits.line]),
-        *carry_decisions(dataset, made),
+        *adopt_decisions(dataset, made).lines,
         ANEW,
     ]
     return Made(made, tuple(lines))

@@ -12,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lpw_toolkit.cleaning.adoption import TrackletPrints
+from lpw_toolkit.cleaning.adoption import TrackletPrints, adopt_decisions
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import name_parent
 from lpw_toolkit.dataset.new_version import NewVersion, write_version
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.names import safe_file_name
-from lpw_toolkit.versions.carrying import ANEW, Made, carry_decisions
+from lpw_toolkit.versions.carrying import ANEW, Made
 from lpw_toolkit.versions.merge_part import KINDS, MergePart
 from lpw_toolkit.versions.name_tables import check_name, read_rows
 
@@ -70,7 +70,7 @@ def merge_datasets(config: MergeConfig) -> Made:
     if any(part.dataset.splits is not None for part in parts):
         lines.append("splits are not carried over: draw new ones with `lpw split`")
     for part in parts:
-        lines += carry_decisions(part.dataset, made, part.new_ids)
+        lines += adopt_decisions(part.dataset, made, names=part.new_ids).lines
     return Made(made, (*lines, ANEW))
 
 

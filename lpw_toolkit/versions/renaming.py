@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lpw_toolkit.cleaning.adoption import adopt_decisions
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.new_version import (
     CopiedImages,
@@ -19,7 +20,7 @@ from lpw_toolkit.dataset.new_version import (
 )
 from lpw_toolkit.dataset.schema import TRACKLETS
 from lpw_toolkit.errors import LpwError, join_names
-from lpw_toolkit.versions.carrying import ANEW, Made, carry_decisions, keep_splits
+from lpw_toolkit.versions.carrying import ANEW, Made, keep_splits
 from lpw_toolkit.versions.name_tables import check_name, read_rows
 
 KINDS = ("camera", "scene")
@@ -69,7 +70,7 @@ def rename_dataset(config: RenameConfig) -> Made:
         inner=inherit_tables(dataset),
     )
     made = write_version(config.out, version, stage="rename")
-    lines += [*filter(None, [splits.line]), *carry_decisions(dataset, made), ANEW]
+    lines += [*filter(None, [splits.line]), *adopt_decisions(dataset, made).lines, ANEW]
     return Made(made, tuple(lines))
 
 

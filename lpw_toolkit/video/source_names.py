@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.files.lines import LongLineError, iter_lines
-from lpw_toolkit.files.opening import read_text
-from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.files.lines import LongLineError, iter_lines, read_table_text
 from lpw_toolkit.names import is_device
 
 #: `scen1`, `scene_01` … then `view2`, `cam2`, `camera-2` …, each with what follows it; folders or
@@ -146,12 +144,7 @@ def read_cameras(table: Path, names: dict[Path, str]) -> dict[Path, Claim]:
 
 
 def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        text = read_text(table, "table_text_bytes", encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise LpwError(
-            table, describe_os_error(error), "a table that can be read", "check the path"
-        ) from error
+    text = read_table_text(table, "a table that can be read")
     reader = csv.reader(iter_lines(text), strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     columns: list[str] = []

@@ -10,7 +10,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
-from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_identities
+from lpw_toolkit.evaluation.trials import list_trials, require_identities
 
 SPEC = ProtocolSpec(
     title="cross-camera, as on Market-1501: the query's person by its own camera does not count",
@@ -27,7 +27,7 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """The dataset's splits, or one trial over all of it. Errors: LpwError where persons or cameras
     are missing."""
     require_identities(dataset)
-    return [pose_trial(dataset)] if dataset.splits is None else read_trials(dataset)
+    return list_trials(dataset)
 
 
 def judge(query: Labels, gallery: Labels) -> Relevance:

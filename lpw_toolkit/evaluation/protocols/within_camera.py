@@ -11,7 +11,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import MIN_GAP_S, Labels
 from lpw_toolkit.evaluation.protocol import ProtocolSpec, QueryGallerySplit
 from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
-from lpw_toolkit.evaluation.trials import pose_trial, read_trials, require_persons
+from lpw_toolkit.evaluation.trials import list_trials, require_persons
 from lpw_toolkit.splits.roles import WITHIN
 
 SPEC = ProtocolSpec(
@@ -30,7 +30,7 @@ def trials(dataset: Dataset) -> list[QueryGallerySplit]:
     """The dataset's splits, or one trial over all of it. Errors: LpwError where no person can be
     tested."""
     require_persons(dataset)
-    return [pose_trial(dataset, WITHIN)] if dataset.splits is None else read_trials(dataset)
+    return list_trials(dataset, WITHIN)
 
 
 def judge(query: Labels, gallery: Labels) -> Relevance:
