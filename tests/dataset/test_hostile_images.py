@@ -182,7 +182,12 @@ def run_limited(
 ) -> subprocess.CompletedProcess[str]:
     """A process of at most 2 GB; nothing that passes here takes more than seconds."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    told = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **environment}
+    quiet = {  # Arrow's own allocator reserves 1 GB at once, which leaves threads no room
+        "PYTHONPATH": str(ROOT),
+        "OPENBLAS_NUM_THREADS": "1",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+    }
+    told = {**os.environ, **quiet, **environment}
     run = subprocess.run(
         command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
