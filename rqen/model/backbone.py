@@ -18,7 +18,8 @@ class Maps(NamedTuple):
 
     Attributes:
         tap: (N, C', H/8, W/8) middle representation, from which quality is predicted.
-        last: (N, C, H/32, W/32) last map, or H/16 where the last stride is 1.
+        last: (N, C, H/32, W/32) last map, or H/16 where the last stride is 1; (N, C, 1, 1) where
+            the network ends in fully connected layers.
         middle: maps for auxiliary classifiers; empty where the backbone has none.
     """
 

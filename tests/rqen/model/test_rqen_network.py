@@ -45,7 +45,8 @@ class TestBackbones:
             maps = backbone(torch.zeros(1, 3, *size))
         assert backbone.weights == "random"
         assert maps.tap.shape == (1, backbone.tap_channels, size[0] // 8, size[1] // 8)
-        assert maps.last.shape == (1, backbone.last_channels, size[0] // 32, size[1] // 32)
+        grid = (1, 1) if name.startswith("caffenet") else (size[0] // 32, size[1] // 32)
+        assert maps.last.shape == (1, backbone.last_channels, *grid)
         assert tuple(m.shape[1] for m in maps.middle) == backbone.middle_channels
 
     @pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0"])
@@ -110,7 +111,7 @@ class TestBackbones:
     @pytest.mark.parametrize(
         ("name", "options", "message"),
         [
-            ("vgg", RANDOM, "bn_inception, efficientnet_lite0"),
+            ("vgg", RANDOM, "bn_inception, caffenet, caffenet_1024, efficientnet_lite0"),
             ("bn_inception", BackboneOptions("random", last_stride=1), "2 for bn_inception"),
             ("resnet50", BackboneOptions("random", last_stride=4), "1 or 2"),
             ("resnet50", BackboneOptions("imagenet"), "nothing may be fetched"),
