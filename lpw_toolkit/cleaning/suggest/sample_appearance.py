@@ -64,7 +64,7 @@ def sample_appearance(
     positions: list[Ints] = []
     apart: list[NDArray[np.float32]] = []
     sharpness: list[NDArray[np.float32]] = []
-    with show_progress("look", len(index), "tracklets") as progress:
+    with show_progress("appearance", len(index), "tracklets") as progress:
         for i, (chosen, seen, portrait, sharp) in enumerate(_iter_looks(index, n_looks, vectors)):
             portraits.add(i, portrait)
             positions.append(chosen)
