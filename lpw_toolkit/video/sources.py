@@ -24,7 +24,7 @@ from lpw_toolkit.dataset.frame_format import KINDS
 from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
-from lpw_toolkit.files.opening import is_file
+from lpw_toolkit.files.opening import follow_links, is_file
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.video.sequences import (
     IMAGE_FOLDER,
@@ -174,27 +174,26 @@ class _Search:
         self.unused: list[str] = []
         self._images: dict[Path, Place] = {}
         self._beside: list[str] = []
-        self._root = root
         try:
             kind = root.stat().st_mode
         except OSError as error:
             raise LpwError(
                 root, describe_os_error(error), "a video or a folder of videos", "check the path"
             ) from error
+        # a folder may be named by way of links; a file that is one keeps its own name
+        self._root = follow_links(root) if stat.S_ISDIR(kind) else root
         if not stat.S_ISDIR(kind):
             self._take_file(root)
-        elif _is_sequence(root):
-            self.places[root] = Place(root)
+        elif _is_sequence(self._root):
+            self.places[root] = Place(self._root)
         else:
-            self._walk(root)
+            self._walk(self._root)
             if self.places:
-                self._beside = [_name_below(root, path) for path in self._images]
+                self._beside = [_name_below(self._root, path) for path in self._images]
             else:
                 self.places = self._images
-            self.places = dict(sorted(self.places.items(), key=lambda item: self._order(item[0])))
-
-    def _order(self, path: Path) -> list[object]:
-        return [natural_key(part) for part in path.relative_to(self._root).parts]
+            below = {path.relative_to(self._root): place for path, place in self.places.items()}
+            self.places = {root / path: below[path] for path in sorted(below, key=_order)}
 
     def remarks(self) -> list[str]:
         """What is to be said of images that are not read."""
@@ -259,6 +258,10 @@ class _Search:
 
     def _skip(self, path: Path, reason: str) -> None:
         self.skipped.append((printable(_name_below(self._root, path)), reason))
+
+
+def _order(path: Path) -> list[object]:
+    return [natural_key(part) for part in path.parts]
 
 
 def _is_sequence(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from media import Recipe
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video.source_names import IdMaker, printable
-from lpw_toolkit.video.sources import SUFFIXES, SourceList, find_sources
+from lpw_toolkit.video.sources import SUFFIXES, SourceList, find_sources, locate_videos
 
 
 def make(root: Path, *names: str) -> Path:
@@ -221,6 +221,18 @@ def test_loops_pipes_and_broken_links_are_named(tmp_path: Path) -> None:
         "pipe.mp4": "no regular file",
         "self.mp4": "too many levels of symbolic links",
     }
+
+
+@pytest.mark.parametrize("named", ["link", "link/b", "link/b/c"])
+def test_a_root_may_be_named_by_way_of_links(named: str, tmp_path: Path) -> None:
+    make(tmp_path / "real", "b/c/one.mp4", "b/c/seq/img1/000001.jpg", "b/two.mp4")
+    (tmp_path / "link").symlink_to("real")
+    real = find_sources(tmp_path / named.replace("link", "real"))
+    found = find_sources(tmp_path / named)
+    assert [s.relative for s in found.sources] == [s.relative for s in real.sources]
+    assert found.skipped == ()
+    places = locate_videos(tmp_path / named)
+    assert places == locate_videos(tmp_path / named.replace("link", "real"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up root to be refused")
