@@ -1,12 +1,12 @@
 """`lpw clean`: suggestions, the review page, and the cleaned dataset from the decisions of
 reviewers."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lpw_cli.clean_options import CleanCommandOptions
 from lpw_cli.command import lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
 from lpw_cli.say import say, say_note, say_result
@@ -20,38 +20,6 @@ if TYPE_CHECKING:
 ACTIONS = ("suggest", "auto", "review", "status", "merge", "replay", "agreement", "apply")
 _SPLITTING = ("--apply", "no --no-splits")
 _OUT = "--out"  # stands for the value of --apply where --out has it
-
-
-@dataclass(frozen=True, kw_only=True)
-class CleanCommandOptions:
-    """The options of `lpw clean`: one of the actions, and what belongs to it."""
-
-    dataset: Path | None
-    state: Path | None
-    suggest: bool
-    n_frames: int
-    embeddings: Path | None
-    auto: str | None
-    undo: bool
-    review: bool
-    reviewer: str | None
-    team: str | None
-    both: float
-    checks: float
-    port: int | None
-    no_open: bool
-    status: bool
-    merge: Path | None
-    replay: bool
-    agreement: bool
-    apply: Path | None
-    unreviewed: Literal["leave-out", "keep", "refuse"]
-    conflicts: Literal["refuse", "leave-out"]
-    min_cameras: int
-    no_splits: bool
-    test_frac: float
-    n_splits: int
-    seed: int
 
 
 def _arrange(values: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """`lpw clean --apply`: the cleaned dataset, with splits of its persons."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lpw_cli.clean_options import CleanCommandOptions
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.cleaned import REPORT, CleanOptions, write_cleaned
 from lpw_toolkit.cleaning.state.base_tables import read_base
@@ -11,13 +12,8 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import join_names
 from lpw_toolkit.splits.config import SplitConfig
 
-if TYPE_CHECKING:
-    from lpw_cli.clean import CleanCommandOptions
 
-
-def write_clean(
-    dataset: Dataset, options: "CleanCommandOptions"
-) -> tuple[list[str], dict[str, Any]]:
+def write_clean(dataset: Dataset, options: CleanCommandOptions) -> tuple[list[str], dict[str, Any]]:
     """Writes the cleaned dataset; the result as lines and as fields."""
     union = read_union(dataset, options.state)
     out = options.apply or Path()  # given: this is --apply

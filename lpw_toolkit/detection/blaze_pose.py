@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lpw_toolkit.detection.pose import N_POINTS, Floats, Pixels
+from lpw_toolkit.detection.pose_model import N_POINTS, Floats, Pixels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.opening import follow_links
 from lpw_toolkit.files.writing import write_file

@@ -1,25 +1,15 @@
-"""The contract of a pose model: crops in, COCO's 17 key points of the person on each out.
+"""Opens pose models: a `.tflite` of the catalogue is BlazePose (`blaze_pose`), a `.pt` a YOLO pose
+model (`yolo_pose`)."""
 
-A `.tflite` of the catalogue is BlazePose (`blaze_pose`), a `.pt` a YOLO pose model (`yolo_pose`).
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from lpw_toolkit.detection.blaze_pose import open_blaze_pose
+from lpw_toolkit.detection.pose_model import PoseModel
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.catalogue import find_entry
 from lpw_toolkit.networks.weights import choose_default, find_named
 
-N_POINTS = 17
 _TASK, _SUFFIXES = "pose", (".tflite", ".pt")
-
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,40 +26,6 @@ class PoseOptions:
     image_size: int = 320
 
 
-class PoseModel(Protocol):
-    """A pose network, ready.
-
-    Attributes:
-        path: its weights.
-        sha256: of that file, hex.
-        note: how the weights were chosen.
-        image_size: longer side of its input, in pixels.
-    """
-
-    @property
-    def path(self) -> Path:
-        """See the class."""
-
-    @property
-    def sha256(self) -> str:
-        """See the class."""
-
-    @property
-    def note(self) -> str:
-        """See the class."""
-
-    @property
-    def image_size(self) -> int:
-        """See the class."""
-
-    def find_points(self, images: Sequence[Pixels]) -> Floats:
-        """Key points (N, 17, 3) `x y confidence` of N images (H, W, 3), RGB, in pixels of each;
-        sizes may differ.
-
-        An image without a person has zeros.
-        """
-
-
 def open_pose(options: PoseOptions) -> PoseModel:
     """A pose model, loaded without running untrusted code; known weights that are missing are
     fetched.
@@ -83,8 +39,6 @@ def open_pose(options: PoseOptions) -> PoseModel:
         found = find_named(options.weights, _TASK, _SUFFIXES)
     suffix = found.path.suffix.lower()
     if suffix == ".tflite":
-        from lpw_toolkit.detection.blaze_pose import open_blaze_pose
-
         return open_blaze_pose(found)
     if suffix == ".pt":
         from lpw_toolkit.detection.yolo_pose import open_yolo_pose

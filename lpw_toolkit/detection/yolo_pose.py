@@ -10,7 +10,7 @@ import numpy as np
 
 from lpw_toolkit.detection.inference import MIN_SCORE
 from lpw_toolkit.detection.letterbox import Letterbox, fit_centred
-from lpw_toolkit.detection.pose import N_POINTS, Floats, Pixels
+from lpw_toolkit.detection.pose_model import N_POINTS, Floats, Pixels
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.weights import FoundWeights
 

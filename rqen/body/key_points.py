@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import ImageReader, open_images
 from lpw_toolkit.dataset.tables import to_integers
-from lpw_toolkit.detection.pose import PoseModel
+from lpw_toolkit.detection.pose_model import PoseModel
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.lines import LongLineError, iter_lines
 from lpw_toolkit.files.opening import exists, read_text
