@@ -5,9 +5,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rqen.embedder import RQEN, load
+    from rqen.embedder import RQEN, TrackletModel, load
 
-__all__ = ["RQEN", "load"]
+__all__ = ["RQEN", "TrackletModel", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,14 +4,20 @@ weights."""
 from pathlib import Path
 from typing import Literal, overload
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from rqen.inference.run_descriptions import OpenDescriber, open_describer
+from rqen.inference.run_vectors import is_family
 from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.clip import Clip, Description
+from rqen.model.method import open_spec
 from rqen.model.network import SetNetwork
-from rqen.model.pixels import normalise
 from rqen.recipe import read_recipe
-from rqen.run.trained_network import open_network
+from rqen.run.trained_network import open_network, read_run_recipe
 
 
 class RQEN(nn.Module):
@@ -19,7 +25,7 @@ class RQEN(nn.Module):
 
     Args:
         method: name of a file in `rqen/model/methods/`, such as `rqen`, `qan` or `mean`.
-        recipe: name of a recipe, or the path of a `.toml` file.
+        recipe: name of a recipe, or the path of a `.toml` file; None: the method's own.
         backbone: name of a file in `rqen/model/backbones/`, or `timm:NAME`; None: the recipe's.
         weights: of the backbone: `imagenet`, `random`, or the path of a file; None: the recipe's.
             What has no public weights starts at random, from PyTorch's generator.
@@ -50,7 +56,7 @@ class RQEN(nn.Module):
         self,
         method: str = "rqen",
         *,
-        recipe: str = "modern",
+        recipe: str | None = None,
         backbone: str | None = None,
         weights: str | None = None,
         size: tuple[int, int] | None = None,
@@ -58,8 +64,8 @@ class RQEN(nn.Module):
         download: bool = False,
     ) -> None:
         super().__init__()
-        given = read_recipe(recipe)
-        self.size = size or (given.data.height, given.data.width)
+        given = read_recipe(recipe or open_spec(method).recipe)
+        self.size = size or given.data.input_size
         options = BackboneOptions(weights or given.model.weights, download, given.model.last_stride)
         maps = open_backbone(backbone or given.model.backbone, options)
         self.network = SetNetwork(maps, given.specify(method), n_persons, self.size)
@@ -93,8 +99,9 @@ class RQEN(nn.Module):
             return_scores: whether the scores are returned too.
 
         Returns:
-            Embeddings (B, D), float32, of unit length; with `return_scores` also the scores
-            (B, T, R) of each frame and region, in (0, 1); 1 for a method that predicts none.
+            Embeddings (B, D), float32, of unit length unless the method says otherwise; with
+            `return_scores` also the scores (B, T, R) of each frame and region, in (0, 1); 1 for a
+            method that predicts none.
 
         Errors: LpwError for images or a mask of another shape.
         """
@@ -105,7 +112,7 @@ class RQEN(nn.Module):
         if mask is not None and mask.shape != (n_sets, n_frames):
             got, expected = f"shape {tuple(mask.shape)}", f"({n_sets}, {n_frames})"
             raise LpwError("mask", got, expected, "give one value for each frame")
-        pixels = normalise(images.flatten(0, 1), self.network.backbone.pixels)
+        pixels = self.network.prepare(images.flatten(0, 1))
         _, features, scores = self.network.describe_frames(pixels)
         features, scores = (
             part.float().unflatten(0, (n_sets, n_frames)) for part in (features, scores)
@@ -114,8 +121,58 @@ class RQEN(nn.Module):
         return (embedding, scores) if return_scores else embedding
 
 
-def load(run: str | Path) -> RQEN:
-    """The network of a finished run of `lpw train`, on the CPU and in evaluation mode.
+class TrackletModel:
+    """A finished run of a method without regions, such as `sta`: it describes one tracklet at a
+    time.
+
+    Args:
+        opened: the model of the run.
+
+    Attributes:
+        method: its name.
+        size: height and width in pixels of the images that it takes.
+    """
+
+    def __init__(self, opened: OpenDescriber) -> None:
+        self._opened = opened
+        request = opened.request
+        self.method, self.size = request.method, (request.options.height, request.options.width)
+
+    @torch.no_grad()
+    def describe(
+        self,
+        images: NDArray[np.uint8],
+        *,
+        camera: int = 0,
+        times_s: NDArray[np.float64] | None = None,
+    ) -> Description | None:
+        """What the method keeps of the frames of one tracklet.
+
+        Args:
+            images: (T, H, W, C) uint8 in the order of time, RGB unless the method's reader gives
+                more; H and W are `size`.
+            camera: number of the camera.
+            times_s: (T,) seconds of the frames, where they are known.
+
+        Returns the vector (D,) and what else the method keeps; None where it cannot describe the
+        tracklet, for example because it is too short.
+
+        Errors: LpwError for images of another shape.
+        """
+        if images.ndim != 4 or images.shape[1:3] != self.size or not len(images):
+            expected = f"(T, {self.size[0]}, {self.size[1]}, C)"
+            raise LpwError("images", f"shape {images.shape}", expected, "resize the frames")
+        request = self._opened.request
+        clip = Clip("", images, camera, np.arange(len(images)), times_s)
+        found: Description | None = request.spec.describe(
+            self._opened.model, clip, request.settings
+        )
+        return found
+
+
+def load(run: str | Path) -> RQEN | TrackletModel:
+    """The model of a finished run of `lpw train`, on the CPU and in evaluation mode: an `RQEN`, or a
+    `TrackletModel` for a method without regions.
 
     Args:
         run: folder of the run. Its weights are verified against run.json; nothing is unpickled.
@@ -127,6 +184,7 @@ def load(run: str | Path) -> RQEN:
     Traceback (most recent call last):
     lpw_toolkit.errors.LpwError: runs/missing: got a folder without run.json; ...
     """
+    if not is_family(Path(run)):
+        return TrackletModel(open_describer(Path(run), on_gpu=False))
     network, facts = open_network(Path(run))
-    data = facts["recipe"]["data"]
-    return RQEN.from_network(network, (data["height"], data["width"]))
+    return RQEN.from_network(network, read_run_recipe(facts).data.input_size)

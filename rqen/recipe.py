@@ -2,9 +2,6 @@
 section.key=value`."""
 
 import dataclasses
-import difflib
-import types
-import typing
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -12,17 +9,28 @@ from typing import Any, Literal
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.home import expand_home_text
-from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
 from lpw_toolkit.files.writing import describe_os_error
 from rqen.loss import NO_DISTANCE_LOSS, LossRecipe, list_distance_losses
-from rqen.model.method import DIVISION, Heads, MethodSpec, PredictorVariant, open_method
+from rqen.model.method import DIVISION, Heads, MethodSpec, NoSettings, PredictorVariant, open_method
+from rqen.recipe_values import (
+    apply_change,
+    fill,
+    freeze,
+    refuse_beyond,
+    show_value,
+    unknown_key,
+)
 
-#: Larger whole numbers have no exact float; nothing in a recipe comes near.
-_MAX_NUMBER = 2**53
-_MAX_TEXT_CHARS = 4096  # the longest path
 #: Parts of a division are shares: larger ones could overflow their sum or quotient.
 _MAX_SHARE = 1e6
+_COUNTS = ("n_triplets", "n_pairs", "n_persons", "n_sets", "n_frames")
+
+
+def _added(default: Any) -> Any:
+    """A key that older recipes lack. Where it has its default it is not recorded, so that what an
+    older version recorded is the same."""
+    return field(default=default, metadata={"added": True})
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,9 @@ class ModelRecipe:
             region.
         auxiliary: whether auxiliary heads are trained where the backbone has middle maps.
         division: parts of the height, from above.
+        dropout: share of the numbers that is left out before the classifiers of `frame`.
+        pooling: how the frames of a set become one vector where all weigh alike: `mean`, `max`, or
+            as the `method` says.
     """
 
     backbone: str = "bn_inception"
@@ -47,6 +58,8 @@ class ModelRecipe:
     heads: Heads = "frame"
     auxiliary: bool = True
     division: tuple[float, ...] = DIVISION
+    dropout: float = _added(0.0)
+    pooling: Literal["method", "mean", "max"] = _added("method")
 
 
 @dataclass(frozen=True)
@@ -56,30 +69,56 @@ class DataRecipe:
     Attributes:
         height, width: of the images in pixels; the aspect is ignored, as released.
         batch: `triplets` (anchor, positive, negative sets, cameras drawn independently), `sets` (P
-            persons x K sets) or `frames` (single frames, for softmax alone).
+            persons x K sets), `frames` (single frames, for softmax alone) or `pairs` (in turn of
+            one person by two cameras, and of two persons).
         n_triplets: per step, of `triplets`.
+        n_pairs: per step, of `pairs`.
         n_persons, n_sets: P and K, of `sets`.
         n_frames: T frames per set; frames in a batch of `frames`.
-        sampling: of the frames of a set: `random` without replacement, or `restricted`, one from
-            each of T equal parts.
+        sampling: of the frames of a set: `random` without replacement, `restricted`, one from each
+            of T equal parts, or `consecutive`.
         positive: camera of the positive set: `any` as released, or `cross`; where no person was
             seen by two cameras, `cross` takes another tracklet.
         flip, crop, erase: chance of a mirror image, padding in pixels before a random crop, chance
             of an erased rectangle; one draw for a whole set.
+        cut_height, cut_width: size of a random part of the images that the network sees, in pixels;
+            0: all of them. A test sees the part in the middle.
+        views: of each frame in a test: `one`, or `ten`: the four corners and the middle of
+            `cut_height` x `cut_width`, and their mirror images, whose vectors are averaged.
     """
 
     height: int = 224
     width: int = 224
-    batch: Literal["triplets", "sets", "frames"] = "triplets"
+    batch: Literal["triplets", "sets", "frames", "pairs"] = "triplets"
     n_triplets: int = 1
     n_persons: int = 16
     n_sets: int = 4
     n_frames: int = 8
-    sampling: Literal["random", "restricted"] = "random"
+    sampling: Literal["random", "restricted", "consecutive"] = "random"
     positive: Literal["any", "cross"] = "any"
     flip: float = 0.0
     crop: int = 0
     erase: float = 0.0
+    n_pairs: int = _added(1)
+    cut_height: int = _added(0)
+    cut_width: int = _added(0)
+    views: Literal["one", "ten"] = _added("one")
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels of what the network sees."""
+        return self.cut_height or self.height, self.cut_width or self.width
+
+    @property
+    def n_images(self) -> int:
+        """Images in a batch of one process."""
+        sets = {
+            "triplets": 3 * self.n_triplets,
+            "sets": self.n_persons * self.n_sets,
+            "frames": 1,
+            "pairs": 2 * self.n_pairs,
+        }
+        return sets[self.batch] * self.n_frames
 
 
 @dataclass(frozen=True)
@@ -93,10 +132,12 @@ class OptimRecipe:
             gradient is small.
         bias_lr: factor for biases of the heads, without decay, as in Caffe.
         momentum, weight_decay: of SGD; weight decay of both.
-        schedule: `constant`, `step` or `cosine`.
-        steps, gamma: iterations after which `step` multiplies the rate by gamma.
+        schedule: `constant`, `step`, `cosine` or `exponential`.
+        steps, gamma: iterations after which `step` multiplies the rate by gamma; `exponential`
+            falls from the first of `steps` on, by gamma until the end.
         warmup: iterations over which the rate grows from a hundredth.
         freeze_bn: whether batch normalisation of the backbone keeps its statistics.
+        clamp: bound of each number of the gradient; 0: none.
     """
 
     kind: Literal["sgd", "adam"] = "sgd"
@@ -106,11 +147,12 @@ class OptimRecipe:
     bias_lr: float = 2.0
     momentum: float = 0.9
     weight_decay: float = 0.0002
-    schedule: Literal["constant", "step", "cosine"] = "constant"
+    schedule: Literal["constant", "step", "cosine", "exponential"] = "constant"
     steps: tuple[int, ...] = ()
     gamma: float = 0.5
     warmup: int = 0
     freeze_bn: bool = False
+    clamp: float = _added(0.0)
 
 
 @dataclass(frozen=True)
@@ -146,7 +188,14 @@ class TrainRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of it, by section; `name` is that of the TOML it came from."""
+    """All of it, by section.
+
+    Attributes:
+        name: of the TOML that it came from.
+        model, data, loss, optim, train: the sections that all methods share.
+        method: the settings of one method (`NetworkMethod`, `FittedMethod`), pairs of name and
+            value in the order of names.
+    """
 
     name: str = "paper"
     model: ModelRecipe = field(default_factory=ModelRecipe)
@@ -154,6 +203,7 @@ class Recipe:
     loss: LossRecipe = field(default_factory=LossRecipe)
     optim: OptimRecipe = field(default_factory=OptimRecipe)
     train: TrainRecipe = field(default_factory=TrainRecipe)
+    method: tuple[tuple[str, Any], ...] = ()
 
     def adapt(self, method: str) -> "Recipe":
         """The recipe as `method` is trained: a method without distance loss sees single frames, 16
@@ -161,7 +211,7 @@ class Recipe:
 
         Errors: LpwError for an unknown method.
         """
-        if open_method(method).distance_loss:
+        if getattr(open_method(method), "distance_loss", True):
             return self
         loss = dataclasses.replace(self.loss, triplet=NO_DISTANCE_LOSS, pull=0.0)
         frames = dataclasses.replace(self.data, batch="frames", n_frames=16)
@@ -169,12 +219,16 @@ class Recipe:
             self, loss=loss, data=frames if self.data.batch == "triplets" else self.data
         )
 
-    def specify(self, method: str) -> MethodSpec:
-        """What `method` is made of under this recipe.
+    def specify(self, method: str) -> Any:
+        """What `method` is made of under this recipe: a `rqen.model.method.Method`.
 
-        Errors: LpwError for an unknown method, or for a part that the division does not have.
+        Errors: LpwError for an unknown method, settings that it does not have, or a part that the
+        division does not have.
         """
         base = open_method(method)
+        self.read_settings(method)
+        if not isinstance(base, MethodSpec):
+            return base
         if base.region is not None and base.region >= len(self.model.division):
             got = f"{len(self.model.division)} parts"
             raise LpwError(
@@ -183,17 +237,36 @@ class Recipe:
                 f"{base.region + 1} or more for {method}",
                 "choose another method",
             )
+        pooling = self.model.pooling
         return dataclasses.replace(
             base,
             division=base.division if len(base.division) == 1 else self.model.division,
             predictor=self.model.predictor,
-            heads=self.model.heads,
+            heads=base.heads if base.fixed_heads else self.model.heads,
             auxiliary=self.model.auxiliary,
+            pooling=base.pooling if pooling == "method" else pooling,
+            dropout=self.model.dropout,
         )
 
+    def read_settings(self, method: str) -> Any:
+        """The section `[method]` as the settings of `method`: an instance of its `settings`.
+
+        Errors: LpwError for a key or value that it does not have.
+        """
+        kind = getattr(open_method(method), "settings", NoSettings)
+        return fill("method", kind, dict(self.method))
+
     def values(self) -> dict[str, Any]:
-        """The recipe as plain values, for JSON and TOML."""
-        return dataclasses.asdict(self)
+        """The recipe as plain values, for JSON and TOML; keys that older versions lack only where
+        they are not at their default."""
+        values = dataclasses.asdict(self)
+        values |= {"method": dict(self.method)} if self.method else {}
+        for section in dataclasses.fields(self):
+            part = getattr(self, section.name)
+            for one in dataclasses.fields(part) if dataclasses.is_dataclass(part) else ():
+                if one.metadata.get("added") and getattr(part, one.name) == one.default:
+                    del values[section.name][one.name]
+        return {key: value for key, value in values.items() if key != "method" or self.method}
 
 
 def list_recipes() -> list[str]:
@@ -229,18 +302,20 @@ def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
         )
     values = _parse(text, name)
     for change in changes:
-        _apply(values, change)
+        apply_change(values, change)
     return make_recipe(plain, values)
 
 
 def make_recipe(name: str, values: dict[str, Any]) -> Recipe:
     """A recipe from nested values; what is not named keeps its default. Errors: LpwError."""
     sections = {f.name: f.default_factory for f in dataclasses.fields(Recipe) if f.name != "name"}
-    made = {}
+    made: dict[str, Any] = {}
     for section, given in values.items():
         if section not in sections or not isinstance(given, dict):
-            raise _unknown(section, list(sections))
-        made[section] = _fill(section, sections[section], given)
+            raise unknown_key(section, list(sections))
+        made[section] = (
+            freeze(given) if section == "method" else fill(section, sections[section], given)
+        )
     recipe = Recipe(name=name, **made)
     _check_bounds(recipe)
     return recipe
@@ -255,89 +330,31 @@ def _check_bounds(recipe: Recipe) -> None:
         raise LpwError("model.last_stride", f"{recipe.model.last_stride}", "1 or 2", "correct it")
     losses = list_distance_losses()
     if recipe.loss.triplet not in losses:
-        got, expected = _show(recipe.loss.triplet), ", ".join(map(repr, losses))
+        got, expected = show_value(recipe.loss.triplet), ", ".join(map(repr, losses))
         raise LpwError("loss.triplet", got, expected, "choose one of them")
-    for name in ("height", "width", "n_triplets", "n_persons", "n_sets", "n_frames"):
+    for name in ("height", "width", *_COUNTS):
         if getattr(data, name) < 1:
             raise LpwError(f"data.{name}", "0", "1 or more", "correct it")
     for name in ("height", "width", "crop"):
-        _refuse_beyond(f"data.{name}", getattr(data, name), "image_side")
-    for name in ("n_triplets", "n_persons", "n_sets", "n_frames"):
-        _refuse_beyond(f"data.{name}", getattr(data, name), "recipe_images")
-    sets = {"triplets": 3 * data.n_triplets, "sets": data.n_persons * data.n_sets, "frames": 1}
-    _refuse_beyond(f"data.batch {data.batch}", sets[data.batch] * data.n_frames, "recipe_images")
+        refuse_beyond(f"data.{name}", getattr(data, name), "image_side")
+    for name in _COUNTS:
+        refuse_beyond(f"data.{name}", getattr(data, name), "recipe_images")
+    refuse_beyond(f"data.batch {data.batch}", data.n_images, "recipe_images")
+    for name, whole in (("cut_height", data.height), ("cut_width", data.width)):
+        if getattr(data, name) > whole:
+            raise LpwError(
+                f"data.{name}", f"{getattr(data, name)}", f"{whole} or less", "correct it"
+            )
     for section, name in (
         ("data", "flip"),
         ("data", "erase"),
         ("loss", "smoothing"),
+        ("model", "dropout"),
         ("train", "validation"),
     ):
         value = getattr(getattr(recipe, section), name)
         if value > 1:
             raise LpwError(f"{section}.{name}", f"{value}", "a share from 0 to 1", "correct it")
-
-
-def _refuse_beyond(thing: str, value: int, bound: str) -> None:
-    if value > limit(bound):
-        raise LpwError(thing, explain_limit(bound, value), "less", "correct it")
-
-
-def _fill(section: str, kind: Any, given: dict[str, Any]) -> Any:
-    hints = typing.get_type_hints(kind)
-    for key in given:
-        if key not in hints:
-            raise _unknown(f"{section}.{key}", [f"{section}.{known}" for known in hints])
-    return kind(
-        **{key: _convert(f"{section}.{key}", value, hints[key]) for key, value in given.items()}
-    )
-
-
-def _convert(key: str, value: Any, kind: Any) -> Any:
-    allowed = typing.get_args(kind)
-    if typing.get_origin(kind) is Literal:
-        if value not in allowed:
-            raise LpwError(key, _show(value), ", ".join(map(repr, allowed)), "choose one of them")
-        return value
-    if typing.get_origin(kind) is tuple:
-        parts = value if isinstance(value, list | tuple) else [value]
-        _refuse_beyond(f"{key}, number of entries", len(parts), "recipe_parts")
-        return tuple(_convert(key, part, allowed[0]) for part in parts)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and not 0 <= value <= _MAX_NUMBER:  # nor NaN
-        raise LpwError(key, _show(value), "a finite number, 0 or more", "correct it")
-    if kind is float and is_number:
-        value = float(value)
-    if not isinstance(value, kind) or (kind is int and not is_number):
-        expected = kind.__name__ if not isinstance(kind, types.UnionType) else str(kind)
-        raise LpwError(key, _show(value), f"a value of type {expected}", "correct it")
-    if isinstance(value, str) and len(value) > _MAX_TEXT_CHARS:
-        raise LpwError(
-            key, f"a text of {len(value)} letters", f"at most {_MAX_TEXT_CHARS}", "correct it"
-        )
-    return value
-
-
-def _show(value: Any) -> str:
-    """`value` in a few words, however large or nested it is."""
-    if isinstance(value, dict | list | tuple):
-        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)} entries"
-    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
-        return "a number of more than 16 digits"
-    return repr(value if not isinstance(value, str) else value[:80])
-
-
-def _apply(values: dict[str, Any], change: str) -> None:
-    path, equals, text = change.partition("=")
-    section, dot, key = path.strip().partition(".")
-    if not (equals and dot and key):
-        raise LpwError(
-            "option --set", change, "SECTION.KEY=VALUE, for example optim.lr=0.01", "correct it"
-        )
-    try:
-        value = parse_toml(f"value = {text}")["value"]
-    except ValueError:
-        value = text.strip()
-    values.setdefault(section, {})[key] = value
 
 
 def _read_file(file: Path) -> str:
@@ -352,10 +369,3 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         return parse_toml(text)
     except ValueError as error:
         raise LpwError(name, f"{error}"[:200], "a TOML file", "correct it") from error
-
-
-def _unknown(name: str, known: list[str]) -> LpwError:
-    name = name[:80]
-    near = difflib.get_close_matches(name, known, 1)
-    do = f"did you mean {near[0]}?" if near else "leave it out"
-    return LpwError("recipe", f"the unknown key {name}", ", ".join(known), do)

@@ -15,7 +15,7 @@ from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_dataset_digest, read_embeddings
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
+from lpw_toolkit.evaluation.distance_choice import OWN, DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, count_seen, evaluate, refuse_seen
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
@@ -157,8 +157,9 @@ def _arrange(values: dict[str, Any]) -> None:
         help="How the vectors of a tracklet's frames become one.  [default: mean]")  # fmt: skip
 @option("--normalize-frames", is_flag=True, needs="--embeddings",
         help="Scale the vectors of frames to length 1 before pooling.")  # fmt: skip
-@option("--metric", type=click.Choice(list_metrics()), default="cosine", show_default=True,
-        needs=_TESTS, heading="Distance", help="How vectors are compared.")  # fmt: skip
+@option("--metric", type=click.Choice([OWN, *list_metrics()]), default=OWN, show_default=True,
+        needs=_TESTS, heading="Distance",
+        help="How vectors are compared; own is as the model says, usually cosine.")  # fmt: skip
 @option("--pca", type=click.IntRange(1), needs=_TESTS, heading="Distance",
         help="Compare this many principal components of the training vectors.")  # fmt: skip
 @option("--solver", type=click.Choice(["eigh", "svd"]), default="eigh", show_default=True,

@@ -82,7 +82,8 @@ class ReproduceOptions:
     multiple=True,
     needs=_RUNS,
     heading="Rows",
-    help="A row to run; can be given several times.  [default: the table's]",
+    help="A row to run, such as qan or rqen+xqda+rerank; can be given several times.  "
+    "[default: the table's]",
 )
 @option("--onnx", type=FOLDER, needs=_RUNS, heading="Rows",
         help="An ONNX model that gets a row too.")  # fmt: skip
@@ -91,7 +92,8 @@ class ReproduceOptions:
 @option("--splits", default="all", show_default=True, needs=_RUNS, heading="Rows",
         help="Numbers, such as 0,1, or all.")  # fmt: skip
 @option("--recipe", default="modern", show_default=True, needs=_RUNS, heading="Training",
-        help="A recipe by name, or a .toml file.")  # fmt: skip
+        help="A recipe by name, or a .toml file; methods without regions take their "
+        "own.")  # fmt: skip
 @option("--backbone", needs=_RUNS, heading="Training",
         help="A backbone by name, or timm:NAME.  [default: the recipe's]")  # fmt: skip
 @option("--weights", needs=_RUNS, heading="Training",

@@ -19,7 +19,7 @@ class TrainOptions:
 
     method: str
     dataset: Path | None
-    recipe: str
+    recipe: str | None
     backbone: str | None
     weights: str | None
     download: bool
@@ -37,7 +37,7 @@ class TrainOptions:
 @click.argument("method", type=click.Choice(list_spellings()))
 @dataset_argument
 @option("--out", type=FOLDER, help="Folder of the run.  [default: runs/METHOD-RECIPE]")
-@option("--recipe", default="modern", show_default=True, help="A recipe by name, or a .toml file.")
+@option("--recipe", help="A recipe by name, or a .toml file.  [default: the method's own]")
 @option(
     "--split",
     default="0",
@@ -78,7 +78,7 @@ class TrainOptions:
 )
 @offline_option
 def command(options: TrainOptions) -> None:
-    """Trains METHOD: rqen, ru, rm, rl, qan, qfix, more-params, mean or baseline.
+    """Trains METHOD: RQEN, one of its ablations, or a method that it is compared with.
 
     Without DATASET it is the latest one at hand that has persons and splits. The test split is
     never used. Under torchrun (`torchrun --nproc-per-node 4 -m lpw_cli train …`)

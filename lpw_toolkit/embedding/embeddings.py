@@ -17,6 +17,7 @@ from lpw_toolkit.dataset.parquet_file import OpenTable
 from lpw_toolkit.dataset.parquet_pages import TooLargeError
 from lpw_toolkit.dataset.schema import embeddings_schema
 from lpw_toolkit.dataset.tables import shorten, write_table
+from lpw_toolkit.embedding.tracklet_distance import TrackletDistance
 from lpw_toolkit.embedding.vector_pool import (
     LAYOUT,
     NOT_SAID,
@@ -32,7 +33,8 @@ from lpw_toolkit.files.writing import describe_os_error
 
 _BATCH_BYTES = 16 << 20
 _KEYS = ("model", "checkpoint_sha256", "dataset_digest", "frames_used")
-_SEEN = "lpw_seen_persons"
+_SEEN, _METRIC = "lpw_seen_persons", "lpw_metric"
+_METRICS = ("cosine", "euclidean")
 _MAX_FACT_CHARS = 200
 
 
@@ -47,6 +49,8 @@ class EmbeddingFacts:
         frames_used: which frames of each tracklet, such as `all`.
         seen_persons: persons of that dataset that the model was trained on, sorted; None if
             unknown.
+        metric: how its vectors are compared unless another metric is asked for: `cosine` or
+            `euclidean`.
     """
 
     model: str
@@ -54,6 +58,7 @@ class EmbeddingFacts:
     dataset_digest: str | None
     frames_used: str
     seen_persons: tuple[str, ...] | None = None
+    metric: str = "cosine"
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,17 @@ class Embeddings:
         present: (N,) whether the tracklet has a vector.
         facts: where they come from.
         notes: what a reader of the numbers should know (rounding, pooling, missing facts).
+        own: the model's own distance between tracklets, where it has more than these vectors.
+        left_out: why some tracklets have no vector and are left out of queries and gallery; empty
+            where each must have one.
     """
 
     vectors: Floats
     present: NDArray[np.bool_]
     facts: EmbeddingFacts
     notes: list[str]
+    own: TrackletDistance | None = None
+    left_out: str = ""
 
 
 def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
@@ -79,6 +89,8 @@ def encode_facts(facts: EmbeddingFacts) -> dict[bytes, bytes]:
     said = {f"lpw_{key}": getattr(facts, key) for key in _KEYS}
     if facts.seen_persons is not None:
         said[_SEEN] = json.dumps(facts.seen_persons)
+    if facts.metric != "cosine":
+        said[_METRIC] = facts.metric
     return {key.encode(): text.encode() for key, text in said.items() if text is not None}
 
 
@@ -264,7 +276,17 @@ def _read_facts(path: Path, file: pq.ParquetFile) -> EmbeddingFacts:
         said["dataset_digest"],
         said["frames_used"] or NOT_SAID,
         _read_seen(path, metadata.get(_SEEN.encode())),
+        _read_metric(path, metadata.get(_METRIC.encode(), b"cosine")),
     )
+
+
+def _read_metric(path: Path, text: bytes) -> str:
+    """Errors: LpwError for what is no metric of vectors."""
+    for name in _METRICS:
+        if text == name.encode():
+            return name
+    got = f"metadata {_METRIC} {shorten(text.decode(errors='replace'))}"
+    raise LpwError(path, got, " or ".join(_METRICS), "embed the dataset again")
 
 
 def _read_seen(path: Path, text: bytes | None) -> tuple[str, ...] | None:

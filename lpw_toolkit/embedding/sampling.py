@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
 
-Sampling = Literal["random", "evenly", "restricted", "all"]
+Sampling = Literal["random", "evenly", "restricted", "consecutive", "all"]
 SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 Ints = NDArray[np.int64]
 # First numbers of a seed: what is drawn for batches and for clips has nothing in common.
@@ -41,6 +41,8 @@ def choose_frames(
     * `evenly`: the middle frames of T equal stretches; frames repeat where the tracklet is shorter.
     * `restricted`: one random frame of each of T equal stretches; without `rng` (at test) the first
       of each.
+    * `consecutive`: T frames in a row from a random one on; without `rng` from the first. A
+      tracklet that is shorter begins again.
     * `all`: every frame, whatever `n_wanted`.
 
     Args:
@@ -53,6 +55,10 @@ def choose_frames(
     """
     if sampling == "all":
         return np.arange(n_frames)
+    if sampling == "consecutive":
+        n_starts = max(1, n_frames - n_wanted + 1)
+        first = 0 if rng is None else int(rng.integers(n_starts))
+        return np.arange(first, first + n_wanted) % n_frames
     if sampling == "evenly":
         return ((2 * np.arange(n_wanted) + 1) * n_frames // (2 * n_wanted)).astype(np.int64)
     if sampling == "restricted":

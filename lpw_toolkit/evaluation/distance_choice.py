@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, Labels, read_labels
 from lpw_toolkit.embedding.embeddings import Embeddings
+from lpw_toolkit.embedding.tracklet_distance import TrackletDistance
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
 from lpw_toolkit.evaluation.distance_blocks import DenseDistances, DistanceBlocks
@@ -31,7 +32,7 @@ class DistanceSettings:
     """How vectors are compared.
 
     Attributes:
-        metric: one of `learned_distance.list_metrics()`.
+        metric: one of `learned_distance.list_metrics()`, or `own`: as the model compares.
         pca: principal components of the training vectors to compare by; None compares whole
             vectors, and leaves KISSME its own number.
         learning: of a metric that learns.
@@ -52,6 +53,29 @@ class DistanceSettings:
     def learns(self) -> bool:
         """Whether training tracklets are needed."""
         return is_learned(self.metric) or self.pca is not None
+
+
+#: Value of `DistanceSettings.metric` for the model's own way to compare.
+OWN = "own"
+
+
+def resolve_metric(settings: DistanceSettings, embeddings: Embeddings) -> DistanceSettings:
+    """The settings with the metric that `own` stands for, where the model compares vectors.
+
+    Errors: LpwError for principal components of what is compared by more than vectors.
+    """
+    if settings.metric != OWN:
+        return settings
+    if embeddings.own is None:
+        return replace(settings, metric=embeddings.facts.metric)
+    if settings.pca is not None:
+        raise LpwError(
+            "option --pca",
+            f"{settings.pca}, with {embeddings.own.title}",
+            "a metric of vectors",
+            "leave it out, or give --metric cosine",
+        )
+    return settings
 
 
 @dataclass(frozen=True)
@@ -197,6 +221,24 @@ def compare(
     squared, config = distance.squared, settings.rerank
     return DenseDistances(
         rerank(blocks, len(trial.query), squared=squared, config=config, columns=columns)
+    )
+
+
+def compare_tracklets(
+    own: TrackletDistance, trial: QueryGallerySplit, settings: DistanceSettings
+) -> DistanceBlocks:
+    """Distances (Q, G) of a trial by the model's own way to compare; re-ranking as in `compare`."""
+    if settings.rerank is None:
+        return own.blocks(trial.query, trial.gallery)
+    rows = np.concatenate([trial.query, trial.gallery])
+    columns: Ints | None = None
+    if settings.deduplicate_queries:
+        rows = np.concatenate([trial.query, np.setdiff1d(trial.gallery, trial.query)])
+        order = np.argsort(rows)
+        columns = order[np.searchsorted(rows[order], trial.gallery)]
+    blocks, squared = own.blocks(rows, rows), own.squared
+    return DenseDistances(
+        rerank(blocks, len(trial.query), squared=squared, config=settings.rerank, columns=columns)
     )
 
 

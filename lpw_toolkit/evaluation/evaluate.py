@@ -14,12 +14,15 @@ from lpw_toolkit.embedding.embeddings import Embeddings
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.distance_blocks import DistanceBlocks
 from lpw_toolkit.evaluation.distance_choice import (
+    OWN,
     DistanceSettings,
     MetricTrainingData,
     check_vectors,
     choose_distance,
     compare,
+    compare_tracklets,
     describe_distance,
+    resolve_metric,
 )
 from lpw_toolkit.evaluation.protocol import (
     ProtocolSpec,
@@ -131,7 +134,9 @@ def evaluate(
     rule = open_protocol(protocol)
     labels = read_timed_labels(dataset.tracklets, dataset.manifest.get("sources", []))
     spec, vectors = rule.SPEC, embeddings.vectors
+    settings = resolve_metric(settings, embeddings)
     trials = _choose_trials(rule.trials(dataset), splits)
+    trials, left_out = _leave_out(trials, embeddings)
     seen = count_seen(dataset, embeddings.facts.seen_persons, trials)
     if not allow_seen:
         refuse_seen(dataset, trials, seen)
@@ -139,17 +144,22 @@ def evaluate(
     results = []
     with show_progress("ranking", len(trials), "splits") as progress:
         for trial in trials:
-            distance = choose_distance(dataset, embeddings, labels, trial, settings, source)
-            blocks = compare(vectors, trial, distance, settings)
+            if embeddings.own is not None and settings.metric == OWN:
+                title = embeddings.own.title
+                blocks = compare_tracklets(embeddings.own, trial, settings)
+            else:
+                distance = choose_distance(dataset, embeddings, labels, trial, settings, source)
+                title, blocks = distance.title, compare(vectors, trial, distance, settings)
             relevance = rule.judge(labels.take(trial.query), labels.take(trial.gallery))
             ranking = rank_queries(blocks, relevance)
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
-            results.append(SplitResult(trial, relevance, blocks, distance.title, ranking, summary))
+            results.append(SplitResult(trial, relevance, blocks, title, ranking, summary))
             progress.advance()
     facts = _state_facts(dataset, embeddings, protocol, settings, source, results)
     tables = tabulate(dataset, labels, spec, facts, _parts(results), seen)
     notes = [
         *embeddings.notes,
+        *left_out,
         *_describe_seen(trials, seen),
         *dataset.unverified,
         *_describe_unmatched(results, tables.queries),
@@ -248,6 +258,28 @@ def _choose_trials(
             "option --split", ", ".join(map(str, missing)), expected, "choose a split that is there"
         )
     return [known[number] for number in splits]
+
+
+def _leave_out(
+    trials: list[QueryGallerySplit], embeddings: Embeddings
+) -> tuple[list[QueryGallerySplit], list[str]]:
+    """The trials without the tracklets that the model cannot describe, and a sentence on them."""
+    present = embeddings.present
+    if not embeddings.left_out or not trials:
+        return trials, []
+    tested = np.unique(np.concatenate([rows for t in trials for rows in (t.query, t.gallery)]))
+    n_missing = int(np.count_nonzero(~present[tested]))
+    if not n_missing:
+        return trials, []
+    kept = [
+        QueryGallerySplit(
+            trial.split,
+            *(rows[present[rows]] for rows in (trial.train, trial.query, trial.gallery)),
+        )
+        for trial in trials
+    ]
+    said = f"{n_missing:,} of {len(tested):,} tracklets are left out of queries and gallery"
+    return kept, [f"{said}: {embeddings.left_out}"]
 
 
 def _check_trials(

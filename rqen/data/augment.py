@@ -1,5 +1,6 @@
 """Augments training images. All frames of a set share one random draw, so that they stay alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,19 +24,29 @@ class Augmentation:
         erase: chance that a rectangle is filled.
         fill: what it is filled with, RGB 0-255: the mean that is subtracted later, so that it says
             nothing.
+        cut: height and width in pixels of the random part that is taken; None: all of the image.
     """
 
     flip: float
     crop: int
     erase: float
-    fill: tuple[int, int, int]
+    fill: tuple[int, ...]
+    cut: tuple[int, int] | None = None
 
-    def apply(self, images: Pixels, rng: np.random.Generator) -> Pixels:
-        """A set (T, H, W, 3), changed."""
+    def apply(
+        self,
+        images: Pixels,
+        rng: np.random.Generator,
+        mirror: Callable[[Pixels], Pixels] | None = None,
+    ) -> Pixels:
+        """A set (T, H, W, C), changed; `mirror` makes the mirror image, where it is more than the
+        reversed order of columns."""
         if rng.random() < self.flip:
-            images = images[:, :, ::-1]
+            images = images[:, :, ::-1] if mirror is None else mirror(images)
         if self.crop:
             images = _shift(images, self.crop, rng)
+        if self.cut is not None:
+            images = _cut(images, self.cut, rng)
         if rng.random() < self.erase:
             images = _erase(images, self.fill, rng)
         return images
@@ -48,7 +59,13 @@ def _shift(images: Pixels, pad: int, rng: np.random.Generator) -> Pixels:
     return padded[:, top : top + height, left : left + width]
 
 
-def _erase(images: Pixels, fill: tuple[int, int, int], rng: np.random.Generator) -> Pixels:
+def _cut(images: Pixels, size: tuple[int, int], rng: np.random.Generator) -> Pixels:
+    spare = np.subtract(images.shape[1:3], size)
+    top, left = rng.integers(0, spare + 1)
+    return images[:, top : top + size[0], left : left + size[1]]
+
+
+def _erase(images: Pixels, fill: tuple[int, ...], rng: np.random.Generator) -> Pixels:
     height, width = images.shape[1:3]
     for _ in range(_N_TRIES):
         area = rng.uniform(*ERASED_AREA) * height * width

@@ -19,8 +19,10 @@ from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.embedding.sampling import choose_frames
 from lpw_toolkit.errors import LpwError
 from rqen.data.augment import Augmentation
+from rqen.data.clips import open_reader
 from rqen.data.prefetch import iter_ahead
-from rqen.data.samplers import Pool, draw_frames, draw_sets, draw_triplets
+from rqen.data.samplers import Pool, draw_frames, draw_pairs, draw_sets, draw_triplets
+from rqen.model.clip import FrameReader
 from rqen.recipe import DataRecipe
 
 Ints = NDArray[np.int64]
@@ -30,7 +32,7 @@ class Batch(NamedTuple):
     """The data of one training step.
 
     Attributes:
-        images: (B, T, 3, H, W) uint8, RGB.
+        images: (B, T, C, H, W) uint8: RGB, or what the method's reader gives.
         person: (B,) labels.
     """
 
@@ -56,6 +58,7 @@ class Batches(Dataset):
         augmentation: what is drawn for each set.
         seed: see the module.
         share: of this process.
+        reader: of frames; None reads RGB.
     """
 
     def __init__(
@@ -66,9 +69,11 @@ class Batches(Dataset):
         augmentation: Augmentation,
         seed: int,
         share: Shard,
+        reader: FrameReader | None = None,
     ) -> None:
         self.index, self.pool, self.recipe, self.augmentation = index, pool, recipe, augmentation
         self.seed, self.share = seed, share
+        self.reader = reader or open_reader(None, index, (recipe.height, recipe.width))
         if recipe.batch == "sets" and recipe.n_persons % share.n:
             got = f"{recipe.n_persons} persons for {share.n} processes"
             raise LpwError(
@@ -81,29 +86,29 @@ class Batches(Dataset):
     def __getitem__(self, iteration: int) -> Batch:
         """Errors: CorruptCropError that names an image."""
         rng = np.random.default_rng([self.seed, iteration])
-        places = self._plan(rng)
+        places = self._plan(rng, iteration)
         generators = rng.spawn(len(places))
         mine = take_share(places, self.recipe, self.share)
         sets = [self._read(int(places[i]), generators[i]) for i in mine]
         images = torch.from_numpy(np.stack(sets)).permute(0, 1, 4, 2, 3).contiguous()
         return Batch(images, torch.from_numpy(self.pool.person[places[mine]]))
 
-    def _plan(self, rng: np.random.Generator) -> Ints:
+    def _plan(self, rng: np.random.Generator, iteration: int) -> Ints:
         recipe = self.recipe
         if recipe.batch == "sets":
             return draw_sets(self.pool, recipe.n_persons, recipe.n_sets, rng)
         if recipe.batch == "triplets":
             n_triplets = recipe.n_triplets * self.share.n
             return draw_triplets(self.pool, n_triplets, rng, cross=recipe.positive == "cross")
+        if recipe.batch == "pairs":
+            return draw_pairs(self.pool, recipe.n_pairs * self.share.n, self.seed, iteration)
         return draw_frames(self.pool, recipe.n_frames * self.share.n, rng)
 
     def _read(self, place: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         first, end = self.index.starts[self.pool.rows[place] :][:2].tolist()
         n_wanted = 1 if self.recipe.batch == "frames" else self.recipe.n_frames
         chosen = choose_frames(end - first, n_wanted, self.recipe.sampling, rng)
-        size = self.recipe.height, self.recipe.width
-        images = np.stack([self.index.images.decode(first + int(frame), size) for frame in chosen])
-        return self.augmentation.apply(images, rng)
+        return self.augmentation.apply(self.reader.read(first + chosen), rng, self.reader.mirror)
 
 
 def take_share(places: Ints, recipe: DataRecipe, share: Shard) -> Ints:
@@ -112,7 +117,7 @@ def take_share(places: Ints, recipe: DataRecipe, share: Shard) -> Ints:
     Of `triplets` a share holds its anchors, then its positives, then its negatives, as a whole
     batch does.
     """
-    n_roles = 3 if recipe.batch == "triplets" else 1
+    n_roles = {"triplets": 3, "pairs": 2}.get(recipe.batch, 1)
     unit = recipe.n_sets if recipe.batch == "sets" else 1
     blocks = np.arange(len(places)).reshape(n_roles, -1, unit)
     size = blocks.shape[1] // share.n

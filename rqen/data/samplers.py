@@ -12,6 +12,7 @@ from lpw_toolkit.dataset.labels import PERSON, read_labels
 from lpw_toolkit.errors import LpwError
 
 Ints = NDArray[np.int64]
+_PAIRS = 0x7061697273  # first number of the seed of pairs
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,32 @@ def draw_sets(pool: Pool, n_persons: int, n_sets: int, rng: np.random.Generator)
         rounds = [rng.permutation(places) for _ in range(-(-n_sets // len(places)))]
         drawn.append(np.concatenate(rounds)[:n_sets])
     return np.concatenate(drawn)
+
+
+def draw_pairs(pool: Pool, n_pairs: int, seed: int, step: int) -> Ints:
+    """Places (2 * n,) in the pool of step `step`: n first sets, then n second ones.
+
+    Even steps are of one person by two cameras (two tracklets where one camera alone saw the
+    person, or the same one again where there is no other): each person once before anyone comes
+    again, in an order by `seed`. Odd steps are of two persons, drawn with any cameras.
+
+    Source: niallmcl/Recurrent-Convolutional-Video-ReID:train.lua.
+    """
+    drawn = np.empty((2, n_pairs), dtype=np.int64)
+    rng = np.random.default_rng([_PAIRS, seed, step])
+    for i in range(n_pairs):
+        if step % 2:
+            persons = rng.choice(pool.n_persons, 2, replace=False)
+            drawn[:, i] = [_draw_view(pool.camera, pool.members[p], rng) for p in persons]
+            continue
+        lap, turn = divmod(step // 2 * n_pairs + i, pool.n_persons)
+        order = np.random.default_rng([_PAIRS, seed, lap, 1]).permutation(pool.n_persons)
+        places = pool.members[int(order[turn])]
+        views = pool.camera if len(np.unique(pool.camera[places])) > 1 else pool.rows
+        drawn[0, i] = _draw_view(views, places, rng)
+        but = int(views[drawn[0, i]]) if len(places) > 1 else None
+        drawn[1, i] = _draw_view(views, places, rng, but=but)
+    return drawn.ravel()
 
 
 def draw_frames(pool: Pool, n_frames: int, rng: np.random.Generator) -> Ints:

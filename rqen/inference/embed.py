@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,12 +19,12 @@ from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.files.estimate import Clock, Estimate, time_steps
 from lpw_toolkit.progress import show_progress
 from rqen.data.prefetch import iter_ahead
-from rqen.model.aggregate import SetSums
+from rqen.model.aggregate import SetLargest, SetSums
 from rqen.model.network import SetNetwork
-from rqen.model.pixels import normalise
 from rqen.run.speed_trial import PLAIN, Mode
 
 Ints = NDArray[np.int64]
+Views = Literal["one", "ten"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Embedded:
     """What a network says of N tracklets.
 
     Attributes:
-        vectors: (N, D) float32, unit length.
+        vectors: (N, D) float32, unit length unless the method says otherwise.
         scores: (F, R) float32 of all their frames, in the order of tracklets and positions.
         n_frames: (N,) frames of each.
     """
@@ -66,6 +67,8 @@ class SetEmbedOptions:
         batch: frames that go through the network at once.
         n_workers: processes that read images ahead.
         mode: precision and layout.
+        cut: height and width of the part in the middle that is seen; None: all of the image.
+        views: `one`, or `ten`: corners, middle and their mirror images, averaged.
     """
 
     height: int
@@ -73,6 +76,8 @@ class SetEmbedOptions:
     batch: int = 64
     n_workers: int = 1
     mode: Mode = PLAIN
+    cut: tuple[int, int] | None = None
+    views: Views = "one"
 
 
 @torch.no_grad()
@@ -87,7 +92,7 @@ def embed_tracklets(
     counts = np.diff(index.starts)[tracklets]
     rows = np.concatenate([np.arange(index.starts[t], index.starts[t + 1]) for t in tracklets])
     owner = np.repeat(np.arange(len(tracklets)), counts)
-    vectors, scores, sums, last = [], [], SetSums(), 0
+    vectors, scores, sums, last = [], [], _open_sums(network), 0
     first = 0
     with (
         show_progress("embed", len(rows), "images") as progress,
@@ -98,7 +103,7 @@ def embed_tracklets(
             for tracklet in range(owner[first], owner[stop - 1] + 1):
                 if tracklet != last:
                     vectors.append(_finish(network, sums))
-                    sums, last = SetSums(), tracklet
+                    sums, last = _open_sums(network), tracklet
                 mine = torch.from_numpy(owner[first:stop] == tracklet)
                 _add(network, sums, features[mine], piece_scores[mine])
             scores.append(piece_scores)
@@ -117,10 +122,32 @@ def iter_frames(
     frames = _Frames(index, rows, options.batch, (options.height, options.width))
     with closing(iter_ahead(frames, options.n_workers)) as ahead:
         for images in ahead:
-            pixels = options.mode.to_layout(normalise(images.to(device), network.backbone.pixels))
-            with options.mode.autocast(device):
-                _, features, scores = network.describe_frames(pixels)
-            yield features.float().cpu(), scores.float().cpu()
+            seen = []
+            for view in list_views(images, options.cut, options.views):
+                pixels = options.mode.to_layout(network.prepare(view.to(device)))
+                with options.mode.autocast(device):
+                    _, features, scores = network.describe_frames(pixels)
+                seen.append((features.float().cpu(), scores.float().cpu()))
+            features, scores = (sum(parts[1:], start=parts[0]) for parts in zip(*seen, strict=True))
+            yield (features, scores) if len(seen) == 1 else (
+                features / len(seen), scores / len(seen)
+            )  # fmt: skip
+
+
+def list_views(images: Tensor, cut: tuple[int, int] | None, views: Views) -> list[Tensor]:
+    """What is seen of images (N, C, H, W) in a test: the part in the middle, or ten views: the four
+    corners and the middle, each with its mirror image.
+
+    >>> [tuple(view.shape) for view in list_views(torch.zeros(1, 3, 8, 6), (4, 4), "one")]
+    [(1, 3, 4, 4)]
+    """
+    height, width = images.shape[2:] if cut is None else cut
+    low, right = images.shape[2] - height, images.shape[3] - width
+    places = [(low // 2, right // 2)]
+    if views == "ten":
+        places += [(0, 0), (0, right), (low, 0), (low, right)]
+    parts = [images[:, :, top : top + height, left : left + width] for top, left in places]
+    return [*parts, *(part.flip(3) for part in parts)] if views == "ten" else parts
 
 
 def estimate_embedding(
@@ -153,7 +180,7 @@ def estimate_embedding(
     return Estimate("embed", seconds, 1, n_bytes, basis)
 
 
-def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -> None:
+def _add(network: SetNetwork, sums: SetSums | SetLargest, features: Tensor, scores: Tensor) -> None:
     if network.spec.quality != "appended":
         sums.add(features, scores)
         return
@@ -161,9 +188,13 @@ def _add(network: SetNetwork, sums: SetSums, features: Tensor, scores: Tensor) -
     sums.add(frames[:, None], torch.ones(len(frames), 1))
 
 
-def _finish(network: SetNetwork, sums: SetSums) -> Tensor:
+def _open_sums(network: SetNetwork) -> SetSums | SetLargest:
+    return SetLargest() if network.spec.pooling == "max" else SetSums()
+
+
+def _finish(network: SetNetwork, sums: SetSums | SetLargest) -> Tensor:
     vector = sums.finish().flatten()
-    if network.spec.heads != "frame" and network.spec.quality != "appended":
+    if network.spec.heads in ("neck", "necks") and network.spec.quality != "appended":
         device = next(network.parameters()).device
         vector = network.neck(vector[None].to(device))[0].cpu()
-    return F.normalize(vector, dim=0)
+    return F.normalize(vector, dim=0) if network.spec.unit else vector

@@ -11,24 +11,26 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import Source
 from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.dataset.schema import QUALITY
 from lpw_toolkit.dataset.tables import to_integers, write_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings
+from lpw_toolkit.embedding.tracklet_distance import TrackletDistance
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.estimate import Announce
 from rqen.inference.embed import SetEmbedOptions, embed_tracklets, estimate_embedding
+from rqen.inference.run_descriptions import describe_dataset
 from rqen.inference.test_splits import find_seen_persons
-from rqen.model.method import open_method
+from rqen.model.method import MethodSpec, open_method
 from rqen.model.network import SetNetwork
 from rqen.recipe import TrainRecipe
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import Mode, choose_mode, list_modes
-from rqen.run.trained_network import open_network
+from rqen.run.trained_network import open_network, read_run_recipe
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -61,14 +63,16 @@ class RunVectors:
     Attributes:
         run: its folder.
         dataset: what went in.
-        vectors: (N, D) float32, unit length, row by row as the table of tracklets; zeros where not
-            embedded.
+        vectors: (N, D) float32, unit length unless the method says otherwise, row by row as the
+            table of tracklets; zeros where not embedded.
         scores: (F, R) float32 in (0, 1), row by row as the table of frames; NaN where not embedded.
         present: (N,) which tracklets were embedded.
         facts: what a file of embeddings says of itself.
         separable: whether each region has a part of the vector of its own (see `cut_region`).
         scored: whether the scores are the network's; a method without a predictor has ones.
         mode: precision and layout, with the seconds of the trial where there was one.
+        own: the method's own distance between the tracklets; None where it compares vectors.
+        left_out: why some tracklets were not embedded; empty where each was.
     """
 
     run: Path
@@ -80,6 +84,8 @@ class RunVectors:
     separable: bool
     scored: bool
     mode: Mode = field(repr=False)
+    own: TrackletDistance | None = None
+    left_out: str = ""
 
     @property
     def n_regions(self) -> int:
@@ -116,13 +122,11 @@ def embed_run(
     Errors: LpwError for a run that is not complete or a dataset that is not there, MismatchError
     for damaged ones, CorruptCropError that names an image.
     """
+    if not is_family(run):
+        return _embed_described(run, data, options, rows, announce)
     opened = open_run(run, options)
     index = open_index(data, source=options.images)
-    rows = np.arange(len(index)) if rows is None else rows
-    if not len(rows):
-        raise LpwError(
-            index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset"
-        )
+    rows = _list_rows(index, rows)
     if announce is not None:
         announce(estimate_embedding(opened.network, index, rows, opened.embed))
     found = embed_tracklets(opened.network, index, rows, opened.embed)
@@ -137,6 +141,38 @@ def embed_run(
         run, index.dataset, vectors, scores, present, facts, quality != "appended",
         quality != "uniform",
         opened.embed.mode,
+    )  # fmt: skip
+
+
+def is_family(run: Path) -> bool:
+    """Whether the method of a run is one of RQEN's family, with regions. Errors: LpwError where
+    there is no run, MismatchError for a damaged one."""
+    said = run_folder.read_run(run)
+    return isinstance(open_method(said["method"]), MethodSpec)
+
+
+def _list_rows(index: TrackletIndex, rows: Ints | None) -> Ints:
+    rows = np.arange(len(index)) if rows is None else rows
+    if not len(rows):
+        raise LpwError(
+            index.dataset.name, "no tracklets to embed", "one or more", "choose another dataset"
+        )
+    return rows
+
+
+def _embed_described(
+    run: Path, data: Path, options: ScoringOptions, rows: Ints | None, announce: Announce | None
+) -> RunVectors:
+    """`embed_run` of a method without regions: one region, which is not scored."""
+    index = open_index(data, source=options.images)
+    rows = _list_rows(index, rows)
+    found = describe_dataset(run, index, rows, options.n_workers, announce)
+    owner = np.repeat(np.arange(len(index)), np.diff(index.starts))
+    scores = np.where(found.present[owner], 1.0, np.nan).astype(np.float32)[:, None]
+    mode = Mode("float32", False, {})
+    return RunVectors(
+        run, index.dataset, found.vectors, scores, found.present, found.facts, False, False, mode,
+        found.own, found.left_out,
     )  # fmt: skip
 
 
@@ -162,11 +198,13 @@ def open_run(run: Path, options: ScoringOptions) -> OpenRun:
     if device.type == "cpu":
         keep_freed_memory()
     network = network.to(device)
-    size = said["recipe"]["data"]["height"], said["recipe"]["data"]["width"]
-    mode = _choose_mode(network, Mode(**said["mode"]), options.precision, size)
-    return OpenRun(
-        mode.prepare(network), said, SetEmbedOptions(*size, options.batch, options.n_workers, mode)
-    )
+    recipe = read_run_recipe(said).data
+    mode = _choose_mode(network, Mode(**said["mode"]), options.precision, recipe.input_size)
+    embed = SetEmbedOptions(
+        recipe.height, recipe.width, options.batch, options.n_workers, mode, recipe.input_size,
+        recipe.views,
+    )  # fmt: skip
+    return OpenRun(mode.prepare(network), said, embed)
 
 
 def _choose_mode(network: SetNetwork, trained: Mode, precision: str, size: tuple[int, int]) -> Mode:
@@ -194,7 +232,9 @@ def describe_run(run: Path, opened: OpenRun, dataset: Dataset) -> EmbeddingFacts
     model = f"{opened.said['method']}-{recipe['name']}-{recipe['model']['backbone']}"
     model += "" if precision == "float32" else f" {precision}"
     digest, seen = str(dataset.manifest["digest"]), find_seen_persons(run, dataset)
-    return EmbeddingFacts(model, opened.said["model_sha256"], digest, "all", seen)
+    used = "all" if opened.embed.views == "one" else "all, ten views of each"
+    metric = opened.network.spec.metric
+    return EmbeddingFacts(model, opened.said["model_sha256"], digest, used, seen, metric)
 
 
 def cut_region(found: RunVectors, region: int) -> Floats:
@@ -226,7 +266,9 @@ def make_embeddings(
         part: which part of the model they are of, for tables; `+RU` for example.
     """
     facts = replace(found.facts, model=f"{found.facts.model} {part}".strip())
-    return Embeddings(found.vectors if vectors is None else vectors, found.present, facts, [])
+    if vectors is not None:
+        return Embeddings(vectors, found.present, facts, [], left_out=found.left_out)
+    return Embeddings(found.vectors, found.present, facts, [], found.own, found.left_out)
 
 
 def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
@@ -246,7 +288,7 @@ def list_parts(found: RunVectors, *, regions: bool) -> dict[str, Embeddings]:
 def refuse_unscored(run: Path) -> None:
     """Errors: LpwError where the method of the run predicts no quality, or there is no run."""
     method = run_folder.read_run(run)["method"]
-    if open_method(method).quality == "uniform":
+    if getattr(open_method(method), "quality", "uniform") == "uniform":
         do = "leave the quality out, or name a run of rqen, qan or more_params"
         raise LpwError(
             run, f"a run of {method}, which scores no frame", "a method with a predictor", do

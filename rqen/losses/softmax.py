@@ -11,7 +11,10 @@ from rqen.model.network import Output
 def measure_loss(
     output: Output, person: Tensor, recipe: LossRecipe, gather: Gather | None
 ) -> dict[str, Term]:
-    """See `rqen.loss.Loss`. Heads on frames have the label of their set."""
+    """See `rqen.loss.Loss`. Heads on frames have the label of their set; a network without heads
+    has no such term."""
+    if not output.logits:
+        return {}
     losses = [
         F.cross_entropy(
             head.float(),

@@ -57,3 +57,36 @@ class SetSums:
         if not isinstance(self._weighted, Tensor) or not isinstance(self._total, Tensor):
             raise ValueError("a set without frames")
         return self._weighted / self._total.clamp(min=_EPS)[:, None]
+
+
+def take_largest(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The largest of each number over the frames of a set.
+
+    Args:
+        features: (B, T, R, C).
+        mask: (B, T), True where there is a frame; None for sets without padding.
+
+    Returns (B, R, C).
+    """
+    if mask is not None:
+        features = features.masked_fill(~mask[..., None, None], float("-inf"))
+    return features.amax(dim=1)
+
+
+class SetLargest:
+    """`take_largest` of one set whose frames come in pieces."""
+
+    def __init__(self) -> None:
+        self._largest: Tensor | None = None
+
+    def add(self, features: Tensor, scores: Tensor) -> None:
+        """Takes n frames: features (n, R, C); their scores (n, R) weigh nothing."""
+        del scores
+        piece = features.amax(dim=0)
+        self._largest = piece if self._largest is None else torch.maximum(self._largest, piece)
+
+    def finish(self) -> Tensor:
+        """The regions (R, C)."""
+        if self._largest is None:
+            raise ValueError("a set without frames")
+        return self._largest

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rqen.model.aggregate import aggregate_sets
+from rqen.model.aggregate import aggregate_sets, take_largest
 from rqen.model.backbone import Maps
 from rqen.model.method import MethodSpec
+from rqen.model.pixels import fill_colour, normalise
 from rqen.model.quality_predictor import QualityPredictor
 from rqen.model.regions import pool_regions
 
@@ -30,10 +31,11 @@ class Output(NamedTuple):
     """What the network says of B sets of T frames.
 
     Attributes:
-        embedding: (B, D), unit length; D = R * C, and R more for `appended`.
+        embedding: (B, D), unit length unless the method says otherwise; D = R * C, and R more for
+            `appended`.
         scores: (B, T, R) in (0, 1), before normalisation over the set; ones for `uniform`.
         shares: (B, T, R), the weight that each frame had.
-        features: (B, T, R, C), regional features of each frame.
+        features: (B, T, R, C), regional features of each frame, behind the projection if any.
         logits: of each classifier, (B * T, persons) for frames or (B, persons) for sets; empty in
             evaluation.
         raw: (B, R * C) before normalisation: what a triplet loss sees beside a neck.
@@ -63,26 +65,45 @@ class SetNetwork(nn.Module):
         super().__init__()
         self.backbone, self.spec = backbone, spec
         n_regions = spec.n_regions
+        width = spec.projection[-1] if spec.projection else backbone.last_channels
+        self.projection = make_projection(backbone.last_channels, spec.projection)
         self.predictor = None
         if spec.quality != "uniform":
             tap = (backbone.tap_channels, -(-size[0] // 8), -(-size[1] // 8))
             self.predictor = QualityPredictor(spec.predictor, tap, n_regions)
+        if spec.heads == "none":
+            return
         if spec.heads == "frame":
-            self.main = make_classifier(backbone.last_channels, n_persons)
+            self.dropout = nn.Dropout(spec.dropout)
+            self.main = make_classifier(width, n_persons)
             middle = backbone.middle_channels if spec.auxiliary else ()
             self.auxiliary = nn.ModuleList(
                 AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle)
             )
         else:
-            self.neck = nn.BatchNorm1d(n_regions * backbone.last_channels)
+            self.neck = nn.BatchNorm1d(n_regions * width)
             self.neck.bias.requires_grad_(False)
             n_heads = n_regions if spec.heads == "necks" else 1
-            width = n_regions * backbone.last_channels // n_heads
             self.main = nn.ModuleList(
-                nn.Linear(width, n_persons, bias=False) for _ in range(n_heads)
+                nn.Linear(n_regions * width // n_heads, n_persons, bias=False)
+                for _ in range(n_heads)
             )
             for head in self.main:
                 nn.init.normal_(head.weight, std=0.001)
+
+    @property
+    def weights(self) -> str:
+        """What the backbone started from."""
+        return str(self.backbone.weights)
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The RGB colour that becomes zero."""
+        return fill_colour(self.backbone.pixels)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """RGB uint8 (..., 3, H, W) as the backbone takes it."""
+        return normalise(images, self.backbone.pixels)
 
     def describe_frames(self, images: Tensor) -> tuple[Maps, Tensor, Tensor]:
         """Maps, regional features (N, R, C) and scores (N, R) of N frames (N, 3, H, W)."""
@@ -90,6 +111,8 @@ class SetNetwork(nn.Module):
         features = pool_regions(maps.last, self.spec.division)
         if self.spec.region is not None:
             features = features[:, self.spec.region, None]
+        if self.projection is not None:
+            features = self.projection(features.flatten(0, 1)).unflatten(0, features.shape[:2])
         if self.predictor is None:
             return maps, features, features.new_ones(features.shape[:2])
         return maps, features, self.predictor(images, maps.tap).float()
@@ -106,7 +129,8 @@ class SetNetwork(nn.Module):
         embedding, scores, shares, features, _, raw = (
             output  # torch.compile does not follow `_replace`
         )
-        return Output(embedding, scores, shares, features, self._classify(maps, raw), raw)
+        logits = self._classify(maps, features, raw) if self.spec.heads != "none" else ()
+        return Output(embedding, scores, shares, features, logits, raw)
 
     def join(self, features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Output:
         """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask
@@ -114,21 +138,26 @@ class SetNetwork(nn.Module):
         appended = self.spec.quality == "appended"
         weights = torch.ones_like(scores) if appended else scores
         embedding, regions, shares = aggregate_sets(features, weights, mask)
+        if self.spec.pooling == "max":
+            regions = take_largest(features, mask)
+            embedding = F.normalize(regions.flatten(1), dim=1)
         raw = regions.flatten(1)
-        if self.spec.heads != "frame" and not self.training:
+        if self.spec.heads in ("neck", "necks") and not self.training:
             embedding = F.normalize(self.neck(raw), dim=1)
         if appended:
             frames = F.normalize(torch.cat([features.flatten(2), scores], dim=2), dim=2)
             embedding = F.normalize((shares[..., :1] * frames).sum(dim=1), dim=1)
-        return Output(embedding, scores, shares, features, (), raw)
+        return Output(embedding if self.spec.unit else raw, scores, shares, features, (), raw)
 
-    def _classify(self, maps: Maps, raw: Tensor) -> tuple[Tensor, ...]:
+    def _classify(self, maps: Maps, features: Tensor, raw: Tensor) -> tuple[Tensor, ...]:
         if self.spec.heads != "frame":
             pieces = self.neck(raw).chunk(len(self.main), dim=1)
             return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
         whole = maps.last.float().mean(dim=(2, 3))
+        if self.projection is not None:
+            whole = features.flatten(0, 1).mean(dim=1)
         return (
-            self.main(whole),
+            self.main(self.dropout(whole)),
             *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)),
         )
 
@@ -164,6 +193,22 @@ class AuxiliaryHead(nn.Module):
             maps = F.avg_pool2d(maps, _POOLED, 3, ceil_mode=True)
         logits: Tensor = self.layers(maps)
         return logits
+
+
+def make_projection(channels: int, widths: tuple[int, ...]) -> nn.Sequential | None:
+    """The embedding layer of TriNet: fully connected, batch normalisation and ReLU up to the last
+    width, then fully connected alone, which starts orthogonal; None without widths.
+
+    Source: VisualComputingInstitute/triplet-reid:heads/fc1024.py.
+    """
+    if not widths:
+        return None
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip((channels, *widths), widths[:-1], strict=False):
+        layers += [make_classifier(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True)]
+    last = make_classifier((channels, *widths)[-2], widths[-1])
+    nn.init.orthogonal_(last.weight)
+    return nn.Sequential(*layers, last)
 
 
 def make_classifier(channels: int, n_persons: int) -> nn.Linear:

@@ -23,6 +23,7 @@ from lpw_toolkit.progress import show_progress
 from rqen.corruption.inject import read_mask
 from rqen.corruption.plan import REGIONS
 from rqen.inference.run_vectors import RunVectors, ScoringOptions, embed_run, name_regions
+from rqen.model.method import open_method
 from rqen.model.network import SetNetwork
 from rqen.model.pixels import normalise
 from rqen.quality_page.picture_page import Section, format_page
@@ -102,13 +103,13 @@ def refuse_unweighted(run: Path) -> None:
     """Errors: LpwError for a run of a method whose frames all weigh the same."""
     method = read_run(run).get("method")
     why = {
-        "mean": "which takes the mean of all frames",
-        "qfix": "which weighs all frames alike",
-        "more_params": "whose scores stand beside the features and weigh no frame",
+        "uniform": "which weighs all frames alike",
+        "appended": "whose scores stand beside the features and weigh no frame",
     }
-    if method in why:
+    quality = "uniform" if method is None else getattr(open_method(method), "quality", "uniform")
+    if quality in why:
         raise LpwError(
-            run, f"a run of {method}, {why[method]}", "one of rqen or qan", "name another run"
+            run, f"a run of {method}, {why[quality]}", "one of rqen or qan", "name another run"
         )
 
 

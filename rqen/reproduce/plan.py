@@ -10,15 +10,22 @@ that need the same training share it, and tables that need the same row share th
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_out, sha256_file
 from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.evaluation.distance_choice import OWN
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
+from rqen.model.method import NoSettings, open_method
 from rqen.recipe import Recipe, read_recipe
 from rqen.reproduce.rows import Row, choose_rows
+
+#: The recipes of the paper and of its released code.
+PAPER_RECIPES = ("paper", "released_pool2", "released_image")
+#: The recipe of the methods of RQEN's family, which take any other one too.
+FAMILY_RECIPE = "modern"
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,8 @@ class ReproduceRequest:
         out: folder of runs and results.
         test_data: dataset that is tested, of table5 and table6.
         protocol: of the test; None is the dataset's own.
-        recipe: by name or file.
+        recipe: by name or file. A method that is not of RQEN's family takes its own: the one for
+            small data, or, beside a recipe of the paper, the paper's.
         changes: to it, `section.key=value`.
         methods: names of rows; empty is the table's own.
         seeds: in this order.
@@ -111,7 +119,7 @@ class ReproducePlan:
         items: all of it: seed by seed, split by split, row by row.
         data, test: the datasets, which may be one.
         protocol: of the test.
-        recipe: without the rows' own changes.
+        recipe: of RQEN's family, without the rows' own changes.
         splits: that are tested.
     """
 
@@ -132,7 +140,8 @@ def make_plan(request: ReproduceRequest) -> ReproducePlan:
     _check_seeds(request.seeds)
     data = open_dataset(request.data)
     test = _open_test(request, data)
-    recipe = read_recipe(request.recipe, request.changes)
+    shared = tuple(change for change in request.changes if not change.startswith("method."))
+    recipe = read_recipe(request.recipe, shared)
     for row in rows:
         _fit_recipe(request, row, recipe.train.seed)
     protocol = _choose_protocol(request, test)
@@ -233,7 +242,7 @@ def _make_item(
         "test_split": split,
         "protocol": plan.protocol,
         "cut": row.cut,
-        "metric": row.metric,
+        "metric": _name_metric(row),
         "rerank": row.rerank,
         "onnx_sha256": None if training else onnx_digest,
         "training": None if training is None else _describe(training),
@@ -276,8 +285,38 @@ def _name_training(
     )
 
 
+def _name_metric(row: Row) -> str:
+    """How the row's vectors are compared; `own` only where these are not all."""
+    if row.metric != OWN:
+        return row.metric
+    return str(open_method(row.method).metric)
+
+
+def name_recipe(asked: str, method: str) -> str:
+    """The recipe of a row: the one that is asked for, or the method's own (`ReproduceRequest`).
+
+    >>> name_recipe("paper", "qan"), name_recipe("modern", "rqen")
+    ('paper', 'modern')
+    """
+    spec = open_method(method) if method else None
+    if spec is None or spec.recipe == FAMILY_RECIPE:
+        return asked
+    plain = asked.replace("-", "_")
+    if plain in (spec.recipe, spec.small_recipe):
+        return plain
+    return str(spec.recipe if plain in PAPER_RECIPES else spec.small_recipe)
+
+
 def _fit_recipe(request: ReproduceRequest, row: Row, seed: int) -> Recipe:
-    recipe = read_recipe(request.recipe, (*request.changes, *row.changes, f"train.seed={seed}"))
+    known = getattr(open_method(row.method), "settings", NoSettings) if row.method else NoSettings
+    names = {f"method.{one.name}" for one in fields(known)}
+    changes = [
+        change
+        for change in request.changes
+        if not change.startswith("method.") or change.partition("=")[0].strip() in names
+    ]
+    name = name_recipe(request.recipe, row.method)
+    recipe = read_recipe(name, (*changes, *row.changes, f"train.seed={seed}"))
     if row.method:
         recipe = recipe.adapt(row.method)
         recipe.specify(row.method)

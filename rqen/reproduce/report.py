@@ -11,10 +11,10 @@ from rqen.reproduce.aggregate_results import Figures, summarise_rows
 from rqen.reproduce.forms import Report
 from rqen.reproduce.identity import describe_identity, identify
 from rqen.reproduce.paper import METRICS, PaperRow, PaperTable, read_paper
-from rqen.reproduce.plan import ReproducePlan, make_plan
+from rqen.reproduce.plan import ReproducePlan, make_plan, name_recipe
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.relations import check_relation, describe_relation
-from rqen.reproduce.rows import EXTRAS, TABLES, list_added
+from rqen.reproduce.rows import EXTRAS, list_added, list_table_rows
 
 #: Ours, as tables call them.
 _TITLES = {"cmc@1": "R-1", "cmc@5": "R-5", "cmc@10": "R-10", "cmc@20": "R-20", "map": "mAP"}
@@ -49,10 +49,11 @@ def widen_plan(plan: ReproducePlan) -> ReproducePlan:
     others = (
         name for name in (*EXTRAS, *list_added()) if name != "onnx" or request.onnx is not None
     )
-    names = tuple(dict.fromkeys((*TABLES[request.table], *asked, *others)))
+    own = list_table_rows(request.table)
+    names = tuple(dict.fromkeys((*own, *asked, *others)))
     wide = make_plan(replace(request, methods=names))
     done = {item.row.name for item in wide.items if item.name in read_records(request.out, [item])}
-    kept = {*TABLES[request.table], *asked, *done}
+    kept = {*own, *asked, *done}
     rows = tuple(row for row in wide.rows if row.name in kept)
     return replace(
         wide, rows=rows, items=tuple(item for item in wide.items if item.row.name in kept)
@@ -211,6 +212,13 @@ def _write_head(plan: ReproducePlan, paper: PaperTable, used: Sequence[Record]) 
             f"the data at hand is not the paper's ({', '.join(paper.datasets)}): its columns stand "
             f"for themselves"
         )
+    others = {
+        f"{row.label}: {name}"
+        for row in plan.rows
+        if (name := name_recipe(request.recipe, row.method)) != request.recipe
+    }
+    if others:
+        head.append(f"recipes of their own: {join_names(sorted(others), 12)}")
     head += [_join_facts(used)] if used else ["nothing was run yet"]
     parts = "splits, each the mean of its seeds" if len(plan.splits) > 1 else "seeds"
     return [

@@ -1,10 +1,15 @@
 """The rows that can be run: the method, its changes to the recipe, and how its vectors are
-compared."""
+compared.
 
-from dataclasses import dataclass
+A row's name is a method, and what follows it: `rqen+xqda+rerank` is RQEN, then XQDA, then
+re-ranking. In names of files `_` stands for `+`.
+"""
+
+from dataclasses import dataclass, replace
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
+from lpw_toolkit.evaluation.learned_distance import list_metrics
 from lpw_toolkit.evaluation.rerank import RerankConfig
 from rqen.model.method import METHODS
 
@@ -20,10 +25,12 @@ class Row:
         changes: to the recipe, after the user's own: they are what the row is.
         cut: number of the region that is cut from the jointly trained network; None is the whole
             vector.
-        metric: one of `learned_distance.list_metrics()`.
+        metric: one of `learned_distance.list_metrics()`, or `own`: as the method compares.
         rerank: whether distances are re-ranked.
         starts: whether training starts from a run on the other dataset.
         seeded: whether another seed is another network.
+        base: name of the row without what follows it (metric, re-ranking); empty where nothing
+            does.
     """
 
     name: str
@@ -35,12 +42,12 @@ class Row:
     rerank: bool = False
     starts: bool = False
     seeded: bool = True
+    base: str = ""
 
     @property
     def run(self) -> str:
         """Name of the training that it shares with other rows."""
-        shares = self.cut is not None or self.metric != "cosine" or self.rerank
-        return self.method if shares else self.name
+        return self.method if self.cut is not None else self.base or self.name
 
     @property
     def settings(self) -> DistanceSettings:
@@ -65,19 +72,35 @@ ROWS = {
         Row("qfix", "(e) +QFix", "qfix"),
         Row("more_params", "(f) +MP", "more_params"),
         Row("rqen", "(g) RQEN", "rqen"),
-        Row("rqen_xqda", "RQEN+XQDA", "rqen", metric="xqda"),
-        Row("rqen_xqda_rerank", "RQEN+XQDA+Rerank", "rqen", metric="xqda", rerank=True),
         Row("rqen_pretrained", "RQEN, pre-trained", "rqen", starts=True),
+        Row("ide", "IDE (ResNet-50)", "ide", metric="own"),
+        Row("ide_caffenet", "IDE (CaffeNet)", "ide_caffenet", metric="own"),
+        Row("trinet", "TriNet", "trinet", metric="own"),
+        Row("cnn_rnn", "CNN+RNN", "cnn_rnn", metric="own"),
+        Row("srm_tam", "CNN+SRM+TAM", "srm_tam", metric="own"),
+        Row("sta", "STA", "sta", metric="own"),
+        Row("tdl", "TDL", "tdl", metric="own"),
+        Row("cd", "CD", "cd", metric="own"),
     )
 }
+_LABELS = {"xqda": "XQDA", "kissme": "KISSME"}
+_RERANK = "_rerank"
 #: The methods of a table when the user names none.
 TABLES = {
     "table2": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
-    "table3": ("rqen", "qan"),
-    "table4": ("rqen", "qan"),
-    "table5": ("rqen", "qan", "baseline"),
+    "table3": ("rqen", "qan", "srm_tam", "ide_caffenet_xqda", "cnn_rnn", "sta", "tdl"),
+    "table4": ("rqen", "qan", "srm_tam", "ide_caffenet_xqda", "cnn_rnn", "sta", "tdl"),
+    "table5": ("rqen", "qan", "baseline", "cnn_rnn", "cd"),
     "table6": ("rqen", "rqen_pretrained"),
-    "table7": ("rqen", "rqen_xqda", "rqen_xqda_rerank"),
+    "table7": (
+        "rqen",
+        "rqen_xqda",
+        "rqen_xqda_rerank",
+        "trinet_rerank",
+        "ide_xqda_rerank",
+        "srm_tam",
+        "ide_caffenet_xqda",
+    ),
     "fig6": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
 }
 #: Rows that no table of the paper needs to have, shown where they were run.
@@ -95,19 +118,72 @@ def choose_rows(table: str, names: tuple[str, ...], *, onnx: bool) -> tuple[Row,
 
     Errors: LpwError for unknown names, and for rows that want what was not given.
     """
-    plain = tuple(dict.fromkeys(name.replace("-", "_") for name in names))
-    added = {name: Row(name, name.replace("_", "-"), name) for name in list_added()}
-    known = {**added, **ROWS}
+    plain = tuple(dict.fromkeys(_plain(name) for name in names))
     for name in plain:
-        if name not in known:
-            raise LpwError("option --method", name, ", ".join(known), "choose one of them")
+        find_row(name)
     if "onnx" in plain and not onnx:
         raise LpwError("option --method", "onnx without a model", "--onnx FILE", "name the model")
     if "rqen_pretrained" in plain and table != "table6":
         raise LpwError(
             "option --method", "rqen_pretrained", "it with table6 only", "reproduce table6"
         )
-    chosen = plain or TABLES[table]
+    chosen = plain or list_table_rows(table)
     if onnx and "onnx" not in chosen:
         chosen = ("onnx", *chosen)
-    return tuple(known[name] for name in chosen)
+    return tuple(find_row(name) for name in chosen)
+
+
+def list_table_rows(table: str) -> tuple[str, ...]:
+    """The rows of a table whose methods there are."""
+    there = {"", *METHODS.names()}
+    return tuple(name for name in TABLES[table] if _find(name, there) is not None)
+
+
+def find_row(name: str) -> Row:
+    """The row called `name`: a row of ours, a method, and what may follow it: a metric,
+    re-ranking, or both.
+
+    Errors: LpwError that lists the names.
+
+    >>> row = find_row("qan+kissme+rerank")
+    >>> row.name, row.label, row.metric, row.rerank, row.run
+    ('qan_kissme_rerank', 'QAN+KISSME+Rerank', 'kissme', True, 'qan')
+    """
+    row = _find(_plain(name), {"", *METHODS.names()})
+    if row is None:
+        known = ", ".join([*(n for n in ROWS if _is_there(n)), *list_added()])
+        expected = f"{known}; each also with +{', +'.join(list_metrics())} or +rerank"
+        raise LpwError("option --method", name, expected, "choose one of them")
+    return row
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_").replace("+", "_")
+
+
+def _is_there(name: str) -> bool:
+    return ROWS[name].method in ("", *METHODS.names())
+
+
+def _find(name: str, methods: set[str]) -> Row | None:
+    """The row called `name`, made of one of these methods."""
+    if name in ROWS:
+        return ROWS[name] if ROWS[name].method in methods else None
+    if name in methods and name:
+        return Row(name, name.replace("_", "-"), name, metric="own")
+    base = _find(name.removesuffix(_RERANK), methods) if name.endswith(_RERANK) else None
+    if base is not None and not base.rerank:
+        label = f"{_name(base)}+Rerank"
+        return replace(base, name=name, label=label, rerank=True, base=base.base or base.name)
+    for metric in list_metrics():
+        end = f"_{metric}"
+        base = _find(name.removesuffix(end), methods) if name.endswith(end) else None
+        if base is not None and not base.base:
+            label = f"{_name(base)}+{_LABELS.get(metric, metric)}"
+            return replace(base, name=name, label=label, metric=metric, base=base.name)
+    return None
+
+
+def _name(row: Row) -> str:
+    """Its label without the letter of Table 2."""
+    return row.label.split(") ", 1)[1] if row.label.startswith("(") else row.label

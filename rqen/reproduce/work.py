@@ -147,7 +147,7 @@ class Worker:
     def _list_rows(self, item: WorkItem, *, everything: bool) -> NDArray[np.int64]:
         """The tracklets that the test needs: its own split's, or all splits' where one run is
         tested on all."""
-        learns = any(row.metric != "cosine" for row in self._plan.rows)
+        learns = any(row.settings.learns for row in self._plan.rows)
         trials = open_protocol(item.protocol).trials(open_dataset(item.test))
         wanted = [trial for trial in trials if everything or trial.split == item.split]
         parts = [

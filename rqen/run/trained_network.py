@@ -3,30 +3,69 @@
 from pathlib import Path
 from typing import Any
 
-from lpw_toolkit.errors import MismatchError, join_names
+from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.model.method import MethodSpec, NetworkMethod, NetworkRequest
 from rqen.model.network import SetNetwork
+from rqen.recipe import Recipe, make_recipe
 from rqen.run import run_folder
 
 
+def make_network(
+    recipe: Recipe,
+    method: str,
+    n_persons: int,
+    options: BackboneOptions,
+    width: int | None = None,
+) -> Any:
+    """The network of a method under a recipe: a `SetNetwork`, or what a `NetworkMethod` builds.
+
+    Args:
+        width: of a backbone that comes in several; None: that of its weights.
+
+    Errors: LpwError.
+    """
+    spec, size = recipe.specify(method), recipe.data.input_size
+    if isinstance(spec, NetworkMethod):
+        settings, n_frames = recipe.read_settings(method), recipe.data.n_frames
+        request = NetworkRequest(
+            n_persons, size, n_frames, recipe.model.backbone, options, settings
+        )
+        return spec.build(request)
+    backbone = open_backbone(recipe.model.backbone, options)
+    if width is not None:
+        backbone = type(backbone)(width)
+    return SetNetwork(backbone, spec, n_persons, size)
+
+
+def read_run_recipe(facts: dict[str, Any]) -> Recipe:
+    """The recipe that run.json holds. Errors: LpwError."""
+    values = {key: value for key, value in facts["recipe"].items() if key != "name"}
+    return make_recipe(facts["recipe"]["name"], values)
+
+
 def open_network(run: Path) -> tuple[SetNetwork, dict[str, Any]]:
+    """The trained network of a complete run of RQEN's family, in evaluation, and its run.json.
+
+    Errors: LpwError, also for a run of another kind of method; MismatchError.
+    """
+    method = run_folder.read_run(run)["method"]
+    if not isinstance(read_run_recipe(run_folder.read_run(run)).specify(method), MethodSpec):
+        got = f"a run of {method}, which has no regions and no quality"
+        raise LpwError(run, got, "a run of rqen or another method with regions", "name another run")
+    network, facts = open_any_network(run)
+    return network, facts
+
+
+def open_any_network(run: Path) -> tuple[Any, dict[str, Any]]:
     """The trained network of a complete run, in evaluation, and its run.json. Errors: LpwError,
     MismatchError."""
-    from rqen.recipe import make_recipe
-
     state, facts = run_folder.read_model(run)
-    recipe = make_recipe(
-        facts["recipe"]["name"], {k: v for k, v in facts["recipe"].items() if k != "name"}
-    )
-    backbone = open_backbone(
-        recipe.model.backbone, BackboneOptions("random", False, recipe.model.last_stride)
-    )
-    size = recipe.data.height, recipe.data.width
-    _refuse_other_persons(run, state, len(facts["persons"]))
+    recipe, n_persons = read_run_recipe(facts), len(facts["persons"])
+    options = BackboneOptions("random", False, recipe.model.last_stride)
+    _refuse_other_persons(run, state, n_persons)
     try:
-        if facts.get("width") is not None:
-            backbone = type(backbone)(facts["width"])
-        network = SetNetwork(backbone, recipe.specify(facts["method"]), len(facts["persons"]), size)
+        network = make_network(recipe, facts["method"], n_persons, options, facts.get("width"))
         network.load_state_dict(state.model)
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()[:200]})"

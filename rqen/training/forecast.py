@@ -55,9 +55,7 @@ def estimate_training(
 
 def count_images(recipe: Recipe) -> int:
     """Images in a batch of one process."""
-    data = recipe.data
-    n_sets = {"sets": data.n_persons * data.n_sets, "triplets": 3 * data.n_triplets, "frames": 1}
-    return n_sets[data.batch] * data.n_frames
+    return recipe.data.n_images
 
 
 def _count_bytes(recipe: Recipe, network: nn.Module, *, validates: bool) -> int:

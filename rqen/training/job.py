@@ -18,11 +18,11 @@ from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import exists, is_file
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX
 from rqen.data.samplers import Pool
-from rqen.model.backbone import BackboneOptions, open_backbone
-from rqen.model.network import SetNetwork
+from rqen.model.backbone import BackboneOptions
 from rqen.recipe import Recipe
 from rqen.run import run_folder
 from rqen.run.seen_images import encode_seen, read_fingerprints, read_seen
+from rqen.run.trained_network import make_network
 
 
 @dataclass(frozen=True)
@@ -67,26 +67,22 @@ def choose_rows(index: TrackletIndex, split: int | None) -> NDArray[np.int64]:
     return trials[split].train
 
 
-def build_network(job: TrainJob, n_persons: int) -> SetNetwork:
+def build_network(job: TrainJob, n_persons: int) -> Any:
     """The network of a job, with the weights that it starts from. Errors: LpwError."""
-    recipe = job.recipe
-    options = BackboneOptions(recipe.model.weights, job.download, recipe.model.last_stride)
-    backbone = open_backbone(recipe.model.backbone, options)
-    network = SetNetwork(
-        backbone, recipe.specify(job.method), n_persons, (recipe.data.height, recipe.data.width)
-    )
+    model = job.recipe.model
+    options = BackboneOptions(model.weights, job.download, model.last_stride)
+    network = make_network(job.recipe, job.method, n_persons, options)
     if job.start_from is not None:
         _start_from(network, job.start_from)
     return network
 
 
-def _start_from(network: SetNetwork, run: Path) -> None:
+def _start_from(network: Any, run: Path) -> None:
     """Takes over everything but the classifiers, whose persons are others."""
     held, _ = run_folder.read_model(run)
-    state = {n: v for n, v in held.model.items() if not n.startswith(("main.", "auxiliary."))}
-    own = {
-        n: v for n, v in network.state_dict().items() if not n.startswith(("main.", "auxiliary."))
-    }
+    left_out = tuple(getattr(network, "classifiers", ("main.", "auxiliary.")))
+    state = {n: v for n, v in held.model.items() if not n.startswith(left_out)}
+    own = {n: v for n, v in network.state_dict().items() if not n.startswith(left_out)}
     odd = [n for n in own if n not in state or state[n].shape != own[n].shape]
     if odd or state.keys() - own.keys():
         got = (odd or sorted(state.keys() - own.keys()))[0]
@@ -120,12 +116,13 @@ def describe_job(
     job: TrainJob,
     index: TrackletIndex,
     pool: Pool,
-    network: SetNetwork,
+    network: Any,
     held_out: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What run.json holds, but for what the machine chooses; the digest is over all of it.
 
     Args:
+        network: None for a method that has none.
         held_out: persons of the split who do not train, but choose the weights that are kept.
     """
     people = index.tracklets["person_id"].to_pylist()
@@ -142,8 +139,8 @@ def describe_job(
         "persons": persons,
         "validation": list(held_out),
         "n_tracklets": len(pool.rows),
-        "weights": network.backbone.weights,
-        "width": getattr(network.backbone, "width", None),
+        "weights": "none" if network is None else network.weights,
+        "width": getattr(getattr(network, "backbone", None), "width", None),
         "start_from": None
         if job.start_from is None
         else run_folder.read_run(job.start_from)["digest"],

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from lpw_toolkit.errors import LpwError
 from rqen.loss import LOSSES, NO_DISTANCE_LOSS, Gather, LossRecipe
-from rqen.model.method import MethodSpec
+from rqen.model.method import Method, MethodSpec
 from rqen.model.network import Output
 from rqen.recipe import Recipe
 
@@ -23,7 +23,7 @@ def compute_loss(
     return sum(others, start=first), {name: term.value.detach() for name, term in terms.items()}
 
 
-def refuse_batch(recipe: Recipe, spec: MethodSpec, n_persons: int, n_processes: int) -> None:
+def refuse_batch(recipe: Recipe, spec: Method, n_persons: int, n_processes: int) -> None:
     """Refuses, before anything is read, batches from which the method cannot learn.
 
     Args:
@@ -37,8 +37,15 @@ def refuse_batch(recipe: Recipe, spec: MethodSpec, n_persons: int, n_processes: 
         "sets": min(data.n_persons, n_persons) * data.n_sets // n_processes,
         "triplets": 3 * data.n_triplets,
         "frames": data.n_frames,
+        "pairs": 2 * data.n_pairs,
     }[data.batch]
-    if n_sets < 2 and spec.heads != "frame":
+    if isinstance(spec, MethodSpec) and (spec.heads == "none" and loss.triplet == NO_DISTANCE_LOSS):
+        do = "set loss.triplet, such as batch_hard_euclidean"
+        raise LpwError("loss.triplet", "none", "a distance loss, without classifiers", do)
+    normalises = isinstance(spec, MethodSpec) and (
+        spec.heads in ("neck", "necks") or len(spec.projection) > 1
+    )
+    if n_sets < 2 and normalises:
         names = "data.n_frames" if data.batch == "frames" else "data.n_persons, data.n_sets"
         got = f"{n_sets} in the batch of a process"
         raise LpwError(names, got, "2 or more, for batch normalisation", "raise one of them")

@@ -6,25 +6,21 @@ from typing import Any
 import torch
 
 from lpw_toolkit.errors import LpwError
-from rqen.model.network import SetNetwork
 from rqen.recipe import OptimRecipe
 
 _WARM_START = 0.01
 _COOL_END = 1e-6  # of the learning rate at the end of the cosine
 
 
-def make_optimiser(network: SetNetwork, recipe: OptimRecipe) -> torch.optim.Optimizer:
+def make_optimiser(network: Any, recipe: OptimRecipe) -> torch.optim.Optimizer:
     """SGD or Adam over backbone, heads, and biases of the heads (their own rate and no decay, as in
     Caffe).
 
     The predictor is one of the heads, or, where it has a rate of its own, a group without decay.
     """
-    backbone = [p for p in network.backbone.parameters() if p.requires_grad]
-    apart = (
-        list(network.predictor.parameters())
-        if network.predictor and recipe.predictor_lr != 1
-        else []
-    )
+    inner, predictor = getattr(network, "backbone", None), getattr(network, "predictor", None)
+    backbone = [p for p in inner.parameters() if p.requires_grad] if inner is not None else []
+    apart = list(predictor.parameters()) if predictor and recipe.predictor_lr != 1 else []
     known = {id(p) for p in (*backbone, *apart)}
     heads = [
         (name, p)
@@ -52,6 +48,10 @@ def rate_at(iteration: int, n_iterations: int, recipe: OptimRecipe) -> float:
         return _WARM_START + (1 - _WARM_START) * iteration / recipe.warmup
     if recipe.schedule == "step":
         return recipe.gamma ** sum(iteration >= step for step in recipe.steps)
+    if recipe.schedule == "exponential":
+        first = recipe.steps[0] if recipe.steps else 0
+        done = max(0, iteration - first) / max(n_iterations - first, 1)
+        return float(recipe.gamma**done)
     if recipe.schedule == "cosine":
         done = (iteration - recipe.warmup) / max(n_iterations - recipe.warmup, 1)
         return _COOL_END + (1 - _COOL_END) * (1 + math.cos(math.pi * done)) / 2
@@ -64,10 +64,11 @@ def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["base_lr"] * factor
 
 
-def freeze_statistics(network: SetNetwork) -> None:
+def freeze_statistics(network: Any) -> None:
     """Batch normalisation of the backbone keeps its stored statistics; called after every
     `train()`."""
-    for module in network.backbone.modules():
+    backbone = getattr(network, "backbone", None)
+    for module in () if backbone is None else backbone.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
 

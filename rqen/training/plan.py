@@ -8,6 +8,7 @@ from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.opening import is_file, is_folder
+from rqen.model.method import open_method
 from rqen.recipe import Recipe, read_recipe
 from rqen.run.latest import LATEST
 from rqen.run.run_folder import RUN
@@ -20,7 +21,7 @@ class TrainPlan:
 
     Attributes:
         method: a name of `rqen.model.methods`.
-        recipe: a recipe by name, or a .toml file.
+        recipe: a recipe by name, or a .toml file; None is the method's own.
         changes: of the recipe: `section.key=value`.
         backbone, weights: of the network; None is the recipe's.
         split: number of a split, `all`, or `none`: every named tracklet.
@@ -31,7 +32,7 @@ class TrainPlan:
     """
 
     method: str
-    recipe: str = "modern"
+    recipe: str | None = None
     changes: tuple[str, ...] = ()
     backbone: str | None = None
     weights: str | None = None
@@ -48,7 +49,8 @@ class TrainPlan:
         """The recipe with all changes. Errors: LpwError."""
         network = {"backbone": self.backbone, "weights": self.weights}
         changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
-        recipe = read_recipe(self.recipe, (*changes, *self.changes)).adapt(self.method)
+        name = self.recipe or open_method(self.method).recipe
+        recipe = read_recipe(name, (*changes, *self.changes)).adapt(self.method)
         recipe.specify(self.method)
         return recipe
 

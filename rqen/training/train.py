@@ -11,7 +11,7 @@ persons held out of training (validation.py).
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +19,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
+from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.estimate import Announce, Estimate
 from lpw_toolkit.files.writing import make_folder
 from lpw_toolkit.progress import show_progress
-from rqen.data.augment import Augmentation
-from rqen.data.batches import Batch, Batches, Shard, open_loader
-from rqen.data.samplers import make_pool
+from rqen.data.batches import Batch, Shard, open_loader
+from rqen.inference.describe import EmbedRequest
 from rqen.inference.embed import SetEmbedOptions
-from rqen.model.network import SetNetwork
-from rqen.model.pixels import fill_colour, normalise
-from rqen.recipe import TrainRecipe
+from rqen.model.method import FittedMethod, MethodSpec
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
 from rqen.run.speed_trial import Mode, choose_mode, list_modes, wait_for
 from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
+from rqen.training.fit import fit, forecast_fit
 from rqen.training.forecast import estimate_training
-from rqen.training.job import (
-    TrainJob,
-    build_network,
-    choose_rows,
-    describe_job,
-    list_seen,
-    open_folder,
-)
+from rqen.training.job import TrainJob, list_seen, open_folder
 from rqen.training.loss_curve import draw_log
-from rqen.training.objective import compute_loss, refuse_batch
+from rqen.training.objective import compute_loss
 from rqen.training.optimiser import (
     freeze_statistics,
     make_optimiser,
@@ -55,9 +46,10 @@ from rqen.training.optimiser import (
     set_rate,
 )
 from rqen.training.signals import hold_signals
+from rqen.training.start import Start, prepare
 from rqen.training.tensorboard_log import publish_events, require_tensorboard
 from rqen.training.throughput import Throughput
-from rqen.training.validation import Best, name_persons, split_pool, validate
+from rqen.training.validation import Best, calibrate, validate
 
 _LOG_EVERY = 20
 
@@ -77,12 +69,14 @@ def train(job: TrainJob, team: ProcessGroup, announce: Announce | None = None) -
         require_tensorboard()
     if team.device.type == "cpu":
         keep_freed_memory()
-    start = _prepare(job, team)
+    if isinstance(recipe.specify(job.method), FittedMethod):
+        return fit(job, team, announce)
+    start = prepare(job, team)
     index, network, held_out = start.index, start.network, start.held_out
     said = _agree_on_run(job, team, start, announce)
     mode, digest = Mode(**said["mode"]), str(said["digest"])
     mode = replace(
-        mode, cuda_graph=mode.cuda_graph and _can_record(recipe.train, team)
+        mode, cuda_graph=mode.cuda_graph and _can_record(job, team)
     )  # it may resume on another machine
     network = mode.prepare(network)
     optimiser = make_optimiser(network, recipe.optim)
@@ -113,44 +107,9 @@ def train(job: TrainJob, team: ProcessGroup, announce: Announce | None = None) -
                 return job.out
     if team.leads and not (job.out / run_folder.MODEL).is_file():
         seen = np.concatenate([start.batches.pool.rows, held_out])
-        runner.finish(n, rows, list_seen(job, index, seen))
+        runner.finish(n, rows, list_seen(job, index, seen), index, held_out)
     team.wait()
     return job.out
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a training begins with, before its first step.
-
-    Attributes:
-        index: the dataset, opened.
-        held_out: rows of the tracklets that validate.
-        network: with the weights that it starts from, on its device.
-        batches: of this process.
-        facts: of the job, as run.json holds them.
-    """
-
-    index: TrackletIndex
-    held_out: NDArray[np.int64]
-    network: SetNetwork
-    batches: Batches
-    facts: dict[str, Any]
-
-
-def _prepare(job: TrainJob, team: ProcessGroup) -> Start:
-    recipe = job.recipe
-    index = open_index(job.data)
-    pool, held_out = split_pool(
-        index, make_pool(index.tracklets, choose_rows(index, job.split)), recipe.train
-    )
-    refuse_batch(recipe, recipe.specify(job.method), pool.n_persons, team.share.n)
-    torch.manual_seed(recipe.train.seed)
-    network = build_network(job, pool.n_persons).to(team.device)
-    facts = describe_job(job, index, pool, network, name_persons(index, held_out))
-    colour = fill_colour(network.backbone.pixels)
-    augmentation = Augmentation(recipe.data.flip, recipe.data.crop, recipe.data.erase, colour)
-    batches = Batches(index, pool, recipe.data, augmentation, recipe.train.seed, team.share)
-    return Start(index, held_out, network, batches, facts)
 
 
 def is_due(iteration: int, every: int, *, end: bool) -> bool:
@@ -173,7 +132,7 @@ class Runner:
         self,
         job: TrainJob,
         team: ProcessGroup,
-        network: SetNetwork,
+        network: Any,
         optimiser: torch.optim.Optimizer,
         mode: Mode,
     ) -> None:
@@ -196,11 +155,15 @@ class Runner:
         """
         recipe = self.job.recipe
         set_rate(self.optimiser, rate_at(iteration, recipe.train.iterations, recipe.optim))
+        if hasattr(self.network, "start_step"):
+            self.network.start_step(iteration, recipe.train.iterations)
         with _tell_shortage(recipe.data.batch):
             loss, parts = self._measure(batch)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             refuse_non_finite(float(loss.detach()), iteration + 1)  # waits for a GPU, so not sooner
+            if recipe.optim.clamp:
+                torch.nn.utils.clip_grad_value_(self.network.parameters(), recipe.optim.clamp)
             self.optimiser.step()
         values = {
             name: round(float(value), 6) for name, value in {"loss": loss.detach(), **parts}.items()
@@ -211,7 +174,7 @@ class Runner:
         self.joined.train()
         if self.job.recipe.optim.freeze_bn:
             freeze_statistics(self.network)
-        images = normalise(batch.images.to(self.team.device), self.network.backbone.pixels)
+        images = self.network.prepare(batch.images.to(self.team.device))
         n_sets, n_frames = images.shape[:2]
         images = self.mode.to_layout(images.flatten(0, 1)).unflatten(0, (n_sets, n_frames))
         if self.mode.cuda_graph and not self._is_recorded:
@@ -229,13 +192,19 @@ class Runner:
         process leads."""
         if not self.team.leads:
             return {}
-        data = self.job.recipe.data
-        options = SetEmbedOptions(
-            data.height, data.width, n_workers=self.job.n_workers, mode=self.mode
-        )
-        figures = validate(self.network, index, held_out, options)
+        figures = validate(self.network, index, held_out, self._test)
         self.best.offer(iteration, figures, self.network)
         return figures
+
+    @property
+    def _test(self) -> EmbedRequest:
+        """How held-out tracklets are embedded."""
+        data, job = self.job.recipe.data, self.job
+        options = SetEmbedOptions(
+            data.height, data.width, n_workers=job.n_workers, mode=self.mode,
+            cut=data.input_size, views=data.views,
+        )  # fmt: skip
+        return EmbedRequest(job.method, job.recipe, options)
 
     def restore(self, digest: str) -> tuple[int, list[dict[str, Any]]]:
         """Steps done and the log of a run to resume; 0 and nothing for a new one."""
@@ -267,7 +236,14 @@ class Runner:
         )
         run_folder.write_state(self.job.out / run_folder.CHECKPOINT, state, digest)
 
-    def finish(self, iteration: int, rows: list[dict[str, Any]], seen: bytes | None) -> None:
+    def finish(
+        self,
+        iteration: int,
+        rows: list[dict[str, Any]],
+        seen: bytes | None,
+        index: TrackletIndex,
+        held_out: NDArray[np.int64],
+    ) -> None:
         """Publishes the log, its curve, which images were seen, which weights are kept, and these:
         the best on those held out, or the last."""
         out, best = self.job.out, self.best
@@ -277,6 +253,10 @@ class Runner:
         model = self.network.state_dict()
         if best.model:
             kept, model = {"chosen_by": "validation mAP", **best.figures}, best.model
+            self.network.load_state_dict(model)
+        calibrated = calibrate(self.network, index, held_out, self._test)
+        if calibrated is not None:
+            kept, model = {**kept, "calibrated": calibrated}, self.network.state_dict()
         state = run_folder.TrainState(kept["iteration"], model, {})
         run_folder.complete_run(out, state, kept, seen)
 
@@ -298,33 +278,37 @@ def _agree_on_run(
     return run_folder.read_run(job.out)
 
 
-def forecast(job: TrainJob, team: ProcessGroup, mode: Mode | None = None) -> tuple[Estimate, Mode]:
+def forecast(
+    job: TrainJob, team: ProcessGroup, mode: Mode | None = None
+) -> tuple[Estimate, Mode | None]:
     """What a training will cost, and the mode that it was tried in; nothing is written.
 
     Args:
-        mode: None is chosen by a trial, as the training does.
+        mode: None is chosen by a trial, as the training does, where there is a network.
 
     Errors: LpwError for a job that cannot be done.
     """
-    start = _prepare(job, team)
+    if isinstance(job.recipe.specify(job.method), FittedMethod):
+        return forecast_fit(job), mode
+    start = prepare(job, team)
     mode = mode or _choose(job, team, start)
     return _estimate(job, team, start, mode), mode
 
 
 def _choose(job: TrainJob, team: ProcessGroup, start: Start) -> Mode:
-    modes = list_modes(job.recipe.train, can_record=_can_record(job.recipe.train, team))
+    modes = list_modes(job.recipe.train, can_record=_can_record(job, team))
     if len(modes) == 1:
         return modes[0]
     batch = start.batches[0]
 
-    def make_step(trial: SetNetwork, mode: Mode) -> Callable[[], None]:
+    def make_step(trial: Any, mode: Mode) -> Callable[[], None]:
         runner = _try_alone(job, team, trial, mode)
         return lambda: runner._measure(batch)[0].backward()
 
     return choose_mode(modes, start.network, make_step)
 
 
-def _try_alone(job: TrainJob, team: ProcessGroup, trial: SetNetwork, mode: Mode) -> Runner:
+def _try_alone(job: TrainJob, team: ProcessGroup, trial: Any, mode: Mode) -> Runner:
     """Runs a copy of the network for a trial, in this process alone."""
     recipe = replace(job.recipe.train, compile=False)  # it takes minutes
     job = replace(job, recipe=replace(job.recipe, train=recipe))
@@ -351,10 +335,12 @@ def _estimate(job: TrainJob, team: ProcessGroup, start: Start, mode: Mode) -> Es
     return estimate_training(job, trial, lambda: start.batches[done], step, done, n_held_out)
 
 
-def _can_record(recipe: TrainRecipe, team: ProcessGroup) -> bool:
-    """Whether steps can be CUDA graphs. Errors: LpwError where the recipe insists on what cannot
-    be."""
+def _can_record(job: TrainJob, team: ProcessGroup) -> bool:
+    """Whether steps can be CUDA graphs; a network of a method's own may do what cannot be recorded.
+    Errors: LpwError where the recipe insists on what cannot be."""
+    recipe = job.recipe.train
     can = team.device.type == "cuda" and team.is_alone and not recipe.compile
+    can = can and isinstance(job.recipe.specify(job.method), MethodSpec)
     if recipe.cuda_graph == "yes" and not can:
         got = (
             "yes, with train.compile"
@@ -374,6 +360,7 @@ def _tell_shortage(batch: str) -> Iterator[None]:
         "sets": "data.n_persons or data.n_frames",
         "triplets": "data.n_frames",
         "frames": "data.n_frames",
+        "pairs": "data.n_pairs",
     }
     try:
         yield

@@ -1,6 +1,7 @@
 """Validation on persons that are held out of training: drawn by seed, ranked every so often."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,13 @@ from torch import Tensor
 from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.dataset.labels import read_timed_labels
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation.distances import Cosine
+from lpw_toolkit.evaluation.learned_distance import open_distance
 from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.relevance import Relevance, judge_labels
 from lpw_toolkit.evaluation.summary import summarise
 from rqen.data.samplers import Pool, hold_out
-from rqen.inference.embed import SetEmbedOptions, embed_tracklets
-from rqen.model.network import SetNetwork
+from rqen.inference.describe import EmbedRequest, describe_tracklets, embed_by_method
+from rqen.model.method import NetworkMethod
 from rqen.recipe import TrainRecipe
 
 Ints = NDArray[np.int64]
@@ -44,7 +45,7 @@ class Best:
         """All but the weights."""
         return {"iteration": self.iteration, "map": self.map, "rank1": self.rank1}
 
-    def offer(self, iteration: int, figures: dict[str, float], network: SetNetwork) -> None:
+    def offer(self, iteration: int, figures: dict[str, float], network: Any) -> None:
         """Takes the weights of `network` where they reach more; of equals the first stay."""
         if (figures["val_map"], figures["val_rank1"]) > (self.map, self.rank1):
             self.iteration, self.map, self.rank1 = (
@@ -93,11 +94,32 @@ def name_persons(index: TrackletIndex, rows: Ints) -> list[str]:
 
 
 def validate(
-    network: SetNetwork, index: TrackletIndex, held: Ints, options: SetEmbedOptions
+    network: Any, index: TrackletIndex, held: Ints, request: EmbedRequest
 ) -> dict[str, float]:
     """`val_rank1` and `val_map` (fractions): each held-out tracklet is a query, those of other
-    cameras are its gallery (`_judge`)."""
-    vectors = embed_tracklets(network, index, held, options).vectors
-    blocks = Cosine().blocks(vectors, vectors)
-    summary = summarise(rank_queries(blocks, _judge(index, held)), max_rank=1)
+    cameras are its gallery (`_judge`), compared as the method compares."""
+    vectors, present, own = embed_by_method(network, index, held, request)
+    places = np.flatnonzero(present)
+    if own is not None and request.spec.metric == "own":
+        blocks: Any = own.blocks(places, places)
+    else:
+        metric = "cosine" if request.spec.metric == "own" else request.spec.metric
+        blocks = open_distance(metric).blocks(vectors[places], vectors[places])
+    summary = summarise(rank_queries(blocks, _judge(index, held[places])), max_rank=1)
     return {"val_rank1": round(float(summary.cmc[0]), 6), "val_map": round(summary.map, 6)}
+
+
+def calibrate(
+    network: Any, index: TrackletIndex, held: Ints, request: EmbedRequest
+) -> dict[str, float] | None:
+    """Lets a method set what its network stores by the persons who were held out of training; its
+    figures, None where nothing was set."""
+    spec = request.spec
+    if not isinstance(spec, NetworkMethod) or spec.calibrate is None or not len(held):
+        return None
+    network.eval()
+    labels = read_timed_labels(index.tracklets, index.dataset.manifest.get("sources", []))
+    labels = labels.take(held)
+    found = describe_tracklets(network, index, held, request).take(held)
+    figures = spec.calibrate(network, found, labels.person, labels.camera)
+    return {name: round(float(value), 6) for name, value in figures.items()}
