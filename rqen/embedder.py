@@ -171,7 +171,7 @@ class TrackletModel:
 
 
 def load(run: str | Path) -> RQEN | TrackletModel:
-    """The model of a finished run of `lpw train`, on the CPU and in evaluation mode: an `RQEN`, or a
+    """The model of a finished run of `lpw train`, in evaluation on the CPU: an `RQEN`, or a
     `TrackletModel` for a method without regions.
 
     Args:

@@ -42,7 +42,7 @@ def choose_frames(
     * `restricted`: one random frame of each of T equal stretches; without `rng` (at test) the first
       of each.
     * `consecutive`: T frames in a row from a random one on; without `rng` from the first. A
-      tracklet that is shorter begins again.
+      tracklet that is shorter gives its frames more than once.
     * `all`: every frame, whatever `n_wanted`.
 
     Args:
@@ -58,7 +58,7 @@ def choose_frames(
     if sampling == "consecutive":
         n_starts = max(1, n_frames - n_wanted + 1)
         first = 0 if rng is None else int(rng.integers(n_starts))
-        return np.arange(first, first + n_wanted) % n_frames
+        return np.sort(np.arange(first, first + n_wanted) % n_frames)
     if sampling == "evenly":
         return ((2 * np.arange(n_wanted) + 1) * n_frames // (2 * n_wanted)).astype(np.int64)
     if sampling == "restricted":

@@ -72,6 +72,10 @@ class TestFrames:
         assert choose_frames(8, 4, "evenly", None).tolist() == [1, 3, 5, 7]
         assert choose_frames(9, 3, "evenly", None).tolist() == [1, 4, 7]
         assert choose_frames(2, 4, "evenly", None).tolist() == [0, 0, 1, 1]
+        assert choose_frames(9, 4, "consecutive", None).tolist() == [0, 1, 2, 3]
+        assert choose_frames(3, 4, "consecutive", rng()).tolist() == [0, 0, 1, 2]
+        starts = {int(choose_frames(9, 4, "consecutive", rng(i))[0]) for i in range(40)}
+        assert starts == {0, 1, 2, 3, 4, 5}
         assert choose_frames(8, 4, "restricted", None).tolist() == [0, 2, 4, 6]
         assert choose_frames(3, 8, "all", None).tolist() == [0, 1, 2]
         assert choose_frames(4, 4, "random", rng()).tolist() == [0, 1, 2, 3]

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from make_dataset import make_dataset
 
 from lpw_toolkit.errors import LpwError
-from rqen.data.samplers import Pool, draw_frames, draw_sets, draw_triplets, hold_out, make_pool
+from rqen.data.samplers import (
+    Pool,
+    draw_frames,
+    draw_pairs,
+    draw_sets,
+    draw_triplets,
+    hold_out,
+    make_pool,
+)
 
 
 def pool_of(cameras: list[list[int]]) -> Pool:
@@ -117,3 +125,38 @@ class TestHoldOut:
     def test_too_few(self):
         with pytest.raises(LpwError, match="either side"):
             hold_out(pool_of([[0], [1], [2]]), 0.5, rng())
+
+
+class TestPairs:
+    POOL = Pool(
+        np.arange(10, 17),
+        np.array([0, 0, 1, 1, 1, 2, 2]),
+        np.array([0, 1, 0, 1, 0, 3, 3]),
+    )
+
+    def test_even_steps_show_each_person_once_by_two_cameras(self):
+        drawn = [draw_pairs(self.POOL, 1, 5, step) for step in range(0, 12, 2)]
+        person, camera = self.POOL.person, self.POOL.camera
+        assert all(person[one] == person[two] for one, two in drawn)
+        for lap in (drawn[:3], drawn[3:]):
+            assert sorted(int(person[one]) for one, _ in lap) == [0, 1, 2]
+        for one, two in drawn:
+            assert one != two
+            assert camera[one] != camera[two] or person[one] == 2
+
+    def test_odd_steps_show_two_persons(self):
+        for step in range(1, 40, 2):
+            one, two = draw_pairs(self.POOL, 1, 5, step)
+            assert self.POOL.person[one] != self.POOL.person[two]
+
+    def test_a_step_is_a_function_of_seed_and_number(self):
+        again = [draw_pairs(self.POOL, 3, 5, step) for step in (4, 7)]
+        for step, drawn in zip((4, 7), again, strict=True):
+            np.testing.assert_array_equal(draw_pairs(self.POOL, 3, 5, step), drawn)
+        assert len(again[0]) == 6
+        assert not np.array_equal(draw_pairs(self.POOL, 3, 6, 7), again[1])
+
+    def test_a_person_with_one_tracklet_meets_itself(self):
+        pool = Pool(np.arange(2), np.array([0, 1]), np.array([0, 0]))
+        one, two = draw_pairs(pool, 1, 0, 0)
+        assert one == two

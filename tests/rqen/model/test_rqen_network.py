@@ -18,7 +18,7 @@ from rqen.losses.released import pull_loss, triplet_loss
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import BackboneOptions, list_backbones, open_backbone
 from rqen.model.backbones.bn_inception import BNInception, fold_biases
-from rqen.model.method import METHODS, open_method
+from rqen.model.method import list_family, open_method
 from rqen.model.network import AuxiliaryHead, SetNetwork
 from rqen.model.pretrained import load_state, read_state
 from rqen.model.quality_predictor import QualityPredictor
@@ -331,7 +331,7 @@ class TestLosses:
 
 class TestSetNetwork:
     @pytest.mark.parametrize("heads", ["frame", "neck", "necks"])
-    @pytest.mark.parametrize("name", METHODS.names())
+    @pytest.mark.parametrize("name", list_family())
     def test_every_method_trains_and_embeds(self, name, heads):
         torch.manual_seed(0)
         backbone = open_backbone("efficientnet_lite0", RANDOM)
