@@ -15,6 +15,8 @@ from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.errors import LpwError
 from rqen.data.samplers import make_pool
+from rqen.inference.describe import EmbedRequest
+from rqen.inference.embed import SetEmbedOptions
 from rqen.recipe import TrainRecipe, read_recipe
 from rqen.run import run_folder
 from rqen.run.trained_network import open_network
@@ -98,12 +100,13 @@ def test_figures_are_those_of_a_ranking_across_cameras(dataset: Dataset) -> None
     names = ("scen2/view1/000001", "scen2/view1/000002", "scen2/view2/000001", "scen2/view2/000002")
     held = np.array([index.tracklets["tracklet_id"].to_pylist().index(name) for name in names])
 
-    class Found:
-        vectors = np.array([[1, 0], [0, 1], [0.9, 0.1], [1, 0]], dtype=np.float32)
-
+    vectors = np.array([[1, 0], [0, 1], [0.9, 0.1], [1, 0]], dtype=np.float32)
+    request = EmbedRequest("rqen", read_recipe("modern"), SetEmbedOptions(64, 32))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rqen.training.validation.embed_tracklets", lambda *_: Found)
-        found = validate(None, index, held, None)
+        patch.setattr(
+            "rqen.training.validation.embed_by_method", lambda *_: (vectors, np.ones(4, bool), None)
+        )
+        found = validate(None, index, held, request)
     # right answers stand at 2 (after 4), at 3 (after 3 and 1, as far as it), at 1 (before 4, as
     # far), and at 3
     assert found == {
