@@ -2,6 +2,7 @@
 are tested as RQEN is."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from lpw_cli.main import main
 from make_reid import make_reid
 from plugin_tools import add_plugin
 from safetensors.numpy import load_file
+from source_lines import ROOT
 from tiny_methods import FITTED, NETWORK, PAIRS
 from tiny_runs import ALONE, OPTIONS, SMALL
 
@@ -290,6 +292,19 @@ def test_commands_take_a_method_of_another_kind(dataset, tmp_path, monkeypatch):
     rows = {row["row"]: row["ours"] for row in json.loads(text)["rows"]}
     assert all(rows[name]["n"] == 1 for name in ("colours", "colours_rerank", "colours_euclidean"))
     assert len(list((tmp_path / "o" / "runs").iterdir())) == 1
+
+
+def test_the_fitted_method_of_the_docs_trains(dataset, tmp_path, monkeypatch):
+    (text,) = re.findall(
+        r"`methods/colours\.py`:\n\n```python\n(.*?)```",
+        (ROOT / "docs" / "extending.md").read_text("utf-8"),
+        re.DOTALL,
+    )
+    add("colours", text, tmp_path, monkeypatch)
+    found = embed_run(
+        train(make_job(dataset, tmp_path / "run", "colours"), ALONE), dataset.root, OPTIONS
+    )
+    assert found.own.title == "sets of colours"
 
 
 def test_a_pipeline_is_a_string():
