@@ -13,6 +13,7 @@ from rqen.reproduce.plan import WorkItem
 from rqen.run.run_folder import compare_settings
 
 Record = dict[str, Any]
+_QUERIES = ("tracklet", "person", "rank", "ap")  # results of older versions have none
 
 
 def record_file(out: Path, item: WorkItem) -> Path:
@@ -44,6 +45,8 @@ def read_record(out: Path, item: WorkItem) -> Record | None:
             isinstance(metrics[m], float) for m in ("cmc@1", "map")
         ):
             raise TypeError("no figures")
+        if len({len(record["queries"][key]) for key in _QUERIES if "queries" in record}) > 1:
+            raise TypeError("lists of queries of different lengths")
     except OSError as error:
         raise MismatchError(file, describe_os_error(error), "a readable file", do) from error
     except (ValueError, TypeError, KeyError) as error:

@@ -15,8 +15,8 @@ def check_relation(relation: Relation, rank1: Mapping[str, float]) -> dict[str, 
         rank1: percent, by row of ours; rows that were not run are not there.
 
     Returns: `text`, `paper_points`, `ours` (percent by row), `missing` rows, `points` (a difference
-    of ours), `holds` (of a best or an order); None where something was not run, or nothing is to be
-    said.
+    of ours), `holds` (a best or an order as stated, a difference of the stated sign); None where
+    something was not run, or nothing is to be said.
     """
     ours = {row: rank1[row] for row in relation.rows if row in rank1}
     missing = [row for row in relation.rows if row not in rank1]
@@ -28,7 +28,9 @@ def check_relation(relation: Relation, rank1: Mapping[str, float]) -> dict[str, 
         return said
     values = [ours[row] for row in relation.rows]
     if relation.kind == "difference":
-        return {**said, "points": values[0] - values[1]}
+        points, stated = values[0] - values[1], relation.points
+        holds = None if stated is None else points * stated > 0
+        return {**said, "points": points, "holds": holds}
     if relation.kind == "best":
         return {**said, "holds": values[0] > max(values[1:])}
     return {**said, "holds": all(a < b for a, b in pairwise(values))}
@@ -41,6 +43,6 @@ def describe_relation(said: dict[str, Any]) -> str:
     text = f"the paper's text: {said['text']}{doubt}; ours: "
     if said["missing"]:
         return f"{text}- (not run: {', '.join(said['missing'])})"
-    if said["points"] is not None:
-        return f"{text}{said['points']:+.1f} ({shown})"
-    return f"{text}{'so too' if said['holds'] else 'not so'} ({shown})"
+    verdict = {True: "so too", False: "not so", None: ""}[said["holds"]]
+    points = "" if said["points"] is None else f"{said['points']:+.1f}"
+    return f"{text}{', '.join(filter(None, (verdict, points)))} ({shown})"

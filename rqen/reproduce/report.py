@@ -15,6 +15,8 @@ from rqen.reproduce.plan import ReproducePlan, make_plan, name_recipe
 from rqen.reproduce.record import Record, read_records
 from rqen.reproduce.relations import check_relation, describe_relation
 from rqen.reproduce.rows import EXTRAS, list_added, list_table_rows
+from rqen.reproduce.spread import compare_leads, measure_spread
+from rqen.reproduce.spread_table import describe_spread, make_spread_grid
 
 #: Ours, as tables call them.
 _TITLES = {"cmc@1": "R-1", "cmc@5": "R-5", "cmc@10": "R-10", "cmc@20": "R-20", "map": "mAP"}
@@ -74,6 +76,8 @@ def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
     lines = _list_lines(plan, paper, columns, figures, doubts)
     rank1 = {name: 100 * found.mean["cmc@1"] for name, found in figures.items() if found.n}
     relations = [check_relation(relation, rank1) for relation in paper.relations]
+    spread = measure_spread(plan, records)
+    compared = compare_leads(paper, columns, rank1, spread)
     used = [records[item.name] for item in plan.items if item.name in records]
     notes = [
         *(
@@ -84,8 +88,13 @@ def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
         *paper.notes,
         *dict.fromkeys(note for record in used for note in record["notes"]),
     ]
-    grids = [_make_grid(lines, columns), *_make_split_grid(plan, lines)]
+    grids = [
+        _make_grid(lines, columns),
+        *make_spread_grid({line.row: line.label for line in lines if line.row}, spread, compared),
+        *_make_split_grid(plan, lines),
+    ]
     facts = _describe_lines(plan, lines, columns, relations)
+    facts |= {"spread": describe_spread(spread), "compared_points": compared}
     return Report(paper.title, _write_head(plan, paper, used), grids, notes, facts)
 
 

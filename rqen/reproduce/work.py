@@ -29,6 +29,7 @@ from rqen.inference.run_vectors import (
 )
 from rqen.reproduce.plan import PlannedTraining, ReproducePlan, WorkItem
 from rqen.reproduce.record import Record, read_records, write_record
+from rqen.reproduce.spread import describe_queries
 from rqen.run import run_folder
 from rqen.training.distributed import ProcessGroup
 from rqen.training.job import TrainJob
@@ -224,6 +225,7 @@ def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "cmc": [round(float(value), 6) for value in evaluation.curve],
         **{name: first[name] for name in (*kept, *counts)},
         "notes": evaluation.notes,
+        "queries": describe_queries(evaluation),
     }
 
 

@@ -21,6 +21,8 @@ from rqen.inference.run_vectors import ScoringOptions
 from rqen.reproduce.aggregate_results import summarise_rows
 from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, WorkItem, make_plan
 from rqen.reproduce.record import Record, read_records, record_file, write_record
+from rqen.reproduce.spread import measure_spread
+from rqen.reproduce.spread_table import describe_spread
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run.run_folder import compare_settings
 from rqen.training.distributed import open_process_group
@@ -120,6 +122,7 @@ def publish(plan: ReproducePlan, name: str) -> list[dict[str, Any]]:
             }
             for row in plan.rows
         ],
+        "spread": describe_spread(measure_spread(plan, records)),
         "rows": [records[item.name] for item in plan.items if item.name in records],
     }  # fmt: skip
     write_result(name, facts)

@@ -122,6 +122,11 @@ class TestQueue:
             "frames_used",
             "n_skipped",
         } <= record.keys()
+        queries = record["queries"]
+        assert len(queries["person"]) == record["n_query"] - record["n_skipped"]
+        hits = [rank == 1 for rank in queries["rank"]]
+        assert sum(hits) / len(hits) == pytest.approx(record["metrics"]["cmc@1"])
+        assert sum(queries["ap"]) / len(hits) == pytest.approx(record["metrics"]["map"], abs=1e-5)
         for file in (done.request.out / "rows").iterdir():
             assert str(done.request.data.parent) not in file.read_text()
 
@@ -253,8 +258,12 @@ class TestQueue:
             run_plan(plan, ALONE, OPTIONS, lambda *_: None)
 
     @pytest.mark.parametrize(
-        "text", ["", "{", "[]", '{"config": {}, "metrics": {}}', '{"config": 1}']
-    )
+        "text",
+        [
+            "", "{", "[]", '{"config": {}, "metrics": {}}', '{"config": 1}',
+            '{"config": {}, "metrics": {"cmc@1": 1.0, "map": 1.0}, "queries": {"person": [1]}}',
+        ],
+    )  # fmt: skip
     def test_a_damaged_result(self, done, tmp_path, text):
         plan = replace(done, request=replace(done.request, out=tmp_path))
         (tmp_path / "rows").mkdir()
@@ -376,6 +385,10 @@ class TestReport:
         text = call(*words("table2", data, done.request.out), "--only-report").stdout
         line = next(line for line in text.splitlines() if line.startswith("(c) +RM"))
         assert line.split()[2:8] == ["-"] * 6
+        assert "of one seed, the noise of training is not in the interval" in text
+        leads = found["rl"]["ours"]["mean"]["cmc@1"] - found["rqen"]["ours"]["mean"]["cmc@1"]
+        (below,) = (line for line in text.splitlines() if re.match(r"\(d\) \+RL .* paper", line))
+        assert f"{-100 * leads:+.1f} (" in below
 
     def test_a_mean_is_of_what_was_run_and_says_of_how_many(self, done, data):
         text = call(
