@@ -23,15 +23,15 @@ from lpw_toolkit.evaluation.protocol import list_protocols
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
 from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.results import MARKER, format_results, write_page, write_results
+from lpw_toolkit.evaluation.shrinkage import SHRINKAGES, Shrinkage
 from lpw_toolkit.files.opening import follow_links
 
 #: Stands for the newest run.
 NEWEST = Path("runs") / "latest"
 
 _TESTS = "no --table"  # what belongs to a test, not to a table of results
-_LEARNS = " or ".join(
-    [*(f"--metric {name}" for name in list_metrics() if is_learned(name)), "--pca"]
-)
+_LEARNED = " or ".join(f"--metric {name}" for name in list_metrics() if is_learned(name))
+_LEARNS = " or ".join([_LEARNED, "--pca", "--tune"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,8 @@ class EvalOptions:
     pca: int | None
     solver: Literal["eigh", "svd"]
     dims: int | None
+    shrinkage: Shrinkage
+    tune: bool
     seed: int
     train_data: Path | None
     train_embeddings: Path | None
@@ -80,7 +82,7 @@ class EvalOptions:
     @property
     def learns(self) -> bool:
         """Whether distances are learned from training vectors."""
-        return is_learned(self.metric) or self.pca is not None
+        return is_learned(self.metric) or self.pca is not None or self.tune
 
 
 def _arrange(values: dict[str, Any]) -> None:
@@ -166,6 +168,12 @@ def _arrange(values: dict[str, Any]) -> None:
         needs="--metric xqda", heading="Distance", help="Solver of XQDA.")  # fmt: skip
 @option("--dims", type=click.IntRange(1), needs="--metric xqda", heading="Distance",
         help="Dimensions of XQDA's subspace.  [default: chosen by XQDA]")  # fmt: skip
+@option("--shrinkage", type=click.Choice(SHRINKAGES), default="none", show_default=True,
+        needs=_LEARNED, heading="Distance",
+        help="Shrinks the covariance within persons.")  # fmt: skip
+@option("--tune", is_flag=True, needs=_TESTS, heading="Distance",
+        help="Choose PCA, dimensions and shrinkage, where they are not given, on validation "
+             "persons of the training part.")  # fmt: skip
 @option("--seed", type=click.IntRange(0), default=0, show_default=True, needs=_LEARNS,
         heading="Distance", help="Random seed for metric learning.")  # fmt: skip
 @option("--train-data", type=FOLDER, needs=(_LEARNS, "--train-embeddings"), heading="Distance",
@@ -326,10 +334,11 @@ def _take_settings(options: EvalOptions) -> DistanceSettings:
     return DistanceSettings(
         options.metric,
         options.pca,
-        LearningConfig(solver=options.solver, n_dims=options.dims),
+        LearningConfig(solver=options.solver, n_dims=options.dims, shrinkage=options.shrinkage),
         rerank if options.rerank else None,
         options.deduplicate_queries,
         options.seed,
+        options.tune,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
@@ -40,6 +41,8 @@ class DistanceSettings:
         deduplicate_queries: in re-ranking, counts a query that is in the gallery too only once
             among the neighbours; published scripts count it twice.
         seed: of what learning draws at random.
+        tune: whether what is not given here (PCA, and what the metric's file names) is chosen on
+            validation persons of the training part (`metric_selection`).
     """
 
     metric: str = "cosine"
@@ -48,11 +51,12 @@ class DistanceSettings:
     rerank: RerankConfig | None = None
     deduplicate_queries: bool = False
     seed: int = 0
+    tune: bool = False
 
     @property
     def learns(self) -> bool:
         """Whether training tracklets are needed."""
-        return is_learned(self.metric) or self.pca is not None
+        return is_learned(self.metric) or self.pca is not None or self.tune
 
 
 #: Value of `DistanceSettings.metric` for the model's own way to compare.
@@ -111,21 +115,32 @@ def _name(dataset: Dataset, rows: Ints) -> str:
     return join_names(dataset.tracklets["tracklet_id"].take(pa.array(rows)).to_pylist(), 3)
 
 
-def choose_distance(
+@dataclass(frozen=True)
+class TrainingPart:
+    """What the distance of one trial is learned on.
+
+    Attributes:
+        vectors: of the training tracklets.
+        seen: (n,) whether the model was trained on the person of each; None where that is unknown.
+    """
+
+    vectors: TrainingVectors
+    seen: NDArray[np.bool_] | None
+
+
+def take_training(
     dataset: Dataset,
     embeddings: Embeddings,
     labels: Labels,
     trial: QueryGallerySplit,
     settings: DistanceSettings,
     source: MetricTrainingData | None,
-) -> Distance:
-    """The distance of one trial, learned on its training part, or on `source`, where it learns.
+) -> TrainingPart:
+    """The training part of a trial, or all of `source`.
 
     Errors: LpwError where there is nothing to learn from, or the source is the test or has other
     vectors.
     """
-    if not settings.learns:
-        return open_distance(settings.metric)
     rows = trial.train
     if source is not None:
         _check_source(dataset, embeddings, source)
@@ -137,11 +152,23 @@ def choose_distance(
         rows = np.flatnonzero((labels.kind == PERSON) & (labels.person >= 0))
     if not len(rows):
         option = f"--metric {settings.metric}" if is_learned(settings.metric) else "--pca"
+        option = "--tune" if settings.tune else option
         do = "give --train-data and --train-embeddings, or use --metric cosine"
         raise LpwError(f"option {option}", "no training tracklets", "tracklets to learn from", do)
     check_vectors(dataset, embeddings, rows, settings.metric)
-    training = TrainingVectors(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
-    rng = np.random.default_rng([settings.seed, trial.split])
+    persons, seen = embeddings.facts.seen_persons, None
+    if persons is not None:
+        names = dataset.tracklets["person_id"].take(pa.array(rows))
+        seen = pc.is_in(names, pa.array(persons, pa.string())).to_numpy()
+    vectors = TrainingVectors(embeddings.vectors[rows], labels.person[rows], labels.camera[rows])
+    return TrainingPart(vectors, seen)
+
+
+def learn_distance(
+    training: TrainingVectors, settings: DistanceSettings, rng: np.random.Generator
+) -> Distance:
+    """The distance that `settings` describe, learned on `training`. Errors: LpwError where training
+    is too small."""
     if settings.pca is None:
         return open_distance(settings.metric, training, rng=rng, config=settings.learning)
     if is_learned(settings.metric) and open_learner(settings.metric).OWN_PCA:
@@ -248,6 +275,7 @@ def describe_distance(
     source: MetricTrainingData | None,
     *,
     queries_in_gallery: bool,
+    chosen: str | None = None,
 ) -> str:
     """The distance in words, the same for all splits: what it is, where and how it was learned, and
     re-ranking.
@@ -255,8 +283,11 @@ def describe_distance(
     Args:
         title: how the distance calls itself.
         queries_in_gallery: whether a split has queries in its gallery too.
+        chosen: how the settings were chosen; None where they were given.
     """
-    if is_learned(settings.metric):
+    if chosen is not None:
+        text = chosen
+    elif is_learned(settings.metric):
         text = open_learner(settings.metric).describe(settings.learning, settings.pca)
     else:
         text = title.split(",")[0] + (f", PCA to {settings.pca}" if settings.pca else "")

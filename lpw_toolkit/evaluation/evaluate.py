@@ -1,7 +1,7 @@
 """Embeddings of a dataset under a protocol: every stage in order, from vectors to tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +18,12 @@ from lpw_toolkit.evaluation.distance_choice import (
     DistanceSettings,
     MetricTrainingData,
     check_vectors,
-    choose_distance,
     compare,
     compare_tracklets,
     describe_distance,
     resolve_metric,
 )
+from lpw_toolkit.evaluation.metric_selection import Selection, choose_distance, describe_choice
 from lpw_toolkit.evaluation.protocol import (
     ProtocolSpec,
     QueryGallerySplit,
@@ -71,6 +71,8 @@ class Evaluation:
         notes: what a reader of the figures should know.
         n_seen: by split, how many queries show persons whom the model was trained on; empty where
             that is unknown.
+        selections: by split, how the settings of the distance were chosen; empty where they were
+            given.
     """
 
     dataset: Dataset
@@ -81,6 +83,7 @@ class Evaluation:
     tables: ResultTables
     notes: list[str]
     n_seen: dict[int, int]
+    selections: dict[int, Selection] = field(default_factory=dict)
 
     @property
     def metrics(self) -> pa.Table:
@@ -142,30 +145,37 @@ def evaluate(
         refuse_seen(dataset, trials, seen)
     _check_trials(dataset, embeddings, protocol, spec, trials, settings.metric)
     results = []
+    selections: dict[int, Selection] = {}
     with show_progress("ranking", len(trials), "splits") as progress:
         for trial in trials:
             if embeddings.own is not None and settings.metric == OWN:
                 title = embeddings.own.title
                 blocks = compare_tracklets(embeddings.own, trial, settings)
             else:
-                distance = choose_distance(dataset, embeddings, labels, trial, settings, source)
+                distance, found = choose_distance(
+                    dataset, embeddings, labels, trial, settings, source
+                )
+                selections |= {} if found is None else {trial.split: found}
                 title, blocks = distance.title, compare(vectors, trial, distance, settings)
             relevance = rule.judge(labels.take(trial.query), labels.take(trial.gallery))
             ranking = rank_queries(blocks, relevance)
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
             results.append(SplitResult(trial, relevance, blocks, title, ranking, summary))
             progress.advance()
-    facts = _state_facts(dataset, embeddings, protocol, settings, source, results)
+    facts = _state_facts(dataset, embeddings, protocol, settings, source, results, selections)
     tables = tabulate(dataset, labels, spec, facts, _parts(results), seen)
     notes = [
         *embeddings.notes,
         *left_out,
         *_describe_seen(trials, seen),
         *dataset.unverified,
+        *(found.describe(split) for split, found in selections.items()),
         *_describe_unmatched(results, tables.queries),
         *_describe_data(dataset, labels, trials, settings, facts["split_source"]),
     ]
-    return Evaluation(dataset, facts["protocol"], spec, facts, results, tables, notes, seen)
+    return Evaluation(
+        dataset, facts["protocol"], spec, facts, results, tables, notes, seen, selections
+    )
 
 
 def restate(evaluation: Evaluation, ap_form: APForm) -> Evaluation:
@@ -192,6 +202,7 @@ def _state_facts(
     settings: DistanceSettings,
     source: MetricTrainingData | None,
     results: Sequence[SplitResult],
+    selections: Mapping[int, Selection],
 ) -> dict[str, str]:
     """The text columns of schema.METRICS but gallery, junk_rule and ap_form."""
     sha256 = embeddings.facts.checkpoint_sha256
@@ -202,7 +213,11 @@ def _state_facts(
         "model": embeddings.facts.model + (f" ({sha256[:8]})" if sha256 else ""),
         "dataset_digest": dataset.digest,
         "distance": describe_distance(
-            settings, results[0].distance, source, queries_in_gallery=n_repeated > 0
+            settings,
+            results[0].distance,
+            source,
+            queries_in_gallery=n_repeated > 0,
+            chosen=describe_choice(list(selections.values())) if selections else None,
         ),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),

@@ -17,6 +17,7 @@ from lpw_toolkit.evaluation.distances import (
     SquaredEuclidean,
     check_features,
 )
+from lpw_toolkit.evaluation.shrinkage import Shrinkage
 from lpw_toolkit.plugins import PluginFolder
 
 LEARNERS = PluginFolder("lpw_toolkit.evaluation.metric_learning", "option --metric")
@@ -35,6 +36,8 @@ class LearningConfig:
         solver: of XQDA.
         n_dims: dimensions of XQDA's subspace; None chooses.
         ridge: added to XQDA's covariance within persons.
+        shrinkage: of the covariance within persons; `ledoit_wolf` shrinks it as much as the
+            training vectors ask for.
         pca_dims: principal components before KISSME, at most; fewer where training is small (the
             title says how many).
         clip: whether KISSME's form is made positive.
@@ -43,6 +46,7 @@ class LearningConfig:
     solver: Literal["eigh", "svd"] = "eigh"
     n_dims: int | None = None
     ridge: float = 0.001
+    shrinkage: Shrinkage = "none"
     pca_dims: int = 200
     clip: bool = True
 
@@ -53,6 +57,8 @@ class MetricLearner(Protocol):
     Attributes:
         OWN_PCA: whether the metric projects on `LearningConfig.pca_dims` principal components
             itself; vectors are projected before learning otherwise, where the user asks for it.
+        CHOICES: fields of `LearningConfig` and their values, plainest first, among which
+            `metric_selection` may choose; a metric without it leaves only the PCA to choose.
     """
 
     OWN_PCA: bool

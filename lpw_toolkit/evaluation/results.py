@@ -15,6 +15,7 @@ from lpw_toolkit.evaluation.metrics_table import LOCKED, SUFFIXES, format_table,
 from lpw_toolkit.evaluation.provenance import describe_junk
 from lpw_toolkit.evaluation.ranking import top_columns
 from lpw_toolkit.files.writing import write_file
+from lpw_toolkit.names import json_text
 
 if TYPE_CHECKING:  # the page draws crops with OpenCV, which a table needs not wait for
     from lpw_toolkit.evaluation.ranked_page import Answer
@@ -44,14 +45,21 @@ def write_results(
         notes: what the tables say beside the figures.
         mix: as in `format_table`.
 
-    queries.parquet is of the first evaluation. Errors: LpwError for a place that is not free, and
-    by the lock.
+    queries.parquet is of the first evaluation; so is selection.json, which is there where settings
+    of the distance were chosen: all that was tried, with its figures.
+
+    Errors: LpwError for a place that is not free, and by the lock.
     """
     metrics = pa.concat_tables(one.metrics for one in evaluations)
     tables = {form: format_results(evaluations, notes, form=form, mix=mix) for form in SUFFIXES}
     with publish_folder(out, marker=MARKER) as folder:
         write_file(folder / "metrics.parquet", encode_table(metrics, METRICS))
         write_file(folder / "queries.parquet", encode_table(evaluations[0].queries, QUERIES))
+        if evaluations[0].selections:
+            chosen = {
+                str(split): found.record() for split, found in evaluations[0].selections.items()
+            }
+            write_file(folder / "selection.json", f"{json_text(chosen, indent=2)}\n".encode())
         for form, suffix in SUFFIXES.items():
             write_file(folder / f"table.{suffix}", f"{tables[form]}\n".encode())
         mark_folder(folder, MARKER)

@@ -16,8 +16,10 @@ from lpw_toolkit.evaluation.camera_pairs import (
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
 from lpw_toolkit.evaluation.learned_distance import LearningConfig
 from lpw_toolkit.evaluation.pca import Pca, fit_pca
+from lpw_toolkit.evaluation.shrinkage import SHRINKAGES, Shrinkage, shrink_covariances
 
 OWN_PCA = True
+CHOICES = {"shrinkage": SHRINKAGES}
 #: Beyond this ratio of the largest to the smallest variance an inverse is noise.
 LARGEST_CONDITION = 1e12
 
@@ -29,12 +31,14 @@ def learn(
     views = take_views(training, rng)
     pca = fit_pca(training.features[training.person >= 0], min(config.pca_dims, bound_dims(views)))
     views = replace(views, first=pca.project(views.first), second=pca.project(views.second))
-    return kissme_distance(pca, fit_kissme(views, clip=config.clip))
+    return kissme_distance(pca, fit_kissme(views, clip=config.clip, shrinkage=config.shrinkage))
 
 
 def describe(config: LearningConfig, pca: int | None) -> str:
     """The metric and its settings in a table."""
-    return f"KISSME (PCA to {pca or config.pca_dims}, {'PSD' if config.clip else 'not clipped'})"
+    shrunk = "" if config.shrinkage == "none" else f", {config.shrinkage} shrinkage"
+    form = "PSD" if config.clip else "not clipped"
+    return f"KISSME (PCA to {pca or config.pca_dims}, {form}{shrunk})"
 
 
 def bound_dims(views: Views) -> int:
@@ -47,7 +51,7 @@ def bound_dims(views: Views) -> int:
     return int(max(1, (len(views.first) + len(views.second) - len(persons)) // 2))
 
 
-def fit_kissme(views: Views, *, clip: bool = True) -> Floats:
+def fit_kissme(views: Views, *, clip: bool = True, shrinkage: Shrinkage = "none") -> Floats:
     """M (D, D), the inverse covariance of differences within persons less that between persons.
 
     All pairs across the views count. Vectors should be short (after PCA): the covariances must be
@@ -55,11 +59,12 @@ def fit_kissme(views: Views, *, clip: bool = True) -> Floats:
 
     Args:
         clip: sets negative eigenvalues of M to zero, so that distances cannot be negative.
+        shrinkage: of the covariances.
 
     Source: Koestinger et al. 2012.
     Errors: LpwError where a covariance is singular.
     """
-    same, different = pair_covariances(views)
+    same, different = shrink_covariances(*pair_covariances(views), views, shrinkage)
     if not max(np.linalg.cond(same), np.linalg.cond(different)) < LARGEST_CONDITION:
         got = (
             f"a singular covariance of {same.shape[0]} dimensions from {len(views.first)} + "

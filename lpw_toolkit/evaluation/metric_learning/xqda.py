@@ -12,10 +12,12 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.camera_pairs import TrainingVectors, Views, pair_covariances, take_views
 from lpw_toolkit.evaluation.distances import Quadratic, make_quadratic
 from lpw_toolkit.evaluation.learned_distance import LearningConfig
+from lpw_toolkit.evaluation.shrinkage import SHRINKAGES, Shrinkage, shrink_covariances
 
 Floats = NDArray[np.float64]
 Solver = Literal["eigh", "svd"]
 OWN_PCA = False
+CHOICES = {"shrinkage": SHRINKAGES, "n_dims": (None, 32, 64, 128)}
 
 
 def learn(
@@ -23,16 +25,23 @@ def learn(
 ) -> Quadratic:
     """XQDA on the views of the training persons."""
     views = take_views(training, rng)
-    model = fit_xqda(views, solver=config.solver, n_dims=config.n_dims, ridge=config.ridge)
+    model = fit_xqda(
+        views,
+        solver=config.solver,
+        n_dims=config.n_dims,
+        ridge=config.ridge,
+        shrinkage=config.shrinkage,
+    )
     return xqda_distance(model, config.solver)
 
 
 def describe(config: LearningConfig, pca: int | None) -> str:
     """The metric and its settings in a table."""
+    shrunk = "" if config.shrinkage == "none" else f", {config.shrinkage} shrinkage"
     projected = "" if pca is None else f", PCA to {pca}"
     return (
         f"XQDA ({config.solver}, {config.n_dims or 'automatic'} dims, ridge "
-        f"{config.ridge:g}{projected})"
+        f"{config.ridge:g}{shrunk}{projected})"
     )
 
 
@@ -53,7 +62,12 @@ class Xqda:
 
 
 def fit_xqda(
-    views: Views, *, solver: Solver = "eigh", n_dims: int | None = None, ridge: float = 0.001
+    views: Views,
+    *,
+    solver: Solver = "eigh",
+    n_dims: int | None = None,
+    ridge: float = 0.001,
+    shrinkage: Shrinkage = "none",
 ) -> Xqda:
     """Learns XQDA.
 
@@ -64,16 +78,21 @@ def fit_xqda(
         n_dims: dimensions of the subspace; None takes those whose strength is above 1, at least
             one.
         ridge: added to the diagonal of the covariance within persons.
+        shrinkage: of the covariances, before the ridge.
 
     Source: Liao et al. 2015; liangzheng06/MARS-evaluation:LOMO_XQDA/code/XQDA.m.
     Errors: LpwError where the covariance within persons is singular, `n_dims` is below 1, or the
     solver is unknown.
     """
-    if solver not in ("eigh", "svd") or (n_dims is not None and n_dims < 1) or ridge < 0:
+    if (
+        solver not in ("eigh", "svd")
+        or (n_dims is not None and n_dims < 1)
+        or not 0 <= ridge < np.inf
+    ):
         got = f"solver {solver}, {n_dims} dimensions, ridge {ridge}"
         raise LpwError("XQDA", got, "eigh or svd, 1 or more, 0 or more", "change the setting")
     basis, views = _shrink(views)
-    same, different = pair_covariances(views)
+    same, different = shrink_covariances(*pair_covariances(views), views, shrinkage)
     same[np.diag_indices_from(same)] += ridge
     try:
         strength, subspace = _solve(same, different, solver)
