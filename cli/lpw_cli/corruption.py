@@ -3,12 +3,16 @@ corrupted."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say_result
+
+if TYPE_CHECKING:
+    from rqen.corruption.plan import Position
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class MakeOptions:
     tests: int
     train_draws: int
     split: int
+    position: "Position"
     cover_width_frac: float
     blur_sigma_frac: float
     darken_factor: float
@@ -31,7 +36,7 @@ class EvaluateOptions:
 
     runs: tuple[Path, ...]
     data: Path
-    corrupted: Path
+    corrupted: tuple[Path, ...]
     batch_size: int
     workers: int
 
@@ -60,6 +65,13 @@ def command() -> None:
     help="Times each tracklet is in the training set.",
 )
 @option("--split", type=int, default=0, show_default=True, help="Split that is tested.")
+@option(
+    "--position",
+    type=click.Choice(["regions", "random"]),
+    default="regions",
+    show_default=True,
+    help="Where the corruption lies: on a region of 3:2:2, or as many rows at a random height.",
+)
 @option(
     "--cover-width-frac",
     type=float,
@@ -90,6 +102,7 @@ def make(options: MakeOptions) -> None:
         cover_width_frac=options.cover_width_frac,
         blur_sigma_frac=options.blur_sigma_frac,
         darken_factor=options.darken_factor,
+        position=options.position,
     )
     sets = make_corrupted_sets(
         options.dataset, options.out, config,
@@ -103,7 +116,11 @@ def make(options: MakeOptions) -> None:
 @click.argument("runs", type=FOLDER, nargs=-1, required=True)
 @option("--data", type=FOLDER, required=True, help="The clean dataset.")
 @option(
-    "--corrupted", type=FOLDER, required=True, help="What `lpw corruption make` wrote: its --out."
+    "--corrupted",
+    type=FOLDER,
+    required=True,
+    multiple=True,
+    help="What `lpw corruption make` wrote: its --out; can be given several times.",
 )
 @option(
     "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Frames at once."
@@ -120,16 +137,20 @@ def evaluate(options: EvaluateOptions) -> None:
 
     Each camera is the query in turn, all others are the gallery, by cosine distance. AUC is the
     chance that a corrupted region scores lower than a clean one. Intervals (95 %) are a paired
-    bootstrap over persons.
+    bootstrap over persons. With several --corrupted, each kind of corruption gets its table.
     """
     from rqen.corruption.study import evaluate_run, open_corrupted_sets
-    from rqen.corruption.study_report import make_study_report
+    from rqen.corruption.study_report import make_studies_report
     from rqen.inference.run_vectors import ScoringOptions
 
-    sets = open_corrupted_sets(options.data, options.corrupted)
+    folders = dict.fromkeys(options.corrupted)
+    opened = {str(folder): open_corrupted_sets(options.data, folder) for folder in folders}
     scoring = ScoringOptions(options.batch_size, options.workers)
-    results = {str(run): evaluate_run(run, sets, scoring) for run in options.runs}
-    facts, table = make_study_report(results)
+    studies = {
+        name: (sets.noise, {str(run): evaluate_run(run, sets, scoring) for run in options.runs})
+        for name, sets in opened.items()
+    }
+    facts, table = make_studies_report(studies)
     say_result(facts, *table.splitlines())
 
 

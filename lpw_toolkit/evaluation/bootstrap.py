@@ -3,15 +3,19 @@ training seeds together, paired by identity.
 
 Identities, not queries, are drawn: the queries of one person are not independent. Seeds are drawn
 too, because another seed is another network: an interval over persons alone is blind to the noise
-of training. Every seed tests the same persons, so that seeds and persons are crossed, and each is
-drawn by itself. Draws of a few seeds spread less than the seeds do: by (S - 1) / S in variance, and
-more where few seeds hardly tell their own variance. The deviations of seeds are scaled up by the
-first, and the interval is widened by Student's t over normal quantiles for the second.
+of training. Every seed tests the same persons, so seeds and persons are crossed. Three things set
+the interval right (tests/evaluation/test_bootstrap.py shows by simulation that it covers):
+
+    persons see the mean of the seeds       what a seed does to single persons is in their spread,
+                                            and is taken out of the spread of the seeds
+    draws of S seeds spread too little      by (S - 1) / S in variance: they are scaled up
+    few seeds hardly tell their own spread  the interval is widened by Student's t
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13 (percentile
-interval); Owen, The pigeonhole bootstrap, 2007 (crossed factors); Davison and Hinkley, Bootstrap
-Methods and their Application, 1997, section 3.8 (the variance of few groups); Welch 1947 and
-Satterthwaite 1946 (degrees of freedom of a sum of variances).
+interval); Owen, The pigeonhole bootstrap, 2007 (drawing two crossed factors by themselves counts
+their interaction three times); Davison and Hinkley, Bootstrap Methods and their Application, 1997,
+section 3.8 (the variance of few groups); Welch 1947 and Satterthwaite 1946 (degrees of freedom of a
+sum of variances).
 """
 
 from collections.abc import Sequence
@@ -151,26 +155,26 @@ def _resample(
     drawn = rng.multinomial(n_persons, np.full(n_persons, 1 / n_persons), size=n_resamples)
     drawn = drawn.astype(np.float64)
     n_drawn = drawn @ counts
-    averaged, whole = np.zeros(n_resamples), np.zeros(n_resamples)
-    variances, freedom = [], []
+    of_persons, of_seeds = np.zeros(n_resamples), np.zeros(n_resamples)
+    centre, variances, freedom = 0.0, [], []
     for side, sign in zip(sides, signs, strict=True):
-        n_seeds = len(side)
+        n_seeds, seed_means = len(side), side.mean(axis=1)
         sums = np.stack([np.bincount(of_query, seed) for seed in side])
-        means = (drawn @ sums.T) / n_drawn[:, None]
-        averaged += sign * means.mean(axis=1)
+        of_persons += sign * (drawn @ sums.mean(axis=0)) / n_drawn
+        centre += sign * float(seed_means.mean())
         if n_seeds == 1:
-            whole += sign * means[:, 0]
             continue
+        apart = sums - counts * seed_means[:, None]
+        by_chance = float(apart.var(axis=0, ddof=1).sum()) / counts.sum() ** 2 / n_seeds
+        variance = float(seed_means.var(ddof=1)) / n_seeds
+        share = np.sqrt(max(0.0, variance - by_chance) / variance) if variance else 0.0
         times = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_resamples)
-        weight = 1 / n_seeds + (times - 1) / n_seeds * np.sqrt(n_seeds / (n_seeds - 1))
-        whole += sign * (weight * means).sum(axis=1)
-        variances.append(float(side.mean(axis=1).var(ddof=1)) / n_seeds)
+        weight = (times - 1) / n_seeds * np.sqrt(n_seeds / (n_seeds - 1))
+        of_seeds += sign * share * (weight @ seed_means)
+        variances.append(variance)
         freedom.append(n_seeds - 1)
-    low, high = np.quantile(whole, [(1 - level) / 2, (1 + level) / 2])
-    centre = sum(
-        sign * float(side.mean(axis=0).mean()) for side, sign in zip(sides, signs, strict=True)
-    )
-    wide = _widen(float(averaged.var()), variances, freedom, level)
+    low, high = np.quantile(of_persons + of_seeds, [(1 - level) / 2, (1 + level) / 2])
+    wide = _widen(float(of_persons.var()), variances, freedom, level)
     low, high = (centre + wide * (float(end) - centre) for end in (low, high))
     return low, high, n_persons
 

@@ -17,6 +17,36 @@ def find_rows(height_px: int, division: tuple[float, ...], region: int) -> tuple
     return top, max(int(borders[region + 1]), top + 1)
 
 
+def find_corrupted_rows(
+    height_px: int, region: int, height: float, config: CorruptionConfig
+) -> tuple[int, int]:
+    """Rows [top, bottom) that are corrupted: a region, or as many rows elsewhere.
+
+    Args:
+        height: see `Corruption`.
+
+    >>> find_corrupted_rows(70, 1, 0.99, CorruptionConfig())
+    (30, 50)
+    >>> find_corrupted_rows(70, 1, 0.99, CorruptionConfig(position="random"))
+    (50, 70)
+    """
+    top, bottom = find_rows(height_px, config.division, region)
+    if config.position == "random":
+        n_rows = bottom - top
+        top = int(height * (height_px - n_rows + 1))
+        bottom = top + n_rows
+    return top, bottom
+
+
+def find_main_region(height_px: int, rows: tuple[int, int], division: tuple[float, ...]) -> int:
+    """The region that most of `rows` [top, bottom) lie in; of equals the upper one."""
+    overlaps = []
+    for region in range(len(division)):
+        top, bottom = find_rows(height_px, division, region)
+        overlaps.append(min(bottom, rows[1]) - max(top, rows[0]))
+    return int(np.argmax(overlaps))
+
+
 def corrupt_region(
     image: Pixels,
     region: int,
@@ -24,16 +54,17 @@ def corrupt_region(
     donor: Pixels | None,
     place: NDArray[np.float64],
     config: CorruptionConfig,
+    height: float = 0.0,
 ) -> Pixels:
     """A copy of an image (H, W, 3) with one region corrupted; every other row is as before.
 
     Args:
         region, kind: places in REGIONS and KINDS.
         donor: another person's image of the same size; `cover` needs it.
-        place: see `Corruption`.
+        place, height: see `Corruption`.
     """
     image = image.copy()
-    top, bottom = find_rows(image.shape[0], config.division, region)
+    top, bottom = find_corrupted_rows(image.shape[0], region, height, config)
     part = image[top:bottom]
     if kind == COVER and donor is not None:
         _cover(part, donor, place, config)

@@ -21,7 +21,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import Progress, show_progress
-from rqen.corruption.corrupt import corrupt_region
+from rqen.corruption.corrupt import corrupt_region, find_corrupted_rows, find_main_region
 from rqen.corruption.plan import (
     COVER,
     KINDS,
@@ -34,8 +34,9 @@ from rqen.corruption.plan import (
 
 Ints = NDArray[np.int64]
 
-#: One row per image of a corrupted dataset; region and kind are null for clean ones. It is no part
-#: of the dataset. The table keeps the name that its first version had.
+#: One row per image of a corrupted dataset; region and kind are null for clean ones. At a random
+#: height the region is the one that most corrupted rows lie in. It is no part of the dataset. The
+#: table keeps the name that its first version had.
 MASK = pa.schema(
     [
         pa.field("tracklet_id", pa.string(), nullable=False),
@@ -171,12 +172,28 @@ class _Draw:
         names: list[list[str | None]] = [[None] * len(chosen), [None] * len(chosen)]
         places = np.searchsorted(chosen, self.corruption.frame)
         for place, region, kind in zip(
-            places, self.corruption.region, self.corruption.kind, strict=True
+            places, self._name_regions(), self.corruption.kind, strict=True
         ):
             names[0][place], names[1][place] = REGIONS[region], KINDS[kind]
         columns = [frames["tracklet_id"].combine_chunks(), frames["position"].combine_chunks()]
         columns += [pa.array(column, pa.string()) for column in names]
         return self.name_rows(pa.Table.from_arrays(columns, schema=MASK))
+
+    def _name_regions(self) -> Ints:
+        """The region that each corruption counts for: at a random height, the one that most of it
+        lies in (of an image of 1,000 rows, whatever the image's own height)."""
+        corruption, n_rows = self.corruption, 1000
+        if self.config.position == "regions":
+            return corruption.region
+        main = [
+            find_main_region(
+                n_rows,
+                find_corrupted_rows(n_rows, int(region), float(height), self.config),
+                self.config.division,
+            )
+            for region, height in zip(corruption.region, corruption.height, strict=True)
+        ]
+        return np.array(main, dtype=np.int64)
 
     def write_frames(
         self, index: TrackletIndex, frames: pa.Table, chosen: Ints, folder: Path, progress: Progress
@@ -213,8 +230,9 @@ class _Draw:
         kind, size = int(corruption.kind[i]), (image.shape[0], image.shape[1])
         donor = index.images.decode(int(corruption.donor[i]), size) if kind == COVER else None
         return corrupt_region(
-            image, int(corruption.region[i]), kind, donor, corruption.place[i], self.config
-        )
+            image, int(corruption.region[i]), kind, donor, corruption.place[i], self.config,
+            float(corruption.height[i]),
+        )  # fmt: skip
 
 
 def _describe(source: Dataset, config: CorruptionConfig, n_corrupted: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ nothing for others.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 KINDS = ("cover", "blur", "darken")
 REGIONS = ("upper", "middle", "lower")
 COVER, BLUR, DARKEN = range(3)
+Position = Literal["regions", "random"]
+POSITIONS: tuple[Position, ...] = get_args(Position)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class CorruptionConfig:
     Attributes:
         seed: of everything drawn.
         division: parts of the height, from above, of which one is corrupted.
+        position: where the corrupted rows lie: `regions` is a part as it is, `random` are as many
+            rows anywhere in the image, so that a method gains nothing from regions that lie just
+            where the corruption does.
         cover_height_frac, cover_width_frac: size of the patch of `cover`, as shares of the region's
             height and of the image's width; it lies anywhere in the region, and comes from anywhere
             in another person's image.
@@ -46,10 +51,14 @@ class CorruptionConfig:
     darken_factor: float = 0.15
     jpeg_quality: int = 95
     n_draws: int = 1
+    position: Position = "regions"
 
     def __post_init__(self) -> None:
         check_range(option_name("seed"), self.seed, 0, 2**31, whole=True)
         check_range("parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True)
+        if self.position not in POSITIONS:
+            do = "choose another value"
+            raise LpwError(option_name("position"), self.position, ", ".join(POSITIONS), do)
         for part in self.division:
             check_range("part of the body", part, 0, 1000, above=True)
         for name in ("cover_height_frac", "cover_width_frac", "blur_sigma_frac"):
@@ -59,8 +68,28 @@ class CorruptionConfig:
         check_range(option_name("n_draws"), self.n_draws, 1, 10, whole=True)
 
     def settings(self) -> dict[str, Any]:
-        """The configuration as plain values, for the record."""
-        return asdict(self) | {"division": list(self.division)}
+        """The configuration as plain values, for the record; `position` where it is not that of
+        older versions, whose records have none."""
+        values = asdict(self) | {"division": list(self.division)}
+        if self.position == "regions":
+            del values["position"]
+        return values
+
+    def describe(self) -> str:
+        """Position and strength in words.
+
+        >>> CorruptionConfig().describe()
+        'on the borders 3:2:2, cover 1 x 0.8, blur 0.05, darken 0.15'
+        """
+        where = (
+            f"on the borders {':'.join(f'{part:g}' for part in self.division)}"
+            if self.position == "regions"
+            else "at random heights"
+        )
+        return (
+            f"{where}, cover {self.cover_height_frac:g} x {self.cover_width_frac:g}, "
+            f"blur {self.blur_sigma_frac:g}, darken {self.darken_factor:g}"
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +117,8 @@ class Corruption:
         donor: (M,) row of the frame that a patch is taken from; drawn for every kind.
         place: (M, 4) in [0, 1): how far down and right the patch lies, and lay in the donor's
             image, as shares of the room that there is.
+        height: (M,) in [0, 1): how far down the corrupted rows lie where their position is random,
+            as a share of the room that there is.
     """
 
     frame: Ints
@@ -95,6 +126,7 @@ class Corruption:
     kind: Ints
     donor: Ints
     place: NDArray[np.float64]
+    height: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -122,10 +154,10 @@ def draw_corruption(pool: DonorPool, tracklets: Ints, seed: int, draw: int = 0) 
     ]
     if not drawn:
         raise LpwError("tracklets to be corrupted", "none", "at least one", "name some")
-    frame, region, kind, donor, place = (
+    frame, region, kind, donor, place, height = (
         np.concatenate(column) for column in zip(*drawn, strict=True)
     )
-    return Corruption(frame, region, kind, donor, place.reshape(-1, 4))
+    return Corruption(frame, region, kind, donor, place.reshape(-1, 4), height)
 
 
 def _draw(
@@ -145,4 +177,5 @@ def _draw(
     giver = others[rng.integers(len(others), size=n)] if n else others[:0]
     lengths = pool.starts[giver + 1] - pool.starts[giver]
     donor = pool.starts[giver] + np.floor(rng.random(n) * lengths).astype(np.int64)
-    return frame, region, kind, donor, rng.random((n, 4))
+    # The height is drawn last: all else is what versions drew that knew no random position.
+    return frame, region, kind, donor, rng.random((n, 4)), rng.random(n)

@@ -7,7 +7,7 @@ results --measure_leads--> differences of rank-1 and mAP, with intervals over pe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.dataset import open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.labels import read_labels
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.bootstrap import Lead, measure_lead
@@ -50,12 +50,14 @@ class CorruptedSets:
         train: the corrupted training set: every tracklet of `source`, with its splits.
         tests: K corrupted test sets.
         rows: (N,) rows of the table of tracklets of `source` that the test sets hold.
+        noise: position and strength of the corruption, in words.
     """
 
     source: Path
     train: Path
     tests: list[Path]
     rows: Ints
+    noise: str
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def make_corrupted_sets(
     tests = [out / f"test{seed:02d}" for seed in range(1, n_tests + 1)]
     for seed, test in enumerate(tests, 1):
         inject_corruption(data, test, mask_of(test), replace(config, seed=seed, n_draws=1), rows)
-    return CorruptedSets(data, train, tests, rows)
+    return CorruptedSets(data, train, tests, rows, config.describe())
 
 
 def open_corrupted_sets(data: Path, folder: Path) -> CorruptedSets:
@@ -150,7 +152,16 @@ def open_corrupted_sets(data: Path, folder: Path) -> CorruptedSets:
     tested = set(first.tracklets["tracklet_id"].to_pylist())
     names = source.tracklets["tracklet_id"].to_pylist()
     rows = np.flatnonzero([name in tested for name in names])
-    return CorruptedSets(data, folder / "train", tests, rows)
+    return CorruptedSets(data, folder / "train", tests, rows, _describe_noise(first))
+
+
+def _describe_noise(dataset: Dataset) -> str:
+    """Position and strength of the corruption of a dataset, which older versions called noise."""
+    settings = dataset.manifest["settings"]
+    said = settings.get("corruption", settings.get("planted_noise", {}))
+    names = {one.name for one in fields(CorruptionConfig)} & said.keys()
+    values = {name: said[name] for name in names}
+    return CorruptionConfig(**values | {"division": tuple(said["division"])}).describe()
 
 
 def evaluate_run(run: Path, sets: CorruptedSets, options: ScoringOptions) -> StudyResult:
@@ -203,7 +214,8 @@ def measure_leads(
     """How far one method leads another, by figure (`rank1`, `map`, `clean_rank1`, `clean_map`).
 
     Args:
-        ours, theirs: results of one method each, one for each training seed.
+        ours, theirs: results of one method each, one for each training seed; seeds are resampled
+            too, test sets are averaged.
 
     Errors: as `measure_lead`.
     """
@@ -220,4 +232,5 @@ def measure_leads(
 def describe_lead(lead: Lead) -> dict[str, Any]:
     """A lead for a report, in points of percent."""
     values = {"mean": lead.mean, "low": lead.low, "high": lead.high}
-    return {**{name: round(100 * value, 2) for name, value in values.items()}, "holds": lead.holds}
+    points = {name: round(100 * value, 2) for name, value in values.items()}
+    return {**points, "holds": lead.holds, "n_persons": lead.n_persons, "n_seeds": lead.n_seeds}

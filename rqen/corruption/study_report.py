@@ -9,11 +9,32 @@ from rqen.corruption.study import StudyResult, describe_lead, measure_leads
 _TITLES = ["run", "rank-1", "mAP", "clean rank-1", "clean mAP", "AUC", *KINDS]
 
 
-def make_study_report(results: dict[str, StudyResult]) -> tuple[dict[str, Any], str]:
+def make_studies_report(
+    studies: dict[str, tuple[str, dict[str, StudyResult]]],
+) -> tuple[dict[str, Any], str]:
+    """The figures of several kinds of corruption side by side; of one alone, as
+    `make_study_report`.
+
+    Args:
+        studies: by folder of the corrupted sets, the corruption in words, and its results.
+    """
+    reports = {
+        name: make_study_report(results, noise) for name, (noise, results) in studies.items()
+    }
+    if len(reports) == 1:
+        return next(iter(reports.values()))
+    text = "\n\n".join(f"{show_name(name)}\n{text}" for name, (_, text) in reports.items())
+    return {"studies": {name: facts for name, (facts, _) in reports.items()}}, text
+
+
+def make_study_report(
+    results: dict[str, StudyResult], noise: str = ""
+) -> tuple[dict[str, Any], str]:
     """The figures as plain values, and the same as text.
 
     Args:
         results: of one run or more, by name; the first is compared with each of the others.
+        noise: position and strength of the corruption, in words.
     """
     first, *others = results
     runs = {name: result.describe() for name, result in results.items()}
@@ -26,7 +47,11 @@ def make_study_report(results: dict[str, StudyResult]) -> tuple[dict[str, Any], 
     }
     n_queries, n_tests = len(results[first].person), len(results[first].hit) - 1
     facts = {"n_queries": n_queries, "n_tests": n_tests, "runs": runs, "leads_points": leads}
+    facts |= {"noise": noise} if noise else {}
     head = f"{n_queries:,} queries, {n_tests} corrupted test sets; percent, AUC from 0 to 1"
+    head += f"\ncorruption {noise}" if noise else ""
+    if leads:
+        head += "\nintervals are over persons: of one run each, training noise is not in them"
     lines = [
         f"{show_name(pair)}: "
         + ", ".join(

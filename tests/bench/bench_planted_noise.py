@@ -8,8 +8,13 @@ DATASET is `lpw import lpw mini_lpw --allow-partial`. One region is corrupted in
 of each tracklet, in the training tracklets from one seed and in the test tracklets from ten others.
 Every method is trained with every seed (all methods of the first seed come first), embeds the ten
 corrupted test sets and the clean one, and each view of scene 1 is the query in turn: 314 queries.
-The result is written anew after every run, and results/planted_noise/ holds the hits of each: the
-same command resumes, on another machine too.
+Noise lies on RQEN's own regions, or with `--position random` off their borders; strengths are the
+defaults unless they are given, and `--name` keeps studies of several kinds apart.
+
+The result is written anew after every run, and results/NAME/ holds the hits of each: the same
+command resumes, on another machine too. `--report NAME,NAME` trains nothing: it takes the hits that
+are there, measures the intervals anew (persons and seeds resampled together) and prints the studies
+side by side.
 """
 
 import argparse
@@ -22,7 +27,7 @@ import numpy as np
 from machine import RESULTS, describe_machine, print_table, write_result
 
 from lpw_toolkit.dataset.dataset import open_dataset
-from rqen.corruption.plan import KINDS, CorruptionConfig
+from rqen.corruption.plan import KINDS, POSITIONS, CorruptionConfig
 from rqen.corruption.study import (
     TRAIN_SEED,
     StudyResult,
@@ -159,14 +164,34 @@ def make_recipe(options: argparse.Namespace, seed: int) -> Recipe:
     return read_recipe(options.recipe, (*SETS, *options.changes, *own, f"train.seed={seed}"))
 
 
+def report(name: str) -> None:
+    """Measures the intervals of a study anew from the hits of its runs, and prints it."""
+    file = RESULTS / f"{name}.json"
+    record = json.loads(file.read_text())
+    found = {}
+    for run in record["runs"]:
+        with np.load(RESULTS / name / f"{run['method']}-{run['seed']}.npz") as held:
+            settings = json.loads(str(held["settings"]))
+        kept = read_found(RESULTS / name / f"{run['method']}-{run['seed']}.npz", settings)
+        assert kept is not None
+        found[run["method"], run["seed"]] = kept
+    summary = summarise(found)
+    noise = record["noise"]
+    places = (noise.get("position", "regions"), noise["cover_width_frac"])
+    print("\n{}: position {}, cover {:g}".format(name, *places), end="")
+    print(f", blur {noise['blur_sigma_frac']:g}, darken {noise['darken_factor']:g}")
+    show(summary)
+    file.write_text(json.dumps(record | summary, indent=1) + "\n")
+
+
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--out", type=Path, required=True, help="datasets and runs; goes on where it was stopped"
-    )
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, help="datasets and runs; goes on where it was stopped")
+    parser.add_argument("--report", help="names of studies that are there; trains nothing")
+    parser.add_argument("--position", choices=POSITIONS, default="regions")
     parser.add_argument("--recipe", default="modern")
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], metavar="SECTION.KEY=VALUE"
@@ -186,11 +211,18 @@ def read_options() -> argparse.Namespace:
             parser.add_argument(
                 f"--{field.name.replace('_', '-')}", type=float, default=field.default
             )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.report and (options.data is None or options.out is None):
+        parser.error("--data and --out are needed, or --report")
+    return options
 
 
 def main() -> None:
     options = read_options()
+    if options.report:
+        for name in options.report.split(","):
+            report(name)
+        return
     fractions = [f.name for f in dataclasses.fields(CorruptionConfig) if hasattr(options, f.name)]
     config = CorruptionConfig(**{name: getattr(options, name) for name in fractions})
     sets = make_corrupted_sets(

@@ -22,7 +22,12 @@ from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.dataset.workspace import LOCAL
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.listing import iter_files
-from rqen.corruption.corrupt import corrupt_region, find_rows
+from rqen.corruption.corrupt import (
+    corrupt_region,
+    find_corrupted_rows,
+    find_main_region,
+    find_rows,
+)
 from rqen.corruption.evaluate import compare_scores, measure_auc, rank_by_each_camera
 from rqen.corruption.inject import find_donors, inject_corruption, read_mask
 from rqen.corruption.plan import (
@@ -146,6 +151,7 @@ class TestPlan:
             {"jpeg_quality": 0},
             {"cover_height_frac": 0}, {"cover_width_frac": 1.1}, {"blur_sigma_frac": float("nan")},
             {"darken_factor": 1}, {"darken_factor": -0.1}, {"n_draws": 0},
+            {"position": "anywhere"}, {"darken_factor": float("nan")},
         ],
     )  # fmt: skip
     def test_bad_settings(self, changes):
@@ -179,6 +185,37 @@ class TestCorrupt:
             np.delete(found, np.s_[top:bottom], 0), np.delete(image, np.s_[top:bottom], 0)
         )
         assert np.mean(found[top:bottom] != image[top:bottom]) > 0.7
+
+    def test_random_rows_are_as_many_and_lie_anywhere(self):
+        config = CorruptionConfig(position="random")
+        for region, n_rows in enumerate((55, 36, 37)):
+            found = [
+                find_corrupted_rows(128, region, height, config)
+                for height in np.linspace(0, 1, 400, endpoint=False)
+            ]
+            tops, bottoms = np.array(found).T
+            assert set(bottoms - tops) == {n_rows}
+            assert (tops.min(), bottoms.max()) == (0, 128)
+            assert len(set(tops)) == 128 - n_rows + 1
+        assert find_corrupted_rows(128, 1, 0.9, CorruptionConfig()) == (55, 91)
+
+    def test_a_corruption_at_a_random_height_changes_those_rows_alone(self):
+        rng = np.random.default_rng(1)
+        image, donor = rng.integers(0, 256, (2, 70, 24, 3), dtype=np.uint8)
+        config = CorruptionConfig(position="random")
+        for kind in (COVER, BLUR, DARKEN):
+            found = corrupt_region(image, 1, kind, donor, MIDDLE, config, 0.5)
+            top, bottom = find_corrupted_rows(70, 1, 0.5, config)
+            assert (top, bottom) == (25, 45)
+            rows = np.flatnonzero((found != image).any(axis=(1, 2)))
+            assert (rows.min(), rows.max()) == (top, bottom - 1)
+
+    def test_the_main_region_is_where_most_rows_are(self):
+        division = (3.0, 2.0, 2.0)
+        assert find_main_region(70, (25, 45), division) == 1
+        assert find_main_region(70, (0, 30), division) == 0
+        assert find_main_region(70, (45, 65), division) == 2
+        assert find_main_region(70, (20, 40), division) == 0
 
     def test_cover_is_a_part_of_the_donor(self):
         image = np.zeros((70, 20, 3), dtype=np.uint8)
@@ -301,6 +338,27 @@ class TestInjection:
         plan |= {"name": "little-noise1", "settings": {"planted_noise": old}}
         file.write_text(json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False))
         assert inject_corruption(*call).digest == digest
+
+    def test_at_random_heights_the_mask_names_where_most_of_it_is(self, source, tmp_path):
+        config = CorruptionConfig(seed=3, position="random")
+        found = inject_corruption(source, tmp_path / "d", tmp_path / "m.parquet", config)
+        assert found.manifest["settings"]["corruption"]["position"] == "random"
+        region, kind = read_mask(tmp_path / "m.parquet", found.frames)
+        corruption = draw_corruption(find_donors(open_index(source)), np.arange(24), 3)
+        assert np.array_equal(np.flatnonzero(region >= 0), corruption.frame)
+        assert np.array_equal(kind[corruption.frame], corruption.kind)
+        before, after = open_images(open_dataset(source)), open_images(found)
+        n_off = 0
+        for i, row in enumerate(corruption.frame.tolist()):
+            rows = find_corrupted_rows(
+                64, int(corruption.region[i]), float(corruption.height[i]), config
+            )
+            change = np.abs(before.decode(row).astype(int) - after.decode(row)).mean(axis=(1, 2))
+            inside = np.zeros(64, dtype=bool)
+            inside[slice(*rows)] = True
+            assert change[inside].mean() > 3 * change[~inside].mean()
+            n_off += rows not in [find_rows(64, config.division, r) for r in range(3)]
+        assert n_off > 0.7 * len(corruption)
 
     def test_several_draws_of_each_tracklet(self, source, tmp_path):
         found = inject_corruption(

@@ -76,6 +76,36 @@ def test_the_command_compares_the_first_run_with_the_others(data, folder, runs):
     assert "clean mAP" in shown.stdout
 
 
+def test_kinds_of_corruption_stand_side_by_side(data, folder, runs, tmp_path):
+    other = tmp_path / "random"
+    words = ["make", str(data.root), "--out", str(other), "--position", "random", "--quiet"]
+    assert CliRunner().invoke(command, words).exit_code == 0
+    words = ["evaluate", str(runs[0]), "--data", str(data.root), "--workers", "0"]
+    words += ["--corrupted", str(folder), "--corrupted", str(other)]
+    done = CliRunner().invoke(command, words)
+    assert done.exit_code == 0, done.output
+    assert "corruption on the borders 3:2:2, cover 1 x 0.8, blur 0.05, darken 0.15" in done.stdout
+    assert "corruption at random heights, cover 1 x 0.8, blur 0.05, darken 0.15" in done.stdout
+    found = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)["studies"]
+    assert list(found) == [str(folder), str(other)]
+    assert found[str(other)]["noise"].startswith("at random heights")
+    figures = [of["runs"][str(runs[0])]["clean_map"] for of in found.values()]
+    assert figures[0] == figures[1]
+
+
+def test_seeds_are_resampled_and_test_sets_averaged():
+    def make(hits: list[int]) -> StudyResult:
+        hit = np.array([[1] * 6, hits, hits], dtype=float)
+        return StudyResult(np.arange(6), hit, hit.astype(np.float32), None, 1.0, 0.0)
+
+    ours = [make([1] * 6), make([1] * 6), make([0] * 6)]
+    lead = measure_leads(ours, [make([0] * 6)] * 3, n_resamples=2000)["rank1"]
+    assert (lead.mean, lead.n_seeds) == (pytest.approx(2 / 3), 3)
+    assert lead.low < 0
+    alone = measure_leads(ours[:1], [make([0] * 6)], n_resamples=100)["rank1"]
+    assert (alone.low, alone.high, alone.n_seeds) == (1, 1, 1)
+
+
 def test_a_result_knows_clean_from_corrupted(data, folder, runs):
     result = evaluate_run(runs[0], open_corrupted_sets(data.root, folder), OPTIONS)
     assert result.hit.shape == result.precision.shape == (3, len(result.person))
@@ -94,7 +124,8 @@ def test_leads_by_hand():
     assert leads["rank1"].holds
     facts, table = make_study_report({"a": make([1, 1, 1, 1]), "b": make([0, 1, 0, 1])})
     assert facts["leads_points"]["a over b"]["map"]["mean"] == 50
-    assert table.splitlines()[2].split() == ["a", "100.0", "100.0", "100.0", "100.0"] + ["-"] * (
+    assert "of one run each, training noise is not in them" in table
+    assert table.splitlines()[3].split() == ["a", "100.0", "100.0", "100.0", "100.0"] + ["-"] * (
         1 + len(KINDS)
     )
 
