@@ -1,5 +1,6 @@
 """MARS: tracks from names, the official lists against them, and the real metadata as oracle."""
 
+import gzip
 import json
 import random
 from collections import Counter
@@ -12,6 +13,7 @@ from fakes import encode_matrix, write_fake
 from numpy.typing import NDArray
 from raw_trees import complaint, load, read
 
+from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
 from lpw_toolkit.benchmarks.matlab import read_matrix
 from lpw_toolkit.benchmarks.reader import read_facts
 from lpw_toolkit.splits.splits import digest_facts
@@ -96,6 +98,62 @@ class TestNames:
         odd = {"MARS/bbox_test/0003/0003C1T0001F001.jpg": b""}
         lines = read("mars", drop(fake, "info/") | odd).mismatches
         assert "bbox_test has 1 folders that are not published: 0003" in lines
+
+
+class TestStrips:
+    """A few images of each query tracklet, under the names that MARS has for them."""
+
+    def test_by_hand(self):
+        names = [
+            "x/query/0718/C2T0008/0718C2T0008S10.jpg", "x/query/0718/C2T0008/0718C2T0008S2.jpg",
+            "x/query/0718/C3T0010/0718C3T0010S1.jpg", "x/query/0718/C3T0010/0718C2T0008S1.jpg",
+            "x/query/0003/C1T0001/0003C1T0001S1.jpg", "x/query/readme.txt", "x/Thumbs.db",
+        ]  # fmt: skip
+        reading = read("mars", dict.fromkeys(names, b""))
+        found = [
+            (t.tracklet_id, t.person_id, t.camera_id, t.kind, t.images) for t in reading.tracklets
+        ]
+        assert found == [
+            ("test/0003/C1T0001", "0003", "C1", "person", (names[4],)),
+            ("test/0718/C2T0008", "0718", "C2", "person", (names[1], names[0])),
+            ("test/0718/C3T0010", "0718", "C3", "person", (names[2],)),
+        ]
+        assert all(t.frame_index is None for t in reading.tracklets)
+        assert reading.splits is None
+        assert sorted(reading.extras) == [names[3], names[5]]
+        assert reading.mismatches == [
+            "queries: 3 where 1,980 are published",
+            "1 tracklets are no official queries: 0003C1T0001",
+        ]
+
+    def test_names_that_are_not_theirs_are_no_strips(self):
+        text = complaint("mars", {"query/0718/C2T0008/0718C3T0008S1.jpg": b""})
+        assert "expected {bbox_train,bbox_test}" in text
+
+    def test_a_released_tree_beside_them_is_what_counts(self):
+        names = ["query/0718/C2T0008/0718C2T0008S1.jpg", "bbox_test/0002/0002C1T0009F001.jpg"]
+        reading = read("mars", dict.fromkeys(names, b""))
+        assert [t.tracklet_id for t in reading.tracklets] == ["test/0002/C1T0009"]
+        assert names[0] in reading.extras
+
+    @pytest.mark.realdata
+    def test_the_real_ones_are_official_queries(self, shared_data, tmp_path):
+        raw = shared_data / "mars_strips"
+        config = ImportConfig("mars", raw, tmp_path / "d", in_place=True, allow_partial=True)
+        dataset = import_benchmark(config).dataset
+        tracklets = dataset.tracklets
+        assert dataset.manifest["counts"]["n_images"] == 6296
+        assert set(tracklets["n_frames"].to_pylist()) == {8}
+        assert len(tracklets["person_id"].unique()) == 298
+        assert sorted(tracklets["camera_id"].unique().to_pylist()) == [f"C{i}" for i in range(1, 7)]
+        names = gzip.decompress((shared_data / "splits/mars_names/test_name.txt.gz").read_bytes())
+        tracks = {name[:11] for name in names.decode().split()}
+        keys = [name.replace("test/", "").replace("/", "") for name in
+                tracklets["tracklet_id"].to_pylist()]  # fmt: skip
+        assert len(set(keys)) == 787
+        assert set(keys) <= tracks
+        said = dataset.manifest["settings"]["import"]["mismatches"]
+        assert said == ["queries: 787 where 1,980 are published"]
 
 
 class TestOfficialFiles:

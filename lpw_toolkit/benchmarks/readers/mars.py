@@ -21,6 +21,7 @@ from lpw_toolkit.benchmarks.mars_info import (
     read_queries,
     read_table,
 )
+from lpw_toolkit.benchmarks.mars_strips import are_strips, read_strips
 from lpw_toolkit.benchmarks.raw_tree import (
     Survey,
     describe_part,
@@ -76,13 +77,16 @@ def read(tree: Tree, options: ReadOptions) -> RawDataset:
     Tracks are grouped by the names of their images: person, camera and T. With the official `info`
     folder in the tree lists, tables and queries are compared with what was found; without it the
     queries are those of `manifests/mars`. The gallery is every test tracklet, queries, junk and
-    distractors among them: protocols take out what they do not want.
+    distractors among them: protocols take out what they do not want. A tree of strips
+    (`mars_strips`) has query tracklets alone, and no split.
 
     Errors: LpwError when there is no folder of that layout, or when an official file is damaged or
     contradicts itself.
     Source: liangzheng06/MARS-evaluation:utils/info_mars.m:40-112
     """
     refuse_options(options, FACTS.title)
+    if are_strips(tree.names):
+        return read_strips(tree, FACTS.counts)
     found = survey(tree, _FOLDER, LAYOUT)
     reading = RawDataset([], None, extras=drop_known(found.others, _KNOWN)[0])
     info = find_info(found.others)
