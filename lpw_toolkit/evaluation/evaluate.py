@@ -1,6 +1,6 @@
 """Embeddings of a dataset under a protocol: every stage in order, from vectors to tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -162,7 +162,8 @@ def evaluate(
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
             results.append(SplitResult(trial, relevance, blocks, title, ranking, summary))
             progress.advance()
-    facts = _state_facts(dataset, embeddings, protocol, settings, source, results, selections)
+    chosen = describe_choice(list(selections.values())) if selections else None
+    facts = _state_facts(dataset, embeddings, protocol, settings, source, results, chosen=chosen)
     tables = tabulate(dataset, labels, spec, facts, _parts(results), seen)
     notes = [
         *embeddings.notes,
@@ -202,7 +203,8 @@ def _state_facts(
     settings: DistanceSettings,
     source: MetricTrainingData | None,
     results: Sequence[SplitResult],
-    selections: Mapping[int, Selection],
+    *,
+    chosen: str | None = None,
 ) -> dict[str, str]:
     """The text columns of schema.METRICS but gallery, junk_rule and ap_form."""
     sha256 = embeddings.facts.checkpoint_sha256
@@ -217,7 +219,7 @@ def _state_facts(
             results[0].distance,
             source,
             queries_in_gallery=n_repeated > 0,
-            chosen=describe_choice(list(selections.values())) if selections else None,
+            chosen=chosen,
         ),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),
