@@ -19,6 +19,7 @@ from lpw_toolkit.evaluation.distance_choice import OWN, DistanceSettings, Metric
 from lpw_toolkit.evaluation.evaluate import Evaluation, count_seen, evaluate, refuse_seen
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
 from lpw_toolkit.evaluation.metrics_table import FORMS, format_table, read_lines, read_metrics
+from lpw_toolkit.evaluation.person_interval import describe_interval
 from lpw_toolkit.evaluation.protocol import list_protocols
 from lpw_toolkit.evaluation.protocol_comparison import compare_protocols
 from lpw_toolkit.evaluation.rerank import RerankConfig
@@ -250,6 +251,8 @@ def _evaluate(options: EvalOptions, form: str) -> str:
             for part in parts
         ]
         notes = evaluations[0].notes
+    if len(evaluations) == 1:
+        notes = [*describe_interval(evaluations[0]), *notes]
     text = format_results(evaluations, notes, form=form, mix=options.comparing)
     _publish(evaluations, notes, options)
     return text
