@@ -137,9 +137,10 @@ def evaluate(options: EvaluateOptions) -> None:
 
     Each camera is the query in turn, all others are the gallery, by cosine distance. AUC is the
     chance that a corrupted region scores lower than a clean one. Intervals (95 %) are a paired
-    bootstrap over persons. With several --corrupted, each kind of corruption gets its table.
+    bootstrap over persons, and over the seeds of runs that differ in nothing else. With several
+    --corrupted, each kind of corruption gets its table.
     """
-    from rqen.corruption.study import evaluate_run, open_corrupted_sets
+    from rqen.corruption.study import evaluate_run, name_method, open_corrupted_sets
     from rqen.corruption.study_report import make_studies_report
     from rqen.inference.run_vectors import ScoringOptions
 
@@ -150,7 +151,8 @@ def evaluate(options: EvaluateOptions) -> None:
         name: (sets.noise, {str(run): evaluate_run(run, sets, scoring) for run in options.runs})
         for name, sets in opened.items()
     }
-    facts, table = make_studies_report(studies)
+    methods = {str(run): name_method(run) for run in options.runs}
+    facts, table = make_studies_report(studies, methods)
     say_result(facts, *table.splitlines())
 
 

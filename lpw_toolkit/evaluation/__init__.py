@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lpw_toolkit.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lpw_toolkit.evaluation.bootstrap import measure_lead
+    from lpw_toolkit.evaluation.bootstrap import measure_lead, measure_mean
     from lpw_toolkit.evaluation.distance_choice import DistanceSettings, MetricTrainingData
     from lpw_toolkit.evaluation.evaluate import Evaluation
     from lpw_toolkit.evaluation.protocol import (
@@ -34,6 +34,7 @@ __all__ = [
     "format_results",
     "list_protocols",
     "measure_lead",
+    "measure_mean",
     "open_protocol",
     "rank_queries",
     "summarise",
@@ -43,7 +44,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "bootstrap": "measure_lead",
+        "bootstrap": "measure_lead measure_mean",
         "distance_choice": "DistanceSettings MetricTrainingData",
         "evaluate": "Evaluation",
         "protocol": "EvaluationProtocol ProtocolSpec list_protocols open_protocol",

@@ -6,6 +6,7 @@ run     --evaluate_run--> StudyResult: hits of every query on the clean and corr
 results --measure_leads--> differences of rank-1 and mAP, with intervals over persons
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from rqen.corruption.inject import inject_corruption, read_mask
 from rqen.corruption.plan import CorruptionConfig
 from rqen.inference.run_vectors import ScoringOptions, embed_run
 from rqen.inference.test_splits import find_seen_persons
+from rqen.run.run_folder import read_run
 
 Ints = NDArray[np.int64]
 #: Seed of the training set; test sets have the seeds 1, 2, …
@@ -206,6 +208,15 @@ def _refuse_seen(run: Path, sets: CorruptedSets) -> None:
             "a run that has seen none of them",
             "train it on the training set that lies beside the corrupted test sets",
         )
+
+
+def name_method(run: Path) -> str:
+    """What a run is a run of: its method, recipe and training set; runs that differ in nothing but
+    their seed have one name. Errors: LpwError for no run."""
+    said = read_run(run)
+    recipe = {**said["recipe"], "train": {**said["recipe"]["train"], "seed": None}}
+    kept = [said[key] for key in ("method", "dataset_digest", "split")]
+    return json.dumps([*kept, recipe], sort_keys=True)
 
 
 def measure_leads(

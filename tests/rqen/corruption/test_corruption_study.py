@@ -19,6 +19,7 @@ from rqen.corruption.study import (
     make_corrupted_sets,
     mask_of,
     measure_leads,
+    name_method,
     open_corrupted_sets,
 )
 from rqen.corruption.study_report import make_study_report
@@ -93,6 +94,26 @@ def test_kinds_of_corruption_stand_side_by_side(data, folder, runs, tmp_path):
     assert figures[0] == figures[1]
 
 
+def test_runs_of_one_method_are_one_side(data, runs, tmp_path):
+    again = make_run(data, tmp_path / "again", "train.seed=1")
+    names = [name_method(run) for run in (*runs, again)]
+    assert names[0] == names[2] != names[1]
+
+    def make(hits: list[int]) -> StudyResult:
+        hit = np.array([[1] * 4, hits], dtype=float)
+        return StudyResult(np.arange(4), hit, hit.astype(np.float32), None, 1.0, 0.0)
+
+    results = {"a": make([1, 1, 1, 1]), "b": make([0, 1, 0, 1]), "c": make([0, 0, 0, 0])}
+    methods = {"a": "rqen", "b": "qfix", "c": "rqen"}
+    facts, text = make_study_report(results, methods=methods)
+    (lead,) = facts["leads_points"].values()
+    assert list(facts["leads_points"]) == ["a (2 seeds) over b"]
+    assert (lead["rank1"]["mean"], lead["rank1"]["n_seeds"]) == (0, 1)
+    assert lead["rank1"]["low"] < -50
+    assert "of one run of a method, the noise of training is not in the interval" in text
+    assert set(facts["runs"]) == {"a", "b", "c"}
+
+
 def test_seeds_are_resampled_and_test_sets_averaged():
     def make(hits: list[int]) -> StudyResult:
         hit = np.array([[1] * 6, hits, hits], dtype=float)
@@ -124,7 +145,7 @@ def test_leads_by_hand():
     assert leads["rank1"].holds
     facts, table = make_study_report({"a": make([1, 1, 1, 1]), "b": make([0, 1, 0, 1])})
     assert facts["leads_points"]["a over b"]["map"]["mean"] == 50
-    assert "of one run each, training noise is not in them" in table
+    assert "of one run of a method, the noise of training is not" in table
     assert table.splitlines()[3].split() == ["a", "100.0", "100.0", "100.0", "100.0"] + ["-"] * (
         1 + len(KINDS)
     )
