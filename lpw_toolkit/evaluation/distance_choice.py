@@ -66,16 +66,19 @@ OWN = "own"
 def resolve_metric(settings: DistanceSettings, embeddings: Embeddings) -> DistanceSettings:
     """The settings with the metric that `own` stands for, where the model compares vectors.
 
-    Errors: LpwError for principal components of what is compared by more than vectors.
+    Errors: LpwError for principal components, or settings to choose, of what is compared by more
+    than vectors.
     """
     if settings.metric != OWN:
         return settings
     if embeddings.own is None:
         return replace(settings, metric=embeddings.facts.metric)
-    if settings.pca is not None:
+    if settings.pca is not None or settings.tune:
         raise LpwError(
-            "option --pca",
-            f"{settings.pca}, with {embeddings.own.title}",
+            "option --tune" if settings.tune else "option --pca",
+            embeddings.own.title
+            if settings.tune
+            else f"{settings.pca}, with {embeddings.own.title}",
             "a metric of vectors",
             "leave it out, or give --metric cosine",
         )

@@ -233,7 +233,7 @@ def _choose_persons(training: TrainingVectors, seen: Bools | None) -> tuple[Ints
             "option --tune",
             f"{len(persons)} training persons in two cameras",
             f"{needed} or more",
-            "give --pca, --dims and --shrinkage yourself",
+            "leave it (or +tuned) out, or take a dataset with more training persons",
         )
     return persons, are_seen
 

@@ -244,6 +244,7 @@ def _make_item(
         "cut": row.cut,
         "metric": _name_metric(row),
         "rerank": row.rerank,
+        "tune": row.tune or None,  # as in results of versions that could not
         "onnx_sha256": None if training else onnx_digest,
         "training": None if training is None else _describe(training),
     }

@@ -2,14 +2,15 @@
 compared.
 
 A row's name is a method, and what follows it: `rqen+xqda+rerank` is RQEN, then XQDA, then
-re-ranking. In names of files `_` stands for `+`.
+re-ranking; `rqen+xqda+tuned` is XQDA whose settings are chosen on validation persons of the
+training part. In names of files `_` stands for `+`.
 """
 
 from dataclasses import dataclass, replace
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
-from lpw_toolkit.evaluation.learned_distance import list_metrics
+from lpw_toolkit.evaluation.learned_distance import is_learned, list_metrics
 from lpw_toolkit.evaluation.rerank import RerankConfig
 from rqen.model.method import METHODS
 
@@ -27,6 +28,7 @@ class Row:
             vector.
         metric: one of `learned_distance.list_metrics()`, or `own`: as the method compares.
         rerank: whether distances are re-ranked.
+        tune: whether the metric's settings are chosen on validation persons.
         starts: whether training starts from a run on the other dataset.
         seeded: whether another seed is another network.
         base: name of the row without what follows it (metric, re-ranking); empty where nothing
@@ -40,6 +42,7 @@ class Row:
     cut: int | None = None
     metric: str = "cosine"
     rerank: bool = False
+    tune: bool = False
     starts: bool = False
     seeded: bool = True
     base: str = ""
@@ -52,7 +55,8 @@ class Row:
     @property
     def settings(self) -> DistanceSettings:
         """How vectors are compared."""
-        return DistanceSettings(self.metric, rerank=RerankConfig() if self.rerank else None)
+        rerank = RerankConfig() if self.rerank else None
+        return DistanceSettings(self.metric, rerank=rerank, tune=self.tune)
 
 
 ROWS = {
@@ -84,7 +88,7 @@ ROWS = {
     )
 }
 _LABELS = {"xqda": "XQDA", "kissme": "KISSME"}
-_RERANK = "_rerank"
+_RERANK, _TUNED = "_rerank", "_tuned"
 #: The methods of a table when the user names none.
 TABLES = {
     "table2": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
@@ -95,6 +99,7 @@ TABLES = {
     "table7": (
         "rqen",
         "rqen_xqda",
+        "rqen_xqda_tuned",
         "rqen_xqda_rerank",
         "trinet_rerank",
         "ide_xqda_rerank",
@@ -140,8 +145,8 @@ def list_table_rows(table: str) -> tuple[str, ...]:
 
 
 def find_row(name: str) -> Row:
-    """The row called `name`: a row of ours, a method, and what may follow it: a metric,
-    re-ranking, or both.
+    """The row called `name`: a row of ours, a method, and what may follow it: a metric, `tuned`
+    after one that is learned, and re-ranking.
 
     Errors: LpwError that lists the names.
 
@@ -152,7 +157,8 @@ def find_row(name: str) -> Row:
     row = _find(_plain(name), {"", *METHODS.names()})
     if row is None:
         known = ", ".join([*(n for n in ROWS if _is_there(n)), *list_added()])
-        expected = f"{known}; each also with +{', +'.join(list_metrics())} or +rerank"
+        after = [*list_metrics(), *(f"{n}+tuned" for n in list_metrics() if is_learned(n))]
+        expected = f"{known}; each also with +{', +'.join(after)} or +rerank"
         raise LpwError("option --method", name, expected, "choose one of them")
     return row
 
@@ -175,6 +181,9 @@ def _find(name: str, methods: set[str]) -> Row | None:
     if base is not None and not base.rerank:
         label = f"{_name(base)}+Rerank"
         return replace(base, name=name, label=label, rerank=True, base=base.base or base.name)
+    base = _find(name.removesuffix(_TUNED), methods) if name.endswith(_TUNED) else None
+    if base is not None and is_learned(base.metric) and not (base.tune or base.rerank):
+        return replace(base, name=name, label=f"{base.label}, tuned", tune=True)
     for metric in list_metrics():
         end = f"_{metric}"
         base = _find(name.removesuffix(end), methods) if name.endswith(end) else None

@@ -226,6 +226,7 @@ def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
         **{name: first[name] for name in (*kept, *counts)},
         "notes": evaluation.notes,
         "queries": describe_queries(evaluation),
+        "selection": [found.record() for found in evaluation.selections.values()],
     }
 
 
