@@ -170,6 +170,8 @@ def _list_printed(paper: PaperTable, on: str) -> dict[str, float]:
 def _judge(ours: float, interval: tuple[float, float] | None, paper: list[float]) -> str | None:
     if not paper:
         return None
+    if ours == 0:
+        return "level"
     signs = {value > 0 for value in paper}
     if len(signs) > 1:
         return "split"

@@ -101,6 +101,8 @@ def test_the_papers_own_datasets_may_disagree():
     rank1 = {"rqen": 92.2, "qfix": 93.1}
     compared = compare_leads(paper, ("iLIDS-VID", "PRID2011"), rank1, Spread({}, {}))
     assert [found["verdict"] for found in compared] == ["against the paper, not shown"]
+    level = compare_leads(paper, ("PRID2011",), {"rqen": 90.0, "qfix": 90.0}, Spread({}, {}))
+    assert [found["verdict"] for found in level] == ["level"]
     paper = SimpleNamespace(rows=[row for row in paper.rows if row.on == "PRID2011"])
     for on, ours, theirs in (("A", 2.0, 1.0), ("B", 1.0, 2.0)):
         for row, value in (("rqen", ours), ("qfix", theirs)):
