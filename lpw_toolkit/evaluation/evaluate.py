@@ -1,7 +1,7 @@
 """Embeddings of a dataset under a protocol: every stage in order, from vectors to tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +47,7 @@ class SplitResult:
         distance: title of the distance, such as `XQDA (eigh, 12 dims)`.
         ranking: ranks of the relevant gallery items.
         summary: CMC, mAP and mINP.
+        selection: how the settings of the distance were chosen; None where they were given.
     """
 
     trial: QueryGallerySplit
@@ -55,6 +56,7 @@ class SplitResult:
     distance: str
     ranking: Ranking
     summary: Summary
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,6 @@ class Evaluation:
         notes: what a reader of the figures should know.
         n_seen: by split, how many queries show persons whom the model was trained on; empty where
             that is unknown.
-        selections: by split, how the settings of the distance were chosen; empty where they were
-            given.
     """
 
     dataset: Dataset
@@ -83,7 +83,11 @@ class Evaluation:
     tables: ResultTables
     notes: list[str]
     n_seen: dict[int, int]
-    selections: dict[int, Selection] = field(default_factory=dict)
+
+    @property
+    def selections(self) -> dict[int, Selection]:
+        """By split, how the settings of the distance were chosen; empty where they were given."""
+        return {one.trial.split: one.selection for one in self.results if one.selection}
 
     @property
     def metrics(self) -> pa.Table:
@@ -145,38 +149,34 @@ def evaluate(
         refuse_seen(dataset, trials, seen)
     _check_trials(dataset, embeddings, protocol, spec, trials, settings.metric)
     results = []
-    selections: dict[int, Selection] = {}
     with show_progress("ranking", len(trials), "splits") as progress:
         for trial in trials:
             if embeddings.own is not None and settings.metric == OWN:
-                title = embeddings.own.title
+                title, selection = embeddings.own.title, None
                 blocks = compare_tracklets(embeddings.own, trial, settings)
             else:
-                distance, found = choose_distance(
+                distance, selection = choose_distance(
                     dataset, embeddings, labels, trial, settings, source
                 )
-                selections |= {} if found is None else {trial.split: found}
                 title, blocks = distance.title, compare(vectors, trial, distance, settings)
             relevance = rule.judge(labels.take(trial.query), labels.take(trial.gallery))
             ranking = rank_queries(blocks, relevance)
             summary = summarise(ranking, ap_form=spec.ap_form, unmatched=spec.unmatched)
-            results.append(SplitResult(trial, relevance, blocks, title, ranking, summary))
+            found = SplitResult(trial, relevance, blocks, title, ranking, summary, selection)
+            results.append(found)
             progress.advance()
-    chosen = describe_choice(list(selections.values())) if selections else None
-    facts = _state_facts(dataset, embeddings, protocol, settings, source, results, chosen=chosen)
+    facts = _state_facts(dataset, embeddings, protocol, settings, source, results)
     tables = tabulate(dataset, labels, spec, facts, _parts(results), seen)
     notes = [
         *embeddings.notes,
         *left_out,
         *_describe_seen(trials, seen),
         *dataset.unverified,
-        *(found.describe(split) for split, found in selections.items()),
+        *(one.selection.describe(one.trial.split) for one in results if one.selection),
         *_describe_unmatched(results, tables.queries),
         *_describe_data(dataset, labels, trials, settings, facts["split_source"]),
     ]
-    return Evaluation(
-        dataset, facts["protocol"], spec, facts, results, tables, notes, seen, selections
-    )
+    return Evaluation(dataset, facts["protocol"], spec, facts, results, tables, notes, seen)
 
 
 def restate(evaluation: Evaluation, ap_form: APForm) -> Evaluation:
@@ -203,8 +203,6 @@ def _state_facts(
     settings: DistanceSettings,
     source: MetricTrainingData | None,
     results: Sequence[SplitResult],
-    *,
-    chosen: str | None = None,
 ) -> dict[str, str]:
     """The text columns of schema.METRICS but gallery, junk_rule and ap_form."""
     sha256 = embeddings.facts.checkpoint_sha256
@@ -219,7 +217,7 @@ def _state_facts(
             results[0].distance,
             source,
             queries_in_gallery=n_repeated > 0,
-            chosen=chosen,
+            chosen=describe_choice([one.selection for one in results if one.selection]),
         ),
         "frames_used": embeddings.facts.frames_used,
         "split_source": describe_splits(dataset),

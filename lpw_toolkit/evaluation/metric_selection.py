@@ -162,8 +162,11 @@ def choose_distance(
     return learn_distance(part.vectors, chosen, rng), selection
 
 
-def describe_choice(selections: Sequence[Selection]) -> str:
-    """How the settings of all splits were chosen, in words: which, where all splits chose alike."""
+def describe_choice(selections: Sequence[Selection]) -> str | None:
+    """How the settings of all splits were chosen, in words: which, where all splits chose alike;
+    None where none were chosen."""
+    if not selections:
+        return None
     first = selections[0]
     chosen = dict.fromkeys(one.candidates[one.best].describe() for one in selections)
     what = first.candidates[0].settings.metric + ", settings by split"
