@@ -119,6 +119,15 @@ def _escape_json(character: str) -> str:
     return json.dumps(character)[1:-1] if character > "\x7f" else f"\\u{ord(character):04x}"
 
 
+def count_of(n: int, thing: str) -> str:
+    """A number and what is counted, `thing` in the singular.
+
+    >>> count_of(1, "camera"), count_of(1200, "packet")
+    ('1 camera', '1,200 packets')
+    """
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+
+
 def csv_cell(value: object) -> object:
     """A cell of a CSV file that no spreadsheet computes; numbers, also those that are texts, stay
     numbers.

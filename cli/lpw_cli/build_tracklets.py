@@ -1,5 +1,6 @@
 """`lpw build-tracklets`: street video becomes a dataset."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from lpw_toolkit.detection.detector import DetectorOptions, detector_names
 from lpw_toolkit.errors import PartialError
 from lpw_toolkit.files.estimate import Announce
 from lpw_toolkit.linking.config import LinkConfig
+from lpw_toolkit.names import count_of
 
 CONF = {"min_score": "conf", "box_classes": "classes"}  # --min-score is the linker's
 _OF_BOXES = ("box_scores", "first_frame", "box_classes", "strict")
@@ -212,8 +214,8 @@ def report(result: BuildResult, *, allow_damaged: bool) -> None:
         },
         *result.remarks,
         f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, "
-        f"{counts['n_cameras']} cameras",
-        f"next: lpw show {root}",
+        + count_of(counts["n_cameras"], "camera"),
+        f"next: lpw show {shlex.quote(str(root))}",
     )
     if result.problems and not allow_damaged:
         n_sources = len(manifest["sources"]) + len(manifest.get("skipped", []))

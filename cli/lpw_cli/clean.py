@@ -11,7 +11,9 @@ from lpw_cli.command import lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
 from lpw_cli.say import say, say_note, say_result
 from lpw_cli.split_options import split_options
-from lpw_toolkit.errors import CorruptCropError, join_names
+from lpw_toolkit.errors import CorruptCropError, LpwError, join_names
+from lpw_toolkit.files.opening import is_folder
+from lpw_toolkit.names import count_of
 
 if TYPE_CHECKING:
     from lpw_toolkit.dataset.at_hand import Need
@@ -165,6 +167,9 @@ def command(options: CleanCommandOptions) -> None:
     dataset = open_named(options.dataset, *_list_needs(options))
     if options.suggest or options.auto or options.review or options.merge:
         refuse_read_only(dataset, options.state)
+    elif options.state is not None and not is_folder(options.state):
+        do = "name the folder that --review or --merge wrote with --state"
+        raise LpwError(f"option --state {options.state}", "no such folder", "decisions", do)
     lines, fields = act(dataset, options)
     say_result(fields, *lines)
 
@@ -210,7 +215,7 @@ def _auto(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     act = undo_rule if options.undo else run_rule
     n = act(dataset, name, options.state)
     words = "taken back" if options.undo else f"made: {RULES[name].title}"
-    return [f"auto-{name}: {n:,} decisions {words}"], {
+    return [f"auto-{name}: {count_of(n, 'decision')} {words}"], {
         "rule": name,
         "n": n,
         "undone": options.undo,
@@ -283,14 +288,16 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         reviewers.setdefault(decision.reviewer, []).append(decision.spent_ms)
     done = sum(counts.values()) - counts["unreviewed"]
     lines = [f"{done:,} of {sum(counts.values()):,} pieces reviewed: " + ", ".join(_count(counts))]
-    lines += [f"{len(state.members):,} merged tracklets, {len(state.groups):,} persons linked"]
+    merged, linked = len(state.members), len(state.groups)
+    lines.append(f"{count_of(merged, 'merged tracklet')}, {count_of(linked, 'person')} linked")
     for name, spent in sorted(reviewers.items()):
         told = (
             f", {checks[name][0]:,} of {checks[name][1]:,} attention checks found"
             if name in checks
             else ""
         )
-        lines.append(f"{name}: {len(spent):,} decisions, {sum(spent) / 1000:,.0f} s{told}")
+        made = count_of(len(spent), "decision")
+        lines.append(f"{name}: {made}, {sum(spent) / 1000:,.0f} s{told}")
     lines += [f"note: {line}" for line in union.repairs]
     lines += [f"{len(state.conflicts):,} to be resolved"] if state.conflicts else []
     for conflict in state.conflicts:
@@ -333,7 +340,7 @@ def _replay(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 
     found = replay(read_base(dataset), log_folder(dataset, options.state))
     lines = [
-        f"{log.name}: {log.n_decisions:,} decisions, every line and its chain as written, "
+        f"{log.name}: {count_of(log.n_decisions, 'decision')}, each line and its chain as written, "
         f"{log.n_alone:,} made alone"
         + (f", clock set back {log.n_clock_back:,} times" if log.n_clock_back else "")
         + (f", ends in {log.last_sha256[:12]}…" if log.last_sha256 else "")

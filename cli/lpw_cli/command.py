@@ -161,11 +161,24 @@ class Command(click.Command):
         )
         as_json = as_json or ctx.params.get("form") == "json"
         set_output(as_json=as_json, quiet=quiet, verbose=verbose)
+        self._tell_unknown_variables(ctx)
         start = time.monotonic()
         result = super().invoke(ctx)
         if output().verbose:
             say_note(f"{ctx.info_name}: {time.monotonic() - start:.1f} s")
         return result
+
+    def _tell_unknown_variables(self, ctx: click.Context) -> None:
+        """A note on variables of the environment that are named as options of this command, and are
+        none."""
+        start = f"{ctx.auto_envvar_prefix}_"
+        known = {
+            start + param.shown.lstrip("-").replace("-", "_").upper() for param in self.options
+        }
+        for name in sorted(os.environ):
+            if name.startswith(start) and name not in known:
+                near = did_you_mean(name, known)
+                say_note(f"note: {name} in the environment is no option of this command.{near}")
 
     def holds(self, ctx: click.Context, condition: str) -> bool:
         """Whether a condition holds: `--auto`, `RUN` (given), `--metric xqda` (has that value),

@@ -9,7 +9,7 @@ import click
 
 from lpw_cli.command import is_given, lpw_command, option, renamed_option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
-from lpw_cli.say import output, say_note, say_text
+from lpw_cli.say import output, say_note, say_table
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.dataset.output_folder import check_free
@@ -207,9 +207,9 @@ def command(options: EvalOptions) -> None:
         if not options.results:
             raise click.UsageError("--table needs folders of results, or files metrics.parquet")
         lines = read_lines(read_metrics(options.results))
-        say_text(format_table(lines, mix=options.mix, form=form))
+        say_table(format_table(lines, mix=options.mix, form=form))
         return
-    say_text(_evaluate(options, form))
+    say_table(_evaluate(options, form))
 
 
 def _evaluate(options: EvalOptions, form: str) -> str:

@@ -18,6 +18,7 @@ from lpw_cli.say import (
     say_error,
     say_traceback,
     set_output,
+    tell_stopped,
 )
 from lpw_toolkit.files.limits import set_limit
 
@@ -65,7 +66,6 @@ GROUPS = {
 COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 _MODULES = {"import": "import_benchmark"}  # `import` is no name that Python imports
 _WIDE_EXTRAS = ("all", "bench", "docs", "test")  # more than one command needs
-INTERRUPTED = "stopped; finished work is kept: run the same command again to resume"
 
 
 class LazyGroup(click.Group):
@@ -215,7 +215,7 @@ def _report_error(error: BaseException) -> int | None:
             fields["message"] += _suggest(error.got, error.expected)
         fields |= vars(error)
     elif isinstance(error, (click.Abort, KeyboardInterrupt, _Stopped)):
-        fields = {"message": INTERRUPTED}
+        fields = {"message": tell_stopped()}
         code = error.exit_code if isinstance(error, _Stopped) else 130
     elif isinstance(error, OSError):
         fields = {"message": _describe_refusal(error)}

@@ -9,7 +9,7 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.estimates import dry_run_option
 from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder, offline_option
-from lpw_cli.say import output, say_note, say_result, say_text
+from lpw_cli.say import output, say_note, say_result, say_table
 from lpw_toolkit.errors import LpwError
 from rqen.reproduce.forms import FORMS, format_report
 from rqen.reproduce.paper import NAMES
@@ -124,7 +124,7 @@ def command(options: ReproduceOptions) -> None:
         report = report_counts([open_dataset(root) for root in roots])
     else:
         report = _reproduce(options, roots)
-    say_text(format_report(report, "json" if output().as_json else options.form))
+    say_table(format_report(report, "json" if output().as_json else options.form))
 
 
 def _reproduce(options: ReproduceOptions, roots: tuple[Path, ...]) -> "Report":

@@ -5,9 +5,11 @@ result is one line of JSON, and each line on standard error is JSON too.
 """
 
 import io
+import json
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -34,6 +36,8 @@ class OutputMode:
 
 
 _output = OutputMode()
+_STOPPED = "stopped; what is finished is kept, and the same command goes on from there"
+_tell_stopped: Callable[[], str] = lambda: _STOPPED  # noqa: E731
 
 
 def output() -> OutputMode:
@@ -46,6 +50,17 @@ def set_output(*, as_json: bool = False, quiet: bool = False, verbose: bool = Fa
     global _output
     _output = OutputMode(as_json, quiet, verbose)
     set_style("none" if quiet else "json" if as_json else "auto")
+
+
+def tell_stopped() -> str:
+    """What is said when a signal has ended the command."""
+    return _tell_stopped()
+
+
+def set_stopped(tell: Callable[[], str]) -> None:
+    """From now on a signal is answered by what `tell` returns then."""
+    global _tell_stopped
+    _tell_stopped = tell
 
 
 def say(*lines: object, err: bool = False) -> None:
@@ -74,6 +89,14 @@ def say_text(text: str, *, err: bool = False) -> None:
     """Prints a text of several lines, such as a table whose cells are one line each already.
     Errors: as `say`."""
     _print(show_text(text), err=err)
+
+
+def say_table(text: str) -> None:
+    """Prints a table in its form; with `--json` as one line. Errors: as `say`."""
+    if _output.as_json:
+        say_json(json.loads(text))
+    else:
+        say_text(text)
 
 
 def say_json(value: Any) -> None:

@@ -1,6 +1,7 @@
 """`lpw train`: RQEN, its ablations and the methods it is compared with."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -8,8 +9,9 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
-from lpw_cli.say import say_note, say_result
+from lpw_cli.say import say_note, say_result, set_stopped
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.opening import is_file
 from rqen.model.method import list_spellings
 
 
@@ -85,6 +87,7 @@ def command(options: TrainOptions) -> None:
     several processes train one network.
     """
     from lpw_toolkit.dataset.at_hand import PERSONS, SPLITS
+    from lpw_toolkit.files.writing import refuse_unwritable
     from rqen.run.latest import name_latest, runs_folder
     from rqen.training.distributed import open_process_group
     from rqen.training.plan import TrainPlan, list_jobs
@@ -108,6 +111,7 @@ def command(options: TrainOptions) -> None:
         tensorboard=options.tensorboard,
     )
     announce = announcer(dry_run=options.dry_run)
+    refuse_unwritable(options.out or runs / "run")
     with open_process_group() as team:
         if options.dry_run and not team.is_alone:
             raise LpwError(
@@ -116,7 +120,14 @@ def command(options: TrainOptions) -> None:
         for job in list_jobs(dataset, plan):
             if team.leads:
                 say_note(f"run: {job.out}")
+            set_stopped(partial(_tell_stopped, job.out))
             run = train(job, team, announce)
             if team.leads:
                 name_latest(run, runs)
                 say_result({"run": str(run)}, f"trained: {run}")
+
+
+def _tell_stopped(out: Path) -> str:
+    kept = is_file(out / "run.json")
+    then = "the same command with --resume goes on from the last checkpoint"
+    return f"stopped; {then}" if kept else "stopped before the first step; nothing was written"

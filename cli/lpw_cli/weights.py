@@ -123,6 +123,7 @@ def _where(entries: list[CatalogueEntry], name: str | None) -> None:
     found = [(entry, *_locate(entry)) for entry in entries]
     if name is not None and found[0][2] is None:
         do = f"run `lpw weights get {name}`"
+        do = f"remove it, then {do}" if found[0][1] == _OTHER else do
         raise LpwError(name, found[0][1], "the file on this machine", do)
     say_note(f"cache: {weights_folder() or 'none'}")
     fields = [_fields(entry, place, path) for entry, place, path in found if path is not None]

@@ -1,6 +1,7 @@
 """The report of an import, as text and JSON: counts beside the published ones, splits, and what was
 left out."""
 
+import shlex
 from typing import Any
 
 from lpw_toolkit.benchmarks.importing import ImportResult
@@ -70,7 +71,7 @@ def import_lines(result: ImportResult) -> list[str]:
         *lines,
         f"licence: {result.dataset.manifest['licence']}",
         f"{root}: complete",
-        f"next: lpw check {root}",
+        f"next: lpw check {shlex.quote(str(root))}",
     ]
 
 

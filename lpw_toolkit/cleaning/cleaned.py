@@ -124,12 +124,10 @@ def write_cleaned(
             "; ".join(f"{len(names):,} {reason}" for reason, names in choice.losses.items())
             or "no tracklet"
         )
-        raise LpwError(
-            out,
-            f"nothing to write: {got}",
-            "a tracklet or more",
-            "review more, or keep persons of one camera with --min-cameras 1",
-        )
+        is_open = state.count_statuses()["unreviewed"]
+        do = "review more" if is_open else "link persons across cameras on the review page"
+        do += ", or keep persons of one camera with --min-cameras 1"
+        raise LpwError(out, f"nothing to write: {got}", "a tracklet or more", do)
     tracklets, frames, images = _make_tables(dataset, state, persons, choice)
     facts = inherit_facts(dataset, out, {})
     drawn, why_none = _draw_splits(tracklets, facts, splits)

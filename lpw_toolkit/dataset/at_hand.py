@@ -139,7 +139,7 @@ def find_at_hand(folder: Path, *needs: Need) -> AtHand:
         if len(latest) > 1 or (usable and not latest):
             raise LpwError(
                 "dataset",
-                f"{_join(latest or usable)}, of which no one is the later version",
+                f"several latest versions ({_join(latest or usable)})",
                 f"one latest dataset with {need.what}" if need is not ANYTHING else "one dataset",
                 _NAME_IT,
             )

@@ -7,6 +7,7 @@ from typing import Any
 from lpw_toolkit.errors import join_names
 
 _MAX_CHARS = 24
+_BY_DIGEST = {"detect.files_sha256": "the files of boxes are others than before"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def compare_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> PlanChanges
     ]
     said, says = (dict(_flatten(plan)) for plan in (old, new))
     settings = [
-        f"{name} was {_show(said.get(name))}, is {_show(says.get(name))}"
+        _BY_DIGEST.get(name) or f"{name} was {_show(said.get(name))}, is {_show(says.get(name))}"
         for name in sorted({*said, *says})
         if said.get(name) != says.get(name)
     ]

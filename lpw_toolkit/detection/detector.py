@@ -204,6 +204,8 @@ def open_detector(name: str | None, options: DetectorOptions) -> Detector:
     can be had.
     """
     check_options(options)
+    if name not in (None, "boxes") and options.boxes is not None:
+        refuse_given(options, SAVED_OPTIONS, f"beside detector {name}, which reads the images")
     found = None if name or options.boxes is not None else _find_weights(options.weights)
     if found is not None:
         options = replace(options, weights=str(found.path))
@@ -256,6 +258,13 @@ def check_options(options: DetectorOptions) -> None:
             check_range(option_name(name), getattr(options, name), 1, 1024, whole=True)
     if options.boxes is not None:
         refuse_given(options, NETWORK_OPTIONS, "beside --boxes, where no network runs")
+
+
+def refuse_image_size(options: DetectorOptions, side: int) -> None:
+    """Errors: LpwError for another size than `side`, the only one that the network takes."""
+    if options.image_size not in (side, DetectorOptions().image_size):
+        got, expected = f"{options.image_size}", f"{side}, the only size of this network"
+        raise LpwError("option --image-size", got, expected, "leave it out")
 
 
 def refuse_given(options: DetectorOptions, names: tuple[str, ...], where: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lpw_toolkit.detection import inference
 from lpw_toolkit.detection.cells import STRIDES
-from lpw_toolkit.detection.detector import DetectorOptions, Setting
+from lpw_toolkit.detection.detector import DetectorOptions, Setting, refuse_image_size
 from lpw_toolkit.detection.letterbox import (
     PADDING,
     Letterbox,
@@ -116,7 +116,8 @@ def open_onnx(options: DetectorOptions, kind: OnnxKind) -> "OnnxDetector":
         "threads": threads,
     }
     notes = [note, f"precision {precision} ({reason}), runtime {runtime}, {threads} threads"]
-    if height is not None and width is not None and max(height, width) != options.image_size:
+    if height is not None and width is not None:
+        refuse_image_size(options, max(height, width))
         notes.append(f"image size {width}x{height}, as the model has it")
     return OnnxDetector(kind, file, ports, settings, notes, time.perf_counter() - began)
 

@@ -38,7 +38,7 @@ LOCKED = {
     "splits": "splits",
 }
 _TITLES = {"map": "mAP", "minp": "mINP"}
-_COUNTS = {"n_query": "queries", "n_gallery": "answers", "n_skipped": "skipped"}
+_COUNTS = {"n_query": "queries", "n_gallery": "gallery", "n_skipped": "skipped"}
 #: A column of its own where a line has any: figures of persons who trained are no test.
 _SEEN = "trained on"
 _MAX_CELL_CHARS = 28

@@ -108,7 +108,7 @@ def open_parent(path: Path) -> Iterator[tuple[int, str]]:
     block name `path`."""
     folder = open_folder(path.parent)
     try:
-        yield folder, path.name
+        yield folder, path.name or "."  # the folder itself
     except OSError as error:
         if error.filename is not None and os.sep in os.fspath(error.filename):
             raise

@@ -87,7 +87,7 @@ def find_cached(entry: CatalogueEntry) -> Path | None:
             got = writing.describe_os_error(error)
             raise LpwError(path, got, "a readable file", "check its permissions") from error
         if found != entry.sha256:
-            do = "remove it, or copy it elsewhere and give its path"
+            do = f"remove it and run `lpw weights get {entry.name}`, or give your own by path"
             raise LpwError(path, f"SHA-256 {found}", f"{entry.sha256} ({entry.name})", do)
     return path
 

@@ -67,8 +67,9 @@ def _divide_by_seed(people: People, config: SplitConfig, rule: Rule) -> Division
         groups=groups,
         n_tested=n_tested,
     )
+    share = _tell_share(config, n_tested, len(groups))
     how = (
-        f"by seed {config.seed}: {config.test_frac:g} of the persons are tested, the same share "
+        f"by seed {config.seed}: {share} of the persons are tested, the same share "
         "for each number of cameras"
     )
     n_different = len({split.test for split in halves})
@@ -76,6 +77,13 @@ def _divide_by_seed(people: People, config: SplitConfig, rule: Rule) -> Division
     return Division(
         halves, [people.others] * len(halves), how, notes if n_different < len(halves) else []
     )
+
+
+def _tell_share(config: SplitConfig, n_tested: Mapping[Group, int], n_persons: int) -> str:
+    """The share that is tested, and where whole persons cannot give it, the one that was asked."""
+    share = sum(n_tested.values()) / n_persons
+    is_near = abs(share - config.test_frac) * n_persons < 1
+    return f"{config.test_frac:g}" if is_near else f"{share:.2g} ({config.test_frac:g} was asked)"
 
 
 def _keep_testable(n_tested: dict[Group, int], sizes: Mapping[Group, int]) -> None:

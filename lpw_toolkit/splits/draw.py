@@ -16,11 +16,14 @@ from lpw_toolkit.dataset.labels import Ints
 from lpw_toolkit.dataset.schema import SPLITS
 from lpw_toolkit.dataset.tables import make_table, to_numpy
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.names import count_of
 from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.division import N_FEWEST, Division, divide
 from lpw_toolkit.splits.people import People, read_people
 from lpw_toolkit.splits.roles import CROSS, NEEDS, WITHIN, Rule, choose_rule, find_queries
 from lpw_toolkit.splits.splits import Halves, digest_halves
+
+_FEW_QUERIES = 20  # fewer: one of them is more than 5 points of rank-1
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class SideCounts:
         """The counts as one line."""
         others = f", {self.n_others:,} distractors and junk" if self.n_others else ""
         return (
-            f"train {self.n_train_persons:,} persons, {self.n_train_tracklets:,} tracklets, "
-            f"{self.n_train_images:,} images; test {self.n_test_persons:,} persons, "
+            f"train {count_of(self.n_train_persons, 'person')}, "
+            f"{self.n_train_tracklets:,} tracklets, "
+            f"{self.n_train_images:,} images; test {count_of(self.n_test_persons, 'person')}, "
             f"{self.n_test_tracklets:,} tracklets, {self.n_test_images:,} images, "
             f"{self.n_queries:,} queries{others}; digest {self.digest[:12]}"
         )
@@ -120,7 +124,7 @@ def draw_splits(
     _refuse_untestable(people, rule, division, counts, trains=config.by != "list")
     facts = _describe(config, rule, division)
     table = make_split_table(tracklets, parts, facts)
-    notes = [f"protocol {rule}: {why}", *division.notes]
+    notes = [f"protocol {rule}: {why}", *division.notes, *_warn_of_few(counts)]
     return DrawnSplits(table, facts, counts, notes, division.how)
 
 
@@ -139,7 +143,7 @@ def _choose_rule(people: People, wanted: Rule | None) -> tuple[Rule, str]:
     rows, times = people.named, people.labels.times
     n = len(np.unique(people.labels.person[rows]))
     if n == len(rows):
-        got = f"{n:,} persons with one tracklet each: nobody can be found again"
+        got = f"{count_of(n, 'person')} with one tracklet each, so that no query would have a match"
     elif times is None or not np.isfinite(times.first_s[rows]).all():
         got = f"{n:,} persons, each in one camera, and the times at which it saw them are unknown"
     else:
@@ -205,8 +209,16 @@ def _refuse_untestable(
             )
             raise LpwError(where, got, f"{N_FEWEST} or more", do)
         if trains and count.n_train_persons < N_FEWEST:
-            got = f"{count.n_train_persons} persons who train beside {count.n_test_persons}"
+            n_train = count_of(count.n_train_persons, "person")
+            got = f"{n_train} to train on and {count.n_test_persons} to test"
             raise LpwError(where, got, f"{N_FEWEST} or more who train", do)
+
+
+def _warn_of_few(counts: Sequence[SideCounts]) -> list[str]:
+    n = min(count.n_queries for count in counts)
+    if n >= _FEW_QUERIES:
+        return []
+    return [f"few queries: with {n} of them each moves rank-1 by {100 / n:.0f} points"]
 
 
 def _describe(config: SplitConfig, rule: Rule, division: Division) -> dict[str, Any]:

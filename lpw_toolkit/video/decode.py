@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.names import count_of
 from lpw_toolkit.video.bytes import find_missing_bytes
 from lpw_toolkit.video.motion import BLOCK_PX, DuplicateFinder
 from lpw_toolkit.video.orientation import Orientation, orientation_of
@@ -149,15 +150,15 @@ class _Salvage:
         """Notes packets of streams that begin later than the one that is read."""
         if self._n_foreign:
             self._judge.note(
-                f"{self._n_foreign} packets belong to streams that begin later and are not read"
+                f"not read: {count_of(self._n_foreign, 'packet')} of streams that begin later"
             )
 
     def _tell(self) -> None:
         causes = []
         if self._n_undecodable:
-            causes.append(f"{self._n_undecodable} packets could not be read or decoded")
+            causes.append(f"{count_of(self._n_undecodable, 'packet')} could not be read or decoded")
         if self._n_marked:
-            causes.append(f"{self._n_marked} packets are marked as damaged")
+            causes.append(f"{count_of(self._n_marked, 'packet')} marked as damaged")
         if causes:
             sentence = f"{self._judge.where()}: {', '.join(causes)}"
             # A recording that begins between two key frames has leading packets that nobody can

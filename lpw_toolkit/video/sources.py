@@ -26,6 +26,7 @@ from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.listing import list_folder, natural_key
 from lpw_toolkit.files.opening import follow_links, is_file
 from lpw_toolkit.files.writing import describe_os_error
+from lpw_toolkit.names import count_of
 from lpw_toolkit.video.sequences import (
     IMAGE_FOLDER,
     FolderImages,
@@ -390,7 +391,7 @@ def _describe_naming(sources: list[Source], omitted: list[str]) -> tuple[str, ..
     }
     counts = Counter(s.named_by for s in sources)
     n_parts = sum(n - 1 for n in Counter(s.camera_id for s in sources).values())
-    lines = [f"{sentence} ({counts[way]} videos)" for way, sentence in said.items() if counts[way]]
+    lines = [f"{said[way]} ({count_of(counts[way], 'video')})" for way in said if counts[way]]
     if n_parts:
         lines.append(
             f"{n_parts} videos continue a camera of another one, in natural order of their paths"

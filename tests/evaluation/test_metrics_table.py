@@ -155,7 +155,7 @@ class TestForms:
         assert format_table(
             read_lines([metrics(n_skipped=140), metrics(model="b", distance="XQDA")])
         ).splitlines() == [
-            "model  distance   R-1   mAP  queries  answers  skipped",
+            "model  distance   R-1   mAP  queries  gallery  skipped",
             "osnet  cosine    50.0  25.0    1,980   12,180      140",
             "b      XQDA      50.0  25.0    1,980   12,180        0",
             "",

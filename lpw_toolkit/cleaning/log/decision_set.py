@@ -17,6 +17,7 @@ from lpw_toolkit.files.appending import Appender
 from lpw_toolkit.files.listing import list_folder
 from lpw_toolkit.files.opening import exists, is_folder
 from lpw_toolkit.files.writing import atomic_write, describe_os_error, make_folder
+from lpw_toolkit.names import count_of
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,15 @@ def _take_in(folder: Path, have: dict[str, ParsedLog], new: ParsedLog) -> str:
     for known in same:
         if new.lines[: len(known.lines)] == known.lines:
             have[known.name] = _publish(folder, known.name, new)
-            return f"{known.name}: {len(new.lines) - len(known.lines):,} decisions more"
+            return f"{known.name}: {count_of(len(new.lines) - len(known.lines), 'new decision')}"
     name = f"{new.reviewer}{SUFFIX}"
     if not same:
         have[name] = _publish(folder, name, new)
-        return f"{name}: {len(new.lines):,} decisions of a new reviewer"
+        return f"{name}: {count_of(len(new.lines), 'decision')} of a new reviewer"
     name = _name_fork(new, same)
     have[name] = _publish(folder, name, new)
-    return f"{name}: {len(new.lines):,} decisions beside another history of {new.reviewer}"
+    n_lines = count_of(len(new.lines), "decision")
+    return f"{name}: {n_lines} beside another history of {new.reviewer}"
 
 
 def _name_fork(new: ParsedLog, same: list[ParsedLog]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.detection import inference
-from lpw_toolkit.detection.detector import DetectorOptions, Setting
+from lpw_toolkit.detection.detector import DetectorOptions, Setting, refuse_image_size
 from lpw_toolkit.detection.letterbox import Letterbox
 from lpw_toolkit.detection.tiling import Tiling
 from lpw_toolkit.errors import LpwError
@@ -76,7 +76,8 @@ def open_detector(options: DetectorOptions) -> "SsdDetector":
         "tile_overlap": _OVERLAP,
         "threads": threads,
     }
-    side = settings["image_size"]
+    side = find_input_side(model)
+    refuse_image_size(options, side)
     notes = [
         note,
         f"precision {precision} ({reason}), runtime {runtime}, {threads} threads",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lpw_toolkit.detection import inference
-from lpw_toolkit.detection.detector import DetectorOptions, Setting
+from lpw_toolkit.detection.detector import DetectorOptions, Setting, refuse_image_size
 from lpw_toolkit.detection.letterbox import Letterbox, fit_stretched
 from lpw_toolkit.errors import LpwError, install_hint
 from lpw_toolkit.networks import runtimes
@@ -82,6 +82,7 @@ def open_detector(options: DetectorOptions) -> "TorchvisionDetector":
         "nms_iou": inference.NMS_IOU if options.nms_iou is None else options.nms_iou,
         "threads": threads,
     }
+    refuse_image_size(options, int(settings["image_size"]))
     notes = [
         note,
         f"model {name}, precision float32, runtime {runtime}, {threads} threads",
