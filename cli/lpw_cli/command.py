@@ -77,8 +77,12 @@ class Option(click.Option):
         """`LPW_<COMMAND>_<OPTION>`, by the option's long name."""
         if not self.allow_from_autoenv or ctx.auto_envvar_prefix is None:
             return super().resolve_envvar_value(ctx)
+        return os.environ.get(self.variable(ctx.auto_envvar_prefix)) or None
+
+    def variable(self, prefix: str | None) -> str:
+        """The variable of the environment that may give its value."""
         name = self.shown.lstrip("-").replace("-", "_").upper()
-        return os.environ.get(f"{ctx.auto_envvar_prefix}_{name}") or None
+        return f"{prefix}_{name}"
 
 
 def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
@@ -172,9 +176,7 @@ class Command(click.Command):
         """A note on variables of the environment that are named as options of this command, and are
         none."""
         start = f"{ctx.auto_envvar_prefix}_"
-        known = {
-            start + param.shown.lstrip("-").replace("-", "_").upper() for param in self.options
-        }
+        known = {param.variable(ctx.auto_envvar_prefix) for param in self.options}
         for name in sorted(os.environ):
             if name.startswith(start) and name not in known:
                 near = did_you_mean(name, known)

@@ -16,11 +16,12 @@ from lpw_cli.say import (
     output,
     say_click_error,
     say_error,
+    say_note,
     say_traceback,
     set_output,
     tell_stopped,
 )
-from lpw_toolkit.files.limits import set_limit
+from lpw_toolkit.files.limits import list_unknown, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
 GROUPS = {
@@ -128,6 +129,8 @@ def main(*, limits: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) 
     set_output(as_json=as_json, quiet=quiet, verbose=verbose)
     for text in limits:
         set_limit(text)
+    for name in list_unknown():
+        say_note(f"note: {name} in the environment is no bound; see `lpw --help`")
 
 
 class _Stopped(BaseException):

@@ -116,6 +116,12 @@ def limit(name: str) -> int:
         ) from error
 
 
+def list_unknown() -> list[str]:
+    """Variables of the environment that are named as bounds, and are none."""
+    known = set(map(_variable, BOUNDS))
+    return [name for name in os.environ if name.startswith(_variable("")) and name not in known]
+
+
 def set_limit(text: str) -> None:
     """Sets one bound for this process and its children from `NAME=VALUE`. Errors: LpwError."""
     name, _, value = text.partition("=")
