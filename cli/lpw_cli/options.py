@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["renamed_option", "retired_option"]  # for the commands
 
 
-class _NamedPath(click.Path):
+class _TypedPath(click.Path):
+    """A path as the user typed it, with his home for `~`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Errors: BadParameter for an empty one, which would be the working folder."""
+        if not os.fspath(value):
+            self.fail("an empty path: is a variable of the shell not set?", param, ctx)
+        return expand_home(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+class _NamedPath(_TypedPath):
     """A path as the user typed it, with his own links followed: from here on no link is (see
     files.opening).
 
@@ -39,28 +49,15 @@ class _NamedPath(click.Path):
         self._whole = whole
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = _take_path(super().convert(value, param, ctx))
+        path = super().convert(value, param, ctx)
         if not path.name:  # `.`: what is made there, and what is said of it, needs a name
             path = Path(os.path.abspath(path))  # noqa: PTH100 (links are followed below)
         return follow_links(path) if self._whole else follow_links(path.parent) / path.name
 
 
-class _VideoPath(click.Path):
-    """A film keeps the name of the link that leads to it; whoever opens it follows the link."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return _take_path(super().convert(value, param, ctx))
-
-
-def _take_path(text: str | bytes | os.PathLike[str]) -> Path:
-    """Errors: BadParameter for an empty one, which would be the working folder."""
-    if not os.fspath(text):
-        raise click.BadParameter("an empty path: is a variable of the shell not set?")
-    return expand_home(Path(os.fsdecode(text)))
-
-
 FOLDER, OUT_FILE = _NamedPath(whole=True), _NamedPath(whole=False)
-VIDEO = _VideoPath(path_type=Path)
+#: A film keeps the name of the link that leads to it; whoever opens it follows the link.
+VIDEO = _TypedPath(path_type=Path)
 
 
 def dataset_argument(function: Function) -> Function:
