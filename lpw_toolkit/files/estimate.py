@@ -43,7 +43,7 @@ class Estimate:
         'train: about 1.5 h; writes about 6 files, 61 MB (from a trial of 3 steps)'
         """
         files = f"{self.n_files:,} file{'s' if self.n_files != 1 else ''}"
-        time_, size = describe_seconds(self.seconds), _in_units(self.n_bytes, _SIZES)
+        time_, size = describe_seconds(self.seconds), describe_bytes(self.n_bytes)
         return f"{self.work}: about {time_}; writes about {files}, {size} (from {self.basis})"
 
     def fields(self) -> dict[str, Any]:
@@ -64,6 +64,15 @@ def describe_seconds(seconds: float) -> str:
     if seconds < 86_400 * 2:
         return _in_units(seconds, _TIMES[1:])
     return _in_units(seconds, _TIMES)
+
+
+def describe_bytes(n_bytes: float) -> str:
+    """A size in the unit that people would use.
+
+    >>> describe_bytes(12_600_000)
+    '13 MB'
+    """
+    return _in_units(n_bytes, _SIZES)
 
 
 def _in_units(value: float, units: tuple[tuple[int, str], ...]) -> str:

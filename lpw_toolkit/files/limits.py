@@ -92,6 +92,8 @@ BOUNDS = {
     "a .mat file, and what it unpacks to; 12,180 tracks of MARS: 0.4 MB"),
     "download_bytes": Bound(1 * GiB, "bytes",
     "weights that are fetched; the largest official detector has a quarter"),
+    "flow_bytes": Bound(16 * GiB, "bytes",
+    "of optical flow in the cache; that of MARS, the largest public set, takes 7.3 GB"),
     "persons": Bound(1_000_000, "persons",
     "that a run was trained on; the largest public set has 0.1 million"),
 }  # fmt: skip
