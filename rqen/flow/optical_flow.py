@@ -10,10 +10,10 @@ in the group `rqen.flow.estimators`.
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.image_codec import resize
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.plugins import PluginFolder
 
@@ -42,7 +42,7 @@ class FlowSettings:
     Attributes:
         estimator: a name of `rqen.flow.estimators`.
         height, width: the frames are stretched to this size before flow is estimated, in pixels.
-        stored_height, stored_width: the flow images are shrunk to this size.
+        stored_height, stored_width: the flow images are stretched to this size.
         max_px: longer vectors are shortened to this length.
 
     Errors: LpwError for an unknown estimator or a size that is too small.
@@ -107,5 +107,5 @@ def compute_flow_images(images: Pixels, settings: FlowSettings) -> Pixels:
         estimator: FlowEstimator = FLOWS.load(settings.estimator)
         flow = shorten_flow(estimator.estimate_flow(to_grey(images)), settings.max_px)
         for place, image in enumerate(encode_flow(flow), 1):
-            stored[place] = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+            stored[place] = resize(image, size)
     return stored

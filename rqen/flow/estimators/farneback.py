@@ -1,5 +1,7 @@
 """Farneback's flow by polynomial expansion, from OpenCV: for motions of several pixels."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ def estimate_flow(frames: Floats) -> Floats:
     (2, 32, 16, 2)
     """
     grey = np.rint(frames).astype(np.uint8)
-    pairs = zip(grey[:-1], grey[1:], strict=True)
-    flows = [cv2.calcOpticalFlowFarneback(one, two, None, *_SETTINGS) for one, two in pairs]
+    flows = [
+        cv2.calcOpticalFlowFarneback(one, two, None, *_SETTINGS) for one, two in pairwise(grey)
+    ]
     return np.nan_to_num(np.stack(flows)).astype(np.float32)

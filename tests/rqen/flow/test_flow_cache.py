@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -10,12 +11,11 @@ from make_dataset import make_dataset
 from lpw_toolkit import progress
 from lpw_toolkit.dataset.clip_index import open_index
 from lpw_toolkit.errors import CorruptCropError
-from rqen.data import flow_cache
-from rqen.data.flow_cache import FlowCache, open_flow
+from rqen.flow import flow_cache
+from rqen.flow.flow_cache import FlowCache, open_flow
 from rqen.flow.optical_flow import FlowSettings, compute_flow_images
 
 SETTINGS = FlowSettings(height=32, width=16, stored_height=16, stored_width=8)
-ALL = np.arange(6)
 
 
 @pytest.fixture(scope="module")
@@ -47,92 +47,103 @@ def forbid_estimates(monkeypatch):
     monkeypatch.setattr(flow_cache, "compute_flow_images", refuse)
 
 
+def read_all(cache):
+    return cache.read(0, int(cache.index.starts[-1]))
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_flow_is_that_of_each_tracklet(index, cached, tmp_path):
     cache = FlowCache(index, SETTINGS, tmp_path if cached else None)
-    cache.prepare(ALL)
     wanted = expected_flow(index)
     assert np.ptp(wanted) > 0
     n = int(index.starts[-1])
-    assert np.array_equal(cache.read(0, n), wanted)
-    for first, end in [(0, 1), (5, 12), (7, 9), (n - 3, n)]:
+    for first, end in [(5, 12), (0, n), (0, 1), (7, 9), (n - 3, n)]:
         assert np.array_equal(cache.read(first, end), wanted[first:end])
 
 
 def test_what_is_there_is_not_made_again(index, tmp_path, monkeypatch):
-    FlowCache(index, SETTINGS, tmp_path).prepare(ALL)
+    wanted = read_all(FlowCache(index, SETTINGS, tmp_path))
     forbid_estimates(monkeypatch)
     again = FlowCache(index, SETTINGS, tmp_path)
-    again.prepare(ALL)
+    assert np.array_equal(read_all(again), wanted)
     carried = pickle.loads(pickle.dumps(again))
-    assert np.array_equal(carried.read(3, 20), again.read(3, 20))
+    assert np.array_equal(carried.read(3, 20), wanted[3:20])
 
 
-def test_only_what_is_needed_is_made(index, tmp_path, capsys):
+def test_only_what_is_asked_for_is_made_and_its_size_is_told(index, tmp_path, capsys):
     cache = FlowCache(index, SETTINGS, tmp_path)
-    cache.prepare(np.array([0]))
-    n_files = len(list(cache.folder.iterdir()))
-    assert n_files == -(-int(index.starts[1]) // 8)
-    said = capsys.readouterr().err
-    assert f"flow of {8 * n_files} frames: " in said
-    assert str(cache.folder) in said
+    cache.read(9, 10)
+    assert [file.name for file in cache.folder.iterdir()] == ["000001.flow"]
+    n = int(index.starts[-1])
+    size = f"{n * SETTINGS.n_bytes_per_frame / 1000:.0f} kB"
+    assert capsys.readouterr().err == (
+        f"flow of {n} frames is kept: up to {size} in {cache.folder}\n"
+    )
+    read_all(cache)
+    FlowCache(index, SETTINGS, tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("damage", ["changed", "shortened", "emptied"])
 def test_a_broken_file_is_made_again(index, tmp_path, damage, capsys):
-    cache = FlowCache(index, SETTINGS, tmp_path)
-    cache.prepare(ALL)
-    file = sorted(cache.folder.iterdir())[1]
+    read_all(FlowCache(index, SETTINGS, tmp_path))
+    file = sorted(tmp_path.glob("*/*"))[1]
     good = file.read_bytes()
     broken = {"changed": good[:-1] + bytes([good[-1] ^ 1]), "shortened": good[:-9], "emptied": b""}
     file.write_bytes(broken[damage])
     again = FlowCache(index, SETTINGS, tmp_path)
     assert np.array_equal(again.read(8, 16), expected_flow(index)[8:16])
-    assert capsys.readouterr().err.count("is broken and is not used") == 1
-    again.prepare(ALL)
+    assert capsys.readouterr().err.count("is broken, so it is made again") == 1
     assert file.read_bytes() == good
 
 
 def test_other_images_and_other_settings_have_other_flow(index, tmp_path):
     make_dataset(tmp_path / "other", n_frames=9, seed=5)
     other = open_index(tmp_path / "other")
-    finer = FlowSettings("dis", height=32, width=16, stored_height=16, stored_width=8)
+    of_dis = FlowSettings("dis", height=32, width=16, stored_height=16, stored_width=8)
     caches = [FlowCache(*of, tmp_path / "flow") for of in
-              ((index, SETTINGS), (other, SETTINGS), (index, finer))]  # fmt: skip
-    for cache in caches:
-        cache.prepare(ALL)
+              ((index, SETTINGS), (other, SETTINGS), (index, of_dis))]  # fmt: skip
+    found = [read_all(cache) for cache in caches]
     assert len({cache.folder for cache in caches}) == 3
-    assert np.array_equal(caches[1].read(0, 40), expected_flow(other)[:40])
-    assert not np.array_equal(caches[0].read(0, 40), caches[1].read(0, 40))
+    assert np.array_equal(found[1], expected_flow(other))
+    assert not np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
 
 
 def test_two_processes_make_the_same_files(index, tmp_path):
     context = multiprocessing.get_context("fork")
     caches = [FlowCache(index, SETTINGS, tmp_path) for _ in range(2)]
-    processes = [context.Process(target=cache.prepare, args=(ALL,)) for cache in caches]
+    processes = [context.Process(target=read_all, args=(cache,)) for cache in caches]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    assert np.array_equal(caches[0].read(0, 50), expected_flow(index)[:50])
+    assert {file.suffix for file in tmp_path.glob("*/*")} == {".flow"}
+    assert np.array_equal(read_all(caches[0]), expected_flow(index))
 
 
 def test_a_cache_that_takes_no_files_is_done_without(index, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    cache = FlowCache(index, SETTINGS, tmp_path / "file" / "flow")
-    cache.prepare(ALL)
-    cache.prepare(ALL)
+    for _ in range(2):
+        cache = FlowCache(index, SETTINGS, tmp_path / "file" / "flow")
+        assert np.array_equal(read_all(cache), expected_flow(index))
     assert capsys.readouterr().err.count("no cache: ") == 1
-    assert np.array_equal(cache.read(0, 30), expected_flow(index)[:30])
 
 
-def test_without_a_home_there_is_no_cache(index, monkeypatch, capsys):
+def test_a_cache_that_is_taken_away_meanwhile_is_done_without(index, tmp_path, capsys):
+    cache = FlowCache(index, SETTINGS, tmp_path)
+    cache.read(0, 8)
+    shutil.rmtree(cache.folder)
+    assert np.array_equal(read_all(cache), expected_flow(index))
+    assert capsys.readouterr().err.count("no cache: ") == 1
+
+
+def test_without_a_home_there_is_no_cache(index, monkeypatch):
     monkeypatch.setattr(flow_cache, "cache_folder", lambda: None)
     cache = open_flow(index, SETTINGS)
-    cache.prepare(ALL)
     assert cache.folder is None
-    assert np.array_equal(cache.read(0, 30), expected_flow(index)[:30])
+    assert np.array_equal(read_all(cache), expected_flow(index))
 
 
 def test_old_flow_makes_room_and_what_does_not_fit_is_made_when_asked_for(
@@ -140,22 +151,30 @@ def test_old_flow_makes_room_and_what_does_not_fit_is_made_when_asked_for(
 ):
     make_dataset(tmp_path / "other", n_frames=9, seed=5)
     old = FlowCache(open_index(tmp_path / "other"), SETTINGS, tmp_path / "flow")
-    old.prepare(ALL)
+    read_all(old)
     monkeypatch.setenv("LPW_LIMIT_FLOW_BYTES", str(3 * 8 * SETTINGS.n_bytes_per_frame))
     cache = FlowCache(index, SETTINGS, tmp_path / "flow")
-    cache.prepare(ALL)
     assert not old.folder.exists()
+    assert np.array_equal(read_all(cache), expected_flow(index))
     assert len(list(cache.folder.iterdir())) == 3
     said = capsys.readouterr().err
-    assert "is removed to make room" in said
-    assert "not all of it fits" in said
-    assert np.array_equal(cache.read(0, 60), expected_flow(index)[:60])
+    assert f"{old.folder} is removed" in said
+    assert "not all of it" in said
 
 
-def test_frames_without_numbers_and_times_are_told(tmp_path, capsys):
+def test_flow_that_fits_beside_another_leaves_it(index, tmp_path):
+    make_dataset(tmp_path / "other", n_frames=9, seed=5)
+    old = FlowCache(open_index(tmp_path / "other"), SETTINGS, tmp_path / "flow")
+    read_all(old)
+    read_all(FlowCache(index, SETTINGS, tmp_path / "flow"))
+    assert len(list(old.folder.iterdir())) > 3
+
+
+def test_frames_without_numbers_and_times_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LPW_CACHE", str(tmp_path / "cache"))
     make_dataset(tmp_path / "d", n_frames=3, boxes=False)
     open_flow(open_index(tmp_path / "d"), SETTINGS)
-    assert "train with --set data.flow=none" in capsys.readouterr().err
+    assert "train with --set method.flow=none" in capsys.readouterr().err
 
 
 def test_an_image_that_is_broken_is_named(tmp_path):
@@ -164,4 +183,4 @@ def test_an_image_that_is_broken_is_named(tmp_path):
     image.write_bytes(b"nothing")
     cache = FlowCache(open_index(dataset.root), SETTINGS, tmp_path / "flow")
     with pytest.raises(CorruptCropError, match=image.name):
-        cache.prepare(ALL)
+        cache.read(0, 3)
