@@ -3,11 +3,13 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from lpw_toolkit.errors import LpwError
 from rqen.recipe import OptimRecipe
 
+_STEP = 0x73746570  # first number of the seed of a step
 _WARM_START = 0.01
 _COOL_END = 1e-6  # of the learning rate at the end of the cosine
 
@@ -62,6 +64,13 @@ def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
     """Gives every group its own rate times `factor`."""
     for group in optimiser.param_groups:
         group["lr"] = group["base_lr"] * factor
+
+
+def seed_step(seed: int, iteration: int, rank: int) -> None:
+    """Seeds what the network draws in one step (dropout, parts of frames): a function of the run's
+    seed, the iteration and the process, so that a resumed run draws the same."""
+    (number,) = np.random.SeedSequence([_STEP, seed, iteration, rank]).generate_state(1, np.uint64)
+    torch.manual_seed(int(number))
 
 
 def freeze_statistics(network: Any) -> None:

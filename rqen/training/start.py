@@ -1,7 +1,7 @@
 """What a training begins with: the dataset, who trains and who is held out, the network, the
 batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,11 @@ def choose_pool(job: TrainJob, index: TrackletIndex) -> tuple[Pool, NDArray[np.i
 
     Errors: LpwError for a dataset from which the method cannot learn.
     """
-    method = job.recipe.specify(job.method)
+    needs, data = job.recipe.specify(job.method).needs, job.recipe.data
+    n_frames = max(needs.min_frames, data.n_frames if data.sampling == "consecutive" else 1)
     every = choose_rows(index, job.split)
-    rows = refuse_dataset(job.method, method.needs, index, every)
-    n_frames, n_short = method.needs.min_frames, len(every) - len(rows)
+    rows = refuse_dataset(job.method, replace(needs, min_frames=n_frames), index, every)
+    n_short = len(every) - len(rows)
     if n_short:
         say_once(f"note: {describe_left_out(job.method, n_frames, n_short, len(every))}")
     return split_pool(index, make_pool(index.tracklets, rows), job.recipe.train)

@@ -43,6 +43,7 @@ from rqen.training.optimiser import (
     make_optimiser,
     rate_at,
     refuse_non_finite,
+    seed_step,
     set_rate,
 )
 from rqen.training.signals import hold_signals
@@ -157,6 +158,7 @@ class Runner:
         set_rate(self.optimiser, rate_at(iteration, recipe.train.iterations, recipe.optim))
         if hasattr(self.network, "start_step"):
             self.network.start_step(iteration, recipe.train.iterations)
+        seed_step(recipe.train.seed, iteration, self.team.share.rank)
         with _tell_shortage(recipe.data.batch):
             loss, parts = self._measure(batch)
             self.optimiser.zero_grad(set_to_none=True)
