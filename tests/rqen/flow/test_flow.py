@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
+from plugin_tools import add_plugin
 from scipy.ndimage import fourier_shift, gaussian_filter
 
 from lpw_toolkit.errors import LpwError
 from rqen.flow.estimators.lucas_kanade import estimate_flow
-from rqen.flow.optical_flow import FLOWS, FlowSettings, compute_flow_images, encode_flow
+from rqen.flow.optical_flow import (
+    FLOWS,
+    FlowSettings,
+    compute_flow_images,
+    encode_flow,
+    shorten_flow,
+)
 
 INNER = slice(8, -8)
 
@@ -87,8 +94,6 @@ def test_flow_images_begin_with_no_motion_and_are_shrunk():
 
 
 def test_long_vectors_are_shortened():
-    from rqen.flow.optical_flow import shorten_flow
-
     flow = shorten_flow(np.array([[300.0, -400.0], [0, 0], [30, 40]], np.float32), 50)
     assert flow == pytest.approx(np.array([[30, -40], [0, 0], [30, 40]], np.float32))
     assert encode_flow(flow).tolist() == [[157, 87], [127, 127], [157, 167]]
@@ -99,3 +104,12 @@ def test_settings_refuse_what_cannot_be_made():
         FlowSettings("raft")
     with pytest.raises(LpwError, match="8 x 64 pixels"):
         FlowSettings(height=8)
+
+
+@pytest.mark.parametrize("way", ["file", "entry point"])
+def test_an_estimator_is_added_by_one_file(way, tmp_path, monkeypatch):
+    text = "def estimate_flow(frames):\n    return frames[1:, ..., None].repeat(2, 3) * 0 + 9\n"
+    add_plugin(FLOWS, way, "nine", text, tmp_path, monkeypatch)
+    images = np.zeros((2, 32, 16, 3), np.uint8)
+    settings = FlowSettings("nine", height=32, width=16, stored_height=32, stored_width=16)
+    assert (compute_flow_images(images, settings)[1] == 136).all()
