@@ -11,7 +11,6 @@ a cache, or without room in it, flow is made whenever it is asked for.
 
 import hashlib
 import json
-import mmap
 import os
 from contextlib import suppress
 from dataclasses import asdict
@@ -30,7 +29,7 @@ from lpw_toolkit.files.estimate import describe_bytes
 from lpw_toolkit.files.home import cache_folder, note_no_cache
 from lpw_toolkit.files.limits import limit
 from lpw_toolkit.files.listing import list_folder
-from lpw_toolkit.files.opening import exists, is_folder, measure, open_file
+from lpw_toolkit.files.opening import exists, is_folder, measure, read_bytes
 from lpw_toolkit.files.writing import atomic_write, make_folder, remove_folder
 from lpw_toolkit.progress import say_note, say_once
 from rqen.flow.optical_flow import FlowSettings, compute_flow_images
@@ -40,6 +39,7 @@ Pixels = NDArray[np.uint8]
 #: Raised whenever the same settings would give other numbers.
 _FORMAT = 1
 _ROWS = 256  # of the table of frames, in one file: 1.6 MB at 64 x 48, made in half a second
+_N_HELD = 16  # of these files, in the memory of each process: 25 MB
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -58,10 +58,10 @@ class FlowCache:
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         self.folder = None if root is None else root / key
         self._n_kept = 0 if self.folder is None else self._make_room(self.folder)
-        self._maps: dict[int, Pixels] = {}
+        self._held: dict[int, Pixels] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}}
+        return {**self.__dict__, "_held": {}}
 
     def read(self, first: int, end: int) -> Pixels:
         """Flow images (n, h, w, 2) of the rows [first, end) of the table of frames; that of the
@@ -82,12 +82,15 @@ class FlowCache:
 
     def _take(self, piece: int) -> Pixels:
         """The flow images of a file, which is made where it is not there, or broken."""
-        held = self._maps.get(piece)
+        held = self._held.pop(piece, None)
         if held is None:
             held = self._open(piece)
         if held is None:
             held = self._compute(piece * _ROWS, self._end(piece))
             self._publish(piece, held)
+        self._held[piece] = held  # the last one that was used stands last
+        if len(self._held) > _N_HELD:
+            del self._held[next(iter(self._held))]
         return held
 
     def _publish(self, piece: int, images: Pixels) -> None:
@@ -137,22 +140,19 @@ class FlowCache:
         file, settings = self._file(piece), self.settings
         if not exists(file):
             return None
-        memory: mmap.mmap | bytes = b""
-        with suppress(OSError, ValueError):  # an empty file cannot be mapped
-            descriptor = open_file(file)
-            try:
-                memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-            finally:
-                os.close(descriptor)
-        body = memoryview(memory)[_DIGEST_BYTES:]
+        try:
+            data = read_bytes(file, "flow_bytes")
+        except OSError:
+            data = b""
+        body = memoryview(data)[_DIGEST_BYTES:]
         n_rows = self._end(piece) - piece * _ROWS
         whole = len(body) == n_rows * settings.n_bytes_per_frame
-        if not whole or hashlib.sha256(body).digest() != memory[:_DIGEST_BYTES]:
+        if not whole or hashlib.sha256(body).digest() != data[:_DIGEST_BYTES]:
             say_once(f"flow: {file} is broken, so it is made again", about=f"broken {file}")
             return None
-        shape = (n_rows, settings.stored_height, settings.stored_width, 2)
-        self._maps[piece] = np.frombuffer(body, dtype=np.uint8).reshape(shape)
-        return self._maps[piece]
+        return np.frombuffer(body, dtype=np.uint8).reshape(
+            n_rows, settings.stored_height, settings.stored_width, 2
+        )
 
     def _compute(self, first: int, end: int) -> Pixels:
         """Flow images of these rows from the images."""
