@@ -27,6 +27,7 @@ from rqen.model.pixels import fill_colour, normalise
 
 _N_FILTERS, _KERNEL, _PAD = 32, 5, 4
 _FLOW_UNIT_PX = 10.0
+_FEATURE_STD = 0.1
 
 
 class ThreeConvolutions(nn.Module):
@@ -76,7 +77,9 @@ class BackboneFrames(nn.Module):
     """A backbone of `rqen.model.backbones` as the frame network; not of the paper.
 
     Flow reaches it by a convolution that makes three channels of two and starts at 0, so that the
-    pretrained network begins as it is. Features are the mean over the last map.
+    pretrained network begins as it is. Features are the mean over the last map, normalised over the
+    batch: without what all frames have in common, and about as large as those of the paper's
+    network, so that sequences begin about a margin of 2 apart.
 
     Args:
         backbone: as `rqen.model.backbone.Backbone`.
@@ -91,6 +94,7 @@ class BackboneFrames(nn.Module):
         self.motion = nn.Conv2d(2, 3, _KERNEL, padding=_KERNEL // 2, bias=False)
         nn.init.zeros_(self.motion.weight)
         self.n_features, self.weights = backbone.last_channels, backbone.weights
+        self.neck = nn.BatchNorm1d(self.n_features, affine=False)
         self.fill = fill_colour(backbone.pixels)
 
     def prepare(self, images: Tensor) -> Tensor:
@@ -103,7 +107,8 @@ class BackboneFrames(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Features (N, C) of frames (N, 5, H, W): normalised RGB and flow."""
         colours, flow = frames.split([3, 2], dim=1)
-        features: Tensor = self.backbone(colours + self.motion(flow)).last.float().mean(dim=(2, 3))
+        maps = self.backbone(colours + self.motion(flow)).last
+        features: Tensor = self.neck(maps.float().mean(dim=(2, 3))) * _FEATURE_STD
         return features
 
 
