@@ -21,7 +21,7 @@ class ViewDistance:
 
     views: NDArray[np.float32]
     name = "view_sum"
-    title = "Euclidean, summed over views"
+    title = "Euclidean summed over views"
     squared = False
 
     def blocks(self, query: Ints, gallery: Ints) -> "ViewBlocks":

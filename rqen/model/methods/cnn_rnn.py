@@ -125,7 +125,7 @@ METHOD = NetworkMethod(
     compare=_compare,
     settings=CnnRnnSettings,
     metric="own",
-    frames_used="the first or last 128, 16 views",
+    frames_used="the first or last method.test_frames, in the views of method.test_shifts",
     recipe="cnn_rnn",
     small_recipe="cnn_rnn_small",
     needs=Needs(two_cameras=True),
