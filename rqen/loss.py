@@ -6,12 +6,17 @@ added to it. Another package adds a loss by an entry point in the group `rqen.lo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.plugins import PluginFolder
 from rqen.model.network import Output
+
+if TYPE_CHECKING:
+    from rqen.recipe import DataRecipe
 
 LOSSES = PluginFolder("rqen.losses", "loss.triplet")
 #: Value of `loss.triplet` for identity classification alone.
@@ -29,7 +34,8 @@ class LossRecipe:
         smoothing: label smoothing.
         triplet: name of a file in `losses/`, such as `released` (Eq. 3, squared distances, halved)
             or `batch_hard`, or `none`.
-        margin: of the triplet; 0 with `batch_hard` means its soft form.
+        margin: of the triplet; 0 with `batch_hard` and `batch_hard_euclidean` means their soft
+            form.
         pull: weight of the undocumented term that draws anchor and positive together.
     """
 
@@ -67,6 +73,38 @@ class Loss(Protocol):
             gather: joins the rows of all processes, for losses that compare the whole batch. None
                 where there is one process.
         """
+
+
+def mine_hardest(distance: Tensor, person: Tensor) -> Tensor:
+    """How much farther the farthest positive is than the nearest negative, for each row (n,) that
+    has both.
+
+    Args:
+        distance: (B, B) between the sets of a batch.
+        person: (B,) labels.
+
+    >>> import torch
+    >>> d = torch.tensor([[0.0, 2.0, 5.0], [2.0, 0.0, 1.0], [5.0, 1.0, 0.0]])
+    >>> mine_hardest(d, torch.tensor([7, 7, 8]))
+    tensor([-3.,  1.])
+    """
+    same = person[:, None] == person[None]
+    positive = same & ~torch.eye(len(person), dtype=torch.bool, device=person.device)
+    usable = positive.any(1) & (~same).any(1)
+    farthest = distance.masked_fill(~positive, float("-inf")).amax(1)[usable]
+    nearest = distance.masked_fill(same, float("inf")).amin(1)[usable]
+    return farthest - nearest
+
+
+def refuse_unpaired_sets(data: "DataRecipe", loss: str) -> None:
+    """Errors: LpwError for a recipe whose batches hold no set with both a positive and a negative,
+    which `loss` needs."""
+    if data.batch != "sets":
+        return
+    for name in ("n_persons", "n_sets"):
+        if getattr(data, name) < 2:
+            do = "raise it, or train with loss.triplet=none"
+            raise LpwError(f"data.{name}", f"{getattr(data, name)}", f"2 or more with {loss}", do)
 
 
 def list_distance_losses() -> list[str]:

@@ -3,12 +3,10 @@
 Source: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017.
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lpw_toolkit.errors import LpwError
-from rqen.loss import Gather, LossRecipe, Term
+from rqen.loss import Gather, LossRecipe, Term, mine_hardest, refuse_unpaired_sets
 from rqen.model.network import Output
 from rqen.recipe import DataRecipe
 
@@ -25,14 +23,7 @@ def measure_loss(
 
 def refuse_data(data: DataRecipe) -> None:
     """Errors: LpwError for batches in which no set has both a positive and a negative."""
-    if data.batch != "sets":
-        return
-    for name in ("n_persons", "n_sets"):
-        if getattr(data, name) < 2:
-            do = "raise it, or train with loss.triplet=none"
-            raise LpwError(
-                f"data.{name}", f"{getattr(data, name)}", "2 or more with batch_hard", do
-            )
+    refuse_unpaired_sets(data, "batch_hard")
 
 
 def batch_hard_loss(embedding: Tensor, person: Tensor, margin: float | None) -> Tensor:
@@ -46,12 +37,7 @@ def batch_hard_loss(embedding: Tensor, person: Tensor, margin: float | None) -> 
     Returns 0 (with a gradient) where no set has both a positive and a negative.
     """
     distance = (2 - 2 * embedding @ embedding.T).clamp(min=1e-12).sqrt()
-    same = person[:, None] == person[None]
-    positive = same & ~torch.eye(len(person), dtype=torch.bool, device=person.device)
-    usable = positive.any(1) & (~same).any(1)
-    farthest = distance.masked_fill(~positive, float("-inf")).amax(1)[usable]
-    nearest = distance.masked_fill(same, float("inf")).amin(1)[usable]
-    if not len(farthest):
+    gap = mine_hardest(distance, person)
+    if not len(gap):
         return embedding.sum() * 0
-    gap = farthest - nearest
     return (F.softplus(gap) if margin is None else F.relu(gap + margin)).mean()
