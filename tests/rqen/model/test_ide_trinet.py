@@ -28,7 +28,7 @@ from rqen.run.trained_network import make_network, open_network
 from rqen.training.job import TrainJob
 from rqen.training.objective import compute_loss, refuse_batch
 from rqen.training.optimiser import rate_at
-from rqen.training.train import train
+from rqen.training.train import Runner, train
 
 RANDOM = BackboneOptions("random")
 TINY = (*SMALL, "data.n_sets=2", "train.checkpoint_every=1000")
@@ -232,31 +232,53 @@ def make_job(dataset: Dataset, out, method: str, *changes: str) -> TrainJob:
     return TrainJob(dataset.root, out, method, recipe.adapt(method), n_workers=0)
 
 
+def test_dropout_of_a_resumed_run_is_that_of_a_whole_one(dataset, tmp_path):
+    """Stopped after its first step, whose checkpoint has no state of random numbers."""
+    changes = ("data.n_frames=4", "train.iterations=2", "train.checkpoint_every=1")
+    job = make_job(dataset, tmp_path / "whole", "ide", *changes)
+    whole = train(job, ALONE)
+    torch.manual_seed(99)
+    saved = Runner.save
+
+    def stop(self, iteration, *rest):
+        saved(self, iteration, *rest)
+        raise KeyboardInterrupt
+
+    other = replace(job, out=tmp_path / "other", resume=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runner, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(other, ALONE)
+    train(other, ALONE)
+    name = "model.safetensors"
+    assert (whole / name).read_bytes() == (other.out / name).read_bytes()
+
+
 @pytest.mark.parametrize("method", ["ide", "trinet"])
 def test_it_learns_persons_by_their_colours(method):
-    """Eight frames each of three persons of one colour, under noise: after a few steps new frames
+    """Four frames each of three persons of one colour, under noise: after a few steps new frames
     are nearest to their own person's."""
     torch.manual_seed(0)
     recipe = read_recipe(open_method(method).small_recipe).adapt(method)
     network = make_network(recipe, method, 3, RANDOM)
-    person = torch.arange(3).repeat_interleave(8)
+    person = torch.arange(3).repeat_interleave(4)
     colours = torch.tensor([[220.0, 40, 40], [40, 220, 40], [40, 40, 220]])
 
     def draw() -> torch.Tensor:
-        noise = 40 * torch.randn(24, 1, 3, 64, 32)
+        noise = 15 * torch.randn(12, 1, 3, 64, 32)
         return (colours[person][:, None, :, None, None] + noise).clamp(0, 255)
 
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     losses = []
-    for _ in range(12):
+    for _ in range(24):
         loss, _ = compute_loss(network.train()(network.prepare(draw())), person, recipe.loss)
         optimiser.zero_grad()
         loss.backward()
         assert all(p.grad is not None for p in network.parameters())
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+    assert np.mean(losses[-4:]) < 0.6 * np.mean(losses[:4])
     with torch.no_grad():
         raw = network.train()(network.prepare(draw())).raw  # statistics of a batch: few were seen
-    distance = torch.cdist(raw, raw) + 1e9 * torch.eye(24)
+    distance = torch.cdist(raw, raw) + 1e9 * torch.eye(12)
     assert (person[distance.argmin(1)] == person).float().mean() > 0.9
