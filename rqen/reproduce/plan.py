@@ -40,7 +40,8 @@ class ReproduceRequest:
         protocol: of the test; None is the dataset's own.
         recipe: by name or file. A method that is not of RQEN's family takes its own: the one for
             small data, or, beside a recipe of the paper, the paper's.
-        changes: to it, `section.key=value`.
+        changes: to it, `section.key=value`. Of a recipe that a method takes for itself they change
+            what is named `train.…`, `method.…` or `model.weights`.
         methods: names of rows; empty is the table's own.
         seeds: in this order.
         splits: numbers; None is all.
@@ -304,19 +305,25 @@ def name_recipe(asked: str, method: str) -> str:
         return asked
     plain = asked.replace("-", "_")
     if plain in (spec.recipe, spec.small_recipe):
-        return plain
+        return asked
     return str(spec.recipe if plain in PAPER_RECIPES else spec.small_recipe)
 
 
-def _fit_recipe(request: ReproduceRequest, row: Row, seed: int) -> Recipe:
+def _choose_changes(request: ReproduceRequest, row: Row, recipe: str) -> Iterator[str]:
+    """Those changes that are meant for the recipe of the row."""
     known = getattr(open_method(row.method), "settings", NoSettings) if row.method else NoSettings
-    names = {f"method.{one.name}" for one in fields(known)}
-    changes = [
-        change
-        for change in request.changes
-        if not change.startswith("method.") or change.partition("=")[0].strip() in names
-    ]
+    own = {f"method.{one.name}" for one in fields(known)}
+    for change in request.changes:
+        key = change.partition("=")[0].strip()
+        shared = key.startswith("train.") or key == "model.weights"
+        is_asked = recipe == request.recipe and not key.startswith("method.")
+        if key in own or shared or is_asked:
+            yield change
+
+
+def _fit_recipe(request: ReproduceRequest, row: Row, seed: int) -> Recipe:
     name = name_recipe(request.recipe, row.method)
+    changes = _choose_changes(request, row, name)
     recipe = read_recipe(name, (*changes, *row.changes, f"train.seed={seed}"))
     if row.method:
         recipe = recipe.adapt(row.method)

@@ -130,6 +130,46 @@ class TestQueue:
         for file in (done.request.out / "rows").iterdir():
             assert str(done.request.data.parent) not in file.read_text()
 
+    def test_other_methods_take_recipes_of_their_own(self, data, tmp_path):
+        """`--set` changes of them what all trainings share."""
+        rows = ("qan", "trinet+rerank", "trinet", "ide+kissme+rerank", "ide_caffenet+xqda")
+        plan = ask(data, tmp_path / "o", "method.width=3", methods=rows)
+        recipes = {item.row.name: item.training.recipe for item in plan.items}
+        assert {name: recipe.name for name, recipe in recipes.items()} == {
+            "qan": "modern", "trinet_rerank": "trinet_small", "trinet": "trinet_small",
+            "ide_kissme_rerank": "ide_small", "ide_caffenet_xqda": "ide_small",
+        }  # fmt: skip
+        assert {recipe.train.iterations for recipe in recipes.values()} == {1}
+        assert {recipe.model.weights for recipe in recipes.values()} == {"random"}
+        assert recipes["qan"].data.n_persons == 4
+        assert recipes["trinet"].data.n_persons == 12
+        names = {item.row.name: item.training.name for item in plan.items}
+        assert names["trinet"] == names["trinet_rerank"] != names["ide_kissme_rerank"]
+        metrics = {item.row.name: item.config["metric"] for item in plan.items}
+        assert metrics == {
+            "qan": "cosine", "trinet_rerank": "euclidean", "trinet": "euclidean",
+            "ide_kissme_rerank": "kissme", "ide_caffenet_xqda": "xqda",
+        }  # fmt: skip
+        (paper,) = ask(data, tmp_path / "p", methods=("trinet",), recipe="paper").items
+        assert paper.training.recipe.name == "trinet"
+        (own,) = ask(
+            data, tmp_path / "q", "data.cut_height=0", "data.cut_width=0", methods=("trinet",),
+            recipe="trinet_small",
+        ).items  # fmt: skip
+        assert own.training.recipe.data.n_persons == 4
+
+    def test_trinet_and_re_ranking_share_a_run(self, data, tmp_path):
+        size = ("data.height=72", "data.width=36", "data.cut_height=64", "data.cut_width=32")
+        plan = ask(
+            data, tmp_path / "o", *size, "data.n_frames=1", methods=("trinet+rerank", "trinet"),
+            recipe="trinet_small",
+        )  # fmt: skip
+        records = run_plan(plan, ALONE, OPTIONS, lambda *_: None)
+        assert [record["distance"] for record in records.values()] == [
+            "Euclidean + re-ranking (k1 20, k2 6, lambda 0.3, half round_even)", "Euclidean",
+        ]  # fmt: skip
+        assert len(list((tmp_path / "o" / "runs").iterdir())) == 1
+
     def test_a_second_start_runs_nothing(self, done, monkeypatch):
         before = {p: p.stat().st_mtime_ns for p in done.request.out.rglob("*") if p.is_file()}
         monkeypatch.setattr(work.Worker, "run", lambda *_: pytest.fail("was run again"))

@@ -96,6 +96,10 @@ class TestDoubts:
 
 
 class TestRows:
+    def test_no_printed_row_is_empty_for_want_of_a_method(self):
+        for table in NAMES[1:]:
+            assert all(row.row for row in read_paper(table).rows)
+
     def test_every_row_of_a_table_is_one_that_runs(self):
         for table in NAMES[1:]:
             named = {row.row for row in read_paper(table).rows if row.row}
