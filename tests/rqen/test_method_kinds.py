@@ -23,8 +23,10 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.rerank import RerankConfig
-from rqen.inference.run_vectors import embed_run, make_embeddings
+from rqen.inference.frame_vectors import write_frame_vectors
+from rqen.inference.run_vectors import embed_run, make_embeddings, refuse_unscored
 from rqen.model.method import METHODS, open_spec
+from rqen.quality_page.quality_page import QualityView
 from rqen.recipe import read_recipe
 from rqen.reproduce.rows import find_row
 from rqen.run import run_folder
@@ -120,6 +122,13 @@ class TestNetwork:
             open_network(run)
         with pytest.raises(LpwError, match="without regions and quality"):
             open_spec("halves")
+        with pytest.raises(LpwError, match="which has no regions"):
+            write_frame_vectors(run, dataset.root, tmp_path / "f.parquet", OPTIONS)
+        with pytest.raises(LpwError, match="which weighs all frames alike"):
+            QualityView(run)
+        with pytest.raises(LpwError, match="which scores no frame"):
+            refuse_unscored(run)
+        assert not (tmp_path / "f.parquet").exists()
 
     def test_it_is_opened_in_python(self, dataset, tmp_path, monkeypatch):
         add("halves", NETWORK, tmp_path, monkeypatch)
