@@ -95,15 +95,16 @@ class RQEN(nn.Module):
 
         Args:
             images: (B, T, 3, H, W) RGB from 0 to 255, uint8 or floating point; H and W are `size`.
-            mask: (B, T) bool, True where there is a frame; None: everywhere.
+            mask: (B, T) bool, True where there is a frame; None: everywhere. What is masked may
+                hold anything.
             return_scores: whether the scores are returned too.
 
         Returns:
             Embeddings (B, D), float32, of unit length unless the method says otherwise; with
             `return_scores` also the scores (B, T, R) of each frame and region, in (0, 1); 1 for a
-            method that predicts none.
+            method that predicts none, 0 for what is masked.
 
-        Errors: LpwError for images or a mask of another shape.
+        Errors: LpwError for images or a mask of another shape, or a set without frames.
         """
         n_sets, n_frames = images.shape[:2] if images.ndim > 1 else (0, 0)
         if images.shape != (n_sets, n_frames, 3, *self.size) or not images.numel():
@@ -112,11 +113,11 @@ class RQEN(nn.Module):
         if mask is not None and mask.shape != (n_sets, n_frames):
             got, expected = f"shape {tuple(mask.shape)}", f"({n_sets}, {n_frames})"
             raise LpwError("mask", got, expected, "give one value for each frame")
-        pixels = self.network.prepare(images.flatten(0, 1))
-        _, features, scores = self.network.describe_frames(pixels)
-        features, scores = (
-            part.float().unflatten(0, (n_sets, n_frames)) for part in (features, scores)
-        )
+        if mask is not None and not mask.bool().any(dim=1).all():
+            do = "leave that set out, or mark its frames"
+            raise LpwError("mask", "a set without frames", "a frame or more in each", do)
+        _, features, scores = self.network.describe_sets(self.network.prepare(images), mask)
+        scores = scores.float()
         embedding = self.network.join(features, scores, mask).embedding
         return (embedding, scores) if return_scores else embedding
 

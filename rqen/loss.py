@@ -32,8 +32,8 @@ class LossRecipe:
     Attributes:
         softmax: weight of the identity losses, each head alike.
         smoothing: label smoothing.
-        triplet: name of a file in `losses/`, such as `released` (Eq. 3, squared distances, halved)
-            or `batch_hard`, or `none`.
+        triplet: name of a file in `losses/`, such as `printed` (Eq. 3 as the paper has it),
+            `released` (the same of squared distances, halved) or `batch_hard`, or `none`.
         margin: of the triplet; 0 with `batch_hard` and `batch_hard_euclidean` means their soft
             form.
         pull: weight of the undocumented term that draws anchor and positive together.

@@ -1,6 +1,7 @@
 """A training recipe: frozen values from one TOML beside this file, changed by `--set
 section.key=value`."""
 
+import copy
 import dataclasses
 from dataclasses import dataclass, field
 from importlib import resources
@@ -13,6 +14,7 @@ from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_te
 from lpw_toolkit.files.writing import describe_os_error
 from rqen.loss import NO_DISTANCE_LOSS, LossRecipe, list_distance_losses
 from rqen.model.method import DIVISION, Heads, MethodSpec, NoSettings, PredictorVariant, open_method
+from rqen.recipe_forms import choose_form, list_forms
 from rqen.recipe_values import (
     apply_change,
     fill,
@@ -42,8 +44,8 @@ class ModelRecipe:
         weights: `imagenet`, `random`, or the path of a file.
         last_stride: 2 as published, 1 for a finer last map.
         predictor: variant of the quality predictor.
-        heads: where identities are learned: `frame` (the paper), `neck`, or `necks`, one per
-            region.
+        heads: where identities are learned: `frame` (the paper), `neck`, one classifier for every
+            method, or `necks`, one per region, so that methods differ in their number.
         auxiliary: whether auxiliary heads are trained where the backbone has middle maps.
         division: parts of the height, from above.
         dropout: share of the numbers that is left out before the classifiers of `frame`.
@@ -173,6 +175,8 @@ class TrainRecipe:
             same trial.
         compile: whether torch.compile is used; then nothing is recorded.
         seed: of weights, batches and augmentation.
+        length: form of the recipe that was taken: `standard`, or `large`, the one for large
+            datasets (`rqen.recipe_forms`).
     """
 
     iterations: int = 15_000
@@ -184,6 +188,7 @@ class TrainRecipe:
     cuda_graph: Literal["auto", "yes", "no"] = "auto"
     compile: bool = False
     seed: int = 0
+    length: Literal["standard", "large"] = _added("standard")
 
 
 @dataclass(frozen=True)
@@ -280,12 +285,19 @@ def list_recipes() -> list[str]:
     ]
 
 
-def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
+def read_recipe(
+    name: str, changes: tuple[str, ...] = (), *, method: str | None = None, n_persons: int = 0
+) -> Recipe:
     """The recipe called `name` (`-` and `_` are one), or a TOML file by path, with
     `section.key=value` changes.
 
-    Errors: LpwError for an unknown recipe, section or key (with the nearest name), a value of
-    another kind, or a file or value beyond `files.limits`.
+    Args:
+        method: whose form of the recipe is taken, as `Recipe.adapt` leaves it; None: one with a
+            distance loss.
+        n_persons: persons who train: many take the large form, where the recipe has one.
+
+    Errors: LpwError for an unknown method, recipe, section or key (with the nearest name), a value
+    of another kind, a form that is no table, or a file or value beyond `files.limits`.
     """
     name = expand_home_text(name)
     plain = name.replace("-", "_")
@@ -301,9 +313,18 @@ def read_recipe(name: str, changes: tuple[str, ...] = ()) -> Recipe:
             "choose one of them",
         )
     values = _parse(text, name)
+    for form in list_forms(values):
+        make_recipe(plain, form)
+    asked = copy.deepcopy(values)
+    for change in changes:
+        apply_change(asked, change)
+    alone = method is not None and not getattr(open_method(method), "distance_loss", True)
+    length = asked["train"].get("length") if isinstance(asked.get("train"), dict) else None
+    values = choose_form(values, softmax_alone=alone, n_persons=n_persons, length=length)
     for change in changes:
         apply_change(values, change)
-    return make_recipe(plain, values)
+    recipe = make_recipe(plain, values)
+    return recipe if method is None else recipe.adapt(method)
 
 
 def make_recipe(name: str, values: dict[str, Any]) -> Recipe:

@@ -26,9 +26,10 @@ from lpw_toolkit.files.opening import follow_links
 
 if TYPE_CHECKING:
     from rqen.body.key_points import BodyPoints
-    from rqen.body.landmarks import Division
+    from rqen.body.landmarks import Centres, Division
 
 _SUFFIXES = (".png", ".html")
+_CENTRES = ("mean", "k-means", "k-means-joints")
 _ANY = "default"  # stands for the value of --pose where none is given
 
 
@@ -43,6 +44,7 @@ class RegionsOptions:
     seed: int
     image_size: int
     min_confidence: float | None
+    centres: "Centres"
     out: Path | None
 
 
@@ -80,6 +82,14 @@ def _arrange(values: dict[str, Any]) -> None:
     type=click.FloatRange(0, 1),
     help="Ignore joints below this confidence.  [default: 0.5]",
 )
+@option(
+    "--centres",
+    type=click.Choice(_CENTRES),
+    default="mean",
+    show_default=True,
+    help="The centre of each set: the mean of its joints, or a k-means of the sets on every image, "
+    "or of all joints.",
+)
 @retired_option("--download", FETCHED)
 @option(
     "--images",
@@ -115,7 +125,7 @@ def command(options: RegionsOptions) -> None:
     from rqen.body.landmarks import divide_body
 
     seen = found.seen(min_confidence)
-    division = divide_body(found.points[..., 1], seen)
+    division = divide_body(found.points[..., 1], seen, options.centres)
     if options.out is not None:
         _write_picture(options.out, opened, found, min_confidence, division)
         say_note(f"written: {options.out}")
@@ -159,12 +169,14 @@ def _write_picture(
 ) -> None:
     from lpw_toolkit.files.writing import atomic_write, make_folder
     from rqen.body.division_picture import draw_division, format_division_page, mean_body
+    from rqen.body.landmarks import CENTRES
 
     png = draw_division(mean_body(dataset, found.rows), found, found.seen(min_confidence), division)
     facts = [
         ("dataset", dataset.name),
         ("digest", str(dataset.manifest["digest"])),
         ("joints from", found.source),
+        ("centres", CENTRES[division.centres_by]),
     ]
     is_page = show.suffix.lower() == ".html"
     make_folder(show.parent)
@@ -181,6 +193,7 @@ def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:
         "n_images": division.n_images,
         "n_joints": division.n_joints,
         "left_out": list(found.notes),
+        "centres_by": division.centres_by,
         "centres": list(division.centres),
         "cuts": list(division.cuts),
         "rows": list(division.rows),
@@ -192,10 +205,11 @@ def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:
 
 def _describe(found: "BodyPoints", division: "Division") -> list[str]:
     from rqen.body.division_picture import describe_rows, set_option
-    from rqen.body.landmarks import SET_NAMES
+    from rqen.body.landmarks import CENTRES, SET_NAMES
 
     width = max(len(words) for _, words in SET_NAMES)
     lines = [f"{found.source}: {division.n_joints:,} joints on {division.n_images:,} images"]
+    lines.append(f"  centres: {CENTRES[division.centres_by]}")
     for (name, words), centre in zip(SET_NAMES, division.centres, strict=True):
         lines.append(f"  {name:<7} {words:<{width}}  centre at {centre:.3f} of the height")
     lines.append(f"  cuts at {division.cuts[0]:.3f} and {division.cuts[1]:.3f} of the height")

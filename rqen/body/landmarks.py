@@ -14,6 +14,7 @@ CPM's order.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,16 @@ _NOSE, _FACE, _SHOULDERS = 0, (1, 2, 3, 4), (5, 6)
 #: proportions.
 _HEAD_ABOVE_NOSE = 0.6
 N_ROWS = 7
+_ROUNDS = 100  # of k-means: three clusters of heights stand still after a few
+_DIGITS = 12  # of a centre: the order of a sum moves those behind
+#: How the centres of the sets are found, and what that is called. The paper names a k-means and
+#: its cluster centres, but neither k nor what is clustered: all three are readings of it.
+CENTRES = {
+    "mean": "the mean of each set's joints",
+    "k-means": "a k-means of the sets' heights on every image, which starts at their means",
+    "k-means-joints": "a k-means of all joints, which starts at the means of the sets",
+}
+Centres = Literal["mean", "k-means", "k-means-joints"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +67,14 @@ class Division:
     """Where the body is cut.
 
     Attributes:
-        centres: (3,) mean height of each set of joints, as a share of the picture, from above.
+        centres: (3,) height of the centre of each set of joints, as a share of the picture, from
+            above.
         cuts: (2,) the middle between neighbouring centres.
         rows: (3,) the parts in rows of a map of 7.
         rounded: the same in whole rows.
         n_images, n_joints: what it was computed from; joints below the confidence asked for are
             left out.
+        centres_by: how the centres were found, one of `CENTRES`.
     """
 
     centres: tuple[float, float, float]
@@ -70,6 +83,7 @@ class Division:
     rounded: tuple[int, int, int]
     n_images: int
     n_joints: int
+    centres_by: Centres = "mean"
 
 
 def map_cpm(points: Floats) -> Floats:
@@ -98,16 +112,25 @@ def map_coco(points: Floats) -> Floats:
     return np.concatenate([head[:, None], neck[:, None], points[:, _COCO_LIMBS]], axis=1)
 
 
-def divide_body(heights: Floats, seen: NDArray[np.bool_] | None = None) -> Division:
+def divide_body(
+    heights: Floats, seen: NDArray[np.bool_] | None = None, centres_by: Centres = "mean"
+) -> Division:
     """The division that joints call for.
 
     Args:
         heights: (N, 14) in the paper's order, y as a share of the height of its picture.
         seen: (N, 14), False for joints that do not count.
+        centres_by: how the centre of each set is found. `mean` is the mean of all its joints over
+            the data set, a k-means of one cluster. `k-means` clusters the heights of the sets,
+            each the mean of its joints on one image, into three: what lies far from its set on an
+            image counts for the nearest centre. `k-means-joints` clusters the joints themselves;
+            the sets share joints, so that its clusters are others than the sets.
 
-    Each set of joints has one centre, the mean of all its joints over the data set (a k-means of
-    one cluster: the sets share joints, so that a clustering of all into three says nothing of
-    them). Errors: LpwError without joints.
+    Errors: LpwError without joints, or where a cluster stays empty.
+
+    >>> upright = [6, 17, 20, 20, 35, 35, 47, 47, 51, 51, 72, 72, 93, 93]
+    >>> divide_body(np.array([upright]) / 100, centres_by="k-means").rounded
+    (3, 2, 2)
     """
     seen = np.ones(heights.shape, dtype=bool) if seen is None else seen
     if heights.ndim != 2 or heights.shape[1] != len(JOINTS) or heights.shape != seen.shape:
@@ -125,6 +148,9 @@ def divide_body(heights: Floats, seen: NDArray[np.bool_] | None = None) -> Divis
             "lower the confidence",
         )
     centres = [float(heights[:, joints][seen[:, joints]].mean()) for joints in SETS]
+    if centres_by != "mean":
+        points = heights[seen] if centres_by == "k-means-joints" else _average_sets(heights, seen)
+        centres = cluster_heights(points, centres)
     if not 0 < centres[0] < centres[1] < centres[2] < 1:
         got = "centres at " + ", ".join(f"{centre:.3f}" for centre in centres)
         raise LpwError(
@@ -144,7 +170,37 @@ def divide_body(heights: Floats, seen: NDArray[np.bool_] | None = None) -> Divis
         (int(rounded[0]), int(rounded[1]), int(rounded[2])),
         len(heights),
         int(seen.sum()),
+        centres_by,
     )
+
+
+def cluster_heights(points: Floats, start: list[float]) -> list[float]:
+    """The centres of a k-means of the heights (M,), from above; the first centres are `start`.
+
+    Errors: LpwError where a cluster has no point.
+
+    >>> cluster_heights(np.array([0.1, 0.3, 0.6, 0.8]), [0.0, 1.0])
+    [0.2, 0.7]
+    """
+    from scipy.cluster.vq import ClusterError, kmeans2
+
+    try:
+        first = np.array(start)[:, None]
+        found, _ = kmeans2(points[:, None], first, minit="matrix", iter=_ROUNDS, missing="raise")
+    except (ClusterError, ValueError) as error:
+        got = "a cluster without points"
+        raise LpwError("landmarks", got, "joints of the whole body", "take the mean") from error
+    return sorted(found[:, 0].round(_DIGITS).tolist())
+
+
+def _average_sets(heights: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """The mean height of every set on every image where one of its joints was seen."""
+    points = []
+    for joints in SETS:
+        here = seen[:, joints]
+        total = np.where(here, heights[:, joints], 0.0).sum(axis=1)
+        points.append((total / np.maximum(here.sum(axis=1), 1))[here.any(axis=1)])
+    return np.concatenate(points)
 
 
 def _check_points(points: Floats, n_points: int) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.labels import PERSON, read_labels
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.trials import read_trials
 
 Ints = NDArray[np.int64]
 _PAIRS = 0x7061697273  # first number of the seed of pairs
@@ -58,6 +60,17 @@ def make_pool(tracklets: pa.Table, rows: Ints) -> Pool:
         )
     label_of = np.argsort(np.argsort(first))
     return Pool(rows[named], label_of[person].astype(np.int64), labels.camera[named])
+
+
+def count_persons(dataset: Dataset, split: int | None) -> int:
+    """Persons who train on a split of `dataset`, or on all of it; 0 where there is no such
+    split."""
+    labels = read_labels(dataset.tracklets)
+    is_named = (labels.kind == PERSON) & (labels.person >= 0)
+    if split is not None:
+        trains = [trial.train for trial in read_trials(dataset) if trial.split == split]
+        is_named &= np.isin(np.arange(len(is_named)), np.concatenate([*trains, np.zeros(0)]))
+    return len(np.unique(labels.person[is_named]))
 
 
 def draw_triplets(

@@ -19,7 +19,7 @@ from lpw_toolkit.dataset.ranges import ragged_arange
 from lpw_toolkit.files.estimate import Clock, Estimate, time_steps
 from lpw_toolkit.progress import show_progress
 from rqen.data.prefetch import iter_ahead
-from rqen.model.aggregate import SetLargest, SetSums
+from rqen.model.aggregate import SetLargest, SetSums, append_scores
 from rqen.model.network import SetNetwork
 from rqen.run.speed_trial import PLAIN, Mode
 
@@ -181,11 +181,9 @@ def estimate_embedding(
 
 
 def _add(network: SetNetwork, sums: SetSums | SetLargest, features: Tensor, scores: Tensor) -> None:
-    if network.spec.quality != "appended":
-        sums.add(features, scores)
-        return
-    frames = F.normalize(torch.cat([features.flatten(1), scores], dim=1), dim=1)
-    sums.add(frames[:, None], torch.ones(len(frames), 1))
+    if network.spec.quality == "appended":
+        features, scores = append_scores(features, scores), torch.ones(len(features), 1)
+    sums.add(features, scores)
 
 
 def _open_sums(network: SetNetwork) -> SetSums | SetLargest:
@@ -194,7 +192,7 @@ def _open_sums(network: SetNetwork) -> SetSums | SetLargest:
 
 def _finish(network: SetNetwork, sums: SetSums | SetLargest) -> Tensor:
     vector = sums.finish().flatten()
-    if network.spec.heads in ("neck", "necks") and network.spec.quality != "appended":
+    if network.spec.heads in ("neck", "necks"):
         device = next(network.parameters()).device
         vector = network.neck(vector[None].to(device))[0].cpu()
     return F.normalize(vector, dim=0) if network.spec.unit else vector

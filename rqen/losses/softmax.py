@@ -15,12 +15,12 @@ def measure_loss(
     has no such term."""
     if not output.logits:
         return {}
-    losses = [
-        F.cross_entropy(
-            head.float(),
-            person.repeat_interleave(len(head) // len(person)),
-            label_smoothing=recipe.smoothing,
-        )
-        for head in output.logits
-    ]
+    n_sets, n_frames = output.shares.shape[:2]
+    losses = []
+    for head in output.logits:
+        counts: int | Tensor = len(head) // n_sets
+        if len(head) not in (n_sets, n_sets * n_frames):  # masked frames have no logits
+            counts = (output.shares > 0).any(dim=2).sum(dim=1)
+        labels = person.repeat_interleave(counts)
+        losses.append(F.cross_entropy(head.float(), labels, label_smoothing=recipe.smoothing))
     return {"softmax": Term(recipe.softmax, torch.stack(losses).sum())}

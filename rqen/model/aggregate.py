@@ -31,13 +31,32 @@ def aggregate_sets(features: Tensor, scores: Tensor, mask: Tensor | None = None)
     Args:
         features: (B, T, R, C), f_ri.
         scores: (B, T, R) in (0, 1), s_ri; all ones for a plain mean.
-        mask: (B, T), True where there is a frame; None for sets without padding.
+        mask: (B, T), True where there is a frame; None for sets without padding. What is masked
+            may hold anything, NaN too.
     """
     if mask is not None:
-        scores = scores * mask[..., None].to(scores)
+        absent = ~mask.bool()[..., None]
+        scores = scores.masked_fill(absent, 0)
+        features = features.masked_fill(absent[..., None], 0)
     shares = scores / scores.sum(dim=1, keepdim=True).clamp(min=_EPS)
     regions = torch.einsum("btr,btrc->brc", shares, features)
     return Aggregate(F.normalize(regions.flatten(1), dim=1), regions, shares)
+
+
+def append_scores(features: Tensor, scores: Tensor) -> Tensor:
+    """The vector of each frame when its scores are features too, and weigh nothing (Table 2, (f)).
+
+    Args:
+        features: (..., R, C).
+        scores: (..., R).
+
+    Returns (..., 1, R * C + R): one part of unit length, the features before the scores.
+
+    >>> import torch
+    >>> append_scores(torch.tensor([[3.0], [0.0]]), torch.tensor([4.0, 0.0]))
+    tensor([[0.6000, 0.0000, 0.8000, 0.0000]])
+    """
+    return F.normalize(torch.cat([features.flatten(-2), scores], dim=-1), dim=-1).unsqueeze(-2)
 
 
 class SetSums:
@@ -69,7 +88,7 @@ def take_largest(features: Tensor, mask: Tensor | None = None) -> Tensor:
     Returns (B, R, C).
     """
     if mask is not None:
-        features = features.masked_fill(~mask[..., None, None], float("-inf"))
+        features = features.masked_fill(~mask.bool()[..., None, None], float("-inf"))
     return features.amax(dim=1)
 
 

@@ -67,9 +67,10 @@ class MethodSpec:
         region: number of the only part that is used; None: all.
         quality: `predicted` weighs frames by their scores; `uniform` takes the mean; `appended`
             puts the scores behind the features of each frame and takes the mean of unit vectors (as
-            many parameters as `predicted`).
+            many parameters as `predicted`; behind a neck, those of one more column a region).
         predictor: variant of the quality predictor; not used by `uniform`.
-        heads: where identities are learned: `frame`, `neck`, `necks`, or `none`.
+        heads: where identities are learned: `frame`, `neck`, `necks`, or `none`. `neck` gives every
+            method one classifier.
         auxiliary: whether `frame` has auxiliary heads on the middle maps of the backbone, where
             there are any.
         distance_loss: whether the distance loss of the recipe is used. Without it, identities are
@@ -109,6 +110,25 @@ class MethodSpec:
     def n_regions(self) -> int:
         """Regions that a vector is made of."""
         return len(self.division) if self.region is None else 1
+
+    @property
+    def n_classifiers(self) -> int:
+        """Classifiers on the vector of a set: with `necks` one for each region, so that methods
+        differ in them; 0 with heads on frames, which are the same for every method."""
+        return {"neck": 1, "necks": self.n_regions}.get(self.heads, 0)
+
+
+def describe_form(spec: Any) -> dict[str, str]:
+    """What runs and results record of a method whose vectors were others in an older version, so
+    that one of that version is not taken for its own. Mostly nothing.
+
+    >>> describe_form(MethodSpec(quality="appended", heads="neck"))
+    {'scores': 'learned behind the neck'}
+    """
+    learns = isinstance(spec, MethodSpec) and (
+        spec.quality == "appended" and spec.heads in ("neck", "necks")
+    )
+    return {"scores": "learned behind the neck"} if learns else {}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rqen.model.aggregate import aggregate_sets, take_largest
+from rqen.model.aggregate import aggregate_sets, append_scores, take_largest
 from rqen.model.backbone import Maps
 from rqen.model.method import MethodSpec
 from rqen.model.pixels import fill_colour, normalise
@@ -33,12 +33,13 @@ class Output(NamedTuple):
     Attributes:
         embedding: (B, D), unit length unless the method says otherwise; D = R * C, and R more for
             `appended`.
-        scores: (B, T, R) in (0, 1), before normalisation over the set; ones for `uniform`.
+        scores: (B, T, R) in (0, 1), before normalisation over the set; ones for `uniform`. What is
+            masked has 0.
         shares: (B, T, R), the weight that each frame had.
         features: (B, T, R, C), regional features of each frame, behind the projection if any.
-        logits: of each classifier, (B * T, persons) for frames or (B, persons) for sets; empty in
-            evaluation.
-        raw: (B, R * C) before normalisation: what a triplet loss sees beside a neck.
+        logits: of each classifier, (N, persons) for the N frames that are not masked, set after
+            set, or (B, persons) for sets; empty in evaluation.
+        raw: (B, D) before normalisation: what a triplet loss sees beside a neck.
     """
 
     embedding: Tensor
@@ -81,12 +82,12 @@ class SetNetwork(nn.Module):
                 AuxiliaryHead(c, 4 >> i, n_persons) for i, c in enumerate(middle)
             )
         else:
-            self.neck = nn.BatchNorm1d(n_regions * width)
+            width = n_regions * (width + (spec.quality == "appended"))
+            self.neck = nn.BatchNorm1d(width)
             self.neck.bias.requires_grad_(False)
             n_heads = n_regions if spec.heads == "necks" else 1
             self.main = nn.ModuleList(
-                nn.Linear(n_regions * width // n_heads, n_persons, bias=False)
-                for _ in range(n_heads)
+                nn.Linear(width // n_heads, n_persons, bias=False) for _ in range(n_heads)
             )
             for head in self.main:
                 nn.init.normal_(head.weight, std=0.001)
@@ -117,45 +118,70 @@ class SetNetwork(nn.Module):
             return maps, features, features.new_ones(features.shape[:2])
         return maps, features, self.predictor(images, maps.tap).float()
 
+    def describe_sets(
+        self, images: Tensor, mask: Tensor | None = None
+    ) -> tuple[Maps, Tensor, Tensor]:
+        """The same of sets (B, T, 3, H, W): features (B, T, R, C) and scores (B, T, R).
+
+        Args:
+            mask: (B, T), True where there is a frame. Padding does not go through the network,
+                whatever it holds: the maps are of the N frames that there are, the features and
+                scores of the others are 0.
+        """
+        shape, frames = images.shape[:2], images.flatten(0, 1)
+        if mask is None:
+            maps, features, scores = self.describe_frames(frames)
+            return maps, features.float().unflatten(0, shape), scores.unflatten(0, shape)
+        present = mask.flatten().bool()
+        maps, *described = self.describe_frames(frames[present])
+        padded = [found.float().new_zeros(len(frames), *found.shape[1:]) for found in described]
+        for place, found in zip(padded, described, strict=True):
+            place[present] = found.float()
+        features, scores = (place.unflatten(0, shape) for place in padded)
+        return maps, features, scores
+
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Output:
         """Sets (B, T, 3, H, W) to their vectors; `mask` (B, T) is True where there is a frame."""
-        n_sets, n_frames = images.shape[:2]
-        maps, features, scores = self.describe_frames(images.flatten(0, 1))
-        features = features.float().unflatten(0, (n_sets, n_frames))
-        scores = scores.unflatten(0, (n_sets, n_frames))
+        maps, features, scores = self.describe_sets(images, mask)
         output = self.join(features, scores, mask)
         if not self.training:
             return output
         embedding, scores, shares, features, _, raw = (
             output  # torch.compile does not follow `_replace`
         )
-        logits = self._classify(maps, features, raw) if self.spec.heads != "none" else ()
+        frames = features.flatten(0, 1)
+        frames = frames if mask is None else frames[mask.flatten().bool()]
+        logits = self._classify(maps, frames, raw) if self.spec.heads != "none" else ()
         return Output(embedding, scores, shares, features, logits, raw)
 
     def join(self, features: Tensor, scores: Tensor, mask: Tensor | None = None) -> Output:
         """Sets of frames that are already described: features (B, T, R, C), scores (B, T, R), mask
         (B, T)."""
-        appended = self.spec.quality == "appended"
-        weights = torch.ones_like(scores) if appended else scores
-        embedding, regions, shares = aggregate_sets(features, weights, mask)
+        parts, weights = features, scores
+        if self.spec.quality == "appended":
+            parts, weights = append_scores(features, scores), torch.ones_like(scores[..., :1])
+        embedding, regions, shares = aggregate_sets(parts, weights, mask)
         if self.spec.pooling == "max":
             regions = take_largest(features, mask)
             embedding = F.normalize(regions.flatten(1), dim=1)
         raw = regions.flatten(1)
         if self.spec.heads in ("neck", "necks") and not self.training:
             embedding = F.normalize(self.neck(raw), dim=1)
-        if appended:
-            frames = F.normalize(torch.cat([features.flatten(2), scores], dim=2), dim=2)
-            embedding = F.normalize((shares[..., :1] * frames).sum(dim=1), dim=1)
+        shares = shares.expand_as(scores)
         return Output(embedding if self.spec.unit else raw, scores, shares, features, (), raw)
 
     def _classify(self, maps: Maps, features: Tensor, raw: Tensor) -> tuple[Tensor, ...]:
         if self.spec.heads != "frame":
-            pieces = self.neck(raw).chunk(len(self.main), dim=1)
+            necked, n_heads = self.neck(raw), len(self.main)
+            if n_heads > 1 and self.spec.quality == "appended":  # each region with its own score
+                features, scores = necked.split([necked.shape[1] - n_heads, n_heads], dim=1)
+                regions = features.unflatten(1, (n_heads, -1))
+                necked = torch.cat([regions, scores[..., None]], dim=2).flatten(1)
+            pieces = necked.chunk(n_heads, dim=1)
             return tuple(head(piece) for head, piece in zip(self.main, pieces, strict=True))
         whole = maps.last.float().mean(dim=(2, 3))
         if self.projection is not None:
-            whole = features.flatten(0, 1).mean(dim=1)
+            whole = features.mean(dim=1)
         return (
             self.main(self.dropout(whole)),
             *(head(m) for head, m in zip(self.auxiliary, maps.middle, strict=False)),

@@ -18,7 +18,8 @@ from lpw_toolkit.dataset.dataset import Dataset, open_dataset, refuse_out, sha25
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.evaluation.distance_choice import OWN
 from lpw_toolkit.evaluation.protocol import list_protocols, open_protocol
-from rqen.model.method import NoSettings, open_method
+from rqen.data.samplers import count_persons
+from rqen.model.method import NoSettings, describe_form, open_method
 from rqen.recipe import Recipe, read_recipe
 from rqen.reproduce.rows import Row, choose_rows
 
@@ -122,6 +123,7 @@ class ReproducePlan:
         protocol: of the test.
         recipe: of RQEN's family, without the rows' own changes.
         splits: that are tested.
+        n_persons: who train, by the digest of a dataset and the number of its split.
     """
 
     request: ReproduceRequest
@@ -132,6 +134,7 @@ class ReproducePlan:
     protocol: str
     recipe: Recipe
     splits: tuple[int, ...]
+    n_persons: dict[tuple[str, int | None], int]
 
 
 def make_plan(request: ReproduceRequest) -> ReproducePlan:
@@ -144,10 +147,15 @@ def make_plan(request: ReproduceRequest) -> ReproducePlan:
     shared = tuple(change for change in request.changes if not change.startswith("method."))
     recipe = read_recipe(request.recipe, shared)
     for row in rows:
-        _fit_recipe(request, row, recipe.train.seed)
+        _fit_recipe(request, row, recipe.train.seed, 0)
     protocol = _choose_protocol(request, test)
     splits = _choose_splits(request, test, protocol)
-    blank = ReproducePlan(request, rows, (), data, test, protocol, recipe, splits)
+    parts = [(data, None if data.splits is None else 0), (data, None)]
+    parts += [(test, split) for split in splits]
+    n_persons = {(part.digest, split): count_persons(part, split) for part, split in parts}
+    most = max(n_persons[test.digest, split] for split in splits)
+    recipe = read_recipe(request.recipe, shared, n_persons=most)
+    blank = ReproducePlan(request, rows, (), data, test, protocol, recipe, splits, n_persons)
     return replace(blank, items=tuple(_list_items(blank)))
 
 
@@ -282,9 +290,8 @@ def _name_training(
     digest = dataset.digest
     part = "all" if split is None else f"split{split}"
     name = f"{row.run}-{digest[:8]}-{part}-seed{seed}"
-    return PlannedTraining(
-        name, row.method, _fit_recipe(plan.request, row, seed), dataset.root, digest, split
-    )
+    recipe = _fit_recipe(plan.request, row, seed, plan.n_persons[digest, split])
+    return PlannedTraining(name, row.method, recipe, dataset.root, digest, split)
 
 
 def _name_metric(row: Row) -> str:
@@ -321,12 +328,16 @@ def _choose_changes(request: ReproduceRequest, row: Row, recipe: str) -> Iterato
             yield change
 
 
-def _fit_recipe(request: ReproduceRequest, row: Row, seed: int) -> Recipe:
+def _fit_recipe(request: ReproduceRequest, row: Row, seed: int, n_persons: int) -> Recipe:
     name = name_recipe(request.recipe, row.method)
     changes = _choose_changes(request, row, name)
-    recipe = read_recipe(name, (*changes, *row.changes, f"train.seed={seed}"))
+    recipe = read_recipe(
+        name,
+        (*changes, *row.changes, f"train.seed={seed}"),
+        method=row.method or None,
+        n_persons=n_persons,
+    )
     if row.method:
-        recipe = recipe.adapt(row.method)
         recipe.specify(row.method)
     return recipe
 
@@ -338,4 +349,5 @@ def _describe(training: PlannedTraining) -> dict[str, Any]:
         "data": training.digest,
         "split": training.split,
         "start": None if training.start is None else _describe(training.start),
+        **describe_form(training.recipe.specify(training.method)),
     }

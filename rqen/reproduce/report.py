@@ -85,6 +85,7 @@ def make_report(plan: ReproducePlan, records: dict[str, Record]) -> Report:
             for number, row in enumerate(doubts, 1)
         ),
         *map(describe_relation, relations),
+        *_note_classifiers(plan, figures),
         *paper.notes,
         *dict.fromkeys(note for record in used for note in record["notes"]),
     ]
@@ -210,6 +211,7 @@ def _write_head(plan: ReproducePlan, paper: PaperTable, used: Sequence[Record]) 
         f"recipe {recipe.name}, backbone {model.backbone} ({model.weights}), "
         f"{recipe.train.iterations:,} iterations"
     )
+    how += "".join(f"; {label} {n:,}" for label, n in _list_other_lengths(plan).items())
     changes = f", {', '.join(request.changes)}" if request.changes else ""
     which = f"seeds {join_names(request.seeds)}; splits {join_names(plan.splits, 12)}"
     head = [
@@ -234,6 +236,31 @@ def _write_head(plan: ReproducePlan, paper: PaperTable, used: Sequence[Record]) 
         *head,
         f"percent; ± is the standard deviation over {parts}; - was not run, or is not printed",
     ]
+
+
+def _list_other_lengths(plan: ReproducePlan) -> dict[str, int]:
+    """Iterations of the rows that train for another number than the recipe says, by label."""
+    lengths = {
+        item.row.label: item.training.recipe.train.iterations
+        for item in plan.items
+        if item.training is not None
+    }
+    return {label: n for label, n in lengths.items() if n not in (0, plan.recipe.train.iterations)}
+
+
+def _note_classifiers(plan: ReproducePlan, figures: dict[str, Figures]) -> list[str]:
+    """That the rows with figures differ in their number of classifiers, where they do."""
+    labels: dict[int, dict[str, None]] = {}
+    for item in plan.items:
+        if item.training is not None and item.training.recipe.train.iterations:
+            spec = item.training.recipe.specify(item.training.method)
+            if figures[item.row.name].n:
+                labels.setdefault(spec.n_classifiers, {})[item.row.label] = None
+    if len(labels) < 2:
+        return []
+    counts = "; ".join(f"{n} for {join_names(list(labels[n]))}" for n in sorted(labels))
+    do = "--set model.heads=neck gives every method one, rows rqen_neck and qfix_neck show the rest"
+    return [f"classifiers in training, beside what the rows are named for: {counts}; {do}"]
 
 
 def _is_the_papers(plan: ReproducePlan, paper: PaperTable) -> bool:

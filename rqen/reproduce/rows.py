@@ -76,6 +76,8 @@ ROWS = {
         Row("qfix", "(e) +QFix", "qfix"),
         Row("more_params", "(f) +MP", "more_params"),
         Row("rqen", "(g) RQEN", "rqen"),
+        Row("qfix_neck", "QFix, one classifier", "qfix", ("model.heads=neck",)),
+        Row("rqen_neck", "RQEN, one classifier", "rqen", ("model.heads=neck",)),
         Row("rqen_pretrained", "RQEN, pre-trained", "rqen", starts=True),
         Row("ide", "IDE (ResNet-50)", "ide", metric="own"),
         Row("ide_caffenet", "IDE (CaffeNet)", "ide_caffenet", metric="own"),
@@ -109,7 +111,10 @@ TABLES = {
     "fig6": ("baseline", "ru", "rm", "rl", "qfix", "more_params", "rqen"),
 }
 #: Rows that no table of the paper needs to have, shown where they were run.
-EXTRAS = ("untrained", "onnx", "mean", "qan", "ru_alone", "rm_alone", "rl_alone")
+EXTRAS = (
+    *("untrained", "onnx", "mean", "qan", "ru_alone", "rm_alone", "rl_alone"),
+    *("qfix_neck", "rqen_neck"),
+)
 
 
 def list_added() -> list[str]:

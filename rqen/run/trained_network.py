@@ -1,14 +1,24 @@
 """The network of a finished run, opened with its weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from lpw_toolkit.errors import LpwError, MismatchError, join_names
+from lpw_toolkit.progress import say_once
 from rqen.model.backbone import BackboneOptions, open_backbone
 from rqen.model.method import MethodSpec, NetworkMethod, NetworkRequest
 from rqen.model.network import SetNetwork
 from rqen.recipe import Recipe, make_recipe
 from rqen.run import run_folder
+
+#: Said of a run with appended scores that an older version trained behind a neck.
+UNLEARNED_SCORES = (
+    "trained by an older version, in which its scores did not learn and the test left out its "
+    "neck; its vectors are as they were, train it again for others"
+)
 
 
 def make_network(
@@ -66,12 +76,36 @@ def open_any_network(run: Path) -> tuple[Any, dict[str, Any]]:
     _refuse_other_persons(run, state, n_persons)
     try:
         network = make_network(recipe, facts["method"], n_persons, options, facts.get("width"))
-        network.load_state_dict(state.model)
+        model = state.model
+        if _skips_neck(network, model):
+            say_once(f"note: {run}: {UNLEARNED_SCORES}")
+            network, model = _leave_neck(network, model, n_persons, recipe.data.input_size)
+        network.load_state_dict(model)
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         got = f"weights that do not fit the network ({str(error).splitlines()[-1].strip()[:200]})"
         do = "train again with this version of lpw"
         raise MismatchError(run / run_folder.MODEL, got, "those of run.json", do) from error
     return network.eval(), facts
+
+
+def _skips_neck(network: nn.Module, model: dict[str, Tensor]) -> bool:
+    """Whether these are the weights of a method with appended scores of an older version, whose
+    neck has no columns for them."""
+    spec, neck = getattr(network, "spec", None), model.get("neck.weight")
+    if spec is None or spec.quality != "appended" or neck is None:
+        return False
+    return bool(len(neck) == len(network.neck.weight) - spec.n_regions)
+
+
+def _leave_neck(
+    network: SetNetwork, model: dict[str, Tensor], n_persons: int, size: tuple[int, int]
+) -> tuple[SetNetwork, dict[str, Tensor]]:
+    """The network with heads on frames, whose vectors are those of the older version, and the
+    weights for it; no vector needs its classifiers, so they stay as they are made."""
+    spec = replace(network.spec, heads="frame", auxiliary=False)
+    other = SetNetwork(network.backbone, spec, n_persons, size)
+    described = {n: v for n, v in model.items() if not n.startswith(("neck.", "main."))}
+    return other, {**other.main.state_dict(prefix="main."), **described}
 
 
 def _refuse_other_persons(run: Path, state: run_folder.TrainState, n_persons: int) -> None:

@@ -19,6 +19,7 @@ from lpw_toolkit.files.opening import exists, is_file
 from lpw_toolkit.files.writing import TEMPORARY_SUFFIX
 from rqen.data.samplers import Pool
 from rqen.model.backbone import BackboneOptions
+from rqen.model.method import describe_form
 from rqen.recipe import Recipe
 from rqen.run import run_folder
 from rqen.run.seen_images import encode_seen, read_fingerprints, read_seen
@@ -145,6 +146,7 @@ def describe_job(
         if job.start_from is None
         else run_folder.read_run(job.start_from)["digest"],
         "torch": torch.__version__,
+        **describe_form(job.recipe.specify(job.method)),
     }
     facts = json.loads(json.dumps(facts))
     return {**facts, "digest": run_folder.digest_settings(facts)}

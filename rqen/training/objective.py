@@ -49,7 +49,20 @@ def refuse_batch(recipe: Recipe, spec: Method, n_persons: int, n_processes: int)
         names = "data.n_frames" if data.batch == "frames" else "data.n_persons, data.n_sets"
         got = f"{n_sets} in the batch of a process"
         raise LpwError(names, got, "2 or more, for batch normalisation", "raise one of them")
+    if isinstance(spec, MethodSpec) and spec.quality != "uniform":
+        _refuse_unlearned_scores(loss.triplet, spec)
     if loss.triplet != NO_DISTANCE_LOSS:
         refuse = getattr(LOSSES.load(loss.triplet), "refuse_data", None)
         if refuse is not None:
             refuse(data)
+
+
+def _refuse_unlearned_scores(distance_loss: str, spec: MethodSpec) -> None:
+    """Errors: LpwError where no loss depends on the scores of a method that predicts them."""
+    if distance_loss == NO_DISTANCE_LOSS and spec.heads == "frame":
+        expected = "a distance loss, for heads on frames teach the scores of a set nothing"
+        do = "set loss.triplet=released, or model.heads=neck"
+        raise LpwError("loss.triplet", distance_loss, expected, do)
+    if spec.pooling == "max":
+        expected = "mean, for a method whose frames have scores"
+        raise LpwError("model.pooling", spec.pooling, expected, "leave it out")

@@ -8,8 +8,11 @@ from lpw_toolkit.dataset.dataset import Dataset, refuse_inside_dataset
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.opening import is_file, is_folder
+from lpw_toolkit.progress import say_once
+from rqen.data.samplers import count_persons
 from rqen.model.method import open_method
 from rqen.recipe import Recipe, read_recipe
+from rqen.recipe_forms import LARGE, STANDARD
 from rqen.run.latest import LATEST
 from rqen.run.run_folder import RUN
 from rqen.training.job import TrainJob
@@ -45,12 +48,17 @@ class TrainPlan:
     resume: bool = False
     tensorboard: bool = False
 
-    def read_recipe(self) -> Recipe:
-        """The recipe with all changes. Errors: LpwError."""
+    def read_recipe(self, n_persons: int = 0) -> Recipe:
+        """The recipe with all changes, in the form for `n_persons` training persons. Errors:
+        LpwError."""
         network = {"backbone": self.backbone, "weights": self.weights}
         changes = [f'model.{name}="{value}"' for name, value in network.items() if value]
-        name = self.recipe or open_method(self.method).recipe
-        recipe = read_recipe(name, (*changes, *self.changes)).adapt(self.method)
+        recipe = read_recipe(
+            self.recipe or open_method(self.method).recipe,
+            (*changes, *self.changes),
+            method=self.method,
+            n_persons=n_persons,
+        )
         recipe.specify(self.method)
         return recipe
 
@@ -78,12 +86,15 @@ def list_jobs(dataset: Dataset, plan: TrainPlan) -> list[TrainJob]:
     if plan.resume and not any(is_file(out / RUN) for out in outs):
         raise LpwError("option --resume", f"no run in {base}", "a run that was stopped",
                        "leave --resume out, or name the run with --out")  # fmt: skip
+    counts = [count_persons(dataset, number) for number in numbers]
+    for n_persons in dict.fromkeys(counts):
+        _tell_length(plan.read_recipe(n_persons), n_persons)
     return [
         TrainJob(
             dataset.root,
             out,
             plan.method,
-            recipe,
+            plan.read_recipe(n_persons),
             split=number,
             start_from=plan.start_from,
             download=plan.download,
@@ -91,5 +102,13 @@ def list_jobs(dataset: Dataset, plan: TrainPlan) -> list[TrainJob]:
             resume=plan.resume,
             tensorboard=plan.tensorboard,
         )
-        for number, out in zip(numbers, outs, strict=True)
+        for number, out, n_persons in zip(numbers, outs, counts, strict=True)
     ]
+
+
+def _tell_length(recipe: Recipe, n_persons: int) -> None:
+    if recipe.train.length == LARGE:
+        say_once(
+            f"note: {n_persons:,} persons train: the {LARGE} form of recipe {recipe.name}, "
+            f"{recipe.train.iterations:,} steps (train.length={STANDARD} takes the other)"
+        )

@@ -85,6 +85,16 @@ class TestLandmarks:
         assert sum(said["rows"]) == pytest.approx(7)
         assert (said["n_images"], said["n_joints"], said["left_out"]) == (14, 14 * 14, [])
 
+    def test_the_centres_are_found_as_asked_and_it_is_recorded(self, data, tmp_path):
+        file = write_csv(tmp_path / "l.csv", make_rows(data))
+        assert ask(data, "--landmarks", file)["centres_by"] == "mean"
+        for by, cuts in (("k-means", [0.472, 0.720]), ("k-means-joints", [0.394, 0.748])):
+            said = ask(data, "--landmarks", file, "--centres", by)
+            assert said["centres_by"] == by
+            assert said["cuts"] == pytest.approx(cuts, abs=1e-3)
+        text = call(data, "--landmarks", file, "--centres", "k-means").stdout
+        assert "centres: a k-means of the sets' heights on every image" in text
+
     def test_a_recipe_takes_what_is_printed(self, data, tmp_path):
         said = ask(data, "--landmarks", write_csv(tmp_path / "l.csv", make_rows(data)))
         assert read_recipe("modern", (said["set_rounded"],)).model.division == (3.0, 2.0, 2.0)

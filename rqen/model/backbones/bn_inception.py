@@ -1,5 +1,13 @@
 """GoogLeNet with batch normalisation: the network of RQEN's authors (width 576), and the wider
-public one (608).
+public one (608), which is another network.
+
+| | authors | public |
+|---|---|---|
+| channels after 4c and 4d | 576 | 608 |
+| channels after 4e | 1024 | 1056 |
+| mean in blue, green and red | 104, 117, 123 | 104, 117, 128 |
+| parameters | 10,169,984 | 10,260,224 (10,270,240 with the biases that it is published with) |
+| weights | a converted Caffe model | `bn_inception-52deb4733.pth`, which `imagenet` means |
 
 Every convolution goes without bias into batch normalisation and ReLU. Names of layers are those of
 the public PyTorch checkpoint. Shapes at 224 x 224: tap (pool2) 192 x 28 x 28, after 3c 576 x 14 x
@@ -18,10 +26,12 @@ from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.networks.weights import read_weights
+from lpw_toolkit.progress import say_once
 from rqen.model.backbone import BackboneOptions, Maps, Pixels, refuse_stride
 from rqen.model.pretrained import find_public, load_state, name_weights, parse_state
 
-_WIDTHS = (576, 608)
+#: Width of 4c and 4d, and the mean of red that belongs to it.
+_RED = {576: 123.0, 608: 128.0}
 
 
 class Block(NamedTuple):
@@ -68,7 +78,7 @@ class BNInception(nn.Module):
 
     def __init__(self, width: int = 576) -> None:
         super().__init__()
-        if width not in _WIDTHS:  # also of a run that a stranger made
+        if width not in _RED:  # also of a run that a stranger made
             raise LpwError(
                 "bn_inception", f"a width of {str(width)[:40]}", "576 or 608", "choose one of them"
             )
@@ -83,10 +93,7 @@ class BNInception(nn.Module):
             channels = widths[name] = self._add_block(f"inception_{name}", block, channels)
         self.last_channels = channels
         self.middle_channels = (widths["3c"], widths["4e"])
-        blue = 117.0 if width == 608 else 104.0
-        self.pixels = Pixels(
-            (104.0, 117.0, 123.0 if blue == 104.0 else 128.0), (1.0, 1.0, 1.0), bgr=True
-        )
+        self.pixels = Pixels((104.0, 117.0, _RED[width]), (1.0, 1.0, 1.0), bgr=True)
 
     def _add(self, name: str, inputs: int, outputs: int, side: int, stride: int = 1) -> None:
         stride = 2 if side == 7 else stride
@@ -171,6 +178,11 @@ def open_backbone(options: BackboneOptions) -> BNInception:
     network = BNInception(608 if projection is not None and len(projection) == 128 else 576)
     load_state(network, fold_biases(state), path, ignored=("last_linear", "loss1", "loss2"))
     network.weights = name_weights(file)
+    if public:
+        say_once(
+            "note: the public bn_inception is 608 wide, with the mean 104, 117, 128; RQEN's own is "
+            "576 wide, with 104, 117, 123, and needs a file (--weights)"
+        )
     return network
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from lpw_toolkit.errors import LpwError
-from rqen.body.landmarks import FROM_CPM, JOINTS, SETS, divide_body, map_coco, map_cpm
+from rqen.body.landmarks import (
+    FROM_CPM,
+    JOINTS,
+    SETS,
+    cluster_heights,
+    divide_body,
+    map_coco,
+    map_cpm,
+)
 
 #: Rough upright proportions of protocols.md 8.2, in the paper's order.
 UPRIGHT = np.array(
@@ -75,6 +83,55 @@ def test_joints_that_were_not_seen_do_not_count():
     division = divide_body(heights, seen)
     assert division.cuts == divide_body(UPRIGHT).cuts
     assert (division.n_images, division.n_joints) == (2, 14)
+
+
+class TestKMeans:
+    PLANTED = (0.25, 0.6, 0.85)
+
+    def plant(self, n: int, spread: float, rng: np.random.Generator) -> np.ndarray:
+        """Heights (n, 14) around the planted centres."""
+        heights = np.full((n, 14), 0.5)
+        for centre, joints in zip(self.PLANTED, ((0, 8), (8, 12), (12, 14)), strict=True):
+            place = slice(*joints)
+            heights[:, place] = rng.normal(centre, spread, heights[:, place].shape)
+        return heights
+
+    def test_planted_clusters_are_found(self):
+        heights = self.plant(400, 0.02, np.random.default_rng(0))
+        found = cluster_heights(heights.ravel(), [0.1, 0.5, 0.9])
+        assert found == pytest.approx(self.PLANTED, abs=5e-3)
+        assert cluster_heights(heights.ravel()[::-1], [0.3, 0.55, 0.7]) == pytest.approx(found)
+
+    def test_images_whose_joints_are_elsewhere_move_a_mean_but_not_the_clusters(self):
+        """On a fifth of the images the pose model puts all that it sees of the legs on the head:
+        the mean of the lower set is pulled up, the cluster counts them above."""
+        heights = np.repeat(UPRIGHT, 100, axis=0)
+        heights += np.random.default_rng(0).normal(0, 0.01, heights.shape)
+        honest = divide_body(heights).centres
+        heights[:20, 10:] = 0.33
+        mean, clusters = (divide_body(heights, None, by) for by in ("mean", "k-means"))
+        assert mean.centres[2] < honest[2] - 0.08
+        assert clusters.centres[2] == pytest.approx(honest[2], abs=0.01)
+        assert (clusters.centres_by, clusters.rounded) == ("k-means", (3, 2, 2))
+
+    def test_upright_proportions_give_the_printed_ratio_by_either_reading(self):
+        by_sets = divide_body(UPRIGHT, None, "k-means")
+        assert by_sets.centres == pytest.approx(divide_body(UPRIGHT).centres)
+        by_joints = divide_body(UPRIGHT, None, "k-means-joints")
+        groups = UPRIGHT[0, :6], UPRIGHT[0, 6:12], UPRIGHT[0, 12:]
+        assert by_joints.centres == pytest.approx([group.mean() for group in groups])
+        assert by_joints.centres != pytest.approx(by_sets.centres, abs=0.02)
+        assert (by_sets.rounded, by_joints.rounded) == ((3, 2, 2), (3, 2, 2))
+
+    def test_joints_that_were_not_seen_do_not_count(self):
+        heights = np.concatenate([UPRIGHT, np.full((2, 14), 0.99)])
+        seen = np.array([[True] * 14, [False] * 14, [False] * 14])
+        for by in ("k-means", "k-means-joints"):
+            assert divide_body(heights, seen, by).cuts == divide_body(UPRIGHT, None, by).cuts
+
+    def test_a_cluster_that_stays_empty(self):
+        with pytest.raises(LpwError, match="a cluster without points"):
+            cluster_heights(np.array([0.1, 0.1, 0.1]), [0.1, 0.5, 0.9])
 
 
 class TestCoco:

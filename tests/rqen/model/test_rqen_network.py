@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from weights_server import make_entry, online, server, use_catalogue  # noqa: F401
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.networks.catalogue import find_entry
 from lpw_toolkit.networks.fetching import offline
 from rqen.losses.batch_hard import batch_hard_loss
+from rqen.losses.printed import printed_loss
 from rqen.losses.released import pull_loss, triplet_loss
 from rqen.model.aggregate import aggregate_sets
 from rqen.model.backbone import BackboneOptions, list_backbones, open_backbone
@@ -66,6 +68,60 @@ class TestBackbones:
         assert count(wide) + biases == 10_270_240
         assert count(open_backbone("googlenet", RANDOM)) == 5_599_904
 
+    @pytest.mark.parametrize(
+        ("width", "red", "wide", "after_4e"), [(576, 123.0, 96, 1024), (608, 128.0, 128, 1056)]
+    )
+    def test_widths_and_mean_belong_together(self, width, red, wide, after_4e):
+        """protocols.md 7.2: what each block gives, branch by branch, and the mean that each network
+        was trained with."""
+        network = BNInception(width)
+        branches = {
+            "3a": (64, 64, 96, 32),
+            "3b": (64, 96, 96, 64),
+            "3c": (0, 160, 96, 0),
+            "4a": (224, 96, 128, 128),
+            "4b": (192, 128, 128, 128),
+            "4c": (160, 160, 160, wide),
+            "4d": (96, 192, 192, wide),
+            "4e": (0, 192, 256, 0),
+            "5a": (352, 320, 224, 128),
+            "5b": (352, 320, 224, 128),
+        }
+        layers = dict(network.named_modules())
+        for name, expected in branches.items():
+            ends = [
+                f"inception_{name}_{end}" for end in ("1x1", "3x3", "double_3x3_2", "pool_proj")
+            ]
+            found = tuple(layers[end].out_channels if end in layers else 0 for end in ends)
+            assert found == expected, name
+        assert layers["inception_4e_3x3_reduce"].in_channels == width
+        assert network.middle_channels == (576, after_4e)
+        assert network.pixels.mean == (104.0, 117.0, red)
+        assert network.pixels.bgr
+
+    def test_the_two_networks_differ_in_eleven_convolutions(self):
+        """protocols.md 7.2."""
+        narrow, wide = BNInception(576).state_dict(), BNInception(608).state_dict()
+        convolutions = [name for name, value in narrow.items() if value.ndim == 4]
+        differ = [n for n in convolutions if narrow[n].shape != wide[n].shape]
+        assert (len(convolutions), len(differ)) == (69, 11)
+        assert {name.removeprefix("inception_")[:2] for name in differ} == {"4c", "4d", "4e", "5a"}
+
+    def test_the_public_weights_say_that_they_are_of_the_wider_network(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        folder = tmp_path / "hub" / "checkpoints"
+        folder.mkdir(parents=True)
+        torch.save(BNInception(608).state_dict(), folder / "bn_inception-52deb4733.pth")
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        network = open_backbone("bn_inception", BackboneOptions())
+        assert (network.width, network.pixels.mean) == (608, (104.0, 117.0, 128.0))
+        said = capsys.readouterr().err
+        assert "608 wide, with the mean 104, 117, 128; RQEN's own is 576 wide" in said
+        entry = find_entry("bn_inception")
+        assert "608 wide" in entry.about
+        assert entry.input.about == "0 to 255, less 104, 117 and 128 in blue, green and red"
+
     def test_the_public_checkpoint_with_biases_gives_the_same_maps(self, tmp_path):
         """Its convolutions have biases; folded into the normalisation behind them they change
         nothing."""
@@ -103,7 +159,9 @@ class TestBackbones:
         save_file(
             {k: v for k, v in BNInception(576).state_dict().items() if "num_batches" not in k}, file
         )
-        assert count(open_backbone("bn_inception", BackboneOptions(str(file)))) == 10_169_984
+        network = open_backbone("bn_inception", BackboneOptions(str(file)))
+        assert (network.width, count(network)) == (576, 10_169_984)
+        assert network.pixels.mean == (104.0, 117.0, 123.0)
 
     def test_imagenet_weights_from_the_package(self):
         assert open_backbone("efficientnet_lite0", BackboneOptions()).weights == (
@@ -303,6 +361,21 @@ class TestLosses:
         assert triplet_loss(a, n, p, 1.8).item() == pytest.approx((1.8 + 4 - 2) / 2)
         assert pull_loss(a, p).item() == pytest.approx(1.0)
 
+    def test_the_printed_triplet_is_of_plain_distances_and_not_halved(self):
+        """Eq. 3: 1.2 + |a - n| - |a - p| with 2 and the root of 2."""
+        a, p, n = (
+            torch.tensor([[1.0, 0.0]]),
+            torch.tensor([[0.0, 1.0]]),
+            torch.tensor([[-1.0, 0.0]]),
+        )
+        assert printed_loss(a, n, p, 1.2).item() == pytest.approx(1.2 + 2 - 2**0.5)
+        assert printed_loss(a, p, n, 0.5).item() == 0
+
+    def test_equal_vectors_have_a_finite_gradient_in_the_printed_triplet(self):
+        a = torch.tensor([[1.0, 0.0]], requires_grad=True)
+        printed_loss(a, a.detach(), torch.tensor([[0.0, 1.0]]), 1.8).backward()
+        torch.testing.assert_close(a.grad, torch.tensor([[-(0.5**0.5), 0.5**0.5]]))
+
     def test_a_satisfied_triplet_has_no_gradient(self):
         a = torch.tensor([[1.0, 0.0]], requires_grad=True)
         triplet_loss(a, torch.tensor([[1.0, 0.0]]), torch.tensor([[-1.0, 0.0]]), 1.2).backward()
@@ -365,16 +438,23 @@ class TestSetNetwork:
         )
         torch.testing.assert_close(alone[:, 0], whole[:, part])
 
-    def test_more_params_has_exactly_the_parameters_of_rqen(self):
+    @pytest.mark.parametrize(("heads", "more"), [("frame", 0), ("neck", 27), ("necks", 27)])
+    def test_more_params_has_the_parameters_of_rqen(self, heads, more):
+        """Exactly those of the paper; behind a neck three more columns, of 2 in the neck and 7
+        classes."""
         counts = {
             name: count(
                 SetNetwork(
-                    open_backbone("efficientnet_lite0", RANDOM), open_method(name), 7, (64, 32)
+                    open_backbone("efficientnet_lite0", RANDOM),
+                    replace(open_method(name), heads=heads),
+                    7,
+                    (64, 32),
                 )
             )
             for name in ("rqen", "more_params", "qfix")
         }
-        assert counts["rqen"] == counts["more_params"] > counts["qfix"]
+        assert counts["rqen"] + more == counts["more_params"]
+        assert counts["rqen"] > counts["qfix"]
 
     def test_qan_is_rqen_with_one_part(self):
         torch.manual_seed(0)

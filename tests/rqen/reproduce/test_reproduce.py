@@ -30,6 +30,7 @@ from rqen.reproduce.aggregate_results import summarise_rows
 from rqen.reproduce.forecast import forecast_plan
 from rqen.reproduce.plan import ReproducePlan, ReproduceRequest, make_plan
 from rqen.reproduce.record import read_records
+from rqen.reproduce.report import make_report
 from rqen.reproduce.work import WorkOptions, run_plan
 from rqen.run import run_folder
 from rqen.training.distributed import ProcessGroup
@@ -437,6 +438,46 @@ class TestReport:
         line = next(line for line in text.splitlines() if line.startswith("(g) RQEN"))
         assert "1 of 2" in line
         assert "±" not in line
+
+    def test_rows_that_differ_in_their_classifiers_say_so(self, data, tmp_path):
+        plan = ask(data, tmp_path / "o", methods=("qan", "qfix"))
+        run_plan(plan, ALONE, OPTIONS, lambda *_: None)
+        records = read_records(plan.request.out, plan.items)
+        (note,) = [n for n in make_report(plan, records).notes if n.startswith("classifiers")]
+        assert "1 for QAN; 3 for (e) +QFix; --set model.heads=neck gives every method one" in note
+        assert not any("classifiers" in n for n in make_report(plan, {}).notes)
+        equal = ask(data, tmp_path / "o", "model.heads=neck", methods=("qan", "qfix"))
+        given = {item.name: record for item, record in zip(equal.items, records.values(),
+                                                           strict=True)}  # fmt: skip
+        assert not any("classifiers" in n for n in make_report(equal, given).notes)
+
+    def test_rows_with_one_classifier_stand_beside_the_others(self, data, tmp_path):
+        plan = ask(data, tmp_path / "o", methods=("rqen", "rqen_neck", "qfix_neck"))
+        heads = [item.training.recipe.model.heads for item in plan.items]
+        assert heads == ["necks", "neck", "neck"]
+        assert len({item.training.name for item in plan.items}) == 3
+
+    def test_results_of_more_params_from_before_its_scores_learned_are_not_taken(
+        self, data, tmp_path
+    ):
+        said = {
+            (name, heads): ask(data, tmp_path / "o", f"model.heads={heads}", methods=(name,))
+            .items[0]
+            .config["training"]
+            .get("scores")
+            for name in ("more_params", "rqen")
+            for heads in ("frame", "necks")
+        }
+        assert said.pop(("more_params", "necks")) == "learned behind the neck"
+        assert set(said.values()) == {None}
+
+    def test_rows_of_another_length_are_named(self, data, tmp_path):
+        asked = ReproduceRequest("table2", data, tmp_path / "o", recipe="paper")
+        plan = make_plan(asked)
+        lengths = {item.row.name: item.training.recipe.train.iterations for item in plan.items}
+        assert (lengths["baseline"], lengths["rqen"], lengths["qfix"]) == (4_000, 15_000, 15_000)
+        head = " ".join(make_report(plan, {}).head)
+        assert "15,000 iterations; (a) baseline 4,000" in head
 
     def test_the_data_at_hand_is_named(self, done, data):
         text = call(*words("table2", data, done.request.out), "--only-report").stdout
