@@ -10,12 +10,16 @@ from tiny_backbone import TinyBackbone
 import rqen
 from lpw_toolkit.errors import LpwError
 from rqen.model.aggregate import aggregate_sets
-from rqen.model.method import METHODS, MethodSpec
+from rqen.model.method import MethodSpec, list_family, open_spec
 from rqen.model.network import SetNetwork
 from rqen.recipe import LossRecipe
 from rqen.training.objective import compute_loss
 
-OURS = [name for name in METHODS.names() if isinstance(METHODS.load(name).METHOD, MethodSpec)]
+SPECS = {
+    **{name: open_spec(name) for name in list_family()},
+    "largest": MethodSpec(division=(1.0,), quality="uniform", pooling="max"),
+    "projected": MethodSpec(quality="uniform", projection=(8, 4)),
+}
 FILLS = [float("nan"), float("inf"), float("-inf"), 9.0]
 SIZE = (64, 32)
 LENGTHS = (2, 4, 1)
@@ -24,7 +28,7 @@ MASK = torch.arange(4)[None] < torch.tensor(LENGTHS)[:, None]
 
 def make_network(method: str, heads: str) -> SetNetwork:
     torch.manual_seed(0)
-    spec = replace(METHODS.load(method).METHOD, heads=heads)
+    spec = replace(SPECS[method], heads=heads)
     return SetNetwork(TinyBackbone(), spec, 3, SIZE)
 
 
@@ -47,7 +51,7 @@ def step(network: SetNetwork, images: torch.Tensor, mask: torch.Tensor) -> dict[
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("heads", ["frame", "neck", "necks"])
-@pytest.mark.parametrize("method", OURS)
+@pytest.mark.parametrize("method", SPECS)
 def test_a_padded_set_is_embedded_as_without_padding(method, heads, fill):
     network, images = make_network(method, heads).eval(), make_images(fill)
     with torch.no_grad():
@@ -60,7 +64,7 @@ def test_a_padded_set_is_embedded_as_without_padding(method, heads, fill):
 
 
 @pytest.mark.parametrize("heads", ["frame", "neck", "necks"])
-@pytest.mark.parametrize("method", OURS)
+@pytest.mark.parametrize("method", SPECS)
 def test_a_step_is_the_same_whatever_padding_holds_and_however_much_there_is(method, heads):
     expected = step(make_network(method, heads), make_images(0.0), MASK)
     assert all(value.isfinite().all() for value in expected.values())
