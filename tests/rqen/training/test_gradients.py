@@ -135,8 +135,8 @@ def data(tmp_path_factory):
 
 
 class TestNetworksOfTheirOwn:
-    """Trained by the common loop for a few steps, so that a network that learns in stages has all of
-    them."""
+    """Trained by the common loop for a few steps, so that a network that learns in stages has all
+    of them."""
 
     def find_silent(self, data, out, method, recipe, monkeypatch) -> set[str]:
         seen: dict[str, bool] = {}
