@@ -289,8 +289,9 @@ def _name_training(
 ) -> PlannedTraining:
     digest = dataset.digest
     part = "all" if split is None else f"split{split}"
-    name = f"{row.run}-{digest[:8]}-{part}-seed{seed}"
     recipe = _fit_recipe(plan.request, row, seed, plan.n_persons[digest, split])
+    form = describe_form(recipe.specify(row.method))  # beside the run of an older version
+    name = "-".join([row.run, *form, digest[:8], part, f"seed{seed}"])
     return PlannedTraining(name, row.method, recipe, dataset.root, digest, split)
 
 

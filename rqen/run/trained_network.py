@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lpw_toolkit.errors import LpwError, MismatchError, join_names
 from lpw_toolkit.progress import say_once
 from rqen.model.backbone import BackboneOptions, open_backbone
-from rqen.model.method import MethodSpec, NetworkMethod, NetworkRequest
+from rqen.model.method import MethodSpec, NetworkMethod, NetworkRequest, describe_form
 from rqen.model.network import SetNetwork
 from rqen.recipe import Recipe, make_recipe
 from rqen.run import run_folder
@@ -91,10 +91,11 @@ def open_any_network(run: Path) -> tuple[Any, dict[str, Any]]:
 def _skips_neck(network: nn.Module, model: dict[str, Tensor]) -> bool:
     """Whether these are the weights of a method with appended scores of an older version, whose
     neck has no columns for them."""
-    spec, neck = getattr(network, "spec", None), model.get("neck.weight")
-    if spec is None or spec.quality != "appended" or neck is None:
+    if not isinstance(network, SetNetwork) or not describe_form(network.spec):
         return False
-    return bool(len(neck) == len(network.neck.weight) - spec.n_regions)
+    older = len(network.neck.weight) - network.spec.n_regions
+    neck = model.get("neck.weight")
+    return neck is not None and neck.shape == (older,)
 
 
 def _leave_neck(
