@@ -96,6 +96,8 @@ class TestBackbones:
             assert found == expected, name
         assert layers["inception_4e_3x3_reduce"].in_channels == width
         assert network.middle_channels == (576, after_4e)
+        norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-5, 0.001)}
         assert network.pixels.mean == (104.0, 117.0, red)
         assert network.pixels.bgr
 

@@ -105,7 +105,7 @@ class TestLength:
         words += [word for value in sets for word in ("--set", value)]
         tried = CliRunner().invoke(train_command, [*words, "--dry-run"])
         assert "150,000 of which are to come" in tried.stdout, tried.output
-        assert " h; writes about" in tried.stdout
+        assert tried.stdout.startswith("train: about ")
         assert not out.exists()
         done = CliRunner().invoke(train_command, [*words, "--set", "train.iterations=1"])
         assert done.exit_code == 0, done.output
