@@ -7,6 +7,7 @@ from typing import Any
 
 from lpw_toolkit.errors import join_names
 from lpw_toolkit.evaluation.table_writer import TextTable
+from rqen.model.method import FittedMethod, MethodSpec, open_method
 from rqen.reproduce.aggregate_results import Figures, summarise_rows
 from rqen.reproduce.forms import Report
 from rqen.reproduce.identity import describe_identity, identify
@@ -244,6 +245,7 @@ def _list_other_lengths(plan: ReproducePlan) -> dict[str, int]:
         item.row.label: item.training.recipe.train.iterations
         for item in plan.items
         if item.training is not None
+        and not isinstance(open_method(item.training.method), FittedMethod)
     }
     return {label: n for label, n in lengths.items() if n not in (0, plan.recipe.train.iterations)}
 
@@ -254,8 +256,9 @@ def _note_classifiers(plan: ReproducePlan, figures: dict[str, Figures]) -> list[
     for item in plan.items:
         if item.training is not None and item.training.recipe.train.iterations:
             spec = item.training.recipe.specify(item.training.method)
-            if figures[item.row.name].n:
-                labels.setdefault(spec.n_classifiers, {})[item.row.label] = None
+            n = spec.n_classifiers if isinstance(spec, MethodSpec) else 0
+            if n and figures[item.row.name].n:
+                labels.setdefault(n, {})[item.row.label] = None
     if len(labels) < 2:
         return []
     counts = "; ".join(f"{n} for {join_names(list(labels[n]))}" for n in sorted(labels))
