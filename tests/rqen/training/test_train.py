@@ -435,9 +435,7 @@ class TestEmbed:
                 index.images.decode(int(r), (64, 32))
                 for r in range(index.starts[row], index.starts[row + 1])
             ]
-            pixels = training.normalise(
-                torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), network.backbone.pixels
-            )
+            pixels = network.prepare(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
             with torch.no_grad():
                 whole = network(pixels[None])
             np.testing.assert_allclose(found[0].vectors[i], whole.embedding[0].numpy(), atol=1e-5)
