@@ -1,8 +1,7 @@
 """Distances from a model that looks at two tracklets together: each pair costs a pass, so that
 pairs are scored once, a bounded number at a time."""
 
-import os
-import resource
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
-from lpw_toolkit.progress import show_progress
+from lpw_toolkit.files.estimate import Clock, Estimate, time_steps
+from lpw_toolkit.files.memory import refuse_shortage
+from lpw_toolkit.progress import say_note, show_progress
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+#: Blocks of pairs that are scored without a trial beforehand, which costs one of them or more.
+_N_BLOCKS_UNTOLD = 256
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,27 @@ class PairScorer:
     squared: bool = False
 
     def blocks(self, query: Ints, gallery: Ints) -> "ScoredPairs":
-        """Distances (Q, G) of tracklets.
+        """Distances (Q, G) of tracklets. Says what they cost where that takes a minute.
 
-        Errors: LpwError where the matrix takes more memory than there is.
+        Errors: LpwError where the matrix takes more memory than is free.
         """
-        refuse_beyond_memory(self.title, 4 * len(query) * len(gallery))
+        do = "test fewer tracklets, compare by vectors (--metric cosine), or use a larger machine"
+        refuse_shortage(f"distances by {self.title}", 4 * len(query) * len(gallery), do)
+        if len(query) * len(gallery) > _N_BLOCKS_UNTOLD * self.n_pairs:
+            estimate = self.estimate(query, gallery)
+            if not estimate.is_short:
+                say_note(estimate.describe())
         return ScoredPairs(self, query, gallery)
+
+    def estimate(self, query: Ints, gallery: Ints, clock: Clock = time.perf_counter) -> Estimate:
+        """What scoring all pairs will cost, from a few blocks of them."""
+        n_all = len(query) * len(gallery)
+        rows, columns = np.divmod(np.arange(min(self.n_pairs, n_all)), len(gallery))
+        seconds = time_steps(
+            lambda: self.score(query[rows], gallery[columns]), n_all / len(rows), clock
+        )
+        basis = f"a trial of {len(rows):,} pairs, {n_all:,} in all"
+        return Estimate("score pairs", seconds, 0, 0, basis)
 
 
 @dataclass
@@ -103,19 +120,3 @@ class ScoredPairs:
                     self._values[row, part] = self.scorer.score(ones, self.gallery[part])
                 self._is_done[row] = True
                 progress.advance(self.n_gallery)
-
-
-def refuse_beyond_memory(thing: str, n_bytes: int) -> None:
-    """Errors: LpwError where `n_bytes` are more than a process may hold (`count_memory`)."""
-    memory = count_memory()
-    if n_bytes > memory:
-        got = f"{n_bytes / 1e9:.1f} GB to hold, of {memory / 1e9:.1f} GB"
-        do = "test fewer tracklets, compare by vectors (--metric cosine), or use a larger machine"
-        raise LpwError(thing, got, "room in memory", do)
-
-
-def count_memory() -> int:
-    """Bytes of memory of this machine, or that this process may take where it is given less."""
-    of_machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return of_machine if allowed == resource.RLIM_INFINITY else min(of_machine, allowed)

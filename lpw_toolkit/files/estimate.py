@@ -44,7 +44,8 @@ class Estimate:
         """
         files = f"{self.n_files:,} file{'s' if self.n_files != 1 else ''}"
         time_, size = describe_seconds(self.seconds), describe_bytes(self.n_bytes)
-        return f"{self.work}: about {time_}; writes about {files}, {size} (from {self.basis})"
+        written = f"; writes about {files}, {size}" if self.n_files else ""
+        return f"{self.work}: about {time_}{written} (from {self.basis})"
 
     def fields(self) -> dict[str, Any]:
         """The same for machines."""

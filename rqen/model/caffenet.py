@@ -3,7 +3,9 @@
 Five convolutions (the second, fourth and fifth in two groups), local response normalisation behind
 the first two, then fc6 and fc7. Names of layers are those of the Caffe model. At 227 x 227 the last
 convolution's map (pool5) is 256 x 6 x 6, as published; maps of other images are averaged to that
-size, since fc6 is tied to it.
+size, since fc6 is tied to it. Random weights keep the scale of what goes through them (He et al.,
+2015), but for the first convolution, which brings pixels to it; Caffe's own start would need its
+310,000 steps.
 
 Source: Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012;
 BVLC's reference model for the order of pooling and normalisation.
@@ -11,6 +13,7 @@ BVLC's reference model for the order of pooling and normalisation.
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +24,7 @@ from rqen.model.pretrained import load_state, name_weights, parse_state
 
 #: Numbers of fc7: as published, and as cut for the identities of MARS.
 WIDTHS = (4096, 1024)
+_PIXEL_DEVIATION = 64.0  # about that of photographs, 0-255
 _SIDE = 6  # of pool5 at 227 x 227
 
 
@@ -58,9 +62,10 @@ class CaffeNet(nn.Module):
         self.fc6 = nn.Linear(256 * _SIDE * _SIDE, width)
         self.fc7 = nn.Linear(width, width)
         for layer in self.children():
-            # Caffe's own start (Gaussians of 0.01 and 0.005) needs its 310,000 steps to leave.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.conv1.weight.div_(_PIXEL_DEVIATION)
         self.normalise = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75)
         self.dropout = nn.Dropout(0.5)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lpw_toolkit.errors import LpwError
-from lpw_toolkit.evaluation import pair_scorer, set_distance
+from lpw_toolkit.evaluation import set_distance
 from lpw_toolkit.evaluation.distances import SquaredEuclidean
 from lpw_toolkit.evaluation.pair_scorer import PairScorer
 from lpw_toolkit.evaluation.set_distance import SetDistance
@@ -97,9 +97,3 @@ class TestPairs:
         found = PairScorer(score, "gap", "gap").blocks(rows, rows).block(0, 4)
         np.testing.assert_array_equal(found, np.abs(rows[:, None] - rows[None]))
         assert sum(asked) == 10
-
-    def test_memory_that_is_not_there_is_told_before(self, monkeypatch):
-        monkeypatch.setattr(pair_scorer, "count_memory", lambda: 1000)
-        scorer = PairScorer(lambda first, second: pytest.fail("scored"), "gap", "gap of maps")
-        with pytest.raises(LpwError, match=r"gap of maps: got .* to hold"):
-            scorer.blocks(np.arange(100), np.arange(100))

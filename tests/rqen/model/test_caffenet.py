@@ -51,6 +51,15 @@ def test_crops_of_any_size_go_through(narrow, size):
     assert not torch.equal(maps.last[0], maps.last[1])
 
 
+def test_random_weights_bring_pixels_to_a_scale_that_can_be_learned_from(narrow):
+    """Nothing explodes or dies on the way to fc7, of pictures as varied as photographs."""
+    images = 64 * torch.randn(4, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        vectors = narrow(images).last.flatten(1)
+    assert 0.05 < vectors.std() < 5
+    assert (vectors > 0).float().mean() > 0.2
+
+
 def test_groups_see_one_half_of_the_channels_alone(narrow):
     maps = torch.randn(1, 96, 5, 5)
     other = maps.clone()
