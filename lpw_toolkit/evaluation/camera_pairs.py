@@ -137,3 +137,22 @@ def _sum_by(rows: Floats, codes: Ints, n: int) -> Floats:
     present, starts = np.unique(codes[order], return_index=True)
     out[present] = np.add.reduceat(rows[order], starts, axis=0)
     return out
+
+
+def list_matching_pairs(training: TrainingVectors) -> Ints:
+    """All ordered pairs (P, 2) of rows of one person in two cameras; where no person is seen by two
+    cameras, of two rows of one person.
+
+    >>> list_matching_pairs(TrainingVectors(np.zeros((3, 1)), np.array([4, 4, 5]), np.arange(3)))
+    array([[0, 1],
+           [1, 0]])
+    """
+    groups = [
+        np.flatnonzero(training.person == who) for who in np.unique(training.person) if who >= 0
+    ]
+    empty = np.empty((0, 2), dtype=np.int64)
+    pairs = np.concatenate(
+        [empty, *(np.stack(np.meshgrid(g, g, indexing="ij"), -1).reshape(-1, 2) for g in groups)]
+    )
+    across = training.camera[pairs[:, 0]] != training.camera[pairs[:, 1]]
+    return pairs[across] if across.any() else pairs[pairs[:, 0] != pairs[:, 1]]
