@@ -155,4 +155,4 @@ def list_matching_pairs(training: TrainingVectors) -> Ints:
         [empty, *(np.stack(np.meshgrid(g, g, indexing="ij"), -1).reshape(-1, 2) for g in groups)]
     )
     across = training.camera[pairs[:, 0]] != training.camera[pairs[:, 1]]
-    return pairs[across] if across.any() else pairs[pairs[:, 0] != pairs[:, 1]]
+    return np.asarray(pairs[across] if across.any() else pairs[pairs[:, 0] != pairs[:, 1]])

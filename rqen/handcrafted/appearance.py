@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import local_binary_pattern
 
-from rqen.handcrafted.tracklet_frames import cut_evenly
+from rqen.handcrafted.frames import cut_evenly
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]

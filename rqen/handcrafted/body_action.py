@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.handcrafted.tracklet_frames import SIZE_PX
+from rqen.handcrafted.frames import SIZE_PX
 from rqen.handcrafted.walking_cycle import WalkingCycle
 
 Ints = NDArray[np.int64]

@@ -162,4 +162,4 @@ def _invert(covariance: Floats, n_cycles: int) -> Floats:
         got = f"a singular covariance of {len(covariance)} dimensions from {n_cycles} cycles"
         do = "keep fewer principal components or train on more tracklets"
         raise LpwError("STA", got, "a regular one", do)
-    return np.linalg.inv(covariance)
+    return np.asarray(np.linalg.inv(covariance), dtype=np.float64)

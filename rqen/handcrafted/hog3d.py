@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rqen.handcrafted.tracklet_frames import cut_evenly
+from rqen.handcrafted.frames import cut_evenly
 
 Floats = NDArray[np.float32]
 

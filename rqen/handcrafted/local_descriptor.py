@@ -20,7 +20,7 @@ def convert_frames(frames: NDArray[np.uint8]) -> Floats:
     for place, frame in enumerate(frames):
         hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
         hsv[..., 2] = cv2.equalizeHist(hsv[..., 2])
-        out[place] = hsv / np.float32([180, 255, 255])
+        out[place] = hsv / np.array([180, 255, 255], dtype=np.float32)
     return out
 
 

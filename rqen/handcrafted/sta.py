@@ -4,30 +4,21 @@ tracklet.
     flow energy -> walking cycles -> 24 body-action units -> Fisher vectors -> PCA -> metric
 """
 
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from lpw_toolkit.dataset.clip_index import TrackletIndex
-from lpw_toolkit.dataset.tables import to_numpy
 from lpw_toolkit.evaluation.pca import fit_pca
-from lpw_toolkit.files.prefetch import prefetch
-from lpw_toolkit.progress import show_progress
 from rqen.handcrafted.body_action import N_UNITS
-from rqen.handcrafted.cycle_metric import (
-    CycleLabels,
-    CycleSets,
-    MetricName,
-    factor_form,
-    learn_form,
-)
+from rqen.handcrafted.cycle_metric import CycleLabels, MetricName, factor_form, learn_form
 from rqen.handcrafted.fisher_vector import MixtureConfig
+from rqen.handcrafted.frames import stretch_frames
 from rqen.handcrafted.local_descriptor import Order, convert_frames, describe_pixels
-from rqen.handcrafted.tracklet_frames import read_frames
 from rqen.handcrafted.unit_model import UnitModels, encode_cycle, fit_units, iter_units
 from rqen.handcrafted.walking_cycle import (
     RELEASED_RATE_HZ,
@@ -40,8 +31,7 @@ from rqen.handcrafted.walking_cycle import (
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-#: Frames whose flow is measured at once.
-_FLOW_FRAMES = 64
+Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,25 +41,49 @@ class StaConfig:
     Attributes:
         order: of the derivatives in the descriptors: 2 as released for iLIDS-VID, 1 for PRID 2011.
         starts: where cycles begin, see `find_cycles`.
-        mixture: of each unit.
+        n_components: of the Gaussian mixture of each unit.
+        n_starts: of each mixture, of which the best is kept.
         sample_share: share of the descriptors of each tracklet's median cycle that mixtures are
             fitted on.
         max_samples: descriptors of a unit, at most.
         n_dims: principal components of the Fisher vectors, at most: fewer where the cycles leave
             fewer degrees of freedom.
-        max_cycles: cycles that principal components are fitted on, at most; others are drawn by
-            seed and only projected.
+        max_cycles: cycles that principal components are fitted on, at most; they are drawn by seed,
+            the others are only projected.
         metric: see `learn_form`.
     """
 
     order: Order = 2
     starts: Starts = "minima"
-    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    n_components: int = 32
+    n_starts: int = 3
     sample_share: float = 0.01
     max_samples: int = 20_000
     n_dims: int = 100
     max_cycles: int = 2000
     metric: MetricName = "kissme"
+
+
+class Tracklet(Protocol):
+    """What STA sees of a tracklet, see `rqen.model.clip.Clip`."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]: ...  # noqa: D102
+    @property
+    def rows(self) -> Ints: ...  # noqa: D102
+    @property
+    def times_s(self) -> NDArray[np.float64] | None: ...  # noqa: D102
+
+
+class TrainingTracklets(Protocol):
+    """What STA is fitted on, see `rqen.model.clip.TrainingClips`."""
+
+    person: Ints
+    camera: Ints
+
+    def __len__(self) -> int: ...
+    def map(self, function: Callable[[Any], Any]) -> Iterable[Any]:
+        """`function` of every tracklet, in order."""
 
 
 @dataclass(frozen=True)
@@ -81,127 +95,77 @@ class StaModel:
         centre: (F,) mean of the weighted Fisher vectors.
         projection: (F, r) principal components times the factor of the metric: squared Euclidean
             distances behind it are those of the metric.
-        order, starts: see `StaConfig`.
+        n_cycles: cycles that it was fitted on.
+        n_whole: training tracklets without a cycle, which were taken as one of unknown phase.
     """
 
     units: UnitModels
     centre: Floats
     projection: Floats
-    order: Order
-    starts: Starts
-
-
-@dataclass(frozen=True)
-class FoundCycles:
-    """The walking cycles of N tracklets.
-
-    Attributes:
-        rows: (N,) of the table of tracklets.
-        cycles: of each tracklet, one or more.
-        n_whole: tracklets without a cycle, each of which is taken as one of unknown phase.
-    """
-
-    rows: Ints
-    cycles: list[list[WalkingCycle]]
+    n_cycles: int
     n_whole: int
 
-    @property
-    def starts(self) -> Ints:
-        """(N + 1,) as `CycleSets` has it."""
-        return np.cumsum([0, *(len(of_one) for of_one in self.cycles)])
 
-    @property
-    def sign(self) -> Ints:
-        """(n,) of all cycles."""
-        return np.array([cycle.sign for of_one in self.cycles for cycle in of_one])
+def list_cycles(tracklet: Tracklet, starts: Starts = "minima") -> list[WalkingCycle]:
+    """The walking cycles of a tracklet; where there is none, all of it as one of unknown phase.
 
-
-def read_rates(index: TrackletIndex, rows: Ints) -> Floats:
-    """Frames per second (N,) of tracklets, from their first and last times; 30, as released, where
-    a tracklet has no times or one frame."""
-    first, last, n_frames = (
-        to_numpy(index.tracklets, name)[rows].astype(np.float64)
-        for name in ("first_pts_s", "last_pts_s", "n_frames")
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = (n_frames - 1) / (last - first)
-    return np.where(np.isfinite(rate) & (rate > 0), rate, RELEASED_RATE_HZ)
-
-
-def find_all_cycles(index: TrackletIndex, rows: Ints, starts: Starts = "minima") -> FoundCycles:
-    """The walking cycles of the tracklets with these rows.
-
-    Errors: CorruptCropError that names an image.
+    The rate is that of its frame times; without times it is 30 frames a second, as released.
     """
-    rates = dict(zip(rows.tolist(), read_rates(index, rows), strict=True))
-
-    def find(row: int) -> list[WalkingCycle]:
-        length = int(index.starts[row + 1] - index.starts[row])
-        pieces = [
-            measure_flow_energy(read_frames(index, row, start, start + _FLOW_FRAMES + 1))
-            for start in range(0, max(1, length - 1), _FLOW_FRAMES)
-        ]
-        return find_cycles(np.concatenate(pieces), rates[row], starts=starts)
-
-    with show_progress("walking cycles", len(rows), "tracklets") as progress:
-        found = []
-        for row, cycles in zip(rows.tolist(), prefetch(find, rows.tolist()), strict=True):
-            whole = take_whole(int(index.starts[row + 1] - index.starts[row]))
-            found.append(cycles or [whole])
-            progress.advance()
-    return FoundCycles(rows, found, sum(of_one[0].sign == 0 for of_one in found))
+    rate_hz, times_s = RELEASED_RATE_HZ, tracklet.times_s
+    if times_s is not None and len(times_s) > 1 and times_s[-1] > times_s[0]:
+        rate_hz = (len(times_s) - 1) / float(times_s[-1] - times_s[0])
+    energy = measure_flow_energy(stretch_frames(tracklet.images))
+    return find_cycles(energy, rate_hz, starts=starts) or [take_whole(len(tracklet.images))]
 
 
 def fit_sta(
-    index: TrackletIndex,
-    found: FoundCycles,
-    person: Ints,
-    camera: Ints,
-    config: StaConfig = StaConfig(),
-    *,
-    seed: int = 0,
+    tracklets: TrainingTracklets, config: StaConfig = StaConfig(), *, seed: int = 0
 ) -> StaModel:
-    """Fits everything on the cycles of training tracklets; the same seed gives the same bytes.
+    """Fits everything on training tracklets; the same seed gives the same bytes.
 
-    Args:
-        person, camera: (N,) codes of the tracklets of `found`.
+    Memory holds `max_samples` descriptors of each unit, the Fisher vectors of `max_cycles` cycles
+    and the projections of all.
 
-    Errors: LpwError where they are too few or too alike, CorruptCropError that names an image.
+    Errors: LpwError where they are too few or too alike.
     """
-    units = fit_units(_sample_units(index, found, config, seed), config.mixture, seed)
-    n_each = np.diff(found.starts)
+    cycles, units = _fit_units(tracklets, config, seed)
+    n_each = np.array([len(signs) for signs in cycles])
+    owner = np.repeat(np.arange(len(tracklets)), n_each)
     labels = CycleLabels(
-        np.repeat(person, n_each), np.repeat(camera, n_each), np.repeat(found.rows, n_each),
-        found.sign,
-    )  # fmt: skip
-    n_cycles = int(found.starts[-1])
-    drawn = np.random.default_rng(seed).permutation(n_cycles)[: config.max_cycles]
-    vectors = np.stack(list(_iter_vectors(index, found, units, config.order, np.sort(drawn))))
-    n_free = max(1, (len(vectors) - len(np.unique(person))) // 2)
-    pca = fit_pca(vectors, min(config.n_dims, n_free))
-    projected = np.empty((n_cycles, pca.components.shape[1]))
-    projected[np.sort(drawn)] = pca.project(vectors)
-    rest = np.setdiff1d(np.arange(n_cycles), drawn)
-    for place, vector in zip(
-        rest, _iter_vectors(index, found, units, config.order, rest), strict=True
-    ):
-        projected[place] = pca.project(vector[None])[0]
-    form = learn_form(projected, labels, config.metric)
-    projection = pca.components @ factor_form(form)
-    return StaModel(units, pca.mean, projection, config.order, config.starts)
-
-
-def describe_cycles(index: TrackletIndex, found: FoundCycles, model: StaModel) -> CycleSets:
-    """The vectors of all cycles. Errors: CorruptCropError that names an image."""
-    every = np.arange(found.starts[-1])
-    vectors = [
-        (vector - model.centre) @ model.projection
-        for vector in _iter_vectors(index, found, model.units, model.order, every)
+        tracklets.person[owner], tracklets.camera[owner], owner, np.concatenate(cycles)
+    )
+    drawn = np.zeros(len(owner), dtype=bool)
+    drawn[np.random.default_rng(seed).permutation(len(owner))[: config.max_cycles]] = True
+    encode = partial(_encode_tracklet, units, config)
+    starts = np.cumsum([0, *n_each])
+    kept = [
+        vectors[drawn[start : start + len(vectors)]]
+        for start, vectors in zip(starts, tracklets.map(encode), strict=False)
     ]
-    return CycleSets(np.stack(vectors).astype(np.float32), found.sign, found.starts)
+    vectors = np.concatenate(kept)
+    n_free = (len(vectors) - len(np.unique(labels.person[drawn]))) // 2
+    pca = fit_pca(vectors, min(config.n_dims, max(1, n_free)))
+    projected = np.empty((len(owner), pca.components.shape[1]))
+    projected[drawn] = pca.project(vectors)
+    if not drawn.all():
+        for start, found in zip(starts, tracklets.map(encode), strict=False):
+            projected[start : start + len(found)] = pca.project(found)
+    form = learn_form(projected, labels, config.metric)
+    n_whole = int(sum((signs == 0).any() for signs in cycles))
+    return StaModel(units, pca.mean, pca.components @ factor_form(form), len(owner), n_whole)
 
 
-def weigh(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+def describe_tracklet(
+    tracklet: Tracklet, model: StaModel, config: StaConfig
+) -> tuple[Vectors, Ints]:
+    """The vectors (n, r) of the cycles of a tracklet, and their phases (n,)."""
+    cycles = list_cycles(tracklet, config.starts)
+    vectors = _encode_cycles(model.units, config.order, tracklet, cycles)
+    projected = (vectors.astype(np.float64) - model.centre) @ model.projection
+    return projected.astype(np.float32), np.array([cycle.sign for cycle in cycles])
+
+
+def weigh(vector: Vectors) -> Vectors:
     """Each number x of Fisher vectors times the standard normal density at x / 2, as released.
 
     >>> weigh(np.float32([0, 2])).round(3)
@@ -210,58 +174,59 @@ def weigh(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vector * np.exp(-(vector**2) / 8) / np.sqrt(2 * np.pi), dtype=np.float32)
 
 
-def _read_pixels(
-    index: TrackletIndex, row: int, cycle: WalkingCycle, order: Order
-) -> NDArray[np.float32]:
-    """`describe_pixels` of the frames of a cycle, whose neighbours in time are seen too."""
-    before = min(1, cycle.start)
-    frames = read_frames(index, row, cycle.start - before, cycle.stop + 1)
-    pixels = describe_pixels(convert_frames(frames), order)
-    return pixels[before : before + cycle.stop - cycle.start]
-
-
-def _sample_units(
-    index: TrackletIndex, found: FoundCycles, config: StaConfig, seed: int
-) -> list[NDArray[np.float32]]:
-    """Descriptors (N, C) of each unit: a share of those of every tracklet's median cycle."""
-
-    def sample(place: int) -> list[NDArray[np.float32]]:
-        row, cycles = int(found.rows[place]), found.cycles[place]
-        cycle = cycles[(len(cycles) - 1) // 2]
-        rng = np.random.default_rng([seed, place])
-        taken = []
-        for descriptors in iter_units(_read_pixels(index, row, cycle, config.order), cycle):
-            n = int(np.ceil(config.sample_share * len(descriptors)))
-            taken.append(descriptors[rng.permutation(len(descriptors))[:n]])
-        return taken
-
-    gathered: list[list[NDArray[np.float32]]] = [[] for _ in range(N_UNITS)]
-    with show_progress("descriptors", len(found.rows), "tracklets") as progress:
-        for taken in prefetch(sample, range(len(found.rows))):
-            for unit, descriptors in zip(gathered, taken, strict=True):
-                unit.append(descriptors)
-            progress.advance()
+def _fit_units(
+    tracklets: TrainingTracklets, config: StaConfig, seed: int
+) -> tuple[list[Ints], UnitModels]:
+    """The phases of the cycles of each tracklet, and the models of the units."""
+    gathered: list[list[Vectors]] = [[] for _ in range(N_UNITS)]
+    phases = []
+    for signs, taken in tracklets.map(partial(_sample_tracklet, config, seed)):
+        phases.append(signs)
+        for unit, descriptors in zip(gathered, taken, strict=True):
+            unit.append(descriptors)
     rng = np.random.default_rng(seed)
     joined = (np.concatenate(unit) for unit in gathered)
-    return [unit[rng.permutation(len(unit))[: config.max_samples]] for unit in joined]
+    samples = [unit[rng.permutation(len(unit))[: config.max_samples]] for unit in joined]
+    mixture = MixtureConfig(config.n_components, config.n_starts)
+    return phases, fit_units(samples, mixture, seed)
 
 
-def _iter_vectors(
-    index: TrackletIndex, found: FoundCycles, units: UnitModels, order: Order, places: Ints
-) -> Iterator[NDArray[np.float32]]:
-    """The weighted Fisher vectors of the cycles at these places, which ascend, in their order."""
-    owner = np.repeat(found.rows, np.diff(found.starts))
-    cycles = [cycle for of_one in found.cycles for cycle in of_one]
+def _sample_tracklet(
+    config: StaConfig, seed: int, tracklet: Tracklet
+) -> tuple[Ints, list[Vectors]]:
+    """The phases of its cycles, and a share of the descriptors (N, C) of each unit of the median
+    one."""
+    cycles = list_cycles(tracklet, config.starts)
+    cycle = cycles[(len(cycles) - 1) // 2]
+    rng = np.random.default_rng([seed, int(tracklet.rows[0])])
+    taken = []
+    for descriptors in iter_units(_describe_frames(tracklet, cycle, config.order), cycle):
+        n = int(np.ceil(config.sample_share * len(descriptors)))
+        taken.append(descriptors[rng.permutation(len(descriptors))[:n]])
+    return np.array([cycle.sign for cycle in cycles]), taken
 
-    def describe(place: int) -> NDArray[np.float32]:
-        pixels = _read_pixels(index, int(owner[place]), cycles[place], order)
-        return weigh(encode_cycle(pixels, cycles[place], units))
 
-    with (
-        threadpool_limits(1),
-        show_progress("Fisher vectors", len(places), "cycles") as progress,
-        closing(prefetch(describe, places.tolist())) as vectors,
-    ):
-        for vector in vectors:
-            yield vector
-            progress.advance()
+def _encode_tracklet(units: UnitModels, config: StaConfig, tracklet: Tracklet) -> Vectors:
+    cycles = list_cycles(tracklet, config.starts)
+    return _encode_cycles(units, config.order, tracklet, cycles)
+
+
+def _encode_cycles(
+    units: UnitModels, order: Order, tracklet: Tracklet, cycles: list[WalkingCycle]
+) -> Vectors:
+    """The weighted Fisher vectors (n, F) of cycles; one thread works, for the same bytes."""
+    with threadpool_limits(1):
+        return np.stack(
+            [
+                weigh(encode_cycle(_describe_frames(tracklet, cycle, order), cycle, units))
+                for cycle in cycles
+            ]
+        )
+
+
+def _describe_frames(tracklet: Tracklet, cycle: WalkingCycle, order: Order) -> Vectors:
+    """`describe_pixels` of the frames of a cycle, whose neighbours in time are seen too."""
+    before = min(1, cycle.start)
+    images = stretch_frames(tracklet.images[cycle.start - before : cycle.stop + 1])
+    pixels = describe_pixels(convert_frames(images), order)
+    return pixels[before : before + cycle.stop - cycle.start]

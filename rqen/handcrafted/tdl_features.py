@@ -4,50 +4,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.clip_index import TrackletIndex
-from lpw_toolkit.files.prefetch import prefetch
-from lpw_toolkit.progress import show_progress
 from rqen.handcrafted import appearance, hog3d
-from rqen.handcrafted.tracklet_frames import cut_evenly, read_frames
+from rqen.handcrafted.frames import cut_evenly, stretch_frames
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
-#: Frames that are in memory at once; longer tracklets are cut evenly into volumes.
+#: Frames of a volume, at most; longer tracklets are cut evenly into volumes, which bounds memory.
 MAX_VOLUME_FRAMES = 64
 N_DIMS = hog3d.N_DIMS + appearance.N_COLOUR_DIMS + appearance.N_TEXTURE_DIMS
 
 
-def describe_tracklets(index: TrackletIndex, rows: Ints) -> Floats:
-    """Features (n, 1506) of the tracklets with these rows, each from all of its frames.
-
-    Memory is bounded by `MAX_VOLUME_FRAMES` frames a thread and the features themselves.
-
-    Errors: CorruptCropError that names an image.
-    """
-    out = np.empty((len(rows), N_DIMS), dtype=np.float32)
-
-    def describe(row: int) -> Floats:
-        length = int(index.starts[row + 1] - index.starts[row])
-        parts = cut_evenly(length, -(-length // MAX_VOLUME_FRAMES))
-        found = [describe_frames(read_frames(index, row, p.start, p.stop)) for p in parts]
-        weights = [part.stop - part.start for part in parts]
-        return join_parts(np.average(found, axis=0, weights=weights))
-
-    with show_progress("features", len(rows), "tracklets") as progress:
-        for place, vector in enumerate(prefetch(describe, rows.tolist())):
-            out[place] = vector
-            progress.advance()
-    return out
+def describe_tracklet(images: NDArray[np.uint8]) -> Floats:
+    """The features (1506,) of the frames (T, H, W, 3) RGB of a tracklet: HOG3D, the mean over
+    volumes, then colours and texture, the means over frames; each of the three has length 1."""
+    volumes = cut_evenly(len(images), -(-len(images) // MAX_VOLUME_FRAMES))
+    found = [_describe_volume(stretch_frames(images[frames])) for frames in volumes]
+    sizes = [frames.stop - frames.start for frames in volumes]
+    return join_parts(np.average(found, axis=0, weights=sizes))
 
 
-def describe_frames(frames: NDArray[np.uint8]) -> Floats:
-    """HOG3D of a volume of frames (T, H, W, 3) RGB, and the means over frames of colours and
-    texture, one after another (1506,)."""
+def _describe_volume(frames: NDArray[np.uint8]) -> Floats:
     grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
     colours = np.mean([appearance.measure_colours(frame) for frame in frames], axis=0)
     texture = np.mean([appearance.measure_texture(frame) for frame in frames], axis=0)
-    return np.concatenate([hog3d.describe_volume(grey), colours, texture]).astype(np.float32)
+    return np.concatenate([hog3d.describe_volume(grey), colours, texture])
 
 
 def join_parts(features: NDArray[np.floating]) -> Floats:

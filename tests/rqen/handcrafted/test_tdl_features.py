@@ -3,11 +3,12 @@ vector does not depend on."""
 
 import numpy as np
 import pytest
-from make_dataset import make_dataset
+from walking_crops import draw_walks
 
-from lpw_toolkit.dataset.clip_index import open_index
+from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
+from lpw_toolkit.evaluation.top_push import learn_top_push, rank_matches
 from rqen.handcrafted import appearance, hog3d, tdl_features
-from rqen.handcrafted.tracklet_frames import SIZE_PX, cut_evenly, read_frames
+from rqen.handcrafted.frames import SIZE_PX, cut_evenly, stretch_frames
 
 
 class TestHog3d:
@@ -72,37 +73,55 @@ class TestStrips:
             appearance.measure_colours(image), appearance.measure_colours(brighter)
         )
 
-    def test_grey_images_are_described(self) -> None:
-        grey = np.full((128, 64, 3), 128, np.uint8)
-        assert np.isfinite(tdl_features.describe_frames(grey[None])).all()
-
 
 class TestTracklets:
-    def test_parts_are_unit_vectors_one_after_another(self, tmp_path) -> None:
-        index = open_index(make_dataset(tmp_path, n_tracklets=3, n_frames=5).root)
-        found = tdl_features.describe_tracklets(index, np.array([0, 2]))
-        assert found.shape == (2, 1506)
-        for part in np.split(found, [576, 1152], axis=1):
-            np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, rtol=1e-5)
+    def make_images(self, n: int = 9, size: tuple[int, int] = SIZE_PX) -> np.ndarray:
+        return np.random.default_rng(2).integers(0, 255, (n, *size, 3), dtype=np.uint8)
 
-    def test_appearance_is_the_mean_over_frames_however_they_are_cut(
-        self, tmp_path, monkeypatch
-    ) -> None:
-        index = open_index(make_dataset(tmp_path, n_tracklets=1, n_frames=9).root)
-        whole = tdl_features.describe_tracklets(index, np.array([0]))
+    def test_parts_are_unit_vectors_one_after_another(self) -> None:
+        found = tdl_features.describe_tracklet(self.make_images())
+        assert found.shape == (tdl_features.N_DIMS,) == (1506,)
+        for part in np.split(found, [576, 1152]):
+            assert np.linalg.norm(part) == pytest.approx(1, rel=1e-5)
+
+    def test_appearance_is_the_mean_over_frames_however_they_are_cut(self, monkeypatch) -> None:
+        images = self.make_images()
+        whole = tdl_features.describe_tracklet(images)
         monkeypatch.setattr(tdl_features, "MAX_VOLUME_FRAMES", 4)
-        cut = tdl_features.describe_tracklets(index, np.array([0]))
-        np.testing.assert_allclose(cut[:, 576:], whole[:, 576:], atol=1e-6)
-        assert not np.array_equal(cut[:, :576], whole[:, :576])
+        cut = tdl_features.describe_tracklet(images)
+        np.testing.assert_allclose(cut[576:], whole[576:], atol=1e-6)
+        assert not np.array_equal(cut[:576], whole[:576])
 
-    def test_frames_are_stretched_and_cut(self, tmp_path) -> None:
-        index = open_index(make_dataset(tmp_path, n_tracklets=2, n_frames=5).root)
-        frames = read_frames(index, 1)
-        assert frames.shape == (6, *SIZE_PX, 3)
-        np.testing.assert_array_equal(read_frames(index, 1, 2, 4), frames[2:4])
-        np.testing.assert_array_equal(read_frames(index, 1, 4, 99), frames[4:])
+    def test_order_moves_hog3d_alone(self) -> None:
+        images = self.make_images()
+        one, other = (tdl_features.describe_tracklet(frames) for frames in (images, images[::-1]))
+        np.testing.assert_allclose(one[576:], other[576:], atol=1e-6)
+        assert not np.allclose(one[:576], other[:576], atol=1e-3)
+
+    @pytest.mark.parametrize("size", [(1, 1), (3, 7), (300, 90)])
+    def test_crops_of_any_size_are_stretched(self, size: tuple[int, int]) -> None:
+        images = self.make_images(2, size)
+        assert stretch_frames(images).shape == (2, *SIZE_PX, 3)
+        assert np.isfinite(tdl_features.describe_tracklet(images)).all()
+
+    def test_grey_frames_are_described(self) -> None:
+        found = tdl_features.describe_tracklet(np.full((1, 128, 64, 3), 128, np.uint8))
+        assert np.isfinite(found).all()
+        assert not found[:576].any()
 
     def test_no_part_is_empty(self) -> None:
         for length in range(1, 12):
             parts = cut_evenly(length, 4)
             assert all(0 <= part.start < part.stop <= length for part in parts)
+
+
+def test_persons_who_were_never_seen_are_found() -> None:
+    training, unseen = draw_walks(range(10), n_frames=6), draw_walks(range(100, 120), n_frames=6)
+    features = [
+        np.stack([tdl_features.describe_tracklet(crops.images) for crops in tracklets.crops])
+        for tracklets in (training, unseen)
+    ]
+    known = TrainingVectors(features[0], training.person, training.camera)
+    model = learn_top_push(known, np.random.default_rng(0), n_dims=15)
+    asked = TrainingVectors(features[1], unseen.person, unseen.camera)
+    assert rank_matches(asked, features[1] @ model.projection) > 0.7  # by chance 0.18
