@@ -223,6 +223,9 @@ def learn_top_push(
     if weight is None:
         weight = max(tried, key=lambda a: (tried[a], -a)) if tried else DEFAULT_PUSH_WEIGHT
     pca, scale, top_push = _fit(everybody, n_dims, weight, config)
+    if not top_push.form.any():
+        do = "set a larger weight of the push, keep more dimensions or train on more persons"
+        raise LpwError("TDL", f"a form of zeros with weight {weight:g}", "one that is not", do)
     return LearnedTopPush(pca, scale, top_push, weight, tried)
 
 
@@ -258,7 +261,8 @@ def _try_weights(
     for weight in PUSH_WEIGHTS:
         pca, scale, top_push = _fit(parts[0], n_dims, weight, config)
         model = LearnedTopPush(pca, scale, top_push, weight, {})
-        found[weight] = rank_matches(parts[1], parts[1].features @ model.projection)
+        vectors = parts[1].features @ model.projection
+        found[weight] = rank_matches(parts[1], vectors) if top_push.form.any() else 0.0
     return found
 
 

@@ -188,3 +188,9 @@ class TestBadInput:
         )
         with pytest.raises(LpwError, match="equal vectors of different persons"):
             learn_top_push(training, np.random.default_rng(0), n_dims=2, weight=0.5)
+
+    def test_a_pull_alone_leaves_nothing(self) -> None:
+        with pytest.raises(LpwError, match=r"form of zeros with weight 0.*larger weight"):
+            learn_top_push(
+                plant(np.random.default_rng(14), 10), np.random.default_rng(0), n_dims=5, weight=0.0
+            )

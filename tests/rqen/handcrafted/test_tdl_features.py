@@ -115,13 +115,17 @@ class TestTracklets:
             assert all(0 <= part.start < part.stop <= length for part in parts)
 
 
-def test_persons_who_were_never_seen_are_found() -> None:
-    training, unseen = draw_walks(range(10), n_frames=6), draw_walks(range(100, 120), n_frames=6)
+def test_the_metric_finds_persons_who_were_never_seen() -> None:
+    training, unseen = draw_walks(range(30), n_frames=3), draw_walks(range(100, 120), n_frames=3)
     features = [
         np.stack([tdl_features.describe_tracklet(crops.images) for crops in tracklets.crops])
         for tracklets in (training, unseen)
     ]
     known = TrainingVectors(features[0], training.person, training.camera)
-    model = learn_top_push(known, np.random.default_rng(0), n_dims=15)
+    model = learn_top_push(known, np.random.default_rng(0), n_dims=50, weight=0.5)
     asked = TrainingVectors(features[1], unseen.person, unseen.camera)
-    assert rank_matches(asked, features[1] @ model.projection) > 0.7  # by chance 0.18
+    plain, learned = (
+        rank_matches(asked, vectors) for vectors in (features[1], features[1] @ model.projection)
+    )
+    assert plain > 0.3  # by chance 0.18
+    assert learned > plain + 0.15
