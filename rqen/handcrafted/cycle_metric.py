@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.ranges import split_rows
+from lpw_toolkit.dataset.ranges import ragged_arange, split_rows
 from lpw_toolkit.errors import LpwError
 
 Floats = NDArray[np.float64]
@@ -88,11 +88,11 @@ class CycleSets:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def cut(self, start: int, stop: int) -> "CycleSets":
-        """Tracklets [start, stop)."""
-        rows = slice(int(self.starts[start]), int(self.starts[stop]))
-        starts = self.starts[start : stop + 1] - self.starts[start]
-        return CycleSets(self.vectors[rows], self.sign[rows], starts)
+    def take(self, tracklets: Ints) -> "CycleSets":
+        """These tracklets, in this order."""
+        counts = np.diff(self.starts)[tracklets]
+        rows = np.repeat(self.starts[tracklets], counts) + ragged_arange(counts)
+        return CycleSets(self.vectors[rows], self.sign[rows], np.cumsum([0, *counts]))
 
 
 def measure_sets(query: CycleSets, gallery: CycleSets) -> NDArray[np.float32]:
@@ -113,8 +113,59 @@ def measure_sets(query: CycleSets, gallery: CycleSets) -> NDArray[np.float32]:
     n_largest = int(np.diff(query.starts).max(initial=1))
     n_at_once = max(1, N_VALUES // max(1, len(gallery.vectors) * n_largest))
     for start, stop in split_rows(len(query), n_at_once):
-        out[start:stop] = _measure_block(query.cut(start, stop), gallery)
+        out[start:stop] = _measure_block(query.take(np.arange(start, stop)), gallery)
     return out
+
+
+@dataclass(frozen=True)
+class SetBlocks:
+    """Distances (Q, G) of sets that are computed when asked for."""
+
+    query: CycleSets
+    gallery: CycleSets
+
+    @property
+    def n_query(self) -> int:
+        """Number of rows."""
+        return len(self.query)
+
+    @property
+    def n_gallery(self) -> int:
+        """Number of columns."""
+        return len(self.gallery)
+
+    def block(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows [start, stop) as (stop - start, G)."""
+        return measure_sets(self.query.take(np.arange(start, stop)), self.gallery)
+
+    def pairs(self, rows: Ints, columns: Ints) -> NDArray[np.float32]:
+        """The distances (n,) at `(rows[i], columns[i])`."""
+        return np.array(
+            [
+                measure_sets(self.query.take(np.array([row])), self.gallery.take(np.array([column])))[0, 0]
+                for row, column in zip(rows, columns, strict=True)
+            ],
+            dtype=np.float32,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SetDistance:
+    """The distance of STA between tracklets.
+
+    Attributes:
+        sets: the cycles of all tracklets.
+        title: as a table prints it.
+    """
+
+    sets: CycleSets
+    title: str = "STA, nearest walking cycles"
+    name: str = "sta"
+    squared: bool = True
+
+    def blocks(self, query: Ints, gallery: Ints) -> SetBlocks:
+        """Distances (Q, G) of tracklets by their places in `sets`."""
+        return SetBlocks(self.sets.take(query), self.sets.take(gallery))
 
 
 def _measure_block(query: CycleSets, gallery: CycleSets) -> Floats:

@@ -139,7 +139,7 @@ def fit_sta(
     encode = partial(_encode_tracklet, units, config)
     starts = np.cumsum([0, *n_each])
     kept = [
-        vectors[drawn[start : start + len(vectors)]]
+        np.asarray(vectors)[drawn[start : start + len(vectors)]]
         for start, vectors in zip(starts, tracklets.map(encode), strict=False)
     ]
     vectors = np.concatenate(kept)
@@ -149,7 +149,7 @@ def fit_sta(
     projected[drawn] = pca.project(vectors)
     if not drawn.all():
         for start, found in zip(starts, tracklets.map(encode), strict=False):
-            projected[start : start + len(found)] = pca.project(found)
+            projected[start : start + len(found)] = pca.project(np.asarray(found))
     form = learn_form(projected, labels, config.metric)
     n_whole = int(sum((signs == 0).any() for signs in cycles))
     return StaModel(units, pca.mean, pca.components @ factor_form(form), len(owner), n_whole)
@@ -181,9 +181,9 @@ def _fit_units(
     gathered: list[list[Vectors]] = [[] for _ in range(N_UNITS)]
     phases = []
     for signs, taken in tracklets.map(partial(_sample_tracklet, config, seed)):
-        phases.append(signs)
+        phases.append(np.asarray(signs))  # a loader makes tensors of arrays
         for unit, descriptors in zip(gathered, taken, strict=True):
-            unit.append(descriptors)
+            unit.append(np.asarray(descriptors))
     rng = np.random.default_rng(seed)
     joined = (np.concatenate(unit) for unit in gathered)
     samples = [unit[rng.permutation(len(unit))[: config.max_samples]] for unit in joined]

@@ -329,7 +329,7 @@ class TestOpen:
         ):
             open_distance("manhattan")
 
-    @pytest.mark.parametrize("name", ["xqda", "kissme"])
+    @pytest.mark.parametrize("name", ["xqda", "kissme", "tdl"])
     def test_nothing_to_learn_from(self, name: str) -> None:
         empty = TrainingVectors(
             np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)

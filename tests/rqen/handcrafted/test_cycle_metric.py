@@ -8,6 +8,7 @@ from lpw_toolkit.errors import LpwError
 from rqen.handcrafted.cycle_metric import (
     CycleLabels,
     CycleSets,
+    SetDistance,
     factor_form,
     learn_form,
     measure_sets,
@@ -87,7 +88,7 @@ def measure_in_loops(query: CycleSets, gallery: CycleSets) -> np.ndarray:
     out = np.zeros((len(query), len(gallery)))
     for q in range(len(query)):
         for g in range(len(gallery)):
-            one, other = query.cut(q, q + 1), gallery.cut(g, g + 1)
+            one, other = query.take(np.array([q])), gallery.take(np.array([g]))
             apart = np.array(
                 [
                     [np.inf if a * b == -1 else ((x - z) ** 2).sum()
@@ -120,6 +121,16 @@ class TestSets:
         whole = measure_sets(query, gallery)
         monkeypatch.setattr("rqen.handcrafted.cycle_metric.N_VALUES", 10)
         np.testing.assert_allclose(measure_sets(query, gallery), whole, rtol=1e-6)
+
+    def test_a_distance_of_tracklets_is_that_of_their_sets(self) -> None:
+        sets = make_sets(5, 9)
+        whole = measure_sets(sets, sets)
+        query, gallery = np.array([4, 0, 7]), np.array([8, 1])
+        blocks = SetDistance(sets).blocks(query, gallery)
+        assert (blocks.n_query, blocks.n_gallery) == (3, 2)
+        np.testing.assert_allclose(blocks.block(1, 3), whole[query[1:]][:, gallery], rtol=1e-5)
+        found = blocks.pairs(np.array([2, 0]), np.array([0, 1]))
+        np.testing.assert_allclose(found, [whole[7, 8], whole[4, 1]], rtol=1e-5)
 
     def test_is_symmetric_and_zero_for_the_same_set(self) -> None:
         sets = make_sets(4, 8)
