@@ -140,13 +140,11 @@ class SetBlocks:
 
     def pairs(self, rows: Ints, columns: Ints) -> NDArray[np.float32]:
         """The distances (n,) at `(rows[i], columns[i])`."""
-        return np.array(
-            [
-                measure_sets(self.query.take(np.array([row])), self.gallery.take(np.array([column])))[0, 0]
-                for row, column in zip(rows, columns, strict=True)
-            ],
-            dtype=np.float32,
-        )  # fmt: skip
+        out = np.empty(len(rows), dtype=np.float32)
+        for place, (row, column) in enumerate(zip(rows, columns, strict=True)):
+            sets = self.query.take(np.array([row])), self.gallery.take(np.array([column]))
+            out[place] = measure_sets(*sets)[0, 0]
+        return out
 
 
 @dataclass(frozen=True)
