@@ -24,10 +24,11 @@ def place_parts(cycle: WalkingCycle) -> Ints:
     """Boxes (T, 6, 4) of the parts in each frame of the cycle, in pixels of 64 x 128, half-open.
 
     Legs are apart at the ends of a cycle that begins at a minimum of the profile and together in
-    its middle, the other way round where it begins at a maximum, and linear in between. Where the
-    phase is unknown they are apart.
+    its middle, the other way round where it begins at a maximum, and linear in between. In a whole
+    tracklet they are apart.
     """
-    ends, middle = {1: (APART, TOGETHER), -1: (TOGETHER, APART), 0: (APART, APART)}[cycle.sign]
+    ends, middle = (APART, TOGETHER) if cycle.sign > 0 else (TOGETHER, APART)
+    middle = APART if cycle.whole else middle
     first, half, last = cycle.landmarks
     frames = np.arange(first, last)
     share = np.interp(frames, [first, half, last], [0.0, 1.0, 0.0])[:, None, None]

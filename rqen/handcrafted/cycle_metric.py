@@ -1,5 +1,4 @@
-"""The metric of STA: learned from pairs of walking cycles of one phase across cameras, and the
-distance of two sets of cycles."""
+"""The metric of STA, learned from pairs of walking cycles of one phase across cameras."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +6,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.ranges import ragged_arange, split_rows
 from lpw_toolkit.errors import LpwError
 
 Floats = NDArray[np.float64]
@@ -16,8 +14,6 @@ MetricName = Literal["kissme", "mahal", "none"]
 
 #: Beyond this ratio of the largest to the smallest variance an inverse is noise.
 LARGEST_CONDITION = 1e12
-#: Distances of cycles that are in memory at once.
-N_VALUES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -68,119 +64,6 @@ def factor_form(form: Floats) -> Floats:
     """L (r, r), so that M = L L'."""
     values, basis = np.linalg.eigh((form + form.T) / 2)
     return np.asarray(basis * np.sqrt(np.maximum(values, 0)))
-
-
-@dataclass(frozen=True)
-class CycleSets:
-    """The cycles of N tracklets.
-
-    Attributes:
-        vectors: (n, r), compared by squared Euclidean distance.
-        sign: (n,) phase, see `WalkingCycle`.
-        starts: (N + 1,) tracklet i has the rows `starts[i]` to `starts[i + 1]` (half-open), one or
-            more.
-    """
-
-    vectors: NDArray[np.float32]
-    sign: Ints
-    starts: Ints
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def take(self, tracklets: Ints) -> "CycleSets":
-        """These tracklets, in this order."""
-        counts = np.diff(self.starts)[tracklets]
-        rows = np.repeat(self.starts[tracklets], counts) + ragged_arange(counts)
-        return CycleSets(self.vectors[rows], self.sign[rows], np.cumsum([0, *counts]))
-
-
-def measure_sets(query: CycleSets, gallery: CycleSets) -> NDArray[np.float32]:
-    """Distances (Q, G) of sets: the mean over the cycles of both of the squared distance to the
-    nearest cycle of the other.
-
-    Cycles of different phase are infinitely far; a cycle of unknown phase is compared with all. A
-    cycle that has no counterpart does not count, and sets without any are infinitely far.
-
-    Memory is bounded by `N_VALUES` distances, or one query.
-
-    >>> one = CycleSets(np.float32([[0], [4]]), np.array([1, 1]), np.array([0, 2]))
-    >>> other = CycleSets(np.float32([[1]]), np.array([1]), np.array([0, 1]))
-    >>> measure_sets(one, other).round(3)
-    array([[3.667]], dtype=float32)
-    """
-    out = np.empty((len(query), len(gallery)), dtype=np.float32)
-    n_largest = int(np.diff(query.starts).max(initial=1))
-    n_at_once = max(1, N_VALUES // max(1, len(gallery.vectors) * n_largest))
-    for start, stop in split_rows(len(query), n_at_once):
-        out[start:stop] = _measure_block(query.take(np.arange(start, stop)), gallery)
-    return out
-
-
-@dataclass(frozen=True)
-class SetBlocks:
-    """Distances (Q, G) of sets that are computed when asked for."""
-
-    query: CycleSets
-    gallery: CycleSets
-
-    @property
-    def n_query(self) -> int:
-        """Number of rows."""
-        return len(self.query)
-
-    @property
-    def n_gallery(self) -> int:
-        """Number of columns."""
-        return len(self.gallery)
-
-    def block(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows [start, stop) as (stop - start, G)."""
-        return measure_sets(self.query.take(np.arange(start, stop)), self.gallery)
-
-    def pairs(self, rows: Ints, columns: Ints) -> NDArray[np.float32]:
-        """The distances (n,) at `(rows[i], columns[i])`."""
-        out = np.empty(len(rows), dtype=np.float32)
-        for place, (row, column) in enumerate(zip(rows, columns, strict=True)):
-            sets = self.query.take(np.array([row])), self.gallery.take(np.array([column]))
-            out[place] = measure_sets(*sets)[0, 0]
-        return out
-
-
-@dataclass(frozen=True)
-class SetDistance:
-    """The distance of STA between tracklets.
-
-    Attributes:
-        sets: the cycles of all tracklets.
-        title: as a table prints it.
-    """
-
-    sets: CycleSets
-    title: str = "STA, nearest walking cycles"
-    name: str = "sta"
-    squared: bool = True
-
-    def blocks(self, query: Ints, gallery: Ints) -> SetBlocks:
-        """Distances (Q, G) of tracklets by their places in `sets`."""
-        return SetBlocks(self.sets.take(query), self.sets.take(gallery))
-
-
-def _measure_block(query: CycleSets, gallery: CycleSets) -> Floats:
-    one, other = query.vectors.astype(np.float64), gallery.vectors.astype(np.float64)
-    shift = other.mean(axis=0)
-    one, other = one - shift, other - shift
-    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)
-    apart = np.maximum(squares - 2 * one @ other.T, 0)
-    apart[query.sign[:, None] * gallery.sign == -1] = np.inf
-    of_query = np.minimum.reduceat(apart, gallery.starts[:-1], axis=1)  # (cycles, G)
-    of_gallery = np.minimum.reduceat(apart, query.starts[:-1], axis=0)  # (Q, cycles)
-    total, count = np.zeros((len(query), len(gallery))), np.zeros((len(query), len(gallery)))
-    for found, starts, axis in ((of_query, query.starts, 0), (of_gallery, gallery.starts, 1)):
-        known = np.isfinite(found)
-        total += np.add.reduceat(np.where(known, found, 0), starts[:-1], axis=axis)
-        count += np.add.reduceat(known.astype(np.float64), starts[:-1], axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.inf)
 
 
 def _sum_pairs(vectors: Floats, labels: CycleLabels, view: Ints) -> tuple[Floats, int, Floats, int]:

@@ -96,7 +96,7 @@ class StaModel:
         projection: (F, r) principal components times the factor of the metric: squared Euclidean
             distances behind it are those of the metric.
         n_cycles: cycles that it was fitted on.
-        n_whole: training tracklets without a cycle, which were taken as one of unknown phase.
+        n_whole: training tracklets without a cycle, each of which was taken as one.
     """
 
     units: UnitModels
@@ -106,8 +106,16 @@ class StaModel:
     n_whole: int
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """The cycles of a tracklet, and descriptors (N, C) of each unit."""
+
+    cycles: list[WalkingCycle]
+    descriptors: list[Vectors]
+
+
 def list_cycles(tracklet: Tracklet, starts: Starts = "minima") -> list[WalkingCycle]:
-    """The walking cycles of a tracklet; where there is none, all of it as one of unknown phase.
+    """The walking cycles of a tracklet; where there is none, all of it as one.
 
     The rate is that of its frame times; without times it is 30 frames a second, as released.
     """
@@ -128,12 +136,11 @@ def fit_sta(
 
     Errors: LpwError where they are too few or too alike.
     """
-    cycles, units = _fit_units(tracklets, config, seed)
-    n_each = np.array([len(signs) for signs in cycles])
+    found, units = _fit_units(tracklets, config, seed)
+    n_each = np.array([len(cycles) for cycles in found])
+    signs = np.array([cycle.sign for cycles in found for cycle in cycles])
     owner = np.repeat(np.arange(len(tracklets)), n_each)
-    labels = CycleLabels(
-        tracklets.person[owner], tracklets.camera[owner], owner, np.concatenate(cycles)
-    )
+    labels = CycleLabels(tracklets.person[owner], tracklets.camera[owner], owner, signs)
     drawn = np.zeros(len(owner), dtype=bool)
     drawn[np.random.default_rng(seed).permutation(len(owner))[: config.max_cycles]] = True
     encode = partial(_encode_tracklet, units, config)
@@ -148,10 +155,10 @@ def fit_sta(
     projected = np.empty((len(owner), pca.components.shape[1]))
     projected[drawn] = pca.project(vectors)
     if not drawn.all():
-        for start, found in zip(starts, tracklets.map(encode), strict=False):
-            projected[start : start + len(found)] = pca.project(np.asarray(found))
+        for start, more in zip(starts, tracklets.map(encode), strict=False):
+            projected[start : start + len(more)] = pca.project(np.asarray(more))
     form = learn_form(projected, labels, config.metric)
-    n_whole = int(sum((signs == 0).any() for signs in cycles))
+    n_whole = sum(cycles[0].whole for cycles in found)
     return StaModel(units, pca.mean, pca.components @ factor_form(form), len(owner), n_whole)
 
 
@@ -176,26 +183,23 @@ def weigh(vector: Vectors) -> Vectors:
 
 def _fit_units(
     tracklets: TrainingTracklets, config: StaConfig, seed: int
-) -> tuple[list[Ints], UnitModels]:
-    """The phases of the cycles of each tracklet, and the models of the units."""
+) -> tuple[list[list[WalkingCycle]], UnitModels]:
+    """The cycles of each tracklet, and the models of the units."""
     gathered: list[list[Vectors]] = [[] for _ in range(N_UNITS)]
-    phases = []
-    for signs, taken in tracklets.map(partial(_sample_tracklet, config, seed)):
-        phases.append(np.asarray(signs))  # a loader makes tensors of arrays
-        for unit, descriptors in zip(gathered, taken, strict=True):
-            unit.append(np.asarray(descriptors))
+    found = []
+    for sample in tracklets.map(partial(_sample_tracklet, config, seed)):
+        found.append(sample.cycles)
+        for unit, descriptors in zip(gathered, sample.descriptors, strict=True):
+            unit.append(descriptors)
     rng = np.random.default_rng(seed)
     joined = (np.concatenate(unit) for unit in gathered)
     samples = [unit[rng.permutation(len(unit))[: config.max_samples]] for unit in joined]
     mixture = MixtureConfig(config.n_components, config.n_starts)
-    return phases, fit_units(samples, mixture, seed)
+    return found, fit_units(samples, mixture, seed)
 
 
-def _sample_tracklet(
-    config: StaConfig, seed: int, tracklet: Tracklet
-) -> tuple[Ints, list[Vectors]]:
-    """The phases of its cycles, and a share of the descriptors (N, C) of each unit of the median
-    one."""
+def _sample_tracklet(config: StaConfig, seed: int, tracklet: Tracklet) -> _Sample:
+    """Its cycles, and a share of the descriptors of the median one."""
     cycles = list_cycles(tracklet, config.starts)
     cycle = cycles[(len(cycles) - 1) // 2]
     rng = np.random.default_rng([seed, int(tracklet.rows[0])])
@@ -203,7 +207,7 @@ def _sample_tracklet(
     for descriptors in iter_units(_describe_frames(tracklet, cycle, config.order), cycle):
         n = int(np.ceil(config.sample_share * len(descriptors)))
         taken.append(descriptors[rng.permutation(len(descriptors))[:n]])
-    return np.array([cycle.sign for cycle in cycles]), taken
+    return _Sample(cycles, taken)
 
 
 def _encode_tracklet(units: UnitModels, config: StaConfig, tracklet: Tracklet) -> Vectors:

@@ -33,15 +33,15 @@ class WalkingCycle:
 
     Attributes:
         landmarks: frames of its first end, its middle and its last end (not in the cycle).
-        sign: 1 where it begins at a minimum of the profile, -1 at a maximum, 0 for a whole
-            tracklet of unknown phase.
-        score: correlation of the profile with its sinusoid within the cycle; 0 where that is
-            unknown.
+        sign: 1 where it begins at a minimum of the profile, -1 at a maximum.
+        score: correlation of the profile with its sinusoid within the cycle; 0 where there is none.
+        whole: whether it is a whole tracklet in which no cycle was found; its sign is 1.
     """
 
     landmarks: tuple[int, int, int]
     sign: int
     score: float = 0.0
+    whole: bool = False
 
     @property
     def start(self) -> int:
@@ -150,8 +150,8 @@ def find_cycles(
 
 
 def take_whole(n_frames: int) -> WalkingCycle:
-    """A tracklet without a cycle as one cycle of unknown phase."""
-    return WalkingCycle((0, n_frames // 2, n_frames), 0)
+    """A tracklet without a cycle as one cycle."""
+    return WalkingCycle((0, n_frames // 2, n_frames), 1, whole=True)
 
 
 def _correlate(one: Floats, other: Floats) -> float:

@@ -1,5 +1,4 @@
-"""The metric of STA against sums over pairs in loops, the distance of sets, and what cannot be
-learned from."""
+"""The metric of STA against sums over pairs in loops, and what cannot be learned from."""
 
 import numpy as np
 import pytest
@@ -7,11 +6,8 @@ import pytest
 from lpw_toolkit.errors import LpwError
 from rqen.handcrafted.cycle_metric import (
     CycleLabels,
-    CycleSets,
-    SetDistance,
     factor_form,
     learn_form,
-    measure_sets,
 )
 
 
@@ -82,65 +78,3 @@ class TestForm:
         flat = np.hstack([vectors, vectors[:, :1]])
         with pytest.raises(LpwError, match=r"singular covariance of 5 dimensions.*fewer"):
             learn_form(flat, labels, "mahal")
-
-
-def measure_in_loops(query: CycleSets, gallery: CycleSets) -> np.ndarray:
-    out = np.zeros((len(query), len(gallery)))
-    for q in range(len(query)):
-        for g in range(len(gallery)):
-            one, other = query.take(np.array([q])), gallery.take(np.array([g]))
-            apart = np.array(
-                [
-                    [np.inf if a * b == -1 else ((x - z) ** 2).sum()
-                     for z, b in zip(other.vectors, other.sign, strict=True)]
-                    for x, a in zip(one.vectors, one.sign, strict=True)
-                ]
-            )  # fmt: skip
-            nearest = np.concatenate([apart.min(axis=0), apart.min(axis=1)])
-            known = nearest[np.isfinite(nearest)]
-            out[q, g] = known.mean() if len(known) else np.inf
-    return out
-
-
-def make_sets(seed: int, n_sets: int) -> CycleSets:
-    rng = np.random.default_rng(seed)
-    starts = np.cumsum([0, *rng.integers(1, 5, n_sets)])
-    vectors = rng.normal(size=(starts[-1], 3)).astype(np.float32)
-    return CycleSets(vectors, rng.choice([-1, 0, 1], starts[-1]), starts)
-
-
-class TestSets:
-    def test_distances_equal_the_loops(self) -> None:
-        query, gallery = make_sets(0, 7), make_sets(1, 9)
-        expected = measure_in_loops(query, gallery)
-        assert np.isinf(expected).any()
-        np.testing.assert_allclose(measure_sets(query, gallery), expected, rtol=1e-5)
-
-    def test_blocks_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        query, gallery = make_sets(2, 7), make_sets(3, 9)
-        whole = measure_sets(query, gallery)
-        monkeypatch.setattr("rqen.handcrafted.cycle_metric.N_VALUES", 10)
-        np.testing.assert_allclose(measure_sets(query, gallery), whole, rtol=1e-6)
-
-    def test_a_distance_of_tracklets_is_that_of_their_sets(self) -> None:
-        sets = make_sets(5, 9)
-        whole = measure_sets(sets, sets)
-        query, gallery = np.array([4, 0, 7]), np.array([8, 1])
-        blocks = SetDistance(sets).blocks(query, gallery)
-        assert (blocks.n_query, blocks.n_gallery) == (3, 2)
-        np.testing.assert_allclose(blocks.block(1, 3), whole[query[1:]][:, gallery], rtol=1e-5)
-        found = blocks.pairs(np.array([2, 0]), np.array([0, 1]))
-        np.testing.assert_allclose(found, [whole[7, 8], whole[4, 1]], rtol=1e-5)
-
-    def test_is_symmetric_and_zero_for_the_same_set(self) -> None:
-        sets = make_sets(4, 8)
-        found = measure_sets(sets, sets)
-        np.testing.assert_allclose(found, found.T, rtol=1e-5)
-        np.testing.assert_allclose(np.diag(found), 0, atol=1e-6)
-
-    def test_sets_of_other_phases_are_infinitely_far(self) -> None:
-        one = CycleSets(np.zeros((2, 1), np.float32), np.array([1, 1]), np.array([0, 2]))
-        other = CycleSets(np.zeros((1, 1), np.float32), np.array([-1]), np.array([0, 1]))
-        assert np.isinf(measure_sets(one, other)).all()
-        unknown = CycleSets(other.vectors, np.array([0]), other.starts)
-        assert measure_sets(one, unknown) == 0

@@ -8,9 +8,10 @@ import pytest
 from walking_crops import RATE_HZ, STEP_HZ, Crops, CropSet, draw_walk, draw_walks
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distances import SquaredEuclidean
+from lpw_toolkit.evaluation.set_distance import SetDistance
 from rqen.handcrafted import sta
 from rqen.handcrafted.body_action import N_UNITS
-from rqen.handcrafted.cycle_metric import CycleSets, measure_sets
 from rqen.handcrafted.fisher_vector import MixtureConfig
 from rqen.handcrafted.local_descriptor import convert_frames, cut_part, describe_pixels
 from rqen.handcrafted.sta import StaConfig, describe_tracklet, fit_sta, list_cycles
@@ -19,12 +20,13 @@ from rqen.handcrafted.unit_model import encode_cycle, fit_units, iter_units
 QUICK = StaConfig(n_components=4, n_starts=1, sample_share=0.05)
 
 
-def stack(tracklets: CropSet, model: sta.StaModel) -> CycleSets:
+def stack(tracklets: CropSet, model: sta.StaModel) -> SetDistance:
     found = [describe_tracklet(crops, model, QUICK) for crops in tracklets.crops]
-    return CycleSets(
+    return SetDistance(
         np.concatenate([vectors for vectors, _ in found]),
-        np.concatenate([signs for _, signs in found]),
         np.cumsum([0, *(len(signs) for _, signs in found)]),
+        np.concatenate([signs for _, signs in found]),
+        SquaredEuclidean(),
     )
 
 
@@ -87,9 +89,9 @@ class TestCycles:
         assert list_cycles(crops) != list_cycles(with_times)
 
     @pytest.mark.parametrize("n", [1, 2, 4])
-    def test_a_short_tracklet_is_one_of_unknown_phase(self, n: int) -> None:
+    def test_a_short_tracklet_is_one_cycle(self, n: int) -> None:
         (cycle,) = list_cycles(draw_walk(0, 0, n_frames=n))
-        assert (cycle.start, cycle.stop, cycle.sign) == (0, n, 0)
+        assert (cycle.start, cycle.stop, cycle.whole) == (0, n, True)
 
 
 class TestUnits:
@@ -117,10 +119,9 @@ def fitted() -> tuple[CropSet, sta.StaModel]:
 class TestFit:
     def test_persons_who_were_never_seen_are_found(self, fitted) -> None:
         unseen = draw_walks(range(100, 112), n_frames=16)
-        views = [
-            stack(replace(unseen, crops=unseen.crops[camera::2]), fitted[1]) for camera in (0, 1)
-        ]
-        nearest = measure_sets(*views).argmin(axis=1)
+        distance = stack(unseen, fitted[1])
+        blocks = distance.blocks(np.arange(0, 24, 2), np.arange(1, 24, 2))
+        nearest = blocks.block(0, 12).argmin(axis=1)
         assert (nearest == np.arange(12)).mean() > 0.4  # by chance 0.08
 
     def test_counts_what_it_was_fitted_on(self, fitted) -> None:

@@ -102,9 +102,9 @@ class TestCycles:
     def test_there_is_none_in_a_short_profile(self, n: int) -> None:
         assert find_cycles(make_profile(n), 30) == []
 
-    def test_a_tracklet_without_one_is_one_of_unknown_phase(self) -> None:
+    def test_a_tracklet_without_one_is_one(self) -> None:
         whole = take_whole(7)
-        assert (whole.start, whole.stop, whole.sign) == (0, 7, 0)
+        assert (whole.start, whole.stop, whole.sign, whole.whole) == (0, 7, 1, True)
 
 
 class TestBodyAction:
