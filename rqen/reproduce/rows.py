@@ -89,7 +89,7 @@ ROWS = {
         Row("cd", "CD", "cd", metric="own"),
     )
 }
-_LABELS = {"xqda": "XQDA", "kissme": "KISSME"}
+_LABELS = {"xqda": "XQDA", "kissme": "KISSME", "tdl": "TDL"}
 _RERANK, _TUNED = "_rerank", "_tuned"
 #: The methods of a table when the user names none.
 TABLES = {
