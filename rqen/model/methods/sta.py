@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lpw_toolkit.evaluation.distances import SquaredEuclidean
 from lpw_toolkit.evaluation.set_distance import SetDistance
@@ -19,7 +20,8 @@ def fit(clips: TrainingClips, settings: StaConfig, rng: np.random.Generator) -> 
 
     Errors: LpwError where the tracklets are too few or too alike.
     """
-    model = fit_sta(clips, settings, seed=int(rng.integers(2**31)))
+    with threadpool_limits(1):  # the same bytes
+        model = fit_sta(clips, settings, seed=int(rng.integers(2**31)))
     return {
         **{f"units.{name}": values for name, values in asdict(model.units).items()},
         "centre": model.centre,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
 from lpw_toolkit.evaluation.top_push import TopPushConfig, learn_top_push
@@ -40,17 +41,16 @@ def fit(clips: TrainingClips, settings: TdlSettings, rng: np.random.Generator) -
     """
     features = np.stack([np.asarray(one) for one in clips.map(_describe_clip)])
     config = TopPushConfig(settings.margin, settings.max_steps)
-    model = learn_top_push(
-        TrainingVectors(features, clips.person, clips.camera), rng,
-        n_dims=settings.n_dims, weight=settings.weight or None, config=config,
-    )  # fmt: skip
+    training = TrainingVectors(features, clips.person, clips.camera)
+    with threadpool_limits(1):  # small matrices, and the same bytes
+        model = learn_top_push(
+            training, rng, n_dims=settings.n_dims, weight=settings.weight or None, config=config
+        )
     return {
         "centre": model.pca.mean,
         "projection": model.projection,
         "weight": np.array([model.weight]),
-        "tried": np.array([[weight, value] for weight, value in model.tried.items()]).reshape(
-            -1, 2
-        ),
+        "tried": np.array(list(model.tried.items())).reshape(-1, 2),
         "violated": model.top_push.violated_frac,
     }
 
