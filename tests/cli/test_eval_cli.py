@@ -141,7 +141,9 @@ class TestFigures:
         )
         assert "mars, step AP: AP is the mean precision at the right answers" in shown
 
-    @pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean", "xqda", "kissme", "tdl"])
+    @pytest.mark.parametrize(
+        "metric", ["cosine", "euclidean", "sqeuclidean", "xqda", "kissme", "tdl"]
+    )
     def test_every_metric_with_and_without_reranking(self, metric: str, home: Path) -> None:
         plain = show(*on_prid(home, "--metric", metric, "--pca", 3))
         rerank = ["--rerank", "--k1", 5, "--lambda", 1, "--half", "half_up"]
@@ -361,7 +363,10 @@ class TestRefused:
             (["--half", "half_up"], "--half belongs to --rerank"),
             (["--drop-twins"], "--deduplicate-queries belongs to --rerank"),
             (["--solver", "svd"], "--solver belongs to --metric xqda"),
-            (["--seed", "3"], "--seed belongs to --metric kissme or --metric tdl or --metric xqda or --pca"),
+            (
+                ["--seed", "3"],
+                "--seed belongs to --metric kissme or --metric tdl or --metric xqda or --pca",
+            ),
             (["--metric", "xqda", "--train-data", "a"], "belongs to --train-emb"),
             (["--table"], "--embeddings and --table do not go together"),
             (["stray"], "RUN and --embeddings do not go together"),
