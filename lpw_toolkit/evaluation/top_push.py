@@ -209,24 +209,28 @@ def learn_top_push(
     """TDL on the principal components of the training vectors.
 
     Args:
-        rng: draws the validation persons, a quarter, who choose the weight; then all train.
+        rng: draws the validation persons, a quarter, who choose the weight; then all train, with
+            the best weight whose form on all of them is not zero.
         n_dims: principal components, at most; one fewer than vectors at most.
         weight: a; None is chosen.
 
-    Errors: LpwError where no person has two tracklets, or there is one person only.
+    Errors: LpwError where no person has two tracklets, there is one person only, or the form is
+    zero: pulling everything into one point is all that the objective asks for.
     """
     named = np.flatnonzero(training.person >= 0)
     everybody = TrainingVectors(
         training.features[named], training.person[named], training.camera[named]
     )
     tried = {} if weight is not None else _try_weights(everybody, rng, n_dims, config)
-    if weight is None:
-        weight = max(tried, key=lambda a: (tried[a], -a)) if tried else DEFAULT_PUSH_WEIGHT
-    pca, scale, top_push = _fit(everybody, n_dims, weight, config)
-    if not top_push.form.any():
-        do = "set a larger weight of the push, keep more dimensions or train on more persons"
-        raise LpwError("TDL", f"a form of zeros with weight {weight:g}", "one that is not", do)
-    return LearnedTopPush(pca, scale, top_push, weight, tried)
+    ranked = sorted(tried, key=lambda a: (-tried[a], a))
+    candidates = ranked or [DEFAULT_PUSH_WEIGHT if weight is None else weight]
+    for candidate in candidates:
+        pca, scale, top_push = _fit(everybody, n_dims, candidate, config)
+        if top_push.form.any():
+            return LearnedTopPush(pca, scale, top_push, candidate, tried)
+    got = f"a form of zeros with {'every weight' if ranked else f'weight {candidates[0]:g}'}"
+    do = "set a larger weight of the push, keep more dimensions or train on more persons"
+    raise LpwError("TDL", got, "one that tells persons apart", do)
 
 
 def _fit(

@@ -134,6 +134,13 @@ class TestChoice:
         assert first.projection.tobytes() == again.projection.tobytes()
         assert first.tried == again.tried
 
+    def test_a_weight_that_leaves_nothing_is_passed_over(self) -> None:
+        found = learn_top_push(
+            plant(np.random.default_rng(3), 16, noise=5.0), np.random.default_rng(0), n_dims=3
+        )
+        assert found.top_push.form.any()
+        assert found.tried[found.weight] < max(found.tried.values())
+
     def test_few_persons_choose_nothing(self) -> None:
         found = learn_top_push(plant(np.random.default_rng(8), 4), np.random.default_rng(0),
                                n_dims=3)  # fmt: skip
@@ -188,6 +195,12 @@ class TestBadInput:
         )
         with pytest.raises(LpwError, match="equal vectors of different persons"):
             learn_top_push(training, np.random.default_rng(0), n_dims=2, weight=0.5)
+
+    def test_noise_leaves_nothing(self) -> None:
+        with pytest.raises(LpwError, match=r"form of zeros with every weight.*more persons"):
+            learn_top_push(
+                plant(np.random.default_rng(0), 16, noise=5.0), np.random.default_rng(0), n_dims=3
+            )
 
     def test_a_pull_alone_leaves_nothing(self) -> None:
         with pytest.raises(LpwError, match=r"form of zeros with weight 0.*larger weight"):
