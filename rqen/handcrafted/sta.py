@@ -164,12 +164,26 @@ def fit_sta(
 
 def describe_tracklet(
     tracklet: Tracklet, model: StaModel, config: StaConfig
-) -> tuple[Vectors, Ints]:
-    """The vectors (n, r) of the cycles of a tracklet, and their phases (n,)."""
+) -> tuple[Vectors, list[WalkingCycle]]:
+    """The vectors (n, r) of the cycles of a tracklet, and the cycles."""
     cycles = list_cycles(tracklet, config.starts)
     vectors = _encode_cycles(model.units, config.order, tracklet, cycles)
     projected = (vectors.astype(np.float64) - model.centre) @ model.projection
-    return projected.astype(np.float32), np.array([cycle.sign for cycle in cycles])
+    return projected.astype(np.float32), cycles
+
+
+def explain_whole(n_whole: int, n_tracklets: int) -> str:
+    """A sentence on the tracklets without a walking cycle; empty where there are none.
+
+    >>> explain_whole(2, 40)
+    'STA: 2 of 40 tracklets have no walking cycle: each counts as one cycle'
+    """
+    if not n_whole:
+        return ""
+    return (
+        f"STA: {n_whole:,} of {n_tracklets:,} tracklets have no walking cycle: each counts as one "
+        "cycle"
+    )
 
 
 def weigh(vector: Vectors) -> Vectors:

@@ -9,7 +9,14 @@ from threadpoolctl import threadpool_limits
 
 from lpw_toolkit.evaluation.distances import SquaredEuclidean
 from lpw_toolkit.evaluation.set_distance import SetDistance
-from rqen.handcrafted.sta import StaConfig, StaModel, describe_tracklet, fit_sta
+from lpw_toolkit.progress import say_note
+from rqen.handcrafted.sta import (
+    StaConfig,
+    StaModel,
+    describe_tracklet,
+    explain_whole,
+    fit_sta,
+)
 from rqen.handcrafted.unit_model import UnitModels
 from rqen.model.clip import Arrays, Clip, Description, Descriptions, TrainingClips
 from rqen.model.method import FittedMethod
@@ -22,6 +29,7 @@ def fit(clips: TrainingClips, settings: StaConfig, rng: np.random.Generator) -> 
     """
     with threadpool_limits(1):  # the same bytes
         model = fit_sta(clips, settings, seed=int(rng.integers(2**31)))
+    _tell(model.n_whole, len(clips))
     return {
         **{f"units.{name}": values for name, values in asdict(model.units).items()},
         "centre": model.centre,
@@ -32,14 +40,20 @@ def fit(clips: TrainingClips, settings: StaConfig, rng: np.random.Generator) -> 
 
 
 def describe(arrays: Mapping[str, Any], clip: Clip, settings: StaConfig) -> Description:
-    """The vectors of a tracklet's walking cycles with their phases, and the mean of them."""
+    """The vectors of a tracklet's walking cycles, with their phases and whether they are a whole
+    tracklet without a cycle; and the mean of them."""
     units = UnitModels(
         *(arrays[f"units.{name}"] for name in ("centre", "basis", "weights", "means", "variances"))
     )
     counts = (int(arrays[name][0]) for name in ("n_cycles", "n_whole"))
     model = StaModel(units, arrays["centre"], arrays["projection"], *counts)
-    vectors, phase = describe_tracklet(clip, model, settings)
-    return Description(vectors.mean(axis=0), {"cycles": vectors, "phase": phase})
+    vectors, cycles = describe_tracklet(clip, model, settings)
+    parts = {
+        "cycles": vectors,
+        "phase": np.array([cycle.sign for cycle in cycles]),
+        "whole": np.array([cycle.whole for cycle in cycles]),
+    }
+    return Description(vectors.mean(axis=0), parts)
 
 
 def compare(
@@ -47,10 +61,17 @@ def compare(
 ) -> SetDistance:
     """The distance between sets of cycles of one phase."""
     parts = descriptions.parts
+    _tell(int(parts["whole"].sum()), int(descriptions.present.sum()))
     return SetDistance(
         parts["cycles"], descriptions.starts, parts["phase"], SquaredEuclidean(),
         name="sta", title="nearest walking cycles", squared=True,
     )  # fmt: skip
+
+
+def _tell(n_whole: int, n_tracklets: int) -> None:
+    text = explain_whole(n_whole, n_tracklets)
+    if text:
+        say_note(text)
 
 
 METHOD = FittedMethod(

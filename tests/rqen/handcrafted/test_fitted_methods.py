@@ -31,12 +31,15 @@ def make_job(dataset: Dataset, out, method: str, *, n_workers: int = 0) -> Train
 
 
 @pytest.mark.parametrize("method", ["tdl", "sta"])
-def test_is_fitted_and_tested(method: str, dataset: Dataset, tmp_path) -> None:
+def test_is_fitted_and_tested(method: str, dataset: Dataset, tmp_path, capsys) -> None:
     run = train(make_job(dataset, tmp_path / "run", method), ALONE)
     found = embed_run(run, dataset.root, OPTIONS)
     assert found.present.all()
     assert np.isfinite(found.vectors).all()
     assert (found.own is None) == (method == "tdl")
+    told = capsys.readouterr().err
+    for text in ("10 of 10 tracklets have no", "20 of 20 tracklets have no"):  # 3 to 7 frames
+        assert (text in told) == (method == "sta")
     embeddings = make_embeddings(found)
     rerank = RerankConfig(k1=3, k2=2)
     for settings in (DistanceSettings("own"), DistanceSettings("own", rerank=rerank)):

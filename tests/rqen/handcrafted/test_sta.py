@@ -24,8 +24,8 @@ def stack(tracklets: CropSet, model: sta.StaModel) -> SetDistance:
     found = [describe_tracklet(crops, model, QUICK) for crops in tracklets.crops]
     return SetDistance(
         np.concatenate([vectors for vectors, _ in found]),
-        np.cumsum([0, *(len(signs) for _, signs in found)]),
-        np.concatenate([signs for _, signs in found]),
+        np.cumsum([0, *(len(cycles) for _, cycles in found)]),
+        np.array([cycle.sign for _, cycles in found for cycle in cycles]),
         SquaredEuclidean(),
     )
 
