@@ -105,7 +105,8 @@ def evaluate_dataset(
         embeddings: (N, D), one vector for each row of `dataset.tracklets`; or a Parquet file of
             them.
         protocol: one of the files of `lpw_toolkit/evaluation/protocols`.
-        metric: `cosine`, `euclidean`, `sqeuclidean`, or one that is learned: `xqda`, `kissme`.
+        metric: `cosine`, `euclidean`, `sqeuclidean`, or one that is learned: `xqda`, `kissme`,
+            `tdl`.
         allow_seen: whether persons may be tested of whom a file of embeddings says that its model
             was trained on them; every row of the metrics then counts them (`n_seen`).
         **settings: further fields of `DistanceSettings`: `pca`, `rerank`, `seed`, ….
