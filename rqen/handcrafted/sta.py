@@ -45,7 +45,7 @@ class StaConfig:
         n_starts: of each mixture, of which the best is kept.
         sample_share: share of the descriptors of each tracklet's median cycle that mixtures are
             fitted on.
-        max_samples: descriptors of a unit, at most.
+        max_samples: descriptors of a unit, at most; each tracklet gives the same share of them.
         n_dims: principal components of the Fisher vectors, at most: fewer where the cycles leave
             fewer degrees of freedom.
         max_cycles: cycles that principal components are fitted on, at most; they are drawn by seed,
@@ -201,7 +201,8 @@ def _fit_units(
     """The cycles of each tracklet, and the models of the units."""
     gathered: list[list[Vectors]] = [[] for _ in range(N_UNITS)]
     found = []
-    for sample in tracklets.map(partial(_sample_tracklet, config, seed)):
+    n_most = max(1, config.max_samples // len(tracklets))
+    for sample in tracklets.map(partial(_sample_tracklet, config, seed, n_most)):
         found.append(sample.cycles)
         for unit, descriptors in zip(gathered, sample.descriptors, strict=True):
             unit.append(descriptors)
@@ -212,14 +213,14 @@ def _fit_units(
     return found, fit_units(samples, mixture, seed)
 
 
-def _sample_tracklet(config: StaConfig, seed: int, tracklet: Tracklet) -> _Sample:
-    """Its cycles, and a share of the descriptors of the median one."""
+def _sample_tracklet(config: StaConfig, seed: int, n_most: int, tracklet: Tracklet) -> _Sample:
+    """Its cycles, and a share of the descriptors of the median one, `n_most` of a unit."""
     cycles = list_cycles(tracklet, config.starts)
     cycle = cycles[(len(cycles) - 1) // 2]
     rng = np.random.default_rng([seed, int(tracklet.rows[0])])
     taken = []
     for descriptors in iter_units(_describe_frames(tracklet, cycle, config.order), cycle):
-        n = int(np.ceil(config.sample_share * len(descriptors)))
+        n = min(n_most, int(np.ceil(config.sample_share * len(descriptors))))
         taken.append(descriptors[rng.permutation(len(descriptors))[:n]])
     return _Sample(cycles, taken)
 

@@ -136,6 +136,18 @@ class TestFit:
         assert again.projection.tobytes() == model.projection.tobytes()
         assert again.units.means.tobytes() == model.units.means.tobytes()
 
+    def test_descriptors_are_bounded_while_they_are_gathered(self, fitted, monkeypatch) -> None:
+        seen: list[list[int]] = []
+
+        def stop(samples: list[np.ndarray], *_: object) -> None:
+            seen.append([len(sample) for sample in samples])
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(sta, "fit_units", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit_sta(fitted[0], replace(QUICK, max_samples=40))
+        assert seen == [[32] * N_UNITS]  # 16 tracklets give two each
+
     def test_cycles_beyond_the_bound_are_projected_only(self, fitted) -> None:
         training, whole = fitted
         model = fit_sta(training, replace(QUICK, max_cycles=12, metric="none"))
