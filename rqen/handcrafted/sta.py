@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from lpw_toolkit.errors import check_range
 from lpw_toolkit.evaluation.pca import fit_pca
 from rqen.handcrafted.body_action import N_UNITS
 from rqen.handcrafted.cycle_metric import CycleLabels, MetricName, factor_form, learn_form
@@ -51,6 +52,8 @@ class StaConfig:
         max_cycles: cycles that principal components are fitted on, at most; they are drawn by seed,
             the others are only projected.
         metric: see `learn_form`.
+
+    Errors: LpwError that names the setting.
     """
 
     order: Order = 2
@@ -62,6 +65,12 @@ class StaConfig:
     n_dims: int = 100
     max_cycles: int = 2000
     metric: MetricName = "kissme"
+
+    def __post_init__(self) -> None:
+        for name in ("n_components", "n_starts", "max_samples", "n_dims"):
+            check_range(f"method.{name}", getattr(self, name), 1, 10**6, whole=True)
+        check_range("method.max_cycles", self.max_cycles, 2, 10**6, whole=True)
+        check_range("method.sample_share", self.sample_share, 0, 1, above=True)
 
 
 class Tracklet(Protocol):

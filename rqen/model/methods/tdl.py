@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from lpw_toolkit.errors import check_range
 from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
 from lpw_toolkit.evaluation.top_push import TopPushConfig, learn_top_push
 from rqen.handcrafted.tdl_features import describe_tracklet
@@ -24,12 +25,20 @@ class TdlSettings:
             persons, a quarter of those who train, drawn by seed.
         margin: rho.
         max_steps: of the descent.
+
+    Errors: LpwError that names the setting.
     """
 
     n_dims: int = 300
     weight: float = 0.0
     margin: float = 1.0
     max_steps: int = 200
+
+    def __post_init__(self) -> None:
+        for name in ("n_dims", "max_steps"):
+            check_range(f"method.{name}", getattr(self, name), 1, 10**6, whole=True)
+        check_range("method.weight", self.weight, 0, 1)
+        check_range("method.margin", self.margin, 0, 10**6, above=True)
 
 
 def fit(clips: TrainingClips, settings: TdlSettings, rng: np.random.Generator) -> Arrays:

@@ -7,6 +7,7 @@ from safetensors.numpy import load_file
 from tiny_runs import ALONE, OPTIONS
 
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.evaluate import evaluate
 from lpw_toolkit.evaluation.rerank import RerankConfig
@@ -66,6 +67,22 @@ def test_the_recipes_say_every_setting() -> None:
         assert set(dict(recipe.method)) == set(spec.settings.__dataclass_fields__)
         assert recipe.read_settings(method) == spec.settings()
         assert (recipe.data.height, recipe.data.width) == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "message"),
+    [
+        ("tdl", "method.weight=1.5", r"method\.weight: got 1\.5; expected a number from 0 to 1"),
+        ("tdl", "method.n_dims=0", r"method\.n_dims: got 0"),
+        ("sta", "method.sample_share=0", r"method\.sample_share: got 0"),
+        ("sta", "method.max_cycles=1", r"method\.max_cycles: got 1"),
+        ("sta", "method.metric=lda", r"method\.metric"),
+    ],
+)
+def test_settings_out_of_their_range(method: str, change: str, message: str) -> None:
+    recipe = read_recipe(open_method(method).recipe, (change,))
+    with pytest.raises(LpwError, match=message):
+        recipe.specify(method)
 
 
 def test_rows_of_the_paper_and_what_may_follow() -> None:
