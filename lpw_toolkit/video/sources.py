@@ -194,7 +194,10 @@ class _Search:
             else:
                 self.places = self._images
             below = {path.relative_to(self._root): place for path, place in self.places.items()}
-            self.places = {root / path: below[path] for path in sorted(below, key=_order)}
+            self.places = {
+                root / path: below[path]
+                for path in sorted(below, key=lambda p: [*map(natural_key, p.parts)])
+            }
 
     def remarks(self) -> list[str]:
         """What is to be said of images that are not read."""
@@ -259,10 +262,6 @@ class _Search:
 
     def _skip(self, path: Path, reason: str) -> None:
         self.skipped.append((printable(_name_below(self._root, path)), reason))
-
-
-def _order(path: Path) -> list[object]:
-    return [natural_key(part) for part in path.parts]
 
 
 def _is_sequence(folder: Path) -> bool:
