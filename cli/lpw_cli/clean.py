@@ -340,7 +340,8 @@ def _replay(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 
     found = replay(read_base(dataset), log_folder(dataset, options.state))
     lines = [
-        f"{log.name}: {count_of(log.n_decisions, 'decision')}, each line and its chain as written, "
+        f"{log.name}: {count_of(log.n_decisions, 'decision')}, "
+        "every line and its chain as written, "
         f"{log.n_alone:,} made alone"
         + (f", clock set back {log.n_clock_back:,} times" if log.n_clock_back else "")
         + (f", ends in {log.last_sha256[:12]}…" if log.last_sha256 else "")

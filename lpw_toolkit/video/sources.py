@@ -181,7 +181,7 @@ class _Search:
             raise LpwError(
                 root, describe_os_error(error), "a video or a folder of videos", "check the path"
             ) from error
-        # a folder may be named by way of links; a file that is one keeps its own name
+        # a file that is a link keeps its own name
         self._root = follow_links(root) if stat.S_ISDIR(kind) else root
         if not stat.S_ISDIR(kind):
             self._take_file(root)

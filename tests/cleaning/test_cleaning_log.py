@@ -447,7 +447,7 @@ class TestMerging:
         assert merge_folder(ours, theirs, DIGEST) == ["bob.jsonl: 2 decisions of a new reviewer"]
         assert merge_folder(ours, theirs, DIGEST) == ["bob.jsonl: nothing new"]
         (theirs / "bob.jsonl").write_bytes(write_lines(bob))
-        assert merge_folder(ours, theirs, DIGEST) == ["bob.jsonl: 2 decisions more"]
+        assert merge_folder(ours, theirs, DIGEST) == ["bob.jsonl: 2 new decisions"]
         assert (ours / "bob.jsonl").read_bytes() == write_lines(bob)
 
     def test_two_histories_of_one_reviewer_are_both_kept(self, tmp_path: Path) -> None:

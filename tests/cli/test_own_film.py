@@ -154,7 +154,7 @@ def test_one_camera(
 ) -> None:
     join_views(street, fresh)
     monkeypatch.setenv("LPW_BUILD_TRACKLETS_BOXES", "detections")
-    assert "1 cameras" in lpw("build-tracklets", "video/").output
+    assert "1 camera\n" in lpw("build-tracklets", "video/").output
     visit(lambda: review_by_truth(open_dataset("video-lpw"), fresh / "truth"))
     assert "one camera (scen1/view1): nobody can be looked for" in lpw("clean", "--review").output
     shown = lpw("clean", "--apply", "cleaned", "--min-cameras", "1").output

@@ -283,7 +283,7 @@ class TestRefusals:
 
     def test_one_tracklet_each(self, tmp_path: Path) -> None:
         rows = [(name, name, "c1", "person") for name in "abcd"]
-        with pytest.raises(LpwError, match="4 persons with one tracklet each: nobody can be found"):
+        with pytest.raises(LpwError, match="4 persons with one tracklet each, so that no query"):
             draw(make_labelled(tmp_path / "d", rows))
 
     def test_unknown_times_in_one_camera(self, tmp_path: Path) -> None:
@@ -293,15 +293,15 @@ class TestRefusals:
 
     @pytest.mark.parametrize(("n", "message"), [
         (1, "1 persons seen by two cameras or more; expected 2 or more"),
-        (2, r"split 0: got 0 persons who train beside 2"),
-        (3, r"split 0: got 1 persons who train beside 2"),
+        (2, r"split 0: got 0 persons to train on and 2 to test"),
+        (3, r"split 0: got 1 person to train on and 2 to test"),
     ])  # fmt: skip
     def test_too_few(self, n: int, message: str, tmp_path: Path) -> None:
         with pytest.raises(LpwError, match=message):
             draw(make_labelled(tmp_path / "d", two_cameras(n, 1)["rows"]))
 
     def test_nobody_left_to_train(self, tmp_path: Path) -> None:
-        with pytest.raises(LpwError, match="split 0: got 1 persons who train beside 3"):
+        with pytest.raises(LpwError, match="split 0: got 1 person to train on and 3 to test"):
             draw(make_labelled(tmp_path / "d", two_cameras(4, 1)["rows"]), test_frac=0.75)
 
     @pytest.mark.parametrize(
