@@ -326,7 +326,7 @@ def _embed_run(
     scoring = ScoringOptions(n_workers=options.workers, precision=options.precision)
     found = embed_run(run, dataset.root, scoring, rows)
     parts = list_parts(found, regions=options.ablate is not None)
-    notes = note_run(run)
+    notes = note_run(run, dataset)
     return [trial.split for trial in trials], [
         replace(part, notes=notes) for part in parts.values()
     ]

@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.at_hand import list_relatives
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.tables import to_integers
+from lpw_toolkit.dataset.video_prints import read_video_prints
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation.protocol import QueryGallerySplit, open_protocol
 from rqen.run import run_folder
-from rqen.run.seen_images import read_fingerprints, read_seen
+from rqen.run.seen import find_seen_tracklets, open_seen
 
 #: Said beside the figures of a run that an older version trained.
 UNBOUND = (
     "run.json and the weights of this run are of an older version: they do not vouch for each other"
+)
+#: Said where a run does not know where in the videos its crops lie.
+PLACELESS = (
+    "an older version trained this run, or the one that it started from: whom it has seen is not "
+    "known again in another build of the same videos"
 )
 
 
@@ -77,29 +82,35 @@ def find_seen_persons(run: Path, dataset: Dataset) -> tuple[str, ...]:
     """The persons of `dataset` whom the run was trained on, or who chose its weights, sorted.
 
     On the dataset that it was trained on they are known by name. On every other one, whatever
-    persons are called there, each of whom one image is among those that the run was trained on (of
-    runs of older versions: by name, in the versions that descend from one another).
+    persons are called there, each of whom one image is among those that the run was trained on, or
+    one crop is that of the same moment in another build of the same video (of runs of older
+    versions: by name, in the versions that descend from one another).
 
     Errors: LpwError where there is no run, MismatchError for a damaged one.
     """
     said, persons = run_folder.read_run(run), dataset.tracklets["person_id"]
     trained = pa.array([*said["persons"], *said.get("validation", [])], pa.string())
-    images = read_seen(run, said)
+    seen = open_seen(run, said)
     is_own = _is_trained_on(said, dataset)
     by_name = is_own or (
-        images is None and said["dataset_digest"] in list_relatives(dataset.root, dataset.manifest)
+        seen.images is None
+        and said["dataset_digest"] in list_relatives(dataset.root, dataset.manifest)
     )
     is_seen = pc.is_in(persons, trained).to_numpy() & by_name
-    if images is not None and (not is_own or said.get("start_from")):
-        is_image_seen = np.isin(read_fingerprints(dataset), images)
-        rows = np.repeat(np.arange(len(is_seen)), to_integers(dataset.tracklets, "n_frames"))
-        is_seen |= np.bincount(rows, weights=is_image_seen, minlength=len(is_seen)) > 0
+    if not is_own or said.get("start_from"):
+        is_seen |= find_seen_tracklets(dataset, seen)
     return tuple(sorted(set(persons.filter(pa.array(is_seen)).drop_null().to_pylist())))
 
 
-def note_run(run: Path) -> list[str]:
-    """What a reader of the figures must know of the run."""
-    return [] if "model_sha256" in run_folder.read_run(run) else [UNBOUND]
+def note_run(run: Path, dataset: Dataset) -> list[str]:
+    """What a reader of the figures on `dataset` must know of the run. Errors: as
+    `find_seen_persons`."""
+    said = run_folder.read_run(run)
+    notes = [] if "model_sha256" in said else [UNBOUND]
+    is_known = _is_trained_on(said, dataset) and not said.get("start_from")
+    if not is_known and not open_seen(run, said).knows_crops and read_video_prints(dataset):
+        notes.append(PLACELESS)
+    return notes
 
 
 def _is_trained_on(said: dict[str, Any], dataset: Dataset) -> bool:

@@ -7,6 +7,8 @@ result.
                                 `--resume` begins; with validation also the best weights so far
       model.safetensors         the weights that are kept; present: the run is complete
       seen_images.bin           which images it was trained on (seen_images.py)
+      seen_crops.bin            where in the videos the crops lie that it was trained on
+                                (seen_crops.py)
       log.jsonl, log.csv        one line per logged step, up to the checkpoint
       curve.png                 losses, figures of those held out, learning rate
       tensorboard/              the log once more, with --tensorboard
@@ -30,13 +32,13 @@ from lpw_toolkit.files.limits import LimitValueError, explain_limit, limit
 from lpw_toolkit.files.opening import exists, is_file, parse_json, read_bytes, read_json, read_text
 from lpw_toolkit.files.writing import atomic_write, atomic_write_text, describe_os_error
 from lpw_toolkit.networks.tensor_file import encode_tensors, parse_tensors
-from rqen.run.seen_images import SEEN_DIGEST, write_seen
+from rqen.run.seen import SEEN_KEYS, Seen, write_seen_files
 
 RUN, CHECKPOINT, MODEL = "run.json", "checkpoint.safetensors", "model.safetensors"
 _MODEL, _OPTIMISER, _BEST = "model.", "optimiser.", "best."
 _RUN_DIGEST = "run_sha256"
 #: Of run.json what is no setting: what the machine chose, and the result of the training.
-_NOT_ASKED = ("digest", "mode", "kept", "model_sha256", SEEN_DIGEST)
+_NOT_ASKED = ("digest", "mode", "kept", "model_sha256", *SEEN_KEYS)
 _MAX_NAME_CHARS, _MAX_SPLIT = 400, 32_767
 
 
@@ -168,19 +170,18 @@ def _encode_state(state: TrainState, facts: dict[str, str]) -> bytes:
 
 
 def complete_run(
-    folder: Path, state: TrainState, kept: dict[str, Any], seen: bytes | None = None
+    folder: Path, state: TrainState, kept: dict[str, Any], seen: Seen | None = None
 ) -> None:
     """Publishes the weights that are kept, and run.json; each carries the digest of the other.
     Errors: OSError.
 
     Args:
         kept: which weights these are.
-        seen: the images that the run was trained on (`seen_images.encode_seen`); None where they
-            are not all known.
+        seen: what the run was trained on; None where that is unknown.
     """
     facts = {**read_run(folder), "kept": kept}
     if seen is not None:
-        facts[SEEN_DIGEST] = write_seen(folder, seen)
+        facts |= write_seen_files(folder, seen)
     data = _encode_state(state, {"digest": facts["digest"], _RUN_DIGEST: digest_run(facts)})
     write_run(folder, {**facts, "model_sha256": hashlib.sha256(data).hexdigest()})
     atomic_write(folder / MODEL, data)

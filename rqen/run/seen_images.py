@@ -4,7 +4,6 @@ again in every version of the dataset, whatever persons and tracklets are called
 The file holds the first 8 bytes of the SHA-256 of each image, sorted, each once, end to end.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.schema import FRAMES
-from lpw_toolkit.errors import MismatchError
-from lpw_toolkit.files.opening import read_bytes
-from lpw_toolkit.files.writing import atomic_write, describe_os_error
+from rqen.run.vouched_file import read_vouched
 
 SEEN_IMAGES = "seen_images.bin"
 #: Of run.json: the SHA-256 of the file. Runs of older versions have neither.
@@ -48,12 +45,6 @@ def encode_seen(words: Words) -> bytes:
     return np.unique(words).astype(_STORED).tobytes()
 
 
-def write_seen(folder: Path, data: bytes) -> str:
-    """Publishes the file in the run `folder`; its SHA-256 (hex). Errors: OSError."""
-    atomic_write(folder / SEEN_IMAGES, data)
-    return hashlib.sha256(data).hexdigest()
-
-
 def read_seen(folder: Path, facts: dict[str, Any]) -> Words | None:
     """What the run in `folder` was trained on, sorted; None for a run of an older version.
 
@@ -65,16 +56,6 @@ def read_seen(folder: Path, facts: dict[str, Any]) -> Words | None:
     said = facts.get(SEEN_DIGEST)
     if said is None:
         return None
-    file = folder / SEEN_IMAGES
-    try:
-        data = read_bytes(file, "weights_bytes")
-    except OSError as error:
-        raise MismatchError(
-            file, describe_os_error(error), "the list of images that it trained on", "train again"
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != said or len(data) % _STORED.itemsize:
-        raise MismatchError(
-            file, f"SHA-256 {found[:12]}…", f"{said!r:.20} of run.json", "restore it from a copy"
-        )
+    what = "the list of images that it trained on"
+    data = read_vouched(folder / SEEN_IMAGES, said, _STORED.itemsize, what)
     return np.frombuffer(data, _STORED).astype(np.uint64)

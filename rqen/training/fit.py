@@ -24,7 +24,7 @@ from rqen.training.job import TrainJob, describe_job, list_seen, open_folder
 from rqen.training.start import choose_pool
 from rqen.training.validation import name_persons
 
-_N_FILES = 3  # run.json, model.safetensors, seen_images.bin
+_N_FILES = 4  # run.json, model.safetensors, seen_images.bin, seen_crops.bin
 
 
 class _Watched(Clips):

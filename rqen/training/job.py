@@ -22,7 +22,7 @@ from rqen.model.backbone import BackboneOptions
 from rqen.model.method import describe_form
 from rqen.recipe import Recipe
 from rqen.run import run_folder
-from rqen.run.seen_images import encode_seen, read_fingerprints, read_seen
+from rqen.run.seen import Seen, collect_seen, open_seen
 from rqen.run.trained_network import make_network
 
 
@@ -96,21 +96,16 @@ def _start_from(network: Any, run: Path) -> None:
     network.load_state_dict(state, strict=False)
 
 
-def list_seen(job: TrainJob, index: TrackletIndex, rows: NDArray[np.int64]) -> bytes | None:
-    """The images that a run has seen when it ends, those of the run that it starts from included,
-    as `complete_run` takes them; None where that run does not know its own.
+def list_seen(job: TrainJob, index: TrackletIndex, rows: NDArray[np.int64]) -> Seen:
+    """What a run has seen when it ends, with all that the run has seen that it starts from.
 
     Args:
         rows: of the tracklets that train, or choose the weights that are kept.
     """
-    frames = np.concatenate([np.arange(index.starts[row], index.starts[row + 1]) for row in rows])
-    words = read_fingerprints(index.dataset)[frames]
-    if job.start_from is not None:
-        before = read_seen(job.start_from, run_folder.read_run(job.start_from))
-        if before is None:
-            return None
-        words = np.concatenate([words, before])
-    return encode_seen(words)
+    run, before = job.start_from, None
+    if run is not None:
+        before = open_seen(run, run_folder.read_run(run))
+    return collect_seen(index.dataset, rows, before)
 
 
 def describe_job(

@@ -30,6 +30,7 @@ from rqen.inference.embed import SetEmbedOptions
 from rqen.model.method import FittedMethod, MethodSpec
 from rqen.run import run_folder
 from rqen.run.malloc import keep_freed_memory
+from rqen.run.seen import Seen
 from rqen.run.speed_trial import Mode, choose_mode, list_modes, wait_for
 from rqen.training.cuda_graph import record_passes
 from rqen.training.distributed import ProcessGroup
@@ -242,11 +243,11 @@ class Runner:
         self,
         iteration: int,
         rows: list[dict[str, Any]],
-        seen: bytes | None,
+        seen: Seen,
         index: TrackletIndex,
         held_out: NDArray[np.int64],
     ) -> None:
-        """Publishes the log, its curve, which images were seen, which weights are kept, and these:
+        """Publishes the log, its curve, what was seen, which weights are kept, and these:
         the best on those held out, or the last."""
         out, best = self.job.out, self.best
         run_folder.write_log(out, rows)
