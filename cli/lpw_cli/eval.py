@@ -15,6 +15,7 @@ from lpw_toolkit.dataset.manifest import MANIFEST
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.embedding.embeddings import Embeddings, read_dataset_digest, read_embeddings
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.choices import take_protocol, take_splits
 from lpw_toolkit.evaluation.distance_choice import OWN, DistanceSettings, MetricTrainingData
 from lpw_toolkit.evaluation.evaluate import Evaluation, count_seen, evaluate, refuse_seen
 from lpw_toolkit.evaluation.learned_distance import LearningConfig, is_learned, list_metrics
@@ -213,14 +214,15 @@ def command(options: EvalOptions) -> None:
 
 
 def _evaluate(options: EvalOptions, form: str) -> str:
-    settings, splits = _take_settings(options), _take_splits(options.split)
+    settings, splits = _take_settings(options), take_splits(options.split)
     check_suffix("--plot", options.plot, (".png", ".svg"))
     check_suffix("--page", options.page, (".html",))
     if options.out is not None:
         check_free(options.out, marker=MARKER)
     run = _find_run(options)
     dataset = open_dataset(options.dataset or _find_dataset(options, run))
-    protocol = options.protocol or _choose_protocol(dataset)
+    protocol, chosen = take_protocol(dataset, options.protocol)
+    say_note(*chosen)
     if options.embeddings is not None:
         parts = [read_embeddings(options.embeddings, dataset, **options.frames_to_vector)]
     else:
@@ -296,15 +298,6 @@ def _find_dataset(options: EvalOptions, run: Path) -> Path:
     return dataset_folder(None, PERSONS)
 
 
-def _choose_protocol(dataset: Dataset) -> str:
-    """The protocol that fits (which is printed)."""
-    from lpw_toolkit.evaluation.protocol_choice import choose_protocol
-
-    name, reason = choose_protocol(dataset)
-    say_note(f"protocol: {name} ({reason})")
-    return name
-
-
 def _embed_run(
     options: EvalOptions, run: Path, protocol: str, dataset: Dataset, splits: list[int] | None
 ) -> tuple[list[int], list[Embeddings]]:
@@ -318,7 +311,14 @@ def _embed_run(
         note_run,
     )
 
-    trials = choose_trials(run, dataset, protocol, splits, asked=options.split_given)
+    trials = choose_trials(
+        run,
+        dataset,
+        protocol,
+        splits,
+        asked=options.split_given,
+        allow_seen=options.allow_seen,
+    )
     if not options.allow_seen:  # before images are read
         seen = count_seen(dataset, find_seen_persons(run, dataset), trials)
         refuse_seen(dataset, trials, seen)
@@ -343,16 +343,6 @@ def _take_settings(options: EvalOptions) -> DistanceSettings:
         options.seed,
         options.tune,
     )
-
-
-def _take_splits(text: str) -> list[int] | None:
-    if text == "all":
-        return None
-    if not text.isdecimal() or len(text) > 4:
-        raise LpwError(
-            "option --split", text, "the number of a split, from 0, or all", "correct it"
-        )
-    return [int(text)]
 
 
 def _open_source(options: EvalOptions) -> MetricTrainingData | None:

@@ -33,7 +33,8 @@ class MergeOptions:
 def command(options: MergeOptions) -> None:
     """Joins DATASETS (two or more, of different films) into one.
 
-    Persons are kept apart. Where two datasets share a name, names begin with the dataset's name.
+    Persons are kept apart; two builds of one film need --persons. Where two datasets share a name,
+    names begin with the dataset's name.
     """
     report_version(merge_datasets(MergeConfig(options.datasets, options.out, options.persons)))
 

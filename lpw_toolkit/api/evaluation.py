@@ -1,22 +1,27 @@
 """Re-identification metrics from plain arrays or from the embeddings of a dataset."""
 
 import os
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
-from lpw_toolkit.api.settings import take_path
+from lpw_toolkit.api.settings import deal_settings, take_path
 from lpw_toolkit.dataset.labels import JUNK, PERSON, Labels
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings, read_embeddings
 from lpw_toolkit.embedding.vector_pool import NOT_SAID
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.evaluation import evaluate as dataset_evaluation
-from lpw_toolkit.evaluation.distance_choice import DistanceSettings
-from lpw_toolkit.evaluation.learned_distance import open_distance
+from lpw_toolkit.evaluation.choices import take_protocol, take_splits
+from lpw_toolkit.evaluation.distance_choice import OWN, DistanceSettings, MetricTrainingData
+from lpw_toolkit.evaluation.learned_distance import LearningConfig, open_distance
 from lpw_toolkit.evaluation.protocol import open_protocol
 from lpw_toolkit.evaluation.ranking import rank_queries
+from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.summary import Summary, summarise
 
 
@@ -92,24 +97,37 @@ def evaluate(
 def evaluate_dataset(
     dataset: "Dataset | Stored | str | os.PathLike[str]",
     embeddings: "ArrayLike | Embeddings | str | os.PathLike[str]",
-    protocol: str = "market",
+    protocol: str | None = None,
     *,
-    metric: str = "cosine",
+    split: int | Sequence[int] | str | None = None,
+    metric: str = OWN,
+    rerank: RerankConfig | bool | None = None,
+    source: MetricTrainingData | None = None,
+    pooling: Literal["mean", "max"] | None = None,
+    normalize_frames: bool = False,
     allow_seen: bool = False,
     **settings: Any,
 ) -> dataset_evaluation.Evaluation:
-    """Evaluates a dataset's embeddings under a protocol, as `lpw eval` does.
+    """Evaluates a dataset's embeddings under a protocol, as `lpw eval --embeddings` does.
 
     Args:
         dataset: the dataset or its folder.
         embeddings: (N, D), one vector for each row of `dataset.tracklets`; or a Parquet file of
             them.
-        protocol: one of the files of `lpw_toolkit/evaluation/protocols`.
+        protocol: one of the files of `lpw_toolkit/evaluation/protocols`; None: the one that fits
+            the dataset, which the notes name with the reason.
+        split: number of a split, or several numbers; None or `all`: all splits.
         metric: `cosine`, `euclidean`, `sqeuclidean`, or one that is learned: `xqda`, `kissme`,
-            `tdl`.
+            `tdl`; `own` is as the model says, cosine for plain arrays.
+        rerank: k-reciprocal re-ranking, with the settings of `RerankConfig` or, for True, its
+            defaults.
+        source: another dataset, with its embeddings, to learn the metric on.
+        pooling: how the vectors of a tracklet's frames become one in a file; None: the mean.
+        normalize_frames: whether the vectors of frames in a file are scaled to length 1 before.
         allow_seen: whether persons may be tested of whom a file of embeddings says that its model
             was trained on them; every row of the metrics then counts them (`n_seen`).
-        **settings: further fields of `DistanceSettings`: `pca`, `rerank`, `seed`, ….
+        **settings: further fields of `DistanceSettings` and `LearningConfig`: `pca`, `seed`,
+            `deduplicate_queries`, `solver`, `n_dims`, ….
 
     Returns:
         `.results`, one for each split, with `.summary` as `evaluate` returns it; `.metrics`, an
@@ -117,8 +135,8 @@ def evaluate_dataset(
         dataset's digest; `.notes`, what a reader of the figures should know.
 
     Raises:
-        LpwError: the protocol does not fit the dataset, a tracklet has no vector, or persons are
-            tested whom the model was trained on.
+        LpwError: the protocol does not fit the dataset, a split is not there, a tracklet has no
+            vector, a setting is unknown, or persons are tested whom the model was trained on.
         MismatchError: the file says that it was made from another dataset.
 
     >>> import numpy as np
@@ -130,22 +148,55 @@ def evaluate_dataset(
     True
     """
     stored = to_stored(dataset)
-    if isinstance(embeddings, (str, os.PathLike)):
-        embeddings = read_embeddings(take_path(embeddings), stored)
-    elif not isinstance(embeddings, Embeddings):
-        vectors = np.asarray(embeddings)
-        n = stored.tracklets.num_rows
-        if vectors.ndim != 2 or len(vectors) != n or not np.isfinite(vectors).all():
-            got = f"an array of shape {vectors.shape}, or one with NaN or infinity"
-            raise LpwError(
-                "embeddings", got, f"finite numbers of shape ({n}, D)", "embed all of it"
+    distance, learning = deal_settings(settings, DistanceSettings(metric), LearningConfig())
+    reranking = (RerankConfig() if rerank else None) if isinstance(rerank, bool) else rerank
+    distance = replace(distance, learning=learning, rerank=reranking)
+    try:
+        if isinstance(embeddings, (str, os.PathLike)):
+            embeddings = read_embeddings(
+                take_path(embeddings), stored, pooling=pooling, normalize_frames=normalize_frames
             )
-        facts = EmbeddingFacts(NOT_SAID, None, stored.digest, NOT_SAID)
-        embeddings = Embeddings(vectors.astype(np.float32), np.ones(n, dtype=bool), facts, [])
-    distance = DistanceSettings(metric=metric, **settings)
-    return dataset_evaluation.evaluate(
-        stored, embeddings, protocol, distance, allow_seen=allow_seen
-    )
+        elif pooling or normalize_frames:
+            thing = "argument pooling" if pooling else "argument normalize_frames"
+            raise LpwError(thing, "vectors of tracklets", "a file of embeddings", "leave it out")
+        elif not isinstance(embeddings, Embeddings):
+            embeddings = _take_vectors(stored, embeddings)
+        name, notes = take_protocol(stored, protocol)
+        return dataset_evaluation.evaluate(
+            stored,
+            replace(embeddings, notes=[*notes, *embeddings.notes]),
+            name,
+            distance,
+            splits=take_splits(split),
+            source=source,
+            allow_seen=allow_seen,
+        )
+    except LpwError as error:
+        raise _name_arguments(error) from error.__cause__
+
+
+def _take_vectors(stored: Stored, embeddings: ArrayLike) -> Embeddings:
+    vectors = np.asarray(embeddings)
+    n = stored.tracklets.num_rows
+    is_real = vectors.dtype.kind in "fiu"
+    if vectors.ndim != 2 or len(vectors) != n or not is_real or not np.isfinite(vectors).all():
+        got = f"an array of {vectors.dtype} of shape {vectors.shape}, or one with NaN or infinity"
+        raise LpwError("embeddings", got, f"finite numbers of shape ({n}, D)", "embed all of it")
+    facts = EmbeddingFacts(NOT_SAID, None, stored.digest, NOT_SAID)
+    return Embeddings(vectors.astype(np.float32), np.ones(n, dtype=bool), facts, [])
+
+
+def _name_arguments(error: LpwError) -> LpwError:
+    """The error with the names of arguments in place of those of options."""
+    parts = (error.thing, error.got, error.expected, error.hint)
+    named = [part.replace("--allow-seen", "allow_seen=True") for part in parts]
+    named = [part.replace("--train-data and --train-embeddings", "source") for part in named]
+    named = [re.sub(r"(?:option )?--([a-z][a-z-]*)", _name_argument, part) for part in named]
+    return type(error)(*named)
+
+
+def _name_argument(found: re.Match[str]) -> str:
+    return found[1].replace("-", "_")
 
 
 def _take_features(

@@ -25,9 +25,10 @@ UNKNOWN = "—"
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Numbers about `dataset`, JSON-serialisable; what is not known is None, never 0.
 
-    Keys: name, format_version, tool, parent, digest, licence, consent, parents (of a merge alone),
-    settings_digest, counts, kinds, scenes, cameras, lengths (frames per tracklet), image_size_px,
-    score, time_s, sources.
+    Keys: name, format_version, tool, parent, digest (of the rows of tracklets and frames), licence,
+    consent, parents (of a merge alone), dataset_digest (of all, splits too: the one that results
+    quote), settings_digest, counts, kinds, scenes, cameras, lengths (frames per tracklet),
+    image_size_px, score, time_s, splits, sources.
 
     Errors: MismatchError when a table is damaged.
     """
@@ -39,6 +40,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     return {
         **{key: manifest.get(key) for key in kept},
         **several,
+        "dataset_digest": dataset.digest,
         "settings_digest": digest_settings(manifest.get("settings")),
         "counts": {**count_rows(tracklets, frames), "n_persons": len(persons) or None},
         "kinds": dict(sorted(Counter(tracklets["kind"].to_pylist()).items())),
@@ -263,7 +265,12 @@ def format_info(facts: dict[str, Any]) -> str:
             "parent" + "s" * (len(parents) > 1),
             "; ".join(f"{one.name}, digest {one.digest[:16]}" for one in parents) or UNKNOWN,
         ),
-        ("digest", f"{_say(facts['digest'])[:16]}, settings {_say(facts['settings_digest'])[:16]}"),
+        ("digest", f"{_say(facts['dataset_digest'])[:16]} of all, as results quote it"),
+        (
+            "",
+            f"{_say(facts['digest'])[:16]} of tracklets and frames alone, without the splits",
+        ),
+        ("", f"{_say(facts['settings_digest'])[:16]} of the settings"),
         (
             "tracklets",
             (

@@ -34,9 +34,11 @@ def format_splits(splits: dict[str, Any]) -> str:
     protocol = f" for {splits['protocol']}" if splits.get("protocol") else ""
     source = str(splits.get("source") or "source unknown").removeprefix("drawn ")
     digest = str(splits.get("digest") or "unknown")[:12]
+    origins = [str(origin)[:12] for origin in splits.get("origins") or []]
+    made_from = f", made from {', '.join(origins)}" if origins else ""
     return (
         f"{splits['n_splits']:,} {drawn}{protocol} ({', '.join(sizes)} tracklets), {source}, "
-        f"digest {digest}"
+        f"digest {digest}{made_from}"
     )
 
 

@@ -69,7 +69,12 @@ def describe_splits(dataset: Dataset) -> str:
     parts += ["DRAWN, no published split"] * bool(said.get("drawn"))
     parts += [str(said["note"])] if said.get("note") else []
     parts += [f"digest {str(said['digest'])[:12]}"] if said.get("digest") else []
+    parts += [f"made from {_shorten(said['origins'])}"] if said.get("origins") else []
     return " ".join("; ".join(parts).split())
+
+
+def _shorten(digests: Sequence[object]) -> str:
+    return ", ".join(str(digest)[:12] for digest in digests)
 
 
 class ResultTables(NamedTuple):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.splits.restated import restate_splits
 
 #: Said of every new version.
 ANEW = "suggestions, embeddings and images.pack are not carried over: make them anew"
@@ -63,12 +64,8 @@ def keep_splits(parent: Dataset, tracklets: pa.Table) -> KeptSplits:
     if not n_lost:
         return KeptSplits(splits, {"splits": said}, "splits carry over")
     note = f"{n_lost:,} of {splits.num_rows:,} rows left it with their tracklets"
-    note = "; ".join([*filter(None, [said.get("note")]), note])
-    metadata = {**(splits.schema.metadata or {}), b"note": note.encode()}
-    line = f"splits carry over: {note}"
-    return KeptSplits(
-        kept.replace_schema_metadata(metadata), {"splits": said | {"note": note}}, line
-    )
+    table, facts = restate_splits(said, kept, note)
+    return KeptSplits(table, {"splits": facts}, f"splits carry over: {facts['note']}")
 
 
 def _joins_cameras(before: pa.Table, after: pa.Table) -> bool:

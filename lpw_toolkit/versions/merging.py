@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lpw_toolkit.cleaning.adoption import TrackletPrints, adopt_decisions
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import name_parent
 from lpw_toolkit.dataset.new_version import NewVersion, write_version
+from lpw_toolkit.dataset.video_prints import read_video_prints
 from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.names import safe_file_name
 from lpw_toolkit.versions.carrying import ANEW, Made
@@ -47,16 +49,19 @@ def merge_datasets(config: MergeConfig) -> Made:
     """Writes one dataset of all tracklets of several.
 
     Errors: LpwError for less than two datasets, one that comes twice (also as two versions that
-    share tracklets), a table of persons that does not fit, names that collide even so, or an `out`
-    that is in use; CorruptCropError.
+    share tracklets), two builds of the same film of which the table does not map all persons, a
+    table of persons that does not fit, names that collide even so, or an `out` that is in use;
+    CorruptCropError.
     """
     parts = [MergePart(dataset, label) for dataset, label in _label(config.datasets)]
     _refuse_shared(parts)
     if config.persons:
         parts = _map_persons(parts, config.persons)
+    shared = _find_shared_films(parts)
+    _refuse_unmapped(parts, shared)
     parts, lines = _resolve_places(parts)
     parts, more = _resolve_persons(parts)
-    lines += [*more, *_tell_sizes(parts)]
+    lines += [*more, *_tell_films(shared), *_tell_sizes(parts)]
     tracklets = pa.concat_tables([part.tracklets for part in parts]).sort_by(_ORDER)
     frames = pa.concat_tables([part.frames for part in parts])
     version = NewVersion(
@@ -101,6 +106,58 @@ def _refuse_shared(parts: list[MergePart]) -> None:
                 got = f"the images of {name}, which {first.label} has as {other}"
                 hint = "merge datasets of different films; a version of one is enough"
                 raise LpwError(part.dataset.root, got, "each tracklet once", hint)
+
+
+def _find_shared_films(parts: list[MergePart]) -> dict[bytes, list[tuple[MergePart, str]]]:
+    """By SHA-256 of a film, the datasets that have tracklets of it, with its video_id there."""
+    found: dict[bytes, list[tuple[MergePart, str]]] = {}
+    for part in parts:
+        for video, sha256 in read_video_prints(part.dataset).items():
+            found.setdefault(sha256, []).append((part, video))
+    return {
+        sha256: places
+        for sha256, places in found.items()
+        if len({part.label for part, _ in places}) > 1
+    }
+
+
+def _refuse_unmapped(
+    parts: list[MergePart], films: dict[bytes, list[tuple[MergePart, str]]]
+) -> None:
+    """Errors: LpwError where one human would be two persons: a film is in two datasets, and the
+    table does not say who is who."""
+    told = _name_films(films)
+    if told and not any(part.persons for part in parts):
+        got = f"{told}: whoever they show would be several persons, and train and be tested"
+        hint = "merge datasets of different films, or say by --persons who is who in them"
+        raise LpwError("merge", got, "each film once", hint)
+    for part, video in (place for places in films.values() for place in places):
+        is_here = pc.equal(part.dataset.tracklets["video_id"], video)
+        people = part.dataset.tracklets["person_id"].filter(is_here).drop_null().unique()
+        if left := sorted({*people.to_pylist()} - {*part.persons}):
+            got = f"no entry for {join_names(left)} of {part.label}; {told}"
+            expected = "all persons of a film that comes twice"
+            raise LpwError("table of persons", got, expected, "add them to --persons")
+
+
+def _name_films(films: dict[bytes, list[tuple[MergePart, str]]]) -> str:
+    """Which films come twice, in words; empty where none does."""
+    told = []
+    for places in films.values():
+        names = {
+            video: entry["path"]
+            for part, video in places[:1]
+            for entry in part.dataset.manifest["sources"]
+            if entry["video_id"] == video
+        }
+        labels = dict.fromkeys(part.label for part, _ in places)
+        told.append(f"the film {names[places[0][1]]} in {' and '.join(labels)}")
+    return join_names(told, 4)
+
+
+def _tell_films(films: dict[bytes, list[tuple[MergePart, str]]]) -> list[str]:
+    told = _name_films(films)
+    return [f"{told}: its persons are those of the table"] if told else []
 
 
 def _map_persons(parts: list[MergePart], table: Path) -> list[MergePart]:

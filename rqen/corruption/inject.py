@@ -21,6 +21,7 @@ from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.evaluation.trials import read_trials
 from lpw_toolkit.files.writing import make_folder, sync_all, write_file
 from lpw_toolkit.progress import Progress, show_progress
+from lpw_toolkit.splits.restated import restate_splits
 from rqen.corruption.corrupt import corrupt_region, find_corrupted_rows, find_main_region
 from rqen.corruption.plan import (
     COVER,
@@ -95,11 +96,15 @@ def inject_corruption(
         write_table(
             out / "frames.parquet", pa.concat_tables(tables), FRAMES, group_by="tracklet_id"
         )
-        _write_tracklets(out, index.dataset, rows, draws)
-        return close_dataset(out, facts)
+        splits = _write_tracklets(out, index.dataset, rows, draws)
+        return close_dataset(out, {**facts, **splits})
 
 
-def _write_tracklets(out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]") -> None:
+def _write_tracklets(
+    out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]"
+) -> dict[str, Any]:
+    """Writes tracklets and splits; what `dataset.json` says of the splits where they hold other
+    rows than those of the source."""
     kept = source.tracklets.take(pa.array(rows))
     write_table(
         out / "tracklets.parquet",
@@ -107,13 +112,17 @@ def _write_tracklets(out: Path, source: Dataset, rows: Ints, draws: "list[_Draw]
         TRACKLETS,
     )
     if source.splits is None:
-        return
+        return {}
     splits = source.splits.filter(
         pc.is_in(source.splits["tracklet_id"], kept["tracklet_id"].combine_chunks())
     )
-    write_table(
-        out / "splits.parquet", pa.concat_tables(draw.name_rows(splits) for draw in draws), SPLITS
-    )
+    table = pa.concat_tables(draw.name_rows(splits) for draw in draws)
+    said, facts = source.manifest.get("splits"), {}
+    if isinstance(said, dict) and not table.equals(source.splits):
+        note = f"{table.num_rows:,} rows, made from {source.splits.num_rows:,} of {source.name}"
+        table, facts["splits"] = restate_splits(said, table, note)
+    write_table(out / "splits.parquet", table, SPLITS)
+    return facts
 
 
 def find_donors(index: TrackletIndex) -> DonorPool:

@@ -30,7 +30,13 @@ PLACELESS = (
 
 
 def choose_trials(
-    run: Path, dataset: Dataset, protocol: str, splits: Sequence[int] | None, *, asked: bool
+    run: Path,
+    dataset: Dataset,
+    protocol: str,
+    splits: Sequence[int] | None,
+    *,
+    asked: bool,
+    allow_seen: bool = False,
 ) -> list[QueryGallerySplit]:
     """The trials of a protocol that a run is tested on.
 
@@ -40,6 +46,7 @@ def choose_trials(
     Args:
         splits: numbers of the splits that are asked for; None is all.
         asked: whether the user gave `splits`; otherwise they are ignored.
+        allow_seen: whether splits may be asked for in which persons are tested who trained.
 
     Errors: LpwError for no run, a dataset that the protocol does not fit, and splits that are not
     there or not the run's.
@@ -51,11 +58,15 @@ def choose_trials(
     wanted = list(splits) if asked and splits is not None else list(trials)
     if is_own and not asked:
         wanted = [own]
-    if is_own and wanted != [own]:
+    if is_own and wanted != [own] and not allow_seen:
         got = f"{name_splits(wanted)} for a run that trained on split {own} of {dataset.name}"
         expected = f"split {own}: of the others it has seen the persons"
         raise LpwError(
-            "option --split", got, expected, "leave it out, or evaluate the run of each split"
+            "option --split",
+            got,
+            expected,
+            "leave it out, evaluate the run of each split, or give --allow-seen to print figures "
+            "that are no test",
         )
     missing = [number for number in wanted if number not in trials]
     if missing:
