@@ -268,7 +268,8 @@ def format_info(facts: dict[str, Any]) -> str:
         ("digest", f"{_say(facts['dataset_digest'])[:16]} of all, as results quote it"),
         (
             "",
-            f"{_say(facts['digest'])[:16]} of tracklets and frames alone, without the splits",
+            f"{_say(facts['digest'])[:16]} of tracklets and frames alone"
+            + ", without the splits" * bool(facts["splits"]),
         ),
         ("", f"{_say(facts['settings_digest'])[:16]} of the settings"),
         (

@@ -97,7 +97,8 @@ def inject_corruption(
             out / "frames.parquet", pa.concat_tables(tables), FRAMES, group_by="tracklet_id"
         )
         splits = _write_tracklets(out, index.dataset, rows, draws)
-        return close_dataset(out, {**facts, **splits})
+        sources = index.dataset.manifest.get("sources", [])  # crops keep their places in videos
+        return close_dataset(out, {**facts, "sources": sources, **splits})
 
 
 def _write_tracklets(

@@ -214,8 +214,18 @@ class TestEval:
         assert "trained on" not in shown
         assert show(*words, "--split", 1).stdout == shown
         for split in ("0", "all"):
-            assert "trained on split 1 of little" in refuse(*words, "--split", split)
+            message = refuse(*words, "--split", split)
+            assert "trained on split 1 of little" in message and "--allow-seen" in message
         assert "--split" in refuse(*words, "--split", "7")
+
+    def test_another_split_of_its_own_dataset_is_printed_if_asked_for(self, home: Path) -> None:
+        words = ["eval", home / "half", "--data", home / "halves", "--protocol", "market",
+                 "--workers", 0, "--allow-seen", "--split"]  # fmt: skip
+        said = json.loads(show(*words, 0, "--json").stdout)
+        assert [(line["split"], line["n_seen"]) for line in said["lines"]] == [(0, 2)]
+        shown = show(*words, "all").stdout
+        assert shown.splitlines()[0].endswith("trained on")
+        assert "show persons whom the model was trained on" in shown
 
     def test_on_another_dataset_every_split_counts(self, home: Path) -> None:
         words = [

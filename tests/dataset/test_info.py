@@ -79,6 +79,17 @@ def test_unknown_is_none_not_zero(unknown):
     assert next(line for line in lines if line.startswith("score")).split() == ["score", "—"]
 
 
+def test_each_digest_says_what_it_covers(dataset):
+    facts = info.describe(dataset)
+    assert facts["dataset_digest"] == dataset.digest != facts["digest"]
+    text = info.format_info(facts)
+    assert f"digest      {dataset.digest[:16]} of all, as results quote it" in text
+    assert f"{facts['digest'][:16]} of tracklets and frames alone" in text
+    other = info.describe(with_manifest(dataset, name="x", manifest_sha256="ab" * 32))
+    assert f"digest      {'ab' * 8} of all" in info.format_info(other)
+    assert other["digest"] == facts["digest"]
+
+
 def test_settings_digest_follows_content_not_order():
     assert info.digest_settings({"a": 1, "b": 2}) == info.digest_settings({"b": 2, "a": 1})
     assert info.digest_settings({"a": 1}) != info.digest_settings({"a": 2})

@@ -17,10 +17,12 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.image_reader import open_images
+from lpw_toolkit.dataset.info import describe, format_info
 from lpw_toolkit.dataset.manifest import parents_of
 from lpw_toolkit.dataset.schema import FRAMES, SPLITS
 from lpw_toolkit.dataset.tables import make_table, write_table
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.provenance import describe_splits
 from lpw_toolkit.exports.form import export_dataset
 from lpw_toolkit.versions.carrying import ANEW
 from lpw_toolkit.versions.filtering import FilterConfig, FilterRules, filter_dataset
@@ -173,6 +175,11 @@ def test_splits_stay_where_they_still_hold(dataset: Dataset, tmp_path: Path) -> 
     assert made.splits is not None
     assert [tuple(row.values()) for row in made.splits.to_pylist()] == sorted(rows[:3])
     assert "splits carry over: 1 of 4 rows left it with their tracklets" in lines
+    said, again = made.manifest["splits"], run(dataset, tmp_path / "again", max_length=15)[0]
+    assert said["origins"] == ["5" * 64] and said["digest"] != "5" * 64
+    assert again.manifest["splits"] == said
+    assert f"digest {said['digest'][:12]}; made from {'5' * 12}" in describe_splits(made)
+    assert f"digest {said['digest'][:12]}, made from {'5' * 12}" in format_info(describe(made))
     assert check_dataset(made.root).problems == []
     whole, lines = run(dataset, tmp_path / "b", min_length=1)
     assert whole.manifest["splits"] == dataset.manifest["splits"]

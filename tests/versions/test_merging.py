@@ -10,7 +10,7 @@ from make_decisions import Asker
 
 from lpw_toolkit.check.check import check_dataset
 from lpw_toolkit.cleaning.state.review import open_review, read_union
-from lpw_toolkit.dataset.dataset import Dataset, open_dataset
+from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.dataset.manifest import parents_of
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import export_dataset
@@ -28,6 +28,52 @@ def films(tmp_path: Path) -> tuple[Dataset, Dataset]:
     one = make_dataset(tmp_path / "one", n_tracklets=4, n_frames=4, seed=1, name="monday")
     other = make_dataset(tmp_path / "other", n_tracklets=6, n_frames=4, seed=2, name="friday")
     return one, other
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> tuple[Dataset, Dataset]:
+    """Two builds of the same film: equal videos, other images."""
+    one = make_dataset(tmp_path / "one", n_tracklets=4, n_frames=4, seed=1, name="monday")
+    other = make_dataset(tmp_path / "other", n_tracklets=4, n_frames=4, seed=2, name="again")
+    facts = {k: other.manifest[k] for k in ("name", "parent", "settings", "licence", "consent")}
+    return one, close_dataset(other.root, facts | {"sources": one.manifest["sources"]})
+
+
+def write_map(table: Path, *rows: tuple[Dataset, str, str]) -> Path:
+    lines = [f"{dataset.name},{person},{new}" for dataset, person, new in rows]
+    table.write_text("\n".join(["dataset,person,new", *lines]))
+    return table
+
+
+def test_two_builds_of_a_film_need_a_map_of_its_persons(
+    builds: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    one, other = builds
+    people = [p for p in one.tracklets["person_id"].drop_null().unique().to_pylist()]
+    with pytest.raises(LpwError, match=r"the film scen1/view1\.mp4 in monday and again") as error:
+        merge(*builds, out=tmp_path / "both")
+    assert "--persons" in str(error.value) and "scen2/view2.mp4" in str(error.value)
+    part = write_map(tmp_path / "part.csv", *((one, p, p) for p in people))
+    with pytest.raises(LpwError, match=f"no entry for {people[0]}.* of again"):
+        merge(*builds, out=tmp_path / "both", persons=part)
+    assert not (tmp_path / "both").exists()
+    whole = write_map(tmp_path / "all.csv", *((d, p, p) for d in builds for p in people))
+    made = merge(*builds, out=tmp_path / "both", persons=whole)
+    assert made.dataset.manifest["counts"]["n_persons"] == len(people)
+    assert any("the film scen1/view1.mp4 in monday and again" in line for line in made.lines)
+
+
+def test_versions_with_tracklets_of_different_films_are_merged(
+    films: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    """Both name all sources of the film, but each has tracklets of its own camera alone."""
+    one, _ = films
+    parts = [
+        filter_dataset(FilterConfig(one.root, tmp_path / f"part{i}", FilterRules(cameras=(name,))))
+        for i, name in enumerate(("scen1/view1", "scen2/view2"))
+    ]
+    made = merge(*(part.dataset for part in parts), out=tmp_path / "both")
+    assert made.dataset.tracklets.num_rows == 2
 
 
 def merge(*datasets: Dataset, out: Path, persons: Path | None = None) -> Made:
