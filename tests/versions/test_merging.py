@@ -48,8 +48,8 @@ def write_map(table: Path, *rows: tuple[Dataset, str, str]) -> Path:
 def test_two_builds_of_a_film_need_a_map_of_its_persons(
     builds: tuple[Dataset, Dataset], tmp_path: Path
 ) -> None:
-    one, other = builds
-    people = [p for p in one.tracklets["person_id"].drop_null().unique().to_pylist()]
+    one, _ = builds
+    people = one.tracklets["person_id"].drop_null().unique().to_pylist()
     with pytest.raises(LpwError, match=r"the film scen1/view1\.mp4 in monday and again") as error:
         merge(*builds, out=tmp_path / "both")
     assert "--persons" in str(error.value) and "scen2/view2.mp4" in str(error.value)
