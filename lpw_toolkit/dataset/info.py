@@ -258,7 +258,7 @@ def count_by_cameras(tracklets: pa.Table) -> dict[str, int] | None:
 def format_info(facts: dict[str, Any]) -> str:
     """`describe`'s dictionary as text for a terminal, a screen for a dataset of a few cameras."""
     counts, sources = facts["counts"], facts["sources"]
-    parents = parents_of(facts)
+    parents, no_splits = parents_of(facts), ", without the splits" * bool(facts["splits"])
     lines = [
         ("dataset", f"{facts['name']} (format {facts['format_version']}, {_say(facts['tool'])})"),
         (
@@ -266,11 +266,7 @@ def format_info(facts: dict[str, Any]) -> str:
             "; ".join(f"{one.name}, digest {one.digest[:16]}" for one in parents) or UNKNOWN,
         ),
         ("digest", f"{_say(facts['dataset_digest'])[:16]} of all, as results quote it"),
-        (
-            "",
-            f"{_say(facts['digest'])[:16]} of tracklets and frames alone"
-            + ", without the splits" * bool(facts["splits"]),
-        ),
+        ("", f"{_say(facts['digest'])[:16]} of tracklets and frames alone{no_splits}"),
         ("", f"{_say(facts['settings_digest'])[:16]} of the settings"),
         (
             "tracklets",
