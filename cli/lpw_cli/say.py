@@ -36,7 +36,7 @@ class OutputMode:
 
 
 _output = OutputMode()
-_STOPPED = "stopped; what is finished is kept, and the same command goes on from there"
+_STOPPED = "stopped; finished work is kept: run the same command again to resume"
 _tell_stopped: Callable[[], str] = lambda: _STOPPED  # noqa: E731
 
 
