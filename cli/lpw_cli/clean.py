@@ -45,7 +45,7 @@ def _arrange(values: dict[str, Any]) -> None:
     type=click.Choice(["short", "duplicate", "odd-frame"]),
     help="Let a rule decide what it can.",
 )
-@option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it.")
+@option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it and prints the status.")
 @option("--status", is_flag=True, help="How far the review is, and what is still open.")
 @option(
     "--merge",
@@ -197,13 +197,15 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
         f"{out}: {made.n_tracklets:,} tracklets scored from {made.n_looked:,} images, "
-        f"{made.n_merges:,} candidates in the same camera, {made.n_across:,} in others"
+        f"candidates for the same person: {made.n_merges:,} whose track goes on, {made.n_across:,} "
+        f"in other cameras, {made.n_returns:,} in the same camera at another time"
     )
     fields = {"out": str(out), "n_tracklets": made.n_tracklets, "n_looked": made.n_looked}
     return lines, {
         **fields,
         "n_merges": made.n_merges,
         "n_across": made.n_across,
+        "n_returns": made.n_returns,
         "notes": made.notes,
     }
 
@@ -223,6 +225,7 @@ def _auto(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 
 
 def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
+    import shlex
     import webbrowser
 
     from lpw_toolkit.cleaning.team import Team
@@ -231,7 +234,11 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     def announce(address: str, once: str, repairs: list[str]) -> None:
         lines = [f"note: {line}" for line in repairs]
         say_note(*lines)
-        say(f"review by {serving.reviewer}: {address}", "Ctrl-C ends it.", err=True)
+        say(
+            f"review by {serving.reviewer}: {address}",
+            "Every decision is saved at once. Ctrl-C ends the review and prints its status.",
+            err=True,
+        )
         if not options.no_open:
             webbrowser.open(once)
 
@@ -240,8 +247,9 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     if len(cameras) == 1:
         say(
             f"one camera ({cameras[0]}): nobody can be looked for in another one. Link the "
-            "tracklets of a person who comes back, and apply with --min-cameras 1: the test is "
-            "then within the camera.",
+            "tracklets of a person who comes back (view “to link”, keys 1-9), merge what goes on "
+            "within seconds (m), and apply with --min-cameras 1: the test is then within the "
+            "camera.",
             err=True,
         )
     team = Team(tuple(options.team.split(",")) if options.team else (), options.both)
@@ -253,7 +261,12 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         checks_frac=options.checks,
     )
     serve_review(dataset, serving, announce)
-    return _status(dataset, options)
+    lines, fields = _status(dataset, options)
+    state = [] if options.state is None else ["--state", str(options.state)]
+    one = ["--min-cameras", "1"] if len(cameras) == 1 else []
+    name = str(options.dataset or dataset.root)
+    then = shlex.join(["lpw", "clean", name, *state, "--apply", "cleaned", *one])
+    return [*lines, f"next: {then}"], fields | {"next": then}
 
 
 def _suggest_missing(dataset: "Dataset", options: CleanCommandOptions) -> None:

@@ -46,7 +46,7 @@ class MarkdownFormatter(click.HelpFormatter):
     def write_dl(self, rows: Sequence[tuple[str, str]], *_: object, **__: object) -> None:
         """Options or commands as a definition list."""
         for term, text in rows:
-            self.write(f"`{term}`\n:   {escape(text) or '-'}\n\n")
+            self.write(f"`{term.rstrip()}`\n:   {escape(text) or '-'}\n\n")
 
 
 def escape(text: str) -> str:

@@ -49,10 +49,18 @@ class Times:
         unknown is not.
         """
         one, two = self.take(rows), others.take(columns)
-        gap_s = np.maximum(one.first_s - two.last_s, two.first_s - one.last_s)
-        long = np.round(gap_s, 6) >= MIN_GAP_S  # 3.04 - 1.04 is a little less than 2
+        # 3.04 - 1.04 is a little less than 2
+        long = np.round(self.gap_s(rows, others, columns), 6) >= MIN_GAP_S
         known = (one.clock != UNKNOWN_CLOCK) & (two.clock != UNKNOWN_CLOCK)
         return np.asarray(known & ((one.clock != two.clock) | long), dtype=bool)
+
+    def gap_s(self, rows: Ints, others: "Times", columns: Ints) -> Floats:
+        """Seconds (n,) from the end of the earlier of tracklet `rows[i]` and tracklet `columns[i]`
+        of `others` to the start of the later; negative where they overlap, NaN where their clocks
+        differ."""
+        one, two = self.take(rows), others.take(columns)
+        gap_s = np.maximum(one.first_s - two.last_s, two.first_s - one.last_s)
+        return np.asarray(np.where(one.clock == two.clock, gap_s, np.nan))
 
 
 @dataclass(frozen=True)

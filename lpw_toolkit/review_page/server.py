@@ -4,8 +4,10 @@
 import getpass
 import json
 import re
+import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from hashlib import sha256
@@ -108,8 +110,25 @@ def serve_review(
                 limit_concurrency=_N_CONNECTIONS, timeout_graceful_shutdown=_GOODBYE_S,
             )  # fmt: skip
             address = f"http://127.0.0.1:{port}/?token="
-            announce(address + keys.token, address + keys.ticket, review.repairs)
-            uvicorn.Server(config).run(sockets=[listener])
+            server = uvicorn.Server(config)
+            with _ended_by_ctrl_c(server):
+                announce(address + keys.token, address + keys.ticket, review.repairs)
+                server.run(sockets=[listener])
+
+
+@contextmanager
+def _ended_by_ctrl_c(server: Any) -> Iterator[None]:
+    """Inside, Ctrl-C stops the server and is no error: uvicorn raises the signal once more when it
+    has stopped."""
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def open_session(

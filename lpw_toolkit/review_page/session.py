@@ -139,13 +139,11 @@ class ReviewSession:
             outcomes = self._list_outcomes()
         left = [i for i, status_code in enumerate(status_codes) if status_code == "u"]
         if self._features is None:
-            n_seen = len(status_codes) - len(left)
-            reviewed = f"{100 * n_seen / max(len(status_codes), 1):.0f} % reviewed"
             return {
                 "order": left,
                 "chances": [],
                 "random": [],
-                "estimate": f"{reviewed}; no suggestions yet",
+                "estimate": "no suggestions yet, so no estimate of how many mistakes are left",
             }
         found = order(self._features, outcomes)  # takes its time: decisions go on meanwhile
         numbers = [self._numbers[name] for name in found.tracklet_ids]

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lpw_toolkit.cleaning.suggest.candidates import N_CANDIDATES
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, read_suggestions
-from lpw_toolkit.cleaning.suggest.suggestion_tables import MERGE
+from lpw_toolkit.cleaning.suggest.suggestion_tables import ACROSS, CANDIDATE_KINDS, MERGE, RETURN
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.tables import run_bounds
 from lpw_toolkit.pages.sprites import sample_positions
@@ -20,6 +21,7 @@ N_TILES, N_EVEN = 32, 22
 _MAX_POINTS = 600  # of a strip chart: more than it has pixels
 _MIN_SCORE = 0.35  # a reason below is not shown
 _DROP_SCORE = 0.5
+_N_RETURNS = 3  # of the nine keys, where other cameras have candidates too
 _SIGNALS = ("change", "overlap", "size", "score", "sharpness", "jump")
 _PEAKS = ("change", "overlap", "jump")
 
@@ -161,10 +163,16 @@ def thin_signals(signals: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
 def list_candidates(
     suggestions: Suggestions, tracklet: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Merge and cross-camera candidates, the likeliest first: name of the other, score and why."""
-    merges: list[dict[str, Any]] = []
-    across: list[dict[str, Any]] = []
+    """Candidates to merge with, and candidates to link with, the likeliest first: name of the
+    other, score and why.
+
+    Those to link with are of other cameras first, then of the same camera at another time; nine in
+    all, one for each key.
+    """
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CANDIDATE_KINDS}
     for row in suggestions.rows_of("candidates", tracklet):
         entry = {"id": row["other_id"], "score": round(row["score"], 3), "why": row["why"]}
-        (merges if row["kind"] == MERGE else across).append(entry)
-    return merges[:9], across[:9]
+        found[row["kind"]].append(entry)
+    returns = found[RETURN][: _N_RETURNS if found[ACROSS] else N_CANDIDATES]
+    across = found[ACROSS][: N_CANDIDATES - len(returns)]
+    return found[MERGE][:N_CANDIDATES], across + returns

@@ -91,7 +91,7 @@ def draw_set(scored: ScoredSet) -> bytes:
         panel = figure.add_axes((0, 0, 1, 1))
         for i in range(len(scored.images)):
             _draw_frame(panel, scored, i, _LEFT_INCH + i * pitch, limit)
-        _draw_margin(panel, scored, limit, size[1])
+        _draw_margin(panel, scored, size[1])
         panel.set(xlim=(0, size[0]), ylim=(size[1], 0))
         panel.set_axis_off()
 
@@ -199,7 +199,7 @@ def _add_box(
     panel.add_patch(Rectangle(corner, *size, **look))
 
 
-def _draw_margin(panel: Any, scored: ScoredSet, limit: float, bottom: float) -> None:
+def _draw_margin(panel: Any, scored: ScoredSet, bottom: float) -> None:
     """Names of the rows at the left, and what the tint means below."""
     height = _FRAME_INCH[1]
     words = {"ha": "right", "va": "center", "fontsize": 8.5}
@@ -212,10 +212,7 @@ def _draw_margin(panel: Any, scored: ScoredSet, limit: float, bottom: float) -> 
     panel.text(
         _LEFT_INCH - 0.1, _TOP_INCH + 1.5 * height + _GAP_INCH, "last map", color=SOFT, **words
     )
-    parts = [
-        (f"■ counts up to {2**limit:.2f} times", _MORE),
-        (f"■ down to {2**-limit:.2f} times an even share", _LESS),
-    ]
+    parts = [*zip(describe_tint(scored), (_MORE, _LESS), strict=True)]
     parts += [("□ corrupted", _CORRUPTED)] if scored.corrupted is not None else []
     for k, (text, colour) in enumerate(parts):
         panel.text(
@@ -226,6 +223,12 @@ def _draw_margin(panel: Any, scored: ScoredSet, limit: float, bottom: float) -> 
             fontsize=8,
             va="center",
         )
+
+
+def describe_tint(scored: ScoredSet) -> tuple[str, str]:
+    """What the two colours mean, with the largest and the smallest weight that there is."""
+    most, least = float(scored.ratios.max()), float(scored.ratios.min())
+    return f"■ counts up to {most:.2f} times", f"■ down to {least:.2f} times an even share"
 
 
 def draw_scores(scores: Floats, regions: tuple[str, ...]) -> bytes:

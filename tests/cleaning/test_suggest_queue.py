@@ -8,6 +8,7 @@ import pytest
 
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, parse_forest, read_forest
 from lpw_toolkit.cleaning.suggest.queue import (
+    Estimate,
     RANDOM_EVERY,
     QueueFeatures,
     order,
@@ -234,8 +235,13 @@ class TestEstimate:
         estimate = order(prepare_features(make_suggestions(50)), {}).estimate
         assert (
             estimate.describe()
-            == "0 % reviewed; not enough random checks yet to estimate the remaining errors"
+            == "not enough random checks yet to estimate how many mistakes are left"
         )
+
+    def test_the_line_names_what_it_estimates(self) -> None:
+        known = Estimate(9, 36, 4, 5, 0.314, 0.119, 0.998)
+        assert known.describe() == "an estimated 31 % of all mistakes found (11 to 100 %)"
+        assert replace(known, n_seen=36).describe().startswith("all tracklets reviewed")
 
 
 def test_scores_lie_between_0_and_1_and_unknown_stays_unknown() -> None:

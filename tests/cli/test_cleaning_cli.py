@@ -2,6 +2,10 @@
 agreement."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from click.testing import CliRunner, Result
 from lpw_cli.clean import command
 from make_dataset import make_dataset
 from make_decisions import Asker, ask, chain, decide, make_base, make_uuid
+from moments import PATIENCE_S
 
 from lpw_toolkit.build.build import BuildConfig, build_tracklets
 from lpw_toolkit.check.check import check_dataset
@@ -351,3 +356,20 @@ def test_a_real_video_from_tracklets_to_the_layout_of_lpw(
     assert check_dataset(tmp_path / "out").problems == []
     made = export_dataset(cleaned.dataset, "lpw", tmp_path / "lpw")
     assert made.n_images == cleaned.dataset.frames.num_rows > 0
+
+
+def test_ctrl_c_ends_the_review_with_its_status(dataset: Dataset) -> None:
+    say(dataset, "anna", ask(1, "accept", A1))
+    words = [str(dataset.root), "--review", "--reviewer", "anna", "--no-open"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lpw_cli", "clean", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert any("Ctrl-C ends the review" in line for line in process.stderr)
+    os.kill(process.pid, signal.SIGINT)
+    shown, said = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, said) == (0, "")
+    assert "1 of 8 pieces reviewed" in shown
+    assert "anna: 1 decisions" in shown
+    assert shown.splitlines()[-1] == f"next: lpw clean {dataset.root} --apply cleaned"

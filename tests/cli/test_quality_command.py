@@ -34,7 +34,12 @@ from rqen.quality_page.quality_page import (
     pick_positions,
     read_corrupted,
 )
-from rqen.quality_page.score_pictures import ScoredSet, draw_scores, draw_set
+from rqen.quality_page.score_pictures import (
+    ScoredSet,
+    describe_tint,
+    draw_scores,
+    draw_set,
+)
 from rqen.recipe import read_recipe
 from rqen.training import train as training
 from rqen.training.distributed import ProcessGroup
@@ -270,6 +275,17 @@ def make_set(**changes) -> ScoredSet:
 
 
 class TestPictures:
+    def test_the_legend_has_the_largest_and_the_smallest_weight_of_the_data(self):
+        scores = np.array([[0.9], [0.9], [0.1]], np.float32)
+        scored = make_set(
+            images=make_set().images[:3], scores=scores, activation=make_set().activation[:3],
+            positions=[0, 1, 2], division=(1,), regions=("body",),
+        )  # fmt: skip
+        assert describe_tint(scored) == (
+            "■ counts up to 1.42 times",
+            "■ down to 0.16 times an even share",
+        )
+
     def test_weights_sum_to_one_over_the_frames_shown(self):
         scored = make_set()
         assert scored.shares.sum(axis=0) == pytest.approx(np.ones(3))

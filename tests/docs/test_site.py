@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +27,23 @@ def run_python(*arguments: object) -> "subprocess.CompletedProcess[str]":
 def test_generated_pages_are_up_to_date():
     done = run_python("docs/config/generate.py", "--check")
     assert done.returncode == 0, f"{done.stdout}run: python docs/config/generate.py\n{done.stderr}"
+
+
+def test_the_index_of_commands_links_each():
+    text = (DOCS / "cli" / "index.md").read_text("utf-8")
+    pages = {page.name for page in (DOCS / "cli").glob("*.md")} - {"index.md"}
+    assert set(re.findall(r"^\[`[a-z-]+`\]\(([a-z-]+\.md)\)$", text, re.MULTILINE)) == pages
+
+
+def test_the_design_names_every_layer():
+    """Those that import-linter checks."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one.get("containers") == ["lpw_toolkit"]]
+    names = [name for layer in layers for name in re.split(r"\W+", layer)]
+    text = (DOCS / "design.md").read_text("utf-8").partition("## Inside `lpw_toolkit`")[2]
+    table = text.partition("\n## ")[0]
+    assert [one for one in names if f"`{one}`" not in table and f"`{one}.py`" not in table] == []
 
 
 @pytest.fixture(scope="module")

@@ -275,6 +275,7 @@ class TestOneKeyAfterTheOther:
         assert sum(len(line["tracklets"]) for line in served.wait_for(4)) == 40
         page.wait_for("!document.getElementById('nothing').hidden")
         assert "All tracklets are reviewed" in page.text("nothing")
+        assert (page.text("progress"), page.text("estimate")) == ("40 of 40 reviewed", "")
         page.type("l")
         assert page.text("id") != ""
         assert page.ask("document.getElementById('view').value") == "link"

@@ -1,15 +1,18 @@
 """A loss and a method are added by one file, or by another package, and train."""
 
+import dataclasses
 import json
 
 import pytest
+from pages import DOCS, find_blocks
 from plugin_tools import add_plugin
 from tiny_runs import ALONE
 from tiny_training import make_data, make_job
 
 from lpw_toolkit.errors import LpwError
-from rqen.loss import LOSSES, list_distance_losses
+from rqen.loss import LOSSES, LossRecipe, list_distance_losses
 from rqen.model.method import METHODS
+from rqen.model.network import Output
 from rqen.recipe import read_recipe
 from rqen.reproduce.rows import choose_rows, list_added
 from rqen.training.train import train
@@ -36,6 +39,24 @@ def test_a_loss_is_added_and_trains(tmp_path, monkeypatch, way):
     row = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert row["iteration"] == 2
     assert row["loss"] == pytest.approx(row["softmax"] + 0.5 * row["length"], abs=1e-5)
+
+
+def test_the_loss_of_the_docs_trains(tmp_path, monkeypatch):
+    (text,) = [text for text in find_blocks(DOCS / "extending.md", "python") if "Term(" in text]
+    (tmp_path / "plugin").mkdir()
+    add_plugin(LOSSES, "entry point", "hard_cosine", text, tmp_path / "plugin", monkeypatch)
+    changes = ("loss.triplet=hard_cosine", "loss.margin=0.3", "train.iterations=2")
+    run = train(make_job(make_data(tmp_path / "data"), tmp_path / "run", *changes), ALONE)
+    row = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert row["loss"] == pytest.approx(row["softmax"] + row["hard_cosine"], abs=1e-5)
+    assert row["hard_cosine"] > 0
+
+
+def test_the_docs_name_every_field_that_a_loss_sees():
+    text = (DOCS / "extending.md").read_text("utf-8")
+    section = text.partition("## A loss\n")[2].partition("\n## ")[0]
+    fields = [*Output._fields, *(field.name for field in dataclasses.fields(LossRecipe))]
+    assert [name for name in fields if f"`{name}`" not in section] == []
 
 
 @pytest.mark.parametrize("way", ["file", "entry point"])

@@ -1,5 +1,5 @@
-"""Candidates for the same person: tracklets of one path in one camera, and tracklets of other
-cameras.
+"""Candidates for the same person: tracklets of one path in one camera, tracklets of other cameras,
+and tracklets of the same camera at another time.
 
 Within a camera two tracklets can be one person only if they do not overlap in time; motion carries
 the end of one to the start of the other. Across cameras appearance decide, with each camera's own
@@ -7,7 +7,7 @@ colours taken off, and with what differs between the surest matches counted less
 person changes from camera to camera. Two more facts help: somebody who goes from one camera to
 another needs about as long as others do (learned from the pairs whose appearance agree best), and a
 tracklet that fits another one better is less likely to be the match: one person is at one place at
-a time.
+a time. Who comes back to the same camera is found by appearance alone.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.dataset.labels import Ints, Labels
+
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 N_CANDIDATES = 9  # one for each key
 _MAX_GAP_S = 10.0
@@ -247,6 +248,36 @@ def _match_scene(
             )
             found += [(int(rows[k]), j, p, d, g, float("nan")) for j, p, d, g in facts]
     return found
+
+
+def find_returns(labels: Labels, appearance: Floats) -> Pairs:
+    """For every tracklet the likeliest ones of its own camera that are apart from it in time
+    (`Times.are_apart`): a person who left and came back.
+
+    Args:
+        labels: with times.
+        appearance: (N, D) as `whiten` gives them, of length 1.
+    """
+    found: list[tuple[int, int, float, float, float, float]] = []
+    times = labels.times
+    for camera in np.unique(labels.camera) if times is not None else ():
+        rows = np.flatnonzero(labels.camera == camera)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            apart = times.are_apart(part[:, None], times, rows[None])
+            likeness = appearance[part] @ appearance[rows].T
+            value = np.where(apart, _SHARPNESS * likeness, -np.inf)
+            total = np.logaddexp.reduce(value, axis=1)
+            for i, line, like, sum_ in zip(part, value, likeness, total, strict=True):
+                top = np.argsort(-line, kind="stable")[:N_CANDIDATES]
+                top = top[np.isfinite(line[top])]
+                others = rows[top]
+                facts = (np.exp(line[top] - sum_), 1 - like[top], times.gap_s(i, times, others))
+                found += [
+                    (int(i), j, *known, float("nan"))
+                    for j, *known in zip(others.tolist(), *(f.tolist() for f in facts), strict=True)
+                ]
+    return _rank(found, len(labels))
 
 
 def _value(

@@ -57,12 +57,13 @@ class Estimate:
     high_frac: float
 
     def describe(self) -> str:
-        """In one line, such as `22 % reviewed; about 96 % of errors found, 93-98`."""
-        reviewed = f"{100 * self.n_seen / max(self.n_tracklets, 1):.0f} % reviewed"
+        """In one line, such as `an estimated 96 % of all mistakes found (93 to 98 %)`."""
+        if self.n_seen == self.n_tracklets:
+            return "all tracklets reviewed: nothing is left to estimate"
         if self.found_frac is None:
-            return f"{reviewed}; not enough random checks yet to estimate the remaining errors"
+            return "not enough random checks yet to estimate how many mistakes are left"
         low, high = int(100 * self.low_frac), int(np.ceil(100 * self.high_frac))
-        return f"{reviewed}; about {100 * self.found_frac:.0f} % of errors found, {low}-{high}"
+        return f"an estimated {100 * self.found_frac:.0f} % of all mistakes found ({low} to {high} %)"
 
 
 @dataclass(frozen=True)

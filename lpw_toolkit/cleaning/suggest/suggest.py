@@ -17,13 +17,22 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.box_reasons import NAMES, find_duplicates, measure_tracklets
 from lpw_toolkit.cleaning.suggest.box_signals import VideoBoxes, measure_boxes
-from lpw_toolkit.cleaning.suggest.candidates import find_merges, match_across, whiten
+from lpw_toolkit.cleaning.suggest.candidates import (
+    find_merges,
+    find_returns,
+    match_across,
+    whiten,
+)
 from lpw_toolkit.cleaning.suggest.endpoints import find_endpoints
 from lpw_toolkit.cleaning.suggest.frame_vectors import open_vectors
 from lpw_toolkit.cleaning.suggest.meetings import APPEARANCE_NAMES, measure_appearance
 from lpw_toolkit.cleaning.suggest.reasons import OLD_NAMES, score_measures
 from lpw_toolkit.cleaning.suggest.sample_appearance import Appearance, sample_appearance
 from lpw_toolkit.cleaning.suggest.suggestion_tables import (
+    ACROSS,
+    CANDIDATE_KINDS,
+    MERGE,
+    RETURN,
     Found,
     box_signals,
     make_candidates,
@@ -32,6 +41,7 @@ from lpw_toolkit.cleaning.suggest.suggestion_tables import (
 )
 from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset, sha256_file
+from lpw_toolkit.dataset.labels import read_timed_labels
 from lpw_toolkit.dataset.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.dataset.video_boxes import iter_sequences
@@ -43,7 +53,7 @@ from lpw_toolkit.files.writing import describe_os_error, make_folder, refuse_unw
 #: change.
 FOLDER = "cleanup/suggestions"
 TABLES = {"suggestions": SUGGESTIONS, "signals": SIGNALS, "candidates": CANDIDATES}
-_VERSION = 3  # of the rules: another one may give other numbers
+_VERSION = 4  # of the rules: another one may give other numbers
 _DO = "run `lpw clean --suggest` again"
 
 
@@ -65,7 +75,7 @@ class SuggestOptions:
 
 @dataclass(frozen=True)
 class SuggestReport:
-    """What was made: where, how many tracklets, images looked at, and candidates of either kind;
+    """What was made: where, how many tracklets, images looked at, and candidates of each kind;
     what is missing."""
 
     out: Path
@@ -73,6 +83,7 @@ class SuggestReport:
     n_looked: int
     n_merges: int
     n_across: int
+    n_returns: int
     notes: list[str]
 
 
@@ -101,18 +112,21 @@ def suggest(
     _add_appearance_at_boxes(appearance, found, index.starts)
     endpoints = find_endpoints(dataset)
     whitened = whiten(appearance.means, appearance.within, endpoints.camera)
-    merges, across = (
-        find_merges(endpoints, whitened),
-        match_across(endpoints, whitened, appearance.means, appearance.within),
-    )
+    labels = read_timed_labels(dataset.tracklets, dataset.manifest.get("sources", []))
+    pairs = {
+        MERGE: find_merges(endpoints, whitened),
+        ACROSS: match_across(endpoints, whitened, appearance.means, appearance.within),
+        RETURN: find_returns(labels, whitened),
+    }
     tables = {
         "suggestions": make_suggestions(dataset, found),
         "signals": make_signals(dataset, appearance, index.starts, found.signals),
-        "candidates": make_candidates(dataset, merges, across),
+        "candidates": make_candidates(dataset, pairs),
     }
     _publish(out, dataset, options, tables)
     n_looked = sum(map(len, appearance.positions))
-    return SuggestReport(out, len(index), n_looked, len(merges.row), len(across.row), notes)
+    n_pairs = (len(pairs[kind].row) for kind in CANDIDATE_KINDS)
+    return SuggestReport(out, len(index), n_looked, *n_pairs, notes)
 
 
 def _publish(

@@ -1,6 +1,7 @@
 """Suggestions as tables: reasons, the signals of every frame, and candidates with an
 explanation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,10 @@ from lpw_toolkit.dataset.tables import make_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-MERGE, ACROSS = "merge", "cross_camera"
+#: Kinds of candidates: the track goes on in the same camera, another camera, the same camera at
+#: another time.
+MERGE, ACROSS, RETURN = "merge", "cross_camera", "same_camera"
+CANDIDATE_KINDS = (MERGE, ACROSS, RETURN)
 
 
 @dataclass
@@ -92,13 +96,17 @@ def box_signals(signals: BoxSignals) -> dict[str, Floats]:
     return {"overlap": signals.overlap, "jump": signals.jump, "size": signals.size}
 
 
-def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
-    """schema.CANDIDATES, sorted by tracklet, kind and rank."""
+def make_candidates(dataset: Dataset, found: Mapping[str, Pairs]) -> pa.Table:
+    """schema.CANDIDATES, sorted by tracklet, kind and rank.
+
+    Args:
+        found: pairs by kind, each one of CANDIDATE_KINDS.
+    """
     ids = dataset.tracklets["tracklet_id"].to_pylist()
     cameras = dataset.tracklets["camera_id"].to_pylist()
     rows = [
         (int(i), kind, int(rank), int(j), float(score), float(appearance), float(gap), float(path))
-        for kind, pairs in ((MERGE, merges), (ACROSS, across))
+        for kind, pairs in found.items()
         for i, j, rank, score, appearance, gap, path in zip(
             pairs.row,
             pairs.other,
@@ -110,7 +118,7 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
             strict=True,
         )
     ]
-    rows.sort(key=lambda row: (row[0], row[1] != MERGE, row[2]))
+    rows.sort(key=lambda row: (row[0], CANDIDATE_KINDS.index(row[1]), row[2]))
     columns: list[list[object]] = [[] for _ in CANDIDATES.names]
     for i, kind, rank, j, score, appearance, gap, path in rows:
         why = explain(kind, appearance, gap, path, cameras[j])
@@ -123,20 +131,18 @@ def make_candidates(dataset: Dataset, merges: Pairs, across: Pairs) -> pa.Table:
 
 
 def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str) -> str:
-    """Why somebody is a candidate, in one line: `0.4 s away, 0.3 heights off the course, looks
-    alike`."""
+    """Why somebody is a candidate, in one line: `0.4 s apart, 0.3 body heights from the expected
+    place, very similar appearance`."""
     parts = [camera] if kind == ACROSS else []
     if np.isfinite(gap_s):
         parts.append(
             "at the same time" if kind == ACROSS and gap_s == 0 else f"{gap_s:.1f} s apart"
         )
+    elif kind == RETURN:
+        parts.append("in another video")
     if np.isfinite(path):
-        parts.append(f"{path:.1f} heights off the course")
-    parts.append(
-        "looks alike"
-        if appearance < 0.5
-        else "looks similar"
-        if appearance < 0.9
-        else "looks different"
-    )
+        parts.append(f"{path:.1f} body heights from the expected place")
+    very, similar = 0.5, 0.9  # 1 is usual for two tracklets taken at random
+    words = "very similar" if appearance < very else "similar" if appearance < similar else "unlike"
+    parts.append(f"{words} appearance")
     return ", ".join(parts)

@@ -96,6 +96,7 @@
  * @property {string} reviewer
  * @property {string} dataset digest
  * @property {string[]} ids
+ * @property {string[]} cameras
  * @property {number[]} frames
  * @property {string} status_codes one status code for each tracklet
  * @property {string[]} repairs

@@ -1,12 +1,13 @@
-// The right side: who the tracklet is, pieces of the same person in the same camera, and persons
-// of other cameras.
+// The right side: who the tracklet is, where its track may go on, and who may be the same person
+// in other cameras or in this one at another time.
 
 import { $, closest, element, tail } from "./dom.js";
 import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
 /** @typedef {import("./api.js").Candidate} Candidate */
 /**
- * @typedef {"merge" | "across" | "member"} Kind merge: same camera; member: of this person already
+ * @typedef {"merge" | "across" | "member"} Kind merge: the track goes on; across: to link with;
+ *   member: of this person already
  */
 /**
  * @typedef {{url: string, width: number, n: number, used: number}} Sprite pictures of all
@@ -17,6 +18,9 @@ const N_THUMBS = 2;
 const THUMB_PX = 44;
 const TILE_PX = 96;
 const N_MERGES = 3;
+const WHEN_TO_MERGE = "Merge a track that was cut and goes on within seconds.";
+const WHEN_TO_LINK = "Link a person who left and comes back later.";
+const WHEN_TO_DO_WHICH = `${WHEN_TO_LINK} ${WHEN_TO_MERGE}`;
 
 export class Candidates {
   /** @param {(kind: Kind, place: number) => void} choose */
@@ -32,8 +36,9 @@ export class Candidates {
    * @param {import("./store.js").Entry} entry
    * @param {import("./api.js").Detail} detail
    * @param {import("./state.js").Mode} mode
+   * @param {number} nCameras of the dataset
    */
-  show(entry, detail, mode) {
+  show(entry, detail, mode, nCameras) {
     const { merges, across, members, persons, n_members: nMembers } = detail;
     const n = N_THUMBS * (merges.length + across.length + members.length);
     const sprite = { url: entry.thumbs, width: detail.thumb_px, n, used: 0 };
@@ -48,11 +53,21 @@ export class Candidates {
       nodes.push(makeHead(title, `${nMembers + 1} tracklets`), ...known);
     }
     const hint = mode === "merge" ? "1–9 merges" : merges.length ? "m merges" : "";
-    nodes.push(makeHead("Same person, same camera", hint));
+    nodes.push(makeHead("The track goes on", hint, WHEN_TO_MERGE));
     nodes.push(...(mode === "merge" ? merged : merged.slice(0, N_MERGES)));
     if (!merges.length) nodes.push(element("p", "none", "No candidates."));
-    nodes.push(makeHead("Other cameras", across.length ? "1–9 links, 0 none" : ""), ...others);
-    if (!across.length) nodes.push(element("p", "none", "No candidates."));
+    const nElsewhere = across.filter(({ camera }) => camera !== detail.camera).length;
+    if (nCameras > 1) {
+      nodes.push(makeHead("Other cameras", nElsewhere ? "1–9 links, 0 none" : ""));
+      nodes.push(...others.slice(0, nElsewhere));
+      if (!nElsewhere) nodes.push(element("p", "none", "No candidates."));
+    }
+    const returns = others.slice(nElsewhere);
+    if (nCameras === 1 || returns.length) {
+      const keys = returns.length ? "1–9 links, 0 none" : "";
+      nodes.push(makeHead("This camera, another time", keys, WHEN_TO_LINK), ...returns);
+      nodes.push(element("p", "none", returns.length ? WHEN_TO_DO_WHICH : "No candidates."));
+    }
     this.box.replaceChildren(...nodes);
   }
 
@@ -61,9 +76,10 @@ export class Candidates {
   }
 }
 
-/** @type {(text: string, hint: string) => HTMLElement} */
-function makeHead(text, hint) {
+/** @type {(text: string, hint: string, title?: string) => HTMLElement} */
+function makeHead(text, hint, title = "") {
   const head = element("h3", "", text);
+  head.title = title;
   if (hint) head.append(element("span", "", hint));
   return head;
 }

@@ -4,13 +4,15 @@ import { $, element } from "./dom.js";
 import { state } from "./state.js";
 import { titleOf } from "./verdicts.js";
 
-/** @typedef {[key: string, label: string]} Hint */
+/** @typedef {[key: string, label: string, title?: string]} Hint */
 
 /** @type {Record<string, string>} */
 const KEY_SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑ ↓", Escape: "Esc" };
 
+const LINK = "the same person as this candidate; the two stay two tracklets";
+
 /** @type {Hint} */
-const LEAVE = ["Escape", "leave"];
+const LEAVE = ["Escape", "back", "back to the tracklet, without a decision"];
 
 /**
  * The hints of every mode but browsing.
@@ -54,7 +56,8 @@ function browseHints() {
   if (state.selection.range) names.push("drop_frames");
   if (detail.drops.length) names.push("drop_suggested");
   const hints = [...names, "split", "merge"].map(hintOf);
-  if (detail.across.length) hints.push(["1", "… 9 link"], hintOf("none"));
+  if (detail.across.length) hints.push(["1", "… 9 link", LINK], hintOf("none"));
+  if (state.view === "link" || !detail.across.length) hints.push(hintOf("assign_person"));
   hints.push(
     ...["unsure", "undo", "all_frames", "play", "batch_accept", "comment", "flag"].map(hintOf),
   );
@@ -67,8 +70,9 @@ export function showKeyHints() {
   const text = JSON.stringify(hints);
   if (text === state.keyHints) return;
   state.keyHints = text;
-  const buttons = hints.map(([key, label]) => {
+  const buttons = hints.map(([key, label, title = ""]) => {
     const button = element("button");
+    button.title = title;
     button.dataset.key = key;
     button.tabIndex = -1;
     button.append(element("kbd", "", KEY_SIGNS[key] ?? key), ` ${label}`);

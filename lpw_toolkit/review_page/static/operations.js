@@ -96,11 +96,12 @@ export function chooseCandidate(kind, place) {
   enterMode("browse");
 }
 
-/** Says that no candidate of another camera is this person. */
+/** Says that no candidate is this person. */
 function rejectCandidates() {
   const { across, n } = currentDetail();
   if (!across.length) {
-    showNote("There are no candidates in other cameras.");
+    const key = state.keys.of("assign_person");
+    showNote(`There are no candidates to link. ${key} gives this person a number by hand.`);
     return;
   }
   decide("unlink", [currentPiece().name, ...across.map(({ piece }) => piece ?? "")]);
@@ -145,7 +146,7 @@ async function showConflicts() {
 
 function chooseMerge() {
   if (currentDetail().merges.length) enterMode("merge");
-  else showNote("There are no candidates in this camera.");
+  else showNote("The track has no candidates to be merged with.");
 }
 
 function dropRange() {

@@ -35,9 +35,9 @@ const FIXED_KEYS = [
   ["← →", "choose a frame, move the cut"],
   ["Shift ← →", "choose a range"],
   ["↑ ↓", "a row of frames, the next cut"],
-  ["1–9", "the same person as a candidate"],
+  ["1–9", "link: the same person as a candidate"],
   ["Enter", "confirm"],
-  ["Esc", "leave"],
+  ["Esc", "back, without a decision"],
 ];
 
 /**

@@ -98,7 +98,9 @@ export class QueueList {
     node.setAttribute("aria-label", `${ids[n]}, ${CODE_LABELS[code]}`);
     risk.textContent =
       chance[n] < 0 ? "" : random.has(n) ? "random" : `${Math.round(100 * chance[n])} %`;
-    risk.title = random.has(n) ? "random check" : "";
+    risk.title = random.has(n)
+      ? "Drawn at random, to estimate how many mistakes are left"
+      : "Estimated chance that this tracklet has a mistake";
     node.setAttribute("aria-selected", String(place === this.at));
     if (place === this.at) this.box.setAttribute("aria-activedescendant", node.id);
   }

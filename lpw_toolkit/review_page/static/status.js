@@ -67,7 +67,8 @@ export function showProgress() {
   $("pace").textContent = recent.length
     ? `${mean_s.toFixed(1)} s per tracklet, ${duration(mean_s * (nMine - nDone))} left`
     : "";
-  $("estimate").textContent = estimate;
+  // The estimate is a few decisions old: where nothing is left to review, it says nothing.
+  $("estimate").textContent = nDone < nMine ? estimate : "";
 }
 
 export function showRecords() {

@@ -30,6 +30,7 @@ export class Store {
     this.ids = start.ids;
     this.n = start.ids.length;
     this.frames = start.frames;
+    this.nCameras = start.cameras.length;
     this.reasons = start.operations.reject.arguments[0].choices;
     this.differ = start.differ ?? [];
     this.statusCodes = start.status_codes.split("");

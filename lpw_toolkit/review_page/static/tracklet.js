@@ -20,15 +20,23 @@ export function render(isSame = false) {
   $("id").textContent = detail.id;
   const check = store.random.has(entry.n) ? " · random check" : "";
   $("facts").textContent = `${detail.camera} · ${count(detail.n_frames)} frames${check}`;
-  const reasons = detail.reasons
-    .slice(0, N_REASONS)
-    .map(({ title, score }) => element("span", "reason", `${title} ${Math.round(100 * score)}`));
+  const reasons = detail.reasons.slice(0, N_REASONS).map(makeReason);
   if (!reasons.length) reasons.push(element("span", "none", "nothing suspicious"));
   $("reasons").replaceChildren(...reasons);
   showFrames();
-  state.candidates.show(entry, detail, mode);
+  state.candidates.show(entry, detail, mode, store.nCameras);
   showMarks();
   showKeyHints();
+}
+
+/** @type {(reason: import("./api.js").Detail["reasons"][number]) => HTMLElement} */
+function makeReason({ title, score }) {
+  const strength = `${Math.round(100 * score)} of 100`;
+  const label = element("span", "reason", `${title}, ${strength}`);
+  label.title =
+    `How strong this sign of a mistake is: ${strength}. ` +
+    "About every sixth tracklet has more than 50.";
+  return label;
 }
 
 /** Draws the tiles: all frames, those around the cut, or a sample. */
