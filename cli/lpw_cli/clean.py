@@ -45,7 +45,11 @@ def _arrange(values: dict[str, Any]) -> None:
     type=click.Choice(["short", "duplicate", "odd-frame"]),
     help="Let a rule decide what it can.",
 )
-@option("--review", is_flag=True, help="Open the page on which a person decides; Ctrl-C ends it and prints the status.")
+@option(
+    "--review",
+    is_flag=True,
+    help="Open the page on which a person decides; Ctrl-C ends it and prints the status.",
+)
 @option("--status", is_flag=True, help="How far the review is, and what is still open.")
 @option(
     "--merge",

@@ -99,7 +99,13 @@ def read_labels(tracklets: pa.Table) -> Labels:
 
 
 def read_timed_labels(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]]) -> Labels:
-    """The labels of `read_labels`, with times.
+    """The labels of `read_labels`, with the times of `read_times`."""
+    labels = read_labels(tracklets)
+    return Labels(labels.person, labels.camera, labels.kind, read_times(tracklets, sources))
+
+
+def read_times(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]]) -> Times:
+    """When the rows of a table of tracklets (schema.TRACKLETS) were seen.
 
     Args:
         sources: `sources` of dataset.json. Videos with a `start_s` share the clock of their scene;
@@ -122,9 +128,7 @@ def read_timed_labels(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]])
         start_s + to_numpy(tracklets, name).astype(np.float64)
         for name in ("first_pts_s", "last_pts_s")
     )
-    labels = read_labels(tracklets)
-    times = Times(np.array(clock, dtype=np.int64), first_s, last_s)
-    return Labels(labels.person, labels.camera, labels.kind, times)
+    return Times(np.array(clock, dtype=np.int64), first_s, last_s)
 
 
 def _number(column: pa.ChunkedArray) -> Ints:

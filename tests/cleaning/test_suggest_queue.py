@@ -8,8 +8,8 @@ import pytest
 
 from lpw_toolkit.cleaning.suggest.error_prior import NEUTRAL, parse_forest, read_forest
 from lpw_toolkit.cleaning.suggest.queue import (
-    Estimate,
     RANDOM_EVERY,
+    Estimate,
     QueueFeatures,
     order,
     predict,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.labels import Ints, Labels
+from lpw_toolkit.dataset.labels import Ints, Times
 
 Floats = NDArray[np.float64]
 
@@ -250,18 +250,17 @@ def _match_scene(
     return found
 
 
-def find_returns(labels: Labels, appearance: Floats) -> Pairs:
+def find_returns(camera: Ints, times: Times, appearance: Floats) -> Pairs:
     """For every tracklet the likeliest ones of its own camera that are apart from it in time
     (`Times.are_apart`): a person who left and came back.
 
     Args:
-        labels: with times.
+        camera: (N,) numbers.
         appearance: (N, D) as `whiten` gives them, of length 1.
     """
     found: list[tuple[int, int, float, float, float, float]] = []
-    times = labels.times
-    for camera in np.unique(labels.camera) if times is not None else ():
-        rows = np.flatnonzero(labels.camera == camera)
+    for number in np.unique(camera):
+        rows = np.flatnonzero(camera == number)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[start : start + _ROWS_AT_ONCE]
             apart = times.are_apart(part[:, None], times, rows[None])
@@ -277,7 +276,7 @@ def find_returns(labels: Labels, appearance: Floats) -> Pairs:
                     (int(i), j, *known, float("nan"))
                     for j, *known in zip(others.tolist(), *(f.tolist() for f in facts), strict=True)
                 ]
-    return _rank(found, len(labels))
+    return _rank(found, len(camera))
 
 
 def _value(

@@ -63,7 +63,9 @@ class Estimate:
         if self.found_frac is None:
             return "not enough random checks yet to estimate how many mistakes are left"
         low, high = int(100 * self.low_frac), int(np.ceil(100 * self.high_frac))
-        return f"an estimated {100 * self.found_frac:.0f} % of all mistakes found ({low} to {high} %)"
+        return (
+            f"an estimated {100 * self.found_frac:.0f} % of all mistakes found ({low} to {high} %)"
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from lpw_toolkit.cleaning.suggest.suggestion_tables import (
 )
 from lpw_toolkit.dataset.clip_index import TrackletIndex, open_index
 from lpw_toolkit.dataset.dataset import Dataset, sha256_file
-from lpw_toolkit.dataset.labels import read_timed_labels
+from lpw_toolkit.dataset.labels import read_times
 from lpw_toolkit.dataset.schema import CANDIDATES, DETECTIONS, SIGNALS, SUGGESTIONS
 from lpw_toolkit.dataset.tables import read_table, to_integers, write_table
 from lpw_toolkit.dataset.video_boxes import iter_sequences
@@ -112,11 +112,11 @@ def suggest(
     _add_appearance_at_boxes(appearance, found, index.starts)
     endpoints = find_endpoints(dataset)
     whitened = whiten(appearance.means, appearance.within, endpoints.camera)
-    labels = read_timed_labels(dataset.tracklets, dataset.manifest.get("sources", []))
+    times = read_times(dataset.tracklets, dataset.manifest.get("sources", []))
     pairs = {
         MERGE: find_merges(endpoints, whitened),
         ACROSS: match_across(endpoints, whitened, appearance.means, appearance.within),
-        RETURN: find_returns(labels, whitened),
+        RETURN: find_returns(endpoints.camera, times, whitened),
     }
     tables = {
         "suggestions": make_suggestions(dataset, found),
@@ -125,8 +125,8 @@ def suggest(
     }
     _publish(out, dataset, options, tables)
     n_looked = sum(map(len, appearance.positions))
-    n_pairs = (len(pairs[kind].row) for kind in CANDIDATE_KINDS)
-    return SuggestReport(out, len(index), n_looked, *n_pairs, notes)
+    n_merges, n_across, n_returns = (len(pairs[kind].row) for kind in CANDIDATE_KINDS)
+    return SuggestReport(out, len(index), n_looked, n_merges, n_across, n_returns, notes)
 
 
 def _publish(
