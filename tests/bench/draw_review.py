@@ -5,11 +5,12 @@ first part. No real person is in it.
 """
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
-import cv2
 from bench_suggest import run_lpw
+from PIL import Image
 from review import Hand, clean_one, serve
 
 from lpw_toolkit.cleaning.suggest.suggest import suggest
@@ -21,7 +22,7 @@ SEED = 0
 
 def draw(work: Path, n: int, out: Path) -> None:
     """The page after `n` tracklets."""
-    street, root = work / "street", work / "street-data"
+    street, root = work / "street", work / "dataset"
     if not (street / "street.json").exists():
         run_lpw("synth", street, "--preset", "demo", "--seed", SEED)
     if not (root / "dataset.json").exists():
@@ -32,7 +33,7 @@ def draw(work: Path, n: int, out: Path) -> None:
     labels = label_frames(dataset, street / "truth")
     with tempfile.TemporaryDirectory() as temporary:
         state = Path(temporary)
-        (state / "suggestions").symlink_to(root / "cleanup" / "suggestions")
+        shutil.copytree(root / "cleanup" / "suggestions", state / "suggestions")
         with serve(dataset, state) as address, Hand(state / "profile") as hand:
             hand.review(address)
             for _ in range(n):
@@ -42,7 +43,8 @@ def draw(work: Path, n: int, out: Path) -> None:
             hand.wait_seen()
             hand.wait_ahead(4)
             hand.picture(out)
-    cv2.imwrite(str(out), cv2.imread(str(out)), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    with Image.open(out) as picture:
+        picture.convert("RGB").quantize(256).save(out, optimize=True)
 
 
 def main() -> None:

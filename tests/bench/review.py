@@ -16,6 +16,7 @@ street in the page, by its keys alone. Seconds are by the keystroke model of Car
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -260,9 +261,7 @@ def run_keys(work: Path, seed: int, effort: float) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         state = Path(temporary)
         before = measure_purity(dataset, state, labels, seen=False)
-        (state / "suggestions").symlink_to(
-            work / f"street-{seed}-suggestions", target_is_directory=True
-        )
+        shutil.copytree(work / f"street-{seed}-suggestions", state / "suggestions")
         with serve(dataset, state) as address, Hand(state / "profile") as hand:
             hand.review(address)
             for _ in range(n):

@@ -131,8 +131,8 @@ def make_candidates(dataset: Dataset, found: Mapping[str, Pairs]) -> pa.Table:
 
 
 def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str) -> str:
-    """Why somebody is a candidate, in one line: `0.4 s apart, 0.3 body heights from the expected
-    place, very similar appearance`."""
+    """Why somebody is a candidate, in one line: `0.4 s apart, 0.3 body heights off its path, looks
+    very similar`."""
     parts = [camera] if kind == ACROSS else []
     if np.isfinite(gap_s):
         parts.append(
@@ -141,8 +141,7 @@ def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str
     elif kind == RETURN:
         parts.append("in another video")
     if np.isfinite(path):
-        parts.append(f"{path:.1f} body heights from the expected place")
-    very, similar = 0.5, 0.9  # 1 is usual for two tracklets taken at random
-    words = "very similar" if appearance < very else "similar" if appearance < similar else "unlike"
-    parts.append(f"{words} appearance")
+        parts.append(f"{path:.1f} body heights off its path")
+    looks = ((0.5, "very similar"), (0.9, "similar"))  # 1 is usual for two taken at random
+    parts.append("looks " + next((word for most, word in looks if appearance < most), "different"))
     return ", ".join(parts)

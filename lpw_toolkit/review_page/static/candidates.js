@@ -64,8 +64,8 @@ export class Candidates {
     }
     const returns = others.slice(nElsewhere);
     if (nCameras === 1 || returns.length) {
-      const keys = returns.length ? "1–9 links, 0 none" : "";
-      nodes.push(makeHead("This camera, another time", keys, WHEN_TO_LINK), ...returns);
+      const keys = returns.length ? "1–9 links" : "";
+      nodes.push(makeHead("Back in this camera", keys, WHEN_TO_LINK), ...returns);
       nodes.push(element("p", "none", returns.length ? WHEN_TO_DO_WHICH : "No candidates."));
     }
     this.box.replaceChildren(...nodes);
