@@ -44,7 +44,7 @@ def draw(work: Path, n: int, out: Path) -> None:
             hand.wait_ahead(4)
             hand.picture(out)
     with Image.open(out) as picture:
-        picture.convert("RGB").quantize(256).save(out, optimize=True)
+        picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(out, optimize=True)
 
 
 def main() -> None:
