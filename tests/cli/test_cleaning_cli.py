@@ -371,5 +371,5 @@ def test_ctrl_c_ends_the_review_with_its_status(dataset: Dataset) -> None:
     shown, said = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said) == (0, "")
     assert "1 of 8 pieces reviewed" in shown
-    assert "anna: 1 decisions" in shown
+    assert "anna: 1 decision" in shown
     assert shown.splitlines()[-1] == f"next: lpw clean {dataset.root} --apply cleaned"
