@@ -54,7 +54,7 @@ class TestApply:
         """Nobody has named anyone: each tracklet is a person of its own."""
         nameless = make_dataset(tmp_path / "d", n_tracklets=8, n_frames=2, identified=False)
         result = apply(nameless, tmp_path / "out", "--min-cameras", 1)
-        assert "no splits: 8 persons with one tracklet each: nobody can be found" in result.stdout
+        assert "no splits: 8 persons with one tracklet each, so that no query" in result.stdout
         assert open_dataset(tmp_path / "out").splits is None
 
     def test_one_camera(self, tmp_path: Path) -> None:
