@@ -1,6 +1,7 @@
 """The errors that a user can meet: one line each, *thing: got X; expected Y; do Z*."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 from lpw_toolkit.names import show_name
 
@@ -109,6 +110,50 @@ def check_range(
         f"{kind}{'above' if above else 'from'} {low:.10g} to {'below ' if below else ''}{high:.10g}"
     )
     raise LpwError(thing, f"{value}", expected, "choose another value")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like `name`, whatever its case; None where none is near.
+
+    >>> nearest("Trian", ["train", "eval"])
+    'train'
+    """
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, 1)
+    return by_lower[near[0]] if near and by_lower[near[0]] != name else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean X?`, or nothing where no known name is near.
+
+    >>> did_you_mean("trian", ["train", "eval"])
+    ' Did you mean train?'
+    """
+    near = nearest(name, known)
+    return f" Did you mean {near}?" if near else ""
+
+
+def unknown_name(
+    thing: str,
+    got: str,
+    known: Sequence[str],
+    *,
+    expected: str | None = None,
+    hint: str = "choose one of them",
+) -> "LpwError":
+    """What is raised for a name that is none of `known`: it lists them, and suggests the nearest.
+
+    Args:
+        thing: what the user knows the name as, for example `option --protocol`.
+        expected: what stands instead of the list.
+        hint: what to do.
+
+    >>> print(unknown_name("option --preset", "papper", ["default", "paper"]))
+    option --preset: got papper; expected default, paper; choose one of them; did you mean paper?
+    """
+    near = nearest(got, known)
+    hint += f"; did you mean {near}?" if near else ""
+    return LpwError(thing, got, expected or ", ".join(known), hint)
 
 
 def option_name(field: str) -> str:

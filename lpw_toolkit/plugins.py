@@ -14,7 +14,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import unknown_name
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PluginFolder:
         if key in self._foreign:
             return self._foreign[key].load()
         known = [n.replace("_", "-") if self.dashes else n for n in self.names()]
-        raise LpwError(self.thing, name, ", ".join(known), "choose one of them")
+        raise unknown_name(self.thing, name, known)
 
     @cached_property
     def _own(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """RQEN as a `torch.nn.Module`: sets of frames in, embeddings out; with random, public or trained
 weights."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Literal, overload
 
@@ -9,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.api.calls import public_call
+from lpw_toolkit.errors import LpwError, check_range
 from rqen.inference.run_descriptions import OpenDescriber, open_describer
 from rqen.inference.run_vectors import is_family
 from rqen.model.backbone import BackboneOptions, open_backbone
@@ -18,6 +20,9 @@ from rqen.model.method import open_spec
 from rqen.model.network import SetNetwork
 from rqen.recipe import read_recipe
 from rqen.run.trained_network import open_network, read_run_recipe
+
+MAX_PERSONS = 10**7  # classes: beyond, a classifier fills the memory
+MAX_SIDE_PX = 4096
 
 
 class RQEN(nn.Module):
@@ -31,8 +36,7 @@ class RQEN(nn.Module):
             What has no public weights starts at random, from PyTorch's generator.
         size: height and width of the images in pixels; None: the recipe's.
         n_persons: classes of the classifiers in `network`; embeddings do not depend on it.
-        download: whether a `timm:` backbone may fetch its weights itself, without a pinned
-                digest.
+        download: whether a `timm:` backbone may fetch its weights itself, without a pinned digest.
 
     Attributes:
         network: the network with its classifiers, for training.
@@ -52,21 +56,27 @@ class RQEN(nn.Module):
     network: SetNetwork
     size: tuple[int, int]
 
+    @public_call
     def __init__(
         self,
         method: str = "rqen",
         *,
-        recipe: str | None = None,
+        recipe: str | PathLike[str] | None = None,
         backbone: str | None = None,
-        weights: str | None = None,
+        weights: str | PathLike[str] | None = None,
         size: tuple[int, int] | None = None,
         n_persons: int = 1,
         download: bool = False,
     ) -> None:
         super().__init__()
-        given = read_recipe(recipe or open_spec(method).recipe)
+        check_range("n_persons", n_persons, 1, MAX_PERSONS, whole=True)
+        given = read_recipe(str(recipe or open_spec(method).recipe))
         self.size = size or given.data.input_size
-        options = BackboneOptions(weights or given.model.weights, download, given.model.last_stride)
+        for side in self.size:
+            check_range("size", side, 1, MAX_SIDE_PX, whole=True)
+        options = BackboneOptions(
+            str(weights or given.model.weights), download, given.model.last_stride
+        )
         maps = open_backbone(backbone or given.model.backbone, options)
         self.network = SetNetwork(maps, given.specify(method), n_persons, self.size)
 
@@ -106,6 +116,9 @@ class RQEN(nn.Module):
 
         Errors: LpwError for images or a mask of another shape, or a set without frames.
         """
+        _refuse_no_tensor("images", images)
+        if mask is not None:
+            _refuse_no_tensor("mask", mask)
         n_sets, n_frames = images.shape[:2] if images.ndim > 1 else (0, 0)
         if images.shape != (n_sets, n_frames, 3, *self.size) or not images.numel():
             expected = f"(B, T, 3, {self.size[0]}, {self.size[1]})"
@@ -120,6 +133,13 @@ class RQEN(nn.Module):
         scores = scores.float()
         embedding = self.network.join(features, scores, mask).embedding
         return (embedding, scores) if return_scores else embedding
+
+
+def _refuse_no_tensor(name: str, given: object) -> None:
+    if not isinstance(given, Tensor):
+        got = f"{type(given).__module__}.{type(given).__name__}"
+        do = f"torch.as_tensor({name}) makes one of an array"
+        raise LpwError(name, got, "a torch.Tensor", do)
 
 
 class TrackletModel:
@@ -139,6 +159,7 @@ class TrackletModel:
         request = opened.request
         self.method, self.size = request.method, (request.options.height, request.options.width)
 
+    @public_call
     @torch.no_grad()
     def describe(
         self,
@@ -171,7 +192,8 @@ class TrackletModel:
         return found
 
 
-def load(run: str | Path) -> RQEN | TrackletModel:
+@public_call
+def load(run: str | PathLike[str]) -> RQEN | TrackletModel:
     """The model of a finished run of `lpw train`, in evaluation on the CPU: an `RQEN`, or a
     `TrackletModel` for a method without regions.
 
@@ -183,7 +205,7 @@ def load(run: str | Path) -> RQEN | TrackletModel:
     >>> import rqen
     >>> rqen.load("runs/missing")
     Traceback (most recent call last):
-    lpw_toolkit.errors.LpwError: runs/missing: got a folder without run.json; ...
+    lpw_toolkit.errors.LpwError: runs/missing: got no such folder; ...
     """
     if not is_family(Path(run)):
         return TrackletModel(open_describer(Path(run), on_gpu=False))

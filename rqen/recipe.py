@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.files.home import expand_home_text
 from lpw_toolkit.files.opening import follow_links, is_file, parse_toml, read_text
 from lpw_toolkit.files.writing import describe_os_error
@@ -20,7 +20,6 @@ from rqen.recipe_values import (
     fill,
     freeze,
     refuse_beyond,
-    show_value,
     unknown_key,
 )
 
@@ -306,12 +305,8 @@ def read_recipe(
     elif name.endswith(".toml") and is_file(file := follow_links(Path(name))):
         plain, text = Path(name).stem, _read_file(file)
     else:
-        raise LpwError(
-            "option --recipe",
-            name,
-            f"{', '.join(list_recipes())}, or a .toml file",
-            "choose one of them",
-        )
+        expected = f"{', '.join(list_recipes())}, or a .toml file"
+        raise unknown_name("option --recipe", name, list_recipes(), expected=expected)
     values = _parse(text, name)
     for form in list_forms(values):
         make_recipe(plain, form)
@@ -351,8 +346,7 @@ def _check_bounds(recipe: Recipe) -> None:
         raise LpwError("model.last_stride", f"{recipe.model.last_stride}", "1 or 2", "correct it")
     losses = list_distance_losses()
     if recipe.loss.triplet not in losses:
-        got, expected = show_value(recipe.loss.triplet), ", ".join(map(repr, losses))
-        raise LpwError("loss.triplet", got, expected, "choose one of them")
+        raise unknown_name("loss.triplet", recipe.loss.triplet[:80], losses)
     for name in ("height", "width", *_COUNTS):
         if getattr(data, name) < 1:
             raise LpwError(f"data.{name}", "0", "1 or more", "correct it")

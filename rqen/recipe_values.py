@@ -1,12 +1,11 @@
 """Values of a recipe: from what a TOML file or the command line says to frozen dataclasses; the
 nearest name is given for what is unknown."""
 
-import difflib
 import types
 import typing
 from typing import Any, Literal
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, nearest, unknown_name
 from lpw_toolkit.files.limits import explain_limit, limit
 from lpw_toolkit.files.opening import parse_toml
 
@@ -38,9 +37,7 @@ def convert(key: str, value: Any, kind: Any) -> Any:
     allowed = typing.get_args(kind)
     if typing.get_origin(kind) is Literal:
         if value not in allowed:
-            raise LpwError(
-                key, show_value(value), ", ".join(map(repr, allowed)), "choose one of them"
-            )
+            raise unknown_name(key, show_value(value), [*map(repr, allowed)])
         return value
     if typing.get_origin(kind) is tuple:
         parts = value if isinstance(value, list | tuple) else [value]
@@ -88,8 +85,8 @@ def apply_change(values: dict[str, Any], change: str) -> None:
 def unknown_key(name: str, known: list[str]) -> LpwError:
     """What is raised for a key that is unknown."""
     name = name[:80]
-    near = difflib.get_close_matches(name, known, 1)
-    do = f"did you mean {near[0]}?" if near else "leave it out"
+    near = nearest(name, known)
+    do = f"did you mean {near}?" if near else "leave it out"
     return LpwError("recipe", f"the unknown key {name}", ", ".join(known), do)
 
 

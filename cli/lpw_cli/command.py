@@ -8,15 +8,15 @@ An option says where it belongs, and that one line groups it in `--help` and ref
 """
 
 import dataclasses
-import difflib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import click
 
 from lpw_cli.say import output, say_note, set_output
+from lpw_toolkit.errors import did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Options = TypeVar("Options")
@@ -100,16 +100,6 @@ class NearestChoice(click.Choice[Any]):
         except click.BadParameter as error:
             near = did_you_mean(str(value), map(str, self.choices))
             raise click.BadParameter(error.message + near, ctx, param) from error
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean X?`, or nothing where no known name is near.
-
-    >>> did_you_mean("trian", ["train", "eval"])
-    ' Did you mean train?'
-    """
-    near = difflib.get_close_matches(name, [*known], 1)
-    return f" Did you mean {near[0]}?" if near and near[0] != name else ""
 
 
 class Command(click.Command):

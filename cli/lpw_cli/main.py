@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from lpw_cli.command import did_you_mean, option
+from lpw_cli.command import option
 from lpw_cli.say import (
     guard_terminal,
     output,
@@ -21,6 +21,7 @@ from lpw_cli.say import (
     set_output,
     tell_stopped,
 )
+from lpw_toolkit.errors import did_you_mean
 from lpw_toolkit.files.limits import list_unknown, set_limit
 
 # Help texts stand here so that `lpw --help` imports no command.
@@ -214,8 +215,6 @@ def _report_error(error: BaseException) -> int | None:
     if isinstance(error, LpwError):
         code = exit_code_of(error)
         fields = {"message": str(error)}
-        if "did you mean" not in str(error):
-            fields["message"] += _suggest(error.got, error.expected)
         fields |= vars(error)
     elif isinstance(error, (click.Abort, KeyboardInterrupt, _Stopped)):
         fields = {"message": tell_stopped()}
@@ -235,15 +234,6 @@ def _report_error(error: BaseException) -> int | None:
         return None
     say_error(fields, code)
     return code
-
-
-def _suggest(got: str, expected: str) -> str:
-    """Names the nearest where `expected` lists names, such as protocols: `a, b or c`."""
-    names = re.split(r",? or |, ", expected)
-    if len(names) < 2 or " " in got or any(" " in name for name in names):
-        return ""
-    near = did_you_mean(got, names)
-    return f";{near.replace('Did', 'did')}" if near else ""
 
 
 def find_extra(module: str) -> str | None:

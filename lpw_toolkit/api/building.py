@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.dataset import Dataset
 from lpw_toolkit.api.settings import deal_settings, take_path
 from lpw_toolkit.benchmarks import importing
@@ -23,6 +24,7 @@ from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
 AnyPath = str | os.PathLike[str]
 
 
+@public_call
 def build_tracklets(
     video: AnyPath,
     out: AnyPath | None = None,
@@ -146,6 +148,7 @@ def _take_own(
     return None
 
 
+@public_call
 def import_benchmark(
     benchmark: str,
     raw: AnyPath,

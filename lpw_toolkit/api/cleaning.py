@@ -2,6 +2,7 @@
 
 import os
 
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
 from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.cleaning import apply
@@ -15,6 +16,7 @@ from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS
 AnyDataset = Dataset | Stored | str | os.PathLike[str]
 
 
+@public_call
 def read_decisions(dataset: AnyDataset, elsewhere: "str | os.PathLike[str] | None" = None) -> State:
     """The state of a dataset under all decisions of its reviewers (`lpw clean --review`).
 
@@ -39,6 +41,7 @@ def read_decisions(dataset: AnyDataset, elsewhere: "str | os.PathLike[str] | Non
     return apply.apply(read_base(stored), union)
 
 
+@public_call
 def apply_decisions(
     dataset: AnyDataset,
     out: "str | os.PathLike[str]",

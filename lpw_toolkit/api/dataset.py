@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.dataset import dataset as stored_dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
@@ -126,6 +127,8 @@ class Dataset:
     >>> dataset = open_dataset("mini")
     >>> dataset[0].id == dataset.tracklets["tracklet_id"][0]
     True
+    >>> len(dataset[2:5])
+    3
     >>> sum(len(tracklet) for tracklet in dataset) == len(dataset.frames)
     True
     """
@@ -189,8 +192,13 @@ class Dataset:
     def __len__(self) -> int:
         return int(self.stored.tracklets.num_rows)
 
-    def __getitem__(self, key: "str | int") -> TrackletView:
-        """The tracklet with this id or at this place (from 0, negative from the end).
+    @overload
+    def __getitem__(self, key: "str | int") -> TrackletView: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[TrackletView]: ...
+    def __getitem__(self, key: "str | int | slice") -> TrackletView | list[TrackletView]:
+        """The tracklet with this id or at this place (from 0, negative from the end); a list of
+        tracklets for a slice.
 
         Raises:
             KeyError: no tracklet has this id.
@@ -198,8 +206,9 @@ class Dataset:
         """
         if isinstance(key, str):
             return TrackletView(self, self._rows[key])
-        row = range(len(self))[key]  # any integer; a slice makes no sense of a single tracklet
-        return TrackletView(self, row)
+        if isinstance(key, slice):
+            return [TrackletView(self, row) for row in range(len(self))[key]]
+        return TrackletView(self, range(len(self))[key])
 
     def __iter__(self) -> Iterator[TrackletView]:
         return (TrackletView(self, row) for row in range(len(self)))
@@ -238,6 +247,7 @@ class Dataset:
         return _page(repr(self), _draw(self.stored, rows) if tracklets else b"")
 
 
+@public_call
 def open_dataset(root: "str | os.PathLike[str]") -> Dataset:
     """Opens the dataset in the folder `root`, verified against its `dataset.json`.
 

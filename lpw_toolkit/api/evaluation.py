@@ -1,7 +1,6 @@
 """Re-identification metrics from plain arrays or from the embeddings of a dataset."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -9,12 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lpw_toolkit.api.arrays import as_array, as_floats, as_labels
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
 from lpw_toolkit.api.settings import deal_settings, take_path
 from lpw_toolkit.dataset.labels import JUNK, PERSON, Labels
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, Embeddings, read_embeddings
 from lpw_toolkit.embedding.vector_pool import NOT_SAID
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, check_range
 from lpw_toolkit.evaluation import evaluate as dataset_evaluation
 from lpw_toolkit.evaluation.choices import take_protocol, take_splits
 from lpw_toolkit.evaluation.distance_choice import OWN, DistanceSettings, MetricTrainingData
@@ -24,7 +25,10 @@ from lpw_toolkit.evaluation.ranking import rank_queries
 from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.summary import Summary, summarise
 
+_MAX_RANK = 10**6
 
+
+@public_call
 def evaluate(
     query_features: ArrayLike,
     gallery_features: ArrayLike,
@@ -74,16 +78,16 @@ def evaluate(
     (1.0, 0.917)
     """
     rules = open_protocol(protocol)
+    check_range("max_rank", max_rank, 1, _MAX_RANK, whole=True)
     query = _take_features("query", query_features, query_persons, query_cameras)
     gallery = _take_features("gallery", gallery_features, gallery_persons, gallery_cameras)
     if query.shape[1] != gallery.shape[1]:
         got = f"{query.shape[1]} and {gallery.shape[1]} dimensions"
         raise LpwError("features", got, "vectors of one model", "embed both with the same one")
-    labels = Labels(
-        _number(query_persons, gallery_persons),
-        _number(query_cameras, gallery_cameras),
-        np.where(_is_junk(query_persons, gallery_persons), JUNK, PERSON),
-    )
+    persons = as_labels("persons", query_persons, gallery_persons)
+    cameras = as_labels("cameras", query_cameras, gallery_cameras)
+    is_junk = np.concatenate([np.zeros(len(query), dtype=bool), persons[len(query) :] == -1])
+    labels = Labels(_number(persons), _number(cameras), np.where(is_junk, JUNK, PERSON))
     rows = np.arange(len(labels))
     relevance = rules.judge(labels.take(rows[: len(query)]), labels.take(rows[len(query) :]))
     return summarise(
@@ -94,6 +98,7 @@ def evaluate(
     )
 
 
+@public_call
 def evaluate_dataset(
     dataset: "Dataset | Stored | str | os.PathLike[str]",
     embeddings: "ArrayLike | Embeddings | str | os.PathLike[str]",
@@ -151,70 +156,49 @@ def evaluate_dataset(
     distance, learning = deal_settings(settings, DistanceSettings(metric), LearningConfig())
     reranking = (RerankConfig() if rerank else None) if isinstance(rerank, bool) else rerank
     distance = replace(distance, learning=learning, rerank=reranking)
-    try:
-        if isinstance(embeddings, (str, os.PathLike)):
-            embeddings = read_embeddings(
-                take_path(embeddings), stored, pooling=pooling, normalize_frames=normalize_frames
-            )
-        elif pooling or normalize_frames:
-            thing = "argument pooling" if pooling else "argument normalize_frames"
-            raise LpwError(thing, "vectors of tracklets", "a file of embeddings", "leave it out")
-        elif not isinstance(embeddings, Embeddings):
-            embeddings = _take_vectors(stored, embeddings)
-        name, notes = take_protocol(stored, protocol)
-        return dataset_evaluation.evaluate(
-            stored,
-            replace(embeddings, notes=[*notes, *embeddings.notes]),
-            name,
-            distance,
-            splits=take_splits(split),
-            source=source,
-            allow_seen=allow_seen,
+    if isinstance(embeddings, (str, os.PathLike)):
+        embeddings = read_embeddings(
+            take_path(embeddings), stored, pooling=pooling, normalize_frames=normalize_frames
         )
-    except LpwError as error:
-        raise _name_arguments(error) from error.__cause__
+    elif pooling or normalize_frames:
+        thing = "argument pooling" if pooling else "argument normalize_frames"
+        raise LpwError(thing, "vectors of tracklets", "a file of embeddings", "leave it out")
+    elif not isinstance(embeddings, Embeddings):
+        embeddings = _take_vectors(stored, embeddings)
+    name, notes = take_protocol(stored, protocol)
+    return dataset_evaluation.evaluate(
+        stored,
+        replace(embeddings, notes=[*notes, *embeddings.notes]),
+        name,
+        distance,
+        splits=take_splits(split),
+        source=source,
+        allow_seen=allow_seen,
+    )
 
 
 def _take_vectors(stored: Stored, embeddings: ArrayLike) -> Embeddings:
-    vectors = np.asarray(embeddings)
+    vectors = as_floats("embeddings", embeddings)
     n = stored.tracklets.num_rows
-    is_real = vectors.dtype.kind in "fiu"
-    if vectors.ndim != 2 or len(vectors) != n or not is_real or not np.isfinite(vectors).all():
+    if vectors.ndim != 2 or len(vectors) != n or not np.isfinite(vectors).all():
         got = f"an array of {vectors.dtype} of shape {vectors.shape}, or one with NaN or infinity"
         raise LpwError("embeddings", got, f"finite numbers of shape ({n}, D)", "embed all of it")
     facts = EmbeddingFacts(NOT_SAID, None, stored.digest, NOT_SAID)
     return Embeddings(vectors.astype(np.float32), np.ones(n, dtype=bool), facts, [])
 
 
-def _name_arguments(error: LpwError) -> LpwError:
-    """The error with the names of arguments in place of those of options."""
-    parts = (error.thing, error.got, error.expected, error.hint)
-    named = [part.replace("--allow-seen", "allow_seen=True") for part in parts]
-    named = [part.replace("--train-data and --train-embeddings", "source") for part in named]
-    named = [re.sub(r"(?:option )?--([a-z][a-z-]*)", _name_argument, part) for part in named]
-    return type(error)(*named)
-
-
-def _name_argument(found: re.Match[str]) -> str:
-    return found[1].replace("-", "_")
-
-
 def _take_features(
     side: str, features: ArrayLike, persons: ArrayLike, cameras: ArrayLike
 ) -> NDArray[Any]:
-    array = np.asarray(features)
-    for name, values in (("persons", persons), ("cameras", cameras)):
+    array = as_floats(f"{side}_features", features)
+    for name, given in (("persons", persons), ("cameras", cameras)):
+        values = as_array(f"{side}_{name}", given)
         if array.ndim != 2 or np.shape(values) != (len(array),):
             got = f"features of shape {array.shape}, {name} of shape {np.shape(values)}"
             raise LpwError(side, got, "(n, D) and (n,)", "pass one row and one label for each")
-    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
+    return array
 
 
-def _number(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.int64]:
+def _number(values: NDArray[Any]) -> NDArray[np.int64]:
     """Codes (Q + G,) that are equal where the values are."""
-    values = np.concatenate([np.asarray(query), np.asarray(gallery)])
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
-
-
-def _is_junk(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.bool_]:
-    return np.concatenate([np.zeros(len(np.asarray(query)), dtype=bool), np.asarray(gallery) == -1])

@@ -1,15 +1,17 @@
 """Links boxes to tracks: NumPy arrays, DataFrames or `supervision.Detections`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from lpw_toolkit.api.arrays import as_floats
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.settings import deal_settings
 from lpw_toolkit.dataset.schema import DETECTIONS
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, join_names
 from lpw_toolkit.linking import linker
 from lpw_toolkit.linking.config import LinkConfig
 from lpw_toolkit.linking.rule import make_link_config
@@ -37,6 +39,7 @@ def link(
     preset: str = "default",
     **settings: Any,
 ) -> list[NDArray[np.int32]]: ...
+@public_call
 def link(
     boxes: "NDArray[Any] | DataFrame | Sequence[Any]",
     config: LinkConfig | None = None,
@@ -82,12 +85,22 @@ def link(
     if isinstance(boxes, np.ndarray):
         return _link_rows(boxes, config)
     if hasattr(boxes, "columns"):
-        table: Any = boxes
-        frame = "frame" if "frame" in table.columns else "frame_index"
-        return _link_rows(table[[frame, *_SIDES, "score"]].to_numpy(np.float64), config)
+        return _link_rows(_take_columns(boxes), config)
+    if not isinstance(boxes, Iterable):
+        raise LpwError("boxes", type(boxes).__name__, _EXPECTED, "pass an array (N, 6)")
     parts = [_take_detections(frame, found) for frame, found in enumerate(boxes)]
     tracks = _link_rows(np.concatenate([np.empty((0, 6)), *parts]), config)
     return np.split(tracks, np.cumsum([len(part) for part in parts])[:-1]) if parts else []
+
+
+def _take_columns(table: Any) -> NDArray[Any]:
+    """The rows (N, 6) of a DataFrame."""
+    frame = "frame" if "frame" in table.columns else "frame_index"
+    names = [frame, *_SIDES, "score"]
+    if missing := [name for name in names if name not in table.columns]:
+        got = f"no column {join_names(missing)} among {join_names([*table.columns])}"
+        raise LpwError("boxes", got, f"the columns {', '.join(names)}", "rename the columns")
+    return np.asarray(table[names])
 
 
 def _take_detections(frame: int, found: Any) -> NDArray[np.float64]:
@@ -104,7 +117,7 @@ def _take_detections(frame: int, found: Any) -> NDArray[np.float64]:
 def _link_rows(rows: NDArray[Any], config: LinkConfig) -> NDArray[np.int32]:
     if rows.ndim != 2 or rows.shape[1] != 6:
         raise LpwError("boxes", f"an array of shape {rows.shape}", _EXPECTED, "pass (N, 6)")
-    rows = np.asarray(rows, dtype=np.float64)
+    rows = as_floats("boxes", rows)
     if not np.isfinite(rows).all() or (rows[:, 0] % 1).any() or (rows[:, 0] < 0).any():
         raise LpwError("boxes", "NaN, infinity or a broken frame number", _EXPECTED, "correct them")
     order = np.argsort(rows[:, 0], kind="stable")

@@ -3,6 +3,7 @@ arguments."""
 
 import os
 
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
 from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.splits.config import By, SplitConfig
@@ -11,6 +12,7 @@ from lpw_toolkit.splits.split_version import write_split
 from lpw_toolkit.splits.splits import DEFAULT_SEED, N_SPLITS
 
 
+@public_call
 def split(
     dataset: "Dataset | Stored | str | os.PathLike[str]",
     out: "str | os.PathLike[str] | None" = None,

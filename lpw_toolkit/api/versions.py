@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 
+from lpw_toolkit.api.calls import public_call
 from lpw_toolkit.api.dataset import Dataset, Stored, to_stored
 from lpw_toolkit.api.settings import take_path
 from lpw_toolkit.versions import filtering, merging, renaming
@@ -11,6 +12,7 @@ AnyDataset = Dataset | Stored | str | os.PathLike[str]
 AnyPath = str | os.PathLike[str]
 
 
+@public_call
 def merge_datasets(
     datasets: Iterable[AnyDataset], out: AnyPath, *, persons: AnyPath | None = None
 ) -> Dataset:
@@ -40,6 +42,7 @@ def merge_datasets(
     )
 
 
+@public_call
 def filter_dataset(
     dataset: AnyDataset,
     out: AnyPath,
@@ -67,7 +70,7 @@ def filter_dataset(
         min_sharpness: variance of the Laplacian of the grey image at 128 x 64 pixels (squared grey
             levels), the median of up to 16 images; about 1,000 on LPW, below 30 for a blurred
             person.
-        cameras: those that stay; all where none is named.
+        cameras: those that stay, one name or several; all where none is named.
         scenes: the same.
 
     Raises:
@@ -93,6 +96,7 @@ def filter_dataset(
     return Dataset(filtering.filter_dataset(config).dataset)
 
 
+@public_call
 def rename_dataset(
     dataset: AnyDataset,
     out: AnyPath,

@@ -35,7 +35,7 @@ from lpw_toolkit.dataset.new_version import (
 )
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, check_range, option_name
 from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.draw import DrawnSplits, draw_splits
 
@@ -57,11 +57,16 @@ class CleanOptions:
             out.
         min_cameras: persons seen by fewer cameras are left out; LPW has persons of two or more
             only.
+
+    Errors: LpwError for a number of cameras below 1.
     """
 
     unreviewed: Unreviewed = "leave-out"
     conflicts: OnConflict = "refuse"
     min_cameras: int = 2
+
+    def __post_init__(self) -> None:
+        check_range(option_name("min_cameras"), self.min_cameras, 1, 10**6, whole=True)
 
 
 @dataclass

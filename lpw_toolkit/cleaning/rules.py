@@ -17,7 +17,7 @@ from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.review import open_review
 from lpw_toolkit.cleaning.suggest.suggest import read_suggestions
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import unknown_name
 
 MIN_FRAMES = 8  # cleaning throws shorter ones away unseen (`truth.Prices`)
 _SURE_DUPLICATE = 0.7  # score: nearly all frames of it lie on another tracklet's boxes
@@ -119,5 +119,5 @@ def undo_rule(dataset: Dataset, name: str, state: Path | None = None) -> int:
 
 def _find(name: str) -> CleanupRule:
     if name not in RULES:
-        raise LpwError("option --auto", repr(name), f"one of {', '.join(RULES)}", "choose one")
+        raise unknown_name("option --auto", name, list(RULES))
     return RULES[name]

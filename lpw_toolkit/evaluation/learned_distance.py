@@ -8,7 +8,7 @@ from typing import Literal, Protocol, cast
 
 import numpy as np
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.evaluation.camera_pairs import TrainingVectors
 from lpw_toolkit.evaluation.distances import (
     Cosine,
@@ -111,7 +111,7 @@ def open_distance(
     if name in _PLAIN:
         return _PLAIN[name]()
     if not is_learned(name):
-        raise LpwError("option --metric", name, ", ".join(list_metrics()), "choose one of them")
+        raise unknown_name("option --metric", name, list_metrics())
     if training is None or not (training.person >= 0).any():
         raise LpwError(
             f"metric {name}",

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.evaluation.camera_pairs import Views
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ def shrink_covariances(
     Errors: LpwError for another name, and where no person has two vectors.
     """
     if shrinkage not in SHRINKAGES:
-        raise LpwError("shrinkage", shrinkage, ", ".join(SHRINKAGES), "choose one of them")
+        raise unknown_name("shrinkage", shrinkage, SHRINKAGES)
     if shrinkage == "none":
         return same, different
     features = np.vstack([views.first, views.second])

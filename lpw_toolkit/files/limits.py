@@ -9,7 +9,7 @@ import errno
 import os
 from typing import NamedTuple
 
-from lpw_toolkit.errors import LpwError, OverLimitError
+from lpw_toolkit.errors import LpwError, OverLimitError, unknown_name
 
 
 class Bound(NamedTuple):
@@ -129,7 +129,7 @@ def set_limit(text: str) -> None:
     name, _, value = text.partition("=")
     name = name.strip().replace("-", "_")
     if name not in BOUNDS:
-        raise LpwError("option --limit", name, ", ".join(sorted(BOUNDS)), "choose one of them")
+        raise unknown_name("option --limit", name, sorted(BOUNDS))
     try:
         number = _parse(value)
     except ValueError as error:

@@ -1,9 +1,9 @@
 """The settings of the linker and its presets."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
-from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.errors import check_range, option_name, unknown_name
 
 Assignment = Literal["optimal", "greedy"]
 Kind = TypeVar("Kind")
@@ -94,13 +94,8 @@ class LinkConfig:
     extra: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.assignment not in ("optimal", "greedy"):
-            raise LpwError(
-                "option --assignment",
-                repr(self.assignment),
-                "optimal or greedy",
-                "choose one of the two",
-            )
+        if self.assignment not in get_args(Assignment):
+            raise unknown_name("option --assignment", self.assignment, get_args(Assignment))
         check_range(option_name("iou"), self.iou, 0, 1, above=True)
         for name in ("min_length", "max_gap"):
             check_range(option_name(name), getattr(self, name), 1, 10**6, whole=True)

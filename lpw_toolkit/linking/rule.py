@@ -54,7 +54,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.linking.config import FORMER_NAMES, FORMER_PRESETS, PRESETS, LinkConfig
 from lpw_toolkit.linking.track_table import TrackTable, make_track_table
 from lpw_toolkit.plugins import PluginFolder
@@ -140,7 +140,7 @@ def make_link_config(preset: str = "default", given: Mapping[str, Any] | None = 
     """
     preset = FORMER_PRESETS.get(preset, preset)
     if preset not in PRESETS:
-        raise LpwError("option --preset", preset, ", ".join(PRESETS), "choose one of them")
+        raise unknown_name("option --preset", preset, list(PRESETS))
     values = {FORMER_NAMES.get(name, name): value for name, value in (given or {}).items()}
     extra = []
     for kind in added_settings():

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError, install_hint
+from lpw_toolkit.errors import LpwError, install_hint, unknown_name
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -160,9 +160,8 @@ def choose_runtime(
     Errors: LpwError for an unknown name, or a runtime that is not installed.
     """
     if asked not in known:
-        raise LpwError(
-            "--runtime", asked, f"{' | '.join(known)} for this detector", "choose one of them"
-        )
+        expected = f"{' | '.join(known)} for this detector"
+        raise unknown_name("option --runtime", asked, known, expected=expected)
     runtime = (preferred if find_spec(preferred) else fallback) if asked == "auto" else asked
     if not find_spec(runtime):
         do = install_hint(extra or EXTRAS[runtime])
@@ -177,7 +176,7 @@ def choose_precision(asked: str, runtime: str) -> tuple[str, str]:
     times as fast at equal recall. Elsewhere float32.
     """
     if asked not in PRECISIONS:
-        raise LpwError("--precision", asked, " | ".join(PRECISIONS), "choose one of them")
+        raise unknown_name("option --precision", asked, PRECISIONS)
     if runtime == "onnxruntime" and asked == "bfloat16":
         raise LpwError(
             "--precision bfloat16",

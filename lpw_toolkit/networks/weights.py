@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from lpw_toolkit.errors import LpwError, install_hint
+from lpw_toolkit.errors import LpwError, install_hint, nearest
 from lpw_toolkit.files import writing
 from lpw_toolkit.files.home import expand_home, expand_home_text
 from lpw_toolkit.files.listing import list_folder
@@ -130,9 +130,11 @@ def find_named(given: str, task: str, suffixes: tuple[str, ...] = ()) -> FoundWe
         return FoundWeights(path, f"weights {path} (asked for)")
     if entry is not None:
         return FoundWeights(fetched := fetch(entry), _describe(fetched, entry), entry)
-    names = ", ".join(entry.name for entry in load_catalogue() if entry.task == task)
+    names = [entry.name for entry in load_catalogue() if entry.task == task]
+    near = nearest(given, names)
     do = "give the path of a weights file, or one of these names"
-    raise LpwError(given, "no such file", f"weights (known by name: {names})", do)
+    do += f"; did you mean {near}?" if near else ""
+    raise LpwError(given, "no such file", f"weights (known by name: {', '.join(names)})", do)
 
 
 def _find_with_digest(given: str, suffixes: tuple[str, ...]) -> Path | None:

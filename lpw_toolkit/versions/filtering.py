@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.new_version import (
     write_version,
 )
 from lpw_toolkit.dataset.tables import to_numpy
-from lpw_toolkit.errors import LpwError, check_range, join_names, option_name
+from lpw_toolkit.errors import LpwError, check_range, join_names, option_name, unknown_name
 from lpw_toolkit.versions.carrying import ANEW, Made, keep_splits
 from lpw_toolkit.versions.sharpness import measure_tracklets
 
@@ -152,8 +152,11 @@ class _Choice:
         values = self.dataset.tracklets[f"{column}_id"]
         known = values.drop_null().unique().to_pylist()
         if unknown := sorted({*names} - {*known}):
-            expected = f"one of {join_names(sorted(known))}"
-            raise LpwError(f"option --{column}", join_names(unknown), expected, "correct it")
+            there = sorted(known)
+            expected = f"one of {join_names(there)}"
+            raise unknown_name(
+                f"option --{column}", unknown[0], there, expected=expected, hint="correct it"
+            )
         kept = pc.is_in(values, value_set=pa.array(names)).to_numpy(zero_copy_only=False)
         self._take(f"--{column}", np.asarray(kept, bool))
 

@@ -19,7 +19,7 @@ from lpw_toolkit.dataset.new_version import (
     write_version,
 )
 from lpw_toolkit.dataset.schema import TRACKLETS
-from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.errors import LpwError, join_names, unknown_name
 from lpw_toolkit.versions.carrying import ANEW, Made, keep_splits
 from lpw_toolkit.versions.name_tables import check_name, read_rows
 
@@ -79,8 +79,11 @@ def _check(dataset: Dataset, kind: str, names: Mapping[str, str]) -> list[str]:
     values = dataset.tracklets[f"{kind}_id"].drop_null().unique().to_pylist()
     known = {*values, *(entry.get(f"{kind}_id") for entry in dataset.manifest.get("sources", []))}
     if unknown := sorted({*names} - known):
-        expected = f"one of {join_names(sorted(known - {None}))}"
-        raise LpwError(f"option --{kind}", join_names(unknown), expected, "correct it")
+        there = sorted(known - {None})
+        expected = f"one of {join_names(there)}"
+        raise unknown_name(
+            f"option --{kind}", unknown[0], there, expected=expected, hint="correct it"
+        )
     lines = []
     for old, new in names.items():
         check_name(f"option --{kind} {old}", new)

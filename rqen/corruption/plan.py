@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError, check_range, option_name
+from lpw_toolkit.errors import LpwError, check_range, option_name, unknown_name
 from rqen.model.method import DIVISION
 
 Ints = NDArray[np.int64]
@@ -57,8 +57,7 @@ class CorruptionConfig:
         check_range(option_name("seed"), self.seed, 0, 2**31, whole=True)
         check_range("parts of the body", len(self.division), len(REGIONS), len(REGIONS), whole=True)
         if self.position not in POSITIONS:
-            do = "choose another value"
-            raise LpwError(option_name("position"), self.position, ", ".join(POSITIONS), do)
+            raise unknown_name(option_name("position"), self.position, POSITIONS)
         for part in self.division:
             check_range("part of the body", part, 0, 1000, above=True)
         for name in ("cover_height_frac", "cover_width_frac", "blur_sigma_frac"):

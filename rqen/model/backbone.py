@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.plugins import PluginFolder
 from lpw_toolkit.progress import say_once
 
@@ -96,9 +96,8 @@ def open_backbone(name: str, options: BackboneOptions) -> Any:
     known = [known for known in list_backbones() if known != "timm"]
     family, _, inner = name.partition(":")
     if name not in known and family != "timm":
-        raise LpwError(
-            "option --backbone", name, f"{', '.join(known)}, timm:NAME", "choose one of them"
-        )
+        expected = f"{', '.join(known)}, timm:NAME"
+        raise unknown_name("option --backbone", name, known, expected=expected)
     if options.last_stride not in (1, 2):
         raise LpwError("last stride", f"{options.last_stride}", "1 or 2", "choose one of them")
     if options.download and family != "timm":

@@ -14,7 +14,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import unknown_name
 from rqen.model.method import PredictorVariant
 
 _GRID = 4  # 28 x 28 averaged by 7 x 7
@@ -34,12 +34,7 @@ class QualityPredictor(nn.Module):
     ) -> None:
         super().__init__()
         if variant not in get_args(PredictorVariant):
-            raise LpwError(
-                "quality predictor",
-                variant,
-                ", ".join(get_args(PredictorVariant)),
-                "choose one of them",
-            )
+            raise unknown_name("quality predictor", variant, get_args(PredictorVariant))
         self.reads_pixels = variant == "released_image"
         layers = {
             "paper": _paper_layers,

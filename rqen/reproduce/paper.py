@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import unknown_name
 
 #: Columns of the tables, as metrics are called everywhere else.
 METRICS = {"r1": "cmc@1", "r5": "cmc@5", "r10": "cmc@10", "r20": "cmc@20", "map": "map"}
@@ -92,7 +92,7 @@ def read_doubts() -> dict[str, str]:
 def read_paper(name: str) -> PaperTable:
     """The table called `name`, but Table 1. Errors: LpwError for another name."""
     if name not in NAMES[1:]:
-        raise LpwError("table", name, ", ".join(NAMES[1:]), "choose one of them")
+        raise unknown_name("table", name, NAMES[1:])
     said = _read()[name]
     rows = tuple(
         PaperRow(

@@ -8,7 +8,7 @@ training part. In names of files `_` stands for `+`.
 
 from dataclasses import dataclass, replace
 
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.evaluation.distance_choice import DistanceSettings
 from lpw_toolkit.evaluation.learned_distance import is_learned, list_metrics
 from lpw_toolkit.evaluation.rerank import RerankConfig
@@ -161,10 +161,10 @@ def find_row(name: str) -> Row:
     """
     row = _find(_plain(name), {"", *METHODS.names()})
     if row is None:
-        known = ", ".join([*(n for n in ROWS if _is_there(n)), *list_added()])
+        known = [*(n for n in ROWS if _is_there(n)), *list_added()]
         after = [*list_metrics(), *(f"{n}+tuned" for n in list_metrics() if is_learned(n))]
-        expected = f"{known}; each also with +{', +'.join(after)} or +rerank"
-        raise LpwError("option --method", name, expected, "choose one of them")
+        expected = f"{', '.join(known)}; each also with +{', +'.join(after)} or +rerank"
+        raise unknown_name("option --method", name, known, expected=expected)
     return row
 
 

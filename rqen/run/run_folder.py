@@ -71,9 +71,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     one."""
     file = folder / RUN
     if not exists(file):
+        got = "a folder without run.json" if exists(folder) else "no such folder"
         raise LpwError(
             folder,
-            "a folder without run.json",
+            got,
             "a run made by `lpw train`",
             "name the folder of a run",
         )

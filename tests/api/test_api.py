@@ -147,9 +147,9 @@ class TestLink:
             (np.full((1, 6), np.nan), {}, "NaN"),
             (walk() + np.array([0.5, 0, 0, 0, 0, 0]), {}, "broken frame number"),
             (["no boxes"], {}, "supervision.Detections"),
-            (walk(), {"min_lenght": 3}, "write min_length"),
+            (walk(), {"min_lenght": 3}, "did you mean min_length"),
             (walk(), {"preset": "papers"}, "choose one of them"),
-            (walk(), {"iou": 7}, "option --iou"),
+            (walk(), {"iou": 7}, "^iou: got 7"),
         ],
     )
     def test_refusals(self, boxes, settings, message) -> None:

@@ -23,7 +23,7 @@ from lpw_toolkit.benchmarks.reader import (
     Tree,
     read_facts,
 )
-from lpw_toolkit.errors import LpwError, join_names
+from lpw_toolkit.errors import LpwError, join_names, unknown_name
 from lpw_toolkit.splits.splits import (
     DEFAULT_SEED,
     NO_SPLIT,
@@ -65,7 +65,7 @@ def read(tree: Tree, options: ReadOptions) -> RawDataset:
     """
     variant = options.variant or VARIANTS[0]
     if variant not in VARIANTS:
-        raise LpwError("option --variant", variant, " or ".join(VARIANTS), "choose one of them")
+        raise unknown_name("option --variant", variant, VARIANTS)
     found = survey(tree, _FOLDER, LAYOUT)
     extras, n_single = drop_known(found.others, _KNOWN)
     reading = RawDataset([], None, extras=extras)

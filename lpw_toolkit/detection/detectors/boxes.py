@@ -28,7 +28,7 @@ from lpw_toolkit.dataset.row_faults import NO_FAULTS, Fault, Faults
 from lpw_toolkit.dataset.tables import boxes_of, read_table
 from lpw_toolkit.detection.detector import DetectorOptions, Setting, VideoLike
 from lpw_toolkit.detection.inference import FrameLike
-from lpw_toolkit.errors import LpwError
+from lpw_toolkit.errors import LpwError, unknown_name
 from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.files.opening import exists, is_file
 
@@ -41,16 +41,15 @@ def open_detector(options: DetectorOptions) -> "SavedBoxes":
     """Saved boxes ready to be read. Errors: LpwError where there is no such file or folder."""
     if options.boxes is None:
         raise LpwError(
-            "--boxes", "nothing", "a MOT text, a Parquet, or a folder of them", "give --boxes PATH"
+            "option --boxes",
+            "nothing",
+            "a MOT text, a Parquet, or a folder of them",
+            "give --boxes PATH",
         )
     if options.box_scores not in _SCORE_FORMS:
-        raise LpwError(
-            "--box-scores", options.box_scores, " | ".join(_SCORE_FORMS), "choose one of them"
-        )
+        raise unknown_name("option --box-scores", options.box_scores, _SCORE_FORMS)
     if options.box_geometry not in _GEOMETRIES:
-        raise LpwError(
-            "--box-geometry", options.box_geometry, " | ".join(_GEOMETRIES), "choose one of them"
-        )
+        raise unknown_name("option --box-geometry", options.box_geometry, _GEOMETRIES)
     if not exists(options.boxes):
         raise LpwError(options.boxes, "no such file or folder", "saved boxes", "correct the path")
     settings: dict[str, Setting] = {
