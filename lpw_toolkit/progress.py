@@ -136,15 +136,23 @@ class _Lines:
                 "total": self._total,
                 "unit": self._unit,
             }
-            fields |= {"per_s": round(rate, 1), "left_s": left and round(left)}
+            fields |= {"per_s": float(f"{rate:.3g}"), "left_s": left and round(left)}
             self._say(json_text(fields | ({"note": self._note} if self._note else {})))
             return
         share = f"/{self._total}" if self._total else ""
+        pace = f", {_describe_rate(rate, self._unit)}" if rate else ""
         rest = f", {left:.0f} s left" if left else ""
         note = f", {self._note}" if self._note else ""
-        self._say(
-            show_name(f"{self._title}: {self._done}{share} {self._unit}, {rate:.1f}/s{rest}{note}")
-        )
+        self._say(show_name(f"{self._title}: {self._done}{share} {self._unit}{pace}{rest}{note}"))
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr)  # noqa: T201
+
+
+def _describe_rate(rate: float, unit: str) -> str:
+    """Units in a second, or seconds for a unit where that says more.
+
+    >>> _describe_rate(12.34, "steps"), _describe_rate(0.08, "steps")
+    ('12.3/s', '12.5 s per step')
+    """
+    return f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s per {unit.removesuffix('s')}"

@@ -27,6 +27,7 @@ from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError, install_hint
 from lpw_toolkit.evaluation.protocol_choice import choose_protocol
 from lpw_toolkit.evaluation.results import format_results, write_results
+from lpw_toolkit.files.estimate import Announce
 from lpw_toolkit.files.opening import is_file
 from lpw_toolkit.pages.dataset_page import write_show
 from lpw_toolkit.splits.config import SplitConfig
@@ -182,7 +183,7 @@ def _train_and_rank(out: Path, cleaned: Path, changes: list[str]) -> "list[Evalu
     untrained = _train(
         cleaned, out / "untrained", "mean", read_recipe("demo", ("train.iterations=0",))
     )
-    run = _train(cleaned, out / "run", "rqen", recipe)
+    run = _train(cleaned, out / "run", "rqen", recipe, lambda cost: _say("", cost.describe()))
     _say(
         "8/8 rank", "each test person is a query in every camera, the other cameras are the gallery"
     )
@@ -202,13 +203,15 @@ def _train_and_rank(out: Path, cleaned: Path, changes: list[str]) -> "list[Evalu
     return found + [evaluate(index.dataset, one, protocol, DistanceSettings()) for one in runs]
 
 
-def _train(cleaned: Path, out: Path, method: str, recipe: "Recipe") -> Path:
+def _train(
+    cleaned: Path, out: Path, method: str, recipe: "Recipe", announce: Announce | None = None
+) -> Path:
     from rqen.training.distributed import open_process_group
     from rqen.training.job import TrainJob
     from rqen.training.train import train
 
     with open_process_group() as team:
-        return train(TrainJob(cleaned, out, method, recipe, resume=True), team)
+        return train(TrainJob(cleaned, out, method, recipe, resume=True), team, announce)
 
 
 def _draw(street: Path, preset: str) -> None:

@@ -72,8 +72,7 @@ def write_street(
     * `video/scen1/view1.mp4`: H.264, constant rate;
     * `truth/scen1/view1.txt`: MOT ground truth
       `frame,id,left,top,width,height,counts,class,visibility`: frames from 1, the box around the
-          whole person cut at the frame, pixels from 0; a row counts (1) when at least a tenth of
-          the
+      whole person cut at the frame, pixels from 0; a row counts (1) when at least a tenth of the
       person is visible;
     * `detections/scen1/view1.txt`: MOT detections `frame,-1,left,top,width,height,score,-1,-1,-1`;
     * `persons.json`: what each person wears; `street.json`: settings and seed, written last.

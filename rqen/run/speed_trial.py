@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.progress import Progress, show_progress
 from rqen.recipe import TrainRecipe
 
 _N_STEPS = 3
@@ -93,27 +94,30 @@ def choose_mode(modes: list[Mode], network: nn.Module, make_step: MakeStep) -> M
         return modes[0]
     seconds: dict[str, float] = {}
     failures = []
-    for mode in modes:
-        try:
-            seconds[mode.name] = round(_time_mode(mode, network, make_step), 4)
-        except (RuntimeError, LpwError) as error:  # what this processor or these layers do not have
-            failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
-        # What a copy held on a GPU: a copy and its graphs hold each other, and training needs the
-        # room.
-        if torch.cuda.is_initialized():
-            gc.collect()
-            torch.cuda.empty_cache()
+    with show_progress("trial", len(modes) * (1 + _N_STEPS), "steps") as progress:
+        for mode in modes:
+            progress.note(mode.name)
+            try:
+                seconds[mode.name] = round(_time_mode(mode, network, make_step, progress), 4)
+            except (RuntimeError, LpwError) as error:  # not on this processor, or with these layers
+                failures.append(f"{mode.name}: {str(error).splitlines()[0]}")
+            # What a copy held on a GPU: a copy and its graphs hold each other, and training needs
+            # the room.
+            if torch.cuda.is_initialized():
+                gc.collect()
+                torch.cuda.empty_cache()
     if not seconds:
         raise LpwError("precision", "; ".join(failures), "a mode that runs", "set train.precision")
     fastest = min(seconds, key=seconds.__getitem__)
     return replace(next(mode for mode in modes if mode.name == fastest), seconds=seconds)
 
 
-def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep) -> float:
+def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep, progress: Progress) -> float:
     trial = mode.prepare(copy.deepcopy(network))
     device = next(trial.parameters()).device
     step = make_step(trial, mode)
     step()
+    progress.advance()
     times = []
     for _ in range(_N_STEPS):
         wait_for(device)
@@ -121,6 +125,7 @@ def _time_mode(mode: Mode, network: nn.Module, make_step: MakeStep) -> float:
         step()
         wait_for(device)
         times.append(time.perf_counter() - start)
+        progress.advance()
     return min(times)
 
 

@@ -23,7 +23,7 @@ from lpw_toolkit.dataset.clip_index import TrackletIndex
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.estimate import Announce, Estimate
 from lpw_toolkit.files.writing import make_folder
-from lpw_toolkit.progress import show_progress
+from lpw_toolkit.progress import say_once, show_progress
 from rqen.data.batches import Batch, Shard, open_loader
 from rqen.inference.describe import EmbedRequest
 from rqen.inference.embed import SetEmbedOptions
@@ -54,6 +54,7 @@ from rqen.training.throughput import Throughput
 from rqen.training.validation import Best, calibrate, validate
 
 _LOG_EVERY = 20
+_TRIAL = "measuring the speed of this machine on a few steps"
 
 
 def train(job: TrainJob, team: ProcessGroup, announce: Announce | None = None) -> Path:
@@ -271,6 +272,8 @@ def _agree_on_run(
     the leading process."""
     if team.leads:
         before = open_folder(job, start.facts)
+        if before is None or announce is not None:
+            say_once(_TRIAL)
         mode = Mode(**before["mode"]) if before else _choose(job, team, start)
         if announce is not None:
             announce(_estimate(job, team, start, mode))
@@ -294,6 +297,7 @@ def forecast(
     if isinstance(job.recipe.specify(job.method), FittedMethod):
         return forecast_fit(job), mode
     start = prepare(job, team)
+    say_once(_TRIAL)
     mode = mode or _choose(job, team, start)
     return _estimate(job, team, start, mode), mode
 

@@ -59,8 +59,8 @@ def read(tree: Tree, options: ReadOptions) -> RawDataset:
     left out, as are single shots.
 
     Errors: LpwError when a camera is missing or the variant is unknown.
-    Source: liuyuisanai/Quality-Aware-Network:generate_data/generate_prid2011_data.m:17-43 (27
-    images);
+    Source:
+        liuyuisanai/Quality-Aware-Network:generate_data/generate_prid2011_data.m:17-43 (27 images);
         niallmcl/Recurrent-Convolutional-Video-ReID (200 persons)
     """
     variant = options.variant or VARIANTS[0]
