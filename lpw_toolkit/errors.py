@@ -135,7 +135,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def unknown_name(
     thing: str,
-    got: str,
+    got: str | Sequence[str],
     known: Sequence[str],
     *,
     expected: str | None = None,
@@ -145,15 +145,17 @@ def unknown_name(
 
     Args:
         thing: what the user knows the name as, for example `option --protocol`.
+        got: the name, or several; the nearest to the first is suggested.
         expected: what stands instead of the list.
         hint: what to do.
 
     >>> print(unknown_name("option --preset", "papper", ["default", "paper"]))
     option --preset: got papper; expected default, paper; choose one of them; did you mean paper?
     """
-    near = nearest(got, known)
+    names = [got] if isinstance(got, str) else got
+    near = nearest(names[0], known)
     hint += f"; did you mean {near}?" if near else ""
-    return LpwError(thing, got, expected or ", ".join(known), hint)
+    return LpwError(thing, join_names(names), expected or ", ".join(known), hint)
 
 
 def option_name(field: str) -> str:

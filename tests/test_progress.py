@@ -124,3 +124,18 @@ def test_a_note_stands_beside_the_numbers(
             running.note(f"loss {step - 7}")
             running.advance()
     assert capsys.readouterr().err.splitlines()[0].endswith(shown)
+
+
+def test_slow_steps_are_told_in_seconds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress("train", 10, "steps") as running:
+        for _ in range(2):
+            clock.now_s += 25
+            running.advance()
+    assert capsys.readouterr().err.splitlines() == [
+        "train: 1/10 steps, 25.0 s per step, 225 s left",
+        "train: 2/10 steps, 25.0 s per step, 200 s left",
+        "train: 2/10 steps, 25.0 s per step, 200 s left",
+    ]
+    set_style("json")
+    work(clock, 1, 25.0)
+    assert json.loads(capsys.readouterr().err.splitlines()[0])["per_s"] == 0.04

@@ -155,7 +155,7 @@ class _Choice:
             there = sorted(known)
             expected = f"one of {join_names(there)}"
             raise unknown_name(
-                f"option --{column}", unknown[0], there, expected=expected, hint="correct it"
+                f"option --{column}", unknown, there, expected=expected, hint="correct it"
             )
         kept = pc.is_in(values, value_set=pa.array(names)).to_numpy(zero_copy_only=False)
         self._take(f"--{column}", np.asarray(kept, bool))

@@ -81,9 +81,7 @@ def _check(dataset: Dataset, kind: str, names: Mapping[str, str]) -> list[str]:
     if unknown := sorted({*names} - known):
         there = sorted(known - {None})
         expected = f"one of {join_names(there)}"
-        raise unknown_name(
-            f"option --{kind}", unknown[0], there, expected=expected, hint="correct it"
-        )
+        raise unknown_name(f"option --{kind}", unknown, there, expected=expected, hint="correct it")
     lines = []
     for old, new in names.items():
         check_name(f"option --{kind} {old}", new)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from build_tools import street  # noqa: F401 (fixture)
+from click.testing import CliRunner
+from lpw_cli.main import main
 from make_dataset import make_dataset
 from make_labelled import make_labelled, two_cameras
 from street import build_arguments, run_lpw
@@ -12,8 +14,13 @@ from tiny_models import make_ssd
 from lpw_toolkit.dataset.plan_changes import compare_plans
 from lpw_toolkit.detection.detector import DetectorOptions, open_detector
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.protocol import open_protocol
+from lpw_toolkit.networks.runtimes import choose_precision, choose_runtime
+from lpw_toolkit.networks.weights import find_named
 from lpw_toolkit.splits.config import SplitConfig
 from lpw_toolkit.splits.draw import draw_splits
+from rqen.model.backbone import BackboneOptions, open_backbone
+from rqen.recipe import read_recipe
 
 
 @pytest.mark.parametrize(
@@ -103,3 +110,41 @@ def test_the_share_that_is_tested_and_few_queries_are_told(tmp_path: Path) -> No
     assert f"few queries: with {n} of them each moves rank-1 by {100 / n:.0f} points" in drawn.notes
     half = draw_splits(dataset.tracklets, sources, SplitConfig(test_frac=0.5), "set")
     assert "0.5 of the persons are tested" in half.how
+
+
+@pytest.mark.parametrize(
+    ("call", "near"),
+    [
+        (lambda: open_boxes(box_scores="procent"), "percent"),
+        (lambda: open_boxes(box_geometry="displya"), "display"),
+        (
+            lambda: choose_runtime(
+                "opnvino", ("auto", "onnxruntime", "openvino"), preferred="a", fallback="b"
+            ),
+            "openvino",
+        ),
+        (lambda: choose_precision("bfloat61", "torch"), "bfloat16"),
+        (lambda: find_named("pedestrian_ssdlit", "person detector"), "pedestrian_ssdlite"),
+        (lambda: read_recipe("modrn"), "modern"),
+        (lambda: open_protocol("markt"), "market"),
+        (lambda: open_backbone("resnet_5", BackboneOptions("random")), "resnet50"),
+    ],
+)
+def test_misspelt_values_are_told_the_nearest(call, near):
+    with pytest.raises(LpwError) as caught:
+        call()
+    assert str(caught.value).endswith(f"; did you mean {near}?")
+
+
+@pytest.mark.parametrize("command", ["filter", "rename"])
+def test_misspelt_cameras_are_told_the_nearest(command: str, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "set", n_tracklets=4)
+    given = "scen1/viw1" + "=new" * (command == "rename")
+    done = CliRunner().invoke(
+        main, [command, str(tmp_path / "set"), "--camera", given, "--out", str(tmp_path / "new")]
+    )
+    assert str(done.exception).endswith("; did you mean scen1/view1?")
+
+
+def open_boxes(**settings: str) -> object:
+    return open_detector("boxes", DetectorOptions(boxes=Path("gone"), **settings))

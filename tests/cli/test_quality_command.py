@@ -338,7 +338,7 @@ class TestBadInput:
         (tmp_path / "file").write_text("x")
         (tmp_path / "empty").mkdir()
         for arguments, message in (
-            ((tmp_path / "none", "--data", data), "a folder without run.json"),
+            ((tmp_path / "none", "--data", data), "no such folder"),
             ((tmp_path / "file", "--data", data), "a folder without run.json"),
             ((tmp_path / "empty", "--data", data), "a folder without run.json"),
             ((run, "--data", tmp_path / "none"), "no such folder"),
