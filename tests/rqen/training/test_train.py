@@ -79,7 +79,7 @@ class TestRun:
     def test_what_a_run_leaves(self, finished):
         assert sorted(p.name for p in finished.iterdir()) == [
             "checkpoint.safetensors", "curve.png", "log.csv", "log.jsonl", "model.safetensors",
-            "run.json", "seen_images.bin",
+            "run.json", "seen_crops.bin", "seen_images.bin",
         ]  # fmt: skip
         facts = run_folder.read_run(finished)
         assert facts["method"] == "rqen"
