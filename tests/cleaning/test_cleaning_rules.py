@@ -152,7 +152,7 @@ def test_by_the_command(dataset: Dataset) -> None:
 
 
 def test_unknown_rules_and_no_suggestions(dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(LpwError, match="one of short"):
+    with pytest.raises(LpwError, match="expected short"):
         run_rule(dataset, "all")
     bare = make_dataset(tmp_path / "bare", n_tracklets=4, n_frames=6)
     with pytest.raises(LpwError, match="--suggest"):
