@@ -16,7 +16,7 @@ import torch
 from chromium import Browser, find_chromium
 from click.testing import CliRunner
 from lpw_cli.quality import command
-from make_dataset import make_dataset
+from make_dataset import make_dataset, make_film
 from show_tools import HOSTILE, rename_tracklets
 
 from lpw_toolkit.dataset.dataset import open_dataset
@@ -404,9 +404,9 @@ def test_the_picture_of_the_readme_shows_nobody_real(data, run, tmp_path, monkey
     (tmp_path / "street" / "video").mkdir(parents=True)
     with pytest.raises(SystemExit, match="the README shows synthetic persons only"):
         draw_readme.draw_scores(tmp_path, run, data)
-    (tmp_path / "street" / "video" / "a.mp4").write_bytes(
-        b""
-    )  # the videos of `make_dataset` are empty files
+    for number, source in enumerate(open_dataset(data).manifest["sources"]):
+        film = make_film(source["camera_id"])
+        (tmp_path / "street" / "video" / f"{number}.mp4").write_bytes(film)
     picture = draw_readme.draw_scores(tmp_path, run, data)
     assert picture.shape[0] > 800
     assert (draw_readme.draw_scores(tmp_path, run, data) == picture).all()
