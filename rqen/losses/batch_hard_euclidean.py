@@ -41,8 +41,10 @@ def batch_hard_euclidean_loss(embedding: Tensor, person: Tensor, margin: float |
 
     Returns 0 (with a gradient) where no set has both a positive and a negative.
 
+    >>> import torch
     >>> x = torch.tensor([[0.0], [1.0], [3.0], [3.0]])
-    >>> float(batch_hard_euclidean_loss(x, torch.tensor([0, 0, 1, 1]), 2.5))  # gaps -2 -1 -2 -2
+    >>> loss = batch_hard_euclidean_loss(x, torch.tensor([0, 0, 1, 1]), 2.5)  # gaps -2 -1 -2 -2
+    >>> round(float(loss), 3)
     0.75
     """
     squares = (embedding[:, None] - embedding[None]).square().sum(dim=2)
