@@ -155,7 +155,7 @@ class TestPlan:
         ],
     )  # fmt: skip
     def test_bad_settings(self, changes):
-        with pytest.raises(LpwError, match="choose (another value|one of them)"):
+        with pytest.raises(LpwError, match=r"choose (another value|one of them)"):
             CorruptionConfig(**changes)
 
 
