@@ -74,8 +74,9 @@ def encode(descriptors: Floats, mixture: Mixture) -> Floats:
 
     Source: Perronnin et al. 2010.
 
-    >>> encode(np.array([[1.0], [-1.0]]), Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1))))
-    array([0., 0.])
+    >>> one = Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1)))
+    >>> encode(np.array([[1.0], [-1.0]]), one).tolist()
+    [0.0, 0.0]
     """
     inverse = 1 / mixture.variances
     logarithm = (
@@ -99,8 +100,8 @@ def encode(descriptors: Floats, mixture: Mixture) -> Floats:
 def normalise(vector: Floats) -> Floats:
     """Signed square roots, then unit length; zeros stay.
 
-    >>> normalise(np.array([-9.0, 16.0])).round(3)
-    array([-0.6,  0.8])
+    >>> normalise(np.array([-9.0, 16.0])).round(3).tolist()
+    [-0.6, 0.8]
     """
     rooted = np.sign(vector) * np.sqrt(np.abs(vector))
     return np.asarray(rooted / max(float(np.linalg.norm(rooted)), np.finfo(np.float64).tiny))

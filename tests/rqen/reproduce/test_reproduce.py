@@ -274,7 +274,7 @@ class TestQueue:
         ]
         killed = subprocess.run(
             arguments,
-            env={**os.environ, "LPW_FAULT": "rename:8"},
+            env={**os.environ, "LPW_FAULT": "rename:9"},
             capture_output=True,
             cwd=Path(__file__).parents[3],
         )
