@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.plugins import PluginFolder
@@ -96,14 +97,36 @@ def mine_hardest(distance: Tensor, person: Tensor) -> Tensor:
     return farthest - nearest
 
 
-def refuse_unpaired_sets(data: "DataRecipe", loss: str) -> None:
+def refuse_other_batches(data: "DataRecipe", batch: str, loss: str, otherwise: str) -> None:
+    """Errors: LpwError for batches that are not `batch`, of which the loss is made.
+
+    Args:
+        otherwise: what else can be done than to set `data.batch`.
+    """
+    if data.batch != batch:
+        expected, do = (
+            f"{batch} with loss.triplet={loss}",
+            f"set data.batch={batch}, or {otherwise}",
+        )
+        raise LpwError("data.batch", data.batch, expected, do)
+
+
+def compare_pairs(output: Output, person: Tensor) -> tuple[Tensor, Tensor]:
+    """Euclidean distances (P,) of the pairs that the two halves of a batch are, and whether each
+    shows one person."""
+    (one, other), (first, second) = output.raw.chunk(2), person.chunk(2)
+    return F.pairwise_distance(one, other), first == second
+
+
+def refuse_unpaired_sets(
+    data: "DataRecipe", loss: str, do: str = "raise it, or train with loss.triplet=none"
+) -> None:
     """Errors: LpwError for a recipe whose batches hold no set with both a positive and a negative,
-    which `loss` needs."""
+    which `loss` needs; `do` says what to do then."""
     if data.batch != "sets":
         return
     for name in ("n_persons", "n_sets"):
         if getattr(data, name) < 2:
-            do = "raise it, or train with loss.triplet=none"
             raise LpwError(f"data.{name}", f"{getattr(data, name)}", f"2 or more with {loss}", do)
 
 

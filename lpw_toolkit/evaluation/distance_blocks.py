@@ -27,6 +27,24 @@ class DistanceBlocks(Protocol):
         """Rows [start, stop) as (stop - start, G)."""
 
 
+class Sided:
+    """The size of blocks whose rows are the items of `query` and whose columns those of
+    `gallery`."""
+
+    query: Any
+    gallery: Any
+
+    @property
+    def n_query(self) -> int:
+        """Number of rows."""
+        return len(self.query)
+
+    @property
+    def n_gallery(self) -> int:
+        """Number of columns."""
+        return len(self.gallery)
+
+
 @dataclass(frozen=True)
 class DenseDistances:
     """Blocks of a matrix (Q, G) that exists."""

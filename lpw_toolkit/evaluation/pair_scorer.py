@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lpw_toolkit.evaluation.distance_blocks import Sided
 from lpw_toolkit.files.estimate import Clock, Estimate, time_steps
 from lpw_toolkit.files.memory import refuse_shortage
 from lpw_toolkit.progress import say_note, show_progress
@@ -68,7 +69,7 @@ class PairScorer:
 
 
 @dataclass
-class ScoredPairs:
+class ScoredPairs(Sided):
     """Distances (Q, G), each scored when it is first asked for, and kept."""
 
     scorer: PairScorer
@@ -80,16 +81,6 @@ class ScoredPairs:
     def __post_init__(self) -> None:
         self._values = np.empty((self.n_query, self.n_gallery), dtype=np.float32)
         self._is_done = np.zeros(self.n_query, dtype=bool)
-
-    @property
-    def n_query(self) -> int:
-        """Number of rows."""
-        return len(self.query)
-
-    @property
-    def n_gallery(self) -> int:
-        """Number of columns."""
-        return len(self.gallery)
 
     def block(self, start: int, stop: int) -> Floats:
         """Rows [start, stop) as (stop - start, G)."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.dataset.ranges import split_rows
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.evaluation.distance_blocks import Sided
 from lpw_toolkit.evaluation.distances import Distance, Euclidean, Features
 
 Ints = NDArray[np.int64]
@@ -62,22 +63,12 @@ class SetDistance:
 
 
 @dataclass(frozen=True)
-class SetBlocks:
+class SetBlocks(Sided):
     """Distances (Q, G) of sets, computed when asked for."""
 
     sets: SetDistance
     query: Ints
     gallery: Ints
-
-    @property
-    def n_query(self) -> int:
-        """Number of rows."""
-        return len(self.query)
-
-    @property
-    def n_gallery(self) -> int:
-        """Number of columns."""
-        return len(self.gallery)
 
     def block(self, start: int, stop: int) -> Floats:
         """Rows [start, stop) as (stop - start, G)."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
-from rqen.loss import Gather, LossRecipe, Term
+from rqen.loss import Gather, LossRecipe, Term, refuse_unpaired_sets
 from rqen.model.network import Output
 from rqen.recipe import DataRecipe
 
@@ -36,10 +36,7 @@ def refuse_data(data: DataRecipe) -> None:
     if data.batch == "frames":
         do = "set data.batch=sets, or loss.triplet=none"
         raise LpwError("data.batch", data.batch, "sets with binomial_deviance", do)
-    for name in ("n_persons", "n_sets") if data.batch == "sets" else ():
-        if getattr(data, name) < 2:
-            got, expected = f"{getattr(data, name)}", "2 or more with binomial_deviance"
-            raise LpwError(f"data.{name}", got, expected, "raise it")
+    refuse_unpaired_sets(data, "binomial_deviance", "raise it")
 
 
 def binomial_deviance(embedding: Tensor, person: Tensor) -> Tensor:

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lpw_toolkit.errors import LpwError
-from rqen.loss import Gather, LossRecipe, Term
+from rqen.loss import Gather, LossRecipe, Term, refuse_other_batches
 from rqen.model.network import Output
 from rqen.recipe import DataRecipe
 
@@ -33,9 +32,7 @@ def measure_loss(
 
 def refuse_data(data: DataRecipe) -> None:
     """Errors: LpwError for batches that are no triplets."""
-    if data.batch != "triplets":
-        do = "set data.batch=triplets, or loss.triplet=batch_hard"
-        raise LpwError("data.batch", data.batch, "triplets with loss.triplet=printed", do)
+    refuse_other_batches(data, "triplets", "printed", "loss.triplet=batch_hard")
 
 
 def printed_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -7,8 +7,7 @@ Source: sciencefans/CaffeMex_v2:src/caffe/layers/{triplet_loss,contrastive_loss}
 from torch import Tensor
 from torch.nn import functional as F
 
-from lpw_toolkit.errors import LpwError
-from rqen.loss import Gather, LossRecipe, Term
+from rqen.loss import Gather, LossRecipe, Term, refuse_other_batches
 from rqen.model.network import Output
 from rqen.recipe import DataRecipe
 
@@ -26,9 +25,7 @@ def measure_loss(
 
 def refuse_data(data: DataRecipe) -> None:
     """Errors: LpwError for batches that are no triplets."""
-    if data.batch != "triplets":
-        do = "set data.batch=triplets, or loss.triplet=batch_hard"
-        raise LpwError("data.batch", data.batch, "triplets with loss.triplet=released", do)
+    refuse_other_batches(data, "triplets", "released", "loss.triplet=batch_hard")
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:

@@ -8,8 +8,7 @@ CVPR 2016.
 from torch import Tensor
 from torch.nn import functional as F
 
-from lpw_toolkit.errors import LpwError
-from rqen.loss import Gather, LossRecipe, Term
+from rqen.loss import Gather, LossRecipe, Term, compare_pairs, refuse_other_batches
 from rqen.model.network import Output
 from rqen.recipe import DataRecipe
 
@@ -19,16 +18,13 @@ def measure_loss(
 ) -> dict[str, Term]:
     """See `rqen.loss.Loss`. The first half of the batch and the second are pairs; each process has
     its own."""
-    (one, other), (first, second) = output.raw.chunk(2), person.chunk(2)
-    distance = F.pairwise_distance(one, other)
-    return {"pair": Term(1.0, squared_siamese_loss(distance, first == second, recipe.margin))}
+    distance, same = compare_pairs(output, person)
+    return {"pair": Term(1.0, squared_siamese_loss(distance, same, recipe.margin))}
 
 
 def refuse_data(data: DataRecipe) -> None:
     """Errors: LpwError for batches that are no pairs."""
-    if data.batch != "pairs":
-        raise LpwError("data.batch", data.batch, "pairs with loss.triplet=siamese_squared",
-                       "set data.batch=pairs, or another loss.triplet")  # fmt: skip
+    refuse_other_batches(data, "pairs", "siamese_squared", "another loss.triplet")
 
 
 def squared_siamese_loss(distance: Tensor, same: Tensor, margin: float) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lpw_toolkit.errors import LpwError
-from rqen.loss import Gather, LossRecipe, Term
+from rqen.loss import Gather, LossRecipe, Term, refuse_unpaired_sets
 from rqen.model.network import Output
 from rqen.recipe import DataRecipe
 
@@ -45,10 +45,7 @@ def refuse_data(data: DataRecipe) -> None:
     if data.batch not in ("sets", "triplets"):
         do = "set data.batch=sets"
         raise LpwError("data.batch", data.batch, "sets or triplets with triplet_and_pairs", do)
-    for name in ("n_persons", "n_sets") if data.batch == "sets" else ():
-        if getattr(data, name) < 2:
-            got, expected = f"{getattr(data, name)}", "2 or more with triplet_and_pairs"
-            raise LpwError(f"data.{name}", got, expected, "raise it")
+    refuse_unpaired_sets(data, "triplet_and_pairs", "raise it")
 
 
 def all_triplets_loss(embedding: Tensor, person: Tensor, margin: float) -> Tensor:

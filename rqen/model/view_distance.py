@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from lpw_toolkit.evaluation.distance_blocks import Sided
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -30,7 +32,7 @@ class ViewDistance:
 
 
 @dataclass(frozen=True)
-class ViewBlocks:
+class ViewBlocks(Sided):
     """Distances between queries (Q, V, D) and a gallery (G, V, D).
 
     >>> blocks = ViewBlocks(np.zeros((1, 2, 2)), np.array([[[3.0, 4.0], [0, 1.0]]]))
@@ -40,16 +42,6 @@ class ViewBlocks:
 
     query: NDArray[np.floating]
     gallery: NDArray[np.floating]
-
-    @property
-    def n_query(self) -> int:
-        """Number of rows."""
-        return len(self.query)
-
-    @property
-    def n_gallery(self) -> int:
-        """Number of columns."""
-        return len(self.gallery)
 
     def block(self, start: int, stop: int) -> Floats:
         """Rows [start, stop) as (stop - start, G)."""
