@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     )  # makes the key, so that no test is the first to write it
     yield
     os.environ.pop("LPW_CONFIG") if before is None else os.environ.update(LPW_CONFIG=before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive() -> None:
+    """A suite that a shell starts in the background ignores Ctrl-C, and its processes with it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
