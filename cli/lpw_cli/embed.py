@@ -12,6 +12,7 @@ from lpw_cli.options import (
     FOLDER,
     OUT_FILE,
     dataset_argument,
+    find_run,
     offline_option,
     open_named,
     parse_size,
@@ -139,9 +140,9 @@ def command(options: EmbedCommandOptions) -> None:
     if options.onnx is not None:
         _embed_by_model(options, options.onnx)
     elif options.run is not None and options.per_frame:
-        _embed_frames(options, options.run)
+        _embed_frames(options, find_run(options.run))
     elif options.run is not None:
-        _embed_by_run(options, options.run)
+        _embed_by_run(options, find_run(options.run))
 
 
 def _embed_by_model(options: EmbedCommandOptions, onnx: Path) -> None:

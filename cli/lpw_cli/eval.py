@@ -1,6 +1,5 @@
 """`lpw eval`: a trained run or embeddings under a protocol, or tables of results."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +7,7 @@ from typing import Any, Literal
 import click
 
 from lpw_cli.command import is_given, lpw_command, option, renamed_option
-from lpw_cli.options import FOLDER, OUT_FILE, check_suffix, dataset_folder
+from lpw_cli.options import FOLDER, NEWEST, OUT_FILE, check_suffix, dataset_folder, find_run
 from lpw_cli.say import output, say_note, say_table
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.dataset.manifest import MANIFEST
@@ -27,9 +26,6 @@ from lpw_toolkit.evaluation.rerank import RerankConfig
 from lpw_toolkit.evaluation.results import MARKER, format_results, write_page, write_results
 from lpw_toolkit.evaluation.shrinkage import SHRINKAGES, Shrinkage
 from lpw_toolkit.files.opening import follow_links
-
-#: Stands for the newest run.
-NEWEST = Path("runs") / "latest"
 
 _TESTS = "no --table"  # what belongs to a test, not to a table of results
 _LEARNED = " or ".join(f"--metric {name}" for name in list_metrics() if is_learned(name))
@@ -219,7 +215,7 @@ def _evaluate(options: EvalOptions, form: str) -> str:
     check_suffix("--page", options.page, (".html",))
     if options.out is not None:
         check_free(options.out, marker=MARKER)
-    run = _find_run(options)
+    run = find_run(options.run or Path())
     dataset = open_dataset(options.dataset or _find_dataset(options, run))
     protocol, chosen = take_protocol(dataset, options.protocol)
     say_note(*chosen)
@@ -258,17 +254,6 @@ def _evaluate(options: EvalOptions, form: str) -> str:
     text = format_results(evaluations, notes, form=form, mix=options.comparing)
     _publish(evaluations, notes, options)
     return text
-
-
-def _find_run(options: EvalOptions) -> Path:
-    """The run that was named, or the newest one (which is printed)."""
-    if options.run is None or options.run.name != NEWEST.name or options.run.is_dir():
-        return options.run or Path()
-    from rqen.run.latest import find_latest, runs_folder
-
-    run = find_latest(runs_folder() if options.run == NEWEST else options.run.parent)
-    say_note(f"run: {os.path.relpath(run)} (the newest)")
-    return run
 
 
 def _find_dataset(options: EvalOptions, run: Path) -> Path:

@@ -57,6 +57,8 @@ class _NamedPath(_TypedPath):
 
 FOLDER, OUT_FILE = _NamedPath(whole=True), _NamedPath(whole=False)
 #: A film keeps the name of the link that leads to it; whoever opens it follows the link.
+#: Stands for the newest finished run of the working folder.
+NEWEST = Path("runs") / "latest"
 VIDEO = _TypedPath(path_type=Path)
 
 
@@ -245,6 +247,17 @@ def open_named(given: Path | None, *needs: "Need") -> "Dataset":
     dataset = open_dataset(dataset_folder(given, *needs))
     say_note(*(f"note: {note}" for note in dataset.unverified))
     return dataset
+
+
+def find_run(given: Path) -> Path:
+    """The run that was named; for `runs/latest` the newest one (which is printed)."""
+    if given.name != NEWEST.name or given.is_dir():
+        return given
+    from rqen.run.latest import find_latest, runs_folder
+
+    run = find_latest(runs_folder() if given == NEWEST else given.parent)
+    say_note(f"run: {os.path.relpath(run)} (the newest)")
+    return run
 
 
 def default_out(source: Path, suffix: str) -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from lpw_cli.command import lpw_command, option
-from lpw_cli.options import FOLDER, dataset_argument, dataset_folder
+from lpw_cli.estimates import announcer
+from lpw_cli.options import FOLDER, dataset_argument, dataset_folder, find_run
 from lpw_cli.say import say_result
 
 
@@ -90,9 +91,11 @@ def command(options: QualityCommandOptions) -> None:
     Shown are the tracklets whose scores differ most, or those named by --tracklet.
     """
     from rqen.inference.run_vectors import ScoringOptions
-    from rqen.quality_page.quality_page import QualityOptions, refuse_unweighted, write_quality_page
+    from rqen.quality_page.quality_page import write_quality_page
+    from rqen.quality_page.scored_tracklets import QualityOptions, refuse_unweighted
 
-    refuse_unweighted(options.run)
+    run = find_run(options.run)
+    refuse_unweighted(run)
     shown = QualityOptions(
         n_tracklets=options.n_tracklets,
         names=options.names,
@@ -102,11 +105,12 @@ def command(options: QualityCommandOptions) -> None:
         mask=options.mask,
     )
     files = write_quality_page(
-        options.run,
+        run,
         dataset_folder(options.dataset),
         options.out,
         shown,
         ScoringOptions(n_workers=options.workers),
+        announcer(dry_run=False),
     )
     say_result(
         {"page": str(files[0]), "pictures": [str(file) for file in files[1:]]},

@@ -150,18 +150,15 @@ def _find_joints(dataset: Dataset, options: RegionsOptions) -> "tuple[BodyPoints
 
 
 def _find_by_pose(dataset: Dataset, options: RegionsOptions) -> "BodyPoints":
-    import numpy as np
-
-    from lpw_toolkit.detection.pose import PoseOptions, open_pose
-    from rqen.body.key_points import draw_rows, find_points
+    from lpw_toolkit.detection.pose import PoseOptions
+    from rqen.body.key_points import find_by_pose
 
     weights = None if options.pose == _ANY else options.pose
-    model = open_pose(PoseOptions(weights, image_size=options.image_size))
-    say_note(model.note)
+    pose = PoseOptions(weights, image_size=options.image_size)
+    found, _, model = find_by_pose(dataset, pose, options.n_images, options.seed)
     if is_given("image_size") and model.image_size < options.image_size:
         say_note(f"image size {model.image_size}, as the model has it")
-    rows = draw_rows(dataset, options.n_images, np.random.default_rng(options.seed))
-    return find_points(dataset, rows, model)
+    return found
 
 
 def _write_picture(
@@ -169,20 +166,12 @@ def _write_picture(
 ) -> None:
     from lpw_toolkit.files.writing import atomic_write, make_folder
     from rqen.body.division_picture import draw_division, format_division_page, mean_body
-    from rqen.body.landmarks import CENTRES
 
     png = draw_division(mean_body(dataset, found.rows), found, found.seen(min_confidence), division)
-    facts = [
-        ("dataset", dataset.name),
-        ("digest", str(dataset.manifest["digest"])),
-        ("joints from", found.source),
-        ("centres", CENTRES[division.centres_by]),
-    ]
     is_page = show.suffix.lower() == ".html"
     make_folder(show.parent)
-    atomic_write(
-        show, format_division_page(png, facts, found.notes, division).encode() if is_page else png
-    )
+    page = format_division_page(dataset, found, division, png) if is_page else ""
+    atomic_write(show, page.encode() if is_page else png)
 
 
 def _report(found: "BodyPoints", division: "Division") -> dict[str, Any]:

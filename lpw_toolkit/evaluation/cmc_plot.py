@@ -42,6 +42,13 @@ def draw_cmc(
         raise LpwError(
             out, f"the suffix {out.suffix!r}", " or ".join(_SUFFIXES), "name the picture so"
         )
+    writing.atomic_write(out, render_cmc(curves, out.suffix.lower()[1:], title=title))
+
+
+def render_cmc(
+    curves: dict[str, NDArray[np.float64]], kind: str = "png", *, title: str | None = None
+) -> bytes:
+    """The same picture as bytes: `png` or `svg`. Errors: as `draw_cmc`."""
     if not 1 <= len(curves) <= MAX_CURVES:
         raise LpwError(
             "curves", f"{len(curves)}", f"1 to {MAX_CURVES}", "draw fewer in one picture"
@@ -53,7 +60,7 @@ def draw_cmc(
         import matplotlib
     except ImportError as error:
         raise LpwError(
-            out, "no matplotlib", "the package that draws", install_hint("plot")
+            "pictures", "no matplotlib", "the package that draws", install_hint("plot")
         ) from error
     # Text as outlines: the picture looks the same where the fonts are not. The salt names parts of
     # an SVG.
@@ -64,7 +71,7 @@ def draw_cmc(
         "text.parse_math": False,
     }
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **looks}):
-        writing.atomic_write(out, _draw(curves, out.suffix.lower()[1:], title))
+        return _draw(curves, kind, title)
 
 
 def _check_curve(label: str, values: NDArray[np.float64]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import open_images
 from rqen.body.key_points import BodyPoints
-from rqen.body.landmarks import JOINTS, N_ROWS, SET_NAMES, SETS, Division, Floats
+from rqen.body.landmarks import CENTRES, JOINTS, N_ROWS, SET_NAMES, SETS, Division, Floats
 from rqen.quality_page.picture_page import Section, format_page
 from rqen.quality_page.plotting import EDGE, SOFT, TEXT, region_colour, render
 
@@ -196,25 +196,39 @@ def describe_rows(division: Division) -> str:
     return f"rows {exact} of {N_ROWS}, rounded {':'.join(map(str, division.rounded))}"
 
 
-def format_division_page(
-    png: bytes, facts: list[tuple[str, str]], notes: tuple[str, ...], division: Division
-) -> str:
-    """The picture as a local page, with the numbers and what they leave out."""
+def make_division_section(png: bytes, notes: tuple[str, ...], division: Division) -> Section:
+    """The picture, with the numbers and what they leave out."""
     head = ("set", "joints", "centre")
     rows = tuple(
         (*names, f"{centre:.3f}") for names, centre in zip(SET_NAMES, division.centres, strict=True)
     )
-    counts = f"{division.n_joints:,} on {division.n_images:,} images"
-    cuts = f"{division.cuts[0]:.3f} and {division.cuts[1]:.3f} of the height"
-    more = [
-        ("joints", counts),
-        ("cuts", cuts),
-        ("for lpw train", f"--set '{set_option(division.rows)}'"),
-    ]
     lines = (describe_rows(division), *(f"left out: {note}" for note in notes))
     alt = (
         f"joints over the mean image, their sets along the height, and the parts: "
         f"{describe_rows(division)}"
     )
-    section = Section("Joints, sets, cuts and rows", lines, png, alt, (head, *rows))
-    return format_page("Division of the body", [*facts, *more], [section])
+    return Section("Joints, sets, cuts and rows", lines, png, alt, (head, *rows))
+
+
+def list_division_facts(
+    dataset: Dataset, found: BodyPoints, division: Division
+) -> list[tuple[str, str]]:
+    """What a division was computed from, and what came of it."""
+    return [
+        ("dataset", dataset.name),
+        ("digest", str(dataset.manifest["digest"])),
+        ("joints from", found.source),
+        ("centres", CENTRES[division.centres_by]),
+        ("joints", f"{division.n_joints:,} on {division.n_images:,} images"),
+        ("cuts", f"{division.cuts[0]:.3f} and {division.cuts[1]:.3f} of the height"),
+        ("for lpw train", f"--set '{set_option(division.rows)}'"),
+    ]
+
+
+def format_division_page(
+    dataset: Dataset, found: BodyPoints, division: Division, png: bytes
+) -> str:
+    """The picture as a local page."""
+    facts = list_division_facts(dataset, found, division)
+    section = make_division_section(png, found.notes, division)
+    return format_page("Division of the body", facts, [section])

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.image_reader import ImageReader, open_images
 from lpw_toolkit.dataset.tables import to_integers
+from lpw_toolkit.detection.pose import PoseOptions, open_pose
 from lpw_toolkit.detection.pose_model import PoseModel
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.lines import LongLineError, iter_lines
 from lpw_toolkit.files.opening import exists, read_text
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.progress import show_progress
+from lpw_toolkit.progress import say_note, show_progress
 from rqen.body.landmarks import JOINTS, Floats, map_coco, map_cpm
 
 MIN_CONFIDENCE = 0.5
@@ -146,6 +147,20 @@ def find_points(dataset: Dataset, rows: Ints, model: PoseModel) -> BodyPoints:
         *_tell_rest(n_outside, _OUTSIDE),
     ]
     return BodyPoints(rows[~is_empty], shares, tuple(notes), model.path.name)
+
+
+def find_by_pose(
+    dataset: Dataset, options: PoseOptions, n_images: int, seed: int = 0
+) -> tuple[BodyPoints, Ints, PoseModel]:
+    """The joints that a pose model sees on `n_images` images drawn by the seed, the rows of all
+    images that it looked at (where it saw no person too), and the model.
+
+    Errors: as `open_pose` and `find_points`.
+    """
+    model = open_pose(options)
+    say_note(model.note)
+    rows = draw_rows(dataset, n_images, np.random.default_rng(seed))
+    return find_points(dataset, rows, model), rows, model
 
 
 def _cut_to_memory(images: ImageReader, rows: Ints) -> Iterator[list[int]]:

@@ -22,14 +22,10 @@ _LOOKS = {
 def render(size_inch: tuple[float, float], draw: Callable[[Any], None], *, dpi: int = 120) -> bytes:
     """What `draw` makes of an empty matplotlib.figure.Figure, as PNG. Errors: LpwError without
     matplotlib."""
-    settle_library("MPLCONFIGDIR", "matplotlib")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise LpwError(
-            "pictures", "no matplotlib", "the package that draws", install_hint("plot")
-        ) from error
+    require_matplotlib()
+    import matplotlib
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_LOOKS}):
         # No layout engine: its solver orders by addresses in memory, which moves the last bit from
         # run to run.
@@ -38,6 +34,17 @@ def render(size_inch: tuple[float, float], draw: Callable[[Any], None], *, dpi: 
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
+
+
+def require_matplotlib() -> None:
+    """Errors: LpwError where the package that draws is missing."""
+    settle_library("MPLCONFIGDIR", "matplotlib")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise LpwError(
+            "pictures", "no matplotlib", "the package that draws", install_hint("plot")
+        ) from error
 
 
 def region_colour(region: int) -> str:

@@ -1,5 +1,4 @@
-"""Region scores as pictures (Figures 1 and 7): frames in a row with their scores, last maps
-beneath."""
+"""Region weights as pictures: frames in a row with their scores, last maps beneath."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -204,11 +203,7 @@ def _draw_margin(panel: Any, scored: ScoredSet, bottom: float) -> None:
     height = _FRAME_INCH[1]
     words = {"ha": "right", "va": "center", "fontsize": 8.5}
     panel.text(_LEFT_INCH - 0.1, _TOP_INCH - 0.13, "frame", color=SOFT, **words)
-    for region, (first, last) in enumerate(pairwise(scored.borders)):
-        middle = _TOP_INCH + (first + last) / 2 * height
-        panel.text(
-            _LEFT_INCH - 0.1, middle, scored.regions[region], color=region_colour(region), **words
-        )
+    name_rows(panel, scored, (_LEFT_INCH, _TOP_INCH, height))
     panel.text(
         _LEFT_INCH - 0.1, _TOP_INCH + 1.5 * height + _GAP_INCH, "last map", color=SOFT, **words
     )
@@ -223,6 +218,14 @@ def _draw_margin(panel: Any, scored: ScoredSet, bottom: float) -> None:
             fontsize=8,
             va="center",
         )
+
+
+def name_rows(panel: Any, scored: ScoredSet, frame: tuple[float, float, float]) -> None:
+    """Writes the names of the regions beside a frame with this left side, top and height."""
+    left, top, height = frame
+    for region, (first, last) in enumerate(pairwise(scored.borders)):
+        words = {"ha": "right", "va": "center", "fontsize": 8.5, "color": region_colour(region)}
+        panel.text(left - 0.1, top + (first + last) / 2 * height, scored.regions[region], **words)
 
 
 def describe_tint(scored: ScoredSet) -> tuple[str, str]:

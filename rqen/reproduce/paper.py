@@ -79,7 +79,7 @@ class PaperTable:
         return [printed for printed in self.rows if printed.row == row]
 
 
-#: What can be reproduced.
+#: What is reproduced as a table.
 NAMES = ("table1", "table2", "table3", "table4", "table5", "table6", "table7", "fig6")
 
 

@@ -278,7 +278,7 @@ def _join_facts(used: Sequence[Record]) -> str:
         f"{title}: {' / '.join(dict.fromkeys(record[key] for record in used))}"
         for key, title in _KEPT.items()
     ]
-    counts = [("n_query", "queries"), ("n_gallery", "answers"), ("n_skipped", "skipped")]
+    counts = [("n_query", "queries"), ("n_gallery", "in the gallery"), ("n_skipped", "skipped")]
     said += [
         f"{' / '.join(dict.fromkeys(f'{record[key]:,}' for record in used))} {title}"
         for key, title in counts

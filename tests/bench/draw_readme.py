@@ -25,8 +25,8 @@ from lpw_toolkit.files.listing import iter_files
 from lpw_toolkit.pages.sprites import sample_positions
 from rqen.corruption.corrupt import corrupt_region
 from rqen.corruption.plan import KINDS, CorruptionConfig
-from rqen.quality_page.quality_page import QualityView
 from rqen.quality_page.score_pictures import ScoredSet, draw_set
+from rqen.quality_page.scored_tracklets import QualityView
 
 FRAME = 120
 VIEWS = ("scen1/view2", "scen2/view3")

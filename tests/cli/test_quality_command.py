@@ -27,18 +27,18 @@ from rqen.corruption.inject import inject_corruption
 from rqen.corruption.plan import CorruptionConfig
 from rqen.data.batches import Shard
 from rqen.inference.run_vectors import embed_run
-from rqen.quality_page.quality_page import (
-    QualityView,
-    choose_rows,
-    measure_spread,
-    pick_positions,
-    read_corrupted,
-)
 from rqen.quality_page.score_pictures import (
     ScoredSet,
     describe_tint,
     draw_scores,
     draw_set,
+)
+from rqen.quality_page.scored_tracklets import (
+    QualityView,
+    choose_rows,
+    measure_spread,
+    pick_positions,
+    read_corrupted,
 )
 from rqen.recipe import read_recipe
 from rqen.training import train as training

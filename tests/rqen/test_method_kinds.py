@@ -26,7 +26,7 @@ from lpw_toolkit.evaluation.rerank import RerankConfig
 from rqen.inference.frame_vectors import write_frame_vectors
 from rqen.inference.run_vectors import embed_run, make_embeddings, refuse_unscored
 from rqen.model.method import METHODS, open_spec
-from rqen.quality_page.quality_page import QualityView
+from rqen.quality_page.scored_tracklets import QualityView
 from rqen.recipe import read_recipe
 from rqen.reproduce.rows import find_row
 from rqen.run import run_folder

@@ -1,0 +1,1 @@
+"""One file per figure, named as `lpw reproduce` calls it; see `rqen.figures.figure`."""
