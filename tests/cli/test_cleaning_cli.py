@@ -31,6 +31,7 @@ from lpw_toolkit.dataset.schema import DETECTIONS, TIMELINE
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import export_dataset
+from lpw_toolkit.files import faults
 
 A1, A2 = "scen1/view1/000001", "scen1/view1/000002"
 B1, B2 = "scen1/view2/000001", "scen1/view2/000002"
@@ -373,3 +374,18 @@ def test_ctrl_c_ends_the_review_with_its_status(dataset: Dataset) -> None:
     assert "1 of 8 pieces reviewed" in shown
     assert "anna: 1 decision" in shown
     assert shown.splitlines()[-1] == f"next: lpw clean {dataset.root} --apply cleaned"
+
+
+@pytest.mark.parametrize("fault", ["write:1", "write:5", "fsync:1", "rename:1"])
+def test_a_full_disk_leaves_no_cleaned_dataset(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    say(dataset, "anna", *two_persons())
+    faults._hits.clear()
+    monkeypatch.setenv("LPW_FAULT", f"{fault}:ENOSPC")
+    error = run(dataset, "--apply", tmp_path / "out").exception
+    assert isinstance(error, LpwError) and "no space left" in str(error).lower()
+    assert not (tmp_path / "out" / "dataset.json").exists()
+    monkeypatch.delenv("LPW_FAULT")
+    shown(dataset, "--apply", tmp_path / "out")
+    assert check_dataset(tmp_path / "out").problems == []

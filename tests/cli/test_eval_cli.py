@@ -27,6 +27,7 @@ from lpw_toolkit.dataset.schema import METRICS, QUERIES
 from lpw_toolkit.dataset.tables import read_table
 from lpw_toolkit.embedding.embeddings import EmbeddingFacts, write_embeddings
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files import faults
 
 OUTPUTS = [
     "metrics.parquet",
@@ -519,3 +520,17 @@ def test_mini_lpw_with_the_colours_of_real_crops(shared_data: Path, tmp_path: Pa
     assert line["cmc@1"] > 0.3
     assert "not the published LPW" in line["split_source"]
     assert len(tracklets) == 1091
+
+
+@pytest.mark.parametrize("fault", ["write:1", "write:4", "fsync:1", "rename:1"])
+def test_a_full_disk_leaves_no_results(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    faults._hits.clear()
+    monkeypatch.setenv("LPW_FAULT", f"{fault}:ENOSPC")
+    done = lpw(*on_mars(home, "--out", tmp_path / "r"))
+    assert isinstance(done.exception, LpwError) and "no space left" in str(done.exception).lower()
+    assert not (tmp_path / "r").exists()
+    monkeypatch.delenv("LPW_FAULT")
+    show(*on_mars(home, "--out", tmp_path / "r"))
+    assert sorted(file.name for file in (tmp_path / "r").iterdir()) == OUTPUTS
