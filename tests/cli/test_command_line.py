@@ -95,14 +95,16 @@ class TestDataset:
         if not isinstance(command, click.Group):
             assert any("--data" in param.opts for param in command.params)
 
-    def test_the_folder_of_a_street_is_an_argument_or_an_option(self) -> None:
+    def test_the_folder_of_a_street_is_an_argument_or_an_option(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
         runner = CliRunner()
-        with runner.isolated_filesystem():
-            assert runner.invoke(main, ["synth", "--out", "a", "--preset", "tiny"]).exit_code == 0
-            assert Path("a/street.json").is_file()
-            both = runner.invoke(main, ["synth", "b", "--out", "a", "--preset", "tiny"])
-            assert both.exit_code == 2 and "give one" in both.output
-            assert "--out" in runner.invoke(main, ["synth"]).output
+        assert runner.invoke(main, ["synth", "--out", "a", "--preset", "tiny"]).exit_code == 0
+        assert Path("a/street.json").is_file()
+        both = runner.invoke(main, ["synth", "b", "--out", "a", "--preset", "tiny"])
+        assert both.exit_code == 2 and "give one" in both.output
+        assert "--out" in runner.invoke(main, ["synth"]).output
 
 
 class TestSuggestions:

@@ -114,7 +114,8 @@ def test_it_is_recorded_by_the_name_given_or_its_own() -> None:
 
 class TestBuilding:
     @pytest.fixture(scope="class")
-    def street(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def street(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return make_street(tmp_path_factory.mktemp("street")) / "video"
 
     @pytest.mark.parametrize("version", [None, "1"])
