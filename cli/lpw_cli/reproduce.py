@@ -209,8 +209,8 @@ def _draw_figure(options: ReproduceOptions, data: Path) -> None:
 
 
 def _reproduce(options: ReproduceOptions, root: Path) -> "Report":
+    from lpw_toolkit.pages.plotting import require_matplotlib
     from rqen.figures.curves_page import write_curves_page
-    from rqen.quality_page.plotting import require_matplotlib
     from rqen.reproduce.plan import make_plan
     from rqen.reproduce.record import read_records
     from rqen.reproduce.report import make_report, widen_plan

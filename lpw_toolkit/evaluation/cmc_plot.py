@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lpw_toolkit.errors import LpwError, install_hint
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files import writing
-from lpw_toolkit.files.home import settle_library
 from lpw_toolkit.names import show_name
+from lpw_toolkit.pages.plotting import require_matplotlib
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; the dashes tell them apart
 # without colour.
@@ -55,13 +55,9 @@ def render_cmc(
         )
     for label, values in curves.items():
         _check_curve(label, values)
-    settle_library("MPLCONFIGDIR", "matplotlib")
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise LpwError(
-            "pictures", "no matplotlib", "the package that draws", install_hint("plot")
-        ) from error
+    require_matplotlib()
+    import matplotlib
+
     # Text as outlines: the picture looks the same where the fonts are not. The salt names parts of
     # an SVG.
     looks = {

@@ -11,10 +11,10 @@ from typing import Protocol
 from lpw_toolkit.dataset.output_folder import check_free
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.files.estimate import Announce
+from lpw_toolkit.pages.plotting import require_matplotlib
 from rqen.figures import FIGURES
 from rqen.inference.run_vectors import ScoringOptions
 from rqen.quality_page.picture_page import Section, publish_page
-from rqen.quality_page.plotting import require_matplotlib
 from rqen.quality_page.scored_tracklets import QualityOptions, ScoredRun
 
 MARKER = ".lpw-figure"

@@ -4,8 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from lpw_toolkit.errors import LpwError, install_hint
-from lpw_toolkit.files.home import settle_library
+from lpw_toolkit.pages.plotting import require_matplotlib
 
 #: Upper, middle, lower and further regions: Okabe and Ito's colours, told apart with any kind of
 #: colour vision.
@@ -34,17 +33,6 @@ def render(size_inch: tuple[float, float], draw: Callable[[Any], None], *, dpi: 
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
-
-
-def require_matplotlib() -> None:
-    """Errors: LpwError where the package that draws is missing."""
-    settle_library("MPLCONFIGDIR", "matplotlib")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise LpwError(
-            "pictures", "no matplotlib", "the package that draws", install_hint("plot")
-        ) from error
 
 
 def region_colour(region: int) -> str:
