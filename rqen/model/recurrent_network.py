@@ -174,9 +174,12 @@ class RecurrentNetwork(nn.Module):
         """Prepared sequences (B, T, 5, H, W) to their vectors.
 
         Args:
-            mask: None: sequences of a batch are equally long.
+            mask: None, or True throughout: sequences of a batch are equally long.
+
+        Errors: ValueError for a mask that leaves frames out.
         """
-        del mask
+        if mask is not None and not bool(mask.all()):
+            raise ValueError("mask: sequences of a batch are equally long, without padding")
         n_sets, n_frames = images.shape[:2]
         if self.training:
             top, left = draw_corners(n_sets, images.device)

@@ -159,3 +159,13 @@ def test_distance_is_the_sum_over_views():
     rows, columns = np.array([0, 1, 1]), np.array([2, 0, 1])
     assert np.allclose(blocks.pairs(rows, columns), expected[rows, columns])
     assert (blocks.n_query, blocks.n_gallery) == (2, 3)
+
+
+def test_padding_is_refused_and_a_full_mask_changes_nothing():
+    network = make_network().eval()
+    images, mask = network.prepare(draw_images(2, 3)), torch.ones(2, 3, dtype=torch.bool)
+    with torch.no_grad():
+        assert torch.equal(network(images, mask).raw, network(images).raw)
+    mask[1, 2] = False
+    with pytest.raises(ValueError, match="without padding"):
+        network(images, mask)
