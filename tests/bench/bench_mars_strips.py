@@ -10,8 +10,8 @@ peer, the untrained backbone the easy one. The tracklets were chosen because a w
 them, so they are harder than MARS; `mini_lpw` is Market-1501, filmed at the same place, and nobody
 knows whether some of its people are tested here under other names.
 
-What is done is kept in FOLDER and not done again; results/mars_strips.json is written anew after
-each row.
+What is done is kept in FOLDER and not done again, and the rows of results/mars_strips.json with the
+same settings count as done; it is written anew after each row.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from bench_table2 import METRICS, OSNET
+from bench_table2 import METRICS, OSNET, restore
 from machine import describe_machine, print_table, write_result
 
 from lpw_toolkit.benchmarks.importing import ImportConfig, import_benchmark
@@ -74,7 +74,17 @@ def publish(plan: ReproducePlan, person_seed: int) -> Path | None:
         print(f"rqen over {name}, rank-1: {points[0]} [{points[1]}, {points[2]}]")
     if not records:
         return None
-    kept = ("row", "seed", "metrics", "n_query", "n_gallery", "distance", "queries", "machine")
+    kept = (
+        "config",
+        "row",
+        "seed",
+        "metrics",
+        "n_query",
+        "n_gallery",
+        "distance",
+        "queries",
+        "machine",
+    )
     rows = [
         {key: records[item.name][key] for key in kept if key in records[item.name]}
         for item in plan.items
@@ -110,6 +120,7 @@ def main() -> None:
         onnx=OSNET if "onnx" in methods else None,
     )  # fmt: skip
     plan = make_plan(request)
+    restore(plan, "mars_strips")
 
     def report(item: WorkItem, record: Record) -> None:
         write_record(request.out, item, record | {"machine": describe_machine()["cpu"]})

@@ -1,12 +1,13 @@
-"""Table 2 on real crops in LPW's layout: every row, one seed after the other.
+"""Table 2, or every method that the paper compares with, on real crops in LPW's layout: every row,
+one seed after the other.
 
     python tests/bench/bench_table2.py --data DATASET --out FOLDER [--set train.iterations=900]
-    [--seeds 0,1,2]
+    [--seeds 0,1,2] [--rows methods]
 
 Trains on scenes 2 and 3, tests on scene 1 (protocol `lpw`). What is done is kept in FOLDER and not
-done again; after each row results/table2_mini_lpw.json holds all rows that are there, and on a new
-machine or in a new FOLDER the rows in that file with the same settings count as done. OSNet's
-weights are those of ../shared/data.
+done again; after each row results/table2_mini_lpw.json (or methods_mini_lpw.json) holds all rows
+that are there, and on a new machine or in a new FOLDER the rows in that file with the same settings
+count as done. OSNet's weights are those of ../shared/data.
 """
 
 import argparse
@@ -43,6 +44,12 @@ ORDER = (
     "rm",
     "rl",
 )
+#: Every method that the paper compares with, by its recipe for small data, and what follows it.
+METHODS = (
+    *("untrained", "onnx", "ide", "ide+xqda", "ide+kissme", "ide+xqda+rerank"),
+    *("cnn_rnn", "trinet", "trinet+rerank", "tdl", "sta", "srm_tam", "cd"),
+    *("baseline", "mean", "qan", "qfix", "rqen", "rqen+xqda+tuned", "rqen+xqda+rerank"),
+)
 METRICS = ("cmc@1", "cmc@5", "cmc@10", "cmc@20", "map")
 
 
@@ -55,14 +62,17 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--method", dest="methods", action="append", default=[])
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--name", default="table2_mini_lpw")
+    parser.add_argument("--rows", choices=["table2", "methods"], default="table2")
+    parser.add_argument("--name", help="of the result; by default ROWS_mini_lpw")
     given = parser.parse_args()
+    given.name = given.name or f"{given.rows}_mini_lpw"
     places = {str(given.data): given.data.name, str(given.out): given.out.name}
     sys.argv = [
         places.get(word, word) for word in sys.argv
     ]  # the command in the result holds no place of this machine
     onnx = OSNET if OSNET.is_file() and (not given.methods or "onnx" in given.methods) else None
-    methods = tuple(given.methods) or tuple(name for name in ORDER if name != "onnx" or onnx)
+    order = ORDER if given.rows == "table2" else METHODS
+    methods = tuple(given.methods) or tuple(name for name in order if name != "onnx" or onnx)
     seeds = tuple(int(seed) for seed in given.seeds.split(","))
     request = ReproduceRequest(
         "table2", given.data, given.out, recipe=given.recipe, changes=tuple(given.changes),
