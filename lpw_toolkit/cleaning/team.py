@@ -5,8 +5,16 @@ import hashlib
 from dataclasses import dataclass
 
 from lpw_toolkit.cleaning.field import BadLineError
-from lpw_toolkit.cleaning.log.decisions import check_reviewer
+from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, check_reviewer
 from lpw_toolkit.errors import LpwError, check_range
+
+
+def refuse_rule_name(option: str, name: str) -> None:
+    """Errors: LpwError for a person who is called as a rule: what the rule decided can be taken
+    back at once."""
+    if name.startswith(RULE_PREFIX):
+        expected = f"a person's, which does not begin with {RULE_PREFIX}"
+        raise LpwError(option, f"{name}, a name that rules have", expected, "choose another name")
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class Team:
         try:
             for name in self.reviewers:
                 check_reviewer(name)
+                refuse_rule_name("option --team", name)
         except BadLineError as error:
             raise LpwError(
                 "option --team", str(error), "names such as anna,ben", "correct it"

@@ -15,10 +15,10 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS
+from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS, RULE_PREFIX
 from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.suggest.suggest import suggestions_folder
-from lpw_toolkit.cleaning.team import Team
+from lpw_toolkit.cleaning.team import Team, refuse_rule_name
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range, install_hint
 from lpw_toolkit.files.writing import describe_os_error
@@ -77,6 +77,7 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         check_range("option --checks", self.checks_frac, 0, 0.5)
+        refuse_rule_name("option --reviewer", self.reviewer)
         if self.team.reviewers and self.reviewer not in self.team.reviewers:
             expected = f"one of {', '.join(self.team.reviewers)}"
             raise LpwError(
@@ -143,16 +144,16 @@ def open_session(
 
 
 def name_reviewer() -> str:
-    """A reviewer's name made of the user's; `reviewer` where it has no status_code that a name may
-    have."""
+    """A reviewer's name made of the user's; `reviewer` where it has nothing that a name may have.
+    It never is the name of a rule."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = ""
-    return (
-        re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:MAX_REVIEWER_CHARS].strip("-")
-        or "reviewer"
-    )
+    name = re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:MAX_REVIEWER_CHARS].strip("-")
+    while name.startswith(RULE_PREFIX):
+        name = name.removeprefix(RULE_PREFIX).strip("-")
+    return name or "reviewer"
 
 
 def _import_uvicorn() -> Any:

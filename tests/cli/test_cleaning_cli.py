@@ -32,6 +32,7 @@ from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.exports.form import export_dataset
 from lpw_toolkit.files import faults
+from lpw_toolkit.review_page.server import name_reviewer
 
 A1, A2 = "scen1/view1/000001", "scen1/view1/000002"
 B1, B2 = "scen1/view2/000001", "scen1/view2/000002"
@@ -389,3 +390,18 @@ def test_a_full_disk_leaves_no_cleaned_dataset(
     monkeypatch.delenv("LPW_FAULT")
     shown(dataset, "--apply", tmp_path / "out")
     assert check_dataset(tmp_path / "out").problems == []
+
+
+@pytest.mark.parametrize("words", [["--reviewer", "auto-short"], ["--team", "auto-short,anna"]])
+def test_a_person_cannot_review_under_the_name_of_a_rule(
+    dataset: Dataset, words: list[str]
+) -> None:
+    """`--auto short --undo` would take back what that person decided."""
+    error = run(dataset, "--review", "--no-open", *words).exception
+    assert isinstance(error, LpwError) and "a name that rules have" in str(error)
+    assert not list(dataset.root.glob("cleanup/auto-*"))
+
+
+def test_a_user_called_as_a_rule_gets_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "Auto_Short")
+    assert name_reviewer() == "short"
