@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lpw_cli.command import lpw_command, option
-from lpw_cli.options import FOLDER
+from lpw_cli.options import FOLDER, dataset_argument, dataset_folder
 from lpw_cli.say import say_result
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class MakeOptions:
     """The options of `lpw corruption make`."""
 
-    dataset: Path
+    dataset: Path | None
     out: Path
     tests: int
     train_draws: int
@@ -52,7 +52,7 @@ def command() -> None:
 
 
 @lpw_command(MakeOptions)
-@click.argument("dataset", type=FOLDER)
+@dataset_argument
 @option("--out", type=FOLDER, required=True, help="Folder of the corrupted datasets.")
 @option(
     "--tests", type=click.IntRange(1, 99), default=1, show_default=True, help="Corrupted test sets."
@@ -95,9 +95,11 @@ def command() -> None:
 )
 def make(options: MakeOptions) -> None:
     """Writes the corrupted training and test sets of DATASET."""
+    from lpw_toolkit.dataset.at_hand import SPLITS
     from rqen.corruption.plan import CorruptionConfig
     from rqen.corruption.study import make_corrupted_sets
 
+    dataset = dataset_folder(options.dataset, SPLITS)
     config = CorruptionConfig(
         cover_width_frac=options.cover_width_frac,
         blur_sigma_frac=options.blur_sigma_frac,
@@ -105,7 +107,7 @@ def make(options: MakeOptions) -> None:
         position=options.position,
     )
     sets = make_corrupted_sets(
-        options.dataset, options.out, config,
+        dataset, options.out, config,
         n_tests=options.tests, n_train_draws=options.train_draws, split=options.split,
     )  # fmt: skip
     lines = [f"train: {sets.train}", *(f"test: {test}" for test in sets.tests)]

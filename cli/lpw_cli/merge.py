@@ -22,7 +22,9 @@ class MergeOptions:
 
 
 @lpw_command(MergeOptions)
-@click.argument("datasets", type=FOLDER, nargs=-1, required=True)
+@click.argument("datasets", type=FOLDER, nargs=-1, metavar="[DATASETS]...")
+@option("--data", type=FOLDER, multiple=True, instead_of="datasets", must=True,
+        help="A dataset, in place of DATASETS; given several times.")  # fmt: skip
 @option("--out", type=FOLDER, required=True, help="Dataset to be made.")
 @option(
     "--persons",
