@@ -83,5 +83,5 @@ def _covered(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     end = np.minimum(boxes[:, None, 2:4], boxes[None, :, 2:4])
     area: NDArray[np.float32] = (boxes[:, 2:4] - boxes[:, :2]).prod(axis=1)
-    shared: NDArray[np.float32] = (end - corner).clip(0).prod(axis=2) / area[:, None]
+    shared: NDArray[np.float32] = np.divide((end - corner).clip(0).prod(axis=2), area[:, None])
     return shared

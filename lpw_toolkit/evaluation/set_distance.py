@@ -103,8 +103,8 @@ class SetBlocks(Sided):
         if not len(own):
             return
         sets, full = self.sets, np.flatnonzero(np.diff(edges))
-        between = sets.metric.blocks(sets.vectors[own], sets.vectors[places]).block(0, len(own))
-        between = between.astype(np.float64)
+        found = sets.metric.blocks(sets.vectors[own], sets.vectors[places]).block(0, len(own))
+        between = found.astype(np.float64)
         if sets.group is not None:
             between[sets.group[own][:, None] != sets.group[places][None]] = np.inf
         forth = np.minimum.reduceat(between, edges[full], axis=1)  # (own, sets that are not empty)

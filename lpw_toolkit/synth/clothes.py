@@ -30,7 +30,8 @@ def _plain(colour: Colour) -> Paint:
 
 def _mix(base: Colour, accent: Colour, where: NDArray[np.bool_] | Picture) -> Picture:
     share = np.asarray(where, dtype=np.float32)
-    return planes(base) * (1 - share) + planes(accent) * share
+    mixed: Picture = planes(base) * (1 - share) + planes(accent) * share
+    return mixed
 
 
 def _lay_lower(person: Person, pose: Pose, canvas: Canvas) -> None:

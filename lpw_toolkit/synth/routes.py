@@ -78,6 +78,11 @@ def _meets_items(points: Floats, items: list[FurnitureItem]) -> bool:
     )
 
 
+def _choose_side(rng: np.random.Generator) -> float:
+    """Left (-1) or right (1)."""
+    return float(rng.choice([-1.0, 1.0]))
+
+
 def _edge(margin: float, z_m: float, side: float) -> tuple[float, float]:
     """A point just outside the left (-1) or right (1) edge of the picture at depth `z_m`."""
     return side * (margin * z_m + 0.7), z_m
@@ -95,13 +100,13 @@ def _path_across(margin: float, rng: np.random.Generator) -> Floats:
                 _edge(margin, np.clip(far + rng.normal(0, 0.3), 13.4, 15.4), 1),
             ]
         )
-    x, side = rng.uniform(ZEBRA_X_M[0] + 0.4, ZEBRA_X_M[1] - 0.4), rng.choice([-1.0, 1.0])
+    x, side = rng.uniform(ZEBRA_X_M[0] + 0.4, ZEBRA_X_M[1] - 0.4), _choose_side(rng)
     return np.array(
         [
             _edge(margin, near, side),
             (x, near),
             (x, far),
-            _edge(margin, far, rng.choice([-1.0, 1.0])),
+            _edge(margin, far, _choose_side(rng)),
         ]
     )
 
@@ -130,7 +135,7 @@ def _path_plaza(margin: float, rng: np.random.Generator) -> Floats:
     def gate() -> tuple[float, float]:
         if rng.random() < 0.25:
             return rng.uniform(-3.5, 3.5), 5.6
-        return _edge(margin, rng.uniform(10.0, 20.5), rng.choice([-1.0, 1.0]))
+        return _edge(margin, rng.uniform(10.0, 20.5), _choose_side(rng))
 
     start, end = gate(), gate()
     while np.hypot(start[0] - end[0], start[1] - end[1]) < 8.0:
@@ -280,7 +285,7 @@ def _shift_route(
     leader: list[tuple[int, int, _Walk]], rng: np.random.Generator
 ) -> list[tuple[int, int, _Walk]]:
     """The same walks half a metre to the side and a little behind."""
-    offset, lag = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 0.7), rng.uniform(-0.25, 0.25)
+    offset, lag = _choose_side(rng) * rng.uniform(0.5, 0.7), rng.uniform(-0.25, 0.25)
     shifted = []
     for camera, start, walk in leader:
         ahead = _heading(walk.path)

@@ -23,6 +23,7 @@ from lpw_toolkit.video.orientation import Orientation, orientation_of
 from lpw_toolkit.video.pixel_aspect import (
     SQUARE,
     PixelAspects,
+    Ratio,
     displayed_size,
     show_aspect,
     usable_aspect,
@@ -266,7 +267,7 @@ class _Sender:
         self._index += 1
 
 
-def exact_seconds(pts: int | None, time_base: Fraction | None) -> float | None:
+def exact_seconds(pts: int | None, time_base: Ratio | None) -> float | None:
     """The double nearest to `pts` x `time_base`."""
     if pts is None or time_base is None:
         return None

@@ -6,6 +6,7 @@ The shorter side of a pixel grows, as browsers do it, so that no stored pixel is
 
 from collections import deque
 from fractions import Fraction
+from typing import Protocol
 
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -18,6 +19,15 @@ SQUARE = Fraction(1)
 _MOST = 8  # anamorphic film has 2; a header that says 1000:1 is mistaken
 _SAME = 0.01  # scalers round the sides of a picture: 854 x 480 comes with 1280:1281
 _MAX_DELAYED = 64  # frames that a decoder holds back
+
+
+class Ratio(Protocol):
+    """A fraction as PyAV gives it: Python's, or from version 19 on one of its own."""
+
+    @property
+    def numerator(self) -> int: ...  # noqa: D102
+    @property
+    def denominator(self) -> int: ...  # noqa: D102
 
 
 class PixelAspects:
@@ -33,9 +43,9 @@ class PixelAspects:
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
         self._context: VideoCodecContext = stream.codec_context
-        self._declared: Fraction | None = None
-        self._seen: Fraction | None = None
-        self._old: Fraction | None = None
+        self._declared: Ratio | None = None
+        self._seen: Ratio | None = None
+        self._old: Ratio | None = None
         self._fed: deque[int | None] = deque(maxlen=_MAX_DELAYED)
         self._held: list[int | None] = []
         self._asked = False
@@ -46,6 +56,12 @@ class PixelAspects:
 
     def of(self, frame: VideoFrame) -> Fraction | None:
         """As declared for a frame that the decoder has just given; None where nothing is."""
+        found = self._find(frame)
+        if found is None or not found.denominator:
+            return None
+        return Fraction(found.numerator, found.denominator)
+
+    def _find(self, frame: VideoFrame) -> Ratio | None:
         now = self._context.sample_aspect_ratio
         if not self._asked:
             self._asked, self._seen = True, now

@@ -254,7 +254,8 @@ def cut_region(found: RunVectors, region: int) -> Floats:
     width = found.vectors.shape[1] // n
     part = found.vectors[:, region * width : (region + 1) * width]
     length = np.linalg.norm(part, axis=1, keepdims=True)
-    return part / np.maximum(length, np.finfo(np.float32).tiny)
+    vectors: Floats = np.divide(part, np.maximum(length, np.finfo(np.float32).tiny))
+    return vectors
 
 
 def make_embeddings(

@@ -45,7 +45,9 @@ class ScoredSet:
     @property
     def shares(self) -> Floats:
         """(T, R), the weight of each frame in its region: sums to 1 over the frames."""
-        return self.scores / np.maximum(self.scores.sum(axis=0, keepdims=True), np.float32(1e-12))
+        total = np.maximum(self.scores.sum(axis=0, keepdims=True), np.float32(1e-12))
+        shares: Floats = np.divide(self.scores, total)
+        return shares
 
     @property
     def ratios(self) -> Floats:

@@ -29,8 +29,8 @@ def example(param: click.Parameter, value: str | None = None) -> list[str]:
     """Words that give a parameter some value that its type takes."""
     if value is None:
         if isinstance(param.type, click.Choice):
-            last = -isinstance(param, click.Argument)  # the first table runs nothing
-            value = str(param.type.choices[last])
+            second = isinstance(param, click.Argument)  # the first table runs nothing
+            value = str(param.type.choices[second])
         else:
             value = "1" if isinstance(param.type, click.types.IntParamType) else "x"
         if isinstance(param.type, click.types.FloatParamType):
@@ -59,7 +59,8 @@ def required(command: Command, given: list[str]) -> list[str]:
     words = []
     for param in command.params:
         must = param.required or getattr(param, "must", False)
-        positional = isinstance(param, click.Argument) and "table1" in given
+        choices = getattr(param.type, "choices", ()) if isinstance(param, click.Argument) else ()
+        positional = any(choice in given for choice in choices)
         if must and not positional and not any(name in given for name in param.opts):
             words += example(param)
     return words
@@ -70,7 +71,9 @@ def foreign_pairs() -> Iterator[object]:
     for words, command in ALL:
         for option in command.options:
             for i, need in enumerate(option.needs):
-                before = [one for one in option.needs[:i] if not one.startswith("no ")]
+                subject = need.removeprefix("no ").split(" ")[0]
+                before = [one for one in option.needs[:i] if one.split(" ")[0] != subject]
+                before = [one for one in before if not one.startswith("no ")]
                 around = [word for one in before for word in activate(command, one)]
                 modes = [mode for mode in command.one_of if mode in need.split(" or ")]
                 others = [mode for mode in command.one_of if mode not in modes] if modes else [need]

@@ -35,7 +35,7 @@ from lpw_toolkit.dataset.image_format import (
 from lpw_toolkit.dataset.image_reader import open_images
 from lpw_toolkit.errors import LpwError, MismatchError
 from rqen.body import key_points
-from rqen.quality_page import quality_page
+from rqen.quality_page import scored_tracklets
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITED = (
@@ -402,9 +402,9 @@ class TestManyAtOnce:
         self, datasets: dict[str, Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         images = open_images(open_dataset(datasets["cut PNG"]))
-        assert np.array_equal(quality_page._decode_to_show(images, 0), images.decode(0))
-        monkeypatch.setattr(quality_page, "_MAX_SHOWN_PIXELS", WIDTH * HEIGHT // 4)
-        assert quality_page._decode_to_show(images, 0).shape == (HEIGHT // 2, WIDTH // 2, 3)
+        assert np.array_equal(scored_tracklets._decode_to_show(images, 0), images.decode(0))
+        monkeypatch.setattr(scored_tracklets, "_MAX_SHOWN_PIXELS", WIDTH * HEIGHT // 4)
+        assert scored_tracklets._decode_to_show(images, 0).shape == (HEIGHT // 2, WIDTH // 2, 3)
 
 
 class TestAnyBytes:

@@ -76,9 +76,9 @@ def _score_persons(logits: Floats) -> Floats:
     """Scores (A,) of persons; 0 where another class has a higher one."""
     if logits.shape[1] == _N_SOFTMAX:
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        scores: Floats = (weights / weights.sum(axis=1, keepdims=True))[:, :-1]
+        scores: Floats = np.divide(weights, weights.sum(axis=1, keepdims=True))[:, :-1]
     else:
-        scores = 1 / (1 + np.exp(-logits.clip(-50, 50)))
+        scores = np.divide(1, 1 + np.exp(-logits.clip(-50, 50)))
     best: Floats = scores.max(axis=1)
     if scores.shape[1] <= _MAX_SINGLE:
         return best
