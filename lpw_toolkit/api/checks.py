@@ -51,8 +51,17 @@ def check_value(name: str, value: Any, kind: Any) -> Any:
         raise LpwError(name, _show(value), _describe(kind), "give another value") from None
 
 
-def _take(value: Any, kind: Any) -> Any:
+def _split(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Origin and arguments of an annotation. A name for a kind (`NDArray[…]` of NumPy 2.5 is one)
+    stands for its kind."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    while (named := getattr(origin, "__value__", None)) is not None:
+        origin = typing.get_origin(named)
+    return origin, parts
+
+
+def _take(value: Any, kind: Any) -> Any:
+    origin, parts = _split(kind)
     if origin is Literal:
         return _choose(value, parts)
     if origin in (typing.Union, types.UnionType):
@@ -153,7 +162,7 @@ def _describe(kind: Any) -> str:
     >>> _describe(tuple[int, int] | None)
     'a list of 2 (each a whole number) or None'
     """
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    origin, parts = _split(kind)
     if origin is Literal:
         return ", ".join(map(str, parts))
     if origin in (typing.Union, types.UnionType):

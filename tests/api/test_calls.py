@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from make_dataset import make_dataset
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 import lpw_toolkit
 import rqen
@@ -66,6 +66,12 @@ def test_values_that_fit_are_taken(value: Any, kind: Any, taken: Any) -> None:
     assert type(found) is type(taken)
 
 
+def test_an_array_is_taken_as_it_is() -> None:
+    pixels = np.zeros((2, 3), np.uint8)
+    assert check_value("x", pixels, NDArray[np.uint8]) is pixels
+    assert check_value("x", pixels, NDArray[np.uint8] | None) is pixels
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
@@ -85,6 +91,7 @@ def test_values_that_fit_are_taken(value: Any, kind: Any, taken: Any) -> None:
         ("ab", tuple[int, int], "a list of 2 (each a whole number)"),
         ({"a": 3}, Mapping[str, str], "a mapping from a text to a text"),
         (3, Callable[[str], None], "a function"),
+        ("pixels", NDArray[np.uint8], "an array"),
     ],
 )
 def test_values_of_another_kind_are_refused(value: Any, kind: Any, expected: str) -> None:
