@@ -218,6 +218,7 @@ def make_app(session: ReviewSession, port: int, keys: Keys) -> App:
         ),
         Route("/api/start", _answer_json(lambda numbers: session.start()), methods=["GET"]),
         Route("/api/order", _answer_json(lambda numbers: session.order()), methods=["GET"]),
+        Route("/api/linked", _answer_json(lambda numbers: session.list_linked()), methods=["GET"]),
         Route(
             "/api/conflicts",
             _answer_json(lambda numbers: session.list_conflicts()),

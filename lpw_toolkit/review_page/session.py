@@ -94,7 +94,7 @@ class ReviewSession:
                 "spent": [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS][
                     -50:
                 ],
-                "linked": sorted(self._list_linked()),
+                "linked": sorted(self._find_linked()),
                 "n_conflicts": len(self._current_state().conflicts),
             } | queue
 
@@ -116,7 +116,12 @@ class ReviewSession:
             "undone": decision.uuid in undone,
         }
 
-    def _list_linked(self) -> set[int]:
+    def list_linked(self) -> list[int]:
+        """The tracklets that a decision in force gives to a person."""
+        with self._lock:
+            return sorted(self._find_linked())
+
+    def _find_linked(self) -> set[int]:
         state = self._current_state()
         named = [
             d

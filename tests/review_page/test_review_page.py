@@ -280,6 +280,68 @@ class TestOneKeyAfterTheOther:
         assert page.text("id") != ""
         assert page.ask("document.getElementById('view').value") == "link"
 
+    def test_to_link_lists_who_is_not_linked_now(self, page, served):
+        """Also after numbers by hand, for both ends of a link, and after an undo."""
+        page.type("t", "Space")
+        (line,) = served.wait_for(1)
+        accepted = line["tracklets"]
+        page.press("Escape")
+        page.wait_saved()
+        rows = (
+            "[...document.querySelectorAll('#rows .row')].filter((row) => !row.hidden)"
+            ".map((row) => row.title)"
+        )
+
+        def open_view():
+            page.ask(
+                "(() => { const view = document.getElementById('view');"
+                " for (const name of ['all', 'link']) { view.value = name;"
+                " view.dispatchEvent(new Event('change')); } view.blur(); })()"
+            )
+
+        def wait_for_rows(names):
+            wanted = json.dumps(json.dumps(sorted(names), separators=(",", ":")))
+            page.wait_for(f"JSON.stringify({rows}) === {wanted}")
+
+        open_view()
+        wait_for_rows(accepted)
+        page.wait_seen()
+        name = page.text("id")
+        page.type("P", "7", "Enter")
+        served.wait_for(2)
+        page.wait_saved()
+        open_view()
+        wait_for_rows({*accepted} - {name})
+        page.wait_seen()
+        name_2 = page.text("id")
+        others = page.ask(
+            "[...document.querySelectorAll('.candidate[data-kind=across]')].map((node) => "
+            "node.title)"
+        )
+        page.type("1")
+        served.wait_for(3)
+        page.wait_saved()
+        open_view()
+        wait_for_rows({*accepted} - {name, name_2, others[0]})
+        page.type("u", "u")
+        served.wait_for(5)
+        page.wait_saved()
+        open_view()
+        wait_for_rows(accepted)
+
+    def test_the_last_decisions_name_both_tracklets(self, page, served):
+        name = page.text("id")
+        other = page.ask("document.querySelector('.candidate[data-kind=across]').title")
+        page.type("1")
+        served.wait_for(1)
+        assert page.ask(LAST)[0] == f"linked {name} and {other}"
+
+    def test_a_name_that_is_too_long_keeps_its_end(self, page, served):
+        """The beginning is the same for a whole camera."""
+        style = "getComputedStyle(document.querySelector('.candidate .name'))"
+        assert page.ask(f"{style}.direction") == "rtl"
+        assert page.ask("document.querySelector('.candidate .name').firstChild.localName") == "bdi"
+
     def test_what_is_to_be_settled(self, page, served):
         name = page.text("id")
         page.type("1", "-", "2", "g")

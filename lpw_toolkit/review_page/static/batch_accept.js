@@ -1,7 +1,7 @@
 // Twelve tracklets that are probably fine, to be accepted at once; any of them can be left out.
 
 import { fetchPicture, releasePictures } from "./api.js";
-import { $, closest, count, element, tail } from "./dom.js";
+import { $, closest, count, element, setName } from "./dom.js";
 
 /** The key of each tracklet: those of a left hand. */
 export const BATCH_KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "q", "w", "e"];
@@ -84,7 +84,9 @@ export class BatchAccept {
     cell.dataset.place = String(place);
     const head = cell.appendChild(element("p"));
     const risk = chance[number] < 0 ? "" : `, ${(100 * chance[number]).toFixed(1)} %`;
-    head.append(element("kbd", "", BATCH_KEYS[place]), element("b", "", tail(ids[number], 26)));
+    const name = element("b", "name");
+    setName(name, this.store.shorten(ids[number]));
+    head.append(element("kbd", "", BATCH_KEYS[place]), name);
     head.append(element("span", "", `${count(frames[number])} frames${risk}`));
     const strip = cell.appendChild(element("div", "strip"));
     const show = (/** @type {Picture} */ { url }) => {

@@ -1,7 +1,8 @@
 // The right side: who the tracklet is, where its track may go on, and who may be the same person
 // in other cameras or in this one at another time.
 
-import { $, closest, element, tail } from "./dom.js";
+import { $, closest, element, setName } from "./dom.js";
+import { state } from "./state.js";
 import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
 /** @typedef {import("./api.js").Candidate} Candidate */
@@ -112,7 +113,8 @@ function makeThumb(sprite) {
 /** @type {(candidate: Candidate) => HTMLElement[]} */
 function describe({ piece, name, why, merged, camera, status_code: code }) {
   const text = element("span", "text");
-  text.append(element("b", "", tail(piece ?? name ?? "", 22)));
+  const label = text.appendChild(element("b", "name"));
+  setName(label, state.store.shorten(piece ?? name ?? ""));
   text.append(element("span", "", why ?? (merged ? `${camera}, merged` : camera)));
   if (!code || code === "u") return [text];
   const sign = element("span", "sign", CODE_SIGNS[code]);

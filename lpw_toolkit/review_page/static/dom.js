@@ -53,10 +53,25 @@ export function duration(seconds) {
 }
 
 /**
- * The end of a name, which says more than its beginning.
+ * What all names begin with, up to a slash: it tells none from another.
  *
- * @param {string} text
- * @param {number} maxChars
+ * @param {string[]} names
  */
-export const tail = (text, maxChars) =>
-  text.length > maxChars ? `…${text.slice(1 - maxChars)}` : text;
+export function commonFolder(names) {
+  let folder = names.length > 1 ? names[0].slice(0, names[0].lastIndexOf("/") + 1) : "";
+  for (const name of names) {
+    while (folder && !name.startsWith(folder))
+      folder = folder.slice(0, folder.lastIndexOf("/", folder.length - 2) + 1);
+  }
+  return folder;
+}
+
+/**
+ * Writes a name; where it is too long its beginning is left out, which says less than its end.
+ *
+ * @param {HTMLElement} node of class `name`
+ * @param {string} text
+ */
+export function setName(node, text) {
+  node.replaceChildren(element("bdi", "", text));
+}

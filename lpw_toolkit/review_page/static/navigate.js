@@ -35,6 +35,7 @@ const selectTracklets = (isWanted) =>
  */
 export function setView(name, order = VIEWS[name]()) {
   if (name === "review" && state.view !== "review") refreshOrder();
+  if (name === "link") refreshLinked();
   state.view = name;
   $("view", HTMLSelectElement).value = name;
   setOrder(order, 0);
@@ -142,6 +143,26 @@ export function showNext() {
 export function refreshOrderSometimes() {
   const every = state.store.n > N_MANY ? REFRESH_EVERY_MANY : REFRESH_EVERY;
   if (++state.nSinceRefresh >= every) refreshOrder();
+}
+
+/** Asks who is linked, also by undos and by other tabs, and lists those who are not. */
+async function refreshLinked() {
+  const { store } = state;
+  try {
+    const saved = await fetchJson("/api/linked");
+    const waiting = state.outbox.waiting.length ? store.linked : [];
+    store.linked = new Set([...saved, ...waiting]);
+  } catch (error) {
+    reportFailure(error);
+    return;
+  }
+  if (state.view !== "link") return;
+  const shown = state.entry?.n ?? -1;
+  const order = VIEWS.link();
+  const at = order.indexOf(shown);
+  setOrder(order, Math.max(0, at));
+  if (at < 0) show(0);
+  else state.at = at;
 }
 
 async function refreshOrder() {

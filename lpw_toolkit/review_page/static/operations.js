@@ -92,7 +92,8 @@ export function chooseCandidate(kind, place) {
   }
   const operation = state.mode === "apart" ? "unlink" : kind === "merge" ? "merge" : "link";
   decide(operation, [currentPiece().name, other.piece ?? other.name ?? ""]);
-  state.store.linked.add(detail.n);
+  for (const n of operation === "link" ? [detail.n, other.n] : [detail.n])
+    state.store.linked.add(n);
   enterMode("browse");
 }
 

@@ -1,6 +1,6 @@
 // The list on the left: however long the queue is, only the rows in sight exist.
 
-import { $, closest, element, tail } from "./dom.js";
+import { $, closest, element, setName } from "./dom.js";
 import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
 const ROW_PX = 30;
@@ -93,7 +93,7 @@ export class QueueList {
     node.dataset.status = code;
     sign.textContent = CODE_SIGNS[code];
     sign.title = CODE_LABELS[code];
-    name.textContent = tail(ids[n], 17);
+    setName(name, this.store.shorten(ids[n]));
     node.title = ids[n];
     node.setAttribute("aria-label", `${ids[n]}, ${CODE_LABELS[code]}`);
     risk.textContent =

@@ -71,14 +71,24 @@ export function showProgress() {
   $("estimate").textContent = nDone < nMine ? estimate : "";
 }
 
+/**
+ * Which tracklets a decision is about: both of two, else the first and how many more.
+ *
+ * @param {import("./api.js").DecisionRequest} request
+ */
+function nameTracklets({ tracklets }) {
+  const names = tracklets.map((name) => state.store.shorten(name));
+  if (names.length < 3) return names.join(" and ");
+  return `${names[0]} and ${count(names.length - 1)} more`;
+}
+
 export function showRecords() {
   const lines = state.records.slice(0, N_LAST).map((record, i) => {
     const line = element("li", `${record.state}${record.undone ? " undone" : ""}`);
     const word = record.undone ? "redo" : "undo";
     const button = element("button", "", word);
     button.dataset.place = String(i);
-    const name = record.n === null ? "" : state.store.ids[record.n];
-    const what = `${describeDecision(record.request)} ${name}`;
+    const what = `${describeDecision(record.request)} ${nameTracklets(record.request)}`;
     button.setAttribute("aria-label", `${word}: ${what}`);
     const digit = element("kbd", state.mode === "undo" ? "" : "off", i + 1);
     line.append(digit, element("span", "what", what), button);

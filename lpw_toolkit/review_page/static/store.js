@@ -2,6 +2,7 @@
 // pictures.
 
 import { fetchJson, fetchPicture, releasePictures } from "./api.js";
+import { commonFolder } from "./dom.js";
 
 /** @typedef {import("./api.js").Detail} Detail */
 
@@ -29,6 +30,7 @@ export class Store {
   constructor(start, onError) {
     this.ids = start.ids;
     this.n = start.ids.length;
+    this.folder = commonFolder(start.ids);
     this.frames = start.frames;
     this.nCameras = start.cameras.length;
     this.reasons = start.operations.reject.arguments[0].choices;
@@ -64,6 +66,15 @@ export class Store {
     this.nMine += Number(before === "o" && code !== "o");
     this.nDone += Number(!OPEN.has(code)) - Number(!OPEN.has(before));
     this.statusCodes[n] = code;
+  }
+
+  /**
+   * A name without what all have in common.
+   *
+   * @param {string} name
+   */
+  shorten(name) {
+    return name.startsWith(this.folder) ? name.slice(this.folder.length) : name;
   }
 
   /** @param {number} n */
