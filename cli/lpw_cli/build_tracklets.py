@@ -215,7 +215,8 @@ def report(result: BuildResult, *, allow_damaged: bool) -> None:
         *result.remarks,
         f"{root}: {counts['n_tracklets']} tracklets, {counts['n_images']} images, "
         + count_of(counts["n_cameras"], "camera"),
-        f"next: lpw show {shlex.quote(str(root))}",
+        f"next: lpw clean {shlex.quote(str(root))} --review, or to look first: lpw show "
+        f"{shlex.quote(str(root))}",
     )
     if result.problems and not allow_damaged:
         n_sources = len(manifest["sources"]) + len(manifest.get("skipped", []))

@@ -192,6 +192,7 @@ Shown = tuple[list[str], dict[str, Any]]
 
 
 def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
+    from lpw_toolkit.cleaning.suggest.candidates import N_CANDIDATES
     from lpw_toolkit.cleaning.suggest.network_vectors import take_vectors
     from lpw_toolkit.cleaning.suggest.suggest import SuggestOptions, suggest, suggestions_folder
 
@@ -200,9 +201,10 @@ def _suggest(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
         made = suggest(dataset.root, out, SuggestOptions(options.n_frames, vectors))
     lines = [f"note: {note}" for note in made.notes]
     lines.append(
-        f"{out}: {made.n_tracklets:,} tracklets scored from {made.n_looked:,} images, "
-        f"candidates for the same person: {made.n_merges:,} whose track goes on, {made.n_across:,} "
-        f"in other cameras, {made.n_returns:,} in the same camera at another time"
+        f"{out}: {count_of(made.n_tracklets, 'tracklet')} scored from "
+        f"{count_of(made.n_looked, 'image')}; to look at, at most {N_CANDIDATES} a tracklet: "
+        f"{made.n_merges:,} ways in which a track may go on, {made.n_across:,} similar ones in "
+        f"other cameras, {made.n_returns:,} in the same camera at another time"
     )
     fields = {"out": str(out), "n_tracklets": made.n_tracklets, "n_looked": made.n_looked}
     return lines, {

@@ -1,5 +1,6 @@
 """`lpw clean --apply`: the cleaned dataset, with splits of its persons."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import read_union
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import join_names
+from lpw_toolkit.names import count_of
 from lpw_toolkit.splits.config import SplitConfig
 
 
@@ -29,7 +31,7 @@ def write_clean(dataset: Dataset, options: CleanCommandOptions) -> tuple[list[st
         for reason, names in made.losses.items()
     ]
     lines += (
-        [f"dropped: {made.n_images_dropped:,} images of tracklets that stay"]
+        [f"dropped: {count_of(made.n_images_dropped, 'image')} of tracklets that stay"]
         if made.n_images_dropped
         else []
     )
@@ -45,6 +47,8 @@ def write_clean(dataset: Dataset, options: CleanCommandOptions) -> tuple[list[st
         for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
     )
     lines.append(f"written: {out} ({figures}; the losses by name in {REPORT})")
+    if made.splits:
+        lines.append(f"next: {shlex.join(['lpw', 'train', 'rqen', str(out)])}")
     lost = {reason: len(names) for reason, names in made.losses.items()}
     return lines, {
         "out": str(out),

@@ -64,6 +64,7 @@ class ReproduceOptions:
     dry_run: bool
     run: Path | None
     names: tuple[str, ...]
+    n_among: int
     n_rows: int | None
     n_frames: int | None
     pose: str | None
@@ -143,6 +144,9 @@ class ReproduceOptions:
         heading="Figures",
         help="Show this tracklet; can be given several times.  "
         "[default: those whose scores differ most]")  # fmt: skip
+@option("--among", "n_among", type=click.IntRange(1), default=200, show_default=True,
+        needs=(_DRAWS, _SCORED, "no --tracklet"), heading="Figures",
+        help="Choose among this many tracklets, drawn by seed 0.")  # fmt: skip
 @option("--rows", "n_rows", type=click.IntRange(1, 500), needs=(_DRAWS, "no --tracklet"),
         heading="Figures",
         help="How many tracklets, images of each kind (fig3), or persons of a scene "
@@ -195,6 +199,7 @@ def _draw_figure(options: ReproduceOptions, data: Path) -> None:
         data=data,
         run=run,
         names=options.names,
+        n_among=options.n_among,
         n_rows=options.n_rows,
         n_frames=options.n_frames,
         pose=options.pose,

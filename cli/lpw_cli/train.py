@@ -1,8 +1,10 @@
 """`lpw train`: RQEN, its ablations and the methods it is compared with."""
 
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +13,15 @@ from lpw_cli.estimates import announcer, dry_run_option
 from lpw_cli.options import FOLDER, dataset_argument, offline_option, open_named
 from lpw_cli.say import say_note, say_result, set_stopped
 from lpw_toolkit.errors import LpwError
+from lpw_toolkit.files.estimate import Announce, Estimate, describe_seconds
 from lpw_toolkit.files.opening import is_file
 from rqen.model.method import list_spellings
+
+if TYPE_CHECKING:
+    from rqen.training.job import TrainJob
+
+#: Longer trainings are told how they become shorter, and how short.
+LONG_S, SHORTER_S = 600.0, 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +119,6 @@ def command(options: TrainOptions) -> None:
         resume=options.resume,
         tensorboard=options.tensorboard,
     )
-    announce = announcer(dry_run=options.dry_run)
     refuse_unwritable(options.out or runs / "run")
     with open_process_group() as team:
         if options.dry_run and not team.is_alone:
@@ -121,10 +129,31 @@ def command(options: TrainOptions) -> None:
             if team.leads:
                 say_note(f"run: {job.out}")
             set_stopped(partial(_tell_stopped, job.out))
-            run = train(job, team, announce)
+            run = train(job, team, _announcer(job, dry_run=options.dry_run))
             if team.leads:
                 name_latest(run, runs)
-                say_result({"run": str(run)}, f"trained: {run}")
+                then = f"next: lpw eval {shlex.quote(str(run))}"
+                say_result({"run": str(run)}, f"trained: {run}", then)
+
+
+def _announcer(job: "TrainJob", *, dry_run: bool) -> Announce | None:
+    """What is done with the estimate: where the training is long, how to make it shorter comes
+    before it."""
+    announce = announcer(dry_run=dry_run)
+    if announce is None:
+        return None
+
+    def tell(estimate: Estimate) -> None:
+        steps = job.recipe.train.iterations
+        if estimate.seconds > LONG_S and steps:
+            fewer = max(1, round(steps * SHORTER_S / estimate.seconds))
+            say_note(
+                f"shorter, and less well trained: --set train.iterations={fewer} takes about "
+                f"{describe_seconds(SHORTER_S)}"
+            )
+        announce(estimate)
+
+    return tell
 
 
 def _tell_stopped(out: Path) -> str:

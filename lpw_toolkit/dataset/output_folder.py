@@ -155,7 +155,15 @@ def check_free(out: Path, *, marker: str | None = None) -> None:
     foreign = [name for name in found if name not in ours and not (ours and name == marker)]
     if foreign:
         got = f"a folder with {len(foreign)} entries of other things ({foreign[0]})"
-        raise LpwError(out, got, "a new or empty folder", "choose another place")
+        raise LpwError(out, got, "a new or empty folder", _propose(out.absolute()))
+
+
+def _propose(out: Path) -> str:
+    """What to do: another place, such as `out-2` or the first number where nothing is."""
+    number = 2
+    while out.name and exists(out.with_name(f"{out.name}-{number}")):
+        number += 1
+    return f"choose another place{f', such as {out.name}-{number}' if out.name else ''}"
 
 
 def mark_folder(folder: Path, marker: str) -> None:

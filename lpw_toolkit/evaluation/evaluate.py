@@ -34,6 +34,7 @@ from lpw_toolkit.evaluation.ranking import APForm, Ranking, rank_queries
 from lpw_toolkit.evaluation.relevance import Relevance
 from lpw_toolkit.evaluation.summary import Summary, summarise
 from lpw_toolkit.progress import show_progress
+from lpw_toolkit.splits.draw import warn_of_few
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def evaluate(
         *dataset.unverified,
         *(one.selection.describe(one.trial.split) for one in results if one.selection),
         *_describe_unmatched(results, tables.queries),
-        *_describe_data(dataset, labels, trials, settings, facts["split_source"]),
+        *_describe_data(dataset, labels, trials, settings),
     ]
     return Evaluation(dataset, facts["protocol"], spec, facts, results, tables, notes, seen)
 
@@ -354,7 +355,6 @@ def _describe_data(
     labels: Labels,
     trials: Sequence[QueryGallerySplit],
     settings: DistanceSettings,
-    split_source: str,
 ) -> list[str]:
     """Notes on tracklets without a person, on queries in the gallery, and on drawn splits."""
     notes = []
@@ -372,5 +372,6 @@ def _describe_data(
             f"neighbour {kept}"
         )
     if isinstance(said := dataset.manifest.get("splits"), dict) and said.get("drawn"):
-        notes.append(f"these splits were drawn, not published: {split_source}")
+        notes.append("these splits were drawn, not published")
+        notes += warn_of_few(min(len(trial.query) for trial in trials))
     return notes

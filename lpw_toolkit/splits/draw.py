@@ -124,7 +124,8 @@ def draw_splits(
     _refuse_untestable(people, rule, division, counts, trains=config.by != "list")
     facts = _describe(config, rule, division)
     table = make_split_table(tracklets, parts, facts)
-    notes = [f"protocol {rule}: {why}", *division.notes, *_warn_of_few(counts)]
+    few = warn_of_few(min(count.n_queries for count in counts))
+    notes = [f"protocol {rule}: {why}", *division.notes, *few]
     return DrawnSplits(table, facts, counts, notes, division.how)
 
 
@@ -214,9 +215,13 @@ def _refuse_untestable(
             raise LpwError(where, got, f"{N_FEWEST} or more who train", do)
 
 
-def _warn_of_few(counts: Sequence[SideCounts]) -> list[str]:
-    n = min(count.n_queries for count in counts)
-    if n >= _FEW_QUERIES:
+def warn_of_few(n: int) -> list[str]:
+    """A sentence where a test of `n` queries says little.
+
+    >>> warn_of_few(4), warn_of_few(400)
+    (['few queries: with 4 of them each moves rank-1 by 25 points'], [])
+    """
+    if not 0 < n < _FEW_QUERIES:
         return []
     return [f"few queries: with {n} of them each moves rank-1 by {100 / n:.0f} points"]
 

@@ -216,7 +216,7 @@ def list_division_facts(
     """What a division was computed from, and what came of it."""
     return [
         ("dataset", dataset.name),
-        ("digest", str(dataset.manifest["digest"])),
+        ("digest", dataset.digest),
         ("joints from", found.source),
         ("centres", CENTRES[division.centres_by]),
         ("joints", f"{division.n_joints:,} on {division.n_images:,} images"),

@@ -29,6 +29,7 @@ class FigureRequest:
         run: folder of a trained run whose frames are weighed by scores; None where a figure needs
             none.
         names: tracklets by id; empty: those of the largest spread of scores.
+        n_among: the tracklets are chosen among so many, drawn by seed 0; None is all.
         n_rows: tracklets, or persons of each scene; None is the figure's own number.
         n_frames: most frames of a tracklet; None likewise.
         pose: weights of a pose model; None takes the only one at hand, or the catalogue's.
@@ -41,6 +42,7 @@ class FigureRequest:
     data: Path
     run: Path | None = None
     names: tuple[str, ...] = ()
+    n_among: int | None = 200
     n_rows: int | None = None
     n_frames: int | None = None
     pose: str | None = None
@@ -60,7 +62,10 @@ class FigureRequest:
         if self.run is None:
             raise LpwError("run", "none", "a trained run", "train one with `lpw train rqen`")
         options = QualityOptions(
-            n_tracklets=self.n_rows or n_rows, names=self.names, n_frames=self.n_frames or n_frames
+            n_tracklets=self.n_rows or n_rows,
+            names=self.names,
+            n_among=self.n_among,
+            n_frames=self.n_frames or n_frames,
         )
         scoring = ScoringOptions(n_workers=self.n_workers)
         return ScoredRun(self.run, self.data, options, scoring, self.announce)

@@ -63,12 +63,15 @@ def _make_section(tracklet: ScoredTracklet) -> Section:
 def list_facts(scored: ScoredRun) -> list[tuple[str, str]]:
     """What the pictures of a run are made from."""
     found, frames = scored.found, scored.scores
-    chosen = "by id" if scored.options.names else f"largest spread first: {_SPREAD_WORDS}"
+    options = scored.options
+    n, of = int(np.sum(found.present)), found.dataset.tracklets.num_rows
+    drawn = "" if n == of else f"of {n:,} drawn by seed {options.seed}, "
+    chosen = "by id" if options.names else f"{drawn}largest spread first: {_SPREAD_WORDS}"
     means = zip(name_regions(found.n_regions), frames.mean(axis=0).tolist(), strict=True)
     return [
         ("run", found.run.name),
         ("weights", f"SHA-256 {found.facts.checkpoint_sha256}"),
-        ("dataset", f"{found.dataset.name}, digest {found.facts.dataset_digest}"),
+        ("dataset", f"{found.dataset.name}, digest {found.dataset.digest}"),
         ("scored", f"{int(np.sum(found.present)):,} tracklets, {len(frames):,} frames"),
         ("tracklets", chosen),
         ("mean score", ", ".join(f"{name} {value:.3f}" for name, value in means)),

@@ -39,6 +39,7 @@ from lpw_toolkit.cleaning.suggest.suggest import (
     read_suggestions,
     suggest,
 )
+from lpw_toolkit.cleaning.suggest.suggestion_tables import make_candidates
 from lpw_toolkit.dataset import schema, tables
 from lpw_toolkit.dataset.dataset import Dataset, close_dataset, open_dataset
 from lpw_toolkit.embedding.onnx_embedder import EmbedOptions
@@ -517,3 +518,25 @@ def test_suggestions_of_earlier_rules_are_known(
         facts = table.schema.metadata | {b"lpw_settings": settings}
         tables.write_table(file, table.replace_schema_metadata(facts), schema.CANDIDATES)
     assert are_outdated(open_dataset(dataset.root)) is old
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_times_between_two_films_need_to_know_when_they_began(
+    tmp_path: Path, is_known: bool
+) -> None:
+    dataset = make_dataset(tmp_path / "d", n_tracklets=8, identified=False)
+    starts = {"start_s": 0.0} if is_known else {}
+    sources = [{**source, **starts} for source in dataset.manifest["sources"]]
+    dataset = replace(dataset, manifest={**dataset.manifest, "sources": sources})
+    cameras = dataset.tracklets["camera_id"].to_pylist()
+    here, there = 0, next(i for i, camera in enumerate(cameras) if camera != cameras[0])
+    one = np.array([here, here])
+    numbers = [np.array([0.5, 0.7]), np.array([0.2, 0.2]), np.array([0.0, 3.0])]
+    pairs = Pairs(one, np.array([there, there]), np.array([0, 1]), *numbers, np.full(2, np.nan))
+    found = make_candidates(dataset, {"cross_camera": pairs})["why"].to_pylist()
+    unless = "" if is_known else " if both films began together"
+    place = cameras[there]
+    assert found == [
+        f"{place}, at the same time{unless}, looks very similar",
+        f"{place}, 3.0 s apart{unless}, looks very similar",
+    ]

@@ -377,6 +377,16 @@ def test_ctrl_c_ends_the_review_with_its_status(dataset: Dataset) -> None:
     assert shown.splitlines()[-1] == f"next: lpw clean {dataset.root} --apply cleaned"
 
 
+def test_a_second_cleaned_dataset_is_offered_another_place(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    say(dataset, "anna", *two_persons())
+    shown(dataset, "--apply", tmp_path / "out")
+    (tmp_path / "out-2").mkdir()
+    error = run(dataset, "--apply", tmp_path / "out").exception
+    assert isinstance(error, LpwError) and "choose another place, such as out-3" in str(error)
+
+
 @pytest.mark.parametrize("fault", ["write:1", "write:5", "fsync:1", "rename:1"])
 def test_a_full_disk_leaves_no_cleaned_dataset(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str

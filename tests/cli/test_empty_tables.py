@@ -185,7 +185,7 @@ class TestNoCandidates:
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
         dataset = make_dataset(tmp_path / "one", n_tracklets=1, identified=False)
-        assert "candidates for the same person: 0 whose track goes on" in shown(
+        assert "at most 9 a tracklet: 0 ways in which a track may go on" in shown(
             "clean", dataset.root, "--suggest"
         )
         return dataset

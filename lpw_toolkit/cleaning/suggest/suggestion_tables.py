@@ -104,6 +104,9 @@ def make_candidates(dataset: Dataset, found: Mapping[str, Pairs]) -> pa.Table:
     """
     ids = dataset.tracklets["tracklet_id"].to_pylist()
     cameras = dataset.tracklets["camera_id"].to_pylist()
+    videos = dataset.tracklets["video_id"].to_pylist()
+    sources = dataset.manifest.get("sources", [])
+    timed = {e.get("video_id") for e in sources if e.get("start_s") is not None}
     rows = [
         (int(i), kind, int(rank), int(j), float(score), float(appearance), float(gap), float(path))
         for kind, pairs in found.items()
@@ -121,7 +124,8 @@ def make_candidates(dataset: Dataset, found: Mapping[str, Pairs]) -> pa.Table:
     rows.sort(key=lambda row: (row[0], CANDIDATE_KINDS.index(row[1]), row[2]))
     columns: list[list[object]] = [[] for _ in CANDIDATES.names]
     for i, kind, rank, j, score, appearance, gap, path in rows:
-        why = explain(kind, appearance, gap, path, cameras[j])
+        is_timed = videos[i] == videos[j] or {videos[i], videos[j]} <= timed
+        why = explain(kind, appearance, gap, path, cameras[j], is_timed=is_timed)
         known = [value if np.isfinite(value) else None for value in (appearance, gap, path)]
         for column, value in zip(
             columns, (ids[i], kind, rank, ids[j], score, *known, why), strict=True
@@ -130,14 +134,26 @@ def make_candidates(dataset: Dataset, found: Mapping[str, Pairs]) -> pa.Table:
     return make_table(columns, CANDIDATES)
 
 
-def explain(kind: str, appearance: float, gap_s: float, path: float, camera: str) -> str:
+def explain(
+    kind: str,
+    appearance: float,
+    gap_s: float,
+    path: float,
+    camera: str,
+    *,
+    is_timed: bool = True,
+) -> str:
     """Why somebody is a candidate, in one line: `0.4 s apart, 0.3 body heights off its path, looks
-    very similar`."""
+    very similar`.
+
+    Args:
+        is_timed: whether it is known when both videos began.
+    """
     parts = [camera] if kind == ACROSS else []
     if np.isfinite(gap_s):
-        parts.append(
-            "at the same time" if kind == ACROSS and gap_s == 0 else f"{gap_s:.1f} s apart"
-        )
+        is_same = kind == ACROSS and gap_s == 0
+        when = "at the same time" if is_same else f"{gap_s:.1f} s apart"
+        parts.append(when if is_timed else f"{when} if both films began together")
     elif kind == RETURN:
         parts.append("in another video")
     if np.isfinite(path):

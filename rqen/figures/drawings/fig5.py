@@ -25,8 +25,9 @@ from rqen.quality_page.plotting import EDGE, SOFT, TEXT, render
 TITLE = "Figure 5: persons as the cameras see them"
 NEEDS_RUN = False
 _N_PERSONS, _N_FRAMES, _MAX_CAMERAS = 4, 4, 6
-_FRAME_INCH, _GAP_INCH, _LEFT_INCH, _TOP_INCH = (0.5, 1.0), 0.16, 0.45, 0.3
+_FRAME_INCH, _GAP_INCH, _LEFT_INCH, _TOP_INCH = (0.5, 1.0), 0.16, 0.6, 0.3
 _SHOWN_PX = (256, 128)
+_MAX_LABEL = (6, 24)  # characters beside a row, above a column
 
 Pixels = NDArray[np.uint8]
 
@@ -49,6 +50,13 @@ class SceneSample:
     tracklets: dict[tuple[int, int], int]
     counts: str
 
+    @property
+    def labels(self) -> tuple[list[str], list[str]]:
+        """What the picture writes beside its rows and above its columns: the ends of the names, or
+        numbers where those are long, foreign to the font, or the same."""
+        rows = _take_ends(self.rows, _MAX_LABEL[0], "")
+        return rows, _take_ends(self.cameras, _MAX_LABEL[1], "camera ")
+
 
 def draw_figure(request: FigureRequest) -> Drawing:
     """See the module."""
@@ -70,7 +78,7 @@ def draw_figure(request: FigureRequest) -> Drawing:
         sections[f"scene-{number:03d}"] = section
     n_tracklets, n_images = dataset.tracklets.num_rows, dataset.frames.num_rows
     facts = (
-        ("dataset", f"{dataset.name}, digest {dataset.manifest['digest']}"),
+        ("dataset", f"{dataset.name}, digest {dataset.digest}"),
         ("in all", f"{n_tracklets:,} tracklets, {n_images:,} images"),
         ("shown", "persons of the most cameras, evenly spread; the longest tracklet in each"),
     )
@@ -102,12 +110,20 @@ def sample_scenes(dataset: Dataset, n_rows: int) -> Iterator[SceneSample]:
                 own = part[(part["who"] == who) & (part["camera_id"] == camera)]
                 if len(own):
                     found[i, k] = int(own.sort_values("n_frames", kind="stable").index[-1])
-        of = count_of(len(seen), "person") + ", " if has_persons else ""
+        of = f"{count_of(len(seen), 'person')}, {len(rows)} shown; " if has_persons else ""
         counts = (
             f"{of}{count_of(len(part), 'tracklet')}, {count_of(len(cameras), 'camera')}, "
             f"{count_of(int(part['n_frames'].sum()), 'image')}"
         )
         yield SceneSample(name, tuple(shown), tuple(rows), found, counts)
+
+
+def _take_ends(names: tuple[str, ...], n_most: int, title: str) -> list[str]:
+    ends = [name.rpartition("/")[2] for name in names]
+    fits = all(end.isascii() and end.isprintable() and 0 < len(end) <= n_most for end in ends)
+    if fits and len(set(ends)) == len(ends):
+        return ends
+    return [f"{title}{k}" for k in range(1, len(names) + 1)]
 
 
 def _choose_persons(seen: Any, n_rows: int) -> list[str]:
@@ -147,14 +163,15 @@ def draw_persons(
 
     def draw(figure: Any) -> None:
         panel = figure.add_axes((0, 0, 1, 1))
-        for k in range(n_columns):
+        rows, columns = sample.labels
+        for k, label in enumerate(columns):
             words = {"fontsize": 9, "color": TEXT, "va": "bottom"}
             left = _LEFT_INCH + k * column
-            panel.text(left, _TOP_INCH - 0.07, f"camera {k + 1}", **words)
-        for i in range(n_rows):
+            panel.text(left, _TOP_INCH - 0.07, label, **words)
+        for i, label in enumerate(rows):
             top = _TOP_INCH + i * row
-            words = {"fontsize": 10, "color": SOFT, "ha": "center", "va": "center"}
-            panel.text(_LEFT_INCH / 2, top + height / 2, f"{i + 1}", **words)
+            words = {"fontsize": 9, "color": SOFT, "ha": "center", "va": "center"}
+            panel.text(_LEFT_INCH / 2, top + height / 2, label, **words)
             for k in range(n_columns):
                 place = _LEFT_INCH + k * column, top
                 _draw_place(panel, cells.get((i, k)), place, n_frames)
@@ -181,10 +198,11 @@ def _draw_place(
 
 def _list_tracklets(dataset: Dataset, sample: SceneSample) -> tuple[tuple[str, ...], ...]:
     ids = dataset.tracklets["tracklet_id"]
-    head = ("row", "person", *(f"camera {k + 1}: {n}" for k, n in enumerate(sample.cameras)))
-    table = [head]
-    for i, who in enumerate(sample.rows):
+    rows, columns = sample.labels
+    pairs = zip(columns, sample.cameras, strict=True)
+    table = [("row", "person", *(f"{label}: {name}" for label, name in pairs))]
+    for i, (label, who) in enumerate(zip(rows, sample.rows, strict=True)):
         found = (sample.tracklets.get((i, k)) for k in range(len(sample.cameras)))
         names = ("-" if row is None else ids[row].as_py() for row in found)
-        table.append((str(i + 1), who, *names))
+        table.append((label, who, *names))
     return tuple(table)

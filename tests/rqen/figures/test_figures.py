@@ -24,7 +24,7 @@ from rqen.figures import FIGURES
 from rqen.figures.curves_page import write_curves_page
 from rqen.figures.drawings.fig1 import aggregate_maps, blend_images, draw_maps, find_first_maps
 from rqen.figures.drawings.fig3 import LIMBS, sort_samples
-from rqen.figures.drawings.fig5 import sample_scenes
+from rqen.figures.drawings.fig5 import SceneSample, sample_scenes
 from rqen.figures.drawings.fig7 import draw_absolute
 from rqen.inference.run_vectors import embed_run
 from rqen.quality_page.score_pictures import ScoredSet
@@ -187,9 +187,10 @@ class TestPersons:
             (1, 0): "scen1/view1/000002",
         }
         n_images = dataset.frames.num_rows
-        assert first.counts.startswith("2 persons, 3 tracklets, 2 cameras, ")
-        assert second.counts.startswith("1 person, 1 tracklet, 1 camera, ")
-        images = [int(s.counts.split(", ")[3].split()[0]) for s in (first, second)]
+        assert first.counts.startswith("2 persons, 2 shown; 3 tracklets, 2 cameras, ")
+        assert second.counts.startswith("1 person, 1 shown; 1 tracklet, 1 camera, ")
+        assert first.labels == (["1", "2"], ["view1", "view2"])
+        images = [int(s.counts.split(", ")[-1].split()[0]) for s in (first, second)]
         assert 0 < sum(images) < n_images  # two tracklets have no person
 
     def test_the_page_says_which_tracklets(self, data, tmp_path):
@@ -199,8 +200,22 @@ class TestPersons:
             ["1", "scen1/1", "scen1/view1/000001", "scen1/view2/000001"],
             ["2", "scen1/2", "scen1/view1/000002", "-"],
         ]
-        empty = colours(pictures[0])[int((0.3 + 1.08 + 0.2) * 106), int((0.45 + 1.16 + 0.5) * 106)]
+        empty = colours(pictures[0])[int((0.3 + 1.08 + 0.2) * 106), int((0.6 + 1.16 + 0.5) * 106)]
         assert empty.min() > 235  # nobody was seen there
+
+    @pytest.mark.parametrize(
+        ("names", "labels"),
+        [
+            (("a/7", "b/7"), ["1", "2"]),  # the same ends
+            (("a/7", "b/123456789"), ["1", "2"]),
+            (("a/7", "b/\u4e00"), ["1", "2"]),
+            (("a/", "b"), ["1", "2"]),
+            (("a/7", "b/12"), ["7", "12"]),
+        ],
+    )
+    def test_labels_that_fit_and_tell_apart(self, names, labels):
+        sample = SceneSample(None, ("left", "right"), names, {}, "")
+        assert sample.labels == (labels, ["left", "right"])
 
     def test_many_persons_are_spread_evenly(self, tmp_path):
         dataset = make_dataset(tmp_path / "d", n_tracklets=80, n_frames=1)
