@@ -91,7 +91,9 @@ export function showRecords() {
     const what = `${describeDecision(record.request)} ${nameTracklets(record.request)}`;
     button.setAttribute("aria-label", `${word}: ${what}`);
     const digit = element("kbd", state.mode === "undo" ? "" : "off", i + 1);
-    line.append(digit, element("span", "what", what), button);
+    const text = element("span", "what", what);
+    text.title = what;
+    line.append(digit, text, button);
     return line;
   });
   $("decisions").replaceChildren(...lines);
