@@ -43,7 +43,7 @@ def write_clean(dataset: Dataset, options: CleanCommandOptions) -> tuple[list[st
     lines += made.splits.describe() if made.splits else []
     lines += [f"no splits: {made.why_no_splits}"] if made.why_no_splits else []
     figures = ", ".join(
-        f"{counts[key]:,} {key[2:]}"
+        count_of(counts[key], key[2:-1])
         for key in ("n_tracklets", "n_images", "n_persons", "n_cameras")
     )
     lines.append(f"written: {out} ({figures}; the losses by name in {REPORT})")

@@ -8,6 +8,7 @@ import click
 from lpw_cli.command import lpw_command, option
 from lpw_cli.options import FOLDER
 from lpw_cli.say import say_result
+from lpw_toolkit.names import count_of
 from lpw_toolkit.versions.carrying import Made
 from lpw_toolkit.versions.merging import MergeConfig, merge_datasets
 
@@ -45,7 +46,7 @@ def report_version(made: Made) -> None:
     """Prints what became of a new version."""
     manifest, root = made.dataset.manifest, made.dataset.root
     counts = manifest["counts"]
-    figures = ", ".join(f"{value:,} {key[2:]}" for key, value in counts.items())
+    figures = ", ".join(count_of(value, key[2:-1]) for key, value in counts.items())
     say_result(
         {
             "dataset": str(root),

@@ -44,6 +44,7 @@ from lpw_toolkit.errors import (
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.linking.config import FORMER_NAMES, LinkConfig
 from lpw_toolkit.linking.linker import SATURATED, Linked, link_boxes
+from lpw_toolkit.names import count_of
 from lpw_toolkit.networks.catalogue import find_by_sha256
 from lpw_toolkit.progress import show_progress
 from lpw_toolkit.video.source_names import decodable
@@ -322,7 +323,7 @@ class DatasetBuilder:
         entries = self.entries.values()
         if all("error" in entry for entry in entries):
             failures = "; ".join(f"{entry['path']}: {entry['error']}" for entry in entries)
-            got = f"{len(entries)} videos and none of them usable ({failures})"
+            got = f"{count_of(len(entries), 'video')}, none of them usable ({failures})"
             raise LpwError(self.root, got, "at least one good video", "name other videos")
         return parts
 
