@@ -112,7 +112,7 @@ class BuildOptions(SettingsOptions):
         """Where the dataset goes when nothing is said."""
         if self.add_to is None:
             return default_out(self.video, "-lpw")
-        from lpw_toolkit.versions.adding import name_next_version
+        from lpw_toolkit.dataset.output_folder import name_next_version
 
         return name_next_version(self.add_to)
 

@@ -276,15 +276,10 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 
 
 def _suggest_missing(dataset: "Dataset", options: CleanCommandOptions) -> None:
-    """Makes suggestions where there are none, and says so; says where they are old."""
-    from lpw_toolkit.cleaning.suggest.suggest import are_outdated, has_suggestions
+    """Makes suggestions where there are none, and says so."""
+    from lpw_toolkit.cleaning.suggest.suggest import has_suggestions
 
     if has_suggestions(dataset, options.state):
-        if are_outdated(dataset, options.state):
-            say_note(
-                "note: the suggestions are of an earlier version, which offers nobody who comes "
-                "back to the same camera; `lpw clean --suggest` makes them again"
-            )
         return
     say_note(
         "no suggestions yet: they are made first, so that likely mistakes come first on the page"

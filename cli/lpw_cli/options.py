@@ -57,9 +57,9 @@ class _NamedPath(_TypedPath):
 
 FOLDER, OUT_FILE = _NamedPath(whole=True), _NamedPath(whole=False)
 #: A film keeps the name of the link that leads to it; whoever opens it follows the link.
+VIDEO = _TypedPath(path_type=Path)
 #: Stands for the newest finished run of the working folder.
 NEWEST = Path("runs") / "latest"
-VIDEO = _TypedPath(path_type=Path)
 
 
 def dataset_argument(function: Function) -> Function:

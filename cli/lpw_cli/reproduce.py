@@ -73,9 +73,7 @@ class ReproduceOptions:
 
 
 @lpw_command(ReproduceOptions)
-@click.argument(
-    "table", type=click.Choice(sorted((*NAMES, *_FIGURES), key=lambda name: ("fig" in name, name)))
-)
+@click.argument("table", type=click.Choice(_CHOICES))
 @click.argument("dataset", type=FOLDER, nargs=-1, metavar="[DATASET]...")
 @option(
     "--data",

@@ -15,11 +15,12 @@ from lpw_toolkit.build import build
 from lpw_toolkit.build.adding import collect_given
 from lpw_toolkit.build.assembly import BuildResult, BuildSettings, Notes
 from lpw_toolkit.build.crops import CropConfig
+from lpw_toolkit.dataset.output_folder import name_next_version
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.detection.function_detector import BoxFunction, FunctionDetector
 from lpw_toolkit.errors import LpwError, PartialError
 from lpw_toolkit.linking.rule import make_link_config
-from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
+from lpw_toolkit.versions.adding import AddConfig, add_videos
 
 AnyPath = str | os.PathLike[str]
 

@@ -104,6 +104,15 @@ def read_timed_labels(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]])
     return Labels(labels.person, labels.camera, labels.kind, read_times(tracklets, sources))
 
 
+def timed_videos(sources: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The videos of which it is known when they began.
+
+    Args:
+        sources: `sources` of dataset.json.
+    """
+    return {str(s.get("video_id")) for s in sources if s.get("start_s") is not None}
+
+
 def read_times(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]]) -> Times:
     """When the rows of a table of tracklets (schema.TRACKLETS) were seen.
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -159,11 +160,24 @@ def check_free(out: Path, *, marker: str | None = None) -> None:
 
 
 def _propose(out: Path) -> str:
-    """What to do: another place, such as `out-2` or the first number where nothing is."""
-    number = 2
-    while out.name and exists(out.with_name(f"{out.name}-{number}")):
-        number += 1
-    return f"choose another place{f', such as {out.name}-{number}' if out.name else ''}"
+    """What to do: another place, such as the next version where nothing is."""
+    if not out.name:
+        return "choose another place"
+    place = name_next_version(out)
+    while exists(place):
+        place = name_next_version(place)
+    return f"choose another place, such as {place.name}"
+
+
+def name_next_version(root: Path) -> Path:
+    """`street-2` for `street`, `street-3` for `street-2`.
+
+    >>> name_next_version(Path("street-2")).name
+    'street-3'
+    """
+    numbered = re.fullmatch(r"(.+)-([1-9][0-9]{0,8})", root.name)
+    stem, number = (numbered[1], int(numbered[2])) if numbered else (root.name, 1)
+    return root.with_name(f"{stem}-{number + 1}")
 
 
 def mark_folder(folder: Path, marker: str) -> None:

@@ -23,6 +23,7 @@ from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range, install_hint
 from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.pages.render import render_page
+from lpw_toolkit.progress import say_note
 from lpw_toolkit.review_page.guard import App, Guard, Keys
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
 from lpw_toolkit.review_page.session import ReviewSession
@@ -48,6 +49,10 @@ STATIC = {
     **{f"{name}.js": "text/javascript; charset=utf-8" for name in _SCRIPTS},
 }
 _PACKAGE = "lpw_toolkit.review_page"
+_OUTDATED = (
+    "note: the suggestions are of an earlier version, which offers nobody who comes back to the "
+    "same camera; `lpw clean --suggest` makes them again"
+)
 _N_CONNECTIONS = 64
 _GOODBYE_S = 2
 
@@ -99,6 +104,8 @@ def serve_review(
     """
     uvicorn = _import_uvicorn()
     suggestions = open_suggestions(dataset, suggestions_folder(dataset, options.elsewhere))
+    if suggestions.are_outdated:
+        say_note(_OUTDATED)
     with open_review(dataset, options.reviewer, options.elsewhere) as review:
         session = open_session(dataset, review, suggestions, options)
         with listen(options, review.base.digest) as listener:

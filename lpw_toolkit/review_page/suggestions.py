@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.candidates import N_CANDIDATES
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
-from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, read_suggestions
+from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, is_outdated, read_suggestions
 from lpw_toolkit.cleaning.suggest.suggestion_tables import ACROSS, CANDIDATE_KINDS, MERGE, RETURN
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.tables import run_bounds
@@ -37,6 +37,11 @@ class Suggestions:
 
     tables: dict[str, pa.Table]
     rows: dict[str, dict[str, tuple[int, int]]]
+
+    @property
+    def are_outdated(self) -> bool:
+        """Whether rules of an earlier version made them."""
+        return "candidates" in self.tables and is_outdated(self.tables["candidates"])
 
     def rows_of(self, table: str, tracklet: str) -> list[dict[str, Any]]:
         """The rows about one tracklet."""

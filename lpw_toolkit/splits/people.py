@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lpw_toolkit.dataset.labels import PERSON, Ints, Labels, read_timed_labels
+from lpw_toolkit.dataset.labels import PERSON, Ints, Labels, read_timed_labels, timed_videos
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read_people(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]], name:
     labels = read_timed_labels(tracklets, sources)
     pairs = zip(labels.person.tolist(), tracklets["person_id"].to_pylist(), strict=True)
     names = {code: person for code, person in pairs if code >= 0}
-    timed = {str(s.get("video_id")) for s in sources if s.get("start_s") is not None}
+    timed = timed_videos(sources)
     has_start = np.array(
         [video in timed for video in tracklets["video_id"].to_pylist()], dtype=bool
     )

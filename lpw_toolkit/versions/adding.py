@@ -1,7 +1,6 @@
 """Adds a second film to a dataset (`lpw build-tracklets --add-to`): what is new is built into a new
 version, and decisions made on the old one hold."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,14 +60,3 @@ def add_videos(
         result.remarks.append("splits are not carried over: draw new ones with `lpw split`")
     result.remarks.append(ANEW)
     return result
-
-
-def name_next_version(root: Path) -> Path:
-    """`street-2` for `street`, `street-3` for `street-2`.
-
-    >>> name_next_version(Path("street-2")).name
-    'street-3'
-    """
-    numbered = re.fullmatch(r"(.+)-([1-9][0-9]{0,8})", root.name)
-    stem, number = (numbered[1], int(numbered[2])) if numbered else (root.name, 1)
-    return root.with_name(f"{stem}-{number + 1}")

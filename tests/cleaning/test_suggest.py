@@ -35,7 +35,7 @@ from lpw_toolkit.cleaning.suggest.missed_persons import find_occluded
 from lpw_toolkit.cleaning.suggest.suggest import (
     TABLES,
     SuggestOptions,
-    are_outdated,
+    is_outdated,
     read_suggestions,
     suggest,
 )
@@ -517,7 +517,7 @@ def test_suggestions_of_earlier_rules_are_known(
         table = read_suggestions(dataset, "candidates")
         facts = table.schema.metadata | {b"lpw_settings": settings}
         tables.write_table(file, table.replace_schema_metadata(facts), schema.CANDIDATES)
-    assert are_outdated(open_dataset(dataset.root)) is old
+    assert is_outdated(read_suggestions(open_dataset(dataset.root), "candidates")) is old
 
 
 @pytest.mark.parametrize("is_known", [False, True])

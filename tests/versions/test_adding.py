@@ -23,10 +23,11 @@ from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import close_dataset, open_dataset
 from lpw_toolkit.dataset.manifest import parents_of
+from lpw_toolkit.dataset.output_folder import name_next_version
 from lpw_toolkit.detection.detector import DetectorOptions
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.files.appending import Appender
-from lpw_toolkit.versions.adding import AddConfig, add_videos, name_next_version
+from lpw_toolkit.versions.adding import AddConfig, add_videos
 from lpw_toolkit.versions.filtering import FilterConfig, FilterRules, filter_dataset
 
 

@@ -164,10 +164,9 @@ def has_suggestions(dataset: Dataset, elsewhere: Path | None = None) -> bool:
     return all(is_file(folder / f"{name}.parquet") for name in TABLES)
 
 
-def are_outdated(dataset: Dataset, elsewhere: Path | None = None) -> bool:
-    """Whether the suggestions that are there were made by rules of an earlier version. Errors: as
-    `read_suggestions`."""
-    table = read_suggestions(dataset, "candidates", suggestions_folder(dataset, elsewhere))
+def is_outdated(table: pa.Table) -> bool:
+    """Whether one of TABLES, as `read_suggestions` gives it, was made by rules of an earlier
+    version."""
     try:
         made = json.loads((table.schema.metadata or {}).get(b"lpw_settings", b"{}"))
     except ValueError:

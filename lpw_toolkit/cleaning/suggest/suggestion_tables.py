@@ -13,6 +13,7 @@ from lpw_toolkit.cleaning.suggest.candidates import Pairs
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.cleaning.suggest.sample_appearance import Appearance
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import timed_videos
 from lpw_toolkit.dataset.schema import CANDIDATES, SIGNALS, SUGGESTIONS
 from lpw_toolkit.dataset.tables import make_table
 
@@ -105,8 +106,7 @@ def make_candidates(dataset: Dataset, found: Mapping[str, Pairs]) -> pa.Table:
     ids = dataset.tracklets["tracklet_id"].to_pylist()
     cameras = dataset.tracklets["camera_id"].to_pylist()
     videos = dataset.tracklets["video_id"].to_pylist()
-    sources = dataset.manifest.get("sources", [])
-    timed = {e.get("video_id") for e in sources if e.get("start_s") is not None}
+    timed = timed_videos(dataset.manifest.get("sources", []))
     rows = [
         (int(i), kind, int(rank), int(j), float(score), float(appearance), float(gap), float(path))
         for kind, pairs in found.items()

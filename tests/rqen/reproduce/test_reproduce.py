@@ -222,8 +222,6 @@ class TestQueue:
             "qan",
         )
         start = (
-            # it may be ignored here
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "import lpw_cli.main; lpw_cli.main.COMMANDS.setdefault('reproduce', ''); "
             "lpw_cli.main.run()"
         )
