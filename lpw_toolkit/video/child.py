@@ -43,7 +43,12 @@ def main() -> None:
 
 def _carry_out(order: dict[str, Any], ring: Ring) -> None:
     judge = Judge(ring.send)
-    if order["source"] is None:
+    if order.get("ranges"):
+        from lpw_toolkit.video.ranges import deliver_ranges
+
+        _limit_resources()
+        deliver_ranges(order, ring)
+    elif order["source"] is None:
         from lpw_toolkit.video.images import deliver_images
 
         _limit_resources()

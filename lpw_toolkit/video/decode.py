@@ -49,11 +49,11 @@ _RAW = ("h264", "hevc")  # streams without a container have no times
 
 def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     """Decodes the file behind the descriptor `order["source"]` and sends header, frames and end."""
-    container = _open_container(order["source"])
-    stream = _choose_stream(container)
-    salvage = _Salvage(container, stream, judge, order["n_threads"])
+    container = open_container(order["source"])
+    stream = choose_stream(container)
+    salvage = Salvage(container, stream, judge, order["n_threads"])
     judge.nominal_s = float(1 / stream.average_rate) if stream.average_rate else None
-    sender = _Sender(order, ring, judge)
+    sender = FrameSender(order, ring, judge)
     # In the order of the decoder, whatever the clock says: boxes made elsewhere count frames so.
     for frame, declared in salvage.frames():
         layout = sender.lay(frame, declared)
@@ -70,7 +70,7 @@ def deliver_video(order: dict[str, Any], ring: Ring, judge: Judge) -> None:
     ring.send("end", judge.summary())
 
 
-def _open_container(descriptor: int) -> InputContainer:
+def open_container(descriptor: int) -> InputContainer:
     """Opens the inherited descriptor: no name is interpreted, so none can be taken for a protocol
     or a pattern."""
     try:
@@ -83,7 +83,8 @@ def _open_container(descriptor: int) -> InputContainer:
     return container
 
 
-def _choose_stream(container: InputContainer) -> VideoStream:
+def choose_stream(container: InputContainer) -> VideoStream:
+    """The video in a container. Errors: LpwError where there is none that can be decoded."""
     streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
     if not streams:
         raise LpwError("", "a file without a video stream", "a video", "name a video file")
@@ -104,7 +105,7 @@ def _check_size(width: int, height: int) -> None:
         raise LpwError("", f"pictures of {width}x{height}", limit, "convert it to a smaller size")
 
 
-class _Salvage:
+class Salvage:
     """Frames of a stream in decoder order; remembers where packets were lost or damaged."""
 
     def __init__(
@@ -200,7 +201,7 @@ class _Salvage:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """How a stored frame is displayed.
 
     Args:
@@ -214,17 +215,17 @@ class _Layout:
     shown: tuple[int, int]
 
 
-class _Sender:
+class FrameSender:
     """Turns decoded frames into messages and images."""
 
     def __init__(self, order: dict[str, Any], ring: Ring, judge: Judge) -> None:
         self._order, self._ring, self._judge = order, ring, judge
         self._finder = DuplicateFinder()
-        self._to_bgr, self._to_grey = VideoReformatter(), VideoReformatter()
+        self.to_bgr, self._to_grey = VideoReformatter(), VideoReformatter()
         self._index = 0
-        self._layout: tuple[tuple[object, ...], _Layout] | None = None
+        self._layout: tuple[tuple[object, ...], Layout] | None = None
 
-    def lay(self, frame: VideoFrame, declared: Fraction | None) -> _Layout:
+    def lay(self, frame: VideoFrame, declared: Fraction | None) -> Layout:
         """How a frame is displayed. Asks the frame itself only where its kind changes: PyAV keeps a
         frame whose side data was looked at."""
         kind = frame.width, frame.height, frame.rotation, declared
@@ -232,7 +233,7 @@ class _Sender:
             _check_size(frame.width, frame.height)
             aspect = self._choose_aspect(declared, frame.width, frame.height)
             shown = displayed_size(aspect, frame.width, frame.height)
-            self._layout = kind, _Layout(orientation_of(frame), aspect, shown)
+            self._layout = kind, Layout(orientation_of(frame), aspect, shown)
         return self._layout[1]
 
     def _choose_aspect(self, declared: Fraction | None, width: int, height: int) -> Fraction:
@@ -250,7 +251,7 @@ class _Sender:
             )
         return aspect or SQUARE
 
-    def deliver(self, frame: VideoFrame, layout: _Layout, salvage: _Salvage) -> None:
+    def deliver(self, frame: VideoFrame, layout: Layout, salvage: Salvage) -> None:
         """Sends one frame."""
         size = layout.orientation.size(*layout.shown)
         pts_s = exact_seconds(frame.pts, frame.time_base)
@@ -259,7 +260,7 @@ class _Sender:
         duplicate = self._finder.is_duplicate(shrink(frame, self._to_grey))
         slot = -1
         if self._order["images"] and self._index >= self._order["first_image"]:
-            image = convert(frame, self._to_bgr, layout.shown)
+            image = convert(frame, self.to_bgr, layout.shown)
             slot = self._ring.put(layout.orientation.turn(image))
         stored = layout.orientation.size(frame.width, frame.height)
         sizes = (*size, *stored)
@@ -303,7 +304,7 @@ def _rows(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def _describe(
-    container: InputContainer, stream: VideoStream, layout: _Layout, n_threads: int
+    container: InputContainer, stream: VideoStream, layout: Layout, n_threads: int
 ) -> dict[str, Any]:
     width, height = layout.orientation.size(*layout.shown)
     return {

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,9 +41,16 @@ class DecodingProcess:
         order: what to do, as JSON.
         source: descriptor of the video file, inherited by the child; it never opens a file by name.
         stall_s: seconds without a message after which the child counts as hung.
+        inherited: further descriptors that the child gets.
     """
 
-    def __init__(self, order: dict[str, Any], source: int | None, stall_s: float) -> None:
+    def __init__(
+        self,
+        order: dict[str, Any],
+        source: int | None,
+        stall_s: float,
+        inherited: Sequence[int] = (),
+    ) -> None:
         self._stall_s = stall_s
         self._lines: list[bytes] = []
         self._partial = b""
@@ -53,7 +61,7 @@ class DecodingProcess:
         try:
             self._child = _spawn(
                 {**order, "source": source, "ring": ring},
-                [ring, *([] if source is None else [source])],
+                [ring, *([] if source is None else [source]), *inherited],
             )
         except BaseException:
             os.close(ring)
