@@ -253,9 +253,9 @@ def _review(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     if len(cameras) == 1:
         say(
             f"one camera ({cameras[0]}): nobody can be looked for in another one. Link the "
-            "tracklets of a person who comes back (view “to link”, keys 1-9), merge what goes on "
-            "within seconds (m), and apply with --min-cameras 1: the test is then within the "
-            "camera.",
+            "tracklets of a person who comes back (view “to link”, keys 1-9, then Enter), merge "
+            "what goes on within seconds (m), and apply with --min-cameras 1: the test is then "
+            "within the camera.",
             err=True,
         )
     team = Team(tuple(options.team.split(",")) if options.team else (), options.both)
@@ -305,7 +305,7 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
     checks = count_checks(union.decisions)
     for decision in union.decisions:
         reviewers.setdefault(decision.reviewer, []).append(decision.spent_ms)
-    done = sum(counts.values()) - counts["unreviewed"]
+    done = sum(counts.values()) - state.n_open
     lines = [f"{done:,} of {sum(counts.values()):,} pieces reviewed: " + ", ".join(_count(counts))]
     merged, linked = len(state.members), len(state.groups)
     lines.append(f"{count_of(merged, 'merged tracklet')}, {count_of(linked, 'person')} linked")
@@ -342,7 +342,8 @@ def _status(dataset: "Dataset", options: CleanCommandOptions) -> Shown:
 
 
 def _count(counts: dict[str, int]) -> list[str]:
-    return [f"{n:,} {what}" for what, n in counts.items()]
+    labels = {"unaccepted": "edited and not accepted"}
+    return [f"{n:,} {labels.get(what, what)}" for what, n in counts.items()]
 
 
 def _merge(dataset: "Dataset", options: CleanCommandOptions) -> Shown:

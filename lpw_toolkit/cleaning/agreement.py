@@ -10,7 +10,7 @@ from lpw_toolkit.cleaning.log.decision_set import unite
 from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED
+from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNACCEPTED, UNREVIEWED
 from lpw_toolkit.cleaning.state.state import State
 
 CATEGORIES = (ACCEPTED, REJECTED, EDITED)
@@ -115,7 +115,7 @@ def _judge_tracklets(state: State) -> dict[str, str]:
     verdicts = {}
     for tracklet, resolved in state.resolved.items():
         found = {piece.status for piece in resolved.pieces}
-        if found != {UNREVIEWED}:
+        if found != {UNREVIEWED} and UNACCEPTED not in found:
             verdicts[tracklet] = found.pop() if len(found) == 1 else EDITED
     return verdicts
 

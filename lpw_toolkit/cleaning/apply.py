@@ -200,7 +200,7 @@ class Ledger:
             name: [self._find(member) for member in joined.members.get(name, (name,))]
             for name in names
         }
-        persons = find_persons(self.base, namings, given, parts)
+        persons = find_persons(self.base, namings, given, parts, joined.decisions)
         conflicts += persons.conflicts
         return persons.groups, persons.numbers
 

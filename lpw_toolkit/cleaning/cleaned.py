@@ -23,7 +23,7 @@ from lpw_toolkit.cleaning.state.base_tables import Base, Tracklet
 from lpw_toolkit.cleaning.state.conflicts import KINDS
 from lpw_toolkit.cleaning.state.joins import find_frame_numbers
 from lpw_toolkit.cleaning.state.numbering import number_persons
-from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED, PieceState
+from lpw_toolkit.cleaning.state.resolve import OPEN, REJECTED, UNACCEPTED, PieceState
 from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.new_version import (
@@ -129,8 +129,7 @@ def write_cleaned(
             "; ".join(f"{len(names):,} {reason}" for reason, names in choice.losses.items())
             or "no tracklet"
         )
-        is_open = state.count_statuses()["unreviewed"]
-        do = "review more" if is_open else "link persons across cameras on the review page"
+        do = "review more" if state.n_open else "link persons across cameras on the review page"
         do += ", or keep persons of one camera with --min-cameras 1"
         raise LpwError(out, f"nothing to write: {got}", "a tracklet or more", do)
     tracklets, frames, images = _make_tables(dataset, state, persons, choice)
@@ -170,10 +169,9 @@ def _refuse_open(state: State, options: CleanOptions) -> None:
         got = ", ".join(f"{n} of {kind!r} ({KINDS[kind]})" for kind, n in sorted(counts.items()))
         do = "resolve them (`lpw clean --status` names them), or give --conflicts leave-out"
         raise LpwError(f"{len(state.conflicts)} conflicts", got, "none", do)
-    n_unreviewed = state.count_statuses()[UNREVIEWED]
-    if n_unreviewed and options.unreviewed == "refuse":
+    if state.n_open and options.unreviewed == "refuse":
         do = "review them, or give --unreviewed leave-out or keep"
-        raise LpwError("decisions", f"{n_unreviewed:,} unreviewed tracklets", "none", do)
+        raise LpwError("decisions", f"{state.n_open:,} unreviewed tracklets", "none", do)
 
 
 def _choose(state: State, options: CleanOptions) -> _Choice:
@@ -186,10 +184,10 @@ def _choose(state: State, options: CleanOptions) -> _Choice:
             choice.lose("left open (conflicts)", first)
         elif not staying:
             choice.lose("rejected", first)
-        elif options.unreviewed == "leave-out" and any(
-            part.status == UNREVIEWED for part in staying
+        elif options.unreviewed == "leave-out" and (
+            found := {part.status for part in staying} & OPEN
         ):
-            choice.lose("unreviewed", first)
+            choice.lose("edited, not accepted" if UNACCEPTED in found else "unreviewed", first)
         elif len(rows := _take_rows(state.base, staying)):
             choice.rows[first] = rows
             choice.n_dropped += sum(len(part.dropped) for part in staying)

@@ -39,7 +39,7 @@ class Role(StrEnum):
 
 
 VERDICTS = frozenset({Role.ACCEPT, Role.REJECT})
-#: Who does one of these has looked at the piece, and has changed it.
+#: Who does one of these changes the piece; whether it is fine then is another decision.
 EDITS = frozenset({Role.DROP, Role.RESTORE, Role.CUT, Role.JOIN})
 IDENTITY = frozenset({Role.SAME, Role.DIFFERENT, Role.NUMBER})
 #: After these persons and conflicts are what they were.

@@ -14,7 +14,7 @@ from lpw_toolkit.dataset.image_format import ImageFaultError, read_image_header
 from lpw_toolkit.errors import CorruptCropError
 
 TILE_HEIGHT_PX = 96
-_MIN_TILE_PX, _MAX_TILE_PX = 24, 128
+_MIN_SHAPE, _MAX_SHAPE = 1 / 4, 4 / 3  # of a tile, width by height
 _JPEG_QUALITY = 82
 _GROUND, _HATCH = (
     (104, 100, 98),
@@ -30,7 +30,7 @@ class Strip:
     """The picture of one tracklet.
 
     Attributes:
-        jpeg: encoded, TILE_HEIGHT_PX high.
+        jpeg: encoded, as high as its tiles.
         tile_width_px: width of each of its tiles.
         n_tiles: number of tiles.
         corrupt: the error of each tile that could not be drawn, by tile number (0-based).
@@ -53,33 +53,34 @@ def sample_positions(n_frames: int, n_samples: int) -> list[int]:
     return [(2 * i * (n_frames - 1) + steps) // (2 * steps) for i in range(n_samples)]
 
 
-def draw_strip(dataset: Dataset, frames: pa.Table) -> Strip:
-    """Draws the images of `frames` (rows of schema.FRAMES) side by side; each is checked against
-    its SHA-256.
+def draw_strip(dataset: Dataset, frames: pa.Table, height_px: int = TILE_HEIGHT_PX) -> Strip:
+    """Draws the images of `frames` (rows of schema.FRAMES) side by side, each on a tile of that
+    height; each is checked against its SHA-256.
 
     An image that is missing, damaged or not of the size in the index becomes a crossed-out tile.
     """
     rows = frames.select(["image", "sha256", "width", "height"]).to_pylist()
-    width = tile_width(rows)
-    strip = np.empty((TILE_HEIGHT_PX, width * len(rows), 3), dtype=np.uint8)
+    width = tile_width(rows, height_px)
+    strip = np.empty((height_px, width * len(rows), 3), dtype=np.uint8)
     corrupt: dict[int, CorruptCropError] = {}
     for i, row in enumerate(rows):
         tile = strip[:, i * width : (i + 1) * width]
         try:
-            paste_crop(tile, read_crop(dataset, row))
+            paste_crop(tile, read_crop(dataset, row, height_px))
         except CorruptCropError as error:
             corrupt[i] = error
             cross_out(tile)
     return Strip(encode_strip(strip), width, len(rows), corrupt)
 
 
-def tile_width(rows: list[dict[str, int]]) -> int:
-    """Width (pixels) of the tiles of a strip: the middle shape of its crops at TILE_HEIGHT_PX."""
+def tile_width(rows: list[dict[str, int]], height_px: int = TILE_HEIGHT_PX) -> int:
+    """Width (pixels) of the tiles of a strip: the middle shape of its crops at that height."""
     shape = float(np.median([row["width"] / max(row["height"], 1) for row in rows]))
-    return int(np.clip(round(TILE_HEIGHT_PX * shape), _MIN_TILE_PX, _MAX_TILE_PX))
+    shape = float(np.clip(shape, _MIN_SHAPE, _MAX_SHAPE))
+    return round(height_px * shape)
 
 
-def read_crop(dataset: Dataset, row: dict[str, Any]) -> Image:
+def read_crop(dataset: Dataset, row: dict[str, Any], height_px: int = TILE_HEIGHT_PX) -> Image:
     """The pixels (H, W, 3), BGR, of one row, at least as high as a tile where the crop is. Errors:
     CorruptCropError."""
     path, size = str(row["image"]["path"]), (row["width"], row["height"])
@@ -90,15 +91,15 @@ def read_crop(dataset: Dataset, row: dict[str, Any]) -> Image:
         got = "no JPEG or PNG" if header is None else f"{header.width} x {header.height} px"
         raise CorruptCropError(dataset.image_file(path), got, f"{size[0]} x {size[1]} px", do)
     try:
-        return decode_image(data, header, shrink=_reduction(header.height))
+        return decode_image(data, header, shrink=_reduction(header.height, height_px))
     except ImageFaultError as error:
         raise CorruptCropError(dataset.image_file(path), str(error), "a whole image", do) from error
 
 
-def _reduction(height: int) -> Literal[1, 2, 4, 8]:
+def _reduction(height: int, height_px: int) -> Literal[1, 2, 4, 8]:
     """The most by which a crop of that height can be shrunk while it is decoded."""
     factors: tuple[Literal[8, 4, 2], ...] = (8, 4, 2)
-    return next((factor for factor in factors if height >= factor * TILE_HEIGHT_PX), 1)
+    return next((factor for factor in factors if height >= factor * height_px), 1)
 
 
 def paste_crop(tile: Image, crop: Image) -> None:

@@ -21,7 +21,7 @@ from lpw_toolkit.cleaning.log.decisions import VERSION, Decision, Request
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base
-from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED, PieceState
+from lpw_toolkit.cleaning.state.resolve import OPEN, REJECTED, PieceState
 from lpw_toolkit.dataset.schema import FRAMES, TRACKLETS
 from lpw_toolkit.dataset.tables import make_table
 
@@ -145,6 +145,11 @@ class Attention:
     def __len__(self) -> int:
         return len(self.spliced)
 
+    @property
+    def n_decisions(self) -> int:
+        """How many decisions about checks there are."""
+        return len(self._ledger.decisions)
+
     def camera_of(self, number: int) -> str:
         """The camera that a check claims to be of."""
         return self._base.tracklets[self.spliced[number].parts[0].tracklet].camera_id
@@ -160,9 +165,7 @@ class Attention:
     def is_done(self, number: int) -> bool:
         """Whether the reviewer has judged all of a check."""
         name = self.spliced[number].name
-        return name in self._done or all(
-            piece.status != UNREVIEWED for piece in self.pieces_of(name)
-        )
+        return name in self._done or all(piece.status not in OPEN for piece in self.pieces_of(name))
 
     def pieces_of(self, name: str) -> tuple[PieceState, ...]:
         """Its pieces now."""

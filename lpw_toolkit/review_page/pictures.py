@@ -16,6 +16,7 @@ MAX_FRAMES = 128
 _MAX_CACHE_BYTES = 48 << 20
 _N_AT_ONCE = 2  # drawn at once: the decoder is fast, processors are few
 THUMBS = 2  # frames of each candidate
+LARGE_PX = 224  # height of a large tile: most crops of street video are lower
 
 
 class Pictures:
@@ -43,6 +44,13 @@ class Pictures:
         return self._keep(
             (number, *positions),
             lambda: draw_strip(self._dataset, self._rows(number, positions)).jpeg,
+        )
+
+    def draw_large(self, number: int, positions: Sequence[int]) -> bytes:
+        """JPEG of frames of tracklet `number`, side by side, at about their own size."""
+        return self._keep(
+            (-3, number, *positions),
+            lambda: draw_strip(self._dataset, self._rows(number, positions), LARGE_PX).jpeg,
         )
 
     def width_of_rows(self, rows: Sequence[int]) -> int:

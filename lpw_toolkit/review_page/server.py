@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from hashlib import sha256
@@ -25,6 +25,7 @@ from lpw_toolkit.files.writing import describe_os_error
 from lpw_toolkit.pages.render import render_page
 from lpw_toolkit.progress import say_note
 from lpw_toolkit.review_page.guard import App, Guard, Keys
+from lpw_toolkit.review_page.history import HistoryFilter
 from lpw_toolkit.review_page.pictures import MAX_FRAMES
 from lpw_toolkit.review_page.session import ReviewSession
 from lpw_toolkit.review_page.suggestions import Suggestions, open_suggestions
@@ -34,26 +35,23 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_SCRIPTS = (
-    "api", "batch_accept", "batch_operations", "candidates", "chart", "cut", "decide", "dom",
-    "key_hints",
-    "keyboard", "keys", "main", "modes", "navigate", "operations", "outbox", "panels", "queue",
-    "resolve",
-    "sheet", "state", "status", "store", "sync", "tracklet", "verdicts",
-)  # fmt: skip
+_PACKAGE = "lpw_toolkit.review_page"
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_FOUND = resources.files(_PACKAGE).joinpath("static").iterdir()
+_FILES = {"base.css", *(file.name for file in _FOUND)}
 #: The files of the page: name to media type.
 STATIC = {
-    "review.html": "text/html; charset=utf-8",
-    "base.css": "text/css; charset=utf-8",
-    "review.css": "text/css; charset=utf-8",
-    **{f"{name}.js": "text/javascript; charset=utf-8" for name in _SCRIPTS},
+    name: f"{_TYPES[suffix]}; charset=utf-8"
+    for name in sorted(_FILES)
+    if (suffix := name.rpartition(".")[2]) in _TYPES
 }
-_PACKAGE = "lpw_toolkit.review_page"
 _OUTDATED = (
     "note: the suggestions are of an earlier version, which offers nobody who comes back to the "
     "same camera; `lpw clean --suggest` makes them again"
 )
 _N_CONNECTIONS = 64
+#: Parts of an address that hold several numbers.
+_RANGES, _LISTS = ("span", "other_span"), ("numbers", "positions")
 _GOODBYE_S = 2
 
 
@@ -119,7 +117,7 @@ def serve_review(
             )  # fmt: skip
             address = f"http://127.0.0.1:{port}/?token="
             server = uvicorn.Server(config)
-            with _ended_by_ctrl_c(server):
+            with _ended_by_ctrl_c(server), closing(session.video_frames):
                 announce(address + keys.token, address + keys.ticket, review.repairs)
                 server.run(sockets=[listener])
 
@@ -225,7 +223,29 @@ def make_app(session: ReviewSession, port: int, keys: Keys) -> App:
         ),
         Route("/api/start", _answer_json(lambda numbers: session.start()), methods=["GET"]),
         Route("/api/order", _answer_json(lambda numbers: session.order()), methods=["GET"]),
-        Route("/api/linked", _answer_json(lambda numbers: session.list_linked()), methods=["GET"]),
+        Route(
+            "/api/changes/{since}",
+            _answer_json(lambda numbers: session.list_changes(*numbers)),
+            methods=["GET"],
+        ),
+        Route(
+            "/api/timeline/{camera}",
+            _answer_json(lambda numbers: session.describe_timeline(*numbers)),
+            methods=["GET"],
+        ),
+        Route("/api/team", _answer_json(lambda numbers: session.describe_team()), methods=["GET"]),
+        Route("/api/codes", _answer_json(lambda numbers: session.list_codes()), methods=["GET"]),
+        Route(
+            "/api/history",
+            _answer_query(lambda query: session.list_history(HistoryFilter.read(query))),
+            methods=["GET"],
+        ),
+        Route("/api/persons", _answer_query(session.list_persons), methods=["GET"]),
+        Route(
+            "/api/find",
+            _answer_query(lambda query: session.find(query.get("q", ""))),
+            methods=["GET"],
+        ),
         Route(
             "/api/conflicts",
             _answer_json(lambda numbers: session.list_conflicts()),
@@ -237,9 +257,26 @@ def make_app(session: ReviewSession, port: int, keys: Keys) -> App:
             _answer_json(lambda numbers: session.describe(*numbers)),
             methods=["GET"],
         ),
+        Route(
+            "/api/compare/{n}/{span}/{other}/{other_span}",
+            _answer_json(lambda numbers: _compare(session, *numbers)),
+            methods=["GET"],
+        ),
+        Route(
+            "/api/frame/{n}/{position}",
+            _answer_json(lambda numbers: session.video_frames.describe(*numbers)),
+            methods=["GET"],
+        ),
+        Route("/frame/{n}/{position}", _answer_jpeg(session.video_frames.draw), methods=["GET"]),
+        Route(
+            "/frame/{n}/{position}/near",
+            _answer_jpeg(session.video_frames.draw_near),
+            methods=["GET"],
+        ),
         Route("/sprite/{n}/sheet", _answer_jpeg(session.draw_sheet), methods=["GET"]),
         Route("/sprite/{n}/few", _answer_jpeg(session.draw_few), methods=["GET"]),
-        Route("/sprite/{n}/candidates", _answer_jpeg(session.draw_candidates), methods=["GET"]),
+        Route("/sprite/several/{numbers}", _answer_jpeg(session.draw_several), methods=["GET"]),
+        Route("/sprite/{n}/large/{positions}", _answer_jpeg(session.draw_large), methods=["GET"]),
         Route(
             "/sprite/{n}/{start}-{stop}",
             _answer_jpeg(partial(_draw_frames, session)),
@@ -256,9 +293,21 @@ def _draw_frames(session: ReviewSession, number: int, start: int, stop: int) -> 
     return session.draw_frames(number, start, stop)
 
 
+def _compare(
+    session: ReviewSession, number: int, start: int, stop: int, *other: int
+) -> dict[str, Any]:
+    return session.compare(session.piece_of(number, start, stop), session.piece_of(*other))
+
+
 def _read_numbers(request: "Request") -> list[int]:
-    """The numbers in an address. Errors: IndexError for anything else."""
-    words = list(request.path_params.values())
+    """The numbers in an address, one after the other: single ones, ranges `3-8` and lists `3-5-8`.
+    Errors: IndexError for anything else."""
+    words: list[str] = []
+    for name, text in request.path_params.items():
+        found = text.split("-") if name in (*_RANGES, *_LISTS) else [text]
+        if name in _RANGES and len(found) != 2:
+            raise IndexError(text)
+        words += found
     if not all(re.fullmatch(r"0|[1-9][0-9]{0,8}", word) for word in words):
         raise IndexError(words)
     return [int(word) for word in words]
@@ -284,6 +333,23 @@ def _answer_jpeg(draw: Callable[..., bytes]) -> Callable[["Request"], Awaitable[
     return answer
 
 
+def _answer_query(ask: Callable[[dict[str, str]], Any]) -> Callable[["Request"], Any]:
+    """Answers a request by the query of its address; 400 for one that it cannot mean."""
+
+    async def answer(request: "Request") -> "Response":
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import PlainTextResponse, Response
+
+        query = dict(request.query_params)
+        try:
+            found = await run_in_threadpool(lambda: _encode_json(ask(query)))
+        except LpwError as error:
+            return PlainTextResponse(f"{error}\n", status_code=400)
+        return Response(found, media_type="application/json")
+
+    return answer
+
+
 async def _ask(
     request: "Request", ask: Callable[[list[int]], bytes], media_type: str
 ) -> "Response":
@@ -296,6 +362,8 @@ async def _ask(
         return PlainTextResponse("no such thing\n", status_code=404)
     except (MismatchError, CorruptCropError) as error:
         return PlainTextResponse(f"{error}\n", status_code=500)
+    except LpwError as error:
+        return PlainTextResponse(f"{error}\n", status_code=404)
     return Response(content, media_type=media_type)
 
 

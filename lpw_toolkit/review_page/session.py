@@ -2,45 +2,54 @@
 tracklets."""
 
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
-from lpw_toolkit.cleaning.log.decisions import RULE_PREFIX, Decision
+import numpy as np
+from numpy.typing import NDArray
+
+from lpw_toolkit.cleaning.log.decisions import Decision
 from lpw_toolkit.cleaning.log.log import request_of
-from lpw_toolkit.cleaning.log.pieces import find_piece
+from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.operation import IDENTITY, NOTES, VERDICTS, Role, load_operations
 from lpw_toolkit.cleaning.state.conflicts import Conflict
-from lpw_toolkit.cleaning.state.resolve import ACCEPTED, EDITED, REJECTED, UNREVIEWED, PieceState
+from lpw_toolkit.cleaning.state.resolve import PieceState
 from lpw_toolkit.cleaning.state.review import Review
 from lpw_toolkit.cleaning.state.state import State, describe_piece
-from lpw_toolkit.cleaning.suggest.queue import QueueFeatures, order, prepare_features
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.tables import to_numpy
+from lpw_toolkit.errors import LpwError
 from lpw_toolkit.pages.sprites import sample_positions
-from lpw_toolkit.review_page.pictures import Pictures
-from lpw_toolkit.review_page.suggestions import (
-    Suggestions,
-    choose_tiles,
-    list_candidates,
-    list_reasons,
-    suggest_cuts,
-    suggest_drops,
-    thin_signals,
+from lpw_toolkit.review_page.camera_timeline import describe_timeline
+from lpw_toolkit.review_page.comparison import Comparison
+from lpw_toolkit.review_page.details import MAX_THUMBS, Details, list_thumbs
+from lpw_toolkit.review_page.find import Searched, find_tracklets, parse_query
+from lpw_toolkit.review_page.frame_sizes import FrameSizes
+from lpw_toolkit.review_page.history import (
+    PAGE,
+    HistoryFilter,
+    describe_decision,
+    find_undos,
+    sort_newest_first,
 )
+from lpw_toolkit.review_page.persons import VIEWS, list_persons
+from lpw_toolkit.review_page.pictures import Pictures
+from lpw_toolkit.review_page.review_queue import ReviewQueue
+from lpw_toolkit.review_page.status_codes import (
+    OPEN_CODES,
+    find_outcome,
+    find_status_code,
+    has_flag,
+)
+from lpw_toolkit.review_page.suggestions import Suggestions
+from lpw_toolkit.review_page.team_summary import summarise_team
+from lpw_toolkit.review_page.video_frames import VideoFrames
 
-#: One character for each tracklet: all rejected, edited in part, accepted, unsure, not reviewed.
-STATUS_CODES = {REJECTED: "r", EDITED: "e", ACCEPTED: "a", UNREVIEWED: "u"}
-UNSURE = "unsure"  # the flag of reviewers who cannot decide
 _N_LAST = 50
 N_FEW = 8
-_N_MEMBERS = 9
-
-
-def find_status_code(pieces: tuple[PieceState, ...]) -> str:
-    """The status_code of a tracklet of these pieces."""
-    statuses = {piece.status for piece in pieces}
-    if UNREVIEWED in statuses:
-        return "?" if all(UNSURE in p.flags for p in pieces if p.status == UNREVIEWED) else "u"
-    return STATUS_CODES[statuses.pop()] if len(statuses) == 1 else "e"
+_N_OF_CONFLICT = 60
 
 
 class ReviewSession:
@@ -60,66 +69,115 @@ class ReviewSession:
         self._base = review.base
         self._names = list(self._base.tracklets)
         self._numbers = {name: i for i, name in enumerate(self._names)}
-        self._features: QueueFeatures | None = None
-        if "suggestions" in suggestions.tables and suggestions.tables["suggestions"].num_rows:
-            self._features = prepare_features(suggestions.tables["suggestions"], seed)
+        self._queue = ReviewQueue(self._names, suggestions, seed)
+        self._dataset = dataset
         self._lock = threading.Lock()
-        self._has_rules = any(d.is_by_rule for d in review.decisions.values())
         self._alone = all(d.reviewer == review.log.reviewer for d in review.decisions.values())
         self._state = review.state
         self._is_stale = False
-        self._status_codes = {name: self._find_status_code(name) for name in self._state.resolved}
+        self._arrived: list[Decision] = []  # of other reviewers, since the page was opened
+        self._status_codes: dict[str, str] = {}
+        self._flagged: set[str] = set()
+        for name in self._state.resolved:
+            self._look_again(name)
         self.pictures = Pictures(dataset, self._base)
+        self._details = Details(self._base, suggestions)
+        sizes = FrameSizes(dataset)
+        self._comparison = Comparison(dataset, self._base, sizes)
+        self.video_frames = VideoFrames(dataset, self._base, sizes)
 
     def start(self) -> dict[str, Any]:
         """All that the page needs to begin: tracklets by column, the queue, the last decisions."""
         queue = self.order()
         with self._lock:
+            codes = self._list_codes()
             cameras = sorted({tracklet.camera_id for tracklet in self._base.tracklets.values()})
             place = {camera: i for i, camera in enumerate(cameras)}
             reviewer = self._review.log.reviewer
-            return {
-                "name": self._name,
-                "reviewer": reviewer,
-                "dataset": self._base.digest,
-                "ids": self._names,
-                "cameras": cameras,
-                "camera": [place[t.camera_id] for t in self._base.tracklets.values()],
-                "frames": list(self._base.n_frames.values()),
-                "status_codes": "".join(self._status_codes.get(name, "u") for name in self._names),
-                "repairs": self._review.repairs,
-                "operations": {n: o.as_fields() for n, o in load_operations().items()},
-                "has_suggestions": self._features is not None,
-                "last": self._list_last(),
-                "spent": [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS][
-                    -50:
-                ],
-                "linked": sorted(self._find_linked()),
-                "n_conflicts": len(self._current_state().conflicts),
-            } | queue
+            return (
+                {
+                    "name": self._name,
+                    "reviewer": reviewer,
+                    "dataset": self._base.digest,
+                    "ids": self._names,
+                    "cameras": cameras,
+                    "camera": [place[t.camera_id] for t in self._base.tracklets.values()],
+                    "frames": list(self._base.n_frames.values()),
+                    "repairs": self._review.repairs,
+                    "operations": {n: o.as_fields() for n, o in load_operations().items()},
+                    "has_suggestions": self._queue.has_suggestions,
+                    "last": self._list_last(),
+                    "spent": [d.spent_ms for d in self._review.log.decisions if d.role in VERDICTS][
+                        -50:
+                    ],
+                }
+                | codes
+                | queue
+            )
 
     def _list_last(self) -> list[dict[str, Any]]:
-        undone = self._current_state().undone
-        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.role is not Role.CHECK]
-        return [self._describe(decision, undone) for decision in reversed(last)]
+        undos = self._find_undos()
+        kinds = (Role.CHECK, Role.UNDO)
+        last = [d for d in self._review.log.decisions[-_N_LAST:] if d.role not in kinds]
+        return [self._describe(decision, undos) for decision in reversed(last)]
 
-    def _describe(self, decision: Decision, undone: frozenset[str]) -> dict[str, Any]:
-        pieces = [find_piece(name, self._base.n_frames) for name in decision.tracklets]
-        numbers = [self._numbers[piece.tracklet] for piece in pieces if piece]
-        return {
-            "uuid": decision.uuid,
-            "operation": decision.operation,
-            "tracklets": list(decision.tracklets),
-            "arguments": decision.arguments,
-            "reviewer": decision.reviewer,
-            "n": numbers[0] if numbers else None,
-            "undone": decision.uuid in undone,
-        }
+    def _describe(self, decision: Decision, undos: dict[str, list[str]]) -> dict[str, Any]:
+        return describe_decision(decision, undos, self._numbers, self._base.n_frames)
 
-    def list_linked(self) -> list[int]:
-        """The tracklets that a decision in force gives to a person."""
+    def _find_undos(self) -> dict[str, list[str]]:
+        return find_undos(self._review.decisions, self._current_state().undone)
+
+    def list_history(self, wanted: HistoryFilter) -> dict[str, Any]:
+        """Decisions of all logs, the newest first: one page of those that are wanted, how many
+        these are, and what can be filtered by."""
         with self._lock:
-            return sorted(self._find_linked())
+            undos = self._find_undos()
+            known = sort_newest_first(self._review.decisions)
+            found = [decision for decision in known if wanted.fits(decision, undos)]
+            page = found[wanted.offset : wanted.offset + PAGE]
+            return {
+                "n": len(found),
+                "lines": [self._describe(decision, undos) for decision in page],
+                "reviewers": sorted({decision.reviewer for decision in known}),
+                "operations": sorted({decision.operation for decision in known}),
+                "days": sorted({decision.time[:10] for decision in known}, reverse=True),
+            }
+
+    def find(self, text: str) -> dict[str, list[int]]:
+        """The tracklets that fit a query (`find.parse_query`). Errors: LpwError for what it cannot
+        mean."""
+        query = parse_query(text)
+        with self._lock:
+            state = self._current_state()
+            decisions = self._review.decisions
+            searched = Searched(
+                self._base.tracklets.values(),
+                self._suggestions.tables.get("suggestions"),
+                "".join(self._status_codes.get(name, "u") for name in self._names),
+                [d for uuid, d in decisions.items() if uuid not in state.undone],
+                state,
+                dict(self._queue.risk),
+                self._first_s,
+            )
+        return {"found": find_tracklets(query, searched)}
+
+    @cached_property
+    def _first_s(self) -> NDArray[np.float64]:
+        return to_numpy(self._dataset.tracklets, "first_pts_s").astype(np.float64)
+
+    def list_codes(self) -> dict[str, Any]:
+        """The status codes of all tracklets, as `start` has them, and who is linked or flagged."""
+        with self._lock:
+            return self._list_codes()
+
+    def _list_codes(self) -> dict[str, Any]:
+        state = self._current_state()
+        return {
+            "status_codes": "".join(self._status_codes.get(name, "u") for name in self._names),
+            "linked": sorted(self._find_linked()),
+            "flagged": sorted(self._numbers[name] for name in self._flagged),
+            "n_conflicts": len(state.conflicts),
+        }
 
     def _find_linked(self) -> set[int]:
         state = self._current_state()
@@ -140,67 +198,25 @@ class ReviewSession:
         """The queue as it is now: the numbers of what is left, the next first, and how much has
         been found."""
         with self._lock:
-            status_codes = [self._status_codes.get(name, "u") for name in self._names]
-            outcomes = self._list_outcomes()
-        left = [i for i, status_code in enumerate(status_codes) if status_code == "u"]
-        if self._features is None:
-            return {
-                "order": left,
-                "chances": [],
-                "random": [],
-                "estimate": "no suggestions yet, so no estimate of how many mistakes are left",
+            codes = [self._status_codes.get(name, "u") for name in self._names]
+            outcomes = {
+                name: find_outcome(code, self._pieces_of(name))
+                for name, code in self._status_codes.items()
+                if code not in OPEN_CODES and name in self._queue.known
             }
-        found = order(self._features, outcomes)  # takes its time: decisions go on meanwhile
-        numbers = [self._numbers[name] for name in found.tracklet_ids]
-        ordered = set(numbers)
-        rest = [number for number in left if number not in ordered]
-        return {
-            "order": numbers + rest,
-            "chances": [round(chance, 3) for chance in found.chances.tolist()] + [0.0] * len(rest),
-            "random": [
-                number
-                for number, is_random in zip(numbers, found.at_random.tolist(), strict=True)
-                if is_random
-            ],
-            "estimate": found.estimate.describe(),
-        }
-
-    def _list_outcomes(self) -> dict[str, str]:
-        """What the decided tracklets were, for the queue."""
-        known = set(self._features.names) if self._features else set()
-        outcomes = {"a": "clean", "e": "error", "r": "error", "?": "unsure"}
-        decided = {
-            name: outcomes[status_code]
-            for name, status_code in self._status_codes.items()
-            if status_code != "u" and name in known
-        }
-        decided |= {
-            name: "clean"
-            for name, outcome in decided.items()
-            if outcome == "error" and self._is_whole(name)
-        }
-        return decided | {
-            name: "unsure" for name in decided if self._has_rules and self._is_by_rules(name)
-        }
-
-    def _is_by_rules(self, tracklet: str) -> bool:
-        """Whether rules alone have judged a tracklet: that teaches nothing about people's
-        judgement."""
-        by = [who for piece in self._pieces_of(tracklet) for who in piece.reviewers]
-        return bool(by) and all(who.startswith(RULE_PREFIX) for who in by)
-
-    def _is_whole(self, tracklet: str) -> bool:
-        """Whether a tracklet is uncut, keeps all frames and is not rejected: a merge is no error of
-        its own."""
-        pieces = self._pieces_of(tracklet)
-        return len(pieces) == 1 and not pieces[0].dropped and pieces[0].status != REJECTED
+        return self._queue.order(codes, outcomes)  # takes its time: decisions go on meanwhile
 
     def _pieces_of(self, tracklet: str) -> tuple[PieceState, ...]:
         """The pieces of a tracklet as this reviewer is to see them."""
         return self._review.pieces_of(tracklet)
 
-    def _find_status_code(self, tracklet: str) -> str:
-        return find_status_code(self._pieces_of(tracklet))
+    def _look_again(self, tracklet: str) -> None:
+        """After a decision about a tracklet."""
+        pieces = self._pieces_of(tracklet)
+        self._status_codes[tracklet] = find_status_code(pieces)
+        self._flagged.discard(tracklet)
+        if has_flag(pieces):
+            self._flagged.add(tracklet)
 
     def decide(self, entry: object) -> dict[str, Any]:
         """Makes the decision that a page sent durable; its line is on the disk when this returns.
@@ -215,7 +231,7 @@ class ReviewSession:
             self._is_stale |= decision.role not in NOTES or not self._alone
             touched = list(dict.fromkeys(self._list_touched(decision)))
             for name in touched:
-                self._status_codes[name] = self._find_status_code(name)
+                self._look_again(name)
             return {
                 "uuid": decision.uuid,
                 "seq": decision.seq,
@@ -223,6 +239,48 @@ class ReviewSession:
                 "n_decisions": len(self._review.log.decisions),
                 "touched": [self._describe_pieces(name) for name in touched],
             }
+
+    def list_changes(self, since: int) -> dict[str, Any]:
+        """What other reviewers have decided while the page is open: the tracklets that their
+        decisions touch, from the one numbered `since` on.
+
+        Returns:
+            `n`: how many such decisions there are so far, to be asked for from there the next
+            time. `touched`: as `decide` has it. `by`: number of the decisions by reviewer.
+        """
+        with self._lock:
+            new = self._review.take_in_others()
+            self._arrived += new
+            self._is_stale |= bool(new)
+            self._alone &= not new
+            for name in {name for decision in new for name in self._list_touched(decision)}:
+                self._look_again(name)
+            told = self._arrived[since:]
+            names = dict.fromkeys(name for d in told for name in self._list_touched(d))
+            return {
+                "n": len(self._arrived),
+                "touched": [self._describe_pieces(name) for name in names],
+                "by": dict(Counter(decision.reviewer for decision in told)),
+                "n_conflicts": len(self._current_state().conflicts) if told else None,
+            }
+
+    def list_persons(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of the persons (`persons.list_persons`). Errors: LpwError for another view."""
+        view, offset = query.get("view", "all"), query.get("offset", "0")
+        if view not in VIEWS or not (offset.isascii() and offset.isdigit()):
+            raise LpwError("persons", f"{dict(query)!r:.80}", "a view of them", "reload the page")
+        with self._lock:
+            is_reviewed = {n for n, code in self._status_codes.items() if code in "ae"}
+            return list_persons(self._base, self._current_state(), self._suggestions,
+                                is_reviewed.__contains__, int(offset[:8]),
+                                alone=view == "alone")  # fmt: skip
+
+    def describe_team(self) -> dict[str, Any]:
+        """Who has done what, and how far each camera is (`team_summary.summarise_team`)."""
+        with self._lock:
+            codes = {name: self._status_codes.get(name, "u") for name in self._names}
+            return summarise_team(self._base, list(self._review.decisions.values()),
+                                  self._current_state(), codes)  # fmt: skip
 
     def _list_touched(self, decision: Decision) -> Iterable[str]:
         """Tracklets that a decision is about; an undo is about what it undoes, through undos of
@@ -240,6 +298,12 @@ class ReviewSession:
             "n": self._numbers[name],
             "status_code": self._status_codes.get(name, "u"),
             "pieces": pieces,
+            "n_known": len(self._review.decisions),
+            "flag_decisions": [
+                [use.decision.value, use.decision.uuid, use.piece.start, use.piece.stop]
+                for use in self._review.uses_of(name)
+                if use.decision.role is Role.FLAG
+            ],
         }
 
     def _current_state(self) -> State:
@@ -254,9 +318,9 @@ class ReviewSession:
             if not self._alone:
                 self._is_stale = True
             state = self._current_state()
-            return [self._describe_conflict(conflict, state) for conflict in state.conflicts[:200]]
+            return [self._describe_conflict(conflict) for conflict in state.conflicts[:200]]
 
-    def _describe_conflict(self, conflict: Conflict, state: State) -> dict[str, Any]:
+    def _describe_conflict(self, conflict: Conflict) -> dict[str, Any]:
         known = [
             self._review.decisions[uuid]
             for uuid in conflict.decisions
@@ -264,106 +328,50 @@ class ReviewSession:
         ]
         pieces = [find_piece(name, self._base.n_frames) for name in conflict.pieces]
         numbers = [self._numbers[piece.tracklet] for piece in pieces if piece]
-        described = [self._describe(decision, state.undone) for decision in known[:9]]
+        described = [self._describe(decision, {}) for decision in known[:_N_OF_CONFLICT]]
         return conflict.as_fields() | {"n": numbers[0] if numbers else None, "decisions": described}
 
     def describe(self, number: int) -> dict[str, Any]:
         """One tracklet: its pieces, what is suspicious about it, who it may be. Errors:
         IndexError."""
         name = self._names[number]
-        known = self._base.tracklets[name]
-        signals = self._suggestions.signals_of(name)
-        reasons = list_reasons(self._suggestions, name)
-        cuts = suggest_cuts(reasons, signals.get("change"), known.n_frames)
-        drops = suggest_drops(reasons, known.n_frames)
-        tiles, odd = choose_tiles(known.n_frames, cuts, drops, signals)
-        merges, across = list_candidates(self._suggestions, name)
+        fields = self._details.describe_signs(name)
         with self._lock:
-            merges = [self._describe_candidate(known.row, entry, merge=True) for entry in merges]
-            across = [self._describe_candidate(known.row, entry, merge=False) for entry in across]
-            fields = (
-                self._describe_pieces(name)
-                | self._describe_person(name)
-                | {"n_conflicts": len(self._current_state().conflicts)}
-            )
-        thumbs = [entry["n"] for entry in (*merges, *across, *fields["members"])]
+            pieces = {other: self._pieces_of(other) for other in self._details.list_others(name)}
+            state = self._current_state()
+            fields |= self._describe_pieces(name)
+            fields |= self._details.describe_candidates(name, pieces, self._status_codes)
+            fields["people"] = self._details.describe_people(state, name)
+            fields["n_conflicts"] = len(state.conflicts)
+        thumbs = list_thumbs(fields)
         return fields | {
             "id": name,
-            "camera": known.camera_id,
-            "n_frames": known.n_frames,
-            "tiles": tiles,
-            "odd": odd,
-            "tile_px": self.pictures.width_of(number, tiles),
-            "reasons": reasons,
-            "cuts": cuts,
-            "drops": drops,
-            "signals": thin_signals(signals),
-            "merges": merges,
-            "across": across,
+            "camera": self._base.tracklets[name].camera_id,
+            "tile_px": self.pictures.width_of(number, fields["tiles"]),
+            "thumbs": thumbs,
             "thumb_px": self.pictures.width_of_several(thumbs),
         }
 
-    def _describe_person(self, name: str) -> dict[str, Any]:
-        """Who a tracklet is: the other tracklets of its person, and those it is merged with."""
-        state = self._current_state()
-        own = [piece.name for piece in state.pieces_of(name)]
-        merged = {
-            member
-            for piece in own
-            for member in state.members.get(state.merged_into.get(piece, ""), ())
-        }
-        leaders = {state.merged_into.get(piece, piece) for piece in own}
-        groups = [
-            state.groups[state.person_of[leader]] for leader in leaders if leader in state.person_of
-        ]
-        names = {
-            member
-            for group in groups
-            for leader in group
-            for member in state.members.get(leader, (leader,))
-        }
-        numbers = {
-            state.numbers[leader] for group in groups for leader in group if leader in state.numbers
-        }
-        numbers |= {state.numbers[leader] for leader in leaders if leader in state.numbers}
-        others = sorted((names | merged) - set(own))
-        members = [
-            {"name": other, "merged": other in merged} | self._place(other)
-            for other in others[:_N_MEMBERS]
-        ]
-        return {"members": members, "n_members": len(others), "persons": sorted(numbers)}
+    def compare(self, one: Piece, other: Piece) -> dict[str, Any]:
+        """Two pieces beside each other (`Comparison.compare`)."""
+        return self._comparison.compare(one, other)
 
-    def _place(self, piece: str) -> dict[str, Any]:
-        found = find_piece(piece, self._base.n_frames)
-        tracklet = self._base.tracklets[found.tracklet if found else piece]
-        return {"n": tracklet.row, "camera": tracklet.camera_id}
+    def describe_timeline(self, place: int) -> dict[str, Any]:
+        """All tracklets of a camera over time (`camera_timeline.describe_timeline`). Errors:
+        IndexError."""
+        cameras = sorted({tracklet.camera_id for tracklet in self._base.tracklets.values()})
+        return describe_timeline(self._dataset, self._base, cameras[place])
 
-    def _describe_candidate(
-        self, number: int, entry: dict[str, Any], *, merge: bool
-    ) -> dict[str, Any]:
-        """A candidate, and which of its pieces is meant: the nearest in time for a merge, otherwise
-        the first kept."""
-        other = str(entry["id"])
-        pieces = self._pieces_of(other)
-        kept = [piece for piece in pieces if piece.status != REJECTED] or list(pieces)
-        piece = kept[-1] if merge and self._is_before(other, self._names[number]) else kept[0]
-        status_code = self._status_codes.get(other, "u")
-        return entry | {"piece": piece.name, "status_code": status_code} | self._place(other)
-
-    def _is_before(self, other: str, name: str) -> bool:
-        mine, theirs = self._base.frame_numbers(name), self._base.frame_numbers(other)
-        return mine is not None and theirs is not None and bool(theirs[0] < mine[0])
+    def piece_of(self, number: int, start: int, stop: int) -> Piece:
+        """The frames `start` to `stop` (half-open) of a tracklet. Errors: IndexError."""
+        name = self._names[number]
+        if not 0 <= start < stop <= self._base.n_frames[name]:
+            raise IndexError(start)
+        return Piece(name, start, stop)
 
     def draw_sheet(self, number: int) -> bytes:
         """JPEG of the tiles of `describe`. Errors: IndexError."""
-        name = self._names[number]
-        n_frames = self._base.n_frames[name]
-        signals = self._suggestions.signals_of(name)
-        reasons = list_reasons(self._suggestions, name)
-        cuts = suggest_cuts(reasons, signals.get("change"), n_frames)
-        return self.pictures.draw(
-            number, choose_tiles(n_frames, cuts, suggest_drops(reasons, n_frames), signals)[0]
-        )
+        return self.pictures.draw(number, self._details.list_tiles(self._names[number]))
 
     def draw_few(self, number: int) -> bytes:
         """JPEG of a few frames of a tracklet. Errors: IndexError."""
@@ -373,18 +381,17 @@ class ReviewSession:
 
     def draw_frames(self, number: int, start: int, stop: int) -> bytes:
         """JPEG of the frames `start` to `stop` (half-open), side by side. Errors: IndexError."""
-        if not 0 <= start < stop <= self._base.n_frames[self._names[number]]:
-            raise IndexError(start)
+        self.piece_of(number, start, stop)
         return self.pictures.draw(number, range(start, stop))
 
-    def draw_candidates(self, number: int) -> bytes:
-        """JPEG of the candidates of `describe` and of the members of the person. Errors:
-        IndexError."""
-        name = self._names[number]
-        merges, across = list_candidates(self._suggestions, name)
-        with self._lock:
-            members = [member["n"] for member in self._describe_person(name)["members"]]
-        numbers = [self._numbers[str(entry["id"])] for entry in (*merges, *across)] + members
-        if not numbers:
-            raise IndexError(number)
+    def draw_large(self, number: int, *positions: int) -> bytes:
+        """JPEG of these frames, side by side, at about their own size. Errors: IndexError."""
+        if max(positions) >= self._base.n_frames[self._names[number]]:
+            raise IndexError(max(positions))
+        return self.pictures.draw_large(number, positions)
+
+    def draw_several(self, *numbers: int) -> bytes:
+        """JPEG of two frames of each of these tracklets, side by side. Errors: IndexError."""
+        if len(numbers) > MAX_THUMBS or max(numbers) >= len(self._base.n_frames):
+            raise IndexError(max(numbers))
         return self.pictures.draw_several(numbers)

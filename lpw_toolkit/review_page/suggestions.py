@@ -1,11 +1,13 @@
 """The results of `lpw clean --suggest` per tracklet, in the form that the page requests."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.suggest.candidates import N_CANDIDATES
@@ -13,13 +15,15 @@ from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.cleaning.suggest.suggest import FOLDER, TABLES, is_outdated, read_suggestions
 from lpw_toolkit.cleaning.suggest.suggestion_tables import ACROSS, CANDIDATE_KINDS, MERGE, RETURN
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.dataset.tables import run_bounds
+from lpw_toolkit.dataset.tables import run_bounds, to_numpy
 from lpw_toolkit.pages.sprites import sample_positions
 
 #: Tiles of a contact sheet: evenly spread ones, and room for the most suspicious frames.
 N_TILES, N_EVEN = 32, 22
 _MAX_POINTS = 600  # of a strip chart: more than it has pixels
-_MIN_SCORE = 0.35  # a reason below is not shown
+MIN_SCORE = 0.35  # a reason below is not listed
+#: Reasons that the page shows are few, and stronger than in most tracklets of the dataset.
+_N_SHOWN, _MIN_RANK = 3, 0.8
 _DROP_SCORE = 0.5
 _N_RETURNS = 3  # of the nine keys, where other cameras have candidates too
 _SIGNALS = ("change", "overlap", "size", "score", "sharpness", "jump")
@@ -51,6 +55,25 @@ class Suggestions:
         )
         return rows
 
+    def rank(self, reason: str, score: float) -> float:
+        """The share of the tracklets, 0 to 1, in which a reason is weaker than `score`."""
+        scores = self._scores[reason]
+        return float(np.searchsorted(scores, score, side="left") / len(scores))
+
+    @cached_property
+    def _scores(self) -> dict[str, NDArray[np.float32]]:
+        """The scores of all tracklets by reason, ascending; what could not be judged counts as
+        0."""
+        table = self.tables["suggestions"]
+        n = len(self.rows["suggestions"])
+        found = {}
+        for reason in table["reason"].unique().to_pylist():
+            known = to_numpy(table.filter(pc.equal(table["reason"], reason)), "score")
+            scores = np.zeros(n, np.float32)
+            scores[: len(known)] = np.nan_to_num(known)
+            found[str(reason)] = np.sort(scores)
+        return found
+
     def signals_of(self, tracklet: str) -> dict[str, NDArray[np.float64]]:
         """Each signal (n_frames,) of one tracklet, NaN where it was not measured; none where
         nothing was."""
@@ -79,21 +102,34 @@ def _find_rows(table: pa.Table) -> dict[str, tuple[int, int]]:
 
 
 def list_reasons(suggestions: Suggestions, tracklet: str) -> list[dict[str, Any]]:
-    """Why a tracklet may be in error, the strongest reason first."""
+    """Why a tracklet may be in error, the strongest reason first.
+
+    Returns:
+        For each: `score` 0 to 1, `more_than` the share of the dataset's tracklets where it is
+        weaker, 0 to 1, `title` and `look_for` in words, `first` and `end` of its frames.
+    """
     rows = [
-        row for row in suggestions.rows_of("suggestions", tracklet) if row["score"] >= _MIN_SCORE
+        row for row in suggestions.rows_of("suggestions", tracklet) if row["score"] >= MIN_SCORE
     ]
     rows.sort(key=lambda row: -row["score"])
     return [
         {
             "name": row["reason"],
             "title": REASONS[row["reason"]].title if row["reason"] in REASONS else row["reason"],
+            "look_for": REASONS[row["reason"]].look_for if row["reason"] in REASONS else "",
             "score": round(row["score"], 2),
+            "more_than": round(suggestions.rank(row["reason"], row["score"]), 3),
             "first": row["first_position"],
             "end": row["end_position"],
         }
         for row in rows
     ]
+
+
+def choose_reasons(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that tell a tracklet from most others of the dataset, the rarest first."""
+    rare = [reason for reason in reasons if reason["more_than"] >= _MIN_RANK]
+    return sorted(rare, key=lambda reason: -reason["more_than"])[:_N_SHOWN]
 
 
 def suggest_cuts(

@@ -20,16 +20,17 @@ from lpw_toolkit.cleaning.team import Team
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.attention import Attention, splice
-from lpw_toolkit.review_page.session import N_FEW, ReviewSession, find_status_code
+from lpw_toolkit.review_page.session import N_FEW, ReviewSession
+from lpw_toolkit.review_page.status_codes import OPEN_CODES, find_status_code
 from lpw_toolkit.review_page.suggestions import (
     Suggestions,
+    choose_reasons,
     choose_tiles,
     list_reasons,
     suggest_cuts,
     thin_signals,
 )
 
-_N_REASONS = 3
 #: The status_code of a tracklet of another reviewer.
 OTHERS = "o"
 
@@ -82,28 +83,36 @@ class TeamReviewSession(ReviewSession):
     def start(self) -> dict[str, Any]:
         """As `ReviewSession.start`, with the checks, and what reviewers judge differently."""
         found = super().start()
-        status_codes = [
-            OTHERS if status_code == "u" and name not in self._mine else status_code
-            for status_code, name in zip(found["status_codes"], self._names, strict=True)
-        ]
         spliced, numbers = self._attention.spliced, range(len(self._attention))
         return found | {
             "ids": [*found["ids"], *(each.name for each in spliced)],
             "camera": found["camera"]
             + [found["cameras"].index(self._attention.camera_of(k)) for k in numbers],
             "frames": found["frames"] + [each.n_frames for each in spliced],
-            "status_codes": "".join(
-                [*status_codes, *("a" if self._attention.is_done(k) else "u" for k in numbers)]
-            ),
             "differ": [self._numbers[name] for name in self._verdicts],
         }
+
+    def _describe_pieces(self, name: str) -> dict[str, Any]:
+        found = super()._describe_pieces(name)
+        is_other = found["status_code"] in OPEN_CODES and name not in self._mine
+        return found | ({"status_code": OTHERS} if is_other else {})
+
+    def _list_codes(self) -> dict[str, Any]:
+        found = super()._list_codes()
+        codes = [
+            OTHERS if status_code in OPEN_CODES and name not in self._mine else status_code
+            for status_code, name in zip(found["status_codes"], self._names, strict=True)
+        ]
+        checks = range(len(self._attention))
+        codes += ["a" if self._attention.is_done(k) else "u" for k in checks]
+        return found | {"status_codes": "".join(codes)}
 
     def order(self) -> dict[str, Any]:
         """As `ReviewSession.order`, of what this reviewer looks at, with a check every so often."""
         found = super().order()
         with self._lock:
             n_done = sum(
-                name in self._mine and status_code != "u"
+                name in self._mine and status_code not in OPEN_CODES
                 for name, status_code in self._status_codes.items()
             )
         pairs = [
@@ -156,7 +165,13 @@ class TeamReviewSession(ReviewSession):
         number = self._attention.numbers[name]
         status_code = "a" if self._attention.is_done(number) else find_status_code(pieces)
         described = [{"name": piece.name, **describe_piece(piece)} for piece in pieces]
-        return {"n": len(self._names) + number, "status_code": status_code, "pieces": described}
+        return {
+            "n": len(self._names) + number,
+            "status_code": status_code,
+            "pieces": described,
+            "n_known": self._attention.n_decisions,
+            "flag_decisions": [],
+        }
 
     def describe(self, number: int) -> dict[str, Any]:
         """As `ReviewSession.describe`, with the verdicts of reviewers who differ. Errors:
@@ -172,7 +187,7 @@ class TeamReviewSession(ReviewSession):
             name: np.concatenate([found[name][part.start : part.stop] for found, part in parts])
             for name in (parts[0][0] if parts[1][0] else {})
         }
-        reasons = list_reasons(self._suggestions, spliced.parts[0].tracklet)[:_N_REASONS]
+        reasons = choose_reasons(list_reasons(self._suggestions, spliced.parts[0].tracklet))
         tiles = self._choose_tiles(k)
         with self._turns:
             fields = self._describe_check(spliced.name)
@@ -189,10 +204,9 @@ class TeamReviewSession(ReviewSession):
             "signals": thin_signals(signals),
             "merges": [],
             "across": [],
-            "members": [],
-            "n_members": 0,
-            "persons": [],
+            "people": [],
             "n_conflicts": 0,
+            "thumbs": [],
             "thumb_px": 0,
             "verdicts": [],
         }
@@ -222,9 +236,3 @@ class TeamReviewSession(ReviewSession):
         if number < len(self._names):
             return super().draw_frames(number, start, stop)
         return self._draw_check(number, list(range(start, stop)))
-
-    def draw_candidates(self, number: int) -> bytes:
-        """As `ReviewSession.draw_candidates`."""
-        if number < len(self._names):
-            return super().draw_candidates(number)
-        raise IndexError(number)

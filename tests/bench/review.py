@@ -38,7 +38,7 @@ from review_tools import Hand, make_many
 
 from lpw_toolkit.cleaning.apply import apply
 from lpw_toolkit.cleaning.state.base_tables import read_base
-from lpw_toolkit.cleaning.state.resolve import REJECTED, UNREVIEWED
+from lpw_toolkit.cleaning.state.resolve import OPEN, REJECTED
 from lpw_toolkit.cleaning.state.review import open_review, read_union
 from lpw_toolkit.dataset.dataset import Dataset, open_dataset
 from lpw_toolkit.review_page.session import ReviewSession
@@ -245,7 +245,7 @@ def measure_purity(
     all."""
     right = total = 0
     for piece in apply(read_base(dataset), read_union(dataset, state)).iter_pieces():
-        if piece.status != REJECTED and not (seen and piece.status == UNREVIEWED):
+        if piece.status != REJECTED and not (seen and piece.status in OPEN):
             mine = labels[piece.piece.tracklet][piece.kept]
             right += (count_people(mine) or [(0, 0)])[0][1]
             total += len(mine)

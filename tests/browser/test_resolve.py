@@ -1,7 +1,8 @@
 """The page's rules and the server's come to the same pieces: a table of cases, histories made at
 random.
 
-The table is `resolve_cases.json`: decisions about a tracklet `t` of ten frames, and its pieces.
+The table is `resolve_cases.json`: decisions about a tracklet `t` of ten frames, and its pieces;
+`version` is that of the lines, where it is not the one of today.
 """
 
 import json
@@ -23,7 +24,7 @@ from lpw_toolkit.cleaning.log.undo import find_undone
 from lpw_toolkit.cleaning.operation import load_operations
 from lpw_toolkit.cleaning.state.resolve import UNREVIEWED, AppliedDecision, resolve_tracklet
 from lpw_toolkit.cleaning.state.state import describe_piece
-from lpw_toolkit.review_page.session import find_status_code
+from lpw_toolkit.review_page.status_codes import find_status_code
 
 HERE = Path(__file__).parent
 RULES = Path(lpw_toolkit.__file__).parent / "review_page" / "static" / "resolve.js"
@@ -33,7 +34,7 @@ CASES = json.loads((HERE / "resolve_cases.json").read_text("utf-8"))
 Row = tuple[str, str, list[str], dict[str, Any]]
 
 
-def make_decisions(rows: list[Row]) -> list[dict[str, Any]]:
+def make_decisions(rows: list[Row], version: int = VERSION) -> list[dict[str, Any]]:
     """The rows as decisions; their place is their uuid, and each reviewer's are numbered."""
     seqs: Counter[str] = Counter()
     made = []
@@ -45,9 +46,14 @@ def make_decisions(rows: list[Row]) -> list[dict[str, Any]]:
             "tracklets": tracklets,
             "arguments": values,
         }
-        made.append(request | {"reviewer": reviewer, "seq": seqs[reviewer]})
+        made.append(request | {"reviewer": reviewer, "seq": seqs[reviewer], "version": version})
         seqs[reviewer] += 1
     return made
+
+
+def make_case(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """The decisions of a case of the table."""
+    return make_decisions(case["decisions"], case.get("version", VERSION))
 
 
 def make_uuid(place: int) -> str:
@@ -56,7 +62,7 @@ def make_uuid(place: int) -> str:
 
 def resolve_on_server(decisions: list[dict[str, Any]]) -> dict[str, Any]:
     """Pieces and status code of the tracklet as the server has them."""
-    rest = {"spent_ms": 0, "version": VERSION, "time": "", "seen": "", "previous": ""}
+    rest = {"spent_ms": 0, "time": "", "seen": "", "previous": ""}
     known = [
         Decision(**each | {"tracklets": tuple(each["tracklets"])}, **rest) for each in decisions
     ]
@@ -126,15 +132,13 @@ def draw_names(rng: np.random.Generator) -> list[str]:
 class TestTable:
     @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
     def test_the_server_agrees(self, case: dict[str, Any]) -> None:
-        assert resolve_on_server(make_decisions(case["decisions"])) == {
+        assert resolve_on_server(make_case(case)) == {
             "pieces": case["pieces"],
             "code": case["code"],
         }
 
     def test_the_page_agrees(self) -> None:
-        found = resolve_on_page(
-            [{"decisions": make_decisions(case["decisions"])} for case in CASES]
-        )
+        found = resolve_on_page([{"decisions": make_case(case)} for case in CASES])
         assert found == [{"pieces": case["pieces"], "code": case["code"]} for case in CASES]
 
     def test_every_operation_is_there(self) -> None:
@@ -150,14 +154,16 @@ class TestHistories:
     @pytest.mark.parametrize(
         "reviewers", [["anna"], ["anna", "ben", "auto-short"]], ids=["alone", "team"]
     )
-    def test_made_at_random(self, reviewers: list[str]) -> None:
+    @pytest.mark.parametrize("version", [1, VERSION])
+    def test_made_at_random(self, reviewers: list[str], version: int) -> None:
         rng = np.random.default_rng(14)
         histories = [
             make_decisions(
                 [
                     draw_row(rng, place, reviewers, draw_names(rng))
                     for place in range(rng.integers(1, 13))
-                ]
+                ],
+                version,
             )
             for _ in range(1500)
         ]

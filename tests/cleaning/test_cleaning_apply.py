@@ -1,5 +1,6 @@
 """What decisions come to: status, frames, pieces, persons; conflicts are named and never closed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ class TestStatus:
             "unreviewed": 5,
             "accepted": 0,
             "edited": 0,
+            "unaccepted": 0,
             "rejected": 0,
         }
         assert one(ask(1, "flag", A, flag="unsure")).count_statuses()["unreviewed"] == 5
@@ -70,6 +72,31 @@ class TestStatus:
         assert state.pieces_of(A)[0].dropped == (2, 3, 7)
         assert state.pieces_of(A)[0].kept.tolist() == [0, 1, 4, 5, 6, 8, 9]
 
+    def test_an_edit_alone_is_no_verdict(self) -> None:
+        """Nobody has accepted what is left: neither of frames nor of the halves of a split."""
+        ask_ = Asker()
+        state = one(
+            ask_("drop_frames", A, frames=[[2, 4]]), ask_("split", B, at=4), ask_("accept", C),
+            ask_("restore_frames", C, frames=[[2, 4]])
+        )  # fmt: skip
+        found = [status(state, name) for name in (A, *names(state, B), C)]
+        assert found == ["unaccepted"] * 4
+        assert state.n_open == 6  # and X and Y, which nobody has touched
+
+    def test_a_rejected_piece_that_is_edited_is_to_be_judged_again(self) -> None:
+        ask_ = Asker()
+        edited = [ask_("reject", A), ask_("restore_frames", A, frames=[[2, 4]])]
+        assert status(one(*edited), A) == "unaccepted"
+        assert status(one(*edited, ask_("accept", A)), A) == "edited"
+
+    def test_lines_of_version_1_keep_their_meaning(self) -> None:
+        """There an edit or a merge was a verdict too, also on the partner of the merge."""
+        ask_ = Asker()
+        log = chain("anna", [ask_("split", A, at=4), ask_("merge", B, X)])
+        state = decide([replace(decision, version=1) for decision in log])
+        found = [status(state, name) for name in (*names(state, A), B, X)]
+        assert found == ["edited"] * 4
+
     def test_dropped_frames_come_back(self) -> None:
         ask_ = Asker()
         state = one(
@@ -89,7 +116,8 @@ class TestPieces:
             ask_("split", A, at=4), ask_("split", f"{A}@4-10", at=7), ask_("accept", f"{A}@0-4")
         )
         assert names(state, A) == [f"{A}@0-4", f"{A}@4-7", f"{A}@7-10"]
-        assert [status(state, name) for name in names(state, A)] == ["edited"] * 3
+        found = [status(state, name) for name in names(state, A)]
+        assert found == ["edited", "unaccepted", "unaccepted"]
 
     def test_other_pieces_keep_their_name_under_further_cuts(self) -> None:
         ask_ = Asker()
@@ -120,7 +148,7 @@ class TestPieces:
     def test_merge_of_fragments_in_temporal_order(self) -> None:
         state = one(ask(1, "merge", B, A))
         assert state.members == {A: (A, B)}
-        assert (status(state, A), status(state, B)) == ("edited", "edited")
+        assert (status(state, A), status(state, B)) == ("unreviewed", "unreviewed")
         assert [part.name for part in state.parts_of(A)] == [A, B]
 
     def test_merge_of_frames_that_overlap(self) -> None:

@@ -24,6 +24,8 @@ from lpw_toolkit.cleaning.field import UUID, BadLineError
 from lpw_toolkit.cleaning.log.decision_schema import format_schema, make_schema
 from lpw_toolkit.cleaning.log.decision_set import merge_folder, read_folder, unite
 from lpw_toolkit.cleaning.log.decisions import (
+    VERSION,
+    VERSIONS,
     Request,
     check_request,
     format_line,
@@ -67,7 +69,8 @@ class TestAppending:
         first = json.loads(lines[0])
         assert first.pop("time").endswith("Z")
         assert first == {
-            "version": 1, "seq": 0, "uuid": make_uuid(1), "reviewer": "anna", "operation": "reject",
+            "version": VERSION, "seq": 0, "uuid": make_uuid(1), "reviewer": "anna",
+            "operation": "reject",
             "tracklets": ["scen1/ÿ/1"], "arguments": {"reason": "static"}, "seen": SEEN,
             "previous": DIGEST,
             "spent_ms": 1500,
@@ -327,8 +330,9 @@ HOSTILE = {
     "too many": change(tracklets=["a", "b"]),
     "unknown operation": change(operation="delete"),
     "operation no text": change(operation=["accept"]),
-    "version": change(version=2),
+    "version": change(version=3),
     "version true": change(version=True),
+    "version a fraction": change(version=1.0),
     "seq": change(seq=-1),
     "seq true": change(seq=True),
     "more fields": change(path="/etc/passwd"),
@@ -421,7 +425,7 @@ class TestHostileLogs:
     def test_bent_bytes_never_raise_anything_else(self, data: bytes, at: int, n: int) -> None:
         for line in (data, GOOD[:at] + data + GOOD[at + n :]):
             with contextlib.suppress(BadLineError):
-                assert parse_line(line).version == 1
+                assert parse_line(line).version in VERSIONS
 
     def test_what_a_page_sends_is_checked_alike(self) -> None:
         fields = {

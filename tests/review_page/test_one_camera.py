@@ -111,9 +111,9 @@ def test_the_page_links_within_the_camera(film: Dataset, tmp_path: Path) -> None
         assert "comes back later" in shown and "goes on within seconds" in shown
         assert "Other cameras" not in shown
         hints = hand.text("key-hints")
-        assert "link" in hints and "give the person a number" in hints
+        assert "compare" in hints and "give the person a number" in hints
         other = hand.ask("document.querySelector('.candidate[data-kind=across]').title")
-        hand.type("1")
+        hand.type("1", "Enter")
         line = served.wait_for(3)[-1]
         assert (line["operation"], line["tracklets"]) == ("link", [name, other])
         assert hand.complaints == []

@@ -88,7 +88,7 @@ class TestOneKeyAfterTheOther:
             (["x", "1"], "reject", {"reason": "no_person"}),
             (["x", "0"], "reject", {"reason": "other"}),
             (["f"], "flag", {"flag": "look-again"}),
-            (["/"], "flag", {"flag": "unsure"}),
+            (["n"], "flag", {"flag": "unsure"}),
             (["c", *"hm", "Enter"], "comment", {"text": "hm"}),
             (["P", *"12", "Enter"], "assign_person", {"person": 12}),
         ],
@@ -132,7 +132,7 @@ class TestOneKeyAfterTheOther:
 
     def test_the_suggested_frames_are_dropped(self, hand, served, monkeypatch):
         monkeypatch.setattr(
-            "lpw_toolkit.review_page.session.suggest_drops", lambda reasons, n_frames: [[4, 7]]
+            "lpw_toolkit.review_page.details.suggest_drops", lambda reasons, n_frames: [[4, 7]]
         )
         hand.review(served.address)
         assert "drop the suggested frames" in hand.text("key-hints")
@@ -172,7 +172,7 @@ class TestOneKeyAfterTheOther:
             "[...document.querySelectorAll('.candidate[data-kind=across]')].map((node) => "
             "node.title)"
         )
-        page.type("2")
+        page.type("2", "Enter")
         line = served.wait_for(1)[-1]
         assert (line["operation"], line["tracklets"]) == ("link", [name, others[1]])
         page.wait_for("document.querySelectorAll('.candidate[data-kind=member]').length === 1")
@@ -191,7 +191,7 @@ class TestOneKeyAfterTheOther:
         )
         name = page.text("id")
         other = page.ask("document.querySelector('.candidate[data-kind=merge]').title")
-        page.type("m", "1")
+        page.type("m", "1", "Enter")
         (line,) = served.wait_for(1)
         assert (line["operation"], line["tracklets"]) == ("merge", [name, other])
 
@@ -318,7 +318,7 @@ class TestOneKeyAfterTheOther:
             "[...document.querySelectorAll('.candidate[data-kind=across]')].map((node) => "
             "node.title)"
         )
-        page.type("1")
+        page.type("1", "Enter")
         served.wait_for(3)
         page.wait_saved()
         open_view()
@@ -332,7 +332,7 @@ class TestOneKeyAfterTheOther:
     def test_the_last_decisions_name_both_tracklets(self, page, served):
         name = page.text("id")
         other = page.ask("document.querySelector('.candidate[data-kind=across]').title")
-        page.type("1")
+        page.type("1", "Enter")
         served.wait_for(1)
         assert page.ask(LAST)[0] == f"linked {name} and {other}"
 
@@ -344,7 +344,7 @@ class TestOneKeyAfterTheOther:
 
     def test_what_is_to_be_settled(self, page, served):
         name = page.text("id")
-        page.type("1", "-", "2", "g")
+        page.type("1", "Enter", "-", "2", "g")
         page.wait_for("document.getElementById('dialog').open")
         assert "No conflicts" in page.text("dialog")
         page.press("Escape")
@@ -356,13 +356,13 @@ class TestKeysOfOnesOwn:
     def test_a_key_is_chosen_kept_and_given_back(self, page, served):
         page.type("?")
         page.ask("[...document.querySelectorAll('.keys button')][0].focus()")
-        page.type("Enter", "y", "Escape")
+        page.type("Enter", "z", "Escape")
         page.wait_for("!document.getElementById('dialog').open")
         page.type("Space")
-        page.type("y")
+        page.type("z")
         assert len(served.wait_for(1)) == 1
         page.review(served.address)
-        page.type("y")
+        page.type("z")
         served.wait_for(2)
 
     def test_a_taken_key_is_not_given_twice(self, page):
@@ -517,10 +517,10 @@ class TestNothingIsLost:
 def test_the_page_is_quiet_and_readable(hand, served, dark, tmp_path):
     """Nothing on the console, nothing asked for outside, nothing serious found by axe."""
     hand.review(served.address, dark=dark)
-    hand.type("s", "Enter", "j", "1", "ArrowRight", "Shift+ArrowRight", "d")
+    hand.type("s", "Enter", "j", "1", "Escape", "ArrowRight", "Shift+ArrowRight", "d")
     hand.wait_saved()
     axe = resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
-    for keys in ([], ["Escape", "t"], ["Escape", "?"]):
+    for keys in ([], ["1"], ["Escape", "t"], ["Escape", "?"], ["Escape", "h"], ["Escape", "g"]):
         hand.type(*keys)
         hand.ask(f"(() => {{ {axe} }})()" if not keys else "1")
         found = hand.ask("axe.run().then((r) => r.violations.filter((v) => ['serious', "
@@ -590,5 +590,5 @@ def test_ten_thousand_tracklets(hand, tmp_path):
         served.wait_for(31)
         hand.wait_saved()
         assert hand.text("progress") == "42 of 10,000 reviewed"
-        hand.type("l", "l", "l")
+        hand.type("l", "l", "l", "l")
         assert hand.ask("document.getElementById('rows').style.height") == "300000px"

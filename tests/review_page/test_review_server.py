@@ -327,7 +327,10 @@ class TestAddresses(Together):
             "/api/tracklet/99999999999",
             "/sprite/12/sheet", "/sprite/0/0-0", "/sprite/0/5-4", "/sprite/0/0-9999",
             "/sprite/0/-1-4", "/sprite/0/a-b",
-            "/sprite/0/scen1", "/sprite/12/few", "/sprite/12/candidates", "/cleanup/anna.jsonl",
+            "/sprite/0/scen1", "/sprite/12/few", "/sprite/several/0-12", "/cleanup/anna.jsonl",
+            "/sprite/0/large/0-99999", "/sprite/several/", "/sprite/several/1-x", "/sprite/0-1/few",
+            "/api/compare/0/0-5/1/0-99999", "/api/compare/0/0/1/0-5", "/api/compare/0/5-5/1/0-5",
+            "/api/compare/0/0-5/12/0-5", "/sprite/several/" + "-".join(["1"] * 41),
         ],
     )  # fmt: skip
     def test_others_are_not_there(self, ask, path):
@@ -387,9 +390,13 @@ class TestWhatItTells:
             found["tile_px"] * len(found["tiles"]),
             96,
         )
-        n = 2 * (len(found["merges"]) + len(found["across"]) + len(found["members"]))
-        thumbs = Image.open(io.BytesIO(ask("/sprite/3/candidates").content))
-        assert thumbs.size == (found["thumb_px"] * n, 96)
+        listed = {each["n"] for each in (*found["merges"], *found["across"])}
+        assert set(found["thumbs"]) == listed
+        address = f"/sprite/several/{'-'.join(map(str, found['thumbs']))}"
+        thumbs = Image.open(io.BytesIO(ask(address).content))
+        assert thumbs.size == (found["thumb_px"] * 2 * len(listed), 96)
+        large = Image.open(io.BytesIO(ask("/sprite/3/large/0-2-5").content))
+        assert (large.size[0] % 3, large.size[1]) == (0, 224)
         assert Image.open(io.BytesIO(ask("/sprite/3/5-9").content)).size[0] % 4 == 0
         assert Image.open(io.BytesIO(ask("/sprite/3/few").content)).size[0] % 8 == 0
 
@@ -507,8 +514,9 @@ class TestDeciding:
         ask("/api/decide", "POST", json=make_request("assign_person", found["id"], person=7))
         for n, member in ((0, other["n"]), (other["n"], 0)):
             card = ask(f"/api/tracklet/{n}").json()
-            assert [each["n"] for each in card["members"]] == [member]
-            assert card["persons"] == [7]
+            (person,) = card["people"]
+            assert [each["n"] for each in person["members"]] == [member]
+            assert (person["n_members"], person["numbers"]) == (1, [7])
         assert ask("/api/start").json()["linked"] == sorted([0, other["n"]])
 
     def test_what_clashes_is_told_with_its_decisions(self, dataset):

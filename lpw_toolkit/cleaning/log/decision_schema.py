@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lpw_toolkit.cleaning.log.decisions import FIELDS, MAX_LINE_BYTES, TRACKLET_NAME, VERSION
+from lpw_toolkit.cleaning.log.decisions import FIELDS, MAX_LINE_BYTES, TRACKLET_NAME, VERSIONS
 from lpw_toolkit.cleaning.operation import Operation, load_operations
 
 
@@ -15,7 +15,7 @@ def make_schema() -> dict[str, Any]:
     """The schema, with the operations of other packages that are installed.
 
     >>> make_schema()["properties"]["version"]
-    {'const': 1}
+    {'enum': [1, 2]}
     """
     operations = load_operations()
     tracklets = {
@@ -26,7 +26,7 @@ def make_schema() -> dict[str, Any]:
         "(positions, half-open).",
     }
     fields = {name: field.schema for name, field in FIELDS.items()} | {
-        "version": {"const": VERSION},
+        "version": {"enum": list(VERSIONS)},
         "operation": {"enum": list(operations)},
         "tracklets": tracklets,
         "arguments": {"type": "object"},

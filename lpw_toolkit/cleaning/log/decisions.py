@@ -22,9 +22,11 @@ from lpw_toolkit.cleaning.field import (
     Uuid,
     Whole,
 )
-from lpw_toolkit.cleaning.operation import Operation, Role, load_operations
+from lpw_toolkit.cleaning.operation import EDITS, VERDICTS, Operation, Role, load_operations
 
-VERSION = 1
+VERSION = 2
+#: Lines of version 1 go on counting as they did: there an edit or a merge was a verdict too.
+VERSIONS = (1, 2)
 MAX_LINE_BYTES = 64 << 10
 MAX_REVIEWER_CHARS = 40
 #: Reviewers of this prefix are rules, not people: what a person says counts for more.
@@ -118,6 +120,12 @@ class Decision(Request):
         return self.reviewer.startswith(RULE_PREFIX)
 
     @property
+    def is_settling(self) -> bool:
+        """Whether its reviewer has judged the piece by it: by an accept or a reject, and up to
+        version 1 by an edit too."""
+        return self.role in VERDICTS or (self.version == 1 and self.role in EDITS)
+
+    @property
     def order(self) -> tuple[int, str, str]:
         """Its place among the decisions of all reviewers: number in its log, reviewer, uuid. Never
         the clock."""
@@ -148,7 +156,7 @@ def parse_line(line: bytes) -> Decision:
         raise BadLineError(f"no plain JSON ({error.__class__.__name__})") from error
     if not isinstance(entry, dict) or set(entry) != _LINE_FIELDS:
         raise BadLineError("other fields than those of a decision")
-    if entry["version"] != VERSION or isinstance(entry["version"], bool):
+    if type(entry["version"]) is not int or entry["version"] not in VERSIONS:
         raise BadLineError(
             f"version {entry['version']!r:.20}, not {VERSION}: written by another version of lpw"
         )

@@ -67,12 +67,14 @@ def find_persons(
     namings: Sequence[Naming],
     given: Iterable[tuple[str, ...]],
     parts: Mapping[str, Sequence[PieceState]],
+    merges: Mapping[str, list[Decision]],
 ) -> Persons:
     """Persons under all `namings` (link, unlink, assign_person), in whatever order they come.
 
     Args:
         given: merged tracklets that the dataset itself gives to one person.
         parts: pieces of every merged tracklet that is named or given.
+        merges: the decisions that made each merged tracklet.
     """
     pairs = _weigh_pairs([n for n in namings if n.decision.role is not Role.NUMBER])
     _add_given(pairs, given)
@@ -84,11 +86,8 @@ def find_persons(
     conflicts = list(pairs.conflicts)
     for (one, other), decisions in pairs.apart.items():
         if sets.connected(one, other):
-            conflicts.append(
-                make_conflict(
-                    "not-same", (one, other), [*decisions, *_find_path(pairs.same, one, other)]
-                )
-            )
+            joining = merges.get(one, []) if one == other else _find_path(pairs.same, one, other)
+            conflicts.append(make_conflict("not-same", (one, other), [*decisions, *joining]))
     groups = sorted(tuple(sorted(names)) for names in sets.subsets() if len(names) > 1)
     conflicts += _find_doubles(base, groups, pairs.same, parts)
     numbers, more = _give_numbers(_last_numbers(numbered), sets, parts, base)

@@ -36,10 +36,12 @@ class Joined:
         members: the pieces of each merged tracklet in temporal order, by the name of the first;
             only those of several.
         conflicts: merges that cannot be.
+        decisions: those that made each merged tracklet, by its name.
     """
 
     members: dict[str, tuple[str, ...]]
     conflicts: list[Conflict]
+    decisions: dict[str, list[Decision]]
 
     def leaders(self) -> dict[str, str]:
         """For every piece that is merged, the name of its merged tracklet."""
@@ -73,18 +75,19 @@ def join_pieces(base: Base, merges: Sequence[Merge]) -> Joined:
             sets.add(after[0].name)
             sets.merge(before[-1].name, after[0].name)
         held.append((merge, ends[0][-1].name))
-    members = {}
+    members, decisions = dict[str, tuple[str, ...]](), dict[str, list[Decision]]()
     for names in sorted(tuple(sorted(names)) for names in sets.subsets()):
         numbers = np.concatenate([find_frame_numbers(base, states[name]) for name in names])
+        made_by = [merge.decision for merge, name in held if name in names]
         if len(np.unique(numbers)) < len(numbers):
-            guilty = [merge.decision for merge, name in held if name in names]
-            conflicts.append(make_conflict("merge-overlap", names, guilty))
+            conflicts.append(make_conflict("merge-overlap", names, made_by))
         else:
             ordered = sorted(
                 (states[name] for name in names), key=lambda state: time_key(base, state)
             )
             members[ordered[0].name] = tuple(state.name for state in ordered)
-    return Joined(members, conflicts)
+            decisions[ordered[0].name] = made_by
+    return Joined(members, conflicts, decisions)
 
 
 def time_key(base: Base, state: PieceState) -> tuple[float, tuple[tuple[int, int, str], ...], int]:

@@ -1,9 +1,11 @@
 """Resolves one tracklet under all its decisions: cuts, dropped frames, verdicts. A pure function of
 the set of decisions.
 
-Every reviewer's last decision counts for each frame and piece. Reviewers that differ make a
-conflict; until it is resolved the more careful verdict holds (rejected before edited before
-accepted, dropped before kept). A rule counts where no person has decided anything.
+Every reviewer's last decision counts for each frame and piece. Only an accept or a reject is a
+verdict: an edit leaves a piece unaccepted until its reviewer accepts it, and a merge says nothing
+of either piece. (In logs of version 1 both were verdicts.) Reviewers that differ make a conflict;
+until it is resolved the more careful verdict holds (rejected before unaccepted before edited
+before accepted, dropped before kept). A rule counts where no person has decided anything.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,8 +21,12 @@ from lpw_toolkit.cleaning.log.pieces import Piece, name_piece
 from lpw_toolkit.cleaning.operation import EDITS, VERDICTS, Role
 from lpw_toolkit.cleaning.state.conflicts import Conflict, make_conflict
 
-UNREVIEWED, ACCEPTED, EDITED, REJECTED = "unreviewed", "accepted", "edited", "rejected"
-STATUSES = (UNREVIEWED, ACCEPTED, EDITED, REJECTED)
+UNREVIEWED, ACCEPTED, EDITED = "unreviewed", "accepted", "edited"
+UNACCEPTED, REJECTED = "unaccepted", "rejected"
+#: From the least careful to the most: edited is accepted after an edit, unaccepted is not yet.
+STATUSES = (UNREVIEWED, ACCEPTED, EDITED, UNACCEPTED, REJECTED)
+#: Nobody has judged a piece of these.
+OPEN = frozenset({UNREVIEWED, UNACCEPTED})
 _DROP, _RESTORE = 1, 2
 _FRAMES = (Role.DROP, Role.RESTORE)
 Value = TypeVar("Value")
@@ -202,6 +208,8 @@ class _Verdict:
     def status(self) -> str:
         if self.last is not None and self.last.role is Role.REJECT:
             return REJECTED
+        if self.last is not None and not self.last.is_settling:
+            return UNACCEPTED
         return EDITED if self.edited else ACCEPTED
 
 
@@ -213,6 +221,8 @@ def _judge(
     for use in uses:
         if use.decision.is_by_rule and use.decision.role in EDITS:
             continue  # frames that a rule drops are gone, but nobody has looked at the rest yet
+        if use.decision.role is Role.JOIN and not use.decision.is_settling:
+            continue  # says who it is, not that all of it is fine
         if use.decision.role in VERDICTS | EDITS and _is_about(use, piece):
             verdict = verdicts.setdefault(use.decision.reviewer, _Verdict())
             verdict.last, verdict.edited = (

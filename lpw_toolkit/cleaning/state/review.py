@@ -15,11 +15,12 @@ from typing import Self
 from lpw_toolkit.cleaning.apply import Ledger
 from lpw_toolkit.cleaning.log.decision_set import DecisionSet, read_folder, unite
 from lpw_toolkit.cleaning.log.decisions import Decision, Request
-from lpw_toolkit.cleaning.log.log import FOLDER, Log, open_log
+from lpw_toolkit.cleaning.log.log import FOLDER, SUFFIX, Log, open_log
+from lpw_toolkit.cleaning.log.other_logs import OtherLogs
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece
 from lpw_toolkit.cleaning.operation import Role
 from lpw_toolkit.cleaning.state.base_tables import Base, read_base
-from lpw_toolkit.cleaning.state.resolve import PieceState
+from lpw_toolkit.cleaning.state.resolve import AppliedDecision, PieceState
 from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.errors import LpwError
@@ -66,10 +67,13 @@ class Review:
         base: the tables.
         log: open for writing.
         others: decisions of other logs.
+        other_logs: where more of them come from while this one is open.
     """
 
-    def __init__(self, base: Base, log: Log, others: DecisionSet) -> None:
-        self.base, self.log = base, log
+    def __init__(
+        self, base: Base, log: Log, others: DecisionSet, other_logs: OtherLogs | None = None
+    ) -> None:
+        self.base, self.log, self._other_logs = base, log, other_logs
         self._ledger = Ledger(base)
         united = unite([log.decisions, others.decisions])
         self._ambiguous_uuids = {*united.ambiguous_uuids, *others.ambiguous_uuids}
@@ -98,10 +102,31 @@ class Review:
         piece = Piece(tracklet, 0, self.base.n_frames[tracklet])
         return resolved.pieces if resolved else (PieceState(tracklet, piece),)
 
+    def uses_of(self, tracklet: str) -> tuple[AppliedDecision, ...]:
+        """The decisions in force that name a tracklet, or pieces of it that exist."""
+        resolved = self._ledger.resolve(tracklet)
+        return resolved.uses if resolved else ()
+
     @property
     def decisions(self) -> dict[str, Decision]:
         """Every decision known, by uuid."""
         return self._ledger.decisions
+
+    def take_in_others(self) -> list[Decision]:
+        """What other reviewers have decided since the last call; it counts from now on."""
+        found = self._other_logs.read_new() if self._other_logs else []
+        new = [decision for decision in unite([found]).decisions if self._is_new(decision)]
+        for decision in new:
+            self._ledger.add(decision)
+        if new:
+            self.__dict__.pop("state", None)
+        return new
+
+    def _is_new(self, decision: Decision) -> bool:
+        known = self.decisions.get(decision.uuid)
+        if known is not None and known.content != decision.content:
+            self._ambiguous_uuids.add(decision.uuid)
+        return known is None
 
     def decide(self, request: Request) -> Saved:
         """Makes a decision durable; when it returns the page may say "saved". A retry returns what
@@ -192,7 +217,11 @@ def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) 
     base = read_base(dataset)
     log = open_log(log_folder(dataset, elsewhere), reviewer, base.digest)
     try:
-        return Review(base, log, read_union(dataset, elsewhere))
+        folders = [log_folder(dataset), *([log_folder(dataset, elsewhere)] if elsewhere else [])]
+        own = log_folder(dataset, elsewhere) / f"{reviewer}{SUFFIX}"
+        # Looked at before they are read: what is written meanwhile is read again.
+        other_logs = OtherLogs(folders, base.digest, own)
+        return Review(base, log, read_union(dataset, elsewhere), other_logs)
     except BaseException:
         log.close()
         raise

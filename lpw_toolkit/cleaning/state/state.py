@@ -11,7 +11,13 @@ from typing import Any
 from lpw_toolkit.cleaning.log.pieces import Piece, find_piece, name_piece
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.cleaning.state.conflicts import Conflict
-from lpw_toolkit.cleaning.state.resolve import STATUSES, UNREVIEWED, PieceState, ResolvedTracklet
+from lpw_toolkit.cleaning.state.resolve import (
+    OPEN,
+    STATUSES,
+    UNREVIEWED,
+    PieceState,
+    ResolvedTracklet,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,12 @@ class State:
         )
         counts[UNREVIEWED] += len(self.base.tracklets) - len(self.resolved)
         return {status: counts[status] for status in STATUSES}
+
+    @property
+    def n_open(self) -> int:
+        """Number of pieces that nobody has accepted or rejected."""
+        counts = self.count_statuses()
+        return sum(counts[status] for status in OPEN)
 
     def as_fields(self) -> dict[str, Any]:
         """All of the state but untouched tracklets, for machines; equal states have equal

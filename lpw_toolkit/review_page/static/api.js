@@ -30,7 +30,8 @@
  */
 
 /**
- * @typedef {DecisionRequest & {reviewer: string, n: number | null, undone: boolean}} SavedDecision
+ * @typedef {DecisionRequest & {reviewer: string, time: string, n: number | null, undone: boolean,
+ *   undone_by: string[]}} SavedDecision undone_by: the undos of it that count
  */
 
 /**
@@ -41,7 +42,7 @@
  * @property {string} tracklet
  * @property {number} start
  * @property {number} stop
- * @property {string} status unreviewed, accepted, edited or rejected
+ * @property {string} status unreviewed, accepted, edited, unaccepted or rejected
  * @property {string[]} reasons why it is rejected
  * @property {Range[]} dropped
  * @property {string[]} flags
@@ -63,6 +64,59 @@
  */
 
 /**
+ * Who a piece is.
+ *
+ * @typedef {object} Person
+ * @property {string} piece
+ * @property {Candidate[]} members pieces of the same person, the first of them
+ * @property {number} n_members
+ * @property {number[]} numbers of the person
+ */
+
+/**
+ * One of two pieces that are compared.
+ *
+ * @typedef {object} Side
+ * @property {number} n
+ * @property {string} camera
+ * @property {string | null} video
+ * @property {number} n_frames
+ * @property {number | null} start_s null where times are unknown
+ * @property {number | null} end_s
+ * @property {number[]} shown positions of the frames to show first: those of its `end`
+ * @property {number[]} looks positions spread over the piece
+ * @property {"first" | "last" | "spread"} end which frames are shown
+ * @property {[number, number, number][]} trail x, y of the feet and the height, pixels
+ * @property {[number, number] | null} map_px size of the camera's picture
+ */
+
+/**
+ * @typedef {object} Comparison
+ * @property {[Side, Side]} sides
+ * @property {0 | 1 | null} earlier
+ * @property {number | null} gap_s from the end of the earlier to the start of the later
+ * @property {boolean} same_camera
+ * @property {boolean} can_merge
+ */
+
+/**
+ * @typedef {object} Codes
+ * @property {string} status_codes one for each tracklet
+ * @property {number[]} linked
+ * @property {number[]} flagged
+ * @property {number} n_conflicts
+ */
+
+/**
+ * @typedef {object} History
+ * @property {number} n decisions that fit
+ * @property {SavedDecision[]} lines one page of them, the newest first
+ * @property {string[]} reviewers
+ * @property {string[]} operations
+ * @property {string[]} days
+ */
+
+/**
  * One tracklet: its pieces, what is suspicious about it, who it may be.
  *
  * @typedef {object} Detail
@@ -71,19 +125,21 @@
  * @property {string} camera
  * @property {number} n_frames
  * @property {Piece[]} pieces
+ * @property {number} n_known decisions that the server knew
  * @property {number[]} tiles positions of the frames of the contact sheet
  * @property {number[]} odd those of them that look suspicious
  * @property {number} tile_px
  * @property {number} thumb_px
- * @property {{title: string, score: number}[]} reasons
+ * @property {{title: string, look_for: string, more_than: number, first: number | null}[]}
+ *   reasons those that tell it from most others of the dataset
  * @property {number[]} cuts suggested, the likeliest first
  * @property {Range[]} drops suggested
  * @property {Record<string, (number | null)[]> & {step: number}} signals
  * @property {Candidate[]} merges
  * @property {Candidate[]} across
- * @property {Candidate[]} members
- * @property {number} n_members
- * @property {number[]} persons
+ * @property {Person[]} people of each piece
+ * @property {[flag: string, uuid: string, start: number, stop: number][]} flag_decisions
+ * @property {number[]} thumbs tracklets of the picture of candidates, in its order
  * @property {number} n_conflicts
  * @property {[string, string][]} [verdicts] reviewer and verdict, where reviewers disagree
  */
@@ -98,18 +154,19 @@
  * @property {string[]} ids
  * @property {string[]} cameras
  * @property {number[]} frames
- * @property {string} status_codes one status code for each tracklet
  * @property {string[]} repairs
  * @property {Operations} operations
  * @property {SavedDecision[]} last
  * @property {number[]} spent
- * @property {number[]} linked
  * @property {number[]} [differ]
  *
- * @typedef {StartFields & QueueOrder} Start all that the page needs to begin
+ * @typedef {StartFields & Codes & QueueOrder} Start all that the page needs to begin
  */
 
-/** @typedef {{n: number, status_code: string, pieces: Piece[]}} Touched a tracklet after a decision */
+/**
+ * @typedef {Pick<Detail, "n" | "pieces" | "flag_decisions" | "n_known"> & {status_code: string}}
+ *   Touched a tracklet after a decision
+ */
 /** @typedef {{touched: Touched[]}} Answer */
 /**
  * @typedef {{text: string, pieces: string[], n: number | null, decisions: SavedDecision[]}}

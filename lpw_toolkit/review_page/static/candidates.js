@@ -1,27 +1,49 @@
-// The right side: who the tracklet is, where its track may go on, and who may be the same person
-// in other cameras or in this one at another time.
+// The right side: who the piece is, where its track may go on, and who may be the same person in
+// other cameras or in this one at another time.
 
 import { $, closest, element, setName } from "./dom.js";
-import { state } from "./state.js";
+import { currentPerson, currentPiece, state } from "./state.js";
 import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
 /** @typedef {import("./api.js").Candidate} Candidate */
+/** @typedef {import("./api.js").Detail} Detail */
 /**
  * @typedef {"merge" | "across" | "member"} Kind merge: the track goes on; across: to link with;
  *   member: of this person already
- */
-/**
- * @typedef {{url: string, width: number, n: number, used: number}} Sprite pictures of all
- *   candidates, in a row
  */
 
 const N_THUMBS = 2;
 const THUMB_PX = 44;
 const TILE_PX = 96;
 const N_MERGES = 3;
+const N_DIGITS = 9;
 const WHEN_TO_MERGE = "Merge a track that was cut and goes on within seconds.";
 const WHEN_TO_LINK = "Link a person who left and comes back later.";
 const WHEN_TO_DO_WHICH = `${WHEN_TO_LINK} ${WHEN_TO_MERGE}`;
+
+/**
+ * The candidates of a kind for the current piece. Errors: TypeError while no tracklet is loaded.
+ *
+ * @param {Kind} kind
+ * @param {Detail} detail
+ * @returns {Candidate[]}
+ */
+export function candidatesOf(kind, detail) {
+  if (kind === "member") return currentPerson().members;
+  return kind === "merge" ? detail.merges : detail.across;
+}
+
+/**
+ * The kind whose digits tell somebody apart: who is joined already, otherwise who may be.
+ *
+ * @param {Detail} detail
+ * @returns {Kind}
+ */
+export function kindToPart(detail) {
+  /** @type {Kind[]} */
+  const kinds = ["member", "across", "merge"];
+  return kinds.find((kind) => candidatesOf(kind, detail).length) ?? "across";
+}
 
 export class Candidates {
   /** @param {(kind: Kind, place: number) => void} choose */
@@ -35,37 +57,41 @@ export class Candidates {
 
   /**
    * @param {import("./store.js").Entry} entry
-   * @param {import("./api.js").Detail} detail
+   * @param {Detail} detail
    * @param {import("./state.js").Mode} mode
    * @param {number} nCameras of the dataset
    */
   show(entry, detail, mode, nCameras) {
-    const { merges, across, members, persons, n_members: nMembers } = detail;
-    const n = N_THUMBS * (merges.length + across.length + members.length);
-    const sprite = { url: entry.thumbs, width: detail.thumb_px, n, used: 0 };
-    const isApart = mode === "apart";
-    const merged = makeRows(merges, "merge", mode === "merge", sprite);
-    const isAcross = mode === "browse" || (isApart && !members.length);
-    const others = makeRows(across, "across", isAcross, sprite);
-    const known = makeRows(members, "member", isApart, sprite);
+    const { members, numbers, n_members: nMembers } = currentPerson();
+    const digits = mode === "apart" ? kindToPart(detail) : mode === "merge" ? "merge" : "across";
+    const rowsOf = (/** @type {Kind} */ kind) =>
+      makeRows(candidatesOf(kind, detail), kind, kind === digits, (n) =>
+        makeThumb(entry, detail, n),
+      );
     const nodes = [];
-    if (members.length || persons.length) {
-      const title = persons.length ? `This person: ${persons.join(", ")}` : "This person";
-      nodes.push(makeHead(title, `${nMembers + 1} tracklets`), ...known);
+    if (members.length || numbers.length) {
+      const what = detail.pieces.length > 1 ? `This person (${nameFrames()})` : "This person";
+      const title = numbers.length ? `${what}: ${numbers.join(", ")}` : what;
+      nodes.push(makeHead(title, `${nMembers + 1} tracklets`), ...rowsOf("member"));
+      const nMore = nMembers - members.length;
+      if (nMore) nodes.push(element("p", "none", `and ${nMore} more`));
     }
-    const hint = mode === "merge" ? "1–9 merges" : merges.length ? "m merges" : "";
+    const merges = rowsOf("merge");
+    const hint = mode === "merge" ? "1–9 compares" : merges.length ? "m compares" : "";
     nodes.push(makeHead("The track goes on", hint, WHEN_TO_MERGE));
-    nodes.push(...(mode === "merge" ? merged : merged.slice(0, N_MERGES)));
+    nodes.push(...(digits === "merge" ? merges : merges.slice(0, N_MERGES)));
     if (!merges.length) nodes.push(element("p", "none", "No candidates."));
+    const { across } = detail;
     const nElsewhere = across.filter(({ camera }) => camera !== detail.camera).length;
+    const others = rowsOf("across");
     if (nCameras > 1) {
-      nodes.push(makeHead("Other cameras", nElsewhere ? "1–9 links, 0 none" : ""));
+      nodes.push(makeHead("Other cameras", nElsewhere ? "1–9 compares, 0 none" : ""));
       nodes.push(...others.slice(0, nElsewhere));
       if (!nElsewhere) nodes.push(element("p", "none", "No candidates."));
     }
     const returns = others.slice(nElsewhere);
     if (nCameras === 1 || returns.length) {
-      const keys = returns.length ? "1–9 links" : "";
+      const keys = returns.length ? "1–9 compares" : "";
       nodes.push(makeHead("Back in this camera", keys, WHEN_TO_LINK), ...returns);
       nodes.push(element("p", "none", returns.length ? WHEN_TO_DO_WHICH : "No candidates."));
     }
@@ -77,6 +103,11 @@ export class Candidates {
   }
 }
 
+function nameFrames() {
+  const { start, stop } = currentPiece();
+  return `frames ${start}–${stop - 1}`;
+}
+
 /** @type {(text: string, hint: string, title?: string) => HTMLElement} */
 function makeHead(text, hint, title = "") {
   const head = element("h3", "", text);
@@ -85,28 +116,34 @@ function makeHead(text, hint, title = "") {
   return head;
 }
 
-/** @type {(list: Candidate[], kind: Kind, hasDigits: boolean, sprite: Sprite) => HTMLElement[]} */
-function makeRows(list, kind, hasDigits, sprite) {
+/**
+ * @type {(list: Candidate[], kind: Kind, hasDigits: boolean, draw: (n: number) => HTMLElement) =>
+ *   HTMLElement[]}
+ */
+function makeRows(list, kind, hasDigits, draw) {
   return list.map((candidate, i) => {
-    const row = element("div", `candidate ${candidate.merged ? "merged" : ""}`);
+    const row = element("button", `candidate ${candidate.merged ? "merged" : ""}`);
     row.dataset.kind = kind;
     row.dataset.place = String(i);
-    row.append(element("kbd", hasDigits ? "" : "off", hasDigits ? i + 1 : ""), makeThumb(sprite));
+    row.tabIndex = -1;
+    const hasDigit = hasDigits && i < N_DIGITS;
+    row.append(element("kbd", hasDigit ? "" : "off", hasDigit ? i + 1 : ""), draw(candidate.n));
     row.append(...describe(candidate));
     row.title = candidate.piece ?? candidate.name ?? "";
     return row;
   });
 }
 
-/** @type {(sprite: Sprite) => HTMLElement} */
-function makeThumb(sprite) {
-  const w = Math.round((sprite.width * THUMB_PX) / TILE_PX);
+/** @type {(entry: import("./store.js").Entry, detail: Detail, n: number) => HTMLElement} */
+function makeThumb(entry, { thumbs, thumb_px: width }, n) {
+  const w = Math.round((width * THUMB_PX) / TILE_PX);
   const thumb = element("span", "thumb");
+  const place = thumbs.indexOf(n);
   thumb.style.width = `${w * N_THUMBS}px`;
-  thumb.style.backgroundImage = `url("${sprite.url}")`;
-  thumb.style.backgroundSize = `${w * sprite.n}px ${THUMB_PX}px`;
-  thumb.style.backgroundPosition = `${-sprite.used * w}px 0`;
-  sprite.used += N_THUMBS;
+  if (place < 0) return thumb;
+  thumb.style.backgroundImage = `url("${entry.thumbs}")`;
+  thumb.style.backgroundSize = `${w * N_THUMBS * thumbs.length}px ${THUMB_PX}px`;
+  thumb.style.backgroundPosition = `${-place * w * N_THUMBS}px 0`;
   return thumb;
 }
 

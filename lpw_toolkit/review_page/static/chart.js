@@ -23,6 +23,7 @@ const FOOT_PX = 14;
 const HEIGHT_PX = LANES.length * (LANE_PX + GAP_PX) + FOOT_PX;
 const BOTTOM_PX = HEIGHT_PX - FOOT_PX;
 const N_CUTS = 5;
+const LABEL_GAP_PX = 3;
 
 export class Chart {
   /** @param {(frame: number, extend: boolean) => void} choose */
@@ -183,16 +184,24 @@ export class Chart {
    */
   drawFoot(cuts, drops) {
     const { pen } = this;
-    const y = HEIGHT_PX - 3;
     pen.fillStyle = this.colours.soft;
     pen.textAlign = "left";
-    pen.fillText("0", LEFT_PX, y);
-    pen.textAlign = "right";
-    pen.fillText(`${this.n - 1}`, this.width - 1, y);
-    pen.textAlign = "center";
-    for (const cut of cuts) {
-      pen.fillText(`cut ${cut}`, Math.min(this.width - 40, Math.max(LEFT_PX + 30, this.x(cut))), y);
+    /** @type {[text: string, x: number][]} */
+    const labels = [
+      ...cuts.map((cut) => /** @type {[string, number]} */ ([`cut ${cut}`, this.x(cut)])),
+      ...drops.map(([start]) => /** @type {[string, number]} */ (["D", this.x(start)])),
+      ["0", LEFT_PX],
+      [`${this.n - 1}`, this.width],
+    ];
+    const taken = /** @type {Range[]} */ ([]);
+    for (const [text, x] of labels) {
+      const width = pen.measureText(text).width;
+      const left = Math.max(LEFT_PX, Math.min(this.width - width - 1, x - width / 2));
+      const range = /** @type {Range} */ ([left - LABEL_GAP_PX, left + width + LABEL_GAP_PX]);
+      // The first ones say the most: one that would lie on them is left out.
+      if (taken.some(([a, b]) => a < range[1] && range[0] < b)) continue;
+      taken.push(range);
+      pen.fillText(text, left, HEIGHT_PX - 3);
     }
-    for (const [start] of drops) pen.fillText("D", this.x(start), y);
   }
 }

@@ -1,13 +1,15 @@
 // Decisions: sent to the server by way of the outbox, shown at once as the server will resolve
 // them, and undone.
 
+import { fetchJson } from "./api.js";
 import { showTracklet } from "./modes.js";
 import { applyOptimistically, statusCodeOf } from "./resolve.js";
-import { codeAfter, currentDetail, isUndo, state } from "./state.js";
-import { MAX_SPENT_MS, showNote, showProgress, showRecords } from "./status.js";
+import { codeAfter, currentDetail, detailsOf, isUndo, state } from "./state.js";
+import { MAX_SPENT_MS, reportFailure, showNote, showProgress, showRecords } from "./status.js";
 
 /** @typedef {import("./state.js").DecisionRecord} DecisionRecord */
 /** @typedef {import("./api.js").DecisionRequest} DecisionRequest */
+/** @typedef {import("./api.js").SavedDecision} SavedDecision */
 
 const N_RECORDS = 200;
 
@@ -53,36 +55,61 @@ export function decide(operation, tracklets, values = {}, about = [currentDetail
  */
 function showOptimistically(n, { request, before }) {
   const { store } = state;
-  const detail = store.entries.get(n)?.detail;
-  before?.set(n, { code: store.statusCodes[n], pieces: detail?.pieces });
-  if (detail) {
+  const details = detailsOf(n);
+  before?.set(n, { code: store.statusCodes[n], pieces: details[0]?.pieces });
+  for (const detail of details) {
     const { pieces, id, n_frames: nFrames } = detail;
     detail.pieces = applyOptimistically(pieces, id, nFrames, request, state);
     store.setStatusCode(n, statusCodeOf(detail.pieces));
-  } else {
-    const code = codeAfter(request);
-    if (code) store.setStatusCode(n, code);
   }
+  const code = codeAfter(request);
+  if (code && !details.length) store.setStatusCode(n, code);
 }
 
 /** @param {DecisionRecord} record */
 const canBeUndone = ({ undone, state: sent, request }) =>
   !undone && sent !== "refused" && !isUndo(request);
 
+/** Undoes the last decision that is in force, however old it is. */
+export async function undoLast() {
+  const record = state.records.find(canBeUndone) ?? (await findOlder());
+  if (record) undo(record);
+  else showNote("Nothing to undo.");
+}
+
+/** The last decision in force of this reviewer that the page does not know. */
+async function findOlder() {
+  const reviewer = encodeURIComponent(state.reviewer);
+  try {
+    const { lines } = await fetchJson(`/api/history?in_force=yes&reviewer=${reviewer}`);
+    const known = new Set(state.records.map(({ request }) => request.uuid));
+    const older = lines.filter((/** @type {SavedDecision} */ line) => !known.has(line.uuid));
+    state.records.push(...older.map(toRecord));
+  } catch (error) {
+    reportFailure(error);
+  }
+  return state.records.find(canBeUndone);
+}
+
+/** @type {(decision: SavedDecision) => DecisionRecord} */
+export const toRecord = (decision) => ({
+  request: decision,
+  n: decision.n,
+  state: "saved",
+  undone: decision.undone,
+  undoneBy: decision.undone_by[0],
+});
+
 /**
  * Undoes a decision, or redoes one that is undone.
  *
- * @param {DecisionRecord} [record] otherwise the last one
+ * @param {DecisionRecord} record
  */
-export function undo(record = state.records.find(canBeUndone)) {
-  if (!record) {
-    showNote("Nothing to undo.");
-    return;
-  }
+export function undo(record) {
   const isRedo = record.undone;
   const of = isRedo ? record.undoneBy : record.request.uuid;
   if (!of) {
-    showNote("This was undone before the page was opened.");
+    showNote("Wait until it is saved.");
     return;
   }
   const made = decide("undo", [], { of }, []);
@@ -106,7 +133,6 @@ function restore(record) {
   for (const [n, { code, pieces }] of record.before ?? []) {
     if (later.some((each) => !each.undone && (each.before?.has(n) || each.n === n))) continue;
     state.store.setStatusCode(n, code);
-    const detail = state.store.entries.get(n)?.detail;
-    if (detail && pieces) detail.pieces = pieces;
+    for (const detail of pieces ? detailsOf(n) : []) detail.pieces = pieces ?? [];
   }
 }

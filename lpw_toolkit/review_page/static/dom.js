@@ -15,6 +15,14 @@ export function $(id, kind) {
   return /** @type {T} */ (node);
 }
 
+/** Whether all is in one column, as review.css has it. */
+export const NARROW = matchMedia("(max-width: 899px)");
+
+/** Brings what is to be judged into sight, where the page is one column. */
+export function scrollToMain() {
+  if (NARROW.matches) document.querySelector("main")?.scrollIntoView();
+}
+
 /**
  * A new element.
  *

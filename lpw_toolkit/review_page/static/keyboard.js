@@ -2,14 +2,27 @@
 
 import { BATCH_KEYS } from "./batch_accept.js";
 import { acceptBatch, rejectBatch } from "./batch_operations.js";
+import { kindToPart } from "./candidates.js";
+import { compareOther, joinCompared, mergeCompared, partCompared } from "./compare.js";
 import { moveCut, moveToSuggestedCut, splitHere } from "./cut.js";
 import { undo } from "./decide.js";
 import { keyOf } from "./keys.js";
 import { enterMode, leaveMode } from "./modes.js";
 import { chooseCandidate, reject, toggleAllFrames } from "./operations.js";
 import * as panels from "./panels.js";
+import {
+  choosePersonTile,
+  linkPersons,
+  movePersonCursor,
+  movePersons,
+  partPersons,
+  turnPersons,
+  turnPersonsView,
+} from "./persons.js";
 import { currentDetail, state } from "./state.js";
 import { moveCursor } from "./tracklet.js";
+import { compareTwo, panTimeline, showWholeTimeline, swapTails, zoomTimeline } from "./timeline.js";
+import { moveVideo, playVideo } from "./video.js";
 
 /**
  * @typedef {{key: string, name?: string, shift: boolean, repeat: boolean}} Press name: of the
@@ -44,7 +57,7 @@ const HANDLERS = {
   merge: (press) => withDigit(press, (place) => chooseCandidate("merge", place)),
   apart: (press) =>
     withDigit(press, (place) => {
-      chooseCandidate(currentDetail().members.length ? "member" : "across", place);
+      chooseCandidate(kindToPart(currentDetail()), place);
     }),
   undo: (press) =>
     withDigit(press, (place) => {
@@ -53,6 +66,52 @@ const HANDLERS = {
       enterMode("browse");
       undo(record);
     }),
+  compare: ({ key, name, repeat }) => {
+    if (repeat) return;
+    const place = state.compared?.place ?? 0;
+    if (key === "Enter") joinCompared();
+    else if (name === "merge") mergeCompared();
+    else if (name === "unlink") partCompared();
+    else if (key === "ArrowLeft") compareOther(place - 1);
+    else if (key === "ArrowRight") compareOther(place + 1);
+    else if (/^[1-9]$/.test(key)) compareOther(Number(key) - 1);
+    else if (name === "undo" || name === "help") state.keys.find(name).run();
+  },
+  persons: ({ key, name, repeat }) => {
+    if (key === "ArrowLeft" || key === "ArrowUp") movePersonCursor(-1);
+    else if (key === "ArrowRight" || key === "ArrowDown") movePersonCursor(1);
+    else if (repeat) return;
+    else if (key === "Space") choosePersonTile();
+    else if (key === "Enter") linkPersons();
+    else if (name === "unlink") partPersons();
+    else if (name === "merge") movePersons();
+    else if (name === "next") turnPersons(1);
+    else if (name === "previous") turnPersons(-1);
+    else if (name === "view") turnPersonsView();
+    else if (name === "persons") leaveMode();
+    else if (name === "undo" || name === "history" || name === "help") state.keys.find(name).run();
+  },
+  timeline: ({ key, name, repeat }) => {
+    if (key === "ArrowLeft") panTimeline(-0.1);
+    else if (key === "ArrowRight") panTimeline(0.1);
+    else if (key === "ArrowUp") panTimeline(0, -1);
+    else if (key === "ArrowDown") panTimeline(0, 1);
+    else if (key === "+") zoomTimeline(0.8);
+    else if (key === "0") showWholeTimeline();
+    else if (name === "unlink") zoomTimeline(1.25);
+    else if (repeat) return;
+    else if (key === "Enter") compareTwo();
+    else if (name === "split") swapTails();
+    else if (name === "timeline") leaveMode();
+    else if (name === "undo" || name === "help") state.keys.find(name).run();
+  },
+  video: ({ key, name, shift }) => {
+    const step = shift ? 10 : 1;
+    if (key === "ArrowLeft") moveVideo(-step);
+    else if (key === "ArrowRight") moveVideo(step);
+    else if (name === "play") playVideo();
+    else if (name === "video") leaveMode();
+  },
   batch: ({ key, name, repeat }) => {
     if (repeat) return;
     if (BATCH_KEYS.includes(key)) state.batch.toggle(BATCH_KEYS.indexOf(key));
@@ -79,6 +138,11 @@ export function pressKey(event) {
   }
   const target = event.target instanceof Element ? event.target : null;
   if (target?.closest("textarea, input, select")) return;
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+    event.preventDefault();
+    state.keys.find("find").run();
+    return;
+  }
   const key = keyOf(event);
   if (!key || key === "Tab") return;
   if ((key === "Enter" || key === "Space") && target?.closest("button, a")) return;

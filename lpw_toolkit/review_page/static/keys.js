@@ -56,9 +56,17 @@ export class Keys {
   }
 
   read() {
-    this.byKey = new Map(
-      this.actions.map((action) => [this.chosen[action.name] ?? action.key, action]),
-    );
+    const chosen = this.actions.filter(({ name }) => this.chosen[name]);
+    this.byKey = new Map([
+      ...this.actions.map((action) => /** @type {[string, Action]} */ ([action.key, action])),
+      // A key that was chosen in an earlier version may be that of a new action now.
+      ...chosen.map(
+        (action) => /** @type {[string, Action]} */ ([this.chosen[action.name], action]),
+      ),
+    ]);
+    for (const { name, key } of chosen) {
+      if (this.byKey.get(key)?.name === name && this.chosen[name] !== key) this.byKey.delete(key);
+    }
   }
 
   /**

@@ -1,12 +1,14 @@
 // The page of `lpw clean --review`: one tracklet at a time, by keyboard. Makes the parts of the
 // page and wires them.
 
+import { goToAddress, keepAddress } from "./address.js";
 import { ServerError, fetchJson } from "./api.js";
 import { BatchAccept } from "./batch_accept.js";
 import { Candidates } from "./candidates.js";
 import { Chart } from "./chart.js";
+import { pin } from "./compare.js";
 import { chooseFrame } from "./cut.js";
-import { undo } from "./decide.js";
+import { toRecord, undo } from "./decide.js";
 import { $, closest } from "./dom.js";
 import { handleKey, pressKey } from "./keyboard.js";
 import { Keys } from "./keys.js";
@@ -15,6 +17,7 @@ import { preload, setView, show } from "./navigate.js";
 import { chooseCandidate, makeActions } from "./operations.js";
 import { Outbox } from "./outbox.js";
 import * as panels from "./panels.js";
+import { listenToPersons } from "./persons.js";
 import { QueueList } from "./queue.js";
 import { Sheet } from "./sheet.js";
 import { state } from "./state.js";
@@ -27,8 +30,11 @@ import {
   showSaved,
 } from "./status.js";
 import { Store } from "./store.js";
-import { markPending, onOtherTab, onRefused, onSaved } from "./sync.js";
+import { addWaiting, markPending, onOtherTab, onRefused, onSaved, settle } from "./sync.js";
+import { watchOthers } from "./team.js";
+import { listenToTimeline } from "./timeline.js";
 import { render } from "./tracklet.js";
+import { clickVideo } from "./video.js";
 
 const RETRY_MS = 1000;
 
@@ -59,6 +65,9 @@ async function begin() {
   showSaved();
   const markFirst = () => requestAnimationFrame(() => performance.mark("first-tracklet"));
   state.entry?.ready.then(markFirst, () => {});
+  await goToAddress();
+  keepAddress();
+  watchOthers();
 }
 
 /** @param {import("./api.js").Start} start */
@@ -68,15 +77,11 @@ function build(start) {
   state.reviewer = start.reviewer;
   state.operations = start.operations;
   state.keys = new Keys(makeActions(start.operations));
-  state.store = new Store(start, reportFailure);
-  state.outbox = new Outbox(place, { onSaved, onRefused, onChange: showSaved, onReconnect });
+  state.store = new Store(start, reportFailure, addWaiting);
+  const listener = { onSaved, onRefused, onChange: showSaved, onReconnect, onDrained: settle };
+  state.outbox = new Outbox(place, listener);
   state.channel = new BroadcastChannel(place);
-  state.records = start.last.map((each) => ({
-    request: each,
-    n: each.n,
-    state: "saved",
-    undone: each.undone,
-  }));
+  state.records = start.last.map(toRecord);
   state.pace_ms = start.spent;
   state.queue = new QueueList(state.store, (at) => {
     if (state.mode === "batch") leaveMode();
@@ -96,6 +101,10 @@ function build(start) {
 function listen() {
   state.channel.addEventListener("message", onOtherTab);
   document.addEventListener("keydown", pressKey);
+  // A button that a mouse has pressed does not take the keys from the page.
+  for (const id of ["key-hints", "candidates", "decisions", "pinned", "reasons"]) {
+    $(id).addEventListener("mousedown", (event) => event.preventDefault());
+  }
   $("key-hints").addEventListener("click", (event) => {
     const key = closest(event, "button")?.dataset.key;
     if (key) handleKey(key);
@@ -104,6 +113,10 @@ function listen() {
     const place = closest(event, "button")?.dataset.place;
     if (place) undo(state.records[Number(place)]);
   });
+  $("pinned").addEventListener("click", pin);
+  listenToPersons();
+  listenToTimeline();
+  $("video-canvas").addEventListener("click", clickVideo);
   const view = $("view", HTMLSelectElement);
   view.addEventListener("change", () => {
     setView(/** @type {import("./state.js").View} */ (view.value));

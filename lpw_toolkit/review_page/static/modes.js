@@ -1,6 +1,7 @@
 // Modes: what the keys mean until one has answered or left.
 
-import { $ } from "./dom.js";
+import { closeComparison } from "./compared.js";
+import { $, scrollToMain } from "./dom.js";
 import { showKeyHints } from "./key_hints.js";
 import { setOrder, show, showNext } from "./navigate.js";
 import { state } from "./state.js";
@@ -12,19 +13,26 @@ export function enterMode(mode) {
   const before = state.mode;
   state.mode = mode;
   if (mode !== "cut") state.selection.cut = null;
+  closeComparison();
+  stopPlaying();
   $("batch-accept").hidden = mode !== "batch";
-  $("one").hidden = mode === "batch" || !state.entry;
-  document.body.classList.toggle("wide", mode === "batch");
+  $("compare").hidden = mode !== "compare";
+  $("video").hidden = mode !== "video";
+  $("persons").hidden = mode !== "persons";
+  $("timeline").hidden = mode !== "timeline";
+  $("one").hidden = isInstead(mode) || !state.entry;
+  document.body.classList.toggle("wide", WIDE.has(mode));
   if (state.entry?.detail && mode !== "batch") render(true);
+  if (isInstead(mode)) scrollToMain();
   if (before === "undo" || mode === "undo") showRecords();
   showKeyHints();
 }
 
 /** Leaves the mode; while browsing, forgets the chosen frames. */
 export function leaveMode() {
-  const { mode } = state;
+  const { mode, compared } = state;
   if (mode !== "browse") {
-    enterMode("browse");
+    enterMode(mode === "compare" ? (compared?.back ?? "browse") : "browse");
     if (mode !== "batch") return;
     if (state.view === "review" && !state.store.isOpen(state.order[state.at])) showNext();
     else show(state.at);
@@ -36,6 +44,12 @@ export function leaveMode() {
   showMarks();
   showKeyHints();
 }
+
+const INSTEAD = new Set(["batch", "compare", "video", "persons", "timeline"]);
+const WIDE = new Set(["batch", "persons", "timeline"]);
+
+/** Whether something else is shown in place of the tracklet. @param {import("./state.js").Mode} mode */
+const isInstead = (mode) => INSTEAD.has(mode);
 
 /** @param {number} n tracklet; comes to the current place of the order where the view has it not */
 export function showTracklet(n) {

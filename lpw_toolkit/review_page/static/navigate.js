@@ -2,7 +2,8 @@
 // asked for again.
 
 import { fetchJson } from "./api.js";
-import { $ } from "./dom.js";
+import { closeComparison } from "./compared.js";
+import { $, scrollToMain } from "./dom.js";
 import { showKeyHints } from "./key_hints.js";
 import { emptySelection, state } from "./state.js";
 import { reportFailure, showNote, showProgress } from "./status.js";
@@ -17,12 +18,14 @@ const REFRESH_EVERY_MANY = 60;
 
 /** The tracklets of each view. @type {Record<View, () => number[]>} */
 const VIEWS = {
-  review: () => selectTracklets((n) => state.store.isOpen(n)),
+  review: () => state.store.listOpen(),
   link: () =>
     selectTracklets((n) => "ae".includes(state.store.statusCodes[n]) && !state.store.linked.has(n)),
   unsure: () => selectTracklets((n) => state.store.statusCodes[n] === "?"),
+  flagged: () => selectTracklets((n) => state.store.flagged.has(n)),
   all: () => selectTracklets(() => true),
   differ: () => state.store.differ,
+  found: () => state.found,
 };
 
 /** @type {(isWanted: (n: number) => boolean) => number[]} */
@@ -59,7 +62,12 @@ export function setOrder(order, at) {
 /** @param {number} place in the order */
 export function show(place) {
   stopPlaying();
-  if (state.mode !== "batch") state.mode = "browse";
+  closeComparison();
+  for (const id of ["video", "persons", "timeline"]) $(id).hidden = true;
+  if (state.mode !== "batch") {
+    state.mode = "browse";
+    document.body.classList.remove("wide");
+  }
   state.at = Math.max(0, Math.min(place, state.order.length - 1));
   state.queue.move(state.at);
   const n = state.order.at(state.at);
@@ -69,6 +77,7 @@ export function show(place) {
     showNothing();
     return;
   }
+  scrollToMain();
   state.selection = emptySelection();
   state.entry = state.store.get(n);
   state.shownAt_ms = performance.now();
@@ -149,9 +158,9 @@ export function refreshOrderSometimes() {
 async function refreshLinked() {
   const { store } = state;
   try {
-    const saved = await fetchJson("/api/linked");
+    const { linked } = await fetchJson("/api/codes");
     const waiting = state.outbox.waiting.length ? store.linked : [];
-    store.linked = new Set([...saved, ...waiting]);
+    store.linked = new Set([...linked, ...waiting]);
   } catch (error) {
     reportFailure(error);
     return;

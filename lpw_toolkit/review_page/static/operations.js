@@ -1,17 +1,25 @@
 // What a reviewer can do, and the table of the keys that do it. A new operation needs
 // nothing here: the server hands its key over.
 
+import { find } from "./address.js";
 import { fetchJson } from "./api.js";
 import { openBatch } from "./batch_operations.js";
+import { candidatesOf } from "./candidates.js";
+import { compareCandidate, pin } from "./compare.js";
 import { beginCut } from "./cut.js";
-import { decide, undo } from "./decide.js";
+import { decide, undo, undoLast } from "./decide.js";
+import { showHistory } from "./history.js";
 import { showKeyHints } from "./key_hints.js";
 import { enterMode, showTracklet } from "./modes.js";
 import { show, showNext, showNextView } from "./navigate.js";
 import * as panels from "./panels.js";
-import { changeRanges } from "./resolve.js";
+import { showPersons } from "./persons.js";
+import { changeRanges, isOpen } from "./resolve.js";
 import { currentDetail, currentPiece, state } from "./state.js";
 import { reportFailure, showNote } from "./status.js";
+import { showVideo } from "./video.js";
+import { showTeam } from "./team.js";
+import { showTimeline } from "./timeline.js";
 import { play, render, selectOpenPiece, showMarks } from "./tracklet.js";
 
 /** @typedef {import("./api.js").Range} Range */
@@ -31,11 +39,12 @@ function accept() {
 
 /** @param {string | null} reason */
 export function reject(reason) {
-  const isWhole = currentDetail().pieces.length === 1;
-  if (isWhole) state.pace_ms.push(performance.now() - state.shownAt_ms);
+  const { pieces } = currentDetail();
+  const isLast = pieces.every((piece) => piece === currentPiece() || !isOpen(piece));
+  if (isLast) state.pace_ms.push(performance.now() - state.shownAt_ms);
   decide("reject", [currentPiece().name], { reason });
   enterMode("browse");
-  if (isWhole) {
+  if (isLast) {
     showNext();
     return;
   }
@@ -71,8 +80,7 @@ function dropFrames(ranges) {
 }
 
 /**
- * A candidate was chosen: it is merged or linked with the current piece, told apart from it, or
- * shown.
+ * A candidate was chosen: it is compared with the current piece, or told apart from it.
  *
  * @param {Kind} kind
  * @param {number} place
@@ -80,20 +88,17 @@ function dropFrames(ranges) {
 export function chooseCandidate(kind, place) {
   const detail = state.entry?.detail;
   if (!detail) return;
-  const lists = { merge: detail.merges, across: detail.across, member: detail.members };
-  const other = lists[kind][place];
+  if (state.mode !== "apart") {
+    compareCandidate(kind, place);
+    return;
+  }
+  const other = candidatesOf(kind, detail)[place];
   if (!other) {
     showNote("There is no such candidate.");
     return;
   }
-  if (state.mode !== "apart" && kind === "member") {
-    showTracklet(other.n);
-    return;
-  }
-  const operation = state.mode === "apart" ? "unlink" : kind === "merge" ? "merge" : "link";
-  decide(operation, [currentPiece().name, other.piece ?? other.name ?? ""]);
-  for (const n of operation === "link" ? [detail.n, other.n] : [detail.n])
-    state.store.linked.add(n);
+  decide("unlink", [currentPiece().name, other.piece ?? other.name ?? ""]);
+  state.store.linked.add(detail.n);
   enterMode("browse");
 }
 
@@ -121,12 +126,37 @@ function markUnsure() {
   showNext();
 }
 
+/**
+ * Takes a flag off the current piece by undoing what set it; returns whether there was one.
+ *
+ * @param {string} flag
+ */
+function takeFlagOff(flag) {
+  const piece = currentPiece();
+  if (!piece.flags.includes(flag)) return false;
+  const saved = currentDetail()
+    .flag_decisions.filter(
+      ([name, , start, stop]) => name === flag && start < piece.stop && piece.start < stop,
+    )
+    .map(([, uuid]) => uuid);
+  const sending = state.records.filter(
+    ({ request, state: sent, undone }) =>
+      sent === "sending" && !undone && request.arguments.flag === flag,
+  );
+  for (const record of sending) record.undone = true;
+  const uuids = new Set([...saved, ...sending.map(({ request }) => request.uuid)]);
+  for (const of of uuids) decide("undo", [], { of }, []);
+  piece.flags = piece.flags.filter((each) => each !== flag);
+  showMarks();
+  return true;
+}
+
 /** @param {number} step */
 function turnPiece(step) {
   const { selection } = state;
   const n = currentDetail().pieces.length;
   selection.piece = (selection.piece + step + n) % n;
-  showMarks();
+  render(true); // the right side is about the piece
 }
 
 export function toggleAllFrames() {
@@ -162,6 +192,12 @@ function dropSuggested() {
   else showNote("No frames are suggested.");
 }
 
+function findTracklets() {
+  panels.askQuery(state.query, async (query) => {
+    if ((await find(query)) === 0) showNote(`No tracklet fits “${query}”.`);
+  });
+}
+
 function showHelp() {
   panels.showHelp(state.keys, () => {
     state.keyHints = "";
@@ -188,9 +224,10 @@ const ACTIONS = [
   { name: "split", run: beginCut },
   { name: "merge", run: chooseMerge },
   { name: "none", key: "0", title: "none of these persons", run: rejectCandidates },
-  { name: "unsure", key: "/", title: "unsure, next", run: markUnsure },
+  { name: "unsure", key: "n", title: "not sure, next", run: markUnsure },
   { name: "unlink", run: () => enterMode("apart") },
-  { name: "undo", run: () => undo(), always },
+  { name: "pin", key: "y", title: "put aside, then compare with any", run: pin },
+  { name: "undo", run: undoLast, always },
   { name: "undo_one", key: "U", title: "undo one of 1–5", run: () => enterMode("undo"), always },
   { name: "next", key: "j", title: "next", run: showNext, always, repeats },
   { name: "previous", key: "k", title: "previous", run: showPrevious, always, repeats },
@@ -198,8 +235,20 @@ const ACTIONS = [
   { name: "previous_piece", key: "[", title: "previous piece", run: () => turnPiece(-1) },
   { name: "all_frames", key: "a", title: "all frames, or a sample", run: toggleAllFrames },
   { name: "play", key: "p", title: "play, stop", run: play },
+  { name: "video", key: "v", title: "the frame of the video", run: showVideo },
   { name: "batch_accept", key: "t", title: "accept twelve at once", run: openBatch, always },
+  { name: "find", key: "/", title: "find tracklets", run: findTracklets, always },
+  {
+    name: "history",
+    key: "h",
+    title: "all decisions, each with its undo",
+    run: showHistory,
+    always,
+  },
   { name: "view", key: "l", title: "next view", run: showNextView, always },
+  { name: "persons", key: "i", title: "all persons", run: showPersons, always },
+  { name: "timeline", key: "w", title: "the camera over time", run: showTimeline },
+  { name: "team", key: "o", title: "who has done what", run: showTeam, always },
   { name: "conflicts", key: "g", title: "conflicts", run: showConflicts, always },
   { name: "help", key: "?", title: "keys", run: showHelp, always },
 ];
@@ -232,11 +281,13 @@ export function makeActions(operations) {
 function makeAction(name, { page, arguments: [argument] }) {
   if (!page) return [];
   const { key, title, arguments: preset, question } = page;
+  const { role, value } = state.operations[name];
   const send = (/** @type {Record<string, any>} */ values) => {
     decide(name, [currentPiece().name], values);
     showMarks();
   };
   const run = () => {
+    if (role === "flag" && takeFlagOff(value ?? preset?.flag)) return;
     if (preset || !argument) send(preset ?? {});
     else panels.ask(question || title, argument, (value) => send({ [argument.name]: value }));
   };

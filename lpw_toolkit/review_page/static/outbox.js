@@ -11,6 +11,7 @@
  * @property {(request: DecisionRequest, why: string) => void} onRefused
  * @property {() => void} onChange
  * @property {() => void} onReconnect
+ * @property {() => void} onDrained all that was waiting has been answered
  */
 
 const WAITS_MS = [300, 700, 1500, 3000, 5000];
@@ -26,6 +27,7 @@ export class Outbox {
     this.waiting = /** @type {DecisionRequest[]} */ ([]);
     this.trouble = ""; // why nothing can be sent: "lost", "token" or the server's message
     this.keeps = true; // whether this browser keeps them
+    this.nAnswered = 0;
     this.tries = 0;
     this.timer = 0;
     this.busy = false;
@@ -101,6 +103,7 @@ export class Outbox {
     try {
       while (this.waiting.length && (await this.sendFirst()));
       if (!this.waiting.length && this.trouble) await this.ping();
+      if (!this.waiting.length && !this.trouble) this.listener.onDrained();
     } finally {
       this.busy = false;
       this.listener.onChange();
@@ -125,6 +128,7 @@ export class Outbox {
     if (!response.ok && response.status !== 400)
       return this.stop(answer.error ?? `the server says ${response.status}`);
     this.waiting.shift();
+    this.nAnswered++;
     this.keep();
     const wasLost = this.trouble;
     this.trouble = "";

@@ -7,14 +7,14 @@ import { describeDecision } from "./verdicts.js";
 const dialog = () => $("dialog", HTMLDialogElement);
 
 /** @type {(text: string, onClick: () => void) => HTMLButtonElement} */
-function makeButton(text, onClick) {
+export function makeButton(text, onClick) {
   const button = element("button", "", text);
   button.addEventListener("click", onClick);
   return button;
 }
 
 /** @type {(title: string, ...nodes: HTMLElement[]) => void} */
-function open(title, ...nodes) {
+export function open(title, ...nodes) {
   const head = element("h2", "", title);
   head.id = "dialog-title";
   dialog().replaceChildren(head, ...nodes);
@@ -35,7 +35,7 @@ const FIXED_KEYS = [
   ["← →", "choose a frame, move the cut"],
   ["Shift ← →", "choose a range"],
   ["↑ ↓", "a row of frames, the next cut"],
-  ["1–9", "link: the same person as a candidate"],
+  ["1–9", "compare with a candidate"],
   ["Enter", "confirm"],
   ["Esc", "back, without a decision"],
 ];
@@ -125,6 +125,25 @@ function askText(title, onDone) {
   });
 }
 
+const QUERY_HINT =
+  "Words of a name, and cam: scene: reason: person: by: flag comment len<20 len>20 " +
+  "sort:risk sort:time sort:length";
+
+/**
+ * Asks what is to be found.
+ *
+ * @param {string} query the one before
+ * @param {(query: string) => void} onDone
+ */
+export function askQuery(query, onDone) {
+  const input = Object.assign(element("input"), { maxLength: 300, value: query });
+  askValue("Find tracklets", QUERY_HINT, input, () => {
+    close();
+    onDone(input.value.trim());
+  });
+  input.select();
+}
+
 /**
  * Asks for a number of at most six digits.
  *
@@ -195,5 +214,5 @@ export function showConflicts(conflicts, show, undo) {
   if (!conflicts.length) list.append(element("p", "", "No conflicts."));
   const done = makeButton("Close", close);
   open(`Conflicts: ${conflicts.length}`, list, done);
-  (list.querySelector("button") ?? done).focus();
+  done.focus(); // Enter undoes nothing by itself
 }

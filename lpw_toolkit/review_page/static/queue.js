@@ -1,9 +1,10 @@
 // The list on the left: however long the queue is, only the rows in sight exist.
 
-import { $, closest, element, setName } from "./dom.js";
+import { $, NARROW, closest, element, setName } from "./dom.js";
 import { CODE_LABELS, CODE_SIGNS } from "./verdicts.js";
 
-const ROW_PX = 30;
+/** As in review.css: on a narrow screen a row is a target for a finger. */
+const rowHeight = () => (NARROW.matches ? 44 : 30);
 
 /** @typedef {{node: HTMLElement, sign: HTMLElement, name: HTMLElement, risk: HTMLElement}} Row */
 
@@ -26,12 +27,38 @@ export class QueueList {
     });
     new ResizeObserver(() => {
       this.height = this.box.clientHeight;
-      this.draw();
+      this.show(this.order, this.at);
     }).observe(this.box);
+    this.box.addEventListener("keydown", (event) => {
+      const step = this.stepOf(event.key);
+      if (!step || !this.order.length) return;
+      event.preventDefault();
+      event.stopPropagation();
+      choose(Math.max(0, Math.min(this.order.length - 1, this.at + step)));
+    });
     $("rows").addEventListener("click", (event) => {
       const row = closest(event, ".row");
       if (row) choose(Number(row.dataset.place));
     });
+  }
+
+  /**
+   * By how many places a key moves in the list.
+   *
+   * @param {string} key
+   */
+  stepOf(key) {
+    const page = Math.max(1, Math.floor(this.height / rowHeight()) - 1);
+    /** @type {Record<string, number>} */
+    const steps = {
+      ArrowUp: -1,
+      ArrowDown: 1,
+      PageUp: -page,
+      PageDown: page,
+      Home: -this.order.length,
+      End: this.order.length,
+    };
+    return steps[key] ?? 0;
   }
 
   /**
@@ -40,18 +67,19 @@ export class QueueList {
    */
   show(order, at) {
     this.order = order;
-    $("rows").style.height = `${order.length * ROW_PX}px`;
+    $("rows").style.height = `${order.length * rowHeight()}px`;
     this.move(at);
   }
 
   /** @param {number} at */
   move(at) {
     this.at = at;
-    const top = at * ROW_PX;
-    if (top < this.top + (this.top ? ROW_PX : 0) || top > this.top + this.height - 4 * ROW_PX) {
+    const row = rowHeight();
+    const top = at * row;
+    if (top < this.top + (this.top ? row : 0) || top > this.top + this.height - 2 * row) {
       this.top = Math.max(
         0,
-        Math.min(top - this.height / 3, this.order.length * ROW_PX - this.height),
+        Math.min(top - this.height / 3, this.order.length * row - this.height),
       );
       this.box.scrollTop = this.top;
     }
@@ -59,10 +87,11 @@ export class QueueList {
   }
 
   draw() {
-    const from = Math.max(0, Math.floor(this.top / ROW_PX) - 2);
-    const until = Math.min(this.order.length, Math.ceil((this.top + this.height) / ROW_PX) + 2);
+    const row = rowHeight();
+    const from = Math.max(0, Math.floor(this.top / row) - 2);
+    const until = Math.min(this.order.length, Math.ceil((this.top + this.height) / row) + 2);
     while (this.pool.length < until - from) this.pool.push(this.make());
-    for (const [i, row] of this.pool.entries()) this.fill(row, from + i, from + i < until);
+    for (const [i, each] of this.pool.entries()) this.fill(each, from + i, from + i < until);
   }
 
   /** @returns {Row} */
@@ -89,7 +118,7 @@ export class QueueList {
       code = statusCodes[n];
     node.dataset.place = String(place);
     node.id = `row${place}`;
-    node.style.transform = `translateY(${place * ROW_PX}px)`;
+    node.style.transform = `translateY(${place * rowHeight()}px)`;
     node.dataset.status = code;
     sign.textContent = CODE_SIGNS[code];
     sign.title = CODE_LABELS[code];

@@ -4,7 +4,10 @@
 /** @typedef {import("./api.js").Piece} Piece */
 /** @typedef {import("./api.js").Range} Range */
 /** @typedef {import("./api.js").Operations} Operations */
-/** @typedef {import("./api.js").DecisionRequest & {reviewer: string, seq: number}} Decision */
+/**
+ * @typedef {import("./api.js").DecisionRequest & {reviewer: string, seq: number,
+ *   version?: number}} Decision version: of its line; that of today where it has none yet
+ */
 /**
  * @typedef {Decision & {role: string, value: any}} Act a decision, what its operation does to the
  *   state, and the value that this needs
@@ -14,11 +17,16 @@
  * @typedef {{decision: Act, span: Span}} Use a decision, and the frames of a piece that it
  *   names
  */
-/** @typedef {{rejects: boolean, edited: boolean, reasons: string[]}} Verdict of one reviewer */
+/**
+ * @typedef {{rejects: boolean, edited: boolean, open: boolean, reasons: string[]}} Verdict of one
+ *   reviewer; open: edited since, and not accepted
+ */
 
-const STATUSES = ["unreviewed", "accepted", "edited", "rejected"];
+const STATUSES = ["unreviewed", "accepted", "edited", "unaccepted", "rejected"];
+const OPEN = new Set(["unreviewed", "unaccepted"]);
 const EDITS = new Set(["drop", "restore", "cut", "join"]);
 const VERDICTS = new Set(["accept", "reject"]);
+const VERSION = 2;
 const DROP = 1;
 const RESTORE = 2;
 
@@ -79,13 +87,23 @@ function toAct(decision, operations) {
 }
 
 /**
+ * Whether nobody has accepted or rejected a piece.
+ *
+ * @param {Piece} piece
+ */
+export const isOpen = ({ status }) => OPEN.has(status);
+
+/**
  * The status code of a tracklet of these pieces.
  *
  * @param {Piece[]} pieces
  */
 export function statusCodeOf(pieces) {
-  const open = pieces.filter(({ status }) => status === "unreviewed");
-  if (open.length) return open.every(({ flags }) => flags.includes("unsure")) ? "?" : "u";
+  const open = pieces.filter(isOpen);
+  if (open.length) {
+    if (open.every(({ flags }) => flags.includes("unsure"))) return "?";
+    return pieces.every(({ status }) => status === "unreviewed") ? "u" : "p";
+  }
   const statuses = new Set(pieces.map(({ status }) => status));
   return statuses.size === 1 ? pieces[0].status[0] : "e";
 }
@@ -247,7 +265,7 @@ function judge(piece, before, wasCut, uses, dropped) {
   const verdicts = collectVerdicts(piece, before, wasCut, uses);
   const people = [...verdicts].filter(([reviewer]) => !isRule(reviewer));
   const counted = (people.length ? people : [...verdicts]).map(([, verdict]) => verdict);
-  const levels = counted.map(({ rejects, edited }) => (rejects ? 3 : edited ? 2 : 1));
+  const levels = counted.map(levelOf);
   const status = STATUSES[Math.max(0, ...levels)];
   const rejects = counted.filter((verdict) => status === "rejected" && verdict.rejects);
   const notes = uses
@@ -266,6 +284,17 @@ function judge(piece, before, wasCut, uses, dropped) {
   };
 }
 
+/**
+ * How careful a verdict is: its status, by its place in STATUSES.
+ *
+ * @type {(verdict: Verdict) => number}
+ */
+function levelOf({ rejects, edited, open }) {
+  if (rejects) return 4;
+  if (open) return 3;
+  return edited ? 2 : 1;
+}
+
 /** @type {(decision: Act) => [string, string]} */
 const asComment = ({ reviewer, value }) => [reviewer, value];
 
@@ -274,17 +303,22 @@ function collectVerdicts(piece, before, wasCut, uses) {
   const { status, reasons } = before;
   const rejects = status === "rejected";
   // A rejected piece does not say whether it was edited before; its cuts and dropped frames do.
-  const edited = status === "edited" || (rejects && (wasCut || before.dropped.length > 0));
-  const verdicts = new Map(before.reviewers.map((name) => [name, { rejects, edited, reasons }]));
+  const open = status === "unaccepted";
+  const edited = open || status === "edited" || (rejects && (wasCut || before.dropped.length > 0));
+  const verdicts = new Map(
+    before.reviewers.map((name) => [name, { rejects, edited, open, reasons }]),
+  );
   for (const use of uses) {
-    const { role, reviewer, value } = use.decision;
+    const { role, reviewer, value, version = VERSION } = use.decision;
     const isEdit = EDITS.has(role);
     // Nobody has looked yet at the frames that a rule's edit leaves.
     if (isEdit ? isRule(reviewer) : !VERDICTS.has(role)) continue;
-    if (!isAbout(use, piece)) continue;
+    // A merge says who it is, not that all of it is fine.
+    if ((role === "join" && version > 1) || !isAbout(use, piece)) continue;
     verdicts.set(reviewer, {
       rejects: role === "reject",
       edited: isEdit || Boolean(verdicts.get(reviewer)?.edited),
+      open: isEdit && version > 1,
       reasons: role === "reject" && value ? [value] : [],
     });
   }

@@ -24,13 +24,16 @@
  * @property {number | null} n the first tracklet that it names
  * @property {"sending" | "saved" | "refused"} state
  * @property {boolean} undone
- * @property {string | null} [undoneBy] uuid of the undo, where this page made it
+ * @property {string | null} [undoneBy] uuid of the undo
  * @property {Map<number, {code: string, pieces?: import("./api.js").Piece[]}>} [before] the
  *   tracklets before this decision
  */
 
-/** @typedef {"browse" | "reject" | "cut" | "merge" | "apart" | "undo" | "batch"} Mode */
-/** @typedef {"review" | "link" | "unsure" | "all" | "differ"} View */
+/**
+ * @typedef {"browse" | "reject" | "cut" | "merge" | "apart" | "undo" | "batch" | "compare" |
+ *   "video" | "persons" | "timeline"} Mode
+ */
+/** @typedef {"review" | "link" | "unsure" | "flagged" | "all" | "differ" | "found"} View */
 
 /**
  * `main.js` makes the parts of the page (the first block) before anything reads them.
@@ -57,6 +60,12 @@
  * @property {number} playing timer; 0 while nothing plays
  *
  * @property {DecisionRecord[]} records the newest first
+ * @property {Set<number>} unsettled tracklets whose state an answer had, when later decisions
+ *   about them were waiting
+ * @property {import("./compare.js").Compared | null} compared two pieces beside each other
+ * @property {import("./compare.js").Pinned | null} pinned a piece that was put aside
+ * @property {string} query of the view "found"
+ * @property {number[]} found tracklets that it found
  * @property {number[]} pace_ms time of the last tracklets
  * @property {number} shownAt_ms when the current tracklet came into sight
  * @property {number} hiddenAt_ms when the tab was hidden
@@ -84,6 +93,11 @@ export const state = /** @type {State} */ ({
   selection: emptySelection(),
   playing: 0,
   records: /** @type {DecisionRecord[]} */ ([]),
+  unsettled: /** @type {Set<number>} */ (new Set()),
+  compared: null,
+  pinned: null,
+  query: "",
+  found: /** @type {number[]} */ ([]),
   pace_ms: /** @type {number[]} */ ([]),
   shownAt_ms: performance.now(),
   hiddenAt_ms: 0,
@@ -115,8 +129,37 @@ export function currentDetail() {
   return state.entry.detail;
 }
 
+/**
+ * All that the page has loaded of a tracklet: what is shown may be loaded anew just now.
+ *
+ * @param {number} n
+ * @returns {Detail[]}
+ */
+export function detailsOf(n) {
+  const shown = state.entry?.n === n ? state.entry.detail : null;
+  const stored = state.store.entries.get(n)?.detail;
+  return [...new Set([shown, stored])].filter((detail) => detail instanceof Object);
+}
+
 /** The piece that keys act on. Errors: as `currentDetail`. */
 export const currentPiece = () => currentDetail().pieces[state.selection.piece];
+
+/**
+ * Who the piece is that keys act on, as the server has said it; a piece that was cut off since is
+ * who the piece was. Errors: as `currentDetail`.
+ */
+export function currentPerson() {
+  const { people } = currentDetail();
+  const { name, start, stop } = currentPiece();
+  const covers = (/** @type {string} */ piece) => {
+    const [first, end] = (/@(\d+)-(\d+)$/.exec(piece)?.slice(1) ?? [0, Infinity]).map(Number);
+    return first <= start && stop <= end;
+  };
+  return (
+    people.find(({ piece }) => piece === name) ??
+    people.find(({ piece }) => covers(piece)) ?? { members: [], n_members: 0, numbers: [] }
+  );
+}
 
 /** The suggested cuts inside the current piece. Errors: as `currentDetail`. */
 export function currentCuts() {

@@ -76,7 +76,7 @@ export function showProgress() {
  *
  * @param {import("./api.js").DecisionRequest} request
  */
-function nameTracklets({ tracklets }) {
+export function nameTracklets({ tracklets }) {
   const names = tracklets.map((name) => state.store.shorten(name));
   if (names.length < 3) return names.join(" and ");
   return `${names[0]} and ${count(names.length - 1)} more`;

@@ -8,7 +8,7 @@ import { commonFolder } from "./dom.js";
 
 const N_KEPT = 24;
 const RELEASE_MS = 5000; // pictures of a forgotten entry may still be on the page for a moment
-const OPEN = new Set("uo"); // not reviewed, and assigned to another reviewer
+const OPEN = new Set("upo"); // not reviewed, edited and not accepted, assigned to somebody else
 
 /**
  * One tracklet with its pictures.
@@ -26,25 +26,42 @@ export class Store {
   /**
    * @param {import("./api.js").Start} start
    * @param {(error: unknown) => void} onError is told why a tracklet could not be loaded
+   * @param {(detail: Detail) => void} onLoaded may change what the server has sent
    */
-  constructor(start, onError) {
+  constructor(start, onError, onLoaded) {
+    this.onLoaded = onLoaded;
     this.ids = start.ids;
     this.n = start.ids.length;
     this.folder = commonFolder(start.ids);
     this.frames = start.frames;
-    this.nCameras = start.cameras.length;
+    this.cameras = start.cameras;
     this.reasons = start.operations.reject.arguments[0].choices;
     this.differ = start.differ ?? [];
-    this.statusCodes = start.status_codes.split("");
-    this.linked = new Set(start.linked);
+    this.statusCodes = /** @type {string[]} */ ([]);
+    this.queueOrder = /** @type {number[]} */ ([]); // as the server has last told it
+    this.linked = /** @type {Set<number>} */ (new Set());
+    this.flagged = /** @type {Set<number>} */ (new Set());
+    this.nConflicts = 0;
+    // The last that the server has said of a tracklet; an older answer may come later.
+    this.latest = /** @type {Map<number, import("./api.js").Touched>} */ (new Map());
     this.chance = new Float32Array(this.n).fill(-1); // of an error; -1 is unknown
     this.random = /** @type {Set<number>} */ (new Set()); // random checks
     this.estimate = "";
     this.entries = /** @type {Map<number, Entry>} */ (new Map());
     this.onError = onError;
+    this.nMine = this.nDone = 0;
+    this.takeCodes(start);
+    this.takeOrder(start);
+  }
+
+  /** @param {import("./api.js").Codes} codes */
+  takeCodes({ status_codes: codes, linked, flagged, n_conflicts: nConflicts }) {
+    this.statusCodes = codes.split("");
+    this.linked = new Set(linked);
+    this.flagged = new Set(flagged);
+    this.nConflicts = nConflicts;
     this.nMine = this.statusCodes.filter((code) => code !== "o").length;
     this.nDone = this.statusCodes.filter((code) => !OPEN.has(code)).length;
-    this.takeOrder(start);
   }
 
   /** @param {import("./api.js").QueueOrder} found */
@@ -54,6 +71,7 @@ export class Store {
     });
     this.random = new Set(random);
     this.estimate = estimate;
+    this.queueOrder = order;
     return order;
   }
 
@@ -77,9 +95,16 @@ export class Store {
     return name.startsWith(this.folder) ? name.slice(this.folder.length) : name;
   }
 
+  /** The tracklets that are open, those that most likely have a mistake first. */
+  listOpen() {
+    const ordered = new Set(this.queueOrder);
+    for (let n = 0; n < this.n; n++) ordered.add(n);
+    return [...ordered].filter((n) => this.isOpen(n));
+  }
+
   /** @param {number} n */
   isOpen(n) {
-    return this.statusCodes[n] === "u";
+    return this.statusCodes[n] === "u" || this.statusCodes[n] === "p";
   }
 
   /**
@@ -119,7 +144,16 @@ export class Store {
       fetchJson(`/api/tracklet/${entry.n}`),
       fetchPicture(`/sprite/${entry.n}/sheet`, entry),
     ]);
-    if (detail.thumb_px) entry.thumbs = await fetchPicture(`/sprite/${entry.n}/candidates`, entry);
+    if (detail.thumbs.length) {
+      entry.thumbs = await fetchPicture(`/sprite/several/${detail.thumbs.join("-")}`, entry);
+    }
+    this.nConflicts = detail.n_conflicts;
+    const latest = this.latest.get(entry.n);
+    if (latest && latest.n_known > detail.n_known) {
+      const { pieces, flag_decisions: flags, n_known: nKnown } = latest;
+      Object.assign(detail, { pieces, flag_decisions: flags, n_known: nKnown });
+    } else this.latest.delete(entry.n);
+    this.onLoaded(detail);
     entry.sheet = sheet;
     entry.detail = detail;
   }

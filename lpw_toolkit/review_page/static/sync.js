@@ -1,8 +1,11 @@
 // What the server and other tabs say about decisions.
 
+import { fetchJson } from "./api.js";
 import { refreshOrderSometimes } from "./navigate.js";
-import { codeAfter, isUndo, state } from "./state.js";
-import { showNote, showProgress, showRecords } from "./status.js";
+import { refreshPersons } from "./persons.js";
+import { applyOptimistically } from "./resolve.js";
+import { codeAfter, detailsOf, isUndo, state } from "./state.js";
+import { reportFailure, showNote, showProgress, showRecords } from "./status.js";
 import { render, showMarks } from "./tracklet.js";
 import { describeDecision } from "./verdicts.js";
 
@@ -10,7 +13,7 @@ import { describeDecision } from "./verdicts.js";
 /** @typedef {import("./api.js").Touched} Touched */
 
 /** Roles of operations after which candidates and persons may be others. */
-const CHANGES_PERSONS = new Set(["join", "same", "different", "number", "undo"]);
+const CHANGES_PERSONS = new Set(["join", "same", "different", "number", "cut", "undo"]);
 
 /** @param {string} uuid */
 const findRecord = (uuid) => state.records.find(({ request }) => request.uuid === uuid);
@@ -51,6 +54,7 @@ export function onSaved(request, { touched }) {
   showRecords();
   showProgress();
   if (codeAfter(request)) refreshOrderSometimes();
+  if (!state.outbox.waiting.length) refreshPersons();
 }
 
 /**
@@ -82,14 +86,23 @@ export function onOtherTab({ data: touched }) {
  *
  * @param {Touched[]} touched
  */
-function takeTouched(touched) {
+export function takeTouched(touched) {
   const { store, entry, queue } = state;
-  for (const { n, status_code: code, pieces } of touched) {
-    if (isPending(store.ids[n])) continue;
+  for (const each of touched) {
+    const { n, status_code: code, pieces, flag_decisions: flags, n_known: nKnown } = each;
+    if (nKnown < (store.latest.get(n)?.n_known ?? 0)) continue;
+    store.latest.set(n, each);
+    if (isPending(store.ids[n])) {
+      state.unsettled.add(n);
+      continue;
+    }
     store.setStatusCode(n, code);
-    const detail = store.entries.get(n)?.detail;
-    if (detail) detail.pieces = pieces;
-    if (detail && entry?.n === n) {
+    if (hasFlag(pieces)) store.flagged.add(n);
+    else store.flagged.delete(n);
+    const details = detailsOf(n);
+    for (const detail of details)
+      Object.assign(detail, { pieces, flag_decisions: flags, n_known: nKnown });
+    if (details.length && entry?.n === n && entry.detail) {
       state.selection.piece = Math.min(state.selection.piece, pieces.length - 1);
       showMarks();
     }
@@ -97,12 +110,56 @@ function takeTouched(touched) {
   queue.draw();
 }
 
+/**
+ * Adds the decisions that are on their way to what the server has sent.
+ *
+ * @param {import("./api.js").Detail} detail
+ */
+export function addWaiting(detail) {
+  const { id, n_frames: nFrames } = detail;
+  for (const request of state.outbox.waiting) {
+    if (!isUndo(request) && isAbout(request, id))
+      detail.pieces = applyOptimistically(detail.pieces, id, nFrames, request, state);
+  }
+}
+
+/**
+ * Asks for what is the case where answers were passed over, once all decisions have been
+ * answered: the page and the log come to the same.
+ */
+export async function settle() {
+  const { store, outbox, unsettled } = state;
+  if (!unsettled.size) return;
+  const { nAnswered } = outbox;
+  try {
+    const codes = await fetchJson("/api/codes");
+    // Decided again meanwhile: asked for again when that is answered.
+    if (outbox.waiting.length) return;
+    if (outbox.nAnswered !== nAnswered) {
+      await settle();
+      return;
+    }
+    store.takeCodes(codes);
+  } catch (error) {
+    reportFailure(error);
+    return;
+  }
+  reload([...unsettled]);
+  unsettled.clear();
+  state.queue.draw();
+  showProgress();
+}
+
+/** @type {(pieces: import("./api.js").Piece[]) => boolean} */
+const hasFlag = (pieces) => pieces.some(({ flags }) => flags.some((flag) => flag !== "unsure"));
+
 /** @type {(id: string) => boolean} */
 const isPending = (id) =>
-  state.outbox.waiting.some(
-    (request) =>
-      isUndo(request) || request.tracklets.some((name) => name === id || name.startsWith(`${id}@`)),
-  );
+  state.outbox.waiting.some((request) => isUndo(request) || isAbout(request, id));
+
+/** @type {(request: DecisionRequest, id: string) => boolean} */
+const isAbout = ({ tracklets }, id) =>
+  tracklets.some((name) => name === id || name.startsWith(`${id}@`));
 
 /** @param {number[]} numbers tracklets that are loaded again; the one that is shown at once */
 async function reload(numbers) {
@@ -115,7 +172,8 @@ async function reload(numbers) {
   } catch {
     return; // the store has reported it
   }
-  if (state.entry !== entry) return;
+  // Another one is shown, or it was asked for once more meanwhile.
+  if (state.entry?.n !== wanted.n || store.entries.get(wanted.n) !== wanted) return;
   state.entry = wanted;
   render(true);
 }

@@ -2,11 +2,13 @@
 
 import { $, count, element } from "./dom.js";
 import { showKeyHints } from "./key_hints.js";
+import { isOpen } from "./resolve.js";
 import { currentDetail, currentPiece, state } from "./state.js";
 import { STATUS_LABELS, formatRanges, titleOf } from "./verdicts.js";
 
 const PLAY_MS = 120;
-const N_REASONS = 4;
+/** The modes in which the tracklet itself is in sight. */
+const BESIDE = new Set(["browse", "reject", "cut", "merge", "apart", "undo"]);
 
 /** @param {boolean} isSame whether the same tracklet is drawn again: its current piece stays */
 export function render(isSame = false) {
@@ -15,27 +17,27 @@ export function render(isSame = false) {
   if (!entry) return;
   selection.piece = Math.min(selection.piece, detail.pieces.length - 1);
   if (!isSame) selectOpenPiece();
-  $("one").hidden = mode === "batch";
+  $("one").hidden = !BESIDE.has(mode);
   $("nothing").hidden = true;
   $("id").textContent = detail.id;
   const check = store.random.has(entry.n) ? " · random check" : "";
   $("facts").textContent = `${detail.camera} · ${count(detail.n_frames)} frames${check}`;
-  const reasons = detail.reasons.slice(0, N_REASONS).map(makeReason);
-  if (!reasons.length) reasons.push(element("span", "none", "nothing suspicious"));
+  const reasons = detail.reasons.map(makeReason);
+  if (!reasons.length) reasons.push(element("span", "none", "no sign of a mistake"));
   $("reasons").replaceChildren(...reasons);
   showFrames();
-  state.candidates.show(entry, detail, mode, store.nCameras);
+  state.candidates.show(entry, detail, mode, store.cameras.length);
   showMarks();
   showKeyHints();
 }
 
 /** @type {(reason: import("./api.js").Detail["reasons"][number]) => HTMLElement} */
-function makeReason({ title, score }) {
-  const strength = `${Math.round(100 * score)} of 100`;
-  const label = element("span", "reason", `${title}, ${strength}`);
-  label.title =
-    `How strong this sign of a mistake is: ${strength}. ` +
-    "About every sixth tracklet has more than 50.";
+function makeReason({ title, look_for: question, more_than: share, first }) {
+  const label = element("button", "reason", title);
+  label.tabIndex = -1;
+  const place = first === null ? "" : " Click to go to the frame.";
+  label.title = `${question} This sign is stronger here than in ${Math.floor(100 * share)} % of the tracklets of this dataset.${place}`;
+  if (first !== null) label.addEventListener("click", () => pickFrame(first, false));
   return label;
 }
 
@@ -51,7 +53,7 @@ export function showFrames() {
 
 /** Makes the first piece that is not reviewed the current one. */
 export function selectOpenPiece() {
-  const open = currentDetail().pieces.findIndex(({ status }) => status === "unreviewed");
+  const open = currentDetail().pieces.findIndex(isOpen);
   state.selection.piece = Math.max(0, open);
 }
 

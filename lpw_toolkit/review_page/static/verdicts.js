@@ -9,22 +9,32 @@ import { state } from "./state.js";
 export const STATUS_LABELS = {
   unreviewed: "not reviewed",
   accepted: "accepted",
-  edited: "edited",
+  edited: "accepted, edited",
+  unaccepted: "edited, not accepted",
   rejected: "rejected",
 };
 
 /** @type {Record<string, string>} */
 export const CODE_LABELS = {
   u: "not reviewed",
+  p: "edited, not accepted",
   a: "accepted",
-  e: "edited",
+  e: "accepted, edited",
   r: "rejected",
   "?": "unsure",
   o: "assigned to another reviewer",
 };
 
 /** @type {Record<string, string>} */
-export const CODE_SIGNS = { u: "·", a: "✓", e: "✎", r: "✗", "?": "?", o: "–" };
+export const CODE_SIGNS = {
+  u: "·",
+  p: "✎",
+  a: "✓",
+  e: "✓",
+  r: "✗",
+  "?": "?",
+  o: "–",
+};
 
 /**
  * How the argument of a decision is written, by its kind.
