@@ -1,57 +1,36 @@
-"""The server of the review page: a few routes over a `ReviewSession`, behind a `Guard`, on
-127.0.0.1."""
+"""The server of the review page: its routes behind a `Guard`, on 127.0.0.1, until Ctrl-C."""
 
 import getpass
-import json
 import re
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
 from hashlib import sha256
-from importlib import import_module, resources
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from lpw_toolkit.cleaning.log.decisions import MAX_REVIEWER_CHARS, RULE_PREFIX
 from lpw_toolkit.cleaning.state.review import Review, open_review
 from lpw_toolkit.cleaning.suggest.suggest import suggestions_folder
 from lpw_toolkit.cleaning.team import Team, refuse_rule_name
 from lpw_toolkit.dataset.dataset import Dataset
-from lpw_toolkit.errors import CorruptCropError, LpwError, MismatchError, check_range, install_hint
+from lpw_toolkit.errors import LpwError, check_range, install_hint
 from lpw_toolkit.files.writing import describe_os_error
-from lpw_toolkit.pages.render import render_page
 from lpw_toolkit.progress import say_note
 from lpw_toolkit.review_page.guard import App, Guard, Keys
-from lpw_toolkit.review_page.history import HistoryFilter
-from lpw_toolkit.review_page.pictures import MAX_FRAMES
+from lpw_toolkit.review_page.routes import list_routes
 from lpw_toolkit.review_page.session import ReviewSession
 from lpw_toolkit.review_page.suggestions import Suggestions, open_suggestions
 from lpw_toolkit.review_page.team_session import TeamReviewSession
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-_PACKAGE = "lpw_toolkit.review_page"
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_FOUND = resources.files(_PACKAGE).joinpath("static").iterdir()
-_FILES = {"base.css", *(file.name for file in _FOUND)}
-#: The files of the page: name to media type.
-STATIC = {
-    name: f"{_TYPES[suffix]}; charset=utf-8"
-    for name in sorted(_FILES)
-    if (suffix := name.rpartition(".")[2]) in _TYPES
-}
 _OUTDATED = (
     "note: the suggestions are of an earlier version, which offers nobody who comes back to the "
     "same camera; `lpw clean --suggest` makes them again"
 )
 _N_CONNECTIONS = 64
-#: Parts of an address that hold several numbers.
-_RANGES, _LISTS = ("span", "other_span"), ("numbers", "positions")
 _GOODBYE_S = 2
 
 
@@ -200,193 +179,8 @@ def listen(options: ServeOptions, digest: str) -> socket.socket:
     raise LpwError("option --port", "none", "a port", "give one")
 
 
-@cache
-def read_static(name: str) -> bytes:
-    """One file of the page."""
-    if name == "review.html":
-        return render_page(name, package=_PACKAGE).encode()
-    package = "lpw_toolkit.pages" if name == "base.css" else _PACKAGE
-    return resources.files(package).joinpath("static", name).read_bytes()
-
-
 def make_app(session: ReviewSession, port: int, keys: Keys) -> App:
     """The ASGI application: the routes over `session`, behind the guard."""
     from starlette.applications import Starlette
-    from starlette.routing import Route
 
-    routes = [
-        Route("/", partial(_send_file, "review.html"), methods=["GET"]),
-        *(
-            Route(f"/{name}", partial(_send_file, name), methods=["GET"])
-            for name in STATIC
-            if name != "review.html"
-        ),
-        Route("/api/start", _answer_json(lambda numbers: session.start()), methods=["GET"]),
-        Route("/api/order", _answer_json(lambda numbers: session.order()), methods=["GET"]),
-        Route(
-            "/api/changes/{since}",
-            _answer_json(lambda numbers: session.list_changes(*numbers)),
-            methods=["GET"],
-        ),
-        Route(
-            "/api/timeline/{camera}",
-            _answer_json(lambda numbers: session.describe_timeline(*numbers)),
-            methods=["GET"],
-        ),
-        Route("/api/team", _answer_json(lambda numbers: session.describe_team()), methods=["GET"]),
-        Route("/api/codes", _answer_json(lambda numbers: session.list_codes()), methods=["GET"]),
-        Route(
-            "/api/history",
-            _answer_query(lambda query: session.list_history(HistoryFilter.read(query))),
-            methods=["GET"],
-        ),
-        Route("/api/persons", _answer_query(session.list_persons), methods=["GET"]),
-        Route(
-            "/api/find",
-            _answer_query(lambda query: session.find(query.get("q", ""))),
-            methods=["GET"],
-        ),
-        Route(
-            "/api/conflicts",
-            _answer_json(lambda numbers: session.list_conflicts()),
-            methods=["GET"],
-        ),
-        Route("/api/ping", _answer_json(lambda numbers: {}), methods=["GET"]),
-        Route(
-            "/api/tracklet/{n}",
-            _answer_json(lambda numbers: session.describe(*numbers)),
-            methods=["GET"],
-        ),
-        Route(
-            "/api/compare/{n}/{span}/{other}/{other_span}",
-            _answer_json(lambda numbers: _compare(session, *numbers)),
-            methods=["GET"],
-        ),
-        Route(
-            "/api/frame/{n}/{position}",
-            _answer_json(lambda numbers: session.video_frames.describe(*numbers)),
-            methods=["GET"],
-        ),
-        Route("/frame/{n}/{position}", _answer_jpeg(session.video_frames.draw), methods=["GET"]),
-        Route(
-            "/frame/{n}/{position}/near",
-            _answer_jpeg(session.video_frames.draw_near),
-            methods=["GET"],
-        ),
-        Route("/sprite/{n}/sheet", _answer_jpeg(session.draw_sheet), methods=["GET"]),
-        Route("/sprite/{n}/few", _answer_jpeg(session.draw_few), methods=["GET"]),
-        Route("/sprite/several/{numbers}", _answer_jpeg(session.draw_several), methods=["GET"]),
-        Route("/sprite/{n}/large/{positions}", _answer_jpeg(session.draw_large), methods=["GET"]),
-        Route(
-            "/sprite/{n}/{start}-{stop}",
-            _answer_jpeg(partial(_draw_frames, session)),
-            methods=["GET"],
-        ),
-        Route("/api/decide", partial(_decide, session), methods=["POST"]),
-    ]
-    return Guard(Starlette(routes=routes), port, keys)
-
-
-def _draw_frames(session: ReviewSession, number: int, start: int, stop: int) -> bytes:
-    if stop - start > MAX_FRAMES:
-        raise IndexError(stop)
-    return session.draw_frames(number, start, stop)
-
-
-def _compare(
-    session: ReviewSession, number: int, start: int, stop: int, *other: int
-) -> dict[str, Any]:
-    return session.compare(session.piece_of(number, start, stop), session.piece_of(*other))
-
-
-def _read_numbers(request: "Request") -> list[int]:
-    """The numbers in an address, one after the other: single ones, ranges `3-8` and lists `3-5-8`.
-    Errors: IndexError for anything else."""
-    words: list[str] = []
-    for name, text in request.path_params.items():
-        found = text.split("-") if name in (*_RANGES, *_LISTS) else [text]
-        if name in _RANGES and len(found) != 2:
-            raise IndexError(text)
-        words += found
-    if not all(re.fullmatch(r"0|[1-9][0-9]{0,8}", word) for word in words):
-        raise IndexError(words)
-    return [int(word) for word in words]
-
-
-async def _send_file(name: str, request: "Request") -> "Response":
-    from starlette.responses import Response
-
-    return Response(read_static(name), headers={"content-type": STATIC[name]})
-
-
-def _answer_json(ask: Callable[[list[int]], Any]) -> Callable[["Request"], Awaitable["Response"]]:
-    async def answer(request: "Request") -> "Response":
-        return await _ask(request, lambda numbers: _encode_json(ask(numbers)), "application/json")
-
-    return answer
-
-
-def _answer_jpeg(draw: Callable[..., bytes]) -> Callable[["Request"], Awaitable["Response"]]:
-    async def answer(request: "Request") -> "Response":
-        return await _ask(request, lambda numbers: draw(*numbers), "image/jpeg")
-
-    return answer
-
-
-def _answer_query(ask: Callable[[dict[str, str]], Any]) -> Callable[["Request"], Any]:
-    """Answers a request by the query of its address; 400 for one that it cannot mean."""
-
-    async def answer(request: "Request") -> "Response":
-        from starlette.concurrency import run_in_threadpool
-        from starlette.responses import PlainTextResponse, Response
-
-        query = dict(request.query_params)
-        try:
-            found = await run_in_threadpool(lambda: _encode_json(ask(query)))
-        except LpwError as error:
-            return PlainTextResponse(f"{error}\n", status_code=400)
-        return Response(found, media_type="application/json")
-
-    return answer
-
-
-async def _ask(
-    request: "Request", ask: Callable[[list[int]], bytes], media_type: str
-) -> "Response":
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import PlainTextResponse, Response
-
-    try:
-        content = await run_in_threadpool(lambda: ask(_read_numbers(request)))
-    except (IndexError, KeyError):
-        return PlainTextResponse("no such thing\n", status_code=404)
-    except (MismatchError, CorruptCropError) as error:
-        return PlainTextResponse(f"{error}\n", status_code=500)
-    except LpwError as error:
-        return PlainTextResponse(f"{error}\n", status_code=404)
-    return Response(content, media_type=media_type)
-
-
-def _encode_json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-async def _decide(session: ReviewSession, request: "Request") -> "Response":
-    """200 once the decision is on the disk; 400 for a wrong one; 503 where the system refuses, to
-    be tried again."""
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import Response
-
-    status, answer = 200, {}
-    try:
-        entry = json.loads(await request.body(), parse_constant=_refuse_constant)
-        answer = await run_in_threadpool(session.decide, entry)
-    except LpwError as error:
-        status, answer = 503 if isinstance(error.__cause__, OSError) else 400, {"error": f"{error}"}
-    except (ValueError, RecursionError):
-        status, answer = 400, {"error": "no plain JSON"}
-    return Response(_encode_json(answer), status_code=status, media_type="application/json")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    return Guard(Starlette(routes=list_routes(session)), port, keys)

@@ -136,6 +136,15 @@ class Salvage:
             for frame in self._decode(packet):
                 yield frame, self._aspects.of(frame)
 
+    def seek(self, time: int) -> bool:
+        """Goes to the last key frame before a time in the stream's unit, as far as the container
+        knows it; False where it cannot."""
+        try:
+            self._container.seek(time, stream=self._stream, backward=True)
+        except av.error.FFmpegError:
+            return False
+        return True
+
     def settle(self, frame: VideoFrame | None) -> bool:
         """True if something was lost before `frame` (None: the end); tells the judge what."""
         due = len(self._bad_pts)

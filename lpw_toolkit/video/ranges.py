@@ -5,10 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
-
-import av
-from av.video.frame import VideoFrame
+from typing import TYPE_CHECKING, Any
 
 from lpw_toolkit.errors import LpwError
 from lpw_toolkit.video.decode import (
@@ -22,11 +19,14 @@ from lpw_toolkit.video.decode import (
 from lpw_toolkit.video.ring import Ring
 from lpw_toolkit.video.timeline import Judge
 
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
 _NEAR_S = 4.0  # so far ahead decoding on costs less than seeking, with key frames 10 s apart
 _BACK_S = 5.0  # further back where a container has sought beyond the place
 _EPSILON_S = 1e-6
 
-_Decoded = tuple[VideoFrame, Fraction | None]
+_Decoded = tuple["VideoFrame", Fraction | None]
 
 
 def deliver_ranges(order: dict[str, Any], ring: Ring) -> None:
@@ -43,12 +43,12 @@ class _Ranges:
     def __init__(self, order: dict[str, Any], ring: Ring) -> None:
         judge = Judge(lambda *_: None)  # the build has said what is damaged
         self._ring = ring
-        self._container = open_container(order["source"])
-        self._stream = choose_stream(self._container)
-        if self._stream.time_base is None:
+        container = open_container(order["source"])
+        stream = choose_stream(container)
+        if stream.time_base is None:
             raise LpwError("", "a stream without times", "a video in a container", "convert it")
-        self._time_base = Fraction(self._stream.time_base)
-        self._salvage = Salvage(self._container, self._stream, judge, order["n_threads"])
+        self._time_base = Fraction(stream.time_base)
+        self._salvage = Salvage(container, stream, judge, order["n_threads"])
         self._sender = FrameSender(order, ring, judge)
         self._frames: Iterator[_Decoded] = iter(())
         self._ahead: _Decoded | None = None  # decoded already, and behind the range before
@@ -89,9 +89,7 @@ class _Ranges:
         """Goes to the last key frame before a time; some containers overshoot it."""
         for back_s in (0.0, _BACK_S, first_s + 1.0):
             at = round(max(first_s - back_s, 0.0) / self._time_base)
-            try:
-                self._container.seek(at, stream=self._stream, backward=True)
-            except av.error.FFmpegError:
+            if not self._salvage.seek(at):
                 continue
             self._frames = self._salvage.frames()
             self._ahead = next(self._frames, None)

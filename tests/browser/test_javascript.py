@@ -8,7 +8,7 @@ from javascript_tools import find_tool
 from moments import PATIENCE_S
 
 import lpw_toolkit
-from lpw_toolkit.review_page.server import STATIC
+from lpw_toolkit.review_page.routes import STATIC
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

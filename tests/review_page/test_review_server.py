@@ -21,12 +21,11 @@ from lpw_toolkit.cleaning.suggest.suggest import suggest
 from lpw_toolkit.dataset.dataset import open_dataset
 from lpw_toolkit.errors import LpwError, MismatchError
 from lpw_toolkit.review_page.guard import HEADERS, MAX_BODY_BYTES, Keys
+from lpw_toolkit.review_page.routes import STATIC, read_static
 from lpw_toolkit.review_page.server import (
-    STATIC,
     ServeOptions,
     make_app,
     name_reviewer,
-    read_static,
     serve_review,
 )
 from lpw_toolkit.review_page.session import ReviewSession
