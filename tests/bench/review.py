@@ -233,8 +233,6 @@ def clean_one(hand: Hand, labels: NDArray[np.int64]) -> list[str]:
         press("x", "1")
     if len(pieces) > len(bad):
         press("Space")
-    elif len(pieces) > 1:
-        press("j")
     return keys
 
 

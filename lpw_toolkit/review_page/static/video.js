@@ -127,9 +127,11 @@ class VideoView {
       const name = state.store.shorten(state.store.ids[n]);
       const width = pen.measureText(name).width + 8 * px;
       pen.fillStyle = "rgb(0 0 0 / 70%)";
-      pen.fillRect(x1, y1 - 16 * px, width, 16 * px);
+      const left = Math.max(0, Math.min(x1, pen.canvas.width - width));
+      const bottom = Math.max(16 * px, y1);
+      pen.fillRect(left, bottom - 16 * px, width, 16 * px);
       pen.fillStyle = "#ffffff";
-      pen.fillText(name, x1 + 4 * px, y1 - 4 * px);
+      pen.fillText(name, left + 4 * px, bottom - 4 * px);
     }
   }
 
