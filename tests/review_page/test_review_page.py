@@ -12,14 +12,12 @@ from importlib import resources
 import pytest
 from chromium import find_chromium
 from make_dataset import make_dataset
-from review_tools import Hand, Served, make_many
+from review_tools import Served, make_many
 from show_tools import HOSTILE, rename_tracklets
 from star_operation import plug_in_star
 
 from lpw_toolkit.cleaning.state.base_tables import read_base
 from lpw_toolkit.cleaning.state.replay import replay
-from lpw_toolkit.cleaning.suggest.suggest import suggest
-from lpw_toolkit.dataset.dataset import open_dataset
 
 pytestmark = [
     pytest.mark.browser,
@@ -29,35 +27,6 @@ pytestmark = [
 TILES = "[...document.querySelectorAll('.tile')].map((tile) => Number(tile.dataset.position))"
 PIECES = "[...document.querySelectorAll('.piece')].map((piece) => piece.textContent)"
 LAST = "[...document.querySelectorAll('#decisions .what')].map((node) => node.textContent)"
-
-
-@pytest.fixture(scope="module")
-def hand(tmp_path_factory):
-    with Hand(tmp_path_factory.mktemp("profile")) as hand:
-        yield hand
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    dataset = make_dataset(
-        tmp_path_factory.mktemp("page") / "d", n_tracklets=40, n_frames=34, identified=False
-    )
-    suggest(dataset.root)
-    return open_dataset(dataset.root)
-
-
-@pytest.fixture
-def served(dataset, tmp_path):
-    with Served(dataset, tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
-def page(hand, served):
-    """The page at its first tracklet; what it keeps in the browser is gone afterwards."""
-    hand.review(served.address)
-    yield hand
-    hand.ask("location.protocol === 'http:' && localStorage.clear()")
 
 
 def test_every_key_does_what_it_says(page, served):

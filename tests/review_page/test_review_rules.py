@@ -7,11 +7,7 @@ import uuid
 
 import pytest
 from chromium import find_chromium
-from make_dataset import make_dataset
 from review_tools import Hand, Served, press_at_random
-
-from lpw_toolkit.cleaning.suggest.suggest import suggest
-from lpw_toolkit.dataset.dataset import open_dataset
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,34 +20,6 @@ ROWS = (
     ".map((row) => row.title)"
 )
 CANDIDATES = "[...document.querySelectorAll('.candidate[data-kind={}]')].map((node) => node.title)"
-
-
-@pytest.fixture(scope="module")
-def hand(tmp_path_factory):
-    with Hand(tmp_path_factory.mktemp("profile")) as hand:
-        yield hand
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    dataset = make_dataset(
-        tmp_path_factory.mktemp("rules") / "d", n_tracklets=40, n_frames=34, identified=False
-    )
-    suggest(dataset.root)
-    return open_dataset(dataset.root)
-
-
-@pytest.fixture
-def served(dataset, tmp_path):
-    with Served(dataset, tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
-def page(hand, served):
-    hand.review(served.address)
-    yield hand
-    hand.ask("location.protocol === 'http:' && localStorage.clear()")
 
 
 def turn_to(page: Hand, kind: str) -> None:

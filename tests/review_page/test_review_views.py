@@ -36,12 +36,6 @@ def street(tmp_path_factory):
     return open_dataset(root / "d"), made / "video"
 
 
-@pytest.fixture(scope="module")
-def hand(tmp_path_factory):
-    with Hand(tmp_path_factory.mktemp("profile")) as hand:
-        yield hand
-
-
 def open_frames(dataset) -> VideoFrames:
     return VideoFrames(dataset, read_base(dataset), FrameSizes(dataset))
 
