@@ -79,7 +79,7 @@ def two_persons() -> list[Request]:
         ask_("drop_frames", f"{A1}@5-12", frames=[[6, 8]]),
         ask_("link", f"{A1}@0-5", B1),
         ask_("link", f"{A1}@5-12", B2),
-        ask_("accept", B1, B2, C1),
+        ask_("accept", f"{A1}@0-5", f"{A1}@5-12", B1, B2, C1),
         ask_("reject", A2, reason="static"),
     ]
 
@@ -130,12 +130,33 @@ class TestApply:
             "anna",
             ask_("drop_frames", A2, frames=[[0, n_frames - 7]]),
             ask_("merge", A1, A2),
+            ask_("accept", A1, A2),
         )
         out = clean(dataset, tmp_path / "out", min_cameras=1).dataset
         assert out.tracklets["tracklet_id"].to_pylist() == [A1]
         numbers = out.frames["frame_index"].to_pylist()
         assert numbers == sorted(set(numbers))
         assert check_dataset(out.root).problems == []
+
+    def test_what_nobody_has_accepted_is_left_out_and_named(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
+        """Neither the halves of a split nor the partner of a merge were seen by anybody."""
+        ask_ = Asker()
+        n_frames = read_base(dataset).n_frames[A1]
+        say(
+            dataset,
+            "anna",
+            ask_("split", A1, at=5),
+            ask_("drop_frames", A2, frames=[[0, n_frames - 7]]),
+            ask_("merge", f"{A1}@5-{n_frames}", A2),
+            ask_("accept", f"{A1}@5-{n_frames}", B1),
+        )
+        cleaned = clean(dataset, tmp_path / "out", min_cameras=1)
+        assert cleaned.dataset.tracklets["tracklet_id"].to_pylist() == [B1]
+        assert sorted(cleaned.losses["edited, not accepted"]) == sorted(
+            [f"{A1}@0-5", f"{A1}@5-{n_frames}"]
+        )
 
     def test_what_is_open_must_be_settled_or_left_out(
         self, dataset: Dataset, tmp_path: Path
@@ -342,12 +363,13 @@ def test_a_real_video_from_tracklets_to_the_layout_of_lpw(
         BuildConfig(video, tmp_path / "set", detector="boxes", options=options)
     ).dataset
     ids = built.tracklets["tracklet_id"].to_pylist()
+    n_frames = built.tracklets["n_frames"][0].as_py()
     ask_ = Asker()
     say(
         built,
         "anna",
         ask_("split", ids[0], at=20),
-        ask_("accept", *ids[1:]),
+        ask_("accept", f"{ids[0]}@0-20", f"{ids[0]}@20-{n_frames}", *ids[1:]),
         ask_("reject", ids[1]),
     )
     cleaned = clean(built, tmp_path / "out", min_cameras=1)
