@@ -1,8 +1,9 @@
 """The query of the page's search: words of a name, and `field:value`, `len<20`, `sort:risk`."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,22 +105,9 @@ class Searched:
 def find_tracklets(query: Query, searched: Searched) -> list[int]:
     """Numbers of the tracklets that fit, in the order that was asked for, otherwise in that of the
     table."""
-    wanted = [_FINDERS[name](searched, value) for name, values in query.fields.items()
-              if name in _FINDERS for value in values]  # fmt: skip
-    found = [
-        tracklet
-        for tracklet in searched.tracklets
-        if all(word in tracklet.tracklet_id.casefold() for word in query.words)
-        and all(_has_length(tracklet.n_frames, *length) for length in query.lengths)
-        and all(value in tracklet.camera_id.casefold() for value in query.fields.get("cam", ()))
-        and all(
-            value in (tracklet.scene_id or "").casefold() for value in query.fields.get("scene", ())
-        )
-        and all(
-            searched.codes[tracklet.row] in STATUSES[value] for value in query.fields.get("is", ())
-        )
-        and all(tracklet.tracklet_id in names for names in wanted)
-    ]
+    found = list(searched.tracklets)
+    for fits in _list_conditions(query, searched):
+        found = [tracklet for tracklet in found if fits(tracklet)]
     if query.sort == "risk":
         found.sort(key=lambda tracklet: -searched.risk.get(tracklet.row, -1.0))
     elif query.sort == "length":
@@ -130,10 +118,47 @@ def find_tracklets(query: Query, searched: Searched) -> list[int]:
     return [tracklet.row for tracklet in found]
 
 
-def _has_length(n_frames: int, sign: str, bound: int) -> bool:
+def _list_conditions(query: Query, searched: Searched) -> Iterator[Callable[[Tracklet], bool]]:
+    """What a tracklet must fulfil, the cheapest first."""
+    for sign, bound in query.lengths:
+        yield partial(_has_length, sign, bound)
+    for word in query.words:
+        yield partial(_has_word, word)
+    for value in query.fields.get("cam", ()):
+        yield partial(_is_of_camera, value)
+    for value in query.fields.get("scene", ()):
+        yield partial(_is_of_scene, value)
+    for value in query.fields.get("is", ()):
+        yield partial(_has_status, searched.codes, STATUSES[value])
+    for name, find in _FINDERS.items():
+        for value in query.fields.get(name, ()):
+            yield partial(_is_among, find(searched, value))
+
+
+def _has_length(sign: str, bound: int, tracklet: Tracklet) -> bool:
     if sign == "=":
-        return n_frames == bound
-    return n_frames < bound if sign == "<" else n_frames > bound
+        return tracklet.n_frames == bound
+    return tracklet.n_frames < bound if sign == "<" else tracklet.n_frames > bound
+
+
+def _has_word(word: str, tracklet: Tracklet) -> bool:
+    return word in tracklet.tracklet_id.casefold()
+
+
+def _is_of_camera(value: str, tracklet: Tracklet) -> bool:
+    return value in tracklet.camera_id.casefold()
+
+
+def _is_of_scene(value: str, tracklet: Tracklet) -> bool:
+    return value in (tracklet.scene_id or "").casefold()
+
+
+def _has_status(codes: str, wanted: str, tracklet: Tracklet) -> bool:
+    return codes[tracklet.row] in wanted
+
+
+def _is_among(names: set[str], tracklet: Tracklet) -> bool:
+    return tracklet.tracklet_id in names
 
 
 def _find_reason(searched: Searched, value: str) -> set[str]:

@@ -56,12 +56,12 @@ def _list_groups(base: Base, state: State, wanted: Callable[[str], bool]) -> lis
     ]
     grouped = {name for names in several for name in names}
     single = []
-    for piece in state.iter_pieces():
+    names = [name for name in base.tracklets if wanted(name)]
+    for piece in (piece for name in names for piece in state.pieces_of(name)):
         leader = state.merged_into.get(piece.name, piece.name)
         if leader != piece.name or piece.name in grouped or piece.status == REJECTED:
             continue
-        if wanted(piece.piece.tracklet):
-            single.append(tuple(part.name for part in state.parts_of(leader)))
+        single.append(tuple(part.name for part in state.parts_of(leader)))
     return sorted(several, key=lambda names: -len(_cameras_of(base, names))) + single
 
 

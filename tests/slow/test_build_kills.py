@@ -1,4 +1,5 @@
-"""The long form of tests/test_build_faults.py: every third hook, and many random moments."""
+"""The long form of tests/test_build_faults.py: every third hook, and many random moments. More than
+20 minutes on two cores."""
 
 import random
 import signal

@@ -23,7 +23,7 @@ const OLD_NAMES = /** @type {Record<string, string>} */ ({
 });
 /** Keys that have a fixed meaning in some mode. */
 const FIXED = new Set([
-  ..."123456789",
+  ..."123456789+",
   ...[
     "Enter",
     "Escape",
