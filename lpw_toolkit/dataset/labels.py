@@ -104,6 +104,15 @@ def read_timed_labels(tracklets: pa.Table, sources: Sequence[Mapping[str, Any]])
     return Labels(labels.person, labels.camera, labels.kind, read_times(tracklets, sources))
 
 
+def video_starts(sources: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Start of each video on the clock of its scene, seconds; None where it is unknown.
+
+    Args:
+        sources: `sources` of dataset.json.
+    """
+    return {str(s["video_id"]): s.get("start_s") for s in sources if "video_id" in s}
+
+
 def timed_videos(sources: Sequence[Mapping[str, Any]]) -> set[str]:
     """The videos of which it is known when they began.
 

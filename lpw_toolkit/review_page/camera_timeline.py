@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lpw_toolkit.cleaning.state.base_tables import Base
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import video_starts
 from lpw_toolkit.dataset.tables import to_numpy
 
 _PAUSE_S = 5.0  # drawn between two videos of a camera whose clocks are not known
@@ -51,11 +52,7 @@ def _find_offsets(
     dataset: Dataset, videos: NDArray[np.str_], first: Floats, last: Floats
 ) -> dict[str, float]:
     """Seconds to add to the clock of each video: its known start, otherwise one after the other."""
-    known = {
-        str(e["video_id"]): e.get("start_s")
-        for e in dataset.manifest.get("sources", [])
-        if "video_id" in e
-    }
+    known = video_starts(dataset.manifest.get("sources", []))
     names = sorted(set(videos.tolist()))
     starts = [known.get(name) for name in names]
     if all(start is not None for start in starts):

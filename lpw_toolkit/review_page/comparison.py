@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lpw_toolkit.cleaning.log.pieces import Piece
 from lpw_toolkit.cleaning.state.base_tables import Base, Tracklet
 from lpw_toolkit.dataset.dataset import Dataset
+from lpw_toolkit.dataset.labels import video_starts
 from lpw_toolkit.dataset.tables import boxes_of, to_numpy
 from lpw_toolkit.pages.sprites import sample_positions
 from lpw_toolkit.review_page.frame_sizes import FrameSizes
@@ -110,8 +111,7 @@ class Comparison:
     @cached_property
     def _start_s(self) -> dict[str, float | None]:
         """Start of each video on the clock of its scene; None where it is unknown."""
-        sources = self.dataset.manifest.get("sources", [])
-        return {str(e["video_id"]): e.get("start_s") for e in sources if "video_id" in e}
+        return video_starts(self.dataset.manifest.get("sources", []))
 
 
 def _order(times: list[NDArray[np.float64]]) -> tuple[int | None, float | None]:

@@ -38,26 +38,24 @@ class Details:
 
     def describe_signs(self, name: str) -> dict[str, Any]:
         """The signs of mistakes in one tracklet, and the frames that its sheet shows."""
+        signs = self._find_signs(name)
+        reasons, signals = choose_reasons(signs["reasons"]), thin_signals(signs["signals"])
+        return signs | {"reasons": reasons, "signals": signals}
+
+    def list_tiles(self, name: str) -> list[int]:
+        """The frames that the sheet of a tracklet shows."""
+        tiles: list[int] = self._find_signs(name)["tiles"]
+        return tiles
+
+    def _find_signs(self, name: str) -> dict[str, Any]:
         n_frames = self.base.n_frames[name]
         signals = self.suggestions.signals_of(name)
         reasons = list_reasons(self.suggestions, name)
         cuts = suggest_cuts(reasons, signals.get("change"), n_frames)
         drops = suggest_drops(reasons, n_frames)
         tiles, odd = choose_tiles(n_frames, cuts, drops, signals)
-        return {
-            "n_frames": n_frames,
-            "tiles": tiles,
-            "odd": odd,
-            "reasons": choose_reasons(reasons),
-            "cuts": cuts,
-            "drops": drops,
-            "signals": thin_signals(signals),
-        }
-
-    def list_tiles(self, name: str) -> list[int]:
-        """The frames that the sheet of a tracklet shows."""
-        tiles: list[int] = self.describe_signs(name)["tiles"]
-        return tiles
+        return {"n_frames": n_frames, "tiles": tiles, "odd": odd, "reasons": reasons,
+                "cuts": cuts, "drops": drops, "signals": signals}  # fmt: skip
 
     def describe_candidates(
         self, name: str, pieces: Mapping[str, Sequence[PieceState]], codes: Mapping[str, str]

@@ -17,6 +17,7 @@ from lpw_toolkit.cleaning.state.base_tables import Tracklet
 from lpw_toolkit.cleaning.state.state import State
 from lpw_toolkit.cleaning.suggest.reasons import REASONS
 from lpw_toolkit.errors import LpwError, unknown_name
+from lpw_toolkit.review_page.status_codes import UNSURE
 from lpw_toolkit.review_page.suggestions import MIN_SCORE
 
 MAX_CHARS = 300
@@ -204,7 +205,7 @@ def _find_by(searched: Searched, value: str) -> set[str]:
 
 def _find_flag(searched: Searched, value: str) -> set[str]:
     return _find_named(
-        searched, lambda d: d.role is Role.FLAG and value in str(d.value) and d.value != "unsure"
+        searched, lambda d: d.role is Role.FLAG and value in str(d.value) and d.value != UNSURE
     )
 
 

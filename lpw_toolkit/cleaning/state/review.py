@@ -32,11 +32,16 @@ def log_folder(dataset: Dataset, elsewhere: Path | None = None) -> Path:
     return (elsewhere or dataset.root) / FOLDER
 
 
+def _list_folders(dataset: Dataset, elsewhere: Path | None) -> list[Path]:
+    """All folders of logs of a dataset."""
+    return [log_folder(dataset), *([log_folder(dataset, elsewhere)] if elsewhere else [])]
+
+
 def read_union(dataset: Dataset, elsewhere: Path | None = None) -> DecisionSet:
     """The decisions of all reviewers, those in the dataset and those elsewhere. Errors:
     MismatchError for a bad log."""
     digest = read_digest(dataset)
-    folders = [log_folder(dataset), *([log_folder(dataset, elsewhere)] if elsewhere else [])]
+    folders = _list_folders(dataset, elsewhere)
     readings = [reading for folder in folders for reading in read_folder(folder, digest)]
     repairs = tuple(line for reading in readings for line in reading.repairs)
     return replace(unite(reading.decisions for reading in readings), repairs=repairs)
@@ -217,7 +222,7 @@ def open_review(dataset: Dataset, reviewer: str, elsewhere: Path | None = None) 
     base = read_base(dataset)
     log = open_log(log_folder(dataset, elsewhere), reviewer, base.digest)
     try:
-        folders = [log_folder(dataset), *([log_folder(dataset, elsewhere)] if elsewhere else [])]
+        folders = _list_folders(dataset, elsewhere)
         own = log_folder(dataset, elsewhere) / f"{reviewer}{SUFFIX}"
         # Looked at before they are read: what is written meanwhile is read again.
         other_logs = OtherLogs(folders, base.digest, own)

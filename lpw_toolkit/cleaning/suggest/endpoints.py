@@ -5,6 +5,7 @@ import numpy as np
 from lpw_toolkit.cleaning.suggest.candidates import Endpoints
 from lpw_toolkit.dataset.dataset import Dataset
 from lpw_toolkit.dataset.frame_ranges import FrameRanges
+from lpw_toolkit.dataset.labels import video_starts
 from lpw_toolkit.dataset.tables import boxes_of, to_numpy
 from lpw_toolkit.linking.motion import to_centres
 
@@ -16,11 +17,7 @@ def find_endpoints(dataset: Dataset) -> Endpoints:
     tracklets, frames = dataset.tracklets, dataset.frames
     bounds = FrameRanges(dataset).bounds
     boxes, pts_s = to_centres(boxes_of(frames)), to_numpy(frames, "pts_s").astype(np.float64)
-    starts = {
-        str(e["video_id"]): e.get("start_s")
-        for e in dataset.manifest.get("sources", [])
-        if "video_id" in e
-    }
+    starts = video_starts(dataset.manifest.get("sources", []))
     offset = np.array([float(starts.get(v) or 0.0) for v in tracklets["video_id"].to_pylist()])
     n = len(bounds)
     ends = np.full((n, 2, 4), np.nan)

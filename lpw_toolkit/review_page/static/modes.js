@@ -4,7 +4,7 @@ import { closeComparison } from "./compared.js";
 import { $, scrollToMain } from "./dom.js";
 import { showKeyHints } from "./key_hints.js";
 import { setOrder, show, showNext } from "./navigate.js";
-import { state } from "./state.js";
+import { isInstead, state } from "./state.js";
 import { showRecords } from "./status.js";
 import { clearRange, render, showMarks, stopPlaying } from "./tracklet.js";
 
@@ -45,11 +45,7 @@ export function leaveMode() {
   showKeyHints();
 }
 
-const INSTEAD = new Set(["batch", "compare", "video", "persons", "timeline"]);
 const WIDE = new Set(["batch", "persons", "timeline"]);
-
-/** Whether something else is shown in place of the tracklet. @param {import("./state.js").Mode} mode */
-const isInstead = (mode) => INSTEAD.has(mode);
 
 /** @param {number} n tracklet; comes to the current place of the order where the view has it not */
 export function showTracklet(n) {

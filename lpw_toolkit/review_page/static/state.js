@@ -106,6 +106,11 @@ export const state = /** @type {State} */ ({
   noteTimer: 0,
 });
 
+const INSTEAD = new Set(["batch", "compare", "video", "persons", "timeline"]);
+
+/** Whether something else is shown in place of the tracklet. @param {Mode} mode */
+export const isInstead = (mode) => INSTEAD.has(mode);
+
 /** @param {DecisionRequest} request */
 export const isUndo = ({ operation }) => state.operations[operation]?.role === "undo";
 

@@ -3,12 +3,10 @@
 import { $, count, element } from "./dom.js";
 import { showKeyHints } from "./key_hints.js";
 import { isOpen } from "./resolve.js";
-import { currentDetail, currentPiece, state } from "./state.js";
+import { currentDetail, currentPiece, isInstead, state } from "./state.js";
 import { STATUS_LABELS, formatRanges, titleOf } from "./verdicts.js";
 
 const PLAY_MS = 120;
-/** The modes in which the tracklet itself is in sight. */
-const BESIDE = new Set(["browse", "reject", "cut", "merge", "apart", "undo"]);
 
 /** @param {boolean} isSame whether the same tracklet is drawn again: its current piece stays */
 export function render(isSame = false) {
@@ -17,7 +15,7 @@ export function render(isSame = false) {
   if (!entry) return;
   selection.piece = Math.min(selection.piece, detail.pieces.length - 1);
   if (!isSame) selectOpenPiece();
-  $("one").hidden = !BESIDE.has(mode);
+  $("one").hidden = isInstead(mode);
   $("nothing").hidden = true;
   $("id").textContent = detail.id;
   const check = store.random.has(entry.n) ? " · random check" : "";
